@@ -1,0 +1,1 @@
+"""Where a CNN classifier looked, and how well that agrees with ground-truth masks."""

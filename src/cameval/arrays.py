@@ -1,0 +1,142 @@
+"""The one place where NumPy arrays and torch tensors meet.
+
+Public functions take either kind and give back the same kind (decision: NumPy in, NumPy out; torch
+in, torch out on the same device). Inside, everything is torch. The checks here are the only ones:
+formulas behind them trust their input.
+"""
+
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cameval.errors import ArrayTypeError, NonFiniteError, ShapeError
+
+__all__ = [
+    "Array",
+    "Maps",
+    "Masks",
+    "Scores",
+    "as_masks",
+    "as_scores",
+    "as_tensor",
+    "exact",
+    "finite_maps",
+    "maps_and_truth",
+    "mask_pair",
+    "restore",
+]
+
+Array = TypeVar("Array", Tensor, NDArray[Any])
+"""A torch tensor or a NumPy array: what goes in comes out."""
+
+Maps: TypeAlias = Tensor | NDArray[np.floating[Any]]
+"""Score maps ``(..., H, W)``, real-valued, raw and signed."""
+
+Masks: TypeAlias = Tensor | NDArray[np.bool_]
+"""Boolean masks ``(..., H, W)``."""
+
+Scores: TypeAlias = Tensor | NDArray[np.floating[Any]]
+"""One number per image, shape ``(...)``."""
+
+
+def as_tensor(array: object, name: str) -> Tensor:
+    """Return `array` as a detached tensor, without a copy where that is possible."""
+    if isinstance(array, Tensor):
+        return array.detach()
+    if isinstance(array, np.ndarray):
+        sharable = array.dtype.isnative and array.flags.writeable and array.flags.c_contiguous
+        return torch.from_numpy(array if sharable else array.astype(array.dtype.newbyteorder("=")))
+    raise ArrayTypeError(
+        f"{name} must be a NumPy array or a torch tensor, got {type(array).__name__}"
+    )
+
+
+def restore(result: Tensor, template: Array) -> Array:
+    """Return `result` as the kind of array that `template` is, on its device."""
+    if isinstance(template, Tensor):
+        return result.to(template.device)
+    return result.cpu().numpy()
+
+
+def as_scores(result: Tensor, template: Array) -> Array:
+    """Return scores as the kind of array that `template` is.
+
+    Torch gets its default dtype, NumPy gets float64 and, where no axis is left, a NumPy scalar.
+    """
+    if isinstance(template, Tensor):
+        return result.to(template.device, torch.get_default_dtype())
+    scores: NDArray[Any] = result.cpu().numpy().astype(np.float64)[()]
+    return scores
+
+
+def exact(tensor: Tensor) -> Tensor:
+    """Return `tensor` in float64, or in float32 on devices that have no float64."""
+    return tensor.to(torch.float32 if tensor.device.type == "mps" else torch.float64)
+
+
+def finite_maps(maps: object, name: str = "maps") -> Tensor:
+    """Check score maps ``(..., H, W)``: real, at least one pixel, finite."""
+    tensor = as_tensor(maps, name)
+    if tensor.dtype == torch.bool or tensor.is_complex():
+        raise ArrayTypeError(f"{name} must hold real numbers, got {tensor.dtype}")
+    _check_image_axes(tensor, name)
+    if not tensor.isfinite().all():
+        count = int((~tensor.isfinite()).sum())
+        raise NonFiniteError(
+            f"{name} must be finite, got {count} NaN or infinite values; "
+            "look for an overflow in the network or mask the map before scoring it"
+        )
+    return tensor
+
+
+def as_masks(masks: object, name: str) -> Tensor:
+    """Check boolean masks ``(..., H, W)``."""
+    tensor = as_tensor(masks, name)
+    if tensor.dtype != torch.bool:
+        raise ArrayTypeError(
+            f"{name} must be boolean, got {tensor.dtype}; compare first, as in {name} > 0"
+        )
+    _check_image_axes(tensor, name)
+    return tensor
+
+
+def mask_pair(pred: object, target: object) -> tuple[Tensor, Tensor]:
+    """Check a predicted and a true mask of one shape and one kind."""
+    _check_same_kind(pred, target, "pred")
+    pair = as_masks(pred, "pred"), as_masks(target, "target")
+    _check_same_shape(*pair, "pred")
+    return pair
+
+
+def maps_and_truth(maps: object, target: object) -> tuple[Tensor, Tensor]:
+    """Check score maps and the true masks of one shape and one kind."""
+    _check_same_kind(maps, target, "maps")
+    pair = finite_maps(maps), as_masks(target, "target")
+    _check_same_shape(*pair, "maps")
+    return pair
+
+
+def _check_image_axes(tensor: Tensor, name: str) -> None:
+    if tensor.ndim < 2 or 0 in tensor.shape[-2:]:
+        raise ShapeError(
+            f"{name} must have shape (..., H, W) with at least one pixel, got {tuple(tensor.shape)}"
+        )
+
+
+def _check_same_kind(first: object, second: object, name: str) -> None:
+    if isinstance(first, Tensor) != isinstance(second, Tensor):
+        raise ArrayTypeError(
+            f"{name} and target must both be NumPy arrays or both torch tensors, "
+            f"got {type(first).__name__} and {type(second).__name__}"
+        )
+
+
+def _check_same_shape(first: Tensor, second: Tensor, name: str) -> None:
+    if first.shape != second.shape:
+        raise ShapeError(
+            f"{name} and target must have one shape, "
+            f"got {tuple(first.shape)} and {tuple(second.shape)}"
+        )
