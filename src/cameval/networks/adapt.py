@@ -1,0 +1,109 @@
+"""From any network to one whose class activation maps can be taken."""
+
+import copy
+from typing import overload
+
+from torch import nn
+
+from cameval.errors import SettingError, UnsupportedHeadError
+from cameval.networks.families import check_forward, split
+from cameval.networks.heads import GAPHead
+from cameval.networks.model import CAMModel, LayerModel
+
+__all__ = ["adapt"]
+
+
+@overload
+def adapt(net: nn.Module, *, num_classes: int | None = None) -> CAMModel: ...
+@overload
+def adapt(net: nn.Module, *, layer: str) -> LayerModel: ...
+@overload
+def adapt(
+    net: nn.Module, *, num_classes: int | None = None, layer: str | None = None
+) -> CAMModel | LayerModel: ...
+
+
+def adapt(
+    net: nn.Module, *, num_classes: int | None = None, layer: str | None = None
+) -> CAMModel | LayerModel:
+    """Make a network ready for class activation mapping. The network itself is never changed.
+
+    Parameters
+    ----------
+    net
+        A network of a family that `split` knows, or, with `layer`, any network.
+    num_classes
+        If given, put a fresh, untrained head (global average pooling and one linear layer) for this
+        many classes on a *copy* of the network's features: the change that Zhou et al. and the
+        brain-tumor study make to AlexNet and VGG. The result is a network of its own, to be
+        trained; training it leaves `net` as it is.
+    layer
+        If given, explain the network at this inner layer (a dotted module name) instead of at its
+        last features.
+
+    Returns
+    -------
+    CAMModel or LayerModel
+        Without `num_classes`, a view on the same modules: its logits equal ``net(x)`` bit for bit.
+        A :class:`CAMModel` or :class:`LayerModel` comes back as it is.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If `split` does not know the network; with the lines that would declare it.
+    UnsupportedHeadError
+        If a fresh head is asked for and the channels of the features do not follow from the old.
+    LayerError
+        If the network has no such layer.
+    SettingError
+        If `num_classes` is not positive, or both settings are given.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torchvision.models import resnet18, vgg11
+    >>> adapt(resnet18()).head.linear.out_features
+    1000
+    >>> model = adapt(vgg11(), num_classes=3)
+    >>> model(torch.rand(1, 3, 64, 64)).shape
+    torch.Size([1, 3])
+    >>> adapt(resnet18(), layer="layer3").layer
+    'layer3'
+    """
+    if layer is not None:
+        if num_classes is not None:
+            raise SettingError(
+                f"num_classes and layer must not both be given, got {num_classes} and {layer!r}; "
+                "adapt with num_classes first, then adapt the result with layer"
+            )
+        return LayerModel(net, layer)
+    if num_classes is not None and num_classes < 1:
+        raise SettingError(f"num_classes must be at least 1, got {num_classes}")
+    if isinstance(net, LayerModel) and num_classes is None:
+        return net
+    model = net if isinstance(net, CAMModel) else _cut(net)
+    return model if num_classes is None else _with_fresh_head(model, num_classes)
+
+
+def _cut(net: nn.Module) -> CAMModel:
+    check_forward(net)
+    model = CAMModel(*split(net))
+    theirs = set(net.modules())
+    for module in model.modules():
+        if module not in theirs:
+            module.training = net.training
+    return model
+
+
+def _with_fresh_head(model: CAMModel, num_classes: int) -> CAMModel:
+    channels = getattr(model.head, "in_channels", None)
+    if not isinstance(channels, int):
+        raise UnsupportedHeadError(
+            "the head must say how many channels it takes (in_channels) for a fresh one to be put "
+            f"in its place, got {type(model.head).__name__}; "
+            f"build cameval.CAMModel(features, cameval.GAPHead(nn.Linear(channels, {num_classes})))"
+        )
+    features = copy.deepcopy(model.features)
+    weight = next(model.parameters())
+    head = GAPHead(nn.Linear(channels, num_classes, device=weight.device, dtype=weight.dtype))
+    return CAMModel(features, head).train(model.training)
