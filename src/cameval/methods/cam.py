@@ -1,0 +1,65 @@
+"""Class activation mapping by the class weights: exact, or refused."""
+
+from torch import Tensor
+
+from cameval.errors import UnsupportedHeadError
+from cameval.networks import Activations, ExactHead
+from cameval.networks.activations import check_classes
+
+__all__ = ["cam"]
+
+
+def cam(activations: Activations, classes: Tensor, /) -> Tensor:
+    r"""Class activation map: the logit, spread over the image.
+
+    On a head that is global average pooling and one linear layer,
+
+    .. math:: \mathrm{CAM}_c(x, y) = \sum_k W_{ck} F_k(x, y), \qquad
+              \mathrm{logit}_c = \operatorname{mean}_{xy} \mathrm{CAM}_c(x, y) + b_c .
+
+    The maps of SqueezeNet (ReLU of the 1x1 convolution) and ConvNeXt (LayerNorm moved before the
+    pool) obey the same law, with ``head.bias`` for :math:`b`.
+
+    Parameters
+    ----------
+    activations
+        What a network with an exact head left behind.
+    classes
+        One class per image, shape ``(N,)``.
+
+    Returns
+    -------
+    Tensor
+        Maps ``(N, h, w)`` in units of the logit: signed (evidence for and against), unbounded. No
+        ReLU is applied, as in the paper. Cost: one product with the class weights, no gradient.
+
+    Raises
+    ------
+    UnsupportedHeadError
+        If no exact map exists: at an inner layer, and with heads such as those of AlexNet, VGG and
+        MobileNetV3.
+    ClassIndexError
+        If a class is not one of the network's.
+
+    References
+    ----------
+    Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016.
+
+    Examples
+    --------
+    >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
+    >>> activations = model.activations(torch.rand(1, 3, 16, 16))
+    >>> maps = cam(activations, torch.tensor([1]))
+    >>> torch.allclose(maps.mean() + model.head.bias[1], activations.logits[0, 1])
+    True
+    """
+    check_classes(classes, activations.logits)
+    head = activations.head
+    if not isinstance(head, ExactHead):
+        came = "an inner layer" if head is None else f"a {type(head).__name__}"
+        raise UnsupportedHeadError(
+            "an exact class activation map needs a head that is pooling and one linear layer, got "
+            f"{came}; use a gradient method such as cameval.grad_cam or cameval.hires_cam, or "
+            "train cameval.adapt(net, num_classes=k), which has such a head"
+        )
+    return head.class_maps(activations.features, classes).detach()
