@@ -1,0 +1,219 @@
+"""The extractor: what users hold, under every condition that they may hold it."""
+
+import copy
+import threading
+
+import numpy as np
+import pytest
+import torch
+import torchvision.models as tv
+from families import family, images, state
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from cameval import CAMExtractor, CAMModel, GAPHead, adapt, cam, grad_cam, hires_cam, layer_cam
+from cameval.errors import (
+    ArrayTypeError,
+    ClassIndexError,
+    SettingError,
+    ShapeError,
+    UnsupportedModelError,
+)
+
+METHODS = [cam, grad_cam, hires_cam, layer_cam]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_result_has_the_sizes_that_are_promised(method) -> None:
+    batch = images("resnet", 3)
+    result = CAMExtractor(family("resnet"), method)(batch)
+    assert result.maps.shape == (3, 96, 128)
+    assert result.coarse.shape == (3, 3, 4)
+    assert result.logits.shape == (3, 1000)
+    assert result.classes.shape == (3,)
+    assert result.maps.dtype == result.coarse.dtype == torch.float32
+    assert not any(t.requires_grad for t in vars(result).values())
+
+
+def test_the_predicted_class_is_explained_unless_another_is_given() -> None:
+    extract, batch = CAMExtractor(family("resnet"), cam), images("resnet")
+    predicted = extract(batch)
+    assert torch.equal(predicted.classes, family("resnet")(batch).argmax(1))
+    for classes in (7, [7, 7], np.array([7, 7]), torch.tensor([7, 7], dtype=torch.int32)):
+        given = extract(batch, classes=classes)
+        assert given.classes.tolist() == [7, 7]
+        assert torch.equal(given.coarse, extract(batch, 7).coarse)
+    assert not torch.equal(given.coarse, predicted.coarse)
+
+
+def test_maps_are_the_coarse_maps_upsampled_and_nothing_else() -> None:
+    extract, batch = CAMExtractor(family("resnet"), cam), images("resnet")
+    result = extract(batch, extract(batch).logits.argmin(1), size=(50, 61))
+    expected = interpolate(result.coarse[:, None], (50, 61), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(result.maps, expected[:, 0])
+    assert result.maps.min() < 0
+
+
+def test_doubles_stay_doubles() -> None:
+    net = copy.deepcopy(family("squeezenet")).double()
+    assert CAMExtractor(net)(images("any").double()).maps.dtype == torch.float64
+
+
+@pytest.mark.parametrize("layer", [None, "features.3"])
+@pytest.mark.parametrize("guard", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_it_works_whatever_the_grad_mode(guard, layer: str | None) -> None:
+    net, batch = family("squeezenet"), images("any")
+    extract = CAMExtractor(adapt(net, layer=layer), grad_cam)
+    expected = extract(batch, [1, 2])
+    with guard():
+        labels = torch.tensor([1, 2])  # an inference tensor under inference_mode
+        inside = batch.clone()
+        found = extract(inside, labels)
+    assert torch.equal(found.maps, expected.maps)
+    assert not found.maps.is_inference()
+    later = extract(inside, labels)
+    assert torch.equal(later.maps, expected.maps)
+
+
+@pytest.mark.parametrize("layer", [None, "features.3"])
+def test_it_works_on_a_frozen_network(layer: str | None) -> None:
+    net = copy.deepcopy(family("squeezenet")).requires_grad_(False)
+    found = CAMExtractor(adapt(net, layer=layer))(images("any"))
+    expected = CAMExtractor(adapt(family("squeezenet"), layer=layer))(images("any"))
+    assert torch.equal(found.maps, expected.maps)
+
+
+@pytest.mark.parametrize("layer", [None, "features"])
+def test_it_works_on_a_network_made_in_inference_mode(layer: str | None) -> None:
+    with torch.inference_mode():
+        net = copy.deepcopy(family("mobilenet_v3"))
+        for module in net.modules():
+            for name, parameter in list(module.named_parameters(recurse=False)):
+                setattr(module, name, nn.Parameter(parameter.clone()))
+    assert next(net.parameters()).is_inference()
+    found = CAMExtractor(adapt(net, layer=layer))(images("any"))
+    expected = CAMExtractor(adapt(family("mobilenet_v3"), layer=layer))(images("any"))
+    torch.testing.assert_close(found.maps, expected.maps)
+
+
+@pytest.mark.parametrize("layer", [None, "features.5"])
+def test_threads_share_an_extractor(layer: str | None) -> None:
+    net = copy.deepcopy(family("mobilenet_v2"))
+    extract = CAMExtractor(adapt(net, layer=layer))
+    batches = [images("any", count=1, seed=seed) for seed in range(4)]
+    expected = [extract(batch).maps for batch in batches]
+    before, wrong = state(net), []
+
+    def work(index: int) -> None:
+        for _ in range(6):
+            try:
+                if not torch.equal(extract(batches[index]).maps, expected[index]):
+                    wrong.append(f"thread {index}: other values")
+            except Exception as error:  # the test reports what a thread cannot raise
+                wrong.append(f"thread {index}: {error!r}")
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert state(net) == before
+
+
+def test_a_thread_that_explains_does_not_disturb_one_that_predicts() -> None:
+    net = copy.deepcopy(family("resnet"))
+    batch = images("resnet", count=1)
+    with torch.no_grad():
+        expected = net(batch)
+    wrong: list[str] = []
+
+    def predict() -> None:
+        with torch.no_grad():
+            for _ in range(10):
+                logits = net(batch)
+                if not torch.equal(logits, expected) or logits.requires_grad:
+                    wrong.append("disturbed")
+
+    thread = threading.Thread(target=predict)
+    thread.start()
+    extract = CAMExtractor(adapt(net, layer="layer2"))
+    while thread.is_alive():
+        extract(batch)
+    thread.join()
+    assert not wrong
+
+
+def test_a_users_own_method_plugs_in() -> None:
+    def strongest_channel(activations, classes: Tensor) -> Tensor:
+        return activations.features.amax(1)
+
+    result = CAMExtractor(family("vgg"), strongest_channel)(images("vgg"))
+    assert result.coarse.shape == (2, 3, 4)
+
+
+def test_a_method_that_returns_something_else_is_told() -> None:
+    extract = CAMExtractor(family("squeezenet"), lambda activations, classes: activations.features)
+    with pytest.raises(ShapeError, match=r"must return maps of shape \(N, h, w\) with N = 2"):
+        extract(images("any"))
+
+
+def test_nothing_is_held_after_the_call() -> None:
+    import weakref
+
+    kept = []
+
+    def spy(activations, classes: Tensor) -> Tensor:
+        kept.append(weakref.ref(activations.features))
+        return grad_cam(activations, classes)
+
+    result = CAMExtractor(family("resnet"), spy)(images("resnet"))
+    assert result.maps is not None
+    assert kept[0]() is None
+
+
+@pytest.mark.parametrize(
+    ("batch", "error", "words"),
+    [
+        (torch.zeros(3, 64, 64), ShapeError, r"got \(3, 64, 64\); add a batch axis"),
+        (torch.zeros(64, 64), ShapeError, r"got \(64, 64\)$"),
+        (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), ArrayTypeError, "got torch.uint8"),
+        (np.zeros((1, 3, 64, 64), np.float32), ArrayTypeError, "got ndarray"),
+    ],
+)
+def test_images_are_checked(batch, error, words: str) -> None:
+    with pytest.raises(error, match=words):
+        CAMExtractor(family("squeezenet"))(batch)
+
+
+@pytest.mark.parametrize(
+    ("classes", "error"),
+    [
+        (1000, ClassIndexError),
+        (-1, ClassIndexError),
+        ([0, 1, 2], ShapeError),
+        ([[0, 1]], ShapeError),
+        ([0.5, 1.0], ArrayTypeError),
+        ([True, False], ArrayTypeError),
+    ],
+)
+def test_classes_are_checked(classes, error) -> None:
+    with pytest.raises(error, match="classes must"):
+        CAMExtractor(family("squeezenet"))(images("any"), classes)
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(ArrayTypeError, match="got str"):
+        CAMExtractor("resnet18")  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="method must be callable"):
+        CAMExtractor(family("squeezenet"), "grad_cam")  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedModelError, match="VisionTransformer"):
+        CAMExtractor(tv.VisionTransformer(32, 16, 1, 1, 8, 8))
+    with pytest.raises(SettingError, match="size"):
+        CAMExtractor(family("squeezenet"))(images("any"), size=(0, 5))
+
+
+def test_a_constant_image_gives_a_constant_map() -> None:
+    net = CAMModel(nn.Conv2d(3, 4, 1), GAPHead(nn.Linear(4, 2))).eval()
+    maps = CAMExtractor(net, cam)(torch.full((1, 3, 9, 7), 0.3), size=(31, 33)).maps
+    assert maps.min() == maps.max()
