@@ -1,7 +1,42 @@
 """Where a CNN classifier looked, and how well that agrees with ground-truth masks."""
 
+from cameval import data, errors
+from cameval.baselines import (
+    area_cap,
+    center_disc,
+    center_map,
+    class_mean_masks,
+    independent_iou,
+)
+from cameval.binarizers import (
+    AdaptiveBinarizer,
+    Binarizer,
+    MeanBinarizer,
+    MedianBinarizer,
+    OtsuBinarizer,
+    PercentileBinarizer,
+    SkimageBinarizer,
+)
 from cameval.extractor import CAMExtractor, CAMResult
+from cameval.maps import is_constant, normalize_maps, upsample
 from cameval.methods import CAMMethod, cam, grad_cam, hires_cam, layer_cam
+from cameval.metrics import (
+    MapMetric,
+    MaskMetric,
+    coverage,
+    dice,
+    informedness,
+    iou,
+    pixel_auroc,
+    pixel_average_precision,
+    pointing_game,
+    precision,
+    relevance_mass_accuracy,
+    relevance_rank_accuracy,
+    share_above,
+    share_below,
+    size_standardized_iou,
+)
 from cameval.networks import (
     Activations,
     CAMModel,
@@ -15,9 +50,12 @@ from cameval.networks import (
     adapt,
     split,
 )
+from cameval.statistics import Interval, bootstrap_mean
 
 __all__ = [
     "Activations",
+    "AdaptiveBinarizer",
+    "Binarizer",
     "CAMExtractor",
     "CAMMethod",
     "CAMModel",
@@ -25,14 +63,46 @@ __all__ = [
     "ClassMapHead",
     "ExactHead",
     "GAPHead",
+    "Interval",
     "LayerModel",
+    "MapMetric",
+    "MaskMetric",
+    "MeanBinarizer",
+    "MedianBinarizer",
     "NormHead",
+    "OtsuBinarizer",
+    "PercentileBinarizer",
     "PooledHead",
+    "SkimageBinarizer",
     "Split",
     "adapt",
+    "area_cap",
+    "bootstrap_mean",
     "cam",
+    "center_disc",
+    "center_map",
+    "class_mean_masks",
+    "coverage",
+    "data",
+    "dice",
+    "errors",
     "grad_cam",
     "hires_cam",
+    "independent_iou",
+    "informedness",
+    "iou",
+    "is_constant",
     "layer_cam",
+    "normalize_maps",
+    "pixel_auroc",
+    "pixel_average_precision",
+    "pointing_game",
+    "precision",
+    "relevance_mass_accuracy",
+    "relevance_rank_accuracy",
+    "share_above",
+    "share_below",
+    "size_standardized_iou",
     "split",
+    "upsample",
 ]

@@ -15,7 +15,7 @@ __all__ = ["grad_cam", "hires_cam", "layer_cam"]
 def grad_cam(activations: Activations, classes: Tensor, /) -> Tensor:
     r"""Gradient-weighted class activation map.
 
-    .. math:: \operatorname{ReLU}\Big(\sum_k \operatorname{mean}_{xy}(g_k) \, A_k\Big)
+    .. math:: \operatorname{ReLU}\left(\sum_k \operatorname{mean}_{xy}(g_k) \, A_k\right)
 
     On a head that is pooling and one linear layer, without the bias, it equals
     ``relu(cam) / (h * w)``. On other heads the mean moves evidence to places that the network did
@@ -96,7 +96,7 @@ def hires_cam(activations: Activations, classes: Tensor, /) -> Tensor:
 def layer_cam(activations: Activations, classes: Tensor, /) -> Tensor:
     r"""Class activation map of any layer, each position weighted by its own positive gradient.
 
-    .. math:: \operatorname{ReLU}\Big(\sum_k \operatorname{ReLU}(g_k) \odot A_k\Big)
+    .. math:: \operatorname{ReLU}\left(\sum_k \operatorname{ReLU}(g_k) \odot A_k\right)
 
     Made for shallow layers, where one weight per channel is too coarse. It ignores evidence against
     the class.

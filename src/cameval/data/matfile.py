@@ -1,0 +1,110 @@
+"""MATLAB v7.3 files through h5py: every way in which one can be wrong becomes a `DataError`.
+
+The messages name the file and, where it is one field's fault, the field. Errors of the machine,
+such as a missing permission, are not the file's fault and pass unchanged.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from cameval.errors import DataError
+
+__all__ = ["USERBLOCK", "field_error", "open_mat", "read_array", "read_vector"]
+
+USERBLOCK = 512
+"""Bytes that MATLAB keeps for its own header before the HDF5 part of the file."""
+
+_KIND_NAMES = {"b": "booleans", "i": "integers", "u": "integers", "f": "floating-point numbers"}
+
+
+def field_error(file: h5py.File, field: str, problem: str) -> DataError:
+    """Return the error that says what is wrong with one field of one file."""
+    return DataError(f"{file.filename}: {field} {problem}")
+
+
+@contextmanager
+def open_mat(path: Path) -> Iterator[h5py.File]:
+    """Open a MATLAB v7.3 file for reading, and close it again."""
+    _check_is_hdf5(path)
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise DataError(f"{path}: the file must be complete, {_damage(error)}") from error
+    with file:
+        yield file
+
+
+def read_array(file: h5py.File, field: str, kinds: str) -> NDArray[Any]:
+    """Read the array at `field`, as h5py shapes it, if its dtype is of one of `kinds`."""
+    with _blaming(file, field):
+        dataset = _find(file, field)
+        if dataset.dtype.kind not in kinds:
+            wanted = " or ".join(dict.fromkeys(_KIND_NAMES[kind] for kind in kinds))
+            raise field_error(file, field, f"must hold {wanted}, got {dataset.dtype}")
+        return np.asarray(dataset[()])
+
+
+def read_vector(file: h5py.File, field: str, kinds: str) -> NDArray[Any]:
+    """Read a row or a column, whichever way MATLAB wrote it, as one axis."""
+    array = read_array(file, field, kinds)
+    if array.ndim == 0 or sum(side != 1 for side in array.shape) > 1:
+        raise field_error(file, field, f"must be one row or one column, got shape {array.shape}")
+    return array.reshape(-1)
+
+
+def _check_is_hdf5(path: Path) -> None:
+    if path.is_dir():
+        raise DataError(
+            f"{path}: a .mat file is needed, got a folder; FigshareDataset reads folders"
+        )
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(32)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(f"{path}: the file must exist, got no such file") from error
+    if header.startswith(b"MATLAB 5.0"):
+        raise DataError(
+            f"{path}: the file must be in MATLAB's v7.3 (HDF5) format, got the older v5 format; "
+            "load it in MATLAB or Octave and save it again, in MATLAB with the option '-v7.3'"
+        )
+    if not h5py.is_hdf5(path):
+        raise DataError(
+            f"{path}: the file must be in MATLAB's v7.3 (HDF5) format, got {header!r} at its "
+            "start and no HDF5 signature; fetch it again if it was cut off"
+        )
+
+
+@contextmanager
+def _blaming(file: h5py.File, field: str) -> Iterator[None]:
+    """Turn what h5py raises on damaged bytes, which may be any of these, into a `DataError`."""
+    try:
+        yield
+    except DataError:
+        raise
+    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        raise field_error(file, field, f"must be readable, {_damage(error)}") from error
+
+
+def _find(file: h5py.File, field: str) -> h5py.Dataset:
+    node = file
+    for part in field.split("/"):
+        if not isinstance(node, h5py.Group):
+            raise field_error(file, field, f"must be in a group, got an array at {node.name}")
+        if part not in node:
+            held = ", ".join(node) or "nothing"
+            raise field_error(file, field, f"must be there, got {held} in {node.name} instead")
+        node = node[part]
+    if not isinstance(node, h5py.Dataset):
+        raise field_error(file, field, f"must be an array, got a {type(node).__name__.lower()}")
+    dataset: h5py.Dataset = node
+    return dataset
+
+
+def _damage(error: Exception) -> str:
+    return f"got a damaged file ({error}); fetch it again"

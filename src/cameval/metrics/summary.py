@@ -1,0 +1,79 @@
+"""Summaries of scores: shares of images above or below a level."""
+
+import torch
+from torch import Tensor
+
+from cameval.arrays import Scores, as_tensor
+from cameval.errors import ArrayTypeError
+
+__all__ = ["share_above", "share_below"]
+
+
+def share_above(scores: Scores, threshold: float, /) -> float:
+    """Share of the defined scores that are strictly above a threshold.
+
+    Parameters
+    ----------
+    scores
+        Scores of any shape. NaN means undefined and counts neither above nor below the line of the
+        fraction; report ``isnan(scores).sum()`` with it.
+    threshold
+        Compared in the dtype of the scores.
+
+    Returns
+    -------
+    float
+        A share in [0, 1]; NaN if no score is defined.
+
+    Raises
+    ------
+    ArrayTypeError
+        If `scores` is not a floating array.
+
+    Examples
+    --------
+    >>> share_above(torch.tensor([0.2, 0.5, 0.7, float("nan")]), 0.5)
+    0.3333333333333333
+    """
+    defined = _defined(scores)
+    return _share(defined > threshold)
+
+
+def share_below(scores: Scores, threshold: float, /) -> float:
+    """Share of the defined scores that are strictly below a threshold.
+
+    Parameters
+    ----------
+    scores
+        Scores of any shape. NaN means undefined and is left out, as in `share_above`.
+    threshold
+        Compared in the dtype of the scores.
+
+    Returns
+    -------
+    float
+        A share in [0, 1]; NaN if no score is defined.
+
+    Raises
+    ------
+    ArrayTypeError
+        If `scores` is not a floating array.
+
+    Examples
+    --------
+    >>> share_below(torch.tensor([0.0, 0.005, 0.01, float("nan")]), 0.01)
+    0.6666666666666666
+    """
+    defined = _defined(scores)
+    return _share(defined < threshold)
+
+
+def _defined(scores: Scores) -> Tensor:
+    tensor = as_tensor(scores, "scores")
+    if not tensor.is_floating_point():
+        raise ArrayTypeError(f"scores must be floating, got {tensor.dtype}")
+    return tensor[~tensor.isnan()]
+
+
+def _share(chosen: Tensor) -> float:
+    return chosen.to(torch.float64).mean().item()

@@ -1,0 +1,82 @@
+"""Pictures of maps and masks on their images. Needs matplotlib: ``cameval[study]`` brings it."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cameval.arrays import Maps, Masks, as_masks, finite_maps
+from cameval.errors import ShapeError
+from cameval.maps import normalize_maps
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["overlay"]
+
+TRUTH_COLOR, MASK_COLOR = "#ffffff", "#56b4e9"  # apart in any color vision, on gray and on inferno
+
+
+def overlay(
+    axes: "Axes",
+    image: Tensor | NDArray[Any],
+    *,
+    heat: Maps | None = None,
+    mask: Masks | None = None,
+    truth: Masks | None = None,
+) -> None:
+    """Draw an image with its map as heat, its mask and the truth as outlines.
+
+    Parameters
+    ----------
+    axes
+        Matplotlib axes to draw into; ticks and frame are removed.
+    image
+        Gray ``(H, W)`` or color ``(H, W, 3)``, with values in [0, 1].
+    heat
+        A map ``(H, W)``, scaled to its own range for display alone.
+    mask
+        A predicted mask ``(H, W)``, outlined in dashed blue.
+    truth
+        The true mask ``(H, W)``, outlined in solid white.
+
+    Raises
+    ------
+    ShapeError
+        If map or masks are not of the image's height and width.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("agg")
+    >>> from matplotlib.figure import Figure
+    >>> truth = center_disc((32, 32))
+    >>> overlay(Figure().subplots(), torch.rand(32, 32), heat=center_map((32, 32)), truth=truth)
+    """
+    picture = np.asarray(image)
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
+    if heat is not None:
+        values = np.asarray(normalize_maps(_of_size(finite_maps(heat, "heat"), picture, "heat")))
+        axes.imshow(values, cmap="inferno", alpha=0.25 + 0.5 * values, vmin=0, vmax=1)
+    for name, outline, color, style in (
+        ("mask", mask, MASK_COLOR, "dashed"),
+        ("truth", truth, TRUTH_COLOR, "solid"),
+    ):
+        if outline is not None:
+            inside = np.asarray(_of_size(as_masks(outline, name), picture, name))
+            if inside.any() and not inside.all():
+                for width, ink in ((2.6, "#000000"), (1.4, color)):  # an edge that any ground shows
+                    axes.contour(
+                        inside, levels=[0.5], colors=ink, linewidths=width, linestyles=style
+                    )
+    axes.set_axis_off()
+
+
+def _of_size(array: Tensor, picture: NDArray[Any], name: str) -> Tensor:
+    if array.shape != picture.shape[:2]:
+        raise ShapeError(
+            f"{name} must have the image's height and width {picture.shape[:2]}, "
+            f"got {tuple(array.shape)}"
+        )
+    return array.cpu()
