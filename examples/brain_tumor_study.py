@@ -120,13 +120,17 @@ def assign_folds(slices: Slices, split: str, count: int, seed: int) -> NDArray[n
     ):
         folds = published
     else:
-        splitter = {
-            "patient": StratifiedGroupKFold(count, shuffle=True, random_state=seed),
-            "slice": StratifiedKFold(count, shuffle=True, random_state=seed),
-            "file": StratifiedKFold(count, shuffle=False),
+        tests = {
+            "patient": StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(
+                everyone, labels, slices.patients
+            ),
+            "slice": StratifiedKFold(count, shuffle=True, random_state=seed).split(
+                everyone, labels
+            ),
+            "file": StratifiedKFold(count, shuffle=False).split(everyone, labels),
         }[split]
         folds = np.empty(len(labels), dtype=np.intp)
-        for fold, (_, test) in enumerate(splitter.split(everyone, labels, slices.patients)):
+        for fold, (_, test) in enumerate(tests):
             folds[test] = fold
     shared = shared_patients(slices.patients, folds)
     if split == "patient" and shared:
@@ -271,7 +275,14 @@ def run(settings: Settings, out: Path, device: torch.device) -> Path:
     if settings.data == "phantom":
         folder = out / "phantom"
         if not (folder / "cvind.mat").exists():
-            write_phantom(folder, slices=settings.slices, size=settings.size, seed=settings.seed)
+            patients = max(15, settings.slices // 6)
+            write_phantom(
+                folder,
+                slices=settings.slices,
+                patients=patients,
+                size=settings.size,
+                seed=settings.seed,
+            )
     slices = load_slices(folder, settings.size)
     folds = assign_folds(slices, settings.split, settings.folds, settings.seed)
     truth = slices.labels.numpy()

@@ -1,6 +1,6 @@
 """Where a CNN classifier looked, and how well that agrees with ground-truth masks."""
 
-from cameval import data, errors
+from cameval import data, errors, plots
 from cameval.baselines import (
     area_cap,
     center_disc,
@@ -96,6 +96,7 @@ __all__ = [
     "normalize_maps",
     "pixel_auroc",
     "pixel_average_precision",
+    "plots",
     "pointing_game",
     "precision",
     "relevance_mass_accuracy",

@@ -1,0 +1,59 @@
+"""Pictures: what is drawn is what is given."""
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from cameval import center_disc, center_map
+from cameval.errors import ArrayTypeError, ShapeError
+from cameval.plots import overlay
+
+SIZE = (48, 64)
+
+
+def pixels(**layers: object) -> np.ndarray:
+    figure = Figure(figsize=(2, 2), dpi=100)
+    axes = figure.add_axes((0, 0, 1, 1))
+    overlay(axes, torch.full(SIZE, 0.5), **layers)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
+
+
+def is_colored(picture: np.ndarray) -> np.ndarray:
+    return picture.max(-1) - picture.min(-1) > 30
+
+
+def test_an_image_alone_stays_gray() -> None:
+    assert not is_colored(pixels()).any()
+
+
+def test_the_mask_is_blue_and_the_truth_white() -> None:
+    disc = center_disc(SIZE, 0.2)
+    masked = pixels(mask=disc)
+    blue = is_colored(masked)
+    assert blue.any()
+    assert (masked[blue][:, 2] >= masked[blue][:, 0]).all()
+    true = pixels(truth=disc)
+    assert not is_colored(true).any()
+    assert (true.min(-1) > 240).sum() > (pixels().min(-1) > 240).sum()
+
+
+def test_heat_is_brightest_where_the_map_is_highest() -> None:
+    picture = pixels(heat=center_map(SIZE).numpy())
+    middle, edge = picture[100, 100], picture[100, 20]
+    assert middle.sum() > edge.sum()
+
+
+def test_empty_and_full_masks_have_no_outline() -> None:
+    for mask in (torch.zeros(SIZE, dtype=torch.bool), torch.ones(SIZE, dtype=torch.bool)):
+        assert (pixels(mask=mask, truth=mask) == pixels()).all()
+
+
+def test_layers_must_fit_the_image() -> None:
+    with pytest.raises(ShapeError, match=r"mask must have the image's height and width \(48, 64\)"):
+        pixels(mask=torch.zeros(3, 3, dtype=torch.bool))
+    with pytest.raises(ArrayTypeError, match="truth must be boolean"):
+        pixels(truth=torch.zeros(SIZE))
