@@ -29,7 +29,17 @@ from study_settings import Settings, claim, parse
 from torch import Tensor
 from torch.nn.functional import interpolate
 from tqdm import tqdm
-from training import SMALL, build, fine_tune, fit_head, pooled_features, predict, prepare
+from training import (
+    SMALL,
+    build,
+    fine_tune,
+    fit_head,
+    load_trained,
+    pooled_features,
+    predict,
+    prepare,
+    save_atomically,
+)
 
 import cameval
 from cameval import CAMExtractor, CAMModel
@@ -182,31 +192,24 @@ def cross_validate(
                         pooled = pooled_features(model, slices.images)
                     fit_head(model, pooled[train], labels)
                 else:
-                    rate = 3e-3 if name in SMALL else 3e-4
-                    fine_tune(model, images, labels, settings.epochs, rate, bar)
+                    pretrained = name not in SMALL and settings.pretrained != "none"
+                    fine_tune(
+                        model,
+                        images,
+                        labels,
+                        epochs=settings.epochs,
+                        pretrained=pretrained,
+                        bar=bar,
+                    )
                 save_atomically(model.cpu().state_dict(), checkpoint)
             done = sum(int((folds != earlier).sum()) for earlier in range(fold + 1))
             bar.update(passes * done - bar.n)
-            yield fold, load_trained(name, fold, out).to(device)
+            yield fold, load_trained(name, checkpoint, len(CLASS_NAMES)).to(device)
 
 
 def checkpoint_path(name: str, fold: int, out: Path) -> Path:
     """Say where a trained network is kept."""
     return out / "checkpoints" / f"{name}-fold{fold}.pth"
-
-
-def load_trained(name: str, fold: int, out: Path) -> CAMModel:
-    """Load the network that was trained on all folds but one."""
-    model = build(name, "none", len(CLASS_NAMES))
-    model.load_state_dict(torch.load(checkpoint_path(name, fold, out), weights_only=True))
-    return model.eval()
-
-
-def save_atomically(state: dict[str, Tensor], path: Path) -> None:
-    """Write a checkpoint that is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(state, path.with_suffix(".part"))
-    path.with_suffix(".part").replace(path)
 
 
 def classification_scores(truth: NDArray[np.intp], predicted: NDArray[np.intp]) -> dict[str, float]:
@@ -316,7 +319,8 @@ def run(settings: Settings, out: Path, device: torch.device) -> Path:
     map_rows: list[pd.DataFrame] = []
     maps = torch.empty_like(slices.images)
     for fold in tqdm(range(settings.folds), desc="maps and masks", unit="fold"):
-        model = load_trained(str(best), fold, out).to(device)
+        checkpoint = checkpoint_path(str(best), fold, out)
+        model = load_trained(str(best), checkpoint, len(CLASS_NAMES)).to(device)
         test, train = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         masks_of_fold, maps_of_fold, maps[test] = localize(model, slices, test, train)
         mask_rows += [rows.assign(fold=fold) for rows in masks_of_fold]

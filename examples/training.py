@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 import torchvision
@@ -93,13 +94,28 @@ def prepare(images: Tensor, model: CAMModel) -> Tensor:
 
 
 def fine_tune(
-    model: CAMModel, images: Tensor, labels: Tensor, epochs: int, rate: float, bar: "tqdm[None]"
+    model: CAMModel,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    epochs: int,
+    pretrained: bool,
+    bar: "tqdm[None]",
 ) -> None:
-    """Train all layers: AdamW, one learning-rate cycle, images mirrored at random."""
+    """Train all layers: AdamW, one learning-rate cycle, images mirrored at random.
+
+    A pretrained network keeps the statistics of its batch normalization, which small batches of
+    another kind of image would spoil.
+    """
     model.train()
+    for module in model.modules():
+        if pretrained and isinstance(module, nn.BatchNorm2d):
+            module.eval()
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01)
     steps = epochs * -(-len(images) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=3e-4 if pretrained else 3e-3, total_steps=steps
+    )
     for _ in range(epochs):
         for chosen in torch.randperm(len(images)).split(BATCH):
             batch, mirrored = images[chosen], torch.rand(len(chosen)) < 0.5
@@ -136,3 +152,17 @@ def predict(model: CAMModel, images: Tensor) -> Tensor:
     with torch.no_grad():
         logits = [model(prepare(batch, model)).cpu() for batch in images.split(BATCH)]
     return torch.cat(logits).softmax(1)
+
+
+def load_trained(name: str, checkpoint: Path, num_classes: int) -> CAMModel:
+    """Load a network that this study has trained, in evaluation mode."""
+    model = build(name, "none", num_classes)
+    model.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
+    return model.eval()
+
+
+def save_atomically(state: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint that is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(state, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)

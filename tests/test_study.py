@@ -12,6 +12,7 @@ import torch
 import torchvision
 import training
 from study_settings import Settings, claim, parse
+from tqdm import tqdm
 
 import cameval
 from cameval.data import write_phantom
@@ -66,11 +67,11 @@ def test_a_killed_study_resumes_to_the_same_result(
 ) -> None:
     trained = []
 
-    def killed(model, images, labels, epochs, rate, bar) -> None:
+    def killed(*arguments, **settings) -> None:
         if len(trained) == 2:
             raise KeyboardInterrupt
         trained.append(1)
-        training.fine_tune(model, images, labels, epochs, rate, bar)
+        training.fine_tune(*arguments, **settings)
 
     monkeypatch.setattr(study, "fine_tune", killed)
     assert run(tmp_path) == 130
@@ -215,6 +216,18 @@ def test_weights_are_loaded_in_any_precision_and_never_unpickled(tmp_path: Path)
     (tmp_path / "alexnet.pth").write_text("not weights")
     with pytest.raises(training.WeightsError, match=r"alexnet\.pth"):
         training.build("alexnet", str(tmp_path / "alexnet.pth"), 3)
+
+
+def test_a_pretrained_network_keeps_its_statistics() -> None:
+    for pretrained in (True, False):
+        model = training.small_cnn(3, num_classes=3)
+        before = {key: value.clone() for key, value in model.state_dict().items()}
+        images, labels = torch.rand(8, 32, 32), torch.arange(8) % 3
+        with tqdm(disable=True) as bar:
+            training.fine_tune(model, images, labels, epochs=4, pretrained=pretrained, bar=bar)
+        kept = torch.equal(before["features.1.running_mean"], model.features[1].running_mean)
+        assert kept == pretrained
+        assert not torch.equal(before["features.1.weight"], model.features[1].weight)
 
 
 def test_weights_that_cannot_be_downloaded_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
