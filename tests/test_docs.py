@@ -53,8 +53,9 @@ def test_every_page_is_in_a_table_of_contents() -> None:
 def test_every_option_of_the_study_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--help"])
-    options = set(re.findall(r"^  (--\w+)", capsys.readouterr().out, re.MULTILINE))
-    explained = set(
-        re.findall(r"^   \* - ``(--\w+)", (DOCS / "study.rst").read_text(), re.MULTILINE)
-    )
-    assert explained == options
+    text, page = capsys.readouterr().out, (DOCS / "study.rst").read_text()
+    options = set(re.findall(r"^  (--\w+)", text, re.MULTILINE))
+    assert set(re.findall(r"^   \* - ``(--\w+)", page, re.MULTILINE)) == options
+    defaults = set(re.findall(r"^  (--\w+) .*\((\d+)\)$", text, re.MULTILINE))
+    assert len(defaults) > 2
+    assert defaults <= set(re.findall(r"``(--\w+) \w+``\n.* Default: (\d+)\.$", page, re.MULTILINE))

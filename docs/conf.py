@@ -1,0 +1,122 @@
+"""How the documentation is built: ``make docs``. Nothing is fetched from a network."""
+
+import re
+from importlib.metadata import version as installed_version
+from typing import Any
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+from sphinx.util import inspect
+
+project = "cameval"
+author = "The cameval developers"
+project_copyright = author
+release = version = installed_version("cameval")
+
+extensions = ["numpydoc", "sphinx.ext.autodoc", "sphinx.ext.doctest"]
+exclude_patterns = ["_build"]
+nitpicky = True
+nitpick_ignore_regex = [  # the outside world; our own names never belong here
+    (r"py:.*", r"(collections|np|numpy|os|pathlib|python|skimage|torch)[.:].+"),
+    (r"py:class", r"Axes"),  # matplotlib's
+]
+
+# --- Docstrings -----------------------------------------------------------------------------------
+
+default_role = "py:obj"  # `name` is a link where it names an object, see `bare_name` below
+add_module_names = False
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+autodoc_member_order = "bysource"
+maximum_signature_line_length = 130
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = {"of", "or"}
+
+# A registration with `split` is not a signature of it.
+inspect.is_singledispatch_function = lambda obj: False
+
+
+def bare_name(app: Sphinx, env: Any, node: Any, text: Any) -> nodes.Element | None:
+    """Link a bare `name` to the public object of that name; what is none is a parameter: italic."""
+    name = node["reftarget"]
+    if node.get("reftype") != "obj" or "." in name:
+        return None
+    python, here = env.domains.python_domain, node["refdoc"]
+    for room in ("cameval", "cameval.arrays", "cameval.data", "cameval.errors"):
+        target = f"{room}.{name}"
+        if link := python.resolve_xref(env, here, app.builder, "obj", target, node, text):
+            return link
+    return nodes.emphasis(name, name)
+
+
+_ARRAY = re.compile(r"~?numpy\.ndarray\[~?tuple\[~?typing\.Any, \.\.\.\], ~?numpy\.dtype\[")
+
+
+def shorten(_app: Sphinx, _what: str, _name: str, _obj: Any, _options: Any, *signature: Any) -> Any:
+    """Write types and defaults in a signature as the source does."""
+    return tuple(part and _as_written(part) for part in signature)
+
+
+def _as_written(text: str) -> str:
+    while found := _ARRAY.search(text):  # ndarray[tuple[Any, ...], dtype[X]] is NDArray[X]
+        depth, end = 1, found.end()
+        while depth:
+            depth += {"[": 1, "]": -1}.get(text[end], 0)
+            end += 1
+        inner = text[found.end() : end - 1]
+        text = f"{text[: found.start()]}~numpy.typing.NDArray[{inner}]{text[end + 1 :]}"
+    return re.sub(r"<function (\w+).*?>", r"\1", text.replace("[~typing.Any]]", "]"))
+
+
+def docstring(
+    _app: Sphinx, what: str, _name: str, _obj: Any, _options: Any, lines: list[str]
+) -> None:
+    """Leave out what is not ours or not meant."""
+    if what == "data":  # the docstring of its type; the page describes it
+        lines.clear()
+    # "L. R. Dice" at the start of a line is not item L of a list.
+    lines[:] = [re.sub(r"^(\s*)([A-Z]\. )", r"\1\\\2", line) for line in lines]
+
+
+# --- Examples -------------------------------------------------------------------------------------
+
+doctest_default_flags = 0  # as strict as under pytest
+doctest_global_setup = """
+import numpy as np
+import torch
+from torch import nn
+import cameval
+from cameval import *
+torch.manual_seed(0)
+"""
+
+# --- Pages ----------------------------------------------------------------------------------------
+
+html_theme = "furo"
+html_title = f"{project} {release}"
+html_copy_source = False
+html_show_sphinx = False
+html_math_renderer = "mathml"
+
+
+def inline_math(translator: Any, node: nodes.math) -> None:
+    """Write a formula in a line as MathML, which browsers draw without a script."""
+    translator.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def block_math(translator: Any, node: nodes.math_block) -> None:
+    """Write a formula of its own as MathML."""
+    translator.body.append(f"<div>{tex2mathml(node.astext(), as_block=True)}</div>")
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    """Register what is defined above."""
+    app.connect("missing-reference", bare_name)
+    app.connect("autodoc-process-signature", shorten)
+    app.connect("autodoc-process-docstring", docstring, priority=900)  # after numpydoc
+    app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
