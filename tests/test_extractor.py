@@ -85,8 +85,9 @@ def test_it_works_on_a_frozen_network(layer: str | None) -> None:
 
 @pytest.mark.parametrize("layer", [None, "features"])
 def test_it_works_on_a_network_made_in_inference_mode(layer: str | None) -> None:
+    original = family("mobilenet_v3")
     with torch.inference_mode():
-        net = copy.deepcopy(family("mobilenet_v3"))
+        net = copy.deepcopy(original)
         for module in net.modules():
             for name, parameter in list(module.named_parameters(recurse=False)):
                 setattr(module, name, nn.Parameter(parameter.clone()))
