@@ -311,20 +311,20 @@ def test_a_layer_whose_output_nothing_uses_is_named_so() -> None:
         activations.gradients(torch.tensor([0, 1]))
 
 
-def test_a_network_must_return_one_tensor_of_logits() -> None:
+def test_a_network_must_return_one_tensor_with_a_row_for_each_image() -> None:
     class Dictionary(Tiny):
         def forward(self, images: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
             return {"out": super().forward(images)}
 
-    class Dense(Tiny):
+    class Summing(Tiny):
         def forward(self, images: Tensor) -> Tensor:
-            return self.conv(images)
+            return super().forward(images).sum(0)
 
     batch = images("any")
     with pytest.raises(UnsupportedModelError, match="got dict"):
         adapt(Dictionary().eval(), layer="conv").activations(batch)
-    with pytest.raises(ShapeError, match=r"got \(2, 8, 96, 128\)"):
-        adapt(Dense().eval(), layer="conv").activations(batch)
+    with pytest.raises(ShapeError, match=r"one row for each of 2 images, got shape \(3,\)"):
+        adapt(Summing().eval(), layer="conv").activations(batch)
 
 
 # --- the user's objects -----------------------------------------------------------------------

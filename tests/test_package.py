@@ -18,11 +18,11 @@ SOURCE = Path(__file__).parents[1] / "src" / "cameval"
 # The one way through the house: a room may import from the rooms above it.
 ROOMS = [
     ["errors"],
-    ["arrays", "data"],
+    ["arrays", "data", "geometry"],
     ["networks", "maps"],
     ["methods", "thresholds"],
     ["extractor", "binarizers", "metrics"],
-    ["baselines", "plots"],
+    ["sweep", "baselines", "plots"],
     ["statistics"],
 ]
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}

@@ -17,7 +17,7 @@ from cameval.metrics.overlap import score_counts
 __all__ = ["area_cap", "center_disc", "center_map", "class_mean_masks", "independent_iou"]
 
 
-def center_map(size: tuple[int, int]) -> Tensor:
+def center_map(size: tuple[int, ...]) -> Tensor:
     """Return a blind map: 1 at the center of the frame, falling with the distance to 0 at a corner.
 
     Any percentile of it marks a centered disc.
@@ -46,7 +46,7 @@ def center_map(size: tuple[int, int]) -> Tensor:
     return (1 - distance / distance.amax().clamp(min=1)).to(torch.float32)
 
 
-def center_disc(size: tuple[int, int], area: float = 0.05) -> Tensor:
+def center_disc(size: tuple[int, ...], area: float = 0.05) -> Tensor:
     """Return a blind mask: the centered disc whose area share is closest to `area`.
 
     Parameters
@@ -227,8 +227,7 @@ def independent_iou(pred_area: Any, true_area: Any, /) -> Any:
     return expected.item() if template is None else as_scores(expected, template)
 
 
-def _squared_distance(size: tuple[int, int]) -> Tensor:
+def _squared_distance(size: tuple[int, ...]) -> Tensor:
     """Return 4 times each pixel's squared distance to the frame's center: exact integers."""
-    height, width = check_size(size)
-    y, x = (2 * torch.arange(length) - (length - 1) for length in (height, width))
-    return y[:, None] ** 2 + x**2
+    axes = [2 * torch.arange(length) - (length - 1) for length in check_size(size)]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij")).square().sum(0)

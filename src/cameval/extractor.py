@@ -1,8 +1,8 @@
 """From images to maps on those images: the one object that most users hold."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -10,15 +10,31 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
+from cameval.geometry import Place
 from cameval.maps import upsample
 from cameval.methods import CAMMethod, grad_cam
-from cameval.networks import adapt
-from cameval.networks.activations import check_classes, without_graph
+from cameval.networks import Activations, adapt
+from cameval.networks.activations import check_classes, recording, without_graph
 
-__all__ = ["CAMExtractor", "CAMResult", "Classes"]
+__all__ = [
+    "Alignment",
+    "CAMExtractor",
+    "CAMResult",
+    "Classes",
+    "TopClasses",
+    "all_classes",
+    "check_alignment",
+    "check_images",
+    "choose",
+    "explain",
+]
 
-Classes = int | Sequence[int] | Tensor | NDArray[np.integer[Any]]
-"""One class for all images, or one per image."""
+Classes = int | Sequence[int] | Tensor | NDArray[np.integer[Any]] | Callable[[Tensor], Tensor]
+"""One class for all images, one per image ``(N,)``, several per image ``(N, k)``, or a function
+that chooses classes by the logits."""
+
+Alignment = Literal["half_pixel", "receptive_field"]
+"""How maps are laid on the image; see :class:`CAMExtractor`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +44,13 @@ class CAMResult:
     Parameters
     ----------
     maps
-        Raw maps on the images, ``(N, H, W)``.
+        Raw maps on the images, ``(N, H, W)``; with several classes per image ``(N, k, H, W)``.
     coarse
         The same maps as the method gave them, on the feature grid, ``(N, h, w)``.
     logits
-        The network's class scores, ``(N, C)``.
+        What the network returned: class scores ``(N, C)``.
     classes
-        The class that each map explains, ``(N,)``.
+        The class that each map explains, ``(N,)``; -1 where it explains a function of the output.
     """
 
     maps: Tensor
@@ -54,11 +70,17 @@ class CAMExtractor:
         mode, and may be shared between threads.
     method
         How the map is made, by default :func:`grad_cam`, which every network supports.
+    alignment
+        How the coarse map is laid on the image. ``"half_pixel"``, the custom of the field, lets its
+        cells fill the image evenly. ``"receptive_field"`` puts each cell where its receptive field
+        has its center, which in ResNet-like networks is half a cell further up and left.
 
     Raises
     ------
     UnsupportedModelError
         If the network is of no declared family.
+    SettingError
+        If alignment by receptive fields is asked for where the place of the cells is not known.
 
     Notes
     -----
@@ -77,87 +99,207 @@ class CAMExtractor:
 
     model: nn.Module
     method: CAMMethod = grad_cam
+    alignment: Alignment = "half_pixel"
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, nn.Module):
             raise ArrayTypeError(f"model must be an nn.Module, got {type(self.model).__name__}")
         if not callable(self.method):
             raise SettingError(
-                f"method must be callable as method(activations, classes), got {self.method!r}"
+                f"method must be callable as method(activations, target), got {self.method!r}"
             )
         object.__setattr__(self, "model", adapt(self.model))
+        check_alignment(self.alignment, adapt(self.model).place)
 
     def __call__(
         self,
         images: Tensor,
         classes: Classes | None = None,
         *,
-        size: tuple[int, int] | None = None,
+        target: Callable[[Tensor], Tensor] | None = None,
+        size: tuple[int, ...] | None = None,
+        create_graph: bool = False,
     ) -> CAMResult:
-        """Make one map per image.
+        """Make one map per image, or per image and class.
 
         Parameters
         ----------
         images
-            Images ``(N, channels, H, W)``, normalized as the network expects.
+            Images ``(N, channels, H, W)``, normalized as the network expects. Volumes ``(N,
+            channels, D, H, W)`` give volumes of maps.
         classes
-            The class to explain: an int for all images or one per image. By default each image's
-            predicted class.
+            The class to explain: an int for all images, one per image ``(N,)``, or several per
+            image ``(N, k)``. A function chooses by the logits, as :func:`all_classes` and
+            :class:`TopClasses` do. By default each image's predicted class.
+        target
+            Explain instead a function of what the network returns, one score per image: a sum of
+            classes, an output of a regression, a region of a segmentation.
         size
             Height and width of the maps, by default those of the images. Give the size of the masks
             to score maps on the masks' own grid.
+        create_graph
+            Keep the graph of the maps, so that they can be part of a loss. The network then runs in
+            its own mode, and its weights learn.
 
         Returns
         -------
         CAMResult
             Maps, coarse maps, logits and classes. Maps are raw: signed where the method is, not
-            scaled, upsampled bilinearly (``align_corners=False``) and nothing else.
+            scaled, interpolated linearly and nothing else.
 
         Raises
         ------
         ShapeError
-            If `images` is not four-dimensional, or `classes` are not one per image.
+            If `images` have another number of axes, or `classes` are not one or several per image.
         ClassIndexError
             If a class is not one of the network's.
+        SettingError
+            If `classes` and `target` are both given, or a graph is asked for without autograd.
         """
-        _check_images(images)
-        activations = adapt(self.model).activations(images)
-        with without_graph():
-            chosen = _classes(classes, activations.logits)
-            coarse = self.method(activations, chosen)
-            _check_coarse(coarse, len(images))
-            maps = upsample(coarse, size or (images.shape[-2], images.shape[-1]))
-        return CAMResult(maps, coarse, activations.logits, chosen)
+        check_images(images)
+        model = adapt(self.model)
+        activations = model.activations(images, create_graph=create_graph)
+        chosen = choose(classes, target, activations.logits)
+        place = model.place if self.alignment == "receptive_field" else None
+        return explain(activations, self.method, chosen, target, place, size)
 
 
-def _check_images(images: object) -> None:
+def explain(
+    activations: Activations,
+    method: CAMMethod,
+    classes: Tensor,
+    target: Callable[[Tensor], Tensor] | None,
+    place: Place | None,
+    size: tuple[int, ...] | None,
+) -> CAMResult:
+    """Apply a method to the activations, once for each class, and lay the maps on the images."""
+    image_size = tuple(activations.images.shape[2:])
+    with recording(activations.create_graph):
+        columns = [classes] if classes.ndim == 1 else classes.unbind(1)
+        coarse = [method(activations, target or column) for column in columns]
+        for maps in coarse:
+            _check_coarse(maps, activations)
+        stacked = coarse[0] if classes.ndim == 1 else torch.stack(coarse, 1)
+        maps = upsample(stacked, size or image_size, place=place, image_size=image_size)
+    return CAMResult(maps, stacked, activations.logits, classes)
+
+
+def check_alignment(alignment: str, place: Place | None) -> None:
+    """Check the name of an alignment, and that it can be had."""
+    if alignment not in get_args(Alignment):
+        raise SettingError(
+            f"alignment must be one of {', '.join(get_args(Alignment))}, got {alignment!r}"
+        )
+    if alignment == "receptive_field" and place is None:
+        raise SettingError(
+            "alignment by receptive fields needs the place of the cells, which is known for the "
+            "last features of torchvision's networks alone; give it, as in "
+            "cameval.CAMModel(features, head, place=cameval.Place(offset, stride))"
+        )
+
+
+def check_images(images: object) -> None:
+    """Check the images that a network is to be shown."""
     if not isinstance(images, Tensor) or not images.is_floating_point():
         came = images.dtype if isinstance(images, Tensor) else type(images).__name__
         raise ArrayTypeError(f"images must be a floating-point torch tensor, got {came}")
-    if images.ndim != 4:
+    if images.ndim not in (4, 5):
         hint = "; add a batch axis with images[None]" if images.ndim == 3 else ""
         raise ShapeError(
             f"images must have shape (N, channels, H, W), got {tuple(images.shape)}{hint}"
         )
 
 
-def _classes(classes: Classes | None, logits: Tensor) -> Tensor:
-    """Return one class index per image."""
-    if classes is None:
-        return logits.argmax(1)
-    chosen = torch.as_tensor(classes, device=logits.device)
-    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
-        raise ArrayTypeError(f"classes must be integers, got {chosen.dtype}")
-    if chosen.ndim == 0:
-        chosen = chosen.expand(len(logits))
-    chosen = chosen.to(torch.int64, copy=True)  # a normal tensor even of one made in inference mode
-    check_classes(chosen, logits)
+def choose(
+    classes: Classes | None, target: Callable[[Tensor], Tensor] | None, logits: Tensor
+) -> Tensor:
+    """Return the classes to explain, ``(N,)`` or ``(N, k)``; -1 for another target."""
+    if target is not None:
+        if classes is not None:
+            raise SettingError("classes and target must not both be given, got both")
+        return torch.full((len(logits),), -1, device=logits.device)
+    with without_graph():
+        if classes is None:
+            classes = _predicted
+        if callable(classes):
+            classes = classes(logits.detach())
+        chosen = torch.as_tensor(classes, device=logits.device)
+        if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
+            raise ArrayTypeError(f"classes must be integers, got {chosen.dtype}")
+        if chosen.ndim == 0:
+            chosen = chosen.expand(len(logits))
+        # A copy is a normal tensor, even of labels made in inference mode.
+        chosen = chosen.to(torch.int64, copy=True)
+    if chosen.ndim not in (1, 2):
+        raise ShapeError(
+            f"classes must have shape ({len(logits)},) or ({len(logits)}, k), "
+            f"got {tuple(chosen.shape)}"
+        )
+    for column in [chosen] if chosen.ndim == 1 else chosen.unbind(1):
+        check_classes(column, logits)
     return chosen
 
 
-def _check_coarse(coarse: object, count: int) -> None:
+def all_classes(logits: Tensor, /) -> Tensor:
+    """Choose every class of every image, ``(N, C)``, in order.
+
+    Examples
+    --------
+    >>> all_classes(torch.rand(2, 3))
+    tensor([[0, 1, 2],
+            [0, 1, 2]])
+    """
+    return torch.arange(logits.shape[1], device=logits.device).expand(logits.shape)
+
+
+@dataclass(frozen=True)
+class TopClasses:
+    """Choose the `count` classes of highest logits, the highest first.
+
+    Parameters
+    ----------
+    count
+        How many, at least 1.
+
+    Raises
+    ------
+    SettingError
+        If `count` is not positive.
+
+    Examples
+    --------
+    >>> TopClasses(2)(torch.tensor([[0.1, 3.0, 2.0]]))
+    tensor([[1, 2]])
+    """
+
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise SettingError(f"count must be at least 1, got {self.count}")
+
+    def __call__(self, logits: Tensor, /) -> Tensor:
+        """Return class indices ``(N, count)`` of logits ``(N, C)``."""
+        if logits.shape[-1] < self.count:
+            raise SettingError(
+                f"count must be at most the network's {logits.shape[-1]} classes, got {self.count}"
+            )
+        return logits.topk(self.count, dim=1).indices
+
+
+def _predicted(logits: Tensor) -> Tensor:
+    if logits.ndim != 2:
+        raise ShapeError(
+            "the network must return logits (N, C) for a class to be predicted, got shape "
+            f"{tuple(logits.shape)}; give a function of its output as the target"
+        )
+    return logits.argmax(1)
+
+
+def _check_coarse(coarse: object, activations: Activations) -> None:
     shape = tuple(coarse.shape) if isinstance(coarse, Tensor) else type(coarse).__name__
-    if not isinstance(coarse, Tensor) or coarse.ndim != 3 or len(coarse) != count:
+    count, axes = len(activations.features), activations.features.ndim - 1
+    if not isinstance(coarse, Tensor) or coarse.ndim != axes or len(coarse) != count:
         raise ShapeError(
             f"a method must return maps of shape (N, h, w) with N = {count}, got {shape}"
         )

@@ -5,10 +5,10 @@ Both are plain functions of the values; no method and no binarizer calls `normal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from cameval.arrays import Array, exact, finite_maps, restore
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
+from cameval.geometry import Place, half_pixel_coordinates, receptive_field_coordinates
 
 __all__ = ["is_constant", "normalize_maps", "upsample"]
 
@@ -78,24 +78,33 @@ def normalize_maps(maps: Array, /) -> Array:
     return restore(scaled.to(dtype), maps)
 
 
-def upsample(coarse: Tensor, size: tuple[int, int]) -> Tensor:
-    """Interpolate coarse maps bilinearly to an image's size, and do nothing else to them.
-
-    Pixel centers are half-integers (``align_corners=False``), values beyond the outermost centers
-    are those of the border.
+def upsample(
+    coarse: Tensor,
+    size: tuple[int, ...],
+    *,
+    place: Place | None = None,
+    image_size: tuple[int, ...] | None = None,
+) -> Tensor:
+    """Interpolate coarse maps linearly to an image's size, and do nothing else to them.
 
     Parameters
     ----------
     coarse
-        Floating torch maps ``(..., h, w)``.
+        Floating torch maps ``(..., h, w)``, or volumes ``(..., d, h, w)``.
     size
-        Height and width of the result.
+        Height and width of the result; three lengths for volumes.
+    place
+        Where the cells lie in the image. By default they fill it evenly: the half-pixel convention,
+        ``align_corners=False``.
+    image_size
+        Size of the network's input, in whose pixels `place` is given; by default `size`.
 
     Returns
     -------
     Tensor
         Maps ``(..., H, W)`` of the same dtype on the same device, linear in `coarse` and within
-        the range of its values. A coarse map with NaN becomes NaN.
+        the range of its values. Beyond the outermost cells the map keeps their values. A coarse
+        map with NaN becomes NaN.
 
     Raises
     ------
@@ -104,34 +113,55 @@ def upsample(coarse: Tensor, size: tuple[int, int]) -> Tensor:
     ShapeError
         If `coarse` has no ``(h, w)`` axes or no pixels.
     SettingError
-        If `size` is not a pair of positive integers.
+        If `size` is not two or three positive integers.
 
     Examples
     --------
     >>> upsample(torch.tensor([[0.0, 4.0]]), (1, 4))
     tensor([[0., 1., 3., 4.]])
+
+    The same two cells, the first at the image's left edge and the second in its middle:
+
+    >>> from cameval.geometry import Place
+    >>> upsample(torch.tensor([[0.0, 4.0]]), (1, 4), place=Place(offset=0.5, stride=2))
+    tensor([[0., 2., 4., 4.]])
     """
     if not isinstance(coarse, Tensor) or not coarse.is_floating_point():
         came = coarse.dtype if isinstance(coarse, Tensor) else type(coarse).__name__
         raise ArrayTypeError(f"coarse must be a floating torch tensor, got {came}")
-    if coarse.ndim < 2 or 0 in coarse.shape[-2:]:
+    lengths = check_size(size)
+    pixels = lengths if image_size is None else check_size(image_size)
+    axes = tuple(range(-len(lengths), 0))
+    if coarse.ndim < len(lengths) or 0 in coarse.shape[axes[0] :] or len(pixels) != len(lengths):
         raise ShapeError(
-            f"coarse must have shape (..., h, w) with at least one pixel, got {tuple(coarse.shape)}"
+            "coarse must have shape (..., h, w) with at least one pixel, and one axis for each "
+            f"length of {lengths} on {pixels}, got {tuple(coarse.shape)}"
         )
-    height, width = check_size(size)
-    if coarse.numel() == 0:
-        return coarse.new_empty((*coarse.shape[:-2], height, width))
-    stacked = coarse.reshape(-1, 1, *coarse.shape[-2:])
-    fine = interpolate(stacked, size=(height, width), mode="bilinear", align_corners=False)
+    fine = coarse
+    for axis, length, extent in zip(axes, lengths, pixels, strict=True):
+        cells = coarse.shape[axis]
+        coordinates = (
+            half_pixel_coordinates(length, cells)
+            if place is None
+            else receptive_field_coordinates(length, extent, place)
+        )
+        weights = linear_weights(coordinates, cells).to(coarse.device, coarse.dtype)
+        fine = (fine.movedim(axis, -1) @ weights.T).movedim(-1, axis)
     # An average never leaves the range of its terms, but rounding may: keep constant maps constant.
-    low, high = stacked.amin((-2, -1), keepdim=True), stacked.amax((-2, -1), keepdim=True)
-    fine = fine.clamp(low, high)
-    return fine.reshape(*coarse.shape[:-2], height, width)
+    return fine.clamp(coarse.amin(axes, keepdim=True), coarse.amax(axes, keepdim=True))
 
 
-def check_size(size: object) -> tuple[int, int]:
-    """Return an image size as ``(H, W)``, both positive integers."""
+def linear_weights(coordinates: Tensor, cells: int) -> Tensor:
+    """Weights ``(length, cells)`` of the two cells around each coordinate; edges are clamped."""
+    inside = coordinates.clamp(0, cells - 1)
+    return (1 - (inside[:, None] - torch.arange(cells)).abs()).clamp(min=0)
+
+
+def check_size(size: object) -> tuple[int, ...]:
+    """Return an image's size as ``(H, W)`` or ``(D, H, W)``, all positive integers."""
     match size:
-        case (int(height), int(width)) if height > 0 and width > 0:
+        case (int(height), int(width)) if min(height, width) > 0:
             return height, width
+        case (int(depth), int(height), int(width)) if min(depth, height, width) > 0:
+            return depth, height, width
     raise SettingError(f"size must be a pair of positive integers (H, W), got {size!r}")

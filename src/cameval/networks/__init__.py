@@ -1,10 +1,11 @@
 """Networks: where they are cut, and what can be read at the cut."""
 
-from cameval.networks.activations import Activations
+from cameval.networks.activations import Activations, Target
 from cameval.networks.adapt import adapt
 from cameval.networks.families import Split, split
 from cameval.networks.heads import ClassMapHead, ExactHead, GAPHead, NormHead, PooledHead
-from cameval.networks.model import CAMModel, LayerModel
+from cameval.networks.layers import Grid, LayerModel, TokenGrid, channels_last_grid
+from cameval.networks.model import CAMModel
 
 __all__ = [
     "Activations",
@@ -12,10 +13,14 @@ __all__ = [
     "ClassMapHead",
     "ExactHead",
     "GAPHead",
+    "Grid",
     "LayerModel",
     "NormHead",
     "PooledHead",
     "Split",
+    "Target",
+    "TokenGrid",
     "adapt",
+    "channels_last_grid",
     "split",
 ]

@@ -1,16 +1,35 @@
 """What one pass through a network leaves behind for the methods to work on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from cameval.errors import ClassIndexError, LayerError, ShapeError, UnsupportedModelError
+from cameval.errors import (
+    ClassIndexError,
+    LayerError,
+    SettingError,
+    ShapeError,
+    UnsupportedModelError,
+)
 from cameval.networks.copies import shared_tensor
 
-__all__ = ["Activations", "without_graph"]
+__all__ = [
+    "Activations",
+    "Target",
+    "check_classes",
+    "feature_maps",
+    "fresh_leaf",
+    "recording",
+    "same",
+    "without_graph",
+]
+
+Target = Tensor | Callable[[Tensor], Tensor]
+"""What a map explains: one class per image ``(N,)``, or a function of the network's output that
+gives one score per image ``(N,)``."""
 
 
 @contextmanager
@@ -23,79 +42,169 @@ def without_graph() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def recording(create_graph: bool) -> Iterator[None]:
+    """Compute with a graph if one is to be created, else without."""
+    if not create_graph:
+        with without_graph():
+            yield
+    elif torch.is_grad_enabled():
+        yield
+    else:
+        raise SettingError(
+            "create_graph must be asked for where autograd is on, got torch.no_grad() or "
+            "torch.inference_mode() around the call; leave it"
+        )
+
+
+def same(output: Tensor) -> Tensor:
+    """Return a layer's output as it is: it is a feature map already."""
+    return output
+
+
 @dataclass(frozen=True, eq=False)
 class Activations:
-    """The features and logits of a batch, and the gradient between them.
+    """The features and outputs of a batch, and the gradient between them.
 
     Parameters
     ----------
+    images
+        The images that the network was shown, ``(N, channels, H, W)``.
     features
-        Feature maps ``(N, K, h, w)``, without a graph.
+        Feature maps ``(N, K, h, w)``, without a graph unless asked for.
     logits
-        Class scores ``(N, C)``, without a graph.
+        What the network returned: class scores ``(N, C)``, or any tensor with an entry per image.
     head
         The module that turns `features` into `logits`; None at an inner layer, where the rest of
         the network is not a function of the features alone.
+    network
+        The network in evaluation mode, from images to what it returns.
+    rerun
+        From other features ``(M, K, h, w)`` and their images to what the network returns on them.
+    create_graph
+        Whether features and gradients carry graphs of their own, for a map within a loss.
 
     Notes
     -----
     The features are the only leaf of the recorded graph, which holds the head and nothing before
-    it. It lives as long as this object.
+    it. It lives as long as this object. Gradients are computed once for each target.
     """
 
+    images: Tensor
     features: Tensor
     logits: Tensor
     head: nn.Module | None
-    _leaf: Tensor = field(repr=False)
+    network: Callable[[Tensor], Tensor] = field(repr=False)
+    rerun: Callable[[Tensor, Tensor], Tensor] = field(repr=False)
+    create_graph: bool
+    _source: Tensor = field(repr=False)
     _outputs: Tensor = field(repr=False)
+    _grid: Callable[[Tensor], Tensor] = field(repr=False)
+    _known: dict[object, Tensor] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def record(cls, leaf: Tensor, outputs: object, head: nn.Module | None) -> "Activations":
-        """Check what the network gave and keep it."""
+    def record(
+        cls,
+        images: Tensor,
+        source: Tensor,
+        outputs: object,
+        *,
+        network: Callable[[Tensor], Tensor],
+        rerun: Callable[[Tensor, Tensor], Tensor],
+        head: nn.Module | None = None,
+        grid: Callable[[Tensor], Tensor] = same,
+        create_graph: bool = False,
+    ) -> "Activations":
+        """Check what the network gave and keep it.
+
+        `source` is where the recorded graph begins, and `grid` makes feature maps of it.
+        """
         if not isinstance(outputs, Tensor):
             raise UnsupportedModelError(
-                "the network must return one tensor of logits (N, C), got "
+                "the network must return one tensor, got "
                 f"{type(outputs).__name__}; wrap it in a module that picks the logits"
             )
-        if outputs.ndim != 2 or len(outputs) != len(leaf):
+        if outputs.ndim == 0 or len(outputs) != len(images):
             raise ShapeError(
-                f"the network must return logits of shape (N, C) with N = {len(leaf)}, "
-                f"got {tuple(outputs.shape)}"
+                f"the network must return one row for each of {len(images)} images, "
+                f"got shape {tuple(outputs.shape)}"
             )
-        return cls(leaf.detach(), outputs.detach(), head, leaf, outputs)
+        features = grid(source)
+        if not create_graph:
+            features = features.detach()
+        shown = outputs if create_graph else outputs.detach()
+        return cls(
+            images, features, shown, head, network, rerun, create_graph, source, outputs, grid
+        )
 
-    def gradients(self, classes: Tensor) -> Tensor:
-        """Gradient of each image's logit ``classes[n]`` with respect to its features.
+    def score(self, target: Target, outputs: Tensor | None = None) -> Tensor:
+        """Return the explained score of each image, ``(N,)``, by default of this pass.
+
+        Raises
+        ------
+        ShapeError
+            If classes are given and the network returns no ``(N, C)``, if they are not one per
+            image, or if a function does not give one score per image.
+        ClassIndexError
+            If a class is not one of the network's.
+        """
+        outputs = self.logits if outputs is None else outputs
+        if isinstance(target, Tensor):
+            check_classes(target, outputs)
+            return outputs.gather(1, shared_tensor(target)[:, None])[:, 0]
+        scores = target(outputs)
+        if not isinstance(scores, Tensor) or scores.shape != outputs.shape[:1]:
+            came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+            raise ShapeError(
+                f"a target must give one score per image, shape ({len(outputs)},), got {came}"
+            )
+        return scores
+
+    def gradients(self, target: Target) -> Tensor:
+        """Gradient of each image's score with respect to its features.
 
         Parameters
         ----------
-        classes
-            One class index per image, shape ``(N,)``.
+        target
+            One class index per image, shape ``(N,)``: its logit is the score. Or a function from
+            the network's output to one score per image.
 
         Returns
         -------
         Tensor
             Shape ``(N, K, h, w)``. One backward pass through the head serves the whole batch,
-            since in evaluation mode the images do not interact. No weight gradient is formed.
+            since in evaluation mode the images do not interact, and every method that asks for the
+            same target. No weight gradient is formed.
 
         Raises
         ------
+        ShapeError
+            If the target does not fit the network's output.
         ClassIndexError
             If a class is not one of the network's.
         LayerError
-            If the logits do not depend on the features.
+            If the score does not depend on the features.
         """
-        check_classes(classes, self.logits)
+        key = tuple(target.tolist()) if isinstance(target, Tensor) else target
+        if key not in self._known:
+            self._known[key] = self._grid(self._gradient(target))
+        return self._known[key]
+
+    def _gradient(self, target: Target) -> Tensor:
         with torch.inference_mode(False), torch.enable_grad():
-            chosen = self._outputs.gather(1, shared_tensor(classes)[:, None]).sum()
+            total = self.score(target, self._outputs).sum()
             gradient = None
-            if chosen.requires_grad:
+            if total.requires_grad:
                 (gradient,) = torch.autograd.grad(
-                    chosen, self._leaf, retain_graph=True, allow_unused=True
+                    total,
+                    self._source,
+                    retain_graph=True,
+                    create_graph=self.create_graph,
+                    allow_unused=True,
                 )
         if gradient is None:
             raise LayerError(
-                "the logits must depend on the features, got a head or a rest of the network that "
+                "the score must depend on the features, got a head or a rest of the network that "
                 "does not use them; name a layer on the way to the output"
             )
         return gradient
@@ -103,6 +212,11 @@ class Activations:
 
 def check_classes(classes: Tensor, logits: Tensor) -> None:
     """Check that `classes` names one class of `logits` for each image."""
+    if logits.ndim != 2:
+        raise ShapeError(
+            f"the network must return logits (N, C) for a class to be explained, got shape "
+            f"{tuple(logits.shape)}; give a function of its output as the target"
+        )
     if classes.shape != logits.shape[:1]:
         raise ShapeError(
             f"classes must have shape ({len(logits)},), one per image, got {tuple(classes.shape)}"
@@ -117,3 +231,18 @@ def check_classes(classes: Tensor, logits: Tensor) -> None:
 def fresh_leaf(features: Tensor) -> Tensor:
     """Return the features as the start of a new graph."""
     return shared_tensor(features).requires_grad_()
+
+
+def feature_maps(output: object, name: str) -> Tensor:
+    """Check that `output` is one floating tensor ``(N, channels, h, w)``, or with more axes."""
+    if isinstance(output, Tensor) and output.ndim >= 4 and output.is_floating_point():
+        return output
+    came = (
+        f"{output.dtype} of shape {tuple(output.shape)}"
+        if isinstance(output, Tensor)
+        else type(output).__name__
+    )
+    raise LayerError(
+        f"{name} must be one floating-point tensor (N, channels, h, w), got {came}; "
+        "choose a layer before the pooling, or say how its output becomes a grid"
+    )

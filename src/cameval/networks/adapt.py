@@ -6,9 +6,12 @@ from typing import overload
 from torch import nn
 
 from cameval.errors import SettingError, UnsupportedHeadError
+from cameval.networks.activations import same
 from cameval.networks.families import check_forward, split
 from cameval.networks.heads import GAPHead
-from cameval.networks.model import CAMModel, LayerModel
+from cameval.networks.layers import Grid, LayerModel
+from cameval.networks.model import CAMModel
+from cameval.networks.places import place_of
 
 __all__ = ["adapt"]
 
@@ -16,22 +19,24 @@ __all__ = ["adapt"]
 @overload
 def adapt(net: nn.Module, *, num_classes: int | None = None) -> CAMModel: ...
 @overload
-def adapt(net: nn.Module, *, layer: str) -> LayerModel: ...
+def adapt(net: nn.Module, *, layer: str, grid: Grid = same) -> LayerModel: ...
 @overload
 def adapt(
-    net: nn.Module, *, num_classes: int | None = None, layer: str | None = None
+    net: nn.Module, *, num_classes: int | None = None, layer: str | None = None, grid: Grid = same
 ) -> CAMModel | LayerModel: ...
 
 
 def adapt(
-    net: nn.Module, *, num_classes: int | None = None, layer: str | None = None
+    net: nn.Module, *, num_classes: int | None = None, layer: str | None = None, grid: Grid = same
 ) -> CAMModel | LayerModel:
     """Make a network ready for class activation mapping. The network itself is never changed.
 
     Parameters
     ----------
     net
-        A network of a family that `split` knows, or, with `layer`, any network.
+        A network of a family that `split` knows, or, with `layer`, any network. One that is wrapped
+        by ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel`` is explained through
+        the network inside, on its own device.
     num_classes
         If given, put a fresh, untrained head (global average pooling and one linear layer) for this
         many classes on a *copy* of the network's features: the change that Zhou et al. and the
@@ -40,6 +45,9 @@ def adapt(
     layer
         If given, explain the network at this inner layer (a dotted module name) instead of at its
         last features.
+    grid
+        How the output of `layer` becomes feature maps, where it is not one: :class:`TokenGrid` for
+        the tokens of a vision transformer, :func:`channels_last_grid` for Swin.
 
     Returns
     -------
@@ -76,18 +84,27 @@ def adapt(
                 f"num_classes and layer must not both be given, got {num_classes} and {layer!r}; "
                 "adapt with num_classes first, then adapt the result with layer"
             )
-        return LayerModel(net, layer)
+        return LayerModel(unwrap(net), layer, grid)
     if num_classes is not None and num_classes < 1:
         raise SettingError(f"num_classes must be at least 1, got {num_classes}")
     if isinstance(net, LayerModel) and num_classes is None:
         return net
+    net = unwrap(net)
     model = net if isinstance(net, CAMModel) else _cut(net)
     return model if num_classes is None else _with_fresh_head(model, num_classes)
 
 
+def unwrap(net: nn.Module) -> nn.Module:
+    """Return the network inside ``torch.compile`` and the data-parallel wrappers."""
+    inner = getattr(net, "_orig_mod", None)  # of torch.compile
+    if isinstance(net, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        inner = net.module
+    return unwrap(inner) if isinstance(inner, nn.Module) else net
+
+
 def _cut(net: nn.Module) -> CAMModel:
     check_forward(net)
-    model = CAMModel(*split(net))
+    model = CAMModel(*split(net), place=place_of(net))
     theirs = set(net.modules())
     for module in model.modules():
         if module not in theirs:
@@ -106,4 +123,4 @@ def _with_fresh_head(model: CAMModel, num_classes: int) -> CAMModel:
     features = copy.deepcopy(model.features)
     weight = next(model.parameters())
     head = GAPHead(nn.Linear(channels, num_classes, device=weight.device, dtype=weight.dtype))
-    return CAMModel(features, head).train(model.training)
+    return CAMModel(features, head, model.place).train(model.training)

@@ -22,11 +22,12 @@ Net = TypeVar("Net", bound=nn.Module)
 _HOOKS = frozenset(name for name in vars(nn.Module()) if name.endswith("_hooks"))
 
 
-def private_copy(net: Net) -> Net:
+def private_copy(net: Net, *, create_graph: bool = False) -> Net:
     """Return a copy of `net` in evaluation mode that shares its tensors and nothing else.
 
-    Weights are detached, so that no graph of a forward pass asks for their gradients. The user's
-    hooks come along, in dictionaries of the copy's own.
+    Weights are detached, so that no graph of a forward pass asks for their gradients. With
+    `create_graph` they are the network's own, and so is its mode: the copy computes, and learns,
+    as the network does. The user's hooks come along, in dictionaries of the copy's own.
 
     Raises
     ------
@@ -44,11 +45,11 @@ def private_copy(net: Net) -> Net:
         twins[module] = memo[id(module)] = object.__new__(type(module))
         for value in chain(_own_tensors(module), vars(module).values()):
             if isinstance(value, Tensor):
-                memo[id(value)] = shared_tensor(value)
+                memo[id(value)] = value if create_graph else shared_tensor(value)
     for module, twin in twins.items():
         for name, value in vars(module).items():
             vars(twin)[name] = value.copy() if name in _HOOKS else _own(value, memo)
-        vars(twin)["training"] = False
+        vars(twin)["training"] &= create_graph
     return cast(Net, twins[net])
 
 
