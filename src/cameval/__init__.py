@@ -17,7 +17,8 @@ from cameval.binarizers import (
     PercentileBinarizer,
     SkimageBinarizer,
 )
-from cameval.extractor import CAMExtractor, CAMResult
+from cameval.extractor import CAMExtractor, CAMResult, TopClasses, all_classes
+from cameval.geometry import Place
 from cameval.maps import is_constant, normalize_maps, upsample
 from cameval.methods import CAMMethod, cam, grad_cam, hires_cam, layer_cam
 from cameval.metrics import (
@@ -47,10 +48,13 @@ from cameval.networks import (
     NormHead,
     PooledHead,
     Split,
+    TokenGrid,
     adapt,
+    channels_last_grid,
     split,
 )
 from cameval.statistics import Interval, bootstrap_mean
+from cameval.sweep import CAMSweep
 
 __all__ = [
     "Activations",
@@ -60,6 +64,7 @@ __all__ = [
     "CAMMethod",
     "CAMModel",
     "CAMResult",
+    "CAMSweep",
     "ClassMapHead",
     "ExactHead",
     "GAPHead",
@@ -72,15 +77,20 @@ __all__ = [
     "NormHead",
     "OtsuBinarizer",
     "PercentileBinarizer",
+    "Place",
     "PooledHead",
     "SkimageBinarizer",
     "Split",
+    "TokenGrid",
+    "TopClasses",
     "adapt",
+    "all_classes",
     "area_cap",
     "bootstrap_mean",
     "cam",
     "center_disc",
     "center_map",
+    "channels_last_grid",
     "class_mean_masks",
     "coverage",
     "data",

@@ -2,14 +2,14 @@
 
 from torch import Tensor
 
-from cameval.errors import UnsupportedHeadError
-from cameval.networks import Activations, ExactHead
+from cameval.errors import SettingError, UnsupportedHeadError
+from cameval.networks import Activations, ExactHead, Target
 from cameval.networks.activations import check_classes
 
 __all__ = ["cam"]
 
 
-def cam(activations: Activations, classes: Tensor, /) -> Tensor:
+def cam(activations: Activations, target: Target, /) -> Tensor:
     r"""Class activation map: the logit, spread over the image.
 
     On a head that is global average pooling and one linear layer,
@@ -24,7 +24,7 @@ def cam(activations: Activations, classes: Tensor, /) -> Tensor:
     ----------
     activations
         What a network with an exact head left behind.
-    classes
+    target
         One class per image, shape ``(N,)``.
 
     Returns
@@ -40,6 +40,8 @@ def cam(activations: Activations, classes: Tensor, /) -> Tensor:
         MobileNetV3.
     ClassIndexError
         If a class is not one of the network's.
+    SettingError
+        If the target is a function: only a class has class weights.
 
     References
     ----------
@@ -53,7 +55,12 @@ def cam(activations: Activations, classes: Tensor, /) -> Tensor:
     >>> torch.allclose(maps.mean() + model.head.bias[1], activations.logits[0, 1])
     True
     """
-    check_classes(classes, activations.logits)
+    if not isinstance(target, Tensor):
+        raise SettingError(
+            "cam explains classes, got a function of the network's output; use a gradient method "
+            "such as cameval.grad_cam"
+        )
+    check_classes(target, activations.logits)
     head = activations.head
     if not isinstance(head, ExactHead):
         came = "an inner layer" if head is None else f"a {type(head).__name__}"
@@ -62,4 +69,5 @@ def cam(activations: Activations, classes: Tensor, /) -> Tensor:
             f"{came}; use a gradient method such as cameval.grad_cam or cameval.hires_cam, or "
             "train cameval.adapt(net, num_classes=k), which has such a head"
         )
-    return head.class_maps(activations.features, classes).detach()
+    maps = head.class_maps(activations.features, target)
+    return maps if activations.create_graph else maps.detach()

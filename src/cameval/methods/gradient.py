@@ -7,12 +7,13 @@ one backward pass through the head, which they share.
 
 from torch import Tensor
 
-from cameval.networks import Activations
+from cameval.networks import Activations, Target
+from cameval.networks.heads import positions
 
 __all__ = ["grad_cam", "hires_cam", "layer_cam"]
 
 
-def grad_cam(activations: Activations, classes: Tensor, /) -> Tensor:
+def grad_cam(activations: Activations, target: Target, /) -> Tensor:
     r"""Gradient-weighted class activation map.
 
     .. math:: \operatorname{ReLU}\left(\sum_k \operatorname{mean}_{xy}(g_k) \, A_k\right)
@@ -25,8 +26,9 @@ def grad_cam(activations: Activations, classes: Tensor, /) -> Tensor:
     ----------
     activations
         What the network left behind.
-    classes
-        One class per image, shape ``(N,)``.
+    target
+        One class per image, shape ``(N,)``, or a function from the network's output to one score
+        per image.
 
     Returns
     -------
@@ -49,11 +51,12 @@ def grad_cam(activations: Activations, classes: Tensor, /) -> Tensor:
     >>> grad_cam(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape
     torch.Size([1, 14, 14])
     """
-    weights = activations.gradients(classes).mean((-2, -1), keepdim=True)
+    gradient = activations.gradients(target)
+    weights = gradient.mean(positions(gradient), keepdim=True)
     return (weights * activations.features).sum(1).relu()
 
 
-def hires_cam(activations: Activations, classes: Tensor, /) -> Tensor:
+def hires_cam(activations: Activations, target: Target, /) -> Tensor:
     r"""High-resolution class activation map: gradient times activation, position by position.
 
     .. math:: \sum_k g_k \odot A_k
@@ -66,8 +69,9 @@ def hires_cam(activations: Activations, classes: Tensor, /) -> Tensor:
     ----------
     activations
         What the network left behind.
-    classes
-        One class per image, shape ``(N,)``.
+    target
+        One class per image, shape ``(N,)``, or a function from the network's output to one score
+        per image.
 
     Returns
     -------
@@ -90,10 +94,10 @@ def hires_cam(activations: Activations, classes: Tensor, /) -> Tensor:
     >>> hires_cam(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape
     torch.Size([1, 14, 14])
     """
-    return (activations.gradients(classes) * activations.features).sum(1)
+    return (activations.gradients(target) * activations.features).sum(1)
 
 
-def layer_cam(activations: Activations, classes: Tensor, /) -> Tensor:
+def layer_cam(activations: Activations, target: Target, /) -> Tensor:
     r"""Class activation map of any layer, each position weighted by its own positive gradient.
 
     .. math:: \operatorname{ReLU}\left(\sum_k \operatorname{ReLU}(g_k) \odot A_k\right)
@@ -105,8 +109,9 @@ def layer_cam(activations: Activations, classes: Tensor, /) -> Tensor:
     ----------
     activations
         What the network left behind.
-    classes
-        One class per image, shape ``(N,)``.
+    target
+        One class per image, shape ``(N,)``, or a function from the network's output to one score
+        per image.
 
     Returns
     -------
@@ -129,5 +134,5 @@ def layer_cam(activations: Activations, classes: Tensor, /) -> Tensor:
     >>> layer_cam(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).min() >= 0
     tensor(True)
     """
-    weights = activations.gradients(classes).relu()
+    weights = activations.gradients(target).relu()
     return (weights * activations.features).sum(1).relu()

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from cameval.networks import Activations
+from cameval.networks import Activations, Target
 
 __all__ = ["CAMMethod"]
 
@@ -12,10 +12,12 @@ __all__ = ["CAMMethod"]
 class CAMMethod(Protocol):
     """From what a network's pass left behind to one raw map per image.
 
-    A method is a function ``(activations, classes) -> maps`` with `classes` ``(N,)`` and maps
-    ``(N, h, w)`` on the feature grid: signed if its formula is, never scaled. A method with
-    settings is a frozen dataclass with this ``__call__``.
+    A method is a function ``(activations, target) -> maps``. The target is one class per image
+    ``(N,)``, or a function of the network's output; the maps are ``(N, h, w)`` on the feature grid:
+    signed if the formula is, never scaled. A method with settings is a frozen dataclass with this
+    ``__call__``.
     """
 
-    def __call__(self, activations: Activations, classes: Tensor, /) -> Tensor:
-        """Map class ``classes[n]`` of image n."""
+    def __call__(self, activations: Activations, target: Target, /) -> Tensor:
+        """Map the target's score of each image."""
+        ...
