@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help study test slow lint types docs clean
+.PHONY: help study test slow bench lint types docs clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -21,6 +21,10 @@ test: .venv/.installed-test  ## Run the tests, with branch coverage
 
 slow: .venv/.installed-test  ## Run the slow tests
 	$(BIN)/python -m pytest -m slow
+
+bench: .venv/.installed-study  ## Measure what a map costs: time, then memory
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/memory.py
 
 lint: .venv/.installed-dev  ## Check style
 	$(BIN)/ruff check .

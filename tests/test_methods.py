@@ -9,6 +9,8 @@ from torch import nn
 
 from cameval import CAMModel, GAPHead, adapt, cam, grad_cam, hires_cam, layer_cam
 from cameval.errors import ClassIndexError, ShapeError, UnsupportedHeadError
+from cameval.networks.activations import same
+from cameval.networks.layers import layer_activations
 
 
 def both_extremes(logits: torch.Tensor) -> list[torch.Tensor]:
@@ -44,7 +46,8 @@ def test_cam_is_refused_where_it_is_not_exact(name: str) -> None:
 
 
 def test_cam_is_refused_at_an_inner_layer() -> None:
-    activations = adapt(family("resnet"), layer="layer4").activations(images("resnet", count=1))
+    batch = images("resnet", count=1)
+    activations = adapt(family("resnet"), layer="layer4.1.conv1").activations(batch)
     with pytest.raises(UnsupportedHeadError, match="an inner layer"):
         cam(activations, torch.tensor([0]))
 
@@ -93,16 +96,19 @@ IN_PLACE = {  # layers whose output the next operation overwrites
 @pytest.mark.parametrize(("name", "layer"), IN_PLACE.items())
 def test_a_layer_before_an_in_place_operation_keeps_its_own_values(name: str, layer: str) -> None:
     net, batch = copy.deepcopy(family(name)).double(), images(name).double()
-    activations = adapt(net, layer=layer).activations(batch)
-    classes = activations.logits.argmax(1)
+    classes = adapt(net)(batch).argmax(1)
     features, gradient = oracle(net, layer, batch, classes)
-    torch.testing.assert_close(activations.features, features)
-    torch.testing.assert_close(activations.gradients(classes), gradient)
-    expected = (gradient.mean((2, 3), keepdim=True) * features).sum(1).relu()
-    torch.testing.assert_close(grad_cam(activations, classes), expected)
-    torch.testing.assert_close(hires_cam(activations, classes), (gradient * features).sum(1))
-    expected = (gradient.relu() * features).sum(1).relu()
-    torch.testing.assert_close(layer_cam(activations, classes), expected)
+    for activations in (
+        adapt(net, layer=layer).activations(batch),
+        layer_activations(net, {layer: same}, batch)[layer],
+    ):
+        torch.testing.assert_close(activations.features, features)
+        torch.testing.assert_close(activations.gradients(classes), gradient)
+        expected = (gradient.mean((2, 3), keepdim=True) * features).sum(1).relu()
+        torch.testing.assert_close(grad_cam(activations, classes), expected)
+        torch.testing.assert_close(hires_cam(activations, classes), (gradient * features).sum(1))
+        expected = (gradient.relu() * features).sum(1).relu()
+        torch.testing.assert_close(layer_cam(activations, classes), expected)
 
 
 def test_densenets_features_are_those_that_are_pooled() -> None:

@@ -20,7 +20,10 @@ from cameval.errors import (
     UnsupportedHeadError,
     UnsupportedModelError,
 )
+from cameval.networks.activations import same
 from cameval.networks.copies import private_copy
+from cameval.networks.layers import layer_activations
+from cameval.networks.stages import cut_after
 
 
 class Tiny(nn.Module):
@@ -270,12 +273,42 @@ def test_without_a_fresh_head_the_modules_are_the_networks_own() -> None:
 )
 def test_a_layer_by_name_equals_the_split_at_the_same_place(name: str, layer: str) -> None:
     net, batch = family(name), images(name)
-    cut, hooked = adapt(net).activations(batch), adapt(net, layer=layer).activations(batch)
-    classes = cut.logits.argmax(1)
-    assert torch.equal(cut.features, hooked.features)
-    assert torch.equal(cut.logits, hooked.logits)
-    torch.testing.assert_close(cut.gradients(classes), hooked.gradients(classes))
+    cut = adapt(net).activations(batch)
+    hooked = layer_activations(net, {layer: same}, batch)[layer]
     assert hooked.head is None
+    classes = cut.logits.argmax(1)
+    for found in (hooked, adapt(net, layer=layer).activations(batch)):
+        assert torch.equal(cut.features, found.features)
+        assert torch.equal(cut.logits, found.logits)
+        torch.testing.assert_close(cut.gradients(classes), found.gradients(classes))
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "tail"),
+    [
+        ("resnet", "layer2", ["layer3", "layer4", "head"]),
+        ("resnet", "layer3.0", ["layer3", "layer4", "head"]),
+        ("vgg", "features.18", ["19", "20", "head"]),
+        ("densenet", "features.denseblock3", ["features", "relu", "head"]),
+        ("resnet", "layer3.0.conv1", None),
+        ("vgg", "classifier.0", None),
+        ("resnet", "layer4.1.relu", None),
+    ],
+)
+def test_a_declared_network_is_cut_between_its_stages(name, layer, tail) -> None:
+    net, batch = family(name), images(name)
+    cut = cut_after(net, layer)
+    if tail is None:
+        assert cut is None
+        return
+    assert [child for child, _ in cut.head.named_children()] == tail
+    hooked = layer_activations(net, {layer: same}, batch)[layer]
+    found = cut.activations(batch)
+    assert torch.equal(found.features, hooked.features)
+    assert torch.equal(found.logits, hooked.logits)
+    others = torch.rand_like(found.features)
+    with torch.no_grad():
+        torch.testing.assert_close(found.rerun(others, batch), hooked.rerun(others, batch))
 
 
 def test_layer_models_predict_as_the_network() -> None:

@@ -17,7 +17,7 @@ from torchvision.models.mobilenetv3 import MobileNetV3
 from cameval.errors import UnsupportedModelError
 from cameval.networks.heads import ClassMapHead, GAPHead, NormHead, PooledHead, grid_cells
 
-__all__ = ["Split", "check_forward", "split"]
+__all__ = ["Split", "check_forward", "declared_class", "foreign_forward", "split"]
 
 
 class Split(NamedTuple):
@@ -82,6 +82,22 @@ def split(net: nn.Module) -> Split:
     )
 
 
+def declared_class(net: nn.Module) -> type | None:
+    """Return the registered class whose split `net` would get, None if there is none."""
+    known = (cls for cls in type(net).__mro__ if cls in split.registry and cls is not object)
+    return next(known, None)
+
+
+def foreign_forward(net: nn.Module) -> str | None:
+    """Return who computes something else than the class whose split `net` would get, if anyone."""
+    declared, forwards = declared_class(net), {"forward", "_forward", "_forward_impl"}
+    if forwards & {*vars(net)}:
+        return "the instance"
+    lineage = type(net).__mro__
+    below = lineage[: lineage.index(declared)] if declared else ()
+    return next((cls.__name__ for cls in below if forwards & {*vars(cls)}), None)
+
+
 def check_forward(net: nn.Module) -> None:
     """Refuse a subclass that computes something else than the class whose split it would inherit.
 
@@ -90,19 +106,12 @@ def check_forward(net: nn.Module) -> None:
     UnsupportedModelError
         If a subclass of a registered class, or the instance itself, overrides ``forward``.
     """
-    lineage = type(net).__mro__
-    declared = next((cls for cls in lineage if cls in split.registry), object)
-    if declared is object:
-        return  # `split` says so better
-    forwards = {"forward", "_forward", "_forward_impl"}
-    overriding = [
-        cls.__name__ for cls in lineage[: lineage.index(declared)] if forwards & {*vars(cls)}
-    ]
-    if overriding or forwards & {*vars(net)}:
+    declared, other = declared_class(net), foreign_forward(net)
+    if declared and other:
         raise UnsupportedModelError(
             f"a network must compute what {declared.__name__} computes to be cut as one, got a "
-            f"forward of {overriding[0] if overriding else 'the instance'}'s own; declare a split "
-            'for it with @cameval.split.register, or use cameval.adapt(net, layer="name.of.layer")'
+            f"forward of {other}'s own; declare a split for it with @cameval.split.register, or "
+            'use cameval.adapt(net, layer="name.of.layer")'
         )
 
 

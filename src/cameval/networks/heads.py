@@ -16,7 +16,16 @@ from torch import Tensor, nn
 
 from cameval.errors import UnsupportedHeadError
 
-__all__ = ["ClassMapHead", "ExactHead", "GAPHead", "NormHead", "PooledHead"]
+__all__ = [
+    "ClassMapHead",
+    "ExactHead",
+    "GAPHead",
+    "NormHead",
+    "PooledHead",
+    "grid_cells",
+    "pools_globally",
+    "positions",
+]
 
 
 @runtime_checkable
@@ -228,3 +237,15 @@ def grid_cells(pool: nn.Module) -> int | None:
     size = pool.output_size
     sides = size if isinstance(size, tuple) else (size, size)
     return None if None in sides else prod(side for side in sides if side is not None)
+
+
+def pools_globally(head: nn.Module | None) -> bool:
+    """Tell whether a head sees of its features nothing but each channel's mean."""
+    match head:
+        case GAPHead() | NormHead():
+            return True
+        case PooledHead():
+            return grid_cells(head.pool) == 1
+        case nn.Sequential() if len(head) > 0:
+            return grid_cells(head[0]) == 1
+    return False

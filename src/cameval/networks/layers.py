@@ -20,6 +20,8 @@ from cameval.networks.activations import (
     same,
 )
 from cameval.networks.copies import private_copy
+from cameval.networks.model import CAMModel
+from cameval.networks.stages import cut_after
 
 __all__ = ["Grid", "LayerModel", "TokenGrid", "channels_last_grid", "layer_activations"]
 
@@ -121,6 +123,10 @@ class LayerModel(nn.Module):
         self.grid = grid
         self.place = place
 
+    @property
+    def _cut(self) -> CAMModel | None:
+        return cut_after(self.net, self.layer) if self.grid is same else None
+
     def forward(self, images: Tensor) -> Tensor:
         """Return what the network returns, unchanged."""
         outputs: Tensor = self.net(images)
@@ -129,8 +135,9 @@ class LayerModel(nn.Module):
     def activations(self, images: Tensor, *, create_graph: bool = False) -> Activations:
         """Run the network once, and record the graph from the layer on.
 
-        The hook lives on a private copy in evaluation mode, so that neither the user's network nor
-        another thread ever meets it.
+        Where the layer is a link of a declared network's chain of stages, the network is cut there.
+        Elsewhere a hook finds it, on a private copy in evaluation mode, so that neither the user's
+        network nor another thread ever meets it.
 
         Parameters
         ----------
@@ -152,6 +159,8 @@ class LayerModel(nn.Module):
         SettingError
             If a graph is asked for where autograd is switched off.
         """
+        if self._cut is not None:
+            return self._cut.activations(images, create_graph=create_graph)
         grids = {self.layer: self.grid}
         return layer_activations(self.net, grids, images, create_graph=create_graph)[self.layer]
 

@@ -1,0 +1,165 @@
+"""What a map costs, as a ratio to the bare forward pass of the same network on the same batch.
+
+Machines are noisy, so everything is measured interleaved in one process, in shuffled order, and
+only ratios are printed: of medians, and in brackets of minima. Believe a digit where the two agree.
+
+    python benchmarks/speed.py --networks resnet18 --batches 1 8
+"""
+
+import argparse
+import gc
+import platform
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+import cameval
+from cameval import CAMExtractor, CAMMethod, CAMModel, CAMSweep, adapt
+
+Task = Callable[[], object]
+
+NETWORKS = ["resnet18", "resnet50", "densenet121", "mobilenet_v3_large", "vgg19"]
+GRADIENT_METHODS = [
+    "grad_cam",
+    "grad_cam_pp",
+    "xgrad_cam",
+    "hires_cam",
+    "layer_cam",
+    "grad_cam_elementwise",
+    "eigen_cam",
+    "eigen_grad_cam",
+]
+
+
+def methods() -> dict[str, CAMMethod]:
+    """Return the gradient methods that this version has."""
+    return {name: getattr(cameval, name) for name in GRADIENT_METHODS if hasattr(cameval, name)}
+
+
+def tasks(net: nn.Module, batch: Tensor) -> dict[str, Task]:
+    """Return everything to be timed on one network and batch, the bare forward pass first."""
+    model = adapt(net)
+    last = batch.to(memory_format=torch.channels_last)
+    twin = torchvision.models.get_model(net._name).eval()  # type: ignore[arg-type]
+    twin.load_state_dict(net.state_dict())
+    twin.to(memory_format=torch.channels_last)
+
+    def forward(network: nn.Module, images: Tensor) -> Task:
+        def run() -> Tensor:
+            with torch.inference_mode():
+                logits: Tensor = network(images)
+                return logits
+
+        return run
+
+    def extract(method: CAMMethod, network: nn.Module, images: Tensor) -> Task:
+        extractor = CAMExtractor(network, method)
+        return lambda: extractor(images)
+
+    found: dict[str, Task] = {"forward": forward(net, batch)}
+    exact = isinstance(model.head, cameval.ExactHead)
+    if exact:
+        found["cam"] = extract(cameval.cam, net, batch)
+    found["grad_cam"] = extract(cameval.grad_cam, net, batch)
+    sweep = CAMSweep(net, methods())
+    found[f"{len(methods())} gradient methods"] = lambda: sweep(batch)
+    if isinstance(model.head, cameval.GAPHead) and hasattr(cameval, "ablation_cam"):
+        found["ablation_cam"] = extract(cameval.ablation_cam, net, batch)
+    found["forward, channels last"] = forward(twin, last)
+    found["grad_cam, channels last"] = extract(cameval.grad_cam, twin, last)
+    return found | peers(net, model, batch)
+
+
+def peers(net: nn.Module, model: CAMModel, batch: Tensor) -> dict[str, Task]:
+    """Return Grad-CAM by other libraries, where they are installed (the extra ``oracle``)."""
+    name = {"resnet": "layer4", "densenet": "features", "mobilenet": "features", "vgg": "features"}
+    layer = next(value for key, value in name.items() if net._name.startswith(key))  # type: ignore[operator]
+    classes = [int(c) for c in model(batch).argmax(1)]
+    found: dict[str, Task] = {}
+    if find_spec("pytorch_grad_cam"):
+        from pytorch_grad_cam import GradCAM
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        peer = GradCAM(net, [net.get_submodule(layer)])
+        targets = [ClassifierOutputTarget(c) for c in classes]
+        found["pytorch-grad-cam"] = lambda: peer(batch, targets)
+    if find_spec("captum"):
+        from captum.attr import LayerGradCam
+
+        captum = LayerGradCam(net, net.get_submodule(layer))
+        found["captum"] = lambda: captum.attribute(batch, target=torch.tensor(classes))
+    return found
+
+
+def interleave(tasks: Mapping[str, Task], rounds: int) -> dict[str, list[float]]:
+    """Time every task once in each round, in shuffled order, after one round to warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    for index in range(rounds + 1):
+        for name in random.sample([*tasks], len(tasks)):
+            gc.collect()
+            start = time.perf_counter()
+            tasks[name]()
+            if index:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def row(network: str, size: int, seconds: Mapping[str, list[float]]) -> dict[str, str]:
+    """Return ratios to the forward pass: of medians, and in brackets of minima."""
+    floor = seconds["forward"]
+    cells = {
+        "network": network,
+        "batch": str(size),
+        "forward, ms/image": f"{1e3 * statistics.median(floor) / size:.1f}",
+    }
+    for name, times in seconds.items():
+        if name != "forward":
+            median = statistics.median(times) / statistics.median(floor)
+            cells[name] = f"{median:.2f} ({min(times) / min(floor):.2f})"
+    return cells
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """Write rows as a Markdown table."""
+    columns = list(dict.fromkeys(column for cells in rows for column in cells))
+    lines = [columns, ["---"] * len(columns)]
+    lines += [[cells.get(column, "") for column in columns] for cells in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--networks", nargs="+", default=NETWORKS)
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 8, 32])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--device", default="cpu")
+    given = parser.parse_args()
+    random.seed(0)
+    torch.manual_seed(0)
+    print(
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, "
+        f"{given.device}; {given.size} px, {given.rounds} rounds. Ratios to the forward pass under "
+        "inference_mode: of medians (of minima).\n",
+        flush=True,
+    )
+    rows = []
+    for name in given.networks:
+        net = torchvision.models.get_model(name).eval().to(given.device)
+        net._name = name
+        for size in given.batches:
+            batch = torch.randn(size, 3, given.size, given.size, device=given.device)
+            rows.append(row(name, size, interleave(tasks(net, batch), given.rounds)))
+            print(f"{name} x {size}: {rows[-1]}", flush=True)
+    print("\n" + table(rows))
+
+
+if __name__ == "__main__":
+    main()
