@@ -45,6 +45,7 @@ import cameval
 from cameval import CAMExtractor, CAMModel
 from cameval.data import CLASS_NAMES, FigshareDataset, write_phantom
 from cameval.errors import CamevalError, DataError
+from cameval.extractor import Alignment
 
 # The paper's five thresholds.
 BINARIZERS: dict[str, cameval.Binarizer] = {
@@ -229,14 +230,18 @@ def classification_scores(truth: NDArray[np.intp], predicted: NDArray[np.intp]) 
 
 
 def localize(
-    model: CAMModel, slices: Slices, test: NDArray[np.intp], train: NDArray[np.intp]
+    model: CAMModel,
+    slices: Slices,
+    test: NDArray[np.intp],
+    train: NDArray[np.intp],
+    alignment: Alignment,
 ) -> tuple[list[pd.DataFrame], list[pd.DataFrame], Tensor]:
     """Score the maps of one fold's test slices, and the blind maps beside them.
 
     The blind maps are the center of the frame, and the mean mask of the predicted class over the
     training slices. All three go through the same binarizers.
     """
-    extract = CAMExtractor(model, method=cameval.cam)
+    extract = CAMExtractor(model, method=cameval.cam, alignment=alignment)
     results = [extract(prepare(b, model)) for b in slices.images[test].split(32)]
     maps = torch.cat([result.maps.cpu() for result in results])
     predicted = torch.cat([result.classes.cpu() for result in results])
@@ -322,7 +327,9 @@ def run(settings: Settings, out: Path, device: torch.device) -> Path:
         checkpoint = checkpoint_path(str(best), fold, out)
         model = load_trained(str(best), checkpoint, len(CLASS_NAMES)).to(device)
         test, train = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        masks_of_fold, maps_of_fold, maps[test] = localize(model, slices, test, train)
+        masks_of_fold, maps_of_fold, maps[test] = localize(
+            model, slices, test, train, settings.alignment
+        )
         mask_rows += [rows.assign(fold=fold) for rows in masks_of_fold]
         map_rows += [rows.assign(fold=fold) for rows in maps_of_fold]
 

@@ -193,7 +193,7 @@ def setting(settings: dict[str, Any], scores: Table, leaking: int) -> str:
         f"{len(slices)} {data} of {slices['patient'].nunique()} patients, {settings['size']} x "
         f"{settings['size']} pixels; {settings['folds']} folds by {settings['split']}; "
         f"{'frozen features' if settings['freeze'] else str(settings['epochs']) + ' epochs'}; "
-        f"seed {settings['seed']}."
+        f"{settings['alignment'].replace('_', '-')} alignment; seed {settings['seed']}."
     )
     if leaking:
         text += (
@@ -213,7 +213,7 @@ def findings(classification: Table, best: str, at_best: Table, threshold: str) -
     return (
         f"{best} classifies {accuracy:.0%} of the slices correctly. Its maps, thresholded at "
         f"{threshold}, reach a mean IoU of {number(iou['CAM'])} with the tumors. That is {verdict} "
-        f"the {number(iou[blind])} of a blind guess ({blind}), where masks of that size could have "
+        f"the {number(iou[blind])} of a blind guess ({blind}). Masks of the maps' sizes could have "
         f"reached {number(cap)}."
     )
 

@@ -6,11 +6,13 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 import torch
 from training import SMALL
 
 from cameval.errors import SettingError
+from cameval.extractor import Alignment
 
 DESCRIPTION = (
     "Where a network looks that tells brain tumors apart, and how well that fits the tumors."
@@ -38,6 +40,7 @@ class Settings:
     freeze: bool
     epochs: int
     size: int
+    alignment: Alignment
     slices: int
     seed: int
 
@@ -76,6 +79,13 @@ def parse(arguments: Sequence[str] | None) -> tuple[Settings, Path, torch.device
     add("--freeze", action="store_true", help="train the linear layer alone, on frozen features")
     add("--epochs", type=int, default=8, metavar="N", help="passes through the training folds (8)")
     add("--size", type=int, metavar="PX", help="input size (224; phantom: 128)")
+    add(
+        "--alignment",
+        choices=get_args(Alignment),
+        default="half_pixel",
+        help="how maps are laid on the slices: evenly, as in the paper (half_pixel, the default), "
+        "or where the receptive fields are (receptive_field)",
+    )
     add("--slices", type=int, default=400, metavar="N", help="slices of the phantom (400)")
     add("--seed", type=int, default=0, help="of folds, training and phantom (0)")
     add(

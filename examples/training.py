@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from cameval import CAMModel, GAPHead, adapt
+from cameval import CAMModel, GAPHead, Place, adapt
 from cameval.errors import CamevalError
 
 BATCH = 16
@@ -61,7 +61,9 @@ def small_cnn(halvings: int, num_classes: int) -> CAMModel:
         channels = width
     layers += [nn.Conv2d(channels, 96, 3, padding=1, bias=False), nn.BatchNorm2d(96)]
     layers += [nn.ReLU(inplace=True)]
-    return CAMModel(nn.Sequential(*layers), GAPHead(nn.Linear(96, num_classes)))
+    cell = 2**halvings  # max-pooling keeps the first cell half a cell inside the image
+    place = Place(offset=cell / 2, stride=cell)
+    return CAMModel(nn.Sequential(*layers), GAPHead(nn.Linear(96, num_classes)), place)
 
 
 def load_weights(net: nn.Module, name: str, path: Path) -> None:

@@ -135,7 +135,7 @@ def test_a_leak_is_said_aloud(split: str, capsys: pytest.CaptureFixture[str]) ->
     assert shared
     assert f"WARNING: {len(shared)} of 9 patients" in capsys.readouterr().err
     settings = dict.fromkeys(("data", "size", "folds", "epochs", "seed"), 5)
-    settings |= {"split": split, "freeze": False}
+    settings |= {"split": split, "freeze": False, "alignment": "half_pixel"}
     scores = pd.DataFrame({"slice": ["1"], "patient": ["100"]})
     assert "the numbers are too good" in study_report.setting(settings, scores, len(shared))
 
