@@ -71,7 +71,7 @@ def write(
         "choice.",
         markdown(class_table(at_best)),
         f"## Other measures of the masks at {threshold}",
-        markdown(source_table(at_best, MASK_COLUMNS)),
+        markdown(pd.concat([source_table(at_best, MASK_COLUMNS), cap_row(at_best)]).fillna("")),
         "## The maps without a threshold",
         "Chance is 0.5 for AUROC and the tumor's share of the frame for the others.",
         markdown(source_table(map_scores, MAP_COLUMNS)),
@@ -158,6 +158,15 @@ def source_table(scores: Table, columns: dict[str, str]) -> Table:
         one = scores[scores["source"] == name]
         rows.append({"": name} | {title: interval(one, key) for key, title in columns.items()})
     return pd.DataFrame(rows)
+
+
+def cap_row(scores: Table) -> Table:
+    """Return what masks of the maps' sizes could have reached, where that is less than 1."""
+    cam = scores[scores["source"] == "CAM"]
+    reach = cam.assign(iou=cam["area_cap"], dice=2 * cam["area_cap"] / (1 + cam["area_cap"]))
+    return pd.DataFrame(
+        [{"": "cap"} | {MASK_COLUMNS[name]: interval(reach, name) for name in ("iou", "dice")}]
+    )
 
 
 def interval(scores: Table, column: str) -> str:
