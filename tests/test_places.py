@@ -1,0 +1,227 @@
+"""Where the cells of the last features lie: measured, and compared with what is declared."""
+
+import sys
+from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision.models as tv
+from families import FAMILIES
+from torch import Tensor, nn
+from torch.testing import assert_close
+from torchvision.models.convnext import CNBlock
+from torchvision.models.swin_transformer import ShiftedWindowAttention
+from torchvision.ops import SqueezeExcitation
+
+from cameval import CAMExtractor, Place, split
+from cameval.errors import SettingError
+from cameval.networks.families import InceptionInput
+from cameval.networks.places import place_of
+
+# Written down, not taken from the library: docs/alignment.rst shows the same table.
+PLACES = {
+    **dict.fromkeys(FAMILIES, Place(0.5, 32.0)),
+    **dict.fromkeys(("vgg", "vgg_bn", "convnext", "swin", "swin_v2"), Place(16.0, 32.0)),
+    "alexnet": Place(31.5, 32.0),
+    "densenet": Place(14.5, 32.0),
+    "googlenet": Place(22.5, 32.0),
+    "inception_v3": Place(37.5, 32.0),
+    "squeezenet": Place(15.5, 16.0),
+    "squeezenet1_0": Place(17.5, 16.0),
+}
+del PLACES["maxvit"]
+LARGE = ("alexnet", "inception_v3")  # they need more than 32 pixels
+BUILDERS = FAMILIES | {"squeezenet1_0": tv.squeezenet1_0}
+
+
+class Averaging(nn.Module):
+    """A layer's window with equal, positive weights that add up to one, over all channels."""
+
+    def __init__(self, layer: nn.Conv2d | nn.MaxPool2d | nn.Linear, channels: int | None) -> None:
+        super().__init__()
+        self.layer = layer
+        self.channels = channels or getattr(layer, "out_channels", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Average each window."""
+        layer = self.layer
+        if isinstance(layer, nn.Linear):
+            return x.mean(-1, keepdim=True)
+        if isinstance(layer, nn.MaxPool2d):
+            return F.avg_pool2d(x, layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
+        window = torch.ones(1, 1, *layer.kernel_size, dtype=x.dtype)
+        x = x.mean(1, keepdim=True) / window.numel()
+        x = F.conv2d(x, window, None, layer.stride, layer.padding, layer.dilation)
+        return x if self.channels == 1 else x.expand(-1, self.channels, -1, -1)
+
+
+def averaging(net: nn.Module, channels: int | None = 1) -> nn.Module:
+    """Make a network linear: windows average, and what acts on each pixel alone is left out.
+
+    One channel is enough where a network does not count its channels.
+    """
+    for name, child in net.named_children():
+        room = type(child).__module__.rpartition(".")[2]
+        if isinstance(child, nn.Conv2d | nn.MaxPool2d | nn.Linear):
+            setattr(net, name, Averaging(child, channels))
+        elif room in ("activation", "batchnorm", "normalization") or isinstance(
+            child, nn.LayerNorm | SqueezeExcitation | ShiftedWindowAttention | InceptionInput
+        ):
+            setattr(net, name, nn.Identity())
+        else:
+            averaging(child, channels)
+    if isinstance(net, CNBlock):
+        net.layer_scale = nn.Parameter(torch.ones(1, 1, 1, dtype=torch.float64))
+    return net
+
+
+@torch.no_grad()
+def measured_centers(features: nn.Module, length: int, breadth: int = 80, axis: int = 1) -> Tensor:
+    """Centers of what the cells along one axis see, in pixels.
+
+    The network is linear, so its answer to an image of the pixels' positions, divided by its answer
+    to an image of ones, is the centroid of the input gradient, for all cells at once.
+    """
+    positions = torch.arange(length, dtype=torch.float64) + 0.5
+    strip = torch.stack((positions, torch.ones_like(positions)))[:, None, None]
+    strip = strip.expand(-1, 1, breadth, -1)
+    position, one = features(strip if axis == 1 else strip.mT).mean(1)
+    return (position / one).mean(1 - axis)
+
+
+def build(name: str) -> nn.Module:
+    """Build a network without weights."""
+    with torch.device("cpu" if name == "regnet" else "meta"):  # it computes its widths with torch
+        return BUILDERS[name]().eval()
+
+
+@pytest.fixture
+def _average_pooling(monkeypatch):
+    monkeypatch.setattr(F, "max_pool2d", F.avg_pool2d)  # Inception pools by function calls
+
+
+# Inception alone has kernels that are not square.
+@pytest.mark.usefixtures("_average_pooling")
+@pytest.mark.parametrize(("name", "axis"), [*((name, 1) for name in PLACES), ("inception_v3", 0)])
+def test_a_cell_lies_in_the_middle_of_what_it_sees(name, axis):
+    net = build(name)
+    assert place_of(net) == PLACES[name]
+    check(net, PLACES[name], 80 if name in LARGE else 32, axis)
+
+
+def check(net: nn.Module, place: Place, breadth: int = 32, axis: int = 1) -> None:
+    channels = None if isinstance(net, tv.ShuffleNetV2) else 1
+    found = measured_centers(averaging(split(net).features, channels), 2560, breadth, axis)
+    inside = slice(len(found) // 2 - 2, len(found) // 2 + 3)  # the borders cut what the others see
+    assert_close(found[inside], place.centers(len(found))[inside].double(), rtol=0, atol=1e-6)
+
+
+def small_stem() -> nn.Module:
+    """Build a ResNet for small images, as it is often made."""
+    net = tv.resnet18()
+    net.conv1 = nn.Conv2d(3, 64, 3, padding="same", bias=False)
+    net.maxpool = nn.Identity()
+    return net
+
+
+def without_last_pooling() -> nn.Module:
+    """Build the VGG of Zhou et al., with 14 x 14 cells on 224 pixels."""
+    net = tv.vgg11()
+    net.features = net.features[:-1]
+    return net
+
+
+def even_kernel(padding: str) -> nn.Module:
+    """Build an AlexNet with a kernel that has no middle: `same` pads more behind than before."""
+    net = tv.alexnet()
+    net.features[3] = nn.Conv2d(64, 192, 4, padding=padding, dilation=3)
+    return net
+
+
+MODIFIED: dict[str, tuple[Callable[[], nn.Module], Place]] = {
+    "dilated": (
+        lambda: tv.resnet50(replace_stride_with_dilation=[False, True, True]),
+        Place(0.5, 8.0),
+    ),
+    "small stem": (small_stem, Place(0.5, 8.0)),
+    "without last pooling": (without_last_pooling, Place(8.0, 16.0)),
+    "even kernel, same": (lambda: even_kernel("same"), Place(31.5 + 8 * 0.5, 32.0)),
+    "even kernel, valid": (lambda: even_kernel("valid"), Place(31.5 + 8 * 4.5, 32.0)),
+}
+
+
+@pytest.mark.usefixtures("_average_pooling")
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("name", MODIFIED)
+def test_a_modified_network_is_placed_where_it_is(name):
+    builder, place = MODIFIED[name]
+    with torch.device("meta"):
+        net = builder().eval()
+    assert place_of(net) == place
+    check(net, place, 150)
+
+
+class Unknown(nn.Identity):
+    """It could do anything."""
+
+
+class OwnConv(nn.Conv2d):
+    """It pads by itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pad at one side only."""
+        return super().forward(F.pad(x, (0, 1, 0, 1)))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Unknown(),
+        OwnConv(3, 64, 3),
+        nn.Upsample(scale_factor=2),
+        nn.AdaptiveAvgPool2d(7),
+        nn.Conv2d(3, 64, (3, 5), padding=1),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_no_place_is_guessed(layer):
+    net = build("resnet")
+    net.conv1 = layer
+    assert place_of(net) is None
+    with pytest.raises(SettingError, match="needs the place of the cells"):
+        CAMExtractor(net, alignment="receptive_field")
+
+
+def test_networks_of_other_kinds_have_no_place():
+    assert place_of(build("maxvit")) is None
+    assert place_of(nn.Conv2d(3, 3, 3)) is None
+
+
+@pytest.fixture(scope="module")
+def planted_blob() -> ModuleType:
+    """Import the benchmark."""
+    file = Path(__file__).parents[1] / "benchmarks" / "planted_blob.py"
+    spec = spec_from_file_location("planted_blob", file)
+    module = module_from_spec(spec)
+    sys.modules["planted_blob"] = module  # dataclasses look it up there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("name", "custom"), [("resnet18", 15.5), ("squeezenet1_1", 0.0)])
+def test_a_planted_blob_is_seen_where_it_is(planted_blob, name, custom):
+    images, has_blob, centers = planted_blob.plant(16, 160, torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    net, outcomes = planted_blob.BUILDERS[name](), []
+    for _ in range(2):
+        planted_blob.calibrated(planted_blob.mirrored(net), images[:4])
+        outcomes.append(planted_blob.examine(net, images, has_blob, centers))
+    limit = place_of(net).stride / 4  # half a cell off is twice as much
+    placed = torch.cat([outcome.receptive_field for outcome in outcomes]).mean(0)
+    assert placed.abs().max() < limit
+    evenly = torch.cat([outcome.half_pixel for outcome in outcomes]).mean(0)
+    assert (evenly - custom).abs().max() < limit
