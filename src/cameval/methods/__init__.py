@@ -1,7 +1,50 @@
 """Methods: one formula, one function, one paper."""
 
+from cameval.methods.ablation import AblationCAM, ablation_cam
 from cameval.methods.cam import cam
-from cameval.methods.gradient import grad_cam, hires_cam, layer_cam
+from cameval.methods.chance import RandomCAM, random_cam
+from cameval.methods.fusion import max_fusion, mean_fusion, product_fusion
+from cameval.methods.gradient import (
+    grad_cam,
+    grad_cam_elementwise,
+    hires_cam,
+    layer_cam,
+    xgrad_cam,
+)
+from cameval.methods.local_linear import local_linear_cam, local_linear_constant
+from cameval.methods.plusplus import SmoothGradCAMpp, grad_cam_pp
+from cameval.methods.principal import eigen_cam, eigen_grad_cam
 from cameval.methods.protocol import CAMMethod
+from cameval.methods.score import ISCAM, SSCAM, ScoreCAM
+from cameval.methods.shapley import shapley_cam
+from cameval.methods.smoothing import augmentation_smoothing
+from cameval.methods.targets import FinerTarget
 
-__all__ = ["CAMMethod", "cam", "grad_cam", "hires_cam", "layer_cam"]
+__all__ = [  # noqa: RUF022 - sorted as Python sorts
+    "AblationCAM",
+    "CAMMethod",
+    "FinerTarget",
+    "ISCAM",
+    "RandomCAM",
+    "SSCAM",
+    "ScoreCAM",
+    "SmoothGradCAMpp",
+    "ablation_cam",
+    "augmentation_smoothing",
+    "cam",
+    "eigen_cam",
+    "eigen_grad_cam",
+    "grad_cam",
+    "grad_cam_elementwise",
+    "grad_cam_pp",
+    "hires_cam",
+    "layer_cam",
+    "local_linear_cam",
+    "local_linear_constant",
+    "max_fusion",
+    "mean_fusion",
+    "product_fusion",
+    "random_cam",
+    "shapley_cam",
+    "xgrad_cam",
+]

@@ -1,0 +1,155 @@
+"""Grad-CAM++ and its smoothed form: one weight per position, from higher derivatives."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from cameval.errors import LayerError
+from cameval.methods.passes import check_count, check_noise, noise_fields, refuse_graph
+from cameval.networks import Activations, Target
+from cameval.networks.activations import without_graph
+from cameval.networks.heads import positions
+
+__all__ = ["SmoothGradCAMpp", "grad_cam_pp"]
+
+
+def grad_cam_pp(activations: Activations, target: Target, /) -> Tensor:
+    r"""Grad-CAM++: gradients weighted by how much each position alone would explain.
+
+    .. math:: \operatorname{ReLU}\left(\sum_k w_k A_k\right), \qquad
+              w_k = \sum_{xy} \alpha_k(x, y) \operatorname{ReLU}(g_k(x, y)), \qquad
+              \alpha_k = \frac{g_k^2}{2 g_k^2 + g_k^3 \sum_{ab} A_k(a, b)}
+
+    This is equation 19 of the paper, in which the score is the exponential of the logit and the
+    rest of the network is piecewise linear. The factor :math:`e^{y_c}` that is common to all
+    :math:`w_k` of an image is left out. No epsilon is added anywhere: where the gradient is 0,
+    :math:`\alpha` is 0. The map is not proportional to the gradient and, by its formula, changes
+    its form with the scale of the logits.
+
+    Parameters
+    ----------
+    activations
+        What the network left behind.
+    target
+        One class per image, shape ``(N,)``, or a function from the network's output to one score
+        per image.
+
+    Returns
+    -------
+    Tensor
+        Maps ``(N, h, w)``, non-negative and unbounded. Cost: one backward pass through the head.
+
+    Raises
+    ------
+    ClassIndexError
+        If a class is not one of the network's.
+
+    Notes
+    -----
+    Not for features that may be negative (SiLU, Hardswish, ConvNeXt, transformers): the denominator
+    :math:`2 + g_k \sum A_k` may vanish there or change its sign. On pooling and one linear layer it
+    weighs the channels by a saturating function of the class weight; `cam` is exact there.
+
+    References
+    ----------
+    Chattopadhay et al., "Grad-CAM++: Generalized Gradient-based Visual Explanations for Deep
+    Convolutional Networks", WACV 2018.
+
+    Examples
+    --------
+    >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
+    >>> grad_cam_pp(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape
+    torch.Size([1, 14, 14])
+    """
+    gradient, features = activations.gradients(target), activations.features
+    total = features.sum(positions(features), keepdim=True)
+    # g^2 cancels; where g is 0 the numerator is 0 too, and so is what it multiplies.
+    weights = (gradient.relu() / (2 + gradient * total)).sum(positions(features), keepdim=True)
+    return (weights * features).sum(1).relu()
+
+
+@runtime_checkable
+class _Recorder(Protocol):
+    """A network that can be recorded again, on other images."""
+
+    def activations(self, images: Tensor) -> Activations: ...
+
+
+@dataclass(frozen=True)
+class SmoothGradCAMpp:
+    r"""Grad-CAM++ with derivatives averaged over noisy copies of the image.
+
+    .. math:: \operatorname{ReLU}\left(\sum_k w_k A_k\right), \qquad
+              w_k = \sum_{xy} \alpha_k \operatorname{ReLU}(D_k^1), \qquad
+              \alpha_k = \frac{D_k^2}{2 D_k^2 + D_k^3 \sum_{ab} A_k(a, b)}
+
+    where :math:`D_k^p` is the mean of :math:`g_k^p` over the noisy copies, and :math:`A_k` are the
+    features of the image itself, without noise. Where :math:`D_k^2` is 0, so is :math:`\alpha`.
+
+    Parameters
+    ----------
+    num_samples
+        Noisy copies of each image.
+    std
+        Standard deviation of the noise, in units of the (normalized) images.
+    seed
+        Of the noise, which is the same for all images.
+
+    Raises
+    ------
+    SettingError
+        If `num_samples` is not positive or `std` is negative; in a call, with ``create_graph``.
+
+    Notes
+    -----
+    Maps are ``(N, h, w)``, non-negative and unbounded. Cost: `num_samples` passes through the
+    network and as many backward passes through the head. It needs the network to be cut as a
+    :class:`CAMModel`, and raises :class:`~cameval.errors.LayerError` at an inner layer. The paper's
+    numerator of :math:`\alpha` is :math:`D^1`, which does not become Grad-CAM++ without noise;
+    :math:`D^2` does. For features that may be negative, see `grad_cam_pp`.
+
+    References
+    ----------
+    Omeiza et al., "Smooth Grad-CAM++: An Enhanced Inference Level Visualization Technique for Deep
+    Convolutional Neural Network Models", arXiv 1908.01224.
+
+    Examples
+    --------
+    >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
+    >>> activations = model.activations(torch.rand(1, 3, 16, 16))
+    >>> SmoothGradCAMpp(num_samples=2)(activations, torch.tensor([1])).shape
+    torch.Size([1, 14, 14])
+    """
+
+    num_samples: int = 4
+    std: float = 0.3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_count("num_samples", self.num_samples)
+        check_noise(self.std)
+
+    def __call__(self, activations: Activations, target: Target, /) -> Tensor:
+        """Map the target's score of each image."""
+        refuse_graph(activations, "SmoothGradCAMpp")
+        network = activations.network
+        if not isinstance(network, _Recorder):
+            raise LayerError(
+                "SmoothGradCAMpp must be able to take gradients on noisy images too, got an inner "
+                "layer; cut the network there, cameval.CAMModel(features, head), or use "
+                "cameval.grad_cam_pp"
+            )
+        images, features = activations.images, activations.features
+        draw = noise_fields(activations, tuple(images.shape[1:]), self.seed)
+        with without_graph():
+            noisy = (images + self.std * draw() for _ in range(self.num_samples))
+            samples = (network.activations(copies).gradients(target) for copies in noisy)
+            sums = [features.new_zeros(()) for _ in range(3)]
+            for gradient in samples:
+                sums = [sum_ + gradient**p for p, sum_ in enumerate(sums, start=1)]
+            first, second, third = (sum_ / self.num_samples for sum_ in sums)
+            total = features.sum(positions(features), keepdim=True)
+            alpha = second / (2 * second + third * total).where(second > 0, 1)
+            weights = (alpha * first.relu()).sum(positions(features), keepdim=True)
+            return (weights * features).sum(1).relu()

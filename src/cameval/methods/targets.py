@@ -1,0 +1,80 @@
+"""Targets: what a map explains, other than one logit."""
+
+from dataclasses import dataclass
+from math import isfinite
+
+import torch
+from torch import Tensor
+
+from cameval.errors import SettingError
+from cameval.methods.passes import check_count
+from cameval.networks.activations import check_classes
+
+__all__ = ["FinerTarget"]
+
+
+@dataclass(frozen=True, eq=False)
+class FinerTarget:
+    r"""Explain what sets a class apart from those most like it (Finer-CAM).
+
+    .. math:: y_c - \gamma \operatorname{mean}_{d \in S} y_d
+
+    where S are the classes whose logits are closest to that of c. With `grad_cam` this is
+    Finer-CAM; it is a target, so that every method that takes one can explain it.
+
+    Parameters
+    ----------
+    classes
+        The class c: one for all images, or one per image ``(N,)``.
+    similar
+        How many similar classes.
+    strength
+        The factor :math:`\gamma`; 0 explains the logit alone.
+
+    Raises
+    ------
+    SettingError
+        If `similar` is not positive or `strength` not finite; in a call, if the network has no more
+        than `similar` classes.
+    ClassIndexError
+        In a call, if a class is not one of the network's.
+
+    References
+    ----------
+    Zhang et al., "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation",
+    CVPR 2025.
+
+    Examples
+    --------
+    >>> FinerTarget(classes=0, similar=1)(torch.tensor([[3.0, -9.0, 2.0]]))
+    tensor([1.])
+    >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 5))).eval()
+    >>> result = CAMExtractor(model)(torch.rand(2, 3, 16, 16), target=FinerTarget(classes=4))
+    >>> result.coarse.shape
+    torch.Size([2, 14, 14])
+    """
+
+    classes: int | Tensor
+    similar: int = 3
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_count("similar", self.similar)
+        if not isfinite(self.strength):
+            raise SettingError(f"strength must be finite, got {self.strength}")
+
+    def __call__(self, logits: Tensor, /) -> Tensor:
+        """Return one score per image of logits ``(N, C)``."""
+        classes = torch.as_tensor(self.classes, device=logits.device)
+        if classes.ndim == 0:
+            classes = classes.expand(len(logits))
+        check_classes(classes, logits)
+        if logits.shape[1] <= self.similar:
+            raise SettingError(
+                f"similar must be less than the network's {logits.shape[1]} classes, "
+                f"got {self.similar}"
+            )
+        own = logits.gather(1, classes[:, None])
+        distance = (logits - own).detach().abs().scatter(1, classes[:, None], float("inf"))
+        nearest = distance.topk(self.similar, dim=1, largest=False).indices
+        return own[:, 0] - self.strength * logits.gather(1, nearest).mean(1)
