@@ -33,7 +33,7 @@ from cameval import (
     shapley_cam,
     xgrad_cam,
 )
-from cameval.errors import LayerError, SettingError, UnsupportedHeadError
+from cameval.errors import SettingError, UnsupportedHeadError
 from cameval.methods import RandomCAM
 
 CUTS = ["pooled", "curved", "inner", "stage"]
@@ -352,6 +352,10 @@ def test_smooth_grad_cam_pp_sums_clean_activations_with_noisy_gradients() -> Non
     assert not torch.equal(found, SmoothGradCAMpp(3, 0.7, seed=5)(activations, classes))
 
 
-def test_smooth_grad_cam_pp_says_that_it_needs_a_cut_network() -> None:
-    with pytest.raises(LayerError, match=r"inner layer; cut the network there.*grad_cam_pp"):
-        SmoothGradCAMpp()(activations_of("inner"), some_classes())
+def test_smooth_grad_cam_pp_works_at_an_inner_layer() -> None:
+    activations, classes = activations_of("inner"), some_classes()
+    expected = grad_cam_pp(activations, classes)
+    torch.testing.assert_close(SmoothGradCAMpp(2, std=0)(activations, classes), expected)
+    noisy = SmoothGradCAMpp(2)(activations, classes)
+    assert not torch.equal(noisy, expected)
+    assert torch.equal(noisy, SmoothGradCAMpp(2)(activations, classes))

@@ -59,7 +59,7 @@ METHODS: dict[str, CAMMethod] = {
     "shapley_cam": shapley_cam,
     "xgrad_cam": xgrad_cam,
 }
-CUT_ONLY = {"cam", "local_linear_cam", "SmoothGradCAMpp"}  # not at an inner layer
+CUT_ONLY = {"cam", "local_linear_cam"}  # not at an inner layer
 BLIND = {"eigen_cam", "random_cam"}  # do not look at the class
 PAIRS = [
     (name, cut)

@@ -1,11 +1,9 @@
 """Grad-CAM++ and its smoothed form: one weight per position, from higher derivatives."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from cameval.errors import LayerError
 from cameval.methods.passes import check_count, check_noise, noise_fields, refuse_graph
 from cameval.networks import Activations, Target
 from cameval.networks.activations import without_graph
@@ -69,13 +67,6 @@ def grad_cam_pp(activations: Activations, target: Target, /) -> Tensor:
     return (weights * features).sum(1).relu()
 
 
-@runtime_checkable
-class _Recorder(Protocol):
-    """A network that can be recorded again, on other images."""
-
-    def activations(self, images: Tensor) -> Activations: ...
-
-
 @dataclass(frozen=True)
 class SmoothGradCAMpp:
     r"""Grad-CAM++ with derivatives averaged over noisy copies of the image.
@@ -104,10 +95,9 @@ class SmoothGradCAMpp:
     Notes
     -----
     Maps are ``(N, h, w)``, non-negative and unbounded. Cost: `num_samples` passes through the
-    network and as many backward passes through the head. It needs the network to be cut as a
-    :class:`CAMModel`, and raises :class:`~cameval.errors.LayerError` at an inner layer. The paper's
-    numerator of :math:`\alpha` is :math:`D^1`, which does not become Grad-CAM++ without noise;
-    :math:`D^2` does. For features that may be negative, see `grad_cam_pp`.
+    network and as many backward passes through the head. Other implementations have :math:`D^1` as
+    the numerator of :math:`\alpha`, which does not become Grad-CAM++ without noise; :math:`D^2`
+    does. For features that may be negative, see `grad_cam_pp`.
 
     References
     ----------
@@ -133,14 +123,11 @@ class SmoothGradCAMpp:
     def __call__(self, activations: Activations, target: Target, /) -> Tensor:
         """Map the target's score of each image."""
         refuse_graph(activations, "SmoothGradCAMpp")
-        network = activations.network
-        if not isinstance(network, _Recorder):
-            raise LayerError(
-                "SmoothGradCAMpp must be able to take gradients on noisy images too, got an inner "
-                "layer; cut the network there, cameval.CAMModel(features, head), or use "
-                "cameval.grad_cam_pp"
-            )
-        images, features = activations.images, activations.features
+        network, images, features = (
+            activations.network,
+            activations.images,
+            activations.features,
+        )
         draw = noise_fields(activations, tuple(images.shape[1:]), self.seed)
         with without_graph():
             noisy = (images + self.std * draw() for _ in range(self.num_samples))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from cameval.networks.copies import shared_tensor
 
 __all__ = [
     "Activations",
+    "Recordable",
     "Target",
     "check_classes",
     "feature_maps",
@@ -62,6 +64,18 @@ def same(output: Tensor) -> Tensor:
     return output
 
 
+class Recordable(Protocol):
+    """A network that can be looked into."""
+
+    def __call__(self, images: Tensor, /) -> Tensor:
+        """Return what the network returns."""
+        ...
+
+    def activations(self, images: Tensor, /) -> "Activations":
+        """Return what one pass leaves behind."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Activations:
     """The features and outputs of a batch, and the gradient between them.
@@ -78,7 +92,7 @@ class Activations:
         The module that turns `features` into `logits`; None at an inner layer, where the rest of
         the network is not a function of the features alone.
     network
-        The network in evaluation mode, from images to what it returns.
+        The network in evaluation mode: it gives outputs, and activations, of other images.
     rerun
         From other features ``(M, K, h, w)`` and their images to what the network returns on them.
     create_graph
@@ -94,7 +108,7 @@ class Activations:
     features: Tensor
     logits: Tensor
     head: nn.Module | None
-    network: Callable[[Tensor], Tensor] = field(repr=False)
+    network: Recordable = field(repr=False)
     rerun: Callable[[Tensor, Tensor], Tensor] = field(repr=False)
     create_graph: bool
     _source: Tensor = field(repr=False)
@@ -109,7 +123,7 @@ class Activations:
         source: Tensor,
         outputs: object,
         *,
-        network: Callable[[Tensor], Tensor],
+        network: Recordable,
         rerun: Callable[[Tensor, Tensor], Tensor],
         head: nn.Module | None = None,
         grid: Callable[[Tensor], Tensor] = same,

@@ -240,7 +240,7 @@ def layer_activations(
             images,
             caught[layer][0],
             outputs,
-            network=twin,
+            network=LayerModel(twin, layer, grid),
             rerun=partial(rerun, layer),
             grid=grid,
             create_graph=create_graph,
