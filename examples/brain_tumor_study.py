@@ -13,6 +13,7 @@ brain-tumor data (doi 10.6084/m9.figshare.1512427):
 """
 
 import dataclasses
+import shutil
 import string
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from study_settings import Settings, claim, parse
+from study_settings import Settings, claim, parse, record
 from torch import Tensor
 from torch.nn.functional import interpolate
 from tqdm import tqdm
@@ -126,7 +127,7 @@ def assign_folds(slices: Slices, split: str, count: int, seed: int) -> NDArray[n
     if (
         split == "patient"
         and published is not None
-        and published.max() + 1 == count
+        and set(published.tolist()) == set(range(count))
         and not shared_patients(slices.patients, published)
     ):
         folds = published
@@ -143,6 +144,13 @@ def assign_folds(slices: Slices, split: str, count: int, seed: int) -> NDArray[n
         folds = np.empty(len(labels), dtype=np.intp)
         for fold, (_, test) in enumerate(tests):
             folds[test] = fold
+    for fold in range(count):
+        missing = set(range(len(CLASS_NAMES))) - set(labels[folds != fold].tolist())
+        if missing or not (folds == fold).any():
+            raise DataError(
+                f"every fold must have slices, and every class slices outside it, got none in or "
+                f"outside fold {fold}; use fewer folds or more slices"
+            )
     shared = shared_patients(slices.patients, folds)
     if split == "patient" and shared:
         raise DataError(f"no patient may be in two folds, got {len(shared)}: {shared[:5]}")
@@ -185,11 +193,12 @@ def cross_validate(
             train = torch.from_numpy(np.flatnonzero(folds != fold))
             checkpoint = checkpoint_path(name, fold, out)
             if not checkpoint.exists():
-                torch.manual_seed(settings.seed + fold)
+                # Frozen features must be the same in every fold, also of a random network.
+                torch.manual_seed(settings.seed + (0 if settings.freeze else fold))
                 model = build(name, settings.pretrained, len(CLASS_NAMES)).to(device)
                 images, labels = slices.images[train], slices.labels[train]
                 if settings.freeze:
-                    if pooled is None:  # the frozen features are the same in every fold
+                    if pooled is None:
                         pooled = pooled_features(model, slices.images)
                     fit_head(model, pooled[train], labels)
                 else:
@@ -274,25 +283,31 @@ def localize(
     return mask_rows, map_rows, maps
 
 
+def paint(folder: Path, settings: Settings) -> None:
+    """Write the phantom's slices, whole or not at all."""
+    part = folder.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)  # of a run that was interrupted here
+    patients = max(15, settings.slices // 6)
+    size, seed = settings.size, settings.seed
+    write_phantom(part, slices=settings.slices, patients=patients, size=size, seed=seed)
+    part.rename(folder)
+
+
 # --- 5. The study -------------------------------------------------------------------------------
 
 
 def run(settings: Settings, out: Path, device: torch.device) -> Path:
     """Run the whole study and return the report."""
-    folder = Path(settings.data)
-    if settings.data == "phantom":
-        folder = out / "phantom"
-        if not (folder / "cvind.mat").exists():
-            patients = max(15, settings.slices // 6)
-            write_phantom(
-                folder,
-                slices=settings.slices,
-                patients=patients,
-                size=settings.size,
-                seed=settings.seed,
-            )
+    for name in settings.models:
+        build(name, settings.pretrained, len(CLASS_NAMES))  # a wrong name or file: better now
+    folder = out / "phantom"
+    if settings.data != "phantom":
+        folder = Path(settings.data)
+    elif not folder.exists():
+        paint(folder, settings)
     slices = load_slices(folder, settings.size)
     folds = assign_folds(slices, settings.split, settings.folds, settings.seed)
+    record(out, settings, slices.names, folds)
     truth = slices.labels.numpy()
 
     rows, predictions = [], []

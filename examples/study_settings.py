@@ -8,10 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from training import SMALL
 
-from cameval.errors import SettingError
+from cameval.errors import DataError, SettingError
 from cameval.extractor import Alignment
 
 DESCRIPTION = (
@@ -118,19 +120,38 @@ def claim(out: Path, settings: Settings, resume: bool) -> None:
     SettingError
         If `out` holds a study and is not to be resumed, or holds one with other settings.
     """
-    record = out / "settings.json"
-    now = dataclasses.asdict(settings)
-    if record.exists():
-        if not resume:
-            raise SettingError(
-                f"--out must be new, got {out}, which holds a study; give --resume to go on with it"
-            )
-        before = json.loads(record.read_text())
-        changed = {key: before.get(key) for key in now if before.get(key) != now[key]}
-        if changed:
-            raise SettingError(
-                f"a resumed study must have the settings of {record}, got others for "
-                f"{', '.join(changed)}; they were {changed}"
-            )
+    kept = out / "settings.json"
+    if not kept.exists():
+        return
+    if not resume:
+        raise SettingError(
+            f"--out must be new, got {out}, which holds a study; give --resume to go on with it"
+        )
+    now, before = dataclasses.asdict(settings), json.loads(kept.read_text())
+    changed = {key: before.get(key) for key in now if before.get(key) != now[key]}
+    if changed:
+        raise SettingError(
+            f"a resumed study must have the settings of {kept}, got others for "
+            f"{', '.join(changed)}; they were {changed}"
+        )
+
+
+def record(out: Path, settings: Settings, names: list[str], folds: NDArray[np.intp]) -> None:
+    """Keep the settings and the fold of every slice, once all that they need is there.
+
+    Raises
+    ------
+    DataError
+        If the study that is resumed had other slices or folds: what its networks were trained on
+        would be tested.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps(now, indent=2) + "\n")
+    assigned = dict(zip(names, folds.tolist(), strict=True))
+    kept = out / "folds.json"
+    if kept.exists() and json.loads(kept.read_text()) != assigned:
+        raise DataError(
+            f"a resumed study must have the slices and folds of {kept}, got others; has the data "
+            "changed? Start anew with another --out"
+        )
+    kept.write_text(json.dumps(assigned) + "\n")
+    (out / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=2) + "\n")

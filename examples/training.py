@@ -35,7 +35,9 @@ def build(name: str, pretrained: str, num_classes: int) -> CAMModel:
         raise WeightsError(
             f"a model must be one of {', '.join(SMALL)} or a torchvision classifier, got {name!r}"
         )
-    options = {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}
+    options = {}
+    if name in {"googlenet", "inception_v3"}:  # their weights expect another normalization
+        options = {"init_weights": False, "transform_input": pretrained != "none"}
     net = torchvision.models.get_model(name, weights=None, **options)
     if pretrained == "imagenet":
         weights = torchvision.models.get_model_weights(name)["DEFAULT"]

@@ -340,3 +340,13 @@ def test_a_function_that_is_none_or_finds_nothing_is_an_error():
         SkimageBinarizer("otsu")
     with pytest.raises(NonFiniteError, match="must find a threshold, got NaN"):
         SkimageBinarizer(lambda image: np.nan)(smooth_maps(1))
+
+
+def test_a_function_that_works_in_place_leaves_the_users_map_alone():
+    def halved(image):
+        image /= 2
+        return image.mean()
+
+    maps = np.arange(12.0).reshape(3, 4)
+    SkimageBinarizer(halved)(maps)
+    assert (maps == np.arange(12.0).reshape(3, 4)).all()

@@ -80,7 +80,7 @@ def test_upsampling_keeps_leading_axes_and_dtype():
     for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
         fine = upsample(torch.zeros(2, 3, 7, 7, dtype=dtype), (9, 8))
         assert fine.shape == (2, 3, 9, 8)
-        assert fine.dtype == dtype
+        assert fine.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     assert upsample(torch.zeros(7, 7), (9, 8)).shape == (9, 8)
     assert upsample(torch.zeros(0, 2, 7, 7), (9, 8)).shape == (0, 2, 9, 8)
 
@@ -99,3 +99,11 @@ def test_only_floating_tensors_with_pixels_are_upsampled():
     for shape in [(7,), (2, 0, 7)]:
         with pytest.raises(ShapeError, match=r"coarse must have shape \(\.\.\., h, w\)"):
             upsample(torch.zeros(shape), (9, 9))
+
+
+def test_autocast_does_not_coarsen_what_is_upsampled():
+    coarse = torch.tensor([[1e5, 3e5]])
+    expected = upsample(coarse, (1, 4))
+    for dtype in (torch.float16, torch.bfloat16):
+        with torch.autocast("cpu", dtype=dtype):
+            assert torch.equal(upsample(coarse, (1, 4)), expected)

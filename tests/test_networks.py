@@ -434,6 +434,45 @@ def test_hooks_and_gradients_of_the_user_survive() -> None:
     assert (before[0], before[2:]) == (after[0], after[2:])
 
 
+def test_hooks_that_a_cut_would_skip_are_not_skipped_in_silence() -> None:
+    net, batch = copy.deepcopy(family("resnet")), images("resnet")
+    net.register_forward_pre_hook(lambda _module, inputs: ((inputs[0] - 0.5) * 4,))
+    with torch.no_grad():
+        expected = net(batch)
+    with pytest.raises(UnsupportedModelError, match="hooks on ResNet"):
+        adapt(net)
+    assert torch.equal(adapt(net, layer="layer4").activations(batch).logits, expected)
+    other = copy.deepcopy(family("resnet"))
+    other.avgpool.register_forward_hook(lambda _module, _inputs, output: output * 2)
+    with pytest.raises(UnsupportedModelError, match="avgpool"):
+        adapt(other)
+
+
+def test_a_network_that_keeps_its_results_is_explained_while_it_trains() -> None:
+    class Keeping(Tiny):
+        kept: list[Tensor]
+
+        def forward(self, images: Tensor) -> Tensor:
+            features = self.conv(images)
+            self.kept = [features]  # a result with a graph, in a list
+            return self.fc(features.mean((2, 3)))
+
+    net, batch = Keeping().train(), images("any")
+    net(batch)
+    assert adapt(net, layer="conv").activations(batch).features.shape[1] == 8
+
+
+def test_images_made_in_inference_mode_may_be_looked_at_again() -> None:
+    class Gated(Tiny):
+        def forward(self, images: Tensor) -> Tensor:
+            return self.fc((self.conv(images) * images.mean(1, keepdim=True)).mean((2, 3)))
+
+    with torch.inference_mode():
+        batch = images("any")
+    activations = adapt(Gated().eval(), layer="conv").activations(batch)
+    assert activations.gradients(torch.tensor([0, 1])).abs().max() > 0
+
+
 @pytest.mark.parametrize("layer", [None, "conv"])
 def test_a_failing_network_is_left_as_it_was(layer: str | None) -> None:
     class Failing(Tiny):

@@ -57,3 +57,9 @@ def test_layers_must_fit_the_image() -> None:
         pixels(mask=torch.zeros(3, 3, dtype=torch.bool))
     with pytest.raises(ArrayTypeError, match="truth must be boolean"):
         pixels(truth=torch.zeros(SIZE))
+
+
+def test_any_precision_and_a_graph_are_drawn() -> None:
+    axes = Figure().subplots()
+    heat = torch.rand(SIZE).to(torch.bfloat16)
+    overlay(axes, torch.rand(SIZE, requires_grad=True), heat=heat)

@@ -11,7 +11,7 @@ import study_report
 import torch
 import torchvision
 import training
-from study_settings import Settings, claim, parse
+from study_settings import Settings, claim, parse, record
 from tqdm import tqdm
 
 import cameval
@@ -91,15 +91,6 @@ def test_a_study_is_not_overwritten_nor_resumed_with_other_settings(
     assert run(finished, "--resume", "--seed", "1") == 2
     assert "got others for seed" in capsys.readouterr().err
     assert (finished / "mask_scores.csv").read_bytes() == before
-
-
-def test_frozen_features_train_only_the_head(tmp_path: Path) -> None:
-    assert run(tmp_path, "--freeze") == 0
-    first, second = (
-        torch.load(tmp_path / "checkpoints" / f"small_cnn_8px-fold{k}.pth", weights_only=True)
-        for k in (0, 1)
-    )
-    assert not torch.equal(first["head.linear.weight"], second["head.linear.weight"])
 
 
 # --- folds --------------------------------------------------------------------------------------
@@ -267,12 +258,56 @@ def test_the_default_is_a_phantom_and_a_new_folder() -> None:
 
 def test_a_record_of_the_settings_is_kept(tmp_path: Path) -> None:
     settings = parse([])[0]
-    claim(tmp_path / "new", settings, resume=False)
-    assert json.loads((tmp_path / "new" / "settings.json").read_text())["split"] == "patient"
-    claim(tmp_path / "new", settings, resume=True)
+    out, names, folds = tmp_path / "new", ["1", "2"], np.array([0, 1])
+    claim(out, settings, resume=False)
+    assert not out.exists()
+    record(out, settings, names, folds)
+    assert json.loads((out / "settings.json").read_text())["split"] == "patient"
+    claim(out, settings, resume=True)
+    record(out, settings, names, folds)
     with pytest.raises(SettingError, match="must be new"):
-        claim(tmp_path / "new", settings, resume=False)
+        claim(out, settings, resume=False)
+    for other_names, other_folds in ((["1", "3"], folds), (names, 1 - folds)):
+        with pytest.raises(DataError, match="has the data changed"):
+            record(out, settings, other_names, other_folds)
     assert isinstance(settings, Settings)
+
+
+def test_a_wrong_name_leaves_no_study_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert study.main([*QUICK, "--models", "small_cnn_8px", "resnet81", "--out", str(out)]) == 2
+    assert "resnet81" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_an_interrupted_phantom_is_painted_anew(tmp_path: Path) -> None:
+    (tmp_path / "phantom.part").mkdir()
+    (tmp_path / "phantom.part" / "1.mat").write_text("half a slice")
+    study.paint(tmp_path / "phantom", parse(["--slices", "60", "--size", "32"])[0])
+    assert len(study.load_slices(tmp_path / "phantom", 32).names) == 60
+    assert not (tmp_path / "phantom.part").exists()
+
+
+def test_frozen_features_are_the_same_in_every_fold(tmp_path: Path) -> None:
+    assert run(tmp_path, "--freeze") == 0
+    first, second = (
+        torch.load(tmp_path / "checkpoints" / f"small_cnn_8px-fold{k}.pth", weights_only=True)
+        for k in (0, 1)
+    )
+    assert torch.equal(first["features.0.weight"], second["features.0.weight"])
+    assert not torch.equal(first["head.linear.weight"], second["head.linear.weight"])
+
+
+def test_folds_must_hold_slices_and_every_class_elsewhere() -> None:
+    some = [0] * 30 + [4] * 30  # a part of published folds
+    found = study.assign_folds(slices_of(PATIENTS, some), "patient", 5, seed=0)
+    assert set(found.tolist()) == set(range(5))
+    lonely = slices_of(PATIENTS, [i // 30 for i in range(60)])
+    lonely.labels[:30], lonely.labels[30:] = 0, torch.arange(30) % 2 + 1
+    with pytest.raises(DataError, match="every class slices outside it"):
+        study.assign_folds(lonely, "patient", 2, seed=0)
 
 
 def test_a_bad_folder_is_one_line_and_no_traceback(

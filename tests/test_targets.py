@@ -1,6 +1,7 @@
 """What a map may explain, and many maps of one pass."""
 
 import copy
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -23,7 +24,13 @@ from cameval import (
     hires_cam,
     layer_cam,
 )
-from cameval.errors import LayerError, SettingError, ShapeError, UnsupportedModelError
+from cameval.errors import (
+    ArrayTypeError,
+    LayerError,
+    SettingError,
+    ShapeError,
+    UnsupportedModelError,
+)
 
 METHODS = {"cam": cam, "grad_cam": grad_cam, "hires_cam": hires_cam, "layer_cam": layer_cam}
 
@@ -76,6 +83,18 @@ def test_a_segmentation_is_explained_by_a_function_of_its_output() -> None:
         extract(batch)
     with pytest.raises(ShapeError, match="give a function of its output"):
         extract(batch, classes=1)
+
+
+def test_a_target_need_not_be_hashable() -> None:
+    @dataclass
+    class Of:
+        index: int
+
+        def __call__(self, logits: Tensor) -> Tensor:
+            return logits[:, self.index]
+
+    extract, batch = CAMExtractor(family("vgg"), hires_cam), images("vgg")
+    assert torch.equal(extract(batch, target=Of(7)).maps, extract(batch, 7).maps)
 
 
 def test_targets_are_checked() -> None:
@@ -166,6 +185,14 @@ def test_a_parallel_branch_is_a_layer_too() -> None:
 
 
 def test_a_sweep_checks_its_settings() -> None:
+    with pytest.raises(SettingError, match="at least one layer"):
+        CAMSweep(family("resnet"), METHODS, [])
+    with pytest.raises(SettingError, match="method must be callable"):
+        CAMSweep(family("resnet"), {"cam": "cam"})  # type: ignore[dict-item]
+    with pytest.raises(ArrayTypeError, match="got str"):
+        CAMSweep("resnet", METHODS)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match=r"got \(2, 0\)"):
+        CAMSweep(counting_model(), METHODS)(images("any"), torch.zeros(2, 0, dtype=torch.int64))
     with pytest.raises(SettingError, match="at least one method"):
         CAMSweep(family("resnet"), {})
     with pytest.raises(LayerError, match="'layer9'"):
@@ -302,6 +329,8 @@ def test_wrapped_networks_are_explained_through_the_network_inside() -> None:
         assert torch.equal(CAMExtractor(wrapped, grad_cam)(batch).maps, expected.maps)
         inner = CAMExtractor(adapt(wrapped, layer="features"), grad_cam)(batch)
         torch.testing.assert_close(inner.maps, expected.maps)
+        swept = CAMSweep(wrapped, {"grad_cam": grad_cam}, ["features"])(batch)
+        torch.testing.assert_close(swept["features", "grad_cam"].maps, expected.maps)
     assert CAMExtractor(torch.compile(net, backend="eager"))(batch).maps.shape == (2, 96, 128)
 
 
@@ -312,7 +341,8 @@ def test_half_precision_is_close_to_full(method, dtype: torch.dtype) -> None:
     classes = torch.tensor([1, 2])
     expected = CAMExtractor(net, method)(images("resnet"), classes).coarse
     found = CAMExtractor(net.to(dtype), method)(images("resnet").to(dtype), classes)
-    assert found.maps.dtype == dtype
+    assert found.coarse.dtype == dtype
+    assert found.maps.dtype == torch.float32
     error = (found.coarse.float() - expected).norm() / expected.norm()
     assert error < (0.1 if dtype == torch.bfloat16 else 0.02)
 

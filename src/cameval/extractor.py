@@ -25,6 +25,7 @@ __all__ = [
     "all_classes",
     "check_alignment",
     "check_images",
+    "check_parts",
     "choose",
     "explain",
 ]
@@ -102,12 +103,7 @@ class CAMExtractor:
     alignment: Alignment = "half_pixel"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, nn.Module):
-            raise ArrayTypeError(f"model must be an nn.Module, got {type(self.model).__name__}")
-        if not callable(self.method):
-            raise SettingError(
-                f"method must be callable as method(activations, target), got {self.method!r}"
-            )
+        check_parts(self.model, self.method)
         object.__setattr__(self, "model", adapt(self.model))
         check_alignment(self.alignment, adapt(self.model).place)
 
@@ -184,6 +180,17 @@ def explain(
     return CAMResult(maps, stacked, activations.logits, classes)
 
 
+def check_parts(model: object, *methods: object) -> None:
+    """Check that maps can be made with these parts."""
+    if not isinstance(model, nn.Module):
+        raise ArrayTypeError(f"model must be an nn.Module, got {type(model).__name__}")
+    for method in methods:
+        if not callable(method):
+            raise SettingError(
+                f"method must be callable as method(activations, target), got {method!r}"
+            )
+
+
 def check_alignment(alignment: str, place: Place | None) -> None:
     """Check the name of an alignment, and that it can be had."""
     if alignment not in get_args(Alignment):
@@ -230,7 +237,7 @@ def choose(
             chosen = chosen.expand(len(logits))
         # A copy is a normal tensor, even of labels made in inference mode.
         chosen = chosen.to(torch.int64, copy=True)
-    if chosen.ndim not in (1, 2):
+    if chosen.ndim not in (1, 2) or chosen.shape[1:] == (0,):
         raise ShapeError(
             f"classes must have shape ({len(logits)},) or ({len(logits)}, k), "
             f"got {tuple(chosen.shape)}"

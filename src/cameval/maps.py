@@ -103,8 +103,8 @@ def upsample(
     -------
     Tensor
         Maps ``(..., H, W)`` of the same dtype on the same device, linear in `coarse` and within
-        the range of its values. Beyond the outermost cells the map keeps their values. A coarse
-        map with NaN becomes NaN.
+        the range of its values; half precision becomes float32, so that neighboring pixels differ.
+        Beyond the outermost cells the map keeps their values. A coarse map with NaN becomes NaN.
 
     Raises
     ------
@@ -137,6 +137,8 @@ def upsample(
             "coarse must have shape (..., h, w) with at least one pixel, and one axis for each "
             f"length of {lengths} on {pixels}, got {tuple(coarse.shape)}"
         )
+    if coarse.dtype in (torch.float16, torch.bfloat16):
+        coarse = coarse.float()
     fine = coarse
     for axis, length, extent in zip(axes, lengths, pixels, strict=True):
         cells = coarse.shape[axis]
@@ -146,7 +148,8 @@ def upsample(
             else receptive_field_coordinates(length, extent, place)
         )
         weights = linear_weights(coordinates, cells).to(coarse.device, coarse.dtype)
-        fine = (fine.movedim(axis, -1) @ weights.T).movedim(-1, axis)
+        with torch.autocast(coarse.device.type, enabled=False):
+            fine = (fine.movedim(axis, -1) @ weights.T).movedim(-1, axis)
     # An average never leaves the range of its terms, but rounding may: keep constant maps constant.
     return fine.clamp(coarse.amin(axes, keepdim=True), coarse.amax(axes, keepdim=True))
 

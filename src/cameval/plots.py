@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cameval.arrays import Maps, Masks, as_masks, finite_maps
+from cameval.arrays import Maps, Masks, as_masks, as_tensor, finite_maps
 from cameval.errors import ShapeError
 from cameval.maps import normalize_maps
 
@@ -54,10 +54,11 @@ def overlay(
     >>> truth = center_disc((32, 32))
     >>> overlay(Figure().subplots(), torch.rand(32, 32), heat=center_map((32, 32)), truth=truth)
     """
-    picture = np.asarray(image)
+    picture = as_tensor(image, "image").float().cpu().numpy()
     axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
     if heat is not None:
-        values = np.asarray(normalize_maps(_of_size(finite_maps(heat, "heat"), picture, "heat")))
+        shown = _of_size(finite_maps(heat, "heat"), picture, "heat")
+        values = np.asarray(normalize_maps(shown.float()))
         axes.imshow(values, cmap="inferno", alpha=0.25 + 0.5 * values, vmin=0, vmax=1)
     for name, outline, color, style in (
         ("mask", mask, MASK_COLOR, "dashed"),

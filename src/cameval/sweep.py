@@ -12,12 +12,14 @@ from cameval.extractor import (
     Classes,
     check_alignment,
     check_images,
+    check_parts,
     choose,
     explain,
 )
 from cameval.methods import CAMMethod
 from cameval.networks import LayerModel, adapt
 from cameval.networks.activations import Activations, same
+from cameval.networks.adapt import unwrap
 from cameval.networks.layers import check_layer, layer_activations
 
 __all__ = ["CAMSweep"]
@@ -72,10 +74,14 @@ class CAMSweep:
     def __post_init__(self) -> None:
         if not self.methods:
             raise SettingError("methods must name at least one method, got none")
+        check_parts(self.model, *self.methods.values())
         if self.layers is None:
             object.__setattr__(self, "model", adapt(self.model))
             check_alignment(self.alignment, adapt(self.model).place)
         else:
+            if not self.layers:
+                raise SettingError("layers must name at least one layer or be None, got none")
+            object.__setattr__(self, "model", unwrap(self.model))
             for layer in self.layers:
                 check_layer(self.model, layer)
             check_alignment(self.alignment, None)

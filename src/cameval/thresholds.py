@@ -93,7 +93,7 @@ def image_by_image(maps: Tensor, function: Callable[[NDArray[Any]], object]) -> 
     varied = (~constant(maps)).flatten().tolist()
     images = _as_numpy(maps).reshape(-1, *maps.shape[-2:])
     found = [
-        np.asarray(function(image) if varies else image[0, 0], dtype=np.float64)
+        np.asarray(function(image.copy()) if varies else image[0, 0], dtype=np.float64)
         for image, varies in zip(images, varied, strict=True)
     ]
     stacked = np.stack(np.broadcast_arrays(*found)) if found else np.empty(0)

@@ -262,7 +262,7 @@ def _sweep(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     run_ends = torch.ones_like(truth)
     run_ends[..., :-1] = scores[..., 1:] != scores[..., :-1]
     hits, alarms = (
-        (exact(marked).cumsum(-1) * run_ends).cummax(-1).values for marked in (truth, ~truth)
+        exact((marked.cumsum(-1) * run_ends).cummax(-1).values) for marked in (truth, ~truth)
     )
     return pad(hits, (1, 0)), pad(alarms, (1, 0))
 

@@ -114,7 +114,7 @@ class Activations:
     _source: Tensor = field(repr=False)
     _outputs: Tensor = field(repr=False)
     _grid: Callable[[Tensor], Tensor] = field(repr=False)
-    _known: dict[object, Tensor] = field(default_factory=dict, repr=False)
+    _known: dict[object, tuple[Target, Tensor]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def record(
@@ -199,10 +199,10 @@ class Activations:
         LayerError
             If the score does not depend on the features.
         """
-        key = tuple(target.tolist()) if isinstance(target, Tensor) else target
+        key = tuple(target.tolist()) if isinstance(target, Tensor) else id(target)
         if key not in self._known:
-            self._known[key] = self._grid(self._gradient(target))
-        return self._known[key]
+            self._known[key] = target, self._grid(self._gradient(target))
+        return self._known[key][1]
 
     def _gradient(self, target: Target) -> Tensor:
         with torch.inference_mode(False), torch.enable_grad():

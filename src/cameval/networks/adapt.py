@@ -5,15 +5,15 @@ from typing import overload
 
 from torch import nn
 
-from cameval.errors import SettingError, UnsupportedHeadError
+from cameval.errors import SettingError, UnsupportedHeadError, UnsupportedModelError
 from cameval.networks.activations import same
-from cameval.networks.families import check_forward, split
+from cameval.networks.families import check_forward, hooks_outside, split
 from cameval.networks.heads import GAPHead
 from cameval.networks.layers import Grid, LayerModel
 from cameval.networks.model import CAMModel
 from cameval.networks.places import place_of
 
-__all__ = ["adapt"]
+__all__ = ["adapt", "unwrap"]
 
 
 @overload
@@ -58,7 +58,8 @@ def adapt(
     Raises
     ------
     UnsupportedModelError
-        If `split` does not know the network; with the lines that would declare it.
+        If `split` does not know the network; with the lines that would declare it. Or if forward
+        hooks on the network itself, or between features and head, would not run.
     UnsupportedHeadError
         If a fresh head is asked for and the channels of the features do not follow from the old.
     LayerError
@@ -104,7 +105,15 @@ def unwrap(net: nn.Module) -> nn.Module:
 
 def _cut(net: nn.Module) -> CAMModel:
     check_forward(net)
-    model = CAMModel(*split(net), place=place_of(net))
+    features, head = split(net)
+    lost = hooks_outside(net, features, head)
+    if lost:
+        raise UnsupportedModelError(
+            "every forward hook must run for the logits to be the network's, got hooks on "
+            f"{', '.join(lost)}, around or outside the features and the head; put them on other "
+            'modules, or use cameval.adapt(net, layer="name.of.layer")'
+        )
+    model = CAMModel(features, head, place=place_of(net))
     theirs = set(net.modules())
     for module in model.modules():
         if module not in theirs:

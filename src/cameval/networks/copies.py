@@ -63,8 +63,8 @@ def _own_tensors(module: nn.Module) -> chain[Tensor]:
 
 
 def _own(value: Any, memo: dict[int, Any]) -> Any:
-    """Copy an attribute; share what cannot be copied, such as a lock or an open file."""
+    """Copy an attribute; share what cannot be copied: a lock, a file, a list of results."""
     try:
         return copy.deepcopy(value, memo)
-    except TypeError:
+    except (TypeError, RuntimeError):
         return value

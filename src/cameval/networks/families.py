@@ -17,7 +17,14 @@ from torchvision.models.mobilenetv3 import MobileNetV3
 from cameval.errors import UnsupportedModelError
 from cameval.networks.heads import ClassMapHead, GAPHead, NormHead, PooledHead, grid_cells
 
-__all__ = ["Split", "check_forward", "declared_class", "foreign_forward", "split"]
+__all__ = [
+    "Split",
+    "check_forward",
+    "declared_class",
+    "foreign_forward",
+    "hooks_outside",
+    "split",
+]
 
 
 class Split(NamedTuple):
@@ -98,6 +105,16 @@ def foreign_forward(net: nn.Module) -> str | None:
     return next((cls.__name__ for cls in below if forwards & {*vars(cls)}), None)
 
 
+def hooks_outside(net: nn.Module, *parts: nn.Module) -> list[str]:
+    """Return the modules of `net` whose forward hooks would not run if only `parts` did."""
+    inside = {module for part in parts for module in part.modules()}
+    return [
+        name or type(net).__name__
+        for name, module in net.named_modules()
+        if module not in inside and (module._forward_hooks or module._forward_pre_hooks)
+    ]
+
+
 def check_forward(net: nn.Module) -> None:
     """Refuse a subclass that computes something else than the class whose split it would inherit.
 
@@ -130,7 +147,9 @@ def _head(pool: nn.Module, classifier: nn.Module) -> nn.Module:
     return PooledHead(pool, classifier)
 
 
-_GLOBAL_POOL = nn.AdaptiveAvgPool2d(1)  # where the pooling is a function call in torchvision
+def _global_pool() -> nn.AdaptiveAvgPool2d:
+    """Make the pool that is a function call in torchvision."""
+    return nn.AdaptiveAvgPool2d(1)
 
 
 @split.register(tv.AlexNet)
@@ -156,23 +175,23 @@ def _(net: tv.RegNet) -> Split:
 def _(net: tv.DenseNet) -> Split:
     # torchvision applies this ReLU as a function, in place, between features and pooling.
     features = nn.Sequential(OrderedDict(features=net.features, relu=nn.ReLU(inplace=True)))
-    return Split(features, _head(_GLOBAL_POOL, net.classifier))
+    return Split(features, _head(_global_pool(), net.classifier))
 
 
 @split.register
 def _(net: MobileNetV2) -> Split:
-    return Split(net.features, _head(_GLOBAL_POOL, net.classifier))
+    return Split(net.features, _head(_global_pool(), net.classifier))
 
 
 @split.register
 def _(net: tv.MNASNet) -> Split:
-    return Split(net.layers, _head(_GLOBAL_POOL, net.classifier))
+    return Split(net.layers, _head(_global_pool(), net.classifier))
 
 
 @split.register
 def _(net: tv.ShuffleNetV2) -> Split:
     stages = ("conv1", "maxpool", "stage2", "stage3", "stage4", "conv5")
-    return Split(_stages(net, *stages), _head(_GLOBAL_POOL, net.fc))
+    return Split(_stages(net, *stages), _head(_global_pool(), net.fc))
 
 
 @split.register

@@ -193,6 +193,7 @@ def layer_activations(
     SettingError
         If a graph is asked for where autograd is switched off.
     """
+    images = images.clone() if images.is_inference() else images
     twin = private_copy(net, create_graph=create_graph)
     caught: dict[str, list[Tensor]] = {layer: [] for layer in grids}
 

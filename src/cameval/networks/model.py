@@ -76,6 +76,7 @@ class CAMModel(nn.Module):
         SettingError
             If a graph is asked for where autograd is switched off.
         """
+        images = images.clone() if images.is_inference() else images
         model = self if create_graph or not _needs_copy(self) else private_copy(self)
         with recording(create_graph):
             features = feature_maps(model.features(images), "the features")

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from cameval.networks.families import declared_class, foreign_forward, split
+from cameval.networks.families import declared_class, foreign_forward, hooks_outside, split
 from cameval.networks.model import CAMModel
 
 __all__ = ["cut_after"]
@@ -41,6 +41,9 @@ def cut_after(net: nn.Module, layer: str) -> CAMModel | None:
     if runs != 1 or parts is None:
         return None
     before, after = parts
+    kept = [link for _, link in (*before, *after)]
+    if hooks_outside(net, *kept, head):
+        return None  # the hook route runs them
     return CAMModel(_chain(before), _chain([*after, ("head", head)]) if after else head)
 
 
