@@ -3,8 +3,8 @@
 After Kang, Park, Ahn, Van Messem and De Neve, "Towards a Quantitative Analysis of Class Activation
 Mapping for Deep Learning-based Computer-Aided Diagnosis": train classifiers of MRI slices in five
 folds, take the class activation maps of the best, turn them into masks with five thresholds, and
-measure how well the masks agree with the tumors. Read from `main` at the bottom, or from top to
-bottom as the paper goes.
+measure how well the masks agree with the tumors. Read it from top to bottom, as the paper goes;
+`slices`, `training` and `study_report` beside it hold what a reader may take for granted.
 
 Without arguments it makes phantom slices and trains two small networks on them. With the figshare
 brain-tumor data (doi 10.6084/m9.figshare.1512427):
@@ -13,8 +13,6 @@ brain-tumor data (doi 10.6084/m9.figshare.1512427):
 """
 
 import dataclasses
-import shutil
-import string
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,9 +24,9 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from slices import Slices, load_slices, paint
 from study_settings import Settings, claim, parse, record
 from torch import Tensor
-from torch.nn.functional import interpolate
 from tqdm import tqdm
 from training import (
     SMALL,
@@ -44,7 +42,7 @@ from training import (
 
 import cameval
 from cameval import CAMExtractor, CAMModel
-from cameval.data import CLASS_NAMES, FigshareDataset, write_phantom
+from cameval.data import CLASS_NAMES
 from cameval.errors import CamevalError, DataError
 from cameval.extractor import Alignment
 
@@ -74,50 +72,7 @@ MAP_METRICS: dict[str, cameval.MapMetric] = {
 }
 
 
-# --- 1. Data ------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Slices:
-    """All slices at the network's input size."""
-
-    names: list[str]
-    images: Tensor  # (N, S, S), in [0, 1]
-    masks: Tensor  # (N, S, S), boolean
-    labels: Tensor  # (N,)
-    patients: NDArray[np.str_]  # (N,), see `person`
-    folds: NDArray[np.intp] | None  # the data set's own folds by patient, if it has them
-
-
-def load_slices(folder: Path, size: int) -> Slices:
-    """Read every slice; resize images bilinearly and masks to the nearest pixel."""
-    dataset = FigshareDataset(folder)
-    images, masks = [], []
-    for sample in tqdm(dataset, desc="reading slices", unit="slice"):
-        image = torch.from_numpy(sample.image)[None, None]
-        mask = torch.from_numpy(sample.mask)[None, None]
-        if image.shape[-2:] != (size, size):
-            image = interpolate(image, (size, size), mode="bilinear", antialias=True).clamp(0, 1)
-            mask = interpolate(mask.float(), (size, size), mode="nearest-exact") > 0
-        images.append(image[0, 0])
-        masks.append(mask[0, 0])
-    own = folder / "cvind.mat"
-    return Slices(
-        list(dataset.names),
-        torch.stack(images),
-        torch.stack(masks),
-        torch.from_numpy(dataset.labels).long(),
-        np.array([person(patient) for patient in dataset.groups]),
-        dataset.folds(own) if own.exists() else None,
-    )
-
-
-def person(patient: str) -> str:
-    """Return a patient id without its trailing letter: 049453 and 049453B may be one person."""
-    return patient.rstrip(string.ascii_letters) or patient
-
-
-# --- 2. Folds -----------------------------------------------------------------------------------
+# --- 1. Folds -----------------------------------------------------------------------------------
 
 
 def assign_folds(slices: Slices, split: str, count: int, seed: int) -> NDArray[np.intp]:
@@ -169,7 +124,7 @@ def shared_patients(patients: NDArray[np.str_], folds: NDArray[np.intp]) -> list
     return [p for p in np.unique(patients).tolist() if len(set(folds[patients == p].tolist())) > 1]
 
 
-# --- 3. Classification --------------------------------------------------------------------------
+# --- 2. Classification --------------------------------------------------------------------------
 
 
 def cross_validate(
@@ -235,7 +190,7 @@ def classification_scores(truth: NDArray[np.intp], predicted: NDArray[np.intp]) 
     }
 
 
-# --- 4. Localization ----------------------------------------------------------------------------
+# --- 3. Localization ----------------------------------------------------------------------------
 
 
 def localize(
@@ -283,17 +238,7 @@ def localize(
     return mask_rows, map_rows, maps
 
 
-def paint(folder: Path, settings: Settings) -> None:
-    """Write the phantom's slices, whole or not at all."""
-    part = folder.with_suffix(".part")
-    shutil.rmtree(part, ignore_errors=True)  # of a run that was interrupted here
-    patients = max(15, settings.slices // 6)
-    size, seed = settings.size, settings.seed
-    write_phantom(part, slices=settings.slices, patients=patients, size=size, seed=seed)
-    part.rename(folder)
-
-
-# --- 5. The study -------------------------------------------------------------------------------
+# --- 4. The study -------------------------------------------------------------------------------
 
 
 def run(settings: Settings, out: Path, device: torch.device) -> Path:
