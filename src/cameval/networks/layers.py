@@ -20,7 +20,6 @@ from cameval.networks.activations import (
     same,
 )
 from cameval.networks.copies import private_copy
-from cameval.networks.model import CAMModel
 from cameval.networks.stages import cut_after
 
 __all__ = ["Grid", "LayerModel", "TokenGrid", "channels_last_grid", "layer_activations"]
@@ -123,10 +122,6 @@ class LayerModel(nn.Module):
         self.grid = grid
         self.place = place
 
-    @property
-    def _cut(self) -> CAMModel | None:
-        return cut_after(self.net, self.layer) if self.grid is same else None
-
     def forward(self, images: Tensor) -> Tensor:
         """Return what the network returns, unchanged."""
         outputs: Tensor = self.net(images)
@@ -159,8 +154,9 @@ class LayerModel(nn.Module):
         SettingError
             If a graph is asked for where autograd is switched off.
         """
-        if self._cut is not None:
-            return self._cut.activations(images, create_graph=create_graph)
+        cut = cut_after(self.net, self.layer) if self.grid is same else None
+        if cut is not None:
+            return cut.activations(images, create_graph=create_graph)
         grids = {self.layer: self.grid}
         return layer_activations(self.net, grids, images, create_graph=create_graph)[self.layer]
 
