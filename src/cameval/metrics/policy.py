@@ -21,11 +21,27 @@ Whether a score is defined depends on the truth (and on the map's positive part)
 the prediction is.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, Protocol, TypeVar
 
 from torch import Tensor
 
-__all__ = ["MapMetric", "MaskMetric", "undefined_without_truth"]
+__all__ = [
+    "MapMetric",
+    "MaskMetric",
+    "NetworkMetric",
+    "Takes",
+    "of_maps",
+    "of_network",
+    "takes",
+    "undefined_without_truth",
+]
+
+Takes = Literal["masks", "maps", "network"]
+"""What a metric is given: predicted masks, score maps, or the network itself."""
+
+F = TypeVar("F", bound=Callable[..., object])
 
 
 class MaskMetric(Protocol):
@@ -37,11 +53,76 @@ class MaskMetric(Protocol):
 
 
 class MapMetric(Protocol):
-    """Any callable from torch score maps and true masks to one score for each image."""
+    """Any callable from torch score maps and true masks to one score for each image.
+
+    It is marked with `of_maps`, or has a class attribute ``takes = "maps"``.
+    """
 
     def __call__(self, maps: Tensor, target: Tensor, /) -> Tensor:
         """Return scores ``(...)`` of real maps and boolean masks ``(..., H, W)``."""
         ...
+
+
+class NetworkMetric(Protocol):
+    """Any callable that shows changed images to the network; it knows nothing of true masks.
+
+    It is marked with `of_network`, or has a class attribute ``takes = "network"``.
+    """
+
+    def __call__(
+        self,
+        network: Callable[[Tensor], Tensor],
+        images: Tensor,
+        maps: Tensor,
+        classes: Tensor,
+        /,
+    ) -> Tensor:
+        """Return scores ``(N,)``.
+
+        Parameters
+        ----------
+        network
+            From images ``(N, channels, H, W)`` to logits ``(N, C)``, in evaluation mode, without a
+            graph.
+        images
+            What the network saw, ``(N, channels, H, W)``, normalized.
+        maps
+            Raw maps on the images, ``(N, H, W)``.
+        classes
+            The class that each map explains, ``(N,)``.
+        """
+        ...
+
+
+def of_maps(metric: F) -> F:
+    """Mark a metric that scores the map itself: ``metric(maps, target)``.
+
+    Unmarked, a metric is taken to score masks.
+
+    Examples
+    --------
+    >>> @of_maps
+    ... def mean_inside(maps, target):
+    ...     return (maps * target).sum((-2, -1)) / target.sum((-2, -1))
+    >>> takes(mean_inside), takes(iou)
+    ('maps', 'masks')
+    """
+    metric.__dict__["takes"] = "maps"
+    return metric
+
+
+def of_network(metric: F) -> F:
+    """Mark a metric that needs the network: ``metric(network, images, maps, classes)``."""
+    metric.__dict__["takes"] = "network"
+    return metric
+
+
+def takes(metric: object) -> Takes:
+    """Say what a metric is given; a ``functools.partial`` takes what its function takes."""
+    while isinstance(metric, partial):
+        metric = metric.func
+    kind: Takes = getattr(metric, "takes", "masks")
+    return kind
 
 
 def undefined_without_truth(scores: Tensor, true: Tensor) -> Tensor:

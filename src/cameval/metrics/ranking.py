@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from cameval.arrays import Array, as_scores, exact, maps_and_truth
-from cameval.metrics.policy import undefined_without_truth
+from cameval.metrics.policy import of_maps, undefined_without_truth
 
 __all__ = [
     "pixel_auroc",
@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 
+@of_maps
 def pointing_game(maps: Array, target: Array, /) -> Array:
     """Tell whether the map's maximum lies in the truth; several maxima count by their share.
 
@@ -64,6 +65,7 @@ def pointing_game(maps: Array, target: Array, /) -> Array:
     return as_scores(undefined_without_truth(share, _count(truth)), maps)
 
 
+@of_maps
 def relevance_mass_accuracy(maps: Array, target: Array, /) -> Array:
     """Share of the map's positive sum that lies in the truth (energy-based pointing game).
 
@@ -111,6 +113,7 @@ def relevance_mass_accuracy(maps: Array, target: Array, /) -> Array:
     return as_scores(undefined_without_truth(share, _count(truth)), maps)
 
 
+@of_maps
 def relevance_rank_accuracy(maps: Array, target: Array, /) -> Array:
     """Share of the truth among as many highest pixels as the truth has (R-precision).
 
@@ -155,6 +158,7 @@ def relevance_rank_accuracy(maps: Array, target: Array, /) -> Array:
     return as_scores(found / seats.squeeze(-1), maps)
 
 
+@of_maps
 def pixel_auroc(maps: Array, target: Array, /) -> Array:
     """Area under the ROC curve: how often a true pixel is higher than another one.
 
@@ -199,6 +203,7 @@ def pixel_auroc(maps: Array, target: Array, /) -> Array:
     return as_scores(area / (hits[..., -1] * alarms[..., -1]), maps)
 
 
+@of_maps
 def pixel_average_precision(maps: Array, target: Array, /) -> Array:
     """Average precision: the precision of all thresholds, weighted by the gain in coverage.
 

@@ -1,0 +1,71 @@
+"""Work that several formulas need of the same arrays, done once.
+
+Six binarizers sort the same map, eight metrics count the same pixels. Each of them stays a plain
+function of its arrays; inside ``with sharing():`` a function marked `shared` remembers what it gave
+for which tensors, until the block ends. Outside it nothing is remembered.
+"""
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from torch import Tensor
+
+__all__ = ["shared", "sharing"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_Memory = dict[Hashable, tuple[object, object]]
+_memory: ContextVar[_Memory | None] = ContextVar("cameval_sharing", default=None)
+
+
+@contextmanager
+def sharing() -> Iterator[None]:
+    """Let functions marked `shared` remember their results until the block ends.
+
+    The block's tensors must not be written to in place. Blocks of other threads are apart; an inner
+    block begins with nothing remembered.
+
+    Examples
+    --------
+    >>> maps = torch.rand(8, 224, 224)
+    >>> with sharing():  # sorts the maps once
+    ...     masks = [PercentileBinarizer(p)(maps) for p in (50, 75, 90, 95)]
+    """
+    token = _memory.set({})
+    try:
+        yield
+    finally:
+        _memory.reset(token)
+
+
+def shared(function: Callable[P, T]) -> Callable[P, T]:
+    """Mark a function of tensors and hashable settings as one whose result may be remembered.
+
+    The result must not be written to.
+    """
+
+    @wraps(function)
+    def remembering(*args: P.args, **kwargs: P.kwargs) -> T:
+        memory = _memory.get()
+        if memory is None:
+            return function(*args, **kwargs)
+        named = tuple(sorted(kwargs.items()))
+        key = (function, *map(_key, args), *((name, _key(value)) for name, value in named))
+        if key not in memory:  # the arguments are kept, so that their memory is not used again
+            memory[key] = (args, kwargs), function(*args, **kwargs)
+        result: Any = memory[key][1]
+        return result
+
+    return remembering
+
+
+def _key(argument: Any) -> Hashable:
+    """Tell the same numbers in the same memory from any other."""
+    if not isinstance(argument, Tensor):
+        return (type(argument), argument)
+    where = argument.device, argument.data_ptr(), argument.dtype
+    return (*where, argument.shape, argument.stride())
