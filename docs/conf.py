@@ -39,13 +39,22 @@ numpydoc_xref_ignore = {"of", "or"}
 inspect.is_singledispatch_function = lambda obj: False
 
 
+ROOMS = ["cameval"] + [
+    f"cameval.{room}"
+    for room in (
+        *("arrays", "baselines", "data", "errors", "evaluation", "metrics", "report", "sanity"),
+        *("statistics",),
+    )
+]
+
+
 def bare_name(app: Sphinx, env: Any, node: Any, text: Any) -> nodes.Element | None:
     """Link a bare `name` to the public object of that name; what is none is a parameter: italic."""
     name = node["reftarget"]
     if node.get("reftype") != "obj" or "." in name:
         return None
     python, here = env.domains.python_domain, node["refdoc"]
-    for room in ("cameval", "cameval.arrays", "cameval.data", "cameval.errors"):
+    for room in ROOMS:
         target = f"{room}.{name}"
         if link := python.resolve_xref(env, here, app.builder, "obj", target, node, text):
             return link

@@ -16,11 +16,17 @@ from torch.testing import assert_close
 from cameval import thresholds
 from cameval.binarizers import (
     AdaptiveBinarizer,
+    FractionOfMaxBinarizer,
     MeanBinarizer,
+    MeanSDBinarizer,
     MedianBinarizer,
+    MultiOtsuBinarizer,
+    NiblackBinarizer,
     OtsuBinarizer,
     PercentileBinarizer,
+    SauvolaBinarizer,
     SkimageBinarizer,
+    TopAreaBinarizer,
     is_constant,
 )
 from cameval.errors import NonFiniteError, SettingError, ShapeError
@@ -32,9 +38,21 @@ GLOBAL = [
     PercentileBinarizer(75),
     PercentileBinarizer(95),
     OtsuBinarizer(),
+    MultiOtsuBinarizer(),
+    MultiOtsuBinarizer(4, nbins=32),
+    MeanSDBinarizer(1.5),
+    FractionOfMaxBinarizer(),
+    TopAreaBinarizer(0.1),
     SkimageBinarizer(filters.threshold_yen),
 ]
-LOCAL = [AdaptiveBinarizer(3), AdaptiveBinarizer(3, "median", offset=0.01), SAUVOLA]
+LOCAL = [
+    AdaptiveBinarizer(3),
+    AdaptiveBinarizer(5, "mean"),
+    AdaptiveBinarizer(3, "median", offset=0.01),
+    NiblackBinarizer(15),
+    SauvolaBinarizer(15),
+    SAUVOLA,
+]
 every_binarizer = pytest.mark.parametrize("binarizer", GLOBAL + LOCAL, ids=repr)
 
 
@@ -266,12 +284,21 @@ def test_otsu_separates_values_too_close_for_its_bins(dtype):
 # Local thresholds
 
 
+@pytest.mark.parametrize("block_size", [3, 11, 51, 301])
+@pytest.mark.parametrize(("dtype", "error"), [(np.float32, 1e-6), (np.float64, 1e-13)])
+@pytest.mark.parametrize("method", ["gaussian", "mean"])
+def test_adaptive_thresholds_are_scikit_images(method, dtype, error, block_size):
+    for scores in smooth_maps(2, (130, 75)).numpy().astype(dtype):
+        threshold = AdaptiveBinarizer(block_size, method, offset=-0.25).threshold(scores)
+        expected = filters.threshold_local(scores, block_size, method, offset=-0.25)
+        np.testing.assert_allclose(threshold, expected, rtol=0, atol=error * np.abs(scores).max())
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("method", ["gaussian", "mean", "median"])
-def test_adaptive_thresholds_are_scikit_images(method, dtype):
+def test_local_medians_are_scikit_images_to_the_last_bit(dtype):
     for scores in smooth_maps(2).numpy().astype(dtype):
-        threshold = AdaptiveBinarizer(11, method=method, offset=-0.25).threshold(scores)
-        expected = filters.threshold_local(scores, 11, method=method, offset=-0.25)
+        threshold = AdaptiveBinarizer(11, "median", offset=-0.25).threshold(scores)
+        expected = filters.threshold_local(scores, 11, "median", offset=-0.25)
         np.testing.assert_array_equal(threshold, expected)
 
 

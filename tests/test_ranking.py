@@ -1,6 +1,7 @@
 """Map metrics against scikit-learn, brute force over the orders of ties, and worked tables."""
 
 from itertools import permutations
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -13,23 +14,36 @@ from torch.testing import assert_close
 
 from cameval.errors import ArrayTypeError, NonFiniteError, ShapeError
 from cameval.maps import normalize_maps
-from cameval.metrics import (
-    informedness,
+from cameval.metrics import coverage, dice, informedness, iou, order, precision
+from cameval.metrics.mass import (
+    relevance_mass_accuracy,
+    relevance_mass_ratio,
+    relevance_mass_skill,
+)
+from cameval.metrics.order import Ranked
+from cameval.metrics.pointing import pointing_game
+from cameval.metrics.policy import takes
+from cameval.metrics.ranking import (
+    average_precision_skill,
+    iou_at_true_area,
     pixel_auroc,
     pixel_average_precision,
-    pointing_game,
-    relevance_mass_accuracy,
     relevance_rank_accuracy,
 )
+from cameval.sharing import sharing
 
-METRICS = [
+SHARES = [
     pointing_game,
     relevance_mass_accuracy,
     relevance_rank_accuracy,
     pixel_auroc,
     pixel_average_precision,
+    iou_at_true_area,
 ]
-RANKS = [metric for metric in METRICS if metric is not relevance_mass_accuracy]
+MASSES = [relevance_mass_accuracy, relevance_mass_skill, relevance_mass_ratio]
+METRICS = [*SHARES, relevance_mass_skill, relevance_mass_ratio, average_precision_skill]
+RANKS = [metric for metric in METRICS if metric not in MASSES]
+SIZED = [pixel_auroc, relevance_mass_skill, average_precision_skill]  # need a pixel outside
 every_metric = pytest.mark.parametrize("metric", METRICS)
 NAN = float("nan")
 
@@ -111,7 +125,7 @@ def test_auroc_is_informedness_integrated_over_false_alarms(pair):
 
 @given(scored())
 def test_scores_lie_between_zero_and_one(pair):
-    for metric in METRICS:
+    for metric in SHARES:
         score = metric(*pair)
         assert np.isnan(score) or 0 <= score <= 1
 
@@ -134,7 +148,9 @@ def test_reversing_the_map_mirrors_the_auroc(pair):
 @given(masks(min_true=1))
 def test_the_truth_as_a_map_is_perfect(mask):
     for metric in METRICS:
-        if metric is not pixel_auroc or not mask.all():
+        if metric is relevance_mass_ratio:
+            assert_close(metric(mask.float(), mask), 1 / mask.float().mean())
+        elif metric not in SIZED or not mask.all():
             assert metric(mask.float(), mask) == 1
 
 
@@ -146,23 +162,204 @@ def test_relevance_mass_depends_on_the_convention_for_negatives():
     assert_close(relevance_mass_accuracy(normalize_maps(scores), truth), torch.tensor(2 / 6))
 
 
+@given(scored())
+def test_as_many_pixels_as_the_truth_have_one_score(pair):
+    scores, truth = pair
+    share = relevance_rank_accuracy(*pair)
+    cut = np.sort(scores, axis=None)[-truth.sum()]
+    if (scores >= cut).sum() == truth.sum():  # no tie at the cut: there is such a mask
+        for metric in (precision, coverage, dice):
+            assert metric(scores >= cut, truth) == share
+        assert iou_at_true_area(*pair) == pytest.approx(iou(scores >= cut, truth), abs=1e-12)
+
+
+@given(scored())
+def test_skill_is_what_is_won_beyond_chance(pair):
+    g = pair[1].mean()
+    if g < 1:
+        won = (pixel_average_precision(*pair) - g) / (1 - g)
+        assert average_precision_skill(*pair) == pytest.approx(won, abs=1e-12)
+        mass = relevance_mass_accuracy(*pair)
+        expected = [(mass - g) / (1 - g), mass / g]
+        got = [relevance_mass_skill(*pair), relevance_mass_ratio(*pair)]
+        assert got == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+def test_average_precision_of_a_blind_map_is_near_chance_on_average():
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.rand(400, 16, 16, generator=generator) > 0.8
+    scores = torch.rand(400, 16, 16, generator=generator)
+    assert abs(average_precision_skill(scores, truth).mean()) < 0.02
+    assert abs(pixel_auroc(scores, truth).mean() - 0.5) < 0.01
+
+
+# The one sorted pass
+
+ROUTES = {  # settings of the module: pixels from which on images go one by one, a sparse truth
+    "batch": {"_LARGE": 10**9},
+    "looked up": {"_LARGE": 0, "_SPARSE": 1},
+    "carried": {"_LARGE": 0, "_SPARSE": -1},
+}
+DTYPES = [
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.uint8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+]
+every_route = pytest.mark.parametrize("settings", ROUTES.values(), ids=ROUTES)
+
+
+def levels(ranked):
+    """Levels that hold true pixels, as plain numbers."""
+    rows = zip(
+        *(each.tolist() for each in (ranked.above, ranked.marked, ranked.gained)), strict=True
+    )
+    return [row for row in rows if row[2]]
+
+
+def naive_levels(scores, truth):
+    pairs = list(zip(scores.flatten().tolist(), truth.flatten().tolist(), strict=True))
+    return [
+        (
+            sum(other > value for other, _ in pairs),
+            sum(other >= value for other, _ in pairs),
+            sum(true for other, true in pairs if other == value),
+        )
+        for value in sorted({value for value, true in pairs if true}, reverse=True)
+    ]
+
+
+@every_route
+@given(st.data())
+def test_levels_are_those_that_counting_finds(settings, data):
+    scores, truth = (torch.from_numpy(each) for each in data.draw(scored(min_true=0)))
+    dtype = data.draw(st.sampled_from(DTYPES))
+    if not dtype.is_floating_point:
+        scores = (scores * 8).round().clamp(min=torch.iinfo(dtype).min)
+    scores = scores.to(dtype)
+    with patch.multiple(order, **settings):
+        ranked = Ranked.of(scores, truth)
+    assert levels(ranked) == naive_levels(scores, truth)
+    assert ranked.true == truth.sum()
+    assert ranked.pixels == truth.numel()
+
+
+@every_route
+@pytest.mark.parametrize("dtype", [dtype for dtype in DTYPES if dtype.is_floating_point])
+def test_both_zeros_are_one_level(settings, dtype):
+    scores = torch.tensor([[0.0, -0.0, 0.0, -0.0, -1.0, 1.0]], dtype=dtype)
+    truth = torch.tensor([[False, True, True, False, False, False]])
+    with patch.multiple(order, **settings):
+        assert levels(Ranked.of(scores, truth)) == [(1, 5, 2)]
+        assert pixel_auroc(scores, truth) == torch.tensor((1 + 2 / 2) / 4)
+
+
+@every_route
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64])
+def test_neighboring_numbers_are_two_levels(settings, dtype):
+    one = torch.tensor([1, 2**53, -(2**53), 3], dtype=dtype)
+    if dtype.is_floating_point:
+        next_one = torch.nextafter(one, torch.tensor(torch.inf, dtype=dtype))
+    else:
+        next_one = one + 1
+    scores = torch.stack([one, next_one])
+    truth = torch.tensor([[True] * 4, [False] * 4])
+    with patch.multiple(order, **settings):
+        assert levels(Ranked.of(scores, truth)) == naive_levels(scores, truth)
+
+
+@every_route
+def test_a_route_changes_no_bit_of_a_score(settings):
+    scores, truth = random_scored(7, 9, 11)
+    truth[0], truth[1] = False, True
+    scores[2] = 1
+    expected = [metric(scores.numpy(), truth.numpy()) for metric in RANKS]
+    with patch.multiple(order, **settings):
+        for metric, want in zip(RANKS, expected, strict=True):
+            np.testing.assert_array_equal(metric(scores.numpy(), truth.numpy()), want)
+            alone = [metric(*pair) for pair in zip(scores.numpy(), truth.numpy(), strict=True)]
+            np.testing.assert_array_equal(alone, want)
+            assert metric(scores[:0], truth[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.4, 1.0])
+def test_large_maps_are_scored_as_scikit_learn_scores_them(share):
+    generator = torch.Generator().manual_seed(1)
+    scores = torch.randn(2, 70, 70, generator=generator).mul(50).round() / 50
+    truth = torch.rand(2, 70, 70, generator=generator) < share
+    scores += truth
+    if share in (0, 1):
+        assert pixel_auroc(scores, truth).isnan().all()
+        return
+    for dtype in (np.float32, np.float64):
+        maps_, masks_ = scores.numpy().astype(dtype), truth.numpy()
+        flat = [(t.ravel(), s.ravel()) for s, t in zip(maps_, masks_, strict=True)]
+        assert pixel_auroc(maps_, masks_) == pytest.approx([roc_auc_score(*each) for each in flat])
+        expected = [average_precision_score(*each) for each in flat]
+        assert pixel_average_precision(maps_, masks_) == pytest.approx(expected)
+
+
+@every_metric
+def test_sharing_sorts_once_and_changes_no_bit(metric):
+    scores, truth = random_scored(3, 70, 70)
+    expected = metric(scores, truth)
+    with sharing(), patch.object(order, "_levels", wraps=order._levels) as sorting:
+        for _ in range(2):
+            for each in METRICS:
+                each(scores, truth)
+        assert sorting.call_count == 3
+        assert torch.equal(metric(scores, truth), expected)
+
+
+@every_metric
+def test_the_arguments_stay_as_they_are(metric):
+    scores, truth = random_scored(2, 70, 70)
+    before = scores.clone(), truth.clone()
+    metric(scores, truth)
+    metric(scores.numpy(), truth.numpy())
+    assert torch.equal(scores, before[0])
+    assert torch.equal(truth, before[1])
+
+
+@every_metric
+def test_every_one_is_a_metric_of_maps(metric):
+    assert takes(metric) == "maps"
+
+
 # Edges
 
 
 @pytest.mark.parametrize(
-    ("value", "target", "expected"),
-    [  # pointing game, relevance mass, relevance rank, AUROC, average precision
-        (2.0, [1, 0, 0, 0], [0.25, 0.25, 0.25, 0.5, 0.25]),
-        (0.0, [1, 0, 0, 0], [0.25, NAN, 0.25, 0.5, 0.25]),
-        (-1.0, [1, 1, 0, 0], [0.5, NAN, 0.5, 0.5, 0.5]),
-        (2.0, [1, 1, 1, 1], [1, 1, 1, NAN, 1]),
-        (2.0, [0, 0, 0, 0], [NAN] * 5),
+    ("value", "target", "chance", "rank"),
+    [
+        (2.0, [1, 0, 0, 0], 0.25, 0.25),
+        (0.0, [1, 0, 0, 0], NAN, 0.25),
+        (-0.0, [1, 0, 0, 0], NAN, 0.25),
+        (-1.0, [1, 1, 0, 0], NAN, 0.5),
+        (2.0, [1, 1, 1, 1], 1, 1),
+        (2.0, [0, 0, 0, 0], NAN, NAN),
     ],
 )
-def test_a_constant_map_scores_chance(value, target, expected):
+def test_a_constant_map_scores_chance(value, target, chance, rank):
     scores, truth = np.full((2, 2), value), np.array(target, bool).reshape(2, 2)
+    full = truth.all()
+    expected = {
+        pointing_game: rank,
+        relevance_rank_accuracy: rank,
+        pixel_average_precision: rank,
+        iou_at_true_area: rank / (2 - rank),
+        pixel_auroc: NAN if full else 0.5 + 0 * rank,
+        average_precision_skill: NAN if full else 0 * rank,
+        relevance_mass_accuracy: chance,
+        relevance_mass_ratio: 1 + 0 * chance,
+        relevance_mass_skill: NAN if full else 0 * chance,
+    }
     got = [metric(scores, truth) for metric in METRICS]
-    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(got, [expected[metric] for metric in METRICS])
 
 
 def test_a_varied_map_is_undefined_where_the_truth_says_nothing():
@@ -170,7 +367,7 @@ def test_a_varied_map_is_undefined_where_the_truth_says_nothing():
     for metric in METRICS:
         assert np.isnan(metric(scores, np.zeros((1, 3), bool)))
         full = metric(scores, np.ones((1, 3), bool))
-        assert np.isnan(full) if metric is pixel_auroc else full == 1
+        assert np.isnan(full) if metric in SIZED else full == 1
 
 
 def test_several_maxima_hit_by_their_share():

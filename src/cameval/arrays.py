@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval.errors import ArrayTypeError, NonFiniteError, ShapeError
+from cameval.sharing import shared
 
 __all__ = [
     "Array",
@@ -23,6 +24,7 @@ __all__ = [
     "as_scores",
     "as_tensor",
     "exact",
+    "extremes",
     "finite_maps",
     "maps_and_truth",
     "mask_pair",
@@ -91,6 +93,12 @@ def exact(tensor: Tensor) -> Tensor:
     return tensor.to(torch.float32 if tensor.device.type == "mps" else torch.float64)
 
 
+@shared
+def extremes(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the smallest and the largest value of each map, to which NaN spreads."""
+    return maps.amin((-2, -1)), maps.amax((-2, -1))
+
+
 def finite_maps(maps: object, name: str = "maps") -> Tensor:
     """Check score maps ``(..., H, W)``: real, at least one pixel, finite.
 
@@ -138,10 +146,10 @@ def maps_and_truth(maps: object, target: object) -> tuple[Tensor, Tensor]:
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    """Look at the extremes alone, which NaN spreads to: ten times faster than ``isfinite``."""
-    if not tensor.is_floating_point() or tensor.numel() == 0:
+    """Look at the extremes alone: ten times faster than ``isfinite`` of all."""
+    if not tensor.is_floating_point():
         return True
-    return bool(torch.stack(tensor.aminmax()).isfinite().all())
+    return bool(torch.stack(extremes(tensor)).isfinite().all())
 
 
 def _check_image_axes(tensor: Tensor, name: str) -> None:

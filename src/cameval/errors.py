@@ -11,7 +11,8 @@
     ├── ShapeError            (ValueError)  arrays that must align do not
     ├── NonFiniteError        (ValueError)  NaN or infinity where a number must be
     ├── SettingError          (ValueError)  a setting out of its range
-    └── DataError             (ValueError)  a file that is not what it should be
+    ├── DataError             (ValueError)  a file that is not what it should be
+    └── ProcessError          (RuntimeError) another process of the run failed
 
 Messages say what must hold, what came, and what to do. Each error is also the built-in error in
 brackets, so that ``except ValueError`` works for callers who do not know cameval.
@@ -24,6 +25,7 @@ __all__ = [
     "DataError",
     "LayerError",
     "NonFiniteError",
+    "ProcessError",
     "SettingError",
     "ShapeError",
     "UnsupportedHeadError",
@@ -69,3 +71,7 @@ class SettingError(CamevalError, ValueError):
 
 class DataError(CamevalError, ValueError):
     """A file lacks a field, is damaged, or holds what it should not."""
+
+
+class ProcessError(CamevalError, RuntimeError):
+    """Another process of a run on several has failed."""

@@ -13,7 +13,7 @@ from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.geometry import Place
 from cameval.maps import upsample
 from cameval.methods import CAMMethod, grad_cam
-from cameval.networks import Activations, adapt
+from cameval.networks import Activations, Target, adapt
 from cameval.networks.activations import check_classes, recording, without_graph
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "check_images",
     "check_parts",
     "choose",
+    "coarse_maps",
     "explain",
 ]
 
@@ -172,12 +173,22 @@ def explain(
     image_size = tuple(activations.images.shape[2:])
     with recording(activations.create_graph):
         columns = [classes] if classes.ndim == 1 else classes.unbind(1)
-        coarse = [method(activations, target or column) for column in columns]
-        for maps in coarse:
-            _check_coarse(maps, activations)
+        coarse = [coarse_maps(activations, method, target or column) for column in columns]
         stacked = coarse[0] if classes.ndim == 1 else torch.stack(coarse, 1)
         maps = upsample(stacked, size or image_size, place=place, image_size=image_size)
     return CAMResult(maps, stacked, activations.logits, classes)
+
+
+def coarse_maps(activations: Activations, method: CAMMethod, target: Target) -> Tensor:
+    """Apply a method to the activations and check what it gives."""
+    maps: object = method(activations, target)
+    shape = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
+    count, axes = len(activations.features), activations.features.ndim - 1
+    if not isinstance(maps, Tensor) or maps.ndim != axes or len(maps) != count:
+        raise ShapeError(
+            f"a method must return maps of shape (N, h, w) with N = {count}, got {shape}"
+        )
+    return maps
 
 
 def check_parts(model: object, *methods: object) -> None:
@@ -301,12 +312,3 @@ def _predicted(logits: Tensor) -> Tensor:
             f"{tuple(logits.shape)}; give a function of its output as the target"
         )
     return logits.argmax(1)
-
-
-def _check_coarse(coarse: object, activations: Activations) -> None:
-    shape = tuple(coarse.shape) if isinstance(coarse, Tensor) else type(coarse).__name__
-    count, axes = len(activations.features), activations.features.ndim - 1
-    if not isinstance(coarse, Tensor) or coarse.ndim != axes or len(coarse) != count:
-        raise ShapeError(
-            f"a method must return maps of shape (N, h, w) with N = {count}, got {shape}"
-        )

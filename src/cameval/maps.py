@@ -6,7 +6,7 @@ Both are plain functions of the values; no method and no binarizer calls `normal
 import torch
 from torch import Tensor
 
-from cameval.arrays import Array, exact, finite_maps, restore
+from cameval.arrays import Array, exact, extremes, finite_maps, restore
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.geometry import Place, half_pixel_coordinates, receptive_field_coordinates
 
@@ -41,7 +41,8 @@ def is_constant(maps: Array, /) -> Array:
 
 def constant(maps: Tensor) -> Tensor:
     """Return `is_constant` of checked maps."""
-    return maps.amin((-2, -1)) == maps.amax((-2, -1))
+    low, high = extremes(maps)
+    return low == high
 
 
 def normalize_maps(maps: Array, /) -> Array:

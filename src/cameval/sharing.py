@@ -9,16 +9,16 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from torch import Tensor
 
-__all__ = ["shared", "sharing"]
+__all__ = ["shared", "sharing", "sharing_active"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_Memory = dict[Hashable, tuple[object, object]]
+_Memory = dict[Hashable, tuple[object, Any]]
 _memory: ContextVar[_Memory | None] = ContextVar("cameval_sharing", default=None)
 
 
@@ -42,6 +42,11 @@ def sharing() -> Iterator[None]:
         _memory.reset(token)
 
 
+def sharing_active() -> bool:
+    """Tell whether results are remembered here, so that work for several formulas pays."""
+    return _memory.get() is not None
+
+
 def shared(function: Callable[P, T]) -> Callable[P, T]:
     """Mark a function of tensors and hashable settings as one whose result may be remembered.
 
@@ -57,8 +62,7 @@ def shared(function: Callable[P, T]) -> Callable[P, T]:
         key = (function, *map(_key, args), *((name, _key(value)) for name, value in named))
         if key not in memory:  # the arguments are kept, so that their memory is not used again
             memory[key] = (args, kwargs), function(*args, **kwargs)
-        result: Any = memory[key][1]
-        return result
+        return cast(T, memory[key][1])
 
     return remembering
 

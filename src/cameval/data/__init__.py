@@ -1,15 +1,33 @@
-"""Images with masks: the record that every reader returns, the figshare files, and a phantom."""
+"""Images with masks: the record that every reader gives, the readers, a packed copy, a phantom."""
 
+from cameval.data.cache import CachedDataset, cached, pack
+from cameval.data.coco import CocoDataset
 from cameval.data.figshare import FigshareDataset, read_folds
+from cameval.data.folders import FolderDataset
+from cameval.data.manifest import ManifestDataset
 from cameval.data.phantom import phantom_sample, phantom_samples, write_phantom
+from cameval.data.pictures import ImageFile, MaskFile
+from cameval.data.records import MaskSource, PictureDataset, Reader, Record
 from cameval.data.samples import Sample
 from cameval.data.slices import CLASS_NAMES, FigshareSample, read_slice, write_slice
 
 __all__ = [
     "CLASS_NAMES",
+    "CachedDataset",
+    "CocoDataset",
     "FigshareDataset",
     "FigshareSample",
+    "FolderDataset",
+    "ImageFile",
+    "ManifestDataset",
+    "MaskFile",
+    "MaskSource",
+    "PictureDataset",
+    "Reader",
+    "Record",
     "Sample",
+    "cached",
+    "pack",
     "phantom_sample",
     "phantom_samples",
     "read_folds",

@@ -1,6 +1,5 @@
 """The figshare brain tumor slices as a folder, and the folds that come with them."""
 
-import operator
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -10,7 +9,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from cameval.data.matfile import field_error, open_mat, read_vector
-from cameval.data.slices import FigshareSample, read_label, read_patient, read_slice
+from cameval.data.records import position
+from cameval.data.slices import CLASS_NAMES, FigshareSample, read_label, read_patient, read_slice
 from cameval.errors import DataError
 
 __all__ = ["FigshareDataset", "read_folds"]
@@ -104,12 +104,9 @@ class FigshareDataset(Dataset[FigshareSample]):
         """Return the number of slices."""
         return len(self._paths)
 
-    def __getitem__(self, index: int) -> FigshareSample:
+    def __getitem__(self, index: int, /) -> FigshareSample:
         """Read the slice at `index`; negative indices count from the end."""
-        position = operator.index(index)
-        if not -len(self) <= position < len(self):
-            raise IndexError(f"index must be in [{-len(self)}, {len(self)}), got {position}")
-        return read_slice(self._paths[position])
+        return read_slice(self._paths[position(index, len(self))])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -125,6 +122,21 @@ class FigshareDataset(Dataset[FigshareSample]):
     def groups(self) -> tuple[str, ...]:
         """The patients of the slices, read without their images."""
         return tuple(group for _, group in self._labels_and_groups)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The class of label 0, 1 and 2: `CLASS_NAMES`."""
+        return CLASS_NAMES
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """Every file that the slices are read from."""
+        return self._paths
+
+    @property
+    def settings(self) -> str:
+        """What else decides the slices: nothing, the reader has no settings."""
+        return "FigshareDataset"
 
     @cached_property
     def _labels_and_groups(self) -> tuple[tuple[int, str], ...]:

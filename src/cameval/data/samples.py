@@ -10,6 +10,9 @@ from cameval.errors import ArrayTypeError, DataError, NonFiniteError, ShapeError
 
 __all__ = ["Sample"]
 
+_BITS_OF_ONE = np.float32(1).view(np.uint32)
+"""As floats that are not negative order like their bits, one pass over these tells [0, 1]."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -68,13 +71,8 @@ class Sample:
                 "mask must have the height and width of the image, "
                 f"got {self.mask.shape} and {self.image.shape}"
             )
-        if not np.isfinite(self.image).all():
-            raise NonFiniteError("image must be finite, got NaN or infinite values")
-        low, high = float(self.image.min()), float(self.image.max())
-        if low < 0 or high > 1:
-            raise DataError(
-                f"image must be in [0, 1], got [{low:g}, {high:g}]; scale it by its range first"
-            )
+        if self.image.view(np.uint32).max() > _BITS_OF_ONE:
+            _explain_range(self.image)
         whole = isinstance(self.label, int | np.integer) and not isinstance(self.label, bool)
         if not whole or self.label < 0:
             raise DataError(f"label must be a class index counted from 0, got {self.label!r}")
@@ -92,3 +90,14 @@ def _check_dtype(array: object, dtype: type[np.generic], name: str, hint: str) -
     came: np.dtype[Any] = array.dtype
     if came != np.dtype(dtype):
         raise ArrayTypeError(f"{name} must be {np.dtype(dtype)}, got {came}; {hint}")
+
+
+def _explain_range(image: NDArray[np.float32]) -> None:
+    """Raise what is wrong with an image that holds other bits than those of numbers in [0, 1]."""
+    if not np.isfinite(image).all():
+        raise NonFiniteError("image must be finite, got NaN or infinite values")
+    low, high = float(image.min()), float(image.max())
+    if low < 0 or high > 1:  # or else it holds a zero with a sign
+        raise DataError(
+            f"image must be in [0, 1], got [{low:g}, {high:g}]; scale it by its range first"
+        )

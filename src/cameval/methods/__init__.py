@@ -12,6 +12,7 @@ from cameval.methods.gradient import (
     xgrad_cam,
 )
 from cameval.methods.local_linear import local_linear_cam, local_linear_constant
+from cameval.methods.other_class import OtherClass
 from cameval.methods.plusplus import SmoothGradCAMpp, grad_cam_pp
 from cameval.methods.principal import eigen_cam, eigen_grad_cam
 from cameval.methods.protocol import CAMMethod
@@ -25,6 +26,7 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "CAMMethod",
     "FinerTarget",
     "ISCAM",
+    "OtherClass",
     "RandomCAM",
     "SSCAM",
     "ScoreCAM",

@@ -1,77 +1,24 @@
-"""Metrics of a predicted mask: four counts for each image, and a formula on them.
+"""Metrics of a predicted mask, each a formula on the counts of an image.
 
-Counts add, so a pooled score is the formula of a sum; the functions here score each image by
-itself. Edge cases follow the one policy of `cameval.metrics.policy`.
+Those that correct for chance or for the size of the truth are in `corrected`, those with weights in
+`weighted`. Edge cases follow the one policy of `cameval.metrics.policy`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
-from torch import Tensor
 
-from cameval.arrays import Array, as_scores, exact, mask_pair
-from cameval.errors import SettingError
-from cameval.metrics.policy import undefined_without_truth
+from cameval.arrays import Array
+from cameval.metrics.counts import score_counts
 
 __all__ = [
-    "Counts",
     "coverage",
     "dice",
-    "informedness",
+    "false_positive_rate",
     "iou",
+    "overlap_coefficient",
     "precision",
-    "score_counts",
-    "size_standardized_iou",
+    "specificity",
+    "volumetric_similarity",
 ]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Numbers of pixels, one of each for an image; counts of disjoint pixels add.
-
-    Attributes
-    ----------
-    predicted, true, both, pixels
-        Pixels in the predicted mask, in the true mask, in both, and in all, as floating tensors.
-
-    Examples
-    --------
-    >>> pred, target = torch.tensor([[True, True]]), torch.tensor([[True, False]])
-    >>> total = Counts.of(pred, target) + Counts.of(target, target)
-    >>> total.both / (total.predicted + total.true - total.both)  # the pooled IoU
-    tensor(0.6667, dtype=torch.float64)
-    """
-
-    predicted: Tensor
-    true: Tensor
-    both: Tensor
-    pixels: Tensor
-
-    @classmethod
-    def of(cls, pred: Tensor, target: Tensor) -> "Counts":
-        """Count boolean masks ``(..., H, W)`` of one shape."""
-        predicted, true, both = (_count(mask) for mask in (pred, target, pred & target))
-        return cls(predicted, true, both, torch.full_like(true, pred.shape[-2:].numel()))
-
-    def __add__(self, other: "Counts") -> "Counts":
-        """Count the pixels of both."""
-        return Counts(
-            self.predicted + other.predicted,
-            self.true + other.true,
-            self.both + other.both,
-            self.pixels + other.pixels,
-        )
-
-    @property
-    def hit_rate(self) -> Tensor:
-        """Share of the true pixels that are predicted."""
-        return self.both / self.true
-
-    @property
-    def false_alarm_rate(self) -> Tensor:
-        """Share of the other pixels that are predicted; NaN if every pixel is true."""
-        return (self.predicted - self.both) / (self.pixels - self.true)
 
 
 def iou(pred: Array, target: Array, /) -> Array:
@@ -204,59 +151,17 @@ def precision(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: n.both / n.predicted.clamp(min=1), pred, target)
 
 
-def informedness(pred: Array, target: Array, /) -> Array:
-    """Youden's J: hit rate minus false-alarm rate.
+def false_positive_rate(pred: Array, target: Array, /) -> Array:
+    """Share of the pixels outside the truth that are predicted (false-alarm rate).
 
-    A mask that is independent of the truth, of whatever area, scores 0 in the mean. It forgives
-    large masks, so compare it between masks of one area only.
+    Less is better. A mask of nothing scores 0: never read it alone. Empty background lowers it, so
+    crop both masks to where the object could be.
+
 
     Parameters
     ----------
     pred, target
         Boolean masks of one shape ``(..., H, W)``.
-
-    Returns
-    -------
-    Array
-        One score in [-1, 1] for each image, shape ``(...)``. A truth that is empty or everything
-        gives NaN, an empty prediction 0.
-
-    Raises
-    ------
-    ArrayTypeError
-        If a mask is not boolean, or the two are not of one kind.
-    ShapeError
-        If the shapes differ.
-
-    References
-    ----------
-    W. J. Youden, "Index for Rating Diagnostic Tests", Cancer 3 (1950).
-
-    Examples
-    --------
-    >>> pred = torch.tensor([[True, True, False, False, False]])
-    >>> target = torch.tensor([[True, False, False, False, False]])
-    >>> informedness(pred, target)
-    tensor(0.7500)
-    """
-    return score_counts(lambda n: n.hit_rate - n.false_alarm_rate, pred, target)
-
-
-def size_standardized_iou(pred: Array, target: Array, /, reference: float = 0.05) -> Array:
-    """IoU that the mask would have if the truth covered the share `reference` of the image.
-
-    Hit rate R and false-alarm rate F stay as they are; only the weights of true and other pixels
-    change: ``r R / (r + (1 - r) F)`` with r the reference. So the score does not measure the size
-    of the object. A mask of everything scores r; where the truth covers r, it is the IoU. It is the
-    Jaccard form of the normalized Dice coefficient.
-
-    Parameters
-    ----------
-    pred, target
-        Boolean masks of one shape ``(..., H, W)``.
-    reference
-        Area share in (0, 1), to be reported with the score; for a study, the mean area share of
-        the *training* masks, or that of the binarizer.
 
     Returns
     -------
@@ -270,57 +175,122 @@ def size_standardized_iou(pred: Array, target: Array, /, reference: float = 0.05
         If a mask is not boolean, or the two are not of one kind.
     ShapeError
         If the shapes differ.
-    SettingError
-        If `reference` is not in (0, 1).
-
-    References
-    ----------
-    V. Raina et al., "Tackling Bias in the Dice Similarity Coefficient: Introducing nDSC for White
-    Matter Lesion Segmentation", ISBI 2023.
 
     Examples
     --------
-    >>> pred, target = torch.zeros(2, 10, 10, dtype=torch.bool)
-    >>> pred[:4, :5] = target[:2, :2] = True
-    >>> size_standardized_iou(pred, target, reference=0.10)
-    tensor(0.4000)
+    >>> pred = torch.tensor([[True, True, False, False, False]])
+    >>> target = torch.tensor([[True, False, False, False, False]])
+    >>> false_positive_rate(pred, target)
+    tensor(0.2500)
     """
-    if not 0 < reference < 1:
-        raise SettingError(f"reference must be in (0, 1), got {reference}")
-    r = reference
-    return score_counts(lambda n: r * n.hit_rate / (r + (1 - r) * n.false_alarm_rate), pred, target)
+    return score_counts(lambda n: n.false_alarm_rate, pred, target)
 
 
-def score_counts(formula: Callable[[Counts], Tensor], pred: Array, target: Array, /) -> Array:
-    """Score each image by a formula on its counts; an empty truth gives NaN.
+def specificity(pred: Array, target: Array, /) -> Array:
+    """Share of the pixels outside the truth that are not predicted, ``1 - false_positive_rate``.
+
+    A mask of nothing scores 1, and small masks score high: never read it alone.
+
 
     Parameters
     ----------
-    formula
-        From `Counts` to scores. NaN where the score is undefined.
     pred, target
         Boolean masks of one shape ``(..., H, W)``.
 
     Returns
     -------
     Array
-        One score for each image, shape ``(...)``.
+        One score in [0, 1] for each image, shape ``(...)``. A truth that is empty or everything
+        gives NaN, an empty prediction 1.
+
+    Raises
+    ------
+    ArrayTypeError
+        If a mask is not boolean, or the two are not of one kind.
+    ShapeError
+        If the shapes differ.
 
     Examples
     --------
-    Volumetric similarity in one line:
+    >>> pred = torch.tensor([[True, True, False, False, False]])
+    >>> target = torch.tensor([[True, False, False, False, False]])
+    >>> specificity(pred, target)
+    tensor(0.7500)
+    """
+    return score_counts(lambda n: 1 - n.false_alarm_rate, pred, target)
 
-    >>> from functools import partial
-    >>> similarity = partial(
-    ...     score_counts,
-    ...     lambda n: 1 - (n.predicted - n.true).abs() / (n.predicted + n.true),
-    ... )
-    >>> similarity(torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool))
+
+def overlap_coefficient(pred: Array, target: Array, /) -> Array:
+    """Share of the smaller mask inside the larger (Szymkiewicz-Simpson coefficient).
+
+    It is 1 exactly where one mask contains the other, so a mask of everything scores 1: never read
+    it alone. `dice` is the product of it and `volumetric_similarity`, which tells a wrong place
+    from a wrong size.
+
+
+    Parameters
+    ----------
+    pred, target
+        Boolean masks of one shape ``(..., H, W)``.
+
+    Returns
+    -------
+    Array
+        One score in [0, 1] for each image, shape ``(...)``. An empty truth gives NaN, an empty
+        prediction 0.
+
+    Raises
+    ------
+    ArrayTypeError
+        If a mask is not boolean, or the two are not of one kind.
+    ShapeError
+        If the shapes differ.
+
+    References
+    ----------
+    G. G. Simpson, "Mammals and the Nature of Continents", American Journal of Science 241 (1943).
+
+    Examples
+    --------
+    >>> overlap_coefficient(torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool))
+    tensor(1.)
+    """
+    return score_counts(
+        lambda n: n.both / torch.minimum(n.predicted, n.true).clamp(min=1), pred, target
+    )
+
+
+def volumetric_similarity(pred: Array, target: Array, /) -> Array:
+    """Likeness of the two areas p and g, ``1 - |p - g| / (p + g)``, wherever they are.
+
+    Parameters
+    ----------
+    pred, target
+        Boolean masks of one shape ``(..., H, W)``.
+
+    Returns
+    -------
+    Array
+        One score in [0, 1] for each image, shape ``(...)``. An empty truth gives NaN, an empty
+        prediction 0.
+
+    Raises
+    ------
+    ArrayTypeError
+        If a mask is not boolean, or the two are not of one kind.
+    ShapeError
+        If the shapes differ.
+
+    References
+    ----------
+    A. A. Taha and A. Hanbury, "Metrics for Evaluating 3D Medical Image Segmentation: Analysis,
+    Selection, and Tool", BMC Medical Imaging 15 (2015).
+
+    Examples
+    --------
+    >>> volumetric_similarity(torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool))
     tensor(0.6667)
     """
-    counts = Counts.of(*mask_pair(pred, target))
-    return as_scores(undefined_without_truth(formula(counts), counts.true), pred)
-
-
-def _count(mask: Tensor) -> Tensor:
-    return exact(mask.view(torch.uint8).sum((-2, -1), dtype=torch.int32))
+    return score_counts(
+        lambda n: 2 * torch.minimum(n.predicted, n.true) / (n.predicted + n.true), pred, target
+    )

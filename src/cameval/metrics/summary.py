@@ -1,4 +1,4 @@
-"""Summaries of scores: shares of images above or below a level."""
+"""Summaries of scores: shares of images above, below or at a level."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from cameval.arrays import Scores, as_tensor
 from cameval.errors import ArrayTypeError
 
-__all__ = ["share_above", "share_below"]
+__all__ = ["share_above", "share_below", "share_equal"]
 
 
 def share_above(scores: Scores, threshold: float, /) -> float:
@@ -66,6 +66,35 @@ def share_below(scores: Scores, threshold: float, /) -> float:
     """
     defined = _defined(scores)
     return _share(defined < threshold)
+
+
+def share_equal(scores: Scores, value: float, /) -> float:
+    """Share of the defined scores that equal a value, as in the share of images with an IoU of 0.
+
+    Parameters
+    ----------
+    scores
+        Scores of any shape. NaN means undefined and is left out, as in `share_above`.
+    value
+        Compared in the dtype of the scores.
+
+    Returns
+    -------
+    float
+        A share in [0, 1]; NaN if no score is defined.
+
+    Raises
+    ------
+    ArrayTypeError
+        If `scores` is not a floating array.
+
+    Examples
+    --------
+    >>> share_equal(torch.tensor([0.0, 0.005, 0.0, float("nan")]), 0)
+    0.6666666666666666
+    """
+    defined = _defined(scores)
+    return _share(defined == value)
 
 
 def _defined(scores: Scores) -> Tensor:

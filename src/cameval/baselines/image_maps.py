@@ -1,0 +1,84 @@
+"""Maps of the image alone, without a network: bright places, edges.
+
+They are made of what the network saw, for only that is sure to show the part of the image that is
+scored; a preparation may have cropped it.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
+
+from cameval.baselines.batch import Batch
+
+__all__ = ["edge_prior", "intensity_prior"]
+
+
+def intensity_prior(batch: Batch, /) -> Tensor:
+    """Return how bright each image is: a serious rival where objects are, as tumors with contrast.
+
+    Parameters
+    ----------
+    batch
+        Images as they are evaluated.
+
+    Returns
+    -------
+    Tensor
+        Maps ``(N, H, W)``: the mean over the channels of the network's input, resized to the grid
+        of the truth (bilinear, antialiased), above the darkest pixel, which is 0.
+
+    Examples
+    --------
+    >>> images = torch.tensor([[[[-1.0, 0.0, 3.0]], [[0.0, 0.0, 1.0]]]])
+    >>> intensity_prior(Batch([], images, torch.zeros(1, 1, 3).bool(), torch.tensor([0]), (1, 1)))
+    tensor([[[0.0000, 0.5000, 2.5000]]])
+    """
+    gray = batch.images.detach().float().mean(1, keepdim=True)
+    size = list(batch.truth.shape[1:])
+    if list(gray.shape[2:]) != size:
+        gray = interpolate(gray, size, mode="bilinear", align_corners=False, antialias=True)
+    gray = gray.squeeze(1).to(batch.truth.device)
+    return gray - gray.amin((1, 2), keepdim=True)
+
+
+def edge_prior(batch: Batch, /) -> Tensor:
+    """Return how strong the edges of each image are: Sobel's magnitude of `intensity_prior`.
+
+    Parameters
+    ----------
+    batch
+        Images as they are evaluated.
+
+    Returns
+    -------
+    Tensor
+        Maps ``(N, H, W)`` of at least 0.
+
+    References
+    ----------
+    J. Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, holds saliency maps against
+    an edge detector.
+
+    Examples
+    --------
+    >>> images = torch.tensor([[[[0.0, 0.0, 4.0, 4.0]]]])
+    >>> edge_prior(Batch([], images, torch.zeros(1, 1, 4).bool(), torch.tensor([0]), (1, 1)))
+    tensor([[[0.0000, 2.8284, 2.8284, 0.0000]]])
+    """
+    gray = pad(intensity_prior(batch)[:, None], (1, 1, 1, 1), mode="replicate").squeeze(1)
+    across = _difference(_smooth(gray, 1), 2)
+    down = _difference(_smooth(gray, 2), 1)
+    return torch.hypot(across, down) / 2**0.5
+
+
+def _smooth(array: Tensor, axis: int) -> Tensor:
+    """Average three neighbors, the middle one twice."""
+    length = array.shape[axis] - 2
+    first, middle, last = (array.narrow(axis, start, length) for start in range(3))
+    return (first + 2 * middle + last) / 4
+
+
+def _difference(array: Tensor, axis: int) -> Tensor:
+    """Subtract one neighbor from the other."""
+    length = array.shape[axis] - 2
+    return array.narrow(axis, 2, length) - array.narrow(axis, 0, length)

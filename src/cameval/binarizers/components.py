@@ -1,0 +1,74 @@
+"""Steps from a mask to a mask."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import label
+
+from cameval.arrays import Array, as_masks, finite_maps, restore
+from cameval.binarizers.door import Binarizer
+from cameval.errors import SettingError, ShapeError
+
+__all__ = ["LargestComponent"]
+
+
+@dataclass(frozen=True)
+class LargestComponent:
+    """Keep the largest connected component of the masks of another binarizer.
+
+    Pixels are connected by their sides and corners. Of several largest components the one that
+    comes first row by row is kept. An empty mask stays empty.
+
+    Parameters
+    ----------
+    binarizer
+        From maps to masks.
+
+    Raises
+    ------
+    SettingError
+        If `binarizer` is not callable.
+
+    References
+    ----------
+    B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016: the box of
+    ``LargestComponent(FractionOfMaxBinarizer(0.2))``.
+
+    Examples
+    --------
+    >>> LargestComponent(MeanBinarizer())(torch.tensor([[9.0, 0.0, 9.0, 9.0, 0.0]]))
+    tensor([[False, False,  True,  True, False]])
+    """
+
+    binarizer: Binarizer
+
+    def __post_init__(self) -> None:
+        """Check the setting."""
+        if not callable(self.binarizer):
+            raise SettingError(f"binarizer must be callable, got {self.binarizer!r}")
+
+    def __call__(self, maps: Array, /) -> Array:
+        """Return boolean masks of maps ``(..., H, W)``."""
+        tensor = finite_maps(maps)
+        masks = as_masks(self.binarizer(tensor), "masks")
+        if masks.shape != tensor.shape:
+            raise ShapeError(
+                f"{self.binarizer!r} must give masks of the maps' shape {tuple(tensor.shape)}, "
+                f"got {tuple(masks.shape)}"
+            )
+        images = masks.cpu().numpy().reshape(-1, *masks.shape[-2:])
+        largest = np.empty(images.shape, dtype=np.bool_)
+        for image, kept in zip(images, largest, strict=True):
+            kept[:] = _largest_component(image)
+        return restore(torch.from_numpy(largest).reshape(masks.shape).to(tensor.device), maps)
+
+
+def _largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the largest component of one mask; components are numbered as they come."""
+    labels: NDArray[Any] = label(mask, structure=np.ones((3, 3)))[0]
+    sizes = np.bincount(labels[mask], minlength=2)
+    kept: NDArray[np.bool_] = labels == max(1, int(sizes.argmax()))
+    return kept

@@ -1,0 +1,169 @@
+"""``cameval evaluate``: from options to tables and a report."""
+
+import os
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from cameval.baselines import Baseline, LeaveGroupOutPrior, UntrainedPrior
+from cameval.cli import inputs
+from cameval.cli.names import BASELINES, BINARIZERS, METHODS, METRICS, Maker, found
+from cameval.errors import SettingError
+from cameval.evaluation import Preparation, Results, evaluate
+from cameval.evaluation.store import part_of
+from cameval.extractor import CAMExtractor
+from cameval.networks import adapt
+from cameval.sanity import untrained
+
+__all__ = ["run"]
+
+
+def run(options: Namespace) -> int:
+    """Evaluate each network, write the tables and the report, and print the summary."""
+    with _processes(options):
+        nets = inputs.networks(options)
+        dataset = inputs.samples(options)
+        parts: list[Results] = []
+        for name, net in nets.items():
+            parts.append(_evaluate(name, net, dataset, options))
+        if dist.is_initialized() and dist.get_rank() > 0:
+            return 0
+        results = Results.concat(parts)
+        out = Path(options.out)
+        results.to_csv(out / "results.csv")
+        if options.parquet:
+            results.to_parquet(out / "results.parquet")
+        table = results.summary()
+        part = part_of(out / "summary.csv")
+        table.to_csv(part, index=False)
+        part.replace(out / "summary.csv")
+        _print(results)
+        if not options.no_report:
+            _report(results, nets, dataset, options)
+        print(f"\ntables: {out / 'results.csv'}, {out / 'summary.csv'}")
+    return 0
+
+
+def _evaluate(name: str, net: nn.Module, dataset: Any, options: Namespace) -> Results:
+    classes = _classes(net, options)
+    return evaluate(
+        net,
+        dataset,
+        methods=found(options.method, METHODS, "--method"),
+        binarizers=found(options.binarizer, BINARIZERS, "--binarizer"),
+        metrics=None if options.metric is None else found(options.metric, METRICS, "--metric"),
+        baselines=_baselines(net, dataset, options),
+        classes=options.classes,
+        prepare=_preparation(options),
+        alignment=options.alignment,
+        batch_size=options.batch_size,
+        workers=options.workers,
+        out=Path(options.out) / "runs" / name,
+        name=name,
+        class_names=inputs.class_names(dataset, name, classes),
+        seed=options.seed,
+    )
+
+
+def _baselines(net: nn.Module, dataset: Any, options: Namespace) -> dict[str, Baseline] | None:
+    """Return the baselines that are asked for; two of them are made of the data and the network."""
+    if options.baseline is None:
+        return None
+    prepare = _preparation(options)
+
+    def mean_mask(by_class: bool = False) -> Baseline:
+        return LeaveGroupOutPrior.of(
+            dataset, by_class=by_class, truth=lambda sample: prepare(sample)[1]
+        )
+
+    def untrained_network() -> Baseline:
+        method = next(iter(found(options.method, METHODS, "--method").values()))
+        return UntrainedPrior(CAMExtractor(untrained(net, options.seed), method, options.alignment))
+
+    made = {"mean_mask": Maker(mean_mask), "untrained": Maker(untrained_network)}
+    return found(options.baseline, BASELINES | made, "--baseline")
+
+
+def _preparation(options: Namespace) -> Preparation:
+    return Preparation(size=options.size, crop=options.crop)
+
+
+def _classes(net: nn.Module, options: Namespace) -> int:
+    """Return how many classes a network tells apart."""
+    device = next(net.parameters()).device
+    image = torch.zeros(1, 3, options.size, options.size, device=device)
+    return adapt(net).activations(image).logits.shape[1]
+
+
+def _report(results: Results, nets: dict[str, nn.Module], dataset: Any, options: Namespace) -> None:
+    try:
+        from cameval.report import draw_examples, write_report
+    except ModuleNotFoundError as error:
+        raise SettingError(
+            f"the report needs {error.name}, got none; install it with pip install "
+            "'cameval[report]', or ask for --no-report"
+        ) from error
+    folder = Path(options.out)
+    name = next(iter(nets))
+    method, binarizer = options.method[0], options.binarizer[0]
+    draw_examples(
+        results.select(model=name),
+        dataset,
+        nets[name],
+        folder,
+        method=(method, found([method], METHODS, "--method")[method]),
+        binarizer=(binarizer, found([binarizer], BINARIZERS, "--binarizer")[binarizer]),
+        prepare=_preparation(options),
+        alignment=options.alignment,
+    )
+    print(f"report: {write_report(results, folder)}")
+
+
+def _print(results: Results) -> None:
+    """Print the means with their intervals, the headline metric first."""
+    table = results.summary()
+    metric = "iou" if "iou" in set(table["metric"]) else table["metric"].iloc[0]
+    shown = table[table["metric"] == metric]
+    print(f"{metric}: mean [95 % interval by group]\n")
+    titles = ("model", "explained", "method", "binarizer", "score", "n", "undefined", "constant")
+    rows = [
+        (
+            row["model"],
+            row["explained"],
+            f"{row['method']} (blind)" if row["kind"] == "baseline" else row["method"],
+            row["binarizer"],
+            f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
+            str(row["n"]),
+            str(row["n_undefined"]),
+            str(row["n_degenerate"]),
+        )
+        for row in shown.to_dict("records")
+    ]
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    for cells in (titles, ["-" * width for width in widths], *rows):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        print(line.rstrip())
+
+
+@contextmanager
+def _processes(options: Namespace) -> Iterator[None]:
+    """Join the other processes where ``torchrun`` has started several."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
+        yield
+        return
+    on_gpu = str(options.device).startswith("cuda")
+    if on_gpu:
+        local = int(os.environ.get("LOCAL_RANK", "0"))
+        options.device = f"cuda:{local}"
+        torch.cuda.set_device(local)
+    dist.init_process_group("nccl" if on_gpu else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()

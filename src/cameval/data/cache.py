@@ -1,0 +1,253 @@
+"""A packed copy of samples in one HDF5 file, to be read in a fraction of the time of decoding.
+
+The file holds the images as their own bits, losslessly, with masks as single bits; what comes back
+is the `Sample` that went in. What a reader adds to it, such as the outline of a figshare slice, is
+not kept. Samples that come from a reader are packed with the size and the time of change of every
+file that they were read from, and a hash of the reader's settings, so that a copy that has been
+overtaken is noticed.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from cameval.data.codes import decode, size_in_bytes
+from cameval.data.packed import (
+    blaming,
+    check_is_file,
+    opened,
+    read_index,
+    read_text,
+    write_samples,
+)
+from cameval.data.records import Reader, few, position
+from cameval.data.samples import Sample
+from cameval.errors import CamevalError, DataError
+
+__all__ = ["CachedDataset", "cached", "pack"]
+
+
+def pack(samples: Iterable[Sample] | Dataset[Any] | Reader, path: str | PathLike[str]) -> None:
+    """Write samples to one file, for `CachedDataset` to read.
+
+    The file appears under its name only when it is complete, and replaces a cache that is there.
+
+    Parameters
+    ----------
+    samples
+        A dataset, or any samples one after the other; they are not held in memory together. From a
+        reader (`Reader`) its sources are noted as well.
+    path
+        Where to write. Folders are made as needed.
+
+    Raises
+    ------
+    DataError
+        If there are no samples, one is no `Sample`, a source vanished, or another file has the
+        path.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from cameval.data import phantom_samples
+    >>> samples = list(phantom_samples(slices=3, patients=3, size=32))
+    >>> with TemporaryDirectory() as folder:
+    ...     pack(samples, Path(folder) / "phantom.h5")
+    ...     again = CachedDataset(Path(folder) / "phantom.h5")[2]
+    >>> again.name, np.array_equal(again.image, samples[2].image)
+    ('3', True)
+    """
+    path = Path(path)
+    if path.exists():
+        with opened(path):  # raises on what is no cache
+            pass
+    text: dict[str, Any] = {"class_names": list(getattr(samples, "class_names", ()))}
+    text |= _state(samples) if isinstance(samples, Reader) else {"sources": {}, "settings": ""}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with h5py.File(temporary, "w-") as file:
+            write_samples(file, iter(samples), text)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def cached(dataset: Reader, path: str | PathLike[str]) -> "CachedDataset":
+    """Return the packed copy of a dataset, packing it first if the copy is missing or overtaken.
+
+    Parameters
+    ----------
+    dataset
+        A reader.
+    path
+        The cache.
+
+    Returns
+    -------
+    CachedDataset
+        The same samples in the same order.
+
+    Raises
+    ------
+    DataError
+        If the path is that of another or a damaged file, or a sample cannot be read.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from cameval.data import FigshareDataset, write_phantom
+    >>> with TemporaryDirectory() as folder:
+    ...     slices = FigshareDataset(write_phantom(folder, slices=3, patients=3, size=32))
+    ...     cached(slices, Path(folder) / "slices.h5").names
+    ('1', '2', '3')
+    """
+    if not Path(path).exists() or CachedDataset(path)._staleness(dataset):
+        pack(dataset, path)
+    return CachedDataset(path, sources=dataset)
+
+
+class CachedDataset(Dataset[Sample]):
+    """The samples in a file written by `pack`, in their order, each read when it is asked for.
+
+    Every process opens the file for itself, when it first reads, so the dataset can be pickled and
+    used by any number of workers. A `torch.utils.data.DataLoader` needs ``collate_fn=list`` or a
+    function of yours where images differ in size.
+
+    Parameters
+    ----------
+    path
+        The cache.
+    sources
+        The reader that the samples came from: the copy is then refused if files of the reader were
+        changed, added or removed since, or it was set otherwise.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, no cache or one of a newer version; or overtaken.
+    """
+
+    def __init__(self, path: str | PathLike[str], *, sources: Reader | None = None) -> None:
+        self._path = Path(path)
+        self._pixels: h5py.Dataset | None = None
+        self._process = 0
+        check_is_file(self._path)
+        self._stamp = _stamp(self._path)
+        with opened(self._path) as file:
+            self._index = read_index(file)
+            self._text = read_text(file, len(self._index))
+        if sources is not None and (changed := self._staleness(sources)):
+            raise DataError(
+                f"{self._path}: the cache must be of the dataset as it is now, {changed}; "
+                "pack it again, or use cached"
+            )
+
+    def __repr__(self) -> str:
+        """Return the file and the number of samples."""
+        return f"CachedDataset({str(self._path)!r}: {len(self)} samples)"
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self._index)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        """Read the sample at `index`; negative indices count from the end."""
+        place = position(index, len(self))
+        offset, height, width, channels, scale, label = self._index[place].tolist()
+        name = self._text["names"][place]
+        shape = (height, width, channels) if channels else (height, width)
+        size = size_in_bytes(shape, scale)
+        pixels = self._open()
+        if offset + size > pixels.shape[0]:
+            raise DataError(
+                f"{self._path}: pixels must hold sample {name!r}, got an end at {pixels.shape[0]} "
+                f"before {offset + size}; delete the file and pack again"
+            )
+        with blaming(self._path, "pixels"):
+            raw = pixels[offset : offset + size]
+        try:
+            image, mask = decode(raw, shape, scale)
+            return Sample(name, image, mask, label, self._text["groups"][place])
+        except CamevalError as error:
+            raise DataError(
+                f"{self._path}: pixels of sample {name!r} must be those that were packed; "
+                f"{error}; delete the file and pack again"
+            ) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without the open file, which belongs to this process."""
+        return vars(self) | {"_pixels": None, "_process": 0}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the samples."""
+        return tuple(self._text["names"])
+
+    @property
+    def labels(self) -> NDArray[np.intp]:
+        """The classes of the samples."""
+        return self._index[:, -1].astype(np.intp)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups of the samples."""
+        return tuple(self._text["groups"])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The class of label 0, 1, ...; empty if the classes have no names."""
+        return tuple(self._text["class_names"])
+
+    def _open(self) -> h5py.Dataset:
+        if self._pixels is None or self._process != os.getpid():
+            if _stamp(self._path) != self._stamp:
+                raise DataError(
+                    f"{self._path}: the cache must stay as it was when it was opened, got another "
+                    "under its name; open it again"
+                )
+            with blaming(self._path, "pixels"):
+                # Without a chunk cache, HDF5 reads the wanted bytes instead of whole chunks.
+                self._pixels = h5py.File(self._path, "r", rdcc_nbytes=0)["pixels"]
+            self._process = os.getpid()
+        return self._pixels
+
+    def _staleness(self, dataset: Reader) -> str:
+        """Return what is different in the dataset, or nothing."""
+        now, then = _state(dataset), self._text
+        before, after = then["sources"], now["sources"]
+        for names, what in (
+            ([name for name in before if name not in after], "is no longer read"),
+            ([name for name in after if name not in before], "is new"),
+            ([name for name in after if before.get(name) != after[name]], "was changed since"),
+        ):
+            if names:
+                return f"got {few(names)}, which {what}"
+        if now["settings"] != then["settings"] or len(dataset) != len(self):
+            return "got other settings of the reader"
+        return ""
+
+
+def _state(reader: Reader) -> dict[str, Any]:
+    """Return what is noted of a reader: its files and its settings."""
+    return {
+        "sources": {str(path.absolute()): _stamp(path) for path in reader.sources},
+        "settings": hashlib.sha256(reader.settings.encode("utf-8", "surrogatepass")).hexdigest(),
+    }
+
+
+def _stamp(path: Path) -> list[int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: the source must exist, got no such file") from error
+    return [found.st_size, found.st_mtime_ns]

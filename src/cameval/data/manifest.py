@@ -1,0 +1,196 @@
+"""A table of images and masks: one CSV file that says where they are and what they show."""
+
+import csv
+import re
+from collections.abc import Collection
+from io import StringIO
+from os import PathLike
+from pathlib import Path
+
+from cameval.data.pictures import ImageFile, MaskFile
+from cameval.data.records import PictureDataset, Record
+from cameval.errors import DataError
+
+__all__ = ["ManifestDataset"]
+
+_NEEDED = ("image", "mask")
+_KNOWN = ("image", "mask", "name", "label", "group")
+
+
+class ManifestDataset(PictureDataset):
+    r"""Images and masks listed in a CSV file, in its order.
+
+    The first line names the columns, in any order. ``image`` and ``mask`` are paths, from the
+    folder of the CSV file on. ``name`` is by default the path of the image without its suffix,
+    ``label`` is by default 0, ``group`` is by default the name. Labels are either all whole numbers
+    from 0, or all names of classes, which are then counted in their sorted order. Other columns are
+    left out. All of it, and that the files exist, is checked at once; images are decoded when asked
+    for, as is said in `cameval.data.pictures`.
+
+    Parameters
+    ----------
+    path
+        The CSV file, in UTF-8, with commas.
+    mask_value, mask_threshold
+        As `MaskFile`'s value and threshold: which pixels of a mask are the object.
+    stretch
+        As in `ImageFile`: scale each image by its own minimum and maximum.
+
+    Raises
+    ------
+    SettingError
+        If a setting of the masks is out of its range.
+    DataError
+        If the file is missing or not UTF-8, a column is missing or comes twice, or a cell is empty,
+        names no file, or is no label. The message names file, line and column.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.new("L", (6, 4)).save(Path(folder) / "1.png")
+    ...     table = Path(folder) / "index.csv"
+    ...     _ = table.write_text("image,mask,name,label,group\n1.png,1.png,Tom,cat,house 3\n")
+    ...     ManifestDataset(table)[0]
+    Sample(name='Tom', label=0, group='house 3')
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        *,
+        mask_value: int | Collection[int] | None = None,
+        mask_threshold: float | None = None,
+        stretch: bool = False,
+    ) -> None:
+        path = Path(path)
+        rows = _read_rows(path)
+        files = [[_file(path, line, row, column) for column in _NEEDED] for line, row in rows]
+        names = _names(path, rows)
+        labels, classes = _labels(path, rows)
+        super().__init__(
+            [
+                Record(
+                    name,
+                    ImageFile(image, stretch),
+                    MaskFile(mask, mask_value, mask_threshold),
+                    label,
+                    row.get("group", name),
+                )
+                for (_, row), (image, mask), name, label in zip(
+                    rows, files, names, labels, strict=True
+                )
+            ],
+            classes,
+        )
+        self._path = path
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """Every file that the samples are read from, the table first."""
+        return (self._path, *super().sources)
+
+
+_Rows = list[tuple[int, dict[str, str]]]
+"""The number of each row's line and its cells by column."""
+
+
+def _cell_error(path: Path, line: int, column: str, problem: str) -> DataError:
+    return DataError(f"{path}, line {line}: {column} {problem}")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(f"{path}: the file must exist, got no such file") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path}: a CSV file is needed, got a folder") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path}, line {line}: the file must be UTF-8, got byte {error.object[error.start]:#x};"
+            " save it again with that encoding"
+        ) from error
+
+
+def _read_rows(path: Path) -> _Rows:
+    reader = csv.reader(StringIO(_read_text(path), newline=""), strict=True)
+    try:
+        lines = [(reader.line_num, row) for row in reader if row]
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: the line must be CSV, {error}") from error
+    if not lines:
+        raise DataError(f"{path}: the file must begin with the names of its columns, got nothing")
+    header_line, header = lines[0]
+    columns = [column.strip() for column in header]
+    for column in _KNOWN:
+        if columns.count(column) > 1 or (column in _NEEDED and column not in columns):
+            raise DataError(
+                f"{path}, line {header_line}: the columns must have one {column}, got {columns}"
+            )
+    if len(lines) == 1:
+        raise DataError(f"{path}: the file must hold at least one row, got its header alone")
+    return [(line, _cells(path, line, columns, row)) for line, row in lines[1:]]
+
+
+def _cells(path: Path, line: int, columns: list[str], row: list[str]) -> dict[str, str]:
+    if len(row) != len(columns):
+        raise DataError(
+            f"{path}, line {line}: the row must have {len(columns)} cells, got {len(row)}"
+        )
+    cells = {
+        column: cell.strip() for column, cell in zip(columns, row, strict=True) if column in _KNOWN
+    }
+    for column, cell in cells.items():
+        if not cell:
+            raise _cell_error(path, line, column, "must not be empty, got ''")
+    return cells
+
+
+def _names(path: Path, rows: _Rows) -> list[str]:
+    lines: dict[str, int] = {}
+    for line, row in rows:
+        name = row.get("name") or Path(row["image"]).with_suffix("").as_posix()
+        if name in lines:
+            raise _cell_error(
+                path,
+                line,
+                "name",
+                f"must differ from the others, got {name!r} as in line {lines[name]}",
+            )
+        lines[name] = line
+    return list(lines)
+
+
+def _labels(path: Path, rows: _Rows) -> tuple[list[int], tuple[str, ...]]:
+    cells = [row.get("label", "0") for _, row in rows]
+    numeric = [re.fullmatch(r"[+-]?\d+", cell, re.ASCII) is not None for cell in cells]
+    for (line, _), cell, number in zip(rows, cells, numeric, strict=True):
+        if number != numeric[0]:
+            first = "whole numbers" if numeric[0] else "names"
+            raise _cell_error(
+                path,
+                line,
+                "label",
+                f"must be all whole numbers or all names, got {cell!r} after {first}",
+            )
+        if number and (cell.startswith("-") or len(cell) > 9):
+            raise _cell_error(path, line, "label", f"must be a class index from 0, got {cell}")
+    if numeric[0]:
+        return [int(cell) for cell in cells], ()
+    classes = tuple(sorted(set(cells)))
+    index = {name: i for i, name in enumerate(classes)}
+    return [index[cell] for cell in cells], classes
+
+
+def _file(path: Path, line: int, row: dict[str, str], column: str) -> Path:
+    file = path.parent / row[column]
+    try:
+        is_file, came = file.is_file(), "a folder" if file.is_dir() else "no such file"
+    except OSError as error:  # a name longer than names can be
+        is_file, came = False, str(error.strerror)
+    if not is_file:
+        raise _cell_error(path, line, column, f"must name a file, got {came}: {file}")
+    return file

@@ -1,0 +1,17 @@
+"""From a network, samples and masks to a table that can be believed."""
+
+from cameval.evaluation.engine import evaluate
+from cameval.evaluation.plan import Column
+from cameval.evaluation.prepare import IMAGENET_MEAN, IMAGENET_STD, Preparation
+from cameval.evaluation.results import Results
+from cameval.evaluation.scoring import REASONS
+
+__all__ = [  # noqa: RUF022 - sorted as Python sorts
+    "Column",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "Preparation",
+    "REASONS",
+    "Results",
+    "evaluate",
+]

@@ -1,0 +1,286 @@
+"""`evaluate`: from a network, samples and a plan to a table that can be believed."""
+
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from itertools import chain
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from cameval.baselines import Baseline
+from cameval.binarizers import Binarizer
+from cameval.errors import DataError, SettingError
+from cameval.evaluation import defaults, provenance
+from cameval.evaluation.loading import Samples, batches, number_of_batches
+from cameval.evaluation.plan import Explained, Metric, Named, Plan, label_of, labeled
+from cameval.evaluation.prepare import Preparation, Prepare
+from cameval.evaluation.results import Results
+from cameval.evaluation.scoring import BatchScores, fingerprint, score_batch
+from cameval.evaluation.sharding import Shards, gathered
+from cameval.evaluation.store import RunFolder
+from cameval.extractor import Alignment, CAMExtractor, check_alignment, check_parts
+from cameval.methods import CAMMethod
+from cameval.networks import CAMModel, LayerModel, adapt
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: nn.Module | CAMExtractor,
+    samples: Samples,
+    *,
+    methods: Named[CAMMethod] | None = None,
+    binarizers: Named[Binarizer] | None = None,
+    metrics: Named[Metric] | None = None,
+    baselines: Named[Baseline] | None = None,
+    classes: Explained | Sequence[Explained] | Mapping[str, Explained] = "predicted",
+    prepare: Prepare | None = None,
+    alignment: Alignment | None = None,
+    batch_size: int = 16,
+    workers: int = 0,
+    out: str | PathLike[str] | None = None,
+    name: str | None = None,
+    class_names: Sequence[str] | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Results:
+    """Score where a network looks, on every sample, beside what blind maps score.
+
+    One pass through the network for each batch serves the whole grid of methods, binarizers and
+    metrics. Nothing but the table grows with the number of samples.
+
+    Parameters
+    ----------
+    model
+        A network, or a :class:`CAMExtractor` whose method and alignment are then the default. It is
+        run on the device where it is, in evaluation mode, and never changed.
+    samples
+        Any dataset of `torch.utils.data`, list or iterable that gives :class:`cameval.data.Sample`.
+    methods, binarizers, metrics, baselines
+        One, several, or several by label; functions and dataclasses have labels of their own.
+        By default Grad-CAM; the 95th percentile and Otsu; the overlap metrics with their cap and
+        the threshold-free ones; and the blind maps and the ceiling of
+        :func:`cameval.baselines.default_baselines`. An empty mapping of baselines means none.
+    classes
+        Which class the maps explain: ``"predicted"``, ``"true"``, an index, a function of the
+        logits, or several of these.
+    prepare
+        From a sample to the network's input and the true mask on the grid of the scores, by default
+        ``Preparation()``: the whole frame at 224 x 224, ImageNet's normalization, scores on the
+        mask's own pixels.
+    alignment
+        How maps are laid on the image, as for :class:`CAMExtractor`.
+    batch_size
+        Samples in a batch. The last digits of a score may depend on it, as the network's do.
+    workers
+        Processes that read samples ahead; for datasets with a length.
+    out
+        A folder in which the run is kept as it goes. Started again with the same settings, a run
+        that was interrupted goes on, and ends with the same table.
+    name
+        The model's name in the table, by default its class.
+    class_names
+        Names of the classes, for reports; by default those that the dataset has.
+    seed
+        Seed of the random blind map, and of the intervals of the results.
+    progress
+        Show a progress bar where the standard error is a terminal.
+
+    Returns
+    -------
+    Results
+        One value for each sample and column, in the order of the samples.
+
+    Raises
+    ------
+    SettingError
+        If a setting is out of its range, labels are not unique, or `out` holds another run.
+    UnsupportedModelError
+        If the network is of no declared family.
+    ClassIndexError
+        If a label that is to be explained is no class of the network.
+    DataError
+        If a sample cannot be read (its number is named), two have one name, or there are none.
+    NonFiniteError
+        If a map is NaN or infinite; the sample is named.
+    ProcessError
+        If another process of the run failed.
+
+    Notes
+    -----
+    Where `torch.distributed` is initialized, as under ``torchrun``, each process takes every n-th
+    batch, and all return the whole table, row for row what one process gives.
+
+    Examples
+    --------
+    >>> from itertools import islice
+    >>> from cameval.data import phantom_samples
+    >>> from torchvision.models import squeezenet1_1
+    >>> results = evaluate(
+    ...     squeezenet1_1(num_classes=3),
+    ...     list(islice(phantom_samples(seed=1), 4)),
+    ...     methods=[grad_cam, layer_cam],
+    ...     binarizers={"p95": PercentileBinarizer(95)},
+    ...     metrics=[iou, pixel_auroc],
+    ...     prepare=Preparation(size=64),
+    ... )
+    >>> len(results), results.to_pandas()["metric"].unique().tolist()
+    (4, ['pixel_auroc', 'iou'])
+    """
+    run = _Run.of(model, methods, alignment)
+    plan = Plan(
+        explained=_explained(classes),
+        methods=run.methods,
+        baselines=labeled(
+            defaults.baselines(seed) if baselines is None else baselines, "baselines"
+        ),
+        binarizers=labeled(defaults.BINARIZERS if binarizers is None else binarizers, "binarizers"),
+        metrics=labeled(defaults.METRICS if metrics is None else metrics, "metrics"),
+    )
+    prepare = Preparation() if prepare is None else prepare
+    for setting, least, value in (("batch_size", 1, batch_size), ("workers", 0, workers)):
+        if not isinstance(value, int) or value < least:
+            raise SettingError(f"{setting} must be an integer of at least {least}, got {value!r}")
+    names = getattr(samples, "class_names", None) if class_names is None else class_names
+    record = {
+        "settings": provenance.without_addresses(
+            {
+                "model": name or run.name,
+                "weights": provenance.weights_hash(run.model),
+                "layer": getattr(run.model, "layer", "features"),
+                "alignment": run.alignment,
+                "prepare": label_of(prepare),
+                "batch_size": batch_size,
+                "seed": seed,
+                "samples": len(samples) if isinstance(samples, Sized) else None,
+                "class_names": None if names is None else list(names),
+                "versions": provenance.versions(),
+            }
+            | plan.settings()
+        ),
+        "columns": [list(vars(column).values()) for column in plan.columns],
+        "started": provenance.now(),
+        "device": str(run.device),
+    }
+    shards = Shards()
+    done: dict[int, BatchScores] | Exception
+    try:
+        folder = None if out is None else RunFolder(Path(out))
+        kept = record if folder is None else folder.claim(record)
+        done = dict(_scored(run, plan, prepare, samples, batch_size, workers, folder, progress))
+    except Exception as error:
+        kept, done = record, error
+    parts = list(gathered(done, shards).values())
+    if not parts:
+        raise DataError("samples must hold at least one sample, got none")
+    return Results.of(parts, plan.columns, kept | {"processes": shards.count})
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """The network, taken apart, and what the caller's extractor says."""
+
+    model: CAMModel | LayerModel
+    methods: dict[str, CAMMethod]
+    alignment: Alignment
+    name: str
+
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module | CAMExtractor,
+        methods: Named[CAMMethod] | None,
+        alignment: Alignment | None,
+    ) -> "_Run":
+        net = model.model if isinstance(model, CAMExtractor) else model
+        if isinstance(model, CAMExtractor):
+            methods = model.method if methods is None else methods
+            alignment = alignment or model.alignment
+        named = labeled(defaults.METHODS if methods is None else methods, "methods")
+        check_parts(net, *named.values())
+        adapted = adapt(net)
+        check_alignment(alignment or "half_pixel", adapted.place)
+        return cls(adapted, named, alignment or "half_pixel", type(net).__name__)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        tensors = chain(self.model.parameters(), self.model.buffers())
+        return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
+def _explained(
+    classes: Explained | Sequence[Explained] | Mapping[str, Explained],
+) -> dict[str, Explained]:
+    named = labeled(classes, "classes")
+    for how in named.values():
+        fixed = isinstance(how, int) and not isinstance(how, bool)
+        if how not in ("predicted", "true") and not fixed and not callable(how):
+            raise SettingError(
+                "classes must be 'predicted', 'true', a class index or a function of the logits, "
+                f"got {how!r}"
+            )
+    if not named:
+        raise SettingError("classes must say which class the maps explain, got none")
+    return named
+
+
+def _scored(
+    run: _Run,
+    plan: Plan,
+    prepare: Prepare,
+    samples: Samples,
+    batch_size: int,
+    workers: int,
+    folder: RunFolder | None,
+    progress: bool,
+) -> Iterator[tuple[int, BatchScores]]:
+    """Yield this process's batches: those kept in the folder, and the others as they are made."""
+    shards = Shards()
+    kept = set(folder.numbers()) if folder else set()
+    place = run.model.place if run.alignment == "receptive_field" else None
+    total = number_of_batches(samples, batch_size)
+    mine = None if total is None else sum(map(shards.mine, range(total)))
+    seen: set[str] = set()
+    bar = tqdm(
+        total=mine,
+        desc="evaluate",
+        unit="batch",
+        disable=None if progress and shards.rank == 0 else True,
+    )
+    with bar:
+        for number, batch in batches(samples, batch_size, shards.mine, workers):
+            if folder and (number in kept or folder.has(number)):
+                scores = folder.read(number)
+                _check_same(scores, batch, folder)
+            else:
+                scores = score_batch(
+                    run.model, plan, prepare, batch, place=place, device=run.device
+                )
+                if folder:
+                    folder.write(number, scores)
+            names = scores.sample.tolist()
+            if twice := sorted({n for n in names if n in seen or names.count(n) > 1}):
+                raise DataError(f"names of samples must be unique, got {twice[0]!r} twice")
+            seen.update(names)
+            yield number, scores
+            bar.update()
+
+
+def _check_same(scores: BatchScores, batch: Sequence[Any], folder: RunFolder) -> None:
+    """Check that kept scores are those of these samples."""
+    for name, checksum, sample in zip(scores.sample.tolist(), scores.checksum, batch, strict=False):
+        if sample.name != name or fingerprint(sample) != checksum:
+            raise DataError(
+                f"out must be a new folder or one of the same samples, got {folder.path} with "
+                f"another {name!r} than sample {sample.name!r} is now"
+            )
+    if len(batch) != len(scores.sample):
+        raise DataError(
+            f"out must be a new folder or one of the same samples, got {folder.path} with "
+            f"{len(scores.sample)} in place of {len(batch)} samples in a batch"
+        )

@@ -1,0 +1,235 @@
+"""The tidy table: how it is made of a matrix of scores, written, read, and taken apart again."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cameval.errors import DataError, SettingError
+from cameval.evaluation.plan import Column
+from cameval.evaluation.scoring import DEGENERATE, REASONS
+from cameval.evaluation.store import part_of, write_atomically
+
+__all__ = [
+    "chosen",
+    "read_csv",
+    "read_parquet",
+    "tidy",
+    "untidy",
+    "write_csv",
+    "write_parquet",
+]
+
+SAMPLE = ("model", "sample", "group", "label", "predicted", "probability", "area")
+COLUMN = tuple(field.name for field in fields(Column))
+SCORE = ("value", "reason", "degenerate")
+_WORDS = ("model", "sample", "group", *COLUMN, "reason")
+_KINDS: dict[str, Any] = (
+    dict.fromkeys(_WORDS, "object")
+    | dict.fromkeys(("label", "predicted"), "int64")
+    | dict.fromkeys(("probability", "area", "value"), "float64")
+    | {"degenerate": "bool"}
+)
+
+Parts = tuple[
+    pd.DataFrame, tuple[Column, ...], NDArray[np.float64], NDArray[np.uint8], dict[str, Any]
+]
+
+
+def tidy(
+    samples: pd.DataFrame,
+    columns: Sequence[Column],
+    values: NDArray[np.float64],
+    codes: NDArray[np.uint8],
+) -> pd.DataFrame:
+    """Return one row for each value, sample by sample."""
+    n, k = values.shape
+    table: dict[str, Any] = {}
+    for name in samples.columns:
+        column = samples[name].to_numpy()
+        if samples[name].dtype.kind in "biuf":
+            table[name] = np.repeat(column, k)
+        else:  # words are kept once
+            found, labels = pd.factorize(column)
+            table[name] = pd.Categorical.from_codes(np.repeat(found, k), pd.Index(labels))
+    for name in COLUMN:
+        found, labels = pd.factorize(np.array([getattr(c, name) for c in columns], dtype=object))
+        table[name] = pd.Categorical.from_codes(np.tile(found, n), pd.Index(labels))
+    table["value"] = values.ravel()
+    reasons = (codes & ~np.uint8(DEGENERATE)).ravel()
+    table["reason"] = pd.Categorical.from_codes(reasons, pd.Index(REASONS))
+    table["degenerate"] = ((codes & DEGENERATE) > 0).ravel()
+    return pd.DataFrame(table)
+
+
+def untidy(table: pd.DataFrame, provenance: dict[str, Any], source: str) -> Parts:
+    """Take a tidy table apart: samples, columns, values, codes and provenance."""
+    missing = [name for name in (*SAMPLE, *COLUMN, *SCORE) if name not in table.columns]
+    if missing:
+        raise DataError(f"{source} must have the column {missing[0]!r}, got {list(table.columns)}")
+    if table.empty:
+        raise DataError(f"{source} must have at least one row, got none")
+    names = [name for name in table.columns if name not in (*COLUMN, *SCORE)]
+    samples = table[names].drop_duplicates(["model", "sample"]).reset_index(drop=True)
+    labels = table[[*COLUMN]].drop_duplicates().astype(object)
+    columns = tuple(Column(*row) for row in labels.itertuples(index=False, name=None))
+    if len(table) != len(samples) * len(columns):
+        raise DataError(
+            f"{source} must have one row for each of {len(samples)} samples and {len(columns)} "
+            f"columns, got {len(table)} rows"
+        )
+    expected = tidy(
+        samples, columns, *(np.zeros((len(samples), len(columns)), t) for t in (float, np.uint8))
+    )
+    for name in (*SAMPLE, *COLUMN):
+        wrong = table[name].astype(object).to_numpy() != expected[name].astype(object).to_numpy()
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise DataError(
+                f"{source} must have its rows sample by sample, as they were written, got "
+                f"{name} {table[name].iloc[row]!r} in row {row + 1}"
+            )
+    unknown = set(table["reason"].astype(object)) - set(REASONS)
+    if unknown:
+        raise DataError(f"{source}: reason must be one of {REASONS}, got {sorted(unknown)[0]!r}")
+    shape = len(samples), len(columns)
+    reasons = pd.Categorical(table["reason"].astype(object), REASONS).codes.astype(np.uint8)
+    codes = reasons | np.where(table["degenerate"], DEGENERATE, 0).astype(np.uint8)
+    values = table["value"].to_numpy(np.float64).reshape(shape)
+    return samples, columns, values, codes.reshape(shape), provenance
+
+
+def chosen(
+    samples: pd.DataFrame, columns: Sequence[Column], conditions: Mapping[str, Any]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows and the columns that meet all conditions."""
+    rows = np.ones(len(samples), bool)
+    kept = np.ones(len(columns), bool)
+    for name, wanted in conditions.items():
+        several = wanted if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
+        if name in COLUMN:
+            kept &= [getattr(column, name) in several for column in columns]
+        elif name in samples.columns:
+            rows &= samples[name].isin(list(several)).to_numpy()
+        else:
+            raise SettingError(
+                f"conditions must be on {', '.join((*samples.columns, *COLUMN))}, got {name!r}"
+            )
+        if not rows.any() or not kept.any():
+            of_columns = [getattr(column, name, "") for column in columns]
+            there = of_columns if name in COLUMN else samples[name]
+            raise SettingError(
+                f"{name} must be one of {_few(dict.fromkeys(there))}, got {_few(several)}, "
+                "with which nothing is left"
+            )
+    return np.flatnonzero(rows), np.flatnonzero(kept)
+
+
+# --- Files ----------------------------------------------------------------------------------------
+
+
+def write_csv(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) -> None:
+    """Write the table, and its provenance beside it."""
+    part = part_of(path)
+    try:
+        table.to_csv(part, index=False)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    write_atomically(
+        path.with_suffix(".json"), json.dumps(provenance, indent=2, ensure_ascii=False)
+    )
+
+
+def read_csv(path: Path) -> tuple[pd.DataFrame, dict[str, Any], str]:
+    """Read a tidy table and its provenance, if that is there."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} must be a table of results as CSV, got {error}") from error
+    return _typed(table, str(path)), _read_provenance(path.with_suffix(".json")), str(path)
+
+
+def write_parquet(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) -> None:
+    """Write the table with its provenance inside."""
+    _need_pyarrow()
+    table.attrs["provenance"] = json.dumps(provenance)
+    part = part_of(path)
+    try:
+        table.to_parquet(part, engine="pyarrow", index=False)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, Any], str]:
+    """Read a tidy table and its provenance."""
+    _need_pyarrow()
+    try:
+        table = pd.read_parquet(path, engine="pyarrow")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} must be a table of results as Parquet, got {error}") from error
+    try:
+        provenance = json.loads(table.attrs.get("provenance", "{}"))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: provenance must be JSON, got {error}") from error
+    return _typed(table, str(path)), provenance, str(path)
+
+
+def _typed(table: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Return the table with the kind of each column as it is in memory.
+
+    Numbers that come as words are read by Python, which gives back every bit of what was written.
+    """
+    for name in set(_KINDS) & set(table.columns):  # `untidy` says what is missing
+        column = table[name]
+        words = column.dtype.kind not in "biuf" and name not in _WORDS
+        try:
+            table[name] = [_READ[_KINDS[name]](v) for v in column] if words else column
+            table[name] = table[name].astype(_KINDS[name])
+        except (TypeError, ValueError, KeyError) as error:
+            raise DataError(f"{source}: {name} must be {_KINDS[name]}, got {error}") from error
+    return table
+
+
+def _float(word: str) -> float:
+    return float(word) if word else float("nan")
+
+
+_READ: dict[str, Any] = {
+    "int64": int,
+    "float64": _float,
+    "bool": {"True": True, "False": False}.__getitem__,
+}
+
+
+def _read_provenance(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} must be the provenance of a table as JSON, got {error}") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path} must be the provenance of a table, got {type(found).__name__}")
+    return found
+
+
+def _need_pyarrow() -> None:
+    try:
+        import pyarrow  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise SettingError(
+            "Parquet needs pyarrow, got none; install it with pip install 'cameval[parquet]', "
+            "or write CSV"
+        ) from error
+
+
+def _few(values: object) -> str:
+    several = [str(value) for value in values]  # type: ignore[attr-defined]
+    return ", ".join(several[:8]) + (", ..." if len(several) > 8 else "")

@@ -1,0 +1,118 @@
+"""What every metric of masks is a formula of: four numbers of pixels for each image.
+
+Counts add, so a pooled score is the formula of a sum. Inside ``with sharing():`` two masks are
+counted once however many metrics score them, and a mask once however many it is held against.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cameval.arrays import Array, as_scores, exact, mask_pair
+from cameval.metrics.policy import undefined_without_truth
+from cameval.sharing import shared
+
+__all__ = ["Counts", "score_counts"]
+
+_LARGE = 64 * 64
+"""Pixels from which on NumPy, image by image, counts faster than torch counts a whole batch."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Numbers of pixels, one of each for an image; counts of disjoint pixels add.
+
+    Attributes
+    ----------
+    predicted, true, both, pixels
+        Pixels in the predicted mask, in the true mask, in both, and in all, as floating tensors.
+
+    Examples
+    --------
+    >>> pred, target = torch.tensor([[True, True]]), torch.tensor([[True, False]])
+    >>> total = Counts.of(pred, target) + Counts.of(target, target)
+    >>> total.both / (total.predicted + total.true - total.both)  # the pooled IoU
+    tensor(0.6667, dtype=torch.float64)
+    """
+
+    predicted: Tensor
+    true: Tensor
+    both: Tensor
+    pixels: Tensor
+
+    @classmethod
+    @shared
+    def of(cls, pred: Tensor, target: Tensor) -> "Counts":
+        """Count boolean masks ``(..., H, W)`` of one shape."""
+        true = _count_once(target)
+        pixels = torch.full_like(true, pred.shape[-2:].numel())
+        return cls(_count_once(pred), true, _count(pred & target), pixels)
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """Count the pixels of both."""
+        return Counts(
+            self.predicted + other.predicted,
+            self.true + other.true,
+            self.both + other.both,
+            self.pixels + other.pixels,
+        )
+
+    @property
+    def hit_rate(self) -> Tensor:
+        """Share of the true pixels that are predicted."""
+        return self.both / self.true
+
+    @property
+    def false_alarm_rate(self) -> Tensor:
+        """Share of the other pixels that are predicted; NaN if every pixel is true."""
+        return (self.predicted - self.both) / (self.pixels - self.true)
+
+
+def score_counts(formula: Callable[[Counts], Tensor], pred: Array, target: Array, /) -> Array:
+    """Score each image by a formula on its counts; an empty truth gives NaN.
+
+    Parameters
+    ----------
+    formula
+        From `Counts` to scores. NaN where the score is undefined.
+    pred, target
+        Boolean masks of one shape ``(..., H, W)``.
+
+    Returns
+    -------
+    Array
+        One score for each image, shape ``(...)``.
+
+    Raises
+    ------
+    ArrayTypeError
+        If a mask is not boolean, or the two are not of one kind.
+    ShapeError
+        If the shapes differ.
+
+    Examples
+    --------
+    How many times too large the mask is, in one line:
+
+    >>> from functools import partial
+    >>> excess = partial(score_counts, lambda n: n.predicted / n.true)
+    >>> excess(torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool))
+    tensor(2.)
+    """
+    counts = Counts.of(*mask_pair(pred, target))
+    return as_scores(undefined_without_truth(formula(counts), counts.true), pred)
+
+
+def _count(mask: Tensor) -> Tensor:
+    """Return the number of true pixels of each image, shape ``(...)``."""
+    if mask.is_cpu and mask.shape[-2:].numel() >= _LARGE:
+        images = mask.reshape(-1, *mask.shape[-2:]).numpy()
+        counts = torch.tensor([np.count_nonzero(image) for image in images], dtype=torch.float64)
+        return counts.reshape(mask.shape[:-2])
+    return exact(mask.view(torch.uint8).sum((-2, -1), dtype=torch.int32))
+
+
+_count_once = shared(_count)

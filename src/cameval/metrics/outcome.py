@@ -1,0 +1,182 @@
+"""What became of each object: found, missed, or one mask inside the other.
+
+An overlap score says how much two masks differ, an outcome says in which way.
+"""
+
+from dataclasses import dataclass, fields
+from functools import partial
+from numbers import Real
+
+import torch
+from torch import Tensor
+
+from cameval.arrays import Array, Scores, as_tensor, exact
+from cameval.errors import ArrayTypeError, SettingError
+from cameval.metrics.corrected import informedness, size_standardized_iou
+from cameval.metrics.counts import Counts, score_counts
+from cameval.metrics.overlap import coverage, iou, overlap_coefficient, volumetric_similarity
+from cameval.metrics.policy import MaskMetric
+
+__all__ = ["OUTCOMES", "Outcomes", "containment_metrics", "count_outcomes"]
+
+OUTCOMES = ("match", "miss", "includes", "inside", "partial")
+"""Names of the outcomes; an outcome's code is its index."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Say what a mask is to the truth: the code of the first that holds, an index into `OUTCOMES`.
+
+    With `iou`, `coverage` R and `precision` Q:
+
+    ====  ============  ======================================
+    code  outcome       holds if
+    ====  ============  ======================================
+    0     ``match``     iou >= `match`
+    1     ``miss``      R < `miss`
+    2     ``includes``  R >= `includes` and Q < `loose`
+    3     ``inside``    Q >= `inside` and R < `loose`
+    4     ``partial``   none of these
+    ====  ============  ======================================
+
+    Codes are names, not amounts: count them (`count_outcomes`), never average them.
+
+    Parameters
+    ----------
+    match
+        Least IoU of a match.
+    miss
+        Below this coverage the truth is missed, as it is by an empty prediction.
+    includes
+        Least coverage of a mask that includes the truth.
+    inside
+        Least precision of a mask inside the truth.
+    loose
+        Below this share the smaller mask fills the larger one only loosely.
+
+    Raises
+    ------
+    SettingError
+        If a setting is not a number in (0, 1].
+
+    Examples
+    --------
+    >>> truth = torch.zeros(3, 1, 8, dtype=torch.bool)
+    >>> truth[..., :2] = True
+    >>> masks = torch.arange(8) < torch.tensor([3, 8, 0])[:, None, None]
+    >>> codes = Outcomes()(masks, truth)
+    >>> codes
+    tensor([0., 2., 1.])
+    >>> [OUTCOMES[int(code)] for code in codes]
+    ['match', 'includes', 'miss']
+    """
+
+    match: float = 0.5
+    miss: float = 0.1
+    includes: float = 0.9
+    inside: float = 0.9
+    loose: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        for name in (field.name for field in fields(self)):
+            share: float = getattr(self, name)
+            if not isinstance(share, Real) or not 0 < share <= 1:
+                raise SettingError(f"{name} must be a number in (0, 1], got {share}")
+
+    def __call__(self, pred: Array, target: Array, /) -> Array:
+        """Return codes ``(...)`` of boolean masks ``(..., H, W)``, as floating numbers.
+
+        An empty truth gives NaN.
+        """
+        return score_counts(self._code, pred, target)
+
+    def _code(self, n: Counts) -> Tensor:
+        jaccard = n.both / (n.predicted + n.true - n.both)
+        covered, right = n.hit_rate, n.both / n.predicted.clamp(min=1)
+        holds = (
+            jaccard >= self.match,
+            covered < self.miss,
+            (covered >= self.includes) & (right < self.loose),
+            (right >= self.inside) & (covered < self.loose),
+            torch.ones_like(n.true, dtype=torch.bool),
+        )
+        return exact(torch.stack(holds).to(torch.uint8).argmax(0))  # the first that holds
+
+
+def count_outcomes(codes: Scores, /) -> dict[str, int]:
+    """Count each outcome, and the images of which none is defined.
+
+    Parameters
+    ----------
+    codes
+        What `Outcomes` gave, any shape.
+
+    Returns
+    -------
+    dict of str to int
+        One number for each of `OUTCOMES`, then ``"undefined"`` for NaN; together all codes.
+
+    Raises
+    ------
+    ArrayTypeError
+        If `codes` is not a floating array.
+    SettingError
+        If a code is neither NaN nor that of an outcome.
+
+    Examples
+    --------
+    >>> count_outcomes(torch.tensor([0.0, 2.0, 1.0, 2.0, float("nan")]))
+    {'match': 1, 'miss': 1, 'includes': 2, 'inside': 0, 'partial': 0, 'undefined': 1}
+    """
+    tensor = as_tensor(codes, "codes")
+    if not tensor.is_floating_point():
+        raise ArrayTypeError(f"codes must be floating, got {tensor.dtype}")
+    numbers = [int((tensor == code).sum()) for code in range(len(OUTCOMES))]
+    undefined = int(tensor.isnan().sum())
+    if strange := tensor.numel() - sum(numbers) - undefined:
+        raise SettingError(
+            f"codes must be whole numbers from 0 to {len(OUTCOMES) - 1} or NaN, got {strange} "
+            "others; pass what Outcomes gave"
+        )
+    return dict(zip((*OUTCOMES, "undefined"), (*numbers, undefined), strict=True))
+
+
+def containment_metrics(reference: float = 0.05) -> dict[str, MaskMetric]:
+    """Return the metrics that together tell a wrong place from a wrong size, by their names.
+
+    For other thresholds of the outcomes: ``containment_metrics() | {"outcome": Outcomes(...)}``.
+
+    Parameters
+    ----------
+    reference
+        Of `size_standardized_iou`, to be reported with it.
+
+    Returns
+    -------
+    dict of str to MaskMetric
+        `iou`, `size_standardized_iou`, `coverage`, `informedness`, `overlap_coefficient`,
+        `volumetric_similarity`, and ``outcome``.
+
+    Examples
+    --------
+    >>> masks, truth = torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool)
+    >>> for name, metric in containment_metrics().items():
+    ...     print(f"{name:<21} {metric(masks, truth):.2f}")
+    iou                   0.50
+    size_standardized_iou 0.05
+    coverage              1.00
+    informedness          0.00
+    overlap_coefficient   1.00
+    volumetric_similarity 0.67
+    outcome               0.00
+    """
+    return {
+        "iou": iou,
+        "size_standardized_iou": partial(size_standardized_iou, reference=reference),
+        "coverage": coverage,
+        "informedness": informedness,
+        "overlap_coefficient": overlap_coefficient,
+        "volumetric_similarity": volumetric_similarity,
+        "outcome": Outcomes(),
+    }

@@ -1,0 +1,244 @@
+"""ROAD: remove pixels so that the removal itself tells the network as little as possible."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csc_array
+from scipy.sparse.linalg import splu
+from torch import Tensor
+
+from cameval.arrays import as_masks, as_scores, finite_maps
+from cameval.errors import ArrayTypeError, SettingError, ShapeError
+from cameval.methods.passes import check_count
+from cameval.metrics.perturbation import pixel_ranks
+from cameval.metrics.policy import Takes
+from cameval.metrics.showing import Network, probabilities, shown
+
+__all__ = ["ROAD", "noisy_linear_imputation"]
+
+_NEIGHBORS = [
+    (dy, dx, 1 / 6 if dy * dx == 0 else 1 / 12)
+    for dy in (-1, 0, 1)
+    for dx in (-1, 0, 1)
+    if (dy, dx) != (0, 0)
+]
+
+
+@dataclass(frozen=True)
+class ROAD:
+    r"""Remove and debias: how much more the highest pixels matter than the lowest.
+
+    .. math:: \frac{1}{|Q|} \sum_{q \in Q} \frac{p^\text{least}_q - p^\text{most}_q}{2}
+
+    where :math:`p_q` is the class's probability once q percent of the pixels are removed, the least
+    relevant first or the most relevant first. Removed pixels are filled by
+    `noisy_linear_imputation`, so that the shape of what was removed is hard to see.
+
+    Parameters
+    ----------
+    percentiles
+        Percentages of the pixels to remove, each in (0, 100).
+    noise
+        Standard deviation of the noise on the filled pixels, in units of the images.
+    seed
+        Of the noise, and of the order of tied pixels as for :class:`Deletion`.
+    batch_size
+        How many images are filled, and seen by the network, at once.
+
+    Raises
+    ------
+    SettingError
+        If there is no percentile or one is out of range, `noise` is negative or not finite, or
+        `batch_size` not positive.
+
+    Notes
+    -----
+    Called as ``metric(network, images, maps, classes)``, it gives one score in [-0.5, 0.5] for each
+    image ``(N,)``, high if the map is faithful and around 0 if it ranks the pixels at random. The
+    errors of a call are those of `average_drop`. Pixels are removed by rank, so that the number
+    removed is exact also where a map is full of ties; at least one pixel is kept.
+
+    The paper reports the accuracy of the network on a dataset, at each percentage and for each
+    order; `curves` gives the probabilities behind that. The combined score is that of
+    pytorch-grad-cam, and the probability of the full image cancels in it: none is computed.
+
+    Cost: two passes for each percentile, and two sparse systems, each factored once for all
+    channels; on 224 x 224 pixels each takes about 0.1 s on one core.
+
+    References
+    ----------
+    Y. Rong et al., "A Consistent and Efficient Evaluation Strategy for Attribution Methods", ICML
+    2022.
+
+    Examples
+    --------
+    >>> network = lambda images: torch.stack([images[:, 0, 0, 0], -images[:, 0, 0, 0]], 1)
+    >>> image, maps = torch.zeros(1, 1, 4, 4), torch.zeros(1, 4, 4)
+    >>> image[..., 0, 0], maps[..., 0, 0] = 5.0, 1.0  # the map marks the pixel that is used
+    >>> ROAD(noise=0.0)(network, image, maps, torch.tensor([0]))
+    tensor([0.2500])
+    """
+
+    takes: ClassVar[Takes] = "network"
+
+    percentiles: tuple[float, ...] = (20.0, 40.0, 60.0, 80.0)
+    noise: float = 0.01
+    seed: int = 0
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "percentiles", tuple(self.percentiles))
+        if not self.percentiles or not all(0 < each < 100 for each in self.percentiles):
+            raise SettingError(
+                f"percentiles must be one or more numbers in (0, 100), got {self.percentiles}"
+            )
+        _check_noise(self.noise)
+        check_count("batch_size", self.batch_size)
+
+    def curves(
+        self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
+    ) -> tuple[Tensor, Tensor]:
+        """Return probabilities after the most, and the least, relevant pixels are removed.
+
+        Both are ``(N, number of percentiles)``.
+        """
+        images, maps, classes = shown(images, maps, classes)
+        ranks = pixel_ranks(maps, self.seed)
+        pixels = ranks.shape[1:].numel()
+        shares = torch.tensor(self.percentiles, dtype=torch.float64) / 100
+        counts = (shares * pixels).round().long().clamp(max=pixels - 1).to(ranks.device)
+
+        def without(rows: Tensor, which: Tensor) -> Tensor:
+            count = counts[which % len(counts)][:, None, None]
+            most = (which < len(counts))[:, None, None]
+            removed = torch.where(most, ranks[rows] < count, ranks[rows] >= pixels - count)
+            return _imputed(images[rows], removed, self.noise, self.seed)
+
+        found = probabilities(network, without, 2 * len(counts), classes, self.batch_size)
+        return found[:, : len(counts)], found[:, len(counts) :]
+
+    def __call__(
+        self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
+    ) -> Tensor:
+        """Return the combined score of each image, ``(N,)``."""
+        most, least = self.curves(network, images, maps, classes)
+        return as_scores((least - most).mean(1) / 2, images)
+
+
+def noisy_linear_imputation(
+    images: Tensor, removed: Tensor, *, noise: float = 0.01, seed: int = 0
+) -> Tensor:
+    """Fill removed pixels so that each is the mean of its neighbors, plus a little noise.
+
+    The mean is weighted, 1/6 for the four neighbors that share a side and 1/12 for the four that
+    share a corner; at the image's border by what is left of these weights. Removed neighbors count
+    by their own filled values, so that all are found together from one sparse system.
+
+    Parameters
+    ----------
+    images
+        Floating images ``(N, channels, H, W)``.
+    removed
+        Boolean masks ``(N, H, W)``, true where all channels are to be filled.
+    noise
+        Standard deviation of the normal noise on the filled pixels, in units of the images.
+    seed
+        Of the noise, one field of an image's shape: the same for each image, so that a result does
+        not depend on the rest of its batch. No global random state is touched.
+
+    Returns
+    -------
+    Tensor
+        Images of the same shape, dtype and device; pixels that are not removed are unchanged.
+
+    Raises
+    ------
+    ArrayTypeError
+        If the images are not floating-point tensors, or the masks not boolean tensors.
+    ShapeError
+        If the shapes do not fit, or nothing is left of an image.
+    NonFiniteError
+        If a value of the images is NaN or infinite.
+    SettingError
+        If `noise` is negative or not finite.
+
+    References
+    ----------
+    Y. Rong et al., "A Consistent and Efficient Evaluation Strategy for Attribution Methods", ICML
+    2022.
+
+    Examples
+    --------
+    >>> image, removed = torch.tensor([[[[1.0, 9.0, 3.0]]]]), torch.tensor([[[False, True, False]]])
+    >>> noisy_linear_imputation(image, removed, noise=0.0)
+    tensor([[[[1., 2., 3.]]]])
+    """
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        came = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise ArrayTypeError(f"images must be a floating-point torch tensor, got {came}")
+    images, masks = finite_maps(images, "images"), as_masks(removed, "removed")
+    if images.ndim != 4 or masks.shape != (len(images), *images.shape[2:]):
+        raise ShapeError(
+            "images and removed must have shapes (N, channels, H, W) and (N, H, W), "
+            f"got {tuple(images.shape)} and {tuple(masks.shape)}"
+        )
+    if masks.flatten(1).all(1).any():
+        raise ShapeError("removed must leave at least one pixel of each image, got none left")
+    _check_noise(noise)
+    return _imputed(images, masks, noise, seed)
+
+
+def _imputed(images: Tensor, removed: Tensor, noise: float, seed: int) -> Tensor:
+    """Return `noisy_linear_imputation` of checked arguments."""
+    pairs = zip(images.double().cpu().numpy(), removed.cpu().numpy(), strict=True)
+    filled = torch.from_numpy(np.array([_filled(*pair) for pair in pairs]).reshape(images.shape))
+    generator = torch.Generator().manual_seed(seed)
+    field = torch.randn(images.shape[1:], generator=generator, dtype=torch.float64)
+    changed = (filled + noise * field).to(images.dtype).to(images.device)
+    return torch.where(removed[:, None].to(images.device), changed, images)
+
+
+def _filled(image: NDArray[np.float64], removed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Solve for the removed pixels of an image ``(channels, H, W)``."""
+    matrix, known = _system(image, removed)
+    filled = image.copy()
+    if len(known):  # The matrix is symmetric and diagonally dominant: no pivoting is needed.
+        options = {"SymmetricMode": True}
+        factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
+        filled[:, removed] = factors.solve(known).T
+    return filled
+
+
+def _system(
+    image: NDArray[np.float64], removed: NDArray[np.bool_]
+) -> tuple[csc_array[Any], NDArray[np.float64]]:
+    """Return a matrix ``(n, n)`` over the n removed pixels, and its right sides ``(n, channels)``.
+
+    A row says that the weights of the neighbors, times the pixel, are their weighted sum.
+    """
+    y, x = np.nonzero(removed)
+    rows = np.arange(len(y))
+    number = np.full(np.add(removed.shape, 2), -1)  # -1 is known; a frame spares checks of bounds
+    number[1:-1, 1:-1][removed] = rows
+    inside = np.pad(np.ones(removed.shape, bool), 1)
+    values = np.pad(image * ~removed, ((0, 0), (1, 1), (1, 1)))
+    total, known = np.zeros(len(y)), np.zeros((len(y), len(image)))
+    entries = []
+    for dy, dx, weight in _NEIGHBORS:
+        there = y + 1 + dy, x + 1 + dx
+        total += weight * inside[there]
+        known += weight * values[:, *there].T
+        at = number[there]
+        linked = at >= 0
+        entries.append((rows[linked], at[linked], np.full(linked.sum(), -weight)))
+    entries.append((rows, rows, total))
+    i, j, weights = (np.concatenate(column) for column in zip(*entries, strict=True))
+    return coo_array((weights, (i, j)), shape=(len(y), len(y))).tocsc(), known
+
+
+def _check_noise(noise: float) -> None:
+    if not 0 <= noise < float("inf"):
+        raise SettingError(f"noise must be finite and not negative, got {noise!r}")

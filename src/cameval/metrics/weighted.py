@@ -1,0 +1,124 @@
+"""Metrics of a predicted mask that weigh missed pixels against false alarms.
+
+Edge cases follow the one policy of `cameval.metrics.policy`.
+"""
+
+from dataclasses import dataclass
+from math import isfinite
+from numbers import Real
+
+from torch import Tensor
+
+from cameval.arrays import Array
+from cameval.errors import SettingError
+from cameval.metrics.counts import Counts, score_counts
+
+__all__ = ["FBeta", "Tversky"]
+
+
+@dataclass(frozen=True)
+class FBeta:
+    """Weighted harmonic mean of `precision` and `coverage`, coverage `beta` times as important.
+
+    With precision Q and coverage R it is ``(1 + beta**2) Q R / (beta**2 Q + R)``. ``FBeta(1)`` is
+    `dice`, ``FBeta(2)`` forgives masks that are too large. It stays dependent on the size of the
+    truth.
+
+    Parameters
+    ----------
+    beta
+        A positive number.
+
+    Raises
+    ------
+    SettingError
+        If `beta` is not positive, or its square is not finite.
+
+    References
+    ----------
+    C. J. van Rijsbergen, "Information Retrieval", second edition, Butterworths 1979, chapter 7.
+
+    Examples
+    --------
+    >>> pred, target = torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool)
+    >>> FBeta(2)(pred, target)
+    tensor(0.8333)
+    """
+
+    beta: float
+
+    def __post_init__(self) -> None:
+        """Check the setting."""
+        square = self.beta * self.beta if isinstance(self.beta, Real) and self.beta > 0 else 0
+        if not (square > 0 and isfinite(square)):
+            raise SettingError(
+                f"beta must be a positive number with a finite square, got {self.beta}"
+            )
+
+    def __call__(self, pred: Array, target: Array, /) -> Array:
+        """Return scores ``(...)`` in [0, 1] of boolean masks ``(..., H, W)``.
+
+        An empty truth gives NaN, an empty prediction 0.
+        """
+        square = self.beta * self.beta
+        return score_counts(
+            lambda n: (1 + square) * n.both / (square * n.true + n.predicted), pred, target
+        )
+
+
+@dataclass(frozen=True)
+class Tversky:
+    """Tversky index: overlap over itself plus weighted false alarms and weighted misses.
+
+    With area shares p and g of prediction and truth and i of both it is
+    ``i / (i + alpha (p - i) + beta (g - i))``. Weights of 1 and 1 give `iou`, ½ and ½ `dice`,
+    0 and 1 `coverage`, 1 and 0 `precision`.
+
+    Parameters
+    ----------
+    alpha
+        Weight of a pixel that is predicted but not true, at least 0.
+    beta
+        Weight of a pixel that is true but not predicted, at least 0.
+
+    Raises
+    ------
+    SettingError
+        If a weight is negative or not finite, or both are 0.
+
+    References
+    ----------
+    A. Tversky, "Features of Similarity", Psychological Review 84 (1977).
+
+    Examples
+    --------
+    >>> pred, target = torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool)
+    >>> Tversky(alpha=0.3, beta=0.7)(pred, target)
+    tensor(0.7692)
+    """
+
+    alpha: float
+    beta: float
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        for name, weight in (("alpha", self.alpha), ("beta", self.beta)):
+            if not isinstance(weight, Real) or not (weight >= 0 and isfinite(weight)):
+                raise SettingError(f"{name} must be a finite number of at least 0, got {weight}")
+        if self.alpha == self.beta == 0:
+            raise SettingError(
+                "alpha and beta must not both be 0, got 0 and 0; give one of them a weight"
+            )
+
+    def __call__(self, pred: Array, target: Array, /) -> Array:
+        """Return scores ``(...)`` in [0, 1] of boolean masks ``(..., H, W)``.
+
+        An empty truth gives NaN, an empty prediction 0.
+        """
+
+        def formula(n: Counts) -> Tensor:
+            alarms, misses = n.predicted - n.both, n.true - n.both
+            weighed = n.both + self.alpha * alarms + self.beta * misses
+            return (n.both / weighed).where(n.both > 0, 0)
+
+        return score_counts(formula, pred, target)

@@ -1,0 +1,264 @@
+"""The page's figures: means, distributions, and how scores go with size and confidence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import cycle
+from typing import Any
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import NDArray
+
+from cameval.evaluation import Column
+from cameval.report.canvas import INK, STYLE, drawn, from_zero, new_figure
+from cameval.report.facts import Facts
+from cameval.report.files import png
+from cameval.report.findings import dependence_of
+from cameval.report.parts import in_words
+from cameval.report.text import between, metric_title, name, number
+
+__all__ = ["Picture", "figures"]
+
+PALE = "#8a8a8a"
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_POINTS: dict[str, Any] = {"s": 22, "alpha": 0.6, "linewidths": 0}
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: the name of its file, what it shows in words, its caption, and its bytes."""
+
+    file: str
+    alt: str
+    caption: str
+    data: bytes
+
+
+def figures(facts: Facts) -> list[Picture]:
+    """Draw the figures of each model."""
+    pictures = []
+    draws: tuple[Callable[[Facts, str, Column], tuple[Figure, str, str] | None], ...]
+    draws = (_means, _by_class, _by_size, _by_confidence)
+    for number_of, (model, column) in enumerate(facts.of_models(), start=1):
+        of_model = f"{name(model)}. " if len(facts.models) > 1 else ""
+        for stem, draw in zip(("means", "classes", "size", "confidence"), draws, strict=True):
+            with matplotlib.style.context(STYLE):
+                if (found := draw(facts, model, column)) is None:
+                    continue
+                figure, alt, caption = found
+                data = png(figure)
+            suffix = f"-{number_of}" if len(facts.models) > 1 else ""
+            pictures.append(Picture(f"{stem}{suffix}.png", alt, f"{of_model}{caption}", data))
+    return pictures
+
+
+# --- Means --------------------------------------------------------------------------------------
+
+
+def _means(facts: Facts, model: str, column: Column) -> tuple[Figure, str, str] | None:
+    """Draw every map's mean with its interval, the baselines below."""
+    sources = [("method", label) for label in facts.methods]
+    sources += [("baseline", label) for label in facts.baselines]
+    binarizers = facts.binarizers if column.binarizer else ("",)
+    step = 1 / (len(binarizers) + 1)
+    height = 1.1 + 0.3 * len(sources) * max(1, 0.55 * len(binarizers))
+    figure, axes = new_figure(height)
+    styles = zip(binarizers, cycle(COLORS), cycle(MARKERS), strict=False)
+    for k, (binarizer, color, marker) in enumerate(styles):
+        for row, (kind, label) in enumerate(sources):
+            at = replace(column, kind=kind, method=label, binarizer=binarizer)  # type: ignore[arg-type]
+            score = facts.scores.get((model, at))
+            if score is None or np.isnan(score.mean):
+                continue
+            y = row + (k + 1) * step - 0.5
+            if not np.isnan(score.low):
+                axes.plot([score.low, score.high], [y, y], color=color, linewidth=1.6)
+            inside = color if kind == "method" else "white"
+            axes.plot(score.mean, y, marker, color=color, markerfacecolor=inside, markersize=5.5)
+        if binarizer:
+            axes.plot([], [], marker, color=color, label=drawn(binarizer))
+    count = len(facts.methods)
+    if count < len(sources):
+        axes.axhspan(count - 0.5, len(sources) - 0.5, color="#f4f4f4", zorder=0)
+    axes.set_yticks(range(len(sources)), [drawn(label) for _, label in sources])
+    axes.set_ylim(len(sources) - 0.5, -0.5)
+    axes.grid(False, axis="y")
+    axes.set_xlabel(f"mean {drawn(metric_title(column.metric))}")
+    from_zero(axes, "x")
+    if len(binarizers) > 1:
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    title = metric_title(column.metric)
+    return (
+        figure,
+        f"Mean {title} with interval of {len(facts.methods)} methods and "
+        f"{len(facts.baselines)} baselines.",
+        f"Mean {title} with its 95 % interval by group. On gray, hollow: the baselines."
+        if facts.baselines
+        else f"Mean {title} with its 95 % interval by group.",
+    )
+
+
+# --- Classes ------------------------------------------------------------------------------------
+
+
+def _by_class(facts: Facts, model: str, column: Column) -> tuple[Figure, str, str] | None:
+    """Draw the scores of each class: every image, and a box of the quartiles."""
+    values = facts.values(model, column)
+    label_of = facts.samples(model)["label"].to_numpy()
+    labels, left_out = facts.classes(model)
+    if np.isnan(values).all():
+        return None
+    figure, axes = new_figure(1.1 + 0.42 * len(labels))
+    best = facts.best_baseline(model, column, "blind")
+    for row, (label, color) in enumerate(zip(labels, cycle(COLORS[:1]), strict=False)):
+        here = values[(label_of == label) & ~np.isnan(values)]
+        if not here.size:
+            continue
+        jitter = (np.arange(here.size) * 0.618034 % 1 - 0.5) * 0.56
+        size, alpha = (20, 0.65) if here.size < 200 else (6, 0.3)
+        axes.scatter(np.sort(here), row + jitter, s=size, c=color, alpha=alpha, linewidths=0)
+        axes.boxplot(
+            here,
+            positions=[row],
+            orientation="horizontal",
+            widths=0.62,
+            showfliers=False,
+            showcaps=False,
+            manage_ticks=False,
+            medianprops={"color": INK, "linewidth": 2},
+            boxprops={"color": INK},
+            whiskerprops={"color": INK},
+        )
+        if best:
+            blind = facts.values(model, best)[label_of == label]
+            if not np.isnan(blind).all():
+                axes.plot(np.nanmean(blind), row, "D", color=COLORS[1], markersize=6, zorder=5)
+    axes.set_yticks(
+        range(len(labels)),
+        [f"{drawn(facts.class_name(c))} ({int((label_of == c).sum())})" for c in labels],
+    )
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.grid(False, axis="y")
+    axes.set_xlabel(f"{drawn(metric_title(column.metric))} of each image")
+    from_zero(axes, "x")
+    title = metric_title(column.metric)
+    text = f"{title} of each image by true class, {in_words(facts, column)}. Box: quartiles"
+    if best:
+        text += f"; diamond: mean of the best blind map ({name(best.method)})"
+    text += f". {left_out} less frequent classes are left out." if left_out else "."
+    return figure, f"Distribution of {title} in {len(labels)} classes.", text
+
+
+# --- Size and confidence ------------------------------------------------------------------------
+
+
+def _by_size(facts: Facts, model: str, column: Column) -> tuple[Figure, str, str] | None:
+    """Draw scores against the area of the truth, under the cap of the masks' areas."""
+    values, area = facts.values(model, column), facts.samples(model)["area"].to_numpy()
+    shown = ~np.isnan(values) & (area > 0)
+    if not shown.any():
+        return None
+    figure, axes = new_figure(3.9)
+    cap = facts.labeled("area_cap") if facts.labeled("iou") == column.metric else None
+    text = ""
+    if cap and column.binarizer:
+        caps = facts.values(model, replace(column, metric=cap))
+        if (p := _fixed_area(area[shown], caps[shown])) is not None:
+            xs = np.geomspace(area[shown].min() / 1.3, min(1, area[shown].max() * 1.3), 200)
+            axes.plot(xs, np.minimum(xs, p) / np.maximum(xs, p), color=INK, linewidth=1.6)
+            text = f" Line: the highest IoU of a mask of {100 * p:.1f} % of the image."
+        else:
+            axes.scatter(area[shown], caps[shown], s=26, c=PALE, marker="_", linewidths=1.4)
+            text = " Dashes: the highest IoU that the area of each image's mask allows."
+    _scatter_by_class(facts, model, axes, area, values, shown)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:g} %"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(axis="x", labelsize=9)
+    axes.set_xlabel("area of the true mask, share of the image (log)")
+    axes.set_ylabel(drawn(metric_title(column.metric)))
+    from_zero(axes, "y")
+    title = metric_title(column.metric)
+    return (
+        figure,
+        f"Scatter of {title} against the area of the true mask.",
+        f"{title} against the size of the object, {in_words(facts, column)}.{text}"
+        f"{_correlation(facts, model, column, 'area')}",
+    )
+
+
+def _by_confidence(facts: Facts, model: str, column: Column) -> tuple[Figure, str, str] | None:
+    """Draw scores against the probability of the predicted class."""
+    values, p = facts.values(model, column), facts.samples(model)["probability"].to_numpy()
+    shown = ~np.isnan(values) & np.isfinite(p)
+    if not shown.any():
+        return None
+    figure, axes = new_figure(3.9)
+    everything = np.ones(len(values), bool)
+    correct = facts.correct(model) if facts.labels_are_classes else everything
+    titles = ("right", "wrong") if facts.labels_are_classes else ("", "")
+    for where, color, marker, title in (
+        (correct, COLORS[0], "o", titles[0]),
+        (~correct, COLORS[1], "X", titles[1]),
+    ):
+        here = where & shown
+        if here.any():
+            label = f"{title} ({int(here.sum())})" if title else None
+            axes.scatter(p[here], values[here], c=color, marker=marker, label=label, **_POINTS)
+    if facts.labels_are_classes:
+        axes.legend(title="prediction", loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.set_xlabel("probability of the predicted class")
+    axes.set_ylabel(drawn(metric_title(column.metric)))
+    from_zero(axes, "y")
+    title = metric_title(column.metric)
+    return (
+        figure,
+        f"Scatter of {title} against the probability of the predicted class.",
+        f"{title} against the network's confidence, {in_words(facts, column)}."
+        f"{_correlation(facts, model, column, 'probability')}",
+    )
+
+
+def _scatter_by_class(
+    facts: Facts,
+    model: str,
+    axes: Axes,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    shown: NDArray[np.bool_],
+) -> None:
+    label_of = facts.samples(model)["label"].to_numpy()
+    labels = np.unique(label_of[shown]).tolist()
+    if not 1 < len(labels) <= len(COLORS):
+        axes.scatter(x[shown], y[shown], c=COLORS[0], **_POINTS)
+        return
+    for label, color, marker in zip(labels, COLORS, MARKERS, strict=False):
+        here = shown & (label_of == label)
+        title = drawn(facts.class_name(label), 20)
+        axes.scatter(x[here], y[here], c=color, marker=marker, label=title, **_POINTS)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _fixed_area(area: NDArray[np.float64], cap: NDArray[np.float64]) -> float | None:
+    """Return the area of the masks, if all have about the same: their caps then tell it."""
+    at = int(np.nanargmin(cap))
+    if not cap[at] > 0:
+        return None
+    for p in (area[at] / cap[at], area[at] * cap[at]):
+        expected = np.minimum(area, p) / np.maximum(area, p)
+        if p <= 1 and np.allclose(cap, expected, rtol=0.02, atol=0.01):
+            return float(p)
+    return None
+
+
+def _correlation(facts: Facts, model: str, column: Column, on: str) -> str:
+    row = dependence_of(facts, model, column, on)
+    if np.isnan(row["estimate"]):
+        return ""
+    interval = between(float(row["low"]), float(row["high"]))
+    return f" Rank correlation {number(float(row['estimate']))}{' ' * bool(interval)}{interval}."

@@ -1,0 +1,151 @@
+"""What was undefined and why, and with what all was made."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cameval.evaluation import REASONS
+from cameval.evaluation.scoring import DEGENERATE
+from cameval.report.facts import Facts
+from cameval.report.tables import Block, Cell, Row, Table
+from cameval.report.text import metric_title, name
+
+__all__ = ["constant_table", "settings", "undefined_table"]
+
+
+def undefined_table(facts: Facts) -> Table | None:
+    """Count how many scores are undefined, by metric and reason."""
+    results = facts.results
+    reasons = results.codes & ~np.uint8(DEGENERATE)
+    present = [code for code in range(1, len(REASONS)) if (reasons == code).any()]
+    if not present:
+        return None
+    alike: dict[tuple[Any, ...], list[str]] = {}
+    of_kind: Counter[str] = Counter()
+    for kind, binarizer, metric in dict.fromkeys(
+        (c.kind, c.binarizer, c.metric) for c in results.columns
+    ):
+        at = [
+            k
+            for k, c in enumerate(results.columns)
+            if (c.kind, c.binarizer, c.metric) == (kind, binarizer, metric)
+        ]
+        here = reasons[:, at]
+        counts = tuple(int((here == code).sum()) for code in present)
+        title = metric_title(metric) + (f", {name(binarizer)}" if binarizer else "")
+        key = kind, counts, here.size, facts.samples_of((here > 0).max(1))
+        alike.setdefault(key, []).append(title)
+        of_kind[kind] += 1
+    rows = []
+    for (kind, counts, size, images), titles in alike.items():
+        if any(counts):
+            every = len(titles) == of_kind[kind]
+            head = "all metrics" if every and len(titles) > 1 else "; ".join(titles)
+            each = f"{kind}s" + (", each" if len(titles) > 1 else "")
+            cells = [*(Cell(f"{n:,}") for n in counts), Cell(f"{size:,}"), Cell(images)]
+            rows.append(Row(Cell(head, each), cells))
+    return Table(
+        "Undefined scores, by reason",
+        ["metric", *(REASONS[code] for code in present), "of", "images"],
+        [Block(rows)],
+        ["Undefined scores are in no mean. Counted over all maps and models."],
+        look="words",
+    )
+
+
+def constant_table(facts: Facts) -> Table | None:
+    """Return whose maps are constant, and on how many images."""
+    results = facts.results
+    flat = (results.codes & DEGENERATE) > 0
+    rows = []
+    for model in facts.models:
+        where = facts.rows(model)
+        for explained, kind, method in dict.fromkeys(
+            (c.explained, c.kind, c.method) for c in results.columns
+        ):
+            at = [
+                (c.explained, c.kind, c.method) == (explained, kind, method)
+                for c in results.columns
+            ]
+            concerned = flat[:, at].any(1) & where
+            if concerned.any():
+                parts = [name(method)]
+                parts += [name(model)] * (len(facts.models) > 1)
+                parts += [f"{name(explained)} class"] * (len(facts.explained) > 1)
+                cells = [
+                    Cell(f"{int(concerned.sum()):,}"),
+                    Cell(f"{int(where.sum()):,}"),
+                    Cell(facts.samples_of(concerned)),
+                ]
+                rows.append(Row(Cell(", ".join(parts), f"{kind}"), cells))
+    if not rows:
+        return None
+    return Table(
+        "Constant maps",
+        ["map", "constant", "of", "images"],
+        [Block(rows)],
+        ["A constant map has no highest place: its masks are empty, and score worst."],
+        look="words",
+    )
+
+
+def settings(facts: Facts) -> list[tuple[str, str]]:
+    """Return what the run was made with, by title."""
+    provenance = facts.results.provenance
+    runs: Sequence[Mapping[str, Any]] = provenance.get("parts") or [provenance]
+    found: list[tuple[str, str]] = []
+    for run in runs:
+        known = run.get("settings") or {}
+        if not known:
+            continue
+        layer = known.get("layer")
+        network = [
+            f"weights {str(known.get('weights'))[:16]}" if known.get("weights") else "",
+            f"layer {layer}" if layer else "",
+            f"on {run.get('device')}" if run.get("device") else "",
+            f"{run.get('started')}" if run.get("started") else "",
+        ]
+        found.append((name(known.get("model", "model")), _joined(network)))
+    known = facts.settings
+    for title, key in (
+        ("Maps", "methods"),
+        ("Baselines", "baselines"),
+        ("Binarizers", "binarizers"),
+        ("Metrics", "metrics"),
+        ("Classes explained", "explained"),
+        ("Versions", "versions"),
+    ):
+        if isinstance(things := known.get(key), Mapping) and things:
+            found.append((title, _joined(_described(things, equals=key != "versions"))))
+    alignment = str(known.get("alignment") or "").replace("_", " ")
+    for title, text in (
+        ("Alignment", _ALIGNMENTS.get(alignment, alignment)),
+        ("Preparation", known.get("prepare")),
+        ("Batch size", known.get("batch_size")),
+        ("Seed", known.get("seed")),
+    ):
+        if text not in (None, ""):
+            found.append((title, name(text, 300)))
+    return found or [("Settings", "not recorded: the table came without its provenance")]
+
+
+_ALIGNMENTS = {
+    "half pixel": "half pixel: the cells of a map fill the image evenly",
+    "receptive field": "receptive field: each cell lies where its receptive field has its center",
+}
+
+
+def _described(things: Mapping[str, Any], *, equals: bool) -> list[str]:
+    """Write each label, and what stands behind it where that is another word."""
+    if not equals:
+        return [f"{name(label)} {name(what)}" for label, what in things.items()]
+    return [
+        name(label) if str(what) == label else f"{name(label)} = {name(what, 200)}"
+        for label, what in things.items()
+    ]
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return "; ".join(filter(None, parts))

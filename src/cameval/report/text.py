@@ -1,0 +1,131 @@
+"""Numbers and names as the page writes them."""
+
+import re
+from math import isnan
+from unicodedata import bidirectional
+
+__all__ = [
+    "NOTHING",
+    "between",
+    "count_of",
+    "metric_title",
+    "name",
+    "number",
+    "p_value",
+    "percent",
+    "printable",
+]
+
+NOTHING = "\u2013"
+"""What stands where there is no number."""
+
+_TITLES = {
+    "iou": "IoU",
+    "dice": "Dice",
+    "area_cap": "area cap",
+    "size_standardized_iou": "sIoU",
+    "pixel_auroc": "AUROC",
+    "pixel_average_precision": "AP",
+}
+_FIRST_STRONG, _POP = "\u2068", "\u2069"
+_LONGEST = 80
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def number(value: float) -> str:
+    """Write a score with three decimals and no needless zero; large numbers with one.
+
+    Examples
+    --------
+    >>> number(0.1534), number(-0.02), number(1), number(25.04)
+    ('.153', '-.020', '1.000', '25.0')
+    """
+    if isnan(value):
+        return NOTHING
+    text = f"{value:.3f}" if abs(value) < 9.9995 else f"{value:,.1f}"
+    if float(text.replace(",", "")) == 0:
+        return ".000"
+    return re.sub(r"^(-?)0\.", r"\1.", text)
+
+
+def between(low: float, high: float) -> str:
+    """Write an interval; nothing where there is none.
+
+    Examples
+    --------
+    >>> between(0.12, 0.19), between(float("nan"), float("nan"))
+    ('[.120, .190]', '')
+    """
+    return "" if isnan(low) or isnan(high) else f"[{number(low)}, {number(high)}]"
+
+
+def percent(share: float) -> str:
+    """Write a share in percent, with one decimal.
+
+    Examples
+    --------
+    >>> percent(0.2286).replace(chr(160), " ")
+    '22.9 %'
+    """
+    return NOTHING if isnan(share) else f"{100 * share:.1f}\u00a0%"
+
+
+def p_value(p: float) -> str:
+    """Write a p-value, the smallest ones as a bound.
+
+    Examples
+    --------
+    >>> p_value(0.0001), p_value(0.0312)
+    ('< .001', '.031')
+    """
+    return "< .001" if p < 0.001 else number(p)
+
+
+def count_of(count: int, singular: str, plural: str | None = None) -> str:
+    """Write how many there are.
+
+    Examples
+    --------
+    >>> count_of(1, "image"), count_of(2000, "class", "classes")
+    ('1 image', '2,000 classes')
+    """
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def metric_title(label: str) -> str:
+    """Write the label of a metric as a reader knows it.
+
+    Examples
+    --------
+    >>> metric_title("iou"), metric_title("pointing_game"), metric_title("my_own")
+    ('IoU', 'pointing game', 'my own')
+    """
+    return _TITLES.get(label) or name(label.replace("_", " "))
+
+
+def name(text: object, longest: int = _LONGEST) -> str:
+    r"""Write a name that is the user's own: on one line, shortened, apart from what is around it.
+
+    Examples
+    --------
+    >>> name("first\nsecond"), name("a" * 30 + "z", longest=9)
+    ('first second', 'aaaaa…aaz')
+    """
+    line = " ".join(printable(str(text)).split())
+    if len(line) > longest:
+        tail = longest // 3
+        line = f"{line[: longest - tail - 1]}…{line[-tail:]}"
+    if any(bidirectional(c) in ("R", "AL", "RLE", "RLO", "RLI", "LRE", "LRO") for c in line):
+        return f"{_FIRST_STRONG}{line}{_POP}"
+    return line
+
+
+def printable(text: str) -> str:
+    r"""Replace what no file of text may hold: control characters and halves of surrogate pairs.
+
+    Examples
+    --------
+    >>> printable("a\x00b") == "a\ufffdb"
+    True
+    """
+    return _UNPRINTABLE.sub("\ufffd", text)

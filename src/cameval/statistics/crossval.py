@@ -1,0 +1,100 @@
+"""Differences between models over repeated splits of one data set."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from cameval.errors import SettingError
+from cameval.statistics.inputs import Values, as_numbers, check_aligned, mean_of
+
+__all__ = ["ResampledT", "corrected_resampled_t"]
+
+
+@dataclass(frozen=True)
+class ResampledT:
+    """A mean difference over splits, with its interval and test.
+
+    Attributes
+    ----------
+    difference, low, high
+        The mean and the ends of its interval.
+    t, p
+        Statistic and two-sided p-value.
+    n
+        Splits with a defined difference.
+    n_undefined
+        Splits without.
+    """
+
+    difference: float
+    low: float
+    high: float
+    t: float
+    p: float
+    n: int
+    n_undefined: int
+
+
+def corrected_resampled_t(
+    differences: Values, *, n_train: int, n_test: int, confidence: float = 0.95
+) -> ResampledT:
+    """Test a difference between two models over repeated train-test splits (Nadeau-Bengio).
+
+    Splits share training data, so their differences are not independent. The variance of the mean
+    of J differences is taken to be ``(1 / J + n_test / n_train)`` times their sample variance,
+    instead of ``1 / J`` times.
+
+    Parameters
+    ----------
+    differences
+        One number for each split: the score of one model minus that of the other on the test part.
+        NaN means undefined and is left out, but counted.
+    n_train, n_test
+        Sizes of the two parts, in units that are independent: patients rather than images.
+    confidence
+        Confidence of the interval, in (0, 1).
+
+    Returns
+    -------
+    ResampledT
+        NaN where nothing can be said: all numbers if no difference is defined, all but `difference`
+        if only one is or all are equal.
+
+    Raises
+    ------
+    ArrayTypeError
+        If the differences are not real numbers.
+    ShapeError
+        If there is none, or more than one axis.
+    NonFiniteError
+        If a difference is infinite.
+    SettingError
+        If a size is not positive or `confidence` is out of its range.
+
+    References
+    ----------
+    C. Nadeau and Y. Bengio, "Inference for the Generalization Error", Machine Learning 52 (2003).
+
+    Examples
+    --------
+    >>> found = corrected_resampled_t([0.02, 0.04, 0.03, 0.01, 0.05], n_train=80, n_test=20)
+    >>> round(found.difference, 3), round(found.t, 3), round(found.p, 3)
+    (0.03, 2.828, 0.047)
+    """
+    if not (n_train > 0 and n_test > 0):
+        raise SettingError(f"n_train and n_test must be positive, got {n_train} and {n_test}")
+    if not 0 < confidence < 1:
+        raise SettingError(f"confidence must be in (0, 1), got {confidence}")
+    numbers = as_numbers(differences, "differences")
+    check_aligned(("differences", numbers))
+    defined = numbers[~np.isnan(numbers)]
+    mean, n = mean_of(defined), defined.size
+    low = high = t = p = float("nan")
+    if n > 1 and np.ptp(defined) > 0:
+        error = np.sqrt((1 / n + n_test / n_train) * defined.var(ddof=1))
+        t = float(mean / error)
+        p = float(2 * stdtr(n - 1, -abs(t)))
+        margin = float(error * stdtrit(n - 1, (1 + confidence) / 2))
+        low, high = mean - margin, mean + margin
+    return ResampledT(mean, low, high, t, p, n, numbers.size - n)

@@ -1,0 +1,68 @@
+"""Maps as NumPy arrays: rules from functions of one image, and the comparison with a threshold."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cameval.arrays import exact
+from cameval.maps import constant
+
+__all__ = ["Rule", "above", "as_numpy", "few_by_few", "image_by_image"]
+
+_FEW_PIXELS = 2**16  # whose temporaries in float64 stay in a core's cache
+
+Rule: TypeAlias = Callable[[Tensor], Tensor]
+"""From checked maps ``(..., H, W)`` to thresholds ``(...)`` or ``(..., H, W)``."""
+
+
+def image_by_image(maps: Tensor, function: Callable[[NDArray[Any]], object]) -> Tensor:
+    """Apply a function of one NumPy map to each map that is not constant.
+
+    Its result is a number, or an array with one number for each pixel.
+    """
+    varied = (~constant(maps)).flatten().tolist()
+    images = as_numpy(maps).reshape(-1, *maps.shape[-2:])
+    found = [
+        np.asarray(function(image.copy()) if varies else image[0, 0], dtype=np.float64)
+        for image, varies in zip(images, varied, strict=True)
+    ]
+    stacked = np.stack(np.broadcast_arrays(*found)) if found else np.empty(0)
+    thresholds = torch.from_numpy(stacked.reshape((*maps.shape[:-2], *stacked.shape[1:])))
+    return thresholds.to(maps.device, exact(maps.new_empty(0)).dtype)
+
+
+def few_by_few(maps: Tensor, rule: Rule) -> Tensor:
+    """Apply a rule to a few maps at a time on a CPU, which is much faster than to all at once."""
+    if not maps.is_cpu:
+        return rule(maps)
+    images = maps.reshape(-1, *maps.shape[-2:])
+    few = max(1, _FEW_PIXELS // maps.shape[-2:].numel())
+    found = torch.cat([rule(some) for some in images.split(few)])
+    return found.reshape((*maps.shape[:-2], *found.shape[1:]))
+
+
+def above(maps: Tensor, threshold: Tensor) -> Tensor:
+    """Return ``maps > threshold`` as in float64, the fast way on a CPU.
+
+    No float32 number lies between a threshold and the next lower float32 number, so that number
+    gives the same mask. It is worth looking for where it serves a whole map.
+    """
+    if not maps.is_cpu:
+        return maps > threshold
+    values, limits = as_numpy(maps), threshold.numpy()
+    if values.dtype == np.float32 and limits.dtype == np.float64 and limits.size < values.size:
+        with np.errstate(over="ignore"):
+            rounded = limits.astype(np.float32)
+        limits = np.where(rounded > limits, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+    return torch.from_numpy(values > limits)
+
+
+def as_numpy(maps: Tensor) -> NDArray[Any]:
+    """Return a NumPy array, half precision in float32, which scikit-image can work with."""
+    half = maps.dtype in (torch.float16, torch.bfloat16)
+    array: NDArray[Any] = (maps.float() if half else maps).cpu().numpy()
+    return array

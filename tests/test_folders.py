@@ -1,0 +1,314 @@
+"""Image and mask files, and the folders that they lie in."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from cameval.data import FolderDataset, ImageFile, MaskFile, PictureDataset, Record
+from cameval.errors import DataError, SettingError
+
+GRAY = np.arange(24, dtype=np.uint8).reshape(4, 6) * 11
+COLOR = np.stack([GRAY, 255 - GRAY, GRAY // 2], axis=-1)
+TRUTH = GRAY > 100
+
+
+def save(path, array, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = array if isinstance(array, Image.Image) else Image.fromarray(array)
+    picture.save(path, **options)
+    return path
+
+
+def indexed(indices):
+    """Return a palette picture in which index 1 is black and index 2 white."""
+    picture = Image.fromarray(np.asarray(indices, dtype=np.uint8))
+    picture.putpalette([9, 9, 9, 0, 0, 0, 255, 255, 255] + [7] * 759)
+    return picture
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for name in ("b", "a", "c"):
+        save(tmp_path / "images" / f"{name}.png", COLOR)
+        save(tmp_path / "masks" / f"{name}.png", TRUTH)
+    (tmp_path / "images" / ".hidden.png").write_bytes(b"left behind")
+    (tmp_path / "masks" / "notes.txt").write_text("no mask")
+    return tmp_path / "images", tmp_path / "masks"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("deep")
+
+
+# One image
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [("png", {}), ("tif", {}), ("TIFF", {"compression": "tiff_lzw"}), ("bmp", {})],
+)
+@pytest.mark.parametrize("raw", [GRAY, COLOR], ids=["gray", "color"])
+def test_eight_bits_are_divided_by_255_in_every_format(tmp_path, suffix, options, raw):
+    image = ImageFile(save(tmp_path / f"1.{suffix}", raw, **options))()
+    assert image.dtype == np.float32
+    np.testing.assert_array_equal(image, raw.astype(np.float32) / 255)
+
+
+def test_webp_without_loss_is_exact(tmp_path):
+    image = ImageFile(save(tmp_path / "1.webp", COLOR, lossless=True))()
+    np.testing.assert_array_equal(image, COLOR.astype(np.float32) / 255)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_a_jpeg_is_near(tmp_path, mode):
+    picture = Image.new("RGB", (32, 16), (200, 100, 50)).convert(mode)
+    image = ImageFile(save(tmp_path / "1.jpg", picture, quality=95))()
+    expected = np.asarray(picture if mode == "L" else picture.convert("RGB")) / 255
+    assert np.abs(image - expected).max() < 0.02
+
+
+@given(raw=arrays(np.uint16, (3, 5)), suffix=st.sampled_from(["png", "tif"]))
+def test_sixteen_bits_are_divided_by_65535(place, raw, suffix):
+    image = ImageFile(save(place / f"1.{suffix}", raw))()
+    np.testing.assert_array_equal(image, (raw / 65535.0).astype(np.float32))
+
+
+def test_stretching_scales_by_the_images_own_range(tmp_path):
+    raw = np.array([[300, 1300, 2300]], dtype=np.uint16)
+    assert ImageFile(save(tmp_path / "1.png", raw), stretch=True)().tolist() == [[0, 0.5, 1]]
+    signed = np.array([[-5, 0, 5]], dtype=np.int32)
+    assert ImageFile(save(tmp_path / "2.tif", signed), stretch=True)().tolist() == [[0, 0.5, 1]]
+    floats = np.array([[-2.0, 0.0, 2.0]], dtype=np.float32)
+    assert ImageFile(save(tmp_path / "3.tif", floats), stretch=True)().tolist() == [[0, 0.5, 1]]
+    color = np.array([[[10, 20, 30]]], dtype=np.uint8)
+    assert ImageFile(save(tmp_path / "4.png", color), stretch=True)().tolist() == [[[0, 0.5, 1]]]
+    flat = np.full((2, 2), 77, dtype=np.uint8)
+    assert not ImageFile(save(tmp_path / "5.png", flat), stretch=True)().any()
+
+
+def test_floating_point_in_the_unit_range_is_kept(tmp_path):
+    raw = np.array([[0.0, 0.3, 1.0]], dtype=np.float32)
+    np.testing.assert_array_equal(ImageFile(save(tmp_path / "1.tif", raw))(), raw)
+
+
+def test_a_bilevel_image_is_black_and_white(tmp_path):
+    np.testing.assert_array_equal(ImageFile(save(tmp_path / "1.png", TRUTH))(), TRUTH)
+
+
+def test_alpha_is_dropped(tmp_path):
+    alpha = np.zeros((4, 6, 1), dtype=np.uint8)
+    path = save(tmp_path / "1.png", np.concatenate([COLOR, alpha], axis=-1))
+    np.testing.assert_array_equal(ImageFile(path)(), COLOR.astype(np.float32) / 255)
+    path = save(tmp_path / "2.png", Image.fromarray(np.stack([GRAY, GRAY // 3], axis=-1)))
+    np.testing.assert_array_equal(ImageFile(path)(), GRAY.astype(np.float32) / 255)
+
+
+def test_a_palette_image_has_its_colors(tmp_path):
+    image = ImageFile(save(tmp_path / "1.png", indexed([[1, 2]])))()
+    assert image.tolist() == [[[0, 0, 0], [1, 1, 1]]]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_that_the_camera_noted_is_followed(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = {  # what a viewer does with the stored rows
+        1: GRAY,
+        2: GRAY[:, ::-1],
+        3: GRAY[::-1, ::-1],
+        4: GRAY[::-1],
+        5: GRAY.T,
+        6: np.rot90(GRAY, -1),
+        7: GRAY[::-1, ::-1].T,
+        8: np.rot90(GRAY),
+    }[orientation]
+    path = save(tmp_path / "1.png", GRAY, exif=exif)
+    np.testing.assert_array_equal(ImageFile(path)(), turned.astype(np.float32) / 255)
+    path = save(tmp_path / "2.png", GRAY, exif=exif)
+    np.testing.assert_array_equal(MaskFile(path, threshold=100)(), turned > 100)
+
+
+def test_the_first_picture_of_a_camera_s_file_is_its_image(tmp_path):
+    pictures = [Image.fromarray(COLOR), Image.fromarray(COLOR[::-1])]
+    pictures[0].save(tmp_path / "1.jpg", "MPO", save_all=True, append_images=pictures[1:])
+    assert ImageFile(tmp_path / "1.jpg")().shape == (4, 6, 3)
+
+
+# One mask
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        TRUTH,
+        TRUTH.astype(np.uint8),
+        TRUTH.astype(np.uint8) * 255,
+        TRUTH.astype(np.uint16) * 65535,
+        TRUTH.astype(np.float32),
+        np.repeat(TRUTH[..., None].astype(np.uint8) * 255, 3, axis=2),
+        np.stack([TRUTH.astype(np.uint8) * 255, np.full((4, 6), 255, np.uint8)], axis=-1),
+        indexed(TRUTH),
+    ],
+    ids=["bool", "0/1", "0/255", "0/65535", "float", "equal channels", "opaque", "indexed"],
+)
+def test_a_mask_of_zeros_and_ones_needs_no_setting(tmp_path, raw):
+    mask = MaskFile(save(tmp_path / "1.tif", raw))()
+    assert mask.dtype == np.bool_
+    np.testing.assert_array_equal(mask, TRUTH)
+
+
+@pytest.mark.parametrize("value", [0, 1, 255])
+def test_a_mask_may_be_empty_or_everything(tmp_path, value):
+    mask = MaskFile(save(tmp_path / "1.png", np.full((2, 3), value, np.uint8)))()
+    assert mask.shape == (2, 3)
+    assert mask.all() == mask.any() == (value > 0)
+
+
+def test_values_of_an_indexed_mask_are_chosen_by_index_not_by_color(tmp_path):
+    indices = np.array([[0, 1, 2, 1]])
+    path = save(tmp_path / "1.png", indexed(indices))
+    np.testing.assert_array_equal(MaskFile(path, value=1)(), indices == 1)
+    np.testing.assert_array_equal(MaskFile(path, value=[1, 2])(), indices > 0)
+    np.testing.assert_array_equal(MaskFile(path, value=0)(), indices == 0)
+    assert not MaskFile(path, value=200)().any()
+
+
+def test_a_threshold_cleans_a_jpeg(tmp_path):
+    truth = np.zeros((32, 48), dtype=np.uint8)
+    truth[7:20, 11:30] = 255
+    path = save(tmp_path / "1.jpg", truth, quality=60)
+    with pytest.raises(DataError, match=r"1.jpg: the mask must hold 0 and one of .*mask_threshold"):
+        MaskFile(path)()
+    np.testing.assert_array_equal(MaskFile(path, threshold=127)(), truth > 0)
+
+
+def test_a_threshold_is_strict(tmp_path):
+    path = save(tmp_path / "1.png", np.array([[99, 100, 101]], dtype=np.uint8))
+    assert MaskFile(path, threshold=100)().tolist() == [[False, False, True]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"value": 1, "threshold": 2}, "only one of mask value and mask threshold"),
+        ({"value": -1}, "whole numbers from 0, got -1"),
+        ({"value": [1, 2.5]}, "whole numbers from 0"),
+        ({"value": True}, "whole numbers from 0"),
+        ({"value": []}, "one number or more, got none"),
+        ({"threshold": float("nan")}, "must be finite, got nan"),
+    ],
+)
+def test_settings_of_a_mask_are_checked(tmp_path, settings, words):
+    with pytest.raises(SettingError, match=words):
+        MaskFile(tmp_path / "1.png", **settings)
+
+
+# Folders
+
+
+def test_images_and_masks_are_matched_by_name(folders):
+    dataset = FolderDataset(*folders)
+    assert dataset.names == dataset.groups == ("a", "b", "c")
+    assert dataset.labels.tolist() == [0, 0, 0]
+    assert dataset.class_names == ()
+    assert [sample.name for sample in dataset] == ["a", "b", "c"]
+    assert dataset[-1].name == "c"
+    np.testing.assert_array_equal(dataset[0].mask, TRUTH)
+    np.testing.assert_array_equal(dataset[0].image, COLOR.astype(np.float32) / 255)
+    assert len(dataset.sources) == 6
+    assert repr(dataset) == "FolderDataset(3 images)"
+    with pytest.raises(IndexError, match=r"index must be in \[-3, 3\), got 3"):
+        dataset[3]
+
+
+def test_labels_and_groups_may_be_given(folders):
+    labels = {"a": 2, "b": np.int64(0), "c": 1, "elsewhere": 5}
+    dataset = FolderDataset(*folders, labels=labels, groups=lambda name: f"patient {name < 'c'}")
+    assert dataset.labels.tolist() == [2, 0, 1]
+    assert dataset.groups == ("patient True", "patient True", "patient False")
+    assert dataset[0].label == 2
+
+
+def test_a_mask_suffix_may_tell_masks_from_images_in_one_folder(tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / f"{name}.jpg", GRAY)
+        save(tmp_path / f"{name}_mask.png", TRUTH)
+    dataset = FolderDataset(tmp_path, tmp_path, mask_suffix="_mask")
+    assert dataset.names == ("a", "b")
+    np.testing.assert_array_equal(dataset[1].mask, TRUTH)
+
+
+def test_subfolders_are_classes(tmp_path):
+    for name in ("dog/1", "cat/2", "cat/1"):
+        save(tmp_path / "images" / f"{name}.png", GRAY)
+        save(tmp_path / "masks" / f"{name}.bmp", TRUTH)
+    (tmp_path / "images" / "ape").mkdir()
+    dataset = FolderDataset(tmp_path / "images", tmp_path / "masks")
+    assert dataset.class_names == ("ape", "cat", "dog")
+    assert dataset.names == ("cat/1", "cat/2", "dog/1")
+    assert dataset.labels.tolist() == [1, 1, 2]
+    assert dataset[2].label == 2
+    assert repr(dataset) == "FolderDataset(3 images, 3 named classes)"
+    labels = dict.fromkeys(dataset.names, 7)
+    dataset = FolderDataset(tmp_path / "images", tmp_path / "masks", labels=labels)
+    assert dataset.labels.tolist() == [7, 7, 7]
+    assert dataset.class_names == ()
+
+
+def test_workers_read_what_one_process_reads(folders):
+    dataset = FolderDataset(*folders, groups=lambda name: name, mask_value=[1, 255])
+    loader = DataLoader(pickle.loads(pickle.dumps(dataset)), 2, collate_fn=list, num_workers=1)
+    read = [sample for batch in loader for sample in batch]
+    assert [sample.name for sample in read] == ["a", "b", "c"]
+    np.testing.assert_array_equal(read[0].image, dataset[0].image)
+
+
+def test_records_of_ones_own_make_a_dataset(tmp_path):
+    image = ImageFile(save(tmp_path / "1.png", GRAY))
+    mask = MaskFile(tmp_path / "1.png", threshold=100)
+    records = [Record(name, image, mask, 1, "g") for name in ("x", "y")]
+    dataset = PictureDataset(iter(records), ["a", "b"])
+    np.testing.assert_array_equal(dataset[1].mask, TRUTH)
+    assert dataset.sources == (tmp_path / "1.png",)
+    with pytest.raises(DataError, match="labels must be below 1"):
+        PictureDataset(records, ["a"])
+    with pytest.raises(DataError, match="names must differ, got 'x' more than once"):
+        PictureDataset([records[0], records[0]])
+    with pytest.raises(DataError, match="at least one record, got none"):
+        PictureDataset([])
+
+
+def test_equal_settings_are_equal_text_and_others_are_not(folders):
+    texts = [
+        FolderDataset(*folders, **settings).settings
+        for settings in (
+            {},
+            {},
+            {"stretch": True},
+            {"mask_value": 1},
+            {"mask_threshold": 1},
+            {"groups": str.upper},
+            {"labels": {"a": 1, "b": 0, "c": 0}},
+        )
+    ]
+    assert texts[0] == texts[1]
+    assert len(set(texts)) == len(texts) - 1
+
+
+def test_real_photos_have_masks_of_their_size(shared_data):
+    folder = shared_data / "data" / "pets"
+    if not folder.is_dir():
+        pytest.skip(f"real data: {folder} is no folder")
+    dataset = FolderDataset(folder / "images", folder / "masks")
+    assert len(dataset) == 100
+    for sample in dataset:
+        assert sample.image.shape == (*sample.mask.shape, 3)
+        assert max(sample.mask.shape) == 320
+        assert 0 < sample.mask.mean() < 1

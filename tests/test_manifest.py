@@ -1,0 +1,96 @@
+"""Datasets listed in a CSV file; what is wrong with one is in test_malformed."""
+
+import csv
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from cameval.data import ManifestDataset
+
+GRAY = np.arange(12, dtype=np.uint8).reshape(3, 4)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name in ("1.png", "sub/1.png", "2.png"):
+        Image.fromarray(GRAY).save(tmp_path / name)
+        Image.fromarray(GRAY > 5).save(tmp_path / f"{name[:-4]}_mask.png")
+    return tmp_path
+
+
+def write(folder, text, encoding="utf-8"):
+    path = folder / "index.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def test_image_and_mask_are_enough(folder):
+    path = write(folder, "image,mask\n1.png,1_mask.png\nsub/1.png,sub/1_mask.png\n")
+    dataset = ManifestDataset(path)
+    assert dataset.names == dataset.groups == ("1", "sub/1")
+    assert dataset.labels.tolist() == [0, 0]
+    assert dataset.class_names == ()
+    np.testing.assert_array_equal(dataset[1].mask, GRAY > 5)
+    np.testing.assert_array_equal(dataset[1].image, GRAY.astype(np.float32) / 255)
+    assert dataset.sources[0] == path
+    assert len(dataset.sources) == 5
+
+
+def test_columns_come_in_any_order_and_others_are_left_out(folder):
+    path = write(
+        folder,
+        "group, label ,age,mask,image,name\r\n"
+        'p1,cat,,1_mask.png,1.png,"Tom, the first"\r\n'
+        "\r\n"
+        "p1,ape,7,2_mask.png,2.png,Bo\r\n",
+        encoding="utf-8-sig",
+    )
+    dataset = ManifestDataset(path)
+    assert dataset.names == ("Tom, the first", "Bo")
+    assert dataset.groups == ("p1", "p1")
+    assert dataset.class_names == ("ape", "cat")
+    assert dataset.labels.tolist() == [1, 0]
+    assert dataset[0].label == 1
+
+
+def test_whole_numbers_are_labels_as_they_are(folder):
+    text = "image,mask,label\n1.png,1_mask.png,7\n2.png,2_mask.png,0\n"
+    dataset = ManifestDataset(write(folder, text))
+    assert dataset.labels.tolist() == [7, 0]
+    assert dataset.class_names == ()
+
+
+def test_paths_may_be_absolute(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    text = f"image,mask\n{folder / '1.png'},{folder / '1_mask.png'}\n"
+    assert len(ManifestDataset(write(elsewhere, text))) == 1
+
+
+def test_settings_of_masks_and_images_are_passed_on(folder):
+    path = write(folder, "image,mask\n1.png,1.png\n")
+    np.testing.assert_array_equal(ManifestDataset(path, mask_value=3)[0].mask, GRAY == 3)
+    np.testing.assert_array_equal(ManifestDataset(path, mask_threshold=3)[0].mask, GRAY > 3)
+    image = ManifestDataset(path, mask_value=3, stretch=True)[0].image
+    np.testing.assert_array_equal(image, (GRAY / 11).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("names")
+
+
+@settings(max_examples=50)
+@given(st.lists(st.text("ab ,;'\"\n\r\t\0\u2028é日", min_size=1), min_size=1, max_size=5))
+def test_names_that_csv_can_write_are_read(place, names):
+    names = list(dict.fromkeys(name.strip() for name in names if name.strip()))
+    if not names:
+        return
+    Image.fromarray(GRAY > 5).save(place / "1.png")
+    with (place / "index.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerows([["image", "mask", "name"], *[["1.png", "1.png", n] for n in names]])
+    assert ManifestDataset(place / "index.csv").names == tuple(names)

@@ -1,0 +1,849 @@
+"""The report: a page that says what the numbers say, whatever came in, and needs nothing else."""
+
+import json
+import re
+from base64 import b64decode
+from dataclasses import dataclass, field, replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from evaluations import SMALL, samples, small_network
+from hypothesis import given
+from hypothesis import strategies as st
+
+import cameval
+from cameval import bootstrap_mean, evaluate
+from cameval.data import Sample
+from cameval.errors import DataError, SettingError
+from cameval.evaluation import Column, Preparation, Results
+from cameval.metrics.outcome import Outcomes
+from cameval.report import Example, draw_examples, write_report
+from cameval.report import examples as drawing
+from cameval.report import page as writing
+from cameval.report.text import name, number, percent
+from cameval.statistics import holm
+
+# --- Reading a page -------------------------------------------------------------------------------
+
+VOID = {"meta", "img", "link", "br", "hr", "input"}
+
+
+@dataclass
+class Table:
+    """A table as a reader finds it."""
+
+    caption: str = ""
+    titles: list[str] = field(default_factory=list)
+    rows: list[tuple[str, str, list[str]]] = field(default_factory=list)  # block, head, cells
+
+    def find(self, head: str, title: str, block: str = "") -> str:
+        """Return the text of a cell."""
+        at = self.titles.index(title) - 1
+        (cells,) = [c for b, h, c in self.rows if h.split(" | ")[0] == head and block in b]
+        return cells[at]
+
+
+class Page(HTMLParser):
+    """A page, taken apart; every element must be closed where it should."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.tags, self.ids, self.links, self.images = [], [], [], []
+        self.tables, self.text, self.attributes = [], "", []
+        self.open: list[str] = []
+        self.source = file.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        """Take in what the parser found."""
+        found = dict(attrs)
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+        self.ids += [found["id"]] if "id" in found else []
+        self.links += [found["href"]] if "href" in found else []
+        self.images += [found] if tag == "img" else []
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append(Table())
+            self.block = ""
+        if tag == "th":
+            assert found["scope"] in ("row", "col", "rowgroup")
+            self.scope = found["scope"]
+        if tag == "tr":
+            self.row: list[str] = []
+        if tag in ("th", "td", "caption"):
+            self.cell = ""
+        if tag == "small":
+            self.cell = self.cell.rstrip() + " | "
+
+    def handle_endtag(self, tag: str) -> None:
+        """Take in what the parser found."""
+        assert self.open.pop() == tag
+        if tag in ("th", "td"):
+            if tag == "th" and self.scope == "rowgroup":
+                self.block = self.cell
+            self.row.append(self.cell)
+        if tag == "caption":
+            self.tables[-1].caption = self.cell
+        if tag == "tr":
+            table = self.tables[-1]
+            if "thead" in self.open:
+                table.titles = self.row
+            elif len(self.row) > 1:
+                assert len(self.row) == len(table.titles)
+                table.rows.append((self.block, self.row[0], self.row[1:]))
+
+    def handle_data(self, data: str) -> None:
+        """Take in what the parser found."""
+        if self.open and self.open[-1] not in ("style", "title"):
+            self.text += data
+            if {"th", "td", "caption"} & set(self.open):
+                self.cell += data
+
+    def table(self, caption: str) -> Table:
+        """Return the one table of a caption that begins so."""
+        (found,) = [table for table in self.tables if table.caption.startswith(caption)]
+        return found
+
+
+def written(results: Results, folder: Path, **options) -> Page:
+    """Write a report and check what holds of every page."""
+    file = write_report(results, folder, **options)
+    assert file == folder / "report.html"
+    page = Page(file)
+    assert page.source.count("<h1>") == 1
+    assert len(set(page.ids)) == len(page.ids)
+    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
+    assert all(link.startswith("#") for link in page.links)
+    assert all(image["src"].startswith("data:image/png;base64,") for image in page.images)
+    assert all(image["alt"] for image in page.images)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert not any(value.startswith("on") for _, value, _ in page.attributes)
+    assert "url(" not in page.source
+    assert "@import" not in page.source
+    assert all(table.caption and table.rows for table in page.tables)
+    figures = {p.read_bytes() for p in (folder / "figures").glob("*.png")}
+    shown = {b64decode(image["src"].partition(",")[2]) for image in page.images}
+    pictures = {p.read_bytes() for p in (folder / "figures" / "examples").glob("*.png")}
+    assert figures <= shown
+    assert shown <= figures | pictures
+    assert not list(folder.rglob("*.part"))
+    return page
+
+
+@pytest.fixture
+def no_figures(monkeypatch) -> None:
+    """Draw no figures, which take most of the time, where a test is of words and tables."""
+    monkeypatch.setattr(writing, "figures", lambda facts: [])
+
+
+# --- Things to report -----------------------------------------------------------------------------
+
+BASELINES = {
+    "center": "center_prior",
+    "intensity": "intensity_prior",
+    "resolution oracle": "resolution_oracle",
+}
+METRICS = ("pixel_auroc", "iou", "area_cap", "coverage")
+
+
+def made(
+    n: int = 24,
+    *,
+    models: tuple[str, ...] = ("net",),
+    methods: tuple[str, ...] = ("cam", "grad_cam"),
+    baselines: dict[str, str] = BASELINES,
+    binarizers: tuple[str, ...] = ("p95", "otsu"),
+    metrics: tuple[str, ...] = METRICS,
+    explained: tuple[str, ...] = ("predicted",),
+    classes: tuple[str, ...] = ("round", "square", "long"),
+    label=lambda i: i % 3,
+    groups: int = 8,
+    value=None,
+) -> Results:
+    """Make results without a network; `value` gives the mean of a column."""
+    rng = np.random.default_rng(0)
+    of_masks = [m for m in metrics if m != "pixel_auroc"]
+    kinds = [*(("method", m) for m in methods), *(("baseline", b) for b in baselines)]
+    columns = tuple(
+        Column(e, kind, source, binarizer, metric)
+        for e in explained
+        for kind, source in kinds
+        for binarizer, metric in [
+            *(("", m) for m in metrics if m == "pixel_auroc"),
+            *((b, m) for b in binarizers for m in of_masks),
+        ]
+    )
+    parts = []
+    for model in models:
+        table = pd.DataFrame(
+            {
+                "model": model,
+                "sample": [f"image {i}" for i in range(n)],
+                "group": [f"person {i % groups}" for i in range(n)],
+                "label": [label(i) for i in range(n)],
+                "predicted": [label(i) if i % 4 else (label(i) + 1) % 3 for i in range(n)],
+                "probability": rng.uniform(0.4, 1, n),
+                "area": rng.uniform(0.001, 0.2, n),
+            }
+        )
+        means = [0.3 if value is None else value(column) for column in columns]
+        values = np.clip(np.array(means) + rng.normal(0, 0.05, (n, len(columns))), 0, 1)
+        settings = {
+            "model": model,
+            "seed": 3,
+            "weights": "ab" * 32,
+            "layer": "features",
+            "alignment": "half_pixel",
+            "class_names": list(classes),
+            "methods": {m: m for m in methods},
+            "baselines": dict(baselines),
+            "binarizers": {"p95": "PercentileBinarizer(percentile=95)", "otsu": "OtsuBinarizer()"},
+            "metrics": {m: m for m in metrics},
+            "explained": {e: e for e in explained},
+            "versions": {"python": "3", "cameval": "0.1.0"},
+        }
+        provenance = {"settings": settings, "started": "2026-01-02T03:04:05+00:00"}
+        codes = np.zeros(values.shape, np.uint8)
+        parts.append(Results(table, columns, values, codes, provenance))
+    return Results.concat(parts) if len(parts) > 1 else parts[0]
+
+
+def undefined(results: Results, where, code: int) -> Results:
+    """Return results with values undefined."""
+    values, codes = results.values.copy(), results.codes.copy()
+    values[where], codes[where] = np.nan, code
+    return replace(results, values=values, codes=codes)
+
+
+def cell(row) -> str:
+    interval = f" | [{number(row.low)}, {number(row.high)}]" if row.low == row.low else ""
+    return f"{number(row.mean)}{interval}"
+
+
+# --- Numbers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_tables_say_what_the_summary_says(tmp_path) -> None:
+    results = undefined(made(), np.s_[:2], 1)
+    page = written(results, tmp_path)
+    table, free = page.table("IoU of each map"), page.table("Scores of the maps")
+    titles = {"iou": "IoU", "coverage": "coverage"}
+    seen = 0
+    for row in results.summary().itertuples():
+        if row.metric == "pixel_auroc":
+            assert free.find(row.method, "AUROC") == cell(row)
+        elif row.metric in titles:
+            block = row.binarizer
+            assert table.find(row.method, titles[row.metric], block) == cell(row)
+            assert table.find(row.method, "n", block) == str(row.n)
+            assert table.find(row.method, "undefined", block) == "2"
+        elif row.metric == "area_cap":
+            assert table.find(row.method, "area cap", row.binarizer) == number(row.mean)
+        seen += 1
+    assert seen == len(results.columns)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_beside_each_method_stand_blind_map_image_and_ceiling_of_its_binarizer(tmp_path) -> None:
+    more = {**BASELINES, "random": "RandomPrior(cells=None, seed=0)"}
+    results = made(baselines=more, value=lambda c: 0.4 if c.method == "random" else 0.2)
+    page = written(results, tmp_path)
+    means = results.summary().set_index(["method", "binarizer", "metric"])["mean"]
+    table = page.table("IoU of each map")
+    for binarizer in ("p95", "otsu"):
+        for title, baseline in (
+            ("best blind map", "random"),
+            ("best of image alone", "intensity"),
+            ("ceiling", "resolution oracle"),
+        ):
+            expected = f"{number(means[baseline, binarizer, 'iou'])} | {baseline}"
+            assert table.find("cam", title, binarizer) == expected
+            assert table.find("center", title, binarizer) == ""
+    looks = re.findall(r'<tr class="(\w+)"><th scope="row">([\w ]+)', page.source)
+    assert ("ceiling", "resolution oracle ") in looks
+    assert ("baseline", "random ") in looks
+    assert ("method", "cam") in looks
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_classes_and_predictions_say_what_the_summary_says(tmp_path) -> None:
+    results = undefined(made(n=30), np.s_[[0, 3]], 1)
+    page = written(results, tmp_path)
+    means = results.select(metric="iou", kind="method").summary()
+    best = means.loc[means["mean"].idxmax()]
+    of_best = results.select(metric="iou", method=best["method"], binarizer=best["binarizer"])
+    table = page.table("IoU by true class")
+    for row in of_best.summary(by="label").itertuples():
+        title = ("round", "square", "long")[row.label]
+        assert table.find(title, "IoU") == cell(row)
+        assert table.find(title, "median") == number(row.median)
+        assert table.find(title, "groups") == "8"
+        values = of_best.values[(results.samples["label"] == row.label).to_numpy(), 0]
+        defined = values[~np.isnan(values)]
+        assert table.find(title, "> .5") == percent((defined > 0.5).mean())
+    assert table.find("round", "images") == "10 | 2 undefined"
+    by_label = of_best.summary(by="label")["mean"]
+    assert table.find("mean of classes", "IoU") == number(by_label.mean())
+    assert table.find("all images", "IoU") == cell(next(of_best.summary().itertuples()))
+    table = page.table("IoU where the prediction is right")
+    for row in of_best.summary(by="correct").itertuples():
+        head = "right predictions" if row.correct else "wrong predictions"
+        assert table.find(head, "IoU") == cell(row)
+        assert table.find(head, "n").split(" | ")[0] == str(row.n)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_tests_are_one_family(tmp_path) -> None:
+    results = made(value=lambda c: 0.6 if c.method == "cam" else 0.3)
+    page = written(results, tmp_path)
+    binarizer = max(
+        ("p95", "otsu"),
+        key=lambda b: (
+            results.select(metric="iou", method="cam", binarizer=b).summary()["mean"].iloc[0]
+        ),
+    )
+    where = {"binarizer": binarizer, "metric": "iou"}
+    alone = [
+        results.compare(reference="cam", method=["cam", "grad_cam"], **where),
+        results.compare(reference="center", method=["cam", "grad_cam", "center"], **where),
+        results.compare(reference="intensity", method=["cam", "grad_cam", "intensity"], **where),
+    ]
+    family = pd.concat(alone, ignore_index=True)
+    corrected = holm(family["p"].to_numpy())
+    table = page.table("Paired differences")
+    assert len(table.rows) == len(family) == 5
+    for row, p in zip(family.itertuples(), corrected, strict=True):
+        block = f"against {row.second}"
+        assert table.find(row.first, "p", block) == ("< .001" if p < 0.001 else number(p))
+        assert table.find(row.first, "difference", block).startswith(number(row.difference))
+    assert "Holm-corrected over 5 comparisons" in page.text
+
+
+# --- Words ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize(
+    ("cam", "words"),
+    [
+        (0.6, "That is better than the"),
+        (0.3, "That is not clearly different from the"),
+        (0.1, "That is worse than the"),
+    ],
+)
+def test_the_verdict_follows_the_numbers(cam, words, tmp_path) -> None:
+    results = made(
+        48,
+        groups=12,
+        methods=("cam",),
+        binarizers=("p95",),
+        value=lambda c: cam if c.kind == "method" else 0.3,
+    )
+    text = written(results, tmp_path).text
+    found = results.select(metric="iou", method="cam").summary().iloc[0]
+    center = results.select(metric="iou", method="center").summary().iloc[0]
+    said = f"mean IoU with the true masks of {number(found['mean'])}"
+    assert f"{said} [{number(found['low'])}, {number(found['high'])}]." in text
+    assert f"{words} {number(center['mean'])} of the best blind map (center)" in text
+    correct = (results.samples["label"] == results.samples["predicted"]).astype(float)
+    share = bootstrap_mean(correct.to_numpy(), results.samples["group"].to_numpy().astype(str))
+    assert f"net classifies {percent(share.estimate)}" in text
+    assert "of 48 images as labeled" in text
+    values = results.select(metric="iou", method="cam").values
+    assert f"IoU is above .5 on {percent((values > 0.5).mean())} of the images" in text
+    assert f"below .01 on {percent((values < 0.01).mean())}" in text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_for_distances_less_is_better(tmp_path) -> None:
+    results = made(
+        48,
+        groups=12,
+        metrics=("hd",),
+        value=lambda c: {"cam": 0.2, "grad_cam": 0.6}.get(c.method, 0.4),
+    )
+    described = {"hd": "HausdorffDistance(percentile=95)"}
+    settings = {**results.provenance["settings"], "metrics": described}
+    results = replace(results, provenance={**results.provenance, "settings": settings})
+    text = written(results, tmp_path).text
+    assert "Its maps of cam thresholded" in text
+    assert "That is better than the" in text
+    assert "IoU" not in text
+    assert "above .5" not in text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_few_groups_and_undefined_scores_and_constant_maps_are_said(tmp_path) -> None:
+    results = undefined(made(n=6, groups=2), np.s_[:1], 1)
+    codes = results.codes.copy()
+    codes[2, :4] |= 0x80
+    page = written(replace(results, codes=codes), tmp_path)
+    assert "only 2 groups" in page.text
+    assert "1 of 6 images has an undefined score" in page.text
+    assert "1 of 6 images has a constant map" in page.text
+    table = page.table("Undefined scores")
+    assert table.titles == ["metric", "empty truth", "of", "images"]
+    heads = {head: cells for _, head, cells in table.rows}
+    assert heads == {
+        "all metrics | methods, each": ["2", "12", "image 0"],
+        "all metrics | baselines, each": ["3", "18", "image 0"],
+    }
+    assert "with 2 groups no test can tell the two apart" in page.text
+    assert page.table("Constant maps").rows == [("", "cam | method", ["1", "6", "image 2"])]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_what_is_undefined_is_told_apart(tmp_path) -> None:
+    results = made()
+    at = [k for k, c in enumerate(results.columns) if c.metric == "coverage"]
+    results = undefined(results, np.ix_(range(7), at), 3)
+    table = written(results, tmp_path).table("Undefined scores")
+    assert table.titles[1:] == ["empty prediction", "of", "images"]
+    heads = {head: cells for _, head, cells in table.rows}
+    names = "image 0, image 1, image 2, image 3, image 4 and 2 more"
+    assert heads == {
+        "coverage, p95; coverage, otsu | methods, each": ["14", "48", names],
+        "coverage, p95; coverage, otsu | baselines, each": ["21", "72", names],
+    }
+
+
+def test_every_image_alone_is_said(tmp_path) -> None:
+    assert "Every image is a group of its own" in written(made(groups=24), tmp_path).text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_without_baselines_nothing_is_claimed(tmp_path) -> None:
+    page = written(made(baselines={}), tmp_path)
+    assert "No blind map was evaluated" in page.text
+    assert "best blind map" not in page.text
+
+
+# --- What may come in -----------------------------------------------------------------------------
+
+
+def all_undefined(results: Results) -> Results:
+    return undefined(results, np.s_[:], 1)
+
+
+def bare(results: Results) -> Results:
+    return replace(results, provenance={})
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        pytest.param(made(n=1), id="one sample"),
+        pytest.param(made(n=2, groups=1), id="one group"),
+        pytest.param(all_undefined(made()), id="all undefined"),
+        pytest.param(all_undefined(made(n=1)), id="one sample, undefined"),
+        pytest.param(made(metrics=("pixel_auroc",), binarizers=()), id="maps alone"),
+        pytest.param(made(metrics=("dice", "coverage")), id="no iou"),
+        pytest.param(made(metrics=("area_cap",)), id="cap alone"),
+        pytest.param(made(methods=()), id="baselines alone"),
+        pytest.param(made(methods=("cam",), baselines={}, binarizers=("p95",)), id="one column"),
+        pytest.param(made(models=("a", "b", "c")), id="models", marks=pytest.mark.slow),
+        pytest.param(
+            made(models=("a", "b"), explained=("predicted", "true")),
+            id="explained",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(made(classes=()), id="no class names"),
+        pytest.param(made(label=lambda i: 7), id="labels without a name"),
+        pytest.param(bare(made()), id="no provenance"),
+        pytest.param(
+            made(methods=tuple(f"m{i}" for i in range(17)), binarizers=tuple("abcdefghi")),
+            id="many columns",
+        ),
+    ],
+)
+def test_whatever_comes_is_reported(results, tmp_path) -> None:
+    page = written(results, tmp_path)
+    assert "nan" not in page.text.lower().replace("nano", "").split()
+    assert "None" not in page.text
+
+
+def test_of_many_classes_the_most_frequent_are_shown(tmp_path) -> None:
+    counts = np.repeat(np.arange(1000), np.where(np.arange(1000) % 40 == 3, 3, 1))
+    results = made(n=len(counts), label=lambda i: int(counts[i]), classes=(), groups=300)
+    page = written(results, tmp_path)
+    table = page.table("IoU by true class")
+    shown = [head for _, head, _ in table.rows][:-2]
+    assert shown == [f"class {label}" for label in range(1000) if label % 40 == 3]
+    assert "the 25 most frequent classes are shown, 975 are left out" in page.text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_labels_outside_the_network_say_nothing_of_right_and_wrong(tmp_path) -> None:
+    results = made()
+    foreign = results.samples.assign(predicted=results.samples["predicted"] + 400)
+    page = written(replace(results, samples=foreign), tmp_path)
+    assert "are not classes of net" in page.text
+    assert "Right and wrong" not in page.text
+    assert "classifies" not in page.text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_outcomes_are_counted_and_never_averaged(tmp_path) -> None:
+    results = made(n=12, metrics=("iou", "outcome"))
+    at = [k for k, column in enumerate(results.columns) if column.metric == "outcome"]
+    values = results.values.copy()
+    values[:, at] = (np.arange(12) % 3)[:, None]
+    results = replace(results, values=values)
+    page = written(results, tmp_path)
+    table = page.table("What the masks are to the truth")
+    assert table.titles == [*("map", "match", "miss", "includes", "inside", "partial", "undefined")]
+    assert [c.split(" | ")[0] for c in table.rows[0][2]] == ["4", "4", "4", "0", "0", "0"]
+    assert not any("outcome" in t for table in page.tables for t in table.titles)
+    alone = results.select(metric="outcome")
+    page = written(alone, tmp_path / "alone")
+    assert "no metric but counted outcomes" in page.text
+    assert [table.caption[:14] for table in page.tables] == ["What the masks"]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_metric_that_is_only_called_like_outcomes_is_averaged(tmp_path) -> None:
+    results = made(metrics=("iou", "outcome_score"))
+    page = written(results, tmp_path)
+    assert "outcome score" in page.table("IoU of each map").titles
+
+
+def test_models_are_compared(tmp_path) -> None:
+    results = made(models=("a", "b", "c"))
+    page = written(results, tmp_path)
+    table = page.table("Paired differences in IoU between models")
+    assert [(block, head) for block, head, _ in table.rows] == [
+        *(("a minus", "b"), ("a minus", "c"), ("b minus", "c"))
+    ]
+    assert sorted(p.name for p in (tmp_path / "figures").glob("means*")) == [
+        *("means-1.png", "means-2.png", "means-3.png")
+    ]
+    assert all(f"{model} classifies" in page.text for model in "abc")
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_class_that_is_explained_is_compared(tmp_path) -> None:
+    results = made(
+        explained=("predicted", "true"), value=lambda c: 0.2 + 0.3 * (c.explained == "true")
+    )
+    table = written(results, tmp_path).table("IoU by the class that the map explains")
+    heads = [head for _, head, _ in table.rows]
+    assert heads[:2] == ["all images, predicted class", "all images, true class"]
+    assert float(table.rows[1][2][-1].split(" | ")[0]) > 0.2
+
+
+# --- Names ----------------------------------------------------------------------------------------
+
+EVIL = (
+    "<script>alert(1)</script>",
+    "\"quoted\" 'twice' & <b>",
+    "first\nsecond\r\tthird",
+    "$x_1$ and $\\frac{1}{0",
+    "long " * 400,
+    "שלום עולם",
+    "‮reversed",
+    "\U0001f9e0 brain",
+    "nul \x00 bell \x07 half \ud800",
+    "{{ 7 * 7 }}{% raw %}{# #}",
+)
+
+
+@pytest.mark.parametrize("evil", EVIL, ids=range(len(EVIL)))
+def test_names_stay_text(evil, tmp_path) -> None:
+    whole = evil.replace("\ud800", "")  # which no table holds
+    base = made(n=9, methods=("cam",), baselines={"b " + whole: "mine"}, classes=(evil, "b", "c"))
+    table = base.samples.assign(
+        model="m " + whole,
+        sample=[f"{whole} {i}" for i in range(9)],
+        group=[f"{whole} {i % 3}" for i in range(9)],
+    )
+    labels = {"cam": whole, "p95": "p " + whole, "coverage": "c " + whole}
+    columns = tuple(
+        replace(
+            column,
+            method=labels.get(column.method, column.method),
+            binarizer=labels.get(column.binarizer, column.binarizer),
+            metric=labels.get(column.metric, column.metric),
+        )
+        for column in base.columns
+    )
+    settings = {**base.provenance["settings"], "prepare": evil, "model": evil}
+    results = replace(
+        base, samples=table, columns=columns, provenance={"settings": settings, "started": evil}
+    )
+    page = written(undefined(results, np.s_[:2], 1), tmp_path, title="t " + evil)
+    title = re.search("<title>(.*)</title>", page.source).group(1)
+    assert "<" not in title
+    assert name("t " + evil, 200) in page.text
+    assert "49" not in title
+    assert evil.count("<script>") == 0 or "<script>" in page.text
+    assert not re.search("[\x00-\x08\x0b-\x1f]", page.source)
+
+
+@given(st.text(), st.integers(5, 90))
+def test_a_name_is_one_short_line(text, longest) -> None:
+    line = name(text, longest)
+    assert len(line.strip("\u2068\u2069")) <= longest
+    assert "\n" not in line
+    line.encode("utf-8")
+    assert line.count("\u2068") >= line.count("\u2069") or "\u2069" in text
+
+
+@given(st.floats(-9.9, 9.9))
+def test_a_number_is_what_it_was_to_three_decimals(value) -> None:
+    text = number(value)
+    assert abs(float(text) - value) <= 0.0005 + 1e-12
+    assert re.fullmatch(r"-?[1-9]?\.\d{3}", text)
+    assert text != "-.000"
+
+
+# --- Files ----------------------------------------------------------------------------------------
+
+
+def test_a_page_is_there_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
+    results = made(n=6)
+    before = write_report(results, tmp_path).read_bytes()
+    files = sorted(p.name for p in tmp_path.rglob("*"))
+
+    def fails(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(OSError, match="disk full"):
+        write_report(results, tmp_path, title="another")
+    assert (tmp_path / "report.html").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.rglob("*")) == files
+
+
+def test_the_same_results_give_the_same_page(tmp_path) -> None:
+    first = write_report(made(), tmp_path / "a").read_bytes()
+    assert write_report(made(), tmp_path / "b").read_bytes() == first
+
+
+def test_a_report_of_a_table_that_was_read_is_the_same(tmp_path) -> None:
+    results = undefined(made(), np.s_[3, :], 3)
+    results.to_csv(tmp_path / "results.csv")
+    again = Results.from_csv(tmp_path / "results.csv")
+    first = write_report(results, tmp_path / "a").read_bytes()
+    assert write_report(again, tmp_path / "b").read_bytes() == first
+
+
+def test_a_folder_that_cannot_be_is_refused(tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingError, match="folder must be one that can be written"):
+        write_report(made(n=2), tmp_path / "file")
+
+
+def test_nothing_global_is_changed(tmp_path) -> None:
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    write_report(made(n=6), tmp_path)
+    assert dict(matplotlib.rcParams) == before
+
+
+# --- Examples -------------------------------------------------------------------------------------
+
+CAM, P80 = ("cam", cameval.cam), ("p80", cameval.PercentileBinarizer(80))
+PARTS = {"method": CAM, "binarizer": P80, "prepare": SMALL, "alignment": "half_pixel"}
+
+
+@pytest.fixture(scope="module")
+def run() -> tuple[Results, list[Sample], torch.nn.Module]:
+    data, net = samples(9), small_network()
+    results = evaluate(
+        net,
+        data,
+        methods=dict([CAM]),
+        binarizers=dict([P80]),
+        metrics={"iou": cameval.iou, "auroc": cameval.pixel_auroc, "outcome": Outcomes()},
+        prepare=SMALL,
+        progress=False,
+        class_names=["round", "<long>", "square"],
+        name="net",
+    )
+    return results, data, net
+
+
+def test_examples_are_the_best_the_median_and_the_worst(run, tmp_path) -> None:
+    results, data, net = run
+    examples = draw_examples(results, data, net, tmp_path, **PARTS)
+    of = results.select(metric="iou", method="cam")
+    values, labels = of.values[:, 0], of.samples["label"].to_numpy()
+    for label in (None, 0, 1, 2):
+        here = np.sort(values if label is None else values[labels == label])
+        found = {e.pick: e for e in examples if e.label == label}
+        assert [found[pick].score for pick in ("worst", "median", "best")] == [
+            *(here[0], here[(len(here) - 1) // 2], here[-1])
+        ]
+    for example in examples:
+        row = data.index(next(s for s in data if s.name == example.sample))
+        assert values[row] == example.score
+        assert (tmp_path / "figures" / "examples" / example.file).is_file()
+    assert json.loads((tmp_path / "figures" / "examples.json").read_text()) == {
+        "examples": [vars(example) for example in examples]
+    }
+    page = written(results, tmp_path)
+    best = next(e for e in examples if e.label is None and e.pick == "best")
+    assert f"best IoU {number(best.score)}" in page.text
+    shown = [image for image in page.images if image["alt"].startswith("Map and mask")]
+    assert len(shown) == len(examples)
+    assert "<long>" in page.text
+
+
+def test_the_report_is_made_again_without_network_and_data(run, tmp_path) -> None:
+    results, data, net = run
+    draw_examples(results, data, net, tmp_path, **PARTS)
+    first = write_report(results, tmp_path).read_bytes()
+    results.to_csv(tmp_path / "results.csv")
+    again = Results.from_csv(tmp_path / "results.csv")
+    assert write_report(again, tmp_path).read_bytes() == first
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_examples_of_other_results_are_not_shown(run, tmp_path) -> None:
+    results, data, net = run
+    count = len(draw_examples(results, data, net, tmp_path, **PARTS))
+    scores = [column.metric != "outcome" for column in results.columns]
+    other = replace(results, values=np.where(scores, results.values * 0.5 + 0.1, results.values))
+    page = written(other, tmp_path)
+    assert f"{count} examples in the folder are of other results" in page.text
+    assert not [image for image in page.images if image["alt"].startswith("Map and mask")]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_few_scores_have_few_examples(run, tmp_path) -> None:
+    results, data, net = run
+    labels = results.samples["label"].to_numpy()
+    gone = undefined(results, np.flatnonzero(labels == 0), 1)
+    gone = undefined(gone, np.flatnonzero(labels == 1)[:1], 1)
+    gone = undefined(gone, np.flatnonzero(labels == 2)[:2], 1)
+    examples = draw_examples(gone, data, net, tmp_path, **PARTS)
+    picks = {label: [e.pick for e in examples if e.label == label] for label in (0, 1, 2)}
+    assert picks == {0: [], 1: ["best", "worst"], 2: ["best"]}
+    nothing = undefined(results, np.s_[:], 1)
+    assert draw_examples(nothing, data, net, tmp_path, **PARTS) == []
+    written(nothing, tmp_path)
+
+
+def test_maps_metrics_choose_where_there_is_no_other(run, tmp_path) -> None:
+    results, data, net = run
+    examples = draw_examples(results.select(metric="auroc"), data, net, tmp_path, **PARTS)
+    assert {(e.metric, e.binarizer) for e in examples} == {("auroc", "")}
+    with pytest.raises(SettingError, match="a metric to choose examples by"):
+        draw_examples(results.select(metric="outcome"), data, net, tmp_path, **PARTS)
+
+
+def test_the_class_explained_is_that_of_the_results(run, tmp_path, monkeypatch) -> None:
+    results, data, net = run
+    seen = []
+
+    class Spy(drawing.CAMExtractor):
+        def __call__(self, images, classes=None, **options):
+            seen.append(classes)
+            return super().__call__(images, classes, **options)
+
+    monkeypatch.setattr(drawing, "CAMExtractor", Spy)
+    for explained, expected in (("true", {0, 1, 2}), ("1", {1})):
+        columns = tuple(replace(column, explained=explained) for column in results.columns)
+        seen.clear()
+        draw_examples(replace(results, columns=columns), data, net, tmp_path, **PARTS)
+        assert set(seen) == expected
+    columns = tuple(replace(column, explained="second best") for column in results.columns)
+    with pytest.raises(SettingError, match="must explain 'predicted', 'true' or a class index"):
+        draw_examples(replace(results, columns=columns), data, net, tmp_path, **PARTS)
+
+
+def test_what_does_not_fit_is_refused(run, tmp_path) -> None:
+    results, data, net = run
+    with pytest.raises(DataError, match=r"sample \d must be 'image \d', as in the results"):
+        draw_examples(results, data[::-1], net, tmp_path, **PARTS)
+    with pytest.raises(DataError, match="samples must be those of the results, got only 1"):
+        draw_examples(results, data[:1], net, tmp_path, **PARTS)
+    two = Results.concat([results, replace(results, samples=results.samples.assign(model="other"))])
+    with pytest.raises(SettingError, match="results must be of one model, got 2"):
+        draw_examples(two, data, net, tmp_path, **PARTS)
+    with pytest.raises(SettingError, match="method must be one of"):
+        draw_examples(results, data, net, tmp_path, **{**PARTS, "method": ("x", cameval.cam)})
+
+
+def test_the_part_of_the_image_that_was_scored_is_shown() -> None:
+    image = np.zeros((40, 60), np.float32)
+    image[10:30, 20:40] = 1  # the centered half
+    sample = Sample("a", image, image > 0, 0, "g")
+    prepare = Preparation(size=16, crop=0.5)
+    seen, truth = prepare(sample)
+    shown = drawing._shown(sample, prepare, seen, tuple(truth.shape))
+    assert shown.shape == (20, 20, 3)
+    np.testing.assert_allclose(shown, 1, atol=1e-6)
+    whole = Preparation(size=16)
+    seen, truth = whole(sample)
+    shown = drawing._shown(sample, whole, seen, tuple(truth.shape))
+    np.testing.assert_allclose(shown, np.repeat(image[..., None], 3, 2), atol=1e-6)
+
+    def own(sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
+        part = torch.from_numpy(sample.image[:20, :30])
+        return part.expand(3, -1, -1) * 7 - 2, part > 0
+
+    seen, truth = own(sample)
+    shown = drawing._shown(sample, own, seen, tuple(truth.shape))
+    np.testing.assert_allclose(shown, np.repeat(image[:20, :30, None], 3, 2), atol=1e-6)
+
+
+def test_a_crop_is_drawn(run, tmp_path) -> None:
+    _, data, net = run
+    prepare = Preparation(size=32, crop=0.8)
+    parts = {**PARTS, "prepare": prepare}
+    results = evaluate(
+        net,
+        data,
+        methods=dict([CAM]),
+        binarizers=dict([P80]),
+        metrics={"iou": cameval.iou},
+        baselines={},
+        prepare=prepare,
+        progress=False,
+    )
+    assert draw_examples(results, data, net, tmp_path, **parts)
+
+
+GOOD = vars(Example("net", "image 0", "predicted", "cam", "p80", "iou", "best", 0, 0.5, "a.png"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "must be the list of the examples as JSON"),
+        ("\xff", "must be the list of the examples as JSON"),
+        ("[]", "must hold the list examples"),
+        ('{"examples": 3}', "must hold the list examples"),
+        (json.dumps({"examples": [3]}), "must have the fields of Example"),
+        (json.dumps({"examples": [{"model": "net"}]}), "must have the fields of Example"),
+        (json.dumps({"examples": [GOOD | {"label": "x"}]}), "must be words, a label, a score"),
+        (json.dumps({"examples": [GOOD | {"label": True}]}), "must be words, a label, a score"),
+        (json.dumps({"examples": [GOOD | {"score": None}]}), "must be words, a label, a score"),
+        (json.dumps({"examples": [GOOD | {"pick": 3}]}), "must be words, a label, a score"),
+        (json.dumps({"examples": [GOOD | {"file": "../a.png"}]}), "must be the name of a picture"),
+        (json.dumps({"examples": [GOOD | {"file": "/etc/a.png"}]}), "the name of a picture"),
+        (json.dumps({"examples": [GOOD]}), "got no a.png"),
+    ],
+)
+def test_a_damaged_list_of_examples_is_refused(text, message, tmp_path) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "examples.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=message):
+        write_report(made(n=3), tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_templates_ship_with_the_package() -> None:
+    folder = Path(writing.__file__).parent / "templates"
+    assert {p.name for p in folder.iterdir()} == {"report.html.j2", "style.css"}
