@@ -23,7 +23,9 @@ from cameval.evaluation import Column, Preparation, Results
 from cameval.metrics.outcome import Outcomes
 from cameval.report import Example, draw_examples, write_report
 from cameval.report import examples as drawing
+from cameval.report import figures as plots
 from cameval.report import page as writing
+from cameval.report.canvas import drawn
 from cameval.report.text import name, number, percent
 from cameval.statistics import holm
 
@@ -586,6 +588,21 @@ def test_names_stay_text(evil, tmp_path) -> None:
     assert "49" not in title
     assert evil.count("<script>") == 0 or "<script>" in page.text
     assert not re.search("[\x00-\x08\x0b-\x1f]", page.source)
+
+
+def test_figures_write_what_their_font_has() -> None:
+    assert drawn("a $x_1$ \u202e\U0001f9e0 b") == "a $x_1$ \u25a1 b"
+    assert len(drawn("long " * 9, 12)) == 12
+
+
+@pytest.mark.parametrize("p", [0.05, 0.2, 0.9])
+@pytest.mark.parametrize("largest", [0.04, 0.5])
+def test_the_area_of_the_masks_is_told_by_their_caps(p, largest) -> None:
+    area = np.random.default_rng(0).uniform(0.001, largest, 40)
+    cap = np.minimum(area, p) / np.maximum(area, p)
+    assert plots._fixed_area(area, cap) == pytest.approx(p)
+    assert plots._fixed_area(area, np.linspace(0.1, 0.9, 40)) is None
+    assert plots._fixed_area(area, np.zeros(40)) is None
 
 
 @given(st.text(), st.integers(5, 90))

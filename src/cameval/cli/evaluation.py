@@ -26,12 +26,13 @@ __all__ = ["run"]
 
 def run(options: Namespace) -> int:
     """Evaluate each network, write the tables and the report, and print the summary."""
+    prepare = _preparation(options)
     with _processes(options):
         nets = inputs.networks(options)
         dataset = inputs.samples(options)
         parts: list[Results] = []
         for name, net in nets.items():
-            parts.append(_evaluate(name, net, dataset, options))
+            parts.append(_evaluate(name, net, dataset, prepare, options))
         if dist.is_initialized() and dist.get_rank() > 0:
             return 0
         results = Results.concat(parts)
@@ -45,12 +46,14 @@ def run(options: Namespace) -> int:
         part.replace(out / "summary.csv")
         _print(results)
         if not options.no_report:
-            _report(results, nets, dataset, options)
+            _report(results, nets, dataset, prepare, options)
         print(f"\ntables: {out / 'results.csv'}, {out / 'summary.csv'}")
     return 0
 
 
-def _evaluate(name: str, net: nn.Module, dataset: Any, options: Namespace) -> Results:
+def _evaluate(
+    name: str, net: nn.Module, dataset: Any, prepare: Preparation, options: Namespace
+) -> Results:
     classes = _classes(net, options)
     return evaluate(
         net,
@@ -58,9 +61,9 @@ def _evaluate(name: str, net: nn.Module, dataset: Any, options: Namespace) -> Re
         methods=found(options.method, METHODS, "--method"),
         binarizers=found(options.binarizer, BINARIZERS, "--binarizer"),
         metrics=None if options.metric is None else found(options.metric, METRICS, "--metric"),
-        baselines=_baselines(net, dataset, options),
+        baselines=_baselines(net, dataset, prepare, options),
         classes=options.classes,
-        prepare=_preparation(options),
+        prepare=prepare,
         alignment=options.alignment,
         batch_size=options.batch_size,
         workers=options.workers,
@@ -71,11 +74,12 @@ def _evaluate(name: str, net: nn.Module, dataset: Any, options: Namespace) -> Re
     )
 
 
-def _baselines(net: nn.Module, dataset: Any, options: Namespace) -> dict[str, Baseline] | None:
+def _baselines(
+    net: nn.Module, dataset: Any, prepare: Preparation, options: Namespace
+) -> dict[str, Baseline] | None:
     """Return the baselines that are asked for; two of them are made of the data and the network."""
     if options.baseline is None:
         return None
-    prepare = _preparation(options)
 
     def mean_mask(by_class: bool = False) -> Baseline:
         return LeaveGroupOutPrior.of(
@@ -101,7 +105,13 @@ def _classes(net: nn.Module, options: Namespace) -> int:
     return adapt(net).activations(image).logits.shape[1]
 
 
-def _report(results: Results, nets: dict[str, nn.Module], dataset: Any, options: Namespace) -> None:
+def _report(
+    results: Results,
+    nets: dict[str, nn.Module],
+    dataset: Any,
+    prepare: Preparation,
+    options: Namespace,
+) -> None:
     try:
         from cameval.report import draw_examples, write_report
     except ModuleNotFoundError as error:
@@ -119,7 +129,7 @@ def _report(results: Results, nets: dict[str, nn.Module], dataset: Any, options:
         folder,
         method=(method, found([method], METHODS, "--method")[method]),
         binarizer=(binarizer, found([binarizer], BINARIZERS, "--binarizer")[binarizer]),
-        prepare=_preparation(options),
+        prepare=prepare,
         alignment=options.alignment,
     )
     print(f"report: {write_report(results, folder)}")
@@ -136,7 +146,7 @@ def _print(results: Results) -> None:
         (
             row["model"],
             row["explained"],
-            f"{row['method']} (blind)" if row["kind"] == "baseline" else row["method"],
+            f"{row['method']} (baseline)" if row["kind"] == "baseline" else row["method"],
             row["binarizer"],
             f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
             str(row["n"]),

@@ -12,8 +12,10 @@ from torch import nn
 from torch.utils.data import Subset
 
 from cameval.data import (
+    CLASS_NAMES,
     CocoDataset,
     FigshareDataset,
+    FigshareSample,
     FolderDataset,
     ManifestDataset,
     cached,
@@ -21,7 +23,7 @@ from cameval.data import (
 )
 from cameval.errors import DataError, SettingError
 from cameval.networks import adapt
-from cameval.networks.zoo import load_network
+from cameval.networks.zoo import check_name, load_network
 
 __all__ = ["class_names", "networks", "samples"]
 
@@ -121,6 +123,8 @@ def networks(options: Namespace) -> dict[str, nn.Module]:
         )
     if twice := [name for name in models if models.count(name) > 1]:
         raise SettingError(f"--model must name each network once, got {twice[0]} twice")
+    for name in models:
+        check_name(name)
     loaded: dict[str, nn.Module] = {}
     for name, source in zip(models, _per_model(weights, len(models)), strict=True):
         net = load_network(name, _file(source, name), num_classes=options.num_classes)
@@ -153,6 +157,9 @@ def _file(source: str, name: str) -> str:
 
 def class_names(dataset: Any, model: str, classes: int) -> list[str] | None:
     """Return the names of the classes: the dataset's, or ImageNet's of a network that has them."""
+    first = dataset[0] if isinstance(dataset, list) else None
+    if isinstance(first, FigshareSample):  # of the phantom
+        return list(CLASS_NAMES)
     named = getattr(dataset, "class_names", None) or getattr(
         getattr(dataset, "dataset", None), "class_names", None
     )

@@ -55,7 +55,7 @@ class Preparation:
     >>> from cameval.data import phantom_samples
     >>> image, truth = Preparation(size=64)(next(phantom_samples()))
     >>> image.shape, truth.shape
-    (torch.Size([3, 64, 64]), torch.Size([224, 224]))
+    (torch.Size([3, 64, 64]), torch.Size([128, 128]))
     """
 
     size: int | tuple[int, int] = 224

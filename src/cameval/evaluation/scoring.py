@@ -1,7 +1,6 @@
 """One batch: a single pass through the network, then every map, mask and score of the plan."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -18,6 +17,7 @@ from cameval.evaluation.sources import Source, sources
 from cameval.evaluation.views import View
 from cameval.geometry import Place
 from cameval.maps import constant, upsample
+from cameval.metrics import Counts
 from cameval.networks import Activations, CAMModel, LayerModel
 from cameval.networks.activations import without_graph
 from cameval.sharing import sharing
@@ -96,14 +96,12 @@ def score_batch(
     """Score every map of the plan on every sample."""
     view = View.of(samples, prepare, device)
     activations = model.activations(view.images)
-    made = [
-        (source, classes)
+    tables = [
+        _Table.of(plan, view, activations, source, classes)
         for how in plan.explained.values()
         for classes in [view.classes(how, activations.logits)]
         for source in sources(plan, view, activations, classes, place)
     ]
-    with ThreadPoolExecutor(torch.get_num_threads() if device.type == "cpu" else 1) as threads:
-        tables = list(threads.map(lambda one: _Table.of(plan, view, activations, *one), made))
     with sharing(), without_graph():  # images are shown to the network once for all maps
         for table in tables:
             table.score_network(plan, activations)
@@ -178,7 +176,7 @@ def _score_maps(
         reasons.append(np.where(positive, undefined, REASONS.index("map without a positive value")))
     for label, binarize in plan.binarizers.items() if plan.of_masks else ():
         masks = _checked_masks(binarize(maps), label, maps)
-        marked = masks.flatten(1).any(1).cpu().numpy()
+        marked = Counts.of(masks, truth).predicted.cpu().numpy() > 0  # shared with the metrics
         for name, metric in plan.of_masks.items():
             columns.append(_checked(metric(masks, truth), name, count))
             reasons.append(np.where(marked, undefined, REASONS.index("empty prediction")))
@@ -192,8 +190,8 @@ def _score_maps(
 
 def _reason_in_truth(truth: Tensor) -> NDArray[np.intp]:
     """Return the reason that lies in the truth and goes before all others, 0 if there is none."""
-    true = truth.flatten(1)
-    empty, full = (~true.any(1)).cpu().numpy(), true.all(1).cpu().numpy()
+    counts = Counts.of(truth, truth)
+    empty, full = (counts.true == 0).cpu().numpy(), (counts.true == counts.pixels).cpu().numpy()
     return np.select(
         [empty, full], [REASONS.index("empty truth"), REASONS.index("truth is everything")], 0
     )

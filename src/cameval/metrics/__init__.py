@@ -50,7 +50,7 @@ from cameval.metrics.surface import AverageSurfaceDistance, HausdorffDistance, S
 from cameval.metrics.weighted import FBeta, Tversky
 from cameval.metrics.wsol import BoxAccuracy
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - sorted as Python sorts
     "ADCC",
     "AreaToCover",
     "AverageSurfaceDistance",

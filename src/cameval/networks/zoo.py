@@ -20,7 +20,14 @@ from cameval.networks.adapt import adapt
 from cameval.networks.heads import ExactHead
 from cameval.networks.model import CAMModel
 
-__all__ = ["NetworkFacts", "describe_network", "load_network", "network_names", "read_weights"]
+__all__ = [
+    "NetworkFacts",
+    "check_name",
+    "describe_network",
+    "load_network",
+    "network_names",
+    "read_weights",
+]
 
 _DAMAGED = (OSError, RuntimeError, EOFError, UnpicklingError, BadZipFile, ValueError, KeyError)
 
@@ -28,6 +35,16 @@ _DAMAGED = (OSError, RuntimeError, EOFError, UnpicklingError, BadZipFile, ValueE
 def network_names() -> list[str]:
     """Return the names of torchvision's image classifiers."""
     return torchvision.models.list_models(module=torchvision.models)
+
+
+def check_name(name: str) -> None:
+    """Check that torchvision has a classifier of this name."""
+    if name not in network_names():
+        near = ", ".join(get_close_matches(name, network_names(), 4))
+        raise UnsupportedModelError(
+            f"a network must be one of torchvision's classifiers, got {name!r}; "
+            f"near names: {near or 'none'}"
+        )
 
 
 def load_network(
@@ -66,11 +83,7 @@ def load_network(
     >>> type(load_network("squeezenet1_1")).__name__
     'SqueezeNet'
     """
-    if name not in network_names():
-        raise UnsupportedModelError(
-            f"a network must be one of torchvision's classifiers, got {name!r}; "
-            f"near names: {_near(name) or 'none'}"
-        )
+    check_name(name)
     if num_classes is not None and num_classes < 1:
         raise SettingError(f"num_classes must be at least 1, got {num_classes}")
     options: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
@@ -141,10 +154,6 @@ def _downloaded(name: str, entry: Any, options: dict[str, Any]) -> nn.Module:
         ) from error
 
 
-def _near(name: str) -> str:
-    return ", ".join(get_close_matches(name, network_names(), 4))
-
-
 # --- Facts ----------------------------------------------------------------------------------------
 
 
@@ -202,11 +211,7 @@ def describe_network(name: str, size: int = 224) -> NetworkFacts:
     >>> describe_network("resnet18").cells, describe_network("resnet18").exact
     ((7, 7), True)
     """
-    if name not in network_names():
-        raise UnsupportedModelError(
-            f"a network must be one of torchvision's classifiers, got {name!r}; "
-            f"near names: {_near(name) or 'none'}"
-        )
+    check_name(name)
     with _ParametersOnMeta():
         net = torchvision.models.get_model(name, weights=None, **_quick(name))
     net = net.to("meta").eval()

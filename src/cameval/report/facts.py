@@ -13,7 +13,14 @@ from cameval.evaluation import Column, Results
 from cameval.metrics.outcome import OUTCOMES
 from cameval.report.text import name
 
-__all__ = ["MOST_CLASSES", "MOST_MODELS", "ROLES", "Facts", "Role", "Score"]
+__all__ = [  # noqa: RUF022 - sorted as Python sorts
+    "Facts",
+    "MOST_CLASSES",
+    "MOST_MODELS",
+    "ROLES",
+    "Role",
+    "Score",
+]
 
 Role = Literal["blind", "image", "other", "ceiling"]
 """What a baseline knows: nothing of the image, the image alone, who can say, or the truth."""

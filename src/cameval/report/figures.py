@@ -24,7 +24,6 @@ __all__ = ["Picture", "figures"]
 
 PALE = "#8a8a8a"
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-_POINTS: dict[str, Any] = {"s": 22, "alpha": 0.6, "linewidths": 0}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
@@ -209,7 +208,9 @@ def _by_confidence(facts: Facts, model: str, column: Column) -> tuple[Figure, st
         here = where & shown
         if here.any():
             label = f"{title} ({int(here.sum())})" if title else None
-            axes.scatter(p[here], values[here], c=color, marker=marker, label=label, **_POINTS)
+            axes.scatter(
+                p[here], values[here], c=color, marker=marker, label=label, **_points(shown)
+            )
     if facts.labels_are_classes:
         axes.legend(title="prediction", loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set_xlabel("probability of the predicted class")
@@ -235,13 +236,20 @@ def _scatter_by_class(
     label_of = facts.samples(model)["label"].to_numpy()
     labels = np.unique(label_of[shown]).tolist()
     if not 1 < len(labels) <= len(COLORS):
-        axes.scatter(x[shown], y[shown], c=COLORS[0], **_POINTS)
+        axes.scatter(x[shown], y[shown], c=COLORS[0], **_points(shown))
         return
     for label, color, marker in zip(labels, COLORS, MARKERS, strict=False):
         here = shown & (label_of == label)
         title = drawn(facts.class_name(label), 20)
-        axes.scatter(x[here], y[here], c=color, marker=marker, label=title, **_POINTS)
+        axes.scatter(x[here], y[here], c=color, marker=marker, label=title, **_points(shown))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _points(shown: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the look of points: smaller and paler where there are many."""
+    return {"linewidths": 0} | (
+        {"s": 22, "alpha": 0.6} if shown.sum() < 500 else {"s": 9, "alpha": 0.35}
+    )
 
 
 def _fixed_area(area: NDArray[np.float64], cap: NDArray[np.float64]) -> float | None:
