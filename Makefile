@@ -22,7 +22,8 @@ test: .venv/.installed-test  ## Run the tests, with branch coverage
 slow: .venv/.installed-test  ## Run the slow tests
 	$(BIN)/python -m pytest -m slow
 
-bench: .venv/.installed-study  ## Measure what a map costs: time, then memory
+bench: .venv/.installed-study  ## Measure what evaluations and maps cost: time, then memory
+	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/memory.py
 

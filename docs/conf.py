@@ -18,7 +18,7 @@ extensions = ["numpydoc", "sphinx.ext.autodoc", "sphinx.ext.doctest"]
 exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [  # the outside world; our own names never belong here
-    (r"py:.*", r"(collections|np|numpy|os|pathlib|python|skimage|torch)[.:].+"),
+    (r"py:.*", r"(collections|nn|np|numpy|os|pandas|pathlib|python|skimage|torch)[.:].+"),
     (r"py:class", r"Axes"),  # matplotlib's
 ]
 
@@ -49,16 +49,21 @@ ROOMS = ["cameval"] + [
 
 
 def bare_name(app: Sphinx, env: Any, node: Any, text: Any) -> nodes.Element | None:
-    """Link a bare `name` to the public object of that name; what is none is a parameter: italic."""
-    name = node["reftarget"]
-    if node.get("reftype") != "obj" or "." in name:
+    """Link a bare `name` to the public object of that name; what is none is a parameter: italic.
+
+    Names in ``:func:`` and ``:class:`` are found in every room too.
+    """
+    name, kind = node["reftarget"], node.get("reftype")
+    if kind not in {"obj", "func", "class", "meth"} or node.get("refdomain") != "py":
+        return None
+    if "." in name and not name[0].isupper():
         return None
     python, here = env.domains.python_domain, node["refdoc"]
     for room in ROOMS:
         target = f"{room}.{name}"
         if link := python.resolve_xref(env, here, app.builder, "obj", target, node, text):
             return link
-    return nodes.emphasis(name, name)
+    return nodes.emphasis(name, name) if kind == "obj" and "." not in name else None
 
 
 _ARRAY = re.compile(r"~?numpy\.ndarray\[~?tuple\[~?typing\.Any, \.\.\.\], ~?numpy\.dtype\[")
@@ -99,6 +104,9 @@ import torch
 from torch import nn
 import cameval
 from cameval import *
+from cameval.metrics import *
+from cameval.sanity import *
+from cameval.sharing import sharing
 torch.manual_seed(0)
 """
 

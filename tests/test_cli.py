@@ -1,7 +1,6 @@
 """The command line: what it writes, what it says, and how it ends."""
 
 import csv
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -138,7 +137,7 @@ def test_several_models_layers_and_an_untrained_network(tmp_path) -> None:
 
 
 def test_two_processes_write_the_table_of_one(folder, finished, tmp_path) -> None:
-    command = words(folder, out=tmp_path / "two", no_report=True, batch_size=2)
+    command = words(folder, out=tmp_path / "two", no_report=True, batch_size=2, threads=1)
     done = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
@@ -148,15 +147,13 @@ def test_two_processes_write_the_table_of_one(folder, finished, tmp_path) -> Non
         text=True,
         timeout=300,
         check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
-    alone = words(folder, out=tmp_path / "one", no_report=True, batch_size=2)
+    alone = words(folder, out=tmp_path / "one", no_report=True, batch_size=2, threads=1)
     subprocess.run(
         [sys.executable, "-m", "cameval", *alone],
         check=True,
         capture_output=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     one, two = (tmp_path / name / "results.csv" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
@@ -210,6 +207,7 @@ def test_two_processes_write_the_table_of_one(folder, finished, tmp_path) -> Non
         ({"baseline": "magic"}, "--baseline must be one of center, edges"),
         ({"alignment": "receptive_field", "layer": "features.3"}, "place of the cells"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1"),
+        ({"threads": 0}, "--threads must be at least 1, got 0"),
         ({"size": 0}, "size must be"),
         ({"crop": 2}, "crop must be in (0, 1]"),
     ],

@@ -131,6 +131,7 @@ def test_out_must_be_a_folder(tmp_path) -> None:
 SCRIPT = """
 import os, sys, time
 sys.path.insert(0, {tests!r})
+import torch
 import torch.distributed as dist
 from evaluations import PLAN, SMALL, Lazy, samples, small_network
 from cameval import evaluate
@@ -140,6 +141,7 @@ class Slow(Lazy):
         time.sleep({pause})
         return super().__getitem__(index)
 
+torch.set_num_threads(1)
 if "RANK" in os.environ:
     dist.init_process_group("gloo")
 options = PLAN | dict(prepare=SMALL, batch_size=2, baselines={{}})

@@ -80,7 +80,7 @@ class TunedBinarizer:
     metric
         From masks and truth to one score for each image, of which more is better. Of a distance
         pass the negative. A metric whose NaN depends on the mask compares the candidates on
-        different images: see `CandidateScore.undefined`.
+        different images: see :class:`CandidateScore`.
 
     Raises
     ------

@@ -27,7 +27,7 @@ __all__ = ["run"]
 def run(options: Namespace) -> int:
     """Evaluate each network, write the tables and the report, and print the summary."""
     prepare = _preparation(options)
-    with _processes(options):
+    with _threads(options.threads), _processes(options):
         nets = inputs.networks(options)
         dataset = inputs.samples(options)
         parts: list[Results] = []
@@ -159,6 +159,19 @@ def _print(results: Results) -> None:
     for cells in (titles, ["-" * width for width in widths], *rows):
         line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         print(line.rstrip())
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Compute with so many threads."""
+    before = torch.get_num_threads()
+    if count is not None and count < 1:
+        raise SettingError(f"--threads must be at least 1, got {count}")
+    torch.set_num_threads(before if count is None else count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -128,6 +128,13 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     how.add_argument("--batch-size", type=int, default=16, metavar="N", help="images at once (16)")
     how.add_argument("--workers", type=int, default=0, metavar="N", help="reading processes (0)")
+    how.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads of each process (torch's default: all cores, one under torchrun); the last "
+        "digits of a score depend on it, so give it where tables shall agree to the bit",
+    )
     how.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all chance (0)")
 
     output = parser.add_argument_group("where it goes")

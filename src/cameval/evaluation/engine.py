@@ -113,7 +113,10 @@ def evaluate(
     Notes
     -----
     Where `torch.distributed` is initialized, as under ``torchrun``, each process takes every n-th
-    batch, and all return the whole table, row for row what one process gives.
+    batch, and all return the whole table, row for row what one process gives. The last digits of
+    what a network computes depend on the number of threads, of which ``torchrun`` gives each
+    process one: tables agree to the bit where ``torch.get_num_threads()`` does, and a kept run goes
+    on with the same number only.
 
     Examples
     --------
@@ -155,6 +158,7 @@ def evaluate(
                 "alignment": run.alignment,
                 "prepare": label_of(prepare),
                 "batch_size": batch_size,
+                "threads": torch.get_num_threads(),
                 "seed": seed,
                 "samples": len(samples) if isinstance(samples, Sized) else None,
                 "class_names": None if names is None else list(names),

@@ -4,21 +4,26 @@
 case                             score
 ===============================  ==================================================================
 empty truth, any prediction      NaN: undefined, to be counted and never dropped in silence
-empty prediction, not the truth  the worst, 0 (for `informedness` also the level of chance)
+empty prediction, not the truth  the worst, 0 (for `informedness`, `matthews_correlation` and
+                                 `cohen_kappa` also the level of chance); NaN for distances, or the
+                                 image's diagonal if asked for; the false-alarm rate is 0
 everything predicted             the plain formula
-everything true                  `informedness`, `size_standardized_iou` and `pixel_auroc` are NaN,
-                                 for there is no pixel to raise a false alarm on
+everything true                  NaN for all that counts false alarms: `false_positive_rate`,
+                                 `specificity`, `informedness`, `size_standardized_iou`,
+                                 `matthews_correlation`, `cohen_kappa`, `chance_corrected_overlap`,
+                                 `pixel_auroc` and the skills, for there is no pixel to raise a
+                                 false alarm on
 constant map                     `pixel_auroc` .5; `pixel_average_precision`,
-                                 `relevance_rank_accuracy` and `pointing_game` the area share of the
-                                 truth; `relevance_mass_accuracy` the same if the constant is
-                                 positive, else NaN
+                                 `relevance_rank_accuracy`, `oracle_iou` and `pointing_game` the
+                                 area share of the truth; `relevance_mass_accuracy` the same if the
+                                 constant is positive, else NaN; skills 0
 ties in a map                    the expectation over all orders of the tied pixels
 NaN or infinity in a map         `NonFiniteError`
 other shapes or dtypes           an error: nothing is resized, masks are boolean
 ===============================  ==================================================================
 
 Whether a score is defined depends on the truth (and on the map's positive part), never on how good
-the prediction is.
+the prediction is; distances to an empty prediction are the exception.
 """
 
 from collections.abc import Callable

@@ -38,7 +38,7 @@ def write_report(results: Results, folder: Path, *, title: str | None = None) ->
     Parameters
     ----------
     results
-        What `evaluate` returned; of several models, what `Results.concat` returned.
+        What `evaluate` returned; of several models, what ``Results.concat`` returned.
     folder
         Where to write; it is made when needed.
     title
