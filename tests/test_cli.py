@@ -109,8 +109,19 @@ def test_the_report_can_be_made_again(finished, capsys) -> None:
 
 def test_only_the_named_images(folder, tmp_path) -> None:
     (tmp_path / "names.txt").write_text("image 4\n\nimage 1\n")
-    changes = {"names": tmp_path / "names.txt", "out": tmp_path / "out", "no_report": True}
+    changes = {
+        "names": tmp_path / "names.txt",
+        "cache": tmp_path / "cache.h5",
+        "metric": "iou size_standardized_iou:0.3",
+        "out": tmp_path / "out",
+        "no_report": True,
+    }
     assert main(words(folder, **changes)) == 0
+    settings = Results.from_csv(tmp_path / "out" / "results.csv").provenance["settings"]
+    assert settings["metrics"] == {
+        "iou": "iou",
+        "size_standardized_iou:0.3": "size_standardized_iou(reference=0.3)",
+    }
     results = Results.from_csv(tmp_path / "out" / "results.csv")
     assert results.samples["sample"].tolist() == ["image 4", "image 1"]
 
@@ -167,7 +178,10 @@ def test_two_processes_write_the_table_of_one(folder, finished, tmp_path) -> Non
         ({"weights": "a b c"}, "--weights must be one for all or one for each of 1 models, got 3"),
         ({"weights": "missing.pth"}, "or a file, got 'missing.pth', which does not exist"),
         ({"weights": "{folder}/labels.csv"}, "labels.csv must be a file of weights"),
-        ({"weights": "{folder}/images"}, "images must hold one file squeezenet1_1*.pth, got none"),
+        (
+            {"weights": "{folder}/images"},
+            "must hold one file squeezenet1_1.pth or squeezenet1_1-*.pth",
+        ),
         (
             {"num_classes": 4},
             "squeezenet1_1-half.pth must hold the weights of squeezenet1_1 with 4",
@@ -207,6 +221,12 @@ def test_two_processes_write_the_table_of_one(folder, finished, tmp_path) -> Non
         ({"baseline": "magic"}, "--baseline must be one of center, edges"),
         ({"alignment": "receptive_field", "layer": "features.3"}, "place of the cells"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1"),
+        ({"size": 4}, "--size must be large enough for the network, got 4"),
+        ({"method": "random_cam:x"}, "seed must be an integer, got 'x'"),
+        (
+            {"images": None, "masks": None, "labels": None, "phantom": 2, "cache": "c.h5"},
+            "--cache must go with images in files, got --phantom",
+        ),
         ({"threads": 0}, "--threads must be at least 1, got 0"),
         ({"size": 0}, "size must be"),
         ({"crop": 2}, "crop must be in (0, 1]"),
@@ -266,6 +286,8 @@ def test_models_are_listed(capsys) -> None:
     assert "new head" in lines[3]
     assert lines[4].endswith("no")
     assert main(["models", "resnet5000"]) == 2
+    assert main(["models", "vgg11", "--size", "8"]) == 2
+    assert "size must be large enough for vgg11, got 8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["alexnet", "regnet_y_400mf", "googlenet", "swin_t", "maxvit_t"])

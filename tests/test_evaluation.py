@@ -203,6 +203,22 @@ def test_a_map_that_is_not_finite_names_the_sample() -> None:
         run(methods={"broken": broken})
 
 
+def test_logits_that_are_not_finite_name_the_sample() -> None:
+    net = small_network()
+    with torch.no_grad():
+        net.head.linear.bias[1] = float("nan")
+    with pytest.raises(NonFiniteError, match=r"logits must be finite, got NaN .* 'image 0'"):
+        run(net=net, methods=[cameval.cam])
+
+
+def test_a_metric_must_not_return_infinity() -> None:
+    def endless(pred: Tensor, target: Tensor) -> Tensor:
+        return torch.full(pred.shape[:1], float("inf"))
+
+    with pytest.raises(NonFiniteError, match="metric endless must return numbers"):
+        run(metrics=[endless])
+
+
 # --- Mistakes -------------------------------------------------------------------------------------
 
 
@@ -260,6 +276,17 @@ def test_a_sample_that_cannot_be_read_is_named(workers) -> None:
 
     with pytest.raises(DataError, match=r"sample 4: scan 4\.png must be an image"):
         run(Broken(samples()), workers=workers, batch_size=2)
+
+
+def test_an_error_that_cannot_travel_comes_back_in_words() -> None:
+    class Broken(Lazy):
+        def __getitem__(self, index: int) -> Sample:
+            error = ValueError("no such scan")
+            error.file = lambda: 0
+            raise error
+
+    with pytest.raises(RuntimeError, match="ValueError: no such scan"):
+        run(Broken(samples()), workers=1)
 
 
 def test_an_error_of_the_users_own_keeps_its_type() -> None:

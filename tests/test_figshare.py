@@ -90,6 +90,9 @@ def test_a_sample_may_have_channels_and_an_empty_mask():
         ({"label": 1.0}, DataError, "got 1.0"),
         ({"label": True}, DataError, "got True"),
         ({"name": ""}, DataError, "name must not be empty"),
+        ({"name": "a\0"}, DataError, "name must be text without NUL"),
+        ({"group": "a\rb"}, DataError, "group must be text without NUL or carriage return"),
+        ({"name": "\udcff"}, DataError, "name must be text"),
         ({"group": ""}, DataError, "group must not be empty.*use the name"),
     ],
 )

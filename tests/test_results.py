@@ -1,5 +1,6 @@
 """The table: written and read to the bit, split, compared, put together."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -203,6 +204,24 @@ def test_models_are_put_under_each_other_and_compared(results) -> None:
         Results.concat([results, run("other", metrics=[cameval.iou])])
     with pytest.raises(SettingError, match="at least one"):
         Results.concat([])
+
+
+def test_what_differs_between_parts_is_seen(results) -> None:
+    other = run("other")
+    renamed = dataclasses.replace(
+        other, provenance=other.provenance | {"settings": {"class_names": ["x", "y", "z"]}}
+    )
+    assert Results.concat([results, renamed]).class_names == ()
+    moved = dataclasses.replace(other, samples=other.samples.assign(group="all the same"))
+    with pytest.raises(SettingError, match="a sample must have one group, got several of 'image"):
+        Results.concat([results, moved]).compare("iou", over="model", method="cam", binarizer="p80")
+
+
+def test_the_provenance_does_not_overwrite_the_table(results, tmp_path) -> None:
+    with pytest.raises(SettingError, match=r"path must not end in \.json"):
+        results.to_csv(tmp_path / "table.json")
+    results.to_csv(tmp_path / "table.csv.gz")  # a name, not a format
+    assert same(Results.from_csv(tmp_path / "table.csv.gz"), results)
 
 
 def test_dependence_on_size_and_confidence(results) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from evaluations import PLAN, SMALL, Lazy, samples, small_network
+from evaluations import PLAN, SMALL, Lazy, Stream, samples, small_network
 from test_results import same
 
 import cameval
@@ -59,6 +59,10 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path) -> None:
         ({"methods": [cameval.cam]}, "another methods"),
         ({"seed": 1}, "another seed"),
         ({"name": "x"}, "another model"),
+        (
+            {"metrics": dict(reversed(PLAN["metrics"].items()))},
+            "another order of its methods, binarizers or metrics",
+        ),
         ({"data": samples(5)}, r"another samples \(7 there, 5 now\)"),
     ],
 )
@@ -83,6 +87,13 @@ def test_changed_samples_are_noticed(tmp_path) -> None:
     changed[3].image[0, 0] = 0.123
     with pytest.raises(DataError, match="another 'image 3' than sample 'image 3' is now"):
         run(tmp_path, changed)
+
+
+def test_a_stream_that_has_become_shorter_is_noticed(tmp_path) -> None:
+    run(tmp_path, Stream(samples(9)))
+    assert same(run(tmp_path, Stream(samples(9))), run(None, samples(9)))
+    with pytest.raises(DataError, match="1 more batches than there are samples for"):
+        run(tmp_path, Stream(samples(8)))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not much", b"no archive"])
@@ -226,8 +237,14 @@ def test_two_processes_give_the_table_of_one(tmp_path) -> None:
 def test_if_one_process_fails_all_stop(tmp_path) -> None:
     code = SCRIPT.format(
         tests=str(TESTS), pause=0, out=str(tmp_path / "run"), table=str(tmp_path / "two")
-    ).replace("time.sleep(0)", "if index == 3: raise ValueError('no such scan')")
-    done = torchrun(tmp_path, code)
+    )
+    unpicklable = """
+        if index == 3:
+            error = ValueError("no such scan")
+            error.file = lambda: 0
+            raise error
+"""
+    done = torchrun(tmp_path, code.replace("        time.sleep(0)\n", unpicklable))
     assert done.returncode != 0
     assert "no such scan" in done.stderr
-    assert "ProcessError: every process must succeed, process 1 failed" in done.stderr
+    assert "ProcessError: every process must succeed, process 1 failed: ValueError" in done.stderr

@@ -72,4 +72,4 @@ def _key(argument: Any) -> Hashable:
     if not isinstance(argument, Tensor):
         return (type(argument), argument)
     where = argument.device, argument.data_ptr(), argument.dtype
-    return (*where, argument.shape, argument.stride())
+    return (*where, argument.shape, argument.stride(), argument.is_neg(), argument.is_conj())

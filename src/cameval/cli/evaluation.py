@@ -4,6 +4,7 @@ import os
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,12 @@ def _classes(net: nn.Module, options: Namespace) -> int:
     """Return how many classes a network tells apart."""
     device = next(net.parameters()).device
     image = torch.zeros(1, 3, options.size, options.size, device=device)
-    return adapt(net).activations(image).logits.shape[1]
+    try:
+        return adapt(net).activations(image).logits.shape[1]
+    except RuntimeError as error:
+        raise SettingError(
+            f"--size must be large enough for the network, got {options.size}: {error}"
+        ) from error
 
 
 def _report(
@@ -185,7 +191,7 @@ def _processes(options: Namespace) -> Iterator[None]:
         local = int(os.environ.get("LOCAL_RANK", "0"))
         options.device = f"cuda:{local}"
         torch.cuda.set_device(local)
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(days=7))
     try:
         yield
     finally:

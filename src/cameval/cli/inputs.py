@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch.distributed as dist
 import torchvision
 from torch import nn
 from torch.utils.data import Subset
@@ -33,9 +34,24 @@ _FORMS = "--images with --masks, --images with --coco, --manifest, --figshare or
 def samples(options: Namespace) -> Any:
     """Return the samples that the options describe, a map-style dataset."""
     dataset = _dataset(options)
-    if options.names is not None:
-        dataset = _only(dataset, Path(options.names))
-    return dataset if options.cache is None else cached(dataset, options.cache)
+    if options.cache is not None:
+        dataset = _cached(dataset, options.cache)
+    return dataset if options.names is None else _only(dataset, Path(options.names))
+
+
+def _cached(dataset: Any, path: str) -> Any:
+    """Return the packed copy of the samples; of several processes the first one packs it."""
+    if isinstance(dataset, list):
+        raise SettingError("--cache must go with images in files, got --phantom")
+    several = dist.is_initialized()
+    if several and dist.get_rank() > 0:
+        dist.barrier()
+        return cached(dataset, path)
+    try:
+        return cached(dataset, path)
+    finally:
+        if several:
+            dist.barrier()
 
 
 def _dataset(options: Namespace) -> Any:
@@ -146,10 +162,10 @@ def _file(source: str, name: str) -> str:
     """Return the file of weights in a folder, anything else as it is."""
     if not Path(source).is_dir():
         return source
-    files = sorted(Path(source).glob(f"{name}*.pth"))
+    files = sorted([*Path(source).glob(f"{name}.pth"), *Path(source).glob(f"{name}-*.pth")])
     if len(files) != 1:
         raise DataError(
-            f"{source} must hold one file {name}*.pth, "
+            f"{source} must hold one file {name}.pth or {name}-*.pth, "
             f"got {', '.join(file.name for file in files) or 'none'}"
         )
     return str(files[0])
@@ -157,12 +173,10 @@ def _file(source: str, name: str) -> str:
 
 def class_names(dataset: Any, model: str, classes: int) -> list[str] | None:
     """Return the names of the classes: the dataset's, or ImageNet's of a network that has them."""
-    first = dataset[0] if isinstance(dataset, list) else None
-    if isinstance(first, FigshareSample):  # of the phantom
+    whole = getattr(dataset, "dataset", dataset)  # of a subset
+    if isinstance(whole, list) and isinstance(whole[0], FigshareSample):  # the phantom
         return list(CLASS_NAMES)
-    named = getattr(dataset, "class_names", None) or getattr(
-        getattr(dataset, "dataset", None), "class_names", None
-    )
+    named = getattr(whole, "class_names", None)
     if named:
         return list(named)
     for entry in torchvision.models.get_model_weights(model):

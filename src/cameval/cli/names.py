@@ -141,8 +141,8 @@ def _made(maker: Any, word: str, settings: str) -> Any:
     try:
         if made:
             return (maker.make if isinstance(maker, Maker) else maker)(*args, **options)
-        signature(maker).bind(None, None, *args, **options)  # arrays, then settings
-        return partial(maker, **options)
+        bound = signature(maker).bind(None, None, *args, **options)  # arrays, then settings
+        return partial(maker, **dict([*bound.arguments.items()][2:]))
     except TypeError as error:
         reason = str(error).split("() ", 1)[-1]
         raise SettingError(f"{word}: settings must fit, got: {reason}") from error

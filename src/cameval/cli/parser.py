@@ -64,7 +64,7 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         default=["none"],
         metavar="W",
         help="DEFAULT (a download), none (untrained), a file of weights, or a folder with a file "
-        "NAME*.pth; one for all models or one for each (none)",
+        "NAME.pth or NAME-*.pth; one for all models or one for each (none)",
     )
     network.add_argument("--num-classes", type=int, metavar="N", help="classes of the weights")
     network.add_argument("--layer", metavar="NAME", help="explain at this layer, as layer3")

@@ -76,12 +76,24 @@ class Sample:
         whole = isinstance(self.label, int | np.integer) and not isinstance(self.label, bool)
         if not whole or self.label < 0:
             raise DataError(f"label must be a class index counted from 0, got {self.label!r}")
+        for what, word in (("name", self.name), ("group", self.group)):
+            if "\0" in word or "\r" in word or (not word.isascii() and not _is_text(word)):
+                raise DataError(f"{what} must be text without NUL or carriage return, got {word!r}")
         if not self.name:
             raise DataError("name must not be empty, got ''")
         if not self.group:
             raise DataError(
                 "group must not be empty, got ''; use the name where every image stands for itself"
             )
+
+
+def _is_text(word: str) -> bool:
+    """Tell whether a word can be written to a file; half of a surrogate pair cannot."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_dtype(array: object, dtype: type[np.generic], name: str, hint: str) -> None:

@@ -80,7 +80,8 @@ def evaluate(
         Processes that read samples ahead; for datasets with a length.
     out
         A folder in which the run is kept as it goes. Started again with the same settings, a run
-        that was interrupted goes on, and ends with the same table.
+        that was interrupted goes on, and ends with the same table. Functions of yours are known by
+        their names: after a change of their code, take a new folder.
     name
         The model's name in the table, by default its class.
     class_names
@@ -112,6 +113,8 @@ def evaluate(
 
     Notes
     -----
+    Binarizers and metrics must not write into the maps and masks that they are given.
+
     Where `torch.distributed` is initialized, as under ``torchrun``, each process takes every n-th
     batch, and all return the whole table, row for row what one process gives. The last digits of
     what a network computes depend on the number of threads, of which ``torchrun`` gives each
@@ -250,6 +253,7 @@ def _scored(
     total = number_of_batches(samples, batch_size)
     mine = None if total is None else sum(map(shards.mine, range(total)))
     seen: set[str] = set()
+    last = -1
     bar = tqdm(
         total=mine,
         desc="evaluate",
@@ -273,6 +277,12 @@ def _scored(
             seen.update(names)
             yield number, scores
             bar.update()
+            last = number
+    if extra := [number for number in kept if number >= last + shards.count]:
+        raise DataError(
+            f"out must be a new folder or one of the same samples, got {folder and folder.path} "
+            f"with {len(extra)} more batches than there are samples for"
+        )
 
 
 def _check_same(scores: BatchScores, batch: Sequence[Any], folder: RunFolder) -> None:

@@ -1,5 +1,6 @@
 """From a dataset or an iterable to numbered batches of samples, skipping those not wanted."""
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count, islice
 from typing import Any, Protocol, TypeAlias, TypeGuard
@@ -86,7 +87,13 @@ class _Caught:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> object:
-        return _read(self.samples, index)
+        found = _read(self.samples, index)
+        if isinstance(found, Exception):
+            try:  # an error that cannot travel would be lost, and waited for
+                pickle.loads(pickle.dumps(found))
+            except Exception:
+                return RuntimeError(f"{type(found).__name__}: {found}")
+        return found
 
 
 def _read(samples: SizedSamples, index: int) -> object:

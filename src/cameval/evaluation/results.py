@@ -107,12 +107,15 @@ class Results:
                 "a model must have a sample once, got some twice; "
                 "give the models names, as in evaluate(..., name='resnet50, seed 1')"
             )
+        provenance = dict(first.provenance)
+        if any(part.class_names != first.class_names for part in parts):
+            provenance["settings"] = {**provenance.get("settings", {}), "class_names": None}
         return cls(
             samples,
             first.columns,
             np.concatenate([part.values for part in parts]),
             np.concatenate([part.codes for part in parts]),
-            dict(first.provenance) | {"parts": [dict(part.provenance) for part in parts]},
+            provenance | {"parts": [dict(part.provenance) for part in parts]},
         )
 
     def __len__(self) -> int:

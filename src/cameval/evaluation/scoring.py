@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval.data import Sample
-from cameval.errors import ShapeError
+from cameval.errors import NonFiniteError, ShapeError
 from cameval.evaluation.plan import Plan
 from cameval.evaluation.prepare import Prepare
 from cameval.evaluation.sources import Source, sources
@@ -96,6 +96,7 @@ def score_batch(
     """Score every map of the plan on every sample."""
     view = View.of(samples, prepare, device)
     activations = model.activations(view.images)
+    _check_logits(activations.logits, samples)
     tables = [
         _Table.of(plan, view, activations, source, classes)
         for how in plan.explained.values()
@@ -105,13 +106,13 @@ def score_batch(
     with sharing(), without_graph():  # images are shown to the network once for all maps
         for table in tables:
             table.score_network(plan, activations)
-    probability, predicted = activations.logits.double().softmax(1).max(1)
+    probability, predicted = activations.logits.cpu().double().softmax(1).max(1)
     return BatchScores(
         sample=np.array([sample.name for sample in samples]),
         group=np.array([sample.group for sample in samples]),
         label=view.labels.numpy(),
-        predicted=predicted.cpu().numpy(),
-        probability=probability.cpu().numpy(),
+        predicted=predicted.numpy(),
+        probability=probability.numpy(),
         area=view.areas.numpy(),
         checksum=np.array([fingerprint(sample) for sample in samples], np.uint32),
         values=np.concatenate([table.values for table in tables], 1),
@@ -208,10 +209,24 @@ def _checked_masks(masks: object, name: str, maps: Tensor) -> Tensor:
     )
 
 
+def _check_logits(logits: Tensor, samples: Sequence[Sample]) -> None:
+    good = logits.isfinite().flatten(1).all(1)
+    if not good.all():
+        name = samples[int((~good).nonzero()[0, 0])].name
+        raise NonFiniteError(
+            f"logits must be finite, got NaN or infinity for sample {name!r}; "
+            "look for an overflow in the network, or for damaged weights"
+        )
+
+
 def _checked(scores: object, name: str, count: int) -> NDArray[np.float64]:
     """Return the scores of a metric in float64."""
     if isinstance(scores, Tensor) and scores.shape == (count,):
         numbers: NDArray[np.float64] = scores.detach().cpu().double().numpy()
+        if np.isinf(numbers).any():
+            raise NonFiniteError(
+                f"metric {name} must return numbers, or NaN where it is undefined, got infinity"
+            )
         return numbers
     came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
     raise ShapeError(f"metric {name} must return one score per image, ({count},), got {came}")

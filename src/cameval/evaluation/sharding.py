@@ -3,6 +3,7 @@
 Started by ``torchrun``, or any other way in which `torch.distributed` is initialized.
 """
 
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch.distributed as dist
@@ -26,17 +27,25 @@ class Shards:
         return number % self.count == self.rank
 
 
+@dataclass(frozen=True)
+class _Failed:
+    """That a process failed, in words, which always travel."""
+
+    why: str
+
+
 def gathered(part: dict[int, T] | Exception, shards: Shards) -> dict[int, T]:
     """Put together the parts of all processes, in order; raise on all if one has failed."""
-    parts: list[dict[int, T] | Exception] = [part]
+    mine = _Failed(f"{type(part).__name__}: {part}") if isinstance(part, Exception) else part
+    parts: list[dict[int, T] | _Failed] = [mine]
     if shards.count > 1:
-        parts = [part] * shards.count
-        dist.all_gather_object(parts, part)
+        parts = [mine] * shards.count
+        dist.all_gather_object(parts, mine)
     if isinstance(part, Exception):
         raise part
     whole: dict[int, T] = {}
     for rank, other in enumerate(parts):
-        if isinstance(other, Exception):
-            raise ProcessError(f"every process must succeed, process {rank} failed: {other}")
+        if isinstance(other, _Failed):
+            raise ProcessError(f"every process must succeed, process {rank} failed: {other.why}")
         whole |= other
     return dict(sorted(whole.items()))

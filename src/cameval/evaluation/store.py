@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,6 +19,8 @@ from cameval.errors import DataError, SettingError
 from cameval.evaluation.scoring import BatchScores
 
 __all__ = ["RunFolder", "part_of", "write_atomically"]
+
+_DAMAGED = (OSError, EOFError, ValueError, KeyError, IndexError, RuntimeError, BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,10 @@ class RunFolder:
         if not (file := self.path / "run.json").exists():
             write_atomically(file, json.dumps(record, indent=2, ensure_ascii=False), keep=True)
         kept = self.record()
-        if changes := _differences(kept["settings"], json.loads(json.dumps(record["settings"]))):
+        changes = _differences(kept["settings"], json.loads(json.dumps(record["settings"])))
+        if not changes and kept["columns"] != json.loads(json.dumps(record["columns"])):
+            changes = ["order of its methods, binarizers or metrics"]
+        if changes:
             raise SettingError(
                 f"out must be a new folder or one of the same run, got {self.path} with another "
                 f"{'; another '.join(changes)}"
@@ -76,7 +82,8 @@ class RunFolder:
 
     def numbers(self) -> list[int]:
         """Return the numbers of the batches that are done."""
-        return sorted(int(file.stem) for file in (self.path / "batches").glob("[0-9]*.npz"))
+        files = (self.path / "batches").glob("*.npz")
+        return sorted(int(file.stem) for file in files if file.stem.isdecimal())
 
     def has(self, number: int) -> bool:
         """Tell whether a batch is done."""
@@ -105,7 +112,7 @@ class RunFolder:
         try:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 return BatchScores(**{f.name: arrays[f.name] for f in fields(BatchScores)})
-        except (OSError, EOFError, ValueError, KeyError, IndexError, BadZipFile) as error:
+        except _DAMAGED as error:
             raise DataError(
                 f"{file} must hold the scores of a batch, got {error}; delete it to have it made "
                 "again"
@@ -134,8 +141,8 @@ def write_atomically(file: Path, text: str, *, keep: bool = False) -> None:
 
 
 def part_of(file: Path) -> Path:
-    """Return the name under which this process writes a file before it is whole."""
-    return file.with_name(f".{file.name}.{os.getpid()}.part")
+    """Return a name under which a file is written before it is whole, another for each writer."""
+    return file.with_name(f".{file.name}.{uuid4().hex}.part")
 
 
 def _differences(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

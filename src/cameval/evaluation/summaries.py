@@ -84,7 +84,11 @@ def compare(
             f"over must be 'model', 'explained', 'method' or 'binarizer', got {over!r}"
         )
     _check_fixed(table, {over})
-    wide = table.pivot(index=["sample", "group"], columns=over, values="value")
+    group_of = table.drop_duplicates(["sample", "group"]).set_index("sample")["group"].astype(str)
+    if group_of.index.has_duplicates:
+        name = group_of.index[group_of.index.duplicated()][0]
+        raise SettingError(f"a sample must have one group, got several of {name!r}")
+    wide = table.pivot(index="sample", columns=over, values="value")
     names = list(dict.fromkeys(table[over].astype(str)))
     if len(names) < 2:
         raise SettingError(f"{over} must have at least two values to compare, got {names}")
@@ -92,7 +96,7 @@ def compare(
         raise SettingError(f"reference must be one of {names}, got {reference!r}")
     tests = paired_tests(
         {name: wide[name].to_numpy() for name in names},
-        wide.index.get_level_values("group").to_numpy().astype(str),
+        group_of.loc[wide.index].to_numpy().astype(str),
         reference=reference,
         resamples=resamples,
         seed=seed,

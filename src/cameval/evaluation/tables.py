@@ -87,7 +87,8 @@ def untidy(table: pd.DataFrame, provenance: dict[str, Any], source: str) -> Part
         samples, columns, *(np.zeros((len(samples), len(columns)), t) for t in (float, np.uint8))
     )
     for name in (*SAMPLE, *COLUMN):
-        wrong = table[name].astype(object).to_numpy() != expected[name].astype(object).to_numpy()
+        came, due = (t[name].astype(object).to_numpy() for t in (table, expected))
+        wrong = (came != due) & ~((came != came) & (due != due))  # NaN is like NaN
         if wrong.any():
             row = int(wrong.argmax())
             raise DataError(
@@ -135,6 +136,8 @@ def chosen(
 
 def write_csv(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) -> None:
     """Write the table, and its provenance beside it."""
+    if path.suffix == ".json":
+        raise SettingError(f"path must not end in .json, where the provenance goes, got {path}")
     part = part_of(path)
     try:
         table.to_csv(part, index=False)
@@ -149,7 +152,7 @@ def write_csv(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) ->
 def read_csv(path: Path) -> tuple[pd.DataFrame, dict[str, Any], str]:
     """Read a tidy table and its provenance, if that is there."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, compression=None)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} must be a table of results as CSV, got {error}") from error
     return _typed(table, str(path)), _read_provenance(path.with_suffix(".json")), str(path)

@@ -92,7 +92,7 @@ class View:
         """The share of the pixels that are true, ``(N,)``."""
         areas = torch.empty(len(self.samples), dtype=torch.float64)
         for grid in self.grids:
-            areas[grid.rows] = grid.truth.double().mean((1, 2)).cpu()
+            areas[grid.rows] = grid.truth.cpu().double().mean((1, 2))
         return areas
 
     def classes(self, how: Explained, logits: Tensor) -> Tensor:

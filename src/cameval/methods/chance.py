@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cameval.errors import SettingError
 from cameval.networks import Activations, Target
 
 __all__ = ["RandomCAM", "random_cam"]
@@ -40,6 +41,11 @@ class RandomCAM:
     """
 
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the setting."""
+        if not isinstance(self.seed, int):
+            raise SettingError(f"seed must be an integer, got {self.seed!r}")
 
     def __call__(self, activations: Activations, target: Target, /) -> Tensor:
         """Map each image; the target is ignored."""

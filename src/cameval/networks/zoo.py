@@ -29,7 +29,10 @@ __all__ = [
     "read_weights",
 ]
 
-_DAMAGED = (OSError, RuntimeError, EOFError, UnpicklingError, BadZipFile, ValueError, KeyError)
+_DAMAGED = (  # what reading a damaged file of weights has been seen to raise
+    *(OSError, RuntimeError, EOFError, UnpicklingError, BadZipFile, ValueError, KeyError),
+    *(IndexError, AssertionError, TypeError, AttributeError),
+)
 
 
 def network_names() -> list[str]:
@@ -148,9 +151,9 @@ def _downloaded(name: str, entry: Any, options: dict[str, Any]) -> nn.Module:
         )
     try:
         return torchvision.models.get_model(name, weights=entry).eval()
-    except OSError as error:
+    except _DAMAGED as error:
         raise DataError(
-            f"the weights {entry} must be downloadable, got {error}; give a file instead"
+            f"the weights {entry} must be downloadable and whole, got {error}; give a file instead"
         ) from error
 
 
@@ -221,8 +224,11 @@ def describe_network(name: str, size: int = 224) -> NetworkFacts:
         return NetworkFacts(name, "no feature map at the end", False, None, None, None)
     if not isinstance(model, CAMModel):
         return NetworkFacts(name, type(model).__name__, False, None, None, None)
-    with torch.no_grad():
-        features = model.features(torch.empty(1, 3, size, size, device="meta"))
+    try:
+        with torch.no_grad():
+            features = model.features(torch.empty(1, 3, size, size, device="meta"))
+    except RuntimeError as error:
+        raise SettingError(f"size must be large enough for {name}, got {size}: {error}") from error
     return NetworkFacts(
         name,
         type(model.head).__name__,
