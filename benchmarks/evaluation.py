@@ -52,9 +52,10 @@ RANKING: dict[str, Metric] = {
     "pixel_auroc": metrics.pixel_auroc,
     "pixel_average_precision": metrics.pixel_average_precision,
 }
+GOAL = "4 gradient CAMs"
 GRIDS = {
     "grad_cam": (["grad_cam"], OF_MASKS),
-    "4 gradient CAMs": (["grad_cam", "grad_cam_pp", "hires_cam", "layer_cam"], OF_MASKS),
+    GOAL: (["grad_cam", "grad_cam_pp", "hires_cam", "layer_cam"], OF_MASKS),
     f"{len(GRADIENT_METHODS)} gradient CAMs": (GRADIENT_METHODS, OF_MASKS),
     "grad_cam, ranking": (["grad_cam"], RANKING),
     "4 gradient CAMs, ranking": (["grad_cam", "grad_cam_pp", "hires_cam", "layer_cam"], RANKING),
@@ -83,7 +84,7 @@ def tasks(network: str, count: int, size: int) -> dict[str, Task]:
 
 
 def main() -> int:
-    """Print the table; the exit code says whether the goal is met."""
+    """Print the table, and whether the goal is met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", default="resnet18")
     parser.add_argument("--images", type=int, default=32)
@@ -101,6 +102,8 @@ def main() -> int:
         per_image = 1e3 * statistics.median(times) / options.images
         minima = min(times) / min(floor)
         print(f"{name:26} {median:5.2f} ({minima:.2f})   {per_image:6.1f} ms an image")
+    cost = statistics.median(seconds[GOAL]) / statistics.median(floor)
+    print(f"goal: {GOAL} at most 1.25 forward passes: {'met' if cost <= 1.25 else 'missed'}")
     return 0
 
 

@@ -299,6 +299,15 @@ def test_an_error_of_the_users_own_keeps_its_type() -> None:
     assert caught.value.__notes__ == ["while reading sample 0"]
 
 
+def test_an_error_in_a_metric_says_of_which_samples() -> None:
+    def broken(pred: Tensor, target: Tensor) -> Tensor:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        run(metrics=[broken], batch_size=3)
+    assert caught.value.__notes__ == ["while scoring samples 'image 0' to 'image 2'"]
+
+
 def test_a_label_that_is_no_class_is_named_where_it_is_explained() -> None:
     data = [*samples(2), dataclasses.replace(samples(3)[2], label=9)]
     run(data)

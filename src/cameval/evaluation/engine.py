@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from cameval.baselines import Baseline
 from cameval.binarizers import Binarizer
-from cameval.errors import DataError, SettingError
+from cameval.data import Sample
+from cameval.errors import CamevalError, DataError, SettingError
 from cameval.evaluation import defaults, provenance
 from cameval.evaluation.loading import Samples, batches, number_of_batches
 from cameval.evaluation.plan import Explained, Metric, Named, Plan, label_of, labeled
@@ -23,6 +24,7 @@ from cameval.evaluation.scoring import BatchScores, fingerprint, score_batch
 from cameval.evaluation.sharding import Shards, gathered
 from cameval.evaluation.store import RunFolder
 from cameval.extractor import Alignment, CAMExtractor, check_alignment, check_parts
+from cameval.geometry import Place
 from cameval.methods import CAMMethod
 from cameval.networks import CAMModel, LayerModel, adapt
 
@@ -266,9 +268,7 @@ def _scored(
                 scores = folder.read(number)
                 _check_same(scores, batch, folder)
             else:
-                scores = score_batch(
-                    run.model, plan, prepare, batch, place=place, device=run.device
-                )
+                scores = _scored_batch(run, plan, prepare, batch, place)
                 if folder:
                     folder.write(number, scores)
             names = scores.sample.tolist()
@@ -283,6 +283,19 @@ def _scored(
             f"out must be a new folder or one of the same samples, got {folder and folder.path} "
             f"with {len(extra)} more batches than there are samples for"
         )
+
+
+def _scored_batch(
+    run: _Run, plan: Plan, prepare: Prepare, batch: Sequence[Sample], place: Place | None
+) -> BatchScores:
+    """Score a batch; what goes wrong in a function of the user's says where."""
+    try:
+        return score_batch(run.model, plan, prepare, batch, place=place, device=run.device)
+    except CamevalError:
+        raise
+    except Exception as error:
+        error.add_note(f"while scoring samples {batch[0].name!r} to {batch[-1].name!r}")
+        raise
 
 
 def _check_same(scores: BatchScores, batch: Sequence[Any], folder: RunFolder) -> None:
