@@ -119,8 +119,11 @@ def place(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
-@settings(max_examples=50)  # each writes a megabyte
-@given(st.lists(st.tuples(images(), st.integers(0, 2**31), st.text(min_size=1)), min_size=1))
+WORDS = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), min_size=1)
+
+
+@settings(max_examples=20)  # each writes a megabyte
+@given(st.lists(st.tuples(images(), st.integers(0, 2**31), WORDS), min_size=1))
 def test_samples_come_back_as_they_were(place, drawn):
     samples = [
         Sample(f"{i} {text}", image, image.reshape(*image.shape[:2], -1)[..., 0] > 0.5, label, text)
