@@ -18,7 +18,7 @@ extensions = ["numpydoc", "sphinx.ext.autodoc", "sphinx.ext.doctest"]
 exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [  # the outside world; our own names never belong here
-    (r"py:.*", r"(collections|nn|np|numpy|os|pandas|pathlib|python|skimage|torch)[.:].+"),
+    (r"py:.*", r"(collections|matplotlib|nn|np|numpy|os|pandas|pathlib|python|skimage|torch)[.:].+"),
     (r"py:class", r"Axes"),  # matplotlib's
 ]
 
@@ -42,8 +42,8 @@ inspect.is_singledispatch_function = lambda obj: False
 ROOMS = ["cameval"] + [
     f"cameval.{room}"
     for room in (
-        *("arrays", "baselines", "data", "errors", "evaluation", "metrics", "report", "sanity"),
-        *("statistics",),
+        *("arrays", "baselines", "data", "errors", "evaluation", "losses", "metrics", "report"),
+        *("sanity", "statistics"),
     )
 ]
 

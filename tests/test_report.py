@@ -2,9 +2,7 @@
 
 import json
 import re
-from base64 import b64decode
-from dataclasses import dataclass, field, replace
-from html.parser import HTMLParser
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +12,13 @@ import torch
 from evaluations import SMALL, samples, small_network
 from hypothesis import given
 from hypothesis import strategies as st
+from pages import BASELINES, cell, made, undefined, written
 
 import cameval
 from cameval import bootstrap_mean, evaluate
 from cameval.data import Sample
 from cameval.errors import DataError, SettingError
-from cameval.evaluation import Column, Preparation, Results
+from cameval.evaluation import Preparation, Results
 from cameval.metrics.outcome import Outcomes
 from cameval.report import Example, draw_examples, write_report
 from cameval.report import examples as drawing
@@ -29,205 +28,11 @@ from cameval.report.canvas import drawn
 from cameval.report.text import name, number, percent
 from cameval.statistics import holm
 
-# --- Reading a page -------------------------------------------------------------------------------
-
-VOID = {"meta", "img", "link", "br", "hr", "input"}
-
-
-@dataclass
-class Table:
-    """A table as a reader finds it."""
-
-    caption: str = ""
-    titles: list[str] = field(default_factory=list)
-    rows: list[tuple[str, str, list[str]]] = field(default_factory=list)  # block, head, cells
-
-    def find(self, head: str, title: str, block: str = "") -> str:
-        """Return the text of a cell."""
-        at = self.titles.index(title) - 1
-        (cells,) = [c for b, h, c in self.rows if h.split(" | ")[0] == head and block in b]
-        return cells[at]
-
-
-class Page(HTMLParser):
-    """A page, taken apart; every element must be closed where it should."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self.tags, self.ids, self.links, self.images = [], [], [], []
-        self.tables, self.text, self.attributes = [], "", []
-        self.open: list[str] = []
-        self.source = file.read_text(encoding="utf-8")
-        self.feed(self.source)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list) -> None:
-        """Take in what the parser found."""
-        found = dict(attrs)
-        self.tags.append(tag)
-        self.attributes += [(tag, *pair) for pair in attrs]
-        self.ids += [found["id"]] if "id" in found else []
-        self.links += [found["href"]] if "href" in found else []
-        self.images += [found] if tag == "img" else []
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append(Table())
-            self.block = ""
-        if tag == "th":
-            assert found["scope"] in ("row", "col", "rowgroup")
-            self.scope = found["scope"]
-        if tag == "tr":
-            self.row: list[str] = []
-        if tag in ("th", "td", "caption"):
-            self.cell = ""
-        if tag == "small":
-            self.cell = self.cell.rstrip() + " | "
-
-    def handle_endtag(self, tag: str) -> None:
-        """Take in what the parser found."""
-        assert self.open.pop() == tag
-        if tag in ("th", "td"):
-            if tag == "th" and self.scope == "rowgroup":
-                self.block = self.cell
-            self.row.append(self.cell)
-        if tag == "caption":
-            self.tables[-1].caption = self.cell
-        if tag == "tr":
-            table = self.tables[-1]
-            if "thead" in self.open:
-                table.titles = self.row
-            elif len(self.row) > 1:
-                assert len(self.row) == len(table.titles)
-                table.rows.append((self.block, self.row[0], self.row[1:]))
-
-    def handle_data(self, data: str) -> None:
-        """Take in what the parser found."""
-        if self.open and self.open[-1] not in ("style", "title"):
-            self.text += data
-            if {"th", "td", "caption"} & set(self.open):
-                self.cell += data
-
-    def table(self, caption: str) -> Table:
-        """Return the one table of a caption that begins so."""
-        (found,) = [table for table in self.tables if table.caption.startswith(caption)]
-        return found
-
-
-def written(results: Results, folder: Path, **options) -> Page:
-    """Write a report and check what holds of every page."""
-    file = write_report(results, folder, **options)
-    assert file == folder / "report.html"
-    page = Page(file)
-    assert page.source.count("<h1>") == 1
-    assert len(set(page.ids)) == len(page.ids)
-    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
-    assert all(link.startswith("#") for link in page.links)
-    assert all(image["src"].startswith("data:image/png;base64,") for image in page.images)
-    assert all(image["alt"] for image in page.images)
-    assert not {"script", "link", "iframe", "object"} & set(page.tags)
-    assert not any(value.startswith("on") for _, value, _ in page.attributes)
-    assert "url(" not in page.source
-    assert "@import" not in page.source
-    assert all(table.caption and table.rows for table in page.tables)
-    figures = {p.read_bytes() for p in (folder / "figures").glob("*.png")}
-    shown = {b64decode(image["src"].partition(",")[2]) for image in page.images}
-    pictures = {p.read_bytes() for p in (folder / "figures" / "examples").glob("*.png")}
-    assert figures <= shown
-    assert shown <= figures | pictures
-    assert not list(folder.rglob("*.part"))
-    return page
-
 
 @pytest.fixture
 def no_figures(monkeypatch) -> None:
     """Draw no figures, which take most of the time, where a test is of words and tables."""
     monkeypatch.setattr(writing, "figures", lambda facts: [])
-
-
-# --- Things to report -----------------------------------------------------------------------------
-
-BASELINES = {
-    "center": "center_prior",
-    "intensity": "intensity_prior",
-    "resolution oracle": "resolution_oracle",
-}
-METRICS = ("pixel_auroc", "iou", "area_cap", "coverage")
-
-
-def made(
-    n: int = 24,
-    *,
-    models: tuple[str, ...] = ("net",),
-    methods: tuple[str, ...] = ("cam", "grad_cam"),
-    baselines: dict[str, str] = BASELINES,
-    binarizers: tuple[str, ...] = ("p95", "otsu"),
-    metrics: tuple[str, ...] = METRICS,
-    explained: tuple[str, ...] = ("predicted",),
-    classes: tuple[str, ...] = ("round", "square", "long"),
-    label=lambda i: i % 3,
-    groups: int = 8,
-    value=None,
-) -> Results:
-    """Make results without a network; `value` gives the mean of a column."""
-    rng = np.random.default_rng(0)
-    of_masks = [m for m in metrics if m != "pixel_auroc"]
-    kinds = [*(("method", m) for m in methods), *(("baseline", b) for b in baselines)]
-    columns = tuple(
-        Column(e, kind, source, binarizer, metric)
-        for e in explained
-        for kind, source in kinds
-        for binarizer, metric in [
-            *(("", m) for m in metrics if m == "pixel_auroc"),
-            *((b, m) for b in binarizers for m in of_masks),
-        ]
-    )
-    parts = []
-    for model in models:
-        table = pd.DataFrame(
-            {
-                "model": model,
-                "sample": [f"image {i}" for i in range(n)],
-                "group": [f"person {i % groups}" for i in range(n)],
-                "label": [label(i) for i in range(n)],
-                "predicted": [label(i) if i % 4 else (label(i) + 1) % 3 for i in range(n)],
-                "probability": rng.uniform(0.4, 1, n),
-                "area": rng.uniform(0.001, 0.2, n),
-            }
-        )
-        means = [0.3 if value is None else value(column) for column in columns]
-        values = np.clip(np.array(means) + rng.normal(0, 0.05, (n, len(columns))), 0, 1)
-        settings = {
-            "model": model,
-            "seed": 3,
-            "weights": "ab" * 32,
-            "layer": "features",
-            "alignment": "half_pixel",
-            "class_names": list(classes),
-            "methods": {m: m for m in methods},
-            "baselines": dict(baselines),
-            "binarizers": {"p95": "PercentileBinarizer(percentile=95)", "otsu": "OtsuBinarizer()"},
-            "metrics": {m: m for m in metrics},
-            "explained": {e: e for e in explained},
-            "versions": {"python": "3", "cameval": "0.1.0"},
-        }
-        provenance = {"settings": settings, "started": "2026-01-02T03:04:05+00:00"}
-        codes = np.zeros(values.shape, np.uint8)
-        parts.append(Results(table, columns, values, codes, provenance))
-    return Results.concat(parts) if len(parts) > 1 else parts[0]
-
-
-def undefined(results: Results, where, code: int) -> Results:
-    """Return results with values undefined."""
-    values, codes = results.values.copy(), results.codes.copy()
-    values[where], codes[where] = np.nan, code
-    return replace(results, values=values, codes=codes)
-
-
-def cell(row) -> str:
-    interval = f" | [{number(row.low)}, {number(row.high)}]" if row.low == row.low else ""
-    return f"{number(row.mean)}{interval}"
 
 
 # --- Numbers --------------------------------------------------------------------------------------

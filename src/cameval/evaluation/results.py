@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cameval.errors import DataError, SettingError
+from cameval.errors import DataError
 from cameval.evaluation import summaries, tables
+from cameval.evaluation.choice import Choice, with_chosen
+from cameval.evaluation.joining import joined, sample_table
 from cameval.evaluation.plan import Column
 from cameval.evaluation.scoring import DEGENERATE, BatchScores
 from cameval.evaluation.store import RunFolder
@@ -55,17 +57,11 @@ class Results:
         cls, parts: Sequence[BatchScores], columns: Sequence[Column], provenance: Mapping[str, Any]
     ) -> "Results":
         """Put batches together, in order."""
-
-        def joined(name: str) -> Any:
-            return np.concatenate([getattr(part, name) for part in parts])
-
-        names = ("sample", "group", "label", "predicted", "probability", "area")
-        samples = pd.DataFrame({name: joined(name) for name in names})
-        samples.insert(0, "model", str(provenance["settings"]["model"]))
-        twice = samples["sample"][samples["sample"].duplicated()]
-        if len(twice):
-            raise DataError(f"names of samples must be unique, got {twice.iloc[0]!r} twice")
-        return cls(samples, tuple(columns), joined("values"), joined("codes"), provenance)
+        samples = sample_table(parts, str(provenance["settings"]["model"]))
+        values, codes = (
+            np.concatenate([getattr(p, n) for p in parts]) for n in ("values", "codes")
+        )
+        return cls(samples, tuple(columns), values, codes, provenance)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Results":
@@ -92,31 +88,7 @@ class Results:
         SettingError
             If their columns differ, or a model has a sample twice.
         """
-        if not parts:
-            raise SettingError("parts must hold at least one Results, got none")
-        first = parts[0]
-        for part in parts:
-            if part.columns != first.columns:
-                strange = sorted(set(part.columns) ^ set(first.columns))
-                raise SettingError(
-                    f"results must have the same columns, got {strange[:1]} in one only"
-                )
-        samples = pd.concat([part.samples for part in parts], ignore_index=True)
-        if samples.duplicated(["model", "sample"]).any():
-            raise SettingError(
-                "a model must have a sample once, got some twice; "
-                "give the models names, as in evaluate(..., name='resnet50, seed 1')"
-            )
-        provenance = dict(first.provenance)
-        if any(part.class_names != first.class_names for part in parts):
-            provenance["settings"] = {**provenance.get("settings", {}), "class_names": None}
-        return cls(
-            samples,
-            first.columns,
-            np.concatenate([part.values for part in parts]),
-            np.concatenate([part.codes for part in parts]),
-            provenance | {"parts": [dict(part.provenance) for part in parts]},
-        )
+        return joined(parts)
 
     def __len__(self) -> int:
         """Return the number of rows: samples, times models."""
@@ -163,6 +135,32 @@ class Results:
             values=self.values[np.ix_(rows, columns)],
             codes=self.codes[np.ix_(rows, columns)],
         )
+
+    def with_chosen(self, choice: Choice, label: str = "validated") -> "Results":
+        """Add the scores of each map under the binarizer that was chosen for it, as more columns.
+
+        Parameters
+        ----------
+        choice
+            What `choose_binarizers` returned for results of the same network on other images.
+        label
+            Under which label the scores stand beside those of the binarizers.
+
+        Returns
+        -------
+        Results
+            For each map and metric of masks one column more, whose binarizer is `label`. Its
+            setting says by which metric it was chosen, and whether on validation data or on these
+            same images; ``provenance["chosen"]`` says which. The folds of a cross-validation have
+            equal columns for `concat` however they chose.
+
+        Raises
+        ------
+        SettingError
+            If the results are of several models, the label is that of a binarizer, a map has no
+            binarizer that was chosen for it, or the choice was made on a part of these images.
+        """
+        return with_chosen(self, choice, label)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the tidy table, one row for each value.

@@ -3,8 +3,22 @@
 Needs jinja2 and matplotlib: ``pip install 'cameval[report]'``.
 """
 
+from cameval.report.cells import Block, Cell, Row, Table, table_of
 from cameval.report.examples import draw_examples
 from cameval.report.listing import Example
 from cameval.report.page import write_report
+from cameval.report.section import Picture, Section, picture_of
 
-__all__ = ["Example", "draw_examples", "write_report"]
+__all__ = [
+    "Block",
+    "Cell",
+    "Example",
+    "Picture",
+    "Row",
+    "Section",
+    "Table",
+    "draw_examples",
+    "picture_of",
+    "table_of",
+    "write_report",
+]

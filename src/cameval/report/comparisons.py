@@ -6,9 +6,11 @@ from typing import Any
 import pandas as pd
 
 from cameval.evaluation import Column
-from cameval.report.facts import ROLES, Facts
+from cameval.evaluation.choice import SAME_IMAGES
+from cameval.report.cells import Block, Cell, Row, Table
+from cameval.report.facts import Facts
 from cameval.report.parts import in_words
-from cameval.report.tables import Block, Cell, Row, Table
+from cameval.report.roles import ROLES
 from cameval.report.text import between, count_of, metric_title, name, number, p_value
 from cameval.statistics import holm
 
@@ -20,7 +22,8 @@ def method_tests(facts: Facts, model: str, column: Column) -> pd.DataFrame | Non
 
     The table is that of `Results.compare`, with ``p_holm`` corrected over all its rows.
     """
-    against = [*facts.methods[:1], *facts.floors] if len(facts.methods) > 1 else facts.floors
+    first = [facts.preferred.method or facts.methods[0]] if len(facts.methods) > 1 else []
+    against = [*first, *facts.floors]
     tables = []
     for reference in against:
         several = list(dict.fromkeys([*facts.methods, reference]))
@@ -78,10 +81,21 @@ def test_table(facts: Facts, families: Mapping[str, pd.DataFrame | None]) -> Tab
             "Differences are of means by group, first within each group, so they weigh groups "
             f"equally. p: sign-flip test, Holm-corrected over {count_of(size, 'comparison')}"
             f"{' of a model' * (len(facts.models) > 1)}. Effect: the difference in "
-            "standard deviations of the groups' differences. Methods and binarizer were chosen on "
-            "these same images."
+            f"standard deviations of the groups' differences.{_chosen_here(facts)}"
         ],
     )
+
+
+def _chosen_here(facts: Facts) -> str:
+    """Say what was chosen on the images that are tested."""
+    prefer = facts.preferred
+    binarizer = prefer.binarizer is None or facts.chosen(prefer.binarizer).startswith(SAME_IMAGES)
+    what = {
+        (True, True): "Methods and binarizer were",
+        (True, False): "Methods were",
+        (False, True): "The binarizer was",
+    }.get((prefer.method is None, binarizer))
+    return f" {what} chosen on these same images." if what else ""
 
 
 def model_table(facts: Facts) -> Table | None:

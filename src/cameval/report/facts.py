@@ -3,39 +3,25 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cameval.errors import SettingError
 from cameval.evaluation import Column, Results
+from cameval.evaluation.choice import SAME_IMAGES, VALIDATION
 from cameval.metrics.outcome import OUTCOMES
+from cameval.report.roles import Role, role_of
+from cameval.report.scores import Score, scores_of
 from cameval.report.text import name
 
-__all__ = [  # noqa: RUF022 - sorted as Python sorts
-    "Facts",
-    "MOST_CLASSES",
-    "MOST_MODELS",
-    "ROLES",
-    "Role",
-    "Score",
-]
+__all__ = ["Facts", "MOST_CLASSES", "MOST_MODELS", "Preferred"]  # noqa: RUF022
 
-Role = Literal["blind", "image", "other", "ceiling"]
-"""What a baseline knows: nothing of the image, the image alone, who can say, or the truth."""
-
-ROLES: dict[Role, str] = {
-    "blind": "blind",
-    "image": "image alone",
-    "other": "baseline",
-    "ceiling": "knows the truth",
-}
 MOST_CLASSES = 25
 MOST_MODELS = 6
 _MOST_NAMES = 5
-_BLIND = ("center", "gaussian", "random", "classmean", "class_mean", "leavegroupout")
-_IMAGE = ("intensity", "edge", "untrained")
 _LESS = (
     "HausdorffDistance",
     "AverageSurfaceDistance",
@@ -49,24 +35,17 @@ _LESS = (
 
 
 @dataclass(frozen=True)
-class Score:
-    """A row of `Results.summary`: a mean with its interval, and what it rests on."""
+class Preferred:
+    """Whose scores the page is about, fixed in advance; None means the best on these images.
 
-    n: int
-    n_groups: int
-    n_undefined: int
-    n_degenerate: int
-    mean: float
-    low: float
-    high: float
-    median: float
-    q25: float
-    q75: float
+    Parameters
+    ----------
+    binarizer, method
+        Labels.
+    """
 
-    @classmethod
-    def of(cls, row: Any) -> "Score":
-        """Take a row of the table apart."""
-        return cls(**{field: getattr(row, field) for field in cls.__dataclass_fields__})
+    binarizer: str | None = None
+    method: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +56,23 @@ class Facts:
     ----------
     results
         What is reported.
+    preferred
+        Which method and binarizer the page is about.
     """
 
     results: Results
+    preferred: Preferred = Preferred()
+
+    def __post_init__(self) -> None:
+        methods = self.methods or self.floors
+        for what, label, known in (
+            ("binarizer", self.preferred.binarizer, self.binarizers),
+            ("method", self.preferred.method, methods),
+        ):
+            if label is not None and label not in known:
+                raise SettingError(
+                    f"{what} must be one of those evaluated ({', '.join(known)}), got {label!r}"
+                )
 
     # --- What there is ----------------------------------------------------------------------------
 
@@ -112,7 +105,7 @@ class Facts:
     def baselines(self) -> dict[str, Role]:
         """Labels of the baselines, and what each knows."""
         labels = dict.fromkeys(c.method for c in self.results.columns if c.kind == "baseline")
-        return {label: _role(self.setting("baselines", label)) for label in labels}
+        return {label: role_of(self.setting("baselines", label)) for label in labels}
 
     @cached_property
     def floors(self) -> tuple[str, ...]:
@@ -138,8 +131,9 @@ class Facts:
 
     @cached_property
     def binarizers(self) -> tuple[str, ...]:
-        """Labels of the binarizers."""
-        return tuple(label for label in self._labels("binarizer") if label)
+        """Labels of the binarizers, the preferred one first."""
+        labels = [label for label in self._labels("binarizer") if label]
+        return tuple(sorted(labels, key=lambda label: label != self.preferred.binarizer))
 
     @cached_property
     def headline(self) -> str | None:
@@ -171,13 +165,7 @@ class Facts:
     @cached_property
     def scores(self) -> dict[tuple[str, Column], Score]:
         """The score of each model and column."""
-        metrics = [*self.mask_metrics, *self.map_metrics]
-        if not metrics:
-            return {}
-        table = self.results.select(metric=metrics).summary()
-        return {
-            (str(row.model), _column(row)): Score.of(row) for row in table.itertuples(index=False)
-        }
+        return scores_of(self.results, [*self.mask_metrics, *self.map_metrics])
 
     def values(self, model: str, column: Column) -> NDArray[np.float64]:
         """Return the scores of a model's samples, one each."""
@@ -203,16 +191,26 @@ class Facts:
 
     def best(self, model: str) -> Column | None:
         """Return the method and binarizer of a model that score best in the headline."""
-        methods = self.methods or self.floors
-        of_model = [
+        return self._best(model, self.candidates(model))
+
+    def candidates(self, model: str) -> list[Column]:
+        """Return the columns of a model that its headline is the best of."""
+        prefer = self.preferred
+        methods = (self.methods or self.floors) if prefer.method is None else (prefer.method,)
+        return [
             column
             for where, column in self.scores
             if where == model
             and column.metric == self.headline
             and column.method in methods
             and column.explained == self.explained[0]
+            and (prefer.binarizer is None or column.binarizer in ("", prefer.binarizer))
         ]
-        return self._best(model, of_model)
+
+    def chosen(self, binarizer: str) -> str:
+        """Say how the binarizers behind a label were chosen, each for its map; else nothing."""
+        described = self.setting("binarizers", binarizer)
+        return described if described.startswith((VALIDATION, SAME_IMAGES)) else ""
 
     def best_baseline(self, model: str, column: Column, role: Role) -> Column | None:
         """Return the best baseline of a role, under the same binarizer and metric."""
@@ -282,14 +280,3 @@ class Facts:
         found = self.results.values[:, at]
         codes = np.isnan(found) | np.isin(found, range(len(OUTCOMES)))
         return label.lower().startswith("outcome") and bool(codes.all())
-
-
-def _role(described: str) -> Role:
-    word = described.lower()
-    if "oracle" in word or "ceiling" in word:
-        return "ceiling"
-    return "blind" if word.startswith(_BLIND) else "image" if word.startswith(_IMAGE) else "other"
-
-
-def _column(row: Any) -> Column:
-    return Column(row.explained, row.kind, row.method, row.binarizer, row.metric)

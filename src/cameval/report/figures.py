@@ -1,7 +1,7 @@
 """The page's figures: means, distributions, and how scores go with size and confidence."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
@@ -18,23 +18,14 @@ from cameval.report.facts import Facts
 from cameval.report.files import png
 from cameval.report.findings import dependence_of
 from cameval.report.parts import in_words
+from cameval.report.section import Picture
 from cameval.report.text import between, metric_title, name, number
 
-__all__ = ["Picture", "figures"]
+__all__ = ["figures"]
 
 PALE = "#8a8a8a"
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure: the name of its file, what it shows in words, its caption, and its bytes."""
-
-    file: str
-    alt: str
-    caption: str
-    data: bytes
 
 
 def figures(facts: Facts) -> list[Picture]:

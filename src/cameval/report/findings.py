@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 
 from cameval.evaluation import Column
+from cameval.evaluation.choice import SAME_IMAGES
 from cameval.report.comparisons import compared_with
-from cameval.report.facts import Facts, Role, Score
+from cameval.report.facts import Facts, Preferred
 from cameval.report.parts import shares
+from cameval.report.roles import Role
+from cameval.report.scores import Score
 from cameval.report.text import between, count_of, metric_title, name, number, p_value, percent
 from cameval.statistics import bootstrap_mean
 
@@ -110,25 +113,36 @@ def _headline(facts: Facts, model: str, column: Column, score: Score) -> str:
         return f"{title} is undefined on every image."
     interval = between(score.low, score.high)
     interval = f" {interval}" if interval else ""
-    tried = len(
-        {
-            (one.method, one.binarizer)
-            for where, one in facts.scores
-            if where == model and one.kind == column.kind and one.metric == column.metric
-        }
-    )
-    chosen = (
-        f" They are the best of {tried} combinations on these same images, an optimistic choice."
-        if tried > 1
-        else ""
-    )
-    how = f" thresholded by {name(column.binarizer)}" if column.binarizer else ""
+    by = "as" if facts.chosen(column.binarizer) else "by"
+    how = f" thresholded {by} {name(column.binarizer)}" if column.binarizer else ""
     what = "maps" if column.kind == "method" else "baseline maps"
     kind = "mean IoU with the true masks of" if title == "IoU" else f"mean {title} of"
     return (
         f"Its {what} of {name(column.method)}{how} reach a {kind} {number(score.mean)}{interval}."
-        f"{chosen}"
+        f"{_choices(facts, model, column)}"
     )
+
+
+def _choices(facts: Facts, model: str, column: Column) -> str:
+    """Say what of the headline was chosen by its score, and on which images."""
+    tried, prefer = len(facts.candidates(model)), facts.preferred
+    what = "They are"
+    if prefer.method is not None:
+        what = "The binarizer is"
+    elif prefer.binarizer is not None:
+        what = "The method is"
+    several = "combinations " if prefer == Preferred() else ""
+    text = (
+        f" {what} the best of {tried} {several}on these same images, an optimistic choice."
+        if tried > 1
+        else ""
+    )
+    how = facts.chosen(column.binarizer) if prefer.binarizer is not None else ""
+    if not how:
+        return text
+    how, _, metric = how.rpartition(" by ")
+    on_these = ", an optimistic choice" if how == SAME_IMAGES else ""
+    return f" The binarizer was {how} by {metric_title(metric)}{on_these}.{text}"
 
 
 _AGAINST: dict[Role, str] = {
@@ -186,6 +200,8 @@ def _limits(facts: Facts, model: str, column: Column) -> Iterator[str]:
         yield f"Masks of these areas could have reached an IoU of {number(over.mean)} at most."
     if best and ceiling and not np.isnan(ceiling.mean):
         through = " and the same binarizer" if column.binarizer else ""
+        if facts.chosen(column.binarizer):
+            through = " and through the binarizer chosen for it"
         yield (
             f"The truth itself, on the network's own grid{through}, reaches "
             f"{number(ceiling.mean)} ({name(best.method)})."

@@ -8,8 +8,8 @@ import numpy as np
 
 from cameval.evaluation import REASONS
 from cameval.evaluation.scoring import DEGENERATE
+from cameval.report.cells import Block, Cell, Row, Table
 from cameval.report.facts import Facts
-from cameval.report.tables import Block, Cell, Row, Table
 from cameval.report.text import metric_title, name
 
 __all__ = ["constant_table", "settings", "undefined_table"]
@@ -108,6 +108,7 @@ def settings(facts: Facts) -> list[tuple[str, str]]:
             f"{run.get('started')}" if run.get("started") else "",
         ]
         found.append((name(known.get("model", "model")), _joined(network)))
+        found += _choices(run)
     known = facts.settings
     for title, key in (
         ("Maps", "methods"),
@@ -135,6 +136,21 @@ _ALIGNMENTS = {
     "half pixel": "half pixel: the cells of a map fill the image evenly",
     "receptive field": "receptive field: each cell lies where its receptive field has its center",
 }
+
+
+def _choices(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return which binarizers each label of chosen ones stands for."""
+    found = []
+    for label, choice in (run.get("chosen") or {}).items():
+        several = choice["binarizers"]
+        classes = {one["explained"] for one in several}
+        maps: dict[str, list[str]] = {}
+        for one in several:
+            of_class = f" ({name(one['explained'])} class)" if len(classes) > 1 else ""
+            maps.setdefault(name(one["binarizer"]), []).append(f"{name(one['method'])}{of_class}")
+        parts = [f"{binarizer} for {', '.join(of)}" for binarizer, of in maps.items()]
+        found.append((f"Chosen as {name(label)}", _joined(parts)))
+    return found
 
 
 def _described(things: Mapping[str, Any], *, equals: bool) -> list[str]:

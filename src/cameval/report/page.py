@@ -1,34 +1,47 @@
 """The page: sections, and how they are written."""
 
+import re
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from cameval.evaluation import Column, Results
+from cameval.errors import SettingError
+from cameval.evaluation import Results
 from cameval.evaluation.store import write_atomically
 from cameval.report import notes, tables
+from cameval.report.cells import Table
 from cameval.report.comparisons import method_tests, model_table, test_table
-from cameval.report.facts import MOST_MODELS, Facts
-from cameval.report.figures import Picture, figures
+from cameval.report.facts import MOST_MODELS, Facts, Preferred
+from cameval.report.figures import figures
 from cameval.report.files import made, write_bytes
 from cameval.report.findings import caveats, findings, what_was_run
-from cameval.report.listing import Example, read_examples
 from cameval.report.parts import class_table, correctness_table, explained_table
-from cameval.report.tables import Table
-from cameval.report.text import metric_title, name, number, percent, printable
+from cameval.report.section import Picture, Section
+from cameval.report.shown import example_section
+from cameval.report.text import name, printable
 
 __all__ = ["write_report"]
 
 TITLE = "Where the network looks, and how well that agrees with the truth"
+ANCHORS = ("masks", "maps", "classes", "predictions", "tests", "figures", "examples", "undefined")
+_AROUND = ("in-short", "findings", "methods")
+_DRAWN = r"(means|classes|size|confidence)(-\d+)?\.png"
 
 
-def write_report(results: Results, folder: Path, *, title: str | None = None) -> Path:
+def write_report(
+    results: Results,
+    folder: Path,
+    *,
+    title: str | None = None,
+    lead: str | Sequence[str] = (),
+    sections: Sequence[Section] = (),
+    binarizer: str | None = None,
+    method: str | None = None,
+) -> Path:
     """Write an evaluation as one page that anyone can open: ``report.html``.
 
     The page needs nothing but itself: style and figures are inside. The figures are also written
@@ -43,6 +56,15 @@ def write_report(results: Results, folder: Path, *, title: str | None = None) ->
         Where to write; it is made when needed.
     title
         Title of the page.
+    lead
+        What comes first on the page: a paragraph of plain text, or several.
+    sections
+        Sections of your own. They follow the findings, before the sections of the evaluation;
+        their pictures are written to ``figures/`` too.
+    binarizer, method
+        Labels of those that the findings and figures are of, where these were fixed before the
+        scores were seen, as by `Results.with_chosen`. By default those that score best on these
+        same images, which the findings call an optimistic choice.
 
     Returns
     -------
@@ -52,7 +74,8 @@ def write_report(results: Results, folder: Path, *, title: str | None = None) ->
     Raises
     ------
     SettingError
-        If the folder cannot be made.
+        If the folder cannot be made, the binarizer or method was not evaluated, two sections have
+        one anchor or one that the page itself uses, or two pictures one file.
     DataError
         If ``figures/examples.json`` is damaged.
 
@@ -61,57 +84,65 @@ def write_report(results: Results, folder: Path, *, title: str | None = None) ->
     ``write_report(evaluate(network, samples), Path("run"), title="ResNet-50 on chest X-rays")``
     """
     folder = Path(folder)
+    facts = Facts(results, Preferred(binarizer, method))
+    _check_own(sections)
     pictures_in = made(folder / "figures")
-    facts = Facts(results)
-    examples = _examples(facts, folder)
+    examples = example_section(facts, folder)
     pictures = figures(facts)
     families = {model: method_tests(facts, model, column) for model, column in facts.of_models()}
-    sections = _sections(facts, families, pictures, examples)
+    shown = [*sections, *_sections(facts, families, pictures, examples)]
     text = (
         _environment()
         .get_template("report.html.j2")
         .render(
             title=name(title or TITLE, 200),
             what_was_run=what_was_run(facts),
+            lead=[part for part in ([lead] if isinstance(lead, str) else lead) if part.strip()],
             findings=[findings(facts, m, families.get(m)) for m in facts.models[:MOST_MODELS]],
             more_models=max(0, len(facts.models) - MOST_MODELS),
             caveats=caveats(facts),
-            sections=[section for section in sections if not section.empty],
+            sections=[section for section in shown if not section.empty],
             settings=notes.settings(facts),
         )
     )
-    for picture in pictures:
+    for picture in (*pictures, *_pictures(sections)):
         write_bytes(pictures_in / picture.file, picture.data)
     page = folder / "report.html"
     write_atomically(page, printable(text))
     return page
 
 
-@dataclass(frozen=True)
-class Shown:
-    """An example as it is shown: its picture, and what is said of it."""
-
-    data: bytes
-    alt: str
-    pick: str
-    caption: str
+# --- Sections -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of the page."""
+def _check_own(sections: Sequence[Section]) -> None:
+    """Check that the caller's sections are that, and get in no one's way."""
+    several = sections if isinstance(sections, Sequence) else [None]
+    if strange := [one for one in several if not isinstance(one, Section)]:
+        came = type(sections if strange[0] is None else strange[0]).__name__
+        raise SettingError(f"sections must be a list of Section, got {came}")
+    anchors = [section.anchor for section in sections]
+    if taken := sorted({*anchors} & {*ANCHORS, *_AROUND}):
+        raise SettingError(
+            f"anchors must be others than {', '.join((*ANCHORS, *_AROUND))}, which are sections of "
+            f"the page itself, got {taken[0]!r}"
+        )
+    _check_once(anchors, "anchors of sections")
+    files = [picture.file.lower() for picture in _pictures(sections)]
+    if drawn := [file for file in files if re.fullmatch(_DRAWN, file)]:
+        raise SettingError(
+            f"files must be others than those of the page's own figures, got {drawn[0]!r}"
+        )
+    _check_once(files, "files of pictures")
 
-    anchor: str
-    title: str
-    lead: str = ""
-    tables: Sequence[Table] = ()
-    pictures: Sequence[Picture] = ()
-    examples: Sequence[tuple[str, Sequence[Shown]]] = field(default=())
 
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to show."""
-        return not (self.tables or self.pictures or self.examples or self.lead)
+def _check_once(several: Sequence[str], what: str) -> None:
+    if twice := [one for one in several if several.count(one) > 1]:
+        raise SettingError(f"{what} must be unique, got {twice[0]!r} twice")
+
+
+def _pictures(sections: Iterable[Section]) -> list[Picture]:
+    return [picture for section in sections for picture in section.pictures]
 
 
 def _sections(
@@ -155,70 +186,6 @@ def _sections(
             undefined,
         ),
     ]
-
-
-# --- Examples -----------------------------------------------------------------------------------
-
-
-def _examples(facts: Facts, folder: Path) -> Section:
-    """Return the examples in the folder that are of these results."""
-    found = read_examples(folder)
-    rows = {example: _row(facts, example) for example in found}
-    groups: dict[int | None, list[Shown]] = {}
-    for example, row in rows.items():
-        if row is not None:
-            file = folder / "figures" / "examples" / example.file
-            shown = _shown(facts, example, row, file.read_bytes())
-            groups.setdefault(example.label, []).append(shown)
-    strange = sum(row is None for row in rows.values())
-    lead = ""
-    if groups:
-        one = next(example for example, row in rows.items() if row is not None)
-        mask = f"Right, dashed: the mask of {name(one.binarizer)}. " if one.binarizer else ""
-        lead = (
-            f"{name(one.model)}, {name(one.method)}, the {name(one.explained)} class; chosen by "
-            f"{metric_title(one.metric)}. Left: the map as heat, each on its own scale. {mask}"
-            "White: the truth."
-        )
-    if strange:
-        lead += f" {strange} examples in the folder are of other results, and are not shown."
-    titles = {None: "All images"} | {
-        label: facts.class_name(label) for label in groups if label is not None
-    }
-    return Section(
-        "examples",
-        "Examples",
-        lead.strip(),
-        examples=[(titles[label], several) for label, several in groups.items()],
-    )
-
-
-def _row(facts: Facts, example: Example) -> int | None:
-    """Return the row of an example's sample, if it has the score that the example says."""
-    column = Column(example.explained, "method", example.method, example.binarizer, example.metric)
-    samples = facts.results.samples
-    here = (samples["model"] == example.model) & (samples["sample"] == example.sample)
-    if column not in facts.results.columns or not here.any():
-        return None
-    row = int(np.flatnonzero(here)[0])
-    value = facts.results.values[row, facts.results.columns.index(column)]
-    return row if np.isclose(value, example.score, rtol=1e-9, atol=1e-12) else None
-
-
-def _shown(facts: Facts, example: Example, row: int, data: bytes) -> Shown:
-    sample = facts.results.samples.iloc[row]
-    score = f"{metric_title(example.metric)} {number(example.score)}"
-    parts = [score, f"object {percent(float(sample['area']))}"]
-    if facts.labels_are_classes:
-        said = facts.class_name(int(sample["predicted"]))
-        right = sample["predicted"] == sample["label"]
-        parts.append(f"predicted {said}" + ("" if right else " (wrong)"))
-    alt = (
-        f"Map and mask of {name(example.method)} on image {name(example.sample)}, "
-        f"with the outline of the truth; {score}."
-    )
-    caption = f"{', '.join(parts)}; image {name(example.sample, 60)}"
-    return Shown(data, alt, example.pick, caption)
 
 
 # --- Writing ------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from cameval.evaluation import Column
 from cameval.metrics.summary import share_above, share_below
+from cameval.report.cells import Block, Cell, Row, Table
 from cameval.report.facts import Facts
-from cameval.report.tables import Block, Cell, Row, Table
 from cameval.report.text import (
     NOTHING,
     between,

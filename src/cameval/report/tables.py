@@ -1,20 +1,19 @@
 """The page's tables of scores: every method beside the baselines, with and without a threshold."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from cameval.evaluation import Column
 from cameval.metrics.outcome import OUTCOMES, count_outcomes
-from cameval.report.facts import ROLES, Facts, Role, Score
+from cameval.report.cells import Block, Cell, Row, Table
+from cameval.report.facts import Facts
+from cameval.report.roles import ROLES, Role
+from cameval.report.scores import Score
 from cameval.report.text import between, metric_title, name, number, percent
 
 __all__ = [
-    "Block",
-    "Cell",
-    "Row",
-    "Table",
     "main_table",
     "other_table",
     "outcome_table",
@@ -30,42 +29,6 @@ _BESIDE: dict[Role, str] = {
     "other": "best baseline",
     "ceiling": "ceiling",
 }
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What stands in a cell, and what stands smaller under it."""
-
-    text: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row: its head, its cells, and how it looks, as ``"baseline"``."""
-
-    head: Cell
-    cells: Sequence[Cell]
-    look: str = ""
-
-
-@dataclass(frozen=True)
-class Block:
-    """Rows under a heading of their own."""
-
-    rows: Sequence[Row]
-    heading: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: caption, titles of all columns (that of the heads first), blocks of rows, notes."""
-
-    caption: str
-    titles: Sequence[str]
-    blocks: Sequence[Block]
-    notes: Sequence[str] = ()
-    look: str = ""  # "lead" where the first score stands out, "words" where the last cell is text
 
 
 def scored(score: Score | None) -> Cell:
@@ -91,6 +54,11 @@ def main_table(facts: Facts) -> Table | None:
     if "ceiling" in roles:
         notes.append(
             "Ceiling: the truth itself on the network's own grid, through the same binarizer."
+        )
+    if chosen := [name(label) for label in facts.binarizers if facts.chosen(label)]:
+        notes.append(
+            f"But under {' and '.join(chosen)} each map and each baseline has the binarizer that "
+            "was chosen for it."
         )
     if reference := _reference_area(facts):
         notes.append(reference)
