@@ -22,7 +22,7 @@ ROOMS = [
     ["networks", "maps"],
     ["methods", "thresholds"],
     ["extractor", "binarizers", "metrics"],
-    ["sweep", "sanity", "baselines", "plots"],
+    ["sweep", "sanity", "baselines", "losses", "plots"],
     ["statistics"],
     ["evaluation"],
     ["report"],

@@ -1,6 +1,6 @@
 """Where a CNN classifier looked, and how well that agrees with ground-truth masks."""
 
-from cameval import baselines, data, errors, evaluation, metrics, plots, sanity, statistics
+from cameval import baselines, data, errors, evaluation, losses, metrics, plots, sanity, statistics
 from cameval.baselines import (
     area_cap,
     center_disc,
@@ -30,6 +30,7 @@ from cameval.binarizers import (
 from cameval.evaluation import Preparation, Results, evaluate
 from cameval.extractor import CAMExtractor, CAMResult, TopClasses, all_classes
 from cameval.geometry import Place
+from cameval.losses import AttentionMining
 from cameval.maps import is_constant, normalize_maps, upsample
 from cameval.methods import (
     ISCAM,
@@ -99,6 +100,7 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "AblationCAM",
     "Activations",
     "AdaptiveBinarizer",
+    "AttentionMining",
     "Binarizer",
     "CAMExtractor",
     "CAMMethod",
@@ -173,6 +175,7 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "layer_cam",
     "local_linear_cam",
     "local_linear_constant",
+    "losses",
     "max_fusion",
     "mean_fusion",
     "metrics",

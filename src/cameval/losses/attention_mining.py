@@ -1,0 +1,296 @@
+"""Attention mining: what is left of a class once the map is cut out of the image."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cameval.binarizers.settings import finite_number
+from cameval.errors import SettingError, ShapeError
+from cameval.extractor import check_images, check_parts
+from cameval.losses.checks import (
+    check_bare,
+    check_class_weights,
+    check_labels,
+    checked_masks,
+    checked_scores,
+)
+from cameval.maps import upsample
+from cameval.methods import grad_cam
+from cameval.networks import Activations, adapt
+from cameval.networks.activations import recording
+from cameval.networks.copies import shared_tensor
+
+__all__ = ["AttentionMining", "MiningLoss", "softmax"]
+
+
+def softmax(logits: Tensor, /) -> Tensor:
+    """Probabilities ``(N, C)`` of logits ``(N, C)``."""
+    return logits.softmax(1)
+
+
+@dataclass(frozen=True, eq=False)
+class MiningLoss:
+    """What one call of :class:`AttentionMining` gives.
+
+    Parameters
+    ----------
+    total
+        ``classification + alpha * mining + alpha_supervised * supervision``: call its `backward`.
+    classification
+        Cross entropy of the images as they are.
+    mining
+        Mean score of the true classes on the images without what was attended to; by default a
+        probability.
+    supervision
+        Mean squared difference of maps and masks; 0 where no masks were given.
+    logits
+        Class scores ``(N, C)`` of the images as they are.
+    maps
+        The attention of each image to its true class, ``(N, H, W)`` in [0, 1].
+    """
+
+    total: Tensor
+    classification: Tensor
+    mining: Tensor
+    supervision: Tensor
+    logits: Tensor
+    maps: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionMining:
+    r"""Attention mining, the loss of the Guided Attention Inference Network (GAIN).
+
+    The network is shown each image twice: as it is, and without what its map attends to. As long
+    as it still finds the class there, its map has missed something, and the loss says so.
+
+    .. math::
+
+        A = \operatorname{ReLU}\left(\sum_k w_k F_k\right), \qquad
+        T = \frac{1}{1 + e^{-\omega (A' - \sigma)}}, \qquad
+        I^* = I - T \odot (I - v)
+
+    .. math::
+
+        L = L_\mathrm{cl} + \alpha \operatorname{mean}_n s_{c_n}(I^*_n)
+
+    :math:`A` is the map of `grad_cam` for the image's true class c, and :math:`A'` the same map
+    on the image: interpolated by `upsample`, then scaled to [0, 1] by its own minimum and maximum.
+
+    Parameters
+    ----------
+    omega
+        Steepness of the soft mask T, positive. Published code has 10 to 100 000, so there is no
+        default. T lies between ``sigmoid(-omega * sigma)`` and ``sigmoid(omega * (1 - sigma))``:
+        .007 and .993 for 10 and .5. The larger omega, the harder the mask, and the fewer pixels
+        have a gradient through it.
+    sigma
+        Where T is one half, as a share in (0, 1) of the range of the map; .5 to .7 in published
+        code, hence no default either.
+    alpha
+        Weight of mining, not negative. 1 in the paper. With 0, mining is only measured.
+    fill
+        What takes the place of what is removed, v above, in the units of the images: one number,
+        or one for each channel. The default of 0, as in the paper's formula, is the mean color of
+        the data set where images are normalized by mean and standard deviation.
+    score
+        From logits ``(N, C)`` to the scores s of the classes ``(N, C)``, by default softmax: the
+        loss is bounded, but hardly has a gradient where a probability is close to 1.
+        ``torch.sigmoid`` is for networks trained class by class. The raw logit, ``lambda logits:
+        logits``, is in some published code; it has no lower bound, and can outweigh everything.
+    class_weights
+        Weights ``(C,)`` of the classes in the cross entropy, as in
+        :func:`torch.nn.functional.cross_entropy`. Mining is a plain mean over the images.
+    alpha_supervised
+        Weight of the masks that a call is given; 0, no masks, by default. See the notes.
+
+    Raises
+    ------
+    SettingError
+        If a setting is out of its range.
+    ArrayTypeError
+        If `class_weights` is not a floating tensor.
+    ShapeError
+        If `class_weights` has another shape than ``(C,)``.
+
+    Notes
+    -----
+    **Masks.** With `alpha_supervised` the loss is that of GAIN_ext, with the mean squared
+    difference of :math:`A'` and the masks. It learns from pixel masks, so that its maps are no
+    longer those of weak supervision: say so, and score them on other images. The paper's weight is
+    10. Each image of such a call has its mask; show those without one in a call of their own.
+
+    **Gradients** flow through T into the first pass, also through the weights :math:`w_k`. On a
+    :class:`GAPHead` these are the layer's weights over ``h * w``, and nothing is differentiated
+    twice; other heads cost a second derivative. Where a class has hardly any evidence the range of
+    A is small, and the gradient through :math:`A'` large in proportion: clip gradients.
+
+    **Constant maps**, up to rounding, become zeros: T is at its minimum everywhere, and next to
+    nothing is removed. Mining then works against the classification of that image, which prevails
+    as long as `alpha` is at most 1 (with softmax, and without class weights).
+
+    **Modes.** Both passes are in the network's own mode. In training mode each draws its own
+    dropout, which the map includes if it is in the head, and batch normalization takes in the
+    statistics of both batches, the whole images and those with a hole: two updates for each call.
+    Switch such layers to evaluation mode if they should not. Where a layer between map and logits
+    mixes the images of a batch, so do the maps.
+
+    **Without autograd**, as under ``torch.no_grad()``, the loss is a measurement: both passes are
+    in evaluation mode, and the network stays as it is.
+
+    **Several processes.** A network within ``DistributedDataParallel`` is refused, since its
+    gradients would not be exchanged. Wrap the loss instead: a module that holds the network and
+    returns ``loss.total`` from its ``forward``.
+
+    References
+    ----------
+    K. Li et al., "Tell Me Where to Look: Guided Attention Inference Network", CVPR 2018.
+
+    Examples
+    --------
+    >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
+    >>> gain = AttentionMining(omega=10.0, sigma=0.5)
+    >>> loss = gain(model, torch.randn(4, 3, 16, 16), torch.tensor([0, 1, 1, 0]))
+    >>> loss.total.backward()
+    >>> loss.maps.shape
+    torch.Size([4, 16, 16])
+    """
+
+    omega: float
+    sigma: float
+    alpha: float = 1.0
+    fill: float | Sequence[float] = 0.0
+    score: Callable[[Tensor], Tensor] = softmax
+    class_weights: Tensor | None = None
+    alpha_supervised: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("omega", "sigma", "alpha", "alpha_supervised"):
+            object.__setattr__(self, name, finite_number(name, getattr(self, name)))
+        if self.omega <= 0:
+            raise SettingError(f"omega must be positive, got {self.omega}")
+        if not 0 < self.sigma < 1:
+            raise SettingError(f"sigma must be in (0, 1), got {self.sigma}")
+        for name in ("alpha", "alpha_supervised"):
+            if getattr(self, name) < 0:
+                raise SettingError(f"{name} must not be negative, got {getattr(self, name)}")
+        object.__setattr__(self, "fill", _finite(self.fill))
+        if not callable(self.score):
+            raise SettingError(f"score must be callable as score(logits), got {self.score!r}")
+        check_class_weights(self.class_weights)
+
+    def __call__(
+        self, model: nn.Module, images: Tensor, labels: Tensor, *, masks: Tensor | None = None
+    ) -> MiningLoss:
+        """Show a network a batch twice, and add up the loss.
+
+        Parameters
+        ----------
+        model
+            A network that `adapt` takes: a :class:`CAMModel`, a :class:`LayerModel` to mine the
+            attention of an inner layer, or a network of a declared family. In training mode its
+            batch statistics move; else nothing of it changes.
+        images
+            Images ``(N, channels, H, W)``, normalized as the network expects, or volumes.
+        labels
+            The true class of each image, ``(N,)``.
+        masks
+            Boolean masks ``(N, H, W)`` of what should be attended to, if `alpha_supervised` is
+            positive, and only then.
+
+        Returns
+        -------
+        MiningLoss
+            The loss, its parts, and the logits and maps of the first pass.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If `adapt` does not know the network, or it is within a data-parallel wrapper.
+        ArrayTypeError
+            If an argument is not of its type.
+        ShapeError
+            If there is no image; if labels, masks, `fill` or class weights do not fit the images
+            and classes; if the features have one position only, so that no map says where.
+        ClassIndexError
+            If a label is not one of the network's classes.
+        SettingError
+            If masks are given without `alpha_supervised`, or the other way round.
+        """
+        check_parts(model)
+        check_bare(model)
+        check_images(images)
+        check_labels(labels, len(images))
+        self._check_channels(images.shape[1])
+        truth = checked_masks(masks, self.alpha_supervised, (len(images), *images.shape[2:]))
+        create_graph = torch.is_grad_enabled()
+        with recording(create_graph):
+            activations = adapt(model).activations(images, create_graph=create_graph)
+            logits = activations.logits
+            classes = labels.to(logits.device, torch.int64, copy=True)
+            maps = _attention(activations, classes)
+            others = activations.network(self._without(activations.images, maps))
+            classification = self._classification(_wide(logits), classes)
+            mining = self._scores(_wide(others)).gather(1, classes[:, None]).mean()
+            supervision = torch.zeros_like(mining)
+            if truth is not None:
+                supervision = (maps - truth.to(maps)).square().mean()
+            total = classification + self.alpha * mining + self.alpha_supervised * supervision
+        return MiningLoss(total, classification, mining, supervision, logits, maps)
+
+    def _without(self, images: Tensor, maps: Tensor) -> Tensor:
+        """Replace, softly, what is attended to."""
+        removed = torch.sigmoid(self.omega * (maps - self.sigma))[:, None].to(images.dtype)
+        fill = images.new_tensor(self.fill).reshape(-1, *[1] * (images.ndim - 2))
+        return images - removed * (images - fill)
+
+    def _classification(self, logits: Tensor, classes: Tensor) -> Tensor:
+        weights = self.class_weights
+        if weights is not None:
+            if weights.shape != logits.shape[1:]:
+                raise ShapeError(
+                    "class_weights must be one for each of the network's "
+                    f"{logits.shape[1]} classes, got {len(weights)}"
+                )
+            weights = shared_tensor(weights).to(logits)
+        return F.cross_entropy(logits, classes, weights)
+
+    def _scores(self, logits: Tensor) -> Tensor:
+        return checked_scores(self.score(logits), logits)
+
+    def _check_channels(self, channels: int) -> None:
+        if isinstance(self.fill, tuple) and len(self.fill) != channels:
+            raise ShapeError(
+                f"fill must be one number, or one for each of the images' {channels} channels, "
+                f"got {len(self.fill)}"
+            )
+
+
+def _attention(activations: Activations, classes: Tensor) -> Tensor:
+    """Map each image's class on the image, scaled to [0, 1]; constant maps become zeros."""
+    features = activations.features
+    if features[0, 0].numel() < 2:
+        raise ShapeError(
+            "the features must have at least 2 positions for a map to say where, got "
+            f"{tuple(features.shape)}; show larger images, or take an earlier layer"
+        )
+    maps = upsample(grad_cam(activations, classes), tuple(activations.images.shape[2:]))
+    axes = tuple(range(1, maps.ndim))
+    low, high = maps.amin(axes, keepdim=True), maps.amax(axes, keepdim=True)
+    constant = high - low <= torch.finfo(features.dtype).eps * high
+    span = (high - low).where(~constant, 1)
+    return ((maps - low) / span).where(~constant, 0)
+
+
+def _wide(logits: Tensor) -> Tensor:
+    """Return logits in single precision at least."""
+    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+
+
+def _finite(fill: object) -> float | tuple[float, ...]:
+    if isinstance(fill, Iterable):
+        return tuple(finite_number("each number of fill", value) for value in fill)
+    return finite_number("fill", fill)
