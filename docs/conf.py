@@ -18,7 +18,8 @@ extensions = ["numpydoc", "sphinx.ext.autodoc", "sphinx.ext.doctest"]
 exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [  # the outside world; our own names never belong here
-    (r"py:.*", r"(collections|matplotlib|nn|np|numpy|os|pandas|pathlib|python|skimage|torch)[.:].+"),
+    (r"py:.*", r"(collections|nn|np|numpy|os|pandas|pathlib|python|skimage|torch)[.:].+"),
+    (r"py:.*", r"matplotlib\..+"),
     (r"py:class", r"Axes"),  # matplotlib's
 ]
 

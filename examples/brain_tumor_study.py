@@ -1,328 +1,287 @@
 """Where a network looks that tells brain tumors apart.
 
 After Kang, Park, Ahn, Van Messem and De Neve, "Towards a Quantitative Analysis of Class Activation
-Mapping for Deep Learning-based Computer-Aided Diagnosis": train classifiers of MRI slices in five
-folds, take the class activation maps of the best, turn them into masks with five thresholds, and
-measure how well the masks agree with the tumors. Read it from top to bottom, as the paper goes;
-`slices`, `training` and `study_report` beside it hold what a reader may take for granted.
+Mapping for Deep Learning-based Computer-Aided Diagnosis". Networks learn to tell three kinds of
+tumor apart on slices of MRI. Their class activation maps say where they looked, thresholds turn the
+maps into masks, and the masks are held against the tumors that a radiologist has outlined.
+
+There are two protocols. ``--protocol paper`` does as the paper did. ``--protocol strict``, the
+default, asks the same question so that the answer can be trusted: no patient is trained on and
+tested on, and nothing is chosen on the slices that are tested. Read this file from top to bottom;
+`study/` beside it holds what you may take for granted.
 
 Without arguments it makes phantom slices and trains two small networks on them. With the figshare
 brain-tumor data (doi 10.6084/m9.figshare.1512427):
 
-    python examples/brain_tumor_study.py --data DIR --models mobilenet_v2 squeezenet1_0
+    python examples/brain_tumor_study.py --download DIR
+    python examples/brain_tumor_study.py --data DIR --protocol paper
 """
 
-import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import study_report
 import torch
-from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, precision_recall_fscore_support
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from slices import Slices, load_slices, paint
-from study_settings import Settings, claim, parse, record
-from torch import Tensor
+from study import paper_report, strict_report
+from study.candidates import Candidate
+from study.classification import best_model
+from study.download import fetch
+from study.folds import Split, splits_by_patient, splits_by_slice
+from study.frozen import train_frozen
+from study.looking import Looked, as_in_the_paper, strictly
+from study.processes import device_of, joined, rank, share_of, together
+from study.record import record
+from study.settings import Run, Settings, claim, parse
+from study.slices import Slices, paint
+from study.strict_tables import Grid
+from study.switches import Variation, paper_scores, variations
+from study.training import Material, epochs_of, fine_tune, load_trained, predict
 from tqdm import tqdm
-from training import (
-    SMALL,
-    build,
-    fine_tune,
-    fit_head,
-    load_trained,
-    pooled_features,
-    predict,
-    prepare,
-    save_atomically,
-)
 
-import cameval
-from cameval import CAMExtractor, CAMModel
-from cameval.data import CLASS_NAMES
-from cameval.errors import CamevalError, DataError
-from cameval.extractor import Alignment
+from cameval import CAMModel
+from cameval.errors import CamevalError
 
-# The paper's five thresholds.
-BINARIZERS: dict[str, cameval.Binarizer] = {
-    "mean": cameval.MeanBinarizer(),
-    "median": cameval.MedianBinarizer(),
-    "p75": cameval.PercentileBinarizer(75),
-    "p90": cameval.PercentileBinarizer(90),
-    "p95": cameval.PercentileBinarizer(95),
-}
-MASK_METRICS: dict[str, cameval.MaskMetric] = {
-    "iou": cameval.iou,
-    "dice": cameval.dice,
-    "coverage": cameval.coverage,
-    "precision": cameval.precision,
-    "informedness": cameval.informedness,
-    "size_standardized_iou": cameval.size_standardized_iou,
-    "area_cap": cameval.area_cap,
-}
-MAP_METRICS: dict[str, cameval.MapMetric] = {
-    "pointing_game": cameval.pointing_game,
-    "relevance_mass_accuracy": cameval.relevance_mass_accuracy,
-    "relevance_rank_accuracy": cameval.relevance_rank_accuracy,
-    "pixel_auroc": cameval.pixel_auroc,
-    "pixel_average_precision": cameval.pixel_average_precision,
-}
+# --- 1. The slices ------------------------------------------------------------------------------
 
 
-# --- 1. Folds -----------------------------------------------------------------------------------
+def get_slices(settings: Settings, run: Run) -> Slices:
+    """Find the slices: those at hand, those of figshare, or a phantom of our own."""
+    if (wanted := run.download) is not None:
+        together(lambda: fetch(wanted) if rank() == 0 else wanted)
+    folder = Path(settings.data)
+    if settings.data == "phantom":
+        folder = run.out / "phantom"
+        if not folder.exists():
+            together(lambda: paint(folder, settings) if rank() == 0 else None)
+    packed = run.out / "slices.h5"
+    return together(lambda: Slices(folder, packed))
 
 
-def assign_folds(slices: Slices, split: str, count: int, seed: int) -> NDArray[np.intp]:
-    """Give every slice the fold in which it is tested."""
-    labels, everyone = slices.labels.numpy(), np.zeros(len(slices.labels))
-    published = slices.folds
-    if (
-        split == "patient"
-        and published is not None
-        and set(published.tolist()) == set(range(count))
-        and not shared_patients(slices.patients, published)
-    ):
-        folds = published
-    else:
-        tests = {
-            "patient": StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(
-                everyone, labels, slices.patients
-            ),
-            "slice": StratifiedKFold(count, shuffle=True, random_state=seed).split(
-                everyone, labels
-            ),
-            "file": StratifiedKFold(count, shuffle=False).split(everyone, labels),
-        }[split]
-        folds = np.empty(len(labels), dtype=np.intp)
-        for fold, (_, test) in enumerate(tests):
-            folds[test] = fold
-    for fold in range(count):
-        missing = set(range(len(CLASS_NAMES))) - set(labels[folds != fold].tolist())
-        if missing or not (folds == fold).any():
-            raise DataError(
-                f"every fold must have slices, and every class slices outside it, got none in or "
-                f"outside fold {fold}; use fewer folds or more slices"
-            )
-    shared = shared_patients(slices.patients, folds)
-    if split == "patient" and shared:
-        raise DataError(f"no patient may be in two folds, got {len(shared)}: {shared[:5]}")
-    if shared:
-        total = len(set(slices.patients.tolist()))
+# --- 2. Folds: who is trained on, who is tested on ------------------------------------------------
+
+
+def get_splits(settings: Settings, slices: Slices) -> list[Split]:
+    """Divide the slices into folds, each of which is tested once."""
+    if settings.protocol == "strict":
+        return splits_by_patient(slices, settings.folds, settings.seed)
+    return splits_by_slice(slices, settings.folds, settings.fold_order, settings.seed)
+
+
+def warn_of_leaks(splits: list[Split]) -> None:
+    """Say aloud which patients are trained on and tested on."""
+    shared = {patient for split in splits for patient in split.shared}
+    if shared and rank() == 0:
         print(
-            f"WARNING: {len(shared)} of {total} patients have slices in more than one fold. The "
-            f"networks are tested on patients that they were trained on (--split {split}).",
+            f"WARNING: {len(shared)} of {len(set(splits[0].patients))} patients have slices in "
+            "more than one fold. As in the paper, the networks are tested on patients that they "
+            "were trained on.",
             file=sys.stderr,
         )
-    return folds
 
 
-def shared_patients(patients: NDArray[np.str_], folds: NDArray[np.intp]) -> list[str]:
-    """Return the patients who are in more than one fold."""
-    return [p for p in np.unique(patients).tolist() if len(set(folds[patients == p].tolist())) > 1]
+# --- 3. Classification: the networks learn -------------------------------------------------------
 
 
-# --- 2. Classification --------------------------------------------------------------------------
-
-
-def cross_validate(
-    name: str,
+def train(
+    candidate: Candidate,
+    split: Split,
     slices: Slices,
-    folds: NDArray[np.intp],
     settings: Settings,
-    out: Path,
-    device: torch.device,
-) -> Iterator[tuple[int, CAMModel]]:
-    """Yield each fold with the network trained on all the others.
-
-    It is read from its checkpoint, whether trained now or by the run that is resumed: both give the
-    same numbers.
-    """
-    passes = 1 if settings.freeze else settings.epochs
-    total = passes * sum(int((folds != fold).sum()) for fold in range(settings.folds))
-    pooled: Tensor | None = None
-    with tqdm(total=total, desc=name, unit="img") as bar:
-        for fold in range(settings.folds):
-            train = torch.from_numpy(np.flatnonzero(folds != fold))
-            checkpoint = checkpoint_path(name, fold, out)
-            if not checkpoint.exists():
-                # Frozen features must be the same in every fold, also of a random network.
-                torch.manual_seed(settings.seed + (0 if settings.freeze else fold))
-                model = build(name, settings.pretrained, len(CLASS_NAMES)).to(device)
-                images, labels = slices.images[train], slices.labels[train]
-                if settings.freeze:
-                    if pooled is None:
-                        pooled = pooled_features(model, slices.images)
-                    fit_head(model, pooled[train], labels)
-                else:
-                    pretrained = name not in SMALL and settings.pretrained != "none"
-                    fine_tune(
-                        model,
-                        images,
-                        labels,
-                        epochs=settings.epochs,
-                        pretrained=pretrained,
-                        bar=bar,
-                    )
-                save_atomically(model.cpu().state_dict(), checkpoint)
-            done = sum(int((folds != earlier).sum()) for earlier in range(fold + 1))
-            bar.update(passes * done - bar.n)
-            yield fold, load_trained(name, checkpoint, len(CLASS_NAMES)).to(device)
+    run: Run,
+    bar: "tqdm[None]",
+) -> None:
+    """Train one network in one fold, unless that was done before."""
+    checkpoint = checkpoint_of(candidate, split, run.out)
+    if checkpoint.exists():
+        bar.update(epochs_of(candidate, settings) * len(split.train))
+        return
+    size = settings.size_of(candidate)
+    pictures = slices.pictures(size, settings.crop)
+    material = Material(pictures, torch.from_numpy(slices.labels), split)
+    if settings.freeze:
+        kept = run.out / "features" / f"{candidate.trunk.file}-{size}-{settings.crop}.npy"
+        train_frozen(candidate, material, settings, checkpoint, kept, run.device)
+        bar.update(epochs_of(candidate, settings) * len(split.train))
+    else:
+        fine_tune(candidate, material, settings, checkpoint, run.device, bar)
 
 
-def checkpoint_path(name: str, fold: int, out: Path) -> Path:
+def train_all(slices: Slices, splits: list[Split], settings: Settings, run: Run) -> None:
+    """Train every network in every fold; several processes share the work."""
+    jobs = [(candidate, split) for candidate in settings.candidates for split in splits]
+    mine = share_of(jobs)
+    total = sum(epochs_of(candidate, settings) * len(split.train) for candidate, split in mine)
+
+    def work() -> None:
+        with tqdm(total=total, unit="img", mininterval=1, disable=rank() > 0) as bar:
+            for candidate, split in mine:
+                bar.set_description(f"training {candidate}, fold {split.fold + 1}")
+                train(candidate, split, slices, settings, run, bar)
+
+    together(work)
+
+
+def checkpoint_of(candidate: Candidate, split: Split, out: Path) -> Path:
     """Say where a trained network is kept."""
-    return out / "checkpoints" / f"{name}-fold{fold}.pth"
+    return out / "checkpoints" / f"{candidate.file}-fold{split.fold}.pth"
 
 
-def classification_scores(truth: NDArray[np.intp], predicted: NDArray[np.intp]) -> dict[str, float]:
-    """Table 2 of the paper, for one fold: accuracy, and macro means over the classes."""
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        truth, predicted, average="macro", zero_division=0
-    )
-    return {
-        "accuracy": float(accuracy_score(truth, predicted)),
-        "precision": float(precision),
-        "recall": float(recall),
-        "f1": float(f1),
-    }
+def trained(candidate: Candidate, split: Split, slices: Slices, run: Run) -> CAMModel:
+    """Return a network as it was trained in a fold."""
+    checkpoint = checkpoint_of(candidate, split, run.out)
+    return load_trained(candidate, checkpoint, len(slices.class_names), run.device)
 
 
-# --- 3. Localization ----------------------------------------------------------------------------
-
-
-def localize(
-    model: CAMModel,
-    slices: Slices,
-    test: NDArray[np.intp],
-    train: NDArray[np.intp],
-    alignment: Alignment,
-) -> tuple[list[pd.DataFrame], list[pd.DataFrame], Tensor]:
-    """Score the maps of one fold's test slices, and the blind maps beside them.
-
-    The blind maps are the center of the frame, and the mean mask of the predicted class over the
-    training slices. All three go through the same binarizers.
-    """
-    extract = CAMExtractor(model, method=cameval.cam, alignment=alignment)
-    results = [extract(prepare(b, model)) for b in slices.images[test].split(32)]
-    maps = torch.cat([result.maps.cpu() for result in results])
-    predicted = torch.cat([result.classes.cpu() for result in results])
-    truth = slices.masks[test]
-    mean_masks = cameval.class_mean_masks(
-        slices.masks[train], slices.labels[train], len(CLASS_NAMES)
-    )
-    sources = {
-        "CAM": maps,
-        "center disc": cameval.center_map((truth.shape[-2], truth.shape[-1])).expand_as(maps),
-        "class-mean mask": mean_masks[predicted],
-    }
-    about = {
-        "slice": [slices.names[i] for i in test],
-        "patient": slices.patients[test],
-        "label": [CLASS_NAMES[c] for c in slices.labels[test]],
-        "predicted": [CLASS_NAMES[c] for c in predicted],
-        "tumor_area": truth.float().mean((1, 2)).numpy(),
-    }
-    mask_rows, map_rows = [], []
-    for source, candidates in sources.items():
-        scores = {name: metric(candidates, truth).numpy() for name, metric in MAP_METRICS.items()}
-        map_rows.append(pd.DataFrame(about | {"source": source} | scores))
-        for binarizer_name, binarize in BINARIZERS.items():
-            masks = binarize(candidates)
-            scores = {name: metric(masks, truth).numpy() for name, metric in MASK_METRICS.items()}
-            scores["mask_area"] = masks.float().mean((1, 2)).numpy()
-            row = about | {"source": source, "binarizer": binarizer_name} | scores
-            mask_rows.append(pd.DataFrame(row))
-    return mask_rows, map_rows, maps
-
-
-# --- 4. The study -------------------------------------------------------------------------------
-
-
-def run(settings: Settings, out: Path, device: torch.device) -> Path:
-    """Run the whole study and return the report."""
-    for name in settings.models:
-        build(name, settings.pretrained, len(CLASS_NAMES))  # a wrong name or file: better now
-    folder = out / "phantom"
-    if settings.data != "phantom":
-        folder = Path(settings.data)
-    elif not folder.exists():
-        paint(folder, settings)
-    slices = load_slices(folder, settings.size)
-    folds = assign_folds(slices, settings.split, settings.folds, settings.seed)
-    record(out, settings, slices.names, folds)
-    truth = slices.labels.numpy()
-
-    rows, predictions = [], []
-    for name in settings.models:
-        for fold, model in cross_validate(name, slices, folds, settings, out, device):
-            test = np.flatnonzero(folds == fold)
-            probabilities = predict(model, slices.images[test]).numpy()
-            predicted = probabilities.argmax(1)
+def classify(slices: Slices, splits: list[Split], settings: Settings, run: Run) -> pd.DataFrame:
+    """Predict every slice by the network of the fold in which it is tested."""
+    rows = []
+    for candidate in settings.candidates:
+        images = slices.pictures(settings.size_of(candidate), settings.crop).images
+        for split in splits:
+            logits = predict(trained(candidate, split, slices, run), images[split.test])
             rows.append(
-                {"model": name, "fold": fold} | classification_scores(truth[test], predicted)
-            )
-            predictions.append(
                 pd.DataFrame(
                     {
-                        "model": name,
-                        "fold": fold,
-                        "slice": [slices.names[i] for i in test],
-                        "patient": slices.patients[test],
-                        "label": [CLASS_NAMES[c] for c in truth[test]],
-                        "predicted": [CLASS_NAMES[c] for c in predicted],
-                        "probability": probabilities.max(1),
+                        "model": str(candidate),
+                        "fold": split.fold,
+                        "sample": [slices.names[i] for i in split.test],
+                        "group": slices.patients[split.test],
+                        "label": slices.labels[split.test],
+                        "predicted": logits.argmax(1).numpy(),
+                        "probability": logits.softmax(1).amax(1).numpy(),
                     }
                 )
             )
-    classification = pd.DataFrame(rows)
-    best = classification.groupby("model", sort=False)["accuracy"].mean().idxmax()
+    return pd.concat(rows, ignore_index=True)
 
-    mask_rows: list[pd.DataFrame] = []
-    map_rows: list[pd.DataFrame] = []
-    maps = torch.empty_like(slices.images)
-    for fold in tqdm(range(settings.folds), desc="maps and masks", unit="fold"):
-        checkpoint = checkpoint_path(str(best), fold, out)
-        model = load_trained(str(best), checkpoint, len(CLASS_NAMES)).to(device)
-        test, train = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        masks_of_fold, maps_of_fold, maps[test] = localize(
-            model, slices, test, train, settings.alignment
-        )
-        mask_rows += [rows.assign(fold=fold) for rows in masks_of_fold]
-        map_rows += [rows.assign(fold=fold) for rows in maps_of_fold]
 
-    return study_report.write(
-        out,
-        settings=dataclasses.asdict(settings),
-        best=str(best),
-        leaking=len(shared_patients(slices.patients, folds)),
-        classification=classification,
-        predictions=pd.concat(predictions, ignore_index=True),
-        mask_scores=pd.concat(mask_rows, ignore_index=True),
-        map_scores=pd.concat(map_rows, ignore_index=True),
-        pictures=study_report.Pictures(slices.names, slices.images, slices.masks, maps, BINARIZERS),
+# --- 4. The strict protocol: the question, asked so that the answer can be trusted ---------------
+
+
+def strict_protocol(
+    slices: Slices, splits: list[Split], settings: Settings, run: Run
+) -> Path | None:
+    """Score every network on every slice, by the network that has not seen the slice's patient.
+
+    In each fold the threshold is chosen on the validation patients and read on the test patients.
+    """
+    folds: list[Looked] = []
+    total = len(settings.candidates) * sum(len(s.validation) + len(s.test) for s in splits)
+    with tqdm(total=total, desc="maps and masks", unit="slice", disable=rank() > 0) as bar:
+        for candidate in settings.candidates:
+            for split in splits:
+                model = trained(candidate, split, slices, run)
+                folder = run.out / "evaluation"
+                folds.append(strictly(candidate, model, slices, split, settings, folder, bar))
+    if rank() > 0:
+        return None
+    return strict_report.write(
+        run.out, settings, slices, splits, folds, grids_of(settings, slices, splits, run)
     )
+
+
+def grids_of(settings: Settings, slices: Slices, splits: list[Split], run: Run) -> dict[str, Grid]:
+    """Return the grid of each network's maps, and where its cells lie as the study lays them."""
+    grids: dict[str, Grid] = {}
+    for candidate in settings.candidates:
+        model, size = trained(candidate, splits[0], slices, run), settings.size_of(candidate)
+        with torch.no_grad():
+            cells = model.features(torch.zeros(1, 3, size, size, device=run.device)).shape[2:]
+        place = model.place if settings.alignment == "receptive_field" else None
+        grids[str(candidate)] = Grid((cells[0], cells[1]), place, size)
+    return grids
+
+
+# --- 5. The paper's protocol, and what it leaves open --------------------------------------------
+
+
+def paper_protocol(
+    slices: Slices, splits: list[Split], settings: Settings, run: Run
+) -> Path | None:
+    """Take the network that classifies best, and score its maps on the last fold."""
+    predictions = classify(slices, splits, settings, run)
+    best = Candidate.parse(best_model(predictions))
+    last = splits[-1]
+    with tqdm(total=len(last.test), desc="maps and masks", disable=rank() > 0) as bar:
+        model = trained(best, last, slices, run)
+        folder = run.out / "evaluation"
+        results = as_in_the_paper(best, model, slices, last, settings, folder, bar)
+    varied: list[tuple[Variation, pd.DataFrame]] = []
+    for variation in variations(settings, best):
+        scores = vary(variation, best, slices, splits, settings, run)
+        varied.append((variation, scores))
+    if rank() > 0:
+        return None
+    return paper_report.write(
+        run.out, settings, slices, splits, best, predictions, results, varied, model
+    )
+
+
+def vary(
+    variation: Variation,
+    best: Candidate,
+    slices: Slices,
+    splits: list[Split],
+    settings: Settings,
+    run: Run,
+) -> pd.DataFrame:
+    """Score the last fold with one answer changed; train the network anew where that needs it."""
+    changed = variation.of(settings)
+    candidate = best if variation.head is None else replace(best, head=variation.head)
+    split, place = splits[-1], run
+    if variation.trains:
+        split = get_splits(changed, slices)[-1]
+        name = "-".join([variation.question, variation.answer]).replace("/", "of")
+        place = replace(run, out=run.out / "switches" / name.replace(" ", "_"))
+
+        def work() -> None:
+            if rank() == 0:
+                images = epochs_of(candidate, changed) * len(split.train)
+                with tqdm(total=images, desc=f"training, {variation.answer}", unit="img") as bar:
+                    train(candidate, split, slices, changed, place, bar)
+
+        together(work)
+    model = trained(candidate, split, slices, place)
+    return paper_scores(model, slices, split.test, changed.size_of(candidate), changed)
+
+
+# --- 6. The whole study --------------------------------------------------------------------------
+
+
+def study(settings: Settings, run: Run) -> Path | None:
+    """Run the whole study and return the report, in the first process."""
+    claim(run, settings)
+    for candidate in settings.candidates:
+        candidate.build(settings.pretrained, 3)  # a wrong name or file: better now
+    slices = get_slices(settings, run)
+    splits = get_splits(settings, slices)
+    warn_of_leaks(splits)
+    together(lambda: record(run.out, settings, slices, splits) if rank() == 0 else None)
+    train_all(slices, splits, settings, run)
+    protocol = strict_protocol if settings.protocol == "strict" else paper_protocol
+    return protocol(slices, splits, settings, run)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
-    settings, out, device, resume = parse(arguments)
+    settings, run = parse(arguments)
     try:
-        claim(out, settings, resume)
-        report = run(settings, out, device)
+        with joined():
+            report = study(settings, replace(run, device=device_of(run.device)))
     except CamevalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(
-            f"\ninterrupted; finished folds are kept: go on with --resume --out {out}",
+            f"\ninterrupted; what is finished is kept: go on with --resume --out {run.out}",
             file=sys.stderr,
         )
         return 130
-    print(report.read_text())
-    print(f"report: {report}")
+    if report is not None:
+        print((run.out / "summary.txt").read_text())
+        print(f"report: {report}")
     return 0
 
 

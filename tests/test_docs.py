@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from study_settings import parse
+from study.settings import parse
 
 import cameval
 import cameval.report
@@ -16,7 +16,8 @@ PUBLIC = [
     (room, name)
     for room in (
         *(cameval, cameval.baselines, cameval.data, cameval.errors, cameval.evaluation),
-        *(cameval.metrics, cameval.plots, cameval.report, cameval.sanity, cameval.statistics),
+        *(cameval.losses, cameval.metrics, cameval.plots, cameval.report, cameval.sanity),
+        *(cameval.statistics,),
     )
     for name in room.__all__
     if not isinstance(getattr(room, name), str | tuple)  # a constant has no entry of its own
@@ -56,9 +57,9 @@ def test_every_page_is_in_a_table_of_contents() -> None:
 def test_every_option_of_the_study_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--help"])
-    text, page = capsys.readouterr().out, (DOCS / "study.rst").read_text()
-    options = set(re.findall(r"^  (--\w+)", text, re.MULTILINE))
-    assert set(re.findall(r"^   \* - ``(--\w+)", page, re.MULTILINE)) == options
-    defaults = set(re.findall(r"^  (--\w+) .*\((\d+)\)$", text, re.MULTILINE))
+    text, page = capsys.readouterr().out, (DOCS / "study_options.rst").read_text()
+    options = set(re.findall(r"^  (--[\w-]+)", text, re.MULTILINE))
+    assert set(re.findall(r"^   \* - ``(--[\w-]+)", page, re.MULTILINE)) == options
+    defaults = set(re.findall(r"^  (--[\w-]+) .*\((\d+)\)$", text, re.MULTILINE))
     assert len(defaults) > 2
     assert defaults <= set(re.findall(r"``(--\w+) \w+``\n.* Default: (\d+)\.$", page, re.MULTILINE))

@@ -1,4 +1,4 @@
-"""The brain-tumor study: it runs, tells the truth about leaks, and resumes to the same result."""
+"""The brain-tumor study: both protocols run, nothing leaks, and what is killed goes on the same."""
 
 import json
 from pathlib import Path
@@ -7,19 +7,12 @@ import brain_tumor_study as study
 import numpy as np
 import pandas as pd
 import pytest
-import slices
-import study_report
-import torch
-import torchvision
-import training
-from study_settings import Settings, claim, parse, record
-from tqdm import tqdm
+from study import looking, training
+from study.looking import BINARIZERS, MAP, OPTIMUM, VALIDATED
 
-import cameval
-from cameval.data import write_phantom
-from cameval.errors import DataError, SettingError
+from cameval import Results
 
-QUICK = ["--slices", "60", "--folds", "3", "--epochs", "1", "--size", "32"]
+QUICK = ["--slices", "45", "--folds", "3", "--epochs", "1", "--size", "32"]
 
 
 def run(out: Path, *arguments: str) -> int:
@@ -27,320 +20,229 @@ def run(out: Path, *arguments: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("study") / "first"
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("study") / "strict"
     assert run(out) == 0
     return out
 
 
-def test_it_writes_what_it_promises(finished: Path) -> None:
-    report = (finished / "report.md").read_text()
-    for heading in ("Classification", "Thresholds", "Classes", "Examples"):
-        assert f"## {heading}" in report
-    assert (finished / "examples.png").read_bytes().startswith(b"\x89PNG")
-    scores = pd.read_csv(finished / "mask_scores.csv")
-    assert len(scores) == 60 * len(study.BINARIZERS) * len(study_report.SOURCES)
-    assert set(scores["source"]) == set(study_report.SOURCES)
-    assert len(pd.read_csv(finished / "map_scores.csv")) == 60 * len(study_report.SOURCES)
-    assert len(pd.read_csv(finished / "predictions.csv")) == 60
-    assert len(pd.read_csv(finished / "classification.csv")) == 3
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("study") / "paper"
+    assert run(out, "--protocol", "paper", "--switches", "all") == 0
+    return out
 
 
-def test_every_localization_table_shows_floor_and_cap(finished: Path) -> None:
-    report = (finished / "report.md").read_text()
-    for section in report.split("## ")[2:6]:
-        assert "center disc" in section
-        assert "class-mean mask" in section
-    for section in report.split("## ")[2:4]:
-        assert "cap" in section
+def part(out: Path, fold: int, which: str) -> Results:
+    return Results.load(out / "evaluation" / f"small_cnn_8px-fold{fold}-{which}")
 
 
-def test_the_tables_are_means_of_the_scores(finished: Path) -> None:
-    scores = pd.read_csv(finished / "mask_scores.csv")
-    cam = scores[(scores["source"] == "CAM") & (scores["binarizer"] == "p90")]
-    row = study_report.threshold_table(scores).set_index("threshold").loc["p90"]
-    assert row["IoU, CAM"].startswith(study_report.number(cam["iou"].mean()))
-    assert row["cap"] == study_report.number(cam["area_cap"].mean())
+# --- the strict protocol ------------------------------------------------------------------------
 
 
-def test_a_killed_study_resumes_to_the_same_result(
-    finished: Path, tmp_path: Path, monkeypatch
+def test_the_strict_study_writes_what_it_promises(strict: Path) -> None:
+    page = (strict / "report.html").read_text()
+    sections = ("Classification", "Thresholds", "Kinds of tumor", "Small tumors", "Resolution")
+    places = [page.index(f"<h2>{title}</h2>") for title in (*sections, "Masks", "Figures")]
+    assert places == sorted(places)
+    assert "optimism" in page
+    assert "the paper&#39;s vgg19" in page
+    assert (strict / "figures" / "thresholds.png").exists()
+    assert len(pd.read_csv(strict / "predictions.csv")) == 45
+    assert set(pd.read_csv(strict / "summary.csv")["binarizer"].dropna()) >= {
+        VALIDATED,
+        OPTIMUM,
+        *BINARIZERS,
+    }
+    assert "threshold" in (strict / "summary.txt").read_text()
+
+
+def test_every_slice_is_tested_once_by_a_network_that_has_not_seen_its_patient(
+    strict: Path,
 ) -> None:
-    trained = []
+    folds = json.loads((strict / "folds.json").read_text())
+    patients = pd.read_csv(strict / "predictions.csv").astype({"sample": str, "group": str})
+    assert sorted(patients["sample"]) == sorted(folds)
+    assert patients["fold"].tolist() == [folds[name] for name in patients["sample"]]
+    assert (patients.groupby("group")["fold"].nunique() == 1).all()
+    for fold in range(3):
+        validated = part(strict, fold, "validation").samples
+        tested = part(strict, fold, "test").samples
+        assert set(validated["group"]) & set(tested["group"]) == set()
+        assert {folds[name] for name in validated["sample"]} == {(fold + 1) % 3}
 
-    def killed(*arguments, **settings) -> None:
+
+def test_the_threshold_is_the_best_of_the_validation_patients(strict: Path) -> None:
+    """Worked out anew from the kept scores of each part."""
+    expected = []
+    for fold in range(3):
+        means = {
+            name: np.nanmean(
+                part(strict, fold, "validation").select(method=MAP, binarizer=name).values
+            )
+            for name in BINARIZERS
+        }
+        best = max(means, key=lambda name: means[name])
+        test = part(strict, fold, "test").select(
+            method=MAP, binarizer=best, metric="iou", explained="predicted"
+        )
+        expected.append(test.values[:, 0])
+    summary = pd.read_csv(strict / "summary.csv")
+    row = summary[
+        (summary["binarizer"] == VALIDATED)
+        & (summary["method"] == MAP)
+        & (summary["metric"] == "iou")
+        & (summary["explained"] == "predicted")
+    ]
+    assert row["mean"].item() == pytest.approx(np.nanmean(np.concatenate(expected)), rel=1e-12)
+
+
+def test_a_choice_on_the_test_is_never_worse(strict: Path) -> None:
+    summary = pd.read_csv(strict / "summary.csv")
+    of = summary[(summary["metric"] == "iou") & (summary["explained"] == "predicted")]
+    means = of.pivot(index="method", columns="binarizer", values="mean")
+    assert (means[OPTIMUM] >= means[VALIDATED]).all()
+    assert (means[OPTIMUM] >= means[list(BINARIZERS)].max(axis=1) - 1e-12).all()
+
+
+def test_what_is_killed_goes_on_to_the_same_result(
+    strict: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    trained, scored = [], []
+
+    def killed_in_training(*arguments, **settings) -> None:
         if len(trained) == 2:
             raise KeyboardInterrupt
         trained.append(1)
         training.fine_tune(*arguments, **settings)
 
-    monkeypatch.setattr(study, "fine_tune", killed)
+    def killed_in_scoring(*arguments, **settings) -> Results:
+        if len(scored) == 3:
+            raise KeyboardInterrupt
+        scored.append(1)
+        return evaluate(*arguments, **settings)
+
+    evaluate = looking.evaluate
+    monkeypatch.setattr(study, "fine_tune", killed_in_training)
     assert run(tmp_path) == 130
+    assert "go on with --resume" in capsys.readouterr().err
     assert len(list((tmp_path / "checkpoints").glob("*.pth"))) == 2
     monkeypatch.undo()
+    monkeypatch.setattr(looking, "evaluate", killed_in_scoring)
+    assert run(tmp_path, "--resume") == 130
+    monkeypatch.undo()
     assert run(tmp_path, "--resume") == 0
-    for name in ("mask_scores.csv", "map_scores.csv", "predictions.csv", "classification.csv"):
-        assert (tmp_path / name).read_bytes() == (finished / name).read_bytes()
+    for name in ("scores.csv", "predictions.csv", "summary.csv", "summary.txt"):
+        assert (tmp_path / name).read_bytes() == (strict / name).read_bytes()
 
 
 def test_a_study_is_not_overwritten_nor_resumed_with_other_settings(
-    finished: Path, capsys: pytest.CaptureFixture[str]
+    strict: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = (finished / "mask_scores.csv").read_bytes()
-    assert run(finished) == 2
+    before = (strict / "scores.csv").read_bytes()
+    assert run(strict) == 2
     assert "which holds a study; give --resume" in capsys.readouterr().err
-    assert run(finished, "--resume", "--seed", "1") == 2
+    assert run(strict, "--resume", "--seed", "1") == 2
     assert "got others for seed" in capsys.readouterr().err
-    assert (finished / "mask_scores.csv").read_bytes() == before
+    assert (strict / "scores.csv").read_bytes() == before
 
 
-# --- folds --------------------------------------------------------------------------------------
+# --- the paper's protocol -----------------------------------------------------------------------
 
 
-def slices_of(patients: list[str], published: list[int] | None = None) -> study.Slices:
-    count = len(patients)
-    return study.Slices(
-        names=[str(i) for i in range(count)],
-        images=torch.zeros(count, 2, 2),
-        masks=torch.zeros(count, 2, 2, dtype=torch.bool),
-        labels=torch.arange(count) % 3,
-        patients=np.array(patients),
-        folds=None if published is None else np.array(published),
+def test_the_papers_protocol_prints_the_papers_tables(paper: Path) -> None:
+    page = (paper / "report.html").read_text()
+    for title in ("Table 2: classification", "IoU at the five thresholds", "Maps and masks"):
+        assert f"<h2>{title}</h2>" in page
+    assert "Kang" not in page or "paper" in page
+    thresholds = pd.read_csv(paper / "thresholds.csv").set_index("threshold")
+    assert list(thresholds.index) == ["mean", "median", "p75", "p90", "p95"]
+    assert float(thresholds.loc["p95", "paper"]) == 0.153
+    for picture in ("figure-1.png", "figure-3.png"):
+        assert (paper / "figures" / picture).read_bytes().startswith(b"\x89PNG")
+    classification = pd.read_csv(paper / "classification.csv").set_index("model")
+    assert classification.loc["the paper's vgg19", "accuracy"] == ".950 (.040)"
+
+
+def test_the_switches_stand_beside_the_study_as_it_was_run(paper: Path) -> None:
+    switches = pd.read_csv(paper / "switches.csv").fillna("")
+    assert switches["question"].iloc[0] == "as run"
+    assert set(switches["question"]) == {
+        "as run",
+        "where the threshold is taken",
+        "which pixels are in the mask",
+        "grid of the IoU",
+        "how the map is laid on the slice",
+        "crop",
+        "order of the slices in the folds",
+        "head",
+        "which slices",
+    }
+    trained = {path.parent.parent.name for path in (paper / "switches").glob("*/checkpoints/*")}
+    assert len(trained) == 4  # one crop, two orders, one head
+
+
+def test_the_papers_scores_are_those_of_evaluate(paper: Path) -> None:
+    """Two ways to the same numbers: the study's own masks, and the library's evaluation."""
+    kept = part(paper, 2, "test")
+    own = pd.read_csv(paper / "scores.csv").astype({"slice": str})
+    for name, rows in own.groupby("threshold"):
+        theirs = kept.select(method=MAP, binarizer=name, metric=["iou", "coverage", "area_cap"])
+        assert rows["slice"].tolist() == theirs.samples["sample"].tolist()
+        columns = [column.metric for column in theirs.columns]
+        np.testing.assert_allclose(rows[columns], theirs.values, rtol=1e-6, atol=1e-7)
+
+
+def test_a_leak_is_said_aloud(
+    paper: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "These numbers are too good." in (paper / "report.html").read_text()
+    splits = study.splits_by_slice(
+        study.Slices(paper / "phantom", tmp_path / "x.h5"), 3, "shuffled", 0
     )
+    study.warn_of_leaks(splits)
+    shared = {patient for split in splits for patient in split.shared}
+    assert f"WARNING: {len(shared)} of 15 patients" in capsys.readouterr().err
 
 
-PATIENTS = [str(100 + i // 2) for i in range(60)]
+# --- what goes wrong ----------------------------------------------------------------------------
 
 
-def test_no_patient_is_trained_and_tested_on() -> None:
-    for seed in range(5):
-        folds = study.assign_folds(slices_of(PATIENTS), "patient", 5, seed)
-        assert set(folds) == set(range(5))
-        assert not study.shared_patients(np.array(PATIENTS), folds)
-
-
-@pytest.mark.parametrize("split", ["slice", "file"])
-def test_a_leak_is_said_aloud(split: str, capsys: pytest.CaptureFixture[str]) -> None:
-    patients = [str(100 + i // 7) for i in range(60)]
-    folds = study.assign_folds(slices_of(patients), split, 5, seed=0)
-    shared = study.shared_patients(np.array(patients), folds)
-    assert shared
-    assert f"WARNING: {len(shared)} of 9 patients" in capsys.readouterr().err
-    settings = dict.fromkeys(("data", "size", "folds", "epochs", "seed"), 5)
-    settings |= {"split": split, "freeze": False, "alignment": "half_pixel"}
-    scores = pd.DataFrame({"slice": ["1"], "patient": ["100"]})
-    assert "the numbers are too good" in study_report.setting(settings, scores, len(shared))
-
-
-def test_published_folds_are_used_where_they_keep_patients_apart() -> None:
-    apart = [i // 12 for i in range(60)]
-    found = study.assign_folds(slices_of(PATIENTS, apart), "patient", 5, seed=0)
-    assert found.tolist() == apart
-    torn = [i % 5 for i in range(60)]
-    found = study.assign_folds(slices_of(PATIENTS, torn), "patient", 5, seed=0)
-    assert not study.shared_patients(np.array(PATIENTS), found)
-    found = study.assign_folds(slices_of(PATIENTS, apart), "patient", 3, seed=0)
-    assert set(found) == {0, 1, 2}
-
-
-def test_ids_that_differ_in_a_trailing_letter_are_one_person() -> None:
-    assert slices.person("MR049453B") == slices.person("MR049453") == "MR049453"
-    assert slices.person("ABC") == "ABC"
-
-
-# --- pieces -------------------------------------------------------------------------------------
-
-
-def test_masks_and_images_are_resized_together(tmp_path: Path) -> None:
-    folder = write_phantom(tmp_path / "phantom", slices=4, patients=3, size=64)
-    large, small = study.load_slices(folder, 64), study.load_slices(folder, 32)
-    assert small.images.shape == small.masks.shape == (4, 32, 32)
-    areas = [slices.masks.double().mean((1, 2)) for slices in (large, small)]
-    torch.testing.assert_close(*areas, rtol=0.25, atol=0.002)
-    assert large.folds is not None
-
-
-def test_the_papers_own_arithmetic_comes_out_of_the_printer() -> None:
-    """257 of 612 slices below .01: 3 of 141, 95 of 285, 159 of 186."""
-    rows = []
-    for label, total, below in (
-        ("meningioma", 141, 3),
-        ("glioma", 285, 95),
-        ("pituitary", 186, 159),
-    ):
-        values = np.where(np.arange(total) < below, 0.0, 0.2)
-        for source in study_report.SOURCES:
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "label": label,
-                        "patient": np.arange(total).astype(str),
-                        "source": source,
-                        "iou": values,
-                        "area_cap": 0.3,
-                    }
-                )
-            )
-    table = study_report.class_table(pd.concat(rows))
-    assert table[table["source"] == "CAM"]["IoU < .01"].tolist() == [
-        "2.1%",
-        "33.3%",
-        "85.5%",
-        "42.0%",
-    ]
-    assert round(0.42 * 612) == 3 + 95 + 159 == 257
-
-
-def test_weights_are_loaded_in_any_precision_and_never_unpickled(tmp_path: Path) -> None:
-    net = torchvision.models.squeezenet1_1()
-    half = {key: value.half() for key, value in net.state_dict().items()}
-    torch.save(half, tmp_path / "squeezenet1_1-half.pth")
-    model = training.build("squeezenet1_1", str(tmp_path), 3)
-    loaded = model.state_dict()["features.0.weight"]
-    torch.testing.assert_close(loaded, net.features[0].weight.detach().half().float())
-    torch.save({"weights": Path}, tmp_path / "squeezenet1_0.pth")
-    with pytest.raises(training.WeightsError, match=r"squeezenet1_0\.pth must hold the weights"):
-        training.build("squeezenet1_0", str(tmp_path), 3)
-    with pytest.raises(training.WeightsError, match=r"must hold a file vgg11\*\.pth"):
-        training.build("vgg11", str(tmp_path), 3)
-    with pytest.raises(training.WeightsError, match="got 'vit'"):
-        training.build("vit", "none", 3)
-    (tmp_path / "alexnet.pth").write_text("not weights")
-    with pytest.raises(training.WeightsError, match=r"alexnet\.pth"):
-        training.build("alexnet", str(tmp_path / "alexnet.pth"), 3)
-
-
-def test_a_pretrained_network_keeps_its_statistics() -> None:
-    for pretrained in (True, False):
-        model = training.small_cnn(3, num_classes=3)
-        before = {key: value.clone() for key, value in model.state_dict().items()}
-        images, labels = torch.rand(8, 32, 32), torch.arange(8) % 3
-        with tqdm(disable=True) as bar:
-            training.fine_tune(model, images, labels, epochs=4, pretrained=pretrained, bar=bar)
-        kept = torch.equal(before["features.1.running_mean"], model.features[1].running_mean)
-        assert kept == pretrained
-        assert not torch.equal(before["features.1.weight"], model.features[1].weight)
-
-
-def test_weights_that_cannot_be_downloaded_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*_args: object, **_kwargs: object) -> None:
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
-    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", offline)
-    with pytest.raises(training.WeightsError, match=r"no route to host.*--pretrained PATH"):
-        training.build("squeezenet1_1", "imagenet", 3)
-
-
-def test_small_networks_are_exact() -> None:
-    model = training.build("small_cnn_16px", "none", 3).eval()
-    result = cameval.CAMExtractor(model, cameval.cam)(torch.rand(2, 3, 64, 64))
-    logits = result.coarse.mean((1, 2)) + model.head.bias[result.classes]
-    torch.testing.assert_close(logits, result.logits.amax(1))
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [["--folds", "1"], ["--epochs", "0"], ["--slices", "3"], ["--size", "8"], ["--resume"]],
-)
-def test_settings_are_checked(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        parse(arguments)
-    assert stop.value.code == 2
-    assert arguments[0] in capsys.readouterr().err
-
-
-def test_the_default_is_a_phantom_and_a_new_folder() -> None:
-    settings, out, _, resume = parse([])
-    assert (settings.data, settings.size, resume) == ("phantom", 128, False)
-    assert out.parent == Path("runs")
-    assert parse(["--data", "x"])[0].size == 224
-
-
-def test_a_record_of_the_settings_is_kept(tmp_path: Path) -> None:
-    settings = parse([])[0]
-    out, names, folds = tmp_path / "new", ["1", "2"], np.array([0, 1])
-    claim(out, settings, resume=False)
-    assert not out.exists()
-    record(out, settings, names, folds)
-    assert json.loads((out / "settings.json").read_text())["split"] == "patient"
-    claim(out, settings, resume=True)
-    record(out, settings, names, folds)
-    with pytest.raises(SettingError, match="must be new"):
-        claim(out, settings, resume=False)
-    for other_names, other_folds in ((["1", "3"], folds), (names, 1 - folds)):
-        with pytest.raises(DataError, match="has the data changed"):
-            record(out, settings, other_names, other_folds)
-    assert isinstance(settings, Settings)
-
-
-def test_a_wrong_name_leaves_no_study_behind(
+def test_a_wrong_name_or_folder_is_one_line_and_leaves_no_study_behind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert study.main([*QUICK, "--models", "small_cnn_8px", "resnet81", "--out", str(out)]) == 2
+    with pytest.raises(SystemExit):
+        study.main([*QUICK, "--models", "resnet81", "--out", str(out)])
     assert "resnet81" in capsys.readouterr().err
-    assert not out.exists()
-
-
-def test_an_interrupted_phantom_is_painted_anew(tmp_path: Path) -> None:
-    (tmp_path / "phantom.part").mkdir()
-    (tmp_path / "phantom.part" / "1.mat").write_text("half a slice")
-    study.paint(tmp_path / "phantom", parse(["--slices", "60", "--size", "32"])[0])
-    assert len(study.load_slices(tmp_path / "phantom", 32).names) == 60
-    assert not (tmp_path / "phantom.part").exists()
-
-
-def test_frozen_features_are_the_same_in_every_fold(tmp_path: Path) -> None:
-    assert run(tmp_path, "--freeze") == 0
-    first, second = (
-        torch.load(tmp_path / "checkpoints" / f"small_cnn_8px-fold{k}.pth", weights_only=True)
-        for k in (0, 1)
-    )
-    assert torch.equal(first["features.0.weight"], second["features.0.weight"])
-    assert not torch.equal(first["head.linear.weight"], second["head.linear.weight"])
-
-
-def test_folds_must_hold_slices_and_every_class_elsewhere() -> None:
-    some = [0] * 30 + [4] * 30  # a part of published folds
-    found = study.assign_folds(slices_of(PATIENTS, some), "patient", 5, seed=0)
-    assert set(found.tolist()) == set(range(5))
-    lonely = slices_of(PATIENTS, [i // 30 for i in range(60)])
-    lonely.labels[:30], lonely.labels[30:] = 0, torch.arange(30) % 2 + 1
-    with pytest.raises(DataError, match="every class slices outside it"):
-        study.assign_folds(lonely, "patient", 2, seed=0)
-
-
-def test_a_bad_folder_is_one_line_and_no_traceback(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(tmp_path / "out", "--data", str(tmp_path / "nowhere")) == 2
+    assert run(out, "--data", str(tmp_path / "nowhere")) == 2
     message = capsys.readouterr().err
     assert message.startswith("error:")
     assert "nowhere" in message
+    assert study.main([*QUICK, "--models", "resnet18", "--pretrained", "x", "--out", str(out)]) == 2
+    assert "'x', which does not exist" in capsys.readouterr().err
+    assert not (out / "settings.json").exists()
 
 
-def test_shared_patients_stop_a_split_by_patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study, "shared_patients", lambda patients, folds: ["100"])
-    with pytest.raises(DataError, match="no patient may be in two folds"):
-        study.assign_folds(slices_of(PATIENTS), "patient", 5, seed=0)
+def test_a_study_of_other_slices_does_not_go_on(
+    strict: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = strict / "folds.json"
+    folds = kept.read_text()
+    kept.write_text(json.dumps(json.loads(folds) | {"1": 7}))
+    assert run(strict, "--resume") == 2
+    assert "has the data changed?" in capsys.readouterr().err
+    kept.write_text(folds)
 
 
-# --- real slices --------------------------------------------------------------------------------
+# --- recipes and processes ----------------------------------------------------------------------
 
 
-def test_a_real_slice_goes_through_the_whole_house(real_slices: Path, shared_data: Path) -> None:
-    """A .mat file in; an exact map, a mask, an IoU, a blind score and a cap out."""
-    slices = study.load_slices(real_slices, 224)
-    model = training.build("mobilenet_v2", str(shared_data / "weights"), 3).eval()
-    result = cameval.CAMExtractor(model, cameval.cam)(training.prepare(slices.images, model))
-    logits = result.coarse.mean((1, 2)) + model.head.bias[result.classes]
-    torch.testing.assert_close(logits, result.logits.amax(1), rtol=1e-4, atol=1e-4)
-    masks = cameval.PercentileBinarizer(95)(result.maps)
-    pixels = masks.sum((1, 2))  # fewer where the threshold falls into a flat corner of the map
-    assert ((pixels > 2450) & (pixels <= 2509)).all()
-    iou, cap = cameval.iou(masks, slices.masks), cameval.area_cap(masks, slices.masks)
-    assert ((iou >= 0) & (iou <= cap + 1e-6)).all()
-    blind = cameval.PercentileBinarizer(95)(cameval.center_map((224, 224)))
-    floor = cameval.iou(blind.expand_as(slices.masks), slices.masks)
-    assert 0.05 < floor.mean() < 0.2  # the outlines of all 3,064 slices give .105
+@pytest.mark.slow
+def test_recipes_are_compared(tmp_path: Path) -> None:
+    models = ["small_cnn_8px", "small_cnn_8px+longer", "small_cnn_8px+gain"]
+    arguments = ["--models", *models, "--gain", "10", "0.5", "--out", str(tmp_path / "out")]
+    assert study.main([*QUICK, *arguments]) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "attention mining (GAIN, omega 10, sigma 0.5)" in page
+    assert "<h2>Networks and recipes</h2>" in page

@@ -1,0 +1,86 @@
+"""How well the networks tell the tumors apart: Table 2 of the paper."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+
+from cameval import bootstrap_mean
+from study import paper
+from study.words import Cell, number, percent
+
+SCORES = ("accuracy", "precision", "recall", "F1")
+"""Accuracy, and the means over the classes of the rest (macro averages)."""
+
+
+def fold_scores(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Score each fold of each model.
+
+    Predictions have the columns model, fold, label and predicted.
+    """
+    rows = []
+    for (model, fold), part in predictions.groupby(["model", "fold"], sort=False):
+        precision, recall, f1, _ = precision_recall_fscore_support(
+            part["label"], part["predicted"], average="macro", zero_division=0
+        )
+        accuracy = accuracy_score(part["label"], part["predicted"])
+        rows.append(
+            {"model": model, "fold": fold, "accuracy": float(accuracy)}
+            | {"precision": float(precision), "recall": float(recall), "F1": float(f1)}
+        )
+    return pd.DataFrame(rows)
+
+
+def best_model(predictions: pd.DataFrame) -> str:
+    """Return the model with the highest mean accuracy over the folds, as the paper chose."""
+    by_model = fold_scores(predictions).groupby("model", sort=False)["accuracy"].mean()
+    return str(by_model.idxmax())
+
+
+def table_2(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Table 2 of the paper, the paper's own rows beside ours, and the blind answer below.
+
+    Mean and standard deviation over folds (divided by n - 1), and of all slices together the
+    accuracy with its interval by patient.
+    """
+    scores = fold_scores(predictions)
+    rows: list[dict[str, Any]] = []
+    for model, part in scores.groupby("model", sort=False):
+        of_model = predictions[predictions["model"] == model]
+        right = (of_model["label"] == of_model["predicted"]).to_numpy(float)
+        pooled = bootstrap_mean(right, of_model["group"].to_numpy(str), seed=seed)
+        cells = {s: mean_and_sd(part[s].mean(), part[s].std()) for s in SCORES}
+        interval = f"[{number(pooled.low)}, {number(pooled.high)}]"
+        rows.append(
+            {"model": model} | cells | {"all slices": Cell(number(pooled.estimate), interval)}
+        )
+        if (network := str(model).split(":")[0].split("@")[0].split("+")[0]) in paper.TABLE_2:
+            rows.append(_paper_row(network))
+    if not set(scores["model"]) & set(paper.TABLE_2):
+        rows += [_paper_row(network) for network in paper.TABLE_2]
+    counts = predictions.drop_duplicates("sample")["label"].value_counts()
+    share = counts.iloc[0] / counts.sum()
+    rows.append({"model": "always the most frequent class", "all slices": number(share)})
+    return pd.DataFrame(rows).fillna("")
+
+
+def mean_and_sd(mean: float, sd: float) -> str:
+    """Write a mean and a standard deviation as the paper does."""
+    return f"{number(mean)} ({number(sd)})"
+
+
+def confusion(predictions: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    """Count what each class was taken for."""
+    counts = np.zeros((len(names), len(names)), dtype=int)
+    np.add.at(counts, (predictions["label"], predictions["predicted"]), 1)
+    table = pd.DataFrame({"true class": names})
+    for k, name in enumerate(names):
+        table[f"predicted {name}"] = [f"{count:,}" for count in counts[:, k]]
+    table["recall"] = [percent(c) for c in counts.diagonal() / counts.sum(1).clip(1)]
+    return table
+
+
+def _paper_row(network: str) -> dict[str, str]:
+    means = [mean_and_sd(*pair) for pair in paper.TABLE_2[network]]
+    return {"model": f"the paper's {network}"} | dict(zip(SCORES, means, strict=True))

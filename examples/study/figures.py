@@ -1,0 +1,129 @@
+"""The study's own figures: what thresholds do, on average and on single slices."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.style
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from cameval import CAMExtractor, CAMModel, Preparation
+from cameval.plots import overlay
+from cameval.report import Picture, picture_of
+from cameval.report.canvas import STYLE
+from cameval.report.figures import COLORS, MARKERS
+from study.candidates import class_map
+from study.looking import BINARIZERS, MAP, OPTIMUM, PAPER_BINARIZERS, VALIDATED
+from study.settings import Settings
+from study.slices import Slices
+from study.strict_tables import BLIND, best_of
+from study.words import Scores, number
+
+
+def thresholds(scores: Scores, models: Sequence[str]) -> Picture:
+    """Draw the IoU of each model at each threshold, the best blind map beside it."""
+    labels = [VALIDATED, OPTIMUM, *BINARIZERS]
+    with matplotlib.style.context(STYLE):
+        figure = Figure(figsize=(8.2, 1.2 + 0.42 * len(labels)), layout="constrained")
+        axes = figure.subplots()
+        for row, label in enumerate(labels):
+            for k, model in enumerate(models):
+                y = row + (k - (len(models) - 1) / 2) * 0.7 / max(len(models), 2)
+                value = scores.mean(model, MAP, label)
+                blind = scores.mean(model, best_of(scores, model, BLIND, label), label)
+                look: dict[str, Any] = {"color": COLORS[k % len(COLORS)], "markersize": 6}
+                name = model if row == 0 else None
+                axes.plot(value, y, MARKERS[k % len(MARKERS)], label=name, **look)
+                axes.plot(blind, y, MARKERS[k % len(MARKERS)], markerfacecolor="white", **look)
+                axes.plot([value, blind], [y, y], color=look["color"], linewidth=0.8, alpha=0.6)
+        axes.set_yticks(range(len(labels)), labels)
+        axes.invert_yaxis()
+        axes.set_xlim(left=0)
+        axes.set_xlabel("mean IoU: filled, the class activation map; open, the best blind map")
+        axes.legend(frameon=False, loc="lower right")
+        return picture_of(
+            figure,
+            "thresholds.png",
+            "Mean IoU of each network at each threshold, with the best blind map.",
+            "Mean IoU at each threshold. Filled: the class activation map. Open: the best blind "
+            "map at the same threshold.",
+        )
+
+
+def chosen_slices(scores: pd.DataFrame, names: Sequence[str], threshold: str) -> list[str]:
+    """Return of each class the slice of the highest IoU among the correctly classified."""
+    at = scores[(scores["threshold"] == threshold) & (scores["label"] == scores["predicted"])]
+    best = [at[at["label"] == name].sort_values(["iou", "slice"]) for name in names]
+    return [str(rows["slice"].iloc[-1]) for rows in best if len(rows)]
+
+
+def figure_1(
+    model: CAMModel,
+    slices: Slices,
+    chosen: Sequence[str],
+    size: int,
+    settings: Settings,
+    threshold: str,
+) -> Picture:
+    """Draw, for one slice of each class: the slice, its map, and its mask with the tumor."""
+    with matplotlib.style.context(STYLE):
+        figure = Figure(figsize=(8.4, 2.9 * len(chosen)), layout="constrained")
+        grid = figure.subplots(len(chosen), 3, squeeze=False)
+        for row, name in zip(grid, chosen, strict=True):
+            picture, heat, truth, label = _looked_at(model, slices, name, size, settings)
+            mask = PAPER_BINARIZERS[threshold](heat)
+            overlay(row[0], picture, truth=truth)
+            overlay(row[1], picture, heat=heat, truth=truth)
+            overlay(row[2], picture, mask=mask, truth=truth)
+            row[0].set_title(f"{label}, slice {name}")
+            row[1].set_title("class activation map")
+            row[2].set_title(f"mask at {threshold}")
+        return picture_of(
+            figure,
+            "figure-1.png",
+            "One slice of each class with its map and its mask.",
+            "After the paper's Figure 1: of each class the rightly classified slice of the highest "
+            f"IoU at {threshold}. White: the tumor. Dashed: the mask.",
+        )
+
+
+def figure_3(
+    model: CAMModel,
+    slices: Slices,
+    chosen: Sequence[str],
+    size: int,
+    settings: Settings,
+    scores: pd.DataFrame,
+) -> Picture:
+    """Draw the masks of the five thresholds on one slice of each class."""
+    iou = scores.set_index(["slice", "threshold"])["iou"]
+    with matplotlib.style.context(STYLE):
+        columns = len(PAPER_BINARIZERS)
+        figure = Figure(figsize=(2.2 * columns, 2.5 * len(chosen)), layout="constrained")
+        grid = figure.subplots(len(chosen), columns, squeeze=False)
+        for row, name in zip(grid, chosen, strict=True):
+            picture, heat, truth, _ = _looked_at(model, slices, name, size, settings)
+            for axes, (label, binarize) in zip(row, PAPER_BINARIZERS.items(), strict=True):
+                overlay(axes, picture, mask=binarize(heat), truth=truth)
+                axes.set_title(f"{label}: IoU {number(float(iou[name, label]))}")
+        return picture_of(
+            figure,
+            "figure-3.png",
+            "The masks of five thresholds on one slice of each class.",
+            "After the paper's Figure 3: the masks of the five thresholds on the same slices.",
+        )
+
+
+def _looked_at(
+    model: CAMModel, slices: Slices, name: str, size: int, settings: Settings
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, str]:
+    """Return a slice at the network's input, its map, its tumor and its class."""
+    sample = slices[slices.names.index(name)]
+    prepare = Preparation(size, settings.crop, truth_size=(size, size))
+    seen, truth = prepare(sample)
+    device = next(model.parameters()).device
+    extract = CAMExtractor(model, class_map, settings.alignment)
+    heat = extract(seen[None].to(device)).maps[0].cpu()
+    shown, _ = Preparation(size, settings.crop, mean=(0, 0, 0), std=(1, 1, 1))(sample)
+    return shown[0].clamp(0, 1), heat, truth, slices.class_names[sample.label]

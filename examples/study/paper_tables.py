@@ -1,0 +1,119 @@
+"""The tables of the paper's protocol."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from cameval import Results, bootstrap_mean, share_above, share_below
+from study import paper
+from study.looking import PAPER_BINARIZERS
+from study.switches import Variation
+from study.words import Cell, between, number, percent
+
+MINUS = "\u2212"
+
+
+def best_threshold(scores: pd.DataFrame) -> str:
+    """Return the threshold with the highest mean IoU on the tested slices, as the paper did."""
+    return str(scores.groupby("threshold", sort=False)["iou"].mean().idxmax())
+
+
+def threshold_table(scores: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """IoU at each of the five thresholds, blind maps and the cap beside it."""
+    rows = []
+    for name in PAPER_BINARIZERS:
+        one = scores[scores["threshold"] == name]
+        of_name = results.select(metric="iou", binarizer=name)
+
+        def mean(method: str, at: Results = of_name) -> str:
+            return number(float(np.nanmean(at.select(method=method).values)))
+
+        rows.append(
+            {
+                "threshold": name,
+                "mask area": percent(one["mask_area"].mean()),
+                "IoU": interval(one),
+                "paper": number(paper.MEAN_IOU) if name == paper.BINARIZER else "\u2013",
+                "center": mean("center"),
+                "class mean": mean("class mean"),
+                "area cap": number(one["area_cap"].mean()),
+                "coverage": number(one["coverage"].mean()),
+                "IoU > .5": percent(share_above(one["iou"].to_numpy(), 0.5)),
+                "IoU < .01": percent(share_below(one["iou"].to_numpy(), 0.01)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def class_table(scores: pd.DataFrame, names: Sequence[str], threshold: str) -> pd.DataFrame:
+    """IoU of each class and the paper's two shares, with the counts that they are shares of."""
+    at = scores[scores["threshold"] == threshold]
+    rows = []
+    for name in (*names, "all"):
+        one = at if name == "all" else at[at["label"] == name]
+        values = one["iou"].to_numpy()
+        above, below = int((values > 0.5).sum()), int((values < 0.01).sum())
+        possible = share_above(one["area_cap"].to_numpy(), 0.5)
+        rows.append(
+            {
+                "class": name,
+                "slices": f"{len(one):,}",
+                "IoU": interval(one),
+                "> .5": Cell(percent(share_above(values, 0.5)), f"{above}/{len(one)}"),
+                "paper > .5": _of_paper(paper.ABOVE_HALF.get(name)),
+                "> .5 possible": Cell(
+                    percent(possible), f"paper {_of_paper(paper.CAP_ABOVE_HALF[name])}"
+                ),
+                "< .01": Cell(percent(share_below(values, 0.01)), f"{below}/{len(one)}"),
+                "paper < .01": _of_paper(paper.BELOW_HUNDREDTH[name]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def switch_table(varied: Sequence[tuple[Variation, pd.DataFrame]]) -> pd.DataFrame:
+    """Return the result of each variation, and how far it is from the study as it was run."""
+    base = varied[0][1]
+    once = base[base["label"] == base["predicted"]]
+    right = Variation("which slices", "rightly classified alone")
+    rows = []
+    for variation, scores in [*varied, *([(right, once)] if len(once) else [])]:
+        threshold, change = best_threshold(scores), best_iou(scores) - best_iou(base)
+        one, p95 = (scores[scores["threshold"] == name] for name in (threshold, "p95"))
+        rows.append(
+            {
+                "question": Cell(variation.question, "trained anew" if variation.trains else ""),
+                "answer": variation.answer,
+                "accuracy": number(float((one["label"] == one["predicted"]).mean())),
+                "best threshold": threshold,
+                "IoU": number(best_iou(scores)),
+                "change": signed(change) if variation.answer else "",
+                "> .5": percent(share_above(one["iou"].to_numpy(), 0.5)),
+                "< .01": percent(share_below(one["iou"].to_numpy(), 0.01)),
+                "IoU at p95": number(float(p95["iou"].mean())),
+                "area at p95": percent(float(p95["mask_area"].mean())),
+                "cap at p95": number(float(p95["area_cap"].mean())),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def best_iou(scores: pd.DataFrame) -> float:
+    """Return the highest mean IoU of the thresholds."""
+    return float(scores.groupby("threshold")["iou"].mean().max())
+
+
+def interval(one: pd.DataFrame) -> Cell:
+    """Write the mean IoU of some slices with its interval by patient."""
+    found = bootstrap_mean(one["iou"].to_numpy(), one["patient"].to_numpy(str))
+    return Cell(number(found.estimate), between(found.low, found.high))
+
+
+def signed(value: float) -> str:
+    """Write a difference with its sign."""
+    return ("+" if value >= 0 else MINUS) + number(abs(value))
+
+
+def _of_paper(share: float | None) -> str:
+    return "\u2013" if share is None else percent(share)

@@ -1,0 +1,155 @@
+"""The page of the strict protocol: findings in plain words, tables, figures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from cameval import Results
+from cameval.report import Section, table_of, write_report
+from study import figures
+from study.candidates import Candidate
+from study.classification import best_model, confusion, table_2
+from study.folds import Split
+from study.looking import MAP, OPTIMUM, VALIDATED, Looked
+from study.settings import Settings
+from study.slices import Slices
+from study.strict_findings import findings
+from study.strict_tables import (
+    Grid,
+    choice_table,
+    class_table,
+    model_tests,
+    outcome_table,
+    resolution_table,
+    small_truth_table,
+    threshold_table,
+)
+from study.words import Scores, in_terminal, wrapped
+
+TITLE = "Where the networks look that tell brain tumors apart"
+ON_THE_PAGE = ["", VALIDATED, "p95"]
+"""Thresholds of which the page has every table; the others are in the table of thresholds."""
+
+
+def write(
+    out: Path,
+    settings: Settings,
+    slices: Slices,
+    splits: Sequence[Split],
+    folds: Sequence[Looked],
+    grids: Mapping[str, Grid],
+) -> Path:
+    """Write the page, its tables as CSV, and a summary for the terminal; return the page."""
+    results = Results.concat([fold.results for fold in folds])
+    fold_of = {slices.names[i]: split.fold for split in splits for i in split.test.tolist()}
+    predictions = results.samples.assign(fold=results.samples["sample"].map(fold_of))
+    predictions.to_csv(out / "predictions.csv", index=False)
+    scores = Scores(results.select(explained="predicted"))
+    best = best_model(predictions)
+    names = slices.class_names
+    masks = {
+        size: slices.pictures(size, settings.crop).masks
+        for size in {g.size for g in grids.values()}
+    }
+
+    classification = table_2(predictions, settings.seed)
+    thresholds = {model: threshold_table(scores, model) for model in grids}
+    resolution = resolution_table(scores, grids, masks)
+    tests = model_tests(results, str(settings.candidates[0])) if len(grids) > 1 else None
+    lead = findings(results, scores, predictions, best, settings, resolution)
+
+    sections = [
+        Section(
+            "classification",
+            "Classification",
+            "Table 2 of the paper: mean and standard deviation over folds. The paper's folds are "
+            "by slice, so its networks had seen the patients that they were tested on; ours had "
+            "not. Of all slices together the accuracy with its interval by patient.",
+            [
+                table_of(classification, "How well the networks tell the tumors apart"),
+                table_of(
+                    confusion(predictions[predictions["model"] == best], names),
+                    f"What {best} takes each class for",
+                ),
+            ],
+        ),
+        Section(
+            "thresholds",
+            "Thresholds",
+            f"IoU of the class activation map at each threshold. {VALIDATED}: the threshold that "
+            f"was best on the validation patients of each fold. {OPTIMUM}: the one that turns out "
+            "best on the tested slices, which nobody could have known.",
+            [table_of(table, f"{model}: IoU by threshold") for model, table in thresholds.items()]
+            + [table_of(choice_table(folds, scores), "Which threshold was chosen in each fold")],
+            [figures.thresholds(scores, list(grids))],
+        ),
+        Section(
+            "tumors",
+            "Kinds of tumor",
+            f"{best}, at the validated threshold, and at the paper's 95th percentile.",
+            [
+                table_of(
+                    class_table(results, best, names, binarizer),
+                    f"IoU by class, {binarizer} threshold; the paper's shares are of VGG-19 at p95",
+                )
+                for binarizer in (VALIDATED, "p95")
+            ],
+        ),
+        Section(
+            "small",
+            "Small tumors",
+            "IoU mostly measures how large the tumor is beside the mask. The size-standardized IoU "
+            "(sIoU) is the IoU that the same rates of hits and false alarms would give on a tumor "
+            "that covers the share r of the frame. What coverage alone says must be read with "
+            "care: a mask of everything covers all.",
+            [
+                table_of(
+                    small_truth_table(scores, best, VALIDATED), f"{best}, validated threshold"
+                ),
+                table_of(outcome_table(results, VALIDATED), "What the masks are to the tumors"),
+            ],
+        ),
+        Section(
+            "resolution",
+            "Resolution",
+            "What a map on the network's grid can reach at best: the tumors themselves, laid on "
+            "the grid and enlarged as the maps are.",
+            [table_of(resolution, "IoU, and what the grid allows")],
+        ),
+    ]
+    if tests is not None:
+        sections.append(
+            Section(
+                "networks",
+                "Networks and recipes",
+                "Differences in IoU at the validated threshold, slice by slice, tested by patient.",
+                [table_of(tests, "Paired tests between the networks")],
+            )
+        )
+    files = {"classification": classification, "resolution": resolution}
+    files |= {f"thresholds-{Candidate.parse(m).file}": table for m, table in thresholds.items()}
+    for name, table in files.items():
+        table.map(lambda cell: getattr(cell, "text", cell)).to_csv(out / f"{name}.csv", index=False)
+    results.summary().to_csv(out / "summary.csv", index=False)
+    on_the_page = results.select(binarizer=ON_THE_PAGE)
+    on_the_page.select(explained="predicted", kind="method").to_csv(out / "scores.csv")
+    (out / "summary.txt").write_text(_summary(lead, classification, thresholds[best], best))
+    return write_report(
+        on_the_page, out, title=TITLE, lead=lead, sections=sections, binarizer=VALIDATED, method=MAP
+    )
+
+
+def _summary(
+    lead: Sequence[str], classification: pd.DataFrame, thresholds: pd.DataFrame, best: str
+) -> str:
+    shown = thresholds.drop(columns=["best of image alone", "ceiling of the grid"])
+    return "\n\n".join(
+        [
+            "Classification",
+            in_terminal(classification),
+            f"IoU of {best}",
+            in_terminal(shown),
+            *map(wrapped, lead),
+        ]
+    )
