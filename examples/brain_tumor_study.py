@@ -30,33 +30,47 @@ from study.classification import best_model
 from study.download import fetch
 from study.folds import Split, splits_by_patient, splits_by_slice
 from study.frozen import train_frozen
+from study.grids import grid_of, grids_of
 from study.looking import Looked, as_in_the_paper, strictly
-from study.processes import device_of, joined, rank, share_of, together
+from study.processes import (
+    agreed,
+    by_the_first,
+    device_of,
+    first_alone,
+    joined,
+    rank,
+    share_of,
+    together,
+)
 from study.record import record
 from study.settings import Run, Settings, claim, parse
 from study.slices import Slices, paint
-from study.strict_tables import Grid
 from study.switches import Variation, paper_scores, variations
 from study.training import Material, epochs_of, fine_tune, load_trained, predict
+from study.untrained import Untrained
 from tqdm import tqdm
 
 from cameval import CAMModel
-from cameval.errors import CamevalError
+from cameval.errors import CamevalError, SettingError
+from cameval.evaluation.provenance import weights_hash
 
 # --- 1. The slices ------------------------------------------------------------------------------
 
 
 def get_slices(settings: Settings, run: Run) -> Slices:
     """Find the slices: those at hand, those of figshare, or a phantom of our own."""
-    if (wanted := run.download) is not None:
-        together(lambda: fetch(wanted) if rank() == 0 else wanted)
-    folder = Path(settings.data)
-    if settings.data == "phantom":
-        folder = run.out / "phantom"
-        if not folder.exists():
-            together(lambda: paint(folder, settings) if rank() == 0 else None)
-    packed = run.out / "slices.h5"
-    return together(lambda: Slices(folder, packed))
+    painted = f"phantom-{settings.slices}-{settings.size}-{settings.seed}"
+    phantom, packed = run.out / painted, run.out / "slices.h5"
+    folder = phantom if settings.data == "phantom" else Path(settings.data)
+
+    def found() -> Slices:
+        if run.download is not None:
+            fetch(run.download)
+        if folder == phantom and not phantom.exists():
+            paint(phantom, settings)
+        return Slices(folder, packed)
+
+    return first_alone(found)
 
 
 # --- 2. Folds: who is trained on, who is tested on ------------------------------------------------
@@ -69,10 +83,20 @@ def get_splits(settings: Settings, slices: Slices) -> list[Split]:
     return splits_by_slice(slices, settings.folds, settings.fold_order, settings.seed)
 
 
-def warn_of_leaks(splits: list[Split]) -> None:
-    """Say aloud which patients are trained on and tested on."""
+def warn_of_folds(settings: Settings, slices: Slices, splits: list[Split]) -> None:
+    """Say aloud if patients are trained on and tested on, or published folds are not used."""
+    if rank() > 0:
+        return
+    own = slices.published_folds
+    used = own is None or all((own[split.test] == split.fold).all() for split in splits)
+    if settings.protocol == "strict" and not used:
+        print(
+            "NOTE: the folds of cvind.mat are not used: they are not as many as asked for, or "
+            "put persons in two folds whose ids differ in a trailing letter alone.",
+            file=sys.stderr,
+        )
     shared = {patient for split in splits for patient in split.shared}
-    if shared and rank() == 0:
+    if shared:
         print(
             f"WARNING: {len(shared)} of {len(set(splits[0].patients))} patients have slices in "
             "more than one fold. As in the paper, the networks are tested on patients that they "
@@ -110,8 +134,10 @@ def train(
 
 def train_all(slices: Slices, splits: list[Split], settings: Settings, run: Run) -> None:
     """Train every network in every fold; several processes share the work."""
-    jobs = [(candidate, split) for candidate in settings.candidates for split in splits]
-    mine = share_of(jobs)
+    if settings.freeze:  # a network's folds share its features
+        mine = [(one, split) for one in share_of(settings.candidates) for split in splits]
+    else:
+        mine = share_of([(one, split) for one in settings.candidates for split in splits])
     total = sum(epochs_of(candidate, settings) * len(split.train) for candidate, split in mine)
 
     def work() -> None:
@@ -128,10 +154,20 @@ def checkpoint_of(candidate: Candidate, split: Split, out: Path) -> Path:
     return out / "checkpoints" / f"{candidate.file}-fold{split.fold}.pth"
 
 
-def trained(candidate: Candidate, split: Split, slices: Slices, run: Run) -> CAMModel:
+def trained(
+    candidate: Candidate, split: Split, slices: Slices, settings: Settings, run: Run
+) -> CAMModel:
     """Return a network as it was trained in a fold."""
     checkpoint = checkpoint_of(candidate, split, run.out)
-    return load_trained(candidate, checkpoint, len(slices.class_names), run.device)
+    classes = len(slices.class_names)
+    return load_trained(candidate, settings.pretrained, checkpoint, classes, run.device)
+
+
+def before_training(
+    candidate: Candidate, slices: Slices, settings: Settings, run: Run
+) -> Untrained:
+    """Return the maps of a network that has learned nothing, to hold the trained one's against."""
+    return Untrained(candidate, settings.seed, len(slices.class_names), run.device)
 
 
 def classify(slices: Slices, splits: list[Split], settings: Settings, run: Run) -> pd.DataFrame:
@@ -140,7 +176,7 @@ def classify(slices: Slices, splits: list[Split], settings: Settings, run: Run) 
     for candidate in settings.candidates:
         images = slices.pictures(settings.size_of(candidate), settings.crop).images
         for split in splits:
-            logits = predict(trained(candidate, split, slices, run), images[split.test])
+            logits = predict(trained(candidate, split, slices, settings, run), images[split.test])
             rows.append(
                 pd.DataFrame(
                     {
@@ -171,27 +207,16 @@ def strict_protocol(
     total = len(settings.candidates) * sum(len(s.validation) + len(s.test) for s in splits)
     with tqdm(total=total, desc="maps and masks", unit="slice", disable=rank() > 0) as bar:
         for candidate in settings.candidates:
+            untrained = before_training(candidate, slices, settings, run)
             for split in splits:
-                model = trained(candidate, split, slices, run)
+                model = trained(candidate, split, slices, settings, run)
                 folder = run.out / "evaluation"
-                folds.append(strictly(candidate, model, slices, split, settings, folder, bar))
+                folds.append(
+                    strictly(candidate, model, slices, split, settings, untrained, folder, bar)
+                )
     if rank() > 0:
         return None
-    return strict_report.write(
-        run.out, settings, slices, splits, folds, grids_of(settings, slices, splits, run)
-    )
-
-
-def grids_of(settings: Settings, slices: Slices, splits: list[Split], run: Run) -> dict[str, Grid]:
-    """Return the grid of each network's maps, and where its cells lie as the study lays them."""
-    grids: dict[str, Grid] = {}
-    for candidate in settings.candidates:
-        model, size = trained(candidate, splits[0], slices, run), settings.size_of(candidate)
-        with torch.no_grad():
-            cells = model.features(torch.zeros(1, 3, size, size, device=run.device)).shape[2:]
-        place = model.place if settings.alignment == "receptive_field" else None
-        grids[str(candidate)] = Grid((cells[0], cells[1]), place, size)
-    return grids
+    return strict_report.write(run.out, settings, slices, splits, folds, grids_of(settings))
 
 
 # --- 5. The paper's protocol, and what it leaves open --------------------------------------------
@@ -202,12 +227,13 @@ def paper_protocol(
 ) -> Path | None:
     """Take the network that classifies best, and score its maps on the last fold."""
     predictions = classify(slices, splits, settings, run)
-    best = Candidate.parse(best_model(predictions))
+    best = Candidate.parse(agreed(best_model(predictions)))
     last = splits[-1]
     with tqdm(total=len(last.test), desc="maps and masks", disable=rank() > 0) as bar:
-        model = trained(best, last, slices, run)
+        model = trained(best, last, slices, settings, run)
+        untrained = before_training(best, slices, settings, run)
         folder = run.out / "evaluation"
-        results = as_in_the_paper(best, model, slices, last, settings, folder, bar)
+        results = as_in_the_paper(best, model, slices, last, settings, untrained, folder, bar)
     varied: list[tuple[Variation, pd.DataFrame]] = []
     for variation in variations(settings, best):
         scores = vary(variation, best, slices, splits, settings, run)
@@ -230,35 +256,48 @@ def vary(
     """Score the last fold with one answer changed; train the network anew where that needs it."""
     changed = variation.of(settings)
     candidate = best if variation.head is None else replace(best, head=variation.head)
-    split, place = splits[-1], run
+    split, there = splits[-1], run
     if variation.trains:
         split = get_splits(changed, slices)[-1]
         name = "-".join([variation.question, variation.answer]).replace("/", "of")
-        place = replace(run, out=run.out / "switches" / name.replace(" ", "_"))
+        there = replace(run, out=run.out / "switches" / name.replace(" ", "_"))
 
         def work() -> None:
-            if rank() == 0:
-                images = epochs_of(candidate, changed) * len(split.train)
-                with tqdm(total=images, desc=f"training, {variation.answer}", unit="img") as bar:
-                    train(candidate, split, slices, changed, place, bar)
+            images = epochs_of(candidate, changed) * len(split.train)
+            with tqdm(total=images, desc=f"training, {variation.answer}", unit="img") as bar:
+                train(candidate, split, slices, changed, there, bar)
 
-        together(work)
-    model = trained(candidate, split, slices, place)
+        by_the_first(work)
+    model = trained(candidate, split, slices, changed, there)
     return paper_scores(model, slices, split.test, changed.size_of(candidate), changed)
 
 
 # --- 6. The whole study --------------------------------------------------------------------------
 
 
+def checked_start(candidate: Candidate, settings: Settings) -> str:
+    """Build a network and show it a slice, so that what cannot be is told now; hash its weights."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(settings.seed)
+        model = candidate.build(settings.pretrained, 3).eval()
+    size = settings.size_of(candidate)
+    cells = grid_of(candidate, size)
+    if min(cells) < 2:
+        raise SettingError(
+            f"the input must be large enough for a map of at least 2 x 2 cells, got {size} px for "
+            f"{candidate}; take a larger one with --size or {candidate.network}@SIZE"
+        )
+    return weights_hash(model)
+
+
 def study(settings: Settings, run: Run) -> Path | None:
     """Run the whole study and return the report, in the first process."""
     claim(run, settings)
-    for candidate in settings.candidates:
-        candidate.build(settings.pretrained, 3)  # a wrong name or file: better now
+    starts = {str(one): checked_start(one, settings) for one in settings.candidates}
     slices = get_slices(settings, run)
     splits = get_splits(settings, slices)
-    warn_of_leaks(splits)
-    together(lambda: record(run.out, settings, slices, splits) if rank() == 0 else None)
+    warn_of_folds(settings, slices, splits)
+    by_the_first(lambda: record(run.out, settings, slices, splits, starts))
     train_all(slices, splits, settings, run)
     protocol = strict_protocol if settings.protocol == "strict" else paper_protocol
     return protocol(slices, splits, settings, run)
@@ -269,7 +308,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings, run = parse(arguments)
     try:
         with joined():
-            report = study(settings, replace(run, device=device_of(run.device)))
+            run = replace(run, out=agreed(run.out), device=device_of(run.device))
+            report = study(settings, run)
     except CamevalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

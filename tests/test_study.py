@@ -1,17 +1,24 @@
 """The brain-tumor study: both protocols run, nothing leaks, and what is killed goes on the same."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import brain_tumor_study as study
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from study import looking, training
+from study.candidates import Candidate
 from study.looking import BINARIZERS, MAP, OPTIMUM, VALIDATED
 
 from cameval import Results
+from cameval.evaluation.provenance import weights_hash
 
+SCRIPT = Path(study.__file__)
 QUICK = ["--slices", "45", "--folds", "3", "--epochs", "1", "--size", "32"]
 
 
@@ -55,6 +62,11 @@ def test_the_strict_study_writes_what_it_promises(strict: Path) -> None:
         *BINARIZERS,
     }
     assert "threshold" in (strict / "summary.txt").read_text()
+    assert {file.stem for file in (strict / "tables").iterdir()} == {
+        *("classification", "confusion", "thresholds-small_cnn_8px", "choices", "classes-p95"),
+        *("classes-validated", "small-tumors", "outcomes", "resolution"),
+    }
+    assert "IoU, and what the grid allows" in (strict / "tables.txt").read_text()
 
 
 def test_every_slice_is_tested_once_by_a_network_that_has_not_seen_its_patient(
@@ -70,6 +82,14 @@ def test_every_slice_is_tested_once_by_a_network_that_has_not_seen_its_patient(
         tested = part(strict, fold, "test").samples
         assert set(validated["group"]) & set(tested["group"]) == set()
         assert {folds[name] for name in validated["sample"]} == {(fold + 1) % 3}
+        kept = Candidate("small_cnn_8px").build("none", 3)
+        kept.load_state_dict(
+            torch.load(strict / "checkpoints" / f"small_cnn_8px-fold{fold}.pth", weights_only=True)
+        )
+        record = json.loads(
+            (strict / "evaluation" / f"small_cnn_8px-fold{fold}-test" / "run.json").read_text()
+        )
+        assert record["settings"]["weights"] == weights_hash(kept)
 
 
 def test_the_threshold_is_the_best_of_the_validation_patients(strict: Path) -> None:
@@ -154,18 +174,17 @@ def test_the_papers_protocol_prints_the_papers_tables(paper: Path) -> None:
     page = (paper / "report.html").read_text()
     for title in ("Table 2: classification", "IoU at the five thresholds", "Maps and masks"):
         assert f"<h2>{title}</h2>" in page
-    assert "Kang" not in page or "paper" in page
-    thresholds = pd.read_csv(paper / "thresholds.csv").set_index("threshold")
+    thresholds = pd.read_csv(paper / "tables" / "thresholds.csv").set_index("threshold")
     assert list(thresholds.index) == ["mean", "median", "p75", "p90", "p95"]
     assert float(thresholds.loc["p95", "paper"]) == 0.153
     for picture in ("figure-1.png", "figure-3.png"):
         assert (paper / "figures" / picture).read_bytes().startswith(b"\x89PNG")
-    classification = pd.read_csv(paper / "classification.csv").set_index("model")
+    classification = pd.read_csv(paper / "tables" / "classification.csv").set_index("model")
     assert classification.loc["the paper's vgg19", "accuracy"] == ".950 (.040)"
 
 
 def test_the_switches_stand_beside_the_study_as_it_was_run(paper: Path) -> None:
-    switches = pd.read_csv(paper / "switches.csv").fillna("")
+    switches = pd.read_csv(paper / "tables" / "switches.csv").fillna("")
     assert switches["question"].iloc[0] == "as run"
     assert set(switches["question"]) == {
         "as run",
@@ -197,10 +216,9 @@ def test_a_leak_is_said_aloud(
     paper: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "These numbers are too good." in (paper / "report.html").read_text()
-    splits = study.splits_by_slice(
-        study.Slices(paper / "phantom", tmp_path / "x.h5"), 3, "shuffled", 0
-    )
-    study.warn_of_leaks(splits)
+    slices = study.Slices(next(paper.glob("phantom-*")), tmp_path / "x.h5")
+    splits = study.splits_by_slice(slices, 3, "shuffled", 0)
+    study.warn_of_folds(study.parse(["--protocol", "paper"])[0], slices, splits)
     shared = {patient for split in splits for patient in split.shared}
     assert f"WARNING: {len(shared)} of 15 patients" in capsys.readouterr().err
 
@@ -235,6 +253,28 @@ def test_a_study_of_other_slices_does_not_go_on(
     kept.write_text(folds)
 
 
+def test_a_study_does_not_go_on_from_other_weights(
+    strict: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = strict / "starts.json"
+    starts = kept.read_text()
+    kept.write_text(json.dumps({"small_cnn_8px": "other"}))
+    assert run(strict, "--resume") == 2
+    assert "have the files of --pretrained changed?" in capsys.readouterr().err
+    kept.write_text(starts)
+
+
+def test_an_input_that_is_too_small_is_told_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    for model in ("alexnet@64", "alexnet@32"):
+        arguments = ["--models", model, "--pretrained", "none", "--out", str(out)]
+        assert study.main([*QUICK, *arguments]) == 2
+        assert "the input must be large enough" in capsys.readouterr().err
+    assert not out.exists()
+
+
 # --- recipes and processes ----------------------------------------------------------------------
 
 
@@ -246,3 +286,26 @@ def test_recipes_are_compared(tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text()
     assert "attention mining (GAIN, omega 10, sigma 0.5)" in page
     assert "<h2>Networks and recipes</h2>" in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", ["strict", "paper"])
+def test_two_processes_give_the_tables_of_one(tmp_path: Path, protocol: str) -> None:
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+    models = ["--models", "small_cnn_8px", "small_cnn_16px"]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    for name, launcher in {"one": [], "two": torchrun}.items():
+        arguments = [*QUICK, *models, "--protocol", protocol, "--out", str(tmp_path / name)]
+        done = subprocess.run(
+            [sys.executable, *launcher, str(SCRIPT), *arguments],
+            env=one_thread,
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("report: ") == 1
+    for file in ("scores.csv", "predictions.csv", "summary.txt"):
+        one, two = ((tmp_path / name / file).read_bytes() for name in ("one", "two"))
+        assert one == two

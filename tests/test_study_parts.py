@@ -10,7 +10,7 @@ import torch
 import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
-from study import frozen, looking, paper, paper_tables, switches, training
+from study import figures, frozen, looking, paper, paper_tables, switches, training, untrained
 from study.augmentation import augment
 from study.candidates import HEADS, Candidate, class_map
 from study.classification import fold_scores, table_2
@@ -18,10 +18,12 @@ from study.folds import LeakError, Split, splits_by_patient, splits_by_slice
 from study.processes import together
 from study.settings import Settings, parse
 from study.slices import Pictures, Slices, paint, person
+from study.untrained import Untrained
 from tqdm import tqdm
 
 import cameval
 from cameval import CAMExtractor, CAMResult
+from cameval.baselines import Batch, UntrainedPrior
 from cameval.data import write_phantom
 from cameval.errors import CamevalError, DataError, NonFiniteError, SettingError
 
@@ -325,8 +327,38 @@ def test_without_validation_the_last_epoch_is_kept(
     material: training.Material, tmp_path: Path
 ) -> None:
     split = replace(material.split, validation=np.array([], dtype=int))
-    kept = trained(replace(material, split=split), tmp_path, "--epochs", "2")
-    assert all(torch.isfinite(value).all() for value in kept.values())
+    without = replace(material, split=split)
+    kept = trained(without, tmp_path, "--epochs", "2")
+    learner = training.Training(
+        Candidate("small_cnn_8px"), without, settings("--epochs", "2"), torch.device("cpu")
+    )
+    with tqdm(**QUIET) as bar:
+        for epoch in range(2):
+            learner.one_epoch(epoch, bar)
+    assert same(kept, learner.weights)
+
+
+def test_what_is_loaded_is_what_was_trained(tmp_path: Path) -> None:
+    """Also GoogLeNet, whose input changes where it is pretrained."""
+    for name in ("googlenet", "shufflenet_v2_x0_5"):
+        options = {"init_weights": False} if name == "googlenet" else {}
+        net = torchvision.models.get_model(name, weights=None, **options)
+        torch.save(net.state_dict(), tmp_path / f"{name}.pth")
+        model = Candidate(name).build(str(tmp_path), 3).eval()
+        torch.save(model.state_dict(), tmp_path / "trained.pth")
+        images, cpu = torch.rand(1, 3, 96, 96), torch.device("cpu")
+        loaded = training.load_trained(
+            Candidate(name), str(tmp_path), tmp_path / "trained.pth", 3, cpu
+        )
+        with torch.no_grad():
+            assert torch.equal(loaded(images), model(images))
+
+
+def test_a_last_batch_of_one_slice_is_joined() -> None:
+    assert [len(b) for b in training.batches(torch.arange(33))] == [16, 17]
+    assert [len(b) for b in training.batches(torch.arange(34))] == [16, 16, 2]
+    assert [len(b) for b in training.batches(torch.arange(1))] == [1]
+    assert torch.cat(training.batches(torch.arange(33))).tolist() == list(range(33))
 
 
 def test_classes_weigh_the_same(material: training.Material) -> None:
@@ -415,15 +447,32 @@ def test_a_frozen_head_never_learns_from_the_slices_that_are_tested(
 
 def test_the_mean_mask_knows_nothing_of_the_slices_that_are_tested(slices: Slices) -> None:
     split = splits_by_patient(slices, 3, seed=0)[0]
-    candidate, chosen, cpu = Candidate("small_cnn_8px"), settings(), torch.device("cpu")
-    before = looking.held_against(candidate, slices, split, chosen, cpu)["class mean"]
+    candidate, chosen = Candidate("small_cnn_8px"), settings()
+    before = looking.held_against(candidate, slices, split, chosen, None)["class mean"]
     masks = slices.pictures(32, None).masks
     kept = masks.clone()
     masks[split.test] = ~masks[split.test]
     masks[split.validation] = ~masks[split.validation]
-    after = looking.held_against(candidate, slices, split, chosen, cpu)["class mean"]
+    after = looking.held_against(candidate, slices, split, chosen, None)["class mean"]
     assert torch.equal(before.masks, after.masks)
     masks.copy_(kept)
+
+
+def test_an_untrained_network_is_asked_once_for_each_slice(
+    slices: Slices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library's own, which asks it each time, gives the same maps."""
+    prepare = cameval.Preparation(32)
+    samples = [slices[k] for k in range(4)]
+    images, truth = (torch.stack(parts) for parts in zip(*map(prepare, samples), strict=True))
+    candidate, cpu = Candidate("small_cnn_8px"), torch.device("cpu")
+    once = Untrained(candidate, 7, 3, cpu)
+    for classes in (torch.tensor([0, 1, 2, 0]), torch.tensor([2, 2, 1, 0])):
+        batch = Batch(samples, images, truth, classes, (4, 4))
+        each_time = UntrainedPrior(CAMExtractor(once.network(), class_map))
+        torch.testing.assert_close(once(batch), each_time(batch))
+        monkeypatch.setattr(untrained, "CAMExtractor", None)  # a second pass would need it
+    assert repr(once) == "untrained small_cnn_8px, seed 7"
 
 
 # --- the paper's open questions -----------------------------------------------------------------
@@ -500,6 +549,19 @@ def test_the_papers_table_2_agrees_with_itself() -> None:
             assert 0 < sd < 0.1
 
 
+def test_undefined_scores_are_counted_apart() -> None:
+    scores = pd.DataFrame(
+        {"label": "glioma", "patient": list("abcd"), "iou": [0.6, 0.0, np.nan, 0.2]}
+    ).assign(threshold="p95", area_cap=0.3)
+    row = paper_tables.class_table(scores, ["glioma"], "p95").iloc[0]
+    assert row["slices"] == "4 (1 undefined)"
+    assert (row["> .5"].text.replace("\u00a0", " "), row["> .5"].detail) == ("33.3 %", "1/3")
+    chosen = figures.chosen_slices(
+        scores.assign(slice=list("abcd"), predicted="glioma"), ["glioma", "pituitary"], "p95"
+    )
+    assert chosen == ["a"]
+
+
 def test_table_2_is_mean_and_deviation_over_folds() -> None:
     predictions = pd.DataFrame(
         {
@@ -514,6 +576,8 @@ def test_table_2_is_mean_and_deviation_over_folds() -> None:
     scores = fold_scores(predictions)
     assert scores["accuracy"].tolist() == pytest.approx([1, 2 / 3])
     assert scores["precision"].tolist() == pytest.approx([1, (1 + 0.5 + 0) / 3])
+    both = pd.concat([predictions, predictions.assign(model="vgg19@448")])
+    assert (table_2(both, seed=0)["model"] == "the paper's vgg19").sum() == 1
     table = table_2(predictions, seed=0).set_index("model")
     assert table.loc["vgg19", "accuracy"] == ".833 (.236)"
     assert table.loc["the paper's vgg19", "accuracy"] == ".950 (.040)"
@@ -538,6 +602,9 @@ def test_table_2_is_mean_and_deviation_over_folds() -> None:
         (["--fold-order", "numeric"], "--protocol paper"),
         (["--models", "vgg11+gain"], "--gain OMEGA SIGMA must be given"),
         (["--models", "vgg11+longer", "--freeze"], "trained whole"),
+        (["--models", "vgg11:conv", "--freeze"], "trained whole"),
+        (["--device", "gpu"], "--device must be cpu"),
+        (["--device", "cuda:99"], "--device must be one that is there"),
         (["--models", "vgg11", "vgg11"], "must be different"),
         (["--models", "vgg11:x"], "must be written"),
     ],

@@ -8,6 +8,7 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from cameval import bootstrap_mean
 from study import paper
+from study.candidates import Candidate
 from study.words import Cell, number, percent
 
 SCORES = ("accuracy", "precision", "recall", "F1")
@@ -46,6 +47,7 @@ def table_2(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
     """
     scores = fold_scores(predictions)
     rows: list[dict[str, Any]] = []
+    beside: set[str] = set()
     for model, part in scores.groupby("model", sort=False):
         of_model = predictions[predictions["model"] == model]
         right = (of_model["label"] == of_model["predicted"]).to_numpy(float)
@@ -55,10 +57,11 @@ def table_2(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
         rows.append(
             {"model": model} | cells | {"all slices": Cell(number(pooled.estimate), interval)}
         )
-        if (network := str(model).split(":")[0].split("@")[0].split("+")[0]) in paper.TABLE_2:
+        network = Candidate.parse(str(model)).network
+        if network in paper.TABLE_2 and network not in beside:
             rows.append(_paper_row(network))
-    if not set(scores["model"]) & set(paper.TABLE_2):
-        rows += [_paper_row(network) for network in paper.TABLE_2]
+            beside.add(network)
+    rows += [_paper_row(network) for network in paper.TABLE_2 if not beside]
     counts = predictions.drop_duplicates("sample")["label"].value_counts()
     share = counts.iloc[0] / counts.sum()
     rows.append({"model": "always the most frequent class", "all slices": number(share)})

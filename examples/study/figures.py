@@ -1,12 +1,12 @@
 """The study's own figures: what thresholds do, on average and on single slices."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib.style
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from cameval import CAMExtractor, CAMModel, Preparation
 from cameval.plots import overlay
@@ -18,6 +18,7 @@ from study.looking import BINARIZERS, MAP, OPTIMUM, PAPER_BINARIZERS, VALIDATED
 from study.settings import Settings
 from study.slices import Slices
 from study.strict_tables import BLIND, best_of
+from study.switches import paper_masks
 from study.words import Scores, number
 
 
@@ -54,7 +55,10 @@ def thresholds(scores: Scores, models: Sequence[str]) -> Picture:
 def chosen_slices(scores: pd.DataFrame, names: Sequence[str], threshold: str) -> list[str]:
     """Return of each class the slice of the highest IoU among the correctly classified."""
     at = scores[(scores["threshold"] == threshold) & (scores["label"] == scores["predicted"])]
-    best = [at[at["label"] == name].sort_values(["iou", "slice"]) for name in names]
+    best = [
+        at[at["label"] == name].dropna(subset=["iou"]).sort_values(["iou", "slice"])
+        for name in names
+    ]
     return [str(rows["slice"].iloc[-1]) for rows in best if len(rows)]
 
 
@@ -71,8 +75,8 @@ def figure_1(
         figure = Figure(figsize=(8.4, 2.9 * len(chosen)), layout="constrained")
         grid = figure.subplots(len(chosen), 3, squeeze=False)
         for row, name in zip(grid, chosen, strict=True):
-            picture, heat, truth, label = _looked_at(model, slices, name, size, settings)
-            mask = PAPER_BINARIZERS[threshold](heat)
+            picture, heat, mask_of, truth, label = _looked_at(model, slices, name, size, settings)
+            mask = mask_of(threshold)
             overlay(row[0], picture, truth=truth)
             overlay(row[1], picture, heat=heat, truth=truth)
             overlay(row[2], picture, mask=mask, truth=truth)
@@ -103,9 +107,9 @@ def figure_3(
         figure = Figure(figsize=(2.2 * columns, 2.5 * len(chosen)), layout="constrained")
         grid = figure.subplots(len(chosen), columns, squeeze=False)
         for row, name in zip(grid, chosen, strict=True):
-            picture, heat, truth, _ = _looked_at(model, slices, name, size, settings)
-            for axes, (label, binarize) in zip(row, PAPER_BINARIZERS.items(), strict=True):
-                overlay(axes, picture, mask=binarize(heat), truth=truth)
+            picture, _, mask_of, truth, _ = _looked_at(model, slices, name, size, settings)
+            for axes, label in zip(row, PAPER_BINARIZERS, strict=True):
+                overlay(axes, picture, mask=mask_of(label), truth=truth)
                 axes.set_title(f"{label}: IoU {number(float(iou[name, label]))}")
         return picture_of(
             figure,
@@ -117,13 +121,18 @@ def figure_3(
 
 def _looked_at(
     model: CAMModel, slices: Slices, name: str, size: int, settings: Settings
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, str]:
-    """Return a slice at the network's input, its map, its tumor and its class."""
+) -> tuple[Tensor, Tensor, Callable[[str], Tensor], Tensor, str]:
+    """Return a slice at the network's input, its map, masks by threshold, its tumor, its class."""
     sample = slices[slices.names.index(name)]
     prepare = Preparation(size, settings.crop, truth_size=(size, size))
     seen, truth = prepare(sample)
     device = next(model.parameters()).device
     extract = CAMExtractor(model, class_map, settings.alignment)
-    heat = extract(seen[None].to(device)).maps[0].cpu()
+    result = extract(seen[None].to(device))
     shown, _ = Preparation(size, settings.crop, mean=(0, 0, 0), std=(1, 1, 1))(sample)
-    return shown[0].clamp(0, 1), heat, truth, slices.class_names[sample.label]
+
+    def mask_of(threshold: str) -> Tensor:
+        return paper_masks(result, threshold, settings)[0].cpu()
+
+    picture = shown[0].clamp(0, 1)
+    return picture, result.maps[0].cpu(), mask_of, truth, slices.class_names[sample.label]

@@ -39,7 +39,7 @@ from cameval import (
     relevance_rank_accuracy,
     size_standardized_iou,
 )
-from cameval.baselines import Baseline, ClassMeanPrior, UntrainedPrior, default_baselines
+from cameval.baselines import Baseline, ClassMeanPrior, default_baselines
 from cameval.data import Sample
 from cameval.evaluation import Choice, choose_binarizers
 from cameval.evaluation.plan import Metric
@@ -49,6 +49,7 @@ from study.candidates import Candidate, class_map
 from study.folds import Split
 from study.settings import Settings
 from study.slices import Slices
+from study.untrained import Untrained
 
 MAP, VALIDATED, OPTIMUM = "CAM", "validated", "test optimum"
 
@@ -97,11 +98,12 @@ SMALL_TRUTH: dict[str, Metric] = {
 
 
 class Looked(NamedTuple):
-    """The scores of one fold, and which thresholds were taken."""
+    """The scores of one fold, which thresholds were taken, and what the validation slices say."""
 
     results: Results
     validated: Choice
     optimum: Choice
+    validation_accuracy: float
 
 
 class Part(Dataset[Sample]):
@@ -122,7 +124,7 @@ class Part(Dataset[Sample]):
 
 
 def held_against(
-    candidate: Candidate, slices: Slices, split: Split, settings: Settings, device: torch.device
+    candidate: Candidate, slices: Slices, split: Split, settings: Settings, untrained: Untrained
 ) -> dict[str, Baseline]:
     """Return what the maps of one fold are held against; nothing of the tested slices is in it.
 
@@ -132,13 +134,9 @@ def held_against(
     masks = slices.pictures(settings.size_of(candidate), settings.crop).masks[split.train]
     labels = torch.from_numpy(slices.labels[split.train])
     mean_masks = class_mean_masks(masks, labels, len(slices.class_names))
-    with torch.random.fork_rng([]):
-        torch.manual_seed(settings.seed)
-        untrained = candidate.build("none", len(slices.class_names)).eval().to(device)
-    extractor = CAMExtractor(untrained, class_map, settings.alignment)
     learned: dict[str, Baseline] = {
         "class mean": ClassMeanPrior(mean_masks),
-        "untrained": UntrainedPrior(extractor),
+        "untrained": untrained,
     }
     return learned | default_baselines(settings.seed)
 
@@ -149,6 +147,7 @@ def strictly(
     slices: Slices,
     split: Split,
     settings: Settings,
+    untrained: Untrained,
     out: Path,
     bar: "tqdm[None]",
 ) -> Looked:
@@ -158,9 +157,8 @@ def strictly(
     slices, and ``test optimum``, the one that turns out best on the test slices. The difference of
     the two is the optimism of choosing on the test slices.
     """
-    device = next(model.parameters()).device
     extractor = CAMExtractor(model, alignment=settings.alignment)
-    baselines = held_against(candidate, slices, split, settings, device)
+    baselines = held_against(candidate, slices, split, settings, untrained)
     prepare = Preparation(settings.size_of(candidate), settings.crop)
     validation = evaluate(
         extractor,
@@ -191,7 +189,8 @@ def strictly(
     )
     validated, optimum = choose_binarizers(validation), choose_binarizers(test)
     results = test.with_chosen(validated, label=VALIDATED).with_chosen(optimum, label=OPTIMUM)
-    return Looked(results, validated, optimum)
+    seen = validation.samples
+    return Looked(results, validated, optimum, float((seen["label"] == seen["predicted"]).mean()))
 
 
 def as_in_the_paper(
@@ -200,11 +199,11 @@ def as_in_the_paper(
     slices: Slices,
     split: Split,
     settings: Settings,
+    untrained: Untrained,
     out: Path,
     bar: "tqdm[None]",
 ) -> Results:
     """Score one fold with the paper's five thresholds, all read on the tested slices."""
-    device = next(model.parameters()).device
     size = settings.size_of(candidate)
     grid = (size, size) if settings.truth_grid == "input" else None
     return evaluate(
@@ -213,7 +212,7 @@ def as_in_the_paper(
         methods={MAP: class_map},
         binarizers=PAPER_BINARIZERS,
         metrics=MAP_METRICS | MASK_METRICS,
-        baselines=held_against(candidate, slices, split, settings, device),
+        baselines=held_against(candidate, slices, split, settings, untrained),
         prepare=Preparation(size, settings.crop, truth_size=grid),
         out=out / f"{candidate.file}-fold{split.fold}-test",
         name=str(candidate),

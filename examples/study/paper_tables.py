@@ -52,20 +52,20 @@ def class_table(scores: pd.DataFrame, names: Sequence[str], threshold: str) -> p
     rows = []
     for name in (*names, "all"):
         one = at if name == "all" else at[at["label"] == name]
-        values = one["iou"].to_numpy()
+        values = one["iou"].dropna().to_numpy()
         above, below = int((values > 0.5).sum()), int((values < 0.01).sum())
         possible = share_above(one["area_cap"].to_numpy(), 0.5)
         rows.append(
             {
                 "class": name,
-                "slices": f"{len(one):,}",
+                "slices": slices_in_words(one),
                 "IoU": interval(one),
-                "> .5": Cell(percent(share_above(values, 0.5)), f"{above}/{len(one)}"),
+                "> .5": Cell(percent(share_above(values, 0.5)), f"{above}/{len(values)}"),
                 "paper > .5": _of_paper(paper.ABOVE_HALF.get(name)),
                 "> .5 possible": Cell(
                     percent(possible), f"paper {_of_paper(paper.CAP_ABOVE_HALF[name])}"
                 ),
-                "< .01": Cell(percent(share_below(values, 0.01)), f"{below}/{len(one)}"),
+                "< .01": Cell(percent(share_below(values, 0.01)), f"{below}/{len(values)}"),
                 "paper < .01": _of_paper(paper.BELOW_HUNDREDTH[name]),
             }
         )
@@ -85,6 +85,7 @@ def switch_table(varied: Sequence[tuple[Variation, pd.DataFrame]]) -> pd.DataFra
             {
                 "question": Cell(variation.question, "trained anew" if variation.trains else ""),
                 "answer": variation.answer,
+                "slices": slices_in_words(one),
                 "accuracy": number(float((one["label"] == one["predicted"]).mean())),
                 "best threshold": threshold,
                 "IoU": number(best_iou(scores)),
@@ -108,6 +109,12 @@ def interval(one: pd.DataFrame) -> Cell:
     """Write the mean IoU of some slices with its interval by patient."""
     found = bootstrap_mean(one["iou"].to_numpy(), one["patient"].to_numpy(str))
     return Cell(number(found.estimate), between(found.low, found.high))
+
+
+def slices_in_words(one: pd.DataFrame) -> str:
+    """Count slices, and those on which the IoU is undefined: a crop may leave no tumor."""
+    undefined = int(one["iou"].isna().sum())
+    return f"{len(one):,}" + (f" ({undefined} undefined)" if undefined else "")
 
 
 def signed(value: float) -> str:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -12,6 +13,9 @@ from cameval.errors import ProcessError
 
 T = TypeVar("T")
 
+LONGEST = timedelta(days=7)
+"""How long a process waits for another, which may still be training."""
+
 
 @contextmanager
 def joined() -> Iterator[None]:
@@ -19,7 +23,9 @@ def joined() -> Iterator[None]:
     if "RANK" not in os.environ or dist.is_initialized():
         yield
         return
-    dist.init_process_group("gloo")  # messages are small: which fold is done, tables of scores
+    dist.init_process_group(
+        "gloo", timeout=LONGEST
+    )  # messages are small: which fold is done, tables of scores
     try:
         yield
     finally:
@@ -60,6 +66,25 @@ def together(work: Callable[[], T]) -> T:
         if message is not None:
             raise ProcessError(f"every process must succeed, process {number} failed: {message}")
     return done
+
+
+def by_the_first(work: Callable[[], object]) -> None:
+    """Do some work in the first process alone, and let the others wait for it."""
+    together(lambda: work() if rank() == 0 else None)
+
+
+def first_alone(work: Callable[[], T]) -> T:
+    """Do some work in the first process, and then, when it is done, in each of the others."""
+    done = together(lambda: work() if rank() == 0 else None)
+    return together(lambda: work() if done is None else done)
+
+
+def agreed(value: T) -> T:
+    """Return what the first process has: the folder named after the time, for one."""
+    values = [value]
+    if count() > 1:
+        dist.broadcast_object_list(values, src=0)
+    return values[0]
 
 
 def share_of(jobs: Sequence[T]) -> list[T]:

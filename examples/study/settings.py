@@ -126,7 +126,8 @@ def parse(arguments: Sequence[str] | None) -> tuple[Settings, Run]:
                     f"--{name.replace('_', '-')} must be given with --protocol paper, whose open "
                     "questions it answers; the strict protocol has its own"
                 )
-    settings = _settings(given)
+    device = _device(parser, given["device"])
+    settings = _settings(given, device)
     try:
         _check_models(settings)
     except CamevalError as error:
@@ -135,21 +136,35 @@ def parse(arguments: Sequence[str] | None) -> tuple[Settings, Run]:
         parser.error(f"--models must be different, got {' '.join(settings.models)}")
     now = datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
     out = given["out"] or Path("runs") / now
-    return settings, Run(out, torch.device(given["device"]), given["resume"], given["download"])
+    return settings, Run(out, device, given["resume"], given["download"])
 
 
 def _check_models(settings: Settings) -> None:
     for candidate in settings.candidates:
         if candidate.recipe == "gain":
             _ = settings.mining
-        if candidate.recipe and settings.freeze:
+        if settings.freeze and (candidate.recipe or candidate.head not in ("gap", "no-last-pool")):
             raise SettingError(
-                f"recipes must be of networks that are trained whole, got {candidate} with --freeze"
+                f"recipes and heads of several layers must be trained whole, got {candidate} with "
+                "--freeze"
             )
 
 
-def _settings(given: dict[str, Any]) -> Settings:
+def _device(parser: argparse.ArgumentParser, name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        parser.error(f"--device must be cpu, cuda, cuda:1, ..., got {name!r}")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= count:
+        parser.error(f"--device must be one that is there, got {name!r} where CUDA has {count}")
+    return device
+
+
+def _settings(given: dict[str, Any], device: torch.device) -> Settings:
     """Fill in what depends on the rest."""
+    if given["mixed_precision"] is None:
+        given["mixed_precision"] = device.type == "cuda"
     given["data"] = given["data"] or given["download"]
     strict = given["protocol"] == "strict"
     if given["models"] is None:
@@ -226,7 +241,6 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--mixed-precision",
         action=argparse.BooleanOptionalAction,
-        default=torch.cuda.is_available(),
         help="train in half precision where that is safe (default: on a GPU)",
     )
     add("--size", type=int, metavar="PX", help="input size (224; phantom: 128)")

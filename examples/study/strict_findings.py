@@ -1,18 +1,17 @@
 """What the strict protocol found, one paragraph a finding; every word follows from the data."""
 
 from collections.abc import Iterator
+from math import prod
 
 import pandas as pd
 
 from cameval import Results
-from cameval.errors import DataError
-from cameval.report.comparisons import method_tests
-from cameval.report.facts import Facts, Preferred
 from cameval.statistics import bootstrap_difference
 from study.classification import fold_scores
 from study.looking import MAP, OPTIMUM, VALIDATED
 from study.settings import Settings
 from study.strict_tables import BLIND, CEILING, IMAGE, best_of
+from study.training import epochs_of
 from study.words import Scores, between, count_of, number, p_value, percent
 
 
@@ -31,9 +30,9 @@ def findings(
         " ".join(_looking(of_best, scores, predictions, best)),
         _optimism(scores, best),
         " ".join(_proposed_thresholds(of_best, scores, best)),
-        " ".join(_small_tumors(scores, best)),
+        " ".join(_small_tumors(of_best, scores, best)),
         " ".join(_parts(of_best)),
-        " ".join(_grid(resolution, best)),
+        " ".join(_grid(results, resolution, best)),
         *_recipes(settings, scores),
     ]
 
@@ -41,14 +40,17 @@ def findings(
 def _what_was_run(results: Results, settings: Settings) -> str:
     samples = results.samples
     what = "phantom slices" if settings.data == "phantom" else "MRI slices"
-    trained = (
-        "features frozen" if settings.freeze else "at most " + count_of(settings.epochs, "epoch")
+    networks = ", ".join(
+        f"{one} ({settings.size_of(one)} px"
+        + ("" if settings.freeze else f", at most {count_of(epochs_of(one, settings), 'epoch')}")
+        + ")"
+        for one in settings.candidates
     )
-    count = samples["sample"].nunique()
     text = (
-        f"{count:,} {what} of {samples['group'].nunique()} patients, {settings.folds} folds by "
-        f"patient: three parts, one to train on, one to choose on, one to test on. "
-        f"{settings.size} px, {trained}, seed {settings.seed}."
+        f"{samples['sample'].nunique():,} {what} of {samples['group'].nunique()} patients in "
+        f"{settings.folds} folds by patient, one at a time to test on, one to choose on, the "
+        f"others to train on: {networks}{', features frozen' if settings.freeze else ''}, seed "
+        f"{settings.seed}."
     )
     if settings.data == "phantom":
         text += " The phantom is for trying things out: nothing clinical follows from it."
@@ -59,38 +61,49 @@ def _looking(
     of_best: Results, scores: Scores, predictions: pd.DataFrame, best: str
 ) -> Iterator[str]:
     accuracy = fold_scores(predictions).groupby("model")["accuracy"].mean()[best]
-    tests = _tests(of_best)
+    several = len(set(predictions["model"])) > 1
+    chosen = ", the best of the networks on the validation patients," if several else ""
     yield (
-        f"{best} classifies {percent(accuracy)} of the slices right, the mean of the folds. Its "
-        f"class activation maps, at thresholds chosen on other patients, reach a mean IoU of "
-        f"{scores.text(best, MAP, VALIDATED)} with the tumors."
+        f"{best}{chosen} classifies {percent(accuracy)} of the slices right, the mean of the "
+        "folds. Its class activation maps, at thresholds chosen on other patients, reach a mean "
+        f"IoU of {scores.text(best, MAP, VALIDATED)} with the tumors."
     )
-    several = ((BLIND, "blind map"), (IMAGE, "map made without the trained network"))
-    for methods, kind in several:
+    tests = _planned(of_best, "iou")
+    for methods, kind in ((BLIND, "blind map"), (IMAGE, "map made without the trained network")):
         rival = best_of(scores, best, methods, VALIDATED)
-        test = tests[(tests["first"] == MAP) & (tests["second"] == rival)].iloc[0]
-        word = "more than" if test["difference"] > 0 else "less than"
         yield (
-            f"That is {word if test['p_holm'] < 0.05 else 'not clearly different from'} the "
-            f"{number(scores.mean(best, rival, VALIDATED))} of the best {kind} ({rival}); the "
-            f"difference by patient is {number(test['difference'])} "
-            f"{between(test['low'], test['high'])}, p {_p(test['p_holm'])}."
+            f"The best {kind} ({rival}) reaches {number(scores.mean(best, rival, VALIDATED))}; "
+            f"{_apart(tests, rival)}."
         )
     yield (
-        f"Masks of these areas could have reached {number(_cap(scores, best))}, the tumors "
-        f"themselves on the network's grid {number(scores.mean(best, CEILING, VALIDATED))}."
+        f"Masks of these areas could have reached "
+        f"{number(scores.mean(best, MAP, VALIDATED, 'area_cap'))}, the tumors themselves on the "
+        f"network's grid {number(scores.mean(best, CEILING, VALIDATED))}."
     )
 
 
-def _tests(of_best: Results) -> pd.DataFrame:
-    """Return the family of tests of which the page shows the table, so that p values agree."""
-    facts = Facts(of_best.select(binarizer=["", VALIDATED]), Preferred(VALIDATED, MAP))
-    model = facts.models[0]
-    column = facts.best(model)
-    family = None if column is None else method_tests(facts, model, column)
-    if family is None:
-        raise DataError("the results must hold maps and baselines to compare, got none")
-    return family
+def _planned(of_best: Results, metric: str) -> pd.DataFrame:
+    """Test the map against what it must beat: a family of its own, planned before."""
+    return of_best.compare(
+        metric,
+        reference=MAP,
+        method=[MAP, *BLIND, *IMAGE],
+        binarizer=VALIDATED,
+        explained="predicted",
+    )
+
+
+def _apart(tests: pd.DataFrame, rival: str) -> str:
+    """Say how far a map is ahead of, or behind, another, patient by patient."""
+    test = tests[tests["first"] == rival].iloc[0]
+    ahead, low, high = -test["difference"], -test["high"], -test["low"]
+    clear = "clearly" if test["p_holm"] < 0.05 else "not clearly"
+    word = "ahead" if ahead > 0 else "behind"
+    return (
+        f"by patient the class activation map is {clear} {word}, by {number(abs(ahead))} "
+        f"(difference {number(ahead)} {between(low, high)}, p {_p(test['p_holm'])}, corrected for "
+        f"{count_of(len(tests), 'comparison')})"
+    )
 
 
 def _optimism(scores: Scores, best: str) -> str:
@@ -105,8 +118,7 @@ def _optimism(scores: Scores, best: str) -> str:
 def _proposed_thresholds(of_best: Results, scores: Scores, best: str) -> Iterator[str]:
     yield (
         "The paper proposes Otsu's and locally adaptive thresholds. Stated before it was measured: "
-        "on smooth maps they mark too much, so that they lower the IoU against the 95th percentile "
-        "and raise the coverage."
+        "on smooth maps they lower the IoU against the 95th percentile and raise the coverage."
     )
     for metric in ("iou", "coverage"):
         tests = of_best.compare(
@@ -131,22 +143,14 @@ def _proposed_thresholds(of_best: Results, scores: Scores, best: str) -> Iterato
         yield f"{title} {scores.text(best, MAP, 'p95', metric)} at p95, {', '.join(said)}."
 
 
-def _small_tumors(scores: Scores, best: str) -> Iterator[str]:
-    blind = max(
-        BLIND, key=lambda method: scores.mean(best, method, VALIDATED, "size_standardized_iou")
-    )
-    ours, theirs = (
-        scores.mean(best, method, VALIDATED, "size_standardized_iou") for method in (MAP, blind)
-    )
+def _small_tumors(of_best: Results, scores: Scores, best: str) -> Iterator[str]:
+    metric = "size_standardized_iou"
+    blind = max(BLIND, key=lambda method: scores.mean(best, method, VALIDATED, metric))
     yield (
         "With the size of the tumors taken out, the size-standardized IoU (r = .05) is "
-        f"{scores.text(best, MAP, VALIDATED, 'size_standardized_iou')}, and {number(theirs)} for "
-        f"the best blind map ({blind})."
-    )
-    yield (
-        "So it is not the small size of the tumors that puts the maps behind a blind one."
-        if ours <= theirs
-        else "So where size does not count, the maps are ahead of every blind one."
+        f"{scores.text(best, MAP, VALIDATED, metric)}, and "
+        f"{number(scores.mean(best, blind, VALIDATED, metric))} for the best blind map ({blind}); "
+        f"{_apart(_planned(of_best, metric), blind)}."
     )
 
 
@@ -157,10 +161,11 @@ def _parts(of_best: Results) -> Iterator[str]:
         groups = one.samples["group"].to_numpy(str)
         gap = bootstrap_difference(one.values[:, 0], right, groups)
         apart = gap.low > 0 or gap.high < 0
-        word = ("higher" if gap.estimate > 0 else "lower") if apart else "not clearly different"
+        word = "clearly" if apart else "not clearly"
+        way = "higher" if gap.estimate > 0 else "lower"
         yield (
-            f"Where the prediction is right, the IoU is {word} than where it is wrong (difference "
-            f"{number(gap.estimate)} {between(gap.low, gap.high)})."
+            f"Where the prediction is right, the IoU is {word} {way} than where it is wrong "
+            f"(difference {number(gap.estimate)} {between(gap.low, gap.high)})."
         )
     for on, what in (("area", "the size of the tumor"), ("probability", "the confidence")):
         row = of_best.dependence(
@@ -174,7 +179,7 @@ def _parts(of_best: Results) -> Iterator[str]:
         )
 
 
-def _grid(resolution: pd.DataFrame, best: str) -> Iterator[str]:
+def _grid(results: Results, resolution: pd.DataFrame, best: str) -> Iterator[str]:
     row = resolution.set_index("model").loc[best]
     yield (
         f"The grid of {best} ({row['grid']} cells) allows an IoU of "
@@ -183,15 +188,27 @@ def _grid(resolution: pd.DataFrame, best: str) -> Iterator[str]:
     )
     if resolution["grid"].nunique() > 1:
         ranked = resolution.assign(
-            value=resolution["IoU"].map(lambda cell: float(cell.text)),
-            allowed=resolution["truth, best threshold"].astype(float),
-        ).sort_values("allowed")
+            cells=[prod(map(int, str(grid).split(" \u00d7 "))) for grid in resolution["grid"]]
+        ).sort_values("cells", kind="stable")
         coarsest, finest = ranked.iloc[0], ranked.iloc[-1]
-        word = "more" if finest["value"] > coarsest["value"] else "no more"
+        test = results.compare(
+            "iou",
+            over="model",
+            reference=str(coarsest["model"]),
+            model=[str(coarsest["model"]), str(finest["model"])],
+            method=MAP,
+            kind="method",
+            binarizer=VALIDATED,
+            explained="predicted",
+        ).iloc[0]
+        clear = "clearly" if test["p_holm"] < 0.05 else "not clearly"
+        way = "more" if test["difference"] > 0 else "less"
         yield (
             f"The finest grid ({finest['model']}, {finest['grid']}) allows "
-            f"{finest['truth, best threshold']} and reaches {finest['IoU'].text}, {word} than the "
-            f"{coarsest['IoU'].text} of the coarsest ({coarsest['model']}, {coarsest['grid']})."
+            f"{finest['truth, best threshold']} and reaches {finest['IoU'].text}; the coarsest "
+            f"({coarsest['model']}, {coarsest['grid']}) reaches {coarsest['IoU'].text}, so the "
+            f"finer one reaches {clear} {way} (by patient {number(test['difference'])} "
+            f"{between(test['low'], test['high'])})."
         )
 
 
@@ -211,10 +228,6 @@ def _recipes(settings: Settings, scores: Scores) -> Iterator[str]:
             f"without it {', '.join(others) or 'nothing was trained'}. The recipe +longer has as "
             "many passes through the network as +gain, and no mining."
         )
-
-
-def _cap(scores: Scores, best: str) -> float:
-    return scores.mean(best, MAP, VALIDATED, "area_cap")
 
 
 def _p(value: float) -> str:

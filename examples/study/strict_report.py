@@ -1,22 +1,24 @@
 """The page of the strict protocol: findings in plain words, tables, figures."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pandas as pd
 
 from cameval import Results
-from cameval.report import Section, table_of, write_report
+from cameval.report import Section, write_report
 from study import figures
 from study.candidates import Candidate
-from study.classification import best_model, confusion, table_2
+from study.classification import confusion, table_2
 from study.folds import Split
+from study.grids import Grid
 from study.looking import MAP, OPTIMUM, VALIDATED, Looked
 from study.settings import Settings
 from study.slices import Slices
 from study.strict_findings import findings
 from study.strict_tables import (
-    Grid,
     choice_table,
     class_table,
     model_tests,
@@ -25,10 +27,10 @@ from study.strict_tables import (
     small_truth_table,
     threshold_table,
 )
-from study.words import Scores, in_terminal, wrapped
+from study.words import Scores, Tables, in_terminal, wrapped
 
 TITLE = "Where the networks look that tell brain tumors apart"
-ON_THE_PAGE = ["", VALIDATED, "p95"]
+ON_THE_PAGE = ("", VALIDATED, "p95")
 """Thresholds of which the page has every table; the others are in the table of thresholds."""
 
 
@@ -46,19 +48,16 @@ def write(
     predictions = results.samples.assign(fold=results.samples["sample"].map(fold_of))
     predictions.to_csv(out / "predictions.csv", index=False)
     scores = Scores(results.select(explained="predicted"))
-    best = best_model(predictions)
+    best = chosen_model(folds)
     names = slices.class_names
-    masks = {
-        size: slices.pictures(size, settings.crop).masks
-        for size in {g.size for g in grids.values()}
-    }
 
     classification = table_2(predictions, settings.seed)
     thresholds = {model: threshold_table(scores, model) for model in grids}
-    resolution = resolution_table(scores, grids, masks)
+    resolution = resolution_table(scores, grids, slices, settings.crop)
     tests = model_tests(results, str(settings.candidates[0])) if len(grids) > 1 else None
     lead = findings(results, scores, predictions, best, settings, resolution)
 
+    tables = Tables(out)
     sections = [
         Section(
             "classification",
@@ -67,8 +66,11 @@ def write(
             "by slice, so its networks had seen the patients that they were tested on; ours had "
             "not. Of all slices together the accuracy with its interval by patient.",
             [
-                table_of(classification, "How well the networks tell the tumors apart"),
-                table_of(
+                tables.add(
+                    "classification", classification, "How well the networks tell the tumors apart"
+                ),
+                tables.add(
+                    "confusion",
                     confusion(predictions[predictions["model"] == best], names),
                     f"What {best} takes each class for",
                 ),
@@ -80,8 +82,17 @@ def write(
             f"IoU of the class activation map at each threshold. {VALIDATED}: the threshold that "
             f"was best on the validation patients of each fold. {OPTIMUM}: the one that turns out "
             "best on the tested slices, which nobody could have known.",
-            [table_of(table, f"{model}: IoU by threshold") for model, table in thresholds.items()]
-            + [table_of(choice_table(folds, scores), "Which threshold was chosen in each fold")],
+            [
+                *(
+                    tables.add(f"thresholds-{_file(model)}", table, f"{model}: IoU by threshold")
+                    for model, table in thresholds.items()
+                ),
+                tables.add(
+                    "choices",
+                    choice_table(folds, scores),
+                    "Which threshold was chosen in each fold",
+                ),
+            ],
             [figures.thresholds(scores, list(grids))],
         ),
         Section(
@@ -89,7 +100,8 @@ def write(
             "Kinds of tumor",
             f"{best}, at the validated threshold, and at the paper's 95th percentile.",
             [
-                table_of(
+                tables.add(
+                    f"classes-{binarizer}",
                     class_table(results, best, names, binarizer),
                     f"IoU by class, {binarizer} threshold; the paper's shares are of VGG-19 at p95",
                 )
@@ -104,10 +116,16 @@ def write(
             "that covers the share r of the frame. What coverage alone says must be read with "
             "care: a mask of everything covers all.",
             [
-                table_of(
-                    small_truth_table(scores, best, VALIDATED), f"{best}, validated threshold"
+                tables.add(
+                    "small-tumors",
+                    small_truth_table(scores, best, VALIDATED),
+                    f"{best}, validated threshold",
                 ),
-                table_of(outcome_table(results, VALIDATED), "What the masks are to the tumors"),
+                tables.add(
+                    "outcomes",
+                    outcome_table(results, VALIDATED),
+                    "What the masks are to the tumors",
+                ),
             ],
         ),
         Section(
@@ -115,7 +133,7 @@ def write(
             "Resolution",
             "What a map on the network's grid can reach at best: the tumors themselves, laid on "
             "the grid and enlarged as the maps are.",
-            [table_of(resolution, "IoU, and what the grid allows")],
+            [tables.add("resolution", resolution, "IoU, and what the grid allows")],
         ),
     ]
     if tests is not None:
@@ -124,19 +142,43 @@ def write(
                 "networks",
                 "Networks and recipes",
                 "Differences in IoU at the validated threshold, slice by slice, tested by patient.",
-                [table_of(tests, "Paired tests between the networks")],
+                [tables.add("networks", tests, "Paired tests between the networks")],
             )
         )
-    files = {"classification": classification, "resolution": resolution}
-    files |= {f"thresholds-{Candidate.parse(m).file}": table for m, table in thresholds.items()}
-    for name, table in files.items():
-        table.map(lambda cell: getattr(cell, "text", cell)).to_csv(out / f"{name}.csv", index=False)
-    results.summary().to_csv(out / "summary.csv", index=False)
-    on_the_page = results.select(binarizer=ON_THE_PAGE)
-    on_the_page.select(explained="predicted", kind="method").to_csv(out / "scores.csv")
+    scores.table.to_csv(out / "summary.csv", index=False)
+    shown = on_the_page(results)
+    shown.select(explained="predicted", kind="method").to_csv(out / "scores.csv")
     (out / "summary.txt").write_text(_summary(lead, classification, thresholds[best], best))
     return write_report(
-        on_the_page, out, title=TITLE, lead=lead, sections=sections, binarizer=VALIDATED, method=MAP
+        shown, out, title=TITLE, lead=lead, sections=sections, binarizer=VALIDATED, method=MAP
+    )
+
+
+def chosen_model(folds: Sequence[Looked]) -> str:
+    """Return the model that is best on the validation slices, in the mean of the folds."""
+    accuracy: dict[str, list[float]] = {}
+    for fold in folds:
+        accuracy.setdefault(fold.validated.model, []).append(fold.validation_accuracy)
+    return max(accuracy, key=lambda model: fmean(accuracy[model]))
+
+
+def _file(model: str) -> str:
+    return Candidate.parse(model).file
+
+
+def on_the_page(results: Results) -> Results:
+    """Leave out what would make the page long: other thresholds, true classes of other maps."""
+    kept = [
+        k
+        for k, column in enumerate(results.columns)
+        if column.binarizer in ON_THE_PAGE
+        and (column.explained == "predicted" or column.method == MAP)
+    ]
+    return replace(
+        results,
+        columns=tuple(results.columns[k] for k in kept),
+        values=results.values[:, kept],
+        codes=results.codes[:, kept],
     )
 
 

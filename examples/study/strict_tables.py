@@ -1,31 +1,23 @@
 """The tables of the strict protocol, from the scores of all slices."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
-from cameval import Place, Results, bootstrap_mean, share_above, share_below
+from cameval import Preparation, Results, bootstrap_mean, share_above, share_below
 from cameval.baselines import nearest_ceiling, resolution_ceiling
 from cameval.metrics import OUTCOMES
 from study import paper
+from study.grids import Grid
 from study.looking import BINARIZERS, MAP, OPTIMUM, VALIDATED, Looked
+from study.slices import Slices
 from study.words import Cell, Scores, between, number, p_value, percent
 
 BLIND = ("center", "class mean", "random")
 IMAGE = ("intensity", "edges", "untrained")
 CEILING = "resolution oracle"
-
-
-class Grid(NamedTuple):
-    """Cells of a network's maps, where they lie as the study lays them, and its input's size."""
-
-    cells: tuple[int, int]
-    place: Place | None
-    size: int
 
 
 def best_of(scores: Scores, model: str, several: Sequence[str], binarizer: str) -> str:
@@ -83,7 +75,7 @@ def class_table(results: Results, model: str, names: Sequence[str], binarizer: s
         mean = bootstrap_mean(iou, samples["group"].to_numpy(str)[here])
         rows.append(
             {
-                "class": Cell(name, f"{here.sum():,} slices"),
+                "class": Cell(name, f"{mean.n:,} slices"),
                 "IoU": Cell(number(mean.estimate), between(mean.low, mean.high)),
                 "median": number(float(np.nanmedian(iou))),
                 "class-mean mask": number(float(np.nanmean(blind[here]))),
@@ -135,14 +127,14 @@ def outcome_table(results: Results, binarizer: str) -> pd.DataFrame:
 
 
 def resolution_table(
-    scores: Scores, grids: Mapping[str, Grid], masks: Mapping[int, Tensor]
+    scores: Scores, grids: Mapping[str, Grid], slices: Slices, crop: float | None
 ) -> pd.DataFrame:
     """IoU beside what any map on the network's grid can reach, on all slices."""
     rows = []
     known: dict[Grid, tuple[float, float]] = {}
     for model, grid in grids.items():
         if grid not in known:
-            known[grid] = _ceilings(grid, masks[grid.size])
+            known[grid] = ceilings(grid, slices, crop)
         best_iou, whole_cells = known[grid]
         reached = scores.mean(model, MAP, VALIDATED)
         rows.append(
@@ -154,25 +146,26 @@ def resolution_table(
                 "truth, validated threshold": number(scores.mean(model, CEILING, VALIDATED)),
                 "truth, best threshold": number(best_iou),
                 "whole cells": number(whole_cells),
-                "IoU / best": percent(reached / best_iou),
+                "IoU / best": percent(reached / best_iou if best_iou else np.nan),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _ceilings(grid: Grid, masks: Tensor) -> tuple[float, float]:
-    """Return the mean IoU that the grid allows: at each slice's best threshold, in whole cells."""
-    size = (grid.size, grid.size) if grid.place else None
-    best, whole = (
-        torch.cat(
-            [
-                torch.as_tensor(ceiling(batch, grid.cells, place=grid.place, image_size=size))
-                for batch in masks.split(64)
-            ]
-        )
-        for ceiling in (resolution_ceiling, nearest_ceiling)
-    )
-    return float(best.nanmean()), float(whole.nanmean())
+def ceilings(grid: Grid, slices: Slices, crop: float | None) -> tuple[float, float]:
+    """Return the mean IoU that the grid allows: at each slice's best threshold, in whole cells.
+
+    On the pixels of each slice itself, on which the maps are scored.
+    """
+    prepare, size = Preparation(grid.size, crop), (grid.size, grid.size) if grid.place else None
+    found = []
+    for index in range(len(slices)):
+        truth = prepare(slices[index])[1][None]
+        for ceiling in (resolution_ceiling, nearest_ceiling):
+            score = ceiling(truth, grid.cells, place=grid.place, image_size=size)
+            found.append(float(torch.as_tensor(score)))
+    best, whole = np.nanmean(np.reshape(found, (-1, 2)), axis=0)
+    return float(best), float(whole)
 
 
 def model_tests(results: Results, reference: str) -> pd.DataFrame:

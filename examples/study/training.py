@@ -7,6 +7,7 @@ training that was killed goes on from its last whole epoch and ends with the sam
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,11 @@ def fine_tune(
             break
         training.one_epoch(epoch, bar)
         loss = training.validation_loss()
+        if loss is not None and not isfinite(loss):
+            raise NonFiniteError(
+                f"the validation loss must be finite, got {loss} in epoch {epoch + 1} of fold "
+                f"{material.split.fold + 1}; look at the slices"
+            )
         if loss is None or loss < state["best_loss"]:
             state |= {"best": training.weights, "best_loss": loss or 0.0, "stale": 0}
         else:
@@ -105,7 +111,8 @@ class Training:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             max_lr=3e-4 if self.pretrained else 3e-3,
-            total_steps=epochs_of(candidate, settings) * -(-len(split.train) // BATCH),
+            total_steps=epochs_of(candidate, settings)
+            * len(batches(torch.from_numpy(split.train))),
         )
         bfloat = device.type != "cuda" or torch.cuda.is_bf16_supported()
         self.half = torch.bfloat16 if bfloat else torch.float16
@@ -133,7 +140,7 @@ class Training:
         pictures, split = self.material.pictures, self.material.split
         with _seeded(self.settings.seed, split.fold, epoch + 1, self.device):
             order = torch.from_numpy(split.train)[torch.randperm(len(split.train))]
-            for chosen in order.split(BATCH):
+            for chosen in batches(order):
                 images, _ = augment(
                     pictures.images[chosen], pictures.masks[chosen], self.settings.augment
                 )
@@ -166,6 +173,14 @@ class Training:
             return None
         logits = predict(self.model, self.material.pictures.images[chosen])
         return float(cross_entropy(logits, self.material.labels[chosen], self.class_weights.cpu()))
+
+
+def batches(order: Tensor) -> list[Tensor]:
+    """Cut slices into batches; a last one of a single slice, which has no statistics, is joined."""
+    cut = list(order.split(BATCH))
+    if len(cut) > 1 and len(cut[-1]) == 1:
+        cut[-2:] = [torch.cat(cut[-2:])]
+    return cut
 
 
 def epochs_of(candidate: Candidate, settings: Settings) -> int:
@@ -212,10 +227,19 @@ def predict(model: CAMModel, images: Tensor) -> Tensor:
 
 
 def load_trained(
-    candidate: Candidate, checkpoint: Path, num_classes: int, device: torch.device
+    candidate: Candidate,
+    pretrained: str,
+    checkpoint: Path,
+    num_classes: int,
+    device: torch.device,
 ) -> CAMModel:
-    """Load a network that this study has trained, in evaluation mode."""
-    model = candidate.build("none", num_classes)
+    """Load a network that this study has trained, in evaluation mode.
+
+    GoogLeNet and Inception are built with another input where they are pretrained, so they are
+    built as they were for the training.
+    """
+    changes = candidate.network in ("googlenet", "inception_v3")
+    model = candidate.build(pretrained if changes else "none", num_classes)
     model.load_state_dict(read_weights(checkpoint))
     return model.eval().to(device)
 

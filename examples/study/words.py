@@ -1,16 +1,18 @@
 """How numbers are written, and how a table is shown in a terminal."""
 
+from pathlib import Path
 from textwrap import fill
 
 import pandas as pd
 
 from cameval.evaluation import Results
-from cameval.report import Cell
+from cameval.report import Cell, Table, table_of
 from cameval.report.text import between, count_of, number, p_value, percent
 
 __all__ = [
     "Cell",
     "Scores",
+    "Tables",
     "between",
     "count_of",
     "in_terminal",
@@ -25,9 +27,10 @@ class Scores:
     """Means with intervals, looked up by what they are scores of."""
 
     def __init__(self, results: Results) -> None:
-        table = results.summary()
-        keys = table[["model", "method", "binarizer", "metric"]].itertuples(index=False, name=None)
-        self._rows = dict(zip(keys, table.to_dict("records"), strict=True))
+        self.table = results.summary()
+        keys = self.table[["model", "method", "binarizer", "metric"]]
+        rows = self.table.to_dict("records")
+        self._rows = dict(zip(keys.itertuples(index=False, name=None), rows, strict=True))
 
     def __contains__(self, key: tuple[str, str, str, str]) -> bool:
         """Tell whether there is such a score."""
@@ -48,6 +51,21 @@ class Scores:
         return f"{cell.text} {cell.detail}".strip()
 
 
+class Tables:
+    """The study's tables: on the page, each as CSV, and all as text."""
+
+    def __init__(self, out: Path) -> None:
+        self._out, self._folder, self._texts = out, out / "tables", list[str]()
+        self._folder.mkdir(exist_ok=True)
+
+    def add(self, name: str, frame: pd.DataFrame, caption: str) -> Table:
+        """Keep a table, and return it as the page shows it."""
+        frame.map(_plain).to_csv(self._folder / f"{name}.csv", index=False)
+        self._texts.append(f"{caption}\n\n{in_terminal(frame)}\n")
+        (self._out / "tables.txt").write_text("\n".join(self._texts))
+        return table_of(frame, caption)
+
+
 def wrapped(text: str) -> str:
     """Break a paragraph into lines that a terminal shows whole."""
     return fill(text.replace("\u00a0", " "), 98)
@@ -55,8 +73,8 @@ def wrapped(text: str) -> str:
 
 def in_terminal(table: pd.DataFrame) -> str:
     """Write a table so that it reads in a terminal."""
+    return str(table.map(_plain).to_string(index=False))
 
-    def written(cell: object) -> str:
-        return f"{cell.text} {cell.detail}".strip() if isinstance(cell, Cell) else str(cell)
 
-    return str(table.map(written).to_string(index=False))
+def _plain(cell: object) -> str:
+    return f"{cell.text} {cell.detail}".strip() if isinstance(cell, Cell) else str(cell)

@@ -166,12 +166,13 @@ def _held_against(
         if np.isnan(held.mean):
             continue
         test = compared_with(family, column.method, best.method)
-        verdict, because = _verdict(test, less=facts.less_is_better(column.metric))
+        count = 0 if family is None else len(family)
+        verdict, because = _verdict(test, count, less=facts.less_is_better(column.metric))
         of = words.format(name(best.method))
         yield f"That is {verdict} the {number(held.mean)} {of}{because}."
 
 
-def _verdict(test: "pd.Series | None", *, less: bool) -> tuple[str, str]:
+def _verdict(test: "pd.Series | None", count: int, *, less: bool) -> tuple[str, str]:
     """Say how a difference stands, and what that rests on."""
     if test is None or np.isnan(test["p_holm"]):
         return "not tested against", ""
@@ -184,6 +185,7 @@ def _verdict(test: "pd.Series | None", *, less: bool) -> tuple[str, str]:
     because = (
         f"; group by group the difference is {number(difference)}{' ' * bool(interval)}{interval}, "
         f"p {p if p[0] == '<' else '= ' + p}"
+        + (f", corrected for {count_of(count, 'comparison')}" if count > 1 else "")
     )
     if test["p_holm"] >= _SURE:
         return "not clearly different from", because
