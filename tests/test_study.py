@@ -285,6 +285,7 @@ def test_recipes_are_compared(tmp_path: Path) -> None:
     assert study.main([*QUICK, *arguments]) == 0
     page = (tmp_path / "out" / "report.html").read_text()
     assert "attention mining (GAIN, omega 10, sigma 0.5)" in page
+    assert "with as many passes through the network and no mining" in page
     assert "<h2>Networks and recipes</h2>" in page
 
 

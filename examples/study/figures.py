@@ -42,7 +42,7 @@ def thresholds(scores: Scores, models: Sequence[str]) -> Picture:
         axes.invert_yaxis()
         axes.set_xlim(left=0)
         axes.set_xlabel("mean IoU: filled, the class activation map; open, the best blind map")
-        axes.legend(frameon=False, loc="lower right")
+        figure.legend(loc="outside upper left", ncols=2)
         return picture_of(
             figure,
             "thresholds.png",

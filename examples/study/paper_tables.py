@@ -63,7 +63,7 @@ def class_table(scores: pd.DataFrame, names: Sequence[str], threshold: str) -> p
                 "> .5": Cell(percent(share_above(values, 0.5)), f"{above}/{len(values)}"),
                 "paper > .5": _of_paper(paper.ABOVE_HALF.get(name)),
                 "> .5 possible": Cell(
-                    percent(possible), f"paper {_of_paper(paper.CAP_ABOVE_HALF[name])}"
+                    percent(possible), f"paper {percent(paper.CAP_ABOVE_HALF[name])}"
                 ),
                 "< .01": Cell(percent(share_below(values, 0.01)), f"{below}/{len(values)}"),
                 "paper < .01": _of_paper(paper.BELOW_HUNDREDTH[name]),
@@ -123,4 +123,4 @@ def signed(value: float) -> str:
 
 
 def _of_paper(share: float | None) -> str:
-    return "\u2013" if share is None else percent(share)
+    return "\u2013" if share is None else f"{share:.0%}".replace("%", "\u00a0%")

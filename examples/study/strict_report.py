@@ -54,7 +54,7 @@ def write(
     classification = table_2(predictions, settings.seed)
     thresholds = {model: threshold_table(scores, model) for model in grids}
     resolution = resolution_table(scores, grids, slices, settings.crop)
-    tests = model_tests(results, str(settings.candidates[0])) if len(grids) > 1 else None
+    tests = model_tests(results) if len(grids) > 1 else None
     lead = findings(results, scores, predictions, best, settings, resolution)
 
     tables = Tables(out)

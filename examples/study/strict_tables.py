@@ -168,12 +168,11 @@ def ceilings(grid: Grid, slices: Slices, crop: float | None) -> tuple[float, flo
     return float(best), float(whole)
 
 
-def model_tests(results: Results, reference: str) -> pd.DataFrame:
-    """Paired tests of the models' IoU against one of them, by patient."""
+def model_tests(results: Results) -> pd.DataFrame:
+    """Paired tests of the models' IoU, each against each, by patient."""
     tests = results.compare(
         "iou",
         over="model",
-        reference=reference,
         method=MAP,
         kind="method",
         binarizer=VALIDATED,
