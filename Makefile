@@ -16,8 +16,10 @@ help:  ## List the targets
 study: .venv/.installed-study  ## Run the brain-tumor study on phantom data
 	$(BIN)/python examples/brain_tumor_study.py
 
+# A worker for each core, but two at most: each holds a network of every family, up to 4 GB.
 test: .venv/.installed-test  ## Run the tests, with branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=worksteal \
+		--cov --cov-report=term
 
 slow: .venv/.installed-test  ## Run the slow tests
 	$(BIN)/python -m pytest -m slow

@@ -1,5 +1,7 @@
 """Names that every docstring example may use without an import."""
 
+import gc
+import os
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,26 @@ import torch
 from torch import nn
 
 import cameval
+
+
+def pytest_configure() -> None:
+    """Give each of several workers one thread, or their threads wait for one another.
+
+    What a test starts in a process of its own has as many threads as anywhere.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        torch.set_num_threads(1)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays to the end: a million objects of modules and tests."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Give back to the collector what the modules of extensions want to see gone at the exit."""
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -36,10 +36,13 @@ GAP = sorted(set(EXACT) - {"squeezenet", "convnext"})
 
 @cache
 def family(name: str) -> nn.Module:
-    """Build a network in evaluation mode. It is shared by the tests, which must not change it."""
-    torch.manual_seed(sum(map(ord, name)))
-    net = FAMILIES[name]().eval()
-    with torch.no_grad():
+    """Build a network in evaluation mode. It is shared by the tests, which must not change it.
+
+    Random numbers drawn afterwards do not depend on which test was the first to ask for it.
+    """
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(sum(map(ord, name)))
+        net = FAMILIES[name]().eval()
         for module in net.modules():
             if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
                 module.weight.uniform_(0.5, 1.5)
@@ -88,7 +91,7 @@ def state(net: nn.Module) -> list[object]:
 
 
 def oracle(net: nn.Module, layer: str, batch: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-    """Activation and gradient at a layer by a plain hook and a full backward pass.
+    """Activation and gradient at a layer by a plain hook and a backward pass as far as there.
 
     The hook hands on a copy, so that nothing that follows can overwrite the layer's output.
     """
@@ -96,7 +99,6 @@ def oracle(net: nn.Module, layer: str, batch: Tensor, classes: Tensor) -> tuple[
 
     def keep(_module: object, _inputs: object, output: Tensor) -> Tensor:
         kept.append(output)
-        output.retain_grad()
         return output.clone()
 
     handle = net.get_submodule(layer).register_forward_hook(keep)
@@ -104,8 +106,5 @@ def oracle(net: nn.Module, layer: str, batch: Tensor, classes: Tensor) -> tuple[
         logits = net(batch.clone().requires_grad_())
     finally:
         handle.remove()
-    logits.gather(1, classes[:, None]).sum().backward()
-    gradient = kept[0].grad
-    net.zero_grad(set_to_none=True)
-    assert gradient is not None
+    (gradient,) = torch.autograd.grad(logits.gather(1, classes[:, None]).sum(), kept[0])
     return kept[0].detach(), gradient

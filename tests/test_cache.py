@@ -302,6 +302,7 @@ def test_an_open_file_does_not_travel(packed):
 
 @pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on one core
 def test_workers_read_what_one_process_reads(packed, method):
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"this system does not {method}")

@@ -22,7 +22,11 @@ from cameval.metrics.readings import AreaToCover, CoverageAtArea, oracle_iou
 from cameval.sharing import sharing
 
 READINGS = [oracle_iou, CoverageAtArea(0.3), CoverageAtArea(1), AreaToCover(0.7), AreaToCover(1)]
-every_reading = pytest.mark.parametrize("metric", READINGS, ids=repr)
+every_reading = pytest.mark.parametrize(
+    "metric",
+    READINGS,
+    ids=lambda metric: getattr(metric, "__name__", repr(metric)),  # no address: workers compare ids
+)
 NAN = float("nan")
 
 shares = st.sampled_from([0.01, 0.05, 0.1, 0.29, 1 / 3, 0.5, 0.7, 0.9, 0.95, 1, 1.0])
