@@ -7,8 +7,8 @@ maps into masks, and the masks are held against the tumors that a radiologist ha
 
 There are two protocols. ``--protocol paper`` does as the paper did. ``--protocol strict``, the
 default, asks the same question so that the answer can be trusted: no patient is trained on and
-tested on, and nothing is chosen on the slices that are tested. Read this file from top to bottom;
-`study/` beside it holds what you may take for granted.
+tested on, and epochs and thresholds are chosen on other patients than those that are tested. Read
+this file from top to bottom; `study/` beside it holds what you may take for granted.
 
 Without arguments it makes phantom slices and trains two small networks on them. With the figshare
 brain-tumor data (doi 10.6084/m9.figshare.1512427):
@@ -234,15 +234,54 @@ def paper_protocol(
         untrained = before_training(best, slices, settings, run)
         folder = run.out / "evaluation"
         results = as_in_the_paper(best, model, slices, last, settings, untrained, folder, bar)
-    varied: list[tuple[Variation, pd.DataFrame]] = []
-    for variation in variations(settings, best):
-        scores = vary(variation, best, slices, splits, settings, run)
-        varied.append((variation, scores))
+    answers = list(variations(settings, best))
+    train_anew(answers, best, slices, splits, settings, run)
     if rank() > 0:
         return None
+    varied = [(one, vary(one, best, slices, splits, settings, run)) for one in answers]
     return paper_report.write(
         run.out, settings, slices, splits, best, predictions, results, varied, model
     )
+
+
+def varied_by(
+    variation: Variation,
+    best: Candidate,
+    slices: Slices,
+    splits: list[Split],
+    settings: Settings,
+    run: Run,
+) -> tuple[Candidate, Split, Settings, Run]:
+    """Change one answer: say which network learns from which slices, and where it is kept."""
+    changed = variation.of(settings)
+    candidate = best if variation.head is None else replace(best, head=variation.head)
+    if not variation.trains:
+        return candidate, splits[-1], changed, run
+    name = "-".join([variation.question, variation.answer]).replace("/", "of").replace(" ", "_")
+    there = replace(run, out=run.out / "switches" / name)
+    return candidate, get_splits(changed, slices)[-1], changed, there
+
+
+def train_anew(
+    answers: list[Variation],
+    best: Candidate,
+    slices: Slices,
+    splits: list[Split],
+    settings: Settings,
+    run: Run,
+) -> None:
+    """Train the best network once more for each answer that asks for it; processes share these."""
+    mine = share_of([one for one in answers if one.trains])
+
+    def work() -> None:
+        for one in mine:
+            candidate, split, changed, there = varied_by(one, best, slices, splits, settings, run)
+            images = epochs_of(candidate, changed) * len(split.train)
+            with tqdm(total=images, unit="img", mininterval=1, disable=rank() > 0) as bar:
+                bar.set_description(f"training, {one.question}: {one.answer}")
+                train(candidate, split, slices, changed, there, bar)
+
+    together(work)
 
 
 def vary(
@@ -253,21 +292,8 @@ def vary(
     settings: Settings,
     run: Run,
 ) -> pd.DataFrame:
-    """Score the last fold with one answer changed; train the network anew where that needs it."""
-    changed = variation.of(settings)
-    candidate = best if variation.head is None else replace(best, head=variation.head)
-    split, there = splits[-1], run
-    if variation.trains:
-        split = get_splits(changed, slices)[-1]
-        name = "-".join([variation.question, variation.answer]).replace("/", "of")
-        there = replace(run, out=run.out / "switches" / name.replace(" ", "_"))
-
-        def work() -> None:
-            images = epochs_of(candidate, changed) * len(split.train)
-            with tqdm(total=images, desc=f"training, {variation.answer}", unit="img") as bar:
-                train(candidate, split, slices, changed, there, bar)
-
-        by_the_first(work)
+    """Score the last fold with one answer changed."""
+    candidate, split, changed, there = varied_by(variation, best, slices, splits, settings, run)
     model = trained(candidate, split, slices, changed, there)
     return paper_scores(model, slices, split.test, changed.size_of(candidate), changed)
 
@@ -297,7 +323,7 @@ def study(settings: Settings, run: Run) -> Path | None:
     slices = get_slices(settings, run)
     splits = get_splits(settings, slices)
     warn_of_folds(settings, slices, splits)
-    by_the_first(lambda: record(run.out, settings, slices, splits, starts))
+    by_the_first(lambda: record(run.out, settings, slices, splits, starts, run.device))
     train_all(slices, splits, settings, run)
     protocol = strict_protocol if settings.protocol == "strict" else paper_protocol
     return protocol(slices, splits, settings, run)

@@ -172,7 +172,8 @@ def test_a_study_is_not_overwritten_nor_resumed_with_other_settings(
 
 def test_the_papers_protocol_prints_the_papers_tables(paper: Path) -> None:
     page = (paper / "report.html").read_text()
-    for title in ("Table 2: classification", "IoU at the five thresholds", "Maps and masks"):
+    pictures = ("Maps on single slices", "Thresholds on single slices")
+    for title in ("Table 2: classification", "IoU at the five thresholds", *pictures):
         assert f"<h2>{title}</h2>" in page
     thresholds = pd.read_csv(paper / "tables" / "thresholds.csv").set_index("threshold")
     assert list(thresholds.index) == ["mean", "median", "p75", "p90", "p95"]
@@ -192,13 +193,26 @@ def test_the_switches_stand_beside_the_study_as_it_was_run(paper: Path) -> None:
         "which pixels are in the mask",
         "grid of the IoU",
         "how the map is laid on the slice",
-        "crop",
-        "order of the slices in the folds",
-        "head",
+        "crop (trained anew)",
+        "order of the slices in the folds (trained anew)",
+        "head (trained anew)",
         "which slices",
     }
     trained = {path.parent.parent.name for path in (paper / "switches").glob("*/checkpoints/*")}
     assert len(trained) == 4  # one crop, two orders, one head
+
+
+def test_a_threshold_chosen_on_the_tested_slices_is_called_optimistic(paper: Path) -> None:
+    assert "an optimistic choice" in (paper / "report.html").read_text()
+
+
+def test_other_masks_than_the_librarys_are_told_apart(tmp_path: Path) -> None:
+    arguments = ["--protocol", "paper", "--switches", "none", "--inclusive"]
+    native = ["--threshold-on", "coarse-mask", "--truth-grid", "native"]
+    assert run(tmp_path / "out", *arguments, *native) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "is the library&#39;s evaluation of the same maps" in page
+    assert "by patient CAM is" not in page
 
 
 def test_the_papers_scores_are_those_of_evaluate(paper: Path) -> None:
@@ -215,7 +229,7 @@ def test_the_papers_scores_are_those_of_evaluate(paper: Path) -> None:
 def test_a_leak_is_said_aloud(
     paper: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "These numbers are too good." in (paper / "report.html").read_text()
+    assert "tested on patients that they were trained on" in (paper / "report.html").read_text()
     slices = study.Slices(next(paper.glob("phantom-*")), tmp_path / "x.h5")
     splits = study.splits_by_slice(slices, 3, "shuffled", 0)
     study.warn_of_folds(study.parse(["--protocol", "paper"])[0], slices, splits)
@@ -253,14 +267,23 @@ def test_a_study_of_other_slices_does_not_go_on(
     kept.write_text(folds)
 
 
-def test_a_study_does_not_go_on_from_other_weights(
-    strict: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"weights": {"small_cnn_8px": "other"}}, "have the files of --pretrained changed?"),
+        ({"threads": 99}, "threads was 99"),
+        ({"device": "cuda"}, "device was cuda, got cpu; give --device"),
+        ({"torch": "1.0"}, "torch was 1.0"),
+    ],
+)
+def test_a_study_does_not_go_on_from_other_weights_or_with_other_arithmetic(
+    strict: Path, capsys: pytest.CaptureFixture[str], changed: dict[str, object], message: str
 ) -> None:
     kept = strict / "starts.json"
     starts = kept.read_text()
-    kept.write_text(json.dumps({"small_cnn_8px": "other"}))
+    kept.write_text(json.dumps(json.loads(starts) | changed))
     assert run(strict, "--resume") == 2
-    assert "have the files of --pretrained changed?" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     kept.write_text(starts)
 
 

@@ -10,7 +10,17 @@ import torch
 import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
-from study import figures, frozen, looking, paper, paper_tables, switches, training, untrained
+from study import (
+    figures,
+    frozen,
+    looking,
+    paper,
+    paper_tables,
+    strict_findings,
+    switches,
+    training,
+    untrained,
+)
 from study.augmentation import augment
 from study.candidates import HEADS, Candidate, class_map
 from study.classification import fold_scores, table_2
@@ -19,6 +29,7 @@ from study.processes import together
 from study.settings import Settings, parse
 from study.slices import Pictures, Slices, paint, person
 from study.untrained import Untrained
+from study.words import apart, verdict
 from tqdm import tqdm
 
 import cameval
@@ -323,6 +334,25 @@ def test_the_best_epoch_is_kept_and_training_stops_early(
     assert same(kept, seen[1])
 
 
+def test_recipes_do_not_stop_early_so_that_budgets_stay_equal(
+    material: training.Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    for recipe in ("", "longer", "gain"):
+
+        def validation_loss(self, recipe: str = recipe) -> float:
+            seen.append(recipe)
+            return float(len(seen))  # never better than the first
+
+        monkeypatch.setattr(training.Training, "validation_loss", validation_loss)
+        candidate = Candidate("small_cnn_8px", recipe=recipe)
+        chosen = settings("--epochs", "4", "--patience", "1", "--gain", "10", "0.5")
+        with tqdm(total=1000, **QUIET) as bar:
+            out, device = tmp_path / f"{recipe}.pth", torch.device("cpu")
+            training.fine_tune(candidate, material, chosen, out, device, bar)
+    assert [seen.count(recipe) for recipe in ("", "longer", "gain")] == [2, 8, 4]
+
+
 def test_without_validation_the_last_epoch_is_kept(
     material: training.Material, tmp_path: Path
 ) -> None:
@@ -606,6 +636,9 @@ def test_table_2_is_mean_and_deviation_over_folds() -> None:
         (["--device", "gpu"], "--device must be cpu"),
         (["--device", "cuda:99"], "--device must be one that is there"),
         (["--models", "vgg11", "vgg11"], "must be different"),
+        (["--models", "vgg11", "vgg11:gap"], "must be different"),
+        (["--models", "vgg11@96", "vgg11", "--size", "96"], "must be different"),
+        (["--models", "vgg11@0"], "must be written"),
         (["--models", "vgg11:x"], "must be written"),
     ],
 )
@@ -632,6 +665,46 @@ def test_alone_an_error_is_raised_as_it_is() -> None:
     assert together(lambda: 7) == 7
     with pytest.raises(KeyError, match="lost"):
         together(lambda: {}["lost"])
+
+
+# --- words --------------------------------------------------------------------------------------
+
+TESTS = pd.DataFrame(
+    {
+        "first": ["b", "c"],
+        "second": ["a", "a"],
+        "difference": [0.2, -0.1],
+        "low": [0.1, -0.3],
+        "high": [0.3, 0.1],
+        "p_holm": [0.012, 0.4],
+    }
+)
+
+
+def test_a_pair_is_looked_up_whichever_way_around_it_was_tested() -> None:
+    clear, ahead, numbers = verdict(TESTS, "b", "a")
+    assert (clear, ahead) == ("clearly", 0.2)
+    assert numbers == "difference .200 [.100, .300], p = .012, corrected for 2 comparisons"
+    clear, behind, numbers = verdict(TESTS, "a", "b")
+    assert (clear, behind) == ("clearly", -0.2)
+    assert numbers.startswith("difference -.200 [-.300, -.100], p = .012")
+    assert apart(TESTS, "a", "c").startswith("by patient a is not clearly ahead, by .100 (")
+    assert "corrected" not in verdict(TESTS.iloc[:1], "a", "b")[2]
+
+
+def test_grids_are_compared_where_nothing_else_differs() -> None:
+    cells = {
+        "vgg11": 49,
+        "vgg11@448": 196,
+        "vgg11:no-last-pool@448": 784,
+        "vgg11+gain": 49,
+        "vgg11@448+gain": 196,
+        "resnet18": 49,
+        "resnet18:dropout": 49,
+        "alexnet": 36,
+    }
+    pairs = list(strict_findings.grids_of_one_network(cells))
+    assert pairs == [("vgg11", "vgg11:no-last-pool@448"), ("vgg11+gain", "vgg11@448+gain")]
 
 
 # --- real slices --------------------------------------------------------------------------------

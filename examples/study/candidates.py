@@ -31,7 +31,9 @@ SMALL = {"small_cnn_8px": 3, "small_cnn_16px": 4}  # halvings: one cell of the m
 OF_THE_PAPER = ("alexnet", "vgg16", "vgg19")
 SINCE_THEN = ("vgg19", "resnet50", "densenet121", "convnext_tiny")
 
-_NAME = re.compile(r"(?P<network>\w+)(:(?P<head>[\w-]+))?(@(?P<size>\d+))?(\+(?P<recipe>\w+))?")
+_NAME = re.compile(
+    r"(?P<network>\w+)(:(?P<head>[\w-]+))?(@(?P<size>[1-9]\d*))?(\+(?P<recipe>\w+))?"
+)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """How well the networks tell the tumors apart: Table 2 of the paper."""
 
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,15 @@ def table_2(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
     share = counts.iloc[0] / counts.sum()
     rows.append({"model": "always the most frequent class", "all slices": number(share)})
     return pd.DataFrame(rows).fillna("")
+
+
+def over_folds(folds: int) -> str:
+    """Say what stands in Table 2; which standard deviation the paper prints, it does not tell."""
+    return (
+        f"mean and standard deviation over {folds} folds. The deviations are those of a sample, "
+        f"divided by {folds - 1}; divided by {folds}, they are "
+        f"{number(sqrt((folds - 1) / folds))} times these."
+    )
 
 
 def mean_and_sd(mean: float, sd: float) -> str:

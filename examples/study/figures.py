@@ -124,12 +124,12 @@ def _looked_at(
 ) -> tuple[Tensor, Tensor, Callable[[str], Tensor], Tensor, str]:
     """Return a slice at the network's input, its map, masks by threshold, its tumor, its class."""
     sample = slices[slices.names.index(name)]
-    prepare = Preparation(size, settings.crop, truth_size=(size, size))
-    seen, truth = prepare(sample)
+    grid = (size, size) if settings.truth_grid == "input" else None
+    seen, truth = Preparation(size, settings.crop, truth_size=grid)(sample)
     device = next(model.parameters()).device
     extract = CAMExtractor(model, class_map, settings.alignment)
-    result = extract(seen[None].to(device))
-    shown, _ = Preparation(size, settings.crop, mean=(0, 0, 0), std=(1, 1, 1))(sample)
+    result = extract(seen[None].to(device), size=(truth.shape[0], truth.shape[1]))
+    shown, _ = Preparation(truth.shape[0], settings.crop, mean=(0, 0, 0), std=(1, 1, 1))(sample)
 
     def mask_of(threshold: str) -> Tensor:
         return paper_masks(result, threshold, settings)[0].cpu()

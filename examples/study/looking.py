@@ -47,6 +47,7 @@ from cameval.methods import CAMMethod
 from cameval.metrics import Outcomes, overlap_coefficient, volumetric_similarity
 from study.candidates import Candidate, class_map
 from study.folds import Split
+from study.processes import count
 from study.settings import Settings
 from study.slices import Slices
 from study.untrained import Untrained
@@ -107,7 +108,10 @@ class Looked(NamedTuple):
 
 
 class Part(Dataset[Sample]):
-    """The slices of one part of a split, which move a progress bar as they are read."""
+    """The slices of one part of a split, which move a progress bar as they are read.
+
+    Several processes share them, so that for each that is read here others are read elsewhere.
+    """
 
     def __init__(self, slices: Slices, chosen: NDArray[np.intp], bar: "tqdm[None]") -> None:
         self.slices, self.chosen, self.bar = slices, chosen, bar
@@ -119,7 +123,7 @@ class Part(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         """Read a slice."""
-        self.bar.update()
+        self.bar.update(count())
         return self.slices[int(self.chosen[index])]
 
 

@@ -55,6 +55,7 @@ def class_table(scores: pd.DataFrame, names: Sequence[str], threshold: str) -> p
         values = one["iou"].dropna().to_numpy()
         above, below = int((values > 0.5).sum()), int((values < 0.01).sum())
         possible = share_above(one["area_cap"].to_numpy(), 0.5)
+        of_all = f"{percent(paper.CAP_ABOVE_HALF[name])} of all 3,064"
         rows.append(
             {
                 "class": name,
@@ -62,9 +63,7 @@ def class_table(scores: pd.DataFrame, names: Sequence[str], threshold: str) -> p
                 "IoU": interval(one),
                 "> .5": Cell(percent(share_above(values, 0.5)), f"{above}/{len(values)}"),
                 "paper > .5": _of_paper(paper.ABOVE_HALF.get(name)),
-                "> .5 possible": Cell(
-                    percent(possible), f"paper {percent(paper.CAP_ABOVE_HALF[name])}"
-                ),
+                "> .5 possible": Cell(percent(possible), of_all if threshold == "p95" else ""),
                 "< .01": Cell(percent(share_below(values, 0.01)), f"{below}/{len(values)}"),
                 "paper < .01": _of_paper(paper.BELOW_HUNDREDTH[name]),
             }
@@ -118,8 +117,10 @@ def slices_in_words(one: pd.DataFrame) -> str:
 
 
 def signed(value: float) -> str:
-    """Write a difference with its sign."""
-    return ("+" if value >= 0 else MINUS) + number(abs(value))
+    """Write a difference with its sign; what rounds to nothing has none."""
+    text = number(abs(value))
+    sign = "+" if value > 0 else MINUS
+    return text if text == number(0) else sign + text
 
 
 def _of_paper(share: float | None) -> str:

@@ -82,6 +82,10 @@ class Settings:
             )
         return self.gain[0], self.gain[1]
 
+    def trained_as(self, candidate: Candidate) -> Candidate:
+        """Return a candidate with its size, so that those are equal that are one network."""
+        return dataclasses.replace(candidate, size=self.size_of(candidate))
+
     def size_of(self, candidate: Candidate) -> int:
         """Return the height and width of a candidate's input."""
         return candidate.size or self.size
@@ -132,7 +136,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[Settings, Run]:
         _check_models(settings)
     except CamevalError as error:
         parser.error(f"--models: {error}")
-    if len(set(settings.models)) < len(settings.models):
+    if len({settings.trained_as(one) for one in settings.candidates}) < len(settings.models):
         parser.error(f"--models must be different, got {' '.join(settings.models)}")
     now = datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
     out = given["out"] or Path("runs") / now

@@ -11,7 +11,7 @@ from cameval import Results
 from cameval.report import Section, write_report
 from study import figures
 from study.candidates import Candidate
-from study.classification import confusion, table_2
+from study.classification import confusion, over_folds, table_2
 from study.folds import Split
 from study.grids import Grid
 from study.looking import MAP, OPTIMUM, VALIDATED, Looked
@@ -21,6 +21,7 @@ from study.strict_findings import findings
 from study.strict_tables import (
     choice_table,
     class_table,
+    model_test_table,
     model_tests,
     outcome_table,
     resolution_table,
@@ -55,16 +56,16 @@ def write(
     thresholds = {model: threshold_table(scores, model) for model in grids}
     resolution = resolution_table(scores, grids, slices, settings.crop)
     tests = model_tests(results) if len(grids) > 1 else None
-    lead = findings(results, scores, predictions, best, settings, resolution)
+    lead = findings(results, scores, predictions, best, settings, resolution, tests)
 
     tables = Tables(out)
     sections = [
         Section(
             "classification",
             "Classification",
-            "Table 2 of the paper: mean and standard deviation over folds. The paper's folds are "
-            "by slice, so its networks had seen the patients that they were tested on; ours had "
-            "not. Of all slices together the accuracy with its interval by patient.",
+            f"Table 2 of the paper: {over_folds(settings.folds)} The paper's folds are by slice, "
+            "so its networks had seen the patients that they were tested on; ours had not. Of all "
+            "slices together the accuracy with its interval by patient.",
             [
                 tables.add(
                     "classification", classification, "How well the networks tell the tumors apart"
@@ -81,7 +82,9 @@ def write(
             "Thresholds",
             f"IoU of the class activation map at each threshold. {VALIDATED}: the threshold that "
             f"was best on the validation patients of each fold. {OPTIMUM}: the one that turns out "
-            "best on the tested slices, which nobody could have known.",
+            "best on the tested slices, which nobody could have known. Blind maps see no image; "
+            "the class mean is the training patients' mean mask of the class that the network "
+            "predicts.",
             [
                 *(
                     tables.add(f"thresholds-{_file(model)}", table, f"{model}: IoU by threshold")
@@ -133,7 +136,13 @@ def write(
             "Resolution",
             "What a map on the network's grid can reach at best: the tumors themselves, laid on "
             "the grid and enlarged as the maps are.",
-            [tables.add("resolution", resolution, "IoU, and what the grid allows")],
+            [
+                tables.add(
+                    "resolution",
+                    resolution.drop(columns="cells"),
+                    "IoU, and what the grid allows",
+                )
+            ],
         ),
     ]
     if tests is not None:
@@ -142,7 +151,11 @@ def write(
                 "networks",
                 "Networks and recipes",
                 "Differences in IoU at the validated threshold, slice by slice, tested by patient.",
-                [tables.add("networks", tests, "Paired tests between the networks")],
+                [
+                    tables.add(
+                        "networks", model_test_table(tests), "Paired tests between the networks"
+                    )
+                ],
             )
         )
     scores.table.to_csv(out / "summary.csv", index=False)

@@ -1,6 +1,7 @@
 """The tables of the strict protocol, from the scores of all slices."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 import pandas as pd
@@ -142,6 +143,7 @@ def resolution_table(
                 "model": model,
                 "input": f"{grid.size} px",
                 "grid": " \u00d7 ".join(map(str, grid.cells)),
+                "cells": prod(grid.cells),
                 "IoU": scores.cell(model, MAP, VALIDATED),
                 "truth, validated threshold": number(scores.mean(model, CEILING, VALIDATED)),
                 "truth, best threshold": number(best_iou),
@@ -169,8 +171,8 @@ def ceilings(grid: Grid, slices: Slices, crop: float | None) -> tuple[float, flo
 
 
 def model_tests(results: Results) -> pd.DataFrame:
-    """Paired tests of the models' IoU, each against each, by patient."""
-    tests = results.compare(
+    """Test the models' IoU in pairs, each against each, by patient."""
+    return results.compare(
         "iou",
         over="model",
         method=MAP,
@@ -178,6 +180,10 @@ def model_tests(results: Results) -> pd.DataFrame:
         binarizer=VALIDATED,
         explained="predicted",
     )
+
+
+def model_test_table(tests: pd.DataFrame) -> pd.DataFrame:
+    """Return the paired tests of the models as the page shows them."""
     return pd.DataFrame(
         {
             "model": f"{row['first']} \u2212 {row['second']}",

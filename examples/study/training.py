@@ -63,8 +63,9 @@ def fine_tune(
 
     AdamW, one learning-rate cycle. The best epoch is that of the lowest loss on the validation
     slices, after which training stops as soon as `patience` epochs were no better; where there are
-    none, as in the paper's protocol, it is the last. A pretrained network keeps the statistics of
-    its batch normalization, which small batches of another kind of image would spoil.
+    none, as in the paper's protocol, it is the last. Recipes do not stop before their last epoch,
+    so that those that are compared have had the same budget. A pretrained network keeps the
+    statistics of its batch normalization, which small batches of another kind of image would spoil.
     """
     epochs, images = epochs_of(candidate, settings), len(material.split.train)
     training = Training(candidate, material, settings, device)
@@ -72,7 +73,7 @@ def fine_tune(
     state = _resumed(kept, training.parts)
     bar.update(state["epoch"] * images)
     for epoch in range(state["epoch"], epochs):
-        if state["stale"] >= settings.patience:
+        if state["stale"] >= settings.patience and not candidate.recipe:
             bar.total -= (epochs - epoch) * images
             bar.refresh()
             break

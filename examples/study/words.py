@@ -13,12 +13,14 @@ __all__ = [
     "Cell",
     "Scores",
     "Tables",
+    "apart",
     "between",
     "count_of",
     "in_terminal",
     "number",
     "p_value",
     "percent",
+    "verdict",
     "wrapped",
 ]
 
@@ -66,9 +68,38 @@ class Tables:
         return table_of(frame, caption)
 
 
+def apart(tests: pd.DataFrame, reference: str, rival: str) -> str:
+    """Say how far a map or network is ahead of, or behind, another, patient by patient."""
+    clear, ahead, numbers = verdict(tests, reference, rival)
+    word = "ahead" if ahead > 0 else "behind"
+    return f"by patient {reference} is {clear} {word}, by {number(abs(ahead))} ({numbers})"
+
+
+def verdict(tests: pd.DataFrame, first: str, second: str) -> tuple[str, float, str]:
+    """Look a pair up in paired tests: whether it is clear, the difference, and both in numbers.
+
+    ``first`` minus ``second``, whichever way around the table has them; what is clear is decided by
+    the p value that is corrected for all comparisons of the table.
+    """
+    pairs = {(test["first"], test["second"]): test for test in tests.to_dict("records")}
+    turned = (first, second) not in pairs
+    test = pairs[(second, first) if turned else (first, second)]
+    value, low, high = (float(test[name]) for name in ("difference", "low", "high"))
+    if turned:
+        value, low, high = -value, -high, -low
+    p = p_value(test["p_holm"])
+    corrected = f", corrected for {count_of(len(tests), 'comparison')}" if len(tests) > 1 else ""
+    return (
+        "clearly" if test["p_holm"] < 0.05 else "not clearly",
+        value,
+        f"difference {number(value)} {between(low, high)}, p {p if p[0] == '<' else '= ' + p}"
+        f"{corrected}",
+    )
+
+
 def wrapped(text: str) -> str:
     """Break a paragraph into lines that a terminal shows whole."""
-    return fill(text.replace("\u00a0", " "), 98)
+    return fill(text, 98).replace("\u00a0", " ")  # a number and its % stay together
 
 
 def in_terminal(table: pd.DataFrame) -> str:
@@ -77,4 +108,7 @@ def in_terminal(table: pd.DataFrame) -> str:
 
 
 def _plain(cell: object) -> str:
-    return f"{cell.text} {cell.detail}".strip() if isinstance(cell, Cell) else str(cell)
+    """Write a cell in one line; what is below its text on the page follows in brackets."""
+    if not isinstance(cell, Cell) or not cell.detail:
+        return cell.text if isinstance(cell, Cell) else str(cell)
+    return f"{cell.text} {cell.detail if cell.detail.startswith('[') else f'({cell.detail})'}"
