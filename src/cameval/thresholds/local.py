@@ -111,8 +111,8 @@ def _range(maps: Tensor) -> tuple[Tensor, Tensor]:
 def smooth(maps: Tensor, kernel: Kernel) -> Tensor:
     """Filter both axes of floating maps ``(..., H, W)``.
 
-    On a CPU each map is filtered by itself, from the same place in memory, so that no batch and no
-    layout changes its rounding.
+    On a CPU each map is filtered by itself, between the same places in memory, so that no batch and
+    no layout changes its rounding: where an array begins decides how its products are summed.
     """
     height, width = maps.shape[-2:]
     with torch.autocast(maps.device.type, enabled=False):
@@ -123,7 +123,7 @@ def smooth(maps: Tensor, kernel: Kernel) -> Tensor:
             )
             return down @ maps @ across.T
         smoothed = torch.empty(maps.shape, dtype=maps.dtype)
-        image, half = torch.empty(2, height, width, dtype=maps.dtype)
+        image, half, whole = (torch.empty(height, width, dtype=maps.dtype) for _ in range(3))
         for before, after in zip(
             maps.reshape(-1, height, width), smoothed.view(-1, height, width), strict=True
         ):
@@ -131,7 +131,8 @@ def smooth(maps: Tensor, kernel: Kernel) -> Tensor:
             for rows, columns, weights in _blocks(kernel, width, maps.dtype):
                 torch.mm(image[:, columns], weights.T, out=half[:, rows])
             for rows, columns, weights in _blocks(kernel, height, maps.dtype):
-                torch.mm(weights, half[columns], out=after[rows])
+                torch.mm(weights, half[columns], out=whole[rows])
+            after.copy_(whole)
     return smoothed
 
 
