@@ -52,7 +52,8 @@ from study.settings import Settings
 from study.slices import Slices
 from study.untrained import Untrained
 
-MAP, VALIDATED, OPTIMUM = "CAM", "validated", "test optimum"
+MAP, WRONG_CLASS = "CAM", "wrong class"
+VALIDATED, OPTIMUM = "validated", "test optimum"
 
 PAPER_BINARIZERS: dict[str, Binarizer] = {
     "mean": MeanBinarizer(),
@@ -74,7 +75,7 @@ METHODS: dict[str, CAMMethod] = {
     "Grad-CAM++": grad_cam_pp,
     "LayerCAM": layer_cam,
     "Eigen-CAM": eigen_cam,
-    "wrong class": OtherClass(class_map),
+    WRONG_CLASS: OtherClass(class_map),
 }
 MAP_METRICS: dict[str, Metric] = {
     "pointing_game": pointing_game,

@@ -9,7 +9,7 @@ from cameval import Results
 from cameval.statistics import bootstrap_difference
 from study.candidates import Candidate
 from study.classification import fold_scores
-from study.looking import MAP, OPTIMUM, VALIDATED
+from study.looking import MAP, METHODS, OPTIMUM, VALIDATED, WRONG_CLASS
 from study.settings import Settings
 from study.strict_tables import BLIND, CEILING, IMAGE, best_of
 from study.training import epochs_of
@@ -33,6 +33,7 @@ def findings(
     return [
         _what_was_run(results, settings),
         " ".join(_looking(of_best, scores, predictions, best)),
+        " ".join(_other_methods(of_best, scores, best)),
         _optimism(scores, best),
         " ".join(_proposed_thresholds(of_best, scores, best)),
         " ".join(_small_tumors(of_best, scores, best)),
@@ -101,6 +102,43 @@ def _planned(of_best: Results, metric: str) -> pd.DataFrame:
         binarizer=VALIDATED,
         explained="predicted",
     )
+
+
+def _other_methods(of_best: Results, scores: Scores, best: str) -> Iterator[str]:
+    others = [method for method in METHODS if method != MAP]
+    tests = of_best.compare(
+        "iou",
+        reference=MAP,
+        method=list(METHODS),
+        kind="method",
+        binarizer=VALIDATED,
+        explained="predicted",
+    )
+    said = []
+    for method in others:
+        clear, more, _ = verdict(tests, method, MAP)
+        way = "more" if more > 0 else "less"
+        reached = scores.text(best, method, VALIDATED)
+        said.append(f"{method} {reached} ({way if clear == 'clearly' else 'no clear difference'})")
+    yield (
+        "On the same network, beside the class activation map's "
+        f"{number(scores.mean(best, MAP, VALIDATED))}, other methods reach: {', '.join(said)}."
+    )
+    rightful = [method for method in METHODS if method != WRONG_CLASS]
+    top, blind = (best_of(scores, best, those, VALIDATED) for those in (rightful, BLIND))
+    of_top = of_best.compare(
+        "iou",
+        reference=top,
+        method=[top, *BLIND],
+        binarizer=VALIDATED,
+        explained="predicted",
+    )
+    if top != MAP:
+        yield (
+            f"Against the best blind map ({blind}), {number(scores.mean(best, blind, VALIDATED))}: "
+            f"{apart(of_top, top, blind)}; but {top} is the best of {len(rightful)} methods on "
+            "these same slices."
+        )
 
 
 def _optimism(scores: Scores, best: str) -> str:

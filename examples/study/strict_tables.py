@@ -12,7 +12,7 @@ from cameval.baselines import nearest_ceiling, resolution_ceiling
 from cameval.metrics import OUTCOMES
 from study import paper
 from study.grids import Grid
-from study.looking import BINARIZERS, MAP, OPTIMUM, VALIDATED, Looked
+from study.looking import BINARIZERS, MAP, OPTIMUM, VALIDATED, WRONG_CLASS, Looked
 from study.slices import Slices
 from study.words import Cell, Scores, between, number, p_value, percent
 
@@ -108,7 +108,7 @@ def small_truth_table(scores: Scores, model: str, binarizer: str) -> pd.DataFram
     }
     blind, image = (best_of(scores, model, those, binarizer) for those in (BLIND, IMAGE))
     rows = []
-    for method in (MAP, "wrong class", blind, image, CEILING):
+    for method in (MAP, WRONG_CLASS, blind, image, CEILING):
         cells = {t: scores.cell(model, method, binarizer, m) for m, t in metrics.items()}
         rows.append({"map": method} | cells)
     return pd.DataFrame(rows)
