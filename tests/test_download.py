@@ -1,14 +1,17 @@
 """The download of the study's data, from a server of our own."""
 
+import errno
 import hashlib
 import io
 import json
 import shutil
 import socket
 import urllib.request
+from collections.abc import Callable
 from http.client import HTTPResponse
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from cameval.errors import DataError
 
 FIRST, SECOND, README = "slices_1-6.zip", "slices_7-12.zip", "README 2024.txt"
 CUT = 20_000  # bytes after which a connection breaks
+EMPTY = {"slices": {}, "classes": []}  # of the note of a download that came to nothing
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,13 @@ def figshare(phantom, monkeypatch):
 
 def interrupt(*_) -> None:
     raise KeyboardInterrupt
+
+
+def interrupt_at(names: set[str], method: Callable[..., None]) -> Callable[..., None]:
+    """Interrupt a method of paths where it is called for one of these."""
+    return lambda path, *rest, **settings: (
+        interrupt() if path.name in names else method(path, *rest, **settings)
+    )
 
 
 # --- The whole way --------------------------------------------------------------------------------
@@ -86,6 +97,28 @@ def test_nothing_global_is_changed_and_nothing_printed(figshare, tmp_path, capsy
 
 def test_archives_stay_where_wanted(figshare, tmp_path):
     assert {FIRST, SECOND} < names_in(figshare.fetch(tmp_path, keep_archives=True))
+
+
+def test_archives_that_were_kept_stay_in_later_calls(figshare, tmp_path):
+    figshare.fetch(tmp_path, keep_archives=True)
+    assert {FIRST, SECOND} < names_in(figshare.fetch(tmp_path))
+    (tmp_path / "3.mat").unlink()
+    assert {FIRST, SECOND, "3.mat"} < names_in(figshare.fetch(tmp_path))
+
+
+def test_archives_go_in_the_next_call_if_their_removal_was_interrupted(
+    figshare, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", interrupt_at({FIRST, SECOND}, Path.unlink))
+        with pytest.raises(KeyboardInterrupt):
+            figshare.fetch(tmp_path)
+    (tmp_path / "mine.zip").write_bytes(b"mine")
+    figshare.sent.clear()
+    assert {FIRST, SECOND} < names_in(figshare.fetch(tmp_path, keep_archives=True))
+    assert not {FIRST, SECOND} & names_in(figshare.fetch(tmp_path))
+    assert (tmp_path / "mine.zip").exists()
+    assert figshare.sent == []
 
 
 def test_a_finished_folder_is_only_looked_at(figshare, tmp_path):
@@ -152,19 +185,34 @@ def test_an_interruption_between_two_bytes_keeps_those_that_came(figshare, tmp_p
 
 
 def test_a_broken_connection_is_taken_up_again(figshare, tmp_path):
-    figshare.cuts[SECOND] = [CUT, 1000]
+    figshare.cuts[SECOND] = [CUT, 0, 0, 1000, 0]
     figshare.fetch(tmp_path)
     starts = [start for start, _ in figshare.asked(SECOND)]
-    assert starts == [0, CUT, CUT + 1000]
-    assert figshare.pauses == list(PAUSES[:2])
+    assert starts == [0, CUT, CUT, CUT, CUT + 1000, CUT + 1000]
+    assert figshare.pauses == [*PAUSES, *PAUSES[:2]]
 
 
 def test_a_connection_that_breaks_each_time_is_given_up_and_the_part_kept(figshare, tmp_path):
-    figshare.cuts[FIRST] = [100] * 9
+    figshare.cuts[FIRST] = [300, 100, 0, 0, 0, 0]
     with pytest.raises(DataError, match=r"an end after 400 of [\d,]+ bytes, 4 times"):
         figshare.fetch(tmp_path)
-    assert figshare.pauses == list(PAUSES)
+    assert figshare.pauses == [PAUSES[0], *PAUSES]
     assert (tmp_path / f"{FIRST}.part").stat().st_size == 400
+
+
+def test_a_connection_that_breaks_often_is_not_given_up_while_more_comes(figshare, tmp_path):
+    figshare.cuts[FIRST] = [5000] * 9
+    figshare.fetch(tmp_path)
+    assert [start for start, _ in figshare.asked(FIRST)] == [5000 * n for n in range(10)]
+    assert figshare.pauses == [PAUSES[0]] * 9
+
+
+def test_without_ranges_bytes_that_came_before_are_no_progress(figshare, tmp_path):
+    figshare.range_answer = "none"
+    figshare.cuts[FIRST] = [CUT] * 9
+    with pytest.raises(DataError, match=r"an end after 20,000 of [\d,]+ bytes, 4 times"):
+        figshare.fetch(tmp_path)
+    assert len(figshare.asked(FIRST)) == 4
 
 
 @pytest.mark.parametrize("answer", ["none", "416", "other start", "other total", "missing"])
@@ -315,6 +363,23 @@ def test_a_file_of_another_size_is_not_kept(figshare, tmp_path, change):
     assert names_in(tmp_path) == {NOTE}
 
 
+@pytest.mark.parametrize(("answer", "sized"), [("none", True), ("none", False), ("416", True)])
+def test_a_page_in_a_files_place_does_not_cost_what_came(figshare, tmp_path, answer, sized):
+    """A captive portal answers 200, and something."""
+    came, whole = figshare.files[FIRST][:CUT], figshare.files[FIRST]
+    (tmp_path / f"{FIRST}.part").write_bytes(came)
+    figshare.files[FIRST] = b"<html>Log in!</html>"
+    figshare.fields[FIRST] = {"size": len(whole), "computed_md5": hashlib.md5(whole).hexdigest()}
+    figshare.sized, figshare.range_answer = sized, answer
+    with pytest.raises(DataError, match="what came before is kept"):
+        figshare.fetch(tmp_path)
+    assert (tmp_path / f"{FIRST}.part").read_bytes() == came
+    figshare.files[FIRST] = whole
+    figshare.sized, figshare.range_answer = True, "right"
+    figshare.fetch(tmp_path)
+    assert figshare.asked(FIRST)[-1] == (CUT, len(whole) - CUT)
+
+
 def test_a_damaged_archive_is_refused(figshare, tmp_path):
     figshare.files[FIRST] = figshare.files[FIRST][:-30]
     with pytest.raises(DataError, match="must be a whole zip file, got a damaged one"):
@@ -347,6 +412,95 @@ def test_a_disk_that_is_too_small_is_noticed_before_the_download(figshare, tmp_p
     figshare.fetch(tmp_path)
 
 
+def test_what_came_already_needs_no_space(figshare, tmp_path, monkeypatch):
+    packed = sum(len(figshare.files[name]) for name in (FIRST, SECOND))
+    need = sum(map(len, figshare.files.values())) + packed
+    (tmp_path / f"{FIRST}.part").write_bytes(figshare.files[FIRST][:CUT])
+    free(monkeypatch, need - CUT - 1)
+    with pytest.raises(DataError, match="disk space must be free"):
+        figshare.fetch(tmp_path)
+    free(monkeypatch, need - CUT)
+    figshare.fetch(tmp_path)
+    assert [start for start, _ in figshare.asked(FIRST)] == [CUT]
+
+
+class Full:
+    """A file on a disk that has no space for more than so many further bytes."""
+
+    def __init__(self, file: IO[bytes], space: int) -> None:
+        self.file, self.space = file, space
+
+    def __enter__(self) -> "Full":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.file.close()
+
+    def write(self, body: bytes) -> None:
+        """Write what fits."""
+        self.file.write(body[: self.space])
+        self.space -= len(body)
+        if self.space < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def fill_disk(monkeypatch, name: str, space: int) -> None:
+    """Let the disk be full after so many bytes of one file."""
+
+    def opened(path: Path, mode: str = "r", *rest, **settings) -> IO | Full:
+        file = whole(path, mode, *rest, **settings)
+        return Full(file, space) if path.name == name and mode in ("ab", "wb") else file
+
+    whole = Path.open
+    monkeypatch.setattr(Path, "open", opened)
+
+
+@pytest.mark.parametrize("before", [0, CUT])
+def test_a_disk_that_fills_up_during_the_download_keeps_what_came(
+    figshare, tmp_path, monkeypatch, before
+):
+    (tmp_path / f"{FIRST}.part").write_bytes(figshare.files[FIRST][:before])
+    with monkeypatch.context() as patched:
+        fill_disk(patched, f"{FIRST}.part", 1234)
+        words = r"files must be readable and writable there, got .*No space left.*came is kept"
+        with pytest.raises(DataError, match=words):
+            figshare.fetch(tmp_path)
+    assert figshare.pauses == []
+    kept = (tmp_path / f"{FIRST}.part").read_bytes()
+    assert kept == figshare.files[FIRST][: before + 1234]
+    figshare.fetch(tmp_path)
+    assert [start for start, _ in figshare.asked(FIRST)] == [before, before + 1234]
+
+
+def test_a_disk_that_fills_up_during_unpacking_keeps_what_came(figshare, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        fill_disk(patched, ".9.mat.part", 100)
+        with pytest.raises(DataError, match=r"No space left.*what came is kept"):
+            figshare.fetch(tmp_path)
+    assert {FIRST, SECOND, "8.mat"} < names_in(tmp_path)
+    assert not {"9.mat", ".9.mat.part"} & names_in(tmp_path)
+    figshare.sent.clear()
+    figshare.fetch(tmp_path)
+    assert [name for name, *_ in figshare.sent] == ["record"]
+
+
+@pytest.mark.parametrize("name", [f"{FIRST}.part", "3.mat", NOTE])
+def test_a_folder_in_the_place_of_a_file_is_named(figshare, tmp_path, name):
+    (tmp_path / name).mkdir()
+    if name == "3.mat":
+        (tmp_path / NOTE).write_text(json.dumps({"record": f"{figshare.url}/record"} | EMPTY))
+    with pytest.raises(DataError, match=r"directory: .*what came is kept"):
+        figshare.fetch(tmp_path)
+    (tmp_path / name).rmdir()
+    figshare.fetch(tmp_path)
+
+
+def test_a_file_in_the_place_of_a_parent_folder_is_named(figshare, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"Not a directory: .*or name another"):
+        figshare.fetch(tmp_path / "file" / "data")
+
+
 def test_other_numbers_of_slices_than_expected_are_refused(figshare, tmp_path):
     words = r"must hold 6 slices \(1 meningioma, 2 glioma, 3 pituitary\), got 12 slices"
     with pytest.raises(DataError, match=words):
@@ -376,6 +530,22 @@ def test_a_folder_with_slices_of_others_is_left_alone(figshare, tmp_path):
         figshare.fetch(tmp_path)
     assert (tmp_path / "1.mat").read_bytes() == b"mine"
     assert figshare.sent == []
+
+
+@pytest.mark.parametrize("name", [README, "cvind.mat"])
+def test_files_of_the_users_own_are_not_replaced(figshare, tmp_path, name):
+    (tmp_path / name).write_bytes(b"mine")
+    for _ in range(2):
+        with pytest.raises(DataError, match=rf"must hold no other files .*\['{name}'\]; move them"):
+            figshare.fetch(tmp_path)
+    assert names_in(tmp_path) == {name}
+    assert (tmp_path / name).read_bytes() == b"mine"
+    (tmp_path / name).write_bytes(figshare.files[name])
+    figshare.fetch(tmp_path)
+    (tmp_path / name).write_bytes(b"damaged")
+    (tmp_path / "3.mat").unlink()
+    figshare.fetch(tmp_path)
+    assert (tmp_path / name).read_bytes() == figshare.files[name]
 
 
 def test_slices_that_came_on_top_are_refused(figshare, tmp_path):

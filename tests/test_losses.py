@@ -118,13 +118,36 @@ def test_it_is_the_formula(head: str, omega: float, sigma: float) -> None:
         torch.testing.assert_close(mine, theirs)
 
 
-def test_on_pooling_and_one_layer_nothing_is_differentiated_twice() -> None:
-    """The layer's own weights in the place of a derivative give the same gradient."""
+def test_on_pooling_and_one_layer_the_layers_weights_give_the_same_gradient() -> None:
+    """The layer's own weights stand in the place of a derivative."""
     model = network("pooled")
     found = GAIN(model, *batch()).total
     first_order = by_hand(model, *batch(), weights_of_the_layer)
     for mine, theirs in zip(gradients(found, model), gradients(first_order, model), strict=True):
         torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize(("head", "training"), [("pooled", False), ("pooled", True), ("curved", 0)])
+def test_only_a_head_with_a_bend_has_a_second_derivative(head, training, monkeypatch) -> None:
+    """What is differentiated within the loss depends on the features again, or does not."""
+    model, taken = network(head), []
+    if head == "pooled":
+        model.head.dropout = nn.Dropout(0.5)
+        model.train(training)
+
+    def grad(output: Tensor, features: Tensor, **settings) -> tuple[Tensor, ...]:
+        taken.append((*derivative(output, features, **settings), features))
+        return taken[-1][:1]
+
+    derivative = torch.autograd.grad
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.autograd, "grad", grad)
+        GAIN(model, *batch())
+    ((weights, features),) = taken
+    second = derivative(weights.sum(), features, allow_unused=True, retain_graph=True)[0]
+    assert (second is None) == (head == "pooled")
+    last = model.head.linear if head == "pooled" else model.head.classifier[-1]
+    assert derivative(weights.square().sum(), last.weight)[0].any()
 
 
 def test_the_gradient_is_that_of_finite_differences_through_the_weights_of_the_map() -> None:
@@ -190,7 +213,13 @@ def test_two_pixels_by_hand() -> None:
     assert loss.total.item() == pytest.approx(-math.log(sigmoid(4)) + 0.5 * sigmoid(1.5))
 
 
-@pytest.mark.parametrize("fill", [1.0, (1.0,), np.array([1.0])])
+@pytest.mark.parametrize(
+    "fill",
+    [
+        *(1.0, (1.0,), np.float32(1.0), np.array(1.0), np.array([1.0])),
+        *(torch.tensor(1.0), torch.tensor([1]), torch.ones(1, requires_grad=True)),
+    ],
+)
 def test_what_is_removed_gives_way_to_the_fill(fill) -> None:
     """(1, 3 - 3/4 * 2) is left of the two pixels: a mean of 5/4."""
     loss = AttentionMining(omega=2 * math.log(3), sigma=0.5, fill=fill)(*two_pixels())
@@ -198,7 +227,9 @@ def test_what_is_removed_gives_way_to_the_fill(fill) -> None:
 
 
 def test_each_channel_has_its_fill() -> None:
-    gain, shown = AttentionMining(1e9, 0.4, fill=(1.0, 2.0, 3.0)), []
+    given = torch.tensor([1.0, 2.0, 3.0])
+    gain, shown = AttentionMining(1e9, 0.4, fill=given), []
+    given.zero_()  # it was copied
     model, (images, labels) = network("pooled"), batch()
     with model.features.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0])):
         maps = gain(model, images, labels).maps
@@ -260,6 +291,27 @@ def test_without_mining_it_is_cross_entropy() -> None:
     assert torch.equal(loss.total, expected)
     assert 0 < loss.mining < 1
     for mine, theirs in zip(gradients(loss.total, model), gradients(expected, model), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("score", [torch.softmax, lambda logits, _: logits * math.nan])
+def test_without_weight_mining_is_measured_and_takes_no_part(score) -> None:
+    model, (images, labels) = network("curved"), batch()
+    gain = AttentionMining(10, 0.5, alpha=0, score=lambda logits: score(logits, 1))
+    loss = gain(model, images, labels)
+    assert not loss.mining.requires_grad
+    assert torch.equal(loss.total, F.cross_entropy(model(images), labels))
+    assert all(gradient.isfinite().all() for gradient in gradients(loss.total, model))
+
+
+def test_a_batch_of_classes_without_weight_has_nothing_to_classify() -> None:
+    model, (images, labels) = network("pooled"), batch()
+    weights = torch.tensor([0.0, 0.0, 0.0, 1.0])
+    loss = AttentionMining(10, 0.5, class_weights=weights)(model, images, labels)
+    assert loss.classification.item() == 0
+    assert torch.equal(loss.total, loss.mining)
+    plain = GAIN(model, images, labels).mining
+    for mine, theirs in zip(gradients(loss.total, model), gradients(plain, model), strict=True):
         torch.testing.assert_close(mine, theirs)
 
 
@@ -356,6 +408,64 @@ def test_what_the_user_owns_stays_as_it_is(training: bool) -> None:
     with pytest.raises(ClassIndexError):
         gain(model, images, labels + 2, masks=masks)
     assert flags(model) == marks
+
+
+class RunningMean(nn.Module):
+    """Subtract a mean that each batch in training mode replaces by a new tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(1, 3, 1, 1, dtype=torch.float64))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Shift images."""
+        if self.training:
+            self.mean = images.mean((0, 2, 3), keepdim=True).detach()
+        return images - self.mean
+
+
+def interrupted(_: Tensor) -> Tensor:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("cut", ["model", "stage", "hook"])
+@pytest.mark.parametrize(
+    ("settings", "shift", "error"),
+    [
+        ({}, 2, ClassIndexError),
+        ({}, -1, ClassIndexError),
+        ({"class_weights": torch.ones(3)}, 0, ShapeError),
+        ({"score": lambda logits: logits[:, 0]}, 0, ShapeError),
+        ({"score": interrupted}, 0, KeyboardInterrupt),
+    ],
+)
+def test_a_call_that_fails_leaves_the_batch_statistics(cut, settings, shift, error) -> None:
+    model, (images, labels) = with_batch_norm(), batch()
+    model.features.insert(0, RunningMean())
+    stage, hook = LayerModel(model, "features.2"), LayerModel(model, "features.2", lambda x: x)
+    shown = {"model": model, "stage": stage, "hook": hook}[cut]
+    buffers, before = [*model.buffers()], copy.deepcopy(model.state_dict())
+    with pytest.raises(error):
+        AttentionMining(10, 0.5, **settings)(shown, images, labels + shift)
+    assert len(buffers) == 4
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(new is old for new, old in zip(model.buffers(), buffers, strict=True))
+
+
+def test_features_of_one_position_leave_the_batch_statistics() -> None:
+    body = nn.Sequential(nn.Conv2d(3, 6, (11, 14)), nn.BatchNorm2d(6))
+    model = CAMModel(body, GAPHead(nn.Linear(6, CLASSES))).double()
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(ShapeError, match="at least 2 positions"):
+        GAIN(model, *batch())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_lazy_modules_are_given_their_shape_by_the_first_call() -> None:
+    body = nn.Sequential(nn.Conv2d(3, 6, 3), nn.LazyBatchNorm2d())
+    model = CAMModel(body, GAPHead(nn.Linear(6, CLASSES)))
+    GAIN(model, batch()[0].float(), batch()[1]).total.backward()
+    assert body[1].num_batches_tracked == 2
 
 
 def test_batch_statistics_move_twice_in_training_mode_and_not_at_all_otherwise() -> None:
@@ -533,12 +643,17 @@ def test_two_processes_exchange_the_gradients_of_a_wrapped_loss(tmp_path) -> Non
         ({"alpha_supervised": -1}, SettingError, "alpha_supervised must not be negative, got -1"),
         ({"fill": math.nan}, SettingError, "fill must be a finite number, got nan"),
         ({"fill": (0, None)}, SettingError, "each number of fill must be a finite number"),
+        ({"fill": np.array(math.nan)}, SettingError, "fill must be a finite number, got nan"),
+        ({"fill": torch.tensor(1j)}, SettingError, "fill must be a finite number, got 1j"),
+        ({"fill": torch.ones(1, 2)}, SettingError, r"each number of fill .* got \[1.0, 1.0\]"),
         ({"score": "logit"}, SettingError, r"score must be callable as score\(logits\)"),
         ({"class_weights": [1.0]}, ArrayTypeError, "class_weights must be .* got list"),
         ({"class_weights": torch.ones(2).int()}, ArrayTypeError, "got torch.int32"),
         ({"class_weights": torch.ones(2, 1)}, ShapeError, r"shape \(C,\), got \(2, 1\)"),
         ({"class_weights": torch.tensor([-1.0])}, SettingError, r"not negative, got \[-1.0\]"),
         ({"class_weights": torch.tensor([math.inf])}, SettingError, r"be finite .* got \[inf\]"),
+        ({"class_weights": torch.zeros(2)}, SettingError, r"positive, got \[0.0, 0.0\]; leave"),
+        ({"class_weights": torch.ones(0)}, SettingError, r"positive, got \[\]"),
     ],
 )
 def test_settings_are_checked(settings: dict[str, object], error, message: str) -> None:
@@ -604,6 +719,10 @@ def test_what_depends_on_the_network_is_checked() -> None:
 def test_networks_are_checked() -> None:
     with pytest.raises(UnsupportedModelError, match="Linear"):
         GAIN(nn.Linear(2, 2), *batch())
+    hooked = network("pooled")
+    hooked.register_forward_hook(lambda _module, _images, logits: 2 * logits)
+    with pytest.raises(UnsupportedModelError, match="hooks on CAMModel"):
+        GAIN(hooked, *batch())
     with pytest.raises(ArrayTypeError, match=r"an nn\.Module, got str"):
         GAIN("resnet18", *batch())  # type: ignore[arg-type]
     single = CAMModel(nn.Conv2d(3, 6, (11, 14)), GAPHead(nn.Linear(6, 4))).double()

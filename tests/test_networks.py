@@ -448,6 +448,71 @@ def test_hooks_that_a_cut_would_skip_are_not_skipped_in_silence() -> None:
         adapt(other)
 
 
+def own_model(kind: str, base: type[CAMModel] = CAMModel) -> CAMModel | LayerModel:
+    body = nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 4, 3), relu=nn.ReLU()))
+    model = base(body, GAPHead(nn.Linear(4, 2))).eval()
+    return adapt(model, layer="features.conv") if kind == "LayerModel" else model
+
+
+@pytest.mark.parametrize("kind", ["CAMModel", "LayerModel"])
+@pytest.mark.parametrize("which", ["register_forward_hook", "register_forward_pre_hook"])
+def test_hooks_on_a_model_of_camevals_are_not_skipped_in_silence(kind: str, which: str) -> None:
+    model, batch = own_model(kind), images("any")
+    extract = cameval.CAMExtractor(model)
+    handle = getattr(model, which)(lambda *_: None)
+    for take in (adapt, cameval.CAMExtractor, lambda _: extract(batch)):
+        with pytest.raises(UnsupportedModelError, match=f"hooks on {kind}, around"):
+            take(model)
+    if kind == "CAMModel":
+        with pytest.raises(UnsupportedModelError, match="hooks on CAMModel"):
+            adapt(model, num_classes=3)
+    handle.remove()
+    assert adapt(model) is model
+
+
+def test_hooks_inside_a_model_of_camevals_run() -> None:
+    model, batch, seen = own_model("CAMModel"), images("any"), []
+    model.features.register_forward_hook(lambda *_: seen.append("features"))
+    model.head.register_forward_pre_hook(lambda *_: seen.append("head"))
+    cameval.CAMExtractor(model)(batch)
+    assert seen == ["features", "head"]
+
+
+def test_a_hook_on_a_model_of_camevals_runs_where_a_layer_of_it_is_explained() -> None:
+    model, batch = own_model("CAMModel"), images("any")
+    model.register_forward_pre_hook(lambda _module, inputs: ((inputs[0] - 0.5) * 4,))
+    with torch.no_grad():
+        expected = model(batch)
+    found = adapt(model, layer="features.conv").activations(batch).logits
+    assert torch.equal(found, expected)
+
+
+def test_a_model_of_camevals_with_a_forward_of_its_own_is_refused() -> None:
+    class Doubled(CAMModel):
+        def forward(self, images: Tensor) -> Tensor:
+            return 2 * super().forward(images)
+
+    class Twice(LayerModel):
+        def forward(self, images: Tensor) -> Tensor:
+            return 2 * super().forward(images)
+
+    class Renamed(CAMModel):
+        pass
+
+    doubled = own_model("CAMModel", Doubled)
+    for settings in ({}, {"num_classes": 3}, {"layer": "features.conv"}):
+        with pytest.raises(UnsupportedModelError, match=r"a CAMModel must .* Doubled's own; put"):
+            adapt(doubled, **settings)
+    patched = own_model("CAMModel")
+    patched.forward = lambda batch: 2 * batch  # type: ignore[method-assign]
+    with pytest.raises(UnsupportedModelError, match="the instance's own"):
+        adapt(patched)
+    with pytest.raises(UnsupportedModelError, match=r"a LayerModel must .* of Twice's own"):
+        adapt(Twice(own_model("CAMModel"), "features.conv"))
+    renamed = own_model("CAMModel", Renamed)
+    assert adapt(renamed) is renamed
+
+
 def test_a_network_that_keeps_its_results_is_explained_while_it_trains() -> None:
     class Keeping(Tiny):
         kept: list[Tensor]

@@ -94,7 +94,9 @@ PLAIN = zipped({"1.mat": b"1" * 500})
         (zipped({LINK: b"/etc/hostname"}), "must be a file, got a symbolic link"),
         (zipped({"a/1.mat": b"", "b/1.mat": b""}), "must be the only one .* got another 1.mat"),
         (zipped({"cvind.mat": b""}), "'cvind.mat' must be the only one"),
-        (directory_field(PLAIN, 8, "<H", 1), "must not be encrypted"),
+        (directory_field(PLAIN, 8, "<H", 0x1), "must not be encrypted"),
+        (directory_field(PLAIN, 8, "<H", 0x40), "must not be encrypted"),
+        (directory_field(PLAIN, 8, "<H", 0x2000), "must not be encrypted"),
         (directory_field(PLAIN, 24, "<I", 65 << 20), "at most 67,108,864 bytes.*got 68,157,440"),
         (zipped({"1.mat": bytes(1 << 20)}, zipfile.ZIP_DEFLATED), "200 times its packed size"),
         (zipped({"1.mat": b"1"}, zipfile.ZIP_BZIP2), "stored or deflated, got method 12"),
@@ -129,3 +131,13 @@ def test_a_disk_that_is_too_small_is_noticed_before_unpacking(phantom, tmp_path,
     assert names_in(tmp_path) == {"a.zip"}
     (tmp_path / "1.mat").write_bytes(b"")  # its place is there already
     unpack([tmp_path / "a.zip"], tmp_path, progress=False)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "a.zip").write_bytes(PLAIN)
+    (tmp_path / "1.mat").mkdir()
+    with pytest.raises(DataError, match=r"writable there, got .*directory: .*what came is kept"):
+        unpack([tmp_path / "a.zip"], tmp_path, progress=False)
+    assert names_in(tmp_path) == {"a.zip", "1.mat"}
+    with pytest.raises(DataError, match=r"No such file or directory: .*name another"):
+        unpack([tmp_path / "a.zip"], tmp_path / "none", progress=False)

@@ -20,7 +20,7 @@ from cameval.data import CLASS_NAMES, FigshareDataset
 from cameval.errors import DataError
 from study.article import read_article, schemes_for
 from study.transfer import BY_HAND, Remote, Web, size_of
-from study.unpacking import check_space, unpack
+from study.unpacking import check_space, disk_errors, unpack
 
 RECORD_URL = "https://api.figshare.com/v2/articles/1512427"
 FOLDS, NOTE = "cvind.mat", "download.json"
@@ -54,6 +54,7 @@ class Note:
     slices: Measure = Measure()
     classes: tuple[int, ...] = ()
     finished: str = ""  # when
+    archives_stay: bool = False  # whether a call asked for that
 
 
 def fetch(
@@ -75,14 +76,15 @@ def fetch(
     ----------
     folder
         Where the slices go; made if it does not exist. It must hold no ``.mat`` files but those of
-        an earlier call.
+        an earlier call, and no file that is to be fetched unless it is the very one; an archive
+        that is not is replaced.
     record
         URL of the article in figshare's public API. Files come over https only, unless the record
         itself comes over http.
     expected
         What must have come; None takes any numbers.
     keep_archives
-        Whether the archives stay in the folder.
+        Whether the archives stay in the folder, also in later calls.
     progress
         Whether to show bars, on a terminal.
     sleep
@@ -98,16 +100,32 @@ def fetch(
     ------
     DataError
         If the folder holds other data; if the record or a file cannot be had or is not what it must
-        be; if the disk has too little space; or if the slices are not those expected.
+        be; if the disk has too little space, or cannot be read or written; or if the slices are not
+        those expected. What came is kept, and the next call goes on with it.
     """
     folder = Path(folder)
-    note = _read_note(folder, record)
-    if _is_complete(folder, note):
-        _check_classes(folder, note.classes, expected)
-        return folder
-    web = Web(schemes_for(record), sleep)
-    remotes = read_article(web.read(record, LONGEST_RECORD), record, NOTE)
-    note = Note(record, {each.name: {"size": each.size, "md5": each.md5} for each in remotes})
+    with disk_errors(folder):
+        note = _read_note(folder, record)
+        note = replace(note, archives_stay=note.archives_stay or keep_archives)
+        if _is_complete(folder, note):
+            _check_classes(folder, note.classes, expected)
+        else:
+            web = Web(schemes_for(record), sleep)
+            note = _bring(folder, note, web, expected, progress)
+        if not note.archives_stay:
+            _remove_archives(folder, note)  # also those of a call that was interrupted here
+    return folder
+
+
+def _bring(folder: Path, before: Note, web: Web, expected: Expected | None, progress: bool) -> Note:
+    """Fetch, verify and unpack what a record names; return the note of it."""
+    remotes = read_article(web.read(before.record, LONGEST_RECORD), before.record, NOTE)
+    _check_overwritten(folder, remotes, before)
+    note = Note(
+        before.record,
+        {each.name: {"size": each.size, "md5": each.md5} for each in remotes},
+        archives_stay=before.archives_stay,
+    )
     folder.mkdir(parents=True, exist_ok=True)
     _write_note(folder, note)
     _download(web, remotes, folder, progress)
@@ -117,10 +135,9 @@ def fetch(
     classes = _check_slices(folder, loose.union(unpacked))
     _check_classes(folder, classes, expected)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    _write_note(folder, replace(note, slices=_measure(folder), classes=classes, finished=now))
-    for archive in archives if not keep_archives else ():
-        archive.unlink()
-    return folder
+    note = replace(note, slices=_measure(folder), classes=classes, finished=now)
+    _write_note(folder, note)
+    return note
 
 
 def _download(web: Web, remotes: Sequence[Remote], folder: Path, progress: bool) -> None:
@@ -182,6 +199,27 @@ def _write_note(folder: Path, note: Note) -> None:
     part = folder / f"{NOTE}.part"
     part.write_text(json.dumps(asdict(note), indent=2) + "\n")
     part.replace(folder / NOTE)
+
+
+def _check_overwritten(folder: Path, remotes: Sequence[Remote], note: Note) -> None:
+    """Refuse to replace what no earlier call brought; archives, which are known by md5, may be."""
+    foreign = [
+        remote.name
+        for remote in remotes
+        if remote.name not in note.files and not remote.name.endswith(".zip")
+        if (folder / remote.name).exists() and not remote.is_at(folder / remote.name)
+    ]
+    if foreign:
+        raise DataError(
+            f"{folder}: must hold no other files of the names of those to fetch, got {foreign}; "
+            "move them elsewhere, or name another folder"
+        )
+
+
+def _remove_archives(folder: Path, note: Note) -> None:
+    for path in folder.glob("*.zip"):
+        if path.name in note.files:
+            path.unlink()
 
 
 def _is_complete(folder: Path, note: Note) -> bool:

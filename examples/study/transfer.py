@@ -61,6 +61,8 @@ class Remote:
 class Web:
     """Fetches over HTTP, again after a pause where that may help.
 
+    It gives up once all pauses, each longer than the one before, have brought nothing new.
+
     Parameters
     ----------
     schemes
@@ -93,19 +95,22 @@ class Web:
         """Bring one file into a folder, under its name only when it is whole and verified.
 
         Until then it is ``<name>.part``, which is left behind by an interruption of any kind, and
-        which the next call goes on with.
+        which the next call goes on with. An answer that may be of another file leaves it alone.
 
         Raises
         ------
         DataError
-            If the file cannot be had, or is not what it must be; in that case it is deleted.
+            If the file cannot be had, or is not what it must be; if it is whole and of another md5,
+            it is deleted.
+        OSError
+            If it cannot be written.
         """
         check_url(remote.url, self.schemes)
         part = remote.part_in(folder)
         if size_of(part) > remote.size:
             part.unlink()
         bar.update(size_of(part))
-        self._insisting(lambda: self._go_on(remote, part, bar), remote.url)
+        self._insisting(lambda: self._go_on(remote, part, bar), remote.url, lambda: size_of(part))
         came = md5_of(part)
         if came != remote.md5:
             part.unlink()
@@ -115,16 +120,21 @@ class Web:
             )
         part.replace(folder / remote.name)
 
-    def _insisting(self, attempt: Callable[[], T], url: str) -> T:
-        for pause in PAUSES:
+    def _insisting(
+        self, attempt: Callable[[], T], url: str, progress: Callable[[], int] = lambda: 0
+    ) -> T:
+        """Try, and again after each pause; from the first pause on after any progress."""
+        pauses, furthest = iter(PAUSES), progress()
+        while True:
             try:
                 return attempt()
-            except PassingError:
-                self.sleep(pause)
-        try:
-            return attempt()
-        except PassingError as error:
-            raise unreachable(url, f"{error}, {len(PAUSES) + 1} times") from error
+            except PassingError as error:
+                if progress() > furthest:
+                    pauses, furthest = iter(PAUSES), progress()
+                pause = next(pauses, None)
+                if pause is None:
+                    raise unreachable(url, f"{error}, {len(PAUSES) + 1} times") from error
+            self.sleep(pause)
 
     def _read_once(self, url: str, limit: int) -> bytes:
         with self._open(url) as response:
@@ -140,21 +150,19 @@ class Web:
         if part.exists() and size_of(part) == remote.size:
             return
         try:
-            self._append(remote, part, bar)
+            self._append(remote, part, bar, size_of(part))
         except RangeError:
-            bar.update(-size_of(part))
-            part.unlink()
-            self._append(remote, part, bar)  # asks for no range, so that it cannot fail again
+            self._append(remote, part, bar, 0)  # asks for no range, so that it cannot fail again
 
-    def _append(self, remote: Remote, part: Path, bar: "tqdm[None]") -> None:
-        """Add to a part what is missing, or all of it if the server gives no ranges."""
-        have = size_of(part)
-        with self._open(remote.url, have) as response:
+    def _append(self, remote: Remote, part: Path, bar: "tqdm[None]", start: int) -> None:
+        """Add to a part what is missing from `start` on, or all of it if that is what comes."""
+        with self._open(remote.url, start) as response:
+            have = start
             if response.status == 206:
-                check_range(response, have, remote)
+                check_range(response, start, remote)
             else:
-                check_announced(response, remote, part)
-                bar.update(-have)
+                check_announced(response, remote, start)
+                bar.update(-size_of(part))
                 have = 0
             with part.open("ab" if have else "wb") as file:
                 while have < remote.size:
@@ -248,14 +256,18 @@ def announced_size(response: HTTPResponse) -> int | None:
     return int(header) if re.fullmatch("[0-9]{1,18}", header) else None
 
 
-def check_announced(response: HTTPResponse, remote: Remote, part: Path) -> None:
-    """Refuse a file of another size before it is fetched."""
+def check_announced(response: HTTPResponse, remote: Remote, start: int) -> None:
+    """Refuse a file of another size before it is fetched, and before it takes a part's place.
+
+    What comes whole although it was asked for from `start` on must say that it is as long as the
+    file: it could be any page.
+    """
     announced = announced_size(response)
-    if announced not in (None, remote.size):
-        part.unlink(missing_ok=True)
+    if announced != remote.size and (start or announced is not None):
+        came = "an unknown number" if announced is None else f"{announced:,}"
         raise DataError(
-            f"{remote.name}: the size must be {remote.size:,} bytes, got {announced:,} at "
-            f"{remote.url}; try again, or {BY_HAND}"
+            f"{remote.name}: the size must be {remote.size:,} bytes, got {came} at {remote.url}; "
+            f"what came before is kept: try again, or {BY_HAND}"
         )
 
 

@@ -96,9 +96,10 @@ def unpack(
     DataError
         If an archive is damaged; if a member is a link, encrypted, too large, packed in a way other
         than "stored" and "deflated", or has an absolute path or one with ``..``; if two have one
-        name; or if the disk has not enough space.
+        name; if the disk has not enough space; or if a slice cannot be written.
     """
     with ExitStack() as stack:
+        stack.enter_context(disk_errors(folder))
         members: dict[str, Member] = {}
         for path in archives:
             with _blaming(path):
@@ -112,6 +113,24 @@ def unpack(
         for name in tqdm(members, desc="unpacking", unit="file", disable=quiet):
             _write(members[name], folder / name)
     return tuple(members)
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn what a disk raises, from one that is full to a folder in a file's place, into a reason.
+
+    Raises
+    ------
+    DataError
+        If the system refuses to read or to write.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{folder}: files must be readable and writable there, got {error}; what came is kept: "
+            "make room or mend the folder and try again, or name another"
+        ) from error
 
 
 def check_space(folder: Path, needed: int) -> None:

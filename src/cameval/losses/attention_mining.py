@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,6 +20,7 @@ from cameval.losses.checks import (
     checked_masks,
     checked_scores,
 )
+from cameval.losses.undoing import buffers_kept_on_failure
 from cameval.maps import upsample
 from cameval.methods import grad_cam
 from cameval.networks import Activations, adapt
@@ -39,11 +43,12 @@ class MiningLoss:
     ----------
     total
         ``classification + alpha * mining + alpha_supervised * supervision``: call its `backward`.
+        A part whose weight is 0 is left out, whatever its value.
     classification
-        Cross entropy of the images as they are.
+        Cross entropy of the images as they are; 0 where the weight of every image's class is 0.
     mining
         Mean score of the true classes on the images without what was attended to; by default a
-        probability.
+        probability. Without a graph if `alpha` is 0.
     supervision
         Mean squared difference of maps and masks; 0 where no masks were given.
     logits
@@ -91,11 +96,13 @@ class AttentionMining:
         Where T is one half, as a share in (0, 1) of the range of the map; .5 to .7 in published
         code, hence no default either.
     alpha
-        Weight of mining, not negative. 1 in the paper. With 0, mining is only measured.
+        Weight of mining, not negative. 1 in the paper. With 0, mining is only measured, and takes
+        no part in the total.
     fill
         What takes the place of what is removed, v above, in the units of the images: one number,
-        or one for each channel. The default of 0, as in the paper's formula, is the mean color of
-        the data set where images are normalized by mean and standard deviation.
+        or one for each channel, also as an array or a tensor, which is copied. The default of 0, as
+        in the paper's formula, is the mean color of the data set where images are normalized by
+        mean and standard deviation.
     score
         From logits ``(N, C)`` to the scores s of the classes ``(N, C)``, by default softmax: the
         loss is bounded, but hardly has a gradient where a probability is close to 1.
@@ -103,7 +110,9 @@ class AttentionMining:
         logits``, is in some published code; it has no lower bound, and can outweigh everything.
     class_weights
         Weights ``(C,)`` of the classes in the cross entropy, as in
-        :func:`torch.nn.functional.cross_entropy`. Mining is a plain mean over the images.
+        :func:`torch.nn.functional.cross_entropy`, not all 0. Where all images of a batch are of
+        classes without weight, there is nothing to classify, and the cross entropy is 0 where
+        torch's is NaN. Mining is a plain mean over the images.
     alpha_supervised
         Weight of the masks that a call is given; 0, no masks, by default. See the notes.
 
@@ -123,10 +132,12 @@ class AttentionMining:
     longer those of weak supervision: say so, and score them on other images. The paper's weight is
     10. Each image of such a call has its mask; show those without one in a call of their own.
 
-    **Gradients** flow through T into the first pass, also through the weights :math:`w_k`. On a
-    :class:`GAPHead` these are the layer's weights over ``h * w``, and nothing is differentiated
-    twice; other heads cost a second derivative. Where a class has hardly any evidence the range of
-    A is small, and the gradient through :math:`A'` large in proportion: clip gradients.
+    **Gradients** flow through T into the first pass, also through the weights :math:`w_k`, which
+    are themselves the gradient of the head, taken with a graph. On a :class:`GAPHead` they are the
+    layer's weights over ``h * w``, as its dropout leaves them: that graph leads to the layer alone,
+    since what does not depend on the features has no second derivative by them. Other heads have
+    one, and it is computed. Where a class has hardly any evidence the range of A is small, and the
+    gradient through :math:`A'` large in proportion: clip gradients.
 
     **Constant maps**, up to rounding, become zeros: T is at its minimum everywhere, and next to
     nothing is removed. Mining then works against the classification of that image, which prevails
@@ -135,8 +146,9 @@ class AttentionMining:
     **Modes.** Both passes are in the network's own mode. In training mode each draws its own
     dropout, which the map includes if it is in the head, and batch normalization takes in the
     statistics of both batches, the whole images and those with a hole: two updates for each call.
-    Switch such layers to evaluation mode if they should not. Where a layer between map and logits
-    mixes the images of a batch, so do the maps.
+    Switch such layers to evaluation mode if they should not. A call that fails leaves the
+    statistics as they were. Where a layer between map and logits mixes the images of a batch, so do
+    the maps.
 
     **Without autograd**, as under ``torch.no_grad()``, the loss is a measurement: both passes are
     in evaluation mode, and the network stays as it is.
@@ -162,7 +174,7 @@ class AttentionMining:
     omega: float
     sigma: float
     alpha: float = 1.0
-    fill: float | Sequence[float] = 0.0
+    fill: float | Sequence[float] | NDArray[np.number[Any]] | Tensor = 0.0
     score: Callable[[Tensor], Tensor] = softmax
     class_weights: Tensor | None = None
     alpha_supervised: float = 0.0
@@ -227,19 +239,28 @@ class AttentionMining:
         self._check_channels(images.shape[1])
         truth = checked_masks(masks, self.alpha_supervised, (len(images), *images.shape[2:]))
         create_graph = torch.is_grad_enabled()
-        with recording(create_graph):
+        with recording(create_graph), buffers_kept_on_failure(model, create_graph):
             activations = adapt(model).activations(images, create_graph=create_graph)
             logits = activations.logits
             classes = labels.to(logits.device, torch.int64, copy=True)
             maps = _attention(activations, classes)
-            others = activations.network(self._without(activations.images, maps))
             classification = self._classification(_wide(logits), classes)
-            mining = self._scores(_wide(others)).gather(1, classes[:, None]).mean()
+            with recording(create_graph and self.alpha > 0):
+                mining = self._mining(activations, maps, classes)
             supervision = torch.zeros_like(mining)
             if truth is not None:
                 supervision = (maps - truth.to(maps)).square().mean()
-            total = classification + self.alpha * mining + self.alpha_supervised * supervision
+            total = classification
+            if self.alpha > 0:
+                total = total + self.alpha * mining
+            total = total + self.alpha_supervised * supervision
         return MiningLoss(total, classification, mining, supervision, logits, maps)
+
+    def _mining(self, activations: Activations, maps: Tensor, classes: Tensor) -> Tensor:
+        """Show the network its images without what it attends to: the mean score of the classes."""
+        logits = _wide(activations.network(self._without(activations.images, maps)))
+        scores = checked_scores(self.score(logits), logits)
+        return scores.gather(1, classes[:, None]).mean()
 
     def _without(self, images: Tensor, maps: Tensor) -> Tensor:
         """Replace, softly, what is attended to."""
@@ -256,10 +277,9 @@ class AttentionMining:
                     f"{logits.shape[1]} classes, got {len(weights)}"
                 )
             weights = shared_tensor(weights).to(logits)
+            if not weights[classes].any():  # a mean of nothing would be NaN
+                return F.cross_entropy(logits, classes, weights, reduction="sum")
         return F.cross_entropy(logits, classes, weights)
-
-    def _scores(self, logits: Tensor) -> Tensor:
-        return checked_scores(self.score(logits), logits)
 
     def _check_channels(self, channels: int) -> None:
         if isinstance(self.fill, tuple) and len(self.fill) != channels:
@@ -291,6 +311,7 @@ def _wide(logits: Tensor) -> Tensor:
 
 
 def _finite(fill: object) -> float | tuple[float, ...]:
-    if isinstance(fill, Iterable):
-        return tuple(finite_number("each number of fill", value) for value in fill)
-    return finite_number("fill", fill)
+    values: object = fill.tolist() if isinstance(fill, Tensor | np.ndarray) else fill
+    if isinstance(values, Iterable):
+        return tuple(finite_number("each number of fill", value) for value in values)
+    return finite_number("fill", values)

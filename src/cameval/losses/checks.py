@@ -36,7 +36,7 @@ def check_labels(labels: object, count: int) -> None:
 
 
 def check_class_weights(weights: object) -> None:
-    """Check that class weights are none, or finite numbers ``(C,)`` that are not negative."""
+    """Check that class weights are none, or finite numbers ``(C,)``, none negative, not all 0."""
     if weights is None:
         return
     if not isinstance(weights, Tensor) or not weights.is_floating_point():
@@ -46,6 +46,11 @@ def check_class_weights(weights: object) -> None:
         raise ShapeError(f"class_weights must have shape (C,), got {tuple(weights.shape)}")
     if not (weights.isfinite() & (weights >= 0)).all():
         raise SettingError(f"class_weights must be finite and not negative, got {weights.tolist()}")
+    if not weights.any():
+        raise SettingError(
+            f"class_weights must have one that is positive, got {weights.tolist()}; leave them out "
+            "to weigh all classes alike"
+        )
 
 
 def checked_masks(masks: object, weight: float, shape: tuple[int, ...]) -> Tensor | None:

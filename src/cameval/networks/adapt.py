@@ -1,7 +1,7 @@
 """From any network to one whose class activation maps can be taken."""
 
 import copy
-from typing import overload
+from typing import TypeVar, overload
 
 from torch import nn
 
@@ -14,6 +14,8 @@ from cameval.networks.model import CAMModel
 from cameval.networks.places import place_of
 
 __all__ = ["adapt", "unwrap"]
+
+Model = TypeVar("Model", CAMModel, LayerModel)
 
 
 @overload
@@ -53,13 +55,15 @@ def adapt(
     -------
     CAMModel or LayerModel
         Without `num_classes`, a view on the same modules: its logits equal ``net(x)`` bit for bit.
-        A :class:`CAMModel` or :class:`LayerModel` comes back as it is.
+        A :class:`CAMModel` or :class:`LayerModel` comes back as it is, if it adds nothing to its
+        class.
 
     Raises
     ------
     UnsupportedModelError
         If `split` does not know the network; with the lines that would declare it. Or if forward
-        hooks on the network itself, or between features and head, would not run.
+        hooks on the network itself, or between features and head, or the ``forward`` of a subclass,
+        would not run.
     UnsupportedHeadError
         If a fresh head is asked for and the channels of the features do not follow from the old.
     LayerError
@@ -85,13 +89,16 @@ def adapt(
                 f"num_classes and layer must not both be given, got {num_classes} and {layer!r}; "
                 "adapt with num_classes first, then adapt the result with layer"
             )
-        return LayerModel(unwrap(net), layer, grid)
+        net = unwrap(net)
+        if isinstance(net, CAMModel):  # which is cut between its stages
+            _check_unchanged(net)
+        return LayerModel(net, layer, grid)
     if num_classes is not None and num_classes < 1:
         raise SettingError(f"num_classes must be at least 1, got {num_classes}")
     if isinstance(net, LayerModel) and num_classes is None:
-        return net
+        return _as_it_is(net)
     net = unwrap(net)
-    model = net if isinstance(net, CAMModel) else _cut(net)
+    model = _as_it_is(net) if isinstance(net, CAMModel) else _cut(net)
     return model if num_classes is None else _with_fresh_head(model, num_classes)
 
 
@@ -103,16 +110,40 @@ def unwrap(net: nn.Module) -> nn.Module:
     return unwrap(inner) if isinstance(inner, nn.Module) else net
 
 
-def _cut(net: nn.Module) -> CAMModel:
-    check_forward(net)
-    features, head = split(net)
-    lost = hooks_outside(net, features, head)
+def _as_it_is(model: Model) -> Model:
+    """Return one of cameval's models, whose parts must be all that it runs."""
+    _check_unchanged(model)
+    _check_hooks(model, *model.children())
+    return model
+
+
+def _check_unchanged(model: CAMModel | LayerModel) -> None:
+    """Refuse a model with a ``forward`` of its own, since maps are made of its parts."""
+    base = CAMModel if isinstance(model, CAMModel) else LayerModel
+    patched = "forward" in vars(model)
+    if patched or type(model).forward is not base.forward:
+        whose = "the instance" if patched else type(model).__name__
+        raise UnsupportedModelError(
+            f"a {base.__name__} must compute what its parts compute, got a forward of {whose}'s "
+            "own; put what it adds into a module inside"
+        )
+
+
+def _check_hooks(net: nn.Module, *parts: nn.Module) -> None:
+    """Refuse forward hooks that do not run if only these parts of a network do."""
+    lost = hooks_outside(net, *parts)
     if lost:
         raise UnsupportedModelError(
             "every forward hook must run for the logits to be the network's, got hooks on "
             f"{', '.join(lost)}, around or outside the features and the head; put them on other "
             'modules, or use cameval.adapt(net, layer="name.of.layer")'
         )
+
+
+def _cut(net: nn.Module) -> CAMModel:
+    check_forward(net)
+    features, head = split(net)
+    _check_hooks(net, features, head)
     model = CAMModel(features, head, place=place_of(net))
     theirs = set(net.modules())
     for module in model.modules():
