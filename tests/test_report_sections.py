@@ -264,7 +264,8 @@ def chosen_on_validation(label: str = "validated") -> Results:
     test = made(n=12, groups=4, value=level)
     elsewhere = made(n=12, value=lambda c: 0.2 + 0.2 * (c.binarizer == "p95"))
     names = elsewhere.samples["sample"] + " of another part"
-    validation = replace(elsewhere, samples=elsewhere.samples.assign(sample=names))
+    groups = elsewhere.samples["group"] + " of another part"
+    validation = replace(elsewhere, samples=elsewhere.samples.assign(sample=names, group=groups))
     return test.with_chosen(choose_binarizers(validation), label)
 
 

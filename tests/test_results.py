@@ -200,10 +200,25 @@ def test_models_are_put_under_each_other_and_compared(results) -> None:
     assert table["difference"].tolist() == [0.0]
     with pytest.raises(SettingError, match="a model must have a sample once"):
         Results.concat([results, results])
-    with pytest.raises(SettingError, match="must have the same columns"):
-        Results.concat([results, run("other", metrics=[cameval.iou])])
+    fewer = run("other", metrics=[cameval.iou])
+    with pytest.raises(SettingError, match=r"must have the same columns, got Column\(.* in one"):
+        Results.concat([results, fewer])
     with pytest.raises(SettingError, match="at least one"):
         Results.concat([])
+
+
+def test_columns_in_another_order_are_put_into_that_of_the_first(results) -> None:
+    other = run("other", metrics=dict(reversed(PLAN["metrics"].items())))
+    assert other.columns != results.columns
+    both = Results.concat([results, other])
+    assert both.columns == results.columns
+    assert same(both.select(model="other"), run("other"))
+
+
+def test_a_label_of_a_metric_stands_for_one_metric(results) -> None:
+    coverage_as_iou = run("other", metrics=PLAN["metrics"] | {"iou": cameval.coverage})
+    with pytest.raises(SettingError, match=r"label 'iou' must mean the same .* and 'coverage' in"):
+        Results.concat([results, coverage_as_iou])
 
 
 def test_what_differs_between_parts_is_seen(results) -> None:

@@ -1,33 +1,34 @@
-"""Binarizers that are chosen on some results, by their scores, and read on others."""
+"""The binarizer of each map that scores best on some results, to be read on others."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.errors import DataError, SettingError
+from cameval.evaluation.origins import Direction, Origin
 from cameval.evaluation.plan import Column
+from cameval.metrics.policy import less_is_better
 
 if TYPE_CHECKING:
     from cameval.evaluation.results import Results
 
-__all__ = [  # noqa: RUF022 - sorted as Python sorts
+__all__ = [
     "Choice",
-    "SAME_IMAGES",
-    "VALIDATION",
+    "Image",
+    "Map",
     "choose_binarizers",
-    "with_chosen",
+    "images_of",
+    "is_chosen",
+    "map_of",
+    "only_model",
 ]
 
-VALIDATION = "chosen on validation data"
-SAME_IMAGES = "chosen on these same images"
-"""How the setting of a label begins whose binarizers were chosen; the metric follows."""
-
 Map: TypeAlias = tuple[str, str, str]
-Image: TypeAlias = tuple[str, str, int, float]
+Image: TypeAlias = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,11 @@ class Choice:
     scores
         The mean of each of these columns over the images that it was chosen on.
     images
-        These images: name, group, label and the share of the pixels that are true.
+        These images: name, group and label.
 
     Examples
     --------
+    >>> from cameval.evaluation import Choice, Column
     >>> column = Column("predicted", "method", "cam", "p95", "iou")
     >>> Choice("iou", "max", "net", (column,), (0.25,), frozenset()).to_pandas()
        explained    kind method binarizer metric  score
@@ -60,7 +62,7 @@ class Choice:
     """
 
     metric: str
-    best: Literal["max", "min"]
+    best: Direction
     model: str
     columns: tuple[Column, ...]
     scores: tuple[float, ...]
@@ -77,7 +79,7 @@ class Choice:
         SettingError
             If nothing was chosen for the method.
         """
-        chosen = {_map_of(column): column.binarizer for column in self.columns}
+        chosen = {map_of(column): column.binarizer for column in self.columns}
         for of_class in (explained, self.columns[0].explained):
             if (found := chosen.get((of_class, kind, method))) is not None:
                 return found
@@ -104,16 +106,16 @@ class Choice:
 
 
 def choose_binarizers(
-    validation: "Results", metric: str = "iou", *, best: Literal["max", "min"] = "max"
+    validation: "Results", metric: str = "iou", *, best: Direction | None = None
 ) -> Choice:
     r"""Choose the binarizer of each map by its mean score.
 
     For each class explained, kind and method, of the binarizers :math:`b`
 
-    .. math:: \hat b = \arg\max_b \frac{1}{|D_b|} \sum_{i \in D_b} s_i(b),
+    .. math:: \hat b = \arg\max_b \frac{1}{|D|} \sum_{i \in D} s_i(b),
 
-    where :math:`s_i(b)` is the score of image :math:`i` and :math:`D_b` the images on which it is
-    defined. What `Results.with_chosen` added is no candidate.
+    where :math:`s_i(b)` is the score of image :math:`i` and :math:`D` the images on which it is
+    defined for every binarizer. What `Results.with_chosen` added is no candidate.
 
     Parameters
     ----------
@@ -122,13 +124,14 @@ def choose_binarizers(
     metric
         A metric of masks.
     best
-        ``"min"`` where less is better, as of distances.
+        ``"max"`` or ``"min"``. By default what is better of the metric: the least of distances and
+        of false alarms, the most of all others. Of a metric of your own of which less is better,
+        say ``"min"``.
 
     Returns
     -------
     Choice
-        A binarizer for each map. Of several that score the same, the first; one whose score is
-        undefined on every image is never chosen.
+        A binarizer for each map. Of several that score the same, the first.
 
     Raises
     ------
@@ -136,13 +139,21 @@ def choose_binarizers(
         If the results are of several models or lack the metric, if the metric needs no binarizer,
         or if `best` is another word.
     DataError
-        If no score of a map is defined.
+        If no score of a map is defined, or a score is undefined for one binarizer and defined for
+        another on the same map of an image.
 
     Notes
     -----
-    Applied to the results that it was chosen on, a choice gives the highest mean that any choice
-    of one binarizer for each map could have. What that is above the choice made on validation data
-    is the optimism of choosing on the images that one reports::
+    Binarizers are compared on the same images. Where the truth is empty the score is undefined for
+    all of them, and the image is left out. Where only some leave an empty mask, as distances have
+    it, neither the mean of the other images nor that of the images which all have in common is
+    fair: which are missing depends on what is compared. So nothing is chosen. Either an empty mask
+    gets a score, as in ``HausdorffDistance(penalize_empty=True)``, or the binarizers that leave one
+    are no candidates for any map: ``choose_binarizers(validation.select(binarizer=[...]), ...)``.
+
+    Applied to the results that it was chosen on, a choice gives the best mean that any choice of
+    one binarizer for each map could have. What that is better than the choice made on validation
+    data is the optimism of choosing on the images that one reports::
 
         optimum = test.with_chosen(choose_binarizers(test), label="test optimum")
 
@@ -150,117 +161,106 @@ def choose_binarizers(
     --------
     ``test.with_chosen(choose_binarizers(validation)).select(binarizer="validated").summary()``
     """
-    if best not in ("max", "min"):
-        raise SettingError(f"best must be 'max' or 'min', got {best!r}")
-    model = _only_model(validation)
-    means: dict[Map, dict[Column, float]] = {}
-    for k, column in enumerate(validation.columns):
-        if column.binarizer and column.metric == metric and not _derived(validation, column):
-            score = _mean(validation.values[:, k])
-            means.setdefault(_map_of(column), {})[column] = score
-    if not means:
+    if best not in (None, "max", "min"):
+        raise SettingError(
+            f"best must be 'max' or 'min', or None for what is better of the metric, got {best!r}"
+        )
+    model = only_model(validation)
+    maps = list(_candidates(validation, metric))
+    if not maps:
         there = dict.fromkeys(c.metric for c in validation.columns if c.binarizer)
         raise SettingError(
             f"metric must be one of the metrics of masks ({', '.join(there)}), got {metric!r}"
         )
-    chosen = [_best(of_map, best) for of_map in means.values()]
-    scores = (means[_map_of(column)][column] for column in chosen)
-    return Choice(metric, best, model, tuple(chosen), tuple(scores), _images(validation))
+    _check_comparable(maps, len(validation))
+    direction = best or _better(validation, metric)
+    chosen = [each.best(direction) for each in maps]
+    columns, scores = zip(*chosen, strict=True)
+    return Choice(metric, direction, model, columns, scores, images_of(validation))
 
 
-def with_chosen(results: "Results", choice: Choice, label: str) -> "Results":
-    """Add the columns of the chosen binarizers under a label; see `Results.with_chosen`."""
-    _only_model(results)
-    taken = {column.binarizer for column in results.columns}
-    if not isinstance(label, str) or not label or label in taken:
-        raise SettingError(
-            f"label must be a word that no binarizer has yet ({', '.join(sorted(taken - {''}))}), "
-            f"got {label!r}"
-        )
-    added = dict(_added(results, choice, label))
-    if not added:
-        raise SettingError("results must have a metric of masks for a binarizer, got none")
-    last = {_map_of(column): k for k, column in enumerate(results.columns)}
-    order: list[tuple[Column, int]] = []
-    for k, column in enumerate(results.columns):  # the new ones follow the others of their map
-        order.append((column, k))
-        if last[_map_of(column)] == k:
-            order += [(new, of) for new, of in added.items() if _map_of(new) == _map_of(column)]
-    at = [k for _, k in order]
-    return replace(
-        results,
-        columns=tuple(column for column, _ in order),
-        values=results.values[:, at],
-        codes=results.codes[:, at],
-        provenance=_provenance(results, choice, label),
-    )
+@dataclass(frozen=True, eq=False)
+class _Candidates:
+    """The columns of one map, and their scores ``(N, K)`` on images where some are defined."""
+
+    columns: Sequence[Column]
+    values: NDArray[np.float64]
+
+    @property
+    def undefined(self) -> dict[str, int]:
+        """On how many of the images each binarizer has no score."""
+        counts = np.isnan(self.values).sum(0).tolist()
+        return {column.binarizer: n for column, n in zip(self.columns, counts, strict=True)}
+
+    @property
+    def map(self) -> str:
+        """The map, in words."""
+        first = self.columns[0]
+        return f"the {first.kind} {first.method!r} ({first.explained} class)"
+
+    def best(self, direction: Direction) -> tuple[Column, float]:
+        """Return the best column and its mean; of equals, the first."""
+        pick = max if direction == "max" else min
+        means = [float(self.values[:, k].copy().mean()) for k in range(len(self.columns))]
+        return pick(zip(self.columns, means, strict=True), key=lambda each: each[1])
 
 
-def _added(results: "Results", choice: Choice, label: str) -> Iterator[tuple[Column, int]]:
-    """Yield each new column, and the number of the one whose scores it has."""
-    lacking: dict[Map, str] = {}
-    for k, column in enumerate(results.columns):
-        if not column.binarizer or _derived(results, column):
-            continue
-        binarizer = choice.binarizer(*_map_of(column))
-        lacking.setdefault(_map_of(column), binarizer)
-        if column.binarizer == binarizer:
-            lacking[_map_of(column)] = ""
-            yield replace(column, binarizer=label), k
-    for (_, kind, method), binarizer in lacking.items():
-        if binarizer:
-            raise SettingError(
-                f"results must have the binarizer that was chosen for the {kind} {method!r}, got "
-                f"no {binarizer!r}; evaluate both parts with the same binarizers"
+def _candidates(validation: "Results", metric: str) -> Iterator[_Candidates]:
+    """Yield what there is to choose from, map by map."""
+    of_map: dict[Map, list[int]] = {}
+    for k, column in enumerate(validation.columns):
+        if column.binarizer and column.metric == metric and not is_chosen(validation, column):
+            of_map.setdefault(map_of(column), []).append(k)
+    for at in of_map.values():
+        values = validation.values[:, at]
+        some = ~np.isnan(values).all(1)
+        yield _Candidates([validation.columns[k] for k in at], values[some])
+
+
+def _check_comparable(maps: Sequence[_Candidates], images: int) -> None:
+    """Check that every binarizer of a map has a score wherever another has one."""
+    gaps = {binarizer for each in maps for binarizer, n in each.undefined.items() if n}
+    for each in maps:
+        metric = each.columns[0].metric
+        if not len(each.values):
+            raise DataError(
+                f"each map must have a defined {metric} on some image to choose by, got none of "
+                f"{images} for {each.map}; give empty masks a score, as penalize_empty=True does "
+                "for distances, or leave the map out of both parts with results.select"
             )
+        for binarizer, count in each.undefined.items():
+            if count:
+                whole = [label for label in each.undefined if label not in gaps]
+                out = f", or leave it out, as in results.select(binarizer={whole})" if whole else ""
+                raise DataError(
+                    f"each binarizer of a map must have a defined {metric} wherever another has "
+                    f"one, got {binarizer!r} of {each.map} undefined on {count} of "
+                    f"{len(each.values)} images; give empty masks a score, as penalize_empty=True "
+                    f"does for distances{out}"
+                )
 
 
-def _provenance(results: "Results", choice: Choice, label: str) -> dict[str, Any]:
-    """Return the provenance with what the label stands for, and which were chosen."""
-    images = _images(results)
-    common = len(images & choice.images)
-    if 0 < common < len(images):
-        raise SettingError(
-            "a choice must be made on other images than it is read on, or on all of them, got "
-            f"{common} of {len(images)} images in both"
-        )
-    settings = dict(results.provenance.get("settings") or {})
-    known = settings.get("binarizers")
-    described = f"{SAME_IMAGES if common else VALIDATION} by {choice.metric}"
-    settings["binarizers"] = {**(known if isinstance(known, Mapping) else {}), label: described}
-    chosen = {**(results.provenance.get("chosen") or {}), label: choice.record()}
-    return {**results.provenance, "settings": settings, "chosen": chosen}
+def _better(results: "Results", metric: str) -> Direction:
+    """Return the direction of a metric, known by what stands behind its label."""
+    known = (results.provenance.get("settings") or {}).get("metrics")
+    described = known.get(metric, metric) if isinstance(known, Mapping) else metric
+    return "min" if less_is_better(str(described)) else "max"
 
 
-def _derived(results: "Results", column: Column) -> bool:
+def is_chosen(results: "Results", column: Column) -> bool:
     """Tell whether a column is one that a choice has added."""
     known = (results.provenance.get("settings") or {}).get("binarizers")
     described = known.get(column.binarizer) if isinstance(known, Mapping) else None
-    return str(described).startswith((VALIDATION, SAME_IMAGES))
+    return Origin.of(described) is not None
 
 
-def _best(means: Mapping[Column, float], best: Literal["max", "min"]) -> Column:
-    defined = {column: mean for column, mean in means.items() if not np.isnan(mean)}
-    if not defined:
-        column = next(iter(means))
-        raise DataError(
-            f"each map must have a defined {column.metric} on some image to choose by, got none "
-            f"for the {column.kind} {column.method!r}"
-        )
-    pick = max if best == "max" else min
-    return pick(defined, key=lambda column: defined[column])  # of equals, the first
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if defined.size else float("nan")
-
-
-def _map_of(column: Column) -> Map:
+def map_of(column: Column) -> Map:
+    """Return which map a column is a score of."""
     return column.explained, column.kind, column.method
 
 
-def _only_model(results: "Results") -> str:
+def only_model(results: "Results") -> str:
+    """Return the name of the one model that the results are of."""
     models = [str(model) for model in results.samples["model"].unique()]
     if len(models) > 1:
         raise SettingError(
@@ -270,15 +270,19 @@ def _only_model(results: "Results") -> str:
     return models[0]
 
 
-def _images(results: "Results") -> frozenset[Image]:
-    """Return what tells the images apart, also where two data sets have the same names."""
+def images_of(results: "Results") -> frozenset[Image]:
+    """Return what tells the images apart: name, group and label.
+
+    Nothing that depends on how an image was prepared is part of it: the same images, scored on
+    another grid of the truth, are the same. Images of two data sets with equal names, groups and
+    labels are taken for the same too: that is refused or said, and never passed for validation.
+    """
     table = results.samples
     return frozenset(
         zip(
             table["sample"].astype(str),
             table["group"].astype(str),
             table["label"].astype(int),
-            table["area"].astype(float),
             strict=True,
         )
     )

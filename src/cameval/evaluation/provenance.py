@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["now", "versions", "weights_hash", "without_addresses"]
+__all__ = ["now", "runs", "versions", "weights_hash", "without_addresses"]
 
 _PACKAGES = ("cameval", "torch", "torchvision", "numpy", "scikit-image", "scipy", "pandas")
 
@@ -35,6 +35,17 @@ def versions() -> dict[str, str]:
 def now() -> str:
     """Return the time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def runs(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the record of each run behind a table, with what was chosen for them together."""
+    parts = provenance.get("parts")
+    if not parts:
+        return [dict(provenance)]
+    found = [run for part in parts for run in runs(part)]
+    if not (together := provenance.get("chosen")):
+        return found
+    return [run | {"chosen": {**(run.get("chosen") or {}), **together}} for run in found]
 
 
 def without_addresses(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from cameval.errors import DataError
 from cameval.evaluation import summaries, tables
-from cameval.evaluation.choice import Choice, with_chosen
+from cameval.evaluation.choice import Choice
+from cameval.evaluation.chosen import VALIDATED, with_chosen
 from cameval.evaluation.joining import joined, sample_table
 from cameval.evaluation.plan import Column
 from cameval.evaluation.scoring import DEGENERATE, BatchScores
@@ -83,10 +84,14 @@ class Results:
     def concat(cls, parts: Sequence["Results"]) -> "Results":
         """Put the results of several models, or of several parts of the data, under each other.
 
+        Columns in another order are put into that of the first.
+
         Raises
         ------
         SettingError
-            If their columns differ, or a model has a sample twice.
+            If their columns differ, a model has a sample twice, a label of chosen binarizers was
+            not chosen alike (on validation data, by one metric) in all parts, or the label of a
+            metric stands for another metric.
         """
         return joined(parts)
 
@@ -136,7 +141,7 @@ class Results:
             codes=self.codes[np.ix_(rows, columns)],
         )
 
-    def with_chosen(self, choice: Choice, label: str = "validated") -> "Results":
+    def with_chosen(self, choice: Choice, label: str = VALIDATED) -> "Results":
         """Add the scores of each map under the binarizer that was chosen for it, as more columns.
 
         Parameters
@@ -144,21 +149,28 @@ class Results:
         choice
             What `choose_binarizers` returned for results of the same network on other images.
         label
-            Under which label the scores stand beside those of the binarizers.
+            Under which label the scores stand beside those of the binarizers. A choice made on
+            these same images needs one of its own, such as ``"test optimum"``.
 
         Returns
         -------
         Results
             For each map and metric of masks one column more, whose binarizer is `label`. Its
-            setting says by which metric it was chosen, and whether on validation data or on these
-            same images; ``provenance["chosen"]`` says which. The folds of a cross-validation have
-            equal columns for `concat` however they chose.
+            setting says by which metric it was chosen, and whether on validation data, on other
+            images of the same groups (patients), or on these same images;
+            ``provenance["chosen"]`` says which. The folds of a cross-validation have equal columns
+            for `concat` however they chose.
 
         Raises
         ------
         SettingError
-            If the results are of several models, the label is that of a binarizer, a map has no
-            binarizer that was chosen for it, or the choice was made on a part of these images.
+            If the results are of several models or of another than the choice, the label is that
+            of a binarizer, a map has no binarizer that was chosen for it, the choice was made on a
+            part of these images, or on all of them and the label is the default.
+
+        Notes
+        -----
+        Images are the same where name, group and label are, however they were prepared.
         """
         return with_chosen(self, choice, label)
 

@@ -24,6 +24,8 @@ other shapes or dtypes           an error: nothing is resized, masks are boolean
 
 Whether a score is defined depends on the truth (and on the map's positive part), never on how good
 the prediction is; distances to an empty prediction are the exception.
+
+More is better, but for the metrics that `less_is_better` knows.
 """
 
 from collections.abc import Callable
@@ -37,6 +39,7 @@ __all__ = [
     "MaskMetric",
     "NetworkMetric",
     "Takes",
+    "less_is_better",
     "of_maps",
     "of_network",
     "takes",
@@ -45,6 +48,19 @@ __all__ = [
 
 Takes = Literal["masks", "maps", "network"]
 """What a metric is given: predicted masks, score maps, or the network itself."""
+
+_LESS = frozenset(
+    (
+        "AreaToCover",
+        "AverageSurfaceDistance",
+        "CentroidDistance",
+        "Deletion",
+        "HausdorffDistance",
+        "average_drop",
+        "complexity",
+        "false_positive_rate",
+    )
+)
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -128,6 +144,22 @@ def takes(metric: object) -> Takes:
         metric = metric.func
     kind: Takes = getattr(metric, "takes", "masks")
     return kind
+
+
+def less_is_better(described: str) -> bool:
+    """Tell whether less of a metric is better, by its name or by what a record has for it.
+
+    Of a metric that is not one of cameval's, more is taken to be better.
+
+    Examples
+    --------
+    >>> from cameval.metrics.policy import less_is_better
+    >>> less_is_better("false_positive_rate"), less_is_better("iou")
+    (True, False)
+    >>> less_is_better("HausdorffDistance(percentile=95)")
+    True
+    """
+    return described.partition("(")[0] in _LESS
 
 
 def undefined_without_truth(scores: Tensor, true: Tensor) -> Tensor:

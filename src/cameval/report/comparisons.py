@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from cameval.evaluation import Column
-from cameval.evaluation.choice import SAME_IMAGES
+from cameval.evaluation.origins import SAME_IMAGES
 from cameval.report.cells import Block, Cell, Row, Table
 from cameval.report.facts import Facts
 from cameval.report.parts import in_words
@@ -89,7 +89,8 @@ def test_table(facts: Facts, families: Mapping[str, pd.DataFrame | None]) -> Tab
 def _chosen_here(facts: Facts) -> str:
     """Say what was chosen on the images that are tested."""
     prefer = facts.preferred
-    binarizer = prefer.binarizer is None or facts.chosen(prefer.binarizer).startswith(SAME_IMAGES)
+    origin = facts.chosen(prefer.binarizer) if prefer.binarizer is not None else None
+    binarizer = prefer.binarizer is None or (origin is not None and origin.where == SAME_IMAGES)
     what = {
         (True, True): "Methods and binarizer were",
         (True, False): "Methods were",

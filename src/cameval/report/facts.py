@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from cameval.errors import SettingError
 from cameval.evaluation import Column, Results
-from cameval.evaluation.choice import SAME_IMAGES, VALIDATION
+from cameval.evaluation.origins import Origin
 from cameval.metrics.outcome import OUTCOMES
+from cameval.metrics.policy import less_is_better
 from cameval.report.roles import Role, role_of
 from cameval.report.scores import Score, scores_of
 from cameval.report.text import name
@@ -22,16 +23,6 @@ __all__ = ["Facts", "MOST_CLASSES", "MOST_MODELS", "Preferred"]  # noqa: RUF022
 MOST_CLASSES = 25
 MOST_MODELS = 6
 _MOST_NAMES = 5
-_LESS = (
-    "HausdorffDistance",
-    "AverageSurfaceDistance",
-    "CentroidDistance",
-    "Deletion",
-    "average_drop",
-    "complexity",
-    "false_positive_rate",
-    "AreaToCover",
-)
 
 
 @dataclass(frozen=True)
@@ -158,7 +149,7 @@ class Facts:
 
     def less_is_better(self, metric: str) -> bool:
         """Tell whether a metric is a distance, or another of which less is better."""
-        return self.setting("metrics", metric).startswith(_LESS)
+        return less_is_better(self.setting("metrics", metric))
 
     # --- Scores -----------------------------------------------------------------------------------
 
@@ -207,10 +198,9 @@ class Facts:
             and (prefer.binarizer is None or column.binarizer in ("", prefer.binarizer))
         ]
 
-    def chosen(self, binarizer: str) -> str:
-        """Say how the binarizers behind a label were chosen, each for its map; else nothing."""
-        described = self.setting("binarizers", binarizer)
-        return described if described.startswith((VALIDATION, SAME_IMAGES)) else ""
+    def chosen(self, binarizer: str) -> Origin | None:
+        """Say how the binarizers behind a label were chosen, each for its map; else None."""
+        return Origin.of(self.setting("binarizers", binarizer))
 
     def best_baseline(self, model: str, column: Column, role: Role) -> Column | None:
         """Return the best baseline of a role, under the same binarizer and metric."""

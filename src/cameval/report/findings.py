@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cameval.evaluation import Column
-from cameval.evaluation.choice import SAME_IMAGES
+from cameval.evaluation.origins import SAME_GROUPS, SAME_IMAGES
 from cameval.report.comparisons import compared_with
 from cameval.report.facts import Facts, Preferred
 from cameval.report.parts import shares
@@ -137,14 +137,17 @@ def _choices(facts: Facts, model: str, column: Column) -> str:
         if tried > 1
         else ""
     )
-    how = facts.chosen(column.binarizer) if prefer.binarizer is not None else ""
-    if not how:
+    origin = facts.chosen(column.binarizer) if prefer.binarizer is not None else None
+    if origin is None:
         return text
-    how, _, metric = how.rpartition(" by ")
-    on_these = ", an optimistic choice" if how == SAME_IMAGES else ""
-    return f" The binarizer was {how} by {metric_title(metric)}{on_these}.{text}"
+    by = f"{'the least ' * (origin.best == 'min')}{metric_title(origin.metric)}"
+    return f" The binarizer was {origin.where} by {by}{_WARNINGS.get(origin.where, '')}.{text}"
 
 
+_WARNINGS = {
+    SAME_IMAGES: ", an optimistic choice",
+    SAME_GROUPS: ", which may be an optimistic choice",
+}
 _AGAINST: dict[Role, str] = {
     "blind": "of the best blind map ({}), which never sees the image",
     "image": "of the best map made of the image without the trained network ({})",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cameval.evaluation import REASONS
+from cameval.evaluation.provenance import runs
 from cameval.evaluation.scoring import DEGENERATE
 from cameval.report.cells import Block, Cell, Row, Table
 from cameval.report.facts import Facts
@@ -94,9 +95,8 @@ def constant_table(facts: Facts) -> Table | None:
 def settings(facts: Facts) -> list[tuple[str, str]]:
     """Return what the run was made with, by title."""
     provenance = facts.results.provenance
-    runs: Sequence[Mapping[str, Any]] = provenance.get("parts") or [provenance]
     found: list[tuple[str, str]] = []
-    for run in runs:
+    for run in runs(provenance):
         known = run.get("settings") or {}
         if not known:
             continue
