@@ -313,13 +313,13 @@ def test_recipes_are_compared(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("protocol", ["strict", "paper"])
-def test_two_processes_give_the_tables_of_one(tmp_path: Path, protocol: str) -> None:
+@pytest.mark.parametrize("protocol", [["strict"], ["paper", "--switches", "all"]])
+def test_two_processes_give_the_tables_of_one(tmp_path: Path, protocol: list[str]) -> None:
     one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
     models = ["--models", "small_cnn_8px", "small_cnn_16px"]
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     for name, launcher in {"one": [], "two": torchrun}.items():
-        arguments = [*QUICK, *models, "--protocol", protocol, "--out", str(tmp_path / name)]
+        arguments = [*QUICK, *models, "--protocol", *protocol, "--out", str(tmp_path / name)]
         done = subprocess.run(
             [sys.executable, *launcher, str(SCRIPT), *arguments],
             env=one_thread,
@@ -330,6 +330,6 @@ def test_two_processes_give_the_tables_of_one(tmp_path: Path, protocol: str) -> 
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("report: ") == 1
-    for file in ("scores.csv", "predictions.csv", "summary.txt"):
+    for file in ("scores.csv", "predictions.csv", "summary.txt", "tables.txt"):
         one, two = ((tmp_path / name / file).read_bytes() for name in ("one", "two"))
         assert one == two
