@@ -119,7 +119,8 @@ def _other_methods(of_best: Results, scores: Scores, best: str) -> Iterator[str]
         clear, more, _ = verdict(tests, method, MAP)
         way = "more" if more > 0 else "less"
         reached = scores.text(best, method, VALIDATED)
-        said.append(f"{method} {reached} ({way if clear == 'clearly' else 'no clear difference'})")
+        name = "the map of the wrong class" if method == WRONG_CLASS else method
+        said.append(f"{name} {reached} ({way if clear == 'clearly' else 'no clear difference'})")
     yield (
         "On the same network, beside the class activation map's "
         f"{number(scores.mean(best, MAP, VALIDATED))}, other methods reach: {', '.join(said)}."
