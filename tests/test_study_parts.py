@@ -350,7 +350,16 @@ def test_recipes_do_not_stop_early_so_that_budgets_stay_equal(
         with tqdm(total=1000, **QUIET) as bar:
             out, device = tmp_path / f"{recipe}.pth", torch.device("cpu")
             training.fine_tune(candidate, material, chosen, out, device, bar)
-    assert [seen.count(recipe) for recipe in ("", "longer", "gain")] == [2, 8, 4]
+    assert [seen.count(recipe) for recipe in ("", "longer", "gain")] == [3, 8, 4]
+
+
+def test_a_high_learning_rate_does_not_stop_training(
+    material: training.Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.9, 2.0, 2.0, 0.5, 0.6, 0.4])
+    monkeypatch.setattr(training.Training, "validation_loss", lambda self: next(losses))
+    trained(material, tmp_path, "--epochs", "6", "--patience", "2")
+    assert next(losses, None) is None
 
 
 def test_without_validation_the_last_epoch_is_kept(

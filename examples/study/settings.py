@@ -228,7 +228,8 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=3,
         metavar="N",
-        help="epochs without a better validation loss after which training stops (3)",
+        help="epochs of the second half without a better validation loss after which training "
+        "stops (3)",
     )
     add(
         "--class-weights",

@@ -62,10 +62,12 @@ def fine_tune(
     """Train all layers of a network in one fold, and keep the best epoch as the checkpoint.
 
     AdamW, one learning-rate cycle. The best epoch is that of the lowest loss on the validation
-    slices, after which training stops as soon as `patience` epochs were no better; where there are
-    none, as in the paper's protocol, it is the last. Recipes do not stop before their last epoch,
-    so that those that are compared have had the same budget. A pretrained network keeps the
-    statistics of its batch normalization, which small batches of another kind of image would spoil.
+    slices; training stops as soon as `patience` epochs were no better, of which those of the first
+    half do not count, since the learning rate is still too high to tell. Where there are no
+    validation slices, as in the paper's protocol, it is the last. Recipes do not stop before their
+    last epoch, so that those that are compared have had the same budget. A pretrained network keeps
+    the statistics of its batch normalization, which small batches of another kind of image would
+    spoil.
     """
     epochs, images = epochs_of(candidate, settings), len(material.split.train)
     training = Training(candidate, material, settings, device)
@@ -86,7 +88,7 @@ def fine_tune(
             )
         if loss is None or loss < state["best_loss"]:
             state |= {"best": training.weights, "best_loss": loss or 0.0, "stale": 0}
-        else:
+        elif epoch >= epochs // 2:
             state["stale"] += 1
         state["epoch"] = epoch + 1
         parts = {name: part.state_dict() for name, part in training.parts.items()}
