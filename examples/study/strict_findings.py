@@ -105,7 +105,6 @@ def _planned(of_best: Results, metric: str) -> pd.DataFrame:
 
 
 def _other_methods(of_best: Results, scores: Scores, best: str) -> Iterator[str]:
-    others = [method for method in METHODS if method != MAP]
     tests = of_best.compare(
         "iou",
         reference=MAP,
@@ -115,7 +114,7 @@ def _other_methods(of_best: Results, scores: Scores, best: str) -> Iterator[str]
         explained="predicted",
     )
     said = []
-    for method in others:
+    for method in [method for method in METHODS if method != MAP]:
         clear, more, _ = verdict(tests, method, MAP)
         way = "more" if more > 0 else "less"
         reached = scores.text(best, method, VALIDATED)
@@ -127,17 +126,17 @@ def _other_methods(of_best: Results, scores: Scores, best: str) -> Iterator[str]
     )
     rightful = [method for method in METHODS if method != WRONG_CLASS]
     top, blind = (best_of(scores, best, those, VALIDATED) for those in (rightful, BLIND))
-    of_top = of_best.compare(
-        "iou",
-        reference=top,
-        method=[top, *BLIND],
-        binarizer=VALIDATED,
-        explained="predicted",
-    )
     if top != MAP:
+        tests = of_best.compare(
+            "iou",
+            reference=top,
+            method=[top, *BLIND],
+            binarizer=VALIDATED,
+            explained="predicted",
+        )
         yield (
             f"Against the best blind map ({blind}), {number(scores.mean(best, blind, VALIDATED))}: "
-            f"{apart(of_top, top, blind)}; but {top} is the best of {len(rightful)} methods on "
+            f"{apart(tests, top, blind)}; but {top} is the best of {len(rightful)} methods on "
             "these same slices."
         )
 
