@@ -62,6 +62,20 @@ def test_integer_maps_keep_their_values(dtype):
     np.testing.assert_array_equal(finite_maps(array).numpy(), array)
 
 
+def test_integers_beyond_those_of_float64_come_back_as_such():
+    assert finite_maps(np.array([[2**53, -(2**53)]])).dtype == torch.int64
+    for value in (2**53 + 1, -(2**53) - 1, -(2**63)):
+        assert finite_maps(np.array([[0, value]])).tolist() == [[0.0, float(value)]]
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch, about what it will not have any more
+def test_tensors_that_are_not_dense_are_refused_by_name():
+    eye = torch.eye(3)
+    for tensor in (eye.to_sparse(), torch.quantize_per_tensor(eye, 0.1, 0, torch.qint8)):
+        with pytest.raises(ArrayTypeError, match="maps must be a dense tensor of numbers, got"):
+            finite_maps(tensor)
+
+
 def test_maps_must_be_real_finite_and_have_pixels():
     with pytest.raises(ArrayTypeError, match=r"maps must hold real numbers, got torch.bool"):
         finite_maps(torch.ones(2, 2, dtype=torch.bool))

@@ -1,6 +1,10 @@
 """The command line: what it writes, what it says, and how it ends."""
 
 import csv
+import errno
+import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +16,9 @@ import torch
 from evaluations import samples
 from PIL import Image
 
-from cameval.cli import main
+from cameval.cli import inputs, main
+from cameval.cli.parser import parse
+from cameval.errors import DataError
 from cameval.evaluation import Results
 from cameval.networks import adapt
 from cameval.networks.zoo import describe_network, load_network, network_names, read_weights
@@ -97,7 +103,7 @@ def test_the_same_command_goes_on_and_another_is_refused(folder, finished, capsy
     assert "0.0" in capsys.readouterr().out
     assert (finished / "results.csv").read_bytes() == kept
     assert main(words(folder, no_report=True, seed=1)) == 2
-    assert "another seed (0 there, 1 now)" in capsys.readouterr().err
+    assert "another seed (0 and 1)" in capsys.readouterr().err
 
 
 def test_the_report_can_be_made_again(finished, capsys) -> None:
@@ -118,8 +124,8 @@ def test_only_the_named_images(folder, tmp_path) -> None:
         "no_report": True,
     }
     assert main(words(folder, **changes)) == 0
-    settings = Results.from_csv(tmp_path / "out" / "results.csv").provenance["settings"]
-    assert settings["metrics"] == {
+    meanings = Results.from_csv(tmp_path / "out" / "results.csv").meanings
+    assert {label: meaning.setting for label, meaning in meanings.metrics.items()} == {
         "iou": "iou",
         "size_standardized_iou:0.3": "size_standardized_iou(reference=0.3)",
     }
@@ -234,7 +240,7 @@ def test_two_processes_write_the_table_of_one(folder, finished, two_threads, tmp
             {"images": None, "masks": None, "labels": None, "phantom": 2, "cache": "c.h5"},
             "--cache must go with images in files, got --phantom",
         ),
-        ({"threads": 0}, "--threads must be at least 1, got 0"),
+        ({"threads": 0}, "--threads must be at least 1 and at most 1024, got 0"),
         ({"size": 0}, "size must be"),
         ({"crop": 2}, "crop must be in (0, 1]"),
     ],
@@ -249,6 +255,246 @@ def test_a_mistake_is_said_in_one_line(folder, tmp_path, capsys, changes, messag
     assert message in said
     assert said.startswith("error: ")
     assert said.count("\n") == 1
+
+
+# --- What the machine says ------------------------------------------------------------------------
+
+
+def said_in_one_line(capsys, *patterns: str) -> None:
+    """Check what was said: one line that begins as mistakes do, without a traceback."""
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    for pattern in patterns:
+        assert re.search(pattern, said), said
+
+
+PHANTOM = {"images": None, "masks": None, "labels": None, "group_column": None, "phantom": 3}
+
+
+@pytest.mark.parametrize("name", ["results.csv", "results.json", "summary.csv", "report.html"])
+def test_a_folder_in_the_place_of_a_table_is_told_before_the_work(
+    folder, tmp_path, capsys, monkeypatch, name
+) -> None:
+    monkeypatch.setattr("cameval.cli.inputs.networks", pytest.fail)
+    (tmp_path / name).mkdir()
+    assert main(words(folder, **PHANTOM, out=tmp_path)) == 2
+    said_in_one_line(capsys, rf"{name} must be a file or not be there, got a folder")
+
+
+def test_a_pipe_in_the_place_of_a_table_is_told(folder, tmp_path, capsys) -> None:
+    os.mkfifo(tmp_path / "results.csv")
+    assert main(words(folder, **PHANTOM, out=tmp_path)) == 2
+    said_in_one_line(capsys, r"results\.csv must be a file or not be there, got a named pipe")
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo, loop])
+@pytest.mark.parametrize("below", ["", "deep/er"])
+def test_a_place_that_is_no_folder_is_told(folder, tmp_path, capsys, make, below) -> None:
+    make(tmp_path / "x")
+    assert main(words(folder, **PHANTOM, out=tmp_path / "x" / below)) == 2
+    said_in_one_line(capsys, "x.* must be writable, got")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x/" * 3000, "a\0b", "\udc80\ud800"])
+def test_a_place_that_no_folder_can_have_is_told(folder, tmp_path, capsys, name) -> None:
+    assert main(words(folder, **PHANTOM, out=tmp_path / name)) == 2
+    said_in_one_line(capsys)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "pathlib.Path.mkdir",
+        "cameval.cli.evaluation.TemporaryFile",
+        "pandas.DataFrame.to_csv",
+        "cameval.evaluation.results.Results.to_csv",
+        "cameval.report.write_report",
+        "cameval.report.draw_examples",
+        "numpy.savez",
+    ],
+)
+def test_a_disk_that_is_full_or_read_only_is_told(
+    folder, tmp_path, capsys, monkeypatch, number, place
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(tmp_path / "x"))
+
+    monkeypatch.setattr(place, refuse)
+    small = {"method": "grad_cam", "metric": "iou", "baseline": "center", "phantom": 2}
+    assert main(words(folder, **PHANTOM | small, out=tmp_path / "out")) == 2
+    said_in_one_line(capsys, f"(?i){os.strerror(number)}")
+
+
+def test_too_little_memory_is_told(folder, tmp_path, capsys, monkeypatch) -> None:
+    for error in (MemoryError(), torch.OutOfMemoryError("CUDA out of memory.\nTried")):
+
+        def fail(*_: object, error: BaseException = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("cameval.cli.evaluation.evaluate", fail)
+        assert main(words(folder, **PHANTOM, out=tmp_path / "out")) == 2
+        said_in_one_line(capsys, "memory must suffice, got: .*; take a smaller --batch-size")
+
+
+def test_output_that_cannot_be_printed_is_told() -> None:
+    command = [sys.executable, "-m", "cameval", "models", "resnet18"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_reader_that_has_enough_is_no_mistake() -> None:
+    command = f"{sys.executable} -m cameval models resnet18 | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Fail a test that waits for a pipe."""
+
+    def too_long(*_: object) -> None:
+        pytest.fail("waited for what will never come")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def make_nothing(path: Path) -> None:
+    """Leave a path empty."""
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, loop, Path.mkdir, make_nothing])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights": "{x}"},
+        {"labels": "{x}"},
+        {"names": "{x}"},
+        {"cache": "{x}"},
+        {"images": "{x}"},
+        {"masks": "{x}"},
+        {"manifest": "{x}", "images": None, "masks": None, "labels": None},
+        {"coco": "{x}", "masks": None, "labels": None},
+        {"figshare": "{x}", "images": None, "masks": None, "labels": None},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_an_input_that_is_none_is_told(folder, tmp_path, capsys, impatient, make, changes) -> None:
+    if "cache" in changes and make is make_nothing:
+        pytest.skip("a cache is made where there is none")
+    make(tmp_path / "x")
+    changes = {
+        name: value.format(x=tmp_path / "x") if isinstance(value, str) else value
+        for name, value in changes.items()
+    }
+    assert main(words(folder, out=tmp_path / "out", **changes)) == 2
+    said_in_one_line(capsys)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\udc80"])
+@pytest.mark.parametrize("option", ["weights", "labels", "names", "cache", "images", "masks"])
+def test_an_input_of_a_name_that_cannot_be_is_told(folder, tmp_path, capsys, option, name) -> None:
+    if (option, name) == ("cache", "\udc80"):
+        pytest.skip("such names are names of files")
+    assert main(words(folder, out=tmp_path / "out", **{option: str(tmp_path / name)})) == 2
+    said_in_one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": -1}, "seed must be in"),
+        ({"seed": 2**70}, "seed must be in"),
+        ({"threads": 10**12}, "--threads must be at least 1"),
+        ({"num_classes": 10**13, "weights": "none"}, "num_classes must be a number of classes"),
+        ({"method": "other_class:3"}, "other_class:3"),
+        ({"binarizer": "percentile:" + "(" * 5000}, "percentile"),
+        ({"binarizer": "percentile:1e400"}, "percentile must be in"),
+        ({"binarizer": "percentile:1j"}, "percentile"),
+        ({"metric": "surface_dice:{}"}, "surface_dice"),
+        ({"method": "score_cam:batch_size=1e400"}, "batch_size"),
+        ({"labels": "bad.csv"}, "must be a table of labels"),
+        ({"names": "bad.csv"}, "must be a list of names"),
+        ({"mask_orientation": "stored"} | PHANTOM, "--mask-orientation must go with photographs"),
+    ],
+)
+def test_settings_that_python_itself_would_refuse(
+    folder, tmp_path, capsys, changes, message
+) -> None:
+    (tmp_path / "bad.csv").write_bytes(b"\xff\xfe\0")
+    changes = {n: tmp_path / v if v == "bad.csv" else v for n, v in changes.items()}
+    assert main(words(folder, **({"out": tmp_path / "out"} | changes))) == 2
+    said_in_one_line(capsys, re.escape(message))
+
+
+def test_labels_of_a_table_are_read_by_value(folder, tmp_path, capsys) -> None:
+    rows = ["id,class,patient", *(f"image {i},{i}.0,p{i}" for i in range(5)), "image 5,,p5"]
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    options = parse(words(folder, labels=tmp_path / "labels.csv"))
+    assert inputs.samples(options).labels.tolist() == [0, 1, 2, 3, 4, None]
+    for wrong in ("1.5", "cat", "nan", "3,0"):
+        (tmp_path / "labels.csv").write_text("\n".join(rows).replace("4.0", f'"{wrong}"'))
+        with pytest.raises(DataError, match=r"line 6: class must be a class index"):
+            inputs.samples(options)
+
+
+# --- One command, one run -------------------------------------------------------------------------
+
+
+def test_the_network_that_is_drawn_is_that_of_the_seed(folder, tmp_path, capsys) -> None:
+    def weights(seed: int) -> torch.Tensor:
+        torch.rand(3)  # whatever was drawn before
+        options = parse(words(folder, **PHANTOM, weights="none", seed=seed))
+        return inputs.networks(options)["squeezenet1_1"].features[0].weight
+
+    assert torch.equal(weights(0), weights(0))
+    assert not torch.equal(weights(0), weights(1))
+
+
+def test_the_same_command_with_a_drawn_network_goes_on(folder, tmp_path, capsys) -> None:
+    small = {"method": "grad_cam", "metric": "iou", "baseline": "center", "weights": "none"}
+    command = words(folder, **PHANTOM | small, out=tmp_path, no_report=True)
+    tables = []
+    for _ in range(2):
+        assert main(command) == 0
+        tables.append((tmp_path / "results.csv").read_bytes())
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"), [(None, None), ("auto", None), ("binary", "binary"), ("multiclass",) * 2]
+)
+def test_the_task_is_passed_on(folder, tmp_path, monkeypatch, given, passed) -> None:
+    class Enough(Exception):
+        pass
+
+    def noting(*_: object, task: str | None, **__: object) -> None:
+        seen.append(task)
+        raise Enough
+
+    seen: list[str | None] = []
+    monkeypatch.setattr("cameval.cli.evaluation.evaluate", noting)
+    with pytest.raises(Enough):
+        main(words(folder, **PHANTOM, out=tmp_path, task=given))
+    assert seen == [passed]
+
+
+def test_the_true_class_needs_labels(folder, tmp_path, capsys) -> None:
+    changes = {"labels": None, "group_column": None, "classes": "true", "baseline": "center"}
+    assert main(words(folder, out=tmp_path, **changes)) == 2
+    said_in_one_line(capsys, "label")
 
 
 def test_an_interrupt_says_how_to_go_on(folder, monkeypatch, capsys) -> None:
@@ -326,8 +572,6 @@ def test_weights_of_a_network_with_a_new_head(tmp_path) -> None:
 
 
 def test_weights_that_are_no_state_dict(tmp_path) -> None:
-    from cameval.errors import DataError
-
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(DataError, match=r"list\.pth must hold a state dict .* got list"):
         read_weights(tmp_path / "list.pth")

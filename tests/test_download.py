@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 import json
+import os
 import shutil
 import socket
 import urllib.request
@@ -16,7 +17,7 @@ from typing import IO
 import numpy as np
 import pytest
 from figshare_site import Figshare, names_in, serving, zipped
-from study.download import NOTE, Expected, fetch
+from study.download import FOLDS, NOTE, Expected, fetch
 from study.transfer import DOI, PAUSES, Web
 
 from cameval.data import FigshareDataset, write_phantom
@@ -307,6 +308,15 @@ def test_a_record_must_not_be_endless(figshare):
         ("file:///etc/hostname", "'file:///etc/hostname' is not allowed"),
         ("ftp://127.0.0.1/x", "must be a valid one that starts with http"),
         (f"/download/{FIRST}", "infinite loop"),
+        ("http://[broken/x", "the data must be within reach, got a broken address"),
+        ("http://127.0.0.1:port/x", "must be a valid one that starts with http"),
+        ("http://127.0.0.1:99999/x", "must be a valid one that starts with http"),
+        ("http://a..b/x", "got a broken address|within reach"),
+        (f"http://{'x' * 70}.org/x", "got a broken address|within reach"),
+        ("http:///x", "within reach"),
+        ("//", "must be a valid one that starts with http|within reach"),
+        ("http://127.0.0.1:1/" + "x" * 70_000, "within reach"),
+        ("http://\N{SNOWMAN}/x".encode().decode("latin-1"), "got a broken address"),
     ],
 )
 def test_a_redirection_must_not_lead_anywhere(figshare, tmp_path, target, words):
@@ -482,6 +492,81 @@ def test_a_disk_that_fills_up_during_unpacking_keeps_what_came(figshare, tmp_pat
     figshare.sent.clear()
     figshare.fetch(tmp_path)
     assert [name for name, *_ in figshare.sent] == ["record"]
+
+
+def planted(kind: str, place: Path, victim: Path) -> None:
+    """Put something that leads to another file where the download writes."""
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "hard link":
+        os.link(victim, place)
+    else:
+        place.symlink_to(victim if kind == "link" else victim.with_name("new"))
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "hard link", "pipe"])
+@pytest.mark.parametrize(
+    "name", [f"{FIRST}.part", f"{FOLDS}.part", f"{NOTE}.part", ".3.mat.part", FIRST, "3.mat"]
+)
+def test_nothing_is_written_through_what_was_planted(figshare, tmp_path, kind, name):
+    folder, victim = tmp_path / "data", tmp_path / "victim"
+    folder.mkdir()
+    victim.write_bytes(b"mine")
+    planted(kind, folder / name, victim)
+    try:
+        figshare.fetch(folder)
+    except DataError as error:
+        assert str(folder) in str(error)  # noqa: PT017 - either is right, a file elsewhere is not
+    else:
+        assert not (folder / name).is_symlink()
+    assert victim.read_bytes() == b"mine"
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "hard link", "pipe"])
+def test_a_planted_part_is_named(figshare, tmp_path, kind):
+    folder, victim = tmp_path / "data", tmp_path / "victim"
+    folder.mkdir()
+    victim.write_bytes(b"mine")
+    planted(kind, folder / f"{FIRST}.part", victim)
+    with pytest.raises(
+        DataError, match=r"\.part: must be a file of its own .* got a link or a pipe"
+    ):
+        figshare.fetch(folder)
+    (folder / f"{FIRST}.part").unlink()
+    figshare.fetch(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": ["x", "y", "z"]},
+        {"classes": [1]},
+        {"slices": {"count": "3", "bytes": 1}},
+        {"slices": {"count": None, "bytes": 1}},
+        {"finished": 3},
+        {"files": ["x"]},
+        {"record": 3},
+        {"archives_stay": "yes"},
+        {"unknown": 1},
+    ],
+)
+def test_a_note_of_other_fields_is_told(figshare, tmp_path, change):
+    figshare.fetch(tmp_path)
+    note = json.loads((tmp_path / NOTE).read_text()) | change
+    (tmp_path / NOTE).write_text(json.dumps(note))
+    with pytest.raises(DataError, match="must be the note of a download"):
+        figshare.fetch(tmp_path)
+
+
+def test_a_note_that_is_nested_without_end_is_told(figshare, tmp_path):
+    (tmp_path / NOTE).write_text("[" * 100_000)
+    with pytest.raises(DataError, match="must be the note of a download"):
+        figshare.fetch(tmp_path)
+    (tmp_path / NOTE).unlink()
+    os.mkfifo(tmp_path / NOTE)
+    with pytest.raises(DataError, match="must be the note of a download"):
+        figshare.fetch(tmp_path)
 
 
 @pytest.mark.parametrize("name", [f"{FIRST}.part", "3.mat", NOTE])

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -87,18 +88,42 @@ def test_a_sample_may_have_channels_and_an_empty_mask():
         ({"image": np.full((4, 6), 255, np.float32)}, DataError, r"in \[0, 1\], got \[255, 255\]"),
         ({"image": np.full((4, 6), -0.5, np.float32)}, DataError, r"got \[-0.5, -0.5\]"),
         ({"label": -1}, DataError, "label must be a class index counted from 0, got -1"),
-        ({"label": 1.0}, DataError, "got 1.0"),
+        ({"label": 1.5}, DataError, "got 1.5"),
+        ({"label": float("nan")}, DataError, "got nan; leave it out, or give None"),
+        ({"label": 2**31}, DataError, "got 2147483648"),
+        ({"label": "1"}, DataError, "got '1'"),
         ({"label": True}, DataError, "got True"),
+        ({"label": np.bool_(True)}, DataError, "got True"),
+        ({"label": [1, 0]}, DataError, 'got list of 2 entries; .* task="multilabel"'),
+        ({"label": (1,)}, DataError, 'got tuple of 1 entries; .* task="multilabel"'),
+        ({"label": np.array([0, 1, 1])}, DataError, 'ndarray of 3 .* task="multilabel"'),
+        ({"label": torch.tensor([0, 1])}, DataError, 'Tensor of 2 .* task="multilabel"'),
+        ({"name": 7}, DataError, "name must be text, got int"),
         ({"name": ""}, DataError, "name must not be empty"),
         ({"name": "a\0"}, DataError, "name must be text without NUL"),
         ({"group": "a\rb"}, DataError, "group must be text without NUL or carriage return"),
         ({"name": "\udcff"}, DataError, "name must be text"),
-        ({"group": ""}, DataError, "group must not be empty.*use the name"),
+        ({"group": ""}, DataError, "group must not be empty.*leave it out"),
     ],
 )
 def test_a_sample_that_is_none_is_refused(changes, error, words):
     with pytest.raises(error, match=words):
         sample(**changes)
+
+
+def test_label_and_group_may_be_left_out():
+    image = np.zeros((4, 6), np.float32)
+    unknown = Sample("7", image, image > 0)
+    assert unknown.label is None
+    assert unknown.group == "7"
+
+
+@pytest.mark.parametrize(
+    "three", [3, 3.0, np.float32(3), np.int8(3), np.array(3), torch.tensor(3), torch.tensor(3.0)]
+)
+def test_a_label_is_an_integer_by_value(three):
+    assert type(sample(label=three).label) is int
+    assert sample(label=three).label == 3
 
 
 @pytest.mark.parametrize(
@@ -206,7 +231,7 @@ MALFORMED = {
     "image of text": ("image", np.bytes_(b"no"), "must hold integers"),
     "image beyond int16": ("image", np.full((4, 6), 70000), "int16 values, got 70000"),
     "image below int16": ("image", np.full((4, 6), -70000), "int16 values, got -70000"),
-    "image that is nothing": ("image", h5py.Empty("i2"), "must have two axes"),
+    "image that is nothing": ("image", h5py.Empty("i2"), "must have axes"),
     "mask of another size": ("tumorMask", np.zeros((4, 5), np.uint8), r"size of cjdata/image"),
     "mask not transposed": ("tumorMask", np.zeros((6, 4), np.uint8), r"got \(4, 6\) and \(6, 4\)"),
     "mask with other values": (
@@ -330,14 +355,14 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path):
         read_slice(file / "31.mat")
 
 
-def test_errors_of_the_machine_pass_unchanged(tmp_path, monkeypatch):
+def test_errors_of_the_machine_name_the_file(tmp_path, monkeypatch):
     path = write_fields(tmp_path / "1.mat", published_fields())
 
     def refuse(*_):
         raise PermissionError("not yours")
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(PermissionError, match="not yours"):
+    with pytest.raises(DataError, match="1.mat: the file must be readable, got not yours"):
         read_slice(path)
 
 

@@ -216,7 +216,7 @@ def test_settings_of_a_mask_are_checked(tmp_path, settings, words):
 def test_images_and_masks_are_matched_by_name(folders):
     dataset = FolderDataset(*folders)
     assert dataset.names == dataset.groups == ("a", "b", "c")
-    assert dataset.labels.tolist() == [0, 0, 0]
+    assert dataset.labels.tolist() == [None, None, None]
     assert dataset.class_names == ()
     assert [sample.name for sample in dataset] == ["a", "b", "c"]
     assert dataset[-1].name == "c"

@@ -32,7 +32,7 @@ def test_image_and_mask_are_enough(folder):
     path = write(folder, "image,mask\n1.png,1_mask.png\nsub/1.png,sub/1_mask.png\n")
     dataset = ManifestDataset(path)
     assert dataset.names == dataset.groups == ("1", "sub/1")
-    assert dataset.labels.tolist() == [0, 0]
+    assert dataset.labels.tolist() == [None, None]
     assert dataset.class_names == ()
     np.testing.assert_array_equal(dataset[1].mask, GRAY > 5)
     np.testing.assert_array_equal(dataset[1].image, GRAY.astype(np.float32) / 255)
@@ -62,6 +62,23 @@ def test_whole_numbers_are_labels_as_they_are(folder):
     dataset = ManifestDataset(write(folder, text))
     assert dataset.labels.tolist() == [7, 0]
     assert dataset.class_names == ()
+
+
+def test_whole_numbers_may_be_written_as_floats(folder):
+    written = ["0.0", "1.", "2e0", "3.000", "+4", "1.0E1", " 6.0 "]
+    rows = "".join(f"1.png,1_mask.png,{text},{i}\n" for i, text in enumerate(written))
+    dataset = ManifestDataset(write(folder, f"image,mask,label,name\n{rows}"))
+    assert dataset.labels.tolist() == [0, 1, 2, 3, 4, 10, 6]
+    assert dataset.class_names == ()
+
+
+@pytest.mark.parametrize(("first", "label", "classes"), [("2.0", 2, ()), ("cat", 0, ("cat",))])
+def test_an_empty_label_is_not_known(folder, first, label, classes):
+    rows = f"1.png,1_mask.png,{first}\n2.png,2_mask.png,\n"
+    dataset = ManifestDataset(write(folder, f"image,mask,label\n{rows}"))
+    assert dataset.labels.tolist() == [label, None]
+    assert [sample.label for sample in dataset] == [label, None]
+    assert dataset.class_names == classes
 
 
 def test_paths_may_be_absolute(folder, tmp_path_factory):

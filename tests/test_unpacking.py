@@ -1,5 +1,6 @@
 """Slices out of archives, and what is refused."""
 
+import os
 import shutil
 import stat
 import struct
@@ -141,3 +142,27 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     assert names_in(tmp_path) == {"a.zip", "1.mat"}
     with pytest.raises(DataError, match=r"No such file or directory: .*name another"):
         unpack([tmp_path / "a.zip"], tmp_path / "none", progress=False)
+
+
+@pytest.mark.parametrize("name", ["1.mat", ".1.mat.part"])
+@pytest.mark.parametrize("there", [True, False])
+def test_slices_are_not_written_through_links(tmp_path, name, there):
+    (tmp_path / "a.zip").write_bytes(PLAIN)
+    victim, out = tmp_path / "victim", tmp_path / "out"
+    out.mkdir()
+    if there:
+        victim.write_bytes(b"mine")
+    (out / name).symlink_to(victim)
+    unpack([tmp_path / "a.zip"], out, progress=False)
+    assert victim.exists() == there
+    assert not there or victim.read_bytes() == b"mine"
+    assert (out / "1.mat").read_bytes() == b"1" * 500
+    assert names_in(out) == {"1.mat"}
+    assert not (out / "1.mat").is_symlink()
+
+
+def test_an_archive_that_is_no_file_is_told(tmp_path):
+    os.mkfifo(tmp_path / "a.zip")
+    for name in ("a.zip", "none.zip", "."):
+        with pytest.raises(DataError, match="the archive must be a file, got none"):
+            unpack([tmp_path / name], tmp_path, progress=False)

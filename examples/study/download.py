@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -20,7 +21,7 @@ from cameval.data import CLASS_NAMES, FigshareDataset
 from cameval.errors import DataError
 from study.article import read_article, schemes_for
 from study.transfer import BY_HAND, Remote, Web, size_of
-from study.unpacking import check_space, disk_errors, unpack
+from study.unpacking import check_space, created, disk_errors, unpack
 
 RECORD_URL = "https://api.figshare.com/v2/articles/1512427"
 FOLDS, NOTE = "cvind.mat", "download.json"
@@ -180,10 +181,8 @@ def _read_note(folder: Path, record: str) -> Note:
             )
         return Note(record)
     try:
-        fields = json.loads(path.read_bytes())
-        classes = tuple(fields.pop("classes"))
-        note = Note(slices=Measure(**fields.pop("slices")), classes=classes, **fields)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        note = _note_of(json.loads(b"" if path.is_fifo() else path.read_bytes()))
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(
             f"{path}: must be the note of a download, got something else; name another folder"
         ) from error
@@ -195,9 +194,27 @@ def _read_note(folder: Path, record: str) -> Note:
     return note
 
 
+def _note_of(fields: dict[str, Any]) -> Note:
+    """Return the note that a file holds; raise a `ValueError` if a field is of another type."""
+    classes = tuple(fields.pop("classes"))
+    note = Note(slices=Measure(**fields.pop("slices")), classes=classes, **fields)
+    numbers = (note.slices.count, note.slices.bytes, *classes)
+    texts = (note.record, note.finished)
+    if (
+        not all(type(number) is int for number in numbers)
+        or not all(isinstance(text, str) for text in texts)
+        or len(classes) not in (0, len(CLASS_NAMES))
+        or not isinstance(note.files, dict)
+        or not isinstance(note.archives_stay, bool)
+    ):
+        raise ValueError("a field of another type")
+    return note
+
+
 def _write_note(folder: Path, note: Note) -> None:
     part = folder / f"{NOTE}.part"
-    part.write_text(json.dumps(asdict(note), indent=2) + "\n")
+    with created(part) as file:
+        file.write(f"{json.dumps(asdict(note), indent=2)}\n".encode())
     part.replace(folder / NOTE)
 
 

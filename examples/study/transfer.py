@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,12 +102,14 @@ class Web:
         ------
         DataError
             If the file cannot be had, or is not what it must be; if it is whole and of another md5,
-            it is deleted.
+            it is deleted. Also if a link or a pipe is in the part's place: nothing is written
+            through it.
         OSError
             If it cannot be written.
         """
         check_url(remote.url, self.schemes)
         part = remote.part_in(folder)
+        check_part(part)
         if size_of(part) > remote.size:
             part.unlink()
         bar.update(size_of(part))
@@ -164,6 +167,7 @@ class Web:
                 check_announced(response, remote, start)
                 bar.update(-size_of(part))
                 have = 0
+            check_part(part)
             with part.open("ab" if have else "wb") as file:
                 while have < remote.size:
                     chunk = read(response, remote.size - have)
@@ -191,6 +195,10 @@ class Web:
             raise PassingError(str(error.reason)) from error
         except (HTTPException, OSError) as error:
             raise PassingError(str(error) or type(error).__name__) from error
+        except DataError:
+            raise
+        except ValueError as error:  # an address that cannot be, which a server sends us on to
+            raise unreachable(url, f"a broken address ({error})") from error
         with response:
             # Some servers answer 202 and nothing to programs that are no browser.
             if response.status not in ((200, 206) if start else (200,)):
@@ -246,7 +254,7 @@ def read(response: HTTPResponse, most: int) -> bytes:
     """Return the bytes that have come, some of `most`; none at the end."""
     try:
         return response.read1(min(CHUNK, most))
-    except (HTTPException, OSError) as error:
+    except (HTTPException, OSError, ValueError) as error:
         raise PassingError(str(error) or type(error).__name__) from error
 
 
@@ -277,6 +285,26 @@ def check_range(response: HTTPResponse, start: int, remote: Remote) -> None:
     found = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]+/([0-9]+|\*)", header.strip())
     if found is None or int(found[1]) != start or found[2] not in ("*", str(remote.size)):
         raise RangeError
+
+
+def check_part(part: Path) -> None:
+    """Refuse what is in the place of a part and may lead elsewhere.
+
+    Raises
+    ------
+    DataError
+        If it is a symbolic link, a second name of another file, or a pipe.
+    """
+    try:
+        found = part.lstat()
+    except FileNotFoundError:
+        return
+    several = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
+    if several or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise DataError(
+            f"{part}: must be a file of its own or not be there, got a link or a pipe; remove it "
+            "and try again"
+        )
 
 
 def size_of(path: Path) -> int:

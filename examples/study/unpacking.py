@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from tqdm import tqdm
@@ -102,6 +103,8 @@ def unpack(
         stack.enter_context(disk_errors(folder))
         members: dict[str, Member] = {}
         for path in archives:
+            if not path.is_file():  # a pipe would never end
+                raise DataError(f"{path}: the archive must be a file, got none")
             with _blaming(path):
                 archive = stack.enter_context(ZipFile(path))
             for info in archive.infolist():
@@ -193,12 +196,18 @@ def _check_sizes(members: Collection[Member], limits: Limits) -> None:
 def _write(member: Member, path: Path) -> None:
     part = path.with_name(f".{path.name}.part")  # hidden: no reader takes it for a slice
     try:
-        with part.open("wb") as target:
+        with created(part) as target:
             for chunk in _chunks(member):
                 target.write(chunk)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def created(path: Path) -> BinaryIO:
+    """Open a new file for writing; a link or a file that has its name is removed, not written."""
+    path.unlink(missing_ok=True)
+    return path.open("wb")
 
 
 def _chunks(member: Member) -> Iterator[bytes]:

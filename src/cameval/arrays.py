@@ -44,12 +44,27 @@ Scores: TypeAlias = Tensor | NDArray[np.floating[Any]]
 """One number per image, shape ``(...)``."""
 
 
-_WIDER = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.float64}
+_WIDER = {
+    **{torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.float64},
+    **dict.fromkeys(
+        (torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz),
+        torch.float32,
+    ),
+}
+"""Dtypes for which torch has little arithmetic, and the dtypes that hold their values."""
+
+_MOST_EXACT = 2**53
+"""Up to here every whole number is a float64."""
 
 
 def as_tensor(array: object, name: str) -> Tensor:
     """Return `array` as a detached tensor, without a copy where that is possible."""
     if isinstance(array, Tensor):
+        if array.layout != torch.strided or array.is_quantized or array.is_nested:
+            raise ArrayTypeError(
+                f"{name} must be a dense tensor of numbers, got {array.layout}, {array.dtype}; "
+                "convert it first, as in to_dense() or dequantize()"
+            )
         return array.detach()
     if isinstance(array, np.ndarray):
         sharable = array.dtype.isnative and array.flags.writeable and array.flags.c_contiguous
@@ -102,13 +117,19 @@ def extremes(maps: Tensor) -> tuple[Tensor, Tensor]:
 def finite_maps(maps: object, name: str = "maps") -> Tensor:
     """Check score maps ``(..., H, W)``: real, at least one pixel, finite.
 
-    Unsigned integers, for which torch has little arithmetic, come back in a wider dtype.
+    Unsigned integers and floating point of 8 bits, for which torch has little arithmetic, come back
+    in a wider dtype. Integers beyond 2**53, which thresholds in float64 cannot tell apart, come
+    back in float64.
     """
     tensor = as_tensor(maps, name)
     if tensor.dtype == torch.bool or tensor.is_complex():
         raise ArrayTypeError(f"{name} must hold real numbers, got {tensor.dtype}")
     tensor = tensor.to(_WIDER.get(tensor.dtype, tensor.dtype))
     _check_image_axes(tensor, name)
+    if tensor.dtype == torch.int64 and tensor.numel():
+        low, high = (int(extreme) for extreme in tensor.aminmax())
+        if max(-low, high) > _MOST_EXACT:
+            tensor = exact(tensor)
     if not _is_finite(tensor):
         count = int((~tensor.isfinite()).sum())
         raise NonFiniteError(

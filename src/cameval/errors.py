@@ -12,6 +12,7 @@
     ├── NonFiniteError        (ValueError)  NaN or infinity where a number must be
     ├── SettingError          (ValueError)  a setting out of its range
     ├── DataError             (ValueError)  a file that is not what it should be
+    ├── OutputError           (OSError)     a file or a folder that cannot be written
     └── ProcessError          (RuntimeError) another process of the run failed
 
 Messages say what must hold, what came, and what to do. Each error is also the built-in error in
@@ -25,6 +26,7 @@ __all__ = [
     "DataError",
     "LayerError",
     "NonFiniteError",
+    "OutputError",
     "ProcessError",
     "SettingError",
     "ShapeError",
@@ -38,11 +40,15 @@ class CamevalError(Exception):
 
 
 class UnsupportedModelError(CamevalError, TypeError):
-    """The network has no declared split into features and head."""
+    """The network has no declared split into features and head, or cannot be explained as it is.
+
+    A cut that computes something else than the network, a network that writes to its buffers in
+    evaluation mode, and one of which no private copy can be made are refused with it.
+    """
 
 
 class UnsupportedHeadError(CamevalError, TypeError):
-    """The head is not one for which the asked-for map is exact."""
+    """The head is not one for which the asked-for map is exact, or the map breaks its law."""
 
 
 class LayerError(CamevalError, ValueError):
@@ -71,6 +77,10 @@ class SettingError(CamevalError, ValueError):
 
 class DataError(CamevalError, ValueError):
     """A file lacks a field, is damaged, or holds what it should not."""
+
+
+class OutputError(CamevalError, OSError):
+    """A file or a folder cannot be written: the disk is full, or the place is not writable."""
 
 
 class ProcessError(CamevalError, RuntimeError):

@@ -2,9 +2,11 @@
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from cameval.arrays import Array, exact, finite_maps, restore
+from cameval.errors import NonFiniteError
 from cameval.maps import constant
 from cameval.thresholds import Rule, above
 
@@ -35,9 +37,22 @@ def masks(maps: Array, rule: Rule) -> Array:
 def _guarded(maps: Tensor, rule: Rule) -> Tensor:
     """Return ``rule(maps)``, and the value itself where a map is constant."""
     threshold, flat = rule(maps), constant(maps)
+    _check_range(maps, threshold)
     if not flat.any():
         return threshold
     value = maps[..., 0, 0].to(threshold.dtype)
     if threshold.ndim == maps.ndim:
         return value[..., None, None].where(flat[..., None, None], threshold)
     return value.where(flat, threshold)
+
+
+def _check_range(maps: Tensor, threshold: Tensor) -> None:
+    """Raise an error where a map's values are too far apart for the arithmetic of its threshold."""
+    if threshold.isfinite().all() or not maps.is_floating_point():
+        return
+    largest = float(maps.abs().max())
+    if largest > torch.finfo(maps.dtype).max ** 0.5:
+        raise NonFiniteError(
+            f"maps must have a range in which thresholds can be computed, got values up to "
+            f"{largest:g} in {maps.dtype}; divide them by a constant first"
+        )

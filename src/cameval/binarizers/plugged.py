@@ -21,7 +21,8 @@ class SkimageBinarizer:
     """Mark the pixels above the threshold that a function of `skimage.filters` finds.
 
     Any callable from one NumPy map ``(H, W)`` to a number, or to one number for each pixel, will
-    do. Half-precision maps reach it in float32.
+    do. Half-precision maps reach it in float32, and integer maps with a value of 2**16 or more, or
+    -2**16 or less, in float64: scikit-image has a bin for every integer up to the largest.
 
     Parameters
     ----------

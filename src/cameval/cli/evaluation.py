@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import torch
@@ -15,8 +16,9 @@ from torch import nn
 from cameval.baselines import Baseline, LeaveGroupOutPrior, UntrainedPrior
 from cameval.cli import inputs
 from cameval.cli.names import BASELINES, BINARIZERS, METHODS, METRICS, Maker, found
+from cameval.data._files import FILE, FOLDER, NOTHING, kind_at, writing
 from cameval.errors import SettingError
-from cameval.evaluation import Preparation, Results, evaluate
+from cameval.evaluation import Preparation, Results, concat, evaluate
 from cameval.evaluation.store import part_of
 from cameval.extractor import CAMExtractor
 from cameval.networks import adapt
@@ -24,10 +26,14 @@ from cameval.sanity import untrained
 
 __all__ = ["run"]
 
+_MOST_THREADS = 1024
+
 
 def run(options: Namespace) -> int:
     """Evaluate each network, write the tables and the report, and print the summary."""
     prepare = _preparation(options)
+    out = Path(options.out)
+    _check_place(out, options)
     with _threads(options.threads), _processes(options):
         nets = inputs.networks(options)
         dataset = inputs.samples(options)
@@ -36,8 +42,7 @@ def run(options: Namespace) -> int:
             parts.append(_evaluate(name, net, dataset, prepare, options))
         if dist.is_initialized() and dist.get_rank() > 0:
             return 0
-        results = Results.concat(parts)
-        out = Path(options.out)
+        results = concat(parts)
         results.to_csv(out / "results.csv")
         if options.parquet:
             results.to_parquet(out / "results.parquet")
@@ -50,6 +55,22 @@ def run(options: Namespace) -> int:
             _report(results, nets, dataset, prepare, options)
         print(f"\ntables: {out / 'results.csv'}, {out / 'summary.csv'}")
     return 0
+
+
+def _check_place(out: Path, options: Namespace) -> None:
+    """Check that results can be written, before the work of a day is done for them."""
+    files = ["results.csv", "results.json", "summary.csv"]
+    files += ["results.parquet"] if options.parquet else []
+    files += [] if options.no_report else ["report.html"]
+    folders = ["runs"] if options.no_report else ["runs", "figures"]
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (*files, *folders):
+            came, wanted = kind_at(out / name), FOLDER if name in folders else FILE
+            if came not in (NOTHING, wanted):
+                raise SettingError(f"{out / name} must be {wanted} or not be there, got {came}")
+        with TemporaryFile(dir=out):
+            pass
 
 
 def _evaluate(
@@ -72,6 +93,7 @@ def _evaluate(
         name=name,
         class_names=inputs.class_names(dataset, name, classes),
         seed=options.seed,
+        task=None if options.task == "auto" else options.task,
     )
 
 
@@ -171,8 +193,8 @@ def _print(results: Results) -> None:
 def _threads(count: int | None) -> Iterator[None]:
     """Compute with so many threads."""
     before = torch.get_num_threads()
-    if count is not None and count < 1:
-        raise SettingError(f"--threads must be at least 1, got {count}")
+    if count is not None and not 1 <= count <= _MOST_THREADS:
+        raise SettingError(f"--threads must be at least 1 and at most {_MOST_THREADS}, got {count}")
     torch.set_num_threads(before if count is None else count)
     try:
         yield
@@ -191,7 +213,12 @@ def _processes(options: Namespace) -> Iterator[None]:
         local = int(os.environ.get("LOCAL_RANK", "0"))
         options.device = f"cuda:{local}"
         torch.cuda.set_device(local)
-    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(days=7))
+    try:
+        dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(days=7))
+    except (RuntimeError, ValueError) as error:
+        raise SettingError(
+            f"the processes must find each other, as torchrun lets them, got: {error}"
+        ) from error
     try:
         yield
     finally:

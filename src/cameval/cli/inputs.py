@@ -3,6 +3,7 @@
 import csv
 from argparse import Namespace
 from collections.abc import Sequence
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from cameval.data import (
     cached,
     phantom_samples,
 )
+from cameval.data._files import FOLDER, kind_at, read_file
+from cameval.data.records import few
+from cameval.data.samples import class_of_text
 from cameval.errors import DataError, SettingError
 from cameval.networks import adapt
 from cameval.networks.zoo import check_name, load_network
@@ -62,11 +66,15 @@ def _dataset(options: Namespace) -> Any:
         raise SettingError(f"the images must come by one of {_FORMS}, got {asked or 'none'}")
     if options.labels is not None and given[0] != "masks":
         raise SettingError(f"--labels must go with --images and --masks, got --{given[0]}")
+    if options.mask_orientation is not None and given[0] in ("figshare", "phantom"):
+        raise SettingError(f"--mask-orientation must go with photographs, got --{given[0]}")
     match given[0]:
         case "manifest":
-            return ManifestDataset(options.manifest)
+            return ManifestDataset(options.manifest, mask_orientation=options.mask_orientation)
         case "coco":
-            return CocoDataset(options.coco, options.images)
+            return CocoDataset(
+                options.coco, options.images, mask_orientation=options.mask_orientation
+            )
         case "figshare":
             return FigshareDataset(options.figshare)
         case "phantom":
@@ -81,15 +89,16 @@ def _dataset(options: Namespace) -> Any:
         options.masks,
         labels=labels,
         groups=None if groups is None else groups.__getitem__,
+        mask_orientation=options.mask_orientation,
     )
 
 
-def _labels(path: Path, options: Namespace) -> tuple[dict[str, int], dict[str, str] | None]:
+def _labels(path: Path, options: Namespace) -> tuple[dict[str, int | None], dict[str, str] | None]:
     """Read the labels, and the groups if there is a column of them, of a table by name."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = read_file(path, "a table of labels").decode("utf-8-sig")
+        rows = list(csv.DictReader(StringIO(text, newline="")))
+    except (DataError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} must be a table of labels as CSV in UTF-8, got {error}") from error
     wanted = [options.name_column, options.label_column]
     wanted += [options.group_column] if options.group_column else []
@@ -97,19 +106,19 @@ def _labels(path: Path, options: Namespace) -> tuple[dict[str, int], dict[str, s
         if not rows or column not in rows[0]:
             there = ", ".join(rows[0]) if rows else "no rows"
             raise DataError(f"{path} must have a column {column!r}, got {there}")
-    labels: dict[str, int] = {}
+    labels: dict[str, int | None] = {}
     groups: dict[str, str] = {}
     for line, row in enumerate(rows, start=2):
-        name, text = row[options.name_column], row[options.label_column]
-        if not text or not text.strip().isdecimal():
-            raise DataError(
-                f"{path}, line {line}: {options.label_column} must be a class index, got {text!r}"
-            )
+        name, text = row[options.name_column], (row[options.label_column] or "").strip()
+        where = f"{path}, line {line}: {options.label_column}"
+        label = class_of_text(text, where)
+        if text and label is None:
+            raise DataError(f"{where} must be a class index, got {text!r}")
         if not name or name in labels:
             raise DataError(
                 f"{path}, line {line}: {options.name_column} must name an image once, got {name!r}"
             )
-        labels[name] = int(text)
+        labels[name] = label
         if options.group_column:
             groups[name] = row[options.group_column] or ""
     return labels, groups or None
@@ -118,14 +127,16 @@ def _labels(path: Path, options: Namespace) -> tuple[dict[str, int], dict[str, s
 def _only(dataset: Any, path: Path) -> Any:
     """Return the samples that a file names."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_file(path, "a list of names").decode("utf-8-sig").splitlines()
+    except (DataError, UnicodeDecodeError) as error:
         raise DataError(f"{path} must be a list of names, got {error}") from error
     wanted = [line.strip() for line in lines if line.strip()]
     names = getattr(dataset, "names", None) or [sample.name for sample in dataset]
     places = {name: index for index, name in enumerate(names)}
-    if not wanted or (missing := [name for name in wanted if name not in places]):
-        raise DataError(f"{path} must name images that are there, got {missing if wanted else []}")
+    missing = [name for name in wanted if name not in places]
+    if missing or not wanted:
+        came = few(missing) if missing else "none"
+        raise DataError(f"{path} must name images that are there, got {came}")
     return Subset(dataset, [places[name] for name in wanted])
 
 
@@ -143,7 +154,9 @@ def networks(options: Namespace) -> dict[str, nn.Module]:
         check_name(name)
     loaded: dict[str, nn.Module] = {}
     for name, source in zip(models, _per_model(weights, len(models)), strict=True):
-        net = load_network(name, _file(source, name), num_classes=options.num_classes)
+        net = load_network(
+            name, _file(source, name), num_classes=options.num_classes, seed=options.seed
+        )
         try:
             net = net.to(options.device)
         except (RuntimeError, AssertionError) as error:
@@ -160,7 +173,7 @@ def _per_model(weights: Sequence[str], count: int) -> list[str]:
 
 def _file(source: str, name: str) -> str:
     """Return the file of weights in a folder, anything else as it is."""
-    if not Path(source).is_dir():
+    if kind_at(Path(source)) != FOLDER:
         return source
     files = sorted([*Path(source).glob(f"{name}.pth"), *Path(source).glob(f"{name}-*.pth")])
     if len(files) != 1:

@@ -13,7 +13,7 @@ from typing import Any
 
 import cameval
 from cameval import baselines, metrics
-from cameval.errors import SettingError
+from cameval.errors import CamevalError, SettingError
 
 __all__ = ["BASELINES", "BINARIZERS", "METHODS", "METRICS", "Maker", "found"]
 
@@ -101,7 +101,7 @@ BASELINES: dict[str, Any] = {
     "random": baselines.RandomPrior,
     "intensity": baselines.intensity_prior,
     "edges": baselines.edge_prior,
-    "resolution_oracle": baselines.resolution_oracle,
+    "truth_on_grid": baselines.truth_on_grid,
 }
 """Those that need nothing but a batch. The command line adds ``mean_mask`` and ``untrained``."""
 
@@ -143,7 +143,9 @@ def _made(maker: Any, word: str, settings: str) -> Any:
             return (maker.make if isinstance(maker, Maker) else maker)(*args, **options)
         bound = signature(maker).bind(None, None, *args, **options)  # arrays, then settings
         return partial(maker, **dict([*bound.arguments.items()][2:]))
-    except TypeError as error:
+    except CamevalError:
+        raise
+    except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
         reason = str(error).split("() ", 1)[-1]
         raise SettingError(f"{word}: settings must fit, got: {reason}") from error
 
@@ -151,5 +153,5 @@ def _made(maker: Any, word: str, settings: str) -> Any:
 def _value(text: str) -> Any:
     try:
         return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text.strip()

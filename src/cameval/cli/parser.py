@@ -75,7 +75,7 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "--images", metavar="DIR", help="folder of images; goes with --masks or --coco"
     )
     data.add_argument("--masks", metavar="DIR", help="masks with the images' names")
-    data.add_argument("--manifest", metavar="CSV", help="columns image, mask, label, group")
+    data.add_argument("--manifest", metavar="CSV", help="columns image, mask, name, label, group")
     data.add_argument("--coco", metavar="JSON", help="COCO-style boxes and polygons")
     data.add_argument("--figshare", metavar="DIR", help="brain-tumor slices (.mat) of figshare")
     data.add_argument("--phantom", type=int, metavar="N", help="N painted slices, to try it out")
@@ -96,6 +96,12 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         help="column of --labels; what belongs together, as a patient",
     )
     data.add_argument(
+        "--mask-orientation",
+        choices=["stored", "upright"],
+        help="whether masks are of photographs as their files store them or of the upright ones, "
+        "where a camera noted an orientation (their size tells, or else as stored)",
+    )
+    data.add_argument(
         "--names", metavar="FILE", help="evaluate only the images named here, one on a line"
     )
     data.add_argument(
@@ -113,6 +119,12 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         default=["predicted"],
         choices=["predicted", "true"],
         help="explain the predicted class, the true one, or both (predicted)",
+    )
+
+    what.add_argument(
+        "--task",
+        choices=["auto", "multiclass", "binary"],
+        help="what the outputs are: scores of several classes, or one score of yes or no (auto)",
     )
 
     how = parser.add_argument_group("how")

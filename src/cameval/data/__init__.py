@@ -7,7 +7,7 @@ from cameval.data.folders import FolderDataset
 from cameval.data.manifest import ManifestDataset
 from cameval.data.phantom import phantom_sample, phantom_samples, write_phantom
 from cameval.data.pictures import ImageFile, MaskFile
-from cameval.data.records import MaskSource, PictureDataset, Reader, Record
+from cameval.data.records import MaskSource, OrientationWarning, PictureDataset, Reader, Record
 from cameval.data.samples import Sample
 from cameval.data.slices import CLASS_NAMES, FigshareSample, read_slice, write_slice
 
@@ -22,6 +22,7 @@ __all__ = [
     "ManifestDataset",
     "MaskFile",
     "MaskSource",
+    "OrientationWarning",
     "PictureDataset",
     "Reader",
     "Record",

@@ -10,18 +10,21 @@ overtaken is noticed.
 import hashlib
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import h5py
-import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from cameval.data._files import NOTHING, kind_at, writing
+from cameval.data._hdf5 import find_array
 from cameval.data.codes import decode, size_in_bytes
 from cameval.data.packed import (
+    NO_LABEL,
     blaming,
     check_is_file,
     opened,
@@ -29,7 +32,7 @@ from cameval.data.packed import (
     read_text,
     write_samples,
 )
-from cameval.data.records import Reader, few, position
+from cameval.data.records import Reader, few, label_array, position
 from cameval.data.samples import Sample
 from cameval.errors import CamevalError, DataError
 
@@ -54,6 +57,8 @@ def pack(samples: Iterable[Sample] | Dataset[Any] | Reader, path: str | PathLike
     DataError
         If there are no samples, one is no `Sample`, a source vanished, or another file has the
         path.
+    OutputError
+        If the file cannot be written, as on a full disk.
 
     Examples
     --------
@@ -67,19 +72,28 @@ def pack(samples: Iterable[Sample] | Dataset[Any] | Reader, path: str | PathLike
     ('3', True)
     """
     path = Path(path)
-    if path.exists():
+    if kind_at(path) != NOTHING:
         with opened(path):  # raises on what is no cache
             pass
     text: dict[str, Any] = {"class_names": list(getattr(samples, "class_names", ()))}
     text |= _state(samples) if isinstance(samples, Reader) else {"sources": {}, "settings": ""}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    temporary = path.with_name(f".{uuid4().hex}.part")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with h5py.File(temporary, "w-") as file:
-            write_samples(file, iter(samples), text)
-        temporary.replace(path)
+        with writing(path):
+            file = h5py.File(temporary, "w-")
+        try:
+            write_samples(file, path, iter(samples), text)
+            with writing(path):
+                file.close()
+                temporary.replace(path)
+        finally:
+            with suppress(OSError, RuntimeError):  # closing again what could not be written
+                file.close()
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def cached(dataset: Reader, path: str | PathLike[str]) -> "CachedDataset":
@@ -111,7 +125,7 @@ def cached(dataset: Reader, path: str | PathLike[str]) -> "CachedDataset":
     ...     cached(slices, Path(folder) / "slices.h5").names
     ('1', '2', '3')
     """
-    if not Path(path).exists() or CachedDataset(path)._staleness(dataset):
+    if kind_at(Path(path)) == NOTHING or CachedDataset(path)._staleness(dataset):
         pack(dataset, path)
     return CachedDataset(path, sources=dataset)
 
@@ -177,7 +191,8 @@ class CachedDataset(Dataset[Sample]):
             raw = pixels[offset : offset + size]
         try:
             image, mask = decode(raw, shape, scale)
-            return Sample(name, image, mask, label, self._text["groups"][place])
+            known = None if label == NO_LABEL else label
+            return Sample(name, image, mask, known, self._text["groups"][place])
         except CamevalError as error:
             raise DataError(
                 f"{self._path}: pixels of sample {name!r} must be those that were packed; "
@@ -194,9 +209,10 @@ class CachedDataset(Dataset[Sample]):
         return tuple(self._text["names"])
 
     @property
-    def labels(self) -> NDArray[np.intp]:
-        """The classes of the samples."""
-        return self._index[:, -1].astype(np.intp)
+    def labels(self) -> NDArray[Any]:
+        """The classes of the samples; of dtype object, with None, where one is not known."""
+        found = self._index[:, -1].tolist()
+        return label_array(None if label == NO_LABEL else label for label in found)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -217,7 +233,8 @@ class CachedDataset(Dataset[Sample]):
                 )
             with blaming(self._path, "pixels"):
                 # Without a chunk cache, HDF5 reads the wanted bytes instead of whole chunks.
-                self._pixels = h5py.File(self._path, "r", rdcc_nbytes=0)["pixels"]
+                file = h5py.File(self._path, "r", rdcc_nbytes=0)
+                self._pixels = find_array(file, "pixels", stored=True)
             self._process = os.getpid()
         return self._pixels
 
@@ -248,6 +265,6 @@ def _state(reader: Reader) -> dict[str, Any]:
 def _stamp(path: Path) -> list[int]:
     try:
         found = path.stat()
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: the source must exist, got no such file") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: the source must exist, got {kind_at(path)}") from error
     return [found.st_size, found.st_mtime_ns]

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cameval.data._files import is_file, kind_at, read_file
 from cameval.data.pictures import ImageFile
-from cameval.data.records import PictureDataset, Record, group_of
-from cameval.data.shapes import Shape, is_whole, parse_shape
+from cameval.data.records import MaskOrientation, PictureDataset, Record, group_of
+from cameval.data.shapes import Shape, is_whole, parse_shape, short
 from cameval.errors import DataError, SettingError
 
 __all__ = ["CocoDataset", "Outlines"]
@@ -77,6 +78,8 @@ class CocoDataset(PictureDataset):
         From the name of an image to its group. By default the name.
     stretch
         As in `ImageFile`: scale each image by its own minimum and maximum.
+    mask_orientation
+        As in `Record`: whether shapes are of photographs as stored or upright, where nothing tells.
 
     Raises
     ------
@@ -116,6 +119,7 @@ class CocoDataset(PictureDataset):
         empty_label: int | None = None,
         groups: Callable[[str], str] | None = None,
         stretch: bool = False,
+        mask_orientation: MaskOrientation | None = None,
     ) -> None:
         path, folder = Path(annotations), Path(images)
         content = _read_json(path)
@@ -132,7 +136,7 @@ class CocoDataset(PictureDataset):
         pictures = _images(path, content, folder)
         objects = _objects(path, content, pictures, classes)
         records = []
-        for identity, (entry, file) in pictures.items():
+        for identity, picture in pictures.items():
             own = [item for item in objects[identity] if item.category in wanted]
             if not own and empty_label is None:
                 continue
@@ -141,14 +145,15 @@ class CocoDataset(PictureDataset):
                 main = max(own, key=_Object.rank).category
                 label = order[main]
                 shapes = tuple(item.shape for item in own if item.category == main)
-            name = Path(entry["file_name"]).with_suffix("").as_posix()
+            name = Path(picture.name).with_suffix("").as_posix()
             records.append(
                 Record(
                     name,
-                    ImageFile(file, stretch),
-                    Outlines(path, entry["height"], entry["width"], shapes),
+                    ImageFile(picture.file, stretch),
+                    Outlines(path, picture.height, picture.width, shapes),
                     label,
-                    group_of(groups, name, file),
+                    group_of(groups, name, picture.file),
+                    mask_orientation,
                 )
             )
         if not records:
@@ -173,12 +178,9 @@ class _Object:
 
 
 def _read_json(path: Path) -> _Entry:
+    raw = read_file(path, "a JSON file")
     try:
-        content = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(f"{path}: the file must exist, got no such file") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path}: a JSON file is needed, got a folder") from error
+        content = json.loads(raw)
     except (ValueError, RecursionError) as error:  # of syntax, of encoding, of depth
         raise DataError(f"{path}: the file must be JSON, {error}") from error
     if not isinstance(content, dict):
@@ -203,8 +205,10 @@ def _entries(path: Path, content: _Entry, key: str) -> list[tuple[str, _Entry]]:
 
 def _whole(entry: _Entry, key: str, where: str, least: int) -> int:
     value = entry.get(key)
+    if isinstance(value, float) and value.is_integer():  # as programs write an id after a gap
+        value = int(value)
     if not is_whole(value, least):
-        came = repr(value) if key in entry else "nothing"
+        came = short(value) if key in entry else "nothing"
         raise DataError(f"{where}.{key}: must be a whole number from {least}, got {came}")
     return value
 
@@ -212,7 +216,7 @@ def _whole(entry: _Entry, key: str, where: str, least: int) -> int:
 def _text(entry: _Entry, key: str, where: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str) or not value:
-        came = repr(value) if key in entry else "nothing"
+        came = short(value) if key in entry else "nothing"
         raise DataError(f"{where}.{key}: must be a text that is not empty, got {came}")
     return value
 
@@ -227,10 +231,12 @@ def _identity(entry: _Entry, where: str, known: Mapping[int, object]) -> int:
 def _categories(path: Path, content: _Entry) -> dict[int, str]:
     """Return the names by id, in the order of the ids."""
     found: dict[int, str] = {}
+    names: set[str] = set()
     for where, entry in _entries(path, content, "categories"):
         name = _text(entry, "name", where)
-        if name in found.values():
+        if name in names:
             raise DataError(f"{where}.name: must differ from the others, got {name!r} again")
+        names.add(name)
         found[_identity(entry, where, found)] = name
     return dict(sorted(found.items()))
 
@@ -242,37 +248,43 @@ def _ids_called(category: str, classes: Mapping[int, str]) -> set[int]:
     return ids
 
 
-def _images(path: Path, content: _Entry, folder: Path) -> dict[int, tuple[_Entry, Path]]:
-    """Return the entries and files of the images by id, in their order."""
-    found: dict[int, tuple[_Entry, Path]] = {}
+@dataclass(frozen=True)
+class _Picture:
+    """An image: its file, the name of that, and its size."""
+
+    file: Path
+    name: str
+    height: int
+    width: int
+
+
+def _images(path: Path, content: _Entry, folder: Path) -> dict[int, _Picture]:
+    """Return the images by id, in their order."""
+    found: dict[int, _Picture] = {}
     stems: set[Path] = set()
     for where, entry in _entries(path, content, "images"):
         identity = _identity(entry, where, found)
-        pixels = _whole(entry, "height", where, 1) * _whole(entry, "width", where, 1)
-        if Image.MAX_IMAGE_PIXELS is not None and pixels > Image.MAX_IMAGE_PIXELS:
+        height, width = (_whole(entry, side, where, 1) for side in ("height", "width"))
+        if Image.MAX_IMAGE_PIXELS is not None and height * width > Image.MAX_IMAGE_PIXELS:
             raise DataError(
                 f"{where}: an image must have at most {Image.MAX_IMAGE_PIXELS} pixels, "
-                f"got {pixels}; set PIL.Image.MAX_IMAGE_PIXELS higher if you trust it"
+                f"got {height} x {width}; set PIL.Image.MAX_IMAGE_PIXELS higher if you trust it"
             )
         name = _text(entry, "file_name", where)
         file = folder / name
-        try:
-            exists = file.is_file()
-        except (OSError, ValueError):  # a name that no file can have
-            exists = False
-        if not exists:
-            raise DataError(f"{where}.file_name: must name a file, got no such file: {file}")
+        if not is_file(file):
+            raise DataError(f"{where}.file_name: must name a file, got {kind_at(file)}: {file}")
         if file.with_suffix("") in stems:
             raise DataError(f"{where}.file_name: must differ from the others, got {name!r} again")
         stems.add(file.with_suffix(""))
-        found[identity] = entry, file
+        found[identity] = _Picture(file, name, height, width)
     return found
 
 
 def _objects(
     path: Path,
     content: _Entry,
-    pictures: Mapping[int, tuple[_Entry, Path]],
+    pictures: Mapping[int, _Picture],
     classes: Mapping[int, str],
 ) -> dict[int, list[_Object]]:
     """Return the objects of each image."""
@@ -289,8 +301,8 @@ def _objects(
             raise DataError(f"{where}.category_id: must be the id of a category, got {category}")
         crowd = entry.get("iscrowd", 0)
         if crowd not in (0, 1):
-            raise DataError(f"{where}.iscrowd: must be 0 or 1, got {crowd!r}")
-        size = pictures[image][0]
-        shape = parse_shape(entry, size["height"], size["width"], where)
+            raise DataError(f"{where}.iscrowd: must be 0 or 1, got {short(crowd)}")
+        size = pictures[image]
+        shape = parse_shape(entry, size.height, size.width, where)
         found[image].append(_Object(category, shape, bool(crowd)))
     return found

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from cameval.data._files import list_folder
 from cameval.data.matfile import field_error, open_mat, read_vector
 from cameval.data.records import position
 from cameval.data.slices import CLASS_NAMES, FigshareSample, read_label, read_patient, read_slice
@@ -84,10 +85,7 @@ class FigshareDataset(Dataset[FigshareSample]):
 
     def __init__(self, folder: str | PathLike[str]) -> None:
         self._folder = Path(folder)
-        if not self._folder.is_dir():
-            came = "a file" if self._folder.exists() else "no such folder"
-            raise DataError(f"{self._folder}: the folder must exist, got {came}")
-        files = self._folder.glob("*.mat")
+        files = [path for path in list_folder(self._folder) if path.suffix == ".mat"]
         wanted = [f for f in files if f.name != _FOLDS_FILE and not f.name.startswith(".")]
         self._paths = tuple(sorted(wanted, key=_numeric_order))
         if not self._paths:

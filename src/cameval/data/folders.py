@@ -3,11 +3,12 @@
 from collections.abc import Callable, Collection, Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
+from cameval.data._files import FOLDER, kind_at, list_folder, same_file
 from cameval.data.pictures import FILE_SUFFIXES, ImageFile, MaskFile
-from cameval.data.records import PictureDataset, Record, few, group_of
+from cameval.data.records import MaskOrientation, PictureDataset, Record, few, group_of
+from cameval.data.samples import class_index
 from cameval.errors import DataError
 
 __all__ = ["FolderDataset"]
@@ -28,8 +29,9 @@ class FolderDataset(PictureDataset):
     masks
         The folder of masks. It may be that of the images if there is a mask suffix.
     labels
-        From the name of an image to its class index. By default it is the index of the subfolder
-        among the sorted subfolders, or 0 where there are none.
+        From the name of an image to its class index, or to None where that is not known. By
+        default it is the index of the subfolder among the sorted subfolders, and None where there
+        are none.
     groups
         From the name of an image to its group, such as ``lambda name: name.split("_")[0]``. By
         default the name.
@@ -39,6 +41,8 @@ class FolderDataset(PictureDataset):
         As `MaskFile`'s value and threshold: which pixels of a mask are the object.
     stretch
         As in `ImageFile`: scale each image by its own minimum and maximum.
+    mask_orientation
+        As in `Record`: whether masks are of photographs as stored or upright, where nothing tells.
 
     Raises
     ------
@@ -66,17 +70,18 @@ class FolderDataset(PictureDataset):
         images: str | PathLike[str],
         masks: str | PathLike[str],
         *,
-        labels: Mapping[str, int] | None = None,
+        labels: Mapping[str, int | None] | None = None,
         groups: Callable[[str], str] | None = None,
         mask_suffix: str = "",
         mask_value: int | Collection[int] | None = None,
         mask_threshold: float | None = None,
         stretch: bool = False,
+        mask_orientation: MaskOrientation | None = None,
     ) -> None:
         images, masks = Path(images), Path(masks)
         pictures, classes = _search(images)
         truths, _ = _search(masks)
-        if mask_suffix and images.resolve() == masks.resolve():
+        if mask_suffix and same_file(images, masks):
             pictures = {n: path for n, path in pictures.items() if not n.endswith(mask_suffix)}
             truths = {n: path for n, path in truths.items() if n.endswith(mask_suffix)}
         truths = _without_suffix(truths, mask_suffix, masks)
@@ -89,6 +94,7 @@ class FolderDataset(PictureDataset):
                     MaskFile(truths[name], mask_value, mask_threshold),
                     _label(name, labels, classes, path),
                     group_of(groups, name, path),
+                    mask_orientation,
                 )
                 for name, path in pictures.items()
             ],
@@ -98,11 +104,8 @@ class FolderDataset(PictureDataset):
 
 def _search(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     """Return the image files of a folder by name, in order, and the names of its subfolders."""
-    if not folder.is_dir():
-        came = "a file" if folder.exists() else "no such folder"
-        raise DataError(f"{folder}: the folder must exist, got {came}")
     entries = _visible(folder)
-    classes = tuple(entry.name for entry in entries if entry.is_dir())
+    classes = tuple(entry.name for entry in entries if kind_at(entry) == FOLDER)
     files = [entry for entry in entries if _is_picture(entry)]
     if classes and files:
         raise DataError(
@@ -111,7 +114,7 @@ def _search(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
         )
     for name in classes:
         inner = _visible(folder / name)
-        if deeper := [entry for entry in inner if entry.is_dir()]:
+        if deeper := [entry for entry in inner if kind_at(entry) == FOLDER]:
             raise DataError(
                 f"{deeper[0]}: the folder of a class must hold no folders, got one; name the "
                 "folder above the classes"
@@ -133,11 +136,11 @@ def _search(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    return [entry for entry in list_folder(folder) if not entry.name.startswith(".")]
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in FILE_SUFFIXES and not path.is_dir()
+    return path.suffix.lower() in FILE_SUFFIXES and kind_at(path) != FOLDER
 
 
 def _without_suffix(truths: dict[str, Path], suffix: str, masks: Path) -> dict[str, Path]:
@@ -156,14 +159,10 @@ def _check_pairs(
 
 
 def _label(
-    name: str, labels: Mapping[str, int] | None, classes: tuple[str, ...], path: Path
-) -> int:
+    name: str, labels: Mapping[str, Any] | None, classes: tuple[str, ...], path: Path
+) -> int | None:
     if labels is None:
-        return classes.index(name.partition("/")[0]) if classes else 0
-    label = labels.get(name)
-    whole = isinstance(label, int | np.integer) and not isinstance(label, bool)
-    if label is None or not whole or label < 0:
-        raise DataError(
-            f"{path}: labels must give a class index counted from 0, got {label!r} for {name!r}"
-        )
-    return int(label)
+        return classes.index(name.partition("/")[0]) if classes else None
+    if name not in labels:
+        raise DataError(f"{path}: labels must have every image, got none for {name!r}")
+    return class_index(labels[name], f"{path}: the label of {name!r}")

@@ -1,14 +1,15 @@
 """A table of images and masks: one CSV file that says where they are and what they show."""
 
 import csv
-import re
 from collections.abc import Collection
 from io import StringIO
 from os import PathLike
 from pathlib import Path
 
+from cameval.data._files import is_file, kind_at, read_file
 from cameval.data.pictures import ImageFile, MaskFile
-from cameval.data.records import PictureDataset, Record
+from cameval.data.records import MaskOrientation, PictureDataset, Record
+from cameval.data.samples import class_of_text
 from cameval.errors import DataError
 
 __all__ = ["ManifestDataset"]
@@ -22,10 +23,12 @@ class ManifestDataset(PictureDataset):
 
     The first line names the columns, in any order. ``image`` and ``mask`` are paths, from the
     folder of the CSV file on. ``name`` is by default the path of the image without its suffix,
-    ``label`` is by default 0, ``group`` is by default the name. Labels are either all whole numbers
-    from 0, or all names of classes, which are then counted in their sorted order. Other columns are
-    left out. All of it, and that the files exist, is checked at once; images are decoded when asked
-    for, as is said in `cameval.data.pictures`.
+    ``group`` is by default the name. Labels are either all whole numbers from 0, or all names of
+    classes, which are then counted in their sorted order. A whole number may be written as ``3.0``
+    or ``3e0``, as programs write a column in which cells are empty. Without a column of labels, or
+    where its cell is empty, the label is None. Other columns are left out. All of it, and that the
+    files exist, is checked at once; images are decoded when asked for, as is said in
+    `cameval.data.pictures`.
 
     Parameters
     ----------
@@ -35,14 +38,16 @@ class ManifestDataset(PictureDataset):
         As `MaskFile`'s value and threshold: which pixels of a mask are the object.
     stretch
         As in `ImageFile`: scale each image by its own minimum and maximum.
+    mask_orientation
+        As in `Record`: whether masks are of photographs as stored or upright, where nothing tells.
 
     Raises
     ------
     SettingError
         If a setting of the masks is out of its range.
     DataError
-        If the file is missing or not UTF-8, a column is missing or comes twice, or a cell is empty,
-        names no file, or is no label. The message names file, line and column.
+        If the file is missing or not UTF-8, a column is missing or comes twice, or a cell that may
+        not be is empty, names no file, or is no label. The message names file, line and column.
 
     Examples
     --------
@@ -63,6 +68,7 @@ class ManifestDataset(PictureDataset):
         mask_value: int | Collection[int] | None = None,
         mask_threshold: float | None = None,
         stretch: bool = False,
+        mask_orientation: MaskOrientation | None = None,
     ) -> None:
         path = Path(path)
         rows = _read_rows(path)
@@ -77,6 +83,7 @@ class ManifestDataset(PictureDataset):
                     MaskFile(mask, mask_value, mask_threshold),
                     label,
                     row.get("group", name),
+                    mask_orientation,
                 )
                 for (_, row), (image, mask), name, label in zip(
                     rows, files, names, labels, strict=True
@@ -102,11 +109,7 @@ def _cell_error(path: Path, line: int, column: str, problem: str) -> DataError:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(f"{path}: the file must exist, got no such file") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path}: a CSV file is needed, got a folder") from error
+        return read_file(path, "a CSV file").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise DataError(
@@ -144,7 +147,7 @@ def _cells(path: Path, line: int, columns: list[str], row: list[str]) -> dict[st
         column: cell.strip() for column, cell in zip(columns, row, strict=True) if column in _KNOWN
     }
     for column, cell in cells.items():
-        if not cell:
+        if not cell and column != "label":
             raise _cell_error(path, line, column, "must not be empty, got ''")
     return cells
 
@@ -164,33 +167,30 @@ def _names(path: Path, rows: _Rows) -> list[str]:
     return list(lines)
 
 
-def _labels(path: Path, rows: _Rows) -> tuple[list[int], tuple[str, ...]]:
-    cells = [row.get("label", "0") for _, row in rows]
-    numeric = [re.fullmatch(r"[+-]?\d+", cell, re.ASCII) is not None for cell in cells]
-    for (line, _), cell, number in zip(rows, cells, numeric, strict=True):
-        if number != numeric[0]:
-            first = "whole numbers" if numeric[0] else "names"
+def _labels(path: Path, rows: _Rows) -> tuple[list[int | None], tuple[str, ...]]:
+    """Return the class of each row, and the names of the classes if they have names."""
+    cells = [(line, row["label"]) for line, row in rows if row.get("label")]
+    found = {cell: class_of_text(cell, f"{path}, line {line}: label") for line, cell in cells}
+    numbers = bool(cells) and found[cells[0][1]] is not None
+    for line, cell in cells:
+        if (found[cell] is not None) != numbers:
+            before = "whole numbers" if numbers else "names"
             raise _cell_error(
                 path,
                 line,
                 "label",
-                f"must be all whole numbers or all names, got {cell!r} after {first}",
+                f"must be all whole numbers or all names, got {cell!r} after {before}",
             )
-        if number and (cell.startswith("-") or len(cell) > 9):
-            raise _cell_error(path, line, "label", f"must be a class index from 0, got {cell}")
-    if numeric[0]:
-        return [int(cell) for cell in cells], ()
-    classes = tuple(sorted(set(cells)))
+    texts = [row.get("label", "") for _, row in rows]
+    if numbers:
+        return [found[text] if text else None for text in texts], ()
+    classes = tuple(sorted(found))
     index = {name: i for i, name in enumerate(classes)}
-    return [index[cell] for cell in cells], classes
+    return [index.get(text) for text in texts], classes
 
 
 def _file(path: Path, line: int, row: dict[str, str], column: str) -> Path:
     file = path.parent / row[column]
-    try:
-        is_file, came = file.is_file(), "a folder" if file.is_dir() else "no such file"
-    except OSError as error:  # a name longer than names can be
-        is_file, came = False, str(error.strerror)
-    if not is_file:
-        raise _cell_error(path, line, column, f"must name a file, got {came}: {file}")
+    if not is_file(file):
+        raise _cell_error(path, line, column, f"must name a file, got {kind_at(file)}: {file}")
     return file

@@ -1,7 +1,7 @@
 """MATLAB v7.3 files through h5py: every way in which one can be wrong becomes a `DataError`.
 
-The messages name the file and, where it is one field's fault, the field. Errors of the machine,
-such as a missing permission, are not the file's fault and pass unchanged.
+The messages name the file and, where it is one field's fault, the field. Nothing is read from any
+other file: see `cameval.data._hdf5`.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,17 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from cameval.data._files import FOLDER, kind_at, open_file
+from cameval.data._hdf5 import READING_ERRORS, find_array
 from cameval.errors import DataError
 
 __all__ = ["USERBLOCK", "field_error", "open_mat", "read_array", "read_vector"]
 
 USERBLOCK = 512
 """Bytes that MATLAB keeps for its own header before the HDF5 part of the file."""
+
+_LONGEST = 2**20
+"""How many numbers a row or a column may hold."""
 
 _KIND_NAMES = {"b": "booleans", "i": "integers", "u": "integers", "f": "floating-point numbers"}
 
@@ -34,7 +39,7 @@ def open_mat(path: Path) -> Iterator[h5py.File]:
     _check_is_hdf5(path)
     try:
         file = h5py.File(path, "r")
-    except OSError as error:
+    except READING_ERRORS as error:
         raise DataError(f"{path}: the file must be complete, {_damage(error)}") from error
     with file:
         yield file
@@ -53,21 +58,20 @@ def read_array(file: h5py.File, field: str, kinds: str) -> NDArray[Any]:
 def read_vector(file: h5py.File, field: str, kinds: str) -> NDArray[Any]:
     """Read a row or a column, whichever way MATLAB wrote it, as one axis."""
     array = read_array(file, field, kinds)
+    if array.size > _LONGEST:
+        raise field_error(file, field, f"must have at most {_LONGEST} numbers, got {array.size}")
     if array.ndim == 0 or sum(side != 1 for side in array.shape) > 1:
         raise field_error(file, field, f"must be one row or one column, got shape {array.shape}")
     return array.reshape(-1)
 
 
 def _check_is_hdf5(path: Path) -> None:
-    if path.is_dir():
+    if kind_at(path) == FOLDER:
         raise DataError(
             f"{path}: a .mat file is needed, got a folder; FigshareDataset reads folders"
         )
-    try:
-        with path.open("rb") as stream:
-            header = stream.read(32)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(f"{path}: the file must exist, got no such file") from error
+    with open_file(path, "a .mat file") as stream:
+        header = stream.read(32)
     if header.startswith(b"MATLAB 5.0"):
         raise DataError(
             f"{path}: the file must be in MATLAB's v7.3 (HDF5) format, got the older v5 format; "
@@ -87,24 +91,16 @@ def _blaming(file: h5py.File, field: str) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except READING_ERRORS as error:
         raise field_error(file, field, f"must be readable, {_damage(error)}") from error
 
 
 def _find(file: h5py.File, field: str) -> h5py.Dataset:
-    node = file
-    for part in field.split("/"):
-        if not isinstance(node, h5py.Group):
-            raise field_error(file, field, f"must be in a group, got an array at {node.name}")
-        if part not in node:
-            held = ", ".join(node) or "nothing"
-            raise field_error(file, field, f"must be there, got {held} in {node.name} instead")
-        node = node[part]
-    if not isinstance(node, h5py.Dataset):
-        raise field_error(file, field, f"must be an array, got a {type(node).__name__.lower()}")
-    dataset: h5py.Dataset = node
-    return dataset
+    try:
+        return find_array(file, field)
+    except KeyError as error:
+        raise field_error(file, field, f"must be there, got {error.args[0]}") from error
 
 
-def _damage(error: Exception) -> str:
-    return f"got a damaged file ({error}); fetch it again"
+def _damage(error: BaseException) -> str:
+    return f"got a damaged file ({str(error) or type(error).__name__}); fetch it again"

@@ -15,21 +15,35 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from cameval.data._files import NOTHING, kind_at, open_file, writing
+from cameval.data._hdf5 import READING_ERRORS, find_array
 from cameval.data.codes import encode
 from cameval.data.samples import Sample
 from cameval.errors import CamevalError, DataError
 
-__all__ = ["blaming", "check_is_file", "opened", "read_index", "read_text", "write_samples"]
+__all__ = [
+    "NO_LABEL",
+    "blaming",
+    "check_is_file",
+    "opened",
+    "read_index",
+    "read_text",
+    "write_samples",
+]
 
 _FORMAT = "cameval samples"
 _VERSION = 1
 _CHUNK = 1 << 20
 _COLUMNS = ("offset", "height", "width", "channels", "scale", "label")
 """One number of each for a sample; no channels (0) is an image without that axis."""
+NO_LABEL = -1
+"""Stands for None in the column of the labels."""
 
 
-def write_samples(file: h5py.File, samples: Iterator[Any], text: dict[str, Any]) -> None:
-    """Write samples, and what is known of them together, into an open file."""
+def write_samples(
+    file: h5py.File, path: Path, samples: Iterator[Any], text: dict[str, Any]
+) -> None:
+    """Write samples, and what is known of them together, into an open file that will be `path`."""
     pixels = file.create_dataset(
         "pixels", shape=(0,), maxshape=(None,), chunks=(_CHUNK,), dtype=np.uint8
     )
@@ -38,28 +52,30 @@ def write_samples(file: h5py.File, samples: Iterator[Any], text: dict[str, Any])
         if not isinstance(sample, Sample):
             raise DataError(f"samples must be Sample records, got {type(sample).__name__}")
         raw, scale = encode(sample.image, sample.mask)
-        pixels.resize((end + raw.size,))
-        pixels[end:] = raw
+        with writing(path):
+            pixels.resize((end + raw.size,))
+            pixels[end:] = raw
         height, width, channels = (*sample.image.shape, 0)[:3]
-        rows.append((end, height, width, channels, scale, int(sample.label)))
+        label = NO_LABEL if sample.label is None else sample.label
+        rows.append((end, height, width, channels, scale, label))
         names.append(sample.name)
         groups.append(sample.group)
         end += raw.size
     if not rows:
         raise DataError("samples to pack must be one or more, got none")
-    file["index"] = np.array(rows, dtype="<i8")
     content = json.dumps(text | {"names": names, "groups": groups})  # ASCII, whatever the names
-    file["text"] = np.frombuffer(content.encode("ascii"), dtype=np.uint8)
-    file.attrs["format"] = _FORMAT
-    file.attrs["version"] = _VERSION
+    with writing(path):
+        file["index"] = np.array(rows, dtype="<i8")
+        file["text"] = np.frombuffer(content.encode("ascii"), dtype=np.uint8)
+        file.attrs["format"] = _FORMAT
+        file.attrs["version"] = _VERSION
 
 
 def check_is_file(path: Path) -> None:
-    """Tell a missing file and a folder."""
-    if path.is_dir():
-        raise DataError(f"{path}: a cache is needed, got a folder")
-    if not path.exists():
+    """Tell a missing file from a folder and from what no file can be."""
+    if kind_at(path) == NOTHING:
         raise DataError(f"{path}: the file must exist, got no such file; write it with pack")
+    open_file(path, "a cache").close()
 
 
 @contextmanager
@@ -70,7 +86,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
         if not h5py.is_hdf5(path):
             raise _foreign(path, "no HDF5 signature")
         with h5py.File(path, "r") as file:
-            kind, version = file.attrs.get("format"), file.attrs.get("version")
+            kind, version = _attribute(file, "format"), _attribute(file, "version")
             if kind != _FORMAT:
                 raise _foreign(path, f"format {kind!r}")
             if version != _VERSION:
@@ -79,6 +95,13 @@ def opened(path: Path) -> Iterator[h5py.File]:
                     "read it with the cameval that wrote it, or delete it and pack again"
                 )
             yield file
+
+
+def _attribute(file: h5py.File, name: str) -> Any:
+    """Return a note on a file that is one word or one number, else None."""
+    if name not in file.attrs or file.attrs.get_id(name).shape != ():
+        return None
+    return file.attrs[name]
 
 
 def _foreign(path: Path, came: str) -> DataError:
@@ -93,19 +116,23 @@ def blaming(path: Path, part: str) -> Iterator[None]:
     """Turn what h5py raises on damaged bytes, which may be any of these, into a `DataError`."""
     try:
         yield
-    except (CamevalError, PermissionError):
+    except CamevalError:
         raise
-    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except READING_ERRORS as error:
+        reason = str(error) or type(error).__name__
         raise DataError(
-            f"{path}: {part} must be readable, got {error}; delete the file and pack again"
+            f"{path}: {part} must be readable, got {reason}; delete the file and pack again"
         ) from error
 
 
 def _find(file: h5py.File, part: str, dtype: str, shape: tuple[int, ...]) -> Any:
     """Return a dataset whose dtype and axes are right; a side of -1 may be any."""
-    found = file.get(part)
-    came = f"{found.dtype} {found.shape}" if isinstance(found, h5py.Dataset) else "none"
-    if came == "none" or found.dtype != np.dtype(dtype) or not _fits(found.shape, shape):
+    try:
+        found = find_array(file, part, stored=True)
+    except KeyError:
+        found = None
+    came = "none" if found is None else f"{found.dtype} {found.shape}"
+    if found is None or found.dtype != np.dtype(dtype) or not _fits(found.shape, shape):
         raise DataError(
             f"{file.filename}: {part} must be an array of {np.dtype(dtype)}, got {came}; delete "
             "the file and pack again"
@@ -125,7 +152,8 @@ def read_index(file: h5py.File) -> NDArray[np.int64]:
     """Read a row for each sample: its offset, height, width, channels, scale and label."""
     _find(file, "pixels", "u1", (-1,))
     index: NDArray[np.int64] = _find(file, "index", "<i8", (-1, len(_COLUMNS)))[()]
-    least, most = (0, 1, 1, 0, 0, 0), (2**62, 2**31, 2**31, 2**31, 2**16 - 1, 2**31)
+    least = (0, 1, 1, 0, 0, NO_LABEL)
+    most = (2**62, 2**31, 2**31, 2**31, 2**16 - 1, 2**31 - 1)
     if not index.size or (index < least).any() or (index > most).any():
         raise DataError(
             f"{file.filename}: index must hold {', '.join(_COLUMNS)} of samples, got others; "

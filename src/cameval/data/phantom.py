@@ -18,6 +18,7 @@ import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
 from numpy.typing import NDArray
 
+from cameval.data._files import writing
 from cameval.data.anatomy import Head, Lesion, paint
 from cameval.data.lesions import draw_lesion
 from cameval.data.matfile import USERBLOCK
@@ -165,13 +166,15 @@ def write_phantom(
     """
     samples = phantom_samples(slices=slices, patients=patients, size=size, seed=seed)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     if any(folder.glob("*.mat")):
         raise DataError(f"{folder}: the folder must hold no .mat files yet, got some; name another")
     for sample in samples:
         write_slice(folder / f"{sample.name}.mat", sample)
     folds = _patient_folds(patients)[_slice_owners(slices, patients, seed)]
-    with h5py.File(folder / "cvind.mat", "w", userblock_size=USERBLOCK) as file:
+    path = folder / "cvind.mat"
+    with writing(path), h5py.File(path, "w", userblock_size=USERBLOCK) as file:
         file["cvind"] = folds[None, :] + 1.0
     return folder
 

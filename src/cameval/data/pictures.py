@@ -1,7 +1,8 @@
 """One image file or one mask file, decoded: every way in which one can be wrong is a `DataError`.
 
 - Formats: PNG, JPEG, TIFF, BMP, WebP, told by content, not by suffix. One picture to a file.
-- The orientation that a camera noted (EXIF) is followed, in masks too.
+- The orientation that a camera noted (EXIF) is followed, in masks too. What becomes of a mask that
+  notes none beside a photograph that does is said at `Record`.
 - Gray stays ``(H, W)``; color, palettes and CMYK become RGB ``(H, W, 3)``.
 - An alpha channel of an image is dropped, as by ``convert("RGB")``, with which networks are mostly
   fed; hidden colors under transparent pixels show.
@@ -21,10 +22,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import Base
 
+from cameval.data._files import open_file
 from cameval.errors import DataError, SettingError
 
-__all__ = ["FILE_SUFFIXES", "ImageFile", "MaskFile"]
+__all__ = [  # noqa: RUF022 - sorted as Python sorts
+    "FILE_SUFFIXES",
+    "ImageFile",
+    "MaskFile",
+    "UPRIGHT",
+    "turned",
+]
+
+UPRIGHT = 1
+"""The orientation of EXIF that turns nothing."""
 
 FILE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Suffixes, in lower case, of the files that folders are searched for."""
@@ -69,7 +81,17 @@ class ImageFile:
         DataError
             If the file is missing, damaged, no image, or has no range to be scaled by.
         """
-        picture = _decode(self.path)
+        return self.read()[0]
+
+    def read(self) -> tuple[NDArray[np.float32], int]:
+        """Return the image, upright, and the orientation in which it is stored, from 1 to 8.
+
+        Raises
+        ------
+        DataError
+            As when called.
+        """
+        picture, orientation = _decode(self.path)
         if picture.mode in _COLOR:
             picture = picture.convert("RGB")
         elif picture.mode in ("1", "LA"):
@@ -80,7 +102,8 @@ class ImageFile:
                 "convert it to RGB"
             )
         raw = _pixels(picture, self.path)
-        return _stretched(raw) if self.stretch else _scaled(raw, self.path)
+        image = _stretched(raw) if self.stretch else _scaled(raw, self.path)
+        return image, orientation or UPRIGHT
 
 
 @dataclass(frozen=True)
@@ -144,7 +167,20 @@ class MaskFile:
         DataError
             If the file is missing, damaged, no mask, or holds values that are not explained.
         """
-        raw = _pixels(_flat(_decode(self.path), self.path), self.path)
+        return self.read()[0]
+
+    def read(self) -> tuple[NDArray[np.bool_], int | None]:
+        """Return the mask, upright, and the orientation that its file notes, None if it notes none.
+
+        Raises
+        ------
+        DataError
+            As when called.
+        """
+        picture, orientation = _decode(self.path)
+        return self._marked(_pixels(_flat(picture, self.path), self.path)), orientation
+
+    def _marked(self, raw: NDArray[Any]) -> NDArray[np.bool_]:
         if self.threshold is not None:
             return np.asarray(raw > self.threshold)
         if self._values:
@@ -161,15 +197,20 @@ class MaskFile:
         return np.asarray(raw != 0)
 
 
-def _decode(path: Path) -> Image.Image:
-    """Return the picture, loaded and upright."""
-    try:
-        stream = path.open("rb")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(f"{path}: the file must exist, got no such file") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path}: an image file is needed, got a folder") from error
-    with stream:
+def turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Return an array ``(H, W)`` upright that is stored in an orientation of EXIF, from 1 to 8."""
+    if orientation in (5, 6, 7, 8):
+        array = array.T
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array)
+
+
+def _decode(path: Path) -> tuple[Image.Image, int | None]:
+    """Return the picture, loaded and upright, and the orientation that its file notes."""
+    with open_file(path, "an image file") as stream:
         try:
             with Image.open(stream, formats=_FORMATS) as picture:
                 limit = Image.MAX_IMAGE_PIXELS
@@ -178,9 +219,10 @@ def _decode(path: Path) -> Image.Image:
                 frames = getattr(picture, "n_frames", 1)
                 if frames > 1 and picture.format != "MPO":  # its others are previews
                     raise DataError(f"{path}: the file must hold one picture, got {frames}")
+                noted = picture.getexif().get(Base.Orientation)  # some formats drop it on loading
                 picture.load()
                 ImageOps.exif_transpose(picture, in_place=True)
-                return picture
+                return picture, noted if noted in range(1, 9) else None
         except DataError:
             raise
         except UnidentifiedImageError as error:

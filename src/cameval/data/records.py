@@ -5,23 +5,27 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
+from warnings import warn
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from cameval.data.pictures import ImageFile
+from cameval.data.pictures import UPRIGHT, ImageFile, MaskFile, turned
 from cameval.data.samples import Sample
-from cameval.errors import DataError
+from cameval.errors import DataError, SettingError
 
 __all__ = [
+    "MaskOrientation",
     "MaskSource",
+    "OrientationWarning",
     "PictureDataset",
     "Reader",
     "Record",
     "few",
     "group_of",
+    "label_array",
     "position",
     "twice",
 ]
@@ -60,9 +64,24 @@ class Reader(Protocol):
         """Read one sample."""
 
 
+MaskOrientation: TypeAlias = Literal["stored", "upright"]
+"""What masks without a note of their own are drawn on: see `Record`."""
+
+
+class OrientationWarning(UserWarning):
+    """A photograph is stored turned, and nothing tells whether its mask is."""
+
+
 @dataclass(frozen=True)
 class Record:
     """Where one sample is, and what is known of it before it is read.
+
+    A camera may store a photograph turned or mirrored and note its orientation (EXIF). The image is
+    always upright. A mask whose file notes an orientation other than upright follows its own note.
+    Any other mask can be of the stored pixels or of the upright photograph: where the photograph's
+    sides differ and change places, the size of the mask tells. Elsewhere a mask is taken to be of
+    the stored pixels, and is turned with them, unless its file notes that it is upright; as nothing
+    proves either, an `OrientationWarning` says so until `mask_orientation` is set.
 
     Parameters
     ----------
@@ -72,13 +91,25 @@ class Record:
         The image's file.
     mask
         The mask's file, or another source of the mask; one that can be pickled, for workers.
+    mask_orientation
+        ``"stored"`` if masks without a note of their own are of the pixels as the photograph's file
+        stores them, ``"upright"`` if they are of the upright photograph.
     """
 
     name: str
     image: ImageFile
     mask: MaskSource
-    label: int
-    group: str
+    label: int | None = None
+    group: str | None = None
+    mask_orientation: MaskOrientation | None = None
+
+    def __post_init__(self) -> None:
+        """Check the setting."""
+        if self.mask_orientation not in (None, *get_args(MaskOrientation)):
+            raise SettingError(
+                "mask_orientation must be 'stored', 'upright' or None, "
+                f"got {self.mask_orientation!r}"
+            )
 
     def read(self) -> Sample:
         """Decode image and mask.
@@ -93,13 +124,40 @@ class Record:
         DataError
             If a file is not what it should be, or the mask is not of the image's size.
         """
-        image, mask = self.image(), self.mask()
+        image, orientation = self.image.read()
+        if isinstance(self.mask, MaskFile):
+            mask, noted = self.mask.read()
+        else:
+            mask, noted = self.mask(), None
+        if orientation != UPRIGHT and noted in (None, UPRIGHT):
+            mask = self._beside_turned(mask, image.shape[:2], orientation, noted)
         if mask.shape != image.shape[:2]:
             raise DataError(
                 f"{self.mask.path}: the mask must have the height and width of its image "
                 f"{self.image.path}, got {mask.shape} and {image.shape[:2]}; nothing is resized"
             )
-        return Sample(self.name, image, mask, self.label, self.group)
+        return Sample(self.name, image, mask, self.label, self.group or self.name)
+
+    def _beside_turned(
+        self, mask: NDArray[np.bool_], size: tuple[int, ...], orientation: int, noted: int | None
+    ) -> NDArray[np.bool_]:
+        """Return the mask of an image of this upright size that is not stored upright."""
+        upright, stored = mask.shape == size, turned(mask, orientation).shape == size
+        if self.mask_orientation is not None:
+            turn = self.mask_orientation == "stored"
+        elif upright and stored:
+            turn = noted is None
+            warn(
+                f"{self.image.path} notes that it is stored turned or mirrored (EXIF orientation "
+                f"{orientation}), and the size of its mask {self.mask.path} does not tell whether "
+                f"the mask is too; it is taken to be {'so' if turn else 'upright'}; set "
+                "mask_orientation to 'stored' or 'upright'",
+                OrientationWarning,
+                stacklevel=4,
+            )
+        else:
+            turn = stored
+        return turned(mask, orientation) if turn else mask
 
 
 class PictureDataset(Dataset[Sample]):
@@ -141,10 +199,10 @@ class PictureDataset(Dataset[Sample]):
             raise DataError("a dataset must hold at least one record, got none")
         if again := twice(self.names):
             raise DataError(f"names must differ, got {few(again)} more than once")
-        if class_names and max(record.label for record in self._records) >= len(class_names):
+        known = [record.label for record in self._records if record.label is not None]
+        if class_names and known and max(known) >= len(class_names):
             raise DataError(
-                f"labels must be below {len(class_names)}, the number of classes, "
-                f"got {max(record.label for record in self._records)}"
+                f"labels must be below {len(class_names)}, the number of classes, got {max(known)}"
             )
 
     def __repr__(self) -> str:
@@ -166,14 +224,14 @@ class PictureDataset(Dataset[Sample]):
         return tuple(record.name for record in self._records)
 
     @property
-    def labels(self) -> NDArray[np.intp]:
-        """The classes of the images."""
-        return np.array([record.label for record in self._records], dtype=np.intp)
+    def labels(self) -> NDArray[Any]:
+        """The classes of the images; of dtype object, with None, where one is not known."""
+        return label_array(record.label for record in self._records)
 
     @property
     def groups(self) -> tuple[str, ...]:
         """The groups of the images."""
-        return tuple(record.group for record in self._records)
+        return tuple(record.group or record.name for record in self._records)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -198,6 +256,12 @@ def position(index: Any, length: int) -> int:
     if not -length <= place < length:
         raise IndexError(f"index must be in [{-length}, {length}), got {place}")
     return place
+
+
+def label_array(labels: Iterable[int | None]) -> NDArray[Any]:
+    """Return labels as integers, or as objects if one of them is None."""
+    found = list(labels)
+    return np.array(found, dtype=object if None in found else np.intp)
 
 
 def group_of(groups: Callable[[str], str] | None, name: str, where: object) -> str:

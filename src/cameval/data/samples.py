@@ -1,6 +1,10 @@
 """One image with the mask of its object: what every reader gives and every evaluation takes."""
 
+import re
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -8,7 +12,10 @@ from numpy.typing import NDArray
 
 from cameval.errors import ArrayTypeError, DataError, NonFiniteError, ShapeError
 
-__all__ = ["Sample"]
+__all__ = ["Sample", "class_index", "class_of_text"]
+
+_CLASSES = 2**31
+"""A class index is below this number."""
 
 _BITS_OF_ONE = np.float32(1).view(np.uint32)
 """As floats that are not negative order like their bits, one pass over these tells [0, 1]."""
@@ -27,10 +34,11 @@ class Sample:
     mask
         Boolean array ``(H, W)``, true on the object. It may be empty.
     label
-        Class index, counted from 0.
+        Class index, counted from 0; None where the class is not known. A whole number of another
+        type, such as ``np.float64(3.0)``, is stored as an int.
     group
-        What belongs together when data is split or resampled, such as the patient. Where every
-        image stands for itself, the name serves.
+        What belongs together when data is split or resampled, such as the patient. By default
+        every image is its own group: the attribute is then the name.
 
     Raises
     ------
@@ -42,20 +50,22 @@ class Sample:
     NonFiniteError
         If the image holds NaN or infinity.
     DataError
-        If the image leaves [0, 1], the label is not a class index, or name or group is empty.
+        If the image leaves [0, 1], the label is not one class index, or name or group is empty.
 
     Examples
     --------
     >>> image = np.zeros((4, 6), dtype=np.float32)
     >>> Sample("x-ray 7", image, image > 0.5, label=1, group="patient 3")
     Sample(name='x-ray 7', label=1, group='patient 3')
+    >>> Sample("x-ray 8", image, image > 0.5)
+    Sample(name='x-ray 8', label=None, group='x-ray 8')
     """
 
     name: str
     image: NDArray[np.float32] = field(repr=False)
     mask: NDArray[np.bool_] = field(repr=False)
-    label: int
-    group: str
+    label: int | None = None
+    group: str = None  # type: ignore[assignment]  # None becomes the name
 
     def __post_init__(self) -> None:
         """Check the record once, so that nobody behind it has to."""
@@ -73,18 +83,59 @@ class Sample:
             )
         if self.image.view(np.uint32).max() > _BITS_OF_ONE:
             _explain_range(self.image)
-        whole = isinstance(self.label, int | np.integer) and not isinstance(self.label, bool)
-        if not whole or self.label < 0:
-            raise DataError(f"label must be a class index counted from 0, got {self.label!r}")
+        object.__setattr__(self, "label", class_index(self.label, "label"))
+        if self.group is None:
+            object.__setattr__(self, "group", self.name)
         for what, word in (("name", self.name), ("group", self.group)):
+            if not isinstance(word, str):
+                raise DataError(f"{what} must be text, got {type(word).__name__}")
             if "\0" in word or "\r" in word or (not word.isascii() and not _is_text(word)):
                 raise DataError(f"{what} must be text without NUL or carriage return, got {word!r}")
         if not self.name:
             raise DataError("name must not be empty, got ''")
         if not self.group:
             raise DataError(
-                "group must not be empty, got ''; use the name where every image stands for itself"
+                "group must not be empty, got ''; leave it out where every image stands for itself"
             )
+
+
+def class_index(label: object, what: str) -> int | None:
+    """Return a class index as an int, None as None, and raise a `DataError` on anything else."""
+    if label is None:
+        return None
+    scalar = getattr(label, "ndim", None) == 0 and hasattr(label, "item")
+    value: Any = label.item() if scalar else label  # type: ignore[attr-defined]
+    row = isinstance(value, Sequence | Set) and not isinstance(value, str | bytes)
+    if row or getattr(value, "ndim", None):
+        raise DataError(
+            f"{what} must be one class index or None, got {type(value).__name__} of "
+            f"{len(value)} entries; an image of several classes has several targets, which "
+            'task="multilabel" scores'
+        )
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    if real and 0 <= value < _CLASSES and value == int(value):
+        return int(value)
+    raise DataError(
+        f"{what} must be a class index counted from 0, got {value!r}; "
+        "leave it out, or give None, where the class is not known"
+    )
+
+
+def class_of_text(text: str, what: str) -> int | None:
+    """Return the class index that a text writes as a number, None if it is no number.
+
+    Tables write whole numbers in many ways: 3, 3.0, 3e0. A number that is no class index is a
+    `DataError`, as is one in a notation that is not plain, such as 3,0.
+    """
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return None
+    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,4})?", text, re.ASCII | re.IGNORECASE):
+        number = Decimal(text)
+        if 0 <= number < _CLASSES and number == int(number):
+            return int(number)
+    raise DataError(f"{what} must be a class index from 0, got {text}; leave it empty if not known")
 
 
 def _is_text(word: str) -> bool:

@@ -16,7 +16,19 @@ from skimage.draw import polygon2mask
 
 from cameval.errors import DataError
 
-__all__ = ["Polygons", "Runs", "Shape", "is_number", "is_whole", "parse_shape", "run_lengths"]
+__all__ = [
+    "Polygons",
+    "Runs",
+    "Shape",
+    "is_number",
+    "is_whole",
+    "parse_shape",
+    "run_lengths",
+    "short",
+]
+
+_MOST_BITS = 60
+"""Bits of a compressed run length; no image has as many pixels."""
 
 _SLACK = 1.0
 """Pixels by which a point may lie outside the image, as rounding leaves it."""
@@ -97,7 +109,8 @@ def parse_shape(annotation: dict[str, Any], height: int, width: int, where: str)
         return _parse_runs(segmentation, height, width, f"{where}.segmentation")
     if segmentation is not None and not isinstance(segmentation, list):
         raise DataError(
-            f"{where}.segmentation: must be a list of polygons or run lengths, got {segmentation!r}"
+            f"{where}.segmentation: must be a list of polygons or run lengths, "
+            f"got {short(segmentation)}"
         )
     if segmentation:
         return Polygons(
@@ -129,7 +142,7 @@ def run_lengths(text: str) -> list[int]:
     Raises
     ------
     ValueError
-        If a character is none of these, or the last number is cut off.
+        If a character is none of these, a number is too long, or the last one is cut off.
 
     Examples
     --------
@@ -142,6 +155,8 @@ def run_lengths(text: str) -> list[int]:
         code = ord(letter) - 48
         if not 0 <= code < 64:
             raise ValueError(f"no such character: {letter!r}")
+        if shift > _MOST_BITS:
+            raise ValueError("a number of too many characters")
         value |= (code & 31) << shift
         shift += 5
         if not code & 32:
@@ -155,8 +170,8 @@ def run_lengths(text: str) -> list[int]:
 
 
 def is_whole(value: object, least: int) -> TypeGuard[int]:
-    """Return whether a value of a JSON file is a whole number, from `least` on."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    """Return whether a value of a JSON file is a whole number, from `least` on, of 63 bits."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**63
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -166,7 +181,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 def _parse_polygon(part: Any, height: int, width: int, where: str) -> tuple[float, ...]:
     if not isinstance(part, list) or not all(map(is_number, part)):
-        raise DataError(f"{where}: a polygon must be a list of finite numbers, got {_short(part)}")
+        raise DataError(f"{where}: a polygon must be a list of finite numbers, got {short(part)}")
     if len(part) % 2 or len(part) < 6:
         raise DataError(
             f"{where}: a polygon must be pairs of x and y of at least 3 points, "
@@ -181,11 +196,11 @@ def _parse_box(box: Any, height: int, width: int, where: str) -> Polygons:
     if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
         raise DataError(
             f"{where}: an object without segmentation must have a box of four finite numbers "
-            f"x, y, width, height, got {_short(box)}"
+            f"x, y, width, height, got {short(box)}"
         )
     x, y, w, h = map(float, box)
     if w <= 0 or h <= 0:
-        raise DataError(f"{where}: width and height of a box must be above 0, got {box}")
+        raise DataError(f"{where}: width and height of a box must be above 0, got {short(box)}")
     _check_within([x, x + w], width, "x", where)
     _check_within([y, y + h], height, "y", where)
     return Polygons(((x, y, x + w, y, x + w, y + h, x, y + h),))
@@ -195,7 +210,7 @@ def _parse_runs(runs: dict[str, Any], height: int, width: int, where: str) -> Ru
     if runs.get("size") != [height, width]:
         raise DataError(
             f"{where}.size: must be [height, width] of the image, {[height, width]}, "
-            f"got {_short(runs.get('size'))}"
+            f"got {short(runs.get('size'))}"
         )
     counts = runs.get("counts")
     try:
@@ -204,7 +219,7 @@ def _parse_runs(runs: dict[str, Any], height: int, width: int, where: str) -> Ru
         raise DataError(f"{where}.counts: must be compressed run lengths, {error}") from error
     if not isinstance(counts, list) or not all(is_whole(count, 0) for count in counts):
         raise DataError(
-            f"{where}.counts: must be run lengths, whole numbers from 0, got {_short(counts)}"
+            f"{where}.counts: must be run lengths, whole numbers from 0, got {short(counts)}"
         )
     if sum(counts) != height * width:
         raise DataError(
@@ -227,6 +242,10 @@ def _signed_area(part: tuple[float, ...]) -> float:
     return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2
 
 
-def _short(value: object) -> str:
-    text = repr(value)
+def short(value: object) -> str:
+    """Return a value of a JSON file in at most 60 characters."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deep, or of too many digits
+        text = type(value).__name__
     return text if len(text) <= 60 else f"{text[:57]}..."

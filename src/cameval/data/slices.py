@@ -25,6 +25,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from cameval.data._files import writing
 from cameval.data.matfile import USERBLOCK, field_error, open_mat, read_array, read_vector
 from cameval.data.samples import Sample
 from cameval.errors import ArrayTypeError, DataError, ShapeError
@@ -40,6 +41,9 @@ __all__ = [
 
 CLASS_NAMES = ("meningioma", "glioma", "pituitary")
 """The class of label 0, 1 and 2."""
+
+_LAST_CODE = 0xFFFF
+"""The last character that MATLAB's codes of 16 bits have."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +75,16 @@ class FigshareSample(Sample):
         increasing pair of int16 values.
     """
 
-    border: NDArray[np.float64] = field(repr=False)
-    intensity: tuple[int, int]
+    label: int
+    border: NDArray[np.float64] = field(repr=False, kw_only=True)
+    intensity: tuple[int, int] = field(kw_only=True)
 
     def __post_init__(self) -> None:
         """Check what the slice adds to a sample."""
         super().__post_init__()
         if self.image.ndim != 2:
             raise ShapeError(f"image must have shape (H, W), got {self.image.shape}")
-        if self.label >= len(CLASS_NAMES):
+        if self.label not in range(len(CLASS_NAMES)):
             raise DataError(f"label must be 0, 1 or 2, got {self.label}")
         if not isinstance(self.border, np.ndarray) or self.border.dtype != np.float64:
             came = getattr(self.border, "dtype", type(self.border).__name__)
@@ -147,6 +152,13 @@ def write_slice(path: str | PathLike[str], sample: FigshareSample) -> None:
         The slice. Its image is brought back to its int16 intensities, exactly so if it was read
         from such a file.
 
+    Raises
+    ------
+    DataError
+        If the group has characters that such a file cannot hold.
+    OutputError
+        If the file cannot be written.
+
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
@@ -160,12 +172,15 @@ def write_slice(path: str | PathLike[str], sample: FigshareSample) -> None:
     """
     low, high = sample.intensity
     image = np.rint(low + sample.image.astype(np.float64) * (high - low)).astype(np.int16)
-    with h5py.File(Path(path), "w", userblock_size=USERBLOCK) as file:
+    codes = [[ord(letter)] for letter in sample.group]
+    if max(codes)[0] > _LAST_CODE:
+        raise DataError(f"group must be of characters of 16 bits, got {sample.group!r}")
+    with writing(Path(path)), h5py.File(Path(path), "w", userblock_size=USERBLOCK) as file:
         group = file.create_group("cjdata")
         group.create_dataset("image", data=image.T, compression="gzip")
         group.create_dataset("tumorMask", data=sample.mask.T.astype(np.uint8), compression="gzip")
         group["label"] = np.array([[sample.label + 1.0]])
-        group["PID"] = np.array([[ord(letter)] for letter in sample.group], dtype=np.uint16)
+        group["PID"] = np.array(codes, dtype=np.uint16)
         group["tumorBorder"] = (sample.border + 1).reshape(1, -1)
 
 
@@ -201,16 +216,18 @@ def read_label(file: h5py.File) -> int:
     """Read the class of an open slice, counted from 0."""
     raw = read_vector(file, "cjdata/label", "iuf")
     if raw.size != 1 or raw[0] not in (1, 2, 3):
-        raise field_error(file, "cjdata/label", f"must be 1, 2 or 3, got {raw.tolist()}")
+        raise field_error(file, "cjdata/label", f"must be 1, 2 or 3, got {raw[:9].tolist()}")
     return int(raw[0]) - 1
 
 
 def read_patient(file: h5py.File) -> str:
     """Read the patient id of an open slice."""
     codes = read_vector(file, "cjdata/PID", "u").tolist()
-    patient = "".join(chr(code) for code in codes if code <= 0xFFFF)
+    patient = "".join(chr(code) for code in codes if code <= _LAST_CODE)
     if len(patient) < len(codes) or not patient.strip() or not patient.isprintable():
-        raise field_error(file, "cjdata/PID", f"must be codes of visible characters, got {codes}")
+        raise field_error(
+            file, "cjdata/PID", f"must be codes of visible characters, got {codes[:9]}"
+        )
     return patient
 
 

@@ -14,6 +14,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from cameval.data._files import NOTHING, check_file, kind_at
 from cameval.errors import CamevalError, DataError, SettingError, UnsupportedModelError
 from cameval.geometry import Place
 from cameval.networks.adapt import adapt
@@ -31,8 +32,13 @@ __all__ = [
 
 _DAMAGED = (  # what reading a damaged file of weights has been seen to raise
     *(OSError, RuntimeError, EOFError, UnpicklingError, BadZipFile, ValueError, KeyError),
-    *(IndexError, AssertionError, TypeError, AttributeError),
+    *(IndexError, AssertionError, TypeError, AttributeError, MemoryError, RecursionError),
 )
+
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""The dtypes of weights; narrower ones have a scale that a state dict does not say."""
+
+_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def network_names() -> list[str]:
@@ -51,7 +57,11 @@ def check_name(name: str) -> None:
 
 
 def load_network(
-    name: str, weights: str | PathLike[str] = "none", *, num_classes: int | None = None
+    name: str,
+    weights: str | PathLike[str] = "none",
+    *,
+    num_classes: int | None = None,
+    seed: int | None = None,
 ) -> nn.Module:
     """Make one of torchvision's classifiers, in evaluation mode, with weights of your choice.
 
@@ -61,11 +71,14 @@ def load_network(
         A name of torchvision's, as ``"resnet50"``.
     weights
         ``"none"`` for random weights; ``"DEFAULT"`` or the name of another of torchvision's weights
-        (``"IMAGENET1K_V1"``), downloaded once; or a file: a state dict of the network, of any
-        floating precision, or of ``adapt(net, num_classes=k)``, which is then what comes back.
+        (``"IMAGENET1K_V1"``), downloaded once; or a file: a state dict of the network, in floating
+        point of 16 to 64 bits, or of ``adapt(net, num_classes=k)``, which is then what comes back.
         Nothing but tensors is ever unpickled.
     num_classes
         The classes of the network, where they are not ImageNet's.
+    seed
+        Draws random weights: one seed, one network, and torch's own generator stays as it was. By
+        default they are drawn by that generator.
 
     Returns
     -------
@@ -78,8 +91,11 @@ def load_network(
         If torchvision has no such classifier.
     DataError
         If the weights cannot be had or read, or are those of another network; the file is named.
+        Also if a tensor where the network has floating-point numbers holds integers, truth values,
+        complex or quantized numbers, or numbers of 8 bits, NaN or infinity; the tensor is named.
     SettingError
-        If `num_classes` is not positive.
+        If `num_classes` is not positive, or the network does not fit the memory; or `seed` is
+        negative.
 
     Examples
     --------
@@ -93,20 +109,22 @@ def load_network(
     if name in {"googlenet", "inception_v3"}:  # their weights expect another normalization
         options |= {"init_weights": False, "transform_input": str(weights) != "none"}
     if str(weights) == "none":
-        return torchvision.models.get_model(name, weights=None, **options).eval()
+        return _made(name, options, seed).eval()
     entries = torchvision.models.get_model_weights(name)
     if str(weights) in entries.__members__:
         return _downloaded(name, entries[str(weights)], options)
     path = Path(weights)
-    if not path.exists():
+    if kind_at(path) == NOTHING:
         raise DataError(
             f"weights must be 'none', {', '.join(map(repr, ('DEFAULT', *entries.__members__)))}, "
             f"or a file, got {str(path)!r}, which does not exist"
         )
     state = read_weights(path)
-    model: nn.Module = torchvision.models.get_model(name, weights=None, **options)
-    if "head.linear.weight" in state:  # of adapt(net, num_classes=k)
-        model = adapt(model, num_classes=len(state["head.linear.weight"]))
+    model = _made(name, options, seed)
+    head = state.get("head.linear.weight")
+    if head is not None and head.ndim == 2:  # of adapt(net, num_classes=k)
+        model = adapt(model, num_classes=len(head))
+    _check_kinds(path, state, model.state_dict())
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -118,6 +136,42 @@ def load_network(
     return model.eval()
 
 
+def _made(name: str, options: dict[str, Any], seed: int | None) -> nn.Module:
+    """Make a network with random weights."""
+    if seed is not None and not 0 <= seed < 2**63:
+        raise SettingError(f"seed must be in [0, 2**63), got {seed}")
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        try:
+            model: nn.Module = torchvision.models.get_model(name, weights=None, **options)
+        except (RuntimeError, MemoryError, TypeError) as error:  # too many classes for the memory
+            raise SettingError(
+                f"num_classes must be a number of classes that {name} can have, "
+                f"got {options.get('num_classes')}: {error}"
+            ) from error
+    return model
+
+
+def _check_kinds(path: Path, state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Check that tensors hold the kind of numbers that the network's own hold."""
+    for name, tensor in state.items():
+        if name not in own:
+            continue  # load_state_dict says so
+        if not own[name].is_floating_point():
+            # A state dict that was converted as a whole holds its counters in floating point too.
+            floats = tensor.dtype in _FLOATS and torch.equal(tensor, tensor.trunc())
+            if tensor.dtype not in _INTEGERS and not floats:
+                raise DataError(f"{path} must hold whole numbers in {name}, got {tensor.dtype}")
+        elif tensor.dtype not in _FLOATS:
+            raise DataError(
+                f"{path} must hold weights in floating point of 16 to 64 bits, "
+                f"got {tensor.dtype} in {name}"
+            )
+        elif not tensor.isfinite().all():
+            raise DataError(f"{path} must hold finite weights, got NaN or infinity in {name}")
+
+
 def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
     """Read a state dict without unpickling anything but tensors; floats come back as float32.
 
@@ -126,6 +180,8 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
     DataError
         If the file is no state dict; it is named.
     """
+    path = Path(path)
+    check_file(path, "a file of weights")
     try:
         state: object = torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGED as error:
@@ -137,10 +193,25 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
             f"{path} must hold a state dict (names to tensors), got {type(state).__name__}; save "
             "it with torch.save(net.state_dict(), path)"
         )
+    for name, tensor in state.items():
+        _check_storage(path, str(name), tensor)
     return {
-        str(name): tensor.float() if tensor.is_floating_point() else tensor
+        str(name): tensor.float() if tensor.dtype in _FLOATS else tensor
         for name, tensor in state.items()
     }
+
+
+def _check_storage(path: Path, name: str, tensor: Tensor) -> None:
+    """Check that a tensor is a plain one, and no larger than its numbers in the file."""
+    plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
+    if not plain or tensor.is_quantized or tensor.is_nested:
+        kind = "quantized" if tensor.is_quantized else f"{tensor.layout} on {tensor.device}"
+        raise DataError(f"{path} must hold dense tensors, got {kind} in {name}")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise DataError(
+            f"{path} must hold every number of a tensor, got {tuple(tensor.shape)} in {name}, of "
+            "which numbers are repeated; save tensor.contiguous()"
+        )
 
 
 def _downloaded(name: str, entry: Any, options: dict[str, Any]) -> nn.Module:

@@ -10,13 +10,12 @@ from skimage.filters import threshold_multiotsu, threshold_otsu
 from torch import Tensor
 
 from cameval.arrays import exact
-from cameval.thresholds.images import as_numpy
+from cameval.thresholds.images import MOST_BINS, as_numpy
 from cameval.thresholds.order import ordered
 
 __all__ = ["multi_otsu", "otsu"]
 
 _BINS = 256
-_MOST_LEVELS = 2**16  # an integer map of a wider range is binned like a floating one
 _SAFE_EXPONENT = 30  # values up to 2**30 and down to 2**-30 can be squared in float32
 
 Choice = Callable[[NDArray[Any], NDArray[Any]], float]
@@ -29,7 +28,7 @@ def otsu(maps: Tensor) -> Tensor:
     def choose(counts: NDArray[Any], centers: NDArray[Any]) -> float:
         return float(threshold_otsu(hist=(counts, centers)))
 
-    return _by_histogram(maps, _BINS, _MOST_LEVELS, choose)
+    return _by_histogram(maps, _BINS, MOST_BINS, choose)
 
 
 def multi_otsu(maps: Tensor, classes: int, nbins: int) -> Tensor:
@@ -64,8 +63,9 @@ def _of_histogram(values: NDArray[Any], bins: int, most_levels: int, choose: Cho
     if values.dtype.kind in "iu":
         if int(values[-1]) - int(values[0]) < most_levels:
             offsets = values.astype(np.int64) - int(values[0])
-            counts = np.bincount(offsets)
-            return choose(counts, np.arange(counts.size) + int(values[0]))
+            counts, low = np.bincount(offsets), int(values[0])
+            apart = low if abs(low) >= MOST_BINS else 0  # or else the centers round to each other
+            return apart + choose(counts, np.arange(counts.size) + (low - apart))
         values = values.astype(np.float64)
     _, exponent = np.frexp(max(-values[0], values[-1]))
     if abs(exponent) > _SAFE_EXPONENT:

@@ -11,7 +11,10 @@ from torch import Tensor
 from cameval.arrays import exact
 from cameval.maps import constant
 
-__all__ = ["Rule", "above", "as_numpy", "few_by_few", "image_by_image"]
+__all__ = ["MOST_BINS", "Rule", "above", "as_numpy", "few_by_few", "image_by_image"]
+
+MOST_BINS = 2**16
+"""Integers of this size or more, or of a wider range, are binned like floating-point numbers."""
 
 _FEW_PIXELS = 2**16  # whose temporaries in float64 stay in a core's cache
 
@@ -22,17 +25,25 @@ Rule: TypeAlias = Callable[[Tensor], Tensor]
 def image_by_image(maps: Tensor, function: Callable[[NDArray[Any]], object]) -> Tensor:
     """Apply a function of one NumPy map to each map that is not constant.
 
-    Its result is a number, or an array with one number for each pixel.
+    Its result is a number, or an array with one number for each pixel. Integers beyond `MOST_BINS`
+    reach it in float64: scikit-image's histograms have a bin for every integer from 0 to the
+    largest, whatever the map holds, and take 30 GiB for a value of 4e9.
     """
     varied = (~constant(maps)).flatten().tolist()
     images = as_numpy(maps).reshape(-1, *maps.shape[-2:])
     found = [
-        np.asarray(function(image.copy()) if varies else image[0, 0], dtype=np.float64)
+        np.asarray(function(_with_few_bins(image)) if varies else image[0, 0], dtype=np.float64)
         for image, varies in zip(images, varied, strict=True)
     ]
     stacked = np.stack(np.broadcast_arrays(*found)) if found else np.empty(0)
     thresholds = torch.from_numpy(stacked.reshape((*maps.shape[:-2], *stacked.shape[1:])))
     return thresholds.to(maps.device, exact(maps.new_empty(0)).dtype)
+
+
+def _with_few_bins(image: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy of a map, in float64 if it holds integers of many values."""
+    wide = image.dtype.kind in "iu" and max(-int(image.min()), int(image.max())) >= MOST_BINS
+    return image.astype(np.float64) if wide else image.copy()
 
 
 def few_by_few(maps: Tensor, rule: Rule) -> Tensor:
