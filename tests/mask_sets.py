@@ -1,4 +1,4 @@
-"""Masks as sets of pixels: the forms that the metrics of masks are held against."""
+"""Masks as sets of pixels: the forms that the metrics of masks are compared with."""
 
 from itertools import product
 

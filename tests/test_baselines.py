@@ -1,4 +1,4 @@
-"""Blind maps and masks, and the caps."""
+"""Blind maps and masks, and maps of the image."""
 
 from dataclasses import replace
 from hashlib import sha256
@@ -30,8 +30,8 @@ from cameval.baselines import (
     edge_prior,
     independent_iou,
     intensity_prior,
-    resolution_oracle,
     skill,
+    truth_on_grid,
 )
 from cameval.binarizers import PercentileBinarizer
 from cameval.data import Sample
@@ -97,7 +97,7 @@ def test_maps_are_finite_and_on_the_grid_of_the_truth(baseline, grid, place):
     batch = replace(make_batch(SAMPLES[:3], grid), place=place)
     maps = baseline(batch)
     assert maps.shape == batch.truth.shape
-    assert maps.dtype == torch.float32
+    assert maps.dtype == (torch.float64 if baseline is truth_on_grid else torch.float32)
     assert maps.isfinite().all()
     assert not maps.requires_grad
 
@@ -126,7 +126,7 @@ def test_a_baseline_changes_nothing(baseline):
 def test_the_defaults_need_no_training_and_pass_the_seed_on():
     assert default_baselines()["random"] == RandomPrior(seed=0)
     assert default_baselines(5)["random"] == RandomPrior(seed=5)
-    assert default_baselines()["resolution oracle"] is resolution_oracle
+    assert default_baselines()["truth on grid"] is truth_on_grid
 
 
 # --- Of the frame alone ---------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def test_a_gaussian_has_a_width(sigma):
 # --- Of chance ------------------------------------------------------------------------------------
 
 
-def test_random_maps_are_laid_as_those_of_the_network():
+def test_random_maps_are_upsampled_as_those_of_the_network():
     corners = Place(0.5, 8)  # a cell at every eighth pixel
     batch = replace(make_batch(SAMPLES[:2], (24, 32)), place=corners)
     maps = RandomPrior()(batch)
@@ -228,6 +228,11 @@ def test_an_untrained_network_explains_the_same_classes():
     extract = CAMExtractor(small_network(1), grad_cam)
     expected = extract(batch.images, classes=[2, 0], size=(5, 6)).maps
     assert torch.equal(UntrainedPrior(extract)(batch), expected)
+
+
+def test_an_untrained_network_itself_is_no_extractor() -> None:
+    with pytest.raises(ArrayTypeError, match=r"got CAMModel; wrap the network, as in Untrained"):
+        UntrainedPrior(small_network(0))
 
 
 def test_the_repr_of_an_untrained_network_tells_its_weights():
@@ -330,6 +335,16 @@ def test_masks_of_any_size_are_learned_from():
     maps = LeaveGroupOutPrior.of(mixed, (1, 1))(make_batch(mixed[:1], (2, 2)))
     expected = np.mean([sample.mask.mean() for sample in mixed[4:]])
     np.testing.assert_allclose(maps, expected, atol=1 / 8192)
+
+
+def test_samples_without_a_label_have_a_mean_mask_but_no_class():
+    unlabeled = [replace(sample, label=None) for sample in SAMPLES]
+    batch = make_batch(SAMPLES[:5])
+    for by_class in (False, True):
+        learned = LeaveGroupOutPrior.of(unlabeled, GRID, by_class=by_class)
+        assert torch.equal(learned(batch), LeaveGroupOutPrior.of(SAMPLES, GRID)(batch))
+    with pytest.raises(DataError, match="every sample must have a label, got none of 'image 0'"):
+        ClassMeanPrior.of(unlabeled, CLASSES)
 
 
 def test_there_must_be_another_group():

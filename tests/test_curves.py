@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.integrate import trapezoid
 from sklearn.metrics import average_precision_score
 from strategies import maps, masks
 
@@ -196,7 +197,7 @@ def test_a_curve_holds_the_scores_of_its_thresholds(pair):
         "coverage": [coverage(mask, truth) for mask in marked],
         "precision": [precision(mask, truth) for mask in marked],
         "iou": [iou(mask, truth) for mask in marked],
-        "false_alarm_rate": [false_positive_rate(mask, truth) for mask in marked],
+        "false_positive_rate": [false_positive_rate(mask, truth) for mask in marked],
     }
     for name, values in expected.items():
         np.testing.assert_allclose(getattr(curve, name), values, rtol=1e-14, err_msg=name)
@@ -207,8 +208,8 @@ def test_a_curve_holds_the_scores_of_its_thresholds(pair):
 def test_auroc_is_the_area_under_the_curve(pair):
     curve = threshold_curve(*pair)
     if not pair[1].all():
-        youden = curve.coverage - curve.false_alarm_rate
-        area = np.trapezoid(youden, curve.false_alarm_rate)
+        youden = curve.coverage - curve.false_positive_rate
+        area = trapezoid(youden, curve.false_positive_rate)
         assert pixel_auroc(*pair) - 0.5 == pytest.approx(area, abs=1e-12)
 
 
@@ -230,8 +231,8 @@ def test_a_curve_at_areas_has_the_leading_axes_of_the_maps():
     hits = curve.coverage * g
     torch.testing.assert_close(curve.precision[..., 1:], (hits / curve.area)[..., 1:])
     torch.testing.assert_close(curve.iou, hits / (curve.area + g - hits))
-    torch.testing.assert_close(curve.false_alarm_rate, (curve.area - hits) / (1 - g))
-    for name in ("coverage", "precision", "iou", "false_alarm_rate"):
+    torch.testing.assert_close(curve.false_positive_rate, (curve.area - hits) / (1 - g))
+    for name in ("coverage", "precision", "iou", "false_positive_rate"):
         values = getattr(curve, name)
         assert values.shape == (2, 3, 11)
         assert (values[..., 0] == 0).all()
@@ -243,10 +244,11 @@ def test_curves_where_the_truth_says_nothing():
     scores = np.array([[1.0, 2.0, 2.0]])
     empty = threshold_curve(scores, np.zeros((1, 3), bool))
     np.testing.assert_allclose(empty.area, [0, 2 / 3, 1])
-    for name in ("coverage", "precision", "iou", "false_alarm_rate"):
+    for name in ("coverage", "precision", "iou"):
         assert np.isnan(getattr(empty, name)).all(), name
+    np.testing.assert_allclose(empty.false_positive_rate, [0, 2 / 3, 1])  # needs no object
     full = threshold_curve(scores, np.ones((1, 3), bool))
-    assert np.isnan(full.false_alarm_rate).all()
+    assert np.isnan(full.false_positive_rate).all()
     np.testing.assert_allclose(full.coverage, [0, 2 / 3, 1])
     np.testing.assert_allclose(full.precision, [0, 1, 1])
 

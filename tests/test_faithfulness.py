@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.integrate import trapezoid
 from scipy.ndimage import correlate1d
 from small_networks import CLASSES, pictures, small, some_classes
 from strategies import maps as drawn_maps
@@ -121,12 +122,19 @@ def test_probabilities_that_round_to_zero_or_one_still_divide(size):
     assert average_gain(network, towards, 1 - maps, FIRST).item() == pytest.approx(lost)
 
 
-def test_a_network_of_one_class_has_nothing_to_gain():
-    def network(images):
+def test_one_logit_tells_two_classes():
+    def one(images):
         return images.mean((2, 3))
 
-    assert average_gain(network, ONES, ONES[0], FIRST).isnan().all()
-    assert average_drop(network, ONES, ONES[0], FIRST).item() == 0
+    def two(images):
+        return torch.cat([torch.zeros(len(images), 1), one(images)], 1)
+
+    images = torch.randn(4, 1, 2, 3, generator=torch.Generator().manual_seed(0))
+    maps, classes = images[:, 0].abs(), torch.tensor([0, 1, 1, 0])
+    for metric in (average_gain, average_drop, increase_in_confidence):
+        found = metric(one, images, maps, classes)
+        torch.testing.assert_close(found, metric(two, images, maps, classes))
+    assert (average_gain(one, images, maps, classes) > 0).any()
 
 
 def test_a_constant_map_leaves_nothing_of_the_image():
@@ -234,7 +242,7 @@ def test_both_are_the_naive_loop(cut):
             x, y = zip(*naive, strict=True)
             np.testing.assert_allclose(fractions, x)
             np.testing.assert_allclose(curves[i], y, rtol=1e-10)
-            assert scores[i].item() == pytest.approx(np.trapezoid(y, x), rel=1e-6)
+            assert scores[i].item() == pytest.approx(trapezoid(y, x), rel=1e-6)
 
 
 # --- The order of tied pixels -------------------------------------------------------------------

@@ -32,6 +32,7 @@ from cameval.metrics.corrected import chance_corrected_overlap, cohen_kappa, mat
 from cameval.metrics.outcome import Outcomes
 from cameval.metrics.overlap import (
     false_positive_rate,
+    marked_area,
     overlap_coefficient,
     specificity,
     volumetric_similarity,
@@ -51,6 +52,12 @@ NEEDS_REST = {  # what is undefined where every pixel is true
     chance_corrected_overlap,
 }
 
+WITHOUT_OBJECT = {  # what is defined without an object, by the marked share of the frame
+    false_positive_rate: lambda area: area,
+    specificity: lambda area: 1 - area,
+    marked_area: lambda area: area,
+}
+
 # Predictions of two pixels and their truths; the policy says what they score.
 NONE, SOME, OTHER, ALL = ([False, False], [True, False], [False, True], [True, True])
 CASES = [(NONE, SOME), (ALL, SOME), (NONE, ALL), (SOME, ALL), (ALL, ALL), (SOME, SOME)]
@@ -68,6 +75,7 @@ POLICY = {
     Tversky(1, 0): [0, 1 / 2, 0, 1, 1, 1, 0],
     false_positive_rate: [0, 1, NAN, NAN, NAN, 0, 1],
     specificity: [1, 0, NAN, NAN, NAN, 1, 0],
+    marked_area: [0, 1, 0, 1 / 2, 1, 1 / 2, 1 / 2],
     informedness: [0, 0, NAN, NAN, NAN, 1, -1],
     matthews_correlation: [0, 0, NAN, NAN, NAN, 1, -1],
     cohen_kappa: [0, 0, NAN, NAN, NAN, 1, -1],
@@ -182,7 +190,7 @@ def test_what_is_symmetric(pair):
 
 @given(masks(min_true=1))
 def test_the_truth_itself_is_perfect(mask):
-    best = {false_positive_rate: 0, Outcomes(): 0}
+    best = {false_positive_rate: 0, Outcomes(): 0, marked_area: mask.double().mean().item()}
     for metric in METRICS:
         score = double(metric)(mask, mask)
         if mask.all() and metric in NEEDS_REST:
@@ -309,14 +317,17 @@ def test_the_policy_for_edge_cases(metric):
 
 @every_metric
 @pytest.mark.parametrize("pred", [NONE, SOME, ALL])
-def test_an_empty_truth_leaves_every_score_undefined(metric, pred):
-    assert np.isnan(metric(np.array([pred]), np.array([NONE])))
+def test_an_empty_truth_leaves_every_score_undefined_that_needs_one(metric, pred):
+    score = metric(np.array([pred]), np.array([NONE]))
+    defined = WITHOUT_OBJECT.get(metric, lambda area: NAN)
+    np.testing.assert_equal(score, defined(np.mean(pred)))
 
 
 @given(mask_pairs())
 def test_whether_a_score_is_defined_depends_on_the_truth_alone(pair):
     for metric in METRICS:
-        undefined = not pair[1].any() or (metric in NEEDS_REST and bool(pair[1].all()))
+        undefined = metric in NEEDS_REST and bool(pair[1].all())
+        undefined |= metric not in WITHOUT_OBJECT and not pair[1].any()
         assert np.isnan(double(metric)(*pair)) == undefined
 
 

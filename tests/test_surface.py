@@ -1,5 +1,6 @@
 """Centroids, surface distances and bands against all pairs of pixels, SciPy and scikit-image."""
 
+from functools import partial
 from itertools import product
 from math import hypot, inf, pi, sqrt
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.spatial.distance import directed_hausdorff
+from skimage.measure import marching_cubes, mesh_surface_area
 from skimage.metrics import hausdorff_distance
 from strategies import mask_pairs, masks
 from torch.nn.functional import pad
@@ -19,6 +21,7 @@ from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.metrics import iou
 from cameval.metrics.boundary import BoundaryIoU
 from cameval.metrics.centroid import CentroidDistance, equivalent_radius, image_diagonal
+from cameval.metrics.contour import contour_elements
 from cameval.metrics.surface import AverageSurfaceDistance, HausdorffDistance, SurfaceDice
 from cameval.sharing import sharing
 
@@ -28,8 +31,11 @@ METRICS = [
     AverageSurfaceDistance(),
     SurfaceDice(tolerance=1),
     BoundaryIoU(),
+    HausdorffDistance(border="contour"),
+    AverageSurfaceDistance(border="contour"),
+    SurfaceDice(tolerance=1, border="contour"),
 ]
-every_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda m: type(m).__name__)
+every_metric = pytest.mark.parametrize("metric", METRICS, ids=repr)
 NAN = float("nan")
 spacings = st.sampled_from([1.0, 0.49, (1.0, 3.0), (0.7, 0.2)])
 
@@ -351,8 +357,10 @@ def test_only_boolean_masks_of_one_shape_and_kind_are_scored(metric):
         metric(mask, mask.numpy())
 
 
-@pytest.mark.parametrize("spacing", [0, -1, NAN, inf, (1, 0), (1, NAN), (1, 1, 1), "mm", None])
-def test_a_spacing_is_one_or_two_positive_numbers(spacing):
+@pytest.mark.parametrize(
+    "spacing", [0, -1, NAN, inf, (1, 0), (1, NAN), (1, 1, 0), (1,), (1, 1, 1, 1), "mm", None]
+)
+def test_a_spacing_is_one_to_three_positive_numbers(spacing):
     for make in (
         CentroidDistance,
         lambda spacing: HausdorffDistance(spacing=spacing),
@@ -375,3 +383,227 @@ def test_settings_have_their_ranges():
             BoundaryIoU(width)
     with pytest.raises(SettingError, match="relative_to must be None or a function"):
         CentroidDistance(relative_to="diagonal")
+
+
+# Volumes
+
+
+def some_volumes(*shape, seed=0):
+    pred, target = torch.rand(2, *shape, generator=torch.Generator().manual_seed(seed)) > 0.6
+    return pred.numpy(), target.numpy()
+
+
+SPACINGS = [(1.0, 1.0, 1.0), (5.0, 1.0, 1.0), (2.5, 0.49, 0.7)]
+
+
+def test_two_voxels_one_slice_apart_are_one_slice_apart():
+    pred, target = np.zeros((2, 1, 4, 8, 8), bool)
+    pred[0, 1, 4, 4] = target[0, 2, 4, 4] = True
+    spacing = (5, 1, 1)
+    for distance in (HausdorffDistance(100, spacing), HausdorffDistance(95, spacing)):
+        assert distance(pred, target) == [5]
+    for kind in (AverageSurfaceDistance, CentroidDistance):
+        assert kind(spacing)(pred, target) == [5]
+    assert SurfaceDice(4.9, spacing)(pred, target) == [0]
+    assert SurfaceDice(5, spacing)(pred, target) == [1]
+    assert HausdorffDistance(100, (1, 5, 1))(pred, target) == [1]
+
+
+def test_without_a_third_number_slices_are_images_of_their_own():
+    pred, target = some_volumes(2, 3, 5, 4)
+    for metric in METRICS:
+        expected = [
+            [metric(*pair) for pair in zip(*two, strict=True)]
+            for two in zip(pred, target, strict=True)
+        ]
+        np.testing.assert_array_equal(metric(pred, target), expected)
+        assert np.shape(expected) == (2, 3)
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("seed", range(4))
+def test_distances_in_volumes_are_those_of_all_pairs_of_voxels(spacing, seed):
+    pair = some_volumes(4, 5, 3, seed=seed)
+    points = []
+    for mask in pair:
+        inside = set(map(tuple, np.argwhere(mask).tolist()))
+        steps = [
+            tuple(sign * (axis == k) for k in range(3)) for axis in range(3) for sign in (1, -1)
+        ]
+        edge = [p for p in inside if any(tuple(np.add(p, step)) not in inside for step in steps)]
+        points.append(np.array(sorted(edge)) * spacing)
+    apart = np.linalg.norm(points[0][:, None] - points[1], axis=-1)
+    there, back = apart.min(1), apart.min(0)
+    for percentile in (50, 95, 100):
+        expected = max(quantile(each, percentile) for each in (there, back))
+        assert HausdorffDistance(percentile, spacing)(*pair) == pytest.approx(expected, rel=1e-12)
+    together = np.concatenate([there, back])
+    assert AverageSurfaceDistance(spacing)(*pair) == pytest.approx(together.mean(), rel=1e-12)
+    assert SurfaceDice(1, spacing)(*pair) == pytest.approx((together <= 1).mean(), rel=1e-12)
+    apart = np.subtract(*(ndimage.center_of_mass(mask) for mask in pair)) * spacing
+    assert CentroidDistance(spacing)(*pair) == pytest.approx(np.linalg.norm(apart), rel=1e-12)
+
+
+def test_lengths_of_volumes():
+    volume = torch.zeros(2, 3, 4, 12, dtype=torch.bool)
+    volume[0, 0, :2, :3] = True
+    assert image_diagonal(volume, (1, 1, 1)).tolist() == [13, 13]
+    assert image_diagonal(volume, (4, 1, 0.5)).tolist() == pytest.approx([sqrt(144 + 16 + 36)] * 2)
+    radius, none = equivalent_radius(volume, (2, 1, 0.5)).tolist()
+    assert 4 / 3 * pi * radius**3 == pytest.approx(6)
+    assert none == 0
+    empty = HausdorffDistance(spacing=(1, 1, 1), penalize_empty=True)
+    assert empty(torch.zeros_like(volume), volume)[0] == 13
+
+
+def test_volumes_are_scored_one_by_one_whatever_their_axes():
+    pred, target = some_volumes(6, 4, 5, 3)
+    pred[0], target[1] = False, False
+    kinds = [HausdorffDistance, AverageSurfaceDistance, CentroidDistance]
+    settings = {"spacing": (5.0, 1.0, 0.5)}
+    metrics = [kind(**settings) for kind in kinds] + [SurfaceDice(1, **settings)]
+    metrics += [HausdorffDistance(border="contour", **settings)]
+    for metric in metrics:
+        expected = np.array([metric(*pair) for pair in zip(pred, target, strict=True)])
+        np.testing.assert_array_equal(metric(pred, target), expected)
+        folded = metric(pred.reshape(2, 3, 4, 5, 3), target.reshape(2, 3, 4, 5, 3))
+        np.testing.assert_array_equal(folded, expected.reshape(2, 3))
+        assert metric(pred[:0], target[:0]).shape == (0,)
+        assert np.isnan(expected[1])
+        assert np.isfinite(expected[2:]).all()
+
+
+def test_three_numbers_need_volumes():
+    mask = torch.eye(3, dtype=torch.bool)
+    for kind in (HausdorffDistance, AverageSurfaceDistance, CentroidDistance):
+        with pytest.raises(
+            ShapeError, match=r"masks must be volumes .* got \(3, 3\); give two numbers"
+        ):
+            kind(spacing=(5, 1, 1))(mask, mask)
+
+
+# Contours
+
+
+def contour_by_hand(mask, down, across):
+    """Return the middles and lengths of the pieces of a contour, window by window."""
+    height, width = mask.shape
+    inside = np.pad(mask, 1)
+    elements = []
+    for y, x in product(range(height + 1), range(width + 1)):
+        window = inside[y : y + 2, x : x + 2]
+        if window.all() or not window.any():
+            continue
+        # The line cuts each side of the window between a pixel inside and one outside, in its
+        # middle, and joins the cuts; around one pixel of two across a corner it has two pieces.
+        cuts = []
+        for (a, b), at in {
+            ((0, 0), (0, 1)): (0, 0.5),
+            ((1, 0), (1, 1)): (1, 0.5),
+            ((0, 0), (1, 0)): (0.5, 0),
+            ((0, 1), (1, 1)): (0.5, 1),
+        }.items():
+            if window[a] != window[b]:
+                cuts.append((at[0] * down, at[1] * across))
+        if len(cuts) == 2:
+            length = hypot(cuts[0][0] - cuts[1][0], cuts[0][1] - cuts[1][1])
+        else:  # all four sides
+            length = 2 * hypot(down / 2, across / 2)
+        elements.append((y * down, x * across, length))
+    return np.array(elements)
+
+
+def weighted_all_pairs(pair, spacing):
+    first, second = (contour_by_hand(mask, *spacing) for mask in pair)
+    apart = np.linalg.norm(first[:, None, :2] - second[:, :2], axis=-1)
+    return (apart.min(1), first[:, 2]), (apart.min(0), second[:, 2])
+
+
+@given(both_some, st.sampled_from([(1.0, 1.0), (0.49, 0.49), (5.0, 1.0), (0.7, 2.0)]))
+def test_contours_are_weighed_by_their_length(pair, spacing):
+    pair = [mask.numpy() for mask in pair]
+    sides = weighted_all_pairs(pair, spacing)
+    distances, lengths = (np.concatenate(each) for each in zip(*sides, strict=True))
+    found = AverageSurfaceDistance(spacing, border="contour")(*pair)
+    assert found == pytest.approx((distances * lengths).sum() / lengths.sum(), rel=1e-12)
+    for tolerance in (0, 1, 2):
+        expected = lengths[distances <= tolerance].sum() / lengths.sum()
+        found = SurfaceDice(tolerance, spacing, border="contour")(*pair)
+        assert found == pytest.approx(expected, rel=1e-12)
+    for percentile in (37, 96.3, 100):
+        reached = []
+        for each, weights in sides:  # the least distance within which so much of the contour lies
+            share = [weights[each <= d].sum() / weights.sum() for d in each]
+            least = percentile / 100 * (1 - 1e-12)
+            reached.append(min(d for d, part in zip(each, share, strict=True) if part >= least))
+        found = HausdorffDistance(percentile, spacing, border="contour")(*pair)
+        assert found == pytest.approx(max(reached), rel=1e-12)
+
+
+def test_a_square_has_the_length_of_its_sides_with_cut_corners():
+    mask = np.zeros((9, 9), bool)
+    mask[2:6, 3:8] = True
+    where, lengths = contour_elements(mask, (5.0, 2.0))
+    assert where.shape == lengths.shape == (10, 10)
+    assert where.sum() == 2 * 3 + 2 * 4 + 4
+    assert lengths.sum() == pytest.approx(2 * 3 * 5 + 2 * 4 * 2 + 4 * hypot(2.5, 1))
+    assert (lengths > 0).tolist() == where.tolist()
+    full = np.ones((3, 3), bool)  # the frame is a contour too
+    assert contour_elements(full, (1.0, 1.0))[1].sum() == pytest.approx(8 + 4 * sqrt(0.5))
+
+
+def test_a_box_has_the_area_of_its_sides_with_cut_edges():
+    down, rows, columns = size = (5.0, 2.0, 0.5)
+    one = np.ones((1, 1, 1), bool)  # an octahedron with half of each step as its axes
+    a, b, c = (step / 2 for step in size)
+    corner = sqrt((a * b) ** 2 + (b * c) ** 2 + (a * c) ** 2) / 2
+    assert contour_elements(one, size)[1].sum() == pytest.approx(8 * corner, rel=1e-12)
+    box = np.ones((3, 4, 6), bool)
+    faces = 2 * (2 * 3 * down * rows + 2 * 5 * down * columns + 3 * 5 * rows * columns)
+    edges = 4 * (
+        2 * down * hypot(rows, columns) / 2
+        + 3 * rows * hypot(down, columns) / 2
+        + 5 * columns * hypot(down, rows) / 2
+    )
+    where, areas = contour_elements(box, size)
+    assert areas.sum() == pytest.approx(faces + edges + 8 * corner, rel=1e-12)
+    assert where.sum() == 4 * 5 * 7 - 2 * 3 * 5
+
+
+@pytest.mark.parametrize("size", [(1.0, 1.0, 1.0), (5.0, 1.0, 0.3)])
+def test_a_volume_and_its_complement_have_one_surface(size):
+    inside = np.pad(np.random.default_rng(0).random((5, 6, 4)) < 0.5, 1)
+    (where, areas), (around, others) = (contour_elements(m, size) for m in (inside, ~inside))
+    core = (slice(1, -1),) * 3
+    assert (where[core] == around[core]).all()
+    np.testing.assert_allclose(areas[core], others[core], rtol=1e-12)
+    smooth = ndimage.gaussian_filter(np.random.default_rng(1).random((12, 12, 12)), 2)
+    blob = np.pad(smooth > np.median(smooth), 1)
+    mesh = marching_cubes(blob.astype(float), 0.5, spacing=size, method="lorensen")[:2]
+    assert contour_elements(blob, size)[1].sum() == pytest.approx(
+        mesh_surface_area(*mesh), rel=0.02
+    )
+
+
+def test_unequal_pixels_are_where_the_conventions_differ():
+    def moved(size, by):
+        y, x = np.mgrid[: round(80 / size[0]), : round(80 / size[1])]
+        at = (y + 0.5) * size[0] - 40 - by[0], (x + 0.5) * size[1] - 40 - by[1]
+        return np.hypot(*at) < 20
+
+    table = {((5, 1), (0, 3)): (0.90, 1.27, 0.83, 0.69), ((5, 1), (3, 0)): (2.09, 1.50, 0.62, 0.73)}
+    table[(1, 1), (3, 0)] = 1.83, 1.68, 0.48, 0.61
+    for (size, by), expected in table.items():
+        pair = moved(size, by), moved(size, (0, 0))
+        found = [AverageSurfaceDistance(size, border=b)(*pair) for b in ("pixels", "contour")]
+        found += [SurfaceDice(2, size, border=b)(*pair) for b in ("pixels", "contour")]
+        assert found == pytest.approx(expected, abs=0.006)
+        hausdorff = [HausdorffDistance(95, size, border=b)(*pair) for b in ("pixels", "contour")]
+        assert hausdorff[0] == hausdorff[1]
+
+
+@pytest.mark.parametrize("border", ["contours", None, 1])
+def test_a_border_is_of_pixels_or_a_contour(border):
+    for make in (HausdorffDistance, AverageSurfaceDistance, partial(SurfaceDice, 1)):
+        with pytest.raises(SettingError, match="border must be 'pixels' or 'contour', got"):
+            make(border=border)

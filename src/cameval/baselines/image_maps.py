@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from cameval.baselines.batch import Batch
+from cameval.baselines.batch import Batch, knows
 
 __all__ = ["edge_prior", "intensity_prior"]
 
 
+@knows("image")
 def intensity_prior(batch: Batch, /) -> Tensor:
-    """Return how bright each image is: a serious rival where objects are, as tumors with contrast.
+    """Return how bright each image is: high on objects that are bright, as tumors with contrast.
 
     Parameters
     ----------
@@ -41,6 +42,7 @@ def intensity_prior(batch: Batch, /) -> Tensor:
     return gray - gray.amin((1, 2), keepdim=True)
 
 
+@knows("image")
 def edge_prior(batch: Batch, /) -> Tensor:
     """Return how strong the edges of each image are: Sobel's magnitude of `intensity_prior`.
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from cameval.baselines.batch import Batch
+from cameval.baselines.batch import Batch, Knows
 from cameval.baselines.checksum import checksum
-from cameval.baselines.mean_masks import Truth, laid, pooled
+from cameval.baselines.mean_masks import Truth, pool_mask, to_grid
 from cameval.baselines.pooling import pair
 from cameval.data import Sample
 from cameval.errors import DataError
@@ -18,21 +18,21 @@ __all__ = ["LeaveGroupOutPrior"]
 
 _QUANTUM = 4096
 """Shares of a cell are kept as whole numbers of this part, so that sums are exact: a group that is
-taken out leaves nothing behind, not even a rounding error that a ranking would see."""
+taken out is taken out exactly, without a rounding error that a ranking would see."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Pile:
-    """Masks laid on each other: their sum, in parts of a pixel, and their number."""
+class _Sum:
+    """The sum of masks, in parts of a pixel, and their number."""
 
     parts: Tensor
     count: int
 
-    def __add__(self, other: "_Pile") -> "_Pile":
-        return _Pile(self.parts + other.parts, self.count + other.count)
+    def __add__(self, other: "_Sum") -> "_Sum":
+        return _Sum(self.parts + other.parts, self.count + other.count)
 
-    def __sub__(self, other: "_Pile") -> "_Pile":
-        return _Pile(self.parts - other.parts, self.count - other.count)
+    def __sub__(self, other: "_Sum") -> "_Sum":
+        return _Sum(self.parts - other.parts, self.count - other.count)
 
     @property
     def mean(self) -> Tensor:
@@ -49,37 +49,42 @@ class LeaveGroupOutPrior:
 
     Parameters
     ----------
-    piles
-        The masks laid on each other, for each group and class.
+    sums
+        The sums of masks, for each group and class, None where that is not known.
     by_class
         Take the masks of the explained class alone. A class without a mask in other groups gets the
         mean over all classes.
     """
 
-    piles: Mapping[str, Mapping[int, _Pile]] = field(repr=False)
+    sums: Mapping[str, Mapping[int | None, _Sum]] = field(repr=False)
     by_class: bool = False
     groups: int = field(init=False)
     samples: int = field(init=False)
     checksum: str = field(init=False)
-    _totals: Mapping[int, _Pile] = field(init=False, repr=False)
-    _total: _Pile = field(init=False, repr=False)
+    _totals: Mapping[int | None, _Sum] = field(init=False, repr=False)
+    _total: _Sum = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.piles) < 2:
+        if len(self.sums) < 2:
             raise DataError(
-                f"samples must be of at least two groups, got {len(self.piles)}; "
+                f"samples must be of at least two groups, got {len(self.sums)}; "
                 "there is no other group to learn a mean mask from"
             )
-        totals: dict[int, _Pile] = {}
-        for of_group in self.piles.values():
-            for label, pile in of_group.items():
-                wide = _Pile(pile.parts.to(torch.int64), pile.count)
+        totals: dict[int | None, _Sum] = {}
+        for of_group in self.sums.values():
+            for label, one in of_group.items():
+                wide = _Sum(one.parts.to(torch.int64), one.count)
                 totals[label] = totals[label] + wide if label in totals else wide
         total = _sum(totals.values())
-        found = checksum(*(totals[label].parts for label in sorted(totals)))
+        found = checksum(*(totals[label].parts for label in sorted(totals, key=_none_first)))
         settings = {"_totals": totals, "_total": total, "samples": total.count, "checksum": found}
-        for name, value in (settings | {"groups": len(self.piles)}).items():
+        for name, value in (settings | {"groups": len(self.sums)}).items():
             object.__setattr__(self, name, value)
+
+    @property
+    def knows(self) -> Knows:
+        """``"labels"`` where the mean is that of the explained class, else ``"nothing"``."""
+        return "labels" if self.by_class else "nothing"
 
     @classmethod
     def of(
@@ -116,22 +121,22 @@ class LeaveGroupOutPrior:
             If there are fewer than two groups.
         """
         grid = pair(size, "size")
-        piles: dict[str, dict[int, _Pile]] = defaultdict(dict)
+        sums: dict[str, dict[int | None, _Sum]] = defaultdict(dict)
         for sample in samples:
-            shares = pooled(sample, grid, truth)
-            pile = _Pile((shares * _QUANTUM).round().to(torch.int32), 1)
-            of_group = piles[sample.group]
+            shares = pool_mask(sample, grid, truth)
+            one = _Sum((shares * _QUANTUM).round().to(torch.int32), 1)
+            of_group = sums[sample.group]
             known = of_group.get(sample.label)
-            of_group[sample.label] = pile if known is None else known + pile
-        return cls(dict(piles), by_class)
+            of_group[sample.label] = one if known is None else known + one
+        return cls(dict(sums), by_class)
 
     def __call__(self, batch: Batch, /) -> Tensor:
         """Return maps ``(N, H, W)``; a sample of an unknown group has all others to learn from."""
         pairs = zip(batch.samples, batch.classes.tolist(), strict=True)
-        return laid(torch.stack([self._mean(sample.group, c) for sample, c in pairs]), batch)
+        return to_grid(torch.stack([self._mean(sample.group, c) for sample, c in pairs]), batch)
 
     def _mean(self, group: str, label: int) -> Tensor:
-        own = self.piles.get(group, {})
+        own = self.sums.get(group, {})
         if self.by_class and label in self._totals:
             others = self._totals[label]
             others = others - own[label] if label in own else others
@@ -140,6 +145,10 @@ class LeaveGroupOutPrior:
         return (self._total - _sum(own.values()) if own else self._total).mean
 
 
-def _sum(piles: Iterable[_Pile]) -> _Pile:
-    first, *rest = piles
+def _none_first(label: int | None) -> int:
+    return -1 if label is None else label
+
+
+def _sum(sums: Iterable[_Sum]) -> _Sum:
+    first, *rest = sums
     return sum(rest, first)

@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from cameval.arrays import Array, as_masks, as_scores, as_tensor, exact
-from cameval.baselines.batch import Batch
+from cameval.baselines.batch import Batch, Knows
 from cameval.baselines.checksum import checksum
 from cameval.baselines.pooling import pair, pool
 from cameval.data import Sample
 from cameval.errors import ArrayTypeError, ClassIndexError, DataError, ShapeError
 from cameval.maps import upsample
 
-__all__ = ["ClassMeanPrior", "Truth", "class_mean_masks", "laid", "pooled"]
+__all__ = ["ClassMeanPrior", "Truth", "class_mean_masks", "pool_mask", "to_grid"]
 
 Truth = Callable[[Sample], Tensor]
 """From a sample to its true mask on the part of the image that is scored."""
@@ -23,6 +24,9 @@ Truth = Callable[[Sample], Tensor]
 @dataclass(frozen=True, eq=False)
 class ClassMeanPrior:
     """A blind map: the mean mask of the class that is explained, over the training images.
+
+    It knows the class that each map explains (``knows`` is ``"labels"``), which may be the true
+    label, and nothing else of the image.
 
     Parameters
     ----------
@@ -37,6 +41,8 @@ class ClassMeanPrior:
     ShapeError
         If `masks` are not ``(C, h, w)``.
     """
+
+    knows: ClassVar[Knows] = "labels"
 
     masks: Tensor = field(repr=False)
     checksum: str = field(init=False)
@@ -82,18 +88,23 @@ class ClassMeanPrior:
         ClassIndexError
             If a label is not in [0, num_classes).
         DataError
-            If a class has no sample.
+            If a class has no sample, or a sample no label.
         """
         grid = pair(size, "size")
         sums = torch.zeros(num_classes, *grid, dtype=torch.float64)
         counts = torch.zeros(num_classes, 1, 1, dtype=torch.float64)
         for sample in samples:
+            if sample.label is None:
+                raise DataError(
+                    f"every sample must have a label, got none of {sample.name!r}; "
+                    "leave it out, or take LeaveGroupOutPrior, which needs no labels"
+                )
             if sample.label >= num_classes:
                 raise ClassIndexError(
                     f"labels must be in [0, {num_classes}), "
                     f"got {sample.label} of sample {sample.name!r}"
                 )
-            sums[sample.label] += pooled(sample, grid, truth)
+            sums[sample.label] += pool_mask(sample, grid, truth)
             counts[sample.label] += 1
         if missing := (counts.flatten() == 0).nonzero().flatten().tolist():
             raise DataError(f"every class must have a mask, got none of {missing}")
@@ -107,7 +118,7 @@ class ClassMeanPrior:
                 f"explained classes must be in [0, {len(self.masks)}), the classes of the mean "
                 f"masks, got {outside}"
             )
-        return laid(self.masks[classes], batch)
+        return to_grid(self.masks[classes], batch)
 
 
 def class_mean_masks(masks: Array, labels: Array, num_classes: int) -> Array:
@@ -166,12 +177,12 @@ def class_mean_masks(masks: Array, labels: Array, num_classes: int) -> Array:
     return as_scores(torch.stack(means), masks)
 
 
-def pooled(sample: Sample, size: tuple[int, int], truth: Truth | None) -> Tensor:
+def pool_mask(sample: Sample, size: tuple[int, int], truth: Truth | None) -> Tensor:
     """Return the share of each cell of a grid that is true."""
     mask = as_masks(sample.mask if truth is None else truth(sample), "truth")
     return pool(mask.cpu(), size)
 
 
-def laid(means: Tensor, batch: Batch) -> Tensor:
-    """Lay one mean mask for each sample on the grid of the scores."""
+def to_grid(means: Tensor, batch: Batch) -> Tensor:
+    """Upsample one mean mask for each sample to the grid of the scores."""
     return upsample(means.to(batch.truth.device), tuple(batch.truth.shape[1:]))

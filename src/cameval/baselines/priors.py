@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 from hashlib import sha256
 from math import isfinite
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cameval.baselines.batch import Batch
+from cameval.baselines.batch import Batch, Knows, knows
 from cameval.baselines.checksum import checksum
 from cameval.baselines.pooling import pair
-from cameval.errors import SettingError
+from cameval.errors import ArrayTypeError, SettingError
 from cameval.extractor import CAMExtractor
 from cameval.maps import check_size, upsample
 
@@ -92,6 +93,7 @@ def center_disc(size: tuple[int, ...], area: float = 0.05) -> Tensor:
     return distance <= radii[excess.abs().argmin()]
 
 
+@knows("nothing")
 def center_prior(batch: Batch, /) -> Tensor:
     """Return `center_map` for every image: the simplest guess, that objects are in the middle.
 
@@ -137,6 +139,8 @@ class GaussianPrior:
     tensor([[[0.1353, 0.6065, 1.0000, 0.6065, 0.1353]]])
     """
 
+    knows: ClassVar[Knows] = "nothing"
+
     sigma: float = 0.25
 
     def __post_init__(self) -> None:
@@ -174,6 +178,8 @@ class RandomPrior:
         If a setting is out of its range.
     """
 
+    knows: ClassVar[Knows] = "nothing"
+
     cells: tuple[int, int] | None = None
     seed: int = 0
 
@@ -207,10 +213,24 @@ class UntrainedPrior:
     ----------
     extractor
         Of a network with untrained or randomized weights, on the device of the images. Its method
-        and alignment should be those of the maps that it is held against.
+        and alignment should be those of the maps that it is compared with.
+
+    Raises
+    ------
+    ArrayTypeError
+        If `extractor` is something else, such as the network itself.
     """
 
+    knows: ClassVar[Knows] = "image"
+
     extractor: CAMExtractor
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.extractor, CAMExtractor):
+            raise ArrayTypeError(
+                f"extractor must be a CAMExtractor, got {type(self.extractor).__name__}; wrap the "
+                "network, as in UntrainedPrior(CAMExtractor(net, method))"
+            )
 
     def __call__(self, batch: Batch, /) -> Tensor:
         """Return maps ``(N, H, W)`` of the class that each map of the batch explains."""

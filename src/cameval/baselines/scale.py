@@ -1,4 +1,4 @@
-"""What a score is worth: what area alone allows and gives, and the way from a floor to the best."""
+"""What a score is worth: bounds and chance for masks of an area, and skill above a baseline."""
 
 from typing import Any, overload
 
@@ -9,17 +9,23 @@ from torch import Tensor
 from cameval.arrays import Array, as_scores, exact
 from cameval.errors import ArrayTypeError, SettingError
 from cameval.metrics.counts import score_counts
+from cameval.metrics.overlap import iou
+from cameval.metrics.policy import of_masks, within
 
 __all__ = ["area_cap", "independent_iou", "skill"]
 
 NAN = float("nan")
 
 
+@of_masks(bounds=iou)
+@within(0, 1)
 def area_cap(pred: Array, target: Array, /) -> Array:
-    """Highest IoU that a mask of the predicted area could reach on this truth.
+    """Upper bound of the IoU: the highest that a mask of the predicted area can have on this truth.
 
-    With area shares p and g it is ``min(p, g) / max(p, g)``. Where it is low, the binarizer and not
-    the map decides the IoU: the 95th percentile marks 5 % of the frame, whatever the object's size.
+    With area shares p and g it is ``min(p, g) / max(p, g)``, and no mask of that area is above it.
+    Where it is low, the binarizer and not the map decides the IoU: the 95th percentile marks 5 % of
+    the frame, whatever the object's size. The bound is of this mask's area, so it bounds the `iou`
+    of this mask and not that of other masks.
 
     Parameters
     ----------
@@ -103,11 +109,12 @@ def skill(score: float, floor: Array, best: float | Array = 1.0) -> Array: ...
 
 
 def skill(score: Any, floor: Any, best: Any = 1.0) -> Any:
-    r"""Return the share of the way from a floor to the best that a score has gone.
+    r"""Return how far a score is from a floor, as a share of the distance to another score.
 
     .. math:: \frac{M - M_\mathrm{floor}}{M_\mathrm{best} - M_\mathrm{floor}}
 
-    It is 0 for a score no better than the floor, negative for a worse one, and 1 for the best.
+    It is 0 for a score like the floor, negative for a worse one, and 1 for a score like `best`. It
+    is at most 1 only if `best` is an upper bound.
 
     Parameters
     ----------
@@ -116,8 +123,9 @@ def skill(score: Any, floor: Any, best: Any = 1.0) -> Any:
     floor
         What a blind map scores on the same images.
     best
-        The best possible score, or that of a ceiling such as :func:`resolution_ceiling`; 0 for
-        distances.
+        The best possible score, 0 for distances; or an upper bound of the same masks such as
+        :func:`area_cap`. With a score that others can pass, such as that of
+        :func:`truth_on_grid` or :func:`grid_at_least`, the result can pass 1.
 
     Returns
     -------
@@ -131,7 +139,7 @@ def skill(score: Any, floor: Any, best: Any = 1.0) -> Any:
 
     Notes
     -----
-    The skill of mean scores is steadier than the mean of skills: where floor and best are close, a
+    The skill of mean scores varies less than the mean of skills: where floor and best are close, a
     single image's skill is far from 0 and 1.
 
     Examples

@@ -1,8 +1,8 @@
 """Scores of masks, maps and networks, one for each image.
 
-Masks: `overlap`, `weighted`, `corrected`, `outcome`, boxes (`box_overlap`) and borders (`surface`,
-`boundary`, `centroid`). Maps: `ranking`, `pointing`, `mass`, `curves`. Networks: `faithfulness`,
-`perturbation`, `road`, `adcc`. `policy` says what happens at the edges.
+Masks: `overlap`, `weighted`, `corrected`, `outcome`, `without_object`, boxes (`box_overlap`) and
+borders (`surface`, `boundary`, `centroid`). Maps: `ranking`, `pointing`, `mass`, `curves`.
+Networks: `faithfulness`, `perturbation`, `road`, `adcc`. `policy` says what happens at the edges.
 """
 
 from cameval.metrics.adcc import ADCC, coherency, complexity
@@ -27,6 +27,7 @@ from cameval.metrics.overlap import (
     dice,
     false_positive_rate,
     iou,
+    marked_area,
     overlap_coefficient,
     precision,
     specificity,
@@ -34,7 +35,16 @@ from cameval.metrics.overlap import (
 )
 from cameval.metrics.perturbation import Deletion, Insertion
 from cameval.metrics.pointing import PointingGame, pointing_game
-from cameval.metrics.policy import MapMetric, MaskMetric, NetworkMetric, of_maps, of_network, takes
+from cameval.metrics.policy import (
+    MapMetric,
+    MaskMetric,
+    NetworkMetric,
+    higher_is_better,
+    of_maps,
+    of_masks,
+    of_network,
+    takes,
+)
 from cameval.metrics.pooled import PooledHistogram
 from cameval.metrics.ranking import (
     average_precision_skill,
@@ -48,6 +58,7 @@ from cameval.metrics.road import ROAD, noisy_linear_imputation
 from cameval.metrics.summary import share_above, share_below, share_equal
 from cameval.metrics.surface import AverageSurfaceDistance, HausdorffDistance, SurfaceDice
 from cameval.metrics.weighted import FBeta, Tversky
+from cameval.metrics.without_object import ZeroWithoutObject
 from cameval.metrics.wsol import BoxAccuracy
 
 __all__ = [  # noqa: RUF022 - sorted as Python sorts
@@ -74,6 +85,7 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "SurfaceDice",
     "ThresholdCurve",
     "Tversky",
+    "ZeroWithoutObject",
     "average_drop",
     "average_gain",
     "average_precision_skill",
@@ -92,15 +104,18 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "dice",
     "equivalent_radius",
     "false_positive_rate",
+    "higher_is_better",
     "image_diagonal",
     "increase_in_confidence",
     "informedness",
     "iou",
     "iou_at_true_area",
     "largest_box",
+    "marked_area",
     "matthews_correlation",
     "noisy_linear_imputation",
     "of_maps",
+    "of_masks",
     "of_network",
     "oracle_iou",
     "overlap_coefficient",

@@ -10,7 +10,7 @@ from cameval.arrays import Array, as_scores, exact, finite_maps
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.maps import constant, normalize_maps
 from cameval.metrics.faithfulness import average_drop
-from cameval.metrics.policy import Takes
+from cameval.metrics.policy import Takes, of_maps, within
 from cameval.metrics.showing import Network, explained_part, shown
 
 __all__ = ["ADCC", "coherency", "complexity"]
@@ -60,6 +60,8 @@ class ADCC:
     """
 
     takes: ClassVar[Takes] = "network"
+    higher_is_better: ClassVar[bool | None] = True
+    value_range: ClassVar[tuple[float, float]] = (0, 1)
 
     extract: Callable[[Tensor, Tensor], Any]
 
@@ -135,13 +137,18 @@ def coherency(maps: Array, again: Array, /) -> Array:
     return as_scores(scores, maps)
 
 
-def complexity(maps: Array, /) -> Array:
+@of_maps(higher_is_better=False)
+@within(0, 1)
+def complexity(maps: Array, target: Array | None = None, /) -> Array:
     """Mean of a map over its pixels once it is scaled to [0, 1]: how much it marks.
 
     Parameters
     ----------
     maps
         Real, finite maps ``(..., H, W)``.
+    target
+        Not used: the truth has no part in it. It is there so that this can stand among metrics of
+        maps.
 
     Returns
     -------

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import hypot
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch.nn.functional import pad
 from cameval.arrays import Array, mask_pair, restore
 from cameval.errors import SettingError
 from cameval.metrics.overlap import iou
+from cameval.metrics.policy import Takes
 from cameval.sharing import shared
 
 __all__ = ["BoundaryIoU"]
@@ -22,7 +24,8 @@ class BoundaryIoU:
     The band of a mask is its pixels with background within d pixels in chessboard distance (the
     mask minus d erosions by a square of 3 x 3), where the outside of the image is background. Here
     d is `width` of the image's diagonal, rounded to whole pixels, at least 1. For a mask no wider
-    than twice d the band is the mask, and the score the `iou`.
+    than twice d the band is the mask, and the score the `iou`. It is a score of images: each slice
+    of a volume is scored by itself.
 
     Parameters
     ----------
@@ -47,6 +50,10 @@ class BoundaryIoU:
     >>> iou(pred, target), BoundaryIoU()(pred, target)
     (tensor(0.8571), tensor(0.5862))
     """
+
+    takes: ClassVar[Takes] = "masks"
+    higher_is_better: ClassVar[bool | None] = True
+    value_range: ClassVar[tuple[float, float]] = (0, 1)
 
     width: float = 0.02
 

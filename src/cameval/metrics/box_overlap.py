@@ -11,11 +11,13 @@ from torch import Tensor
 
 from cameval.arrays import Array, as_scores, exact, mask_pair
 from cameval.metrics.boxes import Connectivity, areas, boxes_of, overlaps, shared_areas
-from cameval.metrics.policy import undefined_without_truth
+from cameval.metrics.policy import of_masks, undefined_without_truth, within
 
 __all__ = ["box_iou", "box_precision"]
 
 
+@of_masks(higher_is_better=True)
+@within(0, 1)
 def box_iou(pred: Array, target: Array, /, connectivity: Connectivity = 8) -> Array:
     """IoU of the box of the prediction's largest component with the truth's best-matching box.
 
@@ -57,6 +59,8 @@ def box_iou(pred: Array, target: Array, /, connectivity: Connectivity = 8) -> Ar
     return _best_match(overlaps, pred, target, connectivity)
 
 
+@of_masks(higher_is_better=True)
+@within(0, 1)
 def box_precision(pred: Array, target: Array, /, connectivity: Connectivity = 8) -> Array:
     """Share of the predicted box inside the truth's best-matching box (IoBB).
 

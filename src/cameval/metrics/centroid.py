@@ -2,21 +2,23 @@
 
 Lengths are in the unit of `spacing`, the distance between neighboring pixels: one number, or one
 between rows and one between columns. With ``spacing=0.49`` of an image with pixels of 0.49 mm they
-are in mm; with 1 they are in pixels. Edge cases follow the one policy of `cameval.metrics.policy`.
+are in mm; with 1 they are in pixels. With three numbers, ``spacing=(5, 0.49, 0.49)``, masks are
+volumes ``(..., D, H, W)`` and not stacks of images: the first is the distance between slices. Edge
+cases follow the one policy of `cameval.metrics.policy`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import hypot, isfinite, pi
+from math import hypot, isfinite, pi, prod
 from numbers import Real
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
 
 from cameval.arrays import Array, as_scores, exact, mask_pair
-from cameval.errors import SettingError
-from cameval.metrics.policy import undefined_without_truth
+from cameval.errors import SettingError, ShapeError
+from cameval.metrics.policy import Takes, undefined_without_truth
 
 __all__ = [
     "CentroidDistance",
@@ -24,63 +26,72 @@ __all__ = [
     "Spacing",
     "equivalent_radius",
     "image_diagonal",
+    "over_images",
     "pixel_size",
 ]
 
-Spacing: TypeAlias = float | tuple[float, float]
-"""Distance between pixels; of two numbers the first is between rows, the second between columns."""
+Spacing: TypeAlias = float | tuple[float, float] | tuple[float, float, float]
+"""Distance between pixels; of two numbers the first is between rows, the second between columns.
+
+Of three the first is between slices: then masks are volumes ``(..., D, H, W)``.
+"""
 
 Length: TypeAlias = Callable[[Tensor, Spacing], Tensor]
-"""From true masks ``(..., H, W)`` and a spacing to one length for each image ``(...)``."""
+"""From true masks and a spacing to one length for each image or volume ``(...)``."""
 
 
 def image_diagonal(target: Tensor, spacing: Spacing = 1.0) -> Tensor:
-    """Diagonal of the image, ``hypot(H * rows, W * columns)``.
+    """Diagonal of the image, ``hypot(H * rows, W * columns)``, or of the volume.
 
     Parameters
     ----------
     target
-        Masks ``(..., H, W)``, a torch tensor; only the shape matters.
+        Masks ``(..., H, W)``, or ``(..., D, H, W)`` with a spacing of three numbers, a torch
+        tensor; only the shape matters.
     spacing
         Distance between pixels.
 
     Returns
     -------
     Tensor
-        The same length for each image, shape ``(...)``.
+        The same length for each image or volume, shape ``(...)``.
 
     Examples
     --------
     >>> image_diagonal(torch.zeros(2, 30, 40, dtype=torch.bool))
     tensor([50., 50.], dtype=torch.float64)
     """
-    rows, columns = pixel_size(spacing)
-    height, width = target.shape[-2:]
-    return torch.full_like(exact(target[..., 0, 0]), hypot(height * rows, width * columns))
+    size = pixel_size(spacing)
+    sides = [n * step for n, step in zip(target.shape[-len(size) :], size, strict=True)]
+    return torch.full_like(exact(over_images(target, spacing)[..., 0]), hypot(*sides))
 
 
 def equivalent_radius(target: Tensor, spacing: Spacing = 1.0) -> Tensor:
-    """Radius of the disk that has the truth's area, ``sqrt(area / pi)``.
+    """Radius of the disk that has the truth's area, ``sqrt(area / pi)``, or of the ball.
+
+    Of a volume it is that of the ball with the truth's volume, ``cbrt(3 volume / (4 pi))``.
 
     Parameters
     ----------
     target
-        Boolean masks ``(..., H, W)``, a torch tensor.
+        Boolean masks ``(..., H, W)``, or ``(..., D, H, W)`` with a spacing of three numbers, a
+        torch tensor.
     spacing
         Distance between pixels.
 
     Returns
     -------
     Tensor
-        One length for each image, shape ``(...)``; 0 for an empty mask.
+        One length for each image or volume, shape ``(...)``; 0 for an empty mask.
 
     Examples
     --------
     >>> equivalent_radius(torch.ones(10, 10, dtype=torch.bool), spacing=0.5)
     tensor(2.8209, dtype=torch.float64)
     """
-    rows, columns = pixel_size(spacing)
-    return (exact(target.sum((-2, -1))) * (rows * columns / pi)).sqrt()
+    size = pixel_size(spacing)
+    content = exact(over_images(target, spacing).sum(-1)) * prod(size)
+    return (content / pi).sqrt() if len(size) == 2 else (content * 3 / (4 * pi)) ** (1 / 3)
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,8 @@ class CentroidDistance:
     Parameters
     ----------
     spacing
-        Distance between pixels, of rows and columns if two numbers are given.
+        Distance between pixels, of rows and columns if two numbers are given, and of the slices,
+        rows and columns of volumes if three are.
     relative_to
         A length to divide by, such as `equivalent_radius` (1 is then about a radius beside the
         middle of the truth) or `image_diagonal`. By default the distance is in the unit of
@@ -104,7 +116,7 @@ class CentroidDistance:
     Raises
     ------
     SettingError
-        If `spacing` is not one or two positive numbers, or `relative_to` is no function.
+        If `spacing` is not one to three positive numbers, or `relative_to` is no function.
 
     Examples
     --------
@@ -116,6 +128,9 @@ class CentroidDistance:
     >>> CentroidDistance(relative_to=equivalent_radius)(pred, target)
     tensor(5.0133)
     """
+
+    takes: ClassVar[Takes] = "masks"
+    higher_is_better: ClassVar[bool | None] = False
 
     spacing: Spacing = 1.0
     relative_to: Length | None = None
@@ -135,7 +150,7 @@ class CentroidDistance:
         Parameters
         ----------
         pred, target
-            Boolean masks of one shape ``(..., H, W)``.
+            Boolean masks of one shape ``(..., H, W)``, or ``(..., D, H, W)``.
 
         Returns
         -------
@@ -145,38 +160,52 @@ class CentroidDistance:
         """
         found, true = mask_pair(pred, target)
         apart = _centroid(found, self.spacing) - _centroid(true, self.spacing)
-        distance = torch.hypot(*apart.unbind(-1))
+        distance = torch.linalg.vector_norm(apart, dim=-1)
         if self.penalize_empty:
-            some = found.any(-1).any(-1)
+            some = over_images(found, self.spacing).any(-1)
             distance = distance.where(some, image_diagonal(true, self.spacing))
         if self.relative_to is not None:
             distance = distance / self.relative_to(true, self.spacing)
-        return as_scores(undefined_without_truth(distance, true.any(-1).any(-1)), pred)
+        defined = over_images(true, self.spacing).any(-1)
+        return as_scores(undefined_without_truth(distance, defined), pred)
 
 
-def pixel_size(spacing: Spacing) -> tuple[float, float]:
-    """Check a spacing and return it between rows and between columns."""
+def pixel_size(spacing: Spacing) -> tuple[float, ...]:
+    """Check a spacing and return it along each axis of an image, or of a volume."""
     match spacing:
-        case (Real(), Real()):
-            rows, columns = map(float, spacing)
+        case (Real(), Real()) | (Real(), Real(), Real()):
+            size = tuple(map(float, spacing))
         case Real():
-            rows = columns = float(spacing)
+            size = (float(spacing), float(spacing))
         case _:
-            rows = columns = float("nan")
-    if not all(isfinite(each) and each > 0 for each in (rows, columns)):
+            size = (float("nan"),)
+    if not all(isfinite(each) and each > 0 for each in size):
         raise SettingError(
-            "spacing must be a positive number, or two of them for rows and columns, "
-            f"got {spacing!r}"
+            "spacing must be a positive number, or two of them for rows and columns, or three of "
+            f"them for slices, rows and columns, got {spacing!r}"
         )
-    return rows, columns
+    return size
+
+
+def over_images(masks: Tensor, spacing: Spacing) -> Tensor:
+    """Return masks with one axis of pixels, ``(..., pixels)``, that of images or of volumes."""
+    axes = len(pixel_size(spacing))
+    if masks.ndim < axes:
+        raise ShapeError(
+            "masks must be volumes (..., D, H, W) where the spacing has three numbers, "
+            f"got {tuple(masks.shape)}; give two numbers for images"
+        )
+    return masks.flatten(-axes)
 
 
 def _centroid(masks: Tensor, spacing: Spacing) -> Tensor:
-    """Return the mean row and column of the marked pixels, ``(..., 2)``; NaN if there is none."""
-    height, width = masks.shape[-2:]
-    pixels = exact(masks.sum((-2, -1)))
-    by_row, by_column = exact(masks.sum(-1)), exact(masks.sum(-2))
-    rows = (by_row * torch.arange(height, device=masks.device)).sum(-1)
-    columns = (by_column * torch.arange(width, device=masks.device)).sum(-1)
-    size = torch.tensor(pixel_size(spacing), dtype=pixels.dtype, device=masks.device)
-    return torch.stack([rows, columns], -1) / pixels[..., None] * size
+    """Return the mean place of the marked pixels along each axis; NaN if there is none."""
+    size = pixel_size(spacing)
+    axes = tuple(range(-len(size), 0))
+    pixels = exact(over_images(masks, spacing).sum(-1))
+    places = []
+    for axis, step in zip(axes, size, strict=True):
+        along = exact(masks.sum(tuple(other for other in axes if other != axis)))
+        index = torch.arange(masks.shape[axis], device=masks.device)
+        places.append((along * index).sum(-1) / pixels * step)
+    return torch.stack(places, -1)

@@ -10,6 +10,7 @@ from torch import Tensor
 from cameval.arrays import Array
 from cameval.errors import SettingError
 from cameval.metrics.counts import Counts, score_counts
+from cameval.metrics.policy import of_masks, within
 
 __all__ = [
     "chance_corrected_overlap",
@@ -20,11 +21,14 @@ __all__ = [
 ]
 
 
+@of_masks(higher_is_better=True)
+@within(-1, 1)
 def informedness(pred: Array, target: Array, /) -> Array:
-    """Youden's J: hit rate minus false-alarm rate.
+    """Youden's J: hit rate minus false-positive rate.
 
-    A mask that is independent of the truth, of whatever area, scores 0 in the mean. It forgives
-    large masks, so compare it between masks of one area only.
+    A mask that is independent of the truth, of whatever area, scores 0 in the mean. False
+    positives cost little where the truth is small, so that large masks score high: compare it
+    between masks of one area only.
 
     Parameters
     ----------
@@ -55,16 +59,17 @@ def informedness(pred: Array, target: Array, /) -> Array:
     >>> informedness(pred, target)
     tensor(0.7500)
     """
-    return score_counts(lambda n: n.hit_rate - n.false_alarm_rate, pred, target)
+    return score_counts(lambda n: n.hit_rate - n.false_positive_rate, pred, target)
 
 
+@of_masks(higher_is_better=True)
+@within(0, 1)
 def size_standardized_iou(pred: Array, target: Array, /, reference: float = 0.05) -> Array:
     """IoU that the mask would have if the truth covered the share `reference` of the image.
 
-    Hit rate R and false-alarm rate F stay as they are; only the weights of true and other pixels
-    change: ``r R / (r + (1 - r) F)`` with r the reference. So the score does not measure the size
-    of the object. A mask of everything scores r; where the truth covers r, it is the IoU. It is the
-    Jaccard form of the normalized Dice coefficient.
+    Hit rate R and false-positive rate F stay as they are; only the weights of true and other pixels
+    change: ``r R / (r + (1 - r) F)`` with r the reference. A mask of everything scores r; where the
+    truth covers r, it is the IoU. It is the Jaccard form of the normalized Dice coefficient.
 
     Parameters
     ----------
@@ -89,6 +94,26 @@ def size_standardized_iou(pred: Array, target: Array, /, reference: float = 0.05
     SettingError
         If `reference` is not in (0, 1).
 
+    Notes
+    -----
+    What is standardized is the share of true pixels in the formula, and nothing else: two masks
+    with the same R and F score the same, whatever the size of their objects. Where R and F
+    themselves depend on the size, so does the score. Measured as Spearman's correlation of the
+    score with the area of the truth, on 597 slices with tumors of 1.5 % of the frame (the median)
+    and on 100 photographs of pets of 37 %, with that of `iou` in parentheses:
+
+    ==================================================  =============  =============
+    masks                                               tumors         pets
+    ==================================================  =============  =============
+    chance pixels, R = .6 and F = .02                   .06 (1.00)     -.10 (.96)
+    the truth on a 7 x 7 grid, Otsu's threshold         .22 (.94)      .14 (.82)
+    the truth on a 7 x 7 grid, 95th percentile          1.00 (1.00)    -1.00 (-1.00)
+    5 % of the frame, inside or around the truth        1.00 (1.00)    -1.00 (-1.00)
+    ==================================================  =============  =============
+
+    So it takes the size out of the masks of a threshold that follows the map, mostly, and not at
+    all out of masks of a fixed area.
+
     References
     ----------
     V. Raina et al., "Tackling Bias in the Dice Similarity Coefficient: Introducing nDSC for White
@@ -104,15 +129,18 @@ def size_standardized_iou(pred: Array, target: Array, /, reference: float = 0.05
     if not 0 < reference < 1:
         raise SettingError(f"reference must be in (0, 1), got {reference}")
     r = reference
-    return score_counts(lambda n: r * n.hit_rate / (r + (1 - r) * n.false_alarm_rate), pred, target)
+    return score_counts(
+        lambda n: r * n.hit_rate / (r + (1 - r) * n.false_positive_rate), pred, target
+    )
 
 
+@of_masks(higher_is_better=True)
+@within(-1, 1)
 def matthews_correlation(pred: Array, target: Array, /) -> Array:
     """Matthews' correlation coefficient (phi): correlation of the two masks over the pixels.
 
     A mask that is independent of the truth scores 0, as does a mask of nothing or of everything. It
     stays dependent on the size of the truth.
-
 
     Parameters
     ----------
@@ -152,12 +180,13 @@ def matthews_correlation(pred: Array, target: Array, /) -> Array:
     return score_counts(formula, pred, target)
 
 
+@of_masks(higher_is_better=True)
+@within(-1, 1)
 def cohen_kappa(pred: Array, target: Array, /) -> Array:
     """Cohen's kappa: agreement over all pixels beyond that of independent masks.
 
     With area shares p and g of prediction and truth and i of both it is
     ``2 (i - p g) / (p + g - 2 p g)``.
-
 
     Parameters
     ----------
@@ -197,6 +226,7 @@ def cohen_kappa(pred: Array, target: Array, /) -> Array:
     return score_counts(formula, pred, target)
 
 
+@of_masks(higher_is_better=True)
 def chance_corrected_overlap(pred: Array, target: Array, /) -> Array:
     """Overlap beyond chance, as a share of the most that masks of these sizes can have (H).
 
@@ -204,7 +234,6 @@ def chance_corrected_overlap(pred: Array, target: Array, /) -> Array:
     ``(i - p g) / (min(p, g) - p g)``: `overlap_coefficient` corrected for chance, and
     `matthews_correlation` divided by its maximum. It is 1 where one mask contains the other, so a
     large mask around everything likely scores 1: never read it alone.
-
 
     Parameters
     ----------

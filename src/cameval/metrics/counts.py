@@ -1,7 +1,7 @@
 """What every metric of masks is a formula of: four numbers of pixels for each image.
 
 Counts add, so a pooled score is the formula of a sum. Inside ``with sharing():`` two masks are
-counted once however many metrics score them, and a mask once however many it is held against.
+counted once however many metrics score them, and a mask once however many it is compared with.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cameval.arrays import Array, as_scores, exact, mask_pair
-from cameval.metrics.policy import undefined_without_truth
+from cameval.metrics.policy import of_masks, undefined_without_truth
 from cameval.sharing import shared
 
 __all__ = ["Counts", "score_counts"]
@@ -66,13 +66,16 @@ class Counts:
         return self.both / self.true
 
     @property
-    def false_alarm_rate(self) -> Tensor:
+    def false_positive_rate(self) -> Tensor:
         """Share of the other pixels that are predicted; NaN if every pixel is true."""
         return (self.predicted - self.both) / (self.pixels - self.true)
 
 
-def score_counts(formula: Callable[[Counts], Tensor], pred: Array, target: Array, /) -> Array:
-    """Score each image by a formula on its counts; an empty truth gives NaN.
+@of_masks
+def score_counts(
+    formula: Callable[[Counts], Tensor], pred: Array, target: Array, /, *, needs_truth: bool = True
+) -> Array:
+    """Score each image by a formula on its counts.
 
     Parameters
     ----------
@@ -80,6 +83,9 @@ def score_counts(formula: Callable[[Counts], Tensor], pred: Array, target: Array
         From `Counts` to scores. NaN where the score is undefined.
     pred, target
         Boolean masks of one shape ``(..., H, W)``.
+    needs_truth
+        Whether an empty truth gives NaN, whatever the formula does. Turn it off for what is defined
+        without an object.
 
     Returns
     -------
@@ -103,7 +109,8 @@ def score_counts(formula: Callable[[Counts], Tensor], pred: Array, target: Array
     tensor(2.)
     """
     counts = Counts.of(*mask_pair(pred, target))
-    return as_scores(undefined_without_truth(formula(counts), counts.true), pred)
+    scores = formula(counts)
+    return as_scores(undefined_without_truth(scores, counts.true) if needs_truth else scores, pred)
 
 
 def _count(mask: Tensor) -> Tensor:

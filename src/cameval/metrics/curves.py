@@ -16,6 +16,7 @@ from cameval.arrays import Array, exact, maps_and_truth, restore
 from cameval.errors import SettingError, ShapeError
 from cameval.metrics.counts import Counts
 from cameval.metrics.order import Ranked
+from cameval.metrics.policy import undefined_without_truth
 from cameval.metrics.readings import check_share
 from cameval.thresholds.order import ordered
 
@@ -30,9 +31,9 @@ class ThresholdCurve(Generic[Array]):
     ----------
     area
         Share of the pixels that are marked, ``(K,)`` or ``(..., K)`` and from low to high.
-    coverage, precision, iou, false_alarm_rate
-        Scores of the masks, ``(..., K)``. An empty truth gives NaN, a truth of everything no
-        false-alarm rate.
+    coverage, precision, iou, false_positive_rate
+        Scores of the masks, ``(..., K)``. An empty truth gives NaN for all but the false-positive
+        rate, a truth of everything for that alone.
     thresholds
         Where the masks are those of a threshold: it, ``(K,)``, as in ``map > threshold``. The last
         one is minus infinity. None on a curve at fixed areas.
@@ -42,7 +43,7 @@ class ThresholdCurve(Generic[Array]):
     coverage: Array
     precision: Array
     iou: Array
-    false_alarm_rate: Array
+    false_positive_rate: Array
     thresholds: Array | None = None
 
 
@@ -109,8 +110,8 @@ def curve_at_areas(
     Returns
     -------
     ThresholdCurve
-        Scores ``(..., K)`` of K areas, in float64. Precision, IoU and false-alarm rate are those of
-        the expected number of true pixels. `thresholds` is None.
+        Scores ``(..., K)`` of K areas, in float64. Precision, IoU and false-positive rate are those
+        of the expected number of true pixels. `thresholds` is None.
 
     Raises
     ------
@@ -148,16 +149,22 @@ def _curve(
     marked = marked.to(ranked.marked)
     both = ranked.expected_hits(marked)
     true = ranked.true.unsqueeze(-1).expand_as(both)
-    true = true.where(true > 0, float("nan"))
     pixels = torch.full_like(both, ranked.pixels)
     n = Counts(predicted=marked.expand_as(both), true=true, both=both, pixels=pixels)
-    defined = 0 * true  # NaN without a truth
+    coverage, precision, jaccard = (
+        restore(undefined_without_truth(scores, true), template)
+        for scores in (
+            n.hit_rate,
+            n.both / n.predicted.where(n.predicted > 0, 1),
+            n.both / (n.predicted + n.true - n.both),
+        )
+    )
     return ThresholdCurve(
         area=restore(marked / ranked.pixels, template),
-        coverage=restore(n.hit_rate, template),
-        precision=restore(n.both / n.predicted.where(n.predicted > 0, 1) + defined, template),
-        iou=restore(n.both / (n.predicted + n.true - n.both), template),
-        false_alarm_rate=restore(n.false_alarm_rate, template),
+        coverage=coverage,
+        precision=precision,
+        iou=jaccard,
+        false_positive_rate=restore(n.false_positive_rate, template),
         thresholds=None if thresholds is None else restore(thresholds, template),
     )
 

@@ -11,7 +11,7 @@ nothing, leaves nothing of the image.
 from torch import Tensor
 
 from cameval.arrays import as_scores
-from cameval.metrics.policy import of_network
+from cameval.metrics.policy import of_network, within
 from cameval.metrics.showing import (
     Network,
     log_probabilities_of_images,
@@ -23,7 +23,8 @@ from cameval.metrics.showing import (
 __all__ = ["average_drop", "average_gain", "increase_in_confidence"]
 
 
-@of_network
+@of_network(higher_is_better=False)
+@within(0, 1)
 def average_drop(network: Network, images: Tensor, maps: Tensor, classes: Tensor, /) -> Tensor:
     r"""Share of the class's probability that is lost when only the marked part is shown.
 
@@ -43,7 +44,7 @@ def average_drop(network: Network, images: Tensor, maps: Tensor, classes: Tensor
     Returns
     -------
     Tensor
-        One score in [0, 1] for each image, low if the map is faithful; the paper's average drop is
+        One score in [0, 1] for each image, lower is better; the paper's average drop is
         the mean. Defined however small y is, for it is computed from log-probabilities.
 
     Raises
@@ -73,7 +74,8 @@ def average_drop(network: Network, images: Tensor, maps: Tensor, classes: Tensor
     return as_scores((-(part - clean).expm1()).clamp(min=0), images)
 
 
-@of_network
+@of_network(higher_is_better=True)
+@within(0, 1)
 def increase_in_confidence(
     network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
 ) -> Tensor:
@@ -93,8 +95,8 @@ def increase_in_confidence(
     Returns
     -------
     Tensor
-        1 where o > y, else 0, for each image; the paper's increase in confidence is the mean, high
-        if the maps are faithful.
+        1 where o > y, else 0, for each image, higher is better; the paper's increase in confidence
+        is the mean.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def increase_in_confidence(
     Examples
     --------
     >>> network = lambda images: torch.stack([images.sum((1, 2, 3)), torch.zeros(1)], 1)
-    >>> image, lower = torch.tensor([[[[-1.0, 2.0]]]]), torch.tensor([[[0.0, 1.0]]])
+    >>> image, lower = torch.tensor([[[[-1.0, 3.0]]]]), torch.tensor([[[0.0, 1.0]]])
     >>> increase_in_confidence(network, image, lower, torch.tensor([0]))
     tensor([1.])
     """
@@ -123,7 +125,8 @@ def increase_in_confidence(
     return as_scores(part > clean, images)
 
 
-@of_network
+@of_network(higher_is_better=True)
+@within(0, 1)
 def average_gain(network: Network, images: Tensor, maps: Tensor, classes: Tensor, /) -> Tensor:
     r"""Share of the missing probability that is won when only the marked part is shown.
 
@@ -134,7 +137,7 @@ def average_gain(network: Network, images: Tensor, maps: Tensor, classes: Tensor
     Parameters
     ----------
     network
-        From images to logits ``(N, K)``, with at least two classes.
+        From images to logits ``(N, K)``; one logit tells two classes.
     images
         Images ``(N, channels, H, W)``, normalized.
     maps
@@ -145,8 +148,7 @@ def average_gain(network: Network, images: Tensor, maps: Tensor, classes: Tensor
     Returns
     -------
     Tensor
-        One score in [0, 1] for each image, high if the map is faithful. Defined however near to 1
-        y is; NaN for a network of one class, which has nothing to gain.
+        One score in [0, 1] for each image, higher is better. Defined however near to 1 y is.
 
     Raises
     ------
@@ -167,9 +169,9 @@ def average_gain(network: Network, images: Tensor, maps: Tensor, classes: Tensor
     Examples
     --------
     >>> network = lambda images: torch.stack([images.sum((1, 2, 3)), torch.zeros(1)], 1)
-    >>> image, lower = torch.tensor([[[[-1.0, 2.0]]]]), torch.tensor([[[0.0, 1.0]]])
+    >>> image, lower = torch.tensor([[[[-1.0, 3.0]]]]), torch.tensor([[[0.0, 1.0]]])
     >>> average_gain(network, image, lower, torch.tensor([0]))
-    tensor([0.5568])
+    tensor([0.6021])
     """
     (_, clean), (_, part) = _clean_and_part(network, images, maps, classes)
     return as_scores((-(part - clean).expm1()).clamp(min=0), images)

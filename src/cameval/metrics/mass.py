@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from cameval.arrays import Array, as_scores, exact, maps_and_truth
-from cameval.metrics.policy import of_maps, undefined_without_truth
+from cameval.metrics.policy import of_maps, undefined_without_truth, within
 from cameval.sharing import shared
 
 __all__ = ["relevance_mass_accuracy", "relevance_mass_ratio", "relevance_mass_skill"]
 
 
-@of_maps
+@of_maps(higher_is_better=True)
+@within(0, 1)
 def relevance_mass_accuracy(maps: Array, target: Array, /) -> Array:
     """Share of the map's positive sum that lies in the truth (energy-based pointing game).
 
@@ -63,7 +64,7 @@ def relevance_mass_accuracy(maps: Array, target: Array, /) -> Array:
     return _score_mass(lambda share, area: share, maps, target)
 
 
-@of_maps
+@of_maps(higher_is_better=True)
 def relevance_mass_skill(maps: Array, target: Array, /) -> Array:
     """`relevance_mass_accuracy` beyond chance, as a share of what was there to win.
 
@@ -105,7 +106,7 @@ def relevance_mass_skill(maps: Array, target: Array, /) -> Array:
     )
 
 
-@of_maps
+@of_maps(higher_is_better=True)
 def relevance_mass_ratio(maps: Array, target: Array, /) -> Array:
     """Mean positive value in the truth, over that of the whole map (weighted inside-total ratio).
 

@@ -6,6 +6,7 @@ An overlap score says how much two masks differ, an outcome says in which way.
 from dataclasses import dataclass, fields
 from functools import partial
 from numbers import Real
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from cameval.errors import ArrayTypeError, SettingError
 from cameval.metrics.corrected import informedness, size_standardized_iou
 from cameval.metrics.counts import Counts, score_counts
 from cameval.metrics.overlap import coverage, iou, overlap_coefficient, volumetric_similarity
-from cameval.metrics.policy import MaskMetric
+from cameval.metrics.policy import MaskMetric, Takes
 
 __all__ = ["OUTCOMES", "Outcomes", "containment_metrics", "count_outcomes"]
 
@@ -70,6 +71,10 @@ class Outcomes:
     >>> [OUTCOMES[int(code)] for code in codes]
     ['match', 'includes', 'miss']
     """
+
+    takes: ClassVar[Takes] = "masks"
+    higher_is_better: ClassVar[bool | None] = None
+    categories: ClassVar[tuple[str, ...]] = OUTCOMES
 
     match: float = 0.5
     miss: float = 0.1

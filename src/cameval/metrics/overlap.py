@@ -8,12 +8,14 @@ import torch
 
 from cameval.arrays import Array
 from cameval.metrics.counts import score_counts
+from cameval.metrics.policy import of_masks, within
 
 __all__ = [
     "coverage",
     "dice",
     "false_positive_rate",
     "iou",
+    "marked_area",
     "overlap_coefficient",
     "precision",
     "specificity",
@@ -21,6 +23,8 @@ __all__ = [
 ]
 
 
+@of_masks(higher_is_better=True)
+@within(0, 1)
 def iou(pred: Array, target: Array, /) -> Array:
     """Intersection over union (Jaccard index) of predicted and true masks.
 
@@ -58,6 +62,8 @@ def iou(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: n.both / (n.predicted + n.true - n.both), pred, target)
 
 
+@of_masks(higher_is_better=True)
+@within(0, 1)
 def dice(pred: Array, target: Array, /) -> Array:
     """Dice coefficient (F1 score of the pixels), ``2 iou / (1 + iou)``.
 
@@ -91,6 +97,8 @@ def dice(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: 2 * n.both / (n.predicted + n.true), pred, target)
 
 
+@of_masks(higher_is_better=True)
+@within(0, 1)
 def coverage(pred: Array, target: Array, /) -> Array:
     """Share of the truth inside the predicted mask (recall, sensitivity, hit rate).
 
@@ -122,6 +130,8 @@ def coverage(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: n.hit_rate, pred, target)
 
 
+@of_masks(higher_is_better=True)
+@within(0, 1)
 def precision(pred: Array, target: Array, /) -> Array:
     """Share of the predicted mask inside the truth (intersection over prediction).
 
@@ -151,12 +161,14 @@ def precision(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: n.both / n.predicted.clamp(min=1), pred, target)
 
 
+@of_masks(higher_is_better=False)
+@within(0, 1)
 def false_positive_rate(pred: Array, target: Array, /) -> Array:
-    """Share of the pixels outside the truth that are predicted (false-alarm rate).
+    """Share of the pixels outside the truth that are predicted; lower is better.
 
-    Less is better. A mask of nothing scores 0: never read it alone. Empty background lowers it, so
-    crop both masks to where the object could be.
-
+    It is defined without an object, where it is the marked share of the frame. A mask of nothing
+    scores 0: never read it alone. Empty background lowers it, so crop both masks to where the
+    object could be.
 
     Parameters
     ----------
@@ -166,8 +178,8 @@ def false_positive_rate(pred: Array, target: Array, /) -> Array:
     Returns
     -------
     Array
-        One score in [0, 1] for each image, shape ``(...)``. A truth that is empty or everything
-        gives NaN, an empty prediction 0.
+        One score in [0, 1] for each image, shape ``(...)``. A truth of everything gives NaN, an
+        empty prediction 0.
 
     Raises
     ------
@@ -183,14 +195,16 @@ def false_positive_rate(pred: Array, target: Array, /) -> Array:
     >>> false_positive_rate(pred, target)
     tensor(0.2500)
     """
-    return score_counts(lambda n: n.false_alarm_rate, pred, target)
+    return score_counts(lambda n: n.false_positive_rate, pred, target, needs_truth=False)
 
 
+@of_masks(higher_is_better=True)
+@within(0, 1)
 def specificity(pred: Array, target: Array, /) -> Array:
     """Share of the pixels outside the truth that are not predicted, ``1 - false_positive_rate``.
 
-    A mask of nothing scores 1, and small masks score high: never read it alone.
-
+    It is defined without an object. A mask of nothing scores 1, and small masks score high: never
+    read it alone.
 
     Parameters
     ----------
@@ -200,8 +214,8 @@ def specificity(pred: Array, target: Array, /) -> Array:
     Returns
     -------
     Array
-        One score in [0, 1] for each image, shape ``(...)``. A truth that is empty or everything
-        gives NaN, an empty prediction 1.
+        One score in [0, 1] for each image, shape ``(...)``. A truth of everything gives NaN, an
+        empty prediction 1.
 
     Raises
     ------
@@ -217,16 +231,51 @@ def specificity(pred: Array, target: Array, /) -> Array:
     >>> specificity(pred, target)
     tensor(0.7500)
     """
-    return score_counts(lambda n: 1 - n.false_alarm_rate, pred, target)
+    return score_counts(lambda n: 1 - n.false_positive_rate, pred, target, needs_truth=False)
 
 
+@of_masks
+@within(0, 1)
+def marked_area(pred: Array, target: Array, /) -> Array:
+    """Share of the frame that is predicted, whatever is true; neither high nor low is better.
+
+    It is defined without an object, and printed beside scores that large masks or small ones win.
+
+    Parameters
+    ----------
+    pred, target
+        Boolean masks of one shape ``(..., H, W)``.
+
+    Returns
+    -------
+    Array
+        One share in [0, 1] for each image, shape ``(...)``.
+
+    Raises
+    ------
+    ArrayTypeError
+        If a mask is not boolean, or the two are not of one kind.
+    ShapeError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> pred, target = torch.ones(2, 4, dtype=torch.bool), torch.zeros(2, 4, dtype=torch.bool)
+    >>> pred[0] = False
+    >>> marked_area(pred, target)
+    tensor(0.5000)
+    """
+    return score_counts(lambda n: n.predicted / n.pixels, pred, target, needs_truth=False)
+
+
+@of_masks(higher_is_better=True)
+@within(0, 1)
 def overlap_coefficient(pred: Array, target: Array, /) -> Array:
     """Share of the smaller mask inside the larger (Szymkiewicz-Simpson coefficient).
 
     It is 1 exactly where one mask contains the other, so a mask of everything scores 1: never read
     it alone. `dice` is the product of it and `volumetric_similarity`, which tells a wrong place
     from a wrong size.
-
 
     Parameters
     ----------
@@ -260,6 +309,8 @@ def overlap_coefficient(pred: Array, target: Array, /) -> Array:
     )
 
 
+@of_masks(higher_is_better=True)
+@within(0, 1)
 def volumetric_similarity(pred: Array, target: Array, /) -> Array:
     """Likeness of the two areas p and g, ``1 - |p - g| / (p + g)``, wherever they are.
 

@@ -45,7 +45,7 @@ class Deletion:
     Notes
     -----
     Called as ``metric(network, images, maps, classes)``, it gives one score in [0, 1] for each
-    image ``(N,)``, low if the map is faithful. It costs ``steps + 1`` passes per image. The errors
+    image ``(N,)``, lower is better. It costs ``steps + 1`` passes per image. The errors
     of a call are those of `average_drop`.
 
     Each step deletes its exact number of pixels. Tied pixels, of which a rectified map has many, go
@@ -72,6 +72,8 @@ class Deletion:
     """
 
     takes: ClassVar[Takes] = "network"
+    higher_is_better: ClassVar[bool | None] = False
+    value_range: ClassVar[tuple[float, float]] = (0, 1)
 
     steps: int = 50
     fill: float = 0.0
@@ -128,7 +130,7 @@ class Insertion:
     Notes
     -----
     Called as ``metric(network, images, maps, classes)``, it gives one score in [0, 1] for each
-    image ``(N,)``, high if the map is faithful. Cost, ties and errors are those of
+    image ``(N,)``, higher is better. Cost, ties and errors are those of
     :class:`Deletion`. Beyond the image its border is repeated, where the paper's code has zeros,
     which would leave a frame.
 
@@ -148,6 +150,8 @@ class Insertion:
     """
 
     takes: ClassVar[Takes] = "network"
+    higher_is_better: ClassVar[bool | None] = True
+    value_range: ClassVar[tuple[float, float]] = (0, 1)
 
     steps: int = 50
     kernel_size: int = 11

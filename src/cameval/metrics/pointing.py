@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 
 from cameval.arrays import Array, as_scores, exact, extremes, maps_and_truth
 from cameval.errors import SettingError
-from cameval.metrics.policy import Takes, of_maps, undefined_without_truth
+from cameval.metrics.policy import Takes, of_maps, undefined_without_truth, within
 
 __all__ = ["PointingGame", "pointing_game"]
 
@@ -22,7 +22,8 @@ _AT_ONCE = 4096
 """Maxima whose surroundings are looked at together, to bound the memory of a constant map."""
 
 
-@of_maps
+@of_maps(higher_is_better=True)
+@within(0, 1)
 def pointing_game(maps: Array, target: Array, /) -> Array:
     """Tell whether the map's maximum lies in the truth; several maxima count by their share.
 
@@ -104,6 +105,8 @@ class PointingGame:
     """
 
     takes: ClassVar[Takes] = "maps"
+    higher_is_better: ClassVar[bool | None] = True
+    value_range: ClassVar[tuple[float, float]] = (0, 1)
 
     tolerance: float = 15
     spacing: float | tuple[float, float] = 1.0

@@ -23,7 +23,7 @@ class PooledHistogram:
     add, so a dataset may be read batch by batch.
 
     Large objects dominate pooled scores: print the mean of `pixel_average_precision` over images
-    beside it. An image of an empty truth adds its false alarms.
+    beside it. An image of an empty truth adds its false positives.
 
     Attributes
     ----------

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cameval.arrays import Array, as_scores, maps_and_truth
 from cameval.metrics.order import Ranked
-from cameval.metrics.policy import of_maps, undefined_without_truth
+from cameval.metrics.policy import of_maps, undefined_without_truth, within
 
 __all__ = [
     "average_precision_skill",
@@ -64,7 +64,8 @@ def score_ranks(formula: Callable[[Ranked], Tensor], maps: Array, target: Array,
     return as_scores(undefined_without_truth(formula(ranked), ranked.true), maps)
 
 
-@of_maps
+@of_maps(higher_is_better=True)
+@within(0, 1)
 def relevance_rank_accuracy(maps: Array, target: Array, /) -> Array:
     """Share of the truth among as many highest pixels as the truth has (R-precision).
 
@@ -106,12 +107,13 @@ def relevance_rank_accuracy(maps: Array, target: Array, /) -> Array:
     return score_ranks(_share_in_true_area, maps, target)
 
 
-@of_maps
+@of_maps(higher_is_better=True)
+@within(0, 1)
 def iou_at_true_area(maps: Array, target: Array, /) -> Array:
     """Overlap of the truth with as many highest pixels as the truth has.
 
-    No mask of another size can be blamed or praised for its size. With A, the
-    `relevance_rank_accuracy`, it is ``A / (2 - A)``; ties count by the expected number of true
+    The mask always has the size of the truth, so that no threshold has a part in the score. With A,
+    the `relevance_rank_accuracy`, it is ``A / (2 - A)``; ties count by the expected number of true
     pixels.
 
     Parameters
@@ -149,12 +151,13 @@ def iou_at_true_area(maps: Array, target: Array, /) -> Array:
     return score_ranks(formula, maps, target)
 
 
-@of_maps
+@of_maps(higher_is_better=True)
+@within(0, 1)
 def pixel_auroc(maps: Array, target: Array, /) -> Array:
     """Area under the ROC curve: how often a true pixel is higher than another one.
 
     A tie counts half. Chance is .5 for a truth of any size, and ``pixel_auroc - .5`` is the
-    integral of `informedness` over the false-alarm rate of all thresholds.
+    integral of `informedness` over the false-positive rate of all thresholds.
 
     Parameters
     ----------
@@ -200,7 +203,8 @@ def pixel_auroc(maps: Array, target: Array, /) -> Array:
     return score_ranks(formula, maps, target)
 
 
-@of_maps
+@of_maps(higher_is_better=True)
+@within(0, 1)
 def pixel_average_precision(maps: Array, target: Array, /) -> Array:
     """Average precision: the precision of all thresholds, weighted by the gain in coverage.
 
@@ -242,12 +246,13 @@ def pixel_average_precision(maps: Array, target: Array, /) -> Array:
     return score_ranks(_average_precision, maps, target)
 
 
-@of_maps
+@of_maps(higher_is_better=True)
 def average_precision_skill(maps: Array, target: Array, /) -> Array:
     """`pixel_average_precision` beyond chance, as a share of what was there to win.
 
     With the truth's area share g it is ``(AP - g) / (1 - g)``: 0 for a map of one value, 1 for a
-    perfect one, below 0 for one that is worse than a map of one value.
+    map that is higher on each true pixel than on every other, below 0 for one that is worse than a
+    map of one value.
 
     Parameters
     ----------

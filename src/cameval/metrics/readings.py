@@ -16,20 +16,22 @@ from torch import Tensor
 from cameval.arrays import Array
 from cameval.errors import SettingError
 from cameval.metrics.order import Ranked
-from cameval.metrics.policy import Takes, of_maps
+from cameval.metrics.policy import Takes, of_maps, within
 from cameval.metrics.ranking import score_ranks
 
 __all__ = ["AreaToCover", "CoverageAtArea", "check_share", "oracle_iou"]
 
 
-@of_maps
+@of_maps(higher_is_better=True)
+@within(0, 1)
 def oracle_iou(maps: Array, target: Array, /) -> Array:
-    """Highest `iou` of the map over all thresholds: an oracle, which has seen the truth.
+    """Highest `iou` of the map over all thresholds, chosen for each image with its truth.
 
-    No rule that does not know the truth can be expected to reach it. Compare it with an IoU of the
-    same map to see what the threshold costs. Masks are ``map > threshold``; the mask of everything
-    is one of them, so the score is at least the truth's area share, and that share for a map of one
-    value.
+    It is an upper bound of the IoU of this map with one threshold for each image, and of nothing
+    else: another map, or a binarizer whose threshold varies over the image, can be above it.
+    Compare it with an IoU of the same map to see what the threshold costs. Masks are
+    ``map > threshold``; the mask of everything is one of them, so the score is at least the truth's
+    area share, and that share for a map of one value.
 
     Parameters
     ----------
@@ -96,6 +98,8 @@ class CoverageAtArea:
     """
 
     takes: ClassVar[Takes] = "maps"
+    higher_is_better: ClassVar[bool | None] = True
+    value_range: ClassVar[tuple[float, float]] = (0, 1)
 
     area: float = 0.05
 
@@ -121,8 +125,9 @@ class CoverageAtArea:
 class AreaToCover:
     """Smallest share of the pixels, highest first, that is expected to cover a share of the truth.
 
-    It is the inverse of `CoverageAtArea`, so less is better: the least area at which that reaches
-    `share`. A map of one value scores `share`, a perfect one `share` of the truth's area.
+    It is the inverse of `CoverageAtArea`, so lower is better: the least area at which that reaches
+    `share`. A map of one value scores `share`; a map that is higher on each true pixel than on
+    every other scores `share` of the truth's area.
 
     Parameters
     ----------
@@ -142,6 +147,8 @@ class AreaToCover:
     """
 
     takes: ClassVar[Takes] = "maps"
+    higher_is_better: ClassVar[bool | None] = False
+    value_range: ClassVar[tuple[float, float]] = (0, 1)
 
     share: float = 0.9
 

@@ -1,5 +1,7 @@
 """ROAD: remove pixels so that the removal itself tells the network as little as possible."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -57,12 +59,12 @@ class ROAD:
     Notes
     -----
     Called as ``metric(network, images, maps, classes)``, it gives one score in [-0.5, 0.5] for each
-    image ``(N,)``, high if the map is faithful and around 0 if it ranks the pixels at random. The
-    errors of a call are those of `average_drop`. Pixels are removed by rank, so that the number
-    removed is exact also where a map is full of ties; at least one pixel is kept.
+    image ``(N,)``, higher is better, around 0 if it ranks the pixels at random. The errors of a
+    call are those of `average_drop`. Pixels are removed by rank, so that the number removed is
+    exact also where a map is full of ties; at least one pixel is kept.
 
     The paper reports the accuracy of the network on a dataset, at each percentage and for each
-    order; `curves` gives the probabilities behind that. The combined score is that of
+    order; `curves` gives the probabilities of that. The combined score is that of
     pytorch-grad-cam, and the probability of the full image cancels in it: none is computed.
 
     Cost: two passes for each percentile, and two sparse systems, each factored once for all
@@ -83,6 +85,7 @@ class ROAD:
     """
 
     takes: ClassVar[Takes] = "network"
+    higher_is_better: ClassVar[bool | None] = True
 
     percentiles: tuple[float, ...] = (20.0, 40.0, 60.0, 80.0)
     noise: float = 0.01
@@ -220,8 +223,8 @@ def _system(
     A row says that the weights of the neighbors, times the pixel, are their weighted sum.
     """
     y, x = np.nonzero(removed)
-    rows = np.arange(len(y))
-    number = np.full(np.add(removed.shape, 2), -1)  # -1 is known; a frame spares checks of bounds
+    rows = np.arange(len(y), dtype=np.int32)  # the integers that SuperLU works with
+    number = np.full(np.add(removed.shape, 2), -1, np.int32)  # -1 is known; a frame spares checks
     number[1:-1, 1:-1][removed] = rows
     inside = np.pad(np.ones(removed.shape, bool), 1)
     values = np.pad(image * ~removed, ((0, 0), (1, 1), (1, 1)))

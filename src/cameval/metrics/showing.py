@@ -1,7 +1,7 @@
-"""What the metrics that show images to a network share: the door, and its probabilities.
+"""What the metrics that show images to a network share: the checks, and its probabilities.
 
-Scores are softmax probabilities of the explained class, in float64, and never logits: a ratio of
-logits, whose zero and sign mean nothing, is no share of a confidence.
+Scores are probabilities of the explained class, in float64, and never logits: a ratio of logits,
+whose zero and sign mean nothing, is no share of a confidence.
 """
 
 from collections.abc import Callable
@@ -10,11 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cameval.arrays import exact, finite_maps
+from cameval.arrays import finite_maps
 from cameval.errors import ArrayTypeError, NonFiniteError, ShapeError
 from cameval.maps import normalize_maps
 from cameval.networks.activations import check_classes, without_graph
 from cameval.networks.copies import private_copy
+from cameval.networks.outputs import log_class_probabilities
 from cameval.sharing import shared
 
 __all__ = [
@@ -160,4 +161,4 @@ def _log_probabilities(network: Network, images: Tensor) -> Tensor:
         raise NonFiniteError(
             "the network's logits must be finite, got NaN or infinity; look for an overflow in it"
         )
-    return exact(logits).log_softmax(1)
+    return log_class_probabilities(logits)

@@ -1,4 +1,4 @@
-"""Metrics of a predicted mask that weigh missed pixels against false alarms.
+"""Metrics of a predicted mask that weigh missed pixels against false positives.
 
 Edge cases follow the one policy of `cameval.metrics.policy`.
 """
@@ -6,12 +6,14 @@ Edge cases follow the one policy of `cameval.metrics.policy`.
 from dataclasses import dataclass
 from math import isfinite
 from numbers import Real
+from typing import ClassVar
 
 from torch import Tensor
 
 from cameval.arrays import Array
 from cameval.errors import SettingError
 from cameval.metrics.counts import Counts, score_counts
+from cameval.metrics.policy import Takes
 
 __all__ = ["FBeta", "Tversky"]
 
@@ -21,7 +23,8 @@ class FBeta:
     """Weighted harmonic mean of `precision` and `coverage`, coverage `beta` times as important.
 
     With precision Q and coverage R it is ``(1 + beta**2) Q R / (beta**2 Q + R)``. ``FBeta(1)`` is
-    `dice`, ``FBeta(2)`` forgives masks that are too large. It stays dependent on the size of the
+    `dice`, ``FBeta(2)`` weighs missed pixels more than
+    false positives. It stays dependent on the size of the
     truth.
 
     Parameters
@@ -44,6 +47,10 @@ class FBeta:
     >>> FBeta(2)(pred, target)
     tensor(0.8333)
     """
+
+    takes: ClassVar[Takes] = "masks"
+    higher_is_better: ClassVar[bool | None] = True
+    value_range: ClassVar[tuple[float, float]] = (0, 1)
 
     beta: float
 
@@ -68,7 +75,7 @@ class FBeta:
 
 @dataclass(frozen=True)
 class Tversky:
-    """Tversky index: overlap over itself plus weighted false alarms and weighted misses.
+    """Tversky index: overlap over itself plus weighted false positives and weighted misses.
 
     With area shares p and g of prediction and truth and i of both it is
     ``i / (i + alpha (p - i) + beta (g - i))``. Weights of 1 and 1 give `iou`, ½ and ½ `dice`,
@@ -96,6 +103,10 @@ class Tversky:
     >>> Tversky(alpha=0.3, beta=0.7)(pred, target)
     tensor(0.7692)
     """
+
+    takes: ClassVar[Takes] = "masks"
+    higher_is_better: ClassVar[bool | None] = True
+    value_range: ClassVar[tuple[float, float]] = (0, 1)
 
     alpha: float
     beta: float

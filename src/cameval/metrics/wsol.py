@@ -32,7 +32,7 @@ class BoxAccuracy:
     image is at least delta. MaxBoxAcc takes the box of the mask's largest component; its second
     version takes the box of whichever component fits best.
 
-    The maximum over thresholds knows the truth. For an honest number choose `best_threshold` on
+    The threshold of the maximum is chosen on the images that are scored. Choose `best_threshold` on
     validation images and report `accuracy_at` on the test images.
 
     Statistics of disjoint images add, so a dataset may be read batch by batch.
