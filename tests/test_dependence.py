@@ -14,10 +14,10 @@ from strategies import masks
 from cameval.errors import ArrayTypeError, NonFiniteError, SettingError, ShapeError
 from cameval.statistics import (
     Interval,
-    bootstrap_mean,
     clustered_regression,
     log_area_regression,
     mask_shape,
+    mean_interval,
     rank_correlation,
 )
 
@@ -27,28 +27,108 @@ NAN = float("nan")
 # Rank correlation
 
 
+def jackknifed(x, y, groups, confidence):
+    """Interval of Fisher's z from SciPy's coefficient without each group."""
+    z = np.arctanh(scipy.stats.spearmanr(x, y).statistic)
+    others = np.arctanh(
+        [scipy.stats.spearmanr(x[groups != g], y[groups != g]).statistic for g in np.unique(groups)]
+    )
+    n = others.size
+    error = np.sqrt((n - 1) / n * ((others - others.mean()) ** 2).sum())
+    return np.tanh(z + error * np.array(scipy.stats.t(n - 1).interval(confidence)))
+
+
 @given(st.data())
-def test_the_correlation_and_its_interval_are_scipys_on_every_resample(data):
-    n = data.draw(st.integers(2, 12))
+def test_the_correlation_and_its_interval_are_scipys_without_each_group(data):
+    n = data.draw(st.integers(4, 12))
     numbers = st.lists(st.integers(0, 5).map(float), min_size=n, max_size=n)  # full of ties
     x, y = np.array(data.draw(numbers)), np.array(data.draw(numbers))
     groups = np.array(data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n)))
-    found = rank_correlation(x, y, groups, resamples=12, seed=3)
-    names = np.unique(groups)
+    found = rank_correlation(x, y, groups, confidence=0.9)
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         assert np.isnan(astuple(found)[:3]).all()
         return
     assert found.estimate == pytest.approx(scipy.stats.spearmanr(x, y).statistic, abs=1e-12)
-    if names.size == 1:
-        assert np.isnan([found.low, found.high]).all()
+    if np.isnan(found.low):
         return
-    outcomes = []
-    for row in np.random.default_rng(3).integers(names.size, size=(12, names.size)):
-        at = np.concatenate([np.flatnonzero(groups == names[g]) for g in row])
-        if np.ptp(x[at]) and np.ptp(y[at]):
-            outcomes.append(scipy.stats.spearmanr(x[at], y[at]).statistic)
-    expected = np.quantile(outcomes, [0.025, 0.975]) if outcomes else [NAN, NAN]
-    np.testing.assert_allclose([found.low, found.high], expected, atol=1e-12)
+    expected = jackknifed(x, y, groups, 0.9)
+    assert [found.low, found.high] == pytest.approx(expected, abs=1e-9)
+
+
+def test_an_interval_is_found_where_there_is_one():
+    x, y, groups = (
+        np.arange(12.0),
+        np.array([0, 2, 1, 3, 5, 4, 7, 6, 9, 8, 10, 11.0]),
+        np.arange(12),
+    )
+    found = rank_correlation(x, y, groups // 2)
+    assert [found.low, found.high] == pytest.approx(jackknifed(x, y, groups // 2, 0.95), abs=1e-9)
+    assert 0 < found.low < found.estimate < found.high < 1
+
+
+def test_classes_that_differ_in_both_do_not_correlate_the_two():
+    rng = np.random.default_rng(0)
+    kind = np.arange(200) % 2
+    area, score = rng.random(200) + kind, rng.random(200) + kind
+    groups = np.arange(200) // 4
+    assert rank_correlation(area, score, groups).low > 0.5
+    found = rank_correlation(area, score, groups, within=kind)
+    assert found.low < 0 < found.high
+    assert abs(found.estimate) < 0.2
+    turned = rank_correlation(area, np.where(kind, 9 + area, -area), groups, within=kind)
+    assert turned.estimate == pytest.approx(0, abs=1e-12)  # of two equal classes, 1 and -1
+
+
+def test_the_correlation_within_classes_is_that_of_ranks_less_their_mean():
+    rng = np.random.default_rng(1)
+    kind = np.repeat(list("abc"), [5, 20, 1])
+    x, y = rng.integers(0, 6, 26).astype(float), rng.integers(0, 6, 26).astype(float)
+    parts = [
+        (scipy.stats.rankdata(v[kind == k]) - (np.sum(kind == k) + 1) / 2) / np.sum(kind == k)
+        for k in "abc"
+        for v in (x, y)
+    ]
+    xs, ys = np.concatenate(parts[::2]), np.concatenate(parts[1::2])
+    expected = (xs * ys).sum() / np.sqrt((xs**2).sum() * (ys**2).sum())
+    found = rank_correlation(x, y, np.arange(26), within=kind)
+    assert found.estimate == pytest.approx(expected, abs=1e-12)
+    order = rng.permutation(26)
+    moved = rank_correlation(x[order], y[order], np.arange(26)[order], within=kind[order])
+    assert astuple(moved) == pytest.approx(astuple(found), abs=1e-12)
+    undefined = np.append(x, NAN), np.append(y, 3.0)
+    longer = rank_correlation(*undefined, np.arange(27), within=np.append(kind, "d"))
+    assert astuple(longer)[:3] == pytest.approx(astuple(found)[:3])
+
+
+@pytest.mark.parametrize("correlation", [0, 0.6])
+def test_the_interval_covers_the_correlation_within_classes(correlation):
+    rng, groups = np.random.default_rng(0), np.repeat(np.arange(20), np.resize([1, 2, 6, 3], 20))
+    covered = []
+    for _ in range(300):
+        x, e = np.sqrt(0.5) * (rng.normal(size=(2, 20))[:, groups] + rng.normal(size=(2, 60)))
+        y = correlation * x + np.sqrt(1 - correlation**2) * e
+        found = rank_correlation(x + 3 * (groups % 2), y + groups % 2, groups, within=groups % 2)
+        covered.append(found.low <= 6 / np.pi * np.arcsin(correlation / 2) <= found.high)
+    assert np.mean(covered) > 0.92  # .95 expected, standard deviation .013
+
+
+def test_many_groups_are_left_out_in_blocks():
+    x, y = np.random.default_rng(0).normal(size=(2, 1000))
+    y += x
+    found = rank_correlation(x, y, np.arange(1000))
+    blocks = rank_correlation(x, y, np.arange(1000) % 200)
+    assert found.estimate == blocks.estimate
+    assert (found.low, found.high) == pytest.approx((blocks.low, blocks.high))
+    assert found.n_groups == 1000
+    each = jackknifed(x, y, np.arange(1000), 0.95)
+    assert [found.low, found.high] == pytest.approx(each, abs=0.01)
+
+
+def test_groups_are_left_out_a_few_at_a_time(monkeypatch):
+    x, y = np.random.default_rng(0).random((2, 40))
+    whole = rank_correlation(x, y, np.arange(40) // 2)
+    monkeypatch.setattr("cameval.statistics.dependence._CHUNK", 130)
+    assert rank_correlation(x, y, np.arange(40) // 2) == whole
 
 
 def test_only_the_order_counts():
@@ -57,14 +137,17 @@ def test_only_the_order_counts():
     assert rank_correlation(area, score, groups) == rank_correlation(np.log(area), score, groups)
     swapped = rank_correlation(score, area, groups)
     assert swapped == rank_correlation(area, score, groups)
-    assert rank_correlation(area, area**2, groups).low == 1
-    assert rank_correlation(area, -area, groups).estimate == -1
+    perfect = rank_correlation(area, -area, groups)
+    assert perfect.estimate == -1
+    assert np.isnan([perfect.low, perfect.high]).all()  # nothing varies
 
 
 def test_pairs_with_a_missing_half_are_left_out_and_counted():
-    found = rank_correlation([1, 2, NAN, 4, 5], [2, 1, 3, NAN, 9], ["a", "a", "b", "c", "d"])
-    alone = rank_correlation([1, 2, 5], [2, 1, 9], ["a", "a", "d"])
-    assert found == Interval(0.5, alone.low, alone.high, 3, 2, 2)
+    x, y = [1, 2, NAN, 4, 5, 3, 6, 7], [2, 1, 3, NAN, 9, 4, 8, 5]
+    found = rank_correlation(x, y, list("aabcdefg"))
+    alone = rank_correlation([1, 2, 5, 3, 6, 7], [2, 1, 9, 4, 8, 5], list("aadefg"))
+    assert found == Interval(alone.estimate, alone.low, alone.high, 6, 5, 2)
+    assert not np.isnan(found.low)
     nothing = rank_correlation([NAN], [1.0], [1])
     assert np.isnan(astuple(nothing)[:3]).all()
     assert (nothing.n, nothing.n_groups, nothing.n_undefined) == (0, 0, 1)
@@ -75,6 +158,10 @@ def test_correlations_are_checked():
         rank_correlation([1.0], [1.0, 2.0], [1])
     with pytest.raises(NonFiniteError, match="x must be finite or NaN"):
         rank_correlation([-np.inf], [1.0], [1])
+    with pytest.raises(ShapeError, match="x and within must have one shape"):
+        rank_correlation([1.0], [1.0], [1], within=[1, 2])
+    with pytest.raises(SettingError, match=r"confidence must be in \(0, 1\)"):
+        rank_correlation([1.0], [1.0], [1], confidence=95)
 
 
 def test_patients_that_repeat_themselves_add_no_certainty():
@@ -88,17 +175,25 @@ def test_patients_that_repeat_themselves_add_no_certainty():
 # Regression
 
 
-def naive_sandwich(x, y, groups):
-    """Estimates and CR1 standard errors, as printed in textbooks."""
+def explicit_cr2(x, y, groups):
+    """Estimates, CR2 standard errors and degrees of freedom, with matrices of all images."""
+    n, k = x.shape
     bread = np.linalg.inv(x.T @ x)
-    estimates = bread @ x.T @ y
-    errors = y - x @ estimates
-    meat = np.zeros((x.shape[1], x.shape[1]))
-    for group in set(groups):
-        score = x[groups == group].T @ errors[groups == group]
-        meat += np.outer(score, score)
-    n, k, g = *x.shape, len(set(groups))
-    return estimates, np.sqrt(np.diag(bread @ meat @ bread) * g / (g - 1) * (n - 1) / (n - k))
+    residual = np.eye(n) - x @ bread @ x.T
+    errors = residual @ y
+    halves = []
+    for group in np.unique(groups):
+        here = groups == group
+        root, directions = np.linalg.eigh(residual[np.ix_(here, here)])
+        inverse = np.where(root > 1e-9, 1 / np.sqrt(np.maximum(root, 1e-9)), 0)
+        halves.append((here, (directions * inverse) @ directions.T @ x[here] @ bread))
+    scores = np.array([half.T @ errors[here] for here, half in halves])
+    freedom = []
+    for j in range(k):
+        pulls = np.array([residual[:, here] @ half[:, j] for here, half in halves])
+        form = pulls @ pulls.T
+        freedom.append(np.trace(form) ** 2 / (form**2).sum())
+    return bread @ x.T @ y, np.sqrt((scores**2).sum(0)), np.array(freedom)
 
 
 @pytest.fixture
@@ -117,32 +212,62 @@ def study():
 
 
 @pytest.mark.parametrize("every_image_alone", [False, True])
-def test_estimates_and_errors_are_the_sandwich(study, every_image_alone):
+def test_estimates_errors_and_freedom_are_those_of_explicit_matrices(study, every_image_alone):
     y, (area, kind, groups, certainty) = study
     groups = np.arange(120) if every_image_alone else groups
     found = log_area_regression(
         y, area, kind, groups, covariates={"certainty": certainty}, confidence=0.9
     )
     x = np.column_stack([np.ones(120), np.log2(area), kind == "m", kind == "p", certainty])
-    estimates, se = naive_sandwich(x, y, groups)
+    estimates, se, freedom = explicit_cr2(x, y, groups)
     names = ["intercept", "log2(area)", "label[m]", "label[p]", "certainty"]
     assert [one.name for one in found.coefficients] == names
     assert [one.estimate for one in found.coefficients] == pytest.approx(estimates)
     assert [one.se for one in found.coefficients] == pytest.approx(se)
-    student = scipy.stats.t(len(set(groups)) - 1)
+    assert [one.freedom for one in found.coefficients] == pytest.approx(freedom)
     for one in found.coefficients:
+        student = scipy.stats.t(one.freedom)
         assert one.p == pytest.approx(2 * student.sf(abs(one.estimate / one.se)))
         low, high = student.interval(0.9)
         assert (one.low, one.high) == pytest.approx(
             (one.estimate + low * one.se, one.estimate + high * one.se)
         )
+        assert one.trusted
     assert found["log2(area)"].low < 0.05 < found["log2(area)"].high
     residual = y - x @ estimates
     assert found.r_squared == pytest.approx(1 - residual.var() / y.var())
-    if every_image_alone:  # HC1
+    if every_image_alone:  # HC2
         bread = np.linalg.inv(x.T @ x)
-        hc1 = bread @ (x.T * residual**2) @ x @ bread * 120 / 115
-        assert [one.se for one in found.coefficients] == pytest.approx(np.sqrt(np.diag(hc1)))
+        leverage = np.einsum("ij,jk,ik->i", x, bread, x)
+        hc2 = bread @ (x.T * residual**2 / (1 - leverage)) @ x @ bread
+        assert [one.se for one in found.coefficients] == pytest.approx(np.sqrt(np.diag(hc2)))
+    else:
+        assert all(one.freedom < 25 for one in found.coefficients)
+
+
+def test_what_a_single_patient_determines_has_no_error():
+    rng = np.random.default_rng(0)
+    groups = np.arange(40) // 4
+    rare, x = groups == 7, rng.normal(size=40)
+    found = clustered_regression(x + rng.normal(size=40), {"rare": rare, "x": x}, groups)
+    assert np.isnan([found["rare"].se, found["rare"].low, found["rare"].p]).all()
+    assert not found["rare"].trusted
+    design = np.column_stack([np.ones(40), rare, x])
+    y = x + rng.normal(size=40)
+    _, se, freedom = explicit_cr2(design, y, groups)
+    again = clustered_regression(y, {"rare": rare, "x": x}, groups)
+    assert (again["x"].se, again["x"].freedom) == pytest.approx((se[2], freedom[2]))
+
+
+@pytest.mark.parametrize("sizes", [[4], [1, 2, 1, 5, 3, 13, 2, 8]])
+def test_few_groups_do_not_find_too_many_slopes(sizes):
+    rng, groups = np.random.default_rng(0), np.repeat(np.arange(8), np.resize(sizes, 8))
+    rejected = []
+    for _ in range(500):
+        x = rng.normal(size=8)[groups]
+        y = rng.normal(size=8)[groups] + 0.3 * rng.normal(size=groups.size)
+        rejected.append(clustered_regression(y, {"x": x}, groups)["x"].p < 0.05)
+    assert 0.01 < np.mean(rejected) < 0.08  # .05 expected, standard deviation .010
 
 
 def test_the_intercept_alone_is_the_mean():
@@ -224,11 +349,11 @@ def test_regressions_are_checked(study):
 def test_intervals_that_respect_groups_cover_and_the_others_do_not():
     rng, groups = np.random.default_rng(0), np.repeat(np.arange(40), 5)
     covered = {"mean": 0, "mean by image": 0, "slope": 0, "slope by image": 0}
-    for seed in range(400):
+    for _ in range(400):
         x = rng.normal(size=40)[groups]
         y = rng.normal(size=40)[groups] + 0.3 * rng.normal(size=200)
         for name, by in (("", groups), (" by image", np.arange(200))):
-            mean = bootstrap_mean(y, by, resamples=1000, seed=seed)
+            mean = mean_interval(y, by)
             slope = clustered_regression(y, {"x": x}, by)["x"]
             covered["mean" + name] += mean.low <= 0 <= mean.high
             covered["slope" + name] += slope.low <= 0 <= slope.high

@@ -1,6 +1,5 @@
 """Tests of paired differences, families of them, and repeated splits."""
 
-from dataclasses import astuple
 from itertools import combinations, product
 
 import numpy as np
@@ -11,25 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cameval.errors import NonFiniteError, SettingError, ShapeError
-from cameval.statistics import (
-    bootstrap_mean,
-    corrected_resampled_t,
-    holm,
-    paired_tests,
-    sign_flip_test,
-    wilcoxon_test,
-)
+from cameval.statistics import corrected_resampled_t, holm, paired_tests, sign_flip_test
 
 NAN = float("nan")
 
 
-def naive_group_differences(first, second, groups):
-    """Mean difference of each group, in sorted order."""
+def naive_group_sums(first, second, groups):
+    """Sum and number of the differences of each group, in sorted order."""
     found: dict = {}
     for a, b, group in zip(first, second, groups, strict=True):
         if a == a and b == b:
             found.setdefault(group, []).append(a - b)
-    return [sum(found[group]) / len(found[group]) for group in sorted(found)]
+    return [(sum(found[group]), len(found[group])) for group in sorted(found)]
 
 
 # Sign flips
@@ -46,24 +38,90 @@ def test_few_groups_are_enumerated(differences):
 
 
 @given(st.data())
-def test_differences_are_means_of_patient_means(data):
+def test_the_difference_is_that_of_the_means_of_the_images(data):
     n = data.draw(st.integers(1, 10))
     numbers = st.lists(st.one_of(st.just(NAN), st.floats(-9, 9)), min_size=n, max_size=n)
     first, second = data.draw(numbers), data.draw(numbers)
     groups = data.draw(st.lists(st.sampled_from("abcd"), min_size=n, max_size=n))
-    expected = naive_group_differences(first, second, groups)
+    sums = naive_group_sums(first, second, groups)
     found = sign_flip_test(first, second, groups, resamples=20)
     undefined = sum(a != a or b != b for a, b in zip(first, second, strict=True))
-    assert (found.n, found.n_groups, found.n_undefined) == (n - undefined, len(expected), undefined)
-    if expected:
-        assert found.difference == pytest.approx(np.mean(expected), abs=1e-12)
+    assert (found.n, found.n_groups, found.n_undefined) == (n - undefined, len(sums), undefined)
+    if sums:
+        expected = np.nanmean(np.array(first) - np.array(second))
+        assert found.difference == pytest.approx(expected, abs=1e-12)
         mirrored = sign_flip_test(second, first, groups, resamples=20)
         assert mirrored.difference == pytest.approx(-found.difference, abs=1e-12)
         assert mirrored.p == found.p
-        one = bootstrap_mean(expected, np.arange(len(expected)), resamples=20)
-        np.testing.assert_allclose([found.low, found.high], [one.low, one.high], atol=1e-12)
+        np.testing.assert_allclose([mirrored.low, mirrored.high], [-found.high, -found.low])
     else:
         assert np.isnan([found.difference, found.p, found.effect, found.low, found.high]).all()
+
+
+def test_it_is_the_difference_of_the_means_that_a_table_prints():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(12), [40] + [1] * 11)
+    first, second = rng.random(51) + 0.5 * (groups == 0), rng.random(51)
+    found = sign_flip_test(first, second, groups)
+    assert found.difference == pytest.approx(first.mean() - second.mean())
+    assert found.difference > 0
+
+
+def naive_p(sums, sizes, d, signs):
+    """How often random signs are at least as far from 0 if the mean difference is d."""
+    left = np.array(sums) - np.array(sizes) * d
+    return np.mean(np.abs(signs @ left) >= abs(left.sum()) - 1e-9)
+
+
+def test_the_interval_holds_what_the_test_does_not_reject():
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(9), rng.integers(1, 7, 9))
+    first = rng.normal(0.4, 1, groups.size) + rng.normal(size=9)[groups]
+    found = sign_flip_test(first, np.zeros(groups.size), groups, confidence=0.9)
+    sums, sizes = np.transpose(naive_group_sums(first, np.zeros(groups.size), groups))
+    signs = np.array([*product([-1, 1], repeat=9)])
+    assert found.p == naive_p(sums, sizes, 0, signs)
+    width = found.high - found.low
+    for share in np.linspace(0.001, 0.999, 41):
+        assert naive_p(sums, sizes, found.low + share * width, signs) >= 0.1
+    for beyond in (0.001, 0.01, 0.1, 1, 10):
+        assert naive_p(sums, sizes, found.low - beyond * width, signs) < 0.1
+        assert naive_p(sums, sizes, found.high + beyond * width, signs) < 0.1
+
+
+def excludes_0(low, high):
+    return low > 0 or high < 0
+
+
+@given(st.data())
+def test_the_interval_excludes_0_exactly_if_p_is_below_the_level(data):
+    n = data.draw(st.integers(1, 30))
+    number = st.one_of(st.integers(-3, 5).map(float), st.floats(-1, 3, width=32))
+    columns = {
+        name: np.array(data.draw(st.lists(number, min_size=n, max_size=n))) for name in "abc"
+    }
+    groups = np.array(data.draw(st.lists(st.integers(0, 12), min_size=n, max_size=n)))
+    confidence = data.draw(st.sampled_from([0.5, 0.8, 0.9, 0.95]))
+    resamples = data.draw(st.sampled_from([39, 99, 199, 512]))
+    alpha = round(1 - confidence, 12)
+    for test in paired_tests(columns, groups, confidence=confidence, resamples=resamples):
+        assert excludes_0(test.low, test.high) == (test.p < alpha)
+        assert excludes_0(test.low_holm, test.high_holm) == (test.p_holm < alpha)
+        if excludes_0(test.effect_low, test.effect_high):
+            assert test.p < alpha
+        if not np.isnan(test.low):
+            assert test.low <= test.difference + 1e-9
+            assert test.difference <= test.high + 1e-9
+        if not np.isnan(test.low_holm):
+            assert test.low_holm <= test.low
+            assert test.high_holm >= test.high
+
+
+def test_at_the_level_itself_0_is_not_excluded():
+    # 19 resamples and the observed pattern: p is 1 of 20
+    found = sign_flip_test(np.arange(1.0, 41), np.zeros(40), np.arange(40), resamples=19)
+    assert found.p == 0.05
+    assert np.isnan(found.low)
 
 
 def test_random_flips_agree_with_all_flips():
@@ -77,6 +135,9 @@ def test_random_flips_agree_with_all_flips():
     assert exact.p == pytest.approx(theirs.pvalue, abs=1e-12)
     assert 0.1 < exact.p < 0.5
     assert abs(random.p - exact.p) < 4 * np.sqrt(exact.p * (1 - exact.p) / 4095)
+    width = exact.high - exact.low
+    assert random.low == pytest.approx(exact.low, abs=0.05 * width)
+    assert random.high == pytest.approx(exact.high, abs=0.05 * width)
 
 
 def test_no_random_p_value_is_zero():
@@ -91,99 +152,114 @@ def test_signs_do_not_depend_on_how_they_are_cut(monkeypatch):
     assert sign_flip_test(differences, np.zeros(30), np.arange(30), resamples=500) == first
 
 
-def test_equal_columns_do_not_differ():
-    found = sign_flip_test([0.5, 0.25], [0.5, 0.25], [1, 2])
-    assert (found.difference, found.low, found.high, found.p) == (0, 0, 0, 1)
-    assert np.isnan([found.effect, found.effect_low, found.effect_high]).all()
+def test_equal_columns_do_not_differ_and_nothing_is_known_of_their_spread():
+    found = sign_flip_test(np.full(30, 0.5), np.full(30, 0.5), np.arange(30))
+    assert (found.difference, found.p, found.n_differing) == (0, 1, 0)
+    assert np.isnan([found.low, found.high, found.effect, found.effect_low]).all()
 
 
-def simulated_p(test, effect, rng, times=400):
-    """P-values of 15 patients with 1 to 5 alike images."""
+def test_five_groups_have_no_interval_and_six_have_one():
+    differences = np.array([0.3, 0.1, 0.2, 0.5, 0.4, 0.3])
+    five = sign_flip_test(differences[:5], np.zeros(5), range(5))
+    assert five.p == 1 / 16
+    assert np.isnan([five.low, five.high, five.effect_low, five.effect_high]).all()
+    six = sign_flip_test(differences, np.zeros(6), range(6))
+    assert six.p == 1 / 32
+    assert 0 < six.low < six.difference < six.high < 0.6
+
+
+def simulated(effect, rng, times=400):
+    """Return tests of 15 patients with 1 to 5 alike images."""
     groups = np.repeat(np.arange(15), rng.integers(1, 6, 15))
     found = []
     for seed in range(times):
         patient = rng.normal(effect, size=15)[groups]
         first = patient + 0.2 * rng.normal(size=groups.size)
-        found.append(test(first, np.zeros(groups.size), groups, resamples=199, seed=seed).p)
-    return np.array(found)
+        found.append(sign_flip_test(first, np.zeros(groups.size), groups, resamples=199, seed=seed))
+    return found
 
 
-@pytest.mark.parametrize("test", [sign_flip_test, wilcoxon_test])
-def test_without_an_effect_p_values_are_uniform(test):
-    p = simulated_p(test, 0, np.random.default_rng(0))
+def test_without_an_effect_p_values_are_uniform_and_with_one_the_interval_covers_it():
+    p = np.array([one.p for one in simulated(0, np.random.default_rng(0))])
     assert scipy.stats.kstest(p, "uniform").pvalue > 0.01
     assert 0.02 < np.mean(p <= 0.05) < 0.085  # .05 expected, standard deviation .011
+    covered = [one.low <= 0.8 <= one.high for one in simulated(0.8, np.random.default_rng(1))]
+    assert np.mean(covered) > 0.92  # .95 expected
 
 
-@pytest.mark.parametrize("test", [sign_flip_test, wilcoxon_test])
-def test_an_effect_is_found_as_often_as_by_the_t_test(test):
-    p = simulated_p(test, 0.8, np.random.default_rng(0))
+def test_an_effect_is_found_as_often_as_by_the_t_test():
+    rng, p = np.random.default_rng(0), []
+    for seed in range(400):
+        first = rng.normal(0.8, np.sqrt(1.02), 15)
+        p.append(sign_flip_test(first, np.zeros(15), range(15), resamples=199, seed=seed).p)
     noncentral = scipy.stats.nct(14, 0.8 / np.sqrt(1.02) * np.sqrt(15))
     power = noncentral.sf(scipy.stats.t(14).ppf(0.975))
-    assert abs(np.mean(p <= 0.05) - power) < 0.08
+    assert abs(np.mean(np.array(p) <= 0.05) - power) < 0.08
 
 
-def test_the_effect_is_in_standard_deviations():
+# Effect sizes
+
+
+def test_the_effect_is_in_standard_deviations_of_the_images():
     rng = np.random.default_rng(1)
     first, second, groups = rng.random(40) + 0.2, rng.random(40), rng.integers(12, size=40)
-    differences = np.array(naive_group_differences(first, second, groups))
-    assert differences.size == 11
-    found = sign_flip_test(first, second, groups, resamples=300, seed=2)
+    differences = first - second
+    found = sign_flip_test(first, second, groups)
     assert found.effect == pytest.approx(differences.mean() / differences.std(ddof=1))
-    drawn = differences[np.random.default_rng(2).integers(11, size=(300, 11))]
-    effects = drawn.mean(1) / drawn.std(1, ddof=1)
-    expected = np.quantile(effects, [0.025, 0.975])
-    assert [found.effect_low, found.effect_high] == pytest.approx(expected)
+    assert found.effect_low < found.low / differences.std(ddof=1) < found.effect
+    assert found.effect < found.high / differences.std(ddof=1) < found.effect_high
+    scaled = sign_flip_test(7 * first, 7 * second, groups)
+    assert [scaled.effect_low, scaled.effect_high] == pytest.approx(
+        [found.effect_low, found.effect_high]
+    )
 
 
-# Signed ranks
+def test_the_interval_of_the_effect_covers_it():
+    rng, covered = np.random.default_rng(0), []
+    for seed in range(400):
+        first = rng.normal(1.5, 1, 16)
+        found = sign_flip_test(first, np.zeros(16), range(16), resamples=499, seed=seed)
+        covered.append(found.effect_low <= 1.5 <= found.effect_high)
+    assert np.mean(covered) > 0.92  # .95 expected, standard deviation .011
 
 
-def test_wilcoxon_is_scipys_on_patient_means():
-    rng = np.random.default_rng(1)
-    first, second, groups = rng.random(50) + 0.1, rng.random(50), rng.integers(20, size=50)
-    differences = naive_group_differences(first, second, groups)
-    found = wilcoxon_test(first, second, groups)
-    assert found.p == pytest.approx(scipy.stats.wilcoxon(differences).pvalue)
-    assert found.n_groups == len(differences)
+@pytest.mark.parametrize("n_groups", [6, 8, 15, 40])
+def test_one_image_that_differs_shows_no_effect(n_groups):
+    first = np.zeros(n_groups)
+    first[0] = 0.1
+    (found,) = paired_tests({"a": first, "b": np.zeros(n_groups)}, range(n_groups))
+    assert found.p == 1
+    assert found.low <= 0 <= found.high
+    assert found.effect_low < 0 < found.effect_high
+    assert found.n_differing == 1
+    assert not found.trusted
 
 
-def naive_rank_biserial(differences):
-    nonzero = differences[differences != 0]
-    ranks = scipy.stats.rankdata(np.abs(nonzero))
-    return (ranks * np.sign(nonzero)).sum() / ranks.sum() if nonzero.size else 0.0
+def test_effects_of_what_never_varies_are_undefined():
+    found = sign_flip_test(np.full(8, 0.75), np.full(8, 0.5), range(8))
+    assert (found.difference, found.low, found.high, found.p) == (0.25, 0.25, 0.25, 2 / 2**8)
+    assert np.isnan([found.effect, found.effect_low, found.effect_high]).all()
 
 
-def test_the_rank_biserial_correlation_and_its_interval():
-    differences = np.random.default_rng(3).integers(-3, 6, size=15).astype(float)  # ties and zeros
-    found = wilcoxon_test(differences, np.zeros(15), np.arange(15), resamples=200, seed=4)
-    assert found.effect == pytest.approx(naive_rank_biserial(differences))
-    drawn = differences[np.random.default_rng(4).integers(15, size=(200, 15))]
-    expected = np.quantile([naive_rank_biserial(row) for row in drawn], [0.025, 0.975])
-    assert [found.effect_low, found.effect_high] == pytest.approx(expected)
+def test_only_ten_groups_that_differ_are_trusted():
+    differences = np.random.default_rng(0).normal(size=30)
+    assert sign_flip_test(differences[:10], np.zeros(10), range(10)).trusted
+    assert not sign_flip_test(differences[:9], np.zeros(9), range(9)).trusted
+    differences[9:] = 0
+    assert not sign_flip_test(differences, np.zeros(30), range(30)).trusted
 
 
-def test_signed_ranks_at_the_edges():
-    same = wilcoxon_test([1.0, 2.0], [1.0, 2.0], [1, 2], resamples=50)
-    assert (same.p, same.effect, same.effect_low, same.effect_high) == (1, 0, 0, 0)
-    nothing = wilcoxon_test([NAN], [1.0], [1])
-    assert np.isnan(astuple(nothing)[:4]).all()
-    assert (nothing.n, nothing.n_groups, nothing.n_undefined) == (0, 0, 1)
-    single = wilcoxon_test([1.0, 2.0], [0.0, 0.0], [1, 1])
-    assert (single.p, single.effect) == (1, 1)
-    assert np.isnan([single.effect_low, single.effect_high]).all()
-
-
-@pytest.mark.parametrize("test", [sign_flip_test, wilcoxon_test])
-def test_pairs_are_checked(test):
+def test_pairs_are_checked():
     with pytest.raises(ShapeError, match="first, second and groups must have one shape"):
-        test([1.0], [1.0, 2.0], [1])
+        sign_flip_test([1.0], [1.0, 2.0], [1])
     with pytest.raises(ShapeError, match="at least one value"):
-        test([], [], [])
+        sign_flip_test([], [], [])
     with pytest.raises(NonFiniteError, match="second must be finite or NaN"):
-        test([1.0], [np.inf], [1])
+        sign_flip_test([1.0], [np.inf], [1])
     with pytest.raises(SettingError, match="resamples must be at least 1"):
-        test([1.0], [1.0], [1], resamples=0)
+        sign_flip_test([1.0], [1.0], [1], resamples=0)
+    with pytest.raises(SettingError, match="seed must not be negative, got -1"):
+        sign_flip_test([1.0], [1.0], [1], seed=-1)
 
 
 # Families
@@ -241,7 +317,6 @@ def test_a_family_is_its_single_tests(columns):
         one = sign_flip_test(*pair, groups, resamples=300, seed=1)
         for field in one.__dataclass_fields__:
             assert getattr(test, field) == getattr(one, field), field
-        assert test.p_wilcoxon == wilcoxon_test(*pair, groups).p
     assert [t.p_holm for t in tests] == holm([t.p for t in tests]).tolist()
     assert [t.n_groups for t in tests] == [20, 18, 18]
     assert [t.n_undefined for t in tests] == [0, 4, 4]

@@ -1,17 +1,31 @@
 """Intervals, tests and dependence of per-image scores that respect groups.
 
-Images of one patient are not independent, so whatever is drawn, flipped or summed is a patient.
+Images of one patient are not independent, so whatever is flipped, left out or summed is a patient.
+Means weigh all images alike, in tables, intervals and tests.
 Numbers go in as NumPy arrays, tensors or sequences; NaN means undefined, is left out and counted.
 Plain frozen records come out. Everything random has a seed.
 """
 
-from cameval.statistics.bootstrap import Interval, bootstrap_mean, bootstrap_means
 from cameval.statistics.crossval import ResampledT, corrected_resampled_t
 from cameval.statistics.dependence import rank_correlation
-from cameval.statistics.describe import Summary, describe
-from cameval.statistics.difference import Difference, bootstrap_difference
-from cameval.statistics.family import PairedTest, holm, paired_tests
-from cameval.statistics.paired import SignFlip, Wilcoxon, sign_flip_test, wilcoxon_test
+from cameval.statistics.describe import Summary, describe, describe_columns
+from cameval.statistics.difference import (
+    Difference,
+    difference_interval,
+)
+from cameval.statistics.intervals import (
+    ENOUGH_GROUPS,
+    Interval,
+    mean_interval,
+    mean_intervals,
+)
+from cameval.statistics.paired import (
+    PairedTest,
+    SignFlip,
+    holm,
+    paired_tests,
+    sign_flip_test,
+)
 from cameval.statistics.regression import (
     Coefficient,
     Regression,
@@ -20,9 +34,10 @@ from cameval.statistics.regression import (
 )
 from cameval.statistics.shape import MaskShape, mask_shape
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - sorted as Python sorts
     "Coefficient",
     "Difference",
+    "ENOUGH_GROUPS",
     "Interval",
     "MaskShape",
     "PairedTest",
@@ -30,18 +45,17 @@ __all__ = [
     "ResampledT",
     "SignFlip",
     "Summary",
-    "Wilcoxon",
-    "bootstrap_difference",
-    "bootstrap_mean",
-    "bootstrap_means",
     "clustered_regression",
     "corrected_resampled_t",
     "describe",
+    "describe_columns",
+    "difference_interval",
     "holm",
     "log_area_regression",
     "mask_shape",
+    "mean_interval",
+    "mean_intervals",
     "paired_tests",
     "rank_correlation",
     "sign_flip_test",
-    "wilcoxon_test",
 ]

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from cameval.errors import SettingError
-from cameval.statistics.inputs import Values, as_numbers, check_aligned, mean_of
+from cameval.statistics.inputs import Values, as_numbers, check_aligned, check_confidence, mean_of
 
 __all__ = ["ResampledT", "corrected_resampled_t"]
 
@@ -84,8 +84,7 @@ def corrected_resampled_t(
     """
     if not (n_train > 0 and n_test > 0):
         raise SettingError(f"n_train and n_test must be positive, got {n_train} and {n_test}")
-    if not 0 < confidence < 1:
-        raise SettingError(f"confidence must be in (0, 1), got {confidence}")
+    check_confidence(confidence)
     numbers = as_numbers(differences, "differences")
     check_aligned(("differences", numbers))
     defined = numbers[~np.isnan(numbers)]

@@ -1,10 +1,11 @@
 """How a score depends on other properties of its images: by rank."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
 
-from cameval.statistics.bootstrap import Interval
 from cameval.statistics.inputs import (
     Floats,
     Groups,
@@ -13,12 +14,15 @@ from cameval.statistics.inputs import (
     as_labels,
     as_numbers,
     check_aligned,
+    check_confidence,
 )
-from cameval.statistics.resampling import Ranking, Resampling
+from cameval.statistics.intervals import Interval
 
 __all__ = ["rank_correlation"]
 
 NAN = float("nan")
+_BLOCKS = 200  # left out in turn, at most
+_CHUNK = 2**18  # numbers held at a time
 
 
 def rank_correlation(
@@ -26,42 +30,54 @@ def rank_correlation(
     y: Values,
     groups: Labels,
     *,
-    strata: Labels | None = None,
+    within: Labels | None = None,
     confidence: float = 0.95,
-    resamples: int = 2_000,
-    seed: int = 0,
 ) -> Interval:
-    """Return Spearman's rank correlation with a cluster bootstrap interval.
+    """Return Spearman's rank correlation within classes, with an interval that respects groups.
 
     For example of a metric with the area of the truth, or with the confidence of the classifier.
-    Classes differ in both: correlate within a class. Tied values share the mean of their ranks.
-    Whole groups (patients) are drawn with replacement and ranked anew; resamples in which one of
-    the two is constant are left out.
+    Classes differ in both, which alone correlates the two over all images. With `within`, images
+    are ranked among those of their class; ranks, as shares of the class, less their mean of 1/2 are
+    then correlated over all classes together. Tied values share the mean of their ranks.
+
+    The interval is of Student's t around Fisher's z of the coefficient, whose variance is that of
+    the jackknife: each group (patient) is left out once and the rest ranked without it. Of more
+    than 200 groups several are left out together, so that there are 200 such parts.
 
     Parameters
     ----------
     x, y
         Two numbers for each image. NaN means undefined; an image counts where both are defined.
-    groups, strata, confidence, seed
-        As of `bootstrap_mean`.
-    resamples
-        Number of resamples, fewer by default than elsewhere because each is ranked anew.
+    groups
+        The group of each image: integers or strings.
+    within
+        The class of each image: integers or strings. By default all images are ranked together.
+    confidence
+        Confidence of the interval, in (0, 1).
 
     Returns
     -------
     Interval
-        NaN where nothing can be said: all three numbers if one of the two is constant, the two ends
-        if no stratum has two groups.
+        NaN where nothing can be said: all three numbers if in every class one of the two is
+        constant, the two ends if there are fewer than three groups, if one group alone decides
+        whether there is a correlation, or if the coefficient is 1 or -1 without any.
 
     Raises
     ------
-    ArrayTypeError, ShapeError, NonFiniteError, SettingError
-        As of `bootstrap_mean`.
+    ArrayTypeError
+        If `x` or `y` are not real numbers.
+    ShapeError
+        If there are no values, or not one group and class for each.
+    NonFiniteError
+        If a value is infinite, or a group or class is missing.
+    SettingError
+        If `confidence` is out of its range.
 
     References
     ----------
     C. Spearman, "The Proof and Measurement of Association between Two Things", American Journal of
     Psychology 15 (1904).
+    J. N. Arvesen, "Jackknifing U-Statistics", Annals of Mathematical Statistics 40 (1969).
 
     Examples
     --------
@@ -69,43 +85,85 @@ def rank_correlation(
     >>> found = rank_correlation(area, score, ["ann", "ann", "bob", "eve"])
     >>> round(found.estimate, 3), found.n, found.n_groups
     (0.8, 4, 3)
+    >>> round(rank_correlation(area, score, [1, 2, 3, 4], within=list("ssll")).estimate, 3)
+    1.0
     """
-    settings = Resampling(confidence, resamples, seed)
+    check_confidence(confidence)
     xs, ys, labels = as_numbers(x, "x"), as_numbers(y, "y"), as_labels(groups)
     check_aligned(("x", xs), ("y", ys), ("groups", labels))
+    classes = np.zeros(xs.shape, int) if within is None else as_labels(within, "within")
+    check_aligned(("x", xs), ("within", classes))
     defined = ~(np.isnan(xs) | np.isnan(ys))
-    grouped = Groups.of(labels, strata)
-    group = grouped.of_value[defined]
-    present = np.bincount(group, minlength=grouped.stratum.size) > 0
-    group = np.cumsum(present)[group] - 1
-    xs, ys = xs[defined], ys[defined]
-    sizes = grouped.sizes(present)
+    n, n_undefined = int(defined.sum()), int((~defined).sum())
+    if n == 0:
+        return Interval(NAN, NAN, NAN, n, 0, n_undefined)
+    group = Groups.of(labels[defined]).of_value
+    n_groups = int(group.max()) + 1
+    of_x = _ClassRanks(xs[defined], classes[defined])
+    of_y = _ClassRanks(ys[defined], classes[defined])
+    estimate = float(_correlation(of_x, of_y, np.ones((1, n)))[0])
+    low = high = NAN
+    if not np.isnan(estimate) and n_groups > 2:
+        left_out = np.concatenate(
+            [_correlation(of_x, of_y, weights) for weights in _each_left_out(group % _BLOCKS)]
+        )
+        low, high = _jackknifed(estimate, left_out, confidence)
+    return Interval(estimate, low, high, n, n_groups, n_undefined)
 
-    spearman = _spearman(Ranking(xs), Ranking(ys))
-    estimate = low = high = NAN
-    if xs.size:
-        estimate = float(spearman(np.ones((1, xs.size)))[0])
-    if not np.isnan(estimate) and max(sizes) > 1:
-        outcome = settings.groups(lambda drawn: spearman(drawn[:, group]), sizes, width=xs.size)
-        low, high = settings.ends(outcome)
-    return Interval(estimate, low, high, xs.size, int(present.sum()), int(defined.size - xs.size))
+
+class _ClassRanks:
+    """Ranks of values within their class, as shares of it less 1/2, among parts of the images."""
+
+    def __init__(self, values: Floats, classes: NDArray[np.generic]) -> None:
+        _, of_class = np.unique(classes, return_inverse=True)
+        self._order = np.lexsort((values, of_class))
+        self._class = of_class[self._order]
+        ordered = values[self._order]
+        new_class = np.diff(self._class, prepend=-1) != 0
+        new_value = new_class | (np.diff(ordered, prepend=np.nan) != 0)
+        self._class_starts = np.flatnonzero(new_class)
+        self._starts = np.flatnonzero(new_value)
+        self._run = np.cumsum(new_value) - 1
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Return the ranks of N values in R parts, each of weights 0 or 1, ``(R, N)``."""
+        held = weights[:, self._order]
+        of_run = np.add.reduceat(held, self._starts, axis=1)
+        middle = np.cumsum(of_run, axis=1) - of_run / 2  # of the ranks of each run, less 1/2
+        of_class = np.add.reduceat(held, self._class_starts, axis=1)
+        center = np.cumsum(of_class, axis=1) - of_class / 2
+        ranks = np.empty_like(held)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = (middle[:, self._run] - center[:, self._class]) / of_class[:, self._class]
+        ranks[:, self._order] = np.where(held > 0, shares, 0)
+        return ranks
 
 
-def _spearman(ranks_of_x: Ranking, ranks_of_y: Ranking) -> Callable[[Floats], Floats]:
-    """Return the correlation in samples that hold the values `weights` times, (R, N) to (R,).
+def _correlation(ranks_of_x: _ClassRanks, ranks_of_y: _ClassRanks, weights: Floats) -> Floats:
+    """Return the correlation in each of R parts of the images; NaN where one is constant."""
+    x, y = ranks_of_x(weights), ranks_of_y(weights)
+    spread = np.sqrt((x**2).sum(1) * (y**2).sum(1))
+    found = np.full(len(weights), NAN)
+    np.divide((x * y).sum(1), spread, out=found, where=spread > 0)
+    clipped: Floats = np.clip(found, -1, 1)
+    return clipped
 
-    All sums are of multiples of a quarter, so they are exact and a constant has variance 0.
-    """
 
-    def statistic(weights: Floats) -> Floats:
-        x, y, n = ranks_of_x(weights), ranks_of_y(weights), weights.sum(1)
-        weighted, offset = weights * x, n * ((n + 1) / 2) ** 2
-        of_x = np.einsum("rn,rn->r", weighted, x) - offset
-        of_both = np.einsum("rn,rn->r", weighted, y) - offset
-        of_y = np.einsum("rn,rn->r", weights * y, y) - offset
-        spread = np.sqrt(of_x * of_y)
-        found = np.full(len(n), NAN)
-        np.divide(of_both, spread, out=found, where=spread > 0)
-        return found
+def _each_left_out(block: NDArray[np.intp]) -> Iterator[Floats]:
+    """Yield weights of 0 for the images of a block and else 1, for a few blocks at a time."""
+    n_blocks, step = int(block.max()) + 1, max(1, _CHUNK // block.size)
+    for start in range(0, n_blocks, step):
+        here = np.arange(start, min(start + step, n_blocks))
+        yield (block != here[:, None]).astype(np.float64)
 
-    return statistic
+
+def _jackknifed(estimate: float, left_out: Floats, confidence: float) -> tuple[float, float]:
+    """Return the ends on the scale of Fisher's z; NaN where it is infinite."""
+    with np.errstate(divide="ignore"):
+        z, others = np.arctanh(estimate), np.arctanh(left_out)
+    if not np.isfinite(np.append(others, z)).all():
+        return NAN, NAN
+    n_parts = left_out.size
+    variance = (n_parts - 1) / n_parts * ((others - others.mean()) ** 2).sum()
+    margin = float(np.sqrt(variance) * stdtrit(n_parts - 1, (1 + confidence) / 2))
+    return float(np.tanh(z - margin)), float(np.tanh(z + margin))

@@ -4,11 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cameval.statistics.bootstrap import bootstrap_mean
-from cameval.statistics.inputs import Labels, Values, as_numbers
-from cameval.statistics.resampling import quantiles
+from cameval.statistics.inputs import (
+    Floats,
+    Labels,
+    Values,
+    as_labels,
+    as_numbers,
+    check_aligned,
+)
+from cameval.statistics.intervals import ENOUGH_GROUPS, mean_intervals
 
-__all__ = ["Summary", "describe"]
+__all__ = ["Summary", "describe", "describe_columns"]
 
 
 @dataclass(frozen=True)
@@ -35,33 +41,36 @@ class Summary:
     q25: float
     q75: float
 
+    @property
+    def trusted(self) -> bool:
+        """Whether there is an interval of at least ten groups; of fewer it may be too narrow."""
+        return self.n_groups >= ENOUGH_GROUPS and not np.isnan(self.low + self.high)
+
 
 def describe(
     values: Values,
     groups: Labels,
     *,
     strata: Labels | None = None,
-    bca: bool = False,
     confidence: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
+    bounds: tuple[float, float] | None = None,
 ) -> Summary:
     """Return mean with interval, median, quartiles and counts of per-image values.
 
     Parameters
     ----------
-    values, groups, strata, bca, confidence, resamples, seed
-        As of `bootstrap_mean`.
+    values, groups, strata, confidence, bounds
+        As of `mean_interval`.
 
     Returns
     -------
     Summary
-        NaN where nothing can be said, as of `bootstrap_mean`.
+        NaN where nothing can be said, as of `mean_interval`.
 
     Raises
     ------
     ArrayTypeError, ShapeError, NonFiniteError, SettingError
-        As of `bootstrap_mean`.
+        As of `mean_interval`.
 
     Examples
     --------
@@ -71,25 +80,62 @@ def describe(
     >>> round(found.mean, 3), found.median, found.q25, found.q75
     (0.4, 0.5, 0.25, 0.6)
     """
-    mean = bootstrap_mean(
-        values,
-        groups,
-        strata=strata,
-        bca=bca,
-        confidence=confidence,
-        resamples=resamples,
-        seed=seed,
-    )
-    numbers = as_numbers(values)
-    q25, q75 = quantiles(numbers, [0.25, 0.75])
-    return Summary(
-        n=mean.n,
-        n_groups=mean.n_groups,
-        n_undefined=mean.n_undefined,
-        mean=mean.estimate,
-        low=mean.low,
-        high=mean.high,
-        median=float(np.nanmedian(numbers)) if mean.n else float("nan"),
-        q25=q25,
-        q75=q75,
-    )
+    numbers, labels = as_numbers(values), as_labels(groups)
+    check_aligned(("values", numbers), ("groups", labels))
+    return describe_columns(
+        numbers[:, None], labels, strata=strata, confidence=confidence, bounds=bounds
+    )[0]
+
+
+def describe_columns(
+    values: Values,
+    groups: Labels,
+    *,
+    strata: Labels | None = None,
+    confidence: float = 0.95,
+    bounds: tuple[float, float] | None = None,
+) -> list[Summary]:
+    """Return `describe` of each column of ``(N, K)`` values, exactly, in a fraction of the time.
+
+    Parameters
+    ----------
+    values, groups, strata, confidence, bounds
+        As of `mean_intervals`.
+
+    Returns
+    -------
+    list of Summary
+        One for each column.
+
+    Raises
+    ------
+    ArrayTypeError, ShapeError, NonFiniteError, SettingError
+        As of `mean_interval`.
+
+    Examples
+    --------
+    >>> [(found.n, found.median) for found in describe_columns([[0.1, 1], [0.3, 0]], [1, 2])]
+    [(2, 0.2), (2, 0.5)]
+    """
+    means = mean_intervals(values, groups, strata=strata, confidence=confidence, bounds=bounds)
+    return [
+        Summary(
+            mean.n,
+            mean.n_groups,
+            mean.n_undefined,
+            mean.estimate,
+            mean.low,
+            mean.high,
+            *_quartiles(column),
+        )
+        for mean, column in zip(means, as_numbers(values).T, strict=True)
+    ]
+
+
+def _quartiles(values: Floats) -> tuple[float, float, float]:
+    """Return median, lower and upper quartile of what is defined."""
+    defined = values[~np.isnan(values)]
+    if not defined.size:
+        return (float("nan"),) * 3
+    low, middle, high = np.quantile(defined, [0.25, 0.5, 0.75]).tolist()
+    return middle, low, high

@@ -18,6 +18,7 @@ __all__ = [
     "as_labels",
     "as_numbers",
     "check_aligned",
+    "check_confidence",
     "mean_of",
 ]
 
@@ -65,9 +66,12 @@ class Groups:
         order = np.argsort(last, kind="stable")
         return cls(np.argsort(order)[group], last[order], classes.size)
 
-    def sizes(self, present: NDArray[np.bool_]) -> tuple[int, ...]:
-        """Count the groups of each stratum that are present."""
-        return tuple(np.bincount(self.stratum[present], minlength=self.n_strata).tolist())
+    def sums_of_rows(self, rows: Floats) -> Floats:
+        """Add up each row of ``(K, N)`` over the images of each group, ``(K, G)``."""
+        order = np.argsort(self.of_value, kind="stable")
+        starts = np.searchsorted(self.of_value[order], np.arange(self.stratum.size))
+        sums: Floats = np.add.reduceat(np.ascontiguousarray(rows[:, order]), starts, axis=1)
+        return sums
 
     def sums(self, weights: NDArray[Any], of_rows: NDArray[Any]) -> tuple[Floats, Floats]:
         """Add up `weights`, and count them, over the groups of those rows."""
@@ -110,6 +114,12 @@ def check_aligned(*named: tuple[str, NDArray[Any]]) -> None:
             f"{_and(name for name, _ in named)} must have one shape (N,) with at least one value, "
             f"got {_and(str(shape) for shape in shapes)}"
         )
+
+
+def check_confidence(confidence: float) -> None:
+    """Check that the confidence of an interval is a share."""
+    if not 0 < confidence < 1:
+        raise SettingError(f"confidence must be in (0, 1), got {confidence}")
 
 
 def mean_of(values: Floats) -> float:

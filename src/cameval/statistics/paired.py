@@ -1,47 +1,47 @@
-"""Tests of two values of the same images; the groups are what is independent."""
+"""Tests of two values of the same images, alone or in a family; groups are what is independent."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
-from cameval.statistics.groupwise import (
-    GroupDifferences,
-    mean_and_effect_ends,
-    rank_biserial,
-    sign_flip_p,
-    standardized,
-    wilcoxon_p,
-)
+from cameval.errors import SettingError
 from cameval.statistics.inputs import (
+    Floats,
     Groups,
     Labels,
     Values,
     as_labels,
     as_numbers,
     check_aligned,
-    mean_of,
 )
+from cameval.statistics.intervals import ENOUGH_GROUPS
 from cameval.statistics.resampling import Resampling
+from cameval.statistics.sign_flips import Flips, GroupDifferences, flips
 
-__all__ = ["SignFlip", "Wilcoxon", "sign_flip_test", "wilcoxon_test"]
+__all__ = ["PairedTest", "SignFlip", "holm", "paired_tests", "sign_flip_test"]
 
 
 @dataclass(frozen=True)
 class SignFlip:
-    """A difference of group means, tested by flipping signs.
+    """A mean difference, tested by flipping signs.
 
     Attributes
     ----------
     difference, low, high
-        Mean over the groups of the mean difference within the group, with its interval.
+        Mean over the images of ``first - second``, with its interval.
     p
         Two-sided p-value.
     effect, effect_low, effect_high
-        The difference in standard deviations of the groups' differences (d_z), with its interval.
+        The difference in standard deviations of the images' differences (d_z), with its interval.
     n
         Images for which both values are defined.
     n_groups
         Groups with such an image.
+    n_differing
+        Groups among them whose differences do not sum to 0.
     n_undefined
         Images without.
     """
@@ -55,35 +55,46 @@ class SignFlip:
     effect_high: float
     n: int
     n_groups: int
+    n_differing: int
     n_undefined: int
+
+    @property
+    def trusted(self) -> bool:
+        """Whether there is an interval and ten groups differ; of fewer it may be too narrow."""
+        return self.n_differing >= ENOUGH_GROUPS and not np.isnan(self.low + self.high)
 
 
 @dataclass(frozen=True)
-class Wilcoxon:
-    """Outcome of a signed-rank test of group means.
+class PairedTest(SignFlip):
+    """One comparison of a family.
 
     Attributes
     ----------
+    difference, low, high
+        Mean over the images of ``first - second``, with its interval.
     p
-        Two-sided p-value.
+        Two-sided p-value of `sign_flip_test`.
     effect, effect_low, effect_high
-        Matched-pairs rank-biserial correlation with its interval: the share of the rank sum that
-        favors the first minus the share that favors the second, in [-1, 1].
+        The difference in standard deviations of the images' differences (d_z), with its interval.
     n
         Images for which both values are defined.
     n_groups
         Groups with such an image.
+    n_differing
+        Groups among them whose differences do not sum to 0.
     n_undefined
         Images without.
+    first, second
+        Names of the two columns.
+    p_holm, low_holm, high_holm
+        The p-value corrected for the family, and the interval that agrees with it.
     """
 
-    p: float
-    effect: float
-    effect_low: float
-    effect_high: float
-    n: int
-    n_groups: int
-    n_undefined: int
+    first: str
+    second: str
+    p_holm: float
+    low_holm: float
+    high_holm: float
 
 
 def sign_flip_test(
@@ -95,14 +106,16 @@ def sign_flip_test(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> SignFlip:
-    """Test whether two values of the same images differ, by flipping the signs of whole groups.
+    """Test whether the means of two values of the same images differ, by flipping signs of groups.
 
-    The difference ``first - second`` is averaged within each group (patient), then over the groups,
-    so that a patient with many images weighs no more than another. If the two do not differ, each
-    group's difference is as likely to be of either sign; the p-value is how often random signs give
-    a mean at least as far from 0. It is exact where there are no more sign patterns than
-    `resamples`, which are then all visited; elsewhere the observed pattern counts as one more
-    resample. Both intervals draw groups with replacement.
+    The difference is the mean over the images of ``first - second``, which is what a table of means
+    shows. If the two do not differ, the summed differences of each group (patient) are as likely to
+    be of either sign; the p-value is how often random signs give a sum at least as far from 0. It
+    is exact where there are no more sign patterns than `resamples`, which are then all visited;
+    elsewhere the observed pattern counts as one more resample.
+
+    The interval holds the differences that the same test, with the same signs, does not reject: it
+    excludes 0 exactly if the p-value is below 1 - `confidence`.
 
     Parameters
     ----------
@@ -112,17 +125,18 @@ def sign_flip_test(
     groups
         The group of each image: integers or strings.
     confidence
-        Share of the resamples inside the intervals, in (0, 1).
+        Confidence of the intervals, in (0, 1).
     resamples
-        Number of resamples, of signs and of groups.
+        Number of random patterns of signs.
     seed
-        Seed of the random draws.
+        Seed of the random signs.
 
     Returns
     -------
     SignFlip
-        NaN where nothing can be said: all numbers if no image counts, `effect` and the ends of both
-        intervals if only one group does, `effect` if all groups differ equally.
+        NaN where nothing can be said: all numbers if no image counts; the ends of both intervals if
+        no difference would be rejected, as with fewer than six groups at a confidence of .95, or if
+        no group differs; `effect` and its ends if all images differ equally.
 
     Raises
     ------
@@ -135,103 +149,207 @@ def sign_flip_test(
     SettingError
         If `confidence`, `resamples` or `seed` is out of its range.
 
+    Notes
+    -----
+    The test takes the differences of a group to be symmetric around their mean. Where they are
+    skewed and groups are few, it rejects equal means somewhat too often, and the interval is
+    somewhat too narrow.
+
+    The interval of the effect is that of the difference in standard deviations, widened for the
+    uncertainty of these. It excludes 0 only if the p-value is below 1 - `confidence`.
+
     References
     ----------
     B. Phipson and G. K. Smyth, "Permutation P-values Should Never Be Zero", Statistical
     Applications in Genetics and Molecular Biology 9 (2010).
     J. Cohen, "Statistical Power Analysis for the Behavioral Sciences", second edition, section 2.3,
     Lawrence Erlbaum 1988.
+    G. Y. Zou and A. Donner, "Construction of Confidence Limits about Effect Measures: A General
+    Approach", Statistics in Medicine 27 (2008).
 
     Examples
     --------
     >>> found = sign_flip_test([0.5, 0.7, 0.6, 0.9], [0.4, 0.4, 0.3, 0.3], [1, 1, 2, 3])
     >>> round(found.difference, 3), found.p, found.n, found.n_groups
-    (0.367, 0.25, 4, 3)
+    (0.325, 0.25, 4, 3)
     """
     settings = Resampling(confidence, resamples, seed)
-    paired = _paired(first, second, groups)
-    (ends,) = mean_and_effect_ends([paired.of_group], settings)
-    (p,) = sign_flip_p([paired.of_group], settings)
-    return SignFlip(
-        difference=mean_of(paired.of_group),
-        low=ends[0],
-        high=ends[1],
-        p=p,
-        effect=standardized(paired.of_group),
-        effect_low=ends[2],
-        effect_high=ends[3],
-        n=paired.n,
-        n_groups=paired.of_group.size,
-        n_undefined=paired.n_undefined,
-    )
-
-
-def wilcoxon_test(
-    first: Values,
-    second: Values,
-    groups: Labels,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> Wilcoxon:
-    """Test whether two values of the same images differ, by the signed ranks of the groups.
-
-    The differences ``first - second`` are averaged within each group (patient); the rest is
-    ``scipy.stats.wilcoxon`` with its defaults, which drops groups without a difference.
-
-    Parameters
-    ----------
-    first, second, groups, confidence, resamples, seed
-        As of `sign_flip_test`; resamples serve the interval of `effect` alone.
-
-    Returns
-    -------
-    Wilcoxon
-        All numbers are NaN if no image counts. If no group differs, `p` is 1 and `effect` 0. The
-        ends of the interval are NaN if only one group counts.
-
-    Raises
-    ------
-    ArrayTypeError, ShapeError, NonFiniteError, SettingError
-        As of `sign_flip_test`.
-
-    References
-    ----------
-    F. Wilcoxon, "Individual Comparisons by Ranking Methods", Biometrics Bulletin 1 (1945).
-    D. S. Kerby, "The Simple Difference Formula: An Approach to Teaching Nonparametric
-    Correlation", Comprehensive Psychology 3 (2014).
-
-    Examples
-    --------
-    >>> found = wilcoxon_test([0.5, 0.7, 0.6, 0.3], [0.4, 0.4, 0.3, 0.4], [1, 1, 2, 3])
-    >>> round(found.p, 3), round(found.effect, 3)
-    (0.5, 0.667)
-    """
-    settings = Resampling(confidence, resamples, seed)
-    paired = _paired(first, second, groups)
-    n_groups = paired.of_group.size
-    effect, low, high = [float("nan")] * 3
-    if n_groups > 0:
-        effect = float(rank_biserial(paired.of_group)(np.ones((1, n_groups)))[0])
-    if n_groups > 1:
-        low, high = settings.ends(settings.groups(rank_biserial(paired.of_group), [n_groups]))
-    return Wilcoxon(
-        p=wilcoxon_p(paired.of_group),
-        effect=effect,
-        effect_low=low,
-        effect_high=high,
-        n=paired.n,
-        n_groups=n_groups,
-        n_undefined=paired.n_undefined,
-    )
-
-
-def _paired(first: Values, second: Values, groups: Labels) -> GroupDifferences:
     numbers, others, labels = (
         as_numbers(first, "first"),
         as_numbers(second, "second"),
         as_labels(groups),
     )
     check_aligned(("first", numbers), ("second", others), ("groups", labels))
-    return GroupDifferences.of(numbers, others, Groups.of(labels))
+    paired = GroupDifferences.of(numbers, others, Groups.of(labels))
+    (found,) = flips([paired], settings)
+    return _tested(paired, found, confidence)
+
+
+def paired_tests(
+    columns: Mapping[str, Values],
+    groups: Labels,
+    *,
+    reference: str | None = None,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> list[PairedTest]:
+    """Compare columns of values of the same images, each pair or all with one.
+
+    Each comparison is a `sign_flip_test`. The p-values are corrected by `holm` over all comparisons
+    that are defined. The corrected interval is that of the same test at the level to which the
+    correction lowers this comparison's, ``(1 - confidence) * p / p_holm``: it excludes 0 exactly if
+    `p_holm` is below 1 - `confidence`.
+
+    Parameters
+    ----------
+    columns
+        At least two columns by name, with one number for each image. NaN means undefined; each
+        comparison uses the images for which both of its columns are defined.
+    groups
+        The group of each image: integers or strings.
+    reference
+        Name of the column with which all others are compared, as ``other - reference``. By default
+        each pair is compared, the one that comes first minus the other.
+    confidence, resamples, seed
+        As of `sign_flip_test`.
+
+    Returns
+    -------
+    list of PairedTest
+        In the order of the columns. NaN where nothing can be said, as of `sign_flip_test`.
+
+    Raises
+    ------
+    SettingError
+        If there are fewer than two columns, `reference` is none of them, or `confidence`,
+        `resamples` or `seed` is out of its range.
+    ArrayTypeError, ShapeError, NonFiniteError
+        As of `sign_flip_test`.
+
+    Examples
+    --------
+    >>> scores = {"a": [0.1, 0.2, 0.4], "b": [0.5, 0.5, 0.6], "c": [0.1, 0.4, 0.3]}
+    >>> for test in paired_tests(scores, [1, 2, 3], reference="b"):
+    ...     print(test.first, test.second, round(test.difference, 3), test.p, test.p_holm)
+    a b -0.3 0.25 0.5
+    c b -0.267 0.25 0.5
+    """
+    settings = Resampling(confidence, resamples, seed)
+    names = list(columns)
+    if len(names) < 2:
+        raise SettingError(f"columns must be at least two, got {names}")
+    if reference is not None and reference not in columns:
+        raise SettingError(f"reference must be one of {names}, got {reference!r}")
+    numbers = {name: as_numbers(values, name) for name, values in columns.items()}
+    labels = as_labels(groups)
+    check_aligned(*numbers.items(), ("groups", labels))
+
+    pairs = list(combinations(names, 2))
+    if reference is not None:
+        pairs = [(name, reference) for name in names if name != reference]
+    grouped = Groups.of(labels)
+    paired = [GroupDifferences.of(numbers[one], numbers[other], grouped) for one, other in pairs]
+    found = _shared(paired, settings)
+    corrected = holm([one.p for one in found]).tolist()
+    return [
+        _of_family(pair, of_pair, flipped, p_holm, confidence)
+        for pair, of_pair, flipped, p_holm in zip(pairs, paired, found, corrected, strict=True)
+    ]
+
+
+def holm(p_values: Values) -> Floats:
+    """Return p-values corrected for their number by Holm's step-down method.
+
+    The smallest of m p-values is multiplied by m, the next by m - 1, and so on; none ends below one
+    that started smaller, or above 1.
+
+    Parameters
+    ----------
+    p_values
+        Numbers in [0, 1], one axis. NaN stays NaN and is not counted.
+
+    Returns
+    -------
+    ndarray
+        Corrected p-values in the order given.
+
+    Raises
+    ------
+    ArrayTypeError
+        If they are not real numbers.
+    ShapeError
+        If there is none, or more than one axis.
+    SettingError
+        If one is outside [0, 1].
+
+    References
+    ----------
+    S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of
+    Statistics 6 (1979).
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03, float("nan")])
+    array([0.03, 0.06, 0.06,  nan])
+    """
+    p = as_numbers(p_values, "p_values")
+    check_aligned(("p_values", p))
+    defined = np.flatnonzero(~np.isnan(p))
+    if ((p[defined] < 0) | (p[defined] > 1)).any():
+        raise SettingError(f"p_values must be in [0, 1], got {p[defined]}")
+    order = defined[np.argsort(p[defined], kind="stable")]
+    corrected = p.copy()
+    factors = np.arange(order.size, 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(factors * p[order]), 1)
+    return corrected
+
+
+def _tested(paired: GroupDifferences, found: Flips, confidence: float) -> SignFlip:
+    alpha = _level(confidence)
+    low, high = found.ends(alpha, rejected=found.p < alpha)
+    effect_low, effect_high = paired.effect_ends(low, high, confidence)
+    return SignFlip(
+        difference=paired.mean,
+        low=low,
+        high=high,
+        p=found.p,
+        effect=paired.effect,
+        effect_low=effect_low,
+        effect_high=effect_high,
+        n=paired.n,
+        n_groups=paired.n_groups,
+        n_differing=paired.n_differing,
+        n_undefined=paired.n_undefined,
+    )
+
+
+def _of_family(
+    names: tuple[str, str], paired: GroupDifferences, found: Flips, p_holm: float, confidence: float
+) -> PairedTest:
+    alpha = _level(confidence)
+    low, high = found.ends(alpha * found.p / p_holm, rejected=p_holm < alpha)
+    return PairedTest(
+        **vars(_tested(paired, found, confidence)),
+        first=names[0],
+        second=names[1],
+        p_holm=p_holm,
+        low_holm=low,
+        high_holm=high,
+    )
+
+
+def _level(confidence: float) -> float:
+    """Return the level of a test, .05 for .95 and not the next larger number."""
+    return round(1 - confidence, 15)
+
+
+def _shared(paired: list[GroupDifferences], settings: Resampling) -> list[Flips]:
+    """Flip signs in all comparisons; those with as many groups share their draws."""
+    alike: dict[int, list[int]] = defaultdict(list)
+    for k, pair in enumerate(paired):
+        alike[pair.n_groups].append(k)
+    found: dict[int, Flips] = {}
+    for members in alike.values():
+        found |= zip(members, flips([paired[k] for k in members], settings), strict=True)
+    return [found[k] for k in range(len(paired))]

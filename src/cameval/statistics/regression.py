@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from cameval.errors import NonFiniteError, SettingError, ShapeError
+from cameval.statistics.cluster_robust import cluster_robust
 from cameval.statistics.inputs import (
     Floats,
     Groups,
@@ -16,16 +17,32 @@ from cameval.statistics.inputs import (
     as_labels,
     as_numbers,
     check_aligned,
+    check_confidence,
 )
 
 __all__ = ["Coefficient", "Regression", "clustered_regression", "log_area_regression"]
+
+ENOUGH_FREEDOM = 4
+"""From how many degrees of freedom on a coefficient's interval is near the nominal one."""
 
 _RANK = 1e-10  # what is left of a column of length 1 that the others explain, at most
 
 
 @dataclass(frozen=True)
 class Coefficient:
-    """One coefficient of a regression with its standard error, interval and two-sided p-value."""
+    """One coefficient of a regression.
+
+    Attributes
+    ----------
+    name
+        Name of the covariate.
+    estimate, se
+        The coefficient and its standard error.
+    low, high, p
+        The ends of its interval and its two-sided p-value.
+    freedom
+        Degrees of freedom of the two. With fewer than 4 they are not to be trusted.
+    """
 
     name: str
     estimate: float
@@ -33,6 +50,12 @@ class Coefficient:
     low: float
     high: float
     p: float
+    freedom: float
+
+    @property
+    def trusted(self) -> bool:
+        """Whether there are at least 4 degrees of freedom."""
+        return self.freedom >= ENOUGH_FREEDOM
 
 
 @dataclass(frozen=True)
@@ -76,11 +99,11 @@ def clustered_regression(
 ) -> Regression:
     """Regress per-image values on covariates, with standard errors that respect groups.
 
-    Ordinary least squares with an intercept. The standard errors are cluster-robust (CR1): the
-    sandwich of the groups' summed scores times ``G / (G - 1) * (N - 1) / (N - K)`` for G groups, N
-    images and K coefficients. Intervals and p-values are of Student's t with G - 1 degrees of
-    freedom. With one image in each group the errors are those called HC1. Do not trust them with
-    fewer than some 30 groups.
+    Ordinary least squares with an intercept. The standard errors are cluster-robust with Bell and
+    McCaffrey's correction for few groups (CR2). Intervals and p-values are of Student's t with
+    Satterthwaite's degrees of freedom, for each coefficient those that the sizes of the groups and
+    the place of its covariate among them leave. With one image in each group the errors are those
+    called HC2.
 
     Parameters
     ----------
@@ -96,7 +119,8 @@ def clustered_regression(
     Returns
     -------
     Regression
-        All but the estimates are NaN if there is only one group.
+        All but the estimate is NaN where a single group determines a coefficient, such as that of a
+        class of one patient.
 
     Raises
     ------
@@ -111,8 +135,11 @@ def clustered_regression(
 
     References
     ----------
-    A. C. Cameron and D. L. Miller, "A Practitioner's Guide to Cluster-Robust Inference", Journal of
-    Human Resources 50 (2015).
+    R. M. Bell and D. F. McCaffrey, "Bias Reduction in Standard Errors for Linear Regression with
+    Multi-Stage Samples", Survey Methodology 28 (2002).
+    J. E. Pustejovsky and E. Tipton, "Small-Sample Methods for Cluster-Robust Variance Estimation
+    and Hypothesis Testing in Fixed Effects Models", Journal of Business and Economic Statistics 36
+    (2018).
 
     Examples
     --------
@@ -120,8 +147,7 @@ def clustered_regression(
     >>> round(found["x"].estimate, 3), found.n, found.n_groups
     (1.98, 4, 3)
     """
-    if not 0 < confidence < 1:
-        raise SettingError(f"confidence must be in (0, 1), got {confidence}")
+    check_confidence(confidence)
     y, labels = as_numbers(values), as_labels(groups)
     columns = {name: as_numbers(column, name) for name, column in covariates.items()}
     check_aligned(("values", y), *columns.items(), ("groups", labels))
@@ -226,22 +252,16 @@ def _fit(
         )
     _check_independent(design)
     x = np.column_stack(list(design.values()))
-    inverse = np.linalg.pinv(x)
-    estimates = inverse @ y
-    errors = y - x @ estimates
-    se = np.full(k, np.nan)
-    if n_groups > 1:
-        pulls = np.array([groups.sums(row * errors, np.arange(n))[0] for row in inverse])
-        correction = n_groups / (n_groups - 1) * (n - 1) / (n - k)
-        se = np.sqrt(correction * (pulls**2).sum(1))
-    freedom = max(n_groups - 1, 1)
-    margin = se * stdtrit(freedom, (1 + confidence) / 2)
+    fit = cluster_robust(y, x, groups)
+    se = np.sqrt(np.diag(fit.covariance))
+    margin = se * stdtrit(fit.freedom, (1 + confidence) / 2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * stdtr(freedom, -np.abs(estimates / se))
-        r_squared = 1 - (errors**2).sum() / ((y - y.mean()) ** 2).sum()
+        p = 2 * stdtr(fit.freedom, -np.abs(fit.estimates / se))
+        r_squared = 1 - (fit.errors**2).sum() / ((y - y.mean()) ** 2).sum()
+    ends = fit.estimates - margin, fit.estimates + margin
     columns = zip(
         design,
-        *(a.tolist() for a in (estimates, se, estimates - margin, estimates + margin, p)),
+        *(a.tolist() for a in (fit.estimates, se, *ends, p, fit.freedom)),
         strict=True,
     )
     return Regression(
