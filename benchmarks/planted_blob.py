@@ -7,6 +7,7 @@ in both alignments, and the centroid of the map is compared with that of the blo
 
     python benchmarks/planted_blob.py
     python benchmarks/planted_blob.py --families resnet18 vgg11 --images 48
+    python benchmarks/planted_blob.py --border --images 128
 
 Trunks are untrained, with batch-norm statistics of the images. Where ``CAMEVAL_TEST_DATA`` or
 ``--data`` names a folder with ``weights/mobilenet_v2-*.pth`` and ``weights/squeezenet1_0-*.pth``,
@@ -15,14 +16,16 @@ kernels mirrored. What the kernels' own asymmetry shifts then cancels, what the 
 
 From each map the mean map of blob-free training images is taken away, and the centroid is that of
 the upper half of what is left: what lies above the middle between median and maximum, weighted by
-how far. Blobs keep a quarter of the side away from the borders, where every map is cut. Needs
-scikit-learn (the ``study`` extra).
+how far. Blobs keep a quarter of the side away from the borders, where every map is cut; with
+``--border`` they lie anywhere, and the errors are told by how near the border a blob is, along the
+axis that leads to it. Needs scikit-learn (the ``study`` extra).
 """
 
 import argparse
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -66,17 +69,21 @@ DEFAULT = [
     *("alexnet", "squeezenet1_0", "squeezenet1_1", "vgg11_bn", "convnext_tiny", "swin_t"),
 ]
 
+EDGE = 32  # pixels from a border
 
-def plant(count: int, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+
+def plant(
+    count: int, size: int, generator: torch.Generator, margin: float = 0.25
+) -> tuple[Tensor, Tensor, Tensor]:
     """Make images, tell which have a blob (every second one), and where it is: ``(N, 2)``, (x, y).
 
-    An image without a blob has the noise of the next one, which has a blob. Pixel k has its center
-    at k + 0.5.
+    Blobs keep the margin, a share of the side, away from the borders. An image without a blob has
+    the noise of the next one, which has a blob. Pixel k has its center at k + 0.5.
     """
     noise = torch.randn(count // 2, 3, size, size, generator=generator)
     noise = gaussian_blur(noise, [19, 19], [3.0, 3.0])
     images = (noise / noise.std()).repeat_interleave(2, 0)
-    centers = (0.25 + 0.5 * torch.rand(count, 2, generator=generator)) * size
+    centers = (margin + (1 - 2 * margin) * torch.rand(count, 2, generator=generator)) * size
     pixels = torch.arange(size) + 0.5
     spread = 2 * (size / 20) ** 2
     across = torch.exp(-((pixels - centers[:, :1]) ** 2) / spread)
@@ -130,13 +137,17 @@ def trained(net: nn.Module, file: Path) -> nn.Module:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one trunk gives: the errors of map centroids on unseen images, ``(N, 2)``, in pixels."""
+    """What one trunk gives: the errors of map centroids on unseen images, ``(N, 2)``, in pixels.
+
+    `where` is where the blobs are.
+    """
 
     accuracy: float
     cells: int
     place: Place
     half_pixel: Tensor
     receptive_field: Tensor
+    where: Tensor
 
 
 @torch.inference_mode()
@@ -160,7 +171,8 @@ def examine(net: nn.Module, images: Tensor, has_blob: Tensor, centers: Tensor) -
     coarse, where = torch.cat(maps), torch.cat(true)
     size = tuple(images.shape[2:])
     found = [centroids(upsample(coarse, size, place=place)) for place in (None, model.place)]
-    return Outcome(hits, coarse.shape[-1], model.place, found[0] - where, found[1] - where)
+    errors = found[0] - where, found[1] - where
+    return Outcome(hits, coarse.shape[-1], model.place, *errors, where)
 
 
 def row(label: str, outcomes: Sequence[Outcome]) -> str:
@@ -177,6 +189,19 @@ def row(label: str, outcomes: Sequence[Outcome]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def border_row(label: str, outcomes: Sequence[Outcome], size: int) -> str:
+    """One line of the table by distance from the border: mean and mean absolute errors."""
+    accuracy = sum(outcome.accuracy for outcome in outcomes) / len(outcomes)
+    where = torch.cat([outcome.where for outcome in outcomes]).flatten()
+    zones = [where < EDGE, where > size - EDGE, (where - size / 2).abs() < size / 2 - 2 * EDGE]
+    cells = [label, f"{100 * accuracy:.0f} %"]
+    for zone in zones:
+        for alignment in ("half_pixel", "receptive_field"):
+            errors = torch.cat([getattr(outcome, alignment) for outcome in outcomes]).flatten()
+            cells.append(f"{errors[zone].mean():+.1f} ({errors[zone].abs().mean():.1f})")
+    return f"| {' | '.join(cells)} |"
+
+
 def main() -> None:
     """Print one line for each network."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -184,17 +209,25 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=96, help="per trunk; half have a blob")
     parser.add_argument("--size", type=int, default=224, help="side in pixels; Inception's is 299")
     parser.add_argument("--trunks", type=int, default=1, help="untrained ones, each used twice")
+    parser.add_argument("--border", action="store_true", help="blobs anywhere, errors by zone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, default=os.environ.get("CAMEVAL_TEST_DATA"))
     options = parser.parse_args()
 
-    print("| network | place | cells | accuracy | half-pixel dx | dy | distance", end=" ")
-    print("| receptive field dx | dy | distance |")
-    print("|---" * 10 + "|")
+    if options.border:
+        print("| network | accuracy | left and top: half-pixel | receptive field", end=" ")
+        print("| right and bottom: half-pixel | receptive field", end=" ")
+        print("| middle: half-pixel | receptive field |")
+    else:
+        print("| network | place | cells | accuracy | half-pixel dx | dy | distance", end=" ")
+        print("| receptive field dx | dy | distance |")
+    print("|---" * (8 if options.border else 10) + "|")
+    margin = 0.0 if options.border else 0.25
     for name in options.families:
         size = 299 if name == "inception_v3" else options.size
         generator = torch.Generator().manual_seed(options.seed)
-        images, has_blob, centers = plant(4 * (options.images // 4), size, generator)
+        images, has_blob, centers = plant(4 * (options.images // 4), size, generator, margin)
+        line = partial(border_row, size=size) if options.border else row
         outcomes = []
         for trunk in range(options.trunks):
             torch.manual_seed(options.seed + trunk)
@@ -202,11 +235,11 @@ def main() -> None:
             for _ in range(2):
                 calibrated(mirrored(net), images[:16])
                 outcomes.append(examine(net, images, has_blob, centers))
-        print(row(name, outcomes), flush=True)
+        print(line(name, outcomes), flush=True)
         for file in Path(options.data or "nowhere", "weights").glob(f"{name}-*.pth"):
             net = trained(BUILDERS[name](), file)
             outcomes = [examine(mirrored(net), images, has_blob, centers) for _ in range(2)]
-            print(row(f"{name}, ImageNet", outcomes), flush=True)
+            print(line(f"{name}, ImageNet", outcomes), flush=True)
 
 
 if __name__ == "__main__":

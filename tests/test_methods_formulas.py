@@ -1,6 +1,7 @@
 """Each formula against a reference that is spelled out by hand, or made by NumPy."""
 
 import copy
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -34,7 +35,7 @@ from cameval import (
     xgrad_cam,
 )
 from cameval.errors import SettingError, UnsupportedHeadError
-from cameval.methods import RandomCAM
+from cameval.methods import FinerTarget, RandomCAM
 
 CUTS = ["pooled", "curved", "inner", "stage"]
 
@@ -359,3 +360,18 @@ def test_smooth_grad_cam_pp_works_at_an_inner_layer() -> None:
     noisy = SmoothGradCAMpp(2)(activations, classes)
     assert not torch.equal(noisy, expected)
     assert torch.equal(noisy, SmoothGradCAMpp(2)(activations, classes))
+
+
+def test_similar_classes_are_weighed_alike_or_by_their_probability() -> None:
+    logits = torch.tensor([[3.0, 2.5, -9.0, 2.0], [0.0, 4.0, 3.0, 1.0]], dtype=torch.float64)
+    alike = FinerTarget(classes=torch.tensor([0, 1]), similar=2, strength=0.5)
+    expected = torch.tensor([3 - 0.5 * (2.5 + 2) / 2, 4 - 0.5 * (3 + 1) / 2], dtype=torch.float64)
+    torch.testing.assert_close(alike(logits), expected)
+    weighted = replace(alike, weighting="probability")
+    shares = logits.softmax(1)
+    for row, own, others in [(0, 0, [1, 3]), (1, 1, [2, 3])]:
+        share = shares[row, others] / shares[row, others].sum()
+        differences = logits[row, own] - 0.5 * logits[row, others]
+        torch.testing.assert_close(weighted(logits)[row], (share * differences).sum())
+    with pytest.raises(SettingError, match="weighting must be one of mean, probability, got 'max'"):
+        FinerTarget(0, weighting="max")  # type: ignore[arg-type]

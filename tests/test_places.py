@@ -12,10 +12,14 @@ import torch.nn.functional as F
 import torchvision.models as tv
 from families import FAMILIES
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.testing import assert_close
+from torchvision import transforms
 from torchvision.models.convnext import CNBlock
+from torchvision.models.resnet import BasicBlock
 from torchvision.models.swin_transformer import ShiftedWindowAttention
-from torchvision.ops import SqueezeExcitation
+from torchvision.ops import FrozenBatchNorm2d, Permute, SqueezeExcitation
+from torchvision.transforms import v2
 
 from cameval import CAMExtractor, Place, split
 from cameval.errors import SettingError
@@ -177,23 +181,154 @@ class OwnConv(nn.Conv2d):
         return super().forward(F.pad(x, (0, 1, 0, 1)))
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        Unknown(),
-        OwnConv(3, 64, 3),
-        nn.Upsample(scale_factor=2),
-        nn.AdaptiveAvgPool2d(7),
-        nn.Conv2d(3, 64, (3, 5), padding=1),
-    ],
-    ids=lambda layer: type(layer).__name__,
-)
-def test_no_place_is_guessed(layer):
-    net = build("resnet")
-    net.conv1 = layer
+class OwnPool(nn.MaxPool2d):
+    """It pools a pixel further on."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shift, then pool."""
+        return super().forward(x.roll(1, -1))
+
+
+class OwnNorm(nn.BatchNorm2d):
+    """It makes images smaller."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Resize, then normalize."""
+        return super().forward(F.interpolate(x, scale_factor=0.5))
+
+
+class OwnChain(nn.Sequential):
+    """It runs its parts on half of the image."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Crop, then run."""
+        return super().forward(x[..., ::2])
+
+
+class OwnBlock(BasicBlock):
+    """It does what its parent does, as far as anybody knows."""
+
+
+def stem(*layers: nn.Module) -> nn.Module:
+    """Put layers before the first convolution of a ResNet."""
+    net = tv.resnet18()
+    net.conv1 = nn.Sequential(*layers, net.conv1)
+    return net
+
+
+CHANGED: dict[str, Callable[[], nn.Module]] = {
+    "unknown": lambda: stem(Unknown()),
+    "own convolution": lambda: stem(OwnConv(3, 3, 3)),
+    "upsampling": lambda: stem(nn.Upsample(scale_factor=2)),
+    "adaptive pooling": lambda: stem(nn.AdaptiveAvgPool2d(7)),
+    "not square": lambda: stem(nn.Conv2d(3, 3, (3, 5), padding=1)),
+    "circular": lambda: stem(nn.Conv2d(3, 3, 3, padding=1, padding_mode="circular")),
+    "resize": lambda: stem(transforms.Resize((112, 112))),
+    "center crop": lambda: stem(transforms.CenterCrop(112)),
+    "resize, v2": lambda: stem(v2.Resize((112, 112))),
+    "normalize": lambda: stem(transforms.Normalize([0.5], [0.5])),
+    "zero padding": lambda: stem(nn.ZeroPad2d((3, 0, 3, 0))),
+    "reflection padding": lambda: stem(nn.ReflectionPad2d(4)),
+    "pixel shuffle": lambda: stem(nn.PixelUnshuffle(2)),
+    "transposed convolution": lambda: stem(nn.ConvTranspose2d(3, 3, 2, stride=2)),
+    "fractional pooling": lambda: stem(nn.FractionalMaxPool2d(2, output_ratio=0.5)),
+    "power pooling": lambda: stem(nn.LPPool2d(2, 2)),
+    "own pooling": lambda: stem(OwnPool(2)),
+    "own normalization": lambda: stem(OwnNorm(3)),
+    "own chain": lambda: stem(OwnChain(nn.Identity())),
+    "linear along the columns": lambda: stem(nn.Linear(64, 32)),
+    "permuted": lambda: stem(Permute([0, 1, 3, 2])),
+    "flattened": lambda: stem(nn.Flatten(2), nn.Unflatten(2, (8, 8))),
+    "jit": lambda: stem(torch.jit.script(nn.ReLU())),
+}
+
+
+def at(name: str, part: str, module: nn.Module) -> nn.Module:
+    """Put a module in the place of another."""
+    net = build(name)
+    owner, _, child = part.rpartition(".")
+    setattr(net.get_submodule(owner), child, module)
+    return net
+
+
+CHANGED |= {
+    "own block": lambda: at("resnet", "layer2.1", OwnBlock(128, 128)),
+    "a pooling in a branch": lambda: at("googlenet", "inception4a.branch2", OwnPool(3, 1, 1)),
+    "a shift in one branch": lambda: at(
+        "googlenet", "inception4a.branch1", nn.Conv2d(480, 192, 4, padding="same")
+    ),
+    "a shift beside the identity": lambda: at(
+        "resnet", "layer1.0.conv2", nn.Conv2d(64, 64, 4, padding="same")
+    ),
+    "a shift in a shortcut": lambda: at(
+        "resnet", "layer2.0.downsample", nn.AvgPool2d(2, ceil_mode=True)
+    ),
+    "attention of the user's": lambda: at("swin", "features.1.0.attn", Unknown()),
+    "a resize in the middle": lambda: at("vgg", "features.4", transforms.Resize((30, 30))),
+    "a gate of the user's": lambda: at("mobilenet_v3", "features.1.block.1", Unknown()),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*antialias:UserWarning")
+@pytest.mark.parametrize("name", CHANGED)
+def test_no_place_is_guessed(name):
+    net = CHANGED[name]()
     assert place_of(net) is None
     with pytest.raises(SettingError, match="needs the place of the cells"):
         CAMExtractor(net, alignment="receptive_field")
+
+
+def shifted(_module: object, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    return (inputs[0].roll(8, -1),)
+
+
+@pytest.mark.parametrize("part", ["", "conv1", "layer2", "layer2.0", "layer2.0.relu"])
+@pytest.mark.parametrize("hook", ["register_forward_hook", "register_forward_pre_hook"])
+def test_a_hook_may_move_the_grid(part, hook):
+    net = build("resnet")
+    handle = getattr(net.get_submodule(part), hook)(shifted)
+    assert place_of(net) is None
+    handle.remove()
+    assert place_of(net) == Place(0.5, 32.0)
+
+
+def test_a_hook_on_all_modules_may_move_the_grid():
+    handle = register_module_forward_pre_hook(shifted)
+    try:
+        assert place_of(build("resnet")) is None
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize("part", ["", "conv1", "layer2", "layer2.0"])
+def test_a_patched_part_may_move_the_grid(part):
+    net = build("resnet")
+    net.get_submodule(part).forward = lambda x: x
+    assert place_of(net) is None
+
+
+def test_the_order_of_registration_moves_nothing():
+    net = build("inception_v3")
+    for block, child in [("Mixed_6a", "branch3x3dbl_1"), ("", "Conv2d_1a_3x3")]:
+        owner = net.get_submodule(block)
+        module = getattr(owner, child)
+        delattr(owner, child)
+        setattr(owner, child, module)
+    assert place_of(net) == Place(37.5, 32.0)
+
+
+def test_a_compiled_part_lies_where_it_lay():
+    net = tv.resnet18()
+    net.layer2 = torch.compile(net.layer2, backend="eager")
+    net.layer3.compile(backend="eager")
+    assert place_of(net) == Place(0.5, 32.0)
+
+
+def test_other_normalizations_and_activations_move_nothing():
+    net = tv.resnet18(norm_layer=lambda channels: nn.GroupNorm(4, channels))
+    net.relu, net.bn1 = nn.SiLU(), FrozenBatchNorm2d(64)
+    assert place_of(net) == Place(0.5, 32.0)
 
 
 def test_networks_of_other_kinds_have_no_place():

@@ -363,6 +363,11 @@ def test_the_other_class_needs_classes():
     with pytest.raises(SettingError, match="method must be callable"):
         OtherClass("grad_cam")
 
+
+def test_one_logit_stands_for_two_classes_each_the_other_of_the_other():
+    torch.manual_seed(0)
     single = CAMModel(nn.Conv2d(3, 2, 3), GAPHead(nn.Linear(2, 1))).eval()
-    with pytest.raises(SettingError, match="at least 2 classes"):
-        OtherClass(grad_cam)(single.activations(torch.rand(1, 3, 9, 9)), torch.tensor([0]))
+    activations = single.activations(torch.rand(2, 3, 9, 9))
+    found = OtherClass(hires_cam)(activations, torch.tensor([0, 1]))
+    assert torch.equal(found, hires_cam(activations, torch.tensor([1, 0])))
+    assert torch.equal(found[0], -hires_cam(activations, torch.tensor([0, 0]))[0])

@@ -1,7 +1,7 @@
 """From images to maps on those images: the one object that most users hold."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,8 +13,9 @@ from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.geometry import Place
 from cameval.maps import upsample
 from cameval.methods import CAMMethod, grad_cam
-from cameval.networks import Activations, Target, adapt
+from cameval.networks import Activations, Target, adapt, check_cut
 from cameval.networks.activations import check_classes, recording, without_graph
+from cameval.networks.outputs import count_classes
 
 __all__ = [
     "Alignment",
@@ -76,11 +77,15 @@ class CAMExtractor:
         How the coarse map is laid on the image. ``"half_pixel"``, the custom of the field, lets its
         cells fill the image evenly. ``"receptive_field"`` puts each cell where its receptive field
         has its center, which in ResNet-like networks is half a cell further up and left.
+    check
+        Whether the first batch is also shown to the network that was cut, and the outputs are
+        compared (see `check_cut`). It costs one more pass, once for each extractor.
 
     Raises
     ------
     UnsupportedModelError
-        If the network is of no declared family.
+        If the network is of no declared family; in the first call, if the cut does not compute what
+        the network computes.
     SettingError
         If alignment by receptive fields is asked for where the place of the cells is not known.
 
@@ -102,6 +107,8 @@ class CAMExtractor:
     model: nn.Module
     method: CAMMethod = grad_cam
     alignment: Alignment = "half_pixel"
+    check: bool = True
+    _checked: list[bool] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_parts(self.model, self.method)
@@ -127,7 +134,8 @@ class CAMExtractor:
         classes
             The class to explain: an int for all images, one per image ``(N,)``, or several per
             image ``(N, k)``. A function chooses by the logits, as :func:`all_classes` and
-            :class:`TopClasses` do. By default each image's predicted class.
+            :class:`TopClasses` do. By default each image's predicted class. One logit z stands for
+            two classes: the map of class 1 is that of z, the map of class 0 that of -z.
         target
             Explain instead a function of what the network returns, one score per image: a sum of
             classes, an output of a regression, a region of a segmentation.
@@ -152,10 +160,18 @@ class CAMExtractor:
             If a class is not one of the network's.
         SettingError
             If `classes` and `target` are both given, or a graph is asked for without autograd.
+        UnsupportedModelError
+            If the cut does not compute what the network computes, or the network writes to its
+            buffers in evaluation mode.
+        UnsupportedHeadError
+            If the method needs a head that this one is not, or its map is not as exact as it says.
         """
         check_images(images)
         model = adapt(self.model)
         activations = model.activations(images, create_graph=create_graph)
+        if self.check and not self._checked and not create_graph:
+            check_cut(model, images, activations.logits)
+            self._checked.append(True)
         chosen = choose(classes, target, activations.logits)
         place = model.place if self.alignment == "receptive_field" else None
         return explain(activations, self.method, chosen, target, place, size)
@@ -267,7 +283,8 @@ def all_classes(logits: Tensor, /) -> Tensor:
     tensor([[0, 1, 2],
             [0, 1, 2]])
     """
-    return torch.arange(logits.shape[1], device=logits.device).expand(logits.shape)
+    count = count_classes(logits)
+    return torch.arange(count, device=logits.device).expand(len(logits), count)
 
 
 @dataclass(frozen=True)
@@ -298,11 +315,13 @@ class TopClasses:
 
     def __call__(self, logits: Tensor, /) -> Tensor:
         """Return class indices ``(N, count)`` of logits ``(N, C)``."""
-        if logits.shape[-1] < self.count:
+        if count_classes(logits) < self.count:
             raise SettingError(
-                f"count must be at most the network's {logits.shape[-1]} classes, got {self.count}"
+                f"count must be at most the network's {count_classes(logits)} classes, "
+                f"got {self.count}"
             )
-        return logits.topk(self.count, dim=1).indices
+        of_classes = torch.cat([-logits, logits], 1) if logits.shape[1] == 1 else logits
+        return of_classes.topk(self.count, dim=1).indices
 
 
 def _predicted(logits: Tensor) -> Tensor:
@@ -311,4 +330,4 @@ def _predicted(logits: Tensor) -> Tensor:
             "the network must return logits (N, C) for a class to be predicted, got shape "
             f"{tuple(logits.shape)}; give a function of its output as the target"
         )
-    return logits.argmax(1)
+    return TopClasses(1)(logits)[:, 0] if logits.shape[1] == 1 else logits.argmax(1)

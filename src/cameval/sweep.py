@@ -17,7 +17,7 @@ from cameval.extractor import (
     explain,
 )
 from cameval.methods import CAMMethod
-from cameval.networks import LayerModel, adapt
+from cameval.networks import LayerModel, adapt, check_cut
 from cameval.networks.activations import Activations, same
 from cameval.networks.adapt import unwrap
 from cameval.networks.layers import check_layer, layer_activations
@@ -41,6 +41,9 @@ class CAMSweep:
     alignment
         How maps are laid on the image, as for :class:`CAMExtractor`; inner layers have no known
         place.
+    check
+        Whether the first batch is also shown to the network that was cut, as for
+        :class:`CAMExtractor`.
 
     Raises
     ------
@@ -70,6 +73,8 @@ class CAMSweep:
     methods: Mapping[str, CAMMethod] = field(hash=False)
     layers: Sequence[str] | None = field(default=None, hash=False)
     alignment: Alignment = "half_pixel"
+    check: bool = True
+    _checked: list[bool] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.methods:
@@ -109,6 +114,9 @@ class CAMSweep:
             model = adapt(self.model)
             name = model.layer if isinstance(model, LayerModel) else "features"
             passes = {name: model.activations(images, create_graph=create_graph)}
+            if self.check and not self._checked and not create_graph:
+                check_cut(model, images, passes[name].logits)
+                self._checked.append(True)
             place = model.place if self.alignment == "receptive_field" else None
         else:
             grids = dict.fromkeys(self.layers, same)

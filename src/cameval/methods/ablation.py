@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from cameval.methods.passes import check_count, images_at_once, refuse_graph, rest, scores_of
-from cameval.networks import Activations, GAPHead, Target
+from cameval.networks import Activations, Target
 from cameval.networks.activations import recording
-from cameval.networks.heads import pools_globally, positions
+from cameval.networks.heads import linear_head, pools_globally, positions
+from cameval.networks.outputs import output_of
 
 __all__ = ["AblationCAM", "ablation_cam"]
 
@@ -67,11 +68,13 @@ class AblationCAM:
 
     def __call__(self, activations: Activations, target: Target, /) -> Tensor:
         """Map the target's score of each image."""
-        features, head = activations.features, activations.head
+        features, head = activations.features, linear_head(activations.head)
         with recording(activations.create_graph):
             score = activations.score(target)
-            if isinstance(head, GAPHead) and isinstance(target, Tensor):
-                drops = head.linear.weight[target] * features.mean(positions(features))
+            if head is not None and isinstance(target, Tensor):
+                column, sign = output_of(target, head.linear.out_features)
+                drops = head.linear.weight[column] * features.mean(positions(features))
+                drops = drops if sign is None else drops * sign[:, None]
             else:
                 refuse_graph(activations, "AblationCAM on this network")
                 drops = score[:, None] - self._ablated_scores(activations, target)
@@ -82,8 +85,9 @@ class AblationCAM:
     def _ablated_scores(self, activations: Activations, target: Target) -> Tensor:
         """Scores ``(N, K)`` without each of the channels."""
         features = activations.features
-        if pools_globally(activations.head):
-            features = features.mean(positions(features), keepdim=True)
+        means = features.mean(positions(features), keepdim=True)
+        if pools_globally(activations.head) and _same_outputs(activations, means):
+            features = means
         at_once = images_at_once(activations, self.batch_size)
         scores = []
         for channels in torch.arange(features.shape[1], device=features.device).split(at_once):
@@ -95,6 +99,14 @@ class AblationCAM:
             ] = 0
             scores.append(scores_of(activations, target, rest(activations, ablated)))
         return torch.cat(scores).T
+
+
+def _same_outputs(activations: Activations, means: Tensor) -> bool:
+    """Tell whether the head says the same of the channels' means, whatever hooks it has."""
+    found, logits = rest(activations, means.clone()), activations.logits
+    return found.shape == logits.shape and bool(
+        (found - logits).abs().max() <= 256 * torch.finfo(logits.dtype).eps * logits.abs().max()
+    )
 
 
 def ablation_cam(activations: Activations, target: Target, /) -> Tensor:

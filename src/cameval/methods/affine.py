@@ -1,12 +1,14 @@
 """A head made affine where it stands: its nonlinear layers held at what they do to one input."""
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from cameval.errors import UnsupportedHeadError
 from cameval.networks import GAPHead, PooledHead
+from cameval.networks.plain import plain
 
 __all__ = ["affine_twin"]
 
@@ -56,12 +58,13 @@ def _shift_scale(norm: nn.LayerNorm, inputs: Tensor, axes: tuple[int, ...], var:
 
 def _layers(head: nn.Module | None) -> list[nn.Module]:
     """Flatten a head into layers, each of which is linear or has a factor."""
-    if isinstance(head, PooledHead):
-        return [*_layers(head.pool), nn.Flatten(1), *_layers(head.classifier)]
-    if isinstance(head, nn.Sequential):
-        return [layer for module in head for layer in _layers(module)]
     # Types as they are: a subclass may compute something else.
-    if head is not None and type(head) in {*_AFFINE, *_FACTORS, nn.LayerNorm}:
+    if head is not None and plain(head, PooledHead):
+        parts = cast(PooledHead, head)
+        return [*_layers(parts.pool), nn.Flatten(1), *_layers(parts.classifier)]
+    if head is not None and plain(head, nn.Sequential):
+        return [layer for module in head.children() for layer in _layers(module)]
+    if head is not None and plain(head, *_AFFINE, *_FACTORS, nn.LayerNorm):
         return [head]
     came = "an inner layer" if head is None else type(head).__name__
     raise UnsupportedHeadError(

@@ -1,12 +1,16 @@
 """Class activation mapping by the class weights: exact, or refused."""
 
+from math import prod
+
 from torch import Tensor
 
 from cameval.errors import SettingError, UnsupportedHeadError
+from cameval.methods.law import check_law
 from cameval.networks import Activations, ExactHead, Target
 from cameval.networks.activations import check_classes
+from cameval.networks.outputs import output_of
 
-__all__ = ["cam"]
+__all__ = ["cam", "exact_maps"]
 
 
 def cam(activations: Activations, target: Target, /) -> Tensor:
@@ -18,7 +22,8 @@ def cam(activations: Activations, target: Target, /) -> Tensor:
               \mathrm{logit}_c = \operatorname{mean}_{xy} \mathrm{CAM}_c(x, y) + b_c .
 
     The maps of SqueezeNet (ReLU of the 1x1 convolution) and ConvNeXt (LayerNorm moved before the
-    pool) obey the same law, with ``head.bias`` for :math:`b`.
+    pool) obey the same law, with ``head.bias`` for :math:`b`. The law is checked on each call,
+    against the logit of the pass.
 
     Parameters
     ----------
@@ -37,7 +42,9 @@ def cam(activations: Activations, target: Target, /) -> Tensor:
     ------
     UnsupportedHeadError
         If no exact map exists: at an inner layer, and with heads such as those of AlexNet, VGG and
-        MobileNetV3.
+        MobileNetV3. If the map breaks the law by more than rounding, with the measured gap: where a
+        subclass, a hook, or dropout that is at work makes the head another function than its type
+        says.
     ClassIndexError
         If a class is not one of the network's.
     SettingError
@@ -69,5 +76,19 @@ def cam(activations: Activations, target: Target, /) -> Tensor:
             f"{came}; use a gradient method such as cameval.grad_cam or cameval.hires_cam, or "
             "train cameval.adapt(net, num_classes=k), which has such a head"
         )
-    maps = head.class_maps(activations.features, target)
+    maps, constants = exact_maps(head, activations.features, target)
+    check_law(
+        *("cam", activations, target, maps, constants),
+        lambda: activations.gradients(target) * activations.features * prod(maps.shape[1:]),
+    )
     return maps if activations.create_graph else maps.detach()
+
+
+def exact_maps(head: ExactHead, features: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the maps of classes ``(N,)`` and what their means lack of the logits ``(N,)``."""
+    bias = head.bias
+    column, sign = output_of(classes, len(bias))
+    maps, constants = head.class_maps(features, column), bias[column]
+    if sign is None:
+        return maps, constants
+    return maps * sign.reshape(-1, *[1] * (maps.ndim - 1)), constants * sign

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from cameval.errors import SettingError
 from cameval.methods.affine import affine_twin
+from cameval.methods.cam import exact_maps
+from cameval.methods.law import check_law
 from cameval.networks import Activations, ExactHead, Target
 
 __all__ = ["local_linear_cam", "local_linear_constant"]
@@ -47,7 +49,9 @@ def local_linear_cam(activations: Activations, target: Target, /) -> Tensor:
     ------
     UnsupportedHeadError
         At an inner layer, and where the head has other layers than average pooling, flattening,
-        dropout, linear layers, layer normalization, ReLU, Hardswish, SiLU and Tanh.
+        dropout, linear layers, layer normalization, ReLU, Hardswish, SiLU and Tanh. If the map does
+        not add up to the logit by more than rounding, with the measured gap, as where a hook
+        changes what a layer returns.
     ClassIndexError
         If a class is not one of the network's.
     SettingError
@@ -123,7 +127,8 @@ def _decompose(activations: Activations, target: Target) -> tuple[Tensor, Tensor
     features, head = activations.features, activations.head
     with torch.inference_mode(False), torch.enable_grad():
         if isinstance(head, ExactHead):
-            maps, constants = head.class_maps(features, target), head.bias[target]
+            maps, constants = exact_maps(head, features, target)
+            slopes = None
         else:
             # The twin is affine: its gradient is the same everywhere, its value at 0 the constant.
             probe = torch.zeros_like(features).requires_grad_()
@@ -132,6 +137,14 @@ def _decompose(activations: Activations, target: Target) -> tuple[Tensor, Tensor
                 constants.sum(), probe, create_graph=activations.create_graph
             )
             maps = (slopes * features).sum(1) * prod(features.shape[2:])
+    check_law(
+        *("local_linear_cam", activations, target, maps, constants),
+        lambda: (
+            (activations.gradients(target) if slopes is None else slopes)
+            * features
+            * prod(features.shape[2:])
+        ),
+    )
     if activations.create_graph:
         return maps, constants
     return maps.detach(), constants.detach()

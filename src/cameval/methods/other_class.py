@@ -29,7 +29,7 @@ class OtherClass:
     ------
     SettingError
         If `method` is not callable; in a call, if a function of the output is explained, which has
-        no other class, or the network has one class only.
+        no other class.
 
     Notes
     -----
@@ -61,7 +61,7 @@ class OtherClass:
             )
         logits = activations.logits.detach()
         check_classes(target, logits)
-        if logits.shape[1] < 2:
-            raise SettingError("OtherClass needs a network of at least 2 classes, got 1")
+        if logits.shape[1] == 1:
+            return self.method(activations, 1 - target)
         own = target[:, None].to(logits.device)
         return self.method(activations, logits.scatter(1, own, -torch.inf).argmax(1))

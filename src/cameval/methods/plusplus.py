@@ -95,9 +95,10 @@ class SmoothGradCAMpp:
     Notes
     -----
     Maps are ``(N, h, w)``, non-negative and unbounded. Cost: `num_samples` passes through the
-    network and as many backward passes through the head. Other implementations have :math:`D^1` as
-    the numerator of :math:`\alpha`, which does not become Grad-CAM++ without noise; :math:`D^2`
-    does. For features that may be negative, see `grad_cam_pp`.
+    network and as many backward passes through the head. The text of the paper could not be
+    consulted. The formula here agrees with torchcam's, whose documentation calls the numerator
+    :math:`D^2` a correction of the paper's: with it, and not with :math:`D^1`, the map becomes that
+    of Grad-CAM++ without noise. For features that may be negative, see `grad_cam_pp`.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Score-CAM and its kin: a channel weighs what the network says when it sees that channel alone."""
+"""Score-CAM and its forms: a channel weighs what the network says of that channel alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -109,8 +109,10 @@ class SSCAM:
     Notes
     -----
     Maps are ``(N, h, w)``, non-negative and unbounded. Cost: `num_samples` times that of
-    :class:`ScoreCAM`. This is the paper's first form, noise on the feature maps. Not for measuring:
-    with its default of 2 the noise is larger than the mask.
+    :class:`ScoreCAM`. The text of the paper could not be consulted. It is said to have two forms,
+    with noise on the feature maps and on the input; the formula here, noise on the scaled mask, and
+    the defaults agree with torchcam's. Not for measuring: with the default of 2 the noise is larger
+    than the mask.
 
     References
     ----------
@@ -172,7 +174,9 @@ class ISCAM:
     -----
     Maps are ``(N, h, w)``, non-negative and unbounded. Cost: `num_samples` times that of
     :class:`ScoreCAM`. With one step it is :class:`ScoreCAM`. Not where that is too slow already.
-    torchcam adds the steps up, so that its masks become brighter than the image.
+    The text of the paper could not be consulted. torchcam adds the steps up, so that its masks
+    become brighter than the image; the formula here is the mean along a straight line, as that of
+    integrated gradients, and agrees with no implementation that we know.
 
     References
     ----------

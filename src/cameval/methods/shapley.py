@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from cameval.methods.passes import refuse_graph, rest
-from cameval.networks import Activations, GAPHead, Target
+from cameval.networks import Activations, Target
 from cameval.networks.activations import fresh_leaf, without_graph
-from cameval.networks.heads import positions
+from cameval.networks.heads import linear_head, positions
 
 __all__ = ["shapley_cam"]
 
@@ -60,7 +60,7 @@ def shapley_cam(activations: Activations, target: Target, /) -> Tensor:
     torch.Size([1, 6, 6])
     """
     gradient, features = activations.gradients(target), activations.features
-    if not (isinstance(activations.head, GAPHead) and isinstance(target, Tensor)):
+    if linear_head(activations.head) is None or not isinstance(target, Tensor):
         refuse_graph(activations, "shapley_cam on this network")
         with without_graph():
             gradient = gradient - _curvature(activations, target) / 2

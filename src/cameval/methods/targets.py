@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import isfinite
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -10,7 +11,10 @@ from cameval.errors import SettingError
 from cameval.methods.passes import check_count
 from cameval.networks.activations import check_classes
 
-__all__ = ["FinerTarget"]
+__all__ = ["FinerTarget", "Weighting"]
+
+Weighting = Literal["mean", "probability"]
+"""How the similar classes of :class:`FinerTarget` are averaged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +34,24 @@ class FinerTarget:
         How many similar classes.
     strength
         The factor :math:`\gamma`; 0 explains the logit alone.
+    weighting
+        How the similar classes are averaged: ``"mean"``, all alike, or ``"probability"``, each by
+        its softmax probability among all classes.
 
     Raises
     ------
     SettingError
-        If `similar` is not positive or `strength` not finite; in a call, if the network has no more
-        than `similar` classes.
+        If `similar` is not positive, `strength` not finite or `weighting` no known one; in a call,
+        if the network has no more than `similar` classes.
     ClassIndexError
         In a call, if a class is not one of the network's.
+
+    Notes
+    -----
+    The text of the paper could not be consulted. The plain mean agrees with the first target of the
+    authors' own code (``FinerDefaultTarget``), the weighted one with their later code and with
+    pytorch-grad-cam (``FinerWeightedTarget``), in which the weights are part of what is
+    differentiated; here they are too.
 
     References
     ----------
@@ -57,11 +71,16 @@ class FinerTarget:
     classes: int | Tensor
     similar: int = 3
     strength: float = 1.0
+    weighting: Weighting = "mean"
 
     def __post_init__(self) -> None:
         check_count("similar", self.similar)
         if not isfinite(self.strength):
             raise SettingError(f"strength must be finite, got {self.strength}")
+        if self.weighting not in get_args(Weighting):
+            raise SettingError(
+                f"weighting must be one of {', '.join(get_args(Weighting))}, got {self.weighting!r}"
+            )
 
     def __call__(self, logits: Tensor, /) -> Tensor:
         """Return one score per image of logits ``(N, C)``."""
@@ -77,4 +96,8 @@ class FinerTarget:
         own = logits.gather(1, classes[:, None])
         distance = (logits - own).detach().abs().scatter(1, classes[:, None], float("inf"))
         nearest = distance.topk(self.similar, dim=1, largest=False).indices
-        return own[:, 0] - self.strength * logits.gather(1, nearest).mean(1)
+        others = logits.gather(1, nearest)
+        if self.weighting == "mean":
+            return own[:, 0] - self.strength * others.mean(1)
+        # The share of each among the similar classes is the same as among all classes.
+        return own[:, 0] - self.strength * (others.softmax(1) * others).sum(1)

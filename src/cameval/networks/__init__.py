@@ -2,6 +2,7 @@
 
 from cameval.networks.activations import Activations, Target
 from cameval.networks.adapt import adapt
+from cameval.networks.cuts import check_cut
 from cameval.networks.families import Split, split
 from cameval.networks.heads import ClassMapHead, ExactHead, GAPHead, NormHead, PooledHead
 from cameval.networks.layers import Grid, LayerModel, TokenGrid, channels_last_grid
@@ -22,5 +23,6 @@ __all__ = [
     "TokenGrid",
     "adapt",
     "channels_last_grid",
+    "check_cut",
     "split",
 ]

@@ -16,6 +16,7 @@ from cameval.errors import (
     UnsupportedModelError,
 )
 from cameval.networks.copies import shared_tensor
+from cameval.networks.outputs import count_classes, output_of
 
 __all__ = [
     "Activations",
@@ -165,7 +166,9 @@ class Activations:
         outputs = self.logits if outputs is None else outputs
         if isinstance(target, Tensor):
             check_classes(target, outputs)
-            return outputs.gather(1, shared_tensor(target)[:, None])[:, 0]
+            column, sign = output_of(shared_tensor(target), outputs.shape[1])
+            score = outputs.gather(1, column[:, None])[:, 0]
+            return score if sign is None else score * sign
         scores = target(outputs)
         if not isinstance(scores, Tensor) or scores.shape != outputs.shape[:1]:
             came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
@@ -225,7 +228,7 @@ class Activations:
 
 
 def check_classes(classes: Tensor, logits: Tensor) -> None:
-    """Check that `classes` names one class of `logits` for each image."""
+    """Check that `classes` names one class of `logits` for each image; one logit has two."""
     if logits.ndim != 2:
         raise ShapeError(
             f"the network must return logits (N, C) for a class to be explained, got shape "
@@ -235,10 +238,10 @@ def check_classes(classes: Tensor, logits: Tensor) -> None:
         raise ShapeError(
             f"classes must have shape ({len(logits)},), one per image, got {tuple(classes.shape)}"
         )
-    outside = (classes < 0) | (classes >= logits.shape[1])
+    outside = (classes < 0) | (classes >= count_classes(logits))
     if outside.any():
         raise ClassIndexError(
-            f"classes must be in [0, {logits.shape[1]}), got {classes[outside][0].item()}"
+            f"classes must be in [0, {count_classes(logits)}), got {classes[outside][0].item()}"
         )
 
 

@@ -7,11 +7,12 @@ from torch import nn
 
 from cameval.errors import SettingError, UnsupportedHeadError, UnsupportedModelError
 from cameval.networks.activations import same
-from cameval.networks.families import check_forward, hooks_outside, split
+from cameval.networks.families import check_forward, split
 from cameval.networks.heads import GAPHead
 from cameval.networks.layers import Grid, LayerModel
 from cameval.networks.model import CAMModel
 from cameval.networks.places import place_of
+from cameval.networks.plain import bare, hooks_outside, overridden
 
 __all__ = ["adapt", "unwrap"]
 
@@ -36,9 +37,10 @@ def adapt(
     Parameters
     ----------
     net
-        A network of a family that `split` knows, or, with `layer`, any network. One that is wrapped
-        by ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel`` is explained through
-        the network inside, on its own device.
+        A network of a family that `split` knows, or, with `layer`, any network. Parts that you put
+        in the place of its own, such as another pool, are taken as they are. One that is wrapped by
+        ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel`` is explained through the
+        network inside, on its own device.
     num_classes
         If given, put a fresh, untrained head (global average pooling and one linear layer) for this
         many classes on a *copy* of the network's features: the change that Zhou et al. and the
@@ -54,7 +56,8 @@ def adapt(
     Returns
     -------
     CAMModel or LayerModel
-        Without `num_classes`, a view on the same modules: its logits equal ``net(x)`` bit for bit.
+        Without `num_classes`, a view on the same modules: its logits equal ``net(x)`` bit for bit,
+        which `check_cut` proves on given images.
         A :class:`CAMModel` or :class:`LayerModel` comes back as it is, if it adds nothing to its
         class.
 
@@ -62,8 +65,9 @@ def adapt(
     ------
     UnsupportedModelError
         If `split` does not know the network; with the lines that would declare it. Or if forward
-        hooks on the network itself, or between features and head, or the ``forward`` of a subclass,
-        would not run.
+        hooks on the network itself, between features and head or on all modules of the process, or
+        what a subclass or the instance puts in the place of ``forward`` or ``__call__``, would not
+        run as they do.
     UnsupportedHeadError
         If a fresh head is asked for and the channels of the features do not follow from the old.
     LayerError
@@ -104,25 +108,26 @@ def adapt(
 
 def unwrap(net: nn.Module) -> nn.Module:
     """Return the network inside ``torch.compile`` and the data-parallel wrappers."""
-    inner = getattr(net, "_orig_mod", None)  # of torch.compile
-    if isinstance(net, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        inner = net.module
-    return unwrap(inner) if isinstance(inner, nn.Module) else net
+    inner = bare(net)
+    if isinstance(inner, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        inner = inner.module
+    return inner if inner is net else unwrap(inner)
 
 
 def _as_it_is(model: Model) -> Model:
     """Return one of cameval's models, whose parts must be all that it runs."""
     _check_unchanged(model)
     _check_hooks(model, *model.children())
+    if isinstance(model, CAMModel) and model.origin is not None:
+        _check_hooks(model.origin, *model.children())
     return model
 
 
 def _check_unchanged(model: CAMModel | LayerModel) -> None:
     """Refuse a model with a ``forward`` of its own, since maps are made of its parts."""
     base = CAMModel if isinstance(model, CAMModel) else LayerModel
-    patched = "forward" in vars(model)
-    if patched or type(model).forward is not base.forward:
-        whose = "the instance" if patched else type(model).__name__
+    whose = overridden(model, base)
+    if whose:
         raise UnsupportedModelError(
             f"a {base.__name__} must compute what its parts compute, got a forward of {whose}'s "
             "own; put what it adds into a module inside"
@@ -144,7 +149,7 @@ def _cut(net: nn.Module) -> CAMModel:
     check_forward(net)
     features, head = split(net)
     _check_hooks(net, features, head)
-    model = CAMModel(features, head, place=place_of(net))
+    model = CAMModel(features, head, place=place_of(net)).cut_from(net)
     theirs = set(net.modules())
     for module in model.modules():
         if module not in theirs:

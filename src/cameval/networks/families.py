@@ -1,30 +1,26 @@
 """Where each family of torchvision networks is cut; the only file that knows torchvision's classes.
 
 A cut is declared, never guessed: ``head(features(x))`` equals ``net(x)`` bit for bit, in evaluation
-mode, for every family here. The features end where the classifier's pooling begins.
+mode, for every family here. The features end where the classifier's pooling begins. Parts that the
+user put in the place of torchvision's are taken as they are, or make the head a general one.
 """
 
 from collections import OrderedDict
 from functools import singledispatch
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torchvision.models as tv
 from torch import Tensor, nn
+from torchvision.models.convnext import LayerNorm2d
 from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.mobilenetv3 import MobileNetV3
 
 from cameval.errors import UnsupportedModelError
 from cameval.networks.heads import ClassMapHead, GAPHead, NormHead, PooledHead, grid_cells
+from cameval.networks.plain import bare, computes_as, overridden, plain
 
-__all__ = [
-    "Split",
-    "check_forward",
-    "declared_class",
-    "foreign_forward",
-    "hooks_outside",
-    "split",
-]
+__all__ = ["Split", "check_forward", "declared_class", "foreign_forward", "split"]
 
 
 class Split(NamedTuple):
@@ -39,7 +35,8 @@ def split(net: nn.Module) -> Split:
     """Cut a network into features and head.
 
     A family is one registration: ``@split.register`` on a function whose argument is annotated with
-    the network's class. Subclasses are covered. ``split.registry`` lists what is known.
+    the network's class. A subclass is covered if it overrides nothing that runs; `check_cut`, which
+    extractors call once, proves it. ``split.registry`` lists what is known.
 
     Parameters
     ----------
@@ -97,22 +94,7 @@ def declared_class(net: nn.Module) -> type | None:
 
 def foreign_forward(net: nn.Module) -> str | None:
     """Return who computes something else than the class whose split `net` would get, if anyone."""
-    declared, forwards = declared_class(net), {"forward", "_forward", "_forward_impl"}
-    if forwards & {*vars(net)}:
-        return "the instance"
-    lineage = type(net).__mro__
-    below = lineage[: lineage.index(declared)] if declared else ()
-    return next((cls.__name__ for cls in below if forwards & {*vars(cls)}), None)
-
-
-def hooks_outside(net: nn.Module, *parts: nn.Module) -> list[str]:
-    """Return the modules of `net` whose forward hooks would not run if only `parts` did."""
-    inside = {module for part in parts for module in part.modules()}
-    return [
-        name or type(net).__name__
-        for name, module in net.named_modules()
-        if module not in inside and (module._forward_hooks or module._forward_pre_hooks)
-    ]
+    return overridden(net, declared_class(net), "_transform_input")
 
 
 def check_forward(net: nn.Module) -> None:
@@ -137,14 +119,35 @@ def _stages(net: nn.Module, *names: str) -> nn.Sequential:
     return nn.Sequential(OrderedDict((name, net.get_submodule(name)) for name in names))
 
 
+def _links(module: nn.Module) -> list[nn.Module]:
+    """Return the parts of a chain, or the module itself if it is anything else."""
+    return [*module.children()] if plain(module, nn.Sequential) else [module]
+
+
 def _head(pool: nn.Module, classifier: nn.Module) -> nn.Module:
     """Return a GAPHead where the classifier is (dropout and) one linear layer on a global pool."""
-    parts = [*classifier] if isinstance(classifier, nn.Sequential) else [classifier]
-    *before, last = parts or [nn.Identity()]
-    harmless = all(isinstance(module, nn.Dropout | nn.Identity) for module in before)
-    if grid_cells(pool) == 1 and harmless and isinstance(last, nn.Linear):
-        return GAPHead(last, nn.Sequential(*before) if before else None)
+    *before, last = _links(bare(classifier)) or [nn.Identity()]
+    harmless = all(plain(module, nn.Dropout, nn.Identity) for module in before)
+    linear = bare(last)
+    if grid_cells(bare(pool)) == 1 and harmless and computes_as(linear, nn.Linear):
+        return GAPHead(cast(nn.Linear, linear), nn.Sequential(*before) if before else None)
     return PooledHead(pool, classifier)
+
+
+def _flattened_head(pool: nn.Module, flatten: nn.Module, classifier: nn.Module) -> nn.Module:
+    """Return the head of a network whose flattening is a module that may have been replaced."""
+    if _flattens(flatten):
+        return _head(pool, classifier)
+    return nn.Sequential(pool, flatten, classifier)
+
+
+def _flattens(module: nn.Module) -> bool:
+    """Tell whether a module makes one row of each image's numbers."""
+    return (
+        plain(module, nn.Flatten)
+        and cast(nn.Flatten, module).start_dim == 1
+        and cast(nn.Flatten, module).end_dim == -1
+    )
 
 
 def _global_pool() -> nn.AdaptiveAvgPool2d:
@@ -196,27 +199,38 @@ def _(net: tv.ShuffleNetV2) -> Split:
 
 @split.register
 def _(net: tv.SqueezeNet) -> Split:
-    match [*net.classifier]:
-        case [nn.Dropout() as dropout, nn.Conv2d() as conv, nn.ReLU(), pool] if (
-            grid_cells(pool) == 1
+    match _links(bare(net.classifier)):
+        case [dropout, conv, relu, pool] if (
+            plain(dropout, nn.Dropout, nn.Identity)
+            and computes_as(conv, nn.Conv2d)
+            and plain(relu, nn.ReLU)
+            and grid_cells(pool) == 1
         ):
-            return Split(net.features, ClassMapHead(conv, dropout))
+            return Split(net.features, ClassMapHead(cast(nn.Conv2d, conv), dropout))
         case _:  # the user's own classifier
             return Split(net.features, nn.Sequential(net.classifier, nn.Flatten(1)))
 
 
 @split.register
 def _(net: tv.ConvNeXt) -> Split:
-    match [*net.classifier]:
-        case [nn.LayerNorm() as norm, nn.Flatten(), nn.Linear() as linear]:
-            return Split(net.features, NormHead(norm, linear))
-        case _:  # the user's own classifier
+    match _links(bare(net.classifier)):
+        case [norm, flatten, linear] if (
+            grid_cells(bare(net.avgpool)) == 1
+            and plain(norm, LayerNorm2d)
+            and norm.weight is not None
+            and norm.bias is not None
+            and _flattens(flatten)
+            and computes_as(linear, nn.Linear)
+        ):
+            return Split(net.features, NormHead(cast(nn.LayerNorm, norm), cast(nn.Linear, linear)))
+        case _:  # the user's own pool or classifier
             return Split(net.features, nn.Sequential(net.avgpool, net.classifier))
 
 
 @split.register
 def _(net: tv.SwinTransformer) -> Split:
-    return Split(_stages(net, "features", "norm", "permute"), _head(net.avgpool, net.head))
+    head = _flattened_head(net.avgpool, net.flatten, net.head)
+    return Split(_stages(net, "features", "norm", "permute"), head)
 
 
 @split.register
@@ -225,16 +239,27 @@ def _(net: tv.MaxVit) -> Split:
     return Split(nn.Sequential(OrderedDict(stem=net.stem, **blocks)), net.classifier)
 
 
+_GOOGLENET = (
+    *("conv1", "maxpool1", "conv2", "conv3", "maxpool2", "inception3a", "inception3b"),
+    *("maxpool3", "inception4a", "inception4b", "inception4c", "inception4d", "inception4e"),
+    *("maxpool4", "inception5a", "inception5b"),
+)
+_INCEPTION3 = (
+    *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1"),
+    *("Conv2d_4a_3x3", "maxpool2", "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b"),
+    *("Mixed_6c", "Mixed_6d", "Mixed_6e", "Mixed_7a", "Mixed_7b", "Mixed_7c"),
+)
+"""The stages in the order in which they run: the order of registration may be another one."""
+
+
 @split.register
 def _(net: tv.GoogLeNet) -> Split:
-    names = [name for name, _ in net.named_children()]
-    return Split(_inception_trunk(net, names), _inception_head(net))
+    return Split(_inception_trunk(net, _GOOGLENET), _inception_head(net))
 
 
 @split.register
 def _(net: tv.Inception3) -> Split:
-    names = [name for name, _ in net.named_children()]
-    return Split(_inception_trunk(net, names), _inception_head(net))
+    return Split(_inception_trunk(net, _INCEPTION3), _inception_head(net))
 
 
 class InceptionInput(nn.Module):
@@ -249,10 +274,9 @@ class InceptionInput(nn.Module):
         return torch.cat(scaled, 1)
 
 
-def _inception_trunk(net: tv.GoogLeNet | tv.Inception3, names: list[str]) -> nn.Sequential:
+def _inception_trunk(net: tv.GoogLeNet | tv.Inception3, names: tuple[str, ...]) -> nn.Sequential:
     """Chain the stages before the pool; the auxiliary classifiers run in training only."""
-    trunk = [name for name in names[: names.index("avgpool")] if not name.lower().startswith("aux")]
-    stages = _stages(net, *trunk)
+    stages = _stages(net, *names)
     if net.transform_input:
         stages = nn.Sequential(OrderedDict(input=InceptionInput(), **dict(stages.named_children())))
     return stages

@@ -9,12 +9,13 @@ gradient methods can explain and ``cam`` refuses.
 """
 
 from math import prod
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from cameval.errors import UnsupportedHeadError
+from cameval.networks.plain import computes_as, hooked, plain
 
 __all__ = [
     "ClassMapHead",
@@ -23,6 +24,7 @@ __all__ = [
     "NormHead",
     "PooledHead",
     "grid_cells",
+    "linear_head",
     "pools_globally",
     "positions",
 ]
@@ -32,7 +34,8 @@ __all__ = [
 class ExactHead(Protocol):
     """A head whose logits are the spatial means of class maps, plus a constant.
 
-    Any module with these two members is one: a user's own head needs no base class.
+    Any module with these two members is one: a user's own head needs no base class. Methods that
+    call themselves exact compare the sum with the logit at each call.
     """
 
     @property
@@ -56,7 +59,7 @@ class GAPHead(nn.Module):
     Raises
     ------
     UnsupportedHeadError
-        If `linear` is not a linear layer.
+        If `linear` is not a linear layer, or of a subclass with a ``forward`` of its own.
 
     References
     ----------
@@ -71,9 +74,10 @@ class GAPHead(nn.Module):
 
     def __init__(self, linear: nn.Linear, dropout: nn.Module | None = None) -> None:
         super().__init__()
-        if not isinstance(linear, nn.Linear):
+        if not computes_as(linear, nn.Linear):
+            own = " with a forward of its own" if isinstance(linear, nn.Linear) else ""
             raise UnsupportedHeadError(
-                f"a GAPHead must end in one nn.Linear, got {type(linear).__name__}; "
+                f"a GAPHead must end in one nn.Linear, got {type(linear).__name__}{own}; "
                 "wrap other classifiers in PooledHead"
             )
         self.dropout = nn.Identity() if dropout is None else dropout
@@ -231,21 +235,41 @@ def positions(features: Tensor) -> tuple[int, ...]:
 
 
 def grid_cells(pool: nn.Module) -> int | None:
-    """Return how many cells an adaptive average pool leaves, or None for any other pool."""
-    if not isinstance(pool, nn.AdaptiveAvgPool2d):
+    """Return how many cells an adaptive average pool leaves, or None for any other pool.
+
+    A subclass is another pool.
+    """
+    if not plain(pool, nn.AdaptiveAvgPool2d):
         return None
-    size = pool.output_size
+    size = cast(nn.AdaptiveAvgPool2d, pool).output_size
     sides = size if isinstance(size, tuple) else (size, size)
     return None if None in sides else prod(side for side in sides if side is not None)
 
 
 def pools_globally(head: nn.Module | None) -> bool:
-    """Tell whether a head sees of its features nothing but each channel's mean."""
-    match head:
-        case GAPHead() | NormHead():
-            return True
-        case PooledHead():
-            return grid_cells(head.pool) == 1
-        case nn.Sequential() if len(head) > 0:
-            return grid_cells(head[0]) == 1
-    return False
+    """Tell by its type whether a head sees of its features nothing but each channel's mean."""
+    if head is None:
+        return False
+    if plain(head, PooledHead):
+        return grid_cells(cast(PooledHead, head).pool) == 1
+    if plain(head, nn.Sequential):
+        children = [*head.children()]
+        return bool(children) and grid_cells(children[0]) == 1
+    return plain(head, GAPHead, NormHead)
+
+
+def linear_head(head: nn.Module | None) -> GAPHead | None:
+    """Return the head if its logits are nothing but a linear layer of each channel's mean.
+
+    That takes more than the type: no hook, no dropout at work, nothing put in its place.
+    """
+    if not plain(head, GAPHead):
+        return None
+    found = cast(GAPHead, head)
+    parts = [*found.modules()]
+    inert = all(
+        plain(part, nn.Identity, nn.Sequential) or (plain(part, nn.Dropout) and not part.training)
+        for part in found.dropout.modules()
+    )
+    exact = inert and computes_as(found.linear, nn.Linear) and not any(map(hooked, parts))
+    return found if exact else None

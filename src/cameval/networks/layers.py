@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from math import isqrt
@@ -19,7 +20,7 @@ from cameval.networks.activations import (
     recording,
     same,
 )
-from cameval.networks.copies import private_copy
+from cameval.networks.copies import private_copy, unchanged
 from cameval.networks.stages import cut_after
 
 __all__ = ["Grid", "LayerModel", "TokenGrid", "channels_last_grid", "layer_activations"]
@@ -207,7 +208,8 @@ def layer_activations(
         check_layer(twin, layer).register_forward_hook(_hook(partial(cut, layer)))
         for layer in grids
     ]
-    with recording(create_graph):
+    guard = nullcontext() if create_graph else unchanged(net)
+    with guard, recording(create_graph):
         outputs = twin(images)
     for handle in handles:
         handle.remove()

@@ -1,13 +1,13 @@
 """A network cut once, by declaration: features, then head."""
 
-from itertools import chain
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from cameval.geometry import Place
 from cameval.networks.activations import Activations, feature_maps, fresh_leaf, recording
-from cameval.networks.copies import private_copy
+from cameval.networks.copies import Origin, needs_copy, private_copy, unchanged
 from cameval.networks.heads import ClassMapHead, GAPHead, NormHead, PooledHead
 
 __all__ = ["CAMModel"]
@@ -44,6 +44,20 @@ class CAMModel(nn.Module):
         self.features = features
         self.head = head
         self.place = place
+        self._origin: Origin | None = None
+
+    @property
+    def origin(self) -> nn.Module | None:
+        """The network that `adapt` cut, as long as the modules of the cut are the same."""
+        kept: Origin | None = self.__dict__.get("_origin")
+        if kept is None or kept.modules != tuple(self.modules())[1:]:
+            return None
+        return kept.net
+
+    def cut_from(self, net: nn.Module) -> "CAMModel":
+        """Remember the network that this is a cut of, so that the two can be compared."""
+        self._origin = Origin(net, tuple(self.modules())[1:])
+        return self
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(N, C)`` of images ``(N, channels, H, W)``."""
@@ -73,12 +87,17 @@ class CAMModel(nn.Module):
         ------
         LayerError
             If the features are not one tensor ``(N, K, h, w)``.
+        UnsupportedModelError
+            If the network writes to its buffers in evaluation mode, or a network that is training
+            cannot be copied without holding on to modules of the original.
         SettingError
             If a graph is asked for where autograd is switched off.
         """
         images = images.clone() if images.is_inference() else images
-        model = self if create_graph or not _needs_copy(self) else private_copy(self)
-        with recording(create_graph):
+        direct = create_graph or not needs_copy(self, _MODELESS)
+        model = self if direct else private_copy(self)
+        guard = nullcontext() if create_graph else unchanged(self, restore=direct)
+        with guard, recording(create_graph):
             features = feature_maps(model.features(images), "the features")
             if not features.requires_grad:
                 features = fresh_leaf(features)
@@ -97,9 +116,3 @@ class CAMModel(nn.Module):
 
 
 _MODELESS = (nn.Sequential, nn.Identity, CAMModel, GAPHead, ClassMapHead, NormHead, PooledHead)
-
-
-def _needs_copy(net: nn.Module) -> bool:
-    """Tell whether running `net` as it is would not be evaluation, or could not be recorded."""
-    training = any(module.training for module in net.modules() if type(module) not in _MODELESS)
-    return training or any(t.is_inference() for t in chain(net.parameters(), net.buffers()))

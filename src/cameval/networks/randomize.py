@@ -50,7 +50,7 @@ def untrained(model: Net, seed: int = 0) -> Net:
     >>> torch.equal(twin.fc.weight, net.fc.weight), twin.training, net.training
     (False, False, True)
     """
-    copy = private_copy(model)
+    copy = private_copy(model, own_buffers=False)
     generator = torch.Generator().manual_seed(seed)
     for name in reversed(_weighted(model)):
         _randomize(copy.get_submodule(name), generator)
@@ -115,11 +115,11 @@ def _cascade(
     model: Net, weighted: list[str], stops: dict[str, list[str]], seed: int
 ) -> Iterator[tuple[str, Net]]:
     generator = torch.Generator().manual_seed(seed)
-    copy = private_copy(model)
+    copy = private_copy(model, own_buffers=False)
     for name in reversed(weighted):
         _randomize(copy.get_submodule(name), generator)
         for stop in stops.get(name, ()):
-            yield stop, private_copy(copy)
+            yield stop, private_copy(copy, own_buffers=False)
 
 
 def _weighted(model: nn.Module) -> list[str]:

@@ -2,8 +2,9 @@
 
 from torch import nn
 
-from cameval.networks.families import declared_class, foreign_forward, hooks_outside, split
+from cameval.networks.families import declared_class, foreign_forward, split
 from cameval.networks.model import CAMModel
+from cameval.networks.plain import hooks_outside, plain
 
 __all__ = ["cut_after"]
 
@@ -49,7 +50,7 @@ def cut_after(net: nn.Module, layer: str) -> CAMModel | None:
 
 def _parts(module: nn.Module, target: nn.Module) -> tuple[Chain, Chain] | None:
     """Part a chain of modules after `target`, wherever it is nested."""
-    links = [*module.named_children()] if type(module) is nn.Sequential else []
+    links = [*module.named_children()] if plain(module, nn.Sequential) else []
     for i, (name, link) in enumerate(links):
         if link is target:
             return links[: i + 1], links[i + 1 :]
