@@ -10,6 +10,7 @@ import cameval
 from cameval import CAMModel, GAPHead
 from cameval.data import Sample
 from cameval.evaluation import Preparation
+from cameval.metrics import of_maps
 
 SMALL = Preparation(size=32)
 
@@ -62,6 +63,7 @@ class Stream(torch.utils.data.IterableDataset[Sample]):
         return iter(self.made)
 
 
+@of_maps(higher_is_better=True)
 def mean_inside(maps: Tensor, target: Tensor) -> Tensor:
     """Score maps by their mean in the truth; a metric of the user's own."""
     return (maps * target).sum((-2, -1)) / target.sum((-2, -1))

@@ -23,7 +23,7 @@ from cameval.errors import (
     ShapeError,
 )
 from cameval.evaluation import Preparation, Results
-from cameval.metrics.policy import of_maps, of_network
+from cameval.metrics.policy import of_maps, of_masks, of_network
 
 
 def run(data=None, **options) -> Results:
@@ -128,21 +128,99 @@ def test_an_inner_layer_can_be_evaluated() -> None:
 def test_metrics_of_the_user_and_of_the_network() -> None:
     seen = []
 
-    @of_network
+    @of_network(higher_is_better=True)
     def confidence(network, images, maps, classes):
         seen.append((tuple(images.shape), tuple(maps.shape)))
         return network(images).softmax(1).gather(1, classes[:, None])[:, 0]
 
     small_reference = partial(cameval.size_standardized_iou, reference=0.01)
-    results = run(
-        metrics=[of_maps(mean_inside), confidence, small_reference], baselines={"flat": flat}
-    )
+    results = run(metrics=[mean_inside, confidence, small_reference], baselines={"flat": flat})
     labels = {column.metric for column in results.columns}
     assert labels == {"mean_inside", "confidence", "size_standardized_iou(reference=0.01)"}
     assert set(seen) == {((7, 3, 32, 32), (7, 32, 32))}
     table = results.select(metric="confidence").to_pandas()
     np.testing.assert_allclose(table["value"], table["probability"], rtol=1e-6)
     assert results.select(method="flat", metric="mean_inside").values.tolist() == [[1.0]] * 7
+
+
+def mean_outside(maps: Tensor, target: Tensor) -> Tensor:
+    return (maps * ~target).sum((-2, -1))
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        mean_outside,
+        partial(mean_outside),
+        lambda maps, target: mean_outside(maps, target),
+        type("Scored", (), {"__call__": lambda _, maps, target: mean_outside(maps, target)})(),
+    ],
+)
+def test_a_metric_that_does_not_say_what_it_takes_is_named_with_the_remedy(silent) -> None:
+    message = r"'mine' does not say what it takes, and is given masks; decorate it with "
+    message += r"cameval\.metrics\.of_masks, of_maps or of_network"
+    with pytest.warns(UserWarning, match=message) as said:
+        results = run(metrics={"mine": silent, "iou": cameval.iou})
+    assert len(said) == 1
+    meaning = results.meanings.metrics["mine"]
+    assert (meaning.takes, meaning.higher_is_better) == ("masks", None)
+    assert {column.binarizer for column in results.columns} == {"p80", "mean"}
+
+
+class Scored:
+    """A metric that says what it takes as an attribute of its class."""
+
+    takes = "maps"
+    higher_is_better = False
+
+    def __call__(self, maps: Tensor, target: Tensor) -> Tensor:
+        """Score maps."""
+        return mean_outside(maps, target)
+
+
+@pytest.mark.parametrize(
+    ("metric", "takes", "higher"),
+    [
+        (Scored(), "maps", False),
+        (partial(Scored()), "maps", False),
+        (mean_inside, "maps", True),
+        (partial(mean_inside), "maps", True),
+        (of_maps(partial(mean_outside)), "maps", None),
+        (of_masks(partial(mean_outside), higher_is_better=False), "masks", False),
+        (cameval.iou, "masks", True),
+    ],
+)
+def test_a_metric_that_says_what_it_takes_is_given_it_without_a_word(
+    metric, takes, higher, recwarn
+) -> None:
+    results = run(metrics={"mine": metric})
+    assert not recwarn.list
+    meaning = results.meanings.metrics["mine"]
+    assert (meaning.takes, meaning.higher_is_better) == (takes, higher)
+    binarizers = {column.binarizer for column in results.columns}
+    assert binarizers == ({""} if takes == "maps" else {"p80", "mean"})
+
+
+def test_a_mark_that_is_none_is_refused() -> None:
+    class Wrong(Scored):
+        takes = "heatmaps"
+
+    class Turned(Scored):
+        higher_is_better = "yes"
+
+    for metric, message in ((Wrong(), "takes must be one of"), (Turned(), "must be True, False")):
+        with pytest.raises(SettingError, match=message):
+            run(metrics={"mine": metric})
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_the_network_is_shown_images_as_they_were_prepared(dtype) -> None:
+    def prepare(sample: Sample) -> tuple[Tensor, Tensor]:
+        image, truth = SMALL(sample)
+        return image.to(dtype), truth
+
+    found = run(net=small_network().to(dtype), prepare=prepare)
+    np.testing.assert_allclose(found.samples["probability"], run().samples["probability"], 1e-5)
 
 
 def test_the_network_is_left_as_it_is() -> None:
@@ -212,6 +290,7 @@ def test_logits_that_are_not_finite_name_the_sample() -> None:
 
 
 def test_a_metric_must_not_return_infinity() -> None:
+    @of_masks
     def endless(pred: Tensor, target: Tensor) -> Tensor:
         return torch.full(pred.shape[:1], float("inf"))
 
@@ -281,6 +360,8 @@ def test_a_sample_that_cannot_be_read_is_named(workers) -> None:
 def test_an_error_that_cannot_travel_comes_back_in_words() -> None:
     class Broken(Lazy):
         def __getitem__(self, index: int) -> Sample:
+            if index < 3:
+                return super().__getitem__(index)
             error = ValueError("no such scan")
             error.file = lambda: 0
             raise error
@@ -300,6 +381,7 @@ def test_an_error_of_the_users_own_keeps_its_type() -> None:
 
 
 def test_an_error_in_a_metric_says_of_which_samples() -> None:
+    @of_masks
     def broken(pred: Tensor, target: Tensor) -> Tensor:
         raise ZeroDivisionError
 
@@ -318,7 +400,7 @@ def test_a_label_that_is_no_class_is_named_where_it_is_explained() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"metrics": {"bad": lambda pred, target: torch.zeros(3)}}, "metric bad must return one"),
+        ({"metrics": {"bad": of_masks(lambda *_: torch.zeros(3))}}, "metric bad must return one"),
         ({"binarizers": {"bad": lambda maps: maps[0]}}, "binarizer bad must return boolean"),
         ({"baselines": {"bad": lambda batch: torch.zeros(2)}}, "baseline bad must return maps"),
         ({"prepare": lambda s: (torch.zeros(3, 8, 8), torch.zeros(4))}, "must return a boolean"),

@@ -27,7 +27,8 @@ from cameval.binarizers import (
     TopAreaBinarizer,
     TunedBinarizer,
 )
-from cameval.evaluation import Preparation, Results, evaluate
+from cameval.data import Sample
+from cameval.evaluation import Preparation, Results, choose_binarizers, concat, evaluate
 from cameval.extractor import CAMExtractor, CAMResult, TopClasses, all_classes
 from cameval.geometry import Place
 from cameval.losses import AttentionMining
@@ -93,7 +94,7 @@ from cameval.networks import (
     channels_last_grid,
     split,
 )
-from cameval.statistics import Interval, bootstrap_mean
+from cameval.statistics import Interval, mean_interval
 from cameval.sweep import CAMSweep
 
 __all__ = [  # noqa: RUF022 - sorted as Python sorts
@@ -135,6 +136,7 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "RandomCAM",
     "Results",
     "SSCAM",
+    "Sample",
     "SauvolaBinarizer",
     "ScoreCAM",
     "SkimageBinarizer",
@@ -150,12 +152,13 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "area_cap",
     "augmentation_smoothing",
     "baselines",
-    "bootstrap_mean",
     "cam",
     "center_disc",
     "center_map",
     "channels_last_grid",
+    "choose_binarizers",
     "class_mean_masks",
+    "concat",
     "coverage",
     "data",
     "dice",
@@ -178,6 +181,7 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "losses",
     "max_fusion",
     "mean_fusion",
+    "mean_interval",
     "metrics",
     "normalize_maps",
     "pixel_auroc",

@@ -1,48 +1,43 @@
 """The binarizer of each map that scores best on some results, to be read on others."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.errors import DataError, SettingError
-from cameval.evaluation.origins import Direction, Origin
+from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn, Origin
 from cameval.evaluation.plan import Column
-from cameval.metrics.policy import less_is_better
+from cameval.evaluation.results import Results
 
-if TYPE_CHECKING:
-    from cameval.evaluation.results import Results
-
-__all__ = [
+__all__ = [  # noqa: RUF022 - sorted as Python sorts
     "Choice",
-    "Image",
-    "Map",
+    "VALIDATED",
     "choose_binarizers",
-    "images_of",
-    "is_chosen",
-    "map_of",
-    "only_model",
 ]
 
+VALIDATED: Final = "validated"
+"""The label that scores get if none is given; only a choice made on other images may have it."""
+
 Map: TypeAlias = tuple[str, str, str]
-Image: TypeAlias = tuple[str, str, int]
+Image: TypeAlias = tuple[str, str, int | None]
 
 
 @dataclass(frozen=True)
 class Choice:
     """Which binarizer is best for each map, and where that was found out.
 
-    `choose_binarizers` makes one.
+    `choose_binarizers` makes one; `apply` reads it on other results.
 
     Parameters
     ----------
     metric
         By which metric it was chosen.
-    best
-        ``"max"`` where more of it is better, else ``"min"``.
+    higher_is_better
+        Whether the highest mean was chosen, or the lowest.
     model
         Name of the model whose maps they are.
     columns
@@ -56,17 +51,79 @@ class Choice:
     --------
     >>> from cameval.evaluation import Choice, Column
     >>> column = Column("predicted", "method", "cam", "p95", "iou")
-    >>> Choice("iou", "max", "net", (column,), (0.25,), frozenset()).to_pandas()
+    >>> Choice("iou", True, "net", (column,), (0.25,), frozenset()).to_pandas()
        explained    kind method binarizer metric  score
     0  predicted  method    cam       p95    iou   0.25
     """
 
     metric: str
-    best: Direction
+    higher_is_better: bool
     model: str
     columns: tuple[Column, ...]
     scores: tuple[float, ...]
     images: frozenset[Image] = field(repr=False)
+
+    def apply(self, results: Results, label: str = VALIDATED) -> Results:
+        """Add the scores of each map under the binarizer that was chosen for it, as more columns.
+
+        Parameters
+        ----------
+        results
+            Results of the same network, with the same binarizers, on other images.
+        label
+            Under which label the scores stand beside those of the binarizers. Results on the
+            images that the choice was made on need one of their own, such as ``"test optimum"``.
+
+        Returns
+        -------
+        Results
+            For each map and metric of masks one column more, whose binarizer is `label`. Its
+            meaning (`Results.meanings`) holds by which metric it was chosen, and whether on other
+            images, on other images of the same groups (patients), or on these same images;
+            ``provenance["chosen"]`` holds which. The folds of a cross-validation have equal columns
+            for `concat` however they chose.
+
+        Raises
+        ------
+        SettingError
+            If the results are of several models or of another than the choice, the label is that
+            of a binarizer, a map has no binarizer that was chosen for it, the choice was made on a
+            part of these images, or on all of them and the label is the default.
+
+        Notes
+        -----
+        Images are the same where name, group and label are, however they were prepared.
+        """
+        model = _only_model(results)
+        if model != self.model:
+            raise SettingError(
+                f"results must be of the model that the choice was made for, {self.model!r}, got "
+                f"{model!r}; choose on validation results of the same network, evaluated under one "
+                "name"
+            )
+        taken = {column.binarizer for column in results.columns}
+        if not isinstance(label, str) or not label or label in taken:
+            raise SettingError(
+                "label must be a word that no binarizer has yet "
+                f"({', '.join(sorted(taken - {''}))}), got {label!r}"
+            )
+        added = dict(_added(results, self, label))
+        if not added:
+            raise SettingError("results must have a metric of masks for a binarizer, got none")
+        last = {_map_of(column): k for k, column in enumerate(results.columns)}
+        order: list[tuple[Column, int]] = []
+        for k, column in enumerate(results.columns):  # the new ones follow the others of their map
+            order.append((column, k))
+            if last[_map_of(column)] == k:
+                order += [(new, of) for new, of in added.items() if _map_of(new) == _map_of(column)]
+        at = [k for _, k in order]
+        return replace(
+            results,
+            columns=tuple(column for column, _ in order),
+            values=results.values[:, at],
+            codes=results.codes[:, at],
+            provenance=_provenance(results, self, label),
+        )
 
     def binarizer(self, explained: str, kind: str, method: str) -> str:
         """Return the label of the binarizer that was chosen for a map.
@@ -79,7 +136,7 @@ class Choice:
         SettingError
             If nothing was chosen for the method.
         """
-        chosen = {map_of(column): column.binarizer for column in self.columns}
+        chosen = {_map_of(column): column.binarizer for column in self.columns}
         for of_class in (explained, self.columns[0].explained):
             if (found := chosen.get((of_class, kind, method))) is not None:
                 return found
@@ -98,7 +155,7 @@ class Choice:
         table = self.to_pandas().drop(columns="metric")
         return {
             "metric": self.metric,
-            "best": self.best,
+            "higher_is_better": self.higher_is_better,
             "model": self.model,
             "images": len(self.images),
             "binarizers": table.to_dict("records"),
@@ -106,7 +163,7 @@ class Choice:
 
 
 def choose_binarizers(
-    validation: "Results", metric: str = "iou", *, best: Direction | None = None
+    validation: Results, metric: str = "iou", *, higher_is_better: bool | None = None
 ) -> Choice:
     r"""Choose the binarizer of each map by its mean score.
 
@@ -115,7 +172,8 @@ def choose_binarizers(
     .. math:: \hat b = \arg\max_b \frac{1}{|D|} \sum_{i \in D} s_i(b),
 
     where :math:`s_i(b)` is the score of image :math:`i` and :math:`D` the images on which it is
-    defined for every binarizer. What `Results.with_chosen` added is no candidate.
+    defined for every binarizer; of a metric of which less is better, the least. What
+    `Choice.apply` added is no candidate.
 
     Parameters
     ----------
@@ -123,10 +181,9 @@ def choose_binarizers(
         Results on images that serve for the choice alone, of one model.
     metric
         A metric of masks.
-    best
-        ``"max"`` or ``"min"``. By default what is better of the metric: the least of distances and
-        of false alarms, the most of all others. Of a metric of your own of which less is better,
-        say ``"min"``.
+    higher_is_better
+        By default what the metric says of itself (see :func:`cameval.metrics.of_masks`). Given, it
+        must not contradict the metric.
 
     Returns
     -------
@@ -137,7 +194,7 @@ def choose_binarizers(
     ------
     SettingError
         If the results are of several models or lack the metric, if the metric needs no binarizer,
-        or if `best` is another word.
+        or if nobody says whether more of it is better.
     DataError
         If no score of a map is defined, or a score is undefined for one binarizer and defined for
         another on the same map of an image.
@@ -155,17 +212,13 @@ def choose_binarizers(
     one binarizer for each map could have. What that is better than the choice made on validation
     data is the optimism of choosing on the images that one reports::
 
-        optimum = test.with_chosen(choose_binarizers(test), label="test optimum")
+        optimum = choose_binarizers(test).apply(test, label="test optimum")
 
     Examples
     --------
-    ``test.with_chosen(choose_binarizers(validation)).select(binarizer="validated").summary()``
+    ``choose_binarizers(validation).apply(test).select(binarizer="validated").summary()``
     """
-    if best not in (None, "max", "min"):
-        raise SettingError(
-            f"best must be 'max' or 'min', or None for what is better of the metric, got {best!r}"
-        )
-    model = only_model(validation)
+    model = _only_model(validation)
     maps = list(_candidates(validation, metric))
     if not maps:
         there = dict.fromkeys(c.metric for c in validation.columns if c.binarizer)
@@ -173,10 +226,10 @@ def choose_binarizers(
             f"metric must be one of the metrics of masks ({', '.join(there)}), got {metric!r}"
         )
     _check_comparable(maps, len(validation))
-    direction = best or _better(validation, metric)
+    direction = _direction(validation, metric, higher_is_better)
     chosen = [each.best(direction) for each in maps]
     columns, scores = zip(*chosen, strict=True)
-    return Choice(metric, direction, model, columns, scores, images_of(validation))
+    return Choice(metric, direction, model, columns, scores, _images_of(validation))
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,19 +251,19 @@ class _Candidates:
         first = self.columns[0]
         return f"the {first.kind} {first.method!r} ({first.explained} class)"
 
-    def best(self, direction: Direction) -> tuple[Column, float]:
+    def best(self, higher_is_better: bool) -> tuple[Column, float]:
         """Return the best column and its mean; of equals, the first."""
-        pick = max if direction == "max" else min
+        pick = max if higher_is_better else min
         means = [float(self.values[:, k].copy().mean()) for k in range(len(self.columns))]
         return pick(zip(self.columns, means, strict=True), key=lambda each: each[1])
 
 
-def _candidates(validation: "Results", metric: str) -> Iterator[_Candidates]:
+def _candidates(validation: Results, metric: str) -> Iterator[_Candidates]:
     """Yield what there is to choose from, map by map."""
     of_map: dict[Map, list[int]] = {}
     for k, column in enumerate(validation.columns):
-        if column.binarizer and column.metric == metric and not is_chosen(validation, column):
-            of_map.setdefault(map_of(column), []).append(k)
+        if column.binarizer and column.metric == metric and not _is_chosen(validation, column):
+            of_map.setdefault(_map_of(column), []).append(k)
     for at in of_map.values():
         values = validation.values[:, at]
         some = ~np.isnan(values).all(1)
@@ -240,37 +293,52 @@ def _check_comparable(maps: Sequence[_Candidates], images: int) -> None:
                 )
 
 
-def _better(results: "Results", metric: str) -> Direction:
-    """Return the direction of a metric, known by what stands behind its label."""
-    known = (results.provenance.get("settings") or {}).get("metrics")
-    described = known.get(metric, metric) if isinstance(known, Mapping) else metric
-    return "min" if less_is_better(str(described)) else "max"
+def _direction(results: Results, metric: str, asked: bool | None) -> bool:
+    """Return whether higher values of a metric are better, as it says or as was asked for."""
+    meaning = results.meanings.metric(metric)
+    said = None if meaning is None else meaning.higher_is_better
+    if meaning is not None and meaning.categories:
+        raise SettingError(
+            f"metric must be an amount to choose by, got {metric!r}, whose scores are codes of "
+            f"{', '.join(meaning.categories)}"
+        )
+    if asked is not None and not isinstance(asked, bool):
+        raise SettingError(f"higher_is_better must be True, False or None, got {asked!r}")
+    if said is None and asked is None:
+        raise SettingError(
+            f"metric {metric!r} must say whether higher is better for a binarizer to be chosen by "
+            "it, and does not; decorate it with cameval.metrics.of_masks(higher_is_better=...), or "
+            "give higher_is_better"
+        )
+    if None not in (said, asked) and said != asked:
+        raise SettingError(
+            f"higher_is_better must be what the metric {metric!r} says, {said}, got {asked}"
+        )
+    return bool(said if asked is None else asked)
 
 
-def is_chosen(results: "Results", column: Column) -> bool:
+def _is_chosen(results: Results, column: Column) -> bool:
     """Tell whether a column is one that a choice has added."""
-    known = (results.provenance.get("settings") or {}).get("binarizers")
-    described = known.get(column.binarizer) if isinstance(known, Mapping) else None
-    return Origin.of(described) is not None
+    return results.meanings.origin(column.binarizer) is not None
 
 
-def map_of(column: Column) -> Map:
+def _map_of(column: Column) -> Map:
     """Return which map a column is a score of."""
     return column.explained, column.kind, column.method
 
 
-def only_model(results: "Results") -> str:
+def _only_model(results: Results) -> str:
     """Return the name of the one model that the results are of."""
     models = [str(model) for model in results.samples["model"].unique()]
     if len(models) > 1:
         raise SettingError(
             f"results must be of one model, got {len(models)}; choose for each, as in "
-            f"results.select(model={models[0]!r}), and put them together with Results.concat"
+            f"results.select(model={models[0]!r}), and put them together with concat"
         )
     return models[0]
 
 
-def images_of(results: "Results") -> frozenset[Image]:
+def _images_of(results: Results) -> frozenset[Image]:
     """Return what tells the images apart: name, group and label.
 
     Nothing that depends on how an image was prepared is part of it: the same images, scored on
@@ -282,7 +350,61 @@ def images_of(results: "Results") -> frozenset[Image]:
         zip(
             table["sample"].astype(str),
             table["group"].astype(str),
-            table["label"].astype(int),
+            [None if pd.isna(label) else int(label) for label in table["label"]],
             strict=True,
         )
     )
+
+
+def _added(results: Results, choice: Choice, label: str) -> Iterator[tuple[Column, int]]:
+    """Yield each new column, and the number of the one whose scores it has."""
+    lacking: dict[Map, str] = {}
+    for k, column in enumerate(results.columns):
+        if not column.binarizer or _is_chosen(results, column):
+            continue
+        binarizer = choice.binarizer(*_map_of(column))
+        lacking.setdefault(_map_of(column), binarizer)
+        if column.binarizer == binarizer:
+            lacking[_map_of(column)] = ""
+            yield replace(column, binarizer=label), k
+    for (_, kind, method), binarizer in lacking.items():
+        if binarizer:
+            raise SettingError(
+                f"results must have the binarizer that was chosen for the {kind} {method!r}, got "
+                f"no {binarizer!r}; evaluate both parts with the same binarizers"
+            )
+
+
+def _provenance(results: Results, choice: Choice, label: str) -> dict[str, Any]:
+    """Return the provenance with what the label stands for, and which were chosen."""
+    chosen_on = _chosen_on(_images_of(results), choice.images)
+    if chosen_on == "these same images" and label == VALIDATED:
+        raise SettingError(
+            "a choice must have a label of its own where it is read on the images that it was made "
+            f"on, got {label!r}; say what it is, as in label='test optimum'"
+        )
+    origin = Origin(chosen_on, choice.metric, choice.higher_is_better)
+    meanings = results.meanings
+    binarizers = {**meanings.binarizers, label: BinarizerMeaning("chosen for each map", origin)}
+    chosen = {**(results.provenance.get("chosen") or {}), label: choice.record()}
+    return {
+        **results.provenance,
+        "meanings": replace(meanings, binarizers=binarizers).to_record(),
+        "chosen": chosen,
+    }
+
+
+def _chosen_on(read: frozenset[Image], made_on: frozenset[Image]) -> ChosenOn:
+    """Return how the images that a choice was made on stand to those that it is read on."""
+    common = len(read & made_on)
+    if 0 < common < len(read):
+        raise SettingError(
+            "a choice must be made on other images than it is read on, or on all of them, got "
+            f"{common} of {len(read)} images in both (by name, group and label); keep the parts "
+            "apart, or give images of two data sets different names"
+        )
+    if common:
+        return "these same images"
+    shared = {group for _, group, _ in read} & {group for _, group, _ in made_on}
+    grouped = any(group in shared and name != group for name, group, _ in read | made_on)
+    return "other images of the same groups" if grouped else "other images"

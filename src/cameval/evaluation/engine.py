@@ -16,17 +16,27 @@ from cameval.binarizers import Binarizer
 from cameval.data import Sample
 from cameval.errors import CamevalError, DataError, SettingError
 from cameval.evaluation import defaults, provenance
-from cameval.evaluation.loading import Samples, batches, number_of_batches
+from cameval.evaluation.identity import (
+    digest_of,
+    digest_or_none,
+    fixed_image,
+    outputs_of,
+    structure_of,
+    weights_hash,
+)
+from cameval.evaluation.loading import Samples, batches, number_of_batches, peeked
 from cameval.evaluation.plan import Explained, Metric, Named, Plan, label_of, labeled
 from cameval.evaluation.prepare import Preparation, Prepare
 from cameval.evaluation.results import Results
 from cameval.evaluation.scoring import BatchScores, fingerprint, score_batch
-from cameval.evaluation.sharding import Shards, gathered
+from cameval.evaluation.sharding import Shards, gathered, same_run
 from cameval.evaluation.store import RunFolder
+from cameval.evaluation.task import Task, check_task, task_of
 from cameval.extractor import Alignment, CAMExtractor, check_alignment, check_parts
 from cameval.geometry import Place
 from cameval.methods import CAMMethod
-from cameval.networks import CAMModel, LayerModel, adapt
+from cameval.networks import CAMModel, LayerModel, adapt, check_cut
+from cameval.networks.outputs import are_probabilities
 
 __all__ = ["evaluate"]
 
@@ -40,6 +50,7 @@ def evaluate(
     metrics: Named[Metric] | None = None,
     baselines: Named[Baseline] | None = None,
     classes: Explained | Sequence[Explained] | Mapping[str, Explained] = "predicted",
+    task: Task | None = None,
     prepare: Prepare | None = None,
     alignment: Alignment | None = None,
     batch_size: int = 16,
@@ -59,7 +70,9 @@ def evaluate(
     ----------
     model
         A network, or a :class:`CAMExtractor` whose method and alignment are then the default. It is
-        run on the device where it is, in evaluation mode, and never changed.
+        run on the device where it is, in evaluation mode, and never changed. Where it was cut, what
+        the cut computes is first compared with what the network computes, on two images;
+        ``CAMExtractor(net, check=False)`` leaves that out.
     samples
         Any dataset of `torch.utils.data`, list or iterable that gives :class:`cameval.data.Sample`.
     methods, binarizers, metrics, baselines
@@ -68,8 +81,15 @@ def evaluate(
         the threshold-free ones; and the blind maps and the ceiling of
         :func:`cameval.baselines.default_baselines`. An empty mapping of baselines means none.
     classes
-        Which class the maps explain: ``"predicted"``, ``"true"``, an index, a function of the
-        logits, or several of these.
+        Which class the maps explain: ``"predicted"``, ``"true"`` (every sample then needs a label),
+        an index, a function of the logits, or several of these.
+    task
+        ``"multiclass"`` or ``"binary"``; by default binary where the network has one logit. One
+        logit z stands for two classes: 1 is predicted where z is positive, with the sigmoid as its
+        probability, and the map of class 0 is that of -z. The probabilities of several logits are
+        their softmax; where the first outputs are probabilities already (rows in [0, 1] with sum
+        1), all are
+        taken as they are.
     prepare
         From a sample to the network's input and the true mask on the grid of the scores, by default
         ``Preparation()``: the whole frame at 224 x 224, ImageNet's normalization, scores on the
@@ -81,9 +101,10 @@ def evaluate(
     workers
         Processes that read samples ahead; for datasets with a length.
     out
-        A folder in which the run is kept as it goes. Started again with the same settings, a run
-        that was interrupted goes on, and ends with the same table. Functions of yours are known by
-        their names: after a change of their code, take a new folder.
+        A folder in which the run is kept as it goes. Started again with the same network, settings
+        and samples, a run that was interrupted goes on, and ends with the same table. All are
+        compared by their contents: weights, structure and outputs of the network, the code of your
+        functions and what they read, the attributes of your objects.
     name
         The model's name in the table, by default its class.
     class_names
@@ -101,13 +122,16 @@ def evaluate(
     Raises
     ------
     SettingError
-        If a setting is out of its range, labels are not unique, or `out` holds another run.
+        If a setting is out of its range, labels are not unique, `out` holds another run or one
+        with an object whose contents cannot be compared, or the network has another number of
+        logits than the task. If processes are about to make different tables.
     UnsupportedModelError
         If the network is of no declared family.
     ClassIndexError
         If a label that is to be explained is no class of the network.
     DataError
-        If a sample cannot be read (its number is named), two have one name, or there are none.
+        If a sample cannot be read (its number is named), two have one name, or there are none. If
+        the true class is to be explained and a sample has no label.
     NonFiniteError
         If a map is NaN or infinite; the sample is named.
     ProcessError
@@ -139,54 +163,36 @@ def evaluate(
     >>> len(results), results.to_pandas()["metric"].unique().tolist()
     (4, ['pixel_auroc', 'iou'])
     """
-    run = _Run.of(model, methods, alignment)
-    plan = Plan(
-        explained=_explained(classes),
-        methods=run.methods,
-        baselines=labeled(
-            defaults.baselines(seed) if baselines is None else baselines, "baselines"
-        ),
-        binarizers=labeled(defaults.BINARIZERS if binarizers is None else binarizers, "binarizers"),
-        metrics=labeled(defaults.METRICS if metrics is None else metrics, "metrics"),
-    )
-    prepare = Preparation() if prepare is None else prepare
-    for setting, least, value in (("batch_size", 1, batch_size), ("workers", 0, workers)):
-        if not isinstance(value, int) or value < least:
-            raise SettingError(f"{setting} must be an integer of at least {least}, got {value!r}")
-    names = getattr(samples, "class_names", None) if class_names is None else class_names
-    record = {
-        "settings": provenance.without_addresses(
-            {
-                "model": name or run.name,
-                "weights": provenance.weights_hash(run.model),
-                "layer": getattr(run.model, "layer", "features"),
-                "alignment": run.alignment,
-                "prepare": label_of(prepare),
-                "batch_size": batch_size,
-                "threads": torch.get_num_threads(),
-                "seed": seed,
-                "samples": len(samples) if isinstance(samples, Sized) else None,
-                "class_names": None if names is None else list(names),
-                "versions": provenance.versions(),
-            }
-            | plan.settings()
-        ),
-        "columns": [list(vars(column).values()) for column in plan.columns],
-        "started": provenance.now(),
-        "device": str(run.device),
-    }
     shards = Shards()
+    job: _Job | Exception
+    try:
+        job = _Job.of(
+            _Run.of(model, methods, alignment, check_task(task)),
+            samples,
+            binarizers=defaults.BINARIZERS if binarizers is None else binarizers,
+            metrics=defaults.METRICS if metrics is None else metrics,
+            baselines=defaults.baselines(seed) if baselines is None else baselines,
+            classes=classes,
+            prepare=Preparation() if prepare is None else prepare,
+            batch_size=batch_size,
+            workers=workers,
+            name=name,
+            class_names=class_names,
+            seed=seed,
+        )
+    except Exception as error:
+        job = error
+    job = same_run(job, shards)
+    kept = dict(job.record)
     done: dict[int, BatchScores] | Exception
     try:
         folder = None if out is None else RunFolder(Path(out))
-        kept = record if folder is None else folder.claim(record)
-        done = dict(_scored(run, plan, prepare, samples, batch_size, workers, folder, progress))
+        kept = kept if folder is None else folder.claim(kept)
+        done = dict(_scored(job, shards, folder, progress))
     except Exception as error:
-        kept, done = record, error
+        done = error
     parts = list(gathered(done, shards).values())
-    if not parts:
-        raise DataError("samples must hold at least one sample, got none")
-    return Results.of(parts, plan.columns, kept | {"processes": shards.count})
+    return Results.of(parts, job.plan.columns, kept | {"processes": shards.count})
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +203,8 @@ class _Run:
     methods: dict[str, CAMMethod]
     alignment: Alignment
     name: str
+    task: Task | None
+    check: bool
 
     @classmethod
     def of(
@@ -204,6 +212,7 @@ class _Run:
         model: nn.Module | CAMExtractor,
         methods: Named[CAMMethod] | None,
         alignment: Alignment | None,
+        task: Task | None,
     ) -> "_Run":
         net = model.model if isinstance(model, CAMExtractor) else model
         if isinstance(model, CAMExtractor):
@@ -213,13 +222,108 @@ class _Run:
         check_parts(net, *named.values())
         adapted = adapt(net)
         check_alignment(alignment or "half_pixel", adapted.place)
-        return cls(adapted, named, alignment or "half_pixel", type(net).__name__)
+        check = model.check if isinstance(model, CAMExtractor) else True
+        return cls(adapted, named, alignment or "half_pixel", type(net).__name__, task, check)
 
     @property
     def device(self) -> torch.device:
         """Where the network is."""
         tensors = chain(self.model.parameters(), self.model.buffers())
         return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+    @property
+    def place(self) -> Place | None:
+        """Where the cells lie, if maps are aligned by it."""
+        return self.model.place if self.alignment == "receptive_field" else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A run that is ready to begin: what is done, to which samples, and what tells it apart."""
+
+    run: _Run
+    plan: Plan
+    prepare: Prepare
+    samples: Samples
+    batch_size: int
+    workers: int
+    probabilities: bool
+    record: dict[str, Any]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the scores; two jobs are one where it is equal."""
+        found: dict[str, Any] = self.record["identity"]
+        return found
+
+    @classmethod
+    def of(
+        cls,
+        run: _Run,
+        samples: Samples,
+        *,
+        binarizers: Named[Binarizer],
+        metrics: Named[Metric],
+        baselines: Named[Baseline],
+        classes: Explained | Sequence[Explained] | Mapping[str, Explained],
+        prepare: Prepare,
+        batch_size: int,
+        workers: int,
+        name: str | None,
+        class_names: Sequence[str] | None,
+        seed: int,
+    ) -> "_Job":
+        plan = Plan(
+            explained=_explained(classes),
+            methods=run.methods,
+            baselines=labeled(baselines, "baselines"),
+            binarizers=labeled(binarizers, "binarizers"),
+            metrics=labeled(metrics, "metrics"),
+        )
+        for setting, least, value in (("batch_size", 1, batch_size), ("workers", 0, workers)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise SettingError(
+                    f"{setting} must be an integer of at least {least}, got {value!r}"
+                )
+        names = getattr(samples, "class_names", None) if class_names is None else class_names
+        settings = {
+            "model": name or run.name,
+            "weights": weights_hash(run.model),
+            "layer": getattr(run.model, "layer", "features"),
+            "alignment": run.alignment,
+            "batch_size": batch_size,
+            "threads": torch.get_num_threads(),
+            "seed": seed,
+            "samples": len(samples) if isinstance(samples, Sized) else None,
+            "class_names": None if names is None else [str(each) for each in names],
+            "versions": provenance.versions(),
+        }
+        first, samples = peeked(samples)
+        if first is None:
+            raise DataError("samples must hold at least one sample, got none")
+        image = prepare(first)[0]
+        images = torch.cat([fixed_image(image.shape).to(image.dtype), image[None]]).to(run.device)
+        logits = run.model.activations(images).logits
+        if run.check:
+            check_cut(run.model, images, logits)
+        probabilities = are_probabilities(logits)
+        settings["task"] = task_of(logits, run.task)
+        settings["outputs_are"] = "probabilities" if probabilities else "logits"
+        record = {
+            "settings": settings | {"prepare": label_of(prepare)},
+            "meanings": plan.meanings().to_record(),
+            "identity": settings
+            | {
+                "structure": digest_or_none(structure_of, run.model),
+                "outputs": outputs_of(logits[0]),
+                "prepare": digest_or_none(digest_of, prepare),
+            }
+            | plan.identity(),
+            "columns": [list(vars(column).values()) for column in plan.columns],
+            "started": provenance.now(),
+            "device": str(run.device),
+        }
+        return cls(run, plan, prepare, samples, batch_size, workers, probabilities, record)
 
 
 def _explained(
@@ -239,20 +343,11 @@ def _explained(
 
 
 def _scored(
-    run: _Run,
-    plan: Plan,
-    prepare: Prepare,
-    samples: Samples,
-    batch_size: int,
-    workers: int,
-    folder: RunFolder | None,
-    progress: bool,
+    job: _Job, shards: Shards, folder: RunFolder | None, progress: bool
 ) -> Iterator[tuple[int, BatchScores]]:
     """Yield this process's batches: those kept in the folder, and the others as they are made."""
-    shards = Shards()
     kept = set(folder.numbers()) if folder else set()
-    place = run.model.place if run.alignment == "receptive_field" else None
-    total = number_of_batches(samples, batch_size)
+    total = number_of_batches(job.samples, job.batch_size)
     mine = None if total is None else sum(map(shards.mine, range(total)))
     seen: set[str] = set()
     last = -1
@@ -263,12 +358,12 @@ def _scored(
         disable=None if progress and shards.rank == 0 else True,
     )
     with bar:
-        for number, batch in batches(samples, batch_size, shards.mine, workers):
+        for number, batch in batches(job.samples, job.batch_size, shards.mine, job.workers):
             if folder and (number in kept or folder.has(number)):
-                scores = folder.read(number)
+                scores = folder.read(number, len(job.plan.columns))
                 _check_same(scores, batch, folder)
             else:
-                scores = _scored_batch(run, plan, prepare, batch, place)
+                scores = _scored_batch(job, batch)
                 if folder:
                     folder.write(number, scores)
             names = scores.sample.tolist()
@@ -285,12 +380,20 @@ def _scored(
         )
 
 
-def _scored_batch(
-    run: _Run, plan: Plan, prepare: Prepare, batch: Sequence[Sample], place: Place | None
-) -> BatchScores:
+def _scored_batch(job: _Job, batch: Sequence[Sample]) -> BatchScores:
     """Score a batch; what goes wrong in a function of the user's says where."""
+    run = job.run
     try:
-        return score_batch(run.model, plan, prepare, batch, place=place, device=run.device)
+        return score_batch(
+            run.model,
+            job.plan,
+            job.prepare,
+            batch,
+            place=run.place,
+            device=run.device,
+            task=run.task,
+            probabilities=job.probabilities,
+        )
     except CamevalError:
         raise
     except Exception as error:

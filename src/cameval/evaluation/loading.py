@@ -2,7 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count, islice
+from itertools import chain, count, islice
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
 from torch.utils.data import DataLoader
@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from cameval.data import Sample
 from cameval.errors import ArrayTypeError, CamevalError, SettingError
 
-__all__ = ["Samples", "SizedSamples", "batches", "number_of_batches"]
+__all__ = ["Samples", "SizedSamples", "batches", "number_of_batches", "peeked"]
 
 
 class SizedSamples(Protocol):
@@ -32,6 +32,39 @@ Samples: TypeAlias = SizedSamples | Iterable[Sample]
 def number_of_batches(samples: Samples, batch_size: int) -> int | None:
     """Return how many batches there will be, if the samples can be counted beforehand."""
     return -(-len(samples) // batch_size) if _is_sized(samples) else None
+
+
+def peeked(samples: Samples) -> tuple[Sample | None, Samples]:
+    """Return the first sample, None if there is none, and the samples with it still to come.
+
+    It is not read twice.
+    """
+    if _is_sized(samples):
+        if not len(samples):
+            return None, samples
+        first = _checked(_read(samples, 0), 0)
+        return first, _Peeked(samples, first)
+    stream = iter(_readable(samples))
+    for found in stream:
+        return _checked(found, 0), chain([found], stream)
+    return None, ()
+
+
+class _Peeked:
+    """A dataset whose first sample has been read already, and is given away once."""
+
+    def __init__(self, samples: SizedSamples, first: Sample) -> None:
+        self.samples = samples
+        self.first: Sample | None = first
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Any:
+        if index == 0 and self.first is not None:
+            first, self.first = self.first, None
+            return first
+        return self.samples[index]
 
 
 def batches(
@@ -114,7 +147,7 @@ def _checked(sample: object, index: int) -> Sample:
         raise sample
     raise ArrayTypeError(
         f"samples must be cameval.data.Sample, got {type(sample).__name__} for sample {index}; "
-        "wrap your dataset in one that returns Sample(name, image, mask, label, group)"
+        "wrap your dataset in one that returns Sample(name, image, mask)"
     )
 
 

@@ -1,17 +1,44 @@
 """What is evaluated: methods and baselines, binarizers and metrics, each with its label."""
 
+import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from torch import Tensor
 
-from cameval.baselines import Baseline
+from cameval.baselines import Baseline, what_it_knows
 from cameval.binarizers import Binarizer
 from cameval.errors import SettingError
+from cameval.evaluation.identity import digest_of, digest_or_none
+from cameval.evaluation.meaning import (
+    BaselineMeaning,
+    BinarizerMeaning,
+    ExplainedMeaning,
+    Meanings,
+    MethodMeaning,
+    MetricMeaning,
+)
 from cameval.methods import CAMMethod
-from cameval.metrics.policy import MapMetric, MaskMetric, NetworkMetric, takes
+from cameval.metrics import (
+    pixel_auroc,
+    pixel_average_precision,
+    pointing_game,
+    size_standardized_iou,
+)
+from cameval.metrics.policy import (
+    MapMetric,
+    MaskMetric,
+    NetworkMetric,
+    bounds,
+    categories,
+    higher_is_better,
+    takes,
+    value_range,
+)
 
 __all__ = ["Column", "Explained", "Metric", "Named", "Plan", "label_of", "labeled"]
 
@@ -75,6 +102,13 @@ class Plan:
             raise SettingError(
                 f"methods and baselines must have different labels, got {both} twice"
             )
+        for name, metric in self.metrics.items():
+            if takes(metric) is None:
+                warnings.warn(
+                    f"metric {name!r} does not say what it takes, and is given masks; decorate it "
+                    "with cameval.metrics.of_masks, of_maps or of_network",
+                    stacklevel=3,
+                )
 
     @property
     def of_masks(self) -> dict[str, Callable[..., Tensor]]:
@@ -92,7 +126,11 @@ class Plan:
         return self._taking("network")
 
     def _taking(self, kind: str) -> dict[str, Callable[..., Tensor]]:
-        return {name: metric for name, metric in self.metrics.items() if takes(metric) == kind}
+        return {
+            name: metric
+            for name, metric in self.metrics.items()
+            if (takes(metric) or "masks") == kind
+        }
 
     @property
     def columns(self) -> list[Column]:
@@ -116,20 +154,67 @@ class Plan:
             *((binarizer, metric) for binarizer in self.binarizers for metric in self.of_masks),
         ]
 
-    def settings(self) -> dict[str, Any]:
-        """Labels and settings, in words, for the record of a run."""
-        parts: dict[str, Mapping[str, object]] = {
-            "methods": self.methods,
-            "baselines": self.baselines,
-            "binarizers": self.binarizers,
-            "metrics": self.metrics,
+    def meanings(self) -> Meanings:
+        """Return what every label stands for."""
+        label = {id(metric): name for name, metric in self.metrics.items()}
+        return Meanings(
+            methods={name: MethodMeaning(_words(one)) for name, one in self.methods.items()},
+            baselines={
+                name: BaselineMeaning(_words(one), what_it_knows(one))
+                for name, one in self.baselines.items()
+            },
+            binarizers={
+                name: BinarizerMeaning(_words(one)) for name, one in self.binarizers.items()
+            },
+            metrics={
+                name: MetricMeaning(
+                    _words(one),
+                    takes(one) or "masks",
+                    higher_is_better(one),
+                    categories(one),
+                    label.get(id(bounds(one))),
+                    value_range(one),
+                    _reference(one),
+                    _chance(one),
+                )
+                for name, one in self.metrics.items()
+            },
+            explained={
+                name: ExplainedMeaning(_words(one), None if callable(one) else one)
+                for name, one in self.explained.items()
+            },
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """Return a digest of everything that is done, part by part and label by label.
+
+        None stands for what has no contents that can be compared.
+        """
+        return {
+            part: {name: digest_or_none(digest_of, thing) for name, thing in things.items()}
+            for part, things in vars(self).items()
         }
-        described: dict[str, Any] = {
-            part: {name: label_of(thing) for name, thing in things.items()}
-            for part, things in parts.items()
-        }
-        explained = {name: str(label_of(what)) for name, what in self.explained.items()}
-        return described | {"explained": explained}
+
+
+def _words(thing: object) -> str:
+    """Return how a thing is written, without addresses, which differ from process to process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", label_of(thing))
+
+
+def _reference(metric: object) -> float | None:
+    """Return the share of the image that scores are standardized to, if they are."""
+    given = metric.keywords if isinstance(metric, partial) else {}
+    inner = metric.func if isinstance(metric, partial) else metric
+    if inner is not size_standardized_iou:
+        return None
+    return float(given.get("reference", signature(inner).parameters["reference"].default))
+
+
+def _chance(metric: object) -> Literal["half", "area"] | None:
+    """Return what a map that is independent of the truth scores, where that is known."""
+    if metric is pixel_auroc:
+        return "half"
+    return "area" if metric is pixel_average_precision or metric is pointing_game else None
 
 
 def labeled(things: object, what: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ from numpy.typing import NDArray
 
 from cameval.errors import DataError
 from cameval.evaluation import summaries, tables
-from cameval.evaluation.choice import Choice
-from cameval.evaluation.chosen import VALIDATED, with_chosen
-from cameval.evaluation.joining import joined, sample_table
+from cameval.evaluation.meaning import Meanings
 from cameval.evaluation.plan import Column
 from cameval.evaluation.scoring import DEGENERATE, BatchScores
 from cameval.evaluation.store import RunFolder
+from cameval.evaluation.task import Task, check_task
+from cameval.evaluation.views import NO_LABEL
 
 __all__ = ["Results"]
 
@@ -29,8 +30,9 @@ class Results:
     Parameters
     ----------
     samples
-        One row for each sample of each model: model, sample, group, label, predicted, probability,
-        area (the share of its pixels that are true).
+        One row for each sample of each model: model, sample, group, label (missing where it is not
+        known), predicted, probability (of the predicted class), area (the share of its pixels that
+        are true).
     columns
         What each column of `values` is a score of.
     values
@@ -58,7 +60,7 @@ class Results:
         cls, parts: Sequence[BatchScores], columns: Sequence[Column], provenance: Mapping[str, Any]
     ) -> "Results":
         """Put batches together, in order."""
-        samples = sample_table(parts, str(provenance["settings"]["model"]))
+        samples = _sample_table(parts, str(provenance["settings"]["model"]))
         values, codes = (
             np.concatenate([getattr(p, n) for p in parts]) for n in ("values", "codes")
         )
@@ -75,25 +77,11 @@ class Results:
         """
         folder = RunFolder(Path(path))
         record = folder.record()
-        parts = [folder.read(number) for number in folder.numbers()]
+        columns = [Column(*column) for column in record["columns"]]
+        parts = [folder.read(number, len(columns)) for number in folder.numbers()]
         if not parts:
             raise DataError(f"{path} must hold at least one batch of scores, got none yet")
-        return cls.of(parts, [Column(*column) for column in record["columns"]], record)
-
-    @classmethod
-    def concat(cls, parts: Sequence["Results"]) -> "Results":
-        """Put the results of several models, or of several parts of the data, under each other.
-
-        Columns in another order are put into that of the first.
-
-        Raises
-        ------
-        SettingError
-            If their columns differ, a model has a sample twice, a label of chosen binarizers was
-            not chosen alike (on validation data, by one metric) in all parts, or the label of a
-            metric stands for another metric.
-        """
-        return joined(parts)
+        return cls.of(parts, columns, record)
 
     def __len__(self) -> int:
         """Return the number of rows: samples, times models."""
@@ -109,6 +97,16 @@ class Results:
 
     # --- Asked ------------------------------------------------------------------------------------
 
+    @cached_property
+    def meanings(self) -> Meanings:
+        """What the labels of methods, baselines, binarizers and metrics stand for."""
+        return Meanings.of(self.provenance.get("meanings"))
+
+    @property
+    def task(self) -> Task | None:
+        """What kind of task the network has; None where that is not known."""
+        return check_task((self.provenance.get("settings") or {}).get("task"))
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, as far as they are known."""
@@ -121,7 +119,8 @@ class Results:
         ----------
         **conditions
             A value, or several, for columns of `samples` (``label=2``, ``group="p7"``) and for the
-            fields of a :class:`Column` (``method="cam"``, ``metric=["iou", "dice"]``).
+            fields of a :class:`Column` (``method="cam"``, ``metric=["iou", "dice"]``). None is what
+            is not known, as in ``label=None``.
 
         Raises
         ------
@@ -141,39 +140,6 @@ class Results:
             codes=self.codes[np.ix_(rows, columns)],
         )
 
-    def with_chosen(self, choice: Choice, label: str = VALIDATED) -> "Results":
-        """Add the scores of each map under the binarizer that was chosen for it, as more columns.
-
-        Parameters
-        ----------
-        choice
-            What `choose_binarizers` returned for results of the same network on other images.
-        label
-            Under which label the scores stand beside those of the binarizers. A choice made on
-            these same images needs one of its own, such as ``"test optimum"``.
-
-        Returns
-        -------
-        Results
-            For each map and metric of masks one column more, whose binarizer is `label`. Its
-            setting says by which metric it was chosen, and whether on validation data, on other
-            images of the same groups (patients), or on these same images;
-            ``provenance["chosen"]`` says which. The folds of a cross-validation have equal columns
-            for `concat` however they chose.
-
-        Raises
-        ------
-        SettingError
-            If the results are of several models or of another than the choice, the label is that
-            of a binarizer, a map has no binarizer that was chosen for it, the choice was made on a
-            part of these images, or on all of them and the label is the default.
-
-        Notes
-        -----
-        Images are the same where name, group and label are, however they were prepared.
-        """
-        return with_chosen(self, choice, label)
-
     def to_pandas(self) -> pd.DataFrame:
         """Return the tidy table, one row for each value.
 
@@ -187,8 +153,6 @@ class Results:
         by: str | Sequence[str] = (),
         *,
         confidence: float = 0.95,
-        resamples: int = 10_000,
-        seed: int | None = None,
     ) -> pd.DataFrame:
         """Return mean, interval by group, quartiles and counts of each column.
 
@@ -197,8 +161,8 @@ class Results:
         by
             Columns of `samples` by which the rows are split first: ``"label"``, ``"predicted"``,
             ``"correct"`` (whether label and prediction agree). Models are always apart.
-        confidence, resamples, seed
-            Of the cluster bootstrap; see :func:`bootstrap_mean`. By default the seed of the run.
+        confidence
+            Of the intervals; see :func:`mean_interval`.
 
         Returns
         -------
@@ -207,16 +171,14 @@ class Results:
             high, median, q25, q75.
         """
         split = ["model", *([by] if isinstance(by, str) else by)]
-        seed = self._seed if seed is None else seed
         return summaries.summary(
             self.samples,
             self.columns,
             self.values,
             (self.codes & DEGENERATE) > 0,
             split,
+            self.meanings,
             confidence=confidence,
-            resamples=resamples,
-            seed=seed,
         )
 
     def pivot(
@@ -257,15 +219,17 @@ class Results:
         reference
             Compare all with this one; by default every pair.
         resamples, seed
-            Of the sign-flip test and the interval. By default the seed of the run.
+            Of the random signs. By default the seed of the run.
         **conditions
             As for `select`, so that nothing else varies.
 
         Returns
         -------
         pandas.DataFrame
-            One row for each pair: the difference of the means by group with its interval, p values
-            (sign-flip, Holm-corrected over the table, Wilcoxon), the effect size, counts.
+            One row for each pair, as of :class:`cameval.statistics.PairedTest`: the mean over
+            images of the difference; p of the sign-flip test with the interval that agrees with it
+            (low, high); the same after Holm's correction over the table (p_holm, low_holm,
+            high_holm); the effect size; counts.
 
         Raises
         ------
@@ -276,10 +240,10 @@ class Results:
         seed = self._seed if seed is None else seed
         return summaries.compare(chosen.to_pandas(), over, reference, resamples, seed)
 
-    def dependence(
-        self, metric: str, *, on: str = "area", seed: int | None = None, **conditions: Any
-    ) -> pd.DataFrame:
+    def dependence(self, metric: str, *, on: str = "area", **conditions: Any) -> pd.DataFrame:
         """Return the rank correlation of a metric with the size of the truth, or with confidence.
+
+        Classes differ in both, so it is the correlation within the true classes.
 
         Parameters
         ----------
@@ -287,8 +251,6 @@ class Results:
             The metric.
         on
             ``"area"`` or ``"probability"``.
-        seed
-            Of the interval by group; by default the seed of the run.
         **conditions
             As for `select`.
 
@@ -298,8 +260,7 @@ class Results:
             Spearman's coefficient with its interval, for each column and model.
         """
         chosen = self.select(metric=metric, **conditions)
-        seed = self._seed if seed is None else seed
-        return summaries.dependence(chosen.samples, chosen.columns, chosen.values, on, seed)
+        return summaries.dependence(chosen.samples, chosen.columns, chosen.values, on)
 
     # --- Kept -------------------------------------------------------------------------------------
 
@@ -339,3 +300,18 @@ class Results:
     @property
     def _seed(self) -> int:
         return int(self.provenance.get("settings", {}).get("seed") or 0)
+
+
+def _sample_table(batches: Sequence[BatchScores], model: str) -> pd.DataFrame:
+    """Return one row for each sample of the batches of a model, in order."""
+    names = ("sample", "group", "label", "predicted", "probability", "area")
+    samples = pd.DataFrame(
+        {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in names}
+    )
+    for name in ("label", "predicted"):
+        samples[name] = samples[name].astype("Int64").mask(samples[name] == NO_LABEL)
+    samples.insert(0, "model", model)
+    twice = samples["sample"][samples["sample"].duplicated()]
+    if len(twice):
+        raise DataError(f"names of samples must be unique, got {twice.iloc[0]!r} twice")
+    return samples

@@ -1,6 +1,6 @@
 """One batch: a single pass through the network, then every map, mask and score of the plan."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -8,18 +8,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from cameval.data import Sample
 from cameval.errors import NonFiniteError, ShapeError
 from cameval.evaluation.plan import Plan
 from cameval.evaluation.prepare import Prepare
 from cameval.evaluation.sources import Source, sources
+from cameval.evaluation.task import Task, task_of
 from cameval.evaluation.views import View
 from cameval.geometry import Place
 from cameval.maps import constant, upsample
 from cameval.metrics import Counts
 from cameval.networks import Activations, CAMModel, LayerModel
 from cameval.networks.activations import without_graph
+from cameval.networks.outputs import class_probabilities
 from cameval.sharing import sharing
 
 __all__ = [  # noqa: RUF022 - sorted as Python sorts
@@ -53,9 +56,9 @@ class BatchScores:
     sample, group
         Names, ``(N,)``.
     label, predicted
-        Class indices, ``(N,)``.
+        Class indices, ``(N,)``; a label that is not known is -1.
     probability
-        Softmax probability of the predicted class, ``(N,)``.
+        Probability of the predicted class, ``(N,)``.
     area
         Share of the pixels that are true, ``(N,)``.
     checksum
@@ -76,6 +79,31 @@ class BatchScores:
     values: NDArray[np.float64]
     codes: NDArray[np.uint8]
 
+    def check(self, columns: int) -> None:
+        """Check that the arrays are those of one batch, scored in this many columns.
+
+        Raises
+        ------
+        ShapeError
+            If they are not.
+        """
+        n, shape = len(self.sample), self.values.shape
+        kinds = {"sample": "U", "group": "U", "label": "i", "predicted": "i", "probability": "f"}
+        kinds |= {"area": "f", "checksum": "u", "values": "f", "codes": "u"}
+        good = shape == self.codes.shape == (n, columns) and n > 0
+        for name, kind in kinds.items():
+            array = getattr(self, name)
+            good &= array.dtype.kind == kind
+            good &= name in ("values", "codes") or array.shape == (n,)
+        if not good:
+            raise ShapeError(
+                f"scores of a batch must be of {n} samples and {columns} columns, got others"
+            )
+        if ((self.codes & ~np.uint8(DEGENERATE)) >= len(REASONS)).any():
+            raise ShapeError(
+                f"codes must be below {len(REASONS)}, but for constant maps, got others"
+            )
+
 
 def fingerprint(sample: Sample) -> int:
     """Return a checksum of everything that a sample holds."""
@@ -92,10 +120,13 @@ def score_batch(
     *,
     place: Place | None,
     device: torch.device,
+    task: Task | None = None,
+    probabilities: bool = False,
 ) -> BatchScores:
     """Score every map of the plan on every sample."""
     view = View.of(samples, prepare, device)
     activations = model.activations(view.images)
+    task_of(activations.logits, task)
     _check_logits(activations.logits, samples)
     tables = [
         _Table.of(plan, view, activations, source, classes)
@@ -105,8 +136,11 @@ def score_batch(
     ]
     with sharing(), without_graph():  # images are shown to the network once for all maps
         for table in tables:
-            table.score_network(plan, activations)
-    probability, predicted = activations.logits.cpu().double().softmax(1).max(1)
+            table.score_network(plan, activations, probabilities=probabilities)
+    logits = activations.logits.cpu()
+    predicted = view.classes("predicted", logits)
+    of_classes = class_probabilities(logits, already=probabilities)
+    probability = of_classes.gather(1, predicted[:, None])[:, 0]
     return BatchScores(
         sample=np.array([sample.name for sample in samples]),
         group=np.array([sample.group for sample in samples]),
@@ -152,15 +186,31 @@ class _Table:
             codes[grid.rows.numpy()] |= np.where(flat, DEGENERATE, 0).astype(np.uint8)[:, None]
         return cls(values, codes, classes, shown)
 
-    def score_network(self, plan: Plan, activations: Activations) -> None:
+    def score_network(self, plan: Plan, activations: Activations, *, probabilities: bool) -> None:
         """Score the maps by what the network makes of changed images."""
         if self.shown is None:
             return
+        network = _with_logits(activations, probabilities=probabilities)
         for column, (name, metric) in enumerate(plan.of_network.items(), start=len(plan.of_maps)):
-            scores = metric(activations.network, activations.images, self.shown, self.classes)
+            scores = metric(network, activations.images, self.shown, self.classes)
             self.values[:, column] = _checked(scores, name, len(self.values))
             undefined = np.isnan(self.values[:, column])
             self.codes[undefined, column] |= REASONS.index("undefined")
+
+
+def _with_logits(activations: Activations, *, probabilities: bool) -> Callable[[Tensor], Tensor]:
+    """Return the network with a logit for each class, whose softmax are the probabilities."""
+    network = activations.network
+    if activations.logits.shape[1] == 1:
+        return lambda images: pad(network(images), (1, 0))  # of class 0 the logit is 0
+    if not probabilities:
+        return network
+
+    def logits(images: Tensor) -> Tensor:
+        shares = network(images)
+        return shares.clamp_min(torch.finfo(shares.dtype).tiny).log()
+
+    return logits
 
 
 def _score_maps(

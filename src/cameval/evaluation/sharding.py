@@ -4,13 +4,14 @@ Started by ``torchrun``, or any other way in which `torch.distributed` is initia
 """
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch.distributed as dist
 
-from cameval.errors import ProcessError
+from cameval.errors import ProcessError, SettingError
+from cameval.evaluation.identity import differences
 
-__all__ = ["Shards", "gathered"]
+__all__ = ["Shards", "gathered", "same_run"]
 
 T = TypeVar("T")
 
@@ -34,18 +35,61 @@ class _Failed:
     why: str
 
 
+class Identified(Protocol):
+    """Something that can be told from others of its kind."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells it apart, as `differences` compares it."""
+        ...
+
+
+J = TypeVar("J", bound=Identified)
+
+
+def same_run(job: J | Exception, shards: Shards) -> J:
+    """Return the job after checking that it is that of all processes; no work is done before.
+
+    Raises
+    ------
+    SettingError
+        If the weights, a setting or the number of samples of one differ from those of another, or
+        cannot be compared; the part is named, on all processes.
+    ProcessError
+        If another process failed before.
+    """
+    everyone = _exchanged(job if isinstance(job, Exception) else job.identity, shards)
+    assert not isinstance(job, Exception)
+    for rank, other in enumerate(everyone):
+        if rank and (changes := differences(everyone[0], other)):
+            raise SettingError(
+                "every process must run the same evaluation, got processes 0 and "
+                f"{rank} with another {'; another '.join(changes)}"
+            )
+    return job
+
+
 def gathered(part: dict[int, T] | Exception, shards: Shards) -> dict[int, T]:
     """Put together the parts of all processes, in order; raise on all if one has failed."""
-    mine = _Failed(f"{type(part).__name__}: {part}") if isinstance(part, Exception) else part
-    parts: list[dict[int, T] | _Failed] = [mine]
-    if shards.count > 1:
-        parts = [mine] * shards.count
-        dist.all_gather_object(parts, mine)
-    if isinstance(part, Exception):
-        raise part
     whole: dict[int, T] = {}
-    for rank, other in enumerate(parts):
-        if isinstance(other, _Failed):
-            raise ProcessError(f"every process must succeed, process {rank} failed: {other.why}")
+    for other in _exchanged(part, shards):
         whole |= other
     return dict(sorted(whole.items()))
+
+
+def _exchanged(mine: T | Exception, shards: Shards) -> list[T]:
+    """Return what each process has; raise on all if one has failed."""
+    sent: T | _Failed
+    sent = _Failed(f"{type(mine).__name__}: {mine}") if isinstance(mine, Exception) else mine
+    received: list[T | _Failed] = [sent]
+    if shards.count > 1:
+        received = [sent] * shards.count
+        dist.all_gather_object(received, sent)
+    if isinstance(mine, Exception):
+        raise mine
+    parts: list[T] = []
+    for rank, other in enumerate(received):
+        if isinstance(other, _Failed):
+            raise ProcessError(f"every process must succeed, process {rank} failed: {other.why}")
+        parts.append(other)
+    return parts

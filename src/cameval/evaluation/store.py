@@ -6,21 +6,27 @@ files. Nothing in the folder is ever unpickled.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 from zipfile import BadZipFile
+from zlib import error as ZlibError
 
 import numpy as np
 
-from cameval.errors import DataError, SettingError
+from cameval.errors import CamevalError, DataError, OutputError, SettingError
+from cameval.evaluation.identity import differences
 from cameval.evaluation.scoring import BatchScores
 
-__all__ = ["RunFolder", "part_of", "write_atomically"]
+__all__ = ["RunFolder", "is_there", "part_of", "read_json", "write_atomically", "writing"]
 
-_DAMAGED = (OSError, EOFError, ValueError, KeyError, IndexError, RuntimeError, BadZipFile)
+_DAMAGED = (
+    *(OSError, EOFError, ValueError, KeyError, IndexError, TypeError, RuntimeError),
+    *(BadZipFile, ZlibError, MemoryError, NotImplementedError, OverflowError),
+)
 
 
 @dataclass(frozen=True)
@@ -40,24 +46,26 @@ class RunFolder:
 
         Raises
         ------
+        OutputError
+            If the folder cannot be written.
         SettingError
-            If the folder holds another run.
+            If it holds another run.
+        DataError
+            If what it holds is damaged.
         """
-        batches = self.path / "batches"
-        try:
-            batches.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingError(f"out must be a folder that can be written, got {error}") from error
-        if not (file := self.path / "run.json").exists():
-            write_atomically(file, json.dumps(record, indent=2, ensure_ascii=False), keep=True)
-        kept = self.record()
-        changes = _differences(kept["settings"], json.loads(json.dumps(record["settings"])))
-        if not changes and kept["columns"] != json.loads(json.dumps(record["columns"])):
-            changes = ["order of its methods, binarizers or metrics"]
+        file, text = self.path / "run.json", json.dumps(record, indent=2, ensure_ascii=False)
+        with writing("out", self.path):
+            (self.path / "batches").mkdir(parents=True, exist_ok=True)
+            if not file.exists() and write_atomically(file, text, keep=True):
+                return self.record()
+        kept, asked = self.record(), json.loads(text)
+        changes = differences(kept["identity"], asked["identity"])
+        if not changes and kept["columns"] != asked["columns"]:
+            changes = ["order of its columns"]
         if changes:
             raise SettingError(
                 f"out must be a new folder or one of the same run, got {self.path} with another "
-                f"{'; another '.join(changes)}"
+                f"{'; another '.join(changes)}; first what is there, then what is now"
             )
         return kept
 
@@ -70,14 +78,13 @@ class RunFolder:
             If there is none, or it cannot be read.
         """
         file = self.path / "run.json"
-        try:
-            record = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise DataError(f"{self.path} must hold a run (run.json), got none") from error
-        except (OSError, ValueError) as error:
-            raise DataError(f"{file} must be the record of a run, got {error}") from error
-        if not isinstance(record, dict) or not {"settings", "columns"} <= set(record):
-            raise DataError(f"{file} must be the record of a run, got something else")
+        if not is_there(file):
+            raise DataError(f"{self.path} must hold a run (run.json), got none")
+        record = read_json(file, "the record of a run")
+        if not _is_record(record):
+            raise DataError(
+                f"{file} must be the record of a run of this version of cameval, got something else"
+            )
         return record
 
     def numbers(self) -> list[int]:
@@ -90,18 +97,25 @@ class RunFolder:
         return self._file(number).exists()
 
     def write(self, number: int, scores: BatchScores) -> None:
-        """Keep a batch."""
+        """Keep a batch.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written, as where the disk is full; what was kept before stays.
+        """
         file = self._file(number)
         part = part_of(file)
-        try:
-            with part.open("wb") as stream:
-                np.savez(stream, **{f.name: getattr(scores, f.name) for f in fields(scores)})
-            part.replace(file)
-        finally:
-            part.unlink(missing_ok=True)
+        with writing("out", self.path):
+            try:
+                with part.open("wb") as stream:
+                    np.savez(stream, **{f.name: getattr(scores, f.name) for f in fields(scores)})
+                part.replace(file)
+            finally:
+                part.unlink(missing_ok=True)
 
-    def read(self, number: int) -> BatchScores:
-        """Return a batch.
+    def read(self, number: int, columns: int) -> BatchScores:
+        """Return a batch of a run with this many columns.
 
         Raises
         ------
@@ -110,50 +124,106 @@ class RunFolder:
         """
         file = self._file(number)
         try:
+            if not file.is_file():
+                raise OSError("no plain file")
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                return BatchScores(**{f.name: arrays[f.name] for f in fields(BatchScores)})
+                scores = BatchScores(**{f.name: arrays[f.name] for f in fields(BatchScores)})
+            scores.check(columns)
         except _DAMAGED as error:
             raise DataError(
                 f"{file} must hold the scores of a batch, got {error}; delete it to have it made "
                 "again"
             ) from error
+        return scores
 
     def _file(self, number: int) -> Path:
         return self.path / "batches" / f"{number:06d}.npz"
 
 
-def write_atomically(file: Path, text: str, *, keep: bool = False) -> None:
-    """Write a text that is there whole or not at all; if told so, `keep` what is there already."""
+def is_there(path: Path) -> bool:
+    """Tell whether there is something at a path; where the system does not say, there is not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def read_json(file: Path, what: str) -> dict[str, Any]:
+    """Read a file of JSON that holds an object.
+
+    Raises
+    ------
+    DataError
+        If the file is another; it is named.
+    """
+    try:
+        if not file.is_file():
+            raise OSError("no plain file")
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        raise DataError(f"{file} must be {what} as JSON, got {error}") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{file} must be {what}, got {type(found).__name__}")
+    return found
+
+
+@contextmanager
+def writing(setting: str, path: Path) -> Iterator[None]:
+    """Say which setting names a place that cannot be written.
+
+    Raises
+    ------
+    OutputError
+        If the system refuses to write.
+    """
+    try:
+        yield
+    except CamevalError:
+        raise
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        raise OutputError(f"{setting} must be a place that can be written, got {error}") from error
+
+
+def write_atomically(file: Path, text: str, *, keep: bool = False) -> bool:
+    """Write a text that is there whole or not at all; if told so, `keep` what is there already.
+
+    Returns
+    -------
+    bool
+        Whether the text was written.
+    """
     part = part_of(file)
     try:
         part.write_text(text, encoding="utf-8")
         if not keep:
             part.replace(file)
-            return
+            return True
         try:
             os.link(part, file)  # fails where the file is, so that one of two writers wins
         except FileExistsError:
-            return
+            return False
         except OSError:  # a file system without links
             part.replace(file)
+        return True
     finally:
         part.unlink(missing_ok=True)
 
 
 def part_of(file: Path) -> Path:
     """Return a name under which a file is written before it is whole, another for each writer."""
-    return file.with_name(f".{file.name}.{uuid4().hex}.part")
+    return file.with_name(f".{file.name[:100]}.{uuid4().hex}.part")
 
 
-def _differences(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Say what differs, setting by setting."""
-    return [
-        f"{name} ({_short(kept.get(name))} there, {_short(asked.get(name))} now)"
-        for name in sorted({*kept, *asked})
-        if kept.get(name) != asked.get(name)
-    ]
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _is_record(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record has the parts of a run, as far as they are read."""
+    columns = record.get("columns")
+    return (
+        all(isinstance(record.get(part), dict) for part in ("settings", "identity", "meanings"))
+        and isinstance(record["settings"].get("model"), str)
+        and isinstance(columns, list)
+        and len(columns) > 0
+        and all(
+            isinstance(c, list) and len(c) == 5 and all(isinstance(w, str) for w in c)
+            for c in columns
+        )
+    )

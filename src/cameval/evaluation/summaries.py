@@ -9,11 +9,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.errors import SettingError
+from cameval.evaluation.meaning import Meanings, MetricMeaning
 from cameval.evaluation.plan import Column
-from cameval.statistics import bootstrap_means, paired_tests, rank_correlation
+from cameval.statistics import Summary, describe_columns, paired_tests, rank_correlation
 
 __all__ = ["compare", "dependence", "pivot", "summary"]
 
+_COMPARED = (
+    *("first", "second", "difference", "low", "high", "p"),
+    *("p_holm", "low_holm", "high_holm"),
+)
 _VARYING = ("model", "explained", "method", "binarizer", "metric")
 
 
@@ -23,45 +28,64 @@ def summary(
     values: NDArray[np.float64],
     degenerate: NDArray[np.bool_],
     by: Sequence[str],
+    meanings: Meanings,
     *,
     confidence: float,
-    resamples: int,
-    seed: int,
 ) -> pd.DataFrame:
     """Return mean, interval, quartiles and counts of each column and part of the samples."""
     known = samples.assign(correct=samples["label"] == samples["predicted"])
     if strange := [name for name in by if name not in known.columns]:
         raise SettingError(f"by must name columns of {list(known.columns)}, got {strange[0]!r}")
     rows: list[dict[str, Any]] = []
-    for key, part in known.groupby(list(by), sort=False, observed=True):
+    for key, part in known.groupby(list(by), sort=False, observed=True, dropna=False):
         at = part.index.to_numpy()
-        intervals = bootstrap_means(
-            values[at],
-            part["group"].to_numpy().astype(str),
-            confidence=confidence,
-            resamples=resamples,
-            seed=seed,
-        )
-        for k, (column, found) in enumerate(zip(columns, intervals, strict=True)):
-            defined = values[at, k][~np.isnan(values[at, k])]
-            quartiles = np.quantile(defined, [0.25, 0.5, 0.75]) if defined.size else [np.nan] * 3
+        found = _described(values[at], _groups(part), columns, meanings, confidence)
+        for k, (column, one) in enumerate(zip(columns, found, strict=True)):
             rows.append(
                 dict(zip(by, key, strict=True))
                 | asdict(column)
                 | {
-                    "n": found.n,
-                    "n_groups": found.n_groups,
-                    "n_undefined": found.n_undefined,
+                    "n": one.n,
+                    "n_groups": one.n_groups,
+                    "n_undefined": one.n_undefined,
                     "n_degenerate": int(degenerate[at, k].sum()),
-                    "mean": found.estimate,
-                    "low": found.low,
-                    "high": found.high,
-                    "median": quartiles[1],
-                    "q25": quartiles[0],
-                    "q75": quartiles[2],
+                    "mean": one.mean,
+                    "low": one.low,
+                    "high": one.high,
+                    "median": one.median,
+                    "q25": one.q25,
+                    "q75": one.q75,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _described(
+    values: NDArray[np.float64],
+    groups: NDArray[np.str_],
+    columns: Sequence[Column],
+    meanings: Meanings,
+    confidence: float,
+) -> list[Summary]:
+    """Describe each column, within what its metric says that it can give."""
+    found: dict[int, Summary] = {}
+    ranges = [_range_of(meanings.metric(c.metric), values[:, k]) for k, c in enumerate(columns)]
+    for ends in dict.fromkeys(ranges):
+        at = [k for k, other in enumerate(ranges) if other == ends]
+        several = values[:, at] if ends is None else values[:, at].clip(*ends)
+        one = describe_columns(several, groups, confidence=confidence, bounds=ends)
+        found |= dict(zip(at, one, strict=True))
+    return [found[k] for k in range(len(columns))]
+
+
+def _range_of(
+    meaning: MetricMeaning | None, values: NDArray[np.float64]
+) -> tuple[float, float] | None:
+    """Return the ends between which a metric says that it lies, if it does, but for rounding."""
+    ends = None if meaning is None else meaning.value_range
+    if ends is None or not ((values < ends[0] - 1e-9) | (values > ends[1] + 1e-9)).any():
+        return ends
+    return None
 
 
 def pivot(table: pd.DataFrame, index: str, columns: str) -> pd.DataFrame:
@@ -101,7 +125,8 @@ def compare(
         resamples=resamples,
         seed=seed,
     )
-    return pd.DataFrame([asdict(test) for test in tests])
+    found = pd.DataFrame([asdict(test) for test in tests])
+    return found[[*_COMPARED, *(name for name in found.columns if name not in _COMPARED)]]
 
 
 def dependence(
@@ -109,19 +134,27 @@ def dependence(
     columns: Sequence[Column],
     values: NDArray[np.float64],
     on: str,
-    seed: int,
 ) -> pd.DataFrame:
-    """Return rank correlations with what `on` names, for each model and column."""
+    """Return rank correlations with what `on` names, for each model and column.
+
+    They are those within the labels; images without a label are one class of their own.
+    """
     if on not in ("area", "probability"):
         raise SettingError(f"on must be 'area' or 'probability', got {on!r}")
     rows: list[dict[str, Any]] = []
     for model, part in samples.groupby("model", sort=False, observed=True):
         at = part.index.to_numpy()
-        groups = part["group"].to_numpy().astype(str)
+        groups, x = _groups(part), part[on].to_numpy(np.float64)
+        classes, _ = pd.factorize(part["label"])
         for k, column in enumerate(columns):
-            found = rank_correlation(part[on].to_numpy(), values[at, k], groups, seed=seed)
+            found = rank_correlation(x, values[at, k], groups, within=classes)
             rows.append({"model": model} | asdict(column) | {"on": on} | asdict(found))
     return pd.DataFrame(rows)
+
+
+def _groups(samples: pd.DataFrame) -> NDArray[np.str_]:
+    names: NDArray[np.str_] = samples["group"].to_numpy().astype(str)
+    return names
 
 
 def _check_fixed(table: pd.DataFrame, free: set[str]) -> None:

@@ -1,18 +1,26 @@
 """A batch as it is evaluated: what the network sees, and the true masks, grid by grid."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from cameval.data import Sample
-from cameval.errors import CamevalError, ClassIndexError, ShapeError
+from cameval.errors import CamevalError, ClassIndexError, DataError, ShapeError
 from cameval.evaluation.plan import Explained
 from cameval.evaluation.prepare import Prepare
 from cameval.extractor import choose
+from cameval.networks.outputs import count_classes
 
-__all__ = ["Grid", "View"]
+__all__ = [  # noqa: RUF022 - sorted as Python sorts
+    "Grid",
+    "NO_LABEL",
+    "View",
+]
+
+NO_LABEL = -1
+"""What stands in arrays where a label is not known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +92,8 @@ class View:
 
     @property
     def labels(self) -> Tensor:
-        """The true classes, ``(N,)``."""
-        return torch.tensor([sample.label for sample in self.samples])
+        """The true classes, ``(N,)``; -1 where one is not known."""
+        return torch.tensor([NO_LABEL if s.label is None else s.label for s in self.samples])
 
     @property
     def areas(self) -> Tensor:
@@ -96,19 +104,40 @@ class View:
         return areas
 
     def classes(self, how: Explained, logits: Tensor) -> Tensor:
-        """Return the classes that maps explain, ``(N,)``."""
+        """Return the classes that maps explain, ``(N,)``; of one logit, 0 and 1.
+
+        Raises
+        ------
+        DataError
+            If the true classes are asked for and one is not known; the sample is named.
+        ClassIndexError
+            If one is no class of the network.
+        ShapeError
+            If they are not one for each image.
+        """
         if how == "predicted":
             return choose(None, None, logits)
         if how == "true":
-            outside = self.labels >= logits.shape[1]
-            if outside.any():
-                sample = self.samples[int(outside.nonzero()[0, 0])]
-                raise ClassIndexError(
-                    f"sample {sample.name!r}: label must be one of the network's "
-                    f"{logits.shape[1]} classes, got {sample.label}"
-                )
-            return choose(self.labels, None, logits)
+            self._check_labels(count_classes(logits))
+            how = _always(self.labels)
         classes = choose(how, None, logits)
         if classes.ndim != 1:
             raise ShapeError(f"classes must be one per image, got shape {tuple(classes.shape)}")
         return classes
+
+    def _check_labels(self, classes: int) -> None:
+        for sample in self.samples:
+            if sample.label is None:
+                raise DataError(
+                    f"sample {sample.name!r}: maps of the true class need a label, got none; "
+                    "give classes='predicted', or a label to each sample"
+                )
+            if sample.label >= classes:
+                raise ClassIndexError(
+                    f"sample {sample.name!r}: label must be one of the network's "
+                    f"{classes} classes, got {sample.label}"
+                )
+
+
+def _always(classes: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda _logits: classes

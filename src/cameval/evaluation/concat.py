@@ -1,0 +1,133 @@
+"""Results put under each other: of several models, or of several parts of the data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+
+from cameval.errors import SettingError
+from cameval.evaluation.meaning import Meanings
+from cameval.evaluation.plan import Column
+from cameval.evaluation.provenance import runs
+from cameval.evaluation.results import Results
+
+__all__ = ["concat"]
+
+
+def concat(parts: Sequence[Results]) -> Results:
+    """Put the results of several models, or of several parts of the data, under each other.
+
+    Columns in another order are put into that of the first.
+
+    Parameters
+    ----------
+    parts
+        At least one. The same model may be in several with different samples.
+
+    Returns
+    -------
+    Results
+        All rows. ``provenance["parts"]`` holds the record of each run.
+
+    Raises
+    ------
+    SettingError
+        If their columns differ, a model has a sample twice, a label of chosen binarizers was not
+        chosen alike (on other images, by one metric) in all parts, or the label of a metric or
+        baseline stands for another one.
+
+    Examples
+    --------
+    ``both = concat([evaluate(net, samples, name="first"), evaluate(other, samples)])``
+    """
+    if not parts:
+        raise SettingError("parts must hold at least one Results, got none")
+    first = parts[0]
+    parts = [_in_order(part, first.columns) for part in parts]
+    _check_meanings(parts)
+    samples = pd.concat([part.samples for part in parts], ignore_index=True)
+    if samples.duplicated(["model", "sample"]).any():
+        raise SettingError(
+            "a model must have a sample once, got some twice; "
+            "give the models names, as in evaluate(..., name='resnet50, seed 1')"
+        )
+    return replace(
+        first,
+        samples=samples,
+        values=np.concatenate([part.values for part in parts]),
+        codes=np.concatenate([part.codes for part in parts]),
+        provenance=_provenance(parts),
+    )
+
+
+def _provenance(parts: Sequence[Results]) -> Mapping[str, Any]:
+    """Return what the first says, without what is not true of all, and what each says."""
+    first = parts[0]
+    provenance = dict(first.provenance)
+    settings = dict(provenance.get("settings") or {})
+    for name in ("class_names", "task"):
+        if any(_settings(part.provenance).get(name) != settings.get(name) for part in parts):
+            settings[name] = None
+    provenance["settings"] = settings
+    if any(part.provenance.get("chosen") != provenance.get("chosen") for part in parts):
+        provenance.pop("chosen", None)
+    return provenance | {"parts": [run for part in parts for run in _runs(part)]}
+
+
+def _runs(part: Results) -> list[dict[str, Any]]:
+    """Return the record of each run that a part is of, as far as `select` has left it."""
+    models = set(part.samples["model"].astype(str))
+    found = runs(part.provenance)
+    return [run for run in found if str(_settings(run).get("model")) in models] or found
+
+
+def _settings(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
+    return provenance.get("settings") or {}
+
+
+def _in_order(part: Results, columns: tuple[Column, ...]) -> Results:
+    """Return a part with its columns in the order of the first part's."""
+    if part.columns == columns:
+        return part
+    if strange := sorted(set(part.columns) ^ set(columns)):
+        raise SettingError(
+            f"results must have the same columns, got {strange[0]} in one only; keep what all of "
+            "them have, as in results.select(metric=...)"
+        )
+    at = [part.columns.index(column) for column in columns]
+    return replace(part, columns=columns, values=part.values[:, at], codes=part.codes[:, at])
+
+
+def _check_meanings(parts: Sequence[Results]) -> None:
+    """Check that a label stands for the same in all parts.
+
+    Binarizers may differ, as where each fold has fitted its own, but for how they were chosen.
+    """
+    columns, known = parts[0].columns, [part.meanings for part in parts]
+    for label in dict.fromkeys(c.binarizer for c in columns if c.binarizer):
+        origins = {meanings.origin(label) for meanings in known}
+        if len(origins) > 1:
+            _refuse(label, known, "leave its columns out with results.select, or choose alike")
+    for label in dict.fromkeys(c.metric for c in columns):
+        if len({m.metrics[label] for m in known if label in m.metrics}) > 1:
+            _refuse(label, known, "evaluate all parts with one metric, or give each its own label")
+    for label in dict.fromkeys(c.method for c in columns if c.kind == "baseline"):
+        if len({m.baselines[label].knows for m in known if label in m.baselines}) > 1:
+            _refuse(label, known, "give baselines that know different things different labels")
+
+
+def _refuse(label: str, known: Sequence[Meanings], way_out: str) -> NoReturn:
+    several = dict.fromkeys(
+        things[label]
+        for meanings in known
+        for things in (meanings.binarizers, meanings.metrics, meanings.baselines)
+        if label in things
+    )
+    came = (
+        " and ".join(map(str, several))
+        if len(several) > 1
+        else f"{next(iter(several))} in one only"
+    )
+    raise SettingError(f"label {label!r} must mean the same in all parts, got {came}; {way_out}")
