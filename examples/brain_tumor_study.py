@@ -3,12 +3,12 @@
 After Kang, Park, Ahn, Van Messem and De Neve, "Towards a Quantitative Analysis of Class Activation
 Mapping for Deep Learning-based Computer-Aided Diagnosis". Networks learn to tell three kinds of
 tumor apart on slices of MRI. Their class activation maps say where they looked, thresholds turn the
-maps into masks, and the masks are held against the tumors that a radiologist has outlined.
+maps into masks, and the masks are compared with the tumors that were outlined by hand.
 
-There are two protocols. ``--protocol paper`` does as the paper did. ``--protocol strict``, the
-default, asks the same question so that the answer can be trusted: no patient is trained on and
-tested on, and epochs and thresholds are chosen on other patients than those that are tested. Read
-this file from top to bottom; `study/` beside it holds what you may take for granted.
+There are two protocols. ``--protocol paper`` follows the paper, and names what the paper does not
+say. ``--protocol strict``, the default, asks the same question with other safeguards: no patient
+is both trained on and tested on, and epochs and thresholds are chosen on other patients than those
+that are tested. Read this file from top to bottom; its parts are in `study/`.
 
 Without arguments it makes phantom slices and trains two small networks on them. With the figshare
 brain-tumor data (doi 10.6084/m9.figshare.1512427):
@@ -44,7 +44,7 @@ from study.processes import (
 )
 from study.record import record
 from study.settings import Run, Settings, claim, parse
-from study.slices import Slices, paint
+from study.slices import Slices, make_phantom
 from study.switches import Variation, paper_scores, variations
 from study.training import Material, epochs_of, fine_tune, load_trained, predict
 from study.untrained import Untrained
@@ -52,22 +52,22 @@ from tqdm import tqdm
 
 from cameval import CAMModel
 from cameval.errors import CamevalError, SettingError
-from cameval.evaluation.provenance import weights_hash
+from cameval.evaluation.identity import weights_hash
 
 # --- 1. The slices ------------------------------------------------------------------------------
 
 
 def get_slices(settings: Settings, run: Run) -> Slices:
     """Find the slices: those at hand, those of figshare, or a phantom of our own."""
-    painted = f"phantom-{settings.slices}-{settings.size}-{settings.seed}"
-    phantom, packed = run.out / painted, run.out / "slices.h5"
+    name = f"phantom-{settings.slices}-{settings.size}-{settings.seed}"
+    phantom, packed = run.out / name, run.out / "slices.h5"
     folder = phantom if settings.data == "phantom" else Path(settings.data)
 
     def found() -> Slices:
         if run.download is not None:
             fetch(run.download)
         if folder == phantom and not phantom.exists():
-            paint(phantom, settings)
+            make_phantom(phantom, settings)
         return Slices(folder, packed)
 
     return first_alone(found)
@@ -80,11 +80,17 @@ def get_splits(settings: Settings, slices: Slices) -> list[Split]:
     """Divide the slices into folds, each of which is tested once."""
     if settings.protocol == "strict":
         return splits_by_patient(slices, settings.folds, settings.seed)
-    return splits_by_slice(slices, settings.folds, settings.fold_order, settings.seed)
+    return splits_by_slice(
+        slices,
+        settings.folds,
+        settings.fold_order,
+        settings.seed,
+        stratified=settings.stratified,
+    )
 
 
 def warn_of_folds(settings: Settings, slices: Slices, splits: list[Split]) -> None:
-    """Say aloud if patients are trained on and tested on, or published folds are not used."""
+    """Warn if patients are trained on and tested on, or published folds are not used."""
     if rank() > 0:
         return
     own = slices.published_folds
@@ -99,7 +105,7 @@ def warn_of_folds(settings: Settings, slices: Slices, splits: list[Split]) -> No
     if shared:
         print(
             f"WARNING: {len(shared)} of {len(set(splits[0].patients))} patients have slices in "
-            "more than one fold. As in the paper, the networks are tested on patients that they "
+            "more than one fold. As with all folds by slice, networks are tested on patients they "
             "were trained on.",
             file=sys.stderr,
         )
@@ -166,7 +172,7 @@ def trained(
 def before_training(
     candidate: Candidate, slices: Slices, settings: Settings, run: Run
 ) -> Untrained:
-    """Return the maps of a network that has learned nothing, to hold the trained one's against."""
+    """Return the maps of the network before training, a baseline of the trained one."""
     return Untrained(candidate, settings.seed, len(slices.class_names), run.device)
 
 
@@ -193,7 +199,7 @@ def classify(slices: Slices, splits: list[Split], settings: Settings, run: Run) 
     return pd.concat(rows, ignore_index=True)
 
 
-# --- 4. The strict protocol: the question, asked so that the answer can be trusted ---------------
+# --- 4. The strict protocol: thresholds chosen on other patients ---------------------------------
 
 
 def strict_protocol(
@@ -201,7 +207,7 @@ def strict_protocol(
 ) -> Path | None:
     """Score every network on every slice, by the network that has not seen the slice's patient.
 
-    In each fold the threshold is chosen on the validation patients and read on the test patients.
+    In each fold the threshold is chosen on the validation patients, for the test patients.
     """
     folds: list[Looked] = []
     total = len(settings.candidates) * sum(len(s.validation) + len(s.test) for s in splits)
@@ -235,7 +241,7 @@ def paper_protocol(
         folder = run.out / "evaluation"
         results = as_in_the_paper(best, model, slices, last, settings, untrained, folder, bar)
     answers = list(variations(settings, best))
-    train_anew(answers, best, slices, splits, settings, run)
+    train_again(answers, best, slices, splits, settings, run)
     if rank() > 0:
         return None
     varied = [(one, vary(one, best, slices, splits, settings, run)) for one in answers]
@@ -262,7 +268,7 @@ def varied_by(
     return candidate, get_splits(changed, slices)[-1], changed, there
 
 
-def train_anew(
+def train_again(
     answers: list[Variation],
     best: Candidate,
     slices: Slices,
@@ -302,7 +308,7 @@ def vary(
 
 
 def checked_start(candidate: Candidate, settings: Settings) -> str:
-    """Build a network and show it a slice, so that what cannot be is told now; hash its weights."""
+    """Build a network and hash its weights; refuse one whose input is too small for a map."""
     with torch.random.fork_rng([]):
         torch.manual_seed(settings.seed)
         model = candidate.build(settings.pretrained, 3).eval()

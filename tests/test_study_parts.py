@@ -22,21 +22,24 @@ from study import (
     untrained,
 )
 from study.augmentation import augment
-from study.candidates import HEADS, Candidate, class_map
+from study.candidates import HEADS, Candidate, class_map, ends_in_linear_layers
 from study.classification import fold_scores, table_2
+from study.comparisons import Comparison, PageTests, ahead, family
 from study.folds import LeakError, Split, splits_by_patient, splits_by_slice
 from study.processes import together
 from study.settings import Settings, parse
-from study.slices import Pictures, Slices, paint, person
+from study.slices import Pictures, Slices, make_phantom, person
 from study.untrained import Untrained
-from study.words import apart, verdict
 from tqdm import tqdm
 
 import cameval
-from cameval import CAMExtractor, CAMResult
-from cameval.baselines import Batch, UntrainedPrior
+from cameval import CAMExtractor, CAMResult, Results
+from cameval.baselines import Batch, UntrainedPrior, what_it_knows
 from cameval.data import write_phantom
 from cameval.errors import CamevalError, DataError, NonFiniteError, SettingError
+from cameval.evaluation import Column
+from cameval.evaluation.identity import digest_of
+from cameval.statistics import sign_flip_test
 
 QUIET = {"disable": True}
 
@@ -117,6 +120,10 @@ def test_the_papers_folds_have_the_papers_sizes() -> None:
     labels = np.repeat([0, 1, 2], [708, 1426, 930])
     slices = FewSlices(labels, np.array([str(k // 13) for k in range(3064)]))
     for order in ("shuffled", "numeric", "lexicographic"):
+        as_they_come = splits_by_slice(slices, 5, order, seed=0, stratified=False)
+        assert [len(split.test) for split in as_they_come] == [613, 613, 613, 613, 612]
+        counts = np.bincount(labels[as_they_come[-1].test], minlength=3).tolist()
+        assert counts != list(paper.LAST_FOLD.values())
         splits = splits_by_slice(slices, 5, order, seed=0)
         assert [len(split.test) for split in splits] == [613, 613, 613, 613, 612]
         assert np.bincount(labels[splits[-1].test]).tolist() == list(paper.LAST_FOLD.values())
@@ -167,10 +174,10 @@ def test_training_and_evaluation_see_the_same_image(slices: Slices) -> None:
     torch.testing.assert_close(trained, seen, rtol=0, atol=1e-6)
 
 
-def test_an_interrupted_phantom_is_painted_anew(tmp_path: Path) -> None:
+def test_an_interrupted_phantom_is_made_again(tmp_path: Path) -> None:
     (tmp_path / "phantom.part").mkdir()
     (tmp_path / "phantom.part" / "1.mat").write_text("half a slice")
-    paint(tmp_path / "phantom", settings("--slices", "30"))
+    make_phantom(tmp_path / "phantom", settings("--slices", "30"))
     assert len(Slices(tmp_path / "phantom", tmp_path / "x.h5")) == 30
     assert not (tmp_path / "phantom.part").exists()
 
@@ -215,6 +222,11 @@ def test_candidates_are_written_as_they_are_read(text: str) -> None:
 def test_a_candidate_that_cannot_be_is_told(text: str, message: str) -> None:
     with pytest.raises(CamevalError, match=message):
         Candidate.parse(text)
+
+
+def test_networks_that_end_in_linear_layers_are_known_by_their_class() -> None:
+    names = ("vgg11", "vgg19_bn", "alexnet", "resnet18", "squeezenet1_0", "small_cnn_8px")
+    assert [ends_in_linear_layers(name) for name in names] == [True] * 3 + [False] * 3
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -481,18 +493,18 @@ def test_a_frozen_head_never_learns_from_the_slices_that_are_tested(
     assert same(*heads)
 
 
-# --- what maps are held against -----------------------------------------------------------------
+# --- baselines ----------------------------------------------------------------------------------
 
 
 def test_the_mean_mask_knows_nothing_of_the_slices_that_are_tested(slices: Slices) -> None:
     split = splits_by_patient(slices, 3, seed=0)[0]
     candidate, chosen = Candidate("small_cnn_8px"), settings()
-    before = looking.held_against(candidate, slices, split, chosen, None)["class mean"]
+    before = looking.baselines_of(candidate, slices, split, chosen, None)["class mean"]
     masks = slices.pictures(32, None).masks
     kept = masks.clone()
     masks[split.test] = ~masks[split.test]
     masks[split.validation] = ~masks[split.validation]
-    after = looking.held_against(candidate, slices, split, chosen, None)["class mean"]
+    after = looking.baselines_of(candidate, slices, split, chosen, None)["class mean"]
     assert torch.equal(before.masks, after.masks)
     masks.copy_(kept)
 
@@ -512,6 +524,10 @@ def test_an_untrained_network_is_asked_once_for_each_slice(
         torch.testing.assert_close(once(batch), each_time(batch))
         monkeypatch.setattr(untrained, "CAMExtractor", None)  # a second pass would need it
     assert repr(once) == "untrained small_cnn_8px, seed 7"
+    again = Untrained(candidate, 7, 3, cpu)
+    assert digest_of(once) == digest_of(again)  # what it keeps is no setting
+    assert digest_of(once) != digest_of(replace(again, seed=8))
+    assert what_it_knows(once) == "image"
 
 
 # --- the paper's open questions -----------------------------------------------------------------
@@ -519,7 +535,7 @@ def test_an_untrained_network_is_asked_once_for_each_slice(
 
 @pytest.mark.parametrize("inclusive", [False, True])
 @pytest.mark.parametrize("where", ["upsampled", "coarse-values", "coarse-mask"])
-def test_masks_as_the_settings_read_the_paper(where: str, inclusive: bool) -> None:
+def test_masks_are_made_as_the_settings_say(where: str, inclusive: bool) -> None:
     """Against the same in NumPy, a pixel at a time; the maps have ties."""
     coarse = torch.randint(0, 6, (2, 4, 4), generator=torch.Generator().manual_seed(1)).float()
     maps = cameval.upsample(coarse, (16, 16))
@@ -616,8 +632,8 @@ def test_table_2_is_mean_and_deviation_over_folds() -> None:
     assert scores["accuracy"].tolist() == pytest.approx([1, 2 / 3])
     assert scores["precision"].tolist() == pytest.approx([1, (1 + 0.5 + 0) / 3])
     both = pd.concat([predictions, predictions.assign(model="vgg19@448")])
-    assert (table_2(both, seed=0)["model"] == "the paper's vgg19").sum() == 1
-    table = table_2(predictions, seed=0).set_index("model")
+    assert (table_2(both)["model"] == "the paper's vgg19").sum() == 1
+    table = table_2(predictions).set_index("model")
     assert table.loc["vgg19", "accuracy"] == ".833 (.236)"
     assert table.loc["the paper's vgg19", "accuracy"] == ".950 (.040)"
     assert table.loc["always the most frequent class", "all slices"] == ".333"
@@ -639,6 +655,7 @@ def test_table_2_is_mean_and_deviation_over_folds() -> None:
         (["--data", "x", "--download", "y"], "must not both be given"),
         (["--inclusive"], "--protocol paper"),
         (["--fold-order", "numeric"], "--protocol paper"),
+        (["--no-stratified"], "--stratified must be given with --protocol paper"),
         (["--models", "vgg11+gain"], "--gain OMEGA SIGMA must be given"),
         (["--models", "vgg11+longer", "--freeze"], "trained whole"),
         (["--models", "vgg11:conv", "--freeze"], "trained whole"),
@@ -676,29 +693,87 @@ def test_alone_an_error_is_raised_as_it_is() -> None:
         together(lambda: {}["lost"])
 
 
-# --- words --------------------------------------------------------------------------------------
+# --- comparisons --------------------------------------------------------------------------------
 
-TESTS = pd.DataFrame(
-    {
-        "first": ["b", "c"],
-        "second": ["a", "a"],
-        "difference": [0.2, -0.1],
-        "low": [0.1, -0.3],
-        "high": [0.3, 0.1],
-        "p_holm": [0.012, 0.4],
+
+def results_of(scores: dict[str, np.ndarray]) -> Results:
+    """Results of one model, the IoU of each method at one threshold, two slices a patient."""
+    count = len(next(iter(scores.values())))
+    samples = pd.DataFrame(
+        {
+            "model": "net",
+            "sample": [str(k) for k in range(count)],
+            "group": [str(k // 2) for k in range(count)],
+            "label": pd.array([0] * count, dtype="Int64"),
+            "predicted": pd.array([0] * count, dtype="Int64"),
+            "probability": 0.5,
+            "area": 0.1,
+        }
+    )
+    kinds = {name: "baseline" if name == "center" else "method" for name in scores}
+    columns = tuple(Column("predicted", kinds[name], name, "p95", "iou") for name in scores)
+    values = np.column_stack(list(scores.values()))
+    meanings = {
+        "metrics": {"iou": {"setting": "iou", "takes": "masks", "higher_is_better": True}},
+        "baselines": {"center": {"setting": "center", "knows": "nothing"}},
     }
-)
+    return Results(
+        samples, columns, values, np.zeros(values.shape, np.uint8), {"meanings": meanings}
+    )
 
 
-def test_a_pair_is_looked_up_whichever_way_around_it_was_tested() -> None:
-    clear, ahead, numbers = verdict(TESTS, "b", "a")
-    assert (clear, ahead) == ("clearly", 0.2)
-    assert numbers == "difference .200 [.100, .300], p = .012, corrected for 2 comparisons"
-    clear, behind, numbers = verdict(TESTS, "a", "b")
-    assert (clear, behind) == ("clearly", -0.2)
-    assert numbers.startswith("difference -.200 [-.300, -.100], p = .012")
-    assert apart(TESTS, "a", "c").startswith("by patient a is not clearly ahead, by .100 (")
-    assert "corrected" not in verdict(TESTS.iloc[:1], "a", "b")[2]
+def test_a_comparison_is_looked_up_in_the_tests_of_the_page() -> None:
+    rng = np.random.default_rng(0)
+    shared = rng.random(60)
+    scores = {"a": shared + 0.2, "b": shared + 0.1 * rng.random(60), "center": shared}
+    tests = PageTests.of(results_of(scores), "p95", "a")
+    one = tests.of_methods("net", "a", "center")
+    assert one is not None
+    assert one.size == len(tests.family.tests) == 3  # b and the center with a, b with the center
+    assert one.difference == pytest.approx(0.2)
+    assert one.clear
+    other = tests.of_methods("net", "a", "b")  # the table has it the other way around
+    assert other is not None
+    assert other.difference == pytest.approx((scores["a"] - scores["b"]).mean())
+    assert other.low < other.difference < other.high
+    assert other == other.turned().turned()
+    assert tests.of_methods("net", "a", "nobody") is None
+    assert tests.of_models("net", "other") is None
+
+
+def test_a_family_is_corrected_together_and_its_intervals_agree_with_p() -> None:
+    """Against each test alone, and Holm's rule by hand."""
+    rng = np.random.default_rng(1)
+    groups = np.arange(80).astype(str)
+    shifts = {("iou", "x"): 0.05, ("iou", "y"): 0.3, ("coverage", "x"): 0.0}
+    pairs = {pair: rng.normal(shift, 0.2, 80) for pair, shift in shifts.items()}
+    found = family(pairs, groups, seed=0)
+    alone = {
+        pair: sign_flip_test(values, np.zeros(80), groups, seed=0) for pair, values in pairs.items()
+    }
+    order = sorted(alone, key=lambda pair: alone[pair].p)
+    least = 0.0
+    for factor, pair in zip((3, 2, 1), order, strict=True):
+        least = max(least, min(1, factor * alone[pair].p))
+        assert found[pair].p == pytest.approx(least)
+        assert found[pair].size == 3
+        assert found[pair].difference == pytest.approx(alone[pair].difference)
+        assert found[pair].clear == (found[pair].low > 0 or found[pair].high < 0)
+        assert found[pair].low <= alone[pair].low
+
+
+def test_the_words_of_a_comparison_follow_its_p() -> None:
+    one = Comparison("a", "b", 0.2, 0.1, 0.3, 0.012, 2, 40)
+    assert ahead(one) == (
+        "a scores clearly more (difference .200 [.100, .300], p = .012, both corrected for 2 tests)"
+    )
+    assert ahead(one.turned()).startswith("b scores clearly less (difference -.200 [-.300, -.100]")
+    assert ahead(replace(one, p=0.06, size=1)) == (
+        "no clear difference (difference .200 [.100, .300], p = .060)"
+    )
+    assert "p < .001" in replace(one, p=0.0002).numbers
+    few = replace(one, low=np.nan, high=np.nan, p=np.nan)
+    assert ahead(few).startswith("no clear difference (difference .200, not tested")
 
 
 def test_grids_are_compared_where_nothing_else_differs() -> None:
@@ -719,10 +794,10 @@ def test_grids_are_compared_where_nothing_else_differs() -> None:
 # --- real slices --------------------------------------------------------------------------------
 
 
-def test_a_real_slice_goes_through_the_whole_house(
+def test_a_real_slice_goes_through_the_whole_study(
     real_slices: Path, shared_data: Path, tmp_path: Path
 ) -> None:
-    """A .mat file in; an exact map, a mask, an IoU, a blind score and a cap out."""
+    """A .mat file in; an exact map, a mask, an IoU and a cap out."""
     slices = Slices(real_slices, tmp_path / "slices.h5")
     pictures = slices.pictures(224, None)
     model = Candidate("mobilenet_v2").build(str(shared_data / "weights"), 3).eval()

@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, get_args, get_type_hints
 
 from torch import Tensor, nn
-from torchvision.models import VGG, AlexNet
+from torchvision.models import VGG, AlexNet, get_model_builder
 
 from cameval import (
     Activations,
@@ -82,7 +82,7 @@ class Candidate:
         network, size = found["network"], int(found["size"]) if found["size"] else None
         if network not in SMALL:
             check_name(network)
-        if head in ("mlp", "conv", "no-last-pool") and not network.startswith(("vgg", "alexnet")):
+        if head in ("mlp", "conv", "no-last-pool") and not ends_in_linear_layers(network):
             raise SettingError(
                 f"the head {head} must be of a network that ends in pooling and three linear "
                 f"layers (AlexNet, VGG), got {network}"
@@ -130,6 +130,14 @@ class Candidate:
             pool = nn.AdaptiveAvgPool2d(1)
             return CAMModel(model.features, PooledHead(pool, nn.Sequential(*layers)), model.place)
         return model
+
+
+def ends_in_linear_layers(network: str) -> bool:
+    """Tell whether a network ends in pooling and three linear layers: AlexNet and VGG do."""
+    if network in SMALL:
+        return False
+    made = get_type_hints(get_model_builder(network)).get("return")
+    return isinstance(made, type) and issubclass(made, VGG | AlexNet)
 
 
 def class_map(activations: Activations, target: Target, /) -> Tensor:

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from cameval import bootstrap_mean
+from cameval import mean_interval
 from study import paper
 from study.candidates import Candidate
-from study.words import Cell, number, percent
+from study.words import estimate, number, percent
 
 SCORES = ("accuracy", "precision", "recall", "F1")
 """Accuracy, and the means over the classes of the rest (macro averages)."""
@@ -35,13 +35,13 @@ def fold_scores(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_model(predictions: pd.DataFrame) -> str:
-    """Return the model with the highest mean accuracy over the folds, as the paper chose."""
+    """Return the model with the highest mean accuracy over the folds, as VGG-19 in the paper."""
     by_model = fold_scores(predictions).groupby("model", sort=False)["accuracy"].mean()
     return str(by_model.idxmax())
 
 
-def table_2(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Table 2 of the paper, the paper's own rows beside ours, and the blind answer below.
+def table_2(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Table 2 of the paper, the paper's own rows beside ours, and the most frequent class below.
 
     Mean and standard deviation over folds (divided by n - 1), and of all slices together the
     accuracy with its interval by patient.
@@ -52,12 +52,10 @@ def table_2(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
     for model, part in scores.groupby("model", sort=False):
         of_model = predictions[predictions["model"] == model]
         right = (of_model["label"] == of_model["predicted"]).to_numpy(float)
-        pooled = bootstrap_mean(right, of_model["group"].to_numpy(str), seed=seed)
+        pooled = mean_interval(right, of_model["group"].to_numpy(str), bounds=(0, 1))
         cells = {s: mean_and_sd(part[s].mean(), part[s].std()) for s in SCORES}
-        interval = f"[{number(pooled.low)}, {number(pooled.high)}]"
-        rows.append(
-            {"model": model} | cells | {"all slices": Cell(number(pooled.estimate), interval)}
-        )
+        of_all = estimate(pooled.estimate, pooled.low, pooled.high)
+        rows.append({"model": model} | cells | {"all slices": of_all})
         network = Candidate.parse(str(model)).network
         if network in paper.TABLE_2 and network not in beside:
             rows.append(_paper_row(network))
@@ -70,7 +68,7 @@ def table_2(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def over_folds(folds: int) -> str:
-    """Say what stands in Table 2; which standard deviation the paper prints, it does not tell."""
+    """Say what is in Table 2; which standard deviation the paper prints, it does not say."""
     return (
         f"mean and standard deviation over {folds} folds. The deviations are those of a sample, "
         f"divided by {folds - 1}; divided by {folds}, they are "

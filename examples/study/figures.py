@@ -17,13 +17,13 @@ from study.candidates import class_map
 from study.looking import BINARIZERS, MAP, OPTIMUM, PAPER_BINARIZERS, VALIDATED
 from study.settings import Settings
 from study.slices import Slices
-from study.strict_tables import BLIND, best_of
+from study.strict_tables import rivals
 from study.switches import paper_masks
 from study.words import Scores, number
 
 
 def thresholds(scores: Scores, models: Sequence[str]) -> Picture:
-    """Draw the IoU of each model at each threshold, the best blind map beside it."""
+    """Draw the IoU of each model at each threshold, and of the best map without the image."""
     labels = [VALIDATED, OPTIMUM, *BINARIZERS]
     with matplotlib.style.context(STYLE):
         figure = Figure(figsize=(8.2, 1.2 + 0.42 * len(labels)), layout="constrained")
@@ -32,23 +32,25 @@ def thresholds(scores: Scores, models: Sequence[str]) -> Picture:
             for k, model in enumerate(models):
                 y = row + (k - (len(models) - 1) / 2) * 0.7 / max(len(models), 2)
                 value = scores.mean(model, MAP, label)
-                blind = scores.mean(model, best_of(scores, model, BLIND, label), label)
+                without = scores.mean(model, rivals(scores, model, label)[0], label)
                 look: dict[str, Any] = {"color": COLORS[k % len(COLORS)], "markersize": 6}
                 name = model if row == 0 else None
                 axes.plot(value, y, MARKERS[k % len(MARKERS)], label=name, **look)
-                axes.plot(blind, y, MARKERS[k % len(MARKERS)], markerfacecolor="white", **look)
-                axes.plot([value, blind], [y, y], color=look["color"], linewidth=0.8, alpha=0.6)
+                axes.plot(without, y, MARKERS[k % len(MARKERS)], markerfacecolor="white", **look)
+                axes.plot([value, without], [y, y], color=look["color"], linewidth=0.8, alpha=0.6)
         axes.set_yticks(range(len(labels)), labels)
         axes.invert_yaxis()
         axes.set_xlim(left=0)
-        axes.set_xlabel("mean IoU: filled, the class activation map; open, the best blind map")
+        axes.set_xlabel(
+            "mean IoU: filled, the class activation map; open, the best map without the image"
+        )
         figure.legend(loc="outside upper left", ncols=2)
         return picture_of(
             figure,
             "thresholds.png",
-            "Mean IoU of each network at each threshold, with the best blind map.",
-            "Mean IoU at each threshold. Filled: the class activation map. Open: the best blind "
-            "map at the same threshold.",
+            "Mean IoU of each network at each threshold, with the best map made without the image.",
+            "Mean IoU at each threshold. Filled: the class activation map. Open: the best map made "
+            "without the image, at the same threshold.",
         )
 
 
@@ -62,7 +64,7 @@ def chosen_slices(scores: pd.DataFrame, names: Sequence[str], threshold: str) ->
     return [str(rows["slice"].iloc[-1]) for rows in best if len(rows)]
 
 
-def figure_1(
+def draw_maps(
     model: CAMModel,
     slices: Slices,
     chosen: Sequence[str],
@@ -85,14 +87,14 @@ def figure_1(
             row[2].set_title(f"mask at {threshold}")
         return picture_of(
             figure,
-            "figure-1.png",
+            "slices-maps.png",
             "One slice of each class with its map and its mask.",
-            "After the paper's Figure 1: of each class the rightly classified slice of the highest "
-            f"IoU at {threshold}. White: the tumor. Dashed: the mask.",
+            "Of each class the rightly classified slice of the highest IoU at "
+            f"{threshold}: none is typical. White: the tumor. Dashed: the mask.",
         )
 
 
-def figure_3(
+def draw_thresholds(
     model: CAMModel,
     slices: Slices,
     chosen: Sequence[str],
@@ -113,9 +115,10 @@ def figure_3(
                 axes.set_title(f"{label}: IoU {number(float(iou[name, label]))}")
         return picture_of(
             figure,
-            "figure-3.png",
+            "slices-thresholds.png",
             "The masks of five thresholds on one slice of each class.",
-            "After the paper's Figure 3: the masks of the five thresholds on the same slices.",
+            "The masks of the five thresholds on the same slices. White: the tumor. Dashed: the "
+            "mask.",
         )
 
 
@@ -123,7 +126,8 @@ def _looked_at(
     model: CAMModel, slices: Slices, name: str, size: int, settings: Settings
 ) -> tuple[Tensor, Tensor, Callable[[str], Tensor], Tensor, str]:
     """Return a slice at the network's input, its map, masks by threshold, its tumor, its class."""
-    sample = slices[slices.names.index(name)]
+    index = slices.names.index(name)
+    sample = slices[index]
     grid = (size, size) if settings.truth_grid == "input" else None
     seen, truth = Preparation(size, settings.crop, truth_size=grid)(sample)
     device = next(model.parameters()).device
@@ -135,4 +139,4 @@ def _looked_at(
         return paper_masks(result, threshold, settings)[0].cpu()
 
     picture = shown[0].clamp(0, 1)
-    return picture, result.maps[0].cpu(), mask_of, truth, slices.class_names[sample.label]
+    return picture, result.maps[0].cpu(), mask_of, truth, slices.class_of(index)

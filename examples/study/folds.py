@@ -2,7 +2,7 @@
 
 A `Split` cannot be made with a patient in two of its parts unless it says that it leaks. What
 trains takes its slices from ``split.train`` and ``split.validation``, what tests from
-``split.test``; no other indices go around.
+``split.test``; no other indices are passed.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 
 from cameval.errors import DataError
 from study.settings import FoldOrder
@@ -99,17 +99,21 @@ def splits_by_patient(slices: Slices, count: int, seed: int) -> list[Split]:
     ]
 
 
-def splits_by_slice(slices: Slices, count: int, order: FoldOrder, seed: int) -> list[Split]:
-    """Split as the paper did, by slices, whoever they are of: the networks know the patients.
+def splits_by_slice(
+    slices: Slices, count: int, order: FoldOrder, seed: int, *, stratified: bool = True
+) -> list[Split]:
+    """Split by slices, whoever they are of: the networks have seen the patients.
 
-    Each class is divided evenly, in an order that the paper does not tell: shuffled; by the numbers
-    of the files; or by their names as words, in which 10 comes before 2.
+    The paper gives the sizes of its folds and no more. `stratified` folds have each its share of
+    every class; others have what the order gives them. The order is shuffled; by the numbers of the
+    files; or by their names as words, in which 10 comes before 2.
     """
     arranged = np.arange(len(slices))
     if order == "lexicographic":
         arranged = np.argsort(np.array(slices.names), kind="stable")
     shuffled = order == "shuffled"
-    parts = StratifiedKFold(count, shuffle=shuffled, random_state=seed if shuffled else None).split(
+    kind = StratifiedKFold if stratified else KFold
+    parts = kind(count, shuffle=shuffled, random_state=seed if shuffled else None).split(
         arranged, slices.labels[arranged]
     )
     folds = np.empty(len(slices), dtype=np.intp)

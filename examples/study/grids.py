@@ -11,7 +11,7 @@ from study.settings import Settings
 
 
 class Grid(NamedTuple):
-    """Cells of a network's maps, where they lie as the study lays them, and its input's size."""
+    """Cells of a network's maps, their place where maps are aligned by it, and its input's size."""
 
     cells: tuple[int, int]
     place: Place | None
@@ -37,6 +37,6 @@ def grids_of(settings: Settings) -> dict[str, Grid]:
     for candidate in settings.candidates:
         size = settings.size_of(candidate)
         place = candidate.build("none", 3).place
-        laid = place if settings.alignment == "receptive_field" else None
-        grids[str(candidate)] = Grid(grid_of(candidate, size), laid, size)
+        aligned_by = place if settings.alignment == "receptive_field" else None
+        grids[str(candidate)] = Grid(grid_of(candidate, size), aligned_by, size)
     return grids

@@ -1,4 +1,4 @@
-"""Where trained networks look, scored beside what blind maps score; thresholds chosen before."""
+"""Where trained networks look, scored beside baselines; thresholds chosen on other patients."""
 
 from functools import partial
 from pathlib import Path
@@ -53,6 +53,7 @@ from study.slices import Slices
 from study.untrained import Untrained
 
 MAP, WRONG_CLASS = "CAM", "wrong class"
+CLASS_MEAN, TRUTH_ON_GRID = "class mean", "truth on grid"
 VALIDATED, OPTIMUM = "validated", "test optimum"
 
 PAPER_BINARIZERS: dict[str, Binarizer] = {
@@ -128,19 +129,19 @@ class Part(Dataset[Sample]):
         return self.slices[int(self.chosen[index])]
 
 
-def held_against(
+def baselines_of(
     candidate: Candidate, slices: Slices, split: Split, settings: Settings, untrained: Untrained
 ) -> dict[str, Baseline]:
-    """Return what the maps of one fold are held against; nothing of the tested slices is in it.
+    """Return the baselines of one fold; nothing is learned from the slices that are tested.
 
-    To the blind maps, the maps of the image alone and the ceiling of the grid come the mean mask
-    of the training slices of the class, and the network before it has learned anything.
+    They are the library's own, the mean mask of the training slices of the class that is explained,
+    and the network before it has learned anything.
     """
     masks = slices.pictures(settings.size_of(candidate), settings.crop).masks[split.train]
     labels = torch.from_numpy(slices.labels[split.train])
     mean_masks = class_mean_masks(masks, labels, len(slices.class_names))
     learned: dict[str, Baseline] = {
-        "class mean": ClassMeanPrior(mean_masks),
+        CLASS_MEAN: ClassMeanPrior(mean_masks),
         "untrained": untrained,
     }
     return learned | default_baselines(settings.seed)
@@ -156,14 +157,14 @@ def strictly(
     out: Path,
     bar: "tqdm[None]",
 ) -> Looked:
-    """Score one fold: thresholds are chosen on its validation slices, and read on its test slices.
+    """Score one fold; thresholds are chosen on its validation slices, for its test slices.
 
-    Two columns stand beside each threshold: ``validated``, the one that was best on the validation
-    slices, and ``test optimum``, the one that turns out best on the test slices. The difference of
-    the two is the optimism of choosing on the test slices.
+    Two more thresholds are reported for each map: ``validated``, the one that is best on the
+    validation slices, and ``test optimum``, the one that is best on the test slices. The difference
+    of the two is the optimism of choosing on the test slices.
     """
     extractor = CAMExtractor(model, alignment=settings.alignment)
-    baselines = held_against(candidate, slices, split, settings, untrained)
+    baselines = baselines_of(candidate, slices, split, settings, untrained)
     prepare = Preparation(settings.size_of(candidate), settings.crop)
     validation = evaluate(
         extractor,
@@ -193,9 +194,10 @@ def strictly(
         progress=False,
     )
     validated, optimum = choose_binarizers(validation), choose_binarizers(test)
-    results = test.with_chosen(validated, label=VALIDATED).with_chosen(optimum, label=OPTIMUM)
+    results = optimum.apply(validated.apply(test, label=VALIDATED), label=OPTIMUM)
     seen = validation.samples
-    return Looked(results, validated, optimum, float((seen["label"] == seen["predicted"]).mean()))
+    right = (seen["label"] == seen["predicted"]).to_numpy(bool)
+    return Looked(results, validated, optimum, float(right.mean()))
 
 
 def as_in_the_paper(
@@ -208,7 +210,7 @@ def as_in_the_paper(
     out: Path,
     bar: "tqdm[None]",
 ) -> Results:
-    """Score one fold with the paper's five thresholds, all read on the tested slices."""
+    """Score one fold with the paper's five thresholds, none of which is chosen before."""
     size = settings.size_of(candidate)
     grid = (size, size) if settings.truth_grid == "input" else None
     return evaluate(
@@ -217,7 +219,7 @@ def as_in_the_paper(
         methods={MAP: class_map},
         binarizers=PAPER_BINARIZERS,
         metrics=MAP_METRICS | MASK_METRICS,
-        baselines=held_against(candidate, slices, split, settings, untrained),
+        baselines=baselines_of(candidate, slices, split, settings, untrained),
         prepare=Preparation(size, settings.crop, truth_size=grid),
         out=out / f"{candidate.file}-fold{split.fold}-test",
         name=str(candidate),

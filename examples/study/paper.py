@@ -1,4 +1,4 @@
-"""What Kang et al. print, and what follows from it, to stand beside what we measure."""
+"""What Kang et al. print, and what follows from it, to be compared with what we measure."""
 
 TABLE_2 = {  # mean and standard deviation over five folds: accuracy, precision, recall, F1
     "alexnet": ((0.902, 0.086), (0.900, 0.091), (0.896, 0.089), (0.896, 0.089)),

@@ -19,7 +19,7 @@ from study.slices import Slices
 from study.switches import Variation
 from study.words import Tables, in_terminal, wrapped
 
-TITLE = "The brain-tumor study, as the paper did it"
+TITLE = "The brain-tumor study by the paper's protocol"
 
 
 def write(
@@ -37,7 +37,7 @@ def write(
     names = slices.class_names
     scores = varied[0][1]
     chosen = best_threshold(scores)
-    classification = table_2(predictions, settings.seed)
+    classification = table_2(predictions)
     thresholds = threshold_table(scores, results)
     classes = class_table(scores, names, chosen)
     switches = switch_table(varied)
@@ -65,9 +65,10 @@ def write(
             "iou",
             "IoU at the five thresholds",
             f"{best} on the last fold, {len(splits[-1].test):,} slices, all of them, whether "
-            "rightly classified or not. The paper prints one IoU, .153 at p95. Blind maps are "
-            "thresholded where they are shown, above the threshold, however --threshold-on and "
-            "--inclusive read the paper.",
+            "rightly classified or not. The paper prints one IoU, .153 at p95. The center of the "
+            "frame and the class mean are made without the image. Their masks are above the "
+            "threshold of the map at full size, whatever --threshold-on and --inclusive say. No "
+            "mask of the same area has a higher IoU than the area cap.",
             [
                 tables.add("thresholds", thresholds, "Mean IoU by threshold"),
                 tables.add(
@@ -81,20 +82,21 @@ def write(
         Section(
             "switches",
             "What the paper leaves open",
-            "One answer changed at a time, all else as it was run. The best of the five thresholds "
-            "is chosen anew in each row, on the tested slices, as the paper chose. Another order "
-            "of the slices tests other slices, and a crop may cut tumors off.",
+            "One answer changed at a time, all else as it was run. In each row the threshold is "
+            "the best of the five on the tested slices themselves; on which slices the paper "
+            "chose, it does not say. Folds made otherwise test other slices, and a crop "
+            "may cut tumors off.",
             [tables.add("switches", switches, "How much each open question moves the result")],
         ),
         Section(
-            "figure-1",
+            "maps-of-slices",
             "Maps on single slices",
-            pictures=[figures.figure_1(*arguments, chosen)] if shown else [],
+            pictures=[figures.draw_maps(*arguments, chosen)] if shown else [],
         ),
         Section(
-            "figure-3",
+            "thresholds-of-slices",
             "Thresholds on single slices",
-            pictures=[figures.figure_3(*arguments, scores)] if shown else [],
+            pictures=[figures.draw_thresholds(*arguments, scores)] if shown else [],
         ),
     ]
     predictions.to_csv(out / "predictions.csv", index=False)

@@ -5,39 +5,36 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from cameval import Results, bootstrap_mean, share_above, share_below
+from cameval import Results, mean_interval, share_above, share_below
 from study import paper
-from study.looking import PAPER_BINARIZERS
+from study.looking import CLASS_MEAN, PAPER_BINARIZERS
 from study.switches import Variation
-from study.words import Cell, between, number, percent
+from study.words import Cell, Estimate, estimate, number, percent
 
 MINUS = "\u2212"
+WITHOUT_IMAGE = ("center", CLASS_MEAN)
+"""Baselines of the paper's tables: one sees nothing, the other the predicted class alone."""
 
 
 def best_threshold(scores: pd.DataFrame) -> str:
-    """Return the threshold with the highest mean IoU on the tested slices, as the paper did."""
+    """Return the threshold with the highest mean IoU on the tested slices."""
     return str(scores.groupby("threshold", sort=False)["iou"].mean().idxmax())
 
 
 def threshold_table(scores: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """IoU at each of the five thresholds, blind maps and the cap beside it."""
+    """IoU at each of the five thresholds, beside maps without the image and the area cap."""
     rows = []
     for name in PAPER_BINARIZERS:
         one = scores[scores["threshold"] == name]
         of_name = results.select(metric="iou", binarizer=name)
-
-        def mean(method: str, at: Results = of_name) -> str:
-            return number(float(np.nanmean(at.select(method=method).values)))
-
         rows.append(
             {
                 "threshold": name,
                 "mask area": percent(one["mask_area"].mean()),
                 "IoU": interval(one),
                 "paper": number(paper.MEAN_IOU) if name == paper.BINARIZER else "\u2013",
-                "center": mean("center"),
-                "class mean": mean("class mean"),
-                "area cap": number(one["area_cap"].mean()),
+                **{label: number(mean_iou(of_name, label)) for label in WITHOUT_IMAGE},
+                "area cap (at most)": number(one["area_cap"].mean()),
                 "coverage": number(one["coverage"].mean()),
                 "IoU > .5": percent(share_above(one["iou"].to_numpy(), 0.5)),
                 "IoU < .01": percent(share_below(one["iou"].to_numpy(), 0.01)),
@@ -63,7 +60,7 @@ def class_table(scores: pd.DataFrame, names: Sequence[str], threshold: str) -> p
                 "IoU": interval(one),
                 "> .5": Cell(percent(share_above(values, 0.5)), f"{above}/{len(values)}"),
                 "paper > .5": _of_paper(paper.ABOVE_HALF.get(name)),
-                "> .5 possible": Cell(percent(possible), of_all if threshold == "p95" else ""),
+                "> .5 at most": Cell(percent(possible), of_all if threshold == "p95" else ""),
                 "< .01": Cell(percent(share_below(values, 0.01)), f"{below}/{len(values)}"),
                 "paper < .01": _of_paper(paper.BELOW_HUNDREDTH[name]),
             }
@@ -72,7 +69,7 @@ def class_table(scores: pd.DataFrame, names: Sequence[str], threshold: str) -> p
 
 
 def switch_table(varied: Sequence[tuple[Variation, pd.DataFrame]]) -> pd.DataFrame:
-    """Return the result of each variation, and how far it is from the study as it was run."""
+    """Return the result of each variation, and its difference from the study as it was run."""
     base = varied[0][1]
     once = base[base["label"] == base["predicted"]]
     right = Variation("which slices", "rightly classified alone")
@@ -82,18 +79,18 @@ def switch_table(varied: Sequence[tuple[Variation, pd.DataFrame]]) -> pd.DataFra
         one, p95 = (scores[scores["threshold"] == name] for name in (threshold, "p95"))
         rows.append(
             {
-                "question": Cell(variation.question, "trained anew" if variation.trains else ""),
+                "question": Cell(variation.question, "trained again" if variation.trains else ""),
                 "answer": variation.answer,
                 "slices": slices_in_words(one),
                 "accuracy": number(float((one["label"] == one["predicted"]).mean())),
                 "best threshold": threshold,
                 "IoU": number(best_iou(scores)),
-                "change": signed(change) if variation.answer else "",
+                "change": "" if scores is base else signed(change),
                 "> .5": percent(share_above(one["iou"].to_numpy(), 0.5)),
                 "< .01": percent(share_below(one["iou"].to_numpy(), 0.01)),
                 "IoU at p95": number(float(p95["iou"].mean())),
                 "area at p95": percent(float(p95["mask_area"].mean())),
-                "cap at p95": number(float(p95["area_cap"].mean())),
+                "area cap at p95": number(float(p95["area_cap"].mean())),
             }
         )
     return pd.DataFrame(rows)
@@ -104,10 +101,15 @@ def best_iou(scores: pd.DataFrame) -> float:
     return float(scores.groupby("threshold")["iou"].mean().max())
 
 
-def interval(one: pd.DataFrame) -> Cell:
+def mean_iou(results: Results, method: str) -> float:
+    """Return the mean of one method or baseline in results of IoU at one threshold."""
+    return float(np.nanmean(results.select(method=method).values))
+
+
+def interval(one: pd.DataFrame) -> Estimate:
     """Write the mean IoU of some slices with its interval by patient."""
-    found = bootstrap_mean(one["iou"].to_numpy(), one["patient"].to_numpy(str))
-    return Cell(number(found.estimate), between(found.low, found.high))
+    found = mean_interval(one["iou"].to_numpy(), one["patient"].to_numpy(str), bounds=(0, 1))
+    return estimate(found.estimate, found.low, found.high)
 
 
 def slices_in_words(one: pd.DataFrame) -> str:

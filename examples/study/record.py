@@ -49,7 +49,7 @@ def record(
     if kept.exists() and json.loads(kept.read_text()) != folds:
         raise DataError(
             f"a resumed study must have the slices and folds of {kept}, got others; has the data "
-            "changed? Start anew with another --out"
+            "changed? Start again with another --out"
         )
     kept.write_text(json.dumps(folds) + "\n")
     (out / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=2) + "\n")
@@ -60,7 +60,7 @@ def _check_start(started: Path, now: dict[str, Any]) -> None:
     if before.get("weights") != now["weights"]:
         raise DataError(
             f"a resumed study must start from the weights of {started}, got others; have the files "
-            "of --pretrained changed? Start anew with another --out"
+            "of --pretrained changed? Start again with another --out"
         )
     ways_out = {
         "device": "give --device",
@@ -71,6 +71,6 @@ def _check_start(started: Path, now: dict[str, Any]) -> None:
         if before.get(name) != now[name]:
             raise DataError(
                 f"a resumed study must be computed as it began, to end with the same numbers: "
-                f"{name} was {before.get(name)}, got {now[name]}; {way_out}, or start anew with "
+                f"{name} was {before.get(name)}, got {now[name]}; {way_out}, or start again with "
                 "another --out"
             )

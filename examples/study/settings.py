@@ -31,7 +31,7 @@ examples:
   %(prog)s --download DIR
       fetch the figshare data into DIR, and study it
   %(prog)s --data DIR --protocol paper
-      AlexNet, VGG-16 and VGG-19 as the paper did it, fine-tuned from ImageNet's weights
+      the paper's protocol: AlexNet, VGG-16 and VGG-19, fine-tuned from ImageNet's weights
   %(prog)s --data DIR --models resnet50 resnet50@448 vgg16:no-last-pool
       any network of torchvision's, other resolutions, other heads
   %(prog)s --data DIR --models mobilenet_v2 --pretrained weights/ --freeze
@@ -61,6 +61,7 @@ class Settings:
     crop: float | None
     alignment: Alignment
     fold_order: FoldOrder
+    stratified: bool
     threshold_on: ThresholdOn
     inclusive: bool
     truth_grid: TruthGrid
@@ -123,7 +124,8 @@ def parse(arguments: Sequence[str] | None) -> tuple[Settings, Run]:
                 "--folds must be at least 3 for a fold to train on, one to validate on and one to "
                 f"test on, got {given['folds']}"
             )
-        of_paper = ("fold_order", "threshold_on", "inclusive", "truth_grid", "switches")
+        order = ("fold_order", "stratified")
+        of_paper = (*order, "threshold_on", "inclusive", "truth_grid", "switches")
         for name in of_paper:
             if given[name] != parser.get_default(name):
                 parser.error(
@@ -192,8 +194,8 @@ def _parser() -> argparse.ArgumentParser:
         "--protocol",
         choices=get_args(Protocol),
         default="strict",
-        help="strict (the default): by patient, nothing chosen on the slices that are tested; "
-        "paper: as the paper did it",
+        help="strict (the default): folds by patient, thresholds chosen on other patients; "
+        "paper: folds by slice and the paper's networks and thresholds",
     )
     add("--data", metavar="DIR", help="folder of the figshare .mat files (default: a phantom)")
     add("--download", type=Path, metavar="DIR", help="fetch the figshare data into DIR first")
@@ -254,8 +256,8 @@ def _parser() -> argparse.ArgumentParser:
         "--alignment",
         choices=get_args(Alignment),
         default="half_pixel",
-        help="how maps are laid on the slices: evenly, as in the paper (half_pixel, the default), "
-        "or where the receptive fields are (receptive_field)",
+        help="how maps are aligned with the slices: spread evenly over the frame (half_pixel, the "
+        "default), or by the receptive fields (receptive_field)",
     )
     paper = parser.add_argument_group("what the paper leaves open (--protocol paper)")
     paper.add_argument(
@@ -264,6 +266,12 @@ def _parser() -> argparse.ArgumentParser:
         default="shuffled",
         help="order in which slices are divided into folds: shuffled (the default), or unshuffled "
         "by the numbers or by the names of the files",
+    )
+    paper.add_argument(
+        "--stratified",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="give each fold its share of every class (the default)",
     )
     paper.add_argument(
         "--threshold-on",

@@ -1,4 +1,4 @@
-"""The slices of the study: read, brought to one size, or painted where there are none."""
+"""The slices of the study: read, brought to one size, or made where there are none."""
 
 import shutil
 import string
@@ -51,6 +51,10 @@ class Slices(Dataset[Sample]):
         found = self._samples[index]
         return replace(found, group=person(found.group))
 
+    def class_of(self, index: int) -> str:
+        """Return the name of a slice's class."""
+        return self.class_names[int(self.labels[index])]
+
     def pictures(self, size: int, crop: float | None) -> Pictures:
         """Read every slice once, at the network's input size."""
         if (size, crop) not in self._pictures:
@@ -72,7 +76,7 @@ def person(patient: str) -> str:
     return patient.rstrip(string.ascii_letters) or patient
 
 
-def paint(folder: Path, settings: Settings) -> None:
+def make_phantom(folder: Path, settings: Settings) -> None:
     """Write the phantom's slices, whole or not at all."""
     part = folder.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)  # of a run that was interrupted here

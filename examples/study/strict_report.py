@@ -7,11 +7,12 @@ from statistics import fmean
 
 import pandas as pd
 
-from cameval import Results
+from cameval import Results, concat
 from cameval.report import Section, write_report
 from study import figures
 from study.candidates import Candidate
 from study.classification import confusion, over_folds, table_2
+from study.comparisons import PageTests
 from study.folds import Split
 from study.grids import Grid
 from study.looking import MAP, OPTIMUM, VALIDATED, Looked
@@ -22,7 +23,6 @@ from study.strict_tables import (
     choice_table,
     class_table,
     model_test_table,
-    model_tests,
     outcome_table,
     resolution_table,
     small_truth_table,
@@ -44,18 +44,21 @@ def write(
     grids: Mapping[str, Grid],
 ) -> Path:
     """Write the page, its tables as CSV, and a summary for the terminal; return the page."""
-    results = Results.concat([fold.results for fold in folds])
+    best = chosen_model(folds)
+    folds = sorted(folds, key=lambda fold: fold.validated.model != best)  # the page begins with it
+    results = concat([fold.results for fold in folds])
     fold_of = {slices.names[i]: split.fold for split in splits for i in split.test.tolist()}
-    predictions = results.samples.assign(fold=results.samples["sample"].map(fold_of))
+    predictions = results.samples.astype({"label": int, "predicted": int})
+    predictions["fold"] = predictions["sample"].map(fold_of)
     predictions.to_csv(out / "predictions.csv", index=False)
     scores = Scores(results.select(explained="predicted"))
-    best = chosen_model(folds)
     names = slices.class_names
 
-    classification = table_2(predictions, settings.seed)
+    classification = table_2(predictions)
     thresholds = {model: threshold_table(scores, model) for model in grids}
     resolution = resolution_table(scores, grids, slices, settings.crop)
-    tests = model_tests(results) if len(grids) > 1 else None
+    shown = on_the_page(results)
+    tests = PageTests.of(shown, VALIDATED, MAP)
     lead = findings(results, scores, predictions, best, settings, resolution, tests)
 
     tables = Tables(out)
@@ -63,9 +66,10 @@ def write(
         Section(
             "classification",
             "Classification",
-            f"Table 2 of the paper: {over_folds(settings.folds)} The paper's folds are by slice, "
-            "so its networks had seen the patients that they were tested on; ours had not. Of all "
-            "slices together the accuracy with its interval by patient.",
+            f"Table 2 of the paper: {over_folds(settings.folds)} The sizes of the paper's folds, "
+            "613 four times and 612, are those of folds by slice, whose networks have seen the "
+            "patients that they are tested on; ours have not. The last column is the accuracy of "
+            "all slices together, with its interval by patient.",
             [
                 tables.add(
                     "classification", classification, "How well the networks tell the tumors apart"
@@ -82,9 +86,11 @@ def write(
             "Thresholds",
             f"IoU of the class activation map at each threshold. {VALIDATED}: the threshold that "
             f"was best on the validation patients of each fold. {OPTIMUM}: the one that turns out "
-            "best on the tested slices, which nobody could have known. Blind maps see no image; "
-            "the class mean is the training patients' mean mask of the class that the network "
-            "predicts.",
+            "best on the tested slices. Without the image: blind "
+            "maps, and the class mean, the training patients' mean mask of the class that the "
+            "network predicts. Truth on grid: the tumors drawn on the network's grid, at the "
+            "same threshold or at one chosen for them; other maps may have more. No mask of the "
+            "same area has a higher IoU than the area cap.",
             [
                 *(
                     tables.add(f"thresholds-{_file(model)}", table, f"{model}: IoU by threshold")
@@ -114,10 +120,11 @@ def write(
         Section(
             "small",
             "Small tumors",
-            "IoU mostly measures how large the tumor is beside the mask. The size-standardized IoU "
-            "(sIoU) is the IoU that the same rates of hits and false alarms would give on a tumor "
-            "that covers the share r of the frame. What coverage alone says must be read with "
-            "care: a mask of everything covers all.",
+            "The IoU depends on how large the tumor is beside the mask. The size-standardized IoU "
+            "(sIoU) is the IoU that the same recall and false-positive rate would give on a tumor "
+            "that covers the share r of the frame; recall and false-positive rate depend on the "
+            "tumor's size themselves. Coverage alone says little: a mask of everything covers "
+            "all.",
             [
                 tables.add(
                     "small-tumors",
@@ -134,32 +141,35 @@ def write(
         Section(
             "resolution",
             "Resolution",
-            "What a map on the network's grid can reach at best: the tumors themselves, laid on "
-            "the grid and enlarged as the maps are.",
+            "The tumors themselves, drawn on the network's grid and enlarged as the maps are, at "
+            "the thresholds chosen for them and at the best threshold of each slice. Neither is a "
+            "bound: a map that was found for each slice by ascent of its IoU has more, so the grid "
+            "can hold at least that. Masks made of whole cells have at most the last column.",
             [
                 tables.add(
                     "resolution",
                     resolution.drop(columns="cells"),
-                    "IoU, and what the grid allows",
+                    "IoU, and what the grid can hold",
                 )
             ],
         ),
     ]
-    if tests is not None:
+    if compared := tests.all_models():
         sections.append(
             Section(
                 "networks",
                 "Networks and recipes",
-                "Differences in IoU at the validated threshold, slice by slice, tested by patient.",
+                "Differences in mean IoU at the validated threshold. p: sign-flip test of whole "
+                "patients, Holm-corrected over the tests of IoU on this page; each interval "
+                "agrees with its p.",
                 [
                     tables.add(
-                        "networks", model_test_table(tests), "Paired tests between the networks"
+                        "networks", model_test_table(compared), "Paired tests between the networks"
                     )
                 ],
             )
         )
     scores.table.to_csv(out / "summary.csv", index=False)
-    shown = on_the_page(results)
     shown.select(explained="predicted", kind="method").to_csv(out / "scores.csv")
     (out / "summary.txt").write_text(_summary(lead, classification, thresholds[best], best))
     return write_report(
@@ -198,7 +208,7 @@ def on_the_page(results: Results) -> Results:
 def _summary(
     lead: Sequence[str], classification: pd.DataFrame, thresholds: pd.DataFrame, best: str
 ) -> str:
-    shown = thresholds.drop(columns=["best of image alone", "ceiling of the grid"])
+    shown = thresholds.drop(columns=["best of image alone", "truth on grid"])
     return "\n\n".join(
         [
             "Classification",

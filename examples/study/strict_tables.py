@@ -1,48 +1,66 @@
 """The tables of the strict protocol, from the scores of all slices."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
-from cameval import Preparation, Results, bootstrap_mean, share_above, share_below
-from cameval.baselines import nearest_ceiling, resolution_ceiling
+from cameval import Preparation, Results, mean_interval, share_above, share_below
+from cameval.baselines import Knows, grid_at_least, nearest_ceiling
 from cameval.metrics import OUTCOMES
 from study import paper
+from study.comparisons import Comparison
 from study.grids import Grid
-from study.looking import BINARIZERS, MAP, OPTIMUM, VALIDATED, WRONG_CLASS, Looked
+from study.looking import (
+    BINARIZERS,
+    CLASS_MEAN,
+    MAP,
+    OPTIMUM,
+    TRUTH_ON_GRID,
+    VALIDATED,
+    WRONG_CLASS,
+    Looked,
+)
 from study.slices import Slices
-from study.words import Cell, Scores, between, number, p_value, percent
+from study.words import Cell, Scores, estimate, number, p_value, percent
 
-BLIND = ("center", "class mean", "random")
-IMAGE = ("intensity", "edges", "untrained")
-CEILING = "resolution oracle"
+WITHOUT_IMAGE: tuple[Knows, ...] = ("nothing", "labels")
+"""Blind maps, and those that know the predicted class alone."""
 
-
-def best_of(scores: Scores, model: str, several: Sequence[str], binarizer: str) -> str:
-    """Return the map with the highest mean IoU."""
-    return max(several, key=lambda method: scores.mean(model, method, binarizer))
+CLIMB = 50
+"""Steps by which a good map of the grid is looked for."""
 
 
 def threshold_table(scores: Scores, model: str) -> pd.DataFrame:
-    """IoU at each threshold beside the best blind map, the best map of the image, and the cap."""
+    """IoU at each threshold, beside the best baselines, the truth on the grid and the area cap."""
     rows = []
     for binarizer in (VALIDATED, OPTIMUM, *BINARIZERS):
-        blind, image = (best_of(scores, model, those, binarizer) for those in (BLIND, IMAGE))
+        without, image = rivals(scores, model, binarizer)
         rows.append(
             {
                 "threshold": binarizer,
                 "IoU": scores.cell(model, MAP, binarizer),
-                "best blind map": Cell(number(scores.mean(model, blind, binarizer)), blind),
+                "best without image": Cell(number(scores.mean(model, without, binarizer)), without),
                 "best of image alone": Cell(number(scores.mean(model, image, binarizer)), image),
-                "ceiling of the grid": number(scores.mean(model, CEILING, binarizer)),
-                "area cap": number(scores.mean(model, MAP, binarizer, "area_cap")),
+                "truth on grid": number(scores.mean(model, TRUTH_ON_GRID, binarizer)),
+                "area cap (at most)": number(scores.mean(model, MAP, binarizer, "area_cap")),
                 "coverage": scores.cell(model, MAP, binarizer, "coverage"),
             }
         )
     return pd.DataFrame(rows)
+
+
+def rivals(scores: Scores, model: str, binarizer: str, metric: str = "iou") -> tuple[str, str]:
+    """Return the best baseline that does not see the image, and the best that sees nothing else."""
+    without, image = (
+        scores.best_of(model, scores.baselines(*knows), binarizer, metric)
+        for knows in (WITHOUT_IMAGE, ("image",))
+    )
+    return without, image
 
 
 def choice_table(folds: Sequence[Looked], scores: Scores) -> pd.DataFrame:
@@ -62,26 +80,26 @@ def choice_table(folds: Sequence[Looked], scores: Scores) -> pd.DataFrame:
 
 
 def class_table(results: Results, model: str, names: Sequence[str], binarizer: str) -> pd.DataFrame:
-    """IoU of each class with the paper's two success rates, beside the cap and the paper's."""
+    """IoU of each class with the paper's two shares of slices, and what the area cap leaves."""
     one = results.select(model=model, explained="predicted", binarizer=binarizer)
     samples = one.samples
     values = {
         metric: one.select(metric=metric, method=MAP).values[:, 0] for metric in ("iou", "area_cap")
     }
-    blind = one.select(metric="iou", method="class mean").values[:, 0]
-    rows = []
+    class_mean = one.select(metric="iou", method=CLASS_MEAN).values[:, 0]
+    labels, rows = samples["label"].to_numpy(int), []
     for k, name in enumerate([*names, "all"]):
-        here = np.ones(len(samples), bool) if name == "all" else (samples["label"] == k).to_numpy()
+        here = np.ones(len(samples), bool) if k == len(names) else labels == k
         iou, cap = values["iou"][here], values["area_cap"][here]
-        mean = bootstrap_mean(iou, samples["group"].to_numpy(str)[here])
+        mean = mean_interval(iou, samples["group"].to_numpy(str)[here], bounds=(0, 1))
         rows.append(
             {
                 "class": Cell(name, f"{mean.n:,} slices"),
-                "IoU": Cell(number(mean.estimate), between(mean.low, mean.high)),
+                "IoU": estimate(mean.estimate, mean.low, mean.high),
                 "median": number(float(np.nanmedian(iou))),
-                "class-mean mask": number(float(np.nanmean(blind[here]))),
+                "class-mean mask": number(float(np.nanmean(class_mean[here]))),
                 "> .5": percent(share_above(iou, 0.5)),
-                "> .5 possible": percent(share_above(cap, 0.5)),
+                "> .5 at most": percent(share_above(cap, 0.5)),
                 "paper > .5": _of_paper(paper.ABOVE_HALF, name),
                 "< .01": percent(share_below(iou, 0.01)),
                 "paper < .01": _of_paper(paper.BELOW_HUNDREDTH, name),
@@ -95,7 +113,7 @@ def _of_paper(shares: Mapping[str, float], name: str) -> str:
 
 
 def small_truth_table(scores: Scores, model: str, binarizer: str) -> pd.DataFrame:
-    """Return the metrics that cope with small truths, for the map and what it must beat."""
+    """Return the metrics meant for small tumors, of the map and of the best baselines."""
     metrics = {
         "iou": "IoU",
         "size_standardized_iou": "sIoU, r = .05",
@@ -106,9 +124,8 @@ def small_truth_table(scores: Scores, model: str, binarizer: str) -> pd.DataFram
         "overlap_coefficient": "overlap coefficient",
         "volumetric_similarity": "volumetric similarity",
     }
-    blind, image = (best_of(scores, model, those, binarizer) for those in (BLIND, IMAGE))
     rows = []
-    for method in (MAP, WRONG_CLASS, blind, image, CEILING):
+    for method in (MAP, WRONG_CLASS, *rivals(scores, model, binarizer), TRUTH_ON_GRID):
         cells = {t: scores.cell(model, method, binarizer, m) for m, t in metrics.items()}
         rows.append({"map": method} | cells)
     return pd.DataFrame(rows)
@@ -130,14 +147,12 @@ def outcome_table(results: Results, binarizer: str) -> pd.DataFrame:
 def resolution_table(
     scores: Scores, grids: Mapping[str, Grid], slices: Slices, crop: float | None
 ) -> pd.DataFrame:
-    """IoU beside what any map on the network's grid can reach, on all slices."""
+    """IoU beside that of the tumors themselves on the network's grid, on all slices."""
     rows = []
-    known: dict[Grid, tuple[float, float]] = {}
+    known: dict[Grid, OnGrid] = {}
     for model, grid in grids.items():
         if grid not in known:
-            known[grid] = ceilings(grid, slices, crop)
-        best_iou, whole_cells = known[grid]
-        reached = scores.mean(model, MAP, VALIDATED)
+            known[grid] = on_grid(grid, slices, crop)
         rows.append(
             {
                 "model": model,
@@ -145,51 +160,56 @@ def resolution_table(
                 "grid": " \u00d7 ".join(map(str, grid.cells)),
                 "cells": prod(grid.cells),
                 "IoU": scores.cell(model, MAP, VALIDATED),
-                "truth, validated threshold": number(scores.mean(model, CEILING, VALIDATED)),
-                "truth, best threshold": number(best_iou),
-                "whole cells": number(whole_cells),
-                "IoU / best": percent(reached / best_iou if best_iou else np.nan),
+                "truth on grid": number(scores.mean(model, TRUTH_ON_GRID, VALIDATED)),
+                "truth on grid, best threshold": number(known[grid].truth),
+                "some map, at least": number(known[grid].at_least),
+                "whole cells, at most": number(known[grid].whole_cells),
             }
         )
     return pd.DataFrame(rows)
 
 
-def ceilings(grid: Grid, slices: Slices, crop: float | None) -> tuple[float, float]:
-    """Return the mean IoU that the grid allows: at each slice's best threshold, in whole cells.
+class OnGrid(NamedTuple):
+    """Mean IoU of maps and masks of a grid.
 
-    On the pixels of each slice itself, on which the maps are scored.
+    Parameters
+    ----------
+    truth
+        Of the truth on the grid, with the best threshold of each slice. No bound.
+    at_least
+        Of the best map that was found for each slice, with its best threshold: some map of the grid
+        scores no less.
+    whole_cells
+        The highest of any mask that is made of whole cells. No bound for other masks.
     """
+
+    truth: float
+    at_least: float
+    whole_cells: float
+
+
+def on_grid(grid: Grid, slices: Slices, crop: float | None) -> OnGrid:
+    """Score what a grid can hold, on the pixels of each slice, on which the maps are scored."""
     prepare, size = Preparation(grid.size, crop), (grid.size, grid.size) if grid.place else None
     found = []
     for index in range(len(slices)):
         truth = prepare(slices[index])[1][None]
-        for ceiling in (resolution_ceiling, nearest_ceiling):
-            score = ceiling(truth, grid.cells, place=grid.place, image_size=size)
-            found.append(float(torch.as_tensor(score)))
-    best, whole = np.nanmean(np.reshape(found, (-1, 2)), axis=0)
-    return float(best), float(whole)
+        best = partial(grid_at_least, truth, grid.cells, place=grid.place, image_size=size)
+        cells = nearest_ceiling(truth, grid.cells, place=grid.place, image_size=size)
+        several = best(steps=0), best(steps=CLIMB), cells
+        found.append([float(torch.as_tensor(score)) for score in several])
+    drawn, at_least, whole = np.nanmean(np.reshape(found, (-1, 3)), axis=0).tolist()
+    return OnGrid(drawn, at_least, whole)
 
 
-def model_tests(results: Results) -> pd.DataFrame:
-    """Test the models' IoU in pairs, each against each, by patient."""
-    return results.compare(
-        "iou",
-        over="model",
-        method=MAP,
-        kind="method",
-        binarizer=VALIDATED,
-        explained="predicted",
-    )
-
-
-def model_test_table(tests: pd.DataFrame) -> pd.DataFrame:
+def model_test_table(tests: Sequence[Comparison]) -> pd.DataFrame:
     """Return the paired tests of the models as the page shows them."""
     return pd.DataFrame(
         {
-            "model": f"{row['first']} \u2212 {row['second']}",
-            "difference in IoU": Cell(number(row["difference"]), between(row["low"], row["high"])),
-            "p (Holm)": p_value(row["p_holm"]),
-            "patients": f"{row['n_groups']:,}",
+            "model": f"{test.first} \u2212 {test.second}",
+            "difference in IoU": estimate(test.difference, test.low, test.high),
+            "p": p_value(test.p),
+            "patients": f"{test.n_groups:,}",
         }
-        for row in tests.to_dict("records")
+        for test in tests
     )

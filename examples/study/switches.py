@@ -10,13 +10,15 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from cameval import CAMExtractor, CAMModel, CAMResult, Preparation, area_cap, coverage, iou
-from study.candidates import Candidate, Head, class_map
+from study.candidates import Candidate, Head, class_map, ends_in_linear_layers
 from study.folds import Indices
 from study.looking import PAPER_BINARIZERS
 from study.settings import Settings
 from study.slices import Slices
 
 BATCH = 32
+TRAINED = ("crop", "fold_order", "stratified")
+"""Settings of which another answer needs other networks."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Variation:
     head
         Another head of the network.
     trains
-        Whether a network has to be trained anew.
+        Whether a network has to be trained again.
     """
 
     question: str
@@ -59,15 +61,16 @@ def variations(settings: Settings, best: Candidate) -> Iterator[Variation]:
         },
         "inclusive": {"above the threshold": False, "at the threshold too": True},
         "truth_grid": {"the network's input": "input", "the slice's own pixels": "native"},
-        "alignment": {"evenly": "half_pixel", "by receptive fields": "receptive_field"},
+        "alignment": {"evenly, half-pixel": "half_pixel", "by receptive fields": "receptive_field"},
     }
     questions = {
         "threshold_on": "where the threshold is taken",
         "inclusive": "which pixels are in the mask",
         "truth_grid": "grid of the IoU",
-        "alignment": "how the map is laid on the slice",
+        "alignment": "how the map is aligned with the slice",
         "crop": "crop",
         "fold_order": "order of the slices in the folds",
+        "stratified": "classes in the folds",
     }
     if settings.switches == "all":
         answers["crop"] = {"the whole frame": None, "center, 7/8 of the side": 0.875}
@@ -76,10 +79,11 @@ def variations(settings: Settings, best: Candidate) -> Iterator[Variation]:
             "by number": "numeric",
             "by name": "lexicographic",
         }
+        answers["stratified"] = {"each in its share": True, "as the order has them": False}
     for name, several in answers.items():
         for answer, value in several.items():
             if value != getattr(settings, name):
-                trains = name in ("crop", "fold_order")
+                trains = name in TRAINED
                 yield Variation(questions[name], answer, ((name, value),), trains=trains)
     if settings.switches == "all":
         for head, answer in _heads(settings, best).items():
@@ -92,7 +96,7 @@ def _heads(settings: Settings, best: Candidate) -> dict[Head, str]:
     if settings.freeze:
         return several
     several["dropout"] = "dropout before the linear layer"
-    if best.network.startswith(("vgg", "alexnet")):
+    if ends_in_linear_layers(best.network):
         several |= {
             "mlp": "three linear layers (Grad-CAM)",
             "conv": "last pooling out, a convolution in",
@@ -113,7 +117,8 @@ def paper_scores(
     for one in torch.from_numpy(test).split(
         BATCH if grid else 1
     ):  # own pixels may differ in number
-        samples = [slices[int(index)] for index in one]
+        at = one.tolist()
+        samples = [slices[index] for index in at]
         images, truths = zip(*map(prepare, samples), strict=True)
         truth = torch.stack(truths).to(device)
         result = extract(torch.stack(images).to(device), size=tuple(truth.shape[1:]))
@@ -128,7 +133,7 @@ def paper_scores(
             about = {
                 "slice": [sample.name for sample in samples],
                 "patient": [sample.group for sample in samples],
-                "label": [slices.class_names[sample.label] for sample in samples],
+                "label": [slices.class_of(index) for index in at],
                 "predicted": [slices.class_names[c] for c in result.logits.argmax(1)],
                 "threshold": name,
             }
@@ -138,7 +143,7 @@ def paper_scores(
 
 
 def paper_masks(result: CAMResult, binarizer: str, settings: Settings) -> Tensor:
-    """Turn maps into masks as the settings read the paper.
+    """Turn maps into masks as the settings say.
 
     The threshold is that of the upsampled map; or that of the coarse map's cells, for the upsampled
     map; or the coarse map becomes a mask itself, whose cells are then enlarged.

@@ -255,7 +255,7 @@ def save_atomically(state: dict[str, Any], path: Path) -> None:
 
 
 def _resumed(kept: Path, parts: dict[str, Any]) -> dict[str, Any]:
-    """Return where training stands, and put its parts there."""
+    """Return the state that an interrupted training has kept, and load its parts."""
     fresh = {"epoch": 0, "best": {}, "best_loss": float("inf"), "stale": 0}
     if not kept.exists():
         return fresh

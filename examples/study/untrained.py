@@ -1,22 +1,25 @@
 """Maps of a network that has learned nothing, made once for each slice."""
 
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from cameval import CAMExtractor, all_classes, upsample
-from cameval.baselines import Batch
+from cameval.baselines import Batch, Knows
 from study.candidates import Candidate, class_map
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Untrained:
-    """The maps of a candidate before its training: what its architecture alone draws.
+    """The maps of a candidate before its training: what its architecture alone shows.
 
     It is the same network in every fold, so that each slice passes it once, whichever fold and
     whichever class asks; what is kept of a slice are its coarse maps of all classes.
     """
+
+    knows: ClassVar[Knows] = "image"
 
     candidate: Candidate
     seed: int
@@ -46,6 +49,10 @@ class Untrained:
         with torch.random.fork_rng([]):
             torch.manual_seed(self.seed)
             return self.candidate.build("none", self.num_classes).eval().to(self.device)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave out the maps of the slices that were seen: they are made again when needed."""
+        return type(self), (self.candidate, self.seed, self.num_classes, self.device)
 
     def __repr__(self) -> str:
         return f"untrained {self.candidate.trunk}, seed {self.seed}"

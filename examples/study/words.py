@@ -1,28 +1,46 @@
 """How numbers are written, and how a table is shown in a terminal."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from textwrap import fill
 
 import pandas as pd
 
+from cameval.baselines import Knows
 from cameval.evaluation import Results
 from cameval.report import Cell, Table, table_of
 from cameval.report.text import between, count_of, number, p_value, percent
 
 __all__ = [
     "Cell",
+    "Estimate",
     "Scores",
     "Tables",
-    "apart",
     "between",
     "count_of",
+    "estimate",
     "in_terminal",
     "number",
+    "p_in_words",
     "p_value",
     "percent",
-    "verdict",
     "wrapped",
 ]
+
+SMALLEST = 0.001
+"""A p value below it is written as a bound."""
+
+
+@dataclass(frozen=True)
+class Estimate(Cell):
+    """A number and its interval, as a cell of a table."""
+
+
+def estimate(value: float, low: float, high: float) -> Estimate:
+    """Write a number with its interval, as a cell of a table."""
+    return Estimate(number(value), between(low, high))
 
 
 class Scores:
@@ -30,6 +48,7 @@ class Scores:
 
     def __init__(self, results: Results) -> None:
         self.table = results.summary()
+        self._meanings = results.meanings
         keys = self.table[["model", "method", "binarizer", "metric"]]
         rows = self.table.to_dict("records")
         self._rows = dict(zip(keys.itertuples(index=False, name=None), rows, strict=True))
@@ -42,10 +61,21 @@ class Scores:
         """Return a mean."""
         return float(self._rows[model, method, binarizer, metric]["mean"])
 
-    def cell(self, model: str, method: str, binarizer: str, metric: str = "iou") -> Cell:
+    def baselines(self, *knows: Knows) -> tuple[str, ...]:
+        """Return the labels of the baselines that know one of these things of the slice."""
+        known = self._meanings.baselines
+        return tuple(label for label, meaning in known.items() if meaning.knows in knows)
+
+    def best_of(
+        self, model: str, several: Iterable[str], binarizer: str, metric: str = "iou"
+    ) -> str:
+        """Return the map with the highest mean."""
+        return max(several, key=lambda method: self.mean(model, method, binarizer, metric))
+
+    def cell(self, model: str, method: str, binarizer: str, metric: str = "iou") -> Estimate:
         """Return a mean with its interval, as a cell of a table."""
         row = self._rows[model, method, binarizer, metric]
-        return Cell(number(row["mean"]), between(row["low"], row["high"]))
+        return estimate(row["mean"], row["low"], row["high"])
 
     def text(self, model: str, method: str, binarizer: str, metric: str = "iou") -> str:
         """Return a mean with its interval, in a sentence."""
@@ -68,33 +98,17 @@ class Tables:
         return table_of(frame, caption)
 
 
-def apart(tests: pd.DataFrame, reference: str, rival: str) -> str:
-    """Say how far a map or network is ahead of, or behind, another, patient by patient."""
-    clear, ahead, numbers = verdict(tests, reference, rival)
-    word = "ahead" if ahead > 0 else "behind"
-    return f"by patient {reference} is {clear} {word}, by {number(abs(ahead))} ({numbers})"
+def p_in_words(p: float) -> str:
+    """Write a p value in a sentence.
 
-
-def verdict(tests: pd.DataFrame, first: str, second: str) -> tuple[str, float, str]:
-    """Look a pair up in paired tests: whether it is clear, the difference, and both in numbers.
-
-    ``first`` minus ``second``, whichever way around the table has them; what is clear is decided by
-    the p value that is corrected for all comparisons of the table.
+    Examples
+    --------
+    >>> p_in_words(0.0001), p_in_words(0.0312), p_in_words(float("nan"))
+    ('p < .001', 'p = .031', 'not tested')
     """
-    pairs = {(test["first"], test["second"]): test for test in tests.to_dict("records")}
-    turned = (first, second) not in pairs
-    test = pairs[(second, first) if turned else (first, second)]
-    value, low, high = (float(test[name]) for name in ("difference", "low", "high"))
-    if turned:
-        value, low, high = -value, -high, -low
-    p = p_value(test["p_holm"])
-    corrected = f", corrected for {count_of(len(tests), 'comparison')}" if len(tests) > 1 else ""
-    return (
-        "clearly" if test["p_holm"] < 0.05 else "not clearly",
-        value,
-        f"difference {number(value)} {between(low, high)}, p {p if p[0] == '<' else '= ' + p}"
-        f"{corrected}",
-    )
+    if isnan(p):
+        return "not tested"
+    return f"p {p_value(p)}" if p < SMALLEST else f"p = {p_value(p)}"
 
 
 def wrapped(text: str) -> str:
@@ -109,6 +123,8 @@ def in_terminal(table: pd.DataFrame) -> str:
 
 def _plain(cell: object) -> str:
     """Write a cell in one line; what is below its text on the page follows in brackets."""
-    if not isinstance(cell, Cell) or not cell.detail:
-        return cell.text if isinstance(cell, Cell) else str(cell)
-    return f"{cell.text} {cell.detail if cell.detail.startswith('[') else f'({cell.detail})'}"
+    if not isinstance(cell, Cell):
+        return str(cell)
+    if not cell.detail:
+        return cell.text
+    return f"{cell.text} {cell.detail if isinstance(cell, Estimate) else f'({cell.detail})'}"
