@@ -1,6 +1,7 @@
 """Pages of a report, taken apart, and results to report that need no network."""
 
 from base64 import b64decode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,9 +9,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cameval.evaluation import Column, Results
+from cameval.baselines import Knows
+from cameval.evaluation import Column, Results, concat
+from cameval.evaluation.meaning import (
+    BaselineMeaning,
+    BinarizerMeaning,
+    ExplainedMeaning,
+    Meanings,
+    MethodMeaning,
+    MetricMeaning,
+)
+from cameval.metrics.outcome import OUTCOMES
 from cameval.report import write_report
-from cameval.report.text import number
+from cameval.report.text import between, number
 
 # --- Reading a page -------------------------------------------------------------------------------
 
@@ -125,12 +136,23 @@ def written(results: Results, folder: Path, **options) -> Page:
 
 # --- Things to report -----------------------------------------------------------------------------
 
-BASELINES = {
-    "center": "center_prior",
-    "intensity": "intensity_prior",
-    "resolution oracle": "resolution_oracle",
+BASELINES: dict[str, Knows | None] = {
+    "center": "nothing",
+    "intensity": "image",
+    "truth on grid": "truth",
 }
 METRICS = ("pixel_auroc", "iou", "area_cap", "coverage")
+KNOWN = {
+    "pixel_auroc": MetricMeaning("pixel_auroc", "maps", True, value_range=(0, 1), chance="half"),
+    "iou": MetricMeaning("iou", "masks", True, value_range=(0, 1)),
+    "dice": MetricMeaning("dice", "masks", True, value_range=(0, 1)),
+    "coverage": MetricMeaning("coverage", "masks", True, value_range=(0, 1)),
+    "area_cap": MetricMeaning("area_cap", "masks", bounds="iou", value_range=(0, 1)),
+    "hd": MetricMeaning("HausdorffDistance(percentile=95)", "masks", False),
+    "outcome": MetricMeaning("Outcomes()", "masks", categories=OUTCOMES),
+}
+EXPLAINED = {"predicted": "predicted", "true": "true", "1": 1}
+BINARIZERS = {"p95": "PercentileBinarizer(percentile=95)", "otsu": "OtsuBinarizer()"}
 
 
 def made(
@@ -138,37 +160,48 @@ def made(
     *,
     models: tuple[str, ...] = ("net",),
     methods: tuple[str, ...] = ("cam", "grad_cam"),
-    baselines: dict[str, str] = BASELINES,
+    baselines: Mapping[str, Knows | None] = BASELINES,
     binarizers: tuple[str, ...] = ("p95", "otsu"),
-    metrics: tuple[str, ...] = METRICS,
+    metrics: Sequence[str] | Mapping[str, MetricMeaning] = METRICS,
     explained: tuple[str, ...] = ("predicted",),
     classes: tuple[str, ...] = ("round", "square", "long"),
     label=lambda i: i % 3,
     groups: int = 8,
     value=None,
 ) -> Results:
-    """Make results without a network; `value` gives the mean of a column."""
+    """Make results without a network; `value` gives the mean of a column.
+
+    A metric that is given by its name alone and is not `KNOWN` says nothing of itself.
+    """
     rng = np.random.default_rng(0)
-    of_masks = [m for m in metrics if m != "pixel_auroc"]
+    meaning = dict(metrics) if isinstance(metrics, Mapping) else {}
+    meaning |= {m: KNOWN.get(m, MetricMeaning(m, "masks")) for m in metrics if m not in meaning}
+    if "iou" not in metrics:
+        meaning = {m: replace(one, bounds=None) for m, one in meaning.items()}
+    of_masks = [m for m in metrics if meaning[m].takes == "masks"]
     kinds = [*(("method", m) for m in methods), *(("baseline", b) for b in baselines)]
     columns = tuple(
         Column(e, kind, source, binarizer, metric)
         for e in explained
         for kind, source in kinds
         for binarizer, metric in [
-            *(("", m) for m in metrics if m == "pixel_auroc"),
+            *(("", m) for m in metrics if m not in of_masks),
             *((b, m) for b in binarizers for m in of_masks),
         ]
     )
     parts = []
     for model in models:
+        labels = pd.array([label(i) for i in range(n)], dtype="Int64")
+        sure = np.array([i % 3 if label(i) is None else label(i) for i in range(n)])
         table = pd.DataFrame(
             {
                 "model": model,
                 "sample": [f"image {i}" for i in range(n)],
                 "group": [f"person {i % groups}" for i in range(n)],
-                "label": [label(i) for i in range(n)],
-                "predicted": [label(i) if i % 4 else (label(i) + 1) % 3 for i in range(n)],
+                "label": labels,
+                "predicted": pd.array(
+                    [k if i % 4 else (k + 1) % 3 for i, k in enumerate(sure)], dtype="Int64"
+                ),
                 "probability": rng.uniform(0.4, 1, n),
                 "area": rng.uniform(0.001, 0.2, n),
             }
@@ -182,17 +215,22 @@ def made(
             "layer": "features",
             "alignment": "half_pixel",
             "class_names": list(classes),
-            "methods": {m: m for m in methods},
-            "baselines": dict(baselines),
-            "binarizers": {"p95": "PercentileBinarizer(percentile=95)", "otsu": "OtsuBinarizer()"},
-            "metrics": {m: m for m in metrics},
-            "explained": {e: e for e in explained},
             "versions": {"python": "3", "cameval": "0.1.0"},
         }
-        provenance = {"settings": settings, "started": "2026-01-02T03:04:05+00:00"}
+        provenance = {
+            "settings": settings,
+            "started": "2026-01-02T03:04:05+00:00",
+            "meanings": Meanings(
+                methods={m: MethodMeaning(m) for m in methods},
+                baselines={b: BaselineMeaning(b, knows) for b, knows in baselines.items()},
+                binarizers={b: BinarizerMeaning(BINARIZERS.get(b, b)) for b in binarizers},
+                metrics=meaning,
+                explained={e: ExplainedMeaning(e, EXPLAINED.get(e)) for e in explained},
+            ).to_record(),
+        }
         codes = np.zeros(values.shape, np.uint8)
         parts.append(Results(table, columns, values, codes, provenance))
-    return Results.concat(parts) if len(parts) > 1 else parts[0]
+    return concat(parts) if len(parts) > 1 else parts[0]
 
 
 def undefined(results: Results, where, code: int) -> Results:
@@ -202,6 +240,13 @@ def undefined(results: Results, where, code: int) -> Results:
     return replace(results, values=values, codes=codes)
 
 
+def bare(results: Results) -> Results:
+    """Return results as a table without its record has them."""
+    return replace(results, provenance={})
+
+
 def cell(row) -> str:
-    interval = f" | [{number(row.low)}, {number(row.high)}]" if row.low == row.low else ""
+    """Write a row of a summary as a cell of a page."""
+    few = " *" if row.n_groups < 10 else ""
+    interval = f" | {between(row.low, row.high)}{few}" if row.low == row.low else ""
     return f"{number(row.mean)}{interval}"

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from pages import Page, made, written
 
 from cameval.errors import SettingError
-from cameval.evaluation import Results, choose_binarizers
+from cameval.evaluation import Results, choose_binarizers, concat
 from cameval.report import (
     Block,
     Cell,
@@ -62,7 +62,7 @@ def small() -> Results:
         n=9,
         groups=3,
         methods=("cam",),
-        baselines={"center": "center_prior"},
+        baselines={"center": "nothing"},
         binarizers=("p95",),
         metrics=("pixel_auroc", "iou"),
     )
@@ -266,7 +266,7 @@ def chosen_on_validation(label: str = "validated") -> Results:
     names = elsewhere.samples["sample"] + " of another part"
     groups = elsewhere.samples["group"] + " of another part"
     validation = replace(elsewhere, samples=elsewhere.samples.assign(sample=names, group=groups))
-    return test.with_chosen(choose_binarizers(validation), label)
+    return choose_binarizers(validation).apply(test, label)
 
 
 def mean(results: Results, **where: str) -> str:
@@ -275,45 +275,45 @@ def mean(results: Results, **where: str) -> str:
 
 def test_by_default_the_best_is_shown_and_called_a_choice(tmp_path) -> None:
     page = written(made(n=12, value=level), tmp_path)
-    assert "maps of grad_cam thresholded by otsu reach" in page.text
-    assert "They are the best of 4 combinations on these same images, an optimistic" in page.text
-    assert "Methods and binarizer were chosen on these same images." in page.text
+    assert "maps of grad_cam for the predicted class, thresholded by otsu, have" in page.text
+    assert "Method and binarizer are the best of 4 combinations on these same images" in page.text
+    assert "The binarizer was chosen by these same scores" in page.text
 
 
 def test_a_validated_binarizer_is_the_headline_and_no_optimistic_choice(tmp_path) -> None:
     results = chosen_on_validation()
     page = written(results, tmp_path, binarizer="validated", method="cam")
     score = mean(results, method="cam", binarizer="p95")
-    assert (
-        f"maps of cam thresholded as validated reach a mean IoU with the true masks of {score}"
-        in (page.text)
-    )
-    assert "The binarizer was chosen on validation data by IoU." in page.text
+    text = "The maps of cam for the predicted class, thresholded as validated, have a mean IoU of"
+    assert f"{text} {score}" in page.text
+    origin = "chosen on other images by the highest mean IoU"
+    assert f"The binarizer of each map was {origin}." in page.text
     assert "optimistic" not in page.text
-    assert "chosen on these same images" not in page.text
-    assert "on the network's own grid and through the binarizer chosen for it, reaches" in page.text
-    assert page.table("IoU by true class").caption.endswith("cam, validated")
+    assert "these same scores" not in page.text
+    assert re.search(r"mean of [\d.]+ through the binarizer chosen for them", page.text)
+    assert page.table("IoU by true class").rows[0][0] == "cam, validated"
     assert page.table("IoU by true class").find("all images", "IoU").startswith(score)
-    assert page.table("Paired differences").caption.endswith("validated")
-    assert page.table("IoU of each map").rows[0][0] == "validated: chosen on validation data by iou"
-    assert "But under validated each map and each baseline has the binarizer" in page.text
-    assert "p95 for cam, grad_cam, center, intensity, resolution oracle" in page.text
+    assert page.table("Paired differences").rows[0][0].endswith(", validated")
+    assert page.table("IoU of each map").rows[0][0] == f"validated: {origin}"
+    assert "Under validated, each map and each baseline has the binarizer" in page.text
+    assert "p95 for cam, grad_cam, center, intensity, truth on grid" in page.text
 
 
 def test_what_is_still_chosen_is_said(tmp_path) -> None:
     results = chosen_on_validation()
     page = written(results, tmp_path / "a", binarizer="validated")
-    assert "The binarizer was chosen on validation data by IoU." in page.text
+    assert "was chosen on other images by the highest mean IoU." in page.text
     assert "The method is the best of 2 on these same images, an optimistic choice." in page.text
-    assert "Methods were chosen on these same images." in page.text
+    assert "these same scores" not in page.text
     page = written(made(n=12, value=level), tmp_path / "b", method="cam")
-    assert "maps of cam thresholded by p95 reach" in page.text
+    assert "maps of cam for the predicted class, thresholded by p95, have" in page.text
     assert "The binarizer is the best of 2 on these same images, an optimistic" in page.text
-    assert "The binarizer was chosen on these same images." in page.text
-    optimum = results.with_chosen(choose_binarizers(results), "optimum")
+    assert "The binarizer was chosen by these same scores" in page.text
+    optimum = choose_binarizers(results).apply(results, "optimum")
     page = written(optimum, tmp_path / "c", binarizer="optimum", method="cam")
-    assert "The binarizer was chosen on these same images by IoU, an optimistic" in page.text
-    assert "The binarizer was chosen on these same images." in page.text
+    origin = "chosen on these same images by the highest mean IoU, an optimistic choice"
+    assert f"The binarizer of each map was {origin}." in page.text
+    assert "The binarizer was chosen by these same scores" in page.text
     page = written(made(n=12, value=level), tmp_path / "d", binarizer="p95", method="cam")
     assert "optimistic" not in page.text
     assert "The binarizer was" not in page.text
@@ -322,20 +322,21 @@ def test_what_is_still_chosen_is_said(tmp_path) -> None:
 def test_tests_are_against_the_method_that_was_fixed(tmp_path) -> None:
     page = written(made(n=12, value=level), tmp_path, method="grad_cam", binarizer="p95")
     table = page.table("Paired differences")
-    assert table.rows[0][:2] == ("against grad_cam", "cam")
-    assert not [block for block, _, _ in table.rows if block == "against cam"]
+    assert table.rows[0][:2] == ("minus grad_cam, p95", "cam")
+    assert not [block for block, _, _ in table.rows if block == "minus cam, p95"]
 
 
 def test_without_methods_a_baseline_may_be_fixed(tmp_path) -> None:
     results = made(n=9, methods=())
     page = written(results, tmp_path, method="intensity")
-    assert "baseline maps of intensity" in page.text
+    assert "The maps of the baseline intensity for" in page.text
+    assert "No method was evaluated" in page.text
 
 
 def test_where_nothing_needs_a_binarizer_none_is_preferred(tmp_path) -> None:
     results = made(n=9, metrics=("pixel_auroc",))
     page = written(results, tmp_path, method="cam")
-    assert "maps of cam reach a mean AUROC" in page.text
+    assert "maps of cam for the predicted class have a mean AUROC" in page.text
     assert "optimistic" not in page.text
 
 
@@ -357,8 +358,8 @@ def test_folds_that_chose_differently_are_one_report(tmp_path) -> None:
             groups = [f"{word} {k} {i % 4}" for i in range(12)]
             parts.append(replace(part, samples=part.samples.assign(sample=names, group=groups)))
         validation, test = parts
-        folds.append(test.with_chosen(choose_binarizers(validation)))
-    results = Results.concat(folds)
+        folds.append(choose_binarizers(validation).apply(test))
+    results = concat(folds)
     results.to_csv(tmp_path / "results.csv")
     again = Results.from_csv(tmp_path / "results.csv")
     page = written(again, tmp_path, binarizer="validated", method="cam")
@@ -366,7 +367,7 @@ def test_folds_that_chose_differently_are_one_report(tmp_path) -> None:
     assert float(score) > max(
         float(mean(results, method="cam", binarizer=b)) for b in ("p95", "otsu")
     )
-    assert f"thresholded as validated reach a mean IoU with the true masks of {score}" in page.text
+    assert f"thresholded as validated, have a mean IoU of {score}" in page.text
     assert page.text.count("Chosen as validated") == 2
     assert "otsu for cam, grad_cam, center" in page.text
     assert "24 images" in page.text
@@ -374,5 +375,5 @@ def test_folds_that_chose_differently_are_one_report(tmp_path) -> None:
 
 def test_a_choice_for_several_classes_names_them(tmp_path) -> None:
     results = made(n=9, explained=("predicted", "true"))
-    results = results.with_chosen(choose_binarizers(results), "optimum")
-    assert "cam (true class)" in written(results, tmp_path, binarizer="optimum").text
+    results = choose_binarizers(results).apply(results, "optimum")
+    assert "cam (the true class)" in written(results, tmp_path, binarizer="optimum").text

@@ -138,7 +138,7 @@ def chosen(
             )
         if not rows.any() or not kept.any():
             of_columns = [getattr(column, name, "") for column in columns]
-            there = of_columns if name in COLUMN else samples[name]
+            there = filter(None, of_columns) if name in COLUMN else samples[name]
             raise SettingError(
                 f"{name} must be one of {_few(dict.fromkeys(there))}, got {_few(several)}, "
                 "with which nothing is left"

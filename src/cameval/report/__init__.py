@@ -1,4 +1,4 @@
-"""One page that shows an evaluation: its numbers beside what they are held against, and pictures.
+"""One page that shows an evaluation: its numbers, what they are compared with, and pictures.
 
 Needs jinja2 and matplotlib: ``pip install 'cameval[report]'``.
 """

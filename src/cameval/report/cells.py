@@ -12,7 +12,7 @@ from cameval.report.text import NOTHING, number
 
 __all__ = ["Block", "Cell", "Row", "Table", "table_of"]
 
-_LOOKS_OF_ROWS = ("", "method", "baseline", "ceiling", "total")
+_LOOKS_OF_ROWS = ("", "method", "baseline", "truth", "total")
 _LOOKS_OF_TABLES = ("", "lead", "words")
 
 
@@ -26,10 +26,17 @@ class Cell:
         What stands there, plain text.
     detail
         What stands smaller under it, as an interval.
+    few
+        Whether `detail` is an interval of fewer than ten groups. It is marked, and the table says
+        that it may be too narrow to trust.
     """
 
     text: str
     detail: str = ""
+    few: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "few", bool(self.few and self.detail))
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Row:
     cells
         Its other cells, one for each title but the first.
     look
-        ``"method"``, ``"baseline"`` (gray), ``"ceiling"`` (gray, marked), ``"total"`` (bold, under
+        ``"method"``, ``"baseline"`` (gray), ``"truth"`` (gray, marked), ``"total"`` (bold, under
         a line), or nothing.
     """
 
@@ -110,6 +117,12 @@ class Table:
                     f"rows of {self.caption!r} must have a cell for each of the {due} titles after "
                     f"the first, got {len(row.cells)} in the row {row.head.text!r}"
                 )
+
+    @property
+    def few(self) -> bool:
+        """Whether a cell is marked as an interval of few groups."""
+        rows = (row for block in self.blocks for row in block.rows)
+        return any(cell.few for row in rows for cell in (row.head, *row.cells))
 
 
 def table_of(

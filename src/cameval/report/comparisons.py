@@ -1,148 +1,295 @@
-"""The page's paired tests: methods against each other and against baselines, models in pairs."""
+"""The page's paired tests: one family, corrected together, and the same wherever they are shown."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cameval.evaluation import Column
-from cameval.evaluation.origins import SAME_IMAGES
 from cameval.report.cells import Block, Cell, Row, Table
 from cameval.report.facts import Facts
-from cameval.report.parts import in_words
+from cameval.report.parts import in_words, map_and_mask, of_model
 from cameval.report.roles import ROLES
-from cameval.report.text import between, count_of, metric_title, name, number, p_value
-from cameval.statistics import holm
+from cameval.report.text import ALPHA, between, difference_of, metric_title, name, number, p_value
+from cameval.statistics import ENOUGH_GROUPS, SignFlip, holm, sign_flip_test
 
-__all__ = ["compared_with", "method_tests", "model_table", "test_table"]
+__all__ = [
+    "ALPHA",
+    "Family",
+    "Test",
+    "explained_tests",
+    "family_of",
+    "model_table",
+    "test_table",
+]
+
+Kind = Literal["method", "model", "explained"]
 
 
-def method_tests(facts: Facts, model: str, column: Column) -> pd.DataFrame | None:
-    """Test all methods against the first and against each baseline, as one family.
+@dataclass(frozen=True)
+class Test:
+    """One paired test of the page.
 
-    The table is that of `Results.compare`, with ``p_holm`` corrected over all its rows.
+    Parameters
+    ----------
+    kind
+        What is compared.
+    model
+        The model whose maps are compared; of two models the second.
+    first, second
+        Labels of the two.
+    found
+        The test; its interval is of the level at which it agrees with the corrected p.
+    p
+        The p value, corrected for all tests of the page.
     """
-    first = [facts.preferred.method or facts.methods[0]] if len(facts.methods) > 1 else []
-    against = [*first, *facts.floors]
-    tables = []
-    for reference in against:
-        several = list(dict.fromkeys([*facts.methods, reference]))
-        if len(several) > 1:
-            tables.append(
-                facts.results.compare(
-                    column.metric,
-                    over="method",
-                    reference=reference,
-                    model=model,
-                    explained=column.explained,
-                    binarizer=column.binarizer,
-                    method=several,
-                )
-            )
-    if not tables:
-        return None
-    family = pd.concat(tables, ignore_index=True)
-    return family.assign(p_holm=holm(family["p"].to_numpy()))
+
+    kind: Kind
+    model: str
+    first: str
+    second: str
+    found: SignFlip
+    p: float
 
 
-def compared_with(family: pd.DataFrame | None, first: str, second: str) -> pd.Series | None:
-    """Return the test of one label against another."""
-    if family is None:
-        return None
-    rows = family[(family["first"] == first) & (family["second"] == second)]
-    return None if rows.empty else rows.iloc[0]
+@dataclass(frozen=True)
+class Family:
+    """All paired tests of a page."""
+
+    tests: Sequence[Test] = ()
+
+    @property
+    def size(self) -> int:
+        """How many tests the p values are corrected for."""
+        return sum(not np.isnan(test.p) for test in self.tests)
+
+    def of(self, kind: Kind, model: str | None = None) -> list[Test]:
+        """Return the tests of a kind, of one model or of all."""
+        return [t for t in self.tests if t.kind == kind and model in (None, t.model)]
+
+    def between(self, kind: Kind, model: str, first: str, second: str) -> Test | None:
+        """Return the test of one label against another."""
+        found = (t for t in self.of(kind, model) if (t.first, t.second) == (first, second))
+        return next(found, None)
 
 
-def test_table(facts: Facts, families: Mapping[str, pd.DataFrame | None]) -> Table | None:
-    """Return differences between methods, and to the baselines."""
-    blocks, under = [], ""
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Two scores of the same images, before they are tested."""
+
+    kind: Kind
+    model: str
+    first: str
+    second: str
+    scores: tuple[NDArray[np.float64], NDArray[np.float64]]
+    groups: NDArray[np.str_]
+
+    def tested(self, seed: int, confidence: float = 1 - ALPHA) -> SignFlip:
+        return sign_flip_test(*self.scores, self.groups, seed=seed, confidence=confidence)
+
+
+def family_of(facts: Facts) -> Family:
+    """Test methods against each other and the baselines, models and classes explained, together.
+
+    The interval of each difference is of the level at which it leaves out 0 exactly where the
+    corrected p is below `ALPHA`.
+    """
+    pairs = [*_methods(facts), *_models(facts), *_explained(facts)]
+    if not pairs:
+        return Family()
+    found = [pair.tested(facts.seed) for pair in pairs]
+    corrected = holm([test.p for test in found]).tolist()
+    tests = []
+    for pair, test, p in zip(pairs, found, corrected, strict=True):
+        at_level = pair.tested(facts.seed, 1 - ALPHA * test.p / p) if p > test.p else test
+        tests.append(Test(pair.kind, pair.model, pair.first, pair.second, at_level, p))
+    return Family(tests)
+
+
+def _methods(facts: Facts) -> Iterator[_Pair]:
+    """Yield all methods against the first, and against each baseline that a map should beat."""
     for model, column in facts.of_models():
-        family = families.get(model)
-        if family is None:
-            continue
-        if column.binarizer and len(facts.models) == 1:
-            under = f", {name(column.binarizer)}"
-        for reference, rows in family.groupby("second", sort=False):
-            label = str(reference)
-            role = f" ({ROLES[facts.baselines[label]]})" if label in facts.baselines else ""
-            heading = f"against {name(label)}{role}"
-            if len(facts.models) > 1:
-                heading = f"{name(model)}: {heading}"
-            blocks.append(Block(_rows(rows), heading))
+        first = [facts.preferred.method or facts.methods[0]] if len(facts.methods) > 1 else []
+        for reference in (*first, *facts.rivals):
+            of_method = replace(column, kind="method", method=reference)
+            of_baseline = replace(column, kind="baseline", method=reference)
+            other = of_method if reference in facts.methods else of_baseline
+            for method in facts.methods:
+                one = replace(column, kind="method", method=method)
+                both = {one, other} <= set(facts.results.columns)
+                if method != reference and both:
+                    scores = facts.values(model, one), facts.values(model, other)
+                    groups = facts.groups(model)
+                    yield _Pair("method", model, method, reference, scores, groups)
+
+
+def _models(facts: Facts) -> Iterator[_Pair]:
+    """Yield each pair of models, with the methods and binarizer of the first, by sample."""
+    if len(facts.models) < 2 or (column := facts.best(facts.models[0])) is None:
+        return
+    for first, second in combinations(facts.models, 2):
+        here, there = _common(facts.samples(first)["sample"], facts.samples(second)["sample"])
+        if here.size:
+            scores = facts.values(first, column)[here], facts.values(second, column)[there]
+            yield _Pair("model", second, first, second, scores, facts.groups(first)[here])
+
+
+def _common(
+    first: "pd.Series[str]", second: "pd.Series[str]"
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return where the names that both have are, in the order of the first."""
+    at = pd.Index(second.astype(str)).get_indexer(pd.Index(first.astype(str)))
+    return np.flatnonzero(at >= 0), at[at >= 0]
+
+
+def _explained(facts: Facts) -> Iterator[_Pair]:
+    """Yield the maps of each class explained against those of the first."""
+    for model, column in facts.of_models():
+        for explained in facts.explained[1:]:
+            scores = (
+                facts.values(model, replace(column, explained=explained)),
+                facts.values(model, column),
+            )
+            yield _Pair(
+                "explained", model, explained, facts.explained[0], scores, facts.groups(model)
+            )
+
+
+# --- Tables -------------------------------------------------------------------------------------
+
+
+def test_table(facts: Facts, family: Family) -> Table | None:
+    """Return differences between methods, and to the baselines."""
+    blocks = []
+    for model, column in facts.of_models():
+        tests = family.of("method", model)
+        for reference in dict.fromkeys(test.second for test in tests):
+            role = f" ({ROLES[facts.baselines[reference]]})" if reference in facts.rivals else ""
+            parts = [f"minus {name(reference)}{role}"]
+            if len(facts.explained) > 1:
+                parts.append(facts.class_explained(column.explained))
+            parts += [name(column.binarizer)] if column.binarizer else []
+            rows = [_row(test) for test in tests if test.second == reference]
+            blocks.append(Block(rows, of_model(facts, model, ", ".join(parts))))
     if not blocks:
         return None
     title = metric_title(facts.headline or "")
-    size = max(len(family) for family in families.values() if family is not None)
+    chosen = (_binarizer_chosen_here(facts, column) for _, column in facts.of_models())
+    note = "The binarizer was chosen by these same scores, which p does not take into account."
     return Table(
-        f"Paired differences in {title}{under}",
+        f"Paired differences in {title}",
         ["map", *_TITLES],
         blocks,
-        [
-            "Differences are of means by group, first within each group, so they weigh groups "
-            f"equally. p: sign-flip test, Holm-corrected over {count_of(size, 'comparison')}"
-            f"{' of a model' * (len(facts.models) > 1)}. Effect: the difference in "
-            f"standard deviations of the groups' differences.{_chosen_here(facts)}"
-        ],
+        [*_about(family), *([note] if any(chosen) else [])],
     )
 
 
-def _chosen_here(facts: Facts) -> str:
-    """Say what was chosen on the images that are tested."""
-    prefer = facts.preferred
-    origin = facts.chosen(prefer.binarizer) if prefer.binarizer is not None else None
-    binarizer = prefer.binarizer is None or (origin is not None and origin.where == SAME_IMAGES)
-    what = {
-        (True, True): "Methods and binarizer were",
-        (True, False): "Methods were",
-        (False, True): "The binarizer was",
-    }.get((prefer.method is None, binarizer))
-    return f" {what} chosen on these same images." if what else ""
-
-
-def model_table(facts: Facts) -> Table | None:
-    """Return differences between models, each pair, with the methods and binarizer of the first."""
-    if len(facts.models) < 2 or (column := facts.best(facts.models[0])) is None:
-        return None
-    tests = facts.results.compare(
-        column.metric,
-        over="model",
-        explained=column.explained,
-        method=column.method,
-        binarizer=column.binarizer,
+def _about(family: Family) -> list[str]:
+    """Say what the numbers of a table of tests are."""
+    corrected = (
+        f"corrected by Holm's method for the {family.size:,} tests of this page"
+        if family.size > 1
+        else "of the one test of this page"
     )
-    blocks = [
-        Block(_rows(part), f"{name(first)} minus")
-        for first, part in tests.assign(first=tests["second"], of=tests["first"]).groupby(
-            "of", sort=False
+    notes = [
+        "Difference: the mean over the images on which both have a score. "
+        f"p: sign-flip test of whole groups, {corrected}. The interval is of the level that agrees "
+        f"with this p: it leaves out 0 exactly where p is below {number(ALPHA)}. Effect: the "
+        "difference in standard deviations of the images' differences; its interval may hold 0 "
+        "where that of the difference does not."
+    ]
+    if any(not np.isnan(test.p) and not test.found.trusted for test in family.tests):
+        notes.append(
+            "Where fewer than ten groups differ, p may be too small and the interval too narrow to "
+            "trust."
         )
+    return notes
+
+
+def _binarizer_chosen_here(facts: Facts, column: Column) -> bool:
+    """Tell whether the binarizer of the tests was chosen by the scores that are tested."""
+    if not column.binarizer or facts.higher_is_better(column.metric) is None:
+        return False
+    if facts.preferred.binarizer is None:
+        return len(facts.binarizers) > 1
+    origin = facts.chosen(column.binarizer)
+    return origin is not None and origin.chosen_on == "these same images"
+
+
+def model_table(facts: Facts, family: Family) -> Table | None:
+    """Return differences between models, each pair, with the methods and binarizer of the first."""
+    tests = family.of("model")
+    if not tests or (column := facts.best(facts.models[0])) is None:
+        return None
+    blocks = [
+        Block(
+            [_row(replace(test, first=test.second)) for test in tests if test.first == first],
+            f"{name(first)} minus",
+        )
+        for first in dict.fromkeys(test.first for test in tests)
     ]
     return Table(
         f"Paired differences in {metric_title(column.metric)} between models, "
         f"{in_words(facts, column)}",
         ["model", *_TITLES],
         blocks,
-        [f"p: sign-flip test, Holm-corrected over {count_of(len(tests), 'pair')} of models."],
+        [*_about(family), *_favors(facts)],
     )
 
 
-_TITLES = ("difference", "p", "p, uncorrected", "p, Wilcoxon", "effect", "n", "groups")
+def _favors(facts: Facts) -> list[str]:
+    """Say which model a comparison of models favors."""
+    first = facts.models[0]
+    if len(facts.candidates(first)) < 2 or facts.higher_is_better(facts.headline) is None:
+        return []
+    return [f"The maps and masks are those that score best on {name(first)}, which favors it."]
 
 
-def _rows(tests: pd.DataFrame) -> Sequence[Row]:
-    return [_row(test) for test in tests.to_dict("records")]
+def explained_tests(facts: Facts, family: Family) -> Table | None:
+    """Return differences between the classes that maps explain."""
+    tests = family.of("explained")
+    if not tests:
+        return None
+    first = facts.class_explained(facts.explained[0])
+    blocks = [
+        Block(
+            [
+                _row(replace(test, first=facts.class_explained(test.first)))
+                for test in family.of("explained", model)
+            ],
+            of_model(facts, model, map_and_mask(column)),
+        )
+        for model, column in facts.of_models()
+        if family.of("explained", model)
+    ]
+    title = metric_title(facts.headline or "")
+    return Table(
+        f"Paired differences in {title} to maps for {first}, all images",
+        ["maps for", *_TITLES],
+        blocks,
+        _about(family),
+    )
 
 
-def _row(test: dict[Hashable, Any]) -> Row:
-    undefined = f"{test['n_undefined']} undefined" if test["n_undefined"] else ""
+_TITLES = ("difference", "p", "effect", "n", "groups")
+
+
+def _row(test: Test) -> Row:
+    found = test.found
+    undefined = f"{found.n_undefined:,} undefined" if found.n_undefined else ""
+    few = not np.isnan(test.p) and found.n_differing < ENOUGH_GROUPS
+    differ = "differs" if found.n_differing == 1 else "differ"
     return Row(
-        Cell(name(test["first"])),
+        Cell(name(test.first)),
         [
-            Cell(number(test["difference"]), between(test["low"], test["high"])),
-            Cell(p_value(test["p_holm"])),
-            Cell(p_value(test["p"])),
-            Cell(p_value(test["p_wilcoxon"])),
-            Cell(number(test["effect"]), between(test["effect_low"], test["effect_high"])),
-            Cell(f"{test['n']:,}", undefined),
-            Cell(f"{test['n_groups']:,}"),
+            Cell(difference_of(found.difference), between(found.low, found.high)),
+            Cell(p_value(test.p), f"{found.n_differing} {differ}" if few else ""),
+            Cell(difference_of(found.effect), between(found.effect_low, found.effect_high)),
+            Cell(f"{found.n:,}", undefined),
+            Cell(f"{found.n_groups:,}"),
         ],
     )

@@ -1,6 +1,5 @@
 """Examples of maps and masks on their images: the best, the median and the worst of each class."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,8 +41,8 @@ def draw_examples(
 ) -> list[Example]:
     """Draw the best, the median and the worst image of all and of each class.
 
-    The maps are made anew, of the class that the results explain first. Each picture shows the map
-    as heat, and beside it the outline of the mask, both with the outline of the truth.
+    The maps are made again, for the class that the results explain first. Each picture shows the
+    map in colors, and beside it the outline of the mask, both with the outline of the truth.
     `write_report` finds the pictures in the folder, and shows them.
 
     Parameters
@@ -72,7 +71,7 @@ def draw_examples(
     ------
     SettingError
         If the results are of several models, lack the method or binarizer, have no metric but
-        counted outcomes, or explain what cannot be made anew: a class that a function chose.
+        counted outcomes, or explain what cannot be made again: a class that a function chose.
     DataError
         If a sample is not the one that was evaluated.
     """
@@ -122,7 +121,7 @@ def _column(facts: Facts, method: str, binarizer: str) -> Column:
     explained = next((e for e in facts.explained if _what(facts, e) is not None), None)
     if explained is None:
         raise SettingError(
-            "results must explain 'predicted', 'true' or a class index for maps to be made anew, "
+            "results must explain 'predicted', 'true' or a class index for maps to be made again, "
             f"got {', '.join(facts.explained)}"
         )
     of_method = facts.results.select(method=method, kind="method", explained=explained)
@@ -138,10 +137,8 @@ def _column(facts: Facts, method: str, binarizer: str) -> Column:
 
 def _what(facts: Facts, explained: str) -> str | int | None:
     """Return what a label of `explained` stands for, if that can be had again."""
-    described = facts.setting("explained", explained)
-    if described in ("predicted", "true"):
-        return described
-    return int(described) if re.fullmatch(r"\d+", described) else None
+    known = facts.meanings.explained.get(explained)
+    return None if known is None else known.classes
 
 
 def _class(facts: Facts, explained: str, row: int) -> int:
@@ -155,19 +152,21 @@ def _class(facts: Facts, explained: str, row: int) -> int:
 def _picks(facts: Facts, column: Column) -> list[tuple[int | None, str, int]]:
     """Return class, pick and row of each example: of all images first."""
     values = facts.results.values[:, facts.results.columns.index(column)]
-    labels = facts.results.samples["label"].to_numpy()
-    counts = facts.results.samples["label"].value_counts()
+    labels = facts.labels(facts.models[0])
+    counts = facts.results.samples["label"].dropna().value_counts()
     frequent = sorted(counts.index, key=lambda label: (-counts[label], label))[:MOST_CLASSES]
     parts: list[int | None] = [None]
     parts += sorted(map(int, frequent)) if len(counts) > 1 else []
     picks: list[tuple[int | None, str, int]] = []
+    higher = facts.higher_is_better(column.metric)
     for label in parts:
         here = np.flatnonzero(~np.isnan(values) & (True if label is None else labels == label))
         ranked = here[np.argsort(values[here], kind="stable")]
-        if facts.less_is_better(column.metric):
+        best, worst = ("highest", "lowest") if higher is None else ("best", "worst")
+        if higher is False:
             ranked = ranked[::-1]
-        places = {"best": -1, "median": (len(ranked) - 1) // 2, "worst": 0}
-        shown = [("best",), ("best", "worst"), ("best", "median", "worst")][min(len(ranked), 3) - 1]
+        places = {best: -1, "median": (len(ranked) - 1) // 2, worst: 0}
+        shown = [(best,), (best, worst), (best, "median", worst)][min(len(ranked), 3) - 1]
         picks += [(label, pick, int(ranked[places[pick]])) for pick in shown if len(ranked)]
     return picks
 

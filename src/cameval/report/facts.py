@@ -10,11 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.errors import SettingError
-from cameval.evaluation import Column, Results
-from cameval.evaluation.origins import Origin
-from cameval.metrics.outcome import OUTCOMES
-from cameval.metrics.policy import less_is_better
-from cameval.report.roles import Role, role_of
+from cameval.evaluation import Column, Meanings, Origin, Results
+from cameval.report.roles import Role
 from cameval.report.scores import Score, scores_of
 from cameval.report.text import name
 
@@ -55,7 +52,7 @@ class Facts:
     preferred: Preferred = Preferred()
 
     def __post_init__(self) -> None:
-        methods = self.methods or self.floors
+        methods = self.methods or self.rivals
         for what, label, known in (
             ("binarizer", self.preferred.binarizer, self.binarizers),
             ("method", self.preferred.method, methods),
@@ -92,21 +89,27 @@ class Facts:
         """Labels of the methods."""
         return tuple(dict.fromkeys(c.method for c in self.results.columns if c.kind == "method"))
 
+    @property
+    def meanings(self) -> Meanings:
+        """What the labels stand for."""
+        return self.results.meanings
+
     @cached_property
     def baselines(self) -> dict[str, Role]:
         """Labels of the baselines, and what each knows."""
         labels = dict.fromkeys(c.method for c in self.results.columns if c.kind == "baseline")
-        return {label: role_of(self.setting("baselines", label)) for label in labels}
+        known = self.meanings.baselines
+        return {label: known[label].knows if label in known else None for label in labels}
 
     @cached_property
-    def floors(self) -> tuple[str, ...]:
-        """Labels of the baselines that a map should beat."""
-        return tuple(label for label, role in self.baselines.items() if role != "ceiling")
+    def rivals(self) -> tuple[str, ...]:
+        """Labels of the baselines that a map should beat: all that do not know the truth."""
+        return tuple(label for label, role in self.baselines.items() if role != "truth")
 
     @cached_property
     def outcomes(self) -> tuple[str, ...]:
-        """Labels of the metrics that give codes of outcomes, which are counted."""
-        return tuple(label for label in self._labels("metric") if self._is_outcome(label))
+        """Labels of the metrics whose scores are codes of categories, which are counted."""
+        return tuple(label for label in self._labels("metric") if self.categories(label))
 
     @cached_property
     def mask_metrics(self) -> tuple[str, ...]:
@@ -128,28 +131,56 @@ class Facts:
 
     @cached_property
     def headline(self) -> str | None:
-        """The metric that the page is about: IoU, or the first of masks, or the first of maps."""
-        if iou := self.labeled("iou"):
-            return iou
-        cap = self.labeled("area_cap")
-        several = [label for label in (*self.mask_metrics, *self.map_metrics) if label != cap]
-        return several[0] if several else cap
+        """The metric that the page is about: the first of masks, or of maps, that is no bound."""
+        several = (*self.mask_metrics, *self.map_metrics)
+        scores = [label for label in several if self.bounded_by(label) is None]
+        return next(iter(scores or several), None)
 
-    def labeled(self, metric: str) -> str | None:
-        """Return the label of a metric of ours, if it was evaluated."""
-        for label in (*self.mask_metrics, *self.map_metrics):
-            if metric in (label, self.setting("metrics", label)):
-                return label
-        return None
+    @cached_property
+    def bound(self) -> str | None:
+        """The metric that is an upper bound of the headline, on the same masks."""
+        if self.headline is None:
+            return None
+        bounds = (label for label in self.mask_metrics if self.bounded_by(label) == self.headline)
+        return next(bounds, None)
 
-    def setting(self, part: str, label: str) -> str:
-        """Return what stands behind a label, in words; the label itself if that is not known."""
-        known = self.settings.get(part)
-        return str(known.get(label, label)) if isinstance(known, dict) else label
+    def bounded_by(self, metric: str) -> str | None:
+        """Return the label of the metric that a metric is an upper bound of."""
+        known = self.meanings.metric(metric)
+        return None if known is None else known.bounds
 
-    def less_is_better(self, metric: str) -> bool:
-        """Tell whether a metric is a distance, or another of which less is better."""
-        return less_is_better(self.setting("metrics", metric))
+    def categories(self, metric: str) -> tuple[str, ...]:
+        """Return the names of the codes of a metric, if its scores are codes."""
+        known = self.meanings.metric(metric)
+        return () if known is None else known.categories
+
+    def higher_is_better(self, metric: str | None) -> bool | None:
+        """Tell whether more of a metric is better; None where it does not say."""
+        known = self.meanings.metric(metric or "")
+        return None if known is None else known.higher_is_better
+
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """Between which ends the headline says that it lies; None where it does not say."""
+        known = self.meanings.metric(self.headline or "")
+        return None if known is None else known.value_range
+
+    @property
+    def counted(self) -> bool:
+        """Whether it means something how many scores are above .5: more is better, of 1 at most."""
+        return self.value_range == (0, 1) and bool(self.higher_is_better(self.headline))
+
+    def within_range(
+        self, values: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], tuple[float, float] | None]:
+        """Return scores of the headline without what rounding adds, and the ends of its range.
+
+        There are no ends if the metric does not say them, or says what is not so.
+        """
+        ends = self.value_range
+        if ends is None or ((values < ends[0] - 1e-9) | (values > ends[1] + 1e-9)).any():
+            return values, None
+        return values.clip(*ends), ends
 
     # --- Scores -----------------------------------------------------------------------------------
 
@@ -187,7 +218,7 @@ class Facts:
     def candidates(self, model: str) -> list[Column]:
         """Return the columns of a model that its headline is the best of."""
         prefer = self.preferred
-        methods = (self.methods or self.floors) if prefer.method is None else (prefer.method,)
+        methods = (self.methods or self.rivals) if prefer.method is None else (prefer.method,)
         return [
             column
             for where, column in self.scores
@@ -200,15 +231,20 @@ class Facts:
 
     def chosen(self, binarizer: str) -> Origin | None:
         """Say how the binarizers behind a label were chosen, each for its map; else None."""
-        return Origin.of(self.setting("binarizers", binarizer))
+        return self.meanings.origin(binarizer)
 
     def best_baseline(self, model: str, column: Column, role: Role) -> Column | None:
-        """Return the best baseline of a role, under the same binarizer and metric."""
+        """Return the best baseline of a role, under the same binarizer and metric.
+
+        Of a metric that does not say whether more is better none is the best.
+        """
         several = [
             replace(column, kind="baseline", method=label)
             for label, known in self.baselines.items()
             if known == role
         ]
+        if self.higher_is_better(column.metric) is None:
+            return None
         return self._best(model, [one for one in several if (model, one) in self.scores])
 
     def beside(self, model: str, column: Column, metric: str | None) -> Score | None:
@@ -219,7 +255,10 @@ class Facts:
         defined = [c for c in columns if not np.isnan(self.scores[model, c].mean)]
         if not defined:
             return columns[0] if columns else None
-        pick = min if self.less_is_better(defined[0].metric) else max
+        higher = self.higher_is_better(defined[0].metric)
+        if higher is None:
+            return defined[0]
+        pick = max if higher else min
         return pick(defined, key=lambda column: self.scores[model, column].mean)
 
     # --- Classes ----------------------------------------------------------------------------------
@@ -229,26 +268,51 @@ class Facts:
         names = self.results.class_names
         return name(names[label]) if 0 <= label < len(names) else f"class {label}"
 
+    def class_explained(self, explained: str) -> str:
+        """Say which class maps explain."""
+        known = self.meanings.explained.get(explained)
+        if known is None or not isinstance(known.classes, int):
+            return f"the {name(explained)} class"
+        named = 0 <= known.classes < len(self.results.class_names)
+        return f"{'class ' * named}{self.class_name(known.classes)}"
+
     def classes(self, model: str) -> tuple[list[int], int]:
         """Return the classes to show, and how many are left out: the most frequent are shown."""
-        counts = self.samples(model)["label"].value_counts()
+        counts = self.samples(model)["label"].dropna().value_counts()
         chosen = sorted(counts.index, key=lambda label: (-counts[label], label))[:MOST_CLASSES]
         left_out = len(counts) - len(chosen)
         return [int(label) for label in (chosen if left_out else sorted(chosen))], left_out
 
-    @cached_property
-    def labels_are_classes(self) -> bool:
-        """Whether labels and predictions name the same classes, as far as can be told."""
-        samples, names = self.results.samples, self.results.class_names
+    def labeled(self, model: str) -> bool:
+        """Tell whether any image of a model has a label."""
+        return bool(self.samples(model)["label"].notna().any())
+
+    def classified(self, model: str) -> bool:
+        """Tell whether labels and predictions name the same classes, as far as can be told."""
+        samples, names = self.samples(model), self.results.class_names
+        both = samples[["label", "predicted"]].dropna().to_numpy(np.int64)
+        if not both.size:
+            return False
         if names:
-            return int(samples[["label", "predicted"]].to_numpy().max()) < len(names)
-        within = samples["predicted"].max() <= samples["label"].max()
-        return bool(within or (samples["predicted"] == samples["label"]).any())
+            return int(samples[["label", "predicted"]].max().max()) < len(names)
+        label, predicted = both.T
+        return bool(predicted.max() <= label.max() or (predicted == label).any())
+
+    def labels(self, model: str) -> NDArray[np.int64]:
+        """Return the labels of a model's samples; -1 where one is not known."""
+        labels = self.samples(model)["label"].fillna(-1)
+        return labels.to_numpy(np.int64)
 
     def correct(self, model: str) -> NDArray[np.bool_]:
         """Return which of a model's samples it classifies as they are labeled."""
-        samples = self.samples(model)
-        return (samples["label"] == samples["predicted"]).to_numpy()
+        predicted = self.samples(model)["predicted"].fillna(-2)
+        same: NDArray[np.bool_] = self.labels(model) == predicted.to_numpy(np.int64)
+        return same
+
+    def wrong(self, model: str) -> NDArray[np.bool_]:
+        """Return which of a model's samples have a label that it does not predict."""
+        predicted: NDArray[np.bool_] = self.samples(model)["predicted"].notna().to_numpy()
+        return ~self.correct(model) & (self.labels(model) >= 0) & predicted
 
     def groups(self, model: str) -> NDArray[np.str_]:
         """Return the groups of a model's samples."""
@@ -262,11 +326,3 @@ class Facts:
 
     def _labels(self, field: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(getattr(column, field) for column in self.results.columns))
-
-    def _is_outcome(self, label: str) -> bool:
-        if self.setting("metrics", label).startswith("Outcomes("):
-            return True
-        at = [k for k, column in enumerate(self.results.columns) if column.metric == label]
-        found = self.results.values[:, at]
-        codes = np.isnan(found) | np.isin(found, range(len(OUTCOMES)))
-        return label.lower().startswith("outcome") and bool(codes.all())

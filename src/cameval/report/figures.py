@@ -16,10 +16,10 @@ from cameval.evaluation import Column
 from cameval.report.canvas import INK, STYLE, drawn, from_zero, new_figure
 from cameval.report.facts import Facts
 from cameval.report.files import png
-from cameval.report.findings import dependence_of
+from cameval.report.findings import correlation
 from cameval.report.parts import in_words
 from cameval.report.section import Picture
-from cameval.report.text import between, metric_title, name, number
+from cameval.report.text import count_of, metric_title, name
 
 __all__ = ["figures"]
 
@@ -55,6 +55,7 @@ def _means(facts: Facts, model: str, column: Column) -> tuple[Figure, str, str] 
     sources += [("baseline", label) for label in facts.baselines]
     binarizers = facts.binarizers if column.binarizer else ("",)
     step = 1 / (len(binarizers) + 1)
+    few = False
     height = 1.1 + 0.3 * len(sources) * max(1, 0.55 * len(binarizers))
     figure, axes = new_figure(height)
     styles = zip(binarizers, cycle(COLORS), cycle(MARKERS), strict=False)
@@ -66,6 +67,7 @@ def _means(facts: Facts, model: str, column: Column) -> tuple[Figure, str, str] 
                 continue
             y = row + (k + 1) * step - 0.5
             if not np.isnan(score.low):
+                few |= score.few
                 axes.plot([score.low, score.high], [y, y], color=color, linewidth=1.6)
             inside = color if kind == "method" else "white"
             axes.plot(score.mean, y, marker, color=color, markerfacecolor=inside, markersize=5.5)
@@ -84,12 +86,19 @@ def _means(facts: Facts, model: str, column: Column) -> tuple[Figure, str, str] 
     title = metric_title(column.metric)
     return (
         figure,
-        f"Mean {title} with interval of {len(facts.methods)} methods and "
-        f"{len(facts.baselines)} baselines.",
-        f"Mean {title} with its 95 % interval by group. On gray, hollow: the baselines."
-        if facts.baselines
-        else f"Mean {title} with its 95 % interval by group.",
+        f"Mean {title} with interval of {count_of(len(facts.methods), 'method')} and "
+        f"{count_of(len(facts.baselines), 'baseline')}.",
+        f"Mean {title}{_of_class(facts, column)} with its 95 % interval by group."
+        + (" On gray, hollow: the baselines." if facts.baselines else "")
+        + (" Intervals of fewer than ten groups may be too narrow to trust." if few else ""),
     )
+
+
+def _of_class(facts: Facts, column: Column) -> str:
+    """Say which class the maps of a figure explain, where there are several."""
+    if len(facts.explained) < 2:
+        return ""
+    return f" of maps for {facts.class_explained(column.explained)}"
 
 
 # --- Classes ------------------------------------------------------------------------------------
@@ -98,12 +107,12 @@ def _means(facts: Facts, model: str, column: Column) -> tuple[Figure, str, str] 
 def _by_class(facts: Facts, model: str, column: Column) -> tuple[Figure, str, str] | None:
     """Draw the scores of each class: every image, and a box of the quartiles."""
     values = facts.values(model, column)
-    label_of = facts.samples(model)["label"].to_numpy()
+    label_of = facts.labels(model)
     labels, left_out = facts.classes(model)
-    if np.isnan(values).all():
+    if np.isnan(values).all() or not labels:
         return None
     figure, axes = new_figure(1.1 + 0.42 * len(labels))
-    best = facts.best_baseline(model, column, "blind")
+    best = facts.best_baseline(model, column, "nothing")
     for row, (label, color) in enumerate(zip(labels, cycle(COLORS[:1]), strict=False)):
         here = values[(label_of == label) & ~np.isnan(values)]
         if not here.size:
@@ -139,8 +148,11 @@ def _by_class(facts: Facts, model: str, column: Column) -> tuple[Figure, str, st
     text = f"{title} of each image by true class, {in_words(facts, column)}. Box: quartiles"
     if best:
         text += f"; diamond: mean of the best blind map ({name(best.method)})"
-    text += f". {left_out} less frequent classes are left out." if left_out else "."
-    return figure, f"Distribution of {title} in {len(labels)} classes.", text
+    if left_out:
+        rest = count_of(left_out, "less frequent class", "less frequent classes")
+        text += f". {rest} {'is' if left_out == 1 else 'are'} left out"
+    classes = count_of(len(labels), "class", "classes")
+    return figure, f"Distribution of {title} in {classes}.", f"{text}."
 
 
 # --- Size and confidence ------------------------------------------------------------------------
@@ -153,17 +165,21 @@ def _by_size(facts: Facts, model: str, column: Column) -> tuple[Figure, str, str
     if not shown.any():
         return None
     figure, axes = new_figure(3.9)
-    cap = facts.labeled("area_cap") if facts.labeled("iou") == column.metric else None
+    bound = facts.bound if column.metric == facts.headline else None
+    title = metric_title(column.metric)
     text = ""
-    if cap and column.binarizer:
-        caps = facts.values(model, replace(column, metric=cap))
+    if bound and column.binarizer:  # of area_cap it is a line where all masks are of one area
+        caps = facts.values(model, replace(column, metric=bound))
         if (p := _fixed_area(area[shown], caps[shown])) is not None:
             xs = np.geomspace(area[shown].min() / 1.3, min(1, area[shown].max() * 1.3), 200)
             axes.plot(xs, np.minimum(xs, p) / np.maximum(xs, p), color=INK, linewidth=1.6)
-            text = f" Line: the highest IoU of a mask of {100 * p:.1f} % of the image."
+            text = (
+                f" Line: the upper bound ({metric_title(bound)}) for masks of {100 * p:.1f} % of "
+                "the image."
+            )
         else:
             axes.scatter(area[shown], caps[shown], s=26, c=PALE, marker="_", linewidths=1.4)
-            text = " Dashes: the highest IoU that the area of each image's mask allows."
+            text = f" Dashes: the upper bound ({metric_title(bound)}) of each image's mask."
     _scatter_by_class(facts, model, axes, area, values, shown)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -189,12 +205,13 @@ def _by_confidence(facts: Facts, model: str, column: Column) -> tuple[Figure, st
     if not shown.any():
         return None
     figure, axes = new_figure(3.9)
-    everything = np.ones(len(values), bool)
-    correct = facts.correct(model) if facts.labels_are_classes else everything
-    titles = ("right", "wrong") if facts.labels_are_classes else ("", "")
+    correct, wrong = np.zeros((2, len(values)), bool)
+    if classified := facts.classified(model):
+        correct, wrong = facts.correct(model), facts.wrong(model)
     for where, color, marker, title in (
-        (correct, COLORS[0], "o", titles[0]),
-        (~correct, COLORS[1], "X", titles[1]),
+        (correct, COLORS[0], "o", "right"),
+        (wrong, COLORS[1], "X", "wrong"),
+        (~correct & ~wrong, PALE if classified else COLORS[0], "o", "no label" * classified),
     ):
         here = where & shown
         if here.any():
@@ -202,7 +219,7 @@ def _by_confidence(facts: Facts, model: str, column: Column) -> tuple[Figure, st
             axes.scatter(
                 p[here], values[here], c=color, marker=marker, label=label, **_points(shown)
             )
-    if facts.labels_are_classes:
+    if classified:
         axes.legend(title="prediction", loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set_xlabel("probability of the predicted class")
     axes.set_ylabel(drawn(metric_title(column.metric)))
@@ -211,7 +228,7 @@ def _by_confidence(facts: Facts, model: str, column: Column) -> tuple[Figure, st
     return (
         figure,
         f"Scatter of {title} against the probability of the predicted class.",
-        f"{title} against the network's confidence, {in_words(facts, column)}."
+        f"{title} against the probability of the predicted class, {in_words(facts, column)}."
         f"{_correlation(facts, model, column, 'probability')}",
     )
 
@@ -224,8 +241,8 @@ def _scatter_by_class(
     y: NDArray[np.float64],
     shown: NDArray[np.bool_],
 ) -> None:
-    label_of = facts.samples(model)["label"].to_numpy()
-    labels = np.unique(label_of[shown]).tolist()
+    label_of = facts.labels(model)
+    labels = np.unique(label_of[shown & (label_of >= 0)]).tolist()
     if not 1 < len(labels) <= len(COLORS):
         axes.scatter(x[shown], y[shown], c=COLORS[0], **_points(shown))
         return
@@ -244,20 +261,21 @@ def _points(shown: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def _fixed_area(area: NDArray[np.float64], cap: NDArray[np.float64]) -> float | None:
-    """Return the area of the masks, if all have about the same: their caps then tell it."""
-    at = int(np.nanargmin(cap))
-    if not cap[at] > 0:
+    """Return the area of the masks, if all have about the same and their caps tell which."""
+    at = int(np.argmin(cap))
+    if not cap[at] > 0:  # also where one is NaN
         return None
+    possible = []
     for p in (area[at] / cap[at], area[at] * cap[at]):
         expected = np.minimum(area, p) / np.maximum(area, p)
-        if p <= 1 and np.allclose(cap, expected, rtol=0.02, atol=0.01):
-            return float(p)
-    return None
+        if p <= 1 and np.allclose(cap, expected, rtol=0.02, atol=0):
+            possible.append(float(p))
+    if len(possible) == 2 and abs(possible[0] - possible[1]) > 0.02 * possible[0]:
+        return None  # as of a single image: the masks may be smaller or larger than the object
+    return next(iter(possible), None)
 
 
 def _correlation(facts: Facts, model: str, column: Column, on: str) -> str:
-    row = dependence_of(facts, model, column, on)
-    if np.isnan(row["estimate"]):
-        return ""
-    interval = between(float(row["low"]), float(row["high"]))
-    return f" Rank correlation {number(float(row['estimate']))}{' ' * bool(interval)}{interval}."
+    within = " within classes" if facts.labeled(model) else ""
+    found = correlation(facts, model, column, on)
+    return f" Rank correlation{within} {found}." if found else ""

@@ -8,19 +8,29 @@ import numpy as np
 import pandas as pd
 
 from cameval.evaluation import Column
-from cameval.evaluation.origins import SAME_GROUPS, SAME_IMAGES
-from cameval.report.comparisons import compared_with
-from cameval.report.facts import Facts, Preferred
+from cameval.evaluation.meaning import ChosenOn
+from cameval.evaluation.scoring import DEGENERATE
+from cameval.report.comparisons import Family, Test
+from cameval.report.facts import Facts
 from cameval.report.parts import shares
 from cameval.report.roles import Role
 from cameval.report.scores import Score
-from cameval.report.text import between, count_of, metric_title, name, number, p_value, percent
-from cameval.statistics import bootstrap_mean
+from cameval.report.text import (
+    ALPHA,
+    between,
+    chosen_words,
+    count_of,
+    difference_of,
+    in_brackets,
+    metric_title,
+    name,
+    number,
+    p_value,
+    percent,
+)
+from cameval.statistics import ENOUGH_GROUPS, mean_interval
 
-__all__ = ["caveats", "dependence_of", "findings", "what_was_run"]
-
-_FEW_GROUPS = 10
-_SURE = 0.05
+__all__ = ["caveats", "correlation", "findings", "what_was_run"]
 
 
 def what_was_run(facts: Facts) -> str:
@@ -30,22 +40,25 @@ def what_was_run(facts: Facts) -> str:
     if len(facts.models) > 6:
         models += f" and {len(facts.models) - 6} more"
     version = (facts.settings.get("versions") or {}).get("cameval")
+    classes = samples["label"].nunique()
     parts = [
         models,
         count_of(samples["sample"].nunique(), "image"),
         count_of(samples["group"].nunique(), "group"),
-        count_of(samples["label"].nunique(), "class", "classes"),
+        count_of(classes, "class", "classes") if classes else "no labels",
         name(str(provenance.get("started") or "")[:10], 20),
         f"cameval {name(version, 20)}" if version else "",
     ]
     return " · ".join(filter(None, parts))
 
 
-def findings(facts: Facts, model: str, family: pd.DataFrame | None) -> list[str]:
+def findings(facts: Facts, model: str, family: Family) -> list[str]:
     """Say what was found of one model, in paragraphs."""
     column = facts.best(model)
     if column is None:
-        why = "no metric but counted outcomes" if facts.headline is None else "no map"
+        why = "no metric but counted categories"
+        if facts.headline is not None:
+            why = "no maps but those made of the truth"
         nothing = f"There is no score to sum up: the results hold {why}."
         return [f"{_classification(facts, model)} {nothing}"]
     score = facts.scores[model, column]
@@ -53,7 +66,7 @@ def findings(facts: Facts, model: str, family: pd.DataFrame | None) -> list[str]
     if np.isnan(score.mean):
         return [" ".join(first)]
     parts = (
-        _held_against(facts, model, column, family),
+        _beside_baselines(facts, model, column, family),
         chain(_limits(facts, model, column), _rates(facts, model, column)),
         _dependence(facts, model, column),
     )
@@ -70,22 +83,28 @@ def caveats(facts: Facts) -> list[str]:
             "Every image is a group of its own. If several are of one patient, the intervals are "
             "too narrow."
         )
-    elif groups == 1:
-        found.append("There is only one group: nothing can be said of the spread of a mean.")
-    elif groups < _FEW_GROUPS:
-        found.append(f"There are only {groups} groups: intervals are rough.")
-    undefined = int((facts.results.values != facts.results.values).any(1).sum())
+    if groups == 1:
+        found.append("There is only one group: the mean of a score has no interval.")
+    elif groups < ENOUGH_GROUPS:
+        found.append(f"There are only {groups} groups: intervals may be too narrow to trust.")
+    undefined = int(np.isnan(facts.results.values).any(1).sum())
     if undefined:
-        found.append(f"{_of_rows(facts, undefined)} an undefined score; the reasons are below.")
-    flat = int(((facts.results.codes & 0x80) > 0).any(1).sum())
+        found.append(
+            f"{_of_rows(facts, undefined)} an undefined score; the reasons are counted below."
+        )
+    flat = int(((facts.results.codes & DEGENERATE) > 0).any(1).sum())
     if flat:
-        found.append(f"{_of_rows(facts, flat)} a constant map, whose mask is empty.")
+        found.append(f"{_of_rows(facts, flat)} a constant map; the maps are named below.")
     return found
 
 
 def _of_rows(facts: Facts, count: int) -> str:
-    of = "image" if len(facts.models) == 1 else "image and model"
-    rows = count_of(len(facts.results), of, f"{of.split()[0]}s{of[5:]}")
+    several = len(facts.models) > 1
+    rows = count_of(
+        len(facts.results),
+        "pair of image and model" if several else "image",
+        "pairs of image and model" if several else None,
+    )
     return f"{count:,} of {rows} {'has' if count == 1 else 'have'}"
 
 
@@ -93,158 +112,202 @@ def _of_rows(facts: Facts, count: int) -> str:
 
 
 def _classification(facts: Facts, model: str) -> str:
-    if not facts.labels_are_classes:
+    of = f" of {name(model)}" if len(facts.models) > 1 else ""
+    if not facts.labeled(model):
+        return f"The images{of} have no labels: nothing is said of right and wrong predictions."
+    if not facts.classified(model):
         return (
-            f"The labels of the images are not classes of {name(model)}, so nothing is said of "
-            "right and wrong predictions."
+            f"The labels of the images do not seem to be classes of {name(model)}: nothing is "
+            "said of right and wrong predictions."
         )
     correct = facts.correct(model)
-    share = bootstrap_mean(correct.astype(float), facts.groups(model), seed=facts.seed)
-    interval = "" if np.isnan(share.low) else f" [{percent(share.low)}, {percent(share.high)}]"
+    known = correct | facts.wrong(model)
+    right = correct[known].astype(float)
+    share = mean_interval(right, facts.groups(model)[known], bounds=(0, 1))
+    interval = ""
+    if not np.isnan(share.low):
+        few = "" if share.trusted else f"; only {count_of(share.n_groups, 'group')}"
+        interval = f" [{percent(share.low)}, {percent(share.high)}{few}]"
     return (
         f"{name(model)} classifies {percent(share.estimate)}{interval} of "
-        f"{count_of(share.n, 'image')} as labeled."
+        f"{count_of(share.n, 'labeled image')} as labeled."
     )
 
 
 def _headline(facts: Facts, model: str, column: Column, score: Score) -> str:
+    what = f"maps of {name(column.method)}"
+    if column.kind == "baseline":
+        what = f"maps of the baseline {name(column.method)}"
+    of = f" of {name(model)}" if len(facts.models) > 1 else ""
+    how = ""
+    if column.binarizer:
+        chosen = facts.chosen(column.binarizer) is not None
+        how = f", thresholded {'as' if chosen else 'by'} {name(column.binarizer)},"
     title = metric_title(column.metric)
+    subject = f"The {what}{of} for {facts.class_explained(column.explained)}{how}"
     if np.isnan(score.mean):
-        return f"{title} is undefined on every image."
-    interval = between(score.low, score.high)
-    interval = f" {interval}" if interval else ""
-    by = "as" if facts.chosen(column.binarizer) else "by"
-    how = f" thresholded {by} {name(column.binarizer)}" if column.binarizer else ""
-    what = "maps" if column.kind == "method" else "baseline maps"
-    kind = "mean IoU with the true masks of" if title == "IoU" else f"mean {title} of"
+        return f"{subject} have no defined {title} on any image."
+    interval = in_brackets(score.low, score.high, score.n_groups)
     return (
-        f"Its {what} of {name(column.method)}{how} reach a {kind} {number(score.mean)}{interval}."
-        f"{_choices(facts, model, column)}"
+        f"{subject} have a mean {title} of {number(score.mean)}{interval} over "
+        f"{count_of(score.n, 'image')}.{_choices(facts, model, column)}"
     )
 
 
 def _choices(facts: Facts, model: str, column: Column) -> str:
     """Say what of the headline was chosen by its score, and on which images."""
-    tried, prefer = len(facts.candidates(model)), facts.preferred
-    what = "They are"
-    if prefer.method is not None:
-        what = "The binarizer is"
-    elif prefer.binarizer is not None:
-        what = "The method is"
-    several = "combinations " if prefer == Preferred() else ""
-    text = (
-        f" {what} the best of {tried} {several}on these same images, an optimistic choice."
-        if tried > 1
-        else ""
-    )
-    origin = facts.chosen(column.binarizer) if prefer.binarizer is not None else None
-    if origin is None:
+    origin = facts.chosen(column.binarizer)
+    text = ""
+    if origin is not None:
+        warning = _WARNINGS[origin.chosen_on]
+        text = f" The binarizer of each map was {chosen_words(origin)}{warning}."
+    candidates = facts.candidates(model)
+    methods, binarizers = ({getattr(c, n) for c in candidates} for n in ("method", "binarizer"))
+    if len(candidates) < 2:
         return text
-    by = f"{'the least ' * (origin.best == 'min')}{metric_title(origin.metric)}"
-    return f" The binarizer was {origin.where} by {by}{_WARNINGS.get(origin.where, '')}.{text}"
-
-
-_WARNINGS = {
-    SAME_IMAGES: ", an optimistic choice",
-    SAME_GROUPS: ", which may be an optimistic choice",
-}
-_AGAINST: dict[Role, str] = {
-    "blind": "of the best blind map ({}), which never sees the image",
-    "image": "of the best map made of the image without the trained network ({})",
-    "other": "of the best of the other baselines ({})",
-}
-
-
-def _held_against(
-    facts: Facts, model: str, column: Column, family: pd.DataFrame | None
-) -> Iterator[str]:
-    if not facts.floors:
-        yield "No blind map was evaluated beside them, so it is open what this number is worth."
-        return
-    for role, words in _AGAINST.items():
-        best = facts.best_baseline(model, column, role)
-        if best is None or best == column:
-            continue
-        held = facts.scores[model, best]
-        if np.isnan(held.mean):
-            continue
-        test = compared_with(family, column.method, best.method)
-        count = 0 if family is None else len(family)
-        verdict, because = _verdict(test, count, less=facts.less_is_better(column.metric))
-        of = words.format(name(best.method))
-        yield f"That is {verdict} the {number(held.mean)} {of}{because}."
-
-
-def _verdict(test: "pd.Series | None", count: int, *, less: bool) -> tuple[str, str]:
-    """Say how a difference stands, and what that rests on."""
-    if test is None or np.isnan(test["p_holm"]):
-        return "not tested against", ""
-    if 2.0 ** (1 - test["n_groups"]) >= _SURE:  # the least p-value of all flips of signs
-        few = count_of(int(test["n_groups"]), "group")
-        return "next to", f"; with {few} no test can tell the two apart"
-    difference = float(test["difference"])
-    interval = between(float(test["low"]), float(test["high"]))
-    p = p_value(float(test["p_holm"]))
-    because = (
-        f"; group by group the difference is {number(difference)}{' ' * bool(interval)}{interval}, "
-        f"p {p if p[0] == '<' else '= ' + p}"
-        + (f", corrected for {count_of(count, 'comparison')}" if count > 1 else "")
+    kind = column.kind if column.kind == "baseline" else "method"
+    what = f"{kind.capitalize()} and binarizer are"
+    if len(binarizers) == 1:
+        what = f"The {kind} is"
+    elif len(methods) == 1:
+        what = "The binarizer is"
+    combinations = " combinations" if min(len(methods), len(binarizers)) > 1 else ""
+    if facts.higher_is_better(column.metric) is None:
+        return f"{text} {what} the first of {len(candidates)}{combinations} that were evaluated."
+    return (
+        f"{text} {what} the best of {len(candidates)}{combinations} on these same images, an "
+        "optimistic choice."
     )
-    if test["p_holm"] >= _SURE:
-        return "not clearly different from", because
-    return ("better than" if (difference > 0) != less else "worse than"), because
+
+
+_WARNINGS: dict[ChosenOn, str] = {
+    "these same images": ", an optimistic choice",
+    "other images of the same groups": ", which may be an optimistic choice",
+    "other images": "",
+}
+_BESIDE: dict[Role, str] = {
+    "nothing": "the best blind map ({})",
+    "labels": "the best map made of labels alone ({})",
+    "image": "the best map made of the image alone ({})",
+    None: "the best of the baselines that do not say what they know ({})",
+}
+
+
+def _beside_baselines(facts: Facts, model: str, column: Column, family: Family) -> Iterator[str]:
+    title = metric_title(column.metric)
+    if "nothing" not in facts.baselines.values():
+        yield (
+            "No baseline that says it is blind was evaluated beside them, so it is open whether "
+            "maps that know nothing of the image score as well."
+        )
+    if (higher := facts.higher_is_better(column.metric)) is None:
+        yield (
+            f"It is not known whether more {title} is better, so no map is called the best, and "
+            "none better or worse than another."
+        )
+    if column.kind == "baseline":
+        yield "No method was evaluated: these are maps of a baseline."
+        return
+    for role, words in _BESIDE.items():
+        best = facts.best_baseline(model, column, role)
+        if best is None or np.isnan(facts.scores[model, best].mean):
+            continue
+        test = family.between("method", model, column.method, best.method)
+        of = words.format(name(best.method))
+        images = max(facts.scores[model, c].n for c in (column, best))
+        verdict = _verdict(test, family.size, images=images, higher=bool(higher))
+        yield f"{of[0].upper()}{of[1:]} scores {number(facts.scores[model, best].mean)}: {verdict}."
+
+
+def _verdict(test: Test | None, size: int, *, images: int, higher: bool) -> str:
+    """Say how the maps compare with a baseline, by the corrected test and nothing else."""
+    if test is None or np.isnan(test.p):
+        return "no image has a score of both, so the two were not tested"
+    found = test.found
+    if found.n_differing == 0:
+        return "in no group do the two differ"
+    interval = between(found.low, found.high)
+    parts = [f"difference {difference_of(found.difference)}{' ' * bool(interval)}{interval}"]
+    if found.n < images:
+        parts[0] += f" over the {count_of(found.n, 'image')} that have a score of both"
+    p = p_value(test.p)
+    parts.append(f"p {p if p[0] == '<' else '= ' + p}")
+    if size > 1:
+        parts.append(f"both corrected for {count_of(size, 'test')}")
+    differing = count_of(found.n_differing, "group")
+    if found.n_differing < ENOUGH_GROUPS:
+        parts.append(f"only {differing} {'differs' if found.n_differing == 1 else 'differ'}")
+    because = ", ".join(parts)
+    if 2.0 ** (1 - found.n_differing) >= ALPHA:  # the least p value of all flips of signs
+        return f"no test of {differing} can tell the two apart ({because})"
+    if test.p >= ALPHA:
+        return f"no clear difference ({because})"
+    word = "better" if (found.difference > 0) == higher else "worse"
+    return f"the maps are {word} ({because})"
 
 
 def _limits(facts: Facts, model: str, column: Column) -> Iterator[str]:
-    cap = facts.labeled("area_cap")
-    over = facts.beside(model, column, cap) if column.binarizer and cap != column.metric else None
-    best = facts.best_baseline(model, column, "ceiling")
-    ceiling = facts.scores[model, best] if best else None
-    iou = facts.labeled("iou") == column.metric
-    if over and iou and not np.isnan(over.mean):
-        yield f"Masks of these areas could have reached an IoU of {number(over.mean)} at most."
-    if best and ceiling and not np.isnan(ceiling.mean):
-        through = " and the same binarizer" if column.binarizer else ""
-        if facts.chosen(column.binarizer):
-            through = " and through the binarizer chosen for it"
+    title = metric_title(column.metric)
+    over = facts.beside(model, column, facts.bound) if column.binarizer else None
+    if facts.bound and over and not np.isnan(over.mean):
         yield (
-            f"The truth itself, on the network's own grid{through}, reaches "
-            f"{number(ceiling.mean)} ({name(best.method)})."
+            f"The upper bound of {title} for these masks ({metric_title(facts.bound)}) has a mean "
+            f"of {number(over.mean)}."
+        )
+    truth = facts.best_baseline(model, column, "truth")
+    if truth and not np.isnan(facts.scores[model, truth].mean):
+        through = " through the same binarizer" if column.binarizer else ""
+        if facts.chosen(column.binarizer):
+            through = " through the binarizer chosen for them"
+        yield (
+            f"Maps made of the true masks ({name(truth.method)}) have a mean of "
+            f"{number(facts.scores[model, truth].mean)}{through}; other maps may score better."
         )
 
 
 def _rates(facts: Facts, model: str, column: Column) -> Iterator[str]:
     title = metric_title(column.metric)
-    if not column.binarizer or (found := shares(facts, facts.values(model, column))) is None:
+    if not column.binarizer or not facts.counted:
         return
-    text = f"{title} is above .5 on {percent(found[0])} of the images"
-    cap = facts.labeled("area_cap")
-    if cap and cap != column.metric and facts.labeled("iou") == column.metric:
-        possible = shares(facts, facts.values(model, replace(column, metric=cap)))
-        if possible:
-            text += f" (the areas of the masks allow {percent(possible[0])})"
-    yield f"{text}, and below .01 on {percent(found[1])}."
+    above, below = shares(facts.values(model, column))
+    text = f"{title} is above .5 on {percent(above)} of the images"
+    if facts.bound:
+        possible, _ = shares(facts.values(model, replace(column, metric=facts.bound)))
+        text += f" (its upper bound is on {percent(possible)})"
+    yield f"{text}, and below .01 on {percent(below)}."
 
 
 def _dependence(facts: Facts, model: str, column: Column) -> Iterator[str]:
-    title = metric_title(column.metric)
+    within = ", within classes," if facts.labeled(model) else ""
     for on, what in (
         ("area", "the area of the object"),
-        ("probability", "the network's confidence"),
+        ("probability", "the probability of the predicted class"),
     ):
-        row = dependence_of(facts, model, column, on)
-        low, high = float(row["low"]), float(row["high"])
-        if low > 0 or high < 0:
-            way = "rises" if low > 0 else "falls"
-            yield (
-                f"{title} {way} with {what} (rank correlation {number(float(row['estimate']))} "
-                f"{between(low, high)})."
-            )
+        if found := correlation(facts, model, column, on):
+            text = f"The rank correlation of {metric_title(column.metric)} with {what}{within} is"
+            others = _others(facts, model, column, on) if on == "area" else ""
+            yield f"{text} {found}{others}."
 
 
-def dependence_of(facts: Facts, model: str, column: Column, on: str) -> "pd.Series":
-    """Return the rank correlation of a column with the area or the probability."""
-    return facts.results.dependence(
+def _others(facts: Facts, model: str, column: Column, on: str) -> str:
+    """Return the same correlation of the best blind map and of the upper bound.
+
+    Size alone makes scores differ, also those of maps that know nothing of the image.
+    """
+    blind = facts.best_baseline(model, column, "nothing")
+    parts = []
+    if blind and (found := correlation(facts, model, blind, on)):
+        parts.append(f"that of the best blind map ({name(blind.method)}) {found}")
+    if facts.bound and column.binarizer:
+        bound = replace(column, metric=facts.bound)
+        if found := correlation(facts, model, bound, on):
+            parts.append(f"that of the upper bound ({metric_title(facts.bound)}) {found}")
+    return "".join(f"; {part}" for part in parts)
+
+
+def correlation(facts: Facts, model: str, column: Column, on: str) -> str:
+    """Write the rank correlation of a column with the area or the probability; else nothing."""
+    row: pd.Series = facts.results.dependence(
         column.metric,
         on=on,
         model=model,
@@ -252,3 +315,7 @@ def dependence_of(facts: Facts, model: str, column: Column, on: str) -> "pd.Seri
         method=column.method,
         binarizer=column.binarizer,
     ).iloc[0]
+    if np.isnan(float(row["estimate"])):
+        return ""
+    interval = in_brackets(float(row["low"]), float(row["high"]), int(row["n_groups"]))
+    return f"{number(float(row['estimate']))}{interval}"

@@ -24,7 +24,8 @@ class Example:
     explained, method, binarizer, metric
         Which map and mask, and by which metric it was chosen; as of :class:`Column`.
     pick
-        ``"best"``, ``"median"`` or ``"worst"``.
+        ``"best"``, ``"median"`` or ``"worst"``; ``"highest"`` and ``"lowest"`` of a metric that
+        does not say which is better.
     label
         The true class among which it was chosen; None for all images.
     score

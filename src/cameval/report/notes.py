@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from cameval.evaluation import REASONS
+from cameval.evaluation.meaning import BinarizerMeaning, Meaning
 from cameval.evaluation.provenance import runs
 from cameval.evaluation.scoring import DEGENERATE
 from cameval.report.cells import Block, Cell, Row, Table
 from cameval.report.facts import Facts
-from cameval.report.text import metric_title, name
+from cameval.report.text import chosen_words, metric_title, name
 
 __all__ = ["constant_table", "settings", "undefined_table"]
 
@@ -74,7 +75,7 @@ def constant_table(facts: Facts) -> Table | None:
             if concerned.any():
                 parts = [name(method)]
                 parts += [name(model)] * (len(facts.models) > 1)
-                parts += [f"{name(explained)} class"] * (len(facts.explained) > 1)
+                parts += [facts.class_explained(explained)] * (len(facts.explained) > 1)
                 cells = [
                     Cell(f"{int(concerned.sum()):,}"),
                     Cell(f"{int(where.sum()):,}"),
@@ -87,7 +88,7 @@ def constant_table(facts: Facts) -> Table | None:
         "Constant maps",
         ["map", "constant", "of", "images"],
         [Block(rows)],
-        ["A constant map has no highest place: its masks are empty, and score worst."],
+        ["A constant map has no highest place. Binarizers of cameval mark nothing in it."],
         look="words",
     )
 
@@ -108,37 +109,46 @@ def settings(facts: Facts) -> list[tuple[str, str]]:
             f"{run.get('started')}" if run.get("started") else "",
         ]
         found.append((name(known.get("model", "model")), _joined(network)))
-        found += _choices(run)
+        found += _choices(facts, run)
     known = facts.settings
-    for title, key in (
-        ("Maps", "methods"),
-        ("Baselines", "baselines"),
-        ("Binarizers", "binarizers"),
-        ("Metrics", "metrics"),
-        ("Classes explained", "explained"),
-        ("Versions", "versions"),
+    for title, things in (
+        ("Maps", facts.meanings.methods),
+        ("Baselines", facts.meanings.baselines),
+        ("Binarizers", facts.meanings.binarizers),
+        ("Metrics", facts.meanings.metrics),
+        ("Classes explained", facts.meanings.explained),
     ):
-        if isinstance(things := known.get(key), Mapping) and things:
-            found.append((title, _joined(_described(things, equals=key != "versions"))))
-    alignment = str(known.get("alignment") or "").replace("_", " ")
-    for title, text in (
-        ("Alignment", _ALIGNMENTS.get(alignment, alignment)),
-        ("Preparation", known.get("prepare")),
-        ("Batch size", known.get("batch_size")),
-        ("Seed", known.get("seed")),
+        if things:
+            found.append((title, _joined(_described(things))))
+    if versions := known.get("versions"):
+        parts = [f"{name(package)} {name(version)}" for package, version in versions.items()]
+        found.append(("Versions", _joined(parts)))
+    for title, setting in (
+        ("Alignment", "alignment"),
+        ("Task", "task"),
+        ("Preparation", "prepare"),
+        ("Batch size", "batch_size"),
+        ("Seed of all that is random", "seed"),
     ):
-        if text not in (None, ""):
-            found.append((title, name(text, 300)))
-    return found or [("Settings", "not recorded: the table came without its provenance")]
+        of_runs = [(run.get("settings") or {}).get(setting) for run in runs(provenance)]
+        several = list(dict.fromkeys(map(str, filter(_given, of_runs))))
+        if several:
+            text = [name(_ALIGNMENTS.get(value, value), 300) for value in several]
+            found.append((title, _joined(text)))
+    return found or [("Settings", "not recorded: the table came without its record")]
 
 
 _ALIGNMENTS = {
-    "half pixel": "half pixel: the cells of a map fill the image evenly",
-    "receptive field": "receptive field: each cell lies where its receptive field has its center",
+    "half_pixel": "half pixel: the cells of a map fill the image evenly",
+    "receptive_field": "receptive field: each cell lies where its receptive field has its center",
 }
 
 
-def _choices(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _given(value: object) -> bool:
+    return value not in (None, "")
+
+
+def _choices(facts: Facts, run: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return which binarizers each label of chosen ones stands for."""
     found = []
     for label, choice in (run.get("chosen") or {}).items():
@@ -146,21 +156,25 @@ def _choices(run: Mapping[str, Any]) -> list[tuple[str, str]]:
         classes = {one["explained"] for one in several}
         maps: dict[str, list[str]] = {}
         for one in several:
-            of_class = f" ({name(one['explained'])} class)" if len(classes) > 1 else ""
+            of_class = f" ({facts.class_explained(one['explained'])})" if len(classes) > 1 else ""
             maps.setdefault(name(one["binarizer"]), []).append(f"{name(one['method'])}{of_class}")
         parts = [f"{binarizer} for {', '.join(of)}" for binarizer, of in maps.items()]
         found.append((f"Chosen as {name(label)}", _joined(parts)))
     return found
 
 
-def _described(things: Mapping[str, Any], *, equals: bool) -> list[str]:
+def _described(things: Mapping[str, Meaning]) -> list[str]:
     """Write each label, and what stands behind it where that is another word."""
-    if not equals:
-        return [f"{name(label)} {name(what)}" for label, what in things.items()]
     return [
-        name(label) if str(what) == label else f"{name(label)} = {name(what, 200)}"
-        for label, what in things.items()
+        name(label) if meaning.setting == label else f"{name(label)} = {_setting(meaning)}"
+        for label, meaning in things.items()
     ]
+
+
+def _setting(meaning: Meaning) -> str:
+    if isinstance(meaning, BinarizerMeaning) and meaning.origin is not None:
+        return chosen_words(meaning.origin)
+    return name(meaning.setting, 200)
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -2,19 +2,23 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from cameval.errors import SettingError
 from cameval.evaluation import Results
 from cameval.evaluation.store import write_atomically
 from cameval.report import notes, tables
 from cameval.report.cells import Table
-from cameval.report.comparisons import method_tests, model_table, test_table
+from cameval.report.comparisons import (
+    Family,
+    explained_tests,
+    family_of,
+    model_table,
+    test_table,
+)
 from cameval.report.facts import MOST_MODELS, Facts, Preferred
 from cameval.report.figures import figures
 from cameval.report.files import made, write_bytes
@@ -22,7 +26,7 @@ from cameval.report.findings import caveats, findings, what_was_run
 from cameval.report.parts import class_table, correctness_table, explained_table
 from cameval.report.section import Picture, Section
 from cameval.report.shown import example_section
-from cameval.report.text import name, printable
+from cameval.report.text import count_of, name, printable
 
 __all__ = ["write_report"]
 
@@ -45,13 +49,13 @@ def write_report(
     """Write an evaluation as one page that anyone can open: ``report.html``.
 
     The page needs nothing but itself: style and figures are inside. The figures are also written
-    to ``figures/``. Pictures that `draw_examples` left in the folder are shown, if they are of
-    these results.
+    to ``figures/``. Pictures that `draw_examples` wrote to the folder are shown, if they
+    are of these results.
 
     Parameters
     ----------
     results
-        What `evaluate` returned; of several models, what ``Results.concat`` returned.
+        What `evaluate` returned; of several models, what `concat` returned.
     folder
         Where to write; it is made when needed.
     title
@@ -63,7 +67,7 @@ def write_report(
         their pictures are written to ``figures/`` too.
     binarizer, method
         Labels of those that the findings and figures are of, where these were fixed before the
-        scores were seen, as by `Results.with_chosen`. By default those that score best on these
+        scores were seen, as by `Choice.apply`. By default those that score best on these
         same images, which the findings call an optimistic choice.
 
     Returns
@@ -89,8 +93,8 @@ def write_report(
     pictures_in = made(folder / "figures")
     examples = example_section(facts, folder)
     pictures = figures(facts)
-    families = {model: method_tests(facts, model, column) for model, column in facts.of_models()}
-    shown = [*sections, *_sections(facts, families, pictures, examples)]
+    family = family_of(facts)
+    shown = [*sections, *_sections(facts, family, pictures, examples)]
     text = (
         _environment()
         .get_template("report.html.j2")
@@ -98,8 +102,8 @@ def write_report(
             title=name(title or TITLE, 200),
             what_was_run=what_was_run(facts),
             lead=[part for part in ([lead] if isinstance(lead, str) else lead) if part.strip()],
-            findings=[findings(facts, m, families.get(m)) for m in facts.models[:MOST_MODELS]],
-            more_models=max(0, len(facts.models) - MOST_MODELS),
+            findings=[findings(facts, m, family) for m in facts.models[:MOST_MODELS]],
+            more_models=_more_models(facts),
             caveats=caveats(facts),
             sections=[section for section in shown if not section.empty],
             settings=notes.settings(facts),
@@ -116,7 +120,7 @@ def write_report(
 
 
 def _check_own(sections: Sequence[Section]) -> None:
-    """Check that the caller's sections are that, and get in no one's way."""
+    """Check that the caller's sections are sections, with names that are free."""
     several = sections if isinstance(sections, Sequence) else [None]
     if strange := [one for one in several if not isinstance(one, Section)]:
         came = type(sections if strange[0] is None else strange[0]).__name__
@@ -147,7 +151,7 @@ def _pictures(sections: Iterable[Section]) -> list[Picture]:
 
 def _sections(
     facts: Facts,
-    families: Mapping[str, pd.DataFrame | None],
+    family: Family,
     pictures: Sequence[Picture],
     examples: Section,
 ) -> list[Section]:
@@ -166,16 +170,24 @@ def _sections(
         Section(
             "maps", "Maps without a threshold", tables=several(tables.threshold_free_table(facts))
         ),
-        Section("classes", "Classes", tables=several(class_table(facts))),
+        Section(
+            "classes",
+            "Classes" if any(map(facts.labeled, facts.models)) else "All images",
+            tables=several(class_table(facts)),
+        ),
         Section(
             "predictions",
-            "Right and wrong predictions",
-            tables=several(correctness_table(facts), explained_table(facts)),
+            "Right and wrong predictions"
+            if any(map(facts.classified, facts.models))
+            else "Classes that are explained",
+            tables=several(
+                correctness_table(facts), explained_table(facts), explained_tests(facts, family)
+            ),
         ),
         Section(
             "tests",
             "Paired tests",
-            tables=several(test_table(facts, families), model_table(facts)),
+            tables=several(test_table(facts, family), model_table(facts, family)),
         ),
         Section("figures", "Figures", pictures=pictures),
         examples,
@@ -186,6 +198,17 @@ def _sections(
             undefined,
         ),
     ]
+
+
+def _more_models(facts: Facts) -> str:
+    """Say which models the findings leave out."""
+    more = len(facts.models) - MOST_MODELS
+    if more <= 0:
+        return ""
+    return (
+        f"{count_of(more, 'more model')} {'is' if more == 1 else 'are'} in the tables of masks and "
+        "of maps, and in the tests between models."
+    )
 
 
 # --- Writing ------------------------------------------------------------------------------------
@@ -203,6 +226,6 @@ def _environment() -> Environment:
     return environment
 
 
-def _as_png(data: bytes) -> Markup:
-    """Return bytes of a PNG as the address of an image."""
-    return Markup("data:image/png;base64," + b64encode(data).decode("ascii"))
+def _as_png(data: bytes) -> str:
+    """Return bytes of a PNG as the address of an image, which holds nothing to escape."""
+    return "data:image/png;base64," + b64encode(data).decode("ascii")

@@ -13,84 +13,101 @@ from cameval.report.facts import Facts
 from cameval.report.text import (
     NOTHING,
     between,
-    count_of,
     metric_title,
     name,
     number,
-    p_value,
     percent,
 )
-from cameval.statistics import bootstrap_difference, bootstrap_mean
+from cameval.statistics import ENOUGH_GROUPS, Summary, describe, difference_interval
 
-__all__ = ["class_table", "correctness_table", "explained_table", "in_words", "shares"]
+__all__ = [
+    "class_table",
+    "correctness_table",
+    "explained_table",
+    "in_words",
+    "map_and_mask",
+    "of_model",
+    "shares",
+]
 
+BY_GROUP = "In brackets: the 95 % interval by group."
 FOUND, LOST = 0.5, 0.01
-"""Above the one an IoU says that the object was found, below the other that it was not."""
+"""Levels of scores in [0, 1]: how many are above the one, and how many below the other, is told."""
 
 
 def in_words(facts: Facts, column: Column) -> str:
     """Name the map and the mask of a column."""
-    return name(column.method) + (f", {name(column.binarizer)}" if column.binarizer else "")
+    if len(facts.explained) < 2:
+        return map_and_mask(column)
+    return f"{map_and_mask(column)}, {facts.class_explained(column.explained)}"
 
 
-def shares(facts: Facts, values: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Return the shares above and below what counts as found and lost, for metrics in [0, 1]."""
-    defined = values[~np.isnan(values)]
-    headline = facts.headline or ""
-    if facts.less_is_better(headline) or (defined.size and not 0 <= defined.min() <= 1):
-        return None
-    if defined.size and defined.max() > 1:
-        return None
+def map_and_mask(column: Column) -> str:
+    """Name the method and the binarizer of a column."""
+    return ", ".join(map(name, filter(None, [column.method, column.binarizer])))
+
+
+def of_model(facts: Facts, model: str, what: str) -> str:
+    """Say of which model something is, where there are several."""
+    return ": ".join(filter(None, [name(model) if len(facts.models) > 1 else "", what]))
+
+
+def shares(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the shares of scores above `FOUND` and below `LOST`."""
     return share_above(values, FOUND), share_below(values, LOST)
 
 
 def class_table(facts: Facts) -> Table | None:
     """Return the best map of each model, class by class."""
-    blocks, notes = [], []
-    counted = all(shares(facts, facts.values(*of)) for of in facts.of_models())
-    cap = facts.labeled("area_cap")
-    beside = cap if cap != facts.headline else None
-    blind = any(facts.best_baseline(*of, "blind") for of in facts.of_models())
+    blocks, notes = [], [BY_GROUP]
+    labeled = any(facts.labeled(model) for model in facts.models)
+    blind = any(facts.best_baseline(*of, "nothing") for of in facts.of_models())
     for model, column in facts.of_models():
         labels, left_out = facts.classes(model)
-        label_of = facts.samples(model)["label"].to_numpy()
+        label_of = facts.labels(model)
         rows = [
-            _class_row(facts, model, column, facts.class_name(label), label_of == label, counted)
+            _class_row(facts, model, column, facts.class_name(label), label_of == label)
             for label in labels
         ]
+        if labels and (label_of < 0).any():
+            rows.append(_class_row(facts, model, column, "without a label", label_of < 0))
         values = facts.values(model, column)
         means = [
             np.nanmean(part)
-            for label in dict.fromkeys(label_of.tolist())
+            for label in dict.fromkeys(label_of[label_of >= 0].tolist())
             if not np.isnan(part := values[label_of == label]).all()
         ]
+        several = len(labels) + left_out > 1
         everything = np.ones(len(label_of), bool)
-        rows.append(_class_row(facts, model, column, "all images", everything, counted, "total"))
-        width = len(rows[-1].cells)
-        mean = number(float(np.mean(means))) if means else NOTHING
-        blank = [Cell("")] * (width - 3)
-        rows.append(Row(Cell("mean of classes"), [Cell(""), Cell(""), Cell(mean), *blank], "total"))
+        rows.append(_class_row(facts, model, column, "all images", everything, "total"))
+        if several:
+            blank = [Cell("")] * (len(rows[-1].cells) - 3)
+            mean = Cell(number(float(np.mean(means))) if means else NOTHING)
+            rows.append(Row(Cell("mean of classes"), [Cell(""), Cell(""), mean, *blank], "total"))
         if left_out:
+            of = f" of {name(model)}" if len(facts.models) > 1 else ""
             notes.append(
-                f"{name(model)}: the {len(labels)} most frequent classes are shown, "
-                f"{left_out} are left out; the last two rows are of all."
+                f"The {len(labels)} most frequent classes{of} are shown, {left_out} are left out; "
+                "the last two rows are of all."
             )
-        several = len(facts.models) > 1
-        heading = f"{name(model)}: {in_words(facts, column)}" if several else ""
-        blocks.append(Block(rows, heading))
+        blocks.append(Block(rows, of_model(facts, model, in_words(facts, column))))
     if not blocks:
         return None
     title = metric_title(facts.headline or "")
+    notes += [
+        "In the mean of classes each class weighs the same." * several,
+        "The best blind map is the one with the best mean on all of these images." * blind,
+    ]
     return Table(
-        f"{title} by true class" + ("" if len(blocks) > 1 else f", {in_words(facts, column)}"),
+        f"{title} {'by true class' if labeled else 'of all images'}",
         [
-            *("class", "images", "groups", title, "median", "quartiles"),
-            *(("> .5", "< .01") if counted else ()),
-            *(("area cap",) if beside else ()),
+            *("class" if labeled else "images", "n", "groups", title, "median", "quartiles"),
+            *(("> .5", "< .01") if facts.counted else ()),
+            *((metric_title(facts.bound),) if facts.bound else ()),
             *(("best blind map",) if blind else ()),
         ],
         blocks,
-        notes,
+        list(filter(None, notes)),
     )
 
 
@@ -100,28 +117,20 @@ def _class_row(
     column: Column,
     title: str,
     where: NDArray[np.bool_],
-    counted: bool,
     look: str = "",
 ) -> Row:
     values = facts.values(model, column)[where]
     groups = facts.groups(model)[where]
-    mean = bootstrap_mean(values, groups, seed=facts.seed)
-    defined = values[~np.isnan(values)]
-    quartiles = np.quantile(defined, [0.25, 0.5, 0.75]) if defined.size else [np.nan] * 3
+    found = _summary(facts, values, groups)
     cells = [
-        Cell(f"{len(values):,}", f"{mean.n_undefined} undefined" if mean.n_undefined else ""),
-        Cell(f"{len(np.unique(groups)):,}"),
-        Cell(number(mean.estimate), between(mean.low, mean.high)),
-        Cell(number(quartiles[1])),
-        Cell(between(quartiles[0], quartiles[2]).strip("[]").replace(", ", " to ")),
+        *_described(found),
+        Cell("" if np.isnan(found.q25) else f"{number(found.q25)} to {number(found.q75)}"),
     ]
-    if counted:
-        found, lost = shares(facts, facts.values(model, column)[where]) or (np.nan, np.nan)
-        cells += [Cell(percent(found)), Cell(percent(lost))]
-    cap = facts.labeled("area_cap")
-    if cap and cap != facts.headline:
-        cells.append(_mean_of(facts, model, replace(column, metric=cap), where))
-    if best := facts.best_baseline(model, column, "blind"):
+    if facts.counted:
+        cells += [Cell(percent(share)) for share in shares(values)]
+    if facts.bound:
+        cells.append(_mean_of(facts, model, replace(column, metric=facts.bound), where))
+    if best := facts.best_baseline(model, column, "nothing"):
         cells.append(replace(_mean_of(facts, model, best, where), detail=name(best.method, 24)))
     return Row(Cell(title), cells, look)
 
@@ -135,21 +144,26 @@ def _mean_of(facts: Facts, model: str, column: Column, where: NDArray[np.bool_])
 
 def correctness_table(facts: Facts) -> Table | None:
     """Return the scores of images that a model classifies right, beside the others."""
-    if not facts.labels_are_classes:
-        return None
     blocks = []
     for model, column in facts.of_models():
-        values, correct = facts.values(model, column), facts.correct(model)
-        groups = facts.groups(model)
+        if not facts.classified(model):
+            continue
+        values, groups = facts.values(model, column), facts.groups(model)
+        correct, wrong = facts.correct(model), facts.wrong(model)
         rows = [
             _part_row(facts, title, values[where], groups[where])
-            for title, where in (("right predictions", correct), ("wrong predictions", ~correct))
+            for title, where in (("right predictions", correct), ("wrong predictions", wrong))
         ]
-        gap = bootstrap_difference(values, correct, groups, seed=facts.seed)
-        difference = Cell(number(gap.estimate), between(gap.low, gap.high))
+        known = correct | wrong
+        kept, ends = facts.within_range(values[known])
+        gap = difference_interval(kept, correct[known], groups[known], bounds=ends)
+        defined = ~np.isnan(values)
+        of_parts = [len(np.unique(groups[part & defined])) for part in (correct, wrong)]
+        few = min(of_parts) < ENOUGH_GROUPS
+        difference = Cell(number(gap.estimate), between(gap.low, gap.high), few)
         blank = Cell("")
         rows.append(Row(Cell("right minus wrong"), [blank, blank, difference, blank], "total"))
-        blocks.append(Block(rows, name(model) if len(facts.models) > 1 else ""))
+        blocks.append(Block(rows, of_model(facts, model, in_words(facts, column))))
     if not blocks:
         return None
     title = metric_title(facts.headline or "")
@@ -157,6 +171,7 @@ def correctness_table(facts: Facts) -> Table | None:
         f"{title} where the prediction is right, and where it is wrong",
         ["images", "n", "groups", title, "median"],
         blocks,
+        [f"{BY_GROUP} Right minus wrong is a description, none of the tests of this page."],
     )
 
 
@@ -165,63 +180,51 @@ def _part_row(
 ) -> Row:
     if not values.size:
         return Row(Cell(title), [Cell("0"), Cell("0"), Cell(NOTHING), Cell(NOTHING)])
-    mean = bootstrap_mean(values, groups, seed=facts.seed)
-    median = float(np.nanmedian(values)) if mean.n else np.nan
-    cells = [
-        Cell(f"{mean.n:,}", f"{mean.n_undefined} undefined" if mean.n_undefined else ""),
-        Cell(f"{mean.n_groups:,}"),
-        Cell(number(mean.estimate), between(mean.low, mean.high)),
-        Cell(number(median)),
+    return Row(Cell(title), _described(_summary(facts, values, groups)))
+
+
+def _summary(facts: Facts, values: NDArray[np.float64], groups: NDArray[np.str_]) -> Summary:
+    """Describe scores of the headline, within what the metric says that it can give."""
+    kept, ends = facts.within_range(values)
+    return describe(kept, groups, bounds=ends)
+
+
+def _described(found: Summary) -> list[Cell]:
+    """Write what there is of some images: number, groups, mean with interval, and median."""
+    few = found.n_groups < ENOUGH_GROUPS
+    return [
+        Cell(f"{found.n:,}", f"{found.n_undefined:,} undefined" if found.n_undefined else ""),
+        Cell(f"{found.n_groups:,}"),
+        Cell(number(found.mean), between(found.low, found.high), few),
+        Cell(number(found.median)),
     ]
-    return Row(Cell(title), cells)
 
 
 def explained_table(facts: Facts) -> Table | None:
     """Return maps of the predicted class beside those of the true one, and of others."""
     if len(facts.explained) < 2:
         return None
-    first = facts.explained[0]
     blocks = []
     for model, column in facts.of_models():
         groups = facts.groups(model)
         parts = [("all images", np.ones(len(groups), bool))]
-        if facts.labels_are_classes:
-            correct = facts.correct(model)
-            parts += [("right predictions", correct), ("wrong predictions", ~correct)]
+        if facts.classified(model):
+            parts += [
+                ("right predictions", facts.correct(model)),
+                ("wrong predictions", facts.wrong(model)),
+            ]
         rows = []
         for (title, where), explained in product(parts, facts.explained):
-            other = replace(column, explained=explained)
-            values = facts.values(model, other)[where]
-            row = _part_row(facts, f"{title}, {name(explained)} class", values, groups[where])
-            difference = Cell("")
-            if explained != first and values.size:
-                gap = values - facts.values(model, column)[where]
-                found = bootstrap_mean(gap, groups[where], seed=facts.seed)
-                difference = Cell(number(found.estimate), between(found.low, found.high))
-            rows.append(replace(row, cells=[*row.cells, difference]))
-        heading = name(model) if len(facts.models) > 1 else ""
-        tests = facts.results.compare(
-            column.metric,
-            over="explained",
-            reference=first,
-            model=model,
-            method=column.method,
-            binarizer=column.binarizer,
-        )
-        p = ", ".join(
-            f"{name(t['first'])} {p_value(t['p_holm'])}" for t in tests.to_dict("records")
-        )
-        heading = f"{heading}{' · ' if heading else ''}p against the {name(first)} class: {p}"
-        blocks.append(Block(rows, heading))
+            values = facts.values(model, replace(column, explained=explained))[where]
+            head = f"{title}, {facts.class_explained(explained)}"
+            rows.append(_part_row(facts, head, values, groups[where]))
+        blocks.append(Block(rows, of_model(facts, model, map_and_mask(column))))
     if not blocks:
         return None
     title = metric_title(facts.headline or "")
     return Table(
         f"{title} by the class that the map explains",
-        ["images and class", "n", "groups", title, "median", f"minus {name(first)} class"],
+        ["images and class", "n", "groups", title, "median"],
         blocks,
-        [
-            "p: sign-flip test over all images, Holm-corrected over "
-            f"{count_of(len(facts.explained) - 1, 'comparison')}."
-        ],
+        [BY_GROUP],
     )

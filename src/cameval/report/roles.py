@@ -1,25 +1,28 @@
-"""What each baseline knows, and so what a score says beside it."""
+"""What each baseline knows, in the words of the page."""
 
-from typing import Literal
+from typing import TypeAlias
 
-__all__ = ["ROLES", "Role", "role_of"]
+from cameval.baselines import Knows
 
-Role = Literal["blind", "image", "other", "ceiling"]
-"""What a baseline knows: nothing of the image, the image alone, who can say, or the truth."""
+__all__ = ["BEST_OF", "ROLES", "Role"]
+
+Role: TypeAlias = Knows | None
+"""What a baseline says that it knows; None where it does not say."""
 
 ROLES: dict[Role, str] = {
-    "blind": "blind",
+    "nothing": "blind",
+    "labels": "labels alone",
     "image": "image alone",
-    "other": "baseline",
-    "ceiling": "knows the truth",
+    None: "baseline",
+    "truth": "knows the truth",
 }
-_BLIND = ("center", "gaussian", "random", "classmean", "class_mean", "leavegroupout")
-_IMAGE = ("intensity", "edge", "untrained")
+"""How a baseline is marked in tables, in the order in which they stand there."""
 
-
-def role_of(described: str) -> Role:
-    """Return the role of a baseline by its setting, in words."""
-    word = described.lower()
-    if "oracle" in word or "ceiling" in word:
-        return "ceiling"
-    return "blind" if word.startswith(_BLIND) else "image" if word.startswith(_IMAGE) else "other"
+BEST_OF: dict[Role, str] = {
+    "nothing": "best blind map",
+    "labels": "best of labels alone",
+    "image": "best of image alone",
+    None: "best baseline",
+    "truth": "from the truth",
+}
+"""Title of the column that holds the best score of each kind."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cameval.evaluation import Column, Results
+from cameval.statistics import ENOUGH_GROUPS
 
 __all__ = ["Score", "scores_of"]
 
@@ -23,6 +24,11 @@ class Score:
     median: float
     q25: float
     q75: float
+
+    @property
+    def few(self) -> bool:
+        """Whether the interval is of so few groups that it may be too narrow."""
+        return self.n_groups < ENOUGH_GROUPS
 
     @classmethod
     def of(cls, row: Any) -> "Score":

@@ -1,16 +1,17 @@
-"""The section of examples: what `draw_examples` left in the folder."""
+"""The section of examples: what `draw_examples` wrote to the folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from cameval.evaluation import Column
 from cameval.report.facts import Facts
 from cameval.report.listing import Example, read_examples
 from cameval.report.section import Section
-from cameval.report.text import metric_title, name, number, percent
+from cameval.report.text import count_of, metric_title, name, number, percent
 
 __all__ = ["ExampleSection", "Shown", "example_section"]
 
@@ -51,14 +52,16 @@ def example_section(facts: Facts, folder: Path) -> ExampleSection:
     lead = ""
     if groups:
         one = next(example for example, row in rows.items() if row is not None)
-        mask = f"Right, dashed: the mask of {name(one.binarizer)}. " if one.binarizer else ""
+        mask = f"Right, dashed: the mask by {name(one.binarizer)}. " if one.binarizer else ""
         lead = (
-            f"{name(one.model)}, {name(one.method)}, the {name(one.explained)} class; chosen by "
-            f"{metric_title(one.metric)}. Left: the map as heat, each on its own scale. {mask}"
-            "White: the truth."
+            f"Maps of {name(one.method)} of {name(one.model)} for "
+            f"{facts.class_explained(one.explained)}; the images were chosen by "
+            f"{metric_title(one.metric)}. Left: the map, colored from its own lowest value to its "
+            f"highest. {mask}White: the outline of the truth."
         )
     if strange:
-        lead += f" {strange} examples in the folder are of other results, and are not shown."
+        are = "is of other results, and is" if strange == 1 else "are of other results, and are"
+        lead += f" {count_of(strange, 'example')} in the folder {are} not shown."
     titles = {None: "All images"} | {
         label: facts.class_name(label) for label in groups if label is not None
     }
@@ -85,11 +88,11 @@ def _row(facts: Facts, example: Example) -> int | None:
 def _shown(facts: Facts, example: Example, row: int, data: bytes) -> Shown:
     sample = facts.results.samples.iloc[row]
     score = f"{metric_title(example.metric)} {number(example.score)}"
-    parts = [score, f"object {percent(float(sample['area']))}"]
-    if facts.labels_are_classes:
+    parts = [score, f"object {percent(float(sample['area']))} of the image"]
+    if facts.classified(example.model) and not pd.isna(sample["predicted"]):
         said = facts.class_name(int(sample["predicted"]))
-        right = sample["predicted"] == sample["label"]
-        parts.append(f"predicted {said}" + ("" if right else " (wrong)"))
+        wrong = not pd.isna(sample["label"]) and sample["predicted"] != sample["label"]
+        parts.append(f"predicted {said}" + (" (wrong)" if wrong else ""))
     alt = (
         f"Map and mask of {name(example.method)} on image {name(example.sample)}, "
         f"with the outline of the truth; {score}."

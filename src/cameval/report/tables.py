@@ -1,17 +1,18 @@
 """The page's tables of scores: every method beside the baselines, with and without a threshold."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cameval.evaluation import Column
-from cameval.metrics.outcome import OUTCOMES, count_outcomes
+from cameval.evaluation.meaning import BinarizerMeaning
 from cameval.report.cells import Block, Cell, Row, Table
 from cameval.report.facts import Facts
-from cameval.report.roles import ROLES, Role
+from cameval.report.roles import BEST_OF, ROLES, Role
 from cameval.report.scores import Score
-from cameval.report.text import between, metric_title, name, number, percent
+from cameval.report.text import between, chosen_words, metric_title, name, number, percent
 
 __all__ = [
     "main_table",
@@ -21,53 +22,54 @@ __all__ = [
     "threshold_free_table",
 ]
 
-_EXTRAS = ("size_standardized_iou", "coverage", "precision", "informedness")
 _MOST_EXTRAS = 5
-_BESIDE: dict[Role, str] = {
-    "blind": "best blind map",
-    "image": "best of image alone",
-    "other": "best baseline",
-    "ceiling": "ceiling",
-}
 
 
 def scored(score: Score | None) -> Cell:
     """Write a mean with its interval."""
-    return Cell("") if score is None else Cell(number(score.mean), between(score.low, score.high))
+    if score is None:
+        return Cell("")
+    return Cell(number(score.mean), between(score.low, score.high), score.few)
 
 
 def main_table(facts: Facts) -> Table | None:
-    """Return every map under every binarizer, beside what it is held against."""
+    """Return every map under every binarizer, beside the best baselines and the upper bound."""
     headline = facts.headline
     if headline is None or headline not in facts.mask_metrics:
         return None
-    cap = facts.labeled("area_cap")
-    roles = [role for role in _BESIDE if role in facts.baselines.values()]
+    bound, higher = facts.bound, facts.higher_is_better(headline)
+    roles = [role for role in BEST_OF if role in facts.baselines.values() and higher is not None]
     extras = _extras(facts)
     notes = [f"Scores are means over images{_of_intervals(facts)}"]
-    if facts.less_is_better(headline):
-        notes.append(f"Of {metric_title(headline)}, less is better.")
+    notes += _of_direction(headline, higher)
     if roles:
-        notes.append("Best of each kind of baseline is taken under the same binarizer.")
-    if cap and cap != headline:
-        notes.append("Area cap: the highest IoU that masks of these areas could reach.")
-    if "ceiling" in roles:
         notes.append(
-            "Ceiling: the truth itself on the network's own grid, through the same binarizer."
+            "The best of a kind of baseline is the one with the best mean on these same images "
+            "under the same binarizer."
+        )
+    if bound:
+        notes.append(
+            f"The {metric_title(bound)} is an upper bound of the {metric_title(headline)} of the "
+            "same masks."
+        )
+    if "truth" in roles:
+        notes.append(
+            "From the truth: maps made of the true masks. They show what such a map scores, and "
+            "are no upper bound: another map may score better."
         )
     if chosen := [name(label) for label in facts.binarizers if facts.chosen(label)]:
         notes.append(
-            f"But under {' and '.join(chosen)} each map and each baseline has the binarizer that "
-            "was chosen for it."
+            f"Under {' and '.join(chosen)}, each map and each baseline has the binarizer that was "
+            "chosen for it."
         )
     if reference := _reference_area(facts):
         notes.append(reference)
     titles = [
         "map",
-        metric_title(headline),
-        *(_BESIDE[role] for role in roles),
-        *(["area cap"] if cap and cap != headline else []),
-        *map(metric_title, extras),
+        _titled(facts, headline),
+        *(BEST_OF[role] for role in roles),
+        *([metric_title(bound)] if bound else []),
+        *(_titled(facts, extra) for extra in extras),
         *("n", "undefined", "constant maps"),
     ]
     blocks = []
@@ -78,13 +80,13 @@ def main_table(facts: Facts) -> Table | None:
                 continue
             cells = [scored(score)]
             cells += [_beside(facts, model, column, role) for role in roles]
-            if cap and cap != headline:
-                cells.append(_mean(facts.beside(model, column, cap)))
+            if bound:
+                cells.append(_mean(facts.beside(model, column, bound)))
             cells += [scored(facts.beside(model, column, extra)) for extra in extras]
             rows.append(_row(facts, column, [*cells, *_counts(score)]))
         blocks.append(Block(rows, _heading(facts, model, explained, binarizer)))
     return Table(
-        f"{metric_title(headline)} of each map and binarizer, beside its baselines",
+        f"{metric_title(headline)} of each map and binarizer",
         titles,
         blocks,
         notes,
@@ -93,8 +95,8 @@ def main_table(facts: Facts) -> Table | None:
 
 
 def other_table(facts: Facts) -> Table | None:
-    """Return the metrics of masks that the main table has no room for."""
-    shown = {facts.headline, facts.labeled("area_cap"), *_extras(facts)}
+    """Return the metrics of masks that the main table does not show."""
+    shown = {facts.headline, facts.bound, *_extras(facts)}
     others = [label for label in facts.mask_metrics if label not in shown]
     return _plain(facts, others, facts.binarizers, "Other metrics of masks") if others else None
 
@@ -104,44 +106,55 @@ def threshold_free_table(facts: Facts) -> Table | None:
     if not facts.map_metrics:
         return None
     table = _plain(facts, facts.map_metrics, ("",), "Scores of the maps themselves")
-    area = number(float(facts.results.samples["area"].mean()))
-    chance = {
-        "pixel_auroc": "AUROC: .500",
-        "pixel_average_precision": f"AP: the truth's share of the image, here {area} on average",
-        "pointing_game": f"pointing game: the same share, {area}",
-    }
-    levels = [text for metric, text in chance.items() if facts.labeled(metric)]
-    note = [f"What chance scores. {'; '.join(levels)}."] if levels else []
+    areas = facts.results.samples["area"]
+    area = number(float(areas[areas > 0].mean()))
+    levels = {"half": ".500", "area": f"the truth's share of the image, here {area} on average"}
+    known = [(label, facts.meanings.metric(label)) for label in facts.map_metrics]
+    expected: dict[str, list[str]] = {}
+    for label, meaning in known:
+        if meaning is not None and meaning.chance is not None:
+            expected.setdefault(levels[meaning.chance], []).append(metric_title(label))
+    chance = [f"{' and '.join(titles)} {level}" for level, titles in expected.items()]
+    text = f"Expected of maps that are independent of the truth: {'; '.join(chance)}."
+    note = [text] if chance else []
     return replace(table, notes=[*table.notes, *note])
 
 
 def outcome_table(facts: Facts) -> Table | None:
-    """Count what became of the objects."""
+    """Count the images of each category, of the metrics whose scores are categories."""
     blocks = []
+    titles = dict.fromkeys(title for label in facts.outcomes for title in facts.categories(label))
     for label in facts.outcomes:
-        for model, explained, binarizer in _parts(facts, facts.binarizers):
+        for model, explained, binarizer in _parts(facts, ("", *facts.binarizers)):
             rows = []
             for column in _maps(facts, explained, binarizer, label):
                 if column in facts.results.columns:
-                    counts = count_outcomes(facts.values(model, column))
-                    total = max(1, sum(counts.values()))
-                    cells = [Cell(f"{n:,}", percent(n / total)) for n in counts.values()]
-                    rows.append(_row(facts, column, cells))
-            heading = _heading(facts, model, explained, binarizer)
-            several = len(facts.outcomes) > 1
-            blocks.append(Block(rows, f"{name(label)} · {heading}" if several else heading))
+                    codes = facts.values(model, column)
+                    rows.append(
+                        _row(facts, column, _counted(facts.categories(label), codes, titles))
+                    )
+            heading = [metric_title(label)] if len(facts.outcomes) > 1 else []
+            heading += filter(None, [_heading(facts, model, explained, binarizer)])
+            if rows:
+                blocks.append(Block(rows, " · ".join(heading)))
     if not blocks:
         return None
-    return Table(
-        "What the masks are to the truth: number of images",
-        ["map", *OUTCOMES, "undefined"],
-        blocks,
-        [
-            "The first that holds. Match: the masks agree. Miss: the truth is hardly touched. "
-            "Includes: the mask holds the truth and much more. Inside: the mask is a small part of "
-            "the truth. Partial: none of these."
-        ],
-    )
+    of = f" of {metric_title(facts.outcomes[0])}" if len(facts.outcomes) == 1 else ""
+    caption = f"Number of images in each category{of}"
+    return Table(caption, ["map", *titles, "undefined"], blocks)
+
+
+def _counted(
+    categories: Sequence[str], codes: NDArray[np.float64], titles: Iterable[str]
+) -> list[Cell]:
+    """Return the number and the share of each code, under its title."""
+    counts = {category: int((codes == code).sum()) for code, category in enumerate(categories)}
+    counts["undefined"] = int(np.isnan(codes).sum())
+    total = max(1, codes.size)
+    return [
+        Cell(f"{counts[t]:,}", percent(counts[t] / total)) if t in counts else Cell("")
+        for t in (*titles, "undefined")
+    ]
 
 
 # --- Parts --------------------------------------------------------------------------------------
@@ -156,18 +169,32 @@ def _plain(facts: Facts, metrics: Sequence[str], binarizers: Sequence[str], capt
             if any(score is not None for score in found):
                 rows.append(_row(facts, column, [*map(scored, found), *_worst_counts(found)]))
         blocks.append(Block(rows, _heading(facts, model, explained, binarizer)))
-    titles = [metric_title(m) + (" (less is better)" * facts.less_is_better(m)) for m in metrics]
+    titles = [_titled(facts, metric) for metric in metrics]
     notes = [f"Scores are means over images{_of_intervals(facts)}"]
     return Table(caption, ["map", *titles, "n", "undefined", "constant maps"], blocks, notes)
 
 
+def _titled(facts: Facts, metric: str) -> str:
+    """Write a metric's title, with its direction where a reader may not expect it."""
+    if (bounded := facts.bounded_by(metric)) is not None:
+        return f"{metric_title(metric)} (upper bound of {metric_title(bounded)})"
+    known = {True: "", False: " (less is better)", None: " (better: not known)"}
+    return metric_title(metric) + known[facts.higher_is_better(metric)]
+
+
 def _extras(facts: Facts) -> list[str]:
     """Return the metrics that the main table shows beside its headline."""
-    taken = {facts.headline, facts.labeled("area_cap")}
-    first = [found for metric in _EXTRAS if (found := facts.labeled(metric))]
-    several = dict.fromkeys([*first, *facts.mask_metrics])
-    return [label for label in several if label not in taken and label in facts.mask_metrics][
-        :_MOST_EXTRAS
+    taken = {facts.headline, facts.bound}
+    return [label for label in facts.mask_metrics if label not in taken][:_MOST_EXTRAS]
+
+
+def _of_direction(metric: str, higher: bool | None) -> list[str]:
+    """Say why no baseline is called the best, where the direction of a metric is not known."""
+    if higher is not None:
+        return []
+    return [
+        f"It is not known whether more {metric_title(metric)} is better: no baseline is called "
+        "the best."
     ]
 
 
@@ -191,19 +218,25 @@ def _heading(facts: Facts, model: str, explained: str, binarizer: str) -> str:
     if len(facts.models) > 1:
         parts.append(name(model))
     if len(facts.explained) > 1:
-        parts.append(f"class explained: {name(explained)}")
+        parts.append(f"maps for {facts.class_explained(explained)}")
     if binarizer:
-        described = facts.setting("binarizers", binarizer)
-        same = described == binarizer
-        parts.append(name(binarizer) if same else f"{name(binarizer)}: {name(described)}")
+        known = facts.meanings.binarizers.get(binarizer)
+        alone = known is None or known.setting == binarizer
+        parts.append(name(binarizer) if alone else f"{name(binarizer)}: {_stands_for(known)}")
     return " · ".join(parts)
+
+
+def _stands_for(known: BinarizerMeaning | None) -> str:
+    if known is None:
+        return ""
+    return name(known.setting) if known.origin is None else chosen_words(known.origin)
 
 
 def _row(facts: Facts, column: Column, cells: Sequence[Cell]) -> Row:
     if column.kind == "method":
         return Row(Cell(name(column.method)), cells, "method")
     role = facts.baselines[column.method]
-    look = "ceiling" if role == "ceiling" else "baseline"
+    look = "truth" if role == "truth" else "baseline"
     return Row(Cell(name(column.method), ROLES[role]), cells, look)
 
 
@@ -237,17 +270,17 @@ def _worst_counts(found: Sequence[Score | None]) -> list[Cell]:
 
 def _of_intervals(facts: Facts) -> str:
     if all(np.isnan(score.low) for score in facts.scores.values()):
-        return "; there are no intervals, for which at least two groups are needed."
-    return ", in brackets the 95 % interval, for which whole groups are resampled."
+        return "; there are no intervals, which need two groups with different scores."
+    return ", in brackets the 95 % interval by group."
 
 
 def _reference_area(facts: Facts) -> str:
-    label = facts.labeled("size_standardized_iou")
-    described = facts.setting("metrics", label) if label else ""
-    if not label:
-        return ""
-    reference = described.partition("reference=")[2].partition(")")[0].partition(",")[0] or "0.05"
-    return (
-        "sIoU: the IoU that these rates of hits and false alarms would give on an object whose "
-        f"share of the image is {name(reference, 12).removeprefix('0')}."
+    known = [(label, facts.meanings.metric(label)) for label in facts.mask_metrics]
+    found = [
+        (label, m.reference) for label, m in known if m is not None and m.reference is not None
+    ]
+    return " ".join(
+        f"{metric_title(label)}: the IoU that a mask with this recall and false-positive rate "
+        f"would have on an object whose share of the image is {number(reference)}."
+        for label, reference in found
     )

@@ -4,10 +4,17 @@ import re
 from math import isnan
 from unicodedata import bidirectional
 
+from cameval.evaluation import Origin
+from cameval.statistics import ENOUGH_GROUPS
+
 __all__ = [
+    "ALPHA",
     "NOTHING",
     "between",
+    "chosen_words",
     "count_of",
+    "difference_of",
+    "in_brackets",
     "metric_title",
     "name",
     "number",
@@ -15,6 +22,9 @@ __all__ = [
     "percent",
     "printable",
 ]
+
+ALPHA = 0.05
+"""Below this p a difference is called one."""
 
 NOTHING = "\u2013"
 """What stands where there is no number."""
@@ -29,6 +39,7 @@ _TITLES = {
 }
 _FIRST_STRONG, _POP = "\u2068", "\u2069"
 _LONGEST = 80
+_MOST_DECIMALS = 9
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -49,14 +60,43 @@ def number(value: float) -> str:
 
 
 def between(low: float, high: float) -> str:
-    """Write an interval; nothing where there is none.
+    """Write an interval; nothing where there is none. An end that is not 0 is not written as 0.
 
     Examples
     --------
-    >>> between(0.12, 0.19), between(float("nan"), float("nan"))
-    ('[.120, .190]', '')
+    >>> between(0.12, 0.19), between(0.0002, 0.19), between(float("nan"), float("nan"))
+    ('[.120, .190]', '[.0002, .190]', '')
     """
-    return "" if isnan(low) or isnan(high) else f"[{number(low)}, {number(high)}]"
+    return "" if isnan(low) or isnan(high) else f"[{difference_of(low)}, {difference_of(high)}]"
+
+
+def difference_of(value: float) -> str:
+    """Write a difference, with more decimals than three where it would be written as 0 and is not.
+
+    Examples
+    --------
+    >>> difference_of(0.15), difference_of(-0.00021), difference_of(0)
+    ('.150', '-.0002', '.000')
+    """
+    text = number(value)
+    if float(f"{value:.3f}") != 0 or abs(value) < 0.5 * 10.0**-_MOST_DECIMALS or isnan(value):
+        return text
+    decimals = next(d for d in range(4, _MOST_DECIMALS + 1) if float(f"{value:.{d}f}") != 0)
+    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.{decimals}f}")
+
+
+def in_brackets(low: float, high: float, n_groups: int) -> str:
+    """Write an interval for a sentence, after a space; of few groups, with their number.
+
+    Examples
+    --------
+    >>> in_brackets(0.12, 0.19, 30), in_brackets(0.12, 0.19, 7)
+    (' [.120, .190]', ' [.120, .190; only 7 groups]')
+    """
+    text = between(low, high)
+    if text and n_groups < ENOUGH_GROUPS:
+        text = f"{text[:-1]}; only {count_of(n_groups, 'group')}]"
+    return f" {text}" if text else ""
 
 
 def percent(share: float) -> str:
@@ -71,14 +111,16 @@ def percent(share: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """Write a p-value, the smallest ones as a bound.
+    """Write a p-value: as a bound where it is very small, or rounds to `ALPHA` and is below it.
 
     Examples
     --------
-    >>> p_value(0.0001), p_value(0.0312)
-    ('< .001', '.031')
+    >>> p_value(0.0001), p_value(0.0312), p_value(0.0498)
+    ('< .001', '.031', '< .050')
     """
-    return "< .001" if p < 0.001 else number(p)
+    if p < 0.001:
+        return "< .001"
+    return f"< {number(ALPHA)}" if p < ALPHA and number(p) == number(ALPHA) else number(p)
 
 
 def count_of(count: int, singular: str, plural: str | None = None) -> str:
@@ -101,6 +143,19 @@ def metric_title(label: str) -> str:
     ('IoU', 'pointing game', 'my own')
     """
     return _TITLES.get(label) or name(label.replace("_", " "))
+
+
+def chosen_words(origin: Origin) -> str:
+    """Say on which images binarizers were chosen, and by what.
+
+    Examples
+    --------
+    >>> from cameval.evaluation import Origin
+    >>> chosen_words(Origin("other images", "iou", True))
+    'chosen on other images by the highest mean IoU'
+    """
+    best = "highest" if origin.higher_is_better else "lowest"
+    return f"chosen on {origin.chosen_on} by the {best} mean {metric_title(origin.metric)}"
 
 
 def name(text: object, longest: int = _LONGEST) -> str:
