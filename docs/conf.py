@@ -21,6 +21,7 @@ nitpick_ignore_regex = [  # the outside world; our own names never belong here
     (r"py:.*", r"(collections|nn|np|numpy|os|pandas|pathlib|python|skimage|torch)[.:].+"),
     (r"py:.*", r"matplotlib\..+"),
     (r"py:class", r"Axes"),  # matplotlib's
+    (r"py:class", r"cameval\..+\.[A-Z]"),  # type variables
 ]
 
 # --- Docstrings -----------------------------------------------------------------------------------
