@@ -362,7 +362,7 @@ def test_errors_of_the_machine_name_the_file(tmp_path, monkeypatch):
         raise PermissionError("not yours")
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(DataError, match="1.mat: the file must be readable, got not yours"):
+    with pytest.raises(DataError, match=r"1\.mat: the file must be readable, got not yours"):
         read_slice(path)
 
 

@@ -282,7 +282,6 @@ def higher_is_better(metric: object) -> bool | None:
     Examples
     --------
     >>> from functools import partial
-    from math import inf
     >>> from cameval.metrics import HausdorffDistance
     >>> higher_is_better(HausdorffDistance(95)), higher_is_better(partial(iou))
     (False, True)
