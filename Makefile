@@ -1,44 +1,62 @@
-# Everything runs in .venv, which is made on first use and remade when pyproject.toml changes.
+# Everything runs in .venv, which is made on first use and brought up to date when pyproject.toml
+# changes. Another Python has a folder of its own:
+#     make test PYTHON=python3.13 VENV=.venv-3.13
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help study test slow bench lint types docs clean
+.PHONY: help study test oldest slow bench lint types docs clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
 # One stamp per extra, so that `make study` does not wait for the documentation tools.
-.venv/.installed-%: pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
+$(VENV)/.installed-%: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP) -e '.[$*]'
 	@touch $@
 
-study: .venv/.installed-study  ## Run the brain-tumor study on phantom data
+study: $(VENV)/.installed-study  ## Run the brain-tumor study on phantom data
 	$(BIN)/python examples/brain_tumor_study.py
 
 # A worker for each core, but two at most: each holds a network of every family, up to 4 GB.
-test: .venv/.installed-test  ## Run the tests, with branch coverage
+test: $(VENV)/.installed-test  ## Run the tests, with branch coverage
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=worksteal \
 		--cov --cov-report=term
 
-slow: .venv/.installed-test  ## Run the slow tests
+# The lowest Python and the lowest versions that pyproject.toml declares.
+FLOOR := python$(shell sed -n 's/^requires-python = ">=\(.*\)"$$/\1/p' pyproject.toml)
+
+.venv-oldest/.installed: pyproject.toml .ci/oldest.py
+	@test -x .venv-oldest/bin/python || $(FLOOR) -m venv .venv-oldest
+	$(FLOOR) .ci/oldest.py > .venv-oldest/constraints.txt
+	.venv-oldest/bin/python $(PIP) -c .venv-oldest/constraints.txt -e '.[test]'
+	@touch $@
+
+# What these versions warn of as deprecated is in one another, and nobody mends it.
+oldest: .venv-oldest/.installed  ## Run the tests with the lowest versions that are declared
+	.venv-oldest/bin/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=worksteal \
+		-W ignore::DeprecationWarning
+
+slow: $(VENV)/.installed-test  ## Run the slow tests
 	$(BIN)/python -m pytest -m slow
 
-bench: .venv/.installed-study  ## Measure what evaluations and maps cost: time, then memory
+bench: $(VENV)/.installed-study  ## Measure what evaluations and maps cost: time, then memory
 	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/memory.py
 
-lint: .venv/.installed-dev  ## Check style
+lint: $(VENV)/.installed-dev  ## Check style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: .venv/.installed-dev  ## Check types
+types: $(VENV)/.installed-dev  ## Check types
 	$(BIN)/mypy
 
-docs: .venv/.installed-dev  ## Build the documentation; every warning is an error, every example runs
+docs: $(VENV)/.installed-dev  ## Build the documentation; every warning is an error, every example runs
 	$(BIN)/sphinx-build -n -T -W --keep-going -b html docs docs/_build/html
 	$(BIN)/sphinx-build -n -T -W --keep-going -b doctest docs docs/_build/doctest
 
 clean:  ## Remove what was made
-	rm -rf .venv docs/_build docs/api/generated .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf .venv .venv-* docs/_build docs/api/generated .pytest_cache .mypy_cache .ruff_cache .coverage

@@ -2,8 +2,10 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions, requires
 from importlib.resources import files
 from pathlib import Path
 
@@ -100,10 +102,47 @@ assert not heavy, heavy
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_what_is_imported_is_declared() -> None:
+    declared = {re.match(r"[\w.-]+", line)[0].lower() for line in requires("cameval")}
+    provided_by = packages_distributions()
+    for path in SOURCE.rglob("*.py"):
+        for module in outside_modules(path):
+            assert declared & {name.lower() for name in provided_by[module]}, (path, module)
+
+
+def outside_modules(path: Path) -> set[str]:
+    """Return the packages, neither cameval nor Python's own, that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - {"cameval"}
+
+
+def test_no_annotation_needs_a_newer_scipy() -> None:
+    # Before SciPy 1.16 a sparse array's class takes no parameters.
+    code = """
+import importlib, pkgutil
+import scipy.sparse
+
+for made in {scipy.sparse.sparray, scipy.sparse.spmatrix, *scipy.sparse.csc_array.__mro__}:
+    if "__class_getitem__" in vars(made):
+        del made.__class_getitem__
+import cameval
+
+for module in pkgutil.walk_packages(cameval.__path__, "cameval."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_every_error_is_one_of_ours_and_a_builtin() -> None:
     for name in cameval.errors.__all__:
         error = getattr(cameval.errors, name)
         assert issubclass(error, cameval.errors.CamevalError)
         if error is not cameval.errors.CamevalError:
-            assert issubclass(error, TypeError | ValueError | IndexError | RuntimeError)
+            assert issubclass(error, TypeError | ValueError | IndexError | RuntimeError | OSError)
             assert name in cameval.errors.__doc__

@@ -101,7 +101,7 @@ def test_classes_and_predictions_say_what_the_summary_says(tmp_path) -> None:
         assert table.find(title, "IoU") == cell(row)
         assert table.find(title, "median") == number(row.median)
         assert table.find(title, "groups") == "8"
-        values = of_best.values[(results.samples["label"] == row.label).to_numpy(), 0]
+        values = of_best.values[(results.samples["label"] == row.label).to_numpy(bool), 0]
         defined = values[~np.isnan(values)]
         assert table.find(title, "> .5") == percent((defined > 0.5).mean())
     assert table.find("round", "n") == "8 | 2 undefined"

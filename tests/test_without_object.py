@@ -9,6 +9,7 @@ from hypothesis import given
 from strategies import mask_pairs
 
 from cameval.errors import SettingError
+from cameval.evaluation.plan import label_of
 from cameval.metrics import (
     BoundaryIoU,
     CentroidDistance,
@@ -51,7 +52,7 @@ def test_the_marked_area_is_the_mean_of_the_mask_whatever_is_true(pair):
     assert marked_area(pred, target) == pytest.approx(pred.mean(), rel=1e-15)
 
 
-@pytest.mark.parametrize("metric", SCORES, ids=str)
+@pytest.mark.parametrize("metric", SCORES, ids=label_of)
 def test_marks_without_an_object_score_zero_on_request(metric):
     batch = np.concatenate([HALF, EMPTY, HALF]), np.concatenate([EMPTY, EMPTY, HALF])
     assert np.isnan(metric(*batch)).tolist() == [True, True, False]
