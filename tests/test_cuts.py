@@ -610,6 +610,29 @@ def test_a_statistic_that_a_parent_writes_to_is_put_back() -> None:
     assert torch.equal(kept, before)
 
 
+class _Listed(nn.Module):
+    """A normalization in a list, which no `eval` of the network reaches."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norms = [nn.BatchNorm2d(width)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize by the batch."""
+        return self.norms[0](x)
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_a_module_that_is_not_registered_is_not_changed_either(mode: bool) -> None:
+    net = tv.resnet18(num_classes=3).train(mode)
+    net.layer4 = nn.Sequential(net.layer4, _Listed(512))
+    norm = net.layer4[1].norms[0]
+    before = {key: value.clone() for key, value in norm.state_dict().items()}
+    CAMExtractor(net)(torch.rand(2, 3, 64, 64))
+    assert norm.training
+    assert all(torch.equal(value, before[key]) for key, value in norm.state_dict().items())
+
+
 def test_a_failing_pass_leaves_buffers_as_they_were() -> None:
     class Failing(Remembering):
         def forward(self, x: Tensor) -> Tensor:

@@ -25,10 +25,10 @@ from cameval.report.text import between, number, p_value
 from cameval.statistics import holm, sign_flip_test
 
 VERDICT = re.compile(
-    r"scores (?P<mean>\S+): "
+    r"scores (?P<mean>[^\s,:]+)(?P<of>, and the maps \S+, over the \d+ images [^:]*)?: "
     r"(?P<words>the maps are better|the maps are worse|no clear difference|no test of [^(]*) "
     r"\(difference (?P<difference>-?[\d.]+)(?: \[(?P<low>-?[\d.]+), (?P<high>-?[\d.]+)\])?"
-    r"(?P<of>[^,)]*), p (?P<sign>[=<]) (?P<p>[\d.]+)"
+    r", p (?P<sign>[=<]) (?P<p>[\d.]+)"
 )
 
 
@@ -320,11 +320,31 @@ def test_a_difference_of_fewer_images_than_the_means_says_so(tmp_path) -> None:
     results = made(48, groups=12, methods=("cam",), binarizers=("p95",), metrics=("iou",))
     at = [k for k, column in enumerate(results.columns) if column.method == "center"]
     results = undefined(results, np.ix_(range(7), at), 3)
-    found = {v["mean"]: v["of"] for v in verdicts(written(results, tmp_path))}
-    assert sorted(found.values()) == ["", " over the 41 images that have a score of both"]
+    page = written(results, tmp_path)
+    of = [v["of"] for v in verdicts(page) if v["of"]]
+    iou = results.select(method="cam").values[7:, 0].mean()
+    assert of == [f", and the maps {number(iou)}, over the 41 images that have a score of both"]
     nothing = undefined(results, np.ix_(range(7, 48), [0]), 1)
     text = written(nothing, tmp_path).text
     assert "no image has a score of both, so the two were not tested" in text
+
+
+def test_the_means_beside_a_verdict_are_those_that_were_tested(tmp_path) -> None:
+    """The maps are undefined where the baseline is worst: over all its images it looks worse."""
+    baselines = {"center": "nothing"}
+    results = made(24, methods=("cam",), baselines=baselines, binarizers=("p95",), metrics=("iou",))
+    first = np.arange(24) < 12
+    values = results.values.copy()
+    for k, column in enumerate(results.columns):
+        both = (0.4, np.nan) if column.kind == "method" else (0.6, 0.0)
+        values[:, k] = np.where(first, *both) + 0.002 * np.arange(24)
+    results = replace(results, values=values)
+    results = replace(results, samples=results.samples.assign(group=results.samples["sample"]))
+    page = written(results, tmp_path)
+    (verdict,) = verdicts(page)
+    assert verdict["mean"] == ".611"
+    assert verdict["of"] == ", and the maps .411, over the 12 images that have a score of both"
+    assert verdict["words"] == "the maps are worse"
 
 
 def test_what_does_not_differ_is_not_called_undecided(tmp_path) -> None:

@@ -506,6 +506,58 @@ def test_a_label_of_a_metric_stands_for_one_metric(results) -> None:
         concat([results, coverage_as_iou])
 
 
+class Weighed:
+    """A metric without a repr, whose contents alone tell it from another."""
+
+    takes = "masks"
+    higher_is_better = True
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, pred, target):
+        """Score masks."""
+        return cameval.iou(pred, target) * self.factor
+
+
+@pytest.mark.parametrize(
+    ("setting", "one", "other"),
+    [
+        ("metrics", {"m": Weighed(1.0)}, {"m": Weighed(0.5)}),
+        ("metrics", {"m": lambda p, t: cameval.iou(p, t)}, {"m": lambda p, t: -cameval.iou(p, t)}),
+        ("classes", {"x": 0}, {"x": 1}),
+        ("classes", {"x": "predicted"}, {"x": "true"}),
+        ("classes", {"x": lambda z: z.argmax(1)}, {"x": lambda z: z.argmin(1)}),
+        ("methods", {"mine": cameval.grad_cam}, {"mine": cameval.layer_cam}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:metric 'm' does not say what it takes")
+def test_one_label_with_two_contents_is_refused(setting, one, other, tmp_path) -> None:
+    first, again, second = (
+        run(name, **{setting: made}) for name, made in (("a", one), ("b", one), ("c", other))
+    )
+    both = concat([first, again])
+    second.to_csv(tmp_path / "table.csv")
+    for parts in (
+        [first, second],
+        [both, second],
+        [Results.from_csv(tmp_path / "table.csv"), both],
+    ):
+        with pytest.raises(
+            SettingError, match=r"must mean the same in all parts|has other contents"
+        ):
+            concat(parts)
+
+
+def test_what_a_part_does_not_say_is_not_known_of_the_whole(results, tmp_path) -> None:
+    run("other").to_csv(tmp_path / "table.csv")
+    (tmp_path / "table.json").unlink()
+    silent = Results.from_csv(tmp_path / "table.csv")
+    for parts in ([results, silent], [silent, results]):
+        assert concat(parts).meanings.metric("iou") is None
+    assert concat([results, run("other")]).meanings == results.meanings
+
+
 def test_what_differs_between_parts_is_seen(results) -> None:
     other = run("other")
     renamed = dataclasses.replace(

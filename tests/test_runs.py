@@ -677,7 +677,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from evaluations import PLAN, SMALL, Lazy, samples, small_network
-from test_runs import RANK_CASES
+from test_runs import RANK_CASES, read_of
 from cameval import evaluate
 from cameval.errors import CamevalError
 
@@ -692,9 +692,9 @@ for name, options in RANK_CASES.items():
         settings |= options(rank)
         data = settings.pop("data", data)
         results = evaluate(settings.pop("net", None) or small_network(), data, **settings)
-        said[name] = "", len(results), np.nan_to_num(results.values).sum(), len(data.read)
+        said[name] = "", len(results), np.nan_to_num(results.values).sum(), read_of(data)
     except CamevalError as error:
-        said[name] = type(error).__name__, str(error), 0.0, len(data.read)
+        said[name] = type(error).__name__, str(error), 0.0, read_of(data)
 with open({out!r} + str(rank) + ".json", "w") as file:
     json.dump(said, file)
 dist.destroy_process_group()
@@ -708,6 +708,18 @@ def _with_weights(rank: int) -> nn.Module:
     return net
 
 
+def read_of(data: object) -> int:
+    """Return how many samples were read, as far as the data counts them."""
+    return len(getattr(data, "read", []))
+
+
+def _relabeled(index: int, label: int) -> list[Sample]:
+    made = samples()
+    one = made[index]
+    made[index] = Sample(one.name, one.image, one.mask, label, one.group)
+    return made
+
+
 RANK_CASES: dict[str, Callable[[int], dict[str, Any]]] = {
     "alike": lambda _rank: {"binarizers": {"mine": _Binarizer(0.2)}},
     "weights": lambda rank: {"net": _with_weights(rank)},
@@ -717,6 +729,8 @@ RANK_CASES: dict[str, Callable[[int], dict[str, Any]]] = {
     "prepare": lambda rank: {"prepare": _Prepare(rank / 2)},
     "methods": lambda rank: {"methods": {"cam": (cameval.cam, cameval.hires_cam)[rank]}},
     "samples": lambda rank: {"data": Lazy(samples(7 - rank))},
+    "first label": lambda rank: {"data": Lazy(_relabeled(0, rank))},
+    "any label": lambda rank: {"data": _relabeled(5, rank)},
     "seed": lambda rank: {"seed": rank},
     "name": lambda rank: {"name": f"net {rank}"},
     "explained": lambda rank: {"classes": rank},
@@ -757,7 +771,8 @@ def test_processes_that_are_not_about_the_same_run_are_refused_before_work_begin
             assert first[0] == "SettingError"
             message = "every process must run the same evaluation, got processes 0 and 1 with anoth"
             assert first[1].startswith(message)
-            part = {"name": "model", "contents": "binarizers"}.get(name, name)
+            labels = dict.fromkeys(("first label", "any label"), "contents of the samples")
+            part = {"name": "model", "contents": "binarizers", **labels}.get(name, name)
             assert part in first[1].removeprefix(message), name
 
 

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 import cameval
 from cameval import CAMExtractor, CAMModel, GAPHead, concat, evaluate
-from cameval.errors import ClassIndexError, DataError, SettingError, ShapeError
+from cameval.errors import (
+    ClassIndexError,
+    DataError,
+    SettingError,
+    ShapeError,
+    UnsupportedModelError,
+)
 from cameval.evaluation import Results
 from cameval.evaluation.task import check_task, task_of
 from cameval.metrics import average_drop, increase_in_confidence
@@ -205,11 +211,39 @@ def test_a_metric_of_the_network_is_given_logits_whose_softmax_are_the_probabili
         np.testing.assert_allclose(table["value"], table["probability"], rtol=1e-5)
 
 
-def test_outputs_that_do_not_sum_to_one_are_logits() -> None:
+def test_sigmoids_of_several_classes_are_taken_for_logits_and_the_user_is_told() -> None:
     net = finished(small_network(), torch.sigmoid)
     expected = logits_of(net).double().softmax(1).amax(1)
-    found = run(net, methods=[cameval.grad_cam]).samples
+    with pytest.warns(UserWarning, match=r"all 3 outputs .* as sigmoids give them"):
+        found = run(net, methods=[cameval.grad_cam]).samples
     np.testing.assert_allclose(found["probability"], expected, rtol=1e-6)
+
+
+def test_a_single_sigmoid_is_refused_where_a_class_is_predicted_by_it() -> None:
+    """As a logit it would be positive for every image."""
+    net = finished(one_logit(-1.0), torch.sigmoid)
+    images = torch.stack([SMALL(sample)[0] for sample in samples()])
+    with pytest.raises(UnsupportedModelError, match="must return the logit, got numbers in"):
+        run(net, methods=[cameval.grad_cam])
+    with pytest.raises(UnsupportedModelError, match="must return the logit, got numbers in"):
+        CAMExtractor(net)(images)
+    assert CAMExtractor(net)(images, 1).maps.isfinite().all()
+    unchecked = run(CAMExtractor(net, check=False), methods=[cameval.grad_cam])
+    assert (unchecked.samples["predicted"] == 1).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("classes", [1, 3])
+def test_logits_that_lie_between_zero_and_one_by_chance_are_logits(classes) -> None:
+    net = small_network(classes)
+    with torch.no_grad():
+        net.head.linear.weight *= 0.1
+        net.head.linear.bias.fill_(0.5)
+    logits = logits_of(net)
+    assert ((logits > 0) & (logits < 1)).all()
+    found = run(net, methods=[cameval.grad_cam]).samples
+    expected = logits.double().sigmoid() if classes == 1 else logits.double().softmax(1)
+    np.testing.assert_allclose(found["probability"], expected.amax(1), rtol=1e-6)
 
 
 # --- The task -------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from cameval.maps import upsample
 from cameval.methods import CAMMethod, grad_cam
 from cameval.networks import Activations, Target, adapt, check_cut
 from cameval.networks.activations import check_classes, recording, without_graph
-from cameval.networks.outputs import count_classes
+from cameval.networks.outputs import check_no_sigmoid, count_classes
 
 __all__ = [
     "Alignment",
@@ -162,7 +162,8 @@ class CAMExtractor:
             If `classes` and `target` are both given, or a graph is asked for without autograd.
         UnsupportedModelError
             If the cut does not compute what the network computes, or the network writes to its
-            buffers in evaluation mode.
+            buffers in evaluation mode. If a class is to be predicted by the only output, and that
+            is of a sigmoid.
         UnsupportedHeadError
             If the method needs a head that this one is not, or its map is not as exact as it says.
         """
@@ -171,6 +172,8 @@ class CAMExtractor:
         activations = model.activations(images, create_graph=create_graph)
         if self.check and not self._checked and not create_graph:
             check_cut(model, images, activations.logits)
+            if classes is None and target is None and activations.logits.shape[1:] == (1,):
+                check_no_sigmoid(activations.logits, activations.network, images)
             self._checked.append(True)
         chosen = choose(classes, target, activations.logits)
         place = model.place if self.alignment == "receptive_field" else None

@@ -35,8 +35,13 @@ def concat(parts: Sequence[Results]) -> Results:
     ------
     SettingError
         If their columns differ, a model has a sample twice, a label of chosen binarizers was not
-        chosen alike (on other images, by one metric) in all parts, or the label of a metric or
-        baseline stands for another one.
+        chosen alike (on other images, by one metric) in all parts, or a label stands for another
+        class, method or metric, or for a baseline that knows something else.
+
+    Notes
+    -----
+    Classes, methods and metrics are compared by their contents, as far as the runs recorded them.
+    What a label means is known of the whole where it is known of every part.
 
     Examples
     --------
@@ -73,7 +78,23 @@ def _provenance(parts: Sequence[Results]) -> Mapping[str, Any]:
     provenance["settings"] = settings
     if any(part.provenance.get("chosen") != provenance.get("chosen") for part in parts):
         provenance.pop("chosen", None)
+    if "meanings" in provenance:
+        provenance["meanings"] = _common([part.meanings for part in parts]).to_record()
     return provenance | {"parts": [run for part in parts for run in _runs(part)]}
+
+
+def _common(known: Sequence[Meanings]) -> Meanings:
+    """Return what the first says of the labels that all parts know."""
+    return Meanings(
+        **{
+            part: {
+                label: meaning
+                for label, meaning in things.items()
+                if all(label in getattr(other, part) for other in known)
+            }
+            for part, things in vars(known[0]).items()
+        }
+    )
 
 
 def _runs(part: Results) -> list[dict[str, Any]]:
@@ -116,6 +137,30 @@ def _check_meanings(parts: Sequence[Results]) -> None:
     for label in dict.fromkeys(c.method for c in columns if c.kind == "baseline"):
         if len({m.baselines[label].knows for m in known if label in m.baselines}) > 1:
             _refuse(label, known, "give baselines that know different things different labels")
+    methods = {c.method for c in columns if c.kind == "method"}
+    several = {"explained": {c.explained for c in columns}, "methods": methods}
+    for kind, labels in (several | {"metrics": {c.metric for c in columns}}).items():
+        for label in sorted(labels):
+            _check_contents(parts, kind, label)
+
+
+def _check_contents(parts: Sequence[Results], kind: str, label: str) -> None:
+    """Check that the runs which know the contents behind a label have the same.
+
+    The code of functions is compared within one version of Python, which writes it its own way.
+    """
+    of_version: dict[str, set[str]] = {}
+    for run in (run for part in parts for run in _runs(part)):
+        identity = run.get("identity")
+        things = identity.get(kind) if isinstance(identity, Mapping) else None
+        digest = things.get(label) if isinstance(things, Mapping) else None
+        if digest is not None:
+            of_version.setdefault(str(_settings(run).get("versions")), set()).add(str(digest))
+    if any(len(digests) > 1 for digests in of_version.values()):
+        raise SettingError(
+            f"label {label!r} must mean the same in all parts, got {kind} with other contents; "
+            "evaluate all parts with the same one, or give each its own label"
+        )
 
 
 def _refuse(label: str, known: Sequence[Meanings], way_out: str) -> NoReturn:

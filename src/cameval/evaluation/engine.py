@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -36,7 +36,7 @@ from cameval.extractor import Alignment, CAMExtractor, check_alignment, check_pa
 from cameval.geometry import Place
 from cameval.methods import CAMMethod
 from cameval.networks import CAMModel, LayerModel, adapt, check_cut
-from cameval.networks.outputs import are_probabilities
+from cameval.networks.outputs import are_probabilities, check_no_sigmoid
 
 __all__ = ["evaluate"]
 
@@ -88,8 +88,8 @@ def evaluate(
         logit z stands for two classes: 1 is predicted where z is positive, with the sigmoid as its
         probability, and the map of class 0 is that of -z. The probabilities of several logits are
         their softmax; where the first outputs are probabilities already (rows in [0, 1] with sum
-        1), all are
-        taken as they are.
+        1), all are taken as they are. A single output that a sigmoid has made is refused, and of
+        several there is a warning.
     prepare
         From a sample to the network's input and the true mask on the grid of the scores, by default
         ``Preparation()``: the whole frame at 224 x 224, ImageNet's normalization, scores on the
@@ -126,7 +126,7 @@ def evaluate(
         with an object whose contents cannot be compared, or the network has another number of
         logits than the task. If processes are about to make different tables.
     UnsupportedModelError
-        If the network is of no declared family.
+        If the network is of no declared family, or its only output is that of a sigmoid.
     ClassIndexError
         If a label that is to be explained is no class of the network.
     DataError
@@ -248,13 +248,17 @@ class _Job:
     batch_size: int
     workers: int
     probabilities: bool
+    known: Sequence[Sample]
     record: dict[str, Any]
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the scores; two jobs are one where it is equal."""
-        found: dict[str, Any] = self.record["identity"]
-        return found
+        """What decides the scores; two jobs are one where it is equal.
+
+        Of samples that are not in memory the first stands for all: each process reads its own.
+        """
+        checksums = [fingerprint(one) for one in self.known if isinstance(one, Sample)]
+        return {**self.record["identity"], "contents of the samples": digest_of(checksums)}
 
     @classmethod
     def of(
@@ -298,16 +302,22 @@ class _Job:
             "class_names": None if names is None else [str(each) for each in names],
             "versions": provenance.versions(),
         }
+        in_memory = type(samples) in (list, tuple) and Shards().count > 1
+        given = cast(Sequence[Sample], samples)
         first, samples = peeked(samples)
         if first is None:
             raise DataError("samples must hold at least one sample, got none")
+        known = given if in_memory else [first]
         image = prepare(first)[0]
         images = torch.cat([fixed_image(image.shape).to(image.dtype), image[None]]).to(run.device)
-        logits = run.model.activations(images).logits
+        seen = run.model.activations(images)
+        logits = seen.logits
         if run.check:
             check_cut(run.model, images, logits)
-        probabilities = are_probabilities(logits)
         settings["task"] = task_of(logits, run.task)
+        probabilities = are_probabilities(logits)
+        if run.check and not probabilities:
+            check_no_sigmoid(logits, seen.network, images)
         settings["outputs_are"] = "probabilities" if probabilities else "logits"
         record = {
             "settings": settings | {"prepare": label_of(prepare)},
@@ -323,7 +333,7 @@ class _Job:
             "started": provenance.now(),
             "device": str(run.device),
         }
-        return cls(run, plan, prepare, samples, batch_size, workers, probabilities, record)
+        return cls(run, plan, prepare, samples, batch_size, workers, probabilities, known, record)
 
 
 def _explained(

@@ -184,7 +184,7 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
 
 _NO_CONTENTS = "has no contents that can be compared"
 _MUST_BE_KNOWN = frozenset(("structure", "prepare"))
-_CONTENTS = frozenset(("outputs", "structure", "prepare"))
+_CONTENTS = frozenset(("outputs", "structure", "prepare", "contents of the samples"))
 
 
 def _are_close(one: Any, other: Any) -> bool:

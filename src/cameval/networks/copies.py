@@ -72,8 +72,19 @@ def needs_copy(net: nn.Module, modeless: Iterable[type[nn.Module]] = ()) -> bool
     Modules of the `modeless` classes do the same in both modes.
     """
     ignored = {*modeless}
-    training = any(module.training for module in net.modules() if type(module) not in ignored)
+    modules = [*net.modules(), *_unregistered(net)]
+    training = any(module.training for module in modules if type(module) not in ignored)
     return training or any(t.is_inference() for t in chain(net.parameters(), net.buffers()))
+
+
+def _unregistered(net: nn.Module) -> list[nn.Module]:
+    """Return modules in lists and dictionaries of a network, which its `train` does not reach."""
+    registered = {*net.modules()}
+    held = (v for m in registered for k, v in vars(m).items() if k not in _OWN)
+    rows = (
+        v.values() if isinstance(v, dict) else v for v in held if type(v) in (list, tuple, dict)
+    )
+    return [m for row in rows for m in row if isinstance(m, nn.Module) and m not in registered]
 
 
 def private_copy(net: Net, *, create_graph: bool = False, own_buffers: bool = True) -> Net:

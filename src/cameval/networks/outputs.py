@@ -1,13 +1,18 @@
 """What the outputs of a classifier say: classes, and their probabilities."""
 
+import warnings
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from cameval.arrays import exact
+from cameval.errors import UnsupportedModelError
 
 __all__ = [
     "are_probabilities",
+    "check_no_sigmoid",
     "class_probabilities",
     "count_classes",
     "log_class_probabilities",
@@ -52,6 +57,48 @@ def are_probabilities(outputs: Tensor) -> bool:
     numbers = exact(outputs)
     sums_to_one = (numbers.sum(1) - 1).abs() <= rounding
     return bool(((numbers >= 0) & (numbers <= 1)).all() and sums_to_one.all())
+
+
+def check_no_sigmoid(outputs: Tensor, network: Callable[[Tensor], Tensor], images: Tensor) -> None:
+    """Refuse a single output that a sigmoid has made, and warn of several.
+
+    Parameters
+    ----------
+    outputs
+        What the network returned of the images, ``(N, C)``.
+    network
+        From images to outputs. Where all outputs lie in [0, 1] it is also shown the images times
+        1000 and -1000: logits leave the interval, sigmoids never do.
+    images
+        Images ``(N, channels, H, W)``.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the network has one output, and that lies in [0, 1] on all of them: as a logit it would
+        be positive, and class 1 predicted, for every image.
+    """
+    inside = bool(((outputs > 0) & (outputs < 1)).any())
+    if not inside or not _in_unit_interval(outputs):
+        return
+    if not all(_in_unit_interval(network(images * factor)) for factor in (1000, -1000)):
+        return
+    if outputs.shape[1] == 1:
+        raise UnsupportedModelError(
+            "a network of one output must return the logit, got numbers in [0, 1] of all images, "
+            "as a sigmoid gives them; pass the network without its last sigmoid, or, if they are "
+            "logits, cameval.CAMExtractor(net, check=False)"
+        )
+    warnings.warn(
+        f"all {outputs.shape[1]} outputs of the network lie in [0, 1] and do not sum to 1, as "
+        "sigmoids give them; they are taken for logits, and their softmax for the probabilities: "
+        "pass the network without its last sigmoid",
+        stacklevel=2,
+    )
+
+
+def _in_unit_interval(outputs: Tensor) -> bool:
+    return bool(((outputs >= 0) & (outputs <= 1)).all())
 
 
 def class_probabilities(outputs: Tensor, *, already: bool = False) -> Tensor:

@@ -214,12 +214,23 @@ def _beside_baselines(facts: Facts, model: str, column: Column, family: Family) 
             continue
         test = family.between("method", model, column.method, best.method)
         of = words.format(name(best.method))
-        images = max(facts.scores[model, c].n for c in (column, best))
-        verdict = _verdict(test, family.size, images=images, higher=bool(higher))
-        yield f"{of[0].upper()}{of[1:]} scores {number(facts.scores[model, best].mean)}: {verdict}."
+        verdict = _verdict(test, family.size, higher=bool(higher))
+        yield f"{of[0].upper()}{of[1:]} scores {_of_both(facts, model, column, best)}: {verdict}."
 
 
-def _verdict(test: Test | None, size: int, *, images: int, higher: bool) -> str:
+def _of_both(facts: Facts, model: str, column: Column, best: Column) -> str:
+    """Write the mean of a baseline; where it is of other images than the maps', those of both."""
+    score = facts.scores[model, best]
+    ours, theirs = facts.values(model, column), facts.values(model, best)
+    both = ~np.isnan(ours) & ~np.isnan(theirs)
+    if not both.any() or both.sum() == score.n == facts.scores[model, column].n:
+        return number(score.mean)
+    means = [number(float(values[both].mean())) for values in (theirs, ours)]
+    images = count_of(int(both.sum()), "image")
+    return f"{means[0]}, and the maps {means[1]}, over the {images} that have a score of both"
+
+
+def _verdict(test: Test | None, size: int, *, higher: bool) -> str:
     """Say how the maps compare with a baseline, by the corrected test and nothing else."""
     if test is None or np.isnan(test.p):
         return "no image has a score of both, so the two were not tested"
@@ -228,8 +239,6 @@ def _verdict(test: Test | None, size: int, *, images: int, higher: bool) -> str:
         return "in no group do the two differ"
     interval = between(found.low, found.high)
     parts = [f"difference {difference_of(found.difference)}{' ' * bool(interval)}{interval}"]
-    if found.n < images:
-        parts[0] += f" over the {count_of(found.n, 'image')} that have a score of both"
     p = p_value(test.p)
     parts.append(f"p {p if p[0] == '<' else '= ' + p}")
     if size > 1:
