@@ -152,7 +152,8 @@ def of_masks(
         both ``@of_masks`` and ``@of_masks(higher_is_better=False)`` work.
     higher_is_better
         True for scores, False for errors and distances. None says nothing: such a metric gets no
-        verdict, and no binarizer can be chosen by it.
+        verdict, and no binarizer can be chosen by it. ``functools.wraps`` copies what the wrapped
+        metric says; mark a wrapper that turns it round.
     categories
         Names of the codes of a metric whose scores are codes and not amounts; the code is the
         index.
