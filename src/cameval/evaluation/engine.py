@@ -78,7 +78,7 @@ def evaluate(
     methods, binarizers, metrics, baselines
         One, several, or several by label; functions and dataclasses have labels of their own.
         By default Grad-CAM; the 95th percentile and Otsu; the overlap metrics with their cap and
-        the threshold-free ones; and the blind maps and the ceiling of
+        the threshold-free ones; and the baselines of
         :func:`cameval.baselines.default_baselines`. An empty mapping of baselines means none.
     classes
         Which class the maps explain: ``"predicted"``, ``"true"`` (every sample then needs a label),
