@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from inspect import signature
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from torch import Tensor
@@ -29,6 +28,7 @@ from cameval.metrics import (
     pointing_game,
     size_standardized_iou,
 )
+from cameval.metrics.corrected import STANDARD_REFERENCE
 from cameval.metrics.policy import (
     MapMetric,
     MaskMetric,
@@ -207,7 +207,7 @@ def _reference(metric: object) -> float | None:
     inner = metric.func if isinstance(metric, partial) else metric
     if inner is not size_standardized_iou:
         return None
-    return float(given.get("reference", signature(inner).parameters["reference"].default))
+    return float(given.get("reference", STANDARD_REFERENCE))
 
 
 def _chance(metric: object) -> Literal["half", "area"] | None:

@@ -13,12 +13,16 @@ from cameval.metrics.counts import Counts, score_counts
 from cameval.metrics.policy import of_masks, within
 
 __all__ = [
+    "STANDARD_REFERENCE",
     "chance_corrected_overlap",
     "cohen_kappa",
     "informedness",
     "matthews_correlation",
     "size_standardized_iou",
 ]
+
+STANDARD_REFERENCE = 0.05
+"""The share of the image to which `size_standardized_iou` standardizes if none is given."""
 
 
 @of_masks(higher_is_better=True)
@@ -64,7 +68,9 @@ def informedness(pred: Array, target: Array, /) -> Array:
 
 @of_masks(higher_is_better=True)
 @within(0, 1)
-def size_standardized_iou(pred: Array, target: Array, /, reference: float = 0.05) -> Array:
+def size_standardized_iou(
+    pred: Array, target: Array, /, reference: float = STANDARD_REFERENCE
+) -> Array:
     """IoU that the mask would have if the truth covered the share `reference` of the image.
 
     Hit rate R and false-positive rate F stay as they are; only the weights of true and other pixels
