@@ -21,10 +21,11 @@ import cameval
 from cameval import adapt, metrics
 from cameval.data import phantom_samples
 from cameval.evaluation import Preparation
-from cameval.evaluation.plan import Metric, Plan
-from cameval.evaluation.scoring import score_batch
+from cameval.evaluation._batch import score_batch
+from cameval.evaluation._plan import Plan
+from cameval.protocols import Metric
 
-BINARIZERS: dict[str, cameval.Binarizer] = {
+BINARIZERS: dict[str, cameval.protocols.Binarizer] = {
     "mean": cameval.MeanBinarizer(),
     "median": cameval.MedianBinarizer(),
     "p90": cameval.PercentileBinarizer(90),
@@ -78,7 +79,7 @@ def tasks(network: str, count: int, size: int) -> dict[str, Task]:
         methods = {name: getattr(cameval, name) for name in names}
         plan = Plan({"predicted": "predicted"}, methods, {}, BINARIZERS, scores)
         device = torch.device("cpu")
-        return lambda: score_batch(model, plan, prepare, samples, place=None, device=device)
+        return lambda: score_batch(model, plan, prepare, samples, cell_centers=None, device=device)
 
     return {"forward": forward} | {name: evaluation(*grid) for name, grid in GRIDS.items()}
 

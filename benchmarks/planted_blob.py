@@ -39,7 +39,8 @@ from torchvision.models.mobilenetv2 import mobilenet_v2
 from torchvision.models.mobilenetv3 import mobilenet_v3_small
 from torchvision.transforms.functional import gaussian_blur
 
-from cameval import CAMModel, Place, adapt, upsample
+from cameval import CAMModel, adapt
+from cameval.maps import CellCenters, upsample
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "resnet18": tv.resnet18,
@@ -144,7 +145,7 @@ class Outcome:
 
     accuracy: float
     cells: int
-    place: Place
+    cell_centers: CellCenters
     half_pixel: Tensor
     receptive_field: Tensor
     where: Tensor
@@ -155,7 +156,7 @@ def examine(net: nn.Module, images: Tensor, has_blob: Tensor, centers: Tensor) -
     """Train a linear head on one half of the images, look at its maps of the other; and swap."""
     model = adapt(net.to(memory_format=torch.channels_last), num_classes=2)
     assert isinstance(model, CAMModel)
-    assert model.place is not None
+    assert model.cell_centers is not None
     features = torch.cat([model.features(batch) for batch in images.split(16)])
     fold = torch.arange(len(images)) < len(images) // 2
     hits, maps, true = 0.0, [], []
@@ -170,16 +171,23 @@ def examine(net: nn.Module, images: Tensor, has_blob: Tensor, centers: Tensor) -
         true.append(centers[~train & has_blob])
     coarse, where = torch.cat(maps), torch.cat(true)
     size = tuple(images.shape[2:])
-    found = [centroids(upsample(coarse, size, place=place)) for place in (None, model.place)]
+    found = [
+        centroids(upsample(coarse, size, cell_centers=cell_centers))
+        for cell_centers in (None, model.cell_centers)
+    ]
     errors = found[0] - where, found[1] - where
-    return Outcome(hits, coarse.shape[-1], model.place, *errors, where)
+    return Outcome(hits, coarse.shape[-1], model.cell_centers, *errors, where)
 
 
 def row(label: str, outcomes: Sequence[Outcome]) -> str:
     """One line of the table: a network's trunks taken together."""
     first = outcomes[0]
     accuracy = sum(outcome.accuracy for outcome in outcomes) / len(outcomes)
-    cells = [label, f"{first.place.offset:g}, {first.place.stride:g}", str(first.cells)]
+    cells = [
+        label,
+        f"{first.cell_centers.offset:g}, {first.cell_centers.stride:g}",
+        str(first.cells),
+    ]
     cells.append(f"{100 * accuracy:.0f} %")
     for alignment in ("half_pixel", "receptive_field"):
         errors = torch.cat([getattr(outcome, alignment) for outcome in outcomes])

@@ -20,7 +20,8 @@ import torchvision
 from torch import Tensor, nn
 
 import cameval
-from cameval import CAMExtractor, CAMMethod, CAMModel, CAMSweep, adapt
+from cameval import CAMExtractor, CAMModel, CAMSweep, adapt
+from cameval.protocols import CAMMethod
 
 Task = Callable[[], object]
 
@@ -63,14 +64,14 @@ def tasks(name: str, net: nn.Module, batch: Tensor) -> dict[str, Task]:
         return lambda: extractor(images)
 
     found: dict[str, Task] = {"forward": forward(net, batch)}
-    exact = isinstance(model.head, cameval.ExactHead)
+    exact = isinstance(model.head, cameval.networks.ExactHead)
     if exact:
         found["cam"] = extract(cameval.cam, net, batch)
     found["grad_cam"] = extract(cameval.grad_cam, net, batch)
     sweep = CAMSweep(net, methods())
     found[f"{len(methods())} gradient methods"] = lambda: sweep(batch)
     if isinstance(model.head, cameval.GAPHead):
-        found["ablation_cam"] = extract(cameval.ablation_cam, net, batch)
+        found["ablation_cam"] = extract(cameval.methods.ablation_cam, net, batch)
     found["forward, channels last"] = forward(twin, last)
     found["grad_cam, channels last"] = extract(cameval.grad_cam, twin, last)
     return found | peers(name, net, model, batch)

@@ -108,7 +108,7 @@ import cameval
 from cameval import *
 from cameval.metrics import *
 from cameval.sanity import *
-from cameval.sharing import sharing
+from cameval._memo import memo
 torch.manual_seed(0)
 """
 

@@ -52,7 +52,7 @@ from tqdm import tqdm
 
 from cameval import CAMModel
 from cameval.errors import CamevalError, SettingError
-from cameval.evaluation.identity import weights_hash
+from cameval.evaluation._identity import weights_hash
 
 # --- 1. The slices ------------------------------------------------------------------------------
 

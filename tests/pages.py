@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cameval.baselines import Knows
+from cameval.baselines import Knowledge
 from cameval.evaluation import Column, Results, concat
 from cameval.evaluation.meaning import (
     BaselineMeaning,
     BinarizerMeaning,
-    ExplainedMeaning,
     Meanings,
     MethodMeaning,
     MetricMeaning,
+    TargetClassMeaning,
 )
 from cameval.metrics.outcome import OUTCOMES
 from cameval.report import write_report
-from cameval.report.text import between, number
+from cameval.report._format import between, number
 
 # --- Reading a page -------------------------------------------------------------------------------
 
@@ -136,18 +136,18 @@ def written(results: Results, folder: Path, **options) -> Page:
 
 # --- Things to report -----------------------------------------------------------------------------
 
-BASELINES: dict[str, Knows | None] = {
+BASELINES: dict[str, Knowledge | None] = {
     "center": "nothing",
     "intensity": "image",
-    "truth on grid": "truth",
+    "truth": "truth",
 }
-METRICS = ("pixel_auroc", "iou", "area_cap", "coverage")
+METRICS = ("pixel_auroc", "iou", "area_bound", "coverage")
 KNOWN = {
     "pixel_auroc": MetricMeaning("pixel_auroc", "maps", True, value_range=(0, 1), chance="half"),
     "iou": MetricMeaning("iou", "masks", True, value_range=(0, 1)),
     "dice": MetricMeaning("dice", "masks", True, value_range=(0, 1)),
     "coverage": MetricMeaning("coverage", "masks", True, value_range=(0, 1)),
-    "area_cap": MetricMeaning("area_cap", "masks", bounds="iou", value_range=(0, 1)),
+    "area_bound": MetricMeaning("area_bound", "masks", bounds="iou", value_range=(0, 1)),
     "hd": MetricMeaning("HausdorffDistance(percentile=95)", "masks", False),
     "outcome": MetricMeaning("Outcomes()", "masks", categories=OUTCOMES),
 }
@@ -160,10 +160,10 @@ def made(
     *,
     models: tuple[str, ...] = ("net",),
     methods: tuple[str, ...] = ("cam", "grad_cam"),
-    baselines: Mapping[str, Knows | None] = BASELINES,
+    baselines: Mapping[str, Knowledge | None] = BASELINES,
     binarizers: tuple[str, ...] = ("p95", "otsu"),
     metrics: Sequence[str] | Mapping[str, MetricMeaning] = METRICS,
-    explained: tuple[str, ...] = ("predicted",),
+    target_class: tuple[str, ...] = ("predicted",),
     classes: tuple[str, ...] = ("round", "square", "long"),
     label=lambda i: i % 3,
     groups: int = 8,
@@ -182,7 +182,7 @@ def made(
     kinds = [*(("method", m) for m in methods), *(("baseline", b) for b in baselines)]
     columns = tuple(
         Column(e, kind, source, binarizer, metric)
-        for e in explained
+        for e in target_class
         for kind, source in kinds
         for binarizer, metric in [
             *(("", m) for m in metrics if m not in of_masks),
@@ -225,7 +225,7 @@ def made(
                 baselines={b: BaselineMeaning(b, knows) for b, knows in baselines.items()},
                 binarizers={b: BinarizerMeaning(BINARIZERS.get(b, b)) for b in binarizers},
                 metrics=meaning,
-                explained={e: ExplainedMeaning(e, EXPLAINED.get(e)) for e in explained},
+                target_class={e: TargetClassMeaning(e, EXPLAINED.get(e)) for e in target_class},
             ).to_record(),
         }
         codes = np.zeros(values.shape, np.uint8)

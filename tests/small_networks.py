@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from cameval import Activations, CAMModel, GAPHead, LayerModel
+from cameval import CAMModel, GAPHead
+from cameval.networks import Activations, LayerModel
 
 CLASSES = 4
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cameval.arrays import (
+from cameval._arrays import (
     as_masks,
     as_scores,
     as_tensor,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
-from cameval import CAMExtractor, CAMModel, GAPHead, Place, cam, upsample
+from cameval import CAMExtractor, CAMModel, GAPHead, cam
 from cameval.errors import SettingError
-from cameval.geometry import half_pixel_coordinates, receptive_field_coordinates
+from cameval.maps import CellCenters, half_pixel_coordinates, receptive_field_coordinates, upsample
 
 strides = st.sampled_from([1, 2, 4, 8, 16, 32])
 cells = st.integers(1, 9)
@@ -28,12 +28,12 @@ def ramp(count: int) -> torch.Tensor:
 )
 def test_a_place_is_finite_and_its_stride_positive(offset, stride):
     with pytest.raises(SettingError, match="offset must be finite and stride positive, got"):
-        Place(offset, stride)
+        CellCenters(offset, stride)
 
 
 @given(kernel=st.integers(1, 7), stride=st.integers(1, 4), padding=st.integers(0, 3))
 def test_a_layer_puts_each_cell_in_the_middle_of_its_window(kernel, stride, padding):
-    before = Place(0.5, 1.0)
+    before = CellCenters(0.5, 1.0)
     after = before.after(kernel, stride, padding)
     for cell in range(3):
         first = cell * stride - padding
@@ -42,26 +42,26 @@ def test_a_layer_puts_each_cell_in_the_middle_of_its_window(kernel, stride, padd
 
 
 def test_layers_one_after_the_other_and_dilation():
-    assert Place(0.5, 1).after(3, 2, 1).after(3, 2, 1) == Place(0.5, 4)
-    assert Place(2, 4).after(3, dilation=5) == Place(2, 4).after(11)
+    assert CellCenters(0.5, 1).after(3, 2, 1).after(3, 2, 1) == CellCenters(0.5, 4)
+    assert CellCenters(2, 4).after(3, dilation=5) == CellCenters(2, 4).after(11)
 
 
 @given(cells=cells, stride=strides, length=st.integers(1, 40))
 def test_cells_that_fill_the_image_evenly_need_no_place(cells, stride, length):
-    place, pixels = Place(stride / 2, stride), cells * stride
+    cell_centers, pixels = CellCenters(stride / 2, stride), cells * stride
     expected = half_pixel_coordinates(length, cells)
-    assert_close(receptive_field_coordinates(length, pixels, place), expected)
+    assert_close(receptive_field_coordinates(length, pixels, cell_centers), expected)
     coarse = torch.rand(3, cells, cells, dtype=torch.float64)
-    fine = upsample(coarse, (length, 7), place=place, image_size=(pixels, pixels))
+    fine = upsample(coarse, (length, 7), cell_centers=cell_centers, image_size=(pixels, pixels))
     assert_close(fine, upsample(coarse, (length, 7)))
 
 
 @given(cells=cells, offset=st.floats(-20, 40), stride=st.integers(1, 33))
 def test_a_map_has_its_own_values_at_its_centers(cells, offset, stride):
-    place = Place(math.floor(offset) + 0.5, stride)  # the middle of a pixel
+    cell_centers = CellCenters(math.floor(offset) + 0.5, stride)  # the middle of a pixel
     length = 40 + cells * stride
-    fine = upsample(ramp(cells), (2, length), place=place)[0]
-    for cell, center in enumerate(place.centers(cells).tolist()):
+    fine = upsample(ramp(cells), (2, length), cell_centers=cell_centers)[0]
+    for cell, center in enumerate(cell_centers.centers(cells).tolist()):
         if 0 < center < length:
             assert fine[int(center)] == pytest.approx(cell)
 
@@ -70,15 +70,15 @@ def test_a_map_has_its_own_values_at_its_centers(cells, offset, stride):
 def test_a_place_further_right_gives_a_map_further_right(shift, stride, cells):
     coarse = torch.rand(cells, cells, dtype=torch.float64)
     size = (50, 60)
-    here = upsample(coarse, size, place=Place(10.5, stride))
-    there = upsample(coarse, size, place=Place(10.5 + shift, stride))
+    here = upsample(coarse, size, cell_centers=CellCenters(10.5, stride))
+    there = upsample(coarse, size, cell_centers=CellCenters(10.5 + shift, stride))
     assert_close(there[10:40, 10:50], here[10 - shift : 40 - shift, 10 - shift : 50 - shift])
 
 
 def test_beyond_the_outermost_cells_a_map_keeps_their_values():
-    fine = upsample(torch.tensor([[1.0, 5.0]]), (1, 12), place=Place(4.5, 2))
+    fine = upsample(torch.tensor([[1.0, 5.0]]), (1, 12), cell_centers=CellCenters(4.5, 2))
     assert fine.tolist() == [[1, 1, 1, 1, 1, 3, 5, 5, 5, 5, 5, 5]]
-    outside = upsample(torch.tensor([[1.0, 5.0]]), (1, 4), place=Place(-90.0, 2))
+    outside = upsample(torch.tensor([[1.0, 5.0]]), (1, 4), cell_centers=CellCenters(-90.0, 2))
     assert outside.tolist() == [[5, 5, 5, 5]]
 
 
@@ -87,29 +87,33 @@ def test_one_pixel_more_than_whole_cells_is_what_align_corners_is_for(cells):
     coarse = torch.rand(1, 1, cells, cells, dtype=torch.float64)
     side = 32 * (cells - 1) + 1
     expected = F.interpolate(coarse, (side, side), mode="bilinear", align_corners=True)
-    assert_close(upsample(coarse, (side, side), place=Place(0.5, 32)), expected)
+    assert_close(upsample(coarse, (side, side), cell_centers=CellCenters(0.5, 32)), expected)
 
 
 @given(factor=st.integers(1, 4), offset=st.floats(-5, 20), stride=st.integers(4, 16))
 def test_a_smaller_map_holds_the_means_of_a_larger_one(factor, offset, stride):
     # A ramp is linear, so that the mean over a block of pixels is the value in its middle.
-    place, image = Place(offset, stride), (12, 12 * factor)
+    cell_centers, image = CellCenters(offset, stride), (12, 12 * factor)
     wide = 3 + (12 * factor + 20) // 4
     coarse = torch.cat((-ramp(wide).flip(1)[:, :-1] * 1.0, ramp(wide)), 1)
-    place = Place(offset - stride * (wide - 1), stride)  # cells on both sides: nothing is clamped
-    fine = upsample(coarse, image, place=place)
-    small = upsample(coarse, (12, 12), place=place, image_size=image)
+    cell_centers = CellCenters(
+        offset - stride * (wide - 1), stride
+    )  # cells on both sides: nothing is clamped
+    fine = upsample(coarse, image, cell_centers=cell_centers)
+    small = upsample(coarse, (12, 12), cell_centers=cell_centers, image_size=image)
     assert_close(small, fine.unflatten(1, (12, factor)).mean(2))
 
 
 def test_an_extractor_lays_maps_by_the_place_of_the_model():
     features = nn.Conv2d(1, 4, 3, stride=4, padding=1)
-    place = Place(0.5, 1).after(3, stride=4, padding=1)
-    model = CAMModel(features, GAPHead(nn.Linear(4, 2)), place=place)
+    cell_centers = CellCenters(0.5, 1).after(3, stride=4, padding=1)
+    model = CAMModel(features, GAPHead(nn.Linear(4, 2)), cell_centers=cell_centers)
     images = torch.rand(2, 1, 24, 32)
     for size in (None, (24, 32), (12, 40)):
         aligned = CAMExtractor(model, cam, alignment="receptive_field")(images, 1, size=size)
-        expected = upsample(aligned.coarse, size or (24, 32), place=place, image_size=(24, 32))
+        expected = upsample(
+            aligned.coarse, size or (24, 32), cell_centers=cell_centers, image_size=(24, 32)
+        )
         assert torch.equal(aligned.maps, expected)
         custom = CAMExtractor(model, cam)(images, 1, size=size)
         assert torch.equal(custom.coarse, aligned.coarse)

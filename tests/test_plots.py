@@ -6,7 +6,8 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from cameval import center_disc, center_map
+from cameval import center_map
+from cameval.baselines import center_disc
 from cameval.errors import ArrayTypeError, ShapeError
 from cameval.plots import overlay
 

@@ -13,15 +13,7 @@ from small_networks import pictures, small, some_classes
 from torch import nn
 from torchvision.models import resnet18
 
-from cameval import (
-    CAMExtractor,
-    CAMModel,
-    GAPHead,
-    eigen_cam,
-    grad_cam,
-    hires_cam,
-    random_cam,
-)
+from cameval import CAMExtractor, CAMModel, GAPHead, eigen_cam, grad_cam, hires_cam
 from cameval.errors import (
     ArrayTypeError,
     ClassIndexError,
@@ -31,7 +23,8 @@ from cameval.errors import (
     ShapeError,
     UnsupportedModelError,
 )
-from cameval.methods.other_class import OtherClass
+from cameval.methods import random_cam
+from cameval.methods.controls import OtherClass
 from cameval.sanity import (
     cascading_randomization,
     random_pair_similarity,

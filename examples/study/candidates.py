@@ -8,19 +8,10 @@ from typing import Literal, get_args, get_type_hints
 from torch import Tensor, nn
 from torchvision.models import VGG, AlexNet, get_model_builder
 
-from cameval import (
-    Activations,
-    CAMModel,
-    ExactHead,
-    GAPHead,
-    Place,
-    PooledHead,
-    adapt,
-    cam,
-    grad_cam,
-)
+from cameval import CAMModel, GAPHead, adapt, cam, grad_cam
 from cameval.errors import DataError, SettingError
-from cameval.networks import Target
+from cameval.maps import CellCenters
+from cameval.networks import Activations, ExactHead, PooledHead, Target
 from cameval.networks.zoo import check_name, load_network
 
 Head = Literal["gap", "dropout", "mlp", "conv", "no-last-pool"]
@@ -119,16 +110,18 @@ class Candidate:
         channels = model.get_submodule("head.linear").get_parameter("weight").shape[1]
         if self.head == "dropout":
             head = GAPHead(nn.Linear(channels, num_classes), nn.Dropout())
-            return CAMModel(model.features, head, model.place)
+            return CAMModel(model.features, head, model.cell_centers)
         if self.head == "conv":
             more = nn.Conv2d(channels, 1024, 3, padding=1), nn.ReLU(inplace=True)
             features = nn.Sequential(*model.features.children(), *more)
-            return CAMModel(features, GAPHead(nn.Linear(1024, num_classes)), model.place)
+            return CAMModel(features, GAPHead(nn.Linear(1024, num_classes)), model.cell_centers)
         if self.head == "mlp":
             layers = [nn.Linear(channels, 4096), nn.ReLU(), nn.Dropout(), nn.Linear(4096, 4096)]
             layers += [nn.ReLU(), nn.Dropout(), nn.Linear(4096, num_classes)]
             pool = nn.AdaptiveAvgPool2d(1)
-            return CAMModel(model.features, PooledHead(pool, nn.Sequential(*layers)), model.place)
+            return CAMModel(
+                model.features, PooledHead(pool, nn.Sequential(*layers)), model.cell_centers
+            )
         return model
 
 
@@ -170,6 +163,8 @@ def _small_cnn(halvings: int, num_classes: int, head: Head) -> CAMModel:
     layers += [nn.Conv2d(channels, 96, 3, padding=1, bias=False), nn.BatchNorm2d(96)]
     layers += [nn.ReLU(inplace=True)]
     cell = 2**halvings  # max-pooling keeps the first cell half a cell inside the image
-    place = Place(offset=cell / 2, stride=cell)
+    cell_centers = CellCenters(offset=cell / 2, stride=cell)
     dropout = nn.Dropout() if head == "dropout" else None
-    return CAMModel(nn.Sequential(*layers), GAPHead(nn.Linear(96, num_classes), dropout), place)
+    return CAMModel(
+        nn.Sequential(*layers), GAPHead(nn.Linear(96, num_classes), dropout), cell_centers
+    )

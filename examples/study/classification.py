@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-from cameval import mean_interval
+from cameval.statistics import mean_interval
 from study import paper
 from study.candidates import Candidate
 from study.words import estimate, number, percent

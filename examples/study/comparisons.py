@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameval import Results
-from cameval.report.comparisons import ALPHA, Family, family_of
-from cameval.report.comparisons import Test as PageTest
-from cameval.report.facts import Facts, Preferred
+from cameval.report._comparisons import ALPHA, Family, family_of
+from cameval.report._comparisons import Test as PageTest
+from cameval.report._view import Facts, Preferred
 from cameval.statistics import paired_tests
 from study.words import between, count_of, number, p_in_words
 

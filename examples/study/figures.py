@@ -11,8 +11,7 @@ from torch import Tensor
 from cameval import CAMExtractor, CAMModel, Preparation
 from cameval.plots import overlay
 from cameval.report import Picture, picture_of
-from cameval.report.canvas import STYLE
-from cameval.report.figures import COLORS, MARKERS
+from cameval.report._figures import COLORS, MARKERS, STYLE
 from study.candidates import class_map
 from study.looking import BINARIZERS, MAP, OPTIMUM, PAPER_BINARIZERS, VALIDATED
 from study.settings import Settings

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import torch
 
-from cameval import Place
 from cameval.errors import SettingError
+from cameval.maps import CellCenters
 from study.candidates import Candidate
 from study.settings import Settings
 
@@ -14,7 +14,7 @@ class Grid(NamedTuple):
     """Cells of a network's maps, their place where maps are aligned by it, and its input's size."""
 
     cells: tuple[int, int]
-    place: Place | None
+    cell_centers: CellCenters | None
     size: int
 
 
@@ -36,7 +36,7 @@ def grids_of(settings: Settings) -> dict[str, Grid]:
     grids: dict[str, Grid] = {}
     for candidate in settings.candidates:
         size = settings.size_of(candidate)
-        place = candidate.build("none", 3).place
-        aligned_by = place if settings.alignment == "receptive_field" else None
+        cell_centers = candidate.build("none", 3).cell_centers
+        aligned_by = cell_centers if settings.alignment == "receptive_field" else None
         grids[str(candidate)] = Grid(grid_of(candidate, size), aligned_by, size)
     return grids

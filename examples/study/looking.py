@@ -12,19 +12,14 @@ from tqdm import tqdm
 
 from cameval import (
     AdaptiveBinarizer,
-    Binarizer,
     CAMExtractor,
     CAMModel,
     MeanBinarizer,
-    MeanSDBinarizer,
     MedianBinarizer,
-    OtherClass,
     OtsuBinarizer,
     PercentileBinarizer,
     Preparation,
     Results,
-    area_cap,
-    class_mean_masks,
     coverage,
     eigen_cam,
     evaluate,
@@ -39,12 +34,14 @@ from cameval import (
     relevance_rank_accuracy,
     size_standardized_iou,
 )
-from cameval.baselines import Baseline, ClassMeanPrior, default_baselines
+from cameval.baselines import ClassMeanBaseline, area_bound, class_mean_masks
+from cameval.binarizers import MeanSDBinarizer
 from cameval.data import Sample
 from cameval.evaluation import Choice, choose_binarizers
-from cameval.evaluation.plan import Metric
-from cameval.methods import CAMMethod
+from cameval.evaluation.defaults import default_baselines
+from cameval.methods import OtherClass
 from cameval.metrics import Outcomes, overlap_coefficient, volumetric_similarity
+from cameval.protocols import Baseline, Binarizer, CAMMethod, Metric
 from study.candidates import Candidate, class_map
 from study.folds import Split
 from study.processes import count
@@ -53,7 +50,7 @@ from study.slices import Slices
 from study.untrained import Untrained
 
 MAP, WRONG_CLASS = "CAM", "wrong class"
-CLASS_MEAN, TRUTH_ON_GRID = "class mean", "truth on grid"
+CLASS_MEAN, TRUTH_ON_GRID = "class mean", "truth"
 VALIDATED, OPTIMUM = "validated", "test optimum"
 
 PAPER_BINARIZERS: dict[str, Binarizer] = {
@@ -86,7 +83,7 @@ MAP_METRICS: dict[str, Metric] = {
 }
 MASK_METRICS: dict[str, Metric] = {
     "iou": iou,
-    "area_cap": area_cap,
+    "area_bound": area_bound,
     "size_standardized_iou": size_standardized_iou,
     "coverage": coverage,
     "informedness": informedness,
@@ -141,7 +138,7 @@ def baselines_of(
     labels = torch.from_numpy(slices.labels[split.train])
     mean_masks = class_mean_masks(masks, labels, len(slices.class_names))
     learned: dict[str, Baseline] = {
-        CLASS_MEAN: ClassMeanPrior(mean_masks),
+        CLASS_MEAN: ClassMeanBaseline(mean_masks),
         "untrained": untrained,
     }
     return learned | default_baselines(settings.seed)

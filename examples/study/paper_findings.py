@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from cameval import Results, share_above, share_below
+from cameval import Results
+from cameval.metrics import share_above, share_below
 from study import paper
 from study.candidates import Candidate
 from study.classification import fold_scores
@@ -27,7 +28,7 @@ def findings(
     results: Results,
     varied: Sequence[tuple[Variation, pd.DataFrame]],
 ) -> list[str]:
-    """Return the findings as paragraphs; `shared` patients are in several folds."""
+    """Return the findings as paragraphs; `memoized` patients are in several folds."""
     scores = varied[0][1]
     return [
         _what_was_run(settings, slices, shared),
@@ -90,7 +91,7 @@ def _looking(
 
 def _success(scores: pd.DataFrame) -> str:
     at = scores[scores["threshold"] == best_threshold(scores)]
-    iou, cap = at["iou"].to_numpy(), at["area_cap"].to_numpy()
+    iou, cap = at["iou"].to_numpy(), at["area_bound"].to_numpy()
     return (
         f"The IoU is above .5 on {percent(share_above(iou, 0.5))} of the slices (with "
         f"masks of these areas, {percent(share_above(cap, 0.5))} at most), and below .01 on "

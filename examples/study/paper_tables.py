@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from cameval import Results, mean_interval, share_above, share_below
+from cameval import Results
+from cameval.metrics import share_above, share_below
+from cameval.statistics import mean_interval
 from study import paper
 from study.looking import CLASS_MEAN, PAPER_BINARIZERS
 from study.switches import Variation
@@ -34,7 +36,7 @@ def threshold_table(scores: pd.DataFrame, results: Results) -> pd.DataFrame:
                 "IoU": interval(one),
                 "paper": number(paper.MEAN_IOU) if name == paper.BINARIZER else "\u2013",
                 **{label: number(mean_iou(of_name, label)) for label in WITHOUT_IMAGE},
-                "area cap (at most)": number(one["area_cap"].mean()),
+                "area cap (at most)": number(one["area_bound"].mean()),
                 "coverage": number(one["coverage"].mean()),
                 "IoU > .5": percent(share_above(one["iou"].to_numpy(), 0.5)),
                 "IoU < .01": percent(share_below(one["iou"].to_numpy(), 0.01)),
@@ -51,7 +53,7 @@ def class_table(scores: pd.DataFrame, names: Sequence[str], threshold: str) -> p
         one = at if name == "all" else at[at["label"] == name]
         values = one["iou"].dropna().to_numpy()
         above, below = int((values > 0.5).sum()), int((values < 0.01).sum())
-        possible = share_above(one["area_cap"].to_numpy(), 0.5)
+        possible = share_above(one["area_bound"].to_numpy(), 0.5)
         of_all = f"{percent(paper.CAP_ABOVE_HALF[name])} of all 3,064"
         rows.append(
             {
@@ -90,7 +92,7 @@ def switch_table(varied: Sequence[tuple[Variation, pd.DataFrame]]) -> pd.DataFra
                 "< .01": percent(share_below(one["iou"].to_numpy(), 0.01)),
                 "IoU at p95": number(float(p95["iou"].mean())),
                 "area at p95": percent(float(p95["mask_area"].mean())),
-                "area cap at p95": number(float(p95["area_cap"].mean())),
+                "area cap at p95": number(float(p95["area_bound"].mean())),
             }
         )
     return pd.DataFrame(rows)

@@ -78,7 +78,9 @@ def planned(
 
 
 def _scores(of_best: Results, metric: str, method: str, binarizer: str) -> NDArray[np.float64]:
-    one = of_best.select(metric=metric, method=method, binarizer=binarizer, explained="predicted")
+    one = of_best.select(
+        metric=metric, method=method, binarizer=binarizer, target_class="predicted"
+    )
     return one.values[:, 0]
 
 
@@ -120,7 +122,7 @@ def _looking(
         yield f"The best map {what} ({rival}) has {reached}{_tested(tests, best, MAP, rival)}."
     yield (
         "Masks of these areas could have a mean IoU of "
-        f"{number(scores.mean(best, MAP, VALIDATED, 'area_cap'))} at most. The tumors themselves, "
+        f"{number(scores.mean(best, MAP, VALIDATED, 'area_bound'))} at most. The tumors themselves, "
         "drawn on the network's grid, have "
         f"{number(scores.mean(best, TRUTH_ON_GRID, VALIDATED))} at the thresholds chosen for them; "
         "other maps of the grid may have more."
@@ -208,7 +210,7 @@ def _small_tumors(
 
 
 def _parts(of_best: Results) -> Iterator[str]:
-    one = of_best.select(metric="iou", method=MAP, binarizer=VALIDATED, explained="predicted")
+    one = of_best.select(metric="iou", method=MAP, binarizer=VALIDATED, target_class="predicted")
     right = (one.samples["label"] == one.samples["predicted"]).to_numpy(bool)
     if 0 < right.sum() < len(right):
         groups = one.samples["group"].to_numpy(str)
@@ -219,7 +221,7 @@ def _parts(of_best: Results) -> Iterator[str]:
         )
     for on, what in (("area", "the size of the tumor"), ("probability", "the confidence")):
         row = of_best.dependence(
-            "iou", on=on, method=MAP, binarizer=VALIDATED, explained="predicted"
+            "iou", on=on, method=MAP, binarizer=VALIDATED, target_class="predicted"
         ).iloc[0]
         yield (
             f"The rank correlation of the IoU with {what}, within classes, is "

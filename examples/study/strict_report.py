@@ -51,7 +51,7 @@ def write(
     predictions = results.samples.astype({"label": int, "predicted": int})
     predictions["fold"] = predictions["sample"].map(fold_of)
     predictions.to_csv(out / "predictions.csv", index=False)
-    scores = Scores(results.select(explained="predicted"))
+    scores = Scores(results.select(target_class="predicted"))
     names = slices.class_names
 
     classification = table_2(predictions)
@@ -170,7 +170,7 @@ def write(
             )
         )
     scores.table.to_csv(out / "summary.csv", index=False)
-    shown.select(explained="predicted", kind="method").to_csv(out / "scores.csv")
+    shown.select(target_class="predicted", kind="method").to_csv(out / "scores.csv")
     (out / "summary.txt").write_text(_summary(lead, classification, thresholds[best], best))
     return write_report(
         shown, out, title=TITLE, lead=lead, sections=sections, binarizer=VALIDATED, method=MAP
@@ -195,7 +195,7 @@ def on_the_page(results: Results) -> Results:
         k
         for k, column in enumerate(results.columns)
         if column.binarizer in ON_THE_PAGE
-        and (column.explained == "predicted" or column.method == MAP)
+        and (column.target_class == "predicted" or column.method == MAP)
     ]
     return replace(
         results,
@@ -208,7 +208,7 @@ def on_the_page(results: Results) -> Results:
 def _summary(
     lead: Sequence[str], classification: pd.DataFrame, thresholds: pd.DataFrame, best: str
 ) -> str:
-    shown = thresholds.drop(columns=["best of image alone", "truth on grid"])
+    shown = thresholds.drop(columns=["best of image alone", "truth"])
     return "\n\n".join(
         [
             "Classification",

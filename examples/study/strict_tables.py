@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cameval import Preparation, Results, mean_interval, share_above, share_below
-from cameval.baselines import Knows, grid_at_least, nearest_ceiling
-from cameval.metrics import OUTCOMES
+from cameval import Preparation, Results
+from cameval.baselines import Knowledge, grid_bound, reachable_iou
+from cameval.metrics import OUTCOMES, share_above, share_below
+from cameval.statistics import mean_interval
 from study import paper
 from study.comparisons import Comparison
 from study.grids import Grid
@@ -28,7 +29,7 @@ from study.looking import (
 from study.slices import Slices
 from study.words import Cell, Scores, estimate, number, p_value, percent
 
-WITHOUT_IMAGE: tuple[Knows, ...] = ("nothing", "labels")
+WITHOUT_IMAGE: tuple[Knowledge, ...] = ("nothing", "labels")
 """Blind maps, and those that know the predicted class alone."""
 
 CLIMB = 50
@@ -46,8 +47,8 @@ def threshold_table(scores: Scores, model: str) -> pd.DataFrame:
                 "IoU": scores.cell(model, MAP, binarizer),
                 "best without image": Cell(number(scores.mean(model, without, binarizer)), without),
                 "best of image alone": Cell(number(scores.mean(model, image, binarizer)), image),
-                "truth on grid": number(scores.mean(model, TRUTH_ON_GRID, binarizer)),
-                "area cap (at most)": number(scores.mean(model, MAP, binarizer, "area_cap")),
+                "truth": number(scores.mean(model, TRUTH_ON_GRID, binarizer)),
+                "area cap (at most)": number(scores.mean(model, MAP, binarizer, "area_bound")),
                 "coverage": scores.cell(model, MAP, binarizer, "coverage"),
             }
         )
@@ -81,16 +82,17 @@ def choice_table(folds: Sequence[Looked], scores: Scores) -> pd.DataFrame:
 
 def class_table(results: Results, model: str, names: Sequence[str], binarizer: str) -> pd.DataFrame:
     """IoU of each class with the paper's two shares of slices, and what the area cap leaves."""
-    one = results.select(model=model, explained="predicted", binarizer=binarizer)
+    one = results.select(model=model, target_class="predicted", binarizer=binarizer)
     samples = one.samples
     values = {
-        metric: one.select(metric=metric, method=MAP).values[:, 0] for metric in ("iou", "area_cap")
+        metric: one.select(metric=metric, method=MAP).values[:, 0]
+        for metric in ("iou", "area_bound")
     }
     class_mean = one.select(metric="iou", method=CLASS_MEAN).values[:, 0]
     labels, rows = samples["label"].to_numpy(int), []
     for k, name in enumerate([*names, "all"]):
         here = np.ones(len(samples), bool) if k == len(names) else labels == k
-        iou, cap = values["iou"][here], values["area_cap"][here]
+        iou, cap = values["iou"][here], values["area_bound"][here]
         mean = mean_interval(iou, samples["group"].to_numpy(str)[here], bounds=(0, 1))
         rows.append(
             {
@@ -136,7 +138,7 @@ def outcome_table(results: Results, binarizer: str) -> pd.DataFrame:
     rows = []
     for model in results.samples["model"].unique():
         one = results.select(
-            model=model, metric="outcome", binarizer=binarizer, method=MAP, explained="predicted"
+            model=model, metric="outcome", binarizer=binarizer, method=MAP, target_class="predicted"
         )
         codes = one.values[~np.isnan(one.values)]
         shares = {name: percent(float((codes == k).mean())) for k, name in enumerate(OUTCOMES)}
@@ -160,7 +162,7 @@ def resolution_table(
                 "grid": " \u00d7 ".join(map(str, grid.cells)),
                 "cells": prod(grid.cells),
                 "IoU": scores.cell(model, MAP, VALIDATED),
-                "truth on grid": number(scores.mean(model, TRUTH_ON_GRID, VALIDATED)),
+                "truth": number(scores.mean(model, TRUTH_ON_GRID, VALIDATED)),
                 "truth on grid, best threshold": number(known[grid].truth),
                 "some map, at least": number(known[grid].at_least),
                 "whole cells, at most": number(known[grid].whole_cells),
@@ -190,12 +192,17 @@ class OnGrid(NamedTuple):
 
 def on_grid(grid: Grid, slices: Slices, crop: float | None) -> OnGrid:
     """Score what a grid can hold, on the pixels of each slice, on which the maps are scored."""
-    prepare, size = Preparation(grid.size, crop), (grid.size, grid.size) if grid.place else None
+    prepare, size = (
+        Preparation(grid.size, crop),
+        (grid.size, grid.size) if grid.cell_centers else None,
+    )
     found = []
     for index in range(len(slices)):
         truth = prepare(slices[index])[1][None]
-        best = partial(grid_at_least, truth, grid.cells, place=grid.place, image_size=size)
-        cells = nearest_ceiling(truth, grid.cells, place=grid.place, image_size=size)
+        best = partial(
+            reachable_iou, truth, grid.cells, cell_centers=grid.cell_centers, image_size=size
+        )
+        cells = grid_bound(truth, grid.cells, cell_centers=grid.cell_centers, image_size=size)
         several = best(steps=0), best(steps=CLIMB), cells
         found.append([float(torch.as_tensor(score)) for score in several])
     drawn, at_least, whole = np.nanmean(np.reshape(found, (-1, 3)), axis=0).tolist()

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from cameval import CAMExtractor, CAMModel, CAMResult, Preparation, area_cap, coverage, iou
+from cameval import CAMExtractor, CAMModel, CAMResult, Preparation, coverage, iou
+from cameval.baselines import area_bound
 from study.candidates import Candidate, Head, class_map, ends_in_linear_layers
 from study.folds import Indices
 from study.looking import PAPER_BINARIZERS
@@ -127,7 +128,7 @@ def paper_scores(
             scores = {
                 "iou": iou(masks, truth),
                 "coverage": coverage(masks, truth),
-                "area_cap": area_cap(masks, truth),
+                "area_bound": area_bound(masks, truth),
                 "mask_area": masks.float().mean((1, 2)),
             }
             about = {

@@ -6,8 +6,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from cameval import CAMExtractor, all_classes, upsample
-from cameval.baselines import Batch, Knows
+from cameval import CAMExtractor
+from cameval.baselines import Knowledge
+from cameval.maps import upsample
+from cameval.protocols import BaselineInput
+from cameval.target_classes import all_classes
 from study.candidates import Candidate, class_map
 
 
@@ -19,7 +22,7 @@ class Untrained:
     whichever class asks; what is kept of a slice are its coarse maps of all classes.
     """
 
-    knows: ClassVar[Knows] = "image"
+    knows: ClassVar[Knowledge] = "image"
 
     candidate: Candidate
     seed: int
@@ -27,7 +30,7 @@ class Untrained:
     device: torch.device
     kept: dict[str, Tensor] = field(default_factory=dict)
 
-    def __call__(self, batch: Batch, /) -> Tensor:
+    def __call__(self, batch: BaselineInput, /) -> Tensor:
         """Return maps ``(N, H, W)`` of the class that each map of the batch explains."""
         names = [sample.name for sample in batch.samples]
         new = [k for k, name in enumerate(names) if name not in self.kept]
@@ -40,7 +43,7 @@ class Untrained:
         return upsample(
             chosen.to(self.device),
             tuple(batch.truth.shape[1:]),
-            place=batch.place,
+            cell_centers=batch.cell_centers,
             image_size=tuple(batch.images.shape[2:]),
         )
 

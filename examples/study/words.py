@@ -8,10 +8,10 @@ from textwrap import fill
 
 import pandas as pd
 
-from cameval.baselines import Knows
+from cameval.baselines import Knowledge
 from cameval.evaluation import Results
 from cameval.report import Cell, Table, table_of
-from cameval.report.text import between, count_of, number, p_value, percent
+from cameval.report._format import between, count_of, number, p_value, percent
 
 __all__ = [
     "Cell",
@@ -61,7 +61,7 @@ class Scores:
         """Return a mean."""
         return float(self._rows[model, method, binarizer, metric]["mean"])
 
-    def baselines(self, *knows: Knows) -> tuple[str, ...]:
+    def baselines(self, *knows: Knowledge) -> tuple[str, ...]:
         """Return the labels of the baselines that know one of these things of the slice."""
         known = self._meanings.baselines
         return tuple(label for label, meaning in known.items() if meaning.knows in knows)

@@ -1,40 +1,35 @@
-"""From images to maps on those images: the one object that most users hold."""
+"""Map extraction: `CAMExtractor` for one method, `CAMSweep` for several methods and layers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
-from cameval.geometry import Place
-from cameval.maps import upsample
-from cameval.methods import CAMMethod, grad_cam
-from cameval.networks import Activations, Target, adapt, check_cut
-from cameval.networks.activations import check_classes, recording, without_graph
-from cameval.networks.outputs import check_no_sigmoid, count_classes
+from cameval.maps import CellCenters, upsample
+from cameval.methods import grad_cam
+from cameval.networks import LayerModel, Target, adapt
+from cameval.networks._cuts import check_cut
+from cameval.networks._outputs import check_no_sigmoid
+from cameval.networks.activations import Activations, recording, same
+from cameval.networks.adapt import unwrap
+from cameval.networks.layers import check_layer, layer_activations
+from cameval.protocols import CAMMethod
+from cameval.target_classes import Classes, choose
 
 __all__ = [
     "Alignment",
     "CAMExtractor",
     "CAMResult",
-    "Classes",
-    "TopClasses",
-    "all_classes",
+    "CAMSweep",
     "check_alignment",
     "check_images",
     "check_parts",
-    "choose",
     "coarse_maps",
     "explain",
 ]
-
-Classes = int | Sequence[int] | Tensor | NDArray[np.integer[Any]] | Callable[[Tensor], Tensor]
-"""One class for all images, one per image ``(N,)``, several per image ``(N, k)``, or a function
-that chooses classes by the logits."""
 
 Alignment = Literal["half_pixel", "receptive_field"]
 """How maps are laid on the image; see :class:`CAMExtractor`."""
@@ -113,7 +108,7 @@ class CAMExtractor:
     def __post_init__(self) -> None:
         check_parts(self.model, self.method)
         object.__setattr__(self, "model", adapt(self.model))
-        check_alignment(self.alignment, adapt(self.model).place)
+        check_alignment(self.alignment, adapt(self.model).cell_centers)
 
     def __call__(
         self,
@@ -176,8 +171,8 @@ class CAMExtractor:
                 check_no_sigmoid(activations.logits, activations.network, images)
             self._checked.append(True)
         chosen = choose(classes, target, activations.logits)
-        place = model.place if self.alignment == "receptive_field" else None
-        return explain(activations, self.method, chosen, target, place, size)
+        cell_centers = model.cell_centers if self.alignment == "receptive_field" else None
+        return explain(activations, self.method, chosen, target, cell_centers, size)
 
 
 def explain(
@@ -185,7 +180,7 @@ def explain(
     method: CAMMethod,
     classes: Tensor,
     target: Callable[[Tensor], Tensor] | None,
-    place: Place | None,
+    cell_centers: CellCenters | None,
     size: tuple[int, ...] | None,
 ) -> CAMResult:
     """Apply a method to the activations, once for each class, and lay the maps on the images."""
@@ -194,7 +189,9 @@ def explain(
         columns = [classes] if classes.ndim == 1 else classes.unbind(1)
         coarse = [coarse_maps(activations, method, target or column) for column in columns]
         stacked = coarse[0] if classes.ndim == 1 else torch.stack(coarse, 1)
-        maps = upsample(stacked, size or image_size, place=place, image_size=image_size)
+        maps = upsample(
+            stacked, size or image_size, cell_centers=cell_centers, image_size=image_size
+        )
     return CAMResult(maps, stacked, activations.logits, classes)
 
 
@@ -221,17 +218,17 @@ def check_parts(model: object, *methods: object) -> None:
             )
 
 
-def check_alignment(alignment: str, place: Place | None) -> None:
+def check_alignment(alignment: str, cell_centers: CellCenters | None) -> None:
     """Check the name of an alignment, and that it can be had."""
     if alignment not in get_args(Alignment):
         raise SettingError(
             f"alignment must be one of {', '.join(get_args(Alignment))}, got {alignment!r}"
         )
-    if alignment == "receptive_field" and place is None:
+    if alignment == "receptive_field" and cell_centers is None:
         raise SettingError(
             "alignment by receptive fields needs the place of the cells, which is known for the "
             "last features of torchvision's networks alone; give it, as in "
-            "cameval.CAMModel(features, head, place=cameval.Place(offset, stride))"
+            "cameval.CAMModel(features, head, cell_centers=cameval.maps.CellCenters(offset, stride))"
         )
 
 
@@ -247,90 +244,106 @@ def check_images(images: object) -> None:
         )
 
 
-def choose(
-    classes: Classes | None, target: Callable[[Tensor], Tensor] | None, logits: Tensor
-) -> Tensor:
-    """Return the classes to explain, ``(N,)`` or ``(N, k)``; -1 for another target."""
-    if target is not None:
-        if classes is not None:
-            raise SettingError("classes and target must not both be given, got both")
-        return torch.full((len(logits),), -1, device=logits.device)
-    with without_graph():
-        if classes is None:
-            classes = _predicted
-        if callable(classes):
-            classes = classes(logits.detach())
-        chosen = torch.as_tensor(classes, device=logits.device)
-        if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
-            raise ArrayTypeError(f"classes must be integers, got {chosen.dtype}")
-        if chosen.ndim == 0:
-            chosen = chosen.expand(len(logits))
-        # A copy is a normal tensor, even of labels made in inference mode.
-        chosen = chosen.to(torch.int64, copy=True)
-    if chosen.ndim not in (1, 2) or chosen.shape[1:] == (0,):
-        raise ShapeError(
-            f"classes must have shape ({len(logits)},) or ({len(logits)}, k), "
-            f"got {tuple(chosen.shape)}"
-        )
-    for column in [chosen] if chosen.ndim == 1 else chosen.unbind(1):
-        check_classes(column, logits)
-    return chosen
-
-
-def all_classes(logits: Tensor, /) -> Tensor:
-    """Choose every class of every image, ``(N, C)``, in order.
-
-    Examples
-    --------
-    >>> all_classes(torch.rand(2, 3))
-    tensor([[0, 1, 2],
-            [0, 1, 2]])
-    """
-    count = count_classes(logits)
-    return torch.arange(count, device=logits.device).expand(len(logits), count)
-
-
 @dataclass(frozen=True)
-class TopClasses:
-    """Choose the `count` classes of highest logits, the highest first.
+class CAMSweep:
+    """Maps by several methods, at several layers, from a single pass through the network.
 
     Parameters
     ----------
-    count
-        How many, at least 1.
+    model
+        A network, as for :class:`CAMExtractor`.
+    methods
+        Methods by the name that their results get.
+    layers
+        Names of inner layers. By default the place at which `model` is cut, under the name
+        ``"features"``.
+    alignment
+        How maps are laid on the image, as for :class:`CAMExtractor`; inner layers have no known
+        place.
+    check
+        Whether the first batch is also shown to the network that was cut, as for
+        :class:`CAMExtractor`.
 
     Raises
     ------
     SettingError
-        If `count` is not positive.
+        If there is no method, or the alignment cannot be had.
+    LayerError
+        If the network has no such layer.
+
+    Notes
+    -----
+    The trunk runs once. Each class takes one backward pass through what follows the first of the
+    layers, shared by all gradient methods.
 
     Examples
     --------
-    >>> TopClasses(2)(torch.tensor([[0.1, 3.0, 2.0]]))
-    tensor([[1, 2]])
+    >>> from torchvision.models import resnet18
+    >>> sweep = CAMSweep(resnet18(), {"cam": cam, "grad_cam": grad_cam})
+    >>> results = sweep(torch.rand(2, 3, 64, 64), classes=TopClasses(3))
+    >>> results["features", "cam"].maps.shape
+    torch.Size([2, 3, 64, 64])
+    >>> sweep = CAMSweep(resnet18(), {"layer_cam": layer_cam}, layers=["layer3", "layer4"])
+    >>> [result.coarse.shape[-2:] for result in sweep(torch.rand(1, 3, 64, 64)).values()]
+    [torch.Size([4, 4]), torch.Size([2, 2])]
     """
 
-    count: int
+    model: nn.Module
+    methods: Mapping[str, CAMMethod] = field(hash=False)
+    layers: Sequence[str] | None = field(default=None, hash=False)
+    alignment: Alignment = "half_pixel"
+    check: bool = True
+    _checked: list[bool] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise SettingError(f"count must be at least 1, got {self.count}")
+        if not self.methods:
+            raise SettingError("methods must name at least one method, got none")
+        check_parts(self.model, *self.methods.values())
+        if self.layers is None:
+            object.__setattr__(self, "model", adapt(self.model))
+            check_alignment(self.alignment, adapt(self.model).cell_centers)
+        else:
+            if not self.layers:
+                raise SettingError("layers must name at least one layer or be None, got none")
+            object.__setattr__(self, "model", unwrap(self.model))
+            for layer in self.layers:
+                check_layer(self.model, layer)
+            check_alignment(self.alignment, None)
 
-    def __call__(self, logits: Tensor, /) -> Tensor:
-        """Return class indices ``(N, count)`` of logits ``(N, C)``."""
-        if count_classes(logits) < self.count:
-            raise SettingError(
-                f"count must be at most the network's {count_classes(logits)} classes, "
-                f"got {self.count}"
-            )
-        of_classes = torch.cat([-logits, logits], 1) if logits.shape[1] == 1 else logits
-        return of_classes.topk(self.count, dim=1).indices
+    def __call__(
+        self,
+        images: Tensor,
+        classes: Classes | None = None,
+        *,
+        target: Callable[[Tensor], Tensor] | None = None,
+        size: tuple[int, ...] | None = None,
+        create_graph: bool = False,
+    ) -> dict[tuple[str, str], CAMResult]:
+        """Make every map; the arguments are those of :class:`CAMExtractor`.
 
-
-def _predicted(logits: Tensor) -> Tensor:
-    if logits.ndim != 2:
-        raise ShapeError(
-            "the network must return logits (N, C) for a class to be predicted, got shape "
-            f"{tuple(logits.shape)}; give a function of its output as the target"
-        )
-    return TopClasses(1)(logits)[:, 0] if logits.shape[1] == 1 else logits.argmax(1)
+        Returns
+        -------
+        dict of (str, str) to CAMResult
+            Results by layer and method, layer by layer.
+        """
+        check_images(images)
+        cell_centers = None
+        passes: Mapping[str, Activations]
+        if self.layers is None:
+            model = adapt(self.model)
+            name = model.layer if isinstance(model, LayerModel) else "features"
+            passes = {name: model.activations(images, create_graph=create_graph)}
+            if self.check and not self._checked and not create_graph:
+                check_cut(model, images, passes[name].logits)
+                self._checked.append(True)
+            cell_centers = model.cell_centers if self.alignment == "receptive_field" else None
+        else:
+            grids = dict.fromkeys(self.layers, same)
+            passes = layer_activations(self.model, grids, images, create_graph=create_graph)
+        first = next(iter(passes.values()))
+        chosen = choose(classes, target, first.logits)
+        return {
+            (layer, name): explain(activations, method, chosen, target, cell_centers, size)
+            for layer, activations in passes.items()
+            for name, method in self.methods.items()
+        }

@@ -1,16 +1,105 @@
-"""What is done to a raw map before a binarizer: upsampling it, scaling it to [0, 1].
+"""Maps on images: cell centers, upsampling, scaling to [0, 1]."""
 
-Both are plain functions of the values; no method and no binarizer calls `normalize_maps` by itself.
-"""
+from dataclasses import dataclass
+from math import isfinite
 
 import torch
 from torch import Tensor
 
-from cameval.arrays import Array, exact, extremes, finite_maps, restore
+from cameval._arrays import Array, exact, extremes, finite_maps, restore
+from cameval._checks import check_size
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
-from cameval.geometry import Place, half_pixel_coordinates, receptive_field_coordinates
 
-__all__ = ["is_constant", "normalize_maps", "upsample"]
+__all__ = [
+    "CellCenters",
+    "half_pixel_coordinates",
+    "is_constant",
+    "normalize_maps",
+    "receptive_field_coordinates",
+    "upsample",
+]
+
+
+@dataclass(frozen=True)
+class CellCenters:
+    """Centers of the receptive fields: cell i of a row lies at ``offset + stride * i`` pixels.
+
+    Parameters
+    ----------
+    offset
+        Center of the first cell.
+    stride
+        Distance between neighboring cells, positive.
+
+    Raises
+    ------
+    SettingError
+        If `stride` is not positive, or a number is not finite.
+
+    Examples
+    --------
+    The last features of a ResNet start at the very corner of the image, not half a cell inside:
+
+    >>> CellCenters(offset=0.5, stride=32).centers(3)
+    tensor([ 0.5000, 32.5000, 64.5000])
+
+    The place of an own network follows layer by layer from the pixels', here through a convolution
+    with a padding and a pooling without one:
+
+    >>> pixels = CellCenters(offset=0.5, stride=1)
+    >>> pixels.after(kernel=7, stride=2, padding=3).after(kernel=2, stride=2)
+    CellCenters(offset=1.5, stride=4)
+    """
+
+    offset: float
+    stride: float
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.offset) and isfinite(self.stride) and self.stride > 0):
+            raise SettingError(
+                f"offset must be finite and stride positive, got {self.offset} and {self.stride}"
+            )
+
+    def centers(self, cells: int) -> Tensor:
+        """Centers of the first `cells` cells, in pixels."""
+        return self.offset + self.stride * torch.arange(cells)
+
+    def after(
+        self, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1
+    ) -> "CellCenters":
+        """Centers of the cells after one more convolution or pooling.
+
+        Parameters
+        ----------
+        kernel, stride, dilation
+            The layer's, along one axis.
+        padding
+            Cells added before the first one. What is added behind the last moves nothing.
+
+        Returns
+        -------
+        CellCenters
+            Each new cell lies in the middle of the cells that it sees.
+        """
+        return CellCenters(
+            self.offset + self.stride * ((kernel - 1) * dilation / 2 - padding),
+            self.stride * stride,
+        )
+
+
+def half_pixel_coordinates(length: int, cells: int) -> Tensor:
+    """Cell coordinates of `length` output pixels, if `cells` cells fill the image evenly.
+
+    This is the convention of ``align_corners=False``: cell i covers an equal part of the image and
+    lies at its middle.
+    """
+    return (torch.arange(length, dtype=torch.float64) + 0.5) * (cells / length) - 0.5
+
+
+def receptive_field_coordinates(length: int, pixels: int, cell_centers: CellCenters) -> Tensor:
+    """Cell coordinates of `length` output pixels over `pixels` of image, for cells at `cell_centers`."""
+    centers = (torch.arange(length, dtype=torch.float64) + 0.5) * (pixels / length)
+    return (centers - cell_centers.offset) / cell_centers.stride
 
 
 def is_constant(maps: Array, /) -> Array:
@@ -83,7 +172,7 @@ def upsample(
     coarse: Tensor,
     size: tuple[int, ...],
     *,
-    place: Place | None = None,
+    cell_centers: CellCenters | None = None,
     image_size: tuple[int, ...] | None = None,
 ) -> Tensor:
     """Interpolate coarse maps linearly to an image's size, and do nothing else to them.
@@ -94,11 +183,11 @@ def upsample(
         Floating torch maps ``(..., h, w)``, or volumes ``(..., d, h, w)``.
     size
         Height and width of the result; three lengths for volumes.
-    place
+    cell_centers
         Where the cells lie in the image. By default they fill it evenly: the half-pixel convention,
         ``align_corners=False``.
     image_size
-        Size of the network's input, in whose pixels `place` is given; by default `size`.
+        Size of the network's input, in whose pixels `cell_centers` is given; by default `size`.
 
     Returns
     -------
@@ -123,8 +212,8 @@ def upsample(
 
     The same two cells, the first at the image's left edge and the second in its middle:
 
-    >>> from cameval.geometry import Place
-    >>> upsample(torch.tensor([[0.0, 4.0]]), (1, 4), place=Place(offset=0.5, stride=2))
+    >>> from cameval.maps import CellCenters
+    >>> upsample(torch.tensor([[0.0, 4.0]]), (1, 4), cell_centers=CellCenters(offset=0.5, stride=2))
     tensor([[0., 2., 4., 4.]])
     """
     if not isinstance(coarse, Tensor) or not coarse.is_floating_point():
@@ -145,8 +234,8 @@ def upsample(
         cells = coarse.shape[axis]
         coordinates = (
             half_pixel_coordinates(length, cells)
-            if place is None
-            else receptive_field_coordinates(length, extent, place)
+            if cell_centers is None
+            else receptive_field_coordinates(length, extent, cell_centers)
         )
         weights = linear_weights(coordinates, cells).to(coarse.device, coarse.dtype)
         with torch.autocast(coarse.device.type, enabled=False):
@@ -159,13 +248,3 @@ def linear_weights(coordinates: Tensor, cells: int) -> Tensor:
     """Weights ``(length, cells)`` of the two cells around each coordinate; edges are clamped."""
     inside = coordinates.clamp(0, cells - 1)
     return (1 - (inside[:, None] - torch.arange(cells)).abs()).clamp(min=0)
-
-
-def check_size(size: object) -> tuple[int, ...]:
-    """Return an image's size as ``(H, W)`` or ``(D, H, W)``, all positive integers."""
-    match size:
-        case (int(height), int(width)) if min(height, width) > 0:
-            return height, width
-        case (int(depth), int(height), int(width)) if min(depth, height, width) > 0:
-            return depth, height, width
-    raise SettingError(f"size must be a pair of positive integers (H, W), got {size!r}")

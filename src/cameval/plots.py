@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cameval.arrays import Maps, Masks, as_masks, as_tensor, finite_maps
+from cameval._arrays import Maps, Masks, as_masks, as_tensor, finite_maps
 from cameval.errors import ShapeError
 from cameval.maps import normalize_maps
 
@@ -51,6 +51,7 @@ def overlay(
     >>> import matplotlib
     >>> matplotlib.use("agg")
     >>> from matplotlib.figure import Figure
+    >>> from cameval.baselines import center_disc
     >>> truth = center_disc((32, 32))
     >>> overlay(Figure().subplots(), torch.rand(32, 32), heat=center_map((32, 32)), truth=truth)
     """

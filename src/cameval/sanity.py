@@ -11,12 +11,13 @@ from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from cameval.arrays import Array, as_scores, exact, finite_maps
+from cameval._arrays import Array, as_scores, exact, finite_maps
+from cameval._checks import check_count
 from cameval.errors import ArrayTypeError, ShapeError
-from cameval.extractor import CAMExtractor, Classes
+from cameval.extractor import CAMExtractor
 from cameval.maps import constant, normalize_maps
-from cameval.methods.passes import check_count
-from cameval.networks.randomize import randomized_copies, untrained
+from cameval.networks._randomize import randomized_copies, untrained
+from cameval.target_classes import Classes
 
 __all__ = [
     "Cascade",

@@ -1,48 +1,43 @@
 """What a score is compared with: blind maps, maps of the image, the truth on the grid, bounds.
 
 A blind map never sees the image. A localization score says something only where it beats them. What
-each baseline knows of its sample is an attribute: see `what_it_knows`.
+each baseline knows of its sample is an attribute: see `knowledge_of`.
 """
 
-from cameval.baselines.batch import Baseline, Batch, Knows, knows, what_it_knows
-from cameval.baselines.defaults import default_baselines
-from cameval.baselines.grids import grid_at_least, nearest_ceiling, oracle_map, truth_on_grid
-from cameval.baselines.image_maps import edge_prior, intensity_prior
-from cameval.baselines.leave_out import LeaveGroupOutPrior
-from cameval.baselines.mean_masks import ClassMeanPrior, class_mean_masks
-from cameval.baselines.priors import (
-    GaussianPrior,
-    RandomPrior,
-    UntrainedPrior,
+from cameval.baselines.blind import (
+    GaussianBaseline,
+    RandomBaseline,
+    UntrainedBaseline,
+    center_baseline,
     center_disc,
     center_map,
-    center_prior,
 )
-from cameval.baselines.scale import area_cap, independent_iou, skill
+from cameval.baselines.bounds import area_bound, independent_iou, skill
+from cameval.baselines.image_maps import edge_baseline, intensity_baseline
+from cameval.baselines.mean_masks import ClassMeanBaseline, LeaveGroupOutBaseline, class_mean_masks
+from cameval.baselines.properties import Knowledge, knowledge_of, knows
+from cameval.baselines.truth_maps import grid_bound, reachable_iou, truth_baseline, truth_map
 
 __all__ = [
-    "Baseline",
-    "Batch",
-    "ClassMeanPrior",
-    "GaussianPrior",
-    "Knows",
-    "LeaveGroupOutPrior",
-    "RandomPrior",
-    "UntrainedPrior",
-    "area_cap",
+    "ClassMeanBaseline",
+    "GaussianBaseline",
+    "Knowledge",
+    "LeaveGroupOutBaseline",
+    "RandomBaseline",
+    "UntrainedBaseline",
+    "area_bound",
+    "center_baseline",
     "center_disc",
     "center_map",
-    "center_prior",
     "class_mean_masks",
-    "default_baselines",
-    "edge_prior",
-    "grid_at_least",
+    "edge_baseline",
+    "grid_bound",
     "independent_iou",
-    "intensity_prior",
+    "intensity_baseline",
+    "knowledge_of",
     "knows",
-    "nearest_ceiling",
-    "oracle_map",
+    "reachable_iou",
     "skill",
-    "truth_on_grid",
-    "what_it_knows",
+    "truth_baseline",
+    "truth_map",
 ]

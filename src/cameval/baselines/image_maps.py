@@ -1,20 +1,17 @@
-"""Maps of the image alone, without a network: bright places, edges.
-
-They are made of what the network saw, for only that is sure to show the part of the image that is
-scored; a preparation may have cropped it.
-"""
+"""Baselines that use the image alone: intensity and edges."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from cameval.baselines.batch import Batch, knows
+from cameval.baselines.properties import knows
+from cameval.protocols import BaselineInput
 
-__all__ = ["edge_prior", "intensity_prior"]
+__all__ = ["edge_baseline", "intensity_baseline"]
 
 
 @knows("image")
-def intensity_prior(batch: Batch, /) -> Tensor:
+def intensity_baseline(batch: BaselineInput, /) -> Tensor:
     """Return how bright each image is: high on objects that are bright, as tumors with contrast.
 
     Parameters
@@ -31,7 +28,7 @@ def intensity_prior(batch: Batch, /) -> Tensor:
     Examples
     --------
     >>> images = torch.tensor([[[[-1.0, 0.0, 3.0]], [[0.0, 0.0, 1.0]]]])
-    >>> intensity_prior(Batch([], images, torch.zeros(1, 1, 3).bool(), torch.tensor([0]), (1, 1)))
+    >>> intensity_baseline(BaselineInput([], images, torch.zeros(1, 1, 3).bool(), torch.tensor([0]), (1, 1)))
     tensor([[[0.0000, 0.5000, 2.5000]]])
     """
     gray = batch.images.detach().float().mean(1, keepdim=True)
@@ -43,8 +40,8 @@ def intensity_prior(batch: Batch, /) -> Tensor:
 
 
 @knows("image")
-def edge_prior(batch: Batch, /) -> Tensor:
-    """Return how strong the edges of each image are: Sobel's magnitude of `intensity_prior`.
+def edge_baseline(batch: BaselineInput, /) -> Tensor:
+    """Return how strong the edges of each image are: Sobel's magnitude of `intensity_baseline`.
 
     Parameters
     ----------
@@ -64,10 +61,10 @@ def edge_prior(batch: Batch, /) -> Tensor:
     Examples
     --------
     >>> images = torch.tensor([[[[0.0, 0.0, 4.0, 4.0]]]])
-    >>> edge_prior(Batch([], images, torch.zeros(1, 1, 4).bool(), torch.tensor([0]), (1, 1)))
+    >>> edge_baseline(BaselineInput([], images, torch.zeros(1, 1, 4).bool(), torch.tensor([0]), (1, 1)))
     tensor([[[0.0000, 2.8284, 2.8284, 0.0000]]])
     """
-    gray = pad(intensity_prior(batch)[:, None], (1, 1, 1, 1), mode="replicate").squeeze(1)
+    gray = pad(intensity_baseline(batch)[:, None], (1, 1, 1, 1), mode="replicate").squeeze(1)
     across = _difference(_smooth(gray, 1), 2)
     down = _difference(_smooth(gray, 2), 1)
     return torch.hypot(across, down) / 2**0.5

@@ -8,24 +8,27 @@ are frozen dataclasses that also show their thresholds. Two rules hold for all o
 """
 
 from cameval.binarizers.components import LargestComponent
-from cameval.binarizers.door import Binarizer
-from cameval.binarizers.histograms import MultiOtsuBinarizer, OtsuBinarizer
-from cameval.binarizers.local import AdaptiveBinarizer, NiblackBinarizer, SauvolaBinarizer
-from cameval.binarizers.plugged import SkimageBinarizer
-from cameval.binarizers.tuned import CandidateScore, FittedBinarizer, TunedBinarizer
-from cameval.binarizers.whole import (
+from cameval.binarizers.global_thresholds import (
     FractionOfMaxBinarizer,
     MeanBinarizer,
     MeanSDBinarizer,
     MedianBinarizer,
+    MultiOtsuBinarizer,
+    OtsuBinarizer,
     PercentileBinarizer,
     TopAreaBinarizer,
 )
+from cameval.binarizers.local_thresholds import (
+    AdaptiveBinarizer,
+    NiblackBinarizer,
+    SauvolaBinarizer,
+)
+from cameval.binarizers.skimage import SkimageBinarizer
+from cameval.binarizers.tuned import CandidateScore, FittedBinarizer, TunedBinarizer
 from cameval.maps import is_constant
 
 __all__ = [
     "AdaptiveBinarizer",
-    "Binarizer",
     "CandidateScore",
     "FittedBinarizer",
     "FractionOfMaxBinarizer",

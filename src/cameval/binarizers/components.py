@@ -1,4 +1,4 @@
-"""Steps from a mask to a mask."""
+"""Connected components of masks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
-from cameval.arrays import Array, as_masks, finite_maps, restore
-from cameval.binarizers.door import Binarizer
+from cameval._arrays import Array, as_masks, finite_maps, restore
 from cameval.errors import SettingError, ShapeError
+from cameval.protocols import Binarizer
 
 __all__ = ["LargestComponent"]
 

@@ -1,4 +1,4 @@
-"""A binarizer whose parameter is learned on a validation set, so that no test image tunes it."""
+"""A binarizer whose parameter is chosen on validation images."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from cameval.arrays import Array, maps_and_truth
-from cameval.binarizers.door import Binarizer
+from cameval._arrays import Array, maps_and_truth
+from cameval._memo import memo
 from cameval.errors import ArrayTypeError, NonFiniteError, SettingError, ShapeError
-from cameval.sharing import sharing
+from cameval.protocols import Binarizer
 
 __all__ = ["CandidateScore", "FittedBinarizer", "TunedBinarizer"]
 
@@ -163,7 +163,7 @@ class TunedBinarizer:
         totals = [_Total() for _ in self.candidates]
         for batch in batches:
             maps, truth = maps_and_truth(*_pair(batch))
-            with sharing():
+            with memo():
                 for total, (_, candidate) in zip(totals, self.candidates, strict=True):
                     total.add(self._scores(candidate(maps), truth))
         table = tuple(

@@ -10,8 +10,10 @@ from io import TextIOWrapper
 
 import torch
 
-from cameval.cli import evaluation, models, reports
-from cameval.cli.parser import parse
+from cameval.cli import _evaluate as evaluation
+from cameval.cli import _models as models
+from cameval.cli import _report as reports
+from cameval.cli._parser import parse
 from cameval.errors import CamevalError
 
 __all__ = ["main"]
@@ -57,8 +59,8 @@ def _mistake(reason: str) -> int:
 
 def _of_the_machine(error: OSError) -> str:
     """Return what a file cannot be used for, as on a full or a read-only disk."""
-    place = "a file" if error.filename is None else str(error.filename)
-    return f"{place} must be readable and writable, got: {error.strerror or error}"
+    subject = "a file" if error.filename is None else str(error.filename)
+    return f"{subject} must be readable and writable, got: {error.strerror or error}"
 
 
 def _drop_output() -> None:

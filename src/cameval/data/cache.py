@@ -22,17 +22,18 @@ from torch.utils.data import Dataset
 
 from cameval.data._files import NOTHING, kind_at, writing
 from cameval.data._hdf5 import find_array
-from cameval.data.codes import decode, size_in_bytes
-from cameval.data.packed import (
+from cameval.data._packed import (
     NO_LABEL,
     blaming,
     check_is_file,
+    decode,
     opened,
     read_index,
     read_text,
+    size_in_bytes,
     write_samples,
 )
-from cameval.data.records import Reader, few, label_array, position
+from cameval.data.records import Reader, checked_position, few, label_array
 from cameval.data.samples import Sample
 from cameval.errors import CamevalError, DataError
 
@@ -176,9 +177,9 @@ class CachedDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int, /) -> Sample:
         """Read the sample at `index`; negative indices count from the end."""
-        place = position(index, len(self))
-        offset, height, width, channels, scale, label = self._index[place].tolist()
-        name = self._text["names"][place]
+        at = checked_position(index, len(self))
+        offset, height, width, channels, scale, label = self._index[at].tolist()
+        name = self._text["names"][at]
         shape = (height, width, channels) if channels else (height, width)
         size = size_in_bytes(shape, scale)
         pixels = self._open()
@@ -192,7 +193,7 @@ class CachedDataset(Dataset[Sample]):
         try:
             image, mask = decode(raw, shape, scale)
             known = None if label == NO_LABEL else label
-            return Sample(name, image, mask, known, self._text["groups"][place])
+            return Sample(name, image, mask, known, self._text["groups"][at])
         except CamevalError as error:
             raise DataError(
                 f"{self._path}: pixels of sample {name!r} must be those that were packed; "

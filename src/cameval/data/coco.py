@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cameval.data._files import is_file, kind_at, read_file
+from cameval.data._shapes import Shape, is_whole, parse_shape, short
 from cameval.data.pictures import ImageFile
 from cameval.data.records import MaskOrientation, PictureDataset, Record, group_of
-from cameval.data.shapes import Shape, is_whole, parse_shape, short
 from cameval.errors import DataError, SettingError
 
-__all__ = ["CocoDataset", "Outlines"]
+__all__ = ["CocoDataset"]
 
 _Entry = dict[str, Any]
 
@@ -57,7 +57,7 @@ class CocoDataset(PictureDataset):
     does. The mask is the union of all objects of that category, crowds included. Labels count the
     categories in the order of their ids. An object's shape is its segmentation - polygons, or run
     lengths as numbers or as a compressed string - or, if that is missing or empty, its box; which
-    pixels a shape covers is said in `cameval.data.shapes`. An image is called by its file name
+    pixels a shape covers is said in `cameval.data._shapes`. An image is called by its file name
     without suffix.
 
     Everything but the images is checked at once; these are decoded when asked for, as is said in

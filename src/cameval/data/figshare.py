@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from cameval.data._files import list_folder
-from cameval.data.matfile import field_error, open_mat, read_vector
-from cameval.data.records import position
+from cameval.data._matfile import field_error, open_mat, read_vector
+from cameval.data.records import checked_position
 from cameval.data.slices import CLASS_NAMES, FigshareSample, read_label, read_patient, read_slice
 from cameval.errors import DataError
 
@@ -104,7 +104,7 @@ class FigshareDataset(Dataset[FigshareSample]):
 
     def __getitem__(self, index: int, /) -> FigshareSample:
         """Read the slice at `index`; negative indices count from the end."""
-        return read_slice(self._paths[position(index, len(self))])
+        return read_slice(self._paths[checked_position(index, len(self))])
 
     @property
     def names(self) -> tuple[str, ...]:

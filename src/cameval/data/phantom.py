@@ -18,10 +18,9 @@ import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
 from numpy.typing import NDArray
 
+from cameval.data._anatomy import Head, Lesion, draw_lesion, paint
 from cameval.data._files import writing
-from cameval.data.anatomy import Head, Lesion, paint
-from cameval.data.lesions import draw_lesion
-from cameval.data.matfile import USERBLOCK
+from cameval.data._matfile import USERBLOCK
 from cameval.data.slices import CLASS_NAMES, FigshareSample, write_slice
 from cameval.errors import DataError, SettingError
 

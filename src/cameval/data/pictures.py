@@ -27,13 +27,7 @@ from PIL.ExifTags import Base
 from cameval.data._files import open_file
 from cameval.errors import DataError, SettingError
 
-__all__ = [  # noqa: RUF022 - sorted as Python sorts
-    "FILE_SUFFIXES",
-    "ImageFile",
-    "MaskFile",
-    "UPRIGHT",
-    "turned",
-]
+__all__ = ["ImageFile", "MaskFile"]
 
 UPRIGHT = 1
 """The orientation of EXIF that turns nothing."""

@@ -16,19 +16,7 @@ from cameval.data.pictures import UPRIGHT, ImageFile, MaskFile, turned
 from cameval.data.samples import Sample
 from cameval.errors import DataError, SettingError
 
-__all__ = [
-    "MaskOrientation",
-    "MaskSource",
-    "OrientationWarning",
-    "PictureDataset",
-    "Reader",
-    "Record",
-    "few",
-    "group_of",
-    "label_array",
-    "position",
-    "twice",
-]
+__all__ = ["MaskSource", "OrientationWarning", "PictureDataset", "Reader", "Record"]
 
 
 class MaskSource(Protocol):
@@ -216,7 +204,7 @@ class PictureDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int, /) -> Sample:
         """Read the sample at `index`; negative indices count from the end."""
-        return self._records[position(index, len(self))].read()
+        return self._records[checked_position(index, len(self))].read()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -250,12 +238,12 @@ class PictureDataset(Dataset[Sample]):
         return repr((self._records, self._class_names))
 
 
-def position(index: Any, length: int) -> int:
+def checked_position(index: Any, length: int) -> int:
     """Check an index of a dataset; negative indices count from the end."""
-    place = operator.index(index)
-    if not -length <= place < length:
-        raise IndexError(f"index must be in [{-length}, {length}), got {place}")
-    return place
+    position = operator.index(index)
+    if not -length <= position < length:
+        raise IndexError(f"index must be in [{-length}, {length}), got {position}")
+    return position
 
 
 def label_array(labels: Iterable[int | None]) -> NDArray[Any]:

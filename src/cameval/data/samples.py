@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cameval.errors import ArrayTypeError, DataError, NonFiniteError, ShapeError
 
-__all__ = ["Sample", "class_index", "class_of_text"]
+__all__ = ["Sample"]
 
 _CLASSES = 2**31
 """A class index is below this number."""

@@ -26,18 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameval.data._files import writing
-from cameval.data.matfile import USERBLOCK, field_error, open_mat, read_array, read_vector
+from cameval.data._matfile import USERBLOCK, field_error, open_mat, read_array, read_vector
 from cameval.data.samples import Sample
 from cameval.errors import ArrayTypeError, DataError, ShapeError
 
-__all__ = [
-    "CLASS_NAMES",
-    "FigshareSample",
-    "read_label",
-    "read_patient",
-    "read_slice",
-    "write_slice",
-]
+__all__ = ["CLASS_NAMES", "FigshareSample", "read_slice", "write_slice"]
 
 CLASS_NAMES = ("meningioma", "glioma", "pituitary")
 """The class of label 0, 1 and 2."""

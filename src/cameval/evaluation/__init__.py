@@ -2,24 +2,32 @@
 
 from cameval.evaluation.choice import Choice, choose_binarizers
 from cameval.evaluation.concat import concat
-from cameval.evaluation.engine import evaluate
-from cameval.evaluation.meaning import Meanings, Origin
-from cameval.evaluation.plan import Column
-from cameval.evaluation.prepare import IMAGENET_MEAN, IMAGENET_STD, Preparation
+from cameval.evaluation.defaults import (
+    default_baselines,
+    default_binarizers,
+    default_methods,
+    default_metrics,
+)
+from cameval.evaluation.evaluate import evaluate
+from cameval.evaluation.meaning import REASONS, Column, Meanings, Origin
+from cameval.evaluation.preparation import IMAGENET_MEAN, IMAGENET_STD, Preparation
 from cameval.evaluation.results import Results
-from cameval.evaluation.scoring import REASONS
 
-__all__ = [  # noqa: RUF022 - sorted as Python sorts
-    "Choice",
-    "Column",
+__all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "REASONS",
+    "Choice",
+    "Column",
     "Meanings",
     "Origin",
     "Preparation",
-    "REASONS",
     "Results",
     "choose_binarizers",
     "concat",
+    "default_baselines",
+    "default_binarizers",
+    "default_methods",
+    "default_metrics",
     "evaluate",
 ]

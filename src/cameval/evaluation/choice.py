@@ -9,15 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.errors import DataError, SettingError
-from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn, Origin
-from cameval.evaluation.plan import Column
+from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn, Column, Origin
 from cameval.evaluation.results import Results
 
-__all__ = [  # noqa: RUF022 - sorted as Python sorts
-    "Choice",
-    "VALIDATED",
-    "choose_binarizers",
-]
+__all__ = ["Choice", "choose_binarizers"]
 
 VALIDATED: Final = "validated"
 """The label that scores get if none is given; only a choice made on other images may have it."""
@@ -125,10 +120,10 @@ class Choice:
             provenance=_provenance(results, self, label),
         )
 
-    def binarizer(self, explained: str, kind: str, method: str) -> str:
+    def binarizer(self, target_class: str, kind: str, method: str) -> str:
         """Return the label of the binarizer that was chosen for a map.
 
-        Where no map of the class `explained` was there to choose by, it is the one that was chosen
+        Where no map of the class `target_class` was there to choose by, it is the one that was chosen
         for the same method under the class that was explained first.
 
         Raises
@@ -137,7 +132,7 @@ class Choice:
             If nothing was chosen for the method.
         """
         chosen = {_map_of(column): column.binarizer for column in self.columns}
-        for of_class in (explained, self.columns[0].explained):
+        for of_class in (target_class, self.columns[0].target_class):
             if (found := chosen.get((of_class, kind, method))) is not None:
                 return found
         known = ", ".join(dict.fromkeys(column.method for column in self.columns))
@@ -249,7 +244,7 @@ class _Candidates:
     def map(self) -> str:
         """The map, in words."""
         first = self.columns[0]
-        return f"the {first.kind} {first.method!r} ({first.explained} class)"
+        return f"the {first.kind} {first.method!r} ({first.target_class} class)"
 
     def best(self, higher_is_better: bool) -> tuple[Column, float]:
         """Return the best column and its mean; of equals, the first."""
@@ -324,7 +319,7 @@ def _is_chosen(results: Results, column: Column) -> bool:
 
 def _map_of(column: Column) -> Map:
     """Return which map a column is a score of."""
-    return column.explained, column.kind, column.method
+    return column.target_class, column.kind, column.method
 
 
 def _only_model(results: Results) -> str:

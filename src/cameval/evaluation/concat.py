@@ -1,4 +1,4 @@
-"""Results put under each other: of several models, or of several parts of the data."""
+"""Concatenation of results of several models or parts of the data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from cameval.errors import SettingError
-from cameval.evaluation.meaning import Meanings
-from cameval.evaluation.plan import Column
-from cameval.evaluation.provenance import runs
+from cameval.evaluation._run_folder import runs
+from cameval.evaluation.meaning import Column, Meanings
 from cameval.evaluation.results import Results
 
 __all__ = ["concat"]
@@ -138,7 +137,7 @@ def _check_meanings(parts: Sequence[Results]) -> None:
         if len({m.baselines[label].knows for m in known if label in m.baselines}) > 1:
             _refuse(label, known, "give baselines that know different things different labels")
     methods = {c.method for c in columns if c.kind == "method"}
-    several = {"explained": {c.explained for c in columns}, "methods": methods}
+    several = {"target_class": {c.target_class for c in columns}, "methods": methods}
     for kind, labels in (several | {"metrics": {c.metric for c in columns}}).items():
         for label in sorted(labels):
             _check_contents(parts, kind, label)

@@ -1,30 +1,60 @@
-"""What the labels of a table stand for: kept with the results as data, and read there.
-
-Nothing is read out of a label, a repr or a sentence. What is not recorded is not known.
-"""
+"""Meanings of the labels in a table, stored with the results."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
-from cameval.baselines import Knows
+from cameval.baselines import Knowledge
 from cameval.errors import DataError
-from cameval.metrics.policy import Takes
+from cameval.metrics.properties import Takes
 
-__all__ = [
-    "BaselineMeaning",
-    "BinarizerMeaning",
-    "ChosenOn",
-    "ExplainedMeaning",
-    "Meanings",
-    "MethodMeaning",
-    "MetricMeaning",
-    "Origin",
-]
+__all__ = ["REASONS", "Column", "Meanings", "Origin"]
+
+
+@dataclass(frozen=True, order=True)
+class Column:
+    """What one score of every sample is a score of.
+
+    Parameters
+    ----------
+    target_class
+        Which class the map explains: ``"predicted"``, ``"true"`` or another label.
+    kind
+        ``"method"`` or ``"baseline"``.
+    method
+        Label of the method, or of the baseline, that made the map.
+    binarizer
+        Label of the binarizer that made the mask; empty for metrics that need none.
+    metric
+        Label of the metric.
+    """
+
+    target_class: str
+    kind: Literal["method", "baseline"]
+    method: str
+    binarizer: str
+    metric: str
+
+
+REASONS = (
+    "",
+    "empty truth",
+    "truth is everything",
+    "empty prediction",
+    "map without a positive value",
+    "undefined",
+)
+"""Why a score is undefined, by its code; the first means that it is defined."""
+
+
+CONSTANT = 0x80
+"""Added to the code of a score whose map is constant."""
+
 
 ChosenOn = Literal["other images", "other images of the same groups", "these same images"]
 """On which images binarizers were chosen, seen from those whose scores they give."""
+
 
 T = TypeVar("T")
 
@@ -127,11 +157,11 @@ class BaselineMeaning:
     """
 
     setting: str
-    knows: Knows | None = None
+    knows: Knowledge | None = None
 
     def __post_init__(self) -> None:
         _check_setting(self.setting)
-        _check(self.knows is None or self.knows in get_args(Knows), "knows", self.knows)
+        _check(self.knows is None or self.knows in get_args(Knowledge), "knows", self.knows)
 
 
 @dataclass(frozen=True)
@@ -157,8 +187,8 @@ class BinarizerMeaning:
 
 
 @dataclass(frozen=True)
-class ExplainedMeaning:
-    """What stands behind a label of `explained`.
+class TargetClassMeaning:
+    """What stands behind a label of `target_class`.
 
     Parameters
     ----------
@@ -179,7 +209,7 @@ class ExplainedMeaning:
 
 
 Meaning: TypeAlias = (
-    MethodMeaning | MetricMeaning | BaselineMeaning | BinarizerMeaning | ExplainedMeaning
+    MethodMeaning | MetricMeaning | BaselineMeaning | BinarizerMeaning | TargetClassMeaning
 )
 
 
@@ -191,7 +221,7 @@ class Meanings:
     baselines: Mapping[str, BaselineMeaning] = field(default_factory=dict)
     binarizers: Mapping[str, BinarizerMeaning] = field(default_factory=dict)
     metrics: Mapping[str, MetricMeaning] = field(default_factory=dict)
-    explained: Mapping[str, ExplainedMeaning] = field(default_factory=dict)
+    target_class: Mapping[str, TargetClassMeaning] = field(default_factory=dict)
 
     @classmethod
     def of(cls, record: object) -> "Meanings":
@@ -209,7 +239,7 @@ class Meanings:
             "baselines": BaselineMeaning,
             "binarizers": BinarizerMeaning,
             "metrics": MetricMeaning,
-            "explained": ExplainedMeaning,
+            "target_class": TargetClassMeaning,
         }
         _check(isinstance(record, Mapping) and set(record) <= set(kinds), "meanings", record)
         assert isinstance(record, Mapping)

@@ -12,13 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.errors import DataError
-from cameval.evaluation import summaries, tables
-from cameval.evaluation.meaning import Meanings
-from cameval.evaluation.plan import Column
-from cameval.evaluation.scoring import DEGENERATE, BatchScores
-from cameval.evaluation.store import RunFolder
-from cameval.evaluation.task import Task, check_task
-from cameval.evaluation.views import NO_LABEL
+from cameval.evaluation import _summaries as summaries
+from cameval.evaluation import _tables as tables
+from cameval.evaluation._batch import BatchScores
+from cameval.evaluation._plan import Task, check_task
+from cameval.evaluation._run_folder import RunFolder
+from cameval.evaluation._sources import NO_LABEL
+from cameval.evaluation.meaning import CONSTANT, Column, Meanings
 
 __all__ = ["Results"]
 
@@ -144,7 +144,7 @@ class Results:
         """Return the tidy table, one row for each value.
 
         Its columns are those of `samples`, the fields of :class:`Column`, ``value``, ``reason``
-        (why the value is undefined, else empty) and ``degenerate`` (whether the map is constant).
+        (why the value is undefined, else empty) and ``constant`` (whether the map is constant).
         """
         return tables.tidy(self.samples, self.columns, self.values, self.codes)
 
@@ -167,7 +167,7 @@ class Results:
         Returns
         -------
         pandas.DataFrame
-            One row for each column and part: n, n_groups, n_undefined, n_degenerate, mean, low,
+            One row for each column and part: n, n_groups, n_undefined, n_constant, mean, low,
             high, median, q25, q75.
         """
         split = ["model", *([by] if isinstance(by, str) else by)]
@@ -175,7 +175,7 @@ class Results:
             self.samples,
             self.columns,
             self.values,
-            (self.codes & DEGENERATE) > 0,
+            (self.codes & CONSTANT) > 0,
             split,
             self.meanings,
             confidence=confidence,
@@ -214,7 +214,7 @@ class Results:
         metric
             The metric.
         over
-            What is compared: ``"method"`` (baselines included), ``"binarizer"``, ``"explained"``,
+            What is compared: ``"method"`` (baselines included), ``"binarizer"``, ``"target_class"``,
             or ``"model"``.
         reference
             Compare all with this one; by default every pair.

@@ -1,4 +1,4 @@
-"""Attention mining: what is left of a class once the map is cut out of the image."""
+"""Attention mining: the class score of an image whose attended part is removed."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,24 +10,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cameval.binarizers.settings import finite_number
+from cameval._checks import finite_number
 from cameval.errors import SettingError, ShapeError
 from cameval.extractor import check_images, check_parts
-from cameval.losses.checks import (
+from cameval.losses._checks import (
+    buffers_kept_on_failure,
     check_bare,
     check_class_weights,
     check_labels,
     checked_masks,
     checked_scores,
 )
-from cameval.losses.undoing import buffers_kept_on_failure
 from cameval.maps import upsample
 from cameval.methods import grad_cam
 from cameval.networks import Activations, adapt
+from cameval.networks._copies import shared_tensor
 from cameval.networks.activations import recording
-from cameval.networks.copies import shared_tensor
 
-__all__ = ["AttentionMining", "MiningLoss", "softmax"]
+__all__ = ["AttentionMining", "MiningLoss"]
 
 
 def softmax(logits: Tensor, /) -> Tensor:

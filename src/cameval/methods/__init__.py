@@ -2,8 +2,9 @@
 
 from cameval.methods.ablation import AblationCAM, ablation_cam
 from cameval.methods.cam import cam
-from cameval.methods.chance import RandomCAM, random_cam
-from cameval.methods.fusion import max_fusion, mean_fusion, product_fusion
+from cameval.methods.combine import augmentation_smoothing, max_fusion, mean_fusion, product_fusion
+from cameval.methods.controls import OtherClass, RandomCAM, random_cam
+from cameval.methods.eigen import eigen_cam, eigen_grad_cam
 from cameval.methods.gradient import (
     grad_cam,
     grad_cam_elementwise,
@@ -12,23 +13,18 @@ from cameval.methods.gradient import (
     xgrad_cam,
 )
 from cameval.methods.local_linear import local_linear_cam, local_linear_constant
-from cameval.methods.other_class import OtherClass
 from cameval.methods.plusplus import SmoothGradCAMpp, grad_cam_pp
-from cameval.methods.principal import eigen_cam, eigen_grad_cam
-from cameval.methods.protocol import CAMMethod
 from cameval.methods.score import ISCAM, SSCAM, ScoreCAM
 from cameval.methods.shapley import shapley_cam
-from cameval.methods.smoothing import augmentation_smoothing
 from cameval.methods.targets import FinerTarget
 
-__all__ = [  # noqa: RUF022 - sorted as Python sorts
-    "AblationCAM",
-    "CAMMethod",
-    "FinerTarget",
+__all__ = [
     "ISCAM",
+    "SSCAM",
+    "AblationCAM",
+    "FinerTarget",
     "OtherClass",
     "RandomCAM",
-    "SSCAM",
     "ScoreCAM",
     "SmoothGradCAMpp",
     "ablation_cam",

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cameval.methods.passes import check_count, images_at_once, refuse_graph, rest, scores_of
+from cameval._checks import check_count
+from cameval.methods._rerun import images_at_once, refuse_graph, rest, scores_of
 from cameval.networks import Activations, Target
+from cameval.networks._outputs import output_of
 from cameval.networks.activations import recording
 from cameval.networks.heads import linear_head, pools_globally, positions
-from cameval.networks.outputs import output_of
 
 __all__ = ["AblationCAM", "ablation_cam"]
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from cameval.methods.passes import check_count, check_noise, noise_fields, refuse_graph
+from cameval._checks import check_count, check_noise
+from cameval.methods._rerun import noise_fields, refuse_graph
 from cameval.networks import Activations, Target
 from cameval.networks.activations import without_graph
 from cameval.networks.heads import positions

@@ -6,15 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cameval._checks import check_count, check_noise
 from cameval.maps import upsample
-from cameval.methods.passes import (
-    check_count,
-    check_noise,
-    images_at_once,
-    noise_fields,
-    refuse_graph,
-    scores_of,
-)
+from cameval.methods._rerun import images_at_once, noise_fields, refuse_graph, scores_of
 from cameval.networks import Activations, Target
 from cameval.networks.activations import without_graph
 from cameval.networks.heads import positions

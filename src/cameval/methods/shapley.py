@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from cameval.methods.passes import refuse_graph, rest
+from cameval.methods._rerun import refuse_graph, rest
 from cameval.networks import Activations, Target
 from cameval.networks.activations import fresh_leaf, without_graph
 from cameval.networks.heads import linear_head, positions

@@ -7,11 +7,11 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from cameval._checks import check_count
 from cameval.errors import SettingError
-from cameval.methods.passes import check_count
 from cameval.networks.activations import check_classes
 
-__all__ = ["FinerTarget", "Weighting"]
+__all__ = ["FinerTarget"]
 
 Weighting = Literal["mean", "probability"]
 """How the similar classes of :class:`FinerTarget` are averaged."""

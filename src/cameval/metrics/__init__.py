@@ -5,12 +5,17 @@ borders (`surface`, `boundary`, `centroid`). Maps: `ranking`, `pointing`, `mass`
 Networks: `faithfulness`, `perturbation`, `road`, `adcc`. `policy` says what happens at the edges.
 """
 
-from cameval.metrics.adcc import ADCC, coherency, complexity
 from cameval.metrics.boundary import BoundaryIoU
-from cameval.metrics.box_overlap import box_iou, box_precision
-from cameval.metrics.boxes import box_intersections, component_boxes, largest_box, pairwise_box_iou
+from cameval.metrics.boxes import (
+    box_intersections,
+    box_iou,
+    box_precision,
+    component_boxes,
+    largest_box,
+    pairwise_box_iou,
+)
 from cameval.metrics.centroid import CentroidDistance, equivalent_radius, image_diagonal
-from cameval.metrics.corrected import (
+from cameval.metrics.chance_corrected import (
     chance_corrected_overlap,
     cohen_kappa,
     informedness,
@@ -18,34 +23,37 @@ from cameval.metrics.corrected import (
     size_standardized_iou,
 )
 from cameval.metrics.counts import Counts, score_counts
-from cameval.metrics.curves import ThresholdCurve, curve_at_areas, threshold_curve
-from cameval.metrics.faithfulness import average_drop, average_gain, increase_in_confidence
+from cameval.metrics.curves import (
+    AreaToCover,
+    CoverageAtArea,
+    ThresholdCurve,
+    curve_at_areas,
+    max_iou,
+    threshold_curve,
+)
+from cameval.metrics.dataset import MaxBoxAcc, PooledHistogram
+from cameval.metrics.faithfulness import (
+    ADCC,
+    average_drop,
+    average_gain,
+    coherency,
+    complexity,
+    increase_in_confidence,
+)
+from cameval.metrics.mask_shape import MaskShape, mask_shape
 from cameval.metrics.mass import relevance_mass_accuracy, relevance_mass_ratio, relevance_mass_skill
 from cameval.metrics.outcome import OUTCOMES, Outcomes, containment_metrics, count_outcomes
 from cameval.metrics.overlap import (
-    coverage,
+    FBeta,
+    Tversky,
     dice,
-    false_positive_rate,
     iou,
-    marked_area,
     overlap_coefficient,
-    precision,
-    specificity,
     volumetric_similarity,
 )
 from cameval.metrics.perturbation import Deletion, Insertion
 from cameval.metrics.pointing import PointingGame, pointing_game
-from cameval.metrics.policy import (
-    MapMetric,
-    MaskMetric,
-    NetworkMetric,
-    higher_is_better,
-    of_maps,
-    of_masks,
-    of_network,
-    takes,
-)
-from cameval.metrics.pooled import PooledHistogram
+from cameval.metrics.properties import higher_is_better, of_maps, of_masks, of_network, takes
 from cameval.metrics.ranking import (
     average_precision_skill,
     iou_at_true_area,
@@ -53,20 +61,19 @@ from cameval.metrics.ranking import (
     pixel_average_precision,
     relevance_rank_accuracy,
 )
-from cameval.metrics.readings import AreaToCover, CoverageAtArea, oracle_iou
+from cameval.metrics.rates import coverage, false_positive_rate, marked_area, precision, specificity
 from cameval.metrics.road import ROAD, noisy_linear_imputation
 from cameval.metrics.summary import share_above, share_below, share_equal
 from cameval.metrics.surface import AverageSurfaceDistance, HausdorffDistance, SurfaceDice
-from cameval.metrics.weighted import FBeta, Tversky
 from cameval.metrics.without_object import ZeroWithoutObject
-from cameval.metrics.wsol import BoxAccuracy
 
-__all__ = [  # noqa: RUF022 - sorted as Python sorts
+__all__ = [
     "ADCC",
+    "OUTCOMES",
+    "ROAD",
     "AreaToCover",
     "AverageSurfaceDistance",
     "BoundaryIoU",
-    "BoxAccuracy",
     "CentroidDistance",
     "Counts",
     "CoverageAtArea",
@@ -74,14 +81,11 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "FBeta",
     "HausdorffDistance",
     "Insertion",
-    "MapMetric",
-    "MaskMetric",
-    "NetworkMetric",
-    "OUTCOMES",
+    "MaskShape",
+    "MaxBoxAcc",
     "Outcomes",
     "PointingGame",
     "PooledHistogram",
-    "ROAD",
     "SurfaceDice",
     "ThresholdCurve",
     "Tversky",
@@ -112,12 +116,13 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "iou_at_true_area",
     "largest_box",
     "marked_area",
+    "mask_shape",  # noqa: RUF022 - sorted as Python sorts
     "matthews_correlation",
+    "max_iou",
     "noisy_linear_imputation",
     "of_maps",
     "of_masks",
     "of_network",
-    "oracle_iou",
     "overlap_coefficient",
     "pairwise_box_iou",
     "pixel_auroc",

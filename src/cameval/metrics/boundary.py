@@ -1,4 +1,4 @@
-"""Overlap of the borders of two masks. Edge cases follow the policy of `cameval.metrics.policy`."""
+"""Overlap of the borders of two masks. Edge cases follow the policy of `cameval.metrics.properties`."""
 
 from dataclasses import dataclass
 from math import hypot
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from cameval.arrays import Array, mask_pair, restore
+from cameval._arrays import Array, mask_pair, restore
+from cameval._memo import memoized
 from cameval.errors import SettingError
 from cameval.metrics.overlap import iou
-from cameval.metrics.policy import Takes
-from cameval.sharing import shared
+from cameval.metrics.properties import Takes
 
 __all__ = ["BoundaryIoU"]
 
@@ -80,7 +80,7 @@ class BoundaryIoU:
         return iou(restore(found, pred), restore(true, pred))
 
 
-@shared
+@memoized
 def _band(masks: Tensor, pixels: int) -> Tensor:
     """Pixels that have background within a square of ``2 * pixels + 1`` around them."""
     side = 2 * pixels + 1

@@ -1,9 +1,6 @@
-"""Boxes of masks, and what boxes share.
+"""Bounding boxes of masks, and metrics that compare them."""
 
-A box is ``(x0, y0, x1, y1)`` in pixels and half-open: it holds the columns x0 to x1 - 1 and the
-rows y0 to y1 - 1, so its area is ``(x1 - x0) * (y1 - y0)``. Nothing is added to a side.
-"""
-
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -12,27 +9,23 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from cameval.arrays import Array, as_masks, as_scores, as_tensor, exact, restore
+from cameval._arrays import Array, as_masks, as_scores, as_tensor, exact, mask_pair, restore
+from cameval._memo import memoized
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
-from cameval.sharing import shared
+from cameval.metrics.properties import of_masks, undefined_without_truth, within
 
 __all__ = [
-    "Boxes",
-    "Connectivity",
-    "areas",
     "box_intersections",
-    "boxes_in",
-    "boxes_of",
-    "check_boxes",
+    "box_iou",
+    "box_precision",
     "component_boxes",
     "largest_box",
-    "overlaps",
     "pairwise_box_iou",
-    "shared_areas",
 ]
 
 Boxes = NDArray[np.int64]
 """Boxes ``(n, 4)`` of one image."""
+
 
 Connectivity = Literal[4, 8]
 """Which pixels are neighbors: those that share a side, or also those that share a corner."""
@@ -189,7 +182,7 @@ def boxes_in(mask: NDArray[np.bool_], connectivity: Connectivity) -> Boxes:
     return boxes
 
 
-@shared
+@memoized
 def boxes_of(masks: Tensor, connectivity: Connectivity) -> list[Boxes]:
     """Return the boxes of each mask, leading axes flattened."""
     count = masks.shape[:-2].numel()
@@ -241,3 +234,116 @@ def _box_pair(first: Any, second: Any) -> tuple[Tensor, Tensor]:
             f"got {type(first).__name__} and {type(second).__name__}"
         )
     return check_boxes(first), check_boxes(second)
+
+
+@of_masks(higher_is_better=True)
+@within(0, 1)
+def box_iou(pred: Array, target: Array, /, connectivity: Connectivity = 8) -> Array:
+    """IoU of the box of the prediction's largest component with the truth's best-matching box.
+
+    Each component of the truth has a box; the one with the highest score counts.
+
+    Parameters
+    ----------
+    pred, target
+        Boolean masks of one shape ``(..., H, W)``.
+    connectivity
+        8 if pixels that share a corner are connected, 4 if only those that share a side are.
+
+    Returns
+    -------
+    Array
+        One score in [0, 1] for each image, shape ``(...)``. An empty truth gives NaN, an empty
+        prediction 0.
+
+    Raises
+    ------
+    ArrayTypeError
+        If a mask is not boolean, or the two are not of one kind.
+    ShapeError
+        If the shapes differ.
+    SettingError
+        If `connectivity` is neither 4 nor 8.
+
+    References
+    ----------
+    J. Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020.
+
+    Examples
+    --------
+    >>> pred, target = torch.zeros(2, 6, 6, dtype=torch.bool)
+    >>> pred[0, :4] = pred[:4, 0] = target[:4, :4] = True
+    >>> iou(pred, target), box_iou(pred, target)
+    (tensor(0.4375), tensor(1.))
+    """
+    return _best_match(overlaps, pred, target, connectivity)
+
+
+@of_masks(higher_is_better=True)
+@within(0, 1)
+def box_precision(pred: Array, target: Array, /, connectivity: Connectivity = 8) -> Array:
+    """Share of the predicted box inside the truth's best-matching box (IoBB).
+
+    The predicted box is that of the prediction's largest component. Each component of the truth has
+    a box; the one with the highest score counts. A box of one pixel in the right place scores 1:
+    never read it alone.
+
+    Parameters
+    ----------
+    pred, target
+        Boolean masks of one shape ``(..., H, W)``.
+    connectivity
+        8 if pixels that share a corner are connected, 4 if only those that share a side are.
+
+    Returns
+    -------
+    Array
+        One score in [0, 1] for each image, shape ``(...)``. An empty truth gives NaN, an empty
+        prediction 0.
+
+    Raises
+    ------
+    ArrayTypeError
+        If a mask is not boolean, or the two are not of one kind.
+    ShapeError
+        If the shapes differ.
+    SettingError
+        If `connectivity` is neither 4 nor 8.
+
+    References
+    ----------
+    X. Wang et al., "ChestX-ray8: Hospital-scale Chest X-ray Database and Benchmarks on
+    Weakly-Supervised Classification and Localization of Common Thorax Diseases", CVPR 2017.
+
+    Examples
+    --------
+    >>> pred, target = torch.zeros(2, 6, 6, dtype=torch.bool)
+    >>> pred[:2, :4] = target[:4, :3] = True
+    >>> box_precision(pred, target)
+    tensor(0.7500)
+    """
+    return _best_match(_inside, pred, target, connectivity)
+
+
+def _best_match(
+    formula: Callable[[Tensor, Tensor], Tensor],
+    pred: Array,
+    target: Array,
+    connectivity: Connectivity,
+) -> Array:
+    """Score the first predicted box against all true ones by the formula, and keep the best."""
+    pair = mask_pair(pred, target)
+    images = zip(*(boxes_of(masks, connectivity) for masks in pair), strict=True)
+    best = [
+        formula(torch.from_numpy(found[:1]), torch.from_numpy(true)).max().item()
+        if len(found) and len(true)
+        else 0.0
+        for found, true in images
+    ]
+    scores = torch.tensor(best, dtype=torch.float64).reshape(pair[1].shape[:-2])
+    return as_scores(undefined_without_truth(scores, pair[1].any(-1).any(-1).cpu()), pred)
+
+
+def _inside(first: Tensor, second: Tensor) -> Tensor:
+    """Return the shares of the first boxes inside the second ones."""
+    return exact(shared_areas(first, second)) / exact(areas(first))[..., :, None]

@@ -4,7 +4,7 @@ Lengths are in the unit of `spacing`, the distance between neighboring pixels: o
 between rows and one between columns. With ``spacing=0.49`` of an image with pixels of 0.49 mm they
 are in mm; with 1 they are in pixels. With three numbers, ``spacing=(5, 0.49, 0.49)``, masks are
 volumes ``(..., D, H, W)`` and not stacks of images: the first is the distance between slices. Edge
-cases follow the one policy of `cameval.metrics.policy`.
+cases follow the one policy of `cameval.metrics.properties`.
 """
 
 from collections.abc import Callable
@@ -16,19 +16,11 @@ from typing import ClassVar, TypeAlias
 import torch
 from torch import Tensor
 
-from cameval.arrays import Array, as_scores, exact, mask_pair
+from cameval._arrays import Array, as_scores, exact, mask_pair
 from cameval.errors import SettingError, ShapeError
-from cameval.metrics.policy import Takes, undefined_without_truth
+from cameval.metrics.properties import Takes, undefined_without_truth
 
-__all__ = [
-    "CentroidDistance",
-    "Length",
-    "Spacing",
-    "equivalent_radius",
-    "image_diagonal",
-    "over_images",
-    "pixel_size",
-]
+__all__ = ["CentroidDistance", "equivalent_radius", "image_diagonal"]
 
 Spacing: TypeAlias = float | tuple[float, float] | tuple[float, float, float]
 """Distance between pixels; of two numbers the first is between rows, the second between columns.

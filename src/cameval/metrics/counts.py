@@ -1,6 +1,6 @@
 """What every metric of masks is a formula of: four numbers of pixels for each image.
 
-Counts add, so a pooled score is the formula of a sum. Inside ``with sharing():`` two masks are
+Counts add, so a pooled score is the formula of a sum. Inside ``with memo():`` two masks are
 counted once however many metrics score them, and a mask once however many it is compared with.
 """
 
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cameval.arrays import Array, as_scores, exact, mask_pair
-from cameval.metrics.policy import of_masks, undefined_without_truth
-from cameval.sharing import shared
+from cameval._arrays import Array, as_scores, exact, mask_pair
+from cameval._memo import memoized
+from cameval.metrics.properties import of_masks, undefined_without_truth
 
 __all__ = ["Counts", "score_counts"]
 
@@ -44,7 +44,7 @@ class Counts:
     pixels: Tensor
 
     @classmethod
-    @shared
+    @memoized
     def of(cls, pred: Tensor, target: Tensor) -> "Counts":
         """Count boolean masks ``(..., H, W)`` of one shape."""
         true = _count_once(target)
@@ -122,4 +122,4 @@ def _count(mask: Tensor) -> Tensor:
     return exact(mask.view(torch.uint8).sum((-2, -1), dtype=torch.int32))
 
 
-_count_once = shared(_count)
+_count_once = memoized(_count)

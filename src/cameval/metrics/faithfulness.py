@@ -1,26 +1,32 @@
-"""Faithfulness by masking: what is left of a class when the network sees only what the map marks.
+"""Faithfulness by masking: average drop, increase in confidence, average gain, ADCC."""
 
-The image is multiplied by its map, scaled to [0, 1] by the map's own extremes: where the map is
-lowest, the image becomes 0, which in normalized images is the mean. All three scores come from one
-pass on the images and one on their parts; inside `cameval.sharing.sharing` both are made once.
-
-Scores are of softmax probabilities, y of the image and o of its part. A constant map, which marks
-nothing, leaves nothing of the image.
-"""
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-from cameval.arrays import as_scores
-from cameval.metrics.policy import of_network, within
-from cameval.metrics.showing import (
+from cameval._arrays import Array, as_scores, exact, finite_maps
+from cameval.errors import ArrayTypeError, SettingError, ShapeError
+from cameval.maps import constant, normalize_maps
+from cameval.metrics._network import (
     Network,
+    explained_part,
     log_probabilities_of_images,
     log_probabilities_of_parts,
     log_probability,
     shown,
 )
+from cameval.metrics.properties import Takes, of_maps, of_network, within
 
-__all__ = ["average_drop", "average_gain", "increase_in_confidence"]
+__all__ = [
+    "ADCC",
+    "average_drop",
+    "average_gain",
+    "coherency",
+    "complexity",
+    "increase_in_confidence",
+]
 
 
 @of_network(higher_is_better=False)
@@ -186,3 +192,170 @@ def _clean_and_part(
         log_probability(log_probabilities_of_images(network, images), classes),
         log_probability(log_probabilities_of_parts(network, images, maps), classes),
     )
+
+
+@dataclass(frozen=True)
+class ADCC:
+    r"""Harmonic mean of coherency, of one minus complexity and of one minus average drop.
+
+    .. math:: 3 \left( \frac{1}{\text{coherency}} + \frac{1}{1 - \text{complexity}}
+              + \frac{1}{1 - \text{average drop}} \right)^{-1}
+
+    See `coherency`, `complexity` and `average_drop`. It is 0 where one of the three terms is 0.
+
+    Parameters
+    ----------
+    extract
+        What made the maps: a :class:`CAMExtractor`, or any function of images and classes whose
+        result has ``maps`` on the images. It explains what the maps leave of the images.
+
+    Raises
+    ------
+    SettingError
+        If `extract` is not callable.
+
+    Notes
+    -----
+    Called as ``metric(network, images, maps, classes)``, it gives one score in [0, 1] for each
+    image ``(N,)``, high if the map is good. A constant map scores 0. It means something for the
+    maps of this `extract` alone; where several methods are scored, each needs its own. The errors
+    of a call are those of `average_drop`, and a `ShapeError` if `extract` gives other maps.
+
+    Cost: two passes, one of them shared with `average_drop`, and one call of `extract`.
+
+    References
+    ----------
+    S. Poppi et al., "Revisiting the Evaluation of Class Activation Mapping for Explainability: A
+    Novel Metric and Experimental Analysis", CVPR Workshops 2021.
+
+    Examples
+    --------
+    >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
+    >>> extract, images = CAMExtractor(model), torch.rand(4, 3, 16, 16)
+    >>> result = extract(images)
+    >>> ADCC(extract)(model, images, result.maps, result.classes).shape
+    torch.Size([4])
+    """
+
+    takes: ClassVar[Takes] = "network"
+    higher_is_better: ClassVar[bool | None] = True
+    value_range: ClassVar[tuple[float, float]] = (0, 1)
+
+    extract: Callable[[Tensor, Tensor], Any]
+
+    def __post_init__(self) -> None:
+        if not callable(self.extract):
+            raise SettingError(
+                f"extract must be callable as extract(images, classes), got {self.extract!r}"
+            )
+
+    def __call__(
+        self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
+    ) -> Tensor:
+        """Return the score of each image, ``(N,)``."""
+        checked = shown(images, maps, classes)
+        drop = average_drop(network, *checked)
+        again = self.extract(explained_part(checked.images, checked.maps), checked.classes).maps
+        coherent = exact(coherency(checked.maps, again.to(checked.maps.device)))
+        sparse, kept = exact(1 - complexity(checked.maps)), exact(1 - drop)
+        return as_scores(3 / (1 / coherent + 1 / sparse + 1 / kept), images)
+
+
+def coherency(maps: Array, again: Array, /) -> Array:
+    """Correlation of two maps over their pixels, brought from [-1, 1] to [0, 1].
+
+    In :class:`ADCC` the second map is that of what the first leaves of the image: a map of all that
+    matters does not change when nothing else is shown.
+
+    Parameters
+    ----------
+    maps, again
+        Real, finite maps ``(..., H, W)`` of one shape and kind.
+
+    Returns
+    -------
+    Array
+        One score in [0, 1] for each pair, shape ``(...)``: 1 for maps that are equal up to scale
+        and offset, .5 without correlation. A constant map has none and scores 0, the worst.
+
+    Raises
+    ------
+    ArrayTypeError
+        If the two are not of one kind, or not real.
+    ShapeError
+        If the shapes differ.
+    NonFiniteError
+        If a value is NaN or infinite.
+
+    References
+    ----------
+    S. Poppi et al., "Revisiting the Evaluation of Class Activation Mapping for Explainability: A
+    Novel Metric and Experimental Analysis", CVPR Workshops 2021.
+
+    Examples
+    --------
+    >>> maps = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
+    >>> coherency(maps, 2 * maps + 1), coherency(maps, -maps)
+    (tensor(1.), tensor(0.))
+    """
+    if isinstance(maps, Tensor) != isinstance(again, Tensor):
+        raise ArrayTypeError(
+            "maps and again must both be NumPy arrays or both torch tensors, "
+            f"got {type(maps).__name__} and {type(again).__name__}"
+        )
+    first, second = finite_maps(maps), finite_maps(again, "again")
+    if first.shape != second.shape:
+        raise ShapeError(
+            "maps and again must have one shape, "
+            f"got {tuple(first.shape)} and {tuple(second.shape)}"
+        )
+    a, b = (_standardized(exact(normalize_maps(each))) for each in (first, second))
+    correlation = (a * b).mean((-2, -1)).clamp(-1, 1)
+    scores = ((correlation + 1) / 2).where(~(constant(first) | constant(second)), 0)
+    return as_scores(scores, maps)
+
+
+@of_maps(higher_is_better=False)
+@within(0, 1)
+def complexity(maps: Array, target: Array | None = None, /) -> Array:
+    """Mean of a map over its pixels once it is scaled to [0, 1]: how much it marks.
+
+    Parameters
+    ----------
+    maps
+        Real, finite maps ``(..., H, W)``.
+    target
+        Not used: the truth has no part in it. It is there so that this can stand among metrics of
+        maps.
+
+    Returns
+    -------
+    Array
+        One score in [0, 1) for each map, shape ``(...)``, low if the map marks little. A constant
+        map marks nothing.
+
+    Raises
+    ------
+    ArrayTypeError
+        If the maps are not real.
+    NonFiniteError
+        If a value is NaN or infinite.
+
+    References
+    ----------
+    S. Poppi et al., "Revisiting the Evaluation of Class Activation Mapping for Explainability: A
+    Novel Metric and Experimental Analysis", CVPR Workshops 2021.
+
+    Examples
+    --------
+    >>> complexity(torch.tensor([[0.0, 1.0], [0.0, 4.0]]))
+    tensor(0.3125)
+    """
+    return as_scores(exact(normalize_maps(finite_maps(maps))).mean((-2, -1)), maps)
+
+
+def _standardized(values: Tensor) -> Tensor:
+    """Bring mean and spread of each map to 0 and 1; a constant map becomes zeros."""
+    centered = values - values.mean((-2, -1), keepdim=True)
+    spread = centered.square().mean((-2, -1), keepdim=True).sqrt()
+    return centered / spread.where(spread > 0, 1)

@@ -2,7 +2,7 @@
 
 Negative values count as 0, so these scores depend on the map's offset. For the other conventions
 pass ``normalize_maps(maps)`` or ``maps.abs()``. Edge cases follow the one policy of
-`cameval.metrics.policy`.
+`cameval.metrics.properties`.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from cameval.arrays import Array, as_scores, exact, maps_and_truth
-from cameval.metrics.policy import of_maps, undefined_without_truth, within
-from cameval.sharing import shared
+from cameval._arrays import Array, as_scores, exact, maps_and_truth
+from cameval._memo import memoized
+from cameval.metrics.properties import of_maps, undefined_without_truth, within
 
 __all__ = ["relevance_mass_accuracy", "relevance_mass_ratio", "relevance_mass_skill"]
 
@@ -156,7 +156,7 @@ def _score_mass(
     return as_scores(undefined_without_truth(formula(share, area), area), maps)
 
 
-@shared
+@memoized
 def _shares(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """Return the truth's share of the mass and of the area."""
     mass = scores.clamp(min=0)

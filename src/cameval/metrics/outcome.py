@@ -11,12 +11,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from cameval.arrays import Array, Scores, as_tensor, exact
+from cameval._arrays import Array, Scores, as_tensor, exact
 from cameval.errors import ArrayTypeError, SettingError
-from cameval.metrics.corrected import informedness, size_standardized_iou
+from cameval.metrics.chance_corrected import informedness, size_standardized_iou
 from cameval.metrics.counts import Counts, score_counts
-from cameval.metrics.overlap import coverage, iou, overlap_coefficient, volumetric_similarity
-from cameval.metrics.policy import MaskMetric, Takes
+from cameval.metrics.overlap import iou, overlap_coefficient, volumetric_similarity
+from cameval.metrics.properties import Takes
+from cameval.metrics.rates import coverage
+from cameval.protocols import MaskMetric
 
 __all__ = ["OUTCOMES", "Outcomes", "containment_metrics", "count_outcomes"]
 

@@ -1,26 +1,19 @@
-"""Metrics of a predicted mask, each a formula on the counts of an image.
+"""Overlap of a mask and the truth: IoU, Dice and weighted forms."""
 
-Those that correct for chance or for the size of the truth are in `corrected`, those with weights in
-`weighted`. Edge cases follow the one policy of `cameval.metrics.policy`.
-"""
+from dataclasses import dataclass
+from math import isfinite
+from numbers import Real
+from typing import ClassVar
 
 import torch
+from torch import Tensor
 
-from cameval.arrays import Array
-from cameval.metrics.counts import score_counts
-from cameval.metrics.policy import of_masks, within
+from cameval._arrays import Array
+from cameval.errors import SettingError
+from cameval.metrics.counts import Counts, score_counts
+from cameval.metrics.properties import Takes, of_masks, within
 
-__all__ = [
-    "coverage",
-    "dice",
-    "false_positive_rate",
-    "iou",
-    "marked_area",
-    "overlap_coefficient",
-    "precision",
-    "specificity",
-    "volumetric_similarity",
-]
+__all__ = ["FBeta", "Tversky", "dice", "iou", "overlap_coefficient", "volumetric_similarity"]
 
 
 @of_masks(higher_is_better=True)
@@ -29,7 +22,7 @@ def iou(pred: Array, target: Array, /) -> Array:
     """Intersection over union (Jaccard index) of predicted and true masks.
 
     With area shares p and g of prediction and truth it is at most min(p, g) / max(p, g); see
-    `area_cap`.
+    `area_bound`.
 
     Parameters
     ----------
@@ -95,177 +88,6 @@ def dice(pred: Array, target: Array, /) -> Array:
     tensor(0.6667)
     """
     return score_counts(lambda n: 2 * n.both / (n.predicted + n.true), pred, target)
-
-
-@of_masks(higher_is_better=True)
-@within(0, 1)
-def coverage(pred: Array, target: Array, /) -> Array:
-    """Share of the truth inside the predicted mask (recall, sensitivity, hit rate).
-
-    A mask of everything scores 1: never read it alone.
-
-    Parameters
-    ----------
-    pred, target
-        Boolean masks of one shape ``(..., H, W)``.
-
-    Returns
-    -------
-    Array
-        One score in [0, 1] for each image, shape ``(...)``. An empty truth gives NaN, an empty
-        prediction 0.
-
-    Raises
-    ------
-    ArrayTypeError
-        If a mask is not boolean, or the two are not of one kind.
-    ShapeError
-        If the shapes differ.
-
-    Examples
-    --------
-    >>> coverage(torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool))
-    tensor(0.5000)
-    """
-    return score_counts(lambda n: n.hit_rate, pred, target)
-
-
-@of_masks(higher_is_better=True)
-@within(0, 1)
-def precision(pred: Array, target: Array, /) -> Array:
-    """Share of the predicted mask inside the truth (intersection over prediction).
-
-    Parameters
-    ----------
-    pred, target
-        Boolean masks of one shape ``(..., H, W)``.
-
-    Returns
-    -------
-    Array
-        One score in [0, 1] for each image, shape ``(...)``. An empty truth gives NaN, an empty
-        prediction 0.
-
-    Raises
-    ------
-    ArrayTypeError
-        If a mask is not boolean, or the two are not of one kind.
-    ShapeError
-        If the shapes differ.
-
-    Examples
-    --------
-    >>> precision(torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool))
-    tensor(1.)
-    """
-    return score_counts(lambda n: n.both / n.predicted.clamp(min=1), pred, target)
-
-
-@of_masks(higher_is_better=False)
-@within(0, 1)
-def false_positive_rate(pred: Array, target: Array, /) -> Array:
-    """Share of the pixels outside the truth that are predicted; lower is better.
-
-    It is defined without an object, where it is the marked share of the frame. A mask of nothing
-    scores 0: never read it alone. Empty background lowers it, so crop both masks to where the
-    object could be.
-
-    Parameters
-    ----------
-    pred, target
-        Boolean masks of one shape ``(..., H, W)``.
-
-    Returns
-    -------
-    Array
-        One score in [0, 1] for each image, shape ``(...)``. A truth of everything gives NaN, an
-        empty prediction 0.
-
-    Raises
-    ------
-    ArrayTypeError
-        If a mask is not boolean, or the two are not of one kind.
-    ShapeError
-        If the shapes differ.
-
-    Examples
-    --------
-    >>> pred = torch.tensor([[True, True, False, False, False]])
-    >>> target = torch.tensor([[True, False, False, False, False]])
-    >>> false_positive_rate(pred, target)
-    tensor(0.2500)
-    """
-    return score_counts(lambda n: n.false_positive_rate, pred, target, needs_truth=False)
-
-
-@of_masks(higher_is_better=True)
-@within(0, 1)
-def specificity(pred: Array, target: Array, /) -> Array:
-    """Share of the pixels outside the truth that are not predicted, ``1 - false_positive_rate``.
-
-    It is defined without an object. A mask of nothing scores 1, and small masks score high: never
-    read it alone.
-
-    Parameters
-    ----------
-    pred, target
-        Boolean masks of one shape ``(..., H, W)``.
-
-    Returns
-    -------
-    Array
-        One score in [0, 1] for each image, shape ``(...)``. A truth of everything gives NaN, an
-        empty prediction 1.
-
-    Raises
-    ------
-    ArrayTypeError
-        If a mask is not boolean, or the two are not of one kind.
-    ShapeError
-        If the shapes differ.
-
-    Examples
-    --------
-    >>> pred = torch.tensor([[True, True, False, False, False]])
-    >>> target = torch.tensor([[True, False, False, False, False]])
-    >>> specificity(pred, target)
-    tensor(0.7500)
-    """
-    return score_counts(lambda n: 1 - n.false_positive_rate, pred, target, needs_truth=False)
-
-
-@of_masks
-@within(0, 1)
-def marked_area(pred: Array, target: Array, /) -> Array:
-    """Share of the frame that is predicted, whatever is true; neither high nor low is better.
-
-    It is defined without an object, and printed beside scores that large masks or small ones win.
-
-    Parameters
-    ----------
-    pred, target
-        Boolean masks of one shape ``(..., H, W)``.
-
-    Returns
-    -------
-    Array
-        One share in [0, 1] for each image, shape ``(...)``.
-
-    Raises
-    ------
-    ArrayTypeError
-        If a mask is not boolean, or the two are not of one kind.
-    ShapeError
-        If the shapes differ.
-
-    Examples
-    --------
-    >>> pred, target = torch.ones(2, 4, dtype=torch.bool), torch.zeros(2, 4, dtype=torch.bool)
-    >>> pred[0] = False
-    >>> marked_area(pred, target)
-    tensor(0.5000)
-    """
-    return score_counts(lambda n: n.predicted / n.pixels, pred, target, needs_truth=False)
 
 
 @of_masks(higher_is_better=True)
@@ -345,3 +167,120 @@ def volumetric_similarity(pred: Array, target: Array, /) -> Array:
     return score_counts(
         lambda n: 2 * torch.minimum(n.predicted, n.true) / (n.predicted + n.true), pred, target
     )
+
+
+@dataclass(frozen=True)
+class FBeta:
+    """Weighted harmonic mean of `precision` and `coverage`, coverage `beta` times as important.
+
+    With precision Q and coverage R it is ``(1 + beta**2) Q R / (beta**2 Q + R)``. ``FBeta(1)`` is
+    `dice`, ``FBeta(2)`` weighs missed pixels more than
+    false positives. It stays dependent on the size of the
+    truth.
+
+    Parameters
+    ----------
+    beta
+        A positive number.
+
+    Raises
+    ------
+    SettingError
+        If `beta` is not positive, or its square is not finite.
+
+    References
+    ----------
+    C. J. van Rijsbergen, "Information Retrieval", second edition, Butterworths 1979, chapter 7.
+
+    Examples
+    --------
+    >>> pred, target = torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool)
+    >>> FBeta(2)(pred, target)
+    tensor(0.8333)
+    """
+
+    takes: ClassVar[Takes] = "masks"
+    higher_is_better: ClassVar[bool | None] = True
+    value_range: ClassVar[tuple[float, float]] = (0, 1)
+
+    beta: float
+
+    def __post_init__(self) -> None:
+        """Check the setting."""
+        square = self.beta * self.beta if isinstance(self.beta, Real) and self.beta > 0 else 0
+        if not (square > 0 and isfinite(square)):
+            raise SettingError(
+                f"beta must be a positive number with a finite square, got {self.beta}"
+            )
+
+    def __call__(self, pred: Array, target: Array, /) -> Array:
+        """Return scores ``(...)`` in [0, 1] of boolean masks ``(..., H, W)``.
+
+        An empty truth gives NaN, an empty prediction 0.
+        """
+        square = self.beta * self.beta
+        return score_counts(
+            lambda n: (1 + square) * n.both / (square * n.true + n.predicted), pred, target
+        )
+
+
+@dataclass(frozen=True)
+class Tversky:
+    """Tversky index: overlap over itself plus weighted false positives and weighted misses.
+
+    With area shares p and g of prediction and truth and i of both it is
+    ``i / (i + alpha (p - i) + beta (g - i))``. Weights of 1 and 1 give `iou`, ½ and ½ `dice`,
+    0 and 1 `coverage`, 1 and 0 `precision`.
+
+    Parameters
+    ----------
+    alpha
+        Weight of a pixel that is predicted but not true, at least 0.
+    beta
+        Weight of a pixel that is true but not predicted, at least 0.
+
+    Raises
+    ------
+    SettingError
+        If a weight is negative or not finite, or both are 0.
+
+    References
+    ----------
+    A. Tversky, "Features of Similarity", Psychological Review 84 (1977).
+
+    Examples
+    --------
+    >>> pred, target = torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool)
+    >>> Tversky(alpha=0.3, beta=0.7)(pred, target)
+    tensor(0.7692)
+    """
+
+    takes: ClassVar[Takes] = "masks"
+    higher_is_better: ClassVar[bool | None] = True
+    value_range: ClassVar[tuple[float, float]] = (0, 1)
+
+    alpha: float
+    beta: float
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        for name, weight in (("alpha", self.alpha), ("beta", self.beta)):
+            if not isinstance(weight, Real) or not (weight >= 0 and isfinite(weight)):
+                raise SettingError(f"{name} must be a finite number of at least 0, got {weight}")
+        if self.alpha == self.beta == 0:
+            raise SettingError(
+                "alpha and beta must not both be 0, got 0 and 0; give one of them a weight"
+            )
+
+    def __call__(self, pred: Array, target: Array, /) -> Array:
+        """Return scores ``(...)`` in [0, 1] of boolean masks ``(..., H, W)``.
+
+        An empty truth gives NaN, an empty prediction 0.
+        """
+
+        def formula(n: Counts) -> Tensor:
+            alarms, misses = n.predicted - n.both, n.true - n.both
+            weighed = n.both + self.alpha * alarms + self.beta * misses
+            return (n.both / weighed).where(n.both > 0, 0)
+
+        return score_counts(formula, pred, target)

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from cameval.arrays import as_scores, exact
+from cameval._arrays import as_scores, exact
+from cameval._checks import check_count
+from cameval._memo import memoized
 from cameval.errors import SettingError
-from cameval.methods.passes import check_count
-from cameval.metrics.policy import Takes
-from cameval.metrics.showing import Network, probabilities, shown
-from cameval.sharing import shared
+from cameval.metrics._network import Network, probabilities, shown
+from cameval.metrics.properties import Takes
 
-__all__ = ["Deletion", "Insertion", "pixel_ranks"]
+__all__ = ["Deletion", "Insertion"]
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class Insertion:
         return _area(*self.curve(network, images, maps, classes), images)
 
 
-@shared
+@memoized
 def pixel_ranks(maps: Tensor, seed: int) -> Tensor:
     """Rank the pixels of checked maps ``(N, H, W)``, 0 the highest, ties in a seeded order.
 

@@ -1,6 +1,6 @@
 """Metrics of a score map: whether its maximum points at the truth.
 
-Edge cases follow the one policy of `cameval.metrics.policy`.
+Edge cases follow the one policy of `cameval.metrics.properties`.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from cameval.arrays import Array, as_scores, exact, extremes, maps_and_truth
+from cameval._arrays import Array, as_scores, exact, extremes, maps_and_truth
 from cameval.errors import SettingError
-from cameval.metrics.policy import Takes, of_maps, undefined_without_truth, within
+from cameval.metrics.properties import Takes, of_maps, undefined_without_truth, within
 
 __all__ = ["PointingGame", "pointing_game"]
 

@@ -2,17 +2,17 @@
 
 Ties count by their expectation over all orders of the tied pixels. The order alone matters, so
 signed raw maps are as good as scaled ones. Each metric is a formula on `Ranked`, so inside
-``with sharing():`` a map is sorted once for all. Edge cases follow the one policy of
-`cameval.metrics.policy`.
+``with memo():`` a map is sorted once for all. Edge cases follow the one policy of
+`cameval.metrics.properties`.
 """
 
 from collections.abc import Callable
 
 from torch import Tensor
 
-from cameval.arrays import Array, as_scores, maps_and_truth
-from cameval.metrics.order import Ranked
-from cameval.metrics.policy import of_maps, undefined_without_truth, within
+from cameval._arrays import Array, as_scores, maps_and_truth
+from cameval.metrics._ranked import Ranked
+from cameval.metrics.properties import of_maps, undefined_without_truth, within
 
 __all__ = [
     "average_precision_skill",
@@ -20,7 +20,6 @@ __all__ = [
     "pixel_auroc",
     "pixel_average_precision",
     "relevance_rank_accuracy",
-    "score_ranks",
 ]
 
 

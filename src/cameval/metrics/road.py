@@ -12,12 +12,12 @@ from scipy.sparse import coo_array, csc_array
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
-from cameval.arrays import as_masks, as_scores, finite_maps
+from cameval._arrays import as_masks, as_scores, finite_maps
+from cameval._checks import check_count
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
-from cameval.methods.passes import check_count
+from cameval.metrics._network import Network, probabilities, shown
 from cameval.metrics.perturbation import pixel_ranks
-from cameval.metrics.policy import Takes
-from cameval.metrics.showing import Network, probabilities, shown
+from cameval.metrics.properties import Takes
 
 __all__ = ["ROAD", "noisy_linear_imputation"]
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from cameval.arrays import Scores, as_tensor
+from cameval._arrays import Scores, as_tensor
 from cameval.errors import ArrayTypeError
 
 __all__ = ["share_above", "share_below", "share_equal"]

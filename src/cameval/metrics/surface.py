@@ -6,7 +6,7 @@ or behind them). Distances run between centers of border pixels, from each to th
 other mask, and every pixel counts once. It is the convention of MetricsReloaded and of MONAI.
 
 With ``border="contour"`` the border is the line between the pixels, or the surface in volumes, in
-the small elements of `cameval.metrics.contour`. Distances run between the corners of pixels where
+the small elements of `cameval.metrics._contours`. Distances run between the corners of pixels where
 elements lie, and an element counts by its length or area. It is the convention of DeepMind's
 `surface-distance <https://github.com/google-deepmind/surface-distance>`_, down to its percentiles,
 which are not interpolated.
@@ -27,10 +27,10 @@ pixels (mm)          disc is moved along  ASSD (mm)     surface Dice
 What lies outside the image is background, so pixels of a mask at the frame belong to its border.
 Lengths are in the unit of `spacing`: in mm for ``spacing=0.49`` and pixels of 0.49 mm, in pixels by
 default; with three numbers masks are volumes ``(..., D, H, W)``, whose slices are as far apart as
-the first says. Edge cases follow the one policy of `cameval.metrics.policy`.
+the first says. Edge cases follow the one policy of `cameval.metrics.properties`.
 
 Distances are exact Euclidean transforms on the CPU, image by image; metrics of one pair of masks
-share them inside ``with sharing():``.
+share them inside ``with memo():``.
 """
 
 from collections.abc import Callable
@@ -42,12 +42,12 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from cameval.arrays import Array, as_scores, mask_pair
+from cameval._arrays import Array, as_scores, mask_pair
+from cameval._memo import memoized
 from cameval.errors import SettingError
+from cameval.metrics._contours import Floats, Mask, contour_elements
 from cameval.metrics.centroid import Length, Spacing, image_diagonal, over_images, pixel_size
-from cameval.metrics.contour import Floats, Mask, contour_elements
-from cameval.metrics.policy import Takes, undefined_without_truth
-from cameval.sharing import shared
+from cameval.metrics.properties import Takes, undefined_without_truth
 
 __all__ = ["AverageSurfaceDistance", "HausdorffDistance", "SurfaceDice"]
 
@@ -314,7 +314,7 @@ def _by_distances(
     return as_scores(undefined_without_truth(scores, defined), pred)
 
 
-@shared
+@memoized
 def _distances(
     pred: Tensor, target: Tensor, size: tuple[float, ...], border: Border
 ) -> list[tuple[Floats, Floats] | None]:

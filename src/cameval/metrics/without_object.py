@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import torch
 
-from cameval.arrays import Array, as_scores, as_tensor, exact, mask_pair
+from cameval._arrays import Array, as_scores, as_tensor, exact, mask_pair
 from cameval.errors import SettingError
-from cameval.metrics.policy import Takes, higher_is_better, takes
+from cameval.metrics.properties import Takes, higher_is_better, takes
 
 __all__ = ["ZeroWithoutObject"]
 

@@ -2,11 +2,11 @@
 
 from cameval.networks.activations import Activations, Target
 from cameval.networks.adapt import adapt
-from cameval.networks.cuts import check_cut
 from cameval.networks.families import Split, split
 from cameval.networks.heads import ClassMapHead, ExactHead, GAPHead, NormHead, PooledHead
 from cameval.networks.layers import Grid, LayerModel, TokenGrid, channels_last_grid
 from cameval.networks.model import CAMModel
+from cameval.networks.zoo import describe_network, load_network, network_names
 
 __all__ = [
     "Activations",
@@ -23,6 +23,8 @@ __all__ = [
     "TokenGrid",
     "adapt",
     "channels_last_grid",
-    "check_cut",
+    "describe_network",
+    "load_network",
+    "network_names",
     "split",
 ]

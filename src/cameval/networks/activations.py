@@ -15,20 +15,10 @@ from cameval.errors import (
     ShapeError,
     UnsupportedModelError,
 )
-from cameval.networks.copies import shared_tensor
-from cameval.networks.outputs import count_classes, output_of
+from cameval.networks._copies import shared_tensor
+from cameval.networks._outputs import count_classes, output_of
 
-__all__ = [
-    "Activations",
-    "Recordable",
-    "Target",
-    "check_classes",
-    "feature_maps",
-    "fresh_leaf",
-    "recording",
-    "same",
-    "without_graph",
-]
+__all__ = ["Activations", "Target"]
 
 Target = Tensor | Callable[[Tensor], Tensor]
 """What a map explains: one class per image ``(N,)``, or a function of the network's output that

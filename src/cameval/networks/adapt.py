@@ -6,15 +6,15 @@ from typing import TypeVar, overload
 from torch import nn
 
 from cameval.errors import SettingError, UnsupportedHeadError, UnsupportedModelError
+from cameval.networks._module_types import bare, hooks_outside, overridden
+from cameval.networks._receptive_fields import cell_centers_of
 from cameval.networks.activations import same
 from cameval.networks.families import check_forward, split
 from cameval.networks.heads import GAPHead
 from cameval.networks.layers import Grid, LayerModel
 from cameval.networks.model import CAMModel
-from cameval.networks.places import place_of
-from cameval.networks.plain import bare, hooks_outside, overridden
 
-__all__ = ["adapt", "unwrap"]
+__all__ = ["adapt"]
 
 Model = TypeVar("Model", CAMModel, LayerModel)
 
@@ -149,7 +149,7 @@ def _cut(net: nn.Module) -> CAMModel:
     check_forward(net)
     features, head = split(net)
     _check_hooks(net, features, head)
-    model = CAMModel(features, head, place=place_of(net)).cut_from(net)
+    model = CAMModel(features, head, cell_centers=cell_centers_of(net)).cut_from(net)
     theirs = set(net.modules())
     for module in model.modules():
         if module not in theirs:
@@ -168,4 +168,4 @@ def _with_fresh_head(model: CAMModel, num_classes: int) -> CAMModel:
     features = copy.deepcopy(model.features)
     weight = next(model.parameters())
     head = GAPHead(nn.Linear(channels, num_classes, device=weight.device, dtype=weight.dtype))
-    return CAMModel(features, head, model.place).train(model.training)
+    return CAMModel(features, head, model.cell_centers).train(model.training)

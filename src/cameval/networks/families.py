@@ -1,9 +1,4 @@
-"""Where each family of torchvision networks is cut; the only file that knows torchvision's classes.
-
-A cut is declared, never guessed: ``head(features(x))`` equals ``net(x)`` bit for bit, in evaluation
-mode, for every family here. The features end where the classifier's pooling begins. Parts that the
-user put in the place of torchvision's are taken as they are, or make the head a general one.
-"""
+"""Where each family of torchvision networks is cut; no other file names torchvision's classes."""
 
 from collections import OrderedDict
 from functools import singledispatch
@@ -17,10 +12,11 @@ from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.mobilenetv3 import MobileNetV3
 
 from cameval.errors import UnsupportedModelError
+from cameval.networks._module_types import bare, computes_as, hooks_outside, overridden, plain
 from cameval.networks.heads import ClassMapHead, GAPHead, NormHead, PooledHead, grid_cells
-from cameval.networks.plain import bare, computes_as, overridden, plain
+from cameval.networks.model import CAMModel
 
-__all__ = ["Split", "check_forward", "declared_class", "foreign_forward", "split"]
+__all__ = ["Split", "split"]
 
 
 class Split(NamedTuple):
@@ -244,6 +240,8 @@ _GOOGLENET = (
     *("maxpool3", "inception4a", "inception4b", "inception4c", "inception4d", "inception4e"),
     *("maxpool4", "inception5a", "inception5b"),
 )
+
+
 _INCEPTION3 = (
     *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1"),
     *("Conv2d_4a_3x3", "maxpool2", "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b"),
@@ -284,3 +282,64 @@ def _inception_trunk(net: tv.GoogLeNet | tv.Inception3, names: tuple[str, ...]) 
 
 def _inception_head(net: tv.GoogLeNet | tv.Inception3) -> nn.Module:
     return _head(net.avgpool, nn.Sequential(net.dropout, net.fc))
+
+
+Chain = list[tuple[str, nn.Module]]
+
+
+def cut_after(net: nn.Module, layer: str) -> CAMModel | None:
+    """Cut `net` after the named layer, if its features are a chain in which the layer is a link.
+
+    What follows the layer is then a head that can run by itself, as often as a method likes, and no
+    hook is needed. Layers inside a block (a branch, a residual) are no links.
+
+    Returns
+    -------
+    CAMModel or None
+        A view on the network's modules, None if there is no such cut.
+
+    Examples
+    --------
+    >>> from torchvision.models import resnet18
+    >>> [name for name, _ in cut_after(resnet18(), "layer2").head.named_children()]
+    ['layer3', 'layer4', 'head']
+    >>> cut_after(resnet18(), "layer2.0.conv1") is None
+    True
+    """
+    if isinstance(net, CAMModel):
+        features, head = net.features, net.head
+    elif declared_class(net) and not foreign_forward(net):
+        features, head = split(net)
+    else:
+        return None
+    target = net.get_submodule(layer)
+    runs = sum(module is target for _, module in net.named_modules(remove_duplicate=False))
+    parts = _parts(features, target)
+    if runs != 1 or parts is None:
+        return None
+    before, after = parts
+    kept = [link for _, link in (*before, *after)]
+    if hooks_outside(net, *kept, head):
+        return None  # the hook route runs them
+    return CAMModel(_chain(before), _chain([*after, ("head", head)]) if after else head)
+
+
+def _parts(module: nn.Module, target: nn.Module) -> tuple[Chain, Chain] | None:
+    """Part a chain of modules after `target`, wherever it is nested."""
+    links = [*module.named_children()] if plain(module, nn.Sequential) else []
+    for i, (name, link) in enumerate(links):
+        if link is target:
+            return links[: i + 1], links[i + 1 :]
+        inner = _parts(link, target)
+        if inner is not None:
+            before, after = inner
+            rest = [(name, _chain(after))] if after else []
+            return [*links[:i], (name, _chain(before))], [*rest, *links[i + 1 :]]
+    return None
+
+
+def _chain(links: Chain) -> nn.Sequential:
+    chain = nn.Sequential()
+    for name, link in links:
+        chain.add_module(name, link)
+    return chain

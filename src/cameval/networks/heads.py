@@ -15,19 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from cameval.errors import UnsupportedHeadError
-from cameval.networks.plain import computes_as, hooked, plain
+from cameval.networks._module_types import computes_as, hooked, plain
 
-__all__ = [
-    "ClassMapHead",
-    "ExactHead",
-    "GAPHead",
-    "NormHead",
-    "PooledHead",
-    "grid_cells",
-    "linear_head",
-    "pools_globally",
-    "positions",
-]
+__all__ = ["ClassMapHead", "ExactHead", "GAPHead", "NormHead", "PooledHead"]
 
 
 @runtime_checkable

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from cameval.errors import LayerError, SettingError, ShapeError
-from cameval.geometry import Place
+from cameval.maps import CellCenters
+from cameval.networks._copies import private_copy, unchanged
 from cameval.networks.activations import (
     Activations,
     feature_maps,
@@ -20,10 +21,9 @@ from cameval.networks.activations import (
     recording,
     same,
 )
-from cameval.networks.copies import private_copy, unchanged
-from cameval.networks.stages import cut_after
+from cameval.networks.families import cut_after
 
-__all__ = ["Grid", "LayerModel", "TokenGrid", "channels_last_grid", "layer_activations"]
+__all__ = ["Grid", "LayerModel", "TokenGrid", "channels_last_grid"]
 
 Grid = Callable[[Tensor], Tensor]
 """From a layer's output to feature maps ``(N, K, h, w)``, by selecting and ordering its entries."""
@@ -98,7 +98,7 @@ class LayerModel(nn.Module):
     grid
         How the layer's output becomes feature maps ``(N, K, h, w)``: by default it is one. See
         :class:`TokenGrid` and :func:`channels_last_grid`.
-    place
+    cell_centers
         Where the cells of the layer lie in the image, if that is known.
 
     Raises
@@ -114,14 +114,14 @@ class LayerModel(nn.Module):
     """
 
     def __init__(
-        self, net: nn.Module, layer: str, grid: Grid = same, place: Place | None = None
+        self, net: nn.Module, layer: str, grid: Grid = same, cell_centers: CellCenters | None = None
     ) -> None:
         super().__init__()
         check_layer(net, layer)
         self.net = net
         self.layer = layer
         self.grid = grid
-        self.place = place
+        self.cell_centers = cell_centers
 
     def forward(self, images: Tensor) -> Tensor:
         """Return what the network returns, unchanged."""

@@ -5,9 +5,9 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
-from cameval.geometry import Place
+from cameval.maps import CellCenters
+from cameval.networks._copies import Origin, needs_copy, private_copy, unchanged
 from cameval.networks.activations import Activations, feature_maps, fresh_leaf, recording
-from cameval.networks.copies import Origin, needs_copy, private_copy, unchanged
 from cameval.networks.heads import ClassMapHead, GAPHead, NormHead, PooledHead
 
 __all__ = ["CAMModel"]
@@ -23,7 +23,7 @@ class CAMModel(nn.Module):
     head
         From feature maps to logits ``(N, C)``. A :class:`GAPHead` makes the class activation map
         exact.
-    place
+    cell_centers
         Where the cells of the features lie in the image, if that is known.
 
     Notes
@@ -39,11 +39,13 @@ class CAMModel(nn.Module):
     torch.Size([4, 2])
     """
 
-    def __init__(self, features: nn.Module, head: nn.Module, place: Place | None = None) -> None:
+    def __init__(
+        self, features: nn.Module, head: nn.Module, cell_centers: CellCenters | None = None
+    ) -> None:
         super().__init__()
         self.features = features
         self.head = head
-        self.place = place
+        self.cell_centers = cell_centers
         self._origin: Origin | None = None
 
     @property

@@ -16,19 +16,12 @@ from torch.overrides import TorchFunctionMode
 
 from cameval.data._files import NOTHING, check_file, kind_at
 from cameval.errors import CamevalError, DataError, SettingError, UnsupportedModelError
-from cameval.geometry import Place
+from cameval.maps import CellCenters
 from cameval.networks.adapt import adapt
 from cameval.networks.heads import ExactHead
 from cameval.networks.model import CAMModel
 
-__all__ = [
-    "NetworkFacts",
-    "check_name",
-    "describe_network",
-    "load_network",
-    "network_names",
-    "read_weights",
-]
+__all__ = ["describe_network", "load_network", "network_names"]
 
 _DAMAGED = (  # what reading a damaged file of weights has been seen to raise
     *(OSError, RuntimeError, EOFError, UnpicklingError, BadZipFile, ValueError, KeyError),
@@ -248,7 +241,7 @@ class NetworkFacts:
         Height and width of the coarse maps, None where there is no cut.
     channels
         Channels of the features.
-    place
+    cell_centers
         Where the cells lie in the image, if that is known.
     """
 
@@ -257,7 +250,7 @@ class NetworkFacts:
     exact: bool
     cells: tuple[int, ...] | None
     channels: int | None
-    place: Place | None
+    cell_centers: CellCenters | None
 
 
 def describe_network(name: str, size: int = 224) -> NetworkFacts:
@@ -306,7 +299,7 @@ def describe_network(name: str, size: int = 224) -> NetworkFacts:
         isinstance(model.head, ExactHead),
         tuple(features.shape[2:]),
         features.shape[1],
-        model.place,
+        model.cell_centers,
     )
 
 

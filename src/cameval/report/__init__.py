@@ -3,11 +3,9 @@
 Needs jinja2 and matplotlib: ``pip install 'cameval[report]'``.
 """
 
-from cameval.report.cells import Block, Cell, Row, Table, table_of
-from cameval.report.examples import draw_examples
-from cameval.report.listing import Example
+from cameval.report.examples import Example, draw_examples
 from cameval.report.page import write_report
-from cameval.report.section import Picture, Section, picture_of
+from cameval.report.sections import Block, Cell, Picture, Row, Section, Table, picture_of, table_of
 
 __all__ = [
     "Block",

@@ -1,29 +1,128 @@
-"""Examples of maps and masks on their images: the best, the median and the worst of each class."""
+"""Example images: best, median and worst of each class, as files and as a section."""
 
-from dataclasses import replace
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from cameval.binarizers import Binarizer
 from cameval.data import Sample
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Column, Preparation, Results
-from cameval.evaluation.loading import SizedSamples
-from cameval.evaluation.prepare import Prepare
+from cameval.evaluation._loading import SizedSamples
+from cameval.evaluation._run_folder import write_atomically
+from cameval.evaluation.preparation import Prepare
 from cameval.extractor import Alignment, CAMExtractor
-from cameval.methods import CAMMethod
 from cameval.plots import overlay
-from cameval.report.facts import Facts
-from cameval.report.files import made, png, write_bytes
-from cameval.report.listing import Example, write_examples
+from cameval.protocols import Binarizer, CAMMethod
+from cameval.report._format import (
+    count_of,
+    made,
+    metric_title,
+    name,
+    number,
+    percent,
+    png,
+    write_bytes,
+)
+from cameval.report._view import Facts
+from cameval.report.sections import Section
 
-__all__ = ["draw_examples"]
+__all__ = ["Example", "draw_examples"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture of one sample's map and mask, and why it was chosen.
+
+    Parameters
+    ----------
+    model, sample
+        Whose map, and of which image.
+    explained, method, binarizer, metric
+        Which map and mask, and by which metric it was chosen; as of :class:`Column`.
+    pick
+        ``"best"``, ``"median"`` or ``"worst"``; ``"highest"`` and ``"lowest"`` of a metric that
+        does not say which is better.
+    label
+        The true class among which it was chosen; None for all images.
+    score
+        Its value of the metric.
+    file
+        Name of the picture in ``figures/examples/``.
+    """
+
+    model: str
+    sample: str
+    target_class: str
+    method: str
+    binarizer: str
+    metric: str
+    pick: str
+    label: int | None
+    score: float
+    file: str
+
+
+def write_examples(figures: Path, examples: Sequence[Example]) -> None:
+    """Write the list of examples, whose pictures are in a folder beside it."""
+    text = json.dumps({"examples": [asdict(example) for example in examples]}, indent=2)
+    write_atomically(figures / "examples.json", text)
+
+
+def read_examples(folder: Path) -> list[Example]:
+    """Read what `draw_examples` wrote to the folder; nothing where it wrote nothing.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, or a picture is missing.
+    """
+    file = folder / "figures" / "examples.json"
+    try:
+        words = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"{file} must be the list of the examples as JSON, got {error}; delete it to have a "
+            "report without them"
+        ) from error
+    records = words.get("examples") if isinstance(words, dict) else None
+    if not isinstance(records, list):
+        raise DataError(f"{file} must hold the list examples, got {str(words)[:60]}")
+    examples = [_checked(record, file) for record in records]
+    for example in examples:
+        if not (file.parent / "examples" / example.file).is_file():
+            raise DataError(
+                f"{file}: its pictures must be in {file.parent / 'examples'}, got no {example.file}"
+            )
+    return examples
+
+
+def _checked(record: object, file: Path) -> Example:
+    """Return a record as an example, if it is one."""
+    if not isinstance(record, Mapping) or set(record) != {f.name for f in fields(Example)}:
+        raise DataError(f"{file}: an example must have the fields of Example, got {record!r:.80}")
+    words: dict[str, Any] = dict(record)
+    label, score = words["label"], words["score"]
+    whole = isinstance(label, int) and not isinstance(label, bool)
+    good = all(isinstance(v, str) for k, v in words.items() if k not in ("label", "score"))
+    if not good or not (label is None or whole) or not isinstance(score, int | float):
+        raise DataError(f"{file}: an example must be words, a label, a score, got {record!r:.80}")
+    if not re.fullmatch(r"[\w-]+\.png", words["file"], re.ASCII):
+        raise DataError(f"{file}: file must be the name of a picture, got {words['file']!r:.80}")
+    return Example(**words)
+
 
 MOST_CLASSES = 6
 
@@ -90,7 +189,7 @@ def draw_examples(
     for label, pick, row in _picks(facts, column):
         if row not in drawn:
             sample = _sample(samples, row, str(results.samples["sample"].iloc[row]))
-            class_ = _class(facts, column.explained, row)
+            class_ = _class(facts, column.target_class, row)
             drawn[row] = f"sample-{row:06d}.png"
             write_bytes(
                 pictures / drawn[row], _drawn(sample, extract, class_, binarizer[1], prepare)
@@ -99,7 +198,7 @@ def draw_examples(
             Example(
                 model=facts.models[0],
                 sample=str(results.samples["sample"].iloc[row]),
-                explained=column.explained,
+                target_class=column.target_class,
                 method=column.method,
                 binarizer=column.binarizer,
                 metric=column.metric,
@@ -114,17 +213,15 @@ def draw_examples(
 
 
 # --- Which --------------------------------------------------------------------------------------
-
-
 def _column(facts: Facts, method: str, binarizer: str) -> Column:
     """Return the column by which examples are chosen."""
-    explained = next((e for e in facts.explained if _what(facts, e) is not None), None)
-    if explained is None:
+    target_class = next((e for e in facts.target_class if _what(facts, e) is not None), None)
+    if target_class is None:
         raise SettingError(
             "results must explain 'predicted', 'true' or a class index for maps to be made again, "
-            f"got {', '.join(facts.explained)}"
+            f"got {', '.join(facts.target_class)}"
         )
-    of_method = facts.results.select(method=method, kind="method", explained=explained)
+    of_method = facts.results.select(method=method, kind="method", target_class=target_class)
     if facts.mask_metrics:
         of_method = of_method.select(binarizer=binarizer)
     chosen = [c for c in of_method.columns if c.metric == facts.headline]
@@ -135,14 +232,14 @@ def _column(facts: Facts, method: str, binarizer: str) -> Column:
     return chosen[0]
 
 
-def _what(facts: Facts, explained: str) -> str | int | None:
-    """Return what a label of `explained` stands for, if that can be had again."""
-    known = facts.meanings.explained.get(explained)
+def _what(facts: Facts, target_class: str) -> str | int | None:
+    """Return what a label of `target_class` stands for, if that can be had again."""
+    known = facts.meanings.target_class.get(target_class)
     return None if known is None else known.classes
 
 
-def _class(facts: Facts, explained: str, row: int) -> int:
-    what = _what(facts, explained)
+def _class(facts: Facts, target_class: str, row: int) -> int:
+    what = _what(facts, target_class)
     if isinstance(what, int):
         return what
     of_row = facts.results.samples.iloc[row]
@@ -182,8 +279,6 @@ def _sample(samples: SizedSamples, row: int, expected: str) -> Sample:
 
 
 # --- Drawing ------------------------------------------------------------------------------------
-
-
 def _drawn(
     sample: Sample, extract: CAMExtractor, class_: int, binarizer: Binarizer, prepare: Prepare
 ) -> bytes:
@@ -220,3 +315,90 @@ def _shown(
     if image.ndim == 3 and image.shape[2] != 3:
         image = image.mean(2)
     return image
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An example as it is shown: its picture, and what is said of it."""
+
+    data: bytes
+    alt: str
+    pick: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class ExampleSection(Section):
+    """A section whose pictures stand in groups, each under a title."""
+
+    examples: Sequence[tuple[str, Sequence[Shown]]] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return super().empty and not self.examples
+
+
+def example_section(facts: Facts, folder: Path) -> ExampleSection:
+    """Return the examples in the folder that are of these results."""
+    found = read_examples(folder)
+    rows = {example: _row(facts, example) for example in found}
+    groups: dict[int | None, list[Shown]] = {}
+    for example, row in rows.items():
+        if row is not None:
+            file = folder / "figures" / "examples" / example.file
+            shown = _files_of(facts, example, row, file.read_bytes())
+            groups.setdefault(example.label, []).append(shown)
+    strange = sum(row is None for row in rows.values())
+    lead = ""
+    if groups:
+        one = next(example for example, row in rows.items() if row is not None)
+        mask = f"Right, dashed: the mask by {name(one.binarizer)}. " if one.binarizer else ""
+        lead = (
+            f"Maps of {name(one.method)} of {name(one.model)} for "
+            f"{facts.target_class_words(one.target_class)}; the images were chosen by "
+            f"{metric_title(one.metric)}. Left: the map, colored from its own lowest value to its "
+            f"highest. {mask}White: the outline of the truth."
+        )
+    if strange:
+        are = "is of other results, and is" if strange == 1 else "are of other results, and are"
+        lead += f" {count_of(strange, 'example')} in the folder {are} not shown."
+    titles = {None: "All images"} | {
+        label: facts.class_name(label) for label in groups if label is not None
+    }
+    return ExampleSection(
+        "examples",
+        "Examples",
+        lead.strip(),
+        examples=[(titles[label], several) for label, several in groups.items()],
+    )
+
+
+def _row(facts: Facts, example: Example) -> int | None:
+    """Return the row of an example's sample, if it has the score that the example says."""
+    column = Column(
+        example.target_class, "method", example.method, example.binarizer, example.metric
+    )
+    samples = facts.results.samples
+    here = (samples["model"] == example.model) & (samples["sample"] == example.sample)
+    if column not in facts.results.columns or not here.any():
+        return None
+    row = int(np.flatnonzero(here)[0])
+    value = facts.results.values[row, facts.results.columns.index(column)]
+    return row if np.isclose(value, example.score, rtol=1e-9, atol=1e-12) else None
+
+
+def _files_of(facts: Facts, example: Example, row: int, data: bytes) -> Shown:
+    sample = facts.results.samples.iloc[row]
+    score = f"{metric_title(example.metric)} {number(example.score)}"
+    parts = [score, f"object {percent(float(sample['area']))} of the image"]
+    if facts.classified(example.model) and not pd.isna(sample["predicted"]):
+        said = facts.class_name(int(sample["predicted"]))
+        wrong = not pd.isna(sample["label"]) and sample["predicted"] != sample["label"]
+        parts.append(f"predicted {said}" + (" (wrong)" if wrong else ""))
+    alt = (
+        f"Map and mask of {name(example.method)} on image {name(example.sample)}, "
+        f"with the outline of the truth; {score}."
+    )
+    caption = f"{', '.join(parts)}; image {name(example.sample, 60)}"
+    return Shown(data, alt, example.pick, caption)

@@ -9,24 +9,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cameval.errors import SettingError
 from cameval.evaluation import Results
-from cameval.evaluation.store import write_atomically
-from cameval.report import notes, tables
-from cameval.report.cells import Table
-from cameval.report.comparisons import (
-    Family,
-    explained_tests,
-    family_of,
-    model_table,
-    test_table,
-)
-from cameval.report.facts import MOST_MODELS, Facts, Preferred
-from cameval.report.figures import figures
-from cameval.report.files import made, write_bytes
-from cameval.report.findings import caveats, findings, what_was_run
-from cameval.report.parts import class_table, correctness_table, explained_table
-from cameval.report.section import Picture, Section
-from cameval.report.shown import example_section
-from cameval.report.text import count_of, name, printable
+from cameval.evaluation._run_folder import write_atomically
+from cameval.report import _settings as notes
+from cameval.report import _tables as tables
+from cameval.report._comparisons import Family, explained_tests, family_of, model_table, test_table
+from cameval.report._figures import figures
+from cameval.report._findings import caveats, findings, what_was_run
+from cameval.report._format import count_of, made, name, printable, write_bytes
+from cameval.report._parts import class_table, correctness_table, explained_table
+from cameval.report._view import MOST_MODELS, Facts, Preferred
+from cameval.report.examples import example_section
+from cameval.report.sections import Picture, Section, Table
 
 __all__ = ["write_report"]
 

@@ -32,14 +32,12 @@ from cameval.statistics.regression import (
     clustered_regression,
     log_area_regression,
 )
-from cameval.statistics.shape import MaskShape, mask_shape
 
-__all__ = [  # noqa: RUF022 - sorted as Python sorts
+__all__ = [
+    "ENOUGH_GROUPS",
     "Coefficient",
     "Difference",
-    "ENOUGH_GROUPS",
     "Interval",
-    "MaskShape",
     "PairedTest",
     "Regression",
     "ResampledT",
@@ -52,7 +50,6 @@ __all__ = [  # noqa: RUF022 - sorted as Python sorts
     "difference_interval",
     "holm",
     "log_area_regression",
-    "mask_shape",
     "mean_interval",
     "mean_intervals",
     "paired_tests",

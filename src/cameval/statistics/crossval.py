@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from cameval.errors import SettingError
-from cameval.statistics.inputs import Values, as_numbers, check_aligned, check_confidence, mean_of
+from cameval.statistics._inputs import Values, as_numbers, check_aligned, check_confidence, mean_of
 
 __all__ = ["ResampledT", "corrected_resampled_t"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from cameval.statistics.inputs import (
+from cameval.statistics._inputs import (
     Floats,
     Groups,
     Labels,

@@ -4,14 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cameval.statistics.inputs import (
-    Floats,
-    Labels,
-    Values,
-    as_labels,
-    as_numbers,
-    check_aligned,
-)
+from cameval.statistics._inputs import Floats, Labels, Values, as_labels, as_numbers, check_aligned
 from cameval.statistics.intervals import ENOUGH_GROUPS, mean_intervals
 
 __all__ = ["Summary", "describe", "describe_columns"]

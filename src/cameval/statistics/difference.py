@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from cameval.errors import ArrayTypeError
-from cameval.statistics.cluster_robust import ClusterRobust, cluster_robust
-from cameval.statistics.inputs import (
+from cameval.statistics._cluster_robust import ClusterRobust, cluster_robust
+from cameval.statistics._inputs import (
     Floats,
     Groups,
     Labels,

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from cameval.errors import SettingError, ShapeError
-from cameval.statistics.inputs import (
+from cameval.statistics._inputs import (
     Floats,
     Groups,
     Labels,
@@ -18,12 +18,7 @@ from cameval.statistics.inputs import (
     check_confidence,
 )
 
-__all__ = [
-    "ENOUGH_GROUPS",
-    "Interval",
-    "mean_interval",
-    "mean_intervals",
-]
+__all__ = ["ENOUGH_GROUPS", "Interval", "mean_interval", "mean_intervals"]
 
 ENOUGH_GROUPS = 10
 """From how many groups on the measured coverage of an interval is near the nominal one."""

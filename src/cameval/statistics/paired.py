@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from cameval.errors import SettingError
-from cameval.statistics.inputs import (
+from cameval.statistics._inputs import (
     Floats,
     Groups,
     Labels,
@@ -17,9 +17,8 @@ from cameval.statistics.inputs import (
     as_numbers,
     check_aligned,
 )
+from cameval.statistics._sign_flips import Flips, GroupDifferences, Resampling, flips
 from cameval.statistics.intervals import ENOUGH_GROUPS
-from cameval.statistics.resampling import Resampling
-from cameval.statistics.sign_flips import Flips, GroupDifferences, flips
 
 __all__ = ["PairedTest", "SignFlip", "holm", "paired_tests", "sign_flip_test"]
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from cameval.errors import NonFiniteError, SettingError, ShapeError
-from cameval.statistics.cluster_robust import cluster_robust
-from cameval.statistics.inputs import (
+from cameval.statistics._cluster_robust import cluster_robust
+from cameval.statistics._inputs import (
     Floats,
     Groups,
     Labels,

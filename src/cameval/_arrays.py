@@ -1,0 +1,197 @@
+"""NumPy arrays and torch tensors: conversion, shape checks, exact sums, checksums."""
+
+from typing import Any, TypeAlias, TypeVar
+from zlib import crc32
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cameval._memo import memoized
+from cameval.errors import ArrayTypeError, NonFiniteError, ShapeError
+
+Array = TypeVar("Array", Tensor, NDArray[Any])
+"""A torch tensor or a NumPy array: what goes in comes out."""
+
+
+Maps: TypeAlias = Tensor | NDArray[np.floating[Any]]
+"""Score maps ``(..., H, W)``, real-valued, raw and signed."""
+
+
+Masks: TypeAlias = Tensor | NDArray[np.bool_]
+"""Boolean masks ``(..., H, W)``."""
+
+
+Scores: TypeAlias = Tensor | NDArray[np.floating[Any]]
+"""One number per image, shape ``(...)``."""
+
+
+_WIDER = {
+    **{torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.float64},
+    **dict.fromkeys(
+        (torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz),
+        torch.float32,
+    ),
+}
+"""Dtypes for which torch has little arithmetic, and the dtypes that hold their values."""
+
+
+_MOST_EXACT = 2**53
+"""Up to here every whole number is a float64."""
+
+
+def as_tensor(array: object, name: str) -> Tensor:
+    """Return `array` as a detached tensor, without a copy where that is possible."""
+    if isinstance(array, Tensor):
+        if array.layout != torch.strided or array.is_quantized or array.is_nested:
+            raise ArrayTypeError(
+                f"{name} must be a dense tensor of numbers, got {array.layout}, {array.dtype}; "
+                "convert it first, as in to_dense() or dequantize()"
+            )
+        return array.detach()
+    if isinstance(array, np.ndarray):
+        sharable = array.dtype.isnative and array.flags.writeable and array.flags.c_contiguous
+        native = array if sharable else array.astype(array.dtype.newbyteorder("="), order="C")
+        try:
+            return torch.from_numpy(native)
+        except TypeError as error:
+            raise ArrayTypeError(
+                f"{name} must have a dtype that torch knows, got {array.dtype}; "
+                "convert it first, as in array.astype(float)"
+            ) from error
+    raise ArrayTypeError(
+        f"{name} must be a NumPy array or a torch tensor, got {type(array).__name__}"
+    )
+
+
+def restore(result: Tensor, template: Array) -> Array:
+    """Return `result` as the kind of array that `template` is, on its device.
+
+    Where no axis is left, NumPy gets a scalar, as from NumPy's own reductions.
+    """
+    if isinstance(template, Tensor):
+        return result.to(template.device)
+    array: NDArray[Any] = result.cpu().numpy()[()]
+    return array
+
+
+def as_scores(result: Tensor, template: Array) -> Array:
+    """Return scores as the kind of array that `template` is.
+
+    Torch gets its default dtype, NumPy gets float64 and, where no axis is left, a NumPy scalar.
+    """
+    if isinstance(template, Tensor):
+        return result.to(template.device, torch.get_default_dtype())
+    scores: NDArray[Any] = result.cpu().numpy().astype(np.float64)[()]
+    return scores
+
+
+def exact(tensor: Tensor) -> Tensor:
+    """Return `tensor` in float64, or in float32 on devices that have no float64."""
+    return tensor.to(torch.float32 if tensor.device.type == "mps" else torch.float64)
+
+
+@memoized
+def extremes(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the smallest and the largest value of each map, to which NaN spreads."""
+    return maps.amin((-2, -1)), maps.amax((-2, -1))
+
+
+def finite_maps(maps: object, name: str = "maps") -> Tensor:
+    """Check score maps ``(..., H, W)``: real, at least one pixel, finite.
+
+    Unsigned integers and floating point of 8 bits, for which torch has little arithmetic, come back
+    in a wider dtype. Integers beyond 2**53, which thresholds in float64 cannot tell apart, come
+    back in float64.
+    """
+    tensor = as_tensor(maps, name)
+    if tensor.dtype == torch.bool or tensor.is_complex():
+        raise ArrayTypeError(f"{name} must hold real numbers, got {tensor.dtype}")
+    tensor = tensor.to(_WIDER.get(tensor.dtype, tensor.dtype))
+    _check_image_axes(tensor, name)
+    if tensor.dtype == torch.int64 and tensor.numel():
+        low, high = (int(extreme) for extreme in tensor.aminmax())
+        if max(-low, high) > _MOST_EXACT:
+            tensor = exact(tensor)
+    if not _is_finite(tensor):
+        count = int((~tensor.isfinite()).sum())
+        raise NonFiniteError(
+            f"{name} must be finite, got {count} NaN or infinite values; "
+            "look for an overflow in the network or mask the map before scoring it"
+        )
+    return tensor
+
+
+def as_masks(masks: object, name: str) -> Tensor:
+    """Check boolean masks ``(..., H, W)``."""
+    tensor = as_tensor(masks, name)
+    if tensor.dtype != torch.bool:
+        raise ArrayTypeError(
+            f"{name} must be boolean, got {tensor.dtype}; compare first, as in {name} > 0"
+        )
+    _check_image_axes(tensor, name)
+    return tensor
+
+
+def mask_pair(pred: object, target: object) -> tuple[Tensor, Tensor]:
+    """Check a predicted and a true mask of one shape and one kind."""
+    _check_same_kind(pred, target, "pred")
+    pair = as_masks(pred, "pred"), as_masks(target, "target")
+    _check_same_shape(*pair, "pred")
+    return pair
+
+
+def maps_and_truth(maps: object, target: object) -> tuple[Tensor, Tensor]:
+    """Check score maps and the true masks of one shape and one kind."""
+    _check_same_kind(maps, target, "maps")
+    pair = finite_maps(maps), as_masks(target, "target")
+    _check_same_shape(*pair, "maps")
+    return pair
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    """Look at the extremes alone: ten times faster than ``isfinite`` of all."""
+    if not tensor.is_floating_point():
+        return True
+    return bool(torch.stack(extremes(tensor)).isfinite().all())
+
+
+def _check_image_axes(tensor: Tensor, name: str) -> None:
+    if tensor.ndim < 2 or 0 in tensor.shape[-2:]:
+        raise ShapeError(
+            f"{name} must have shape (..., H, W) with at least one pixel, got {tuple(tensor.shape)}"
+        )
+
+
+def _check_same_kind(first: object, second: object, name: str) -> None:
+    if isinstance(first, Tensor) != isinstance(second, Tensor):
+        raise ArrayTypeError(
+            f"{name} and target must both be NumPy arrays or both torch tensors, "
+            f"got {type(first).__name__} and {type(second).__name__}"
+        )
+
+
+def _check_same_shape(first: Tensor, second: Tensor, name: str) -> None:
+    if first.shape != second.shape:
+        raise ShapeError(
+            f"{name} and target must have one shape, "
+            f"got {tuple(first.shape)} and {tuple(second.shape)}"
+        )
+
+
+def checksum(*tensors: Tensor) -> str:
+    """Return eight hexadecimal digits that tell these tensors from others."""
+    found = 0
+    for tensor in tensors:
+        found = crc32(f"{tensor.dtype} {tuple(tensor.shape)}".encode(), found)
+        flat = tensor.detach().cpu().contiguous().flatten()
+        found = crc32(flat.view(torch.uint8).numpy().data, found)
+    return f"{found:08x}"
+
+
+def as_numpy(maps: Tensor) -> NDArray[Any]:
+    """Return a NumPy array, half precision in float32, which scikit-image can work with."""
+    half = maps.dtype in (torch.float16, torch.bfloat16)
+    array: NDArray[Any] = (maps.float() if half else maps).cpu().numpy()
+    return array

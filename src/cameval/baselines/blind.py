@@ -1,0 +1,254 @@
+"""Blind baselines: they use the size of the image and nothing else."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from math import isfinite
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cameval._arrays import checksum
+from cameval._checks import check_size
+from cameval.baselines._pooling import pair
+from cameval.baselines.properties import Knowledge, knows
+from cameval.errors import ArrayTypeError, SettingError
+from cameval.extractor import CAMExtractor
+from cameval.maps import upsample
+from cameval.protocols import BaselineInput
+
+__all__ = [
+    "GaussianBaseline",
+    "RandomBaseline",
+    "UntrainedBaseline",
+    "center_baseline",
+    "center_disc",
+    "center_map",
+]
+
+
+def center_map(size: tuple[int, ...]) -> Tensor:
+    """Return a blind map: 1 at the center of the frame, falling with the distance to 0 at a corner.
+
+    Any percentile of it marks a centered disc.
+
+    Parameters
+    ----------
+    size
+        Height and width.
+
+    Returns
+    -------
+    Tensor
+        A float32 map ``(H, W)``; distances are those of pixel centers to the frame's center.
+
+    Raises
+    ------
+    SettingError
+        If `size` is not a pair of positive integers.
+
+    Examples
+    --------
+    >>> center_map((1, 5))
+    tensor([[0.0000, 0.5000, 1.0000, 0.5000, 0.0000]])
+    """
+    distance = _squared_distance(size).to(torch.float64).sqrt()
+    return (1 - distance / distance.amax().clamp(min=1)).to(torch.float32)
+
+
+def center_disc(size: tuple[int, ...], area: float = 0.05) -> Tensor:
+    """Return a blind mask: the centered disc whose area share is closest to `area`.
+
+    Parameters
+    ----------
+    size
+        Height and width.
+    area
+        Share of the frame, in (0, 1]. The disc is cut off where it leaves the frame.
+
+    Returns
+    -------
+    Tensor
+        A boolean mask ``(H, W)``, never empty.
+
+    Raises
+    ------
+    SettingError
+        If a setting is out of its range.
+
+    Examples
+    --------
+    >>> center_disc((3, 5), area=0.35).int()
+    tensor([[0, 0, 1, 0, 0],
+            [0, 1, 1, 1, 0],
+            [0, 0, 1, 0, 0]], dtype=torch.int32)
+    """
+    if not 0 < area <= 1:
+        raise SettingError(f"area must be in (0, 1], got {area}")
+    distance = _squared_distance(size)
+    radii: Tensor
+    pixels: Tensor
+    radii, pixels = torch.unique(distance, return_counts=True)
+    excess = pixels.cumsum(0).to(torch.float64) - area * distance.numel()
+    return distance <= radii[excess.abs().argmin()]
+
+
+@knows("nothing")
+def center_baseline(batch: BaselineInput, /) -> Tensor:
+    """Return `center_map` for every image: the simplest guess, that objects are in the middle.
+
+    Parameters
+    ----------
+    batch
+        Images as they are evaluated.
+
+    Returns
+    -------
+    Tensor
+        Maps ``(N, H, W)`` in [0, 1], all the same.
+    """
+    return center_map(tuple(batch.truth.shape[1:])).to(batch.truth.device).expand(batch.truth.shape)
+
+
+@dataclass(frozen=True)
+class GaussianBaseline:
+    r"""A blind map: a Gaussian at the center of the frame, as wide as the frame asks for.
+
+    .. math:: \exp\left(-\frac{x^2}{2 (\sigma W)^2} - \frac{y^2}{2 (\sigma H)^2}\right)
+
+    Its level lines are ellipses of the frame's shape, and not circles as those of `center_map`.
+
+    Parameters
+    ----------
+    sigma
+        Standard deviation along each axis, as a share of the frame's length there. The order of
+        the pixels, and so all that ranks or percentiles see, is the same for every `sigma`; the
+        mass is not.
+
+    Raises
+    ------
+    SettingError
+        If `sigma` is not positive and finite.
+
+    Examples
+    --------
+    >>> batch = BaselineInput(
+    ...     [], torch.zeros(1, 3, 1, 5), torch.zeros(1, 1, 5).bool(), torch.tensor([0]), (1, 1)
+    ... )
+    >>> GaussianBaseline(sigma=0.2)(batch)
+    tensor([[[0.1353, 0.6065, 1.0000, 0.6065, 0.1353]]])
+    """
+
+    knows: ClassVar[Knowledge] = "nothing"
+
+    sigma: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.sigma) and self.sigma > 0):
+            raise SettingError(f"sigma must be positive and finite, got {self.sigma}")
+
+    def __call__(self, batch: BaselineInput, /) -> Tensor:
+        """Return maps ``(N, H, W)`` in [0, 1], all the same."""
+        height, width = (self._along(length) for length in batch.truth.shape[1:])
+        return (height[:, None] * width).to(batch.truth.device).expand(batch.truth.shape)
+
+    def _along(self, length: int) -> Tensor:
+        shares = (torch.arange(length) - (length - 1) / 2) / (self.sigma * length)
+        return torch.exp(-shares.square() / 2)
+
+
+@dataclass(frozen=True)
+class RandomBaseline:
+    """A blind map: chance on a coarse grid, upsampled as the network's maps are.
+
+    Every sample has its own map, drawn by `seed` and the sample's name alone: batches, shards and
+    the order of the samples change nothing.
+
+    Parameters
+    ----------
+    cells
+        Height and width of the coarse grid, which then fills the image evenly. By default the
+        network's own cells where they lie.
+    seed
+        An integer. No global random state is touched.
+
+    Raises
+    ------
+    SettingError
+        If a setting is out of its range.
+    """
+
+    knows: ClassVar[Knowledge] = "nothing"
+
+    cells: tuple[int, int] | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.cells is not None:
+            pair(self.cells, "cells")
+        if not isinstance(self.seed, int):
+            raise SettingError(f"seed must be an integer, got {self.seed!r}")
+
+    def __call__(self, batch: BaselineInput, /) -> Tensor:
+        """Return maps ``(N, H, W)`` in [0, 1)."""
+        cells, cell_centers = (
+            (batch.cells, batch.cell_centers) if self.cells is None else (self.cells, None)
+        )
+        coarse = np.stack([self._draw(sample.name, cells) for sample in batch.samples])
+        return upsample(
+            torch.from_numpy(coarse).to(batch.truth.device),
+            tuple(batch.truth.shape[1:]),
+            cell_centers=cell_centers,
+            image_size=tuple(batch.images.shape[2:]),
+        )
+
+    def _draw(self, name: str, cells: tuple[int, ...]) -> NDArray[np.float32]:
+        seed = int.from_bytes(sha256(f"{self.seed} {name}".encode()).digest())
+        return np.random.default_rng(seed).random(cells, np.float32)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class UntrainedBaseline:
+    """The maps of a network that has learned nothing: what its architecture alone draws.
+
+    Parameters
+    ----------
+    extractor
+        Of a network with untrained or randomized weights, on the device of the images. Its method
+        and alignment should be those of the maps that it is compared with.
+
+    Raises
+    ------
+    ArrayTypeError
+        If `extractor` is something else, such as the network itself.
+    """
+
+    knows: ClassVar[Knowledge] = "image"
+
+    extractor: CAMExtractor
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.extractor, CAMExtractor):
+            raise ArrayTypeError(
+                f"extractor must be a CAMExtractor, got {type(self.extractor).__name__}; wrap the "
+                "network, as in UntrainedBaseline(CAMExtractor(net, method))"
+            )
+
+    def __call__(self, batch: BaselineInput, /) -> Tensor:
+        """Return maps ``(N, H, W)`` of the class that each map of the batch explains."""
+        size = tuple(batch.truth.shape[1:])
+        return self.extractor(batch.images, classes=batch.classes, size=size).maps
+
+    def __repr__(self) -> str:
+        net = self.extractor.model
+        method = getattr(self.extractor.method, "__name__", repr(self.extractor.method))
+        sums = checksum(*net.state_dict().values())
+        return f"UntrainedBaseline({method}, {self.extractor.alignment}, weights={sums})"
+
+
+def _squared_distance(size: tuple[int, ...]) -> Tensor:
+    """Return 4 times each pixel's squared distance to the frame's center: exact integers."""
+    axes = [2 * torch.arange(length) - (length - 1) for length in check_size(size)]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij")).square().sum(0)

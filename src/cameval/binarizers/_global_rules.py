@@ -1,0 +1,142 @@
+"""One threshold for a map: moments, order statistics, Otsu's method."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import floor
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.filters import threshold_multiotsu, threshold_otsu
+from torch import Tensor
+
+from cameval._arrays import as_numpy, exact, extremes
+from cameval._memo import memoized
+from cameval._sorting import order_statistics, ordered
+from cameval.binarizers._base import MOST_BINS, few_by_few
+
+
+@memoized
+def mean(maps: Tensor) -> Tensor:
+    """Return the mean of each map, on a CPU without a copy in float64."""
+    if not maps.is_cpu:
+        return exact(maps).mean((-2, -1))
+    return torch.as_tensor(as_numpy(maps).mean((-2, -1), dtype=np.float64))
+
+
+@memoized
+def sd(maps: Tensor) -> Tensor:
+    """Return the standard deviation of each map's pixels, from their distances to the mean."""
+
+    def of_few(some: Tensor) -> Tensor:
+        values = exact(some)
+        return (values - values.mean((-2, -1), keepdim=True)).square_().mean((-2, -1)).sqrt()
+
+    return few_by_few(maps, of_few)
+
+
+def mean_sd(maps: Tensor, k: float) -> Tensor:
+    """Return the mean plus `k` standard deviations of each map."""
+    return mean(maps) + k * sd(maps)
+
+
+def range_fraction(maps: Tensor, fraction: float) -> Tensor:
+    """Return what lies that fraction of the way from the minimum to the maximum."""
+    low, high = map(exact, extremes(maps))
+    return low + fraction * (high - low)
+
+
+def percentile(maps: Tensor, q: float) -> Tensor:
+    """Interpolate between the two order statistics around the percentile `q`, as NumPy does."""
+    pixels = maps.shape[-2:].numel()
+    position = (pixels - 1) * (q / 100)
+    rank = floor(position)
+    weight = position - rank
+    low, high = order_statistics(maps, (rank, min(rank + 1, pixels - 1)))
+    if weight < 0.5:
+        return low + (high - low) * weight
+    return high - (high - low) * (1 - weight)
+
+
+def top_area(maps: Tensor, area: float) -> Tensor:
+    """Return the largest value outside the ``floor(area * pixels)`` highest.
+
+    The area is read as it is written: 0.29 of 100 pixels are 29, which the product of the two
+    floating numbers is not.
+    """
+    pixels = maps.shape[-2:].numel()
+    (threshold,) = order_statistics(maps, (pixels - 1 - floor(Fraction(str(area)) * pixels),))
+    return threshold
+
+
+_BINS = 256
+
+
+_SAFE_EXPONENT = 30  # values up to 2**30 and down to 2**-30 can be squared in float32
+
+
+Choice = Callable[[NDArray[Any], NDArray[Any]], float]
+"""From the pixels in each bin and the bins' centers to a threshold."""
+
+
+def otsu(maps: Tensor) -> Tensor:
+    """Return Otsu's threshold of each map."""
+
+    def choose(counts: NDArray[Any], centers: NDArray[Any]) -> float:
+        return float(threshold_otsu(hist=(counts, centers)))
+
+    return _by_histogram(maps, _BINS, MOST_BINS, choose)
+
+
+def multi_otsu(maps: Tensor, classes: int, nbins: int) -> Tensor:
+    """Return the threshold of the top class of each map."""
+
+    def choose(counts: NDArray[Any], centers: NDArray[Any]) -> float:
+        shares = counts / counts.sum()
+        possible = min(classes, np.count_nonzero(counts))
+        return float(threshold_multiotsu(hist=(shares, centers), classes=possible)[-1])
+
+    return _by_histogram(maps, nbins, nbins, choose)
+
+
+def _by_histogram(maps: Tensor, bins: int, most_levels: int, choose: Choice) -> Tensor:
+    """Choose the threshold of each map; that of a constant one is its value."""
+    rows = as_numpy(ordered(maps)).reshape(-1, maps.shape[-2:].numel())
+    found = [
+        float(row[0]) if row[0] == row[-1] else _of_histogram(row, bins, most_levels, choose)
+        for row in rows
+    ]
+    dtype = exact(maps.new_empty(0)).dtype
+    return torch.tensor(found, dtype=dtype, device=maps.device).reshape(maps.shape[:-2])
+
+
+def _of_histogram(values: NDArray[Any], bins: int, most_levels: int, choose: Choice) -> float:
+    """Choose a threshold between sorted values, which are not all equal.
+
+    Counting between NumPy's own bin edges is exact in sorted values, and faster than a histogram.
+    A power of two brings values near 1 whose squares would overflow or vanish; it changes no
+    rounding.
+    """
+    if values.dtype.kind in "iu":
+        if int(values[-1]) - int(values[0]) < most_levels:
+            offsets = values.astype(np.int64) - int(values[0])
+            counts, low = np.bincount(offsets), int(values[0])
+            apart = low if abs(low) >= MOST_BINS else 0  # or else the centers round to each other
+            return apart + choose(counts, np.arange(counts.size) + (low - apart))
+        values = values.astype(np.float64)
+    _, exponent = np.frexp(max(-values[0], values[-1]))
+    if abs(exponent) > _SAFE_EXPONENT:
+        values = np.ldexp(values, -exponent)
+    else:
+        exponent = 0
+    low, high = values[[0, -1]]
+    edges = np.linspace(low, high, bins + 1, dtype=values.dtype)
+    if (edges[1:] > edges[:-1]).all():
+        below = np.searchsorted(values, edges)
+        below[-1] = values.size  # the last bin holds its upper edge
+        threshold = choose(np.diff(below), (edges[:-1] + edges[1:]) / 2.0)
+    else:  # too narrow for so many bins: a bin for each value
+        levels, counts = np.unique(values, return_counts=True)
+        threshold = float(low) + choose(counts, levels.astype(np.float64) - float(low))
+    return float(np.ldexp(threshold, exponent))

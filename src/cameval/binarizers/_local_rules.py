@@ -1,0 +1,144 @@
+"""One threshold for each pixel, from its neighborhood."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import correlate1d
+from torch import Tensor
+
+from cameval._arrays import exact, extremes
+from cameval._memo import memoized
+from cameval.binarizers._base import few_by_few
+
+_ROWS = 64  # of a block: small enough to skip the zeros, large enough for a fast product
+
+
+Block = tuple[slice, slice, Tensor]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Weights of a neighborhood along one axis, symmetric, and what lies beyond the border.
+
+    ``"reflect"`` repeats the pixel at the border, ``"mirror"`` does not, as in `scipy.ndimage`.
+    """
+
+    weights: tuple[float, ...]
+    edge: Literal["reflect", "mirror"] = "reflect"
+
+    def matrix(self, length: int) -> NDArray[np.float64]:
+        """Return the filter of an axis of that length as a matrix."""
+        filtered: NDArray[Any] = correlate1d(np.eye(length), self.weights, axis=0, mode=self.edge)
+        return filtered
+
+
+@lru_cache(maxsize=64)
+def gaussian(sd: float) -> Kernel:
+    """Return the weights of a normal distribution up to four standard deviations."""
+    radius = int(4 * sd + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sd) ** 2)
+    return Kernel(tuple((weights / weights.sum()).tolist()))
+
+
+@lru_cache(maxsize=64)
+def box(size: int, edge: Literal["reflect", "mirror"] = "reflect") -> Kernel:
+    """Return equal weights."""
+    return Kernel((1 / size,) * size, edge)
+
+
+def local_mean(maps: Tensor, kernel: Kernel, offset: float) -> Tensor:
+    """Return the weighted mean around each pixel minus `offset`, in the maps' floating dtype."""
+    if maps.dtype in (torch.float16, torch.bfloat16):
+        maps = maps.float()
+    return smooth(maps if maps.is_floating_point() else exact(maps), kernel).sub_(offset)
+
+
+def niblack(maps: Tensor, window_size: int, k: float) -> Tensor:
+    """Return the mean minus `k` standard deviations of each window."""
+    mean, sd = local_moments(maps, window_size)
+    return _unscale_((-k * sd).add_(mean), maps)
+
+
+def sauvola(maps: Tensor, window_size: int, k: float, r: float) -> Tensor:
+    """Return Sauvola's threshold of the negative of each map, which is scaled to [0, 1].
+
+    That is ``1 - m' (1 + k (s / r - 1))`` with ``m' = 1 - m``.
+    """
+    mean, sd = local_moments(maps, window_size)
+    return _unscale_((sd / r).sub_(1).mul_(k).add_(1).mul_(mean - 1).add_(1), maps)
+
+
+@memoized
+def local_moments(maps: Tensor, window_size: int) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation around each pixel of the maps scaled to [0, 1]."""
+    window = box(window_size, "mirror")
+
+    def of_few(some: Tensor) -> Tensor:
+        low, span = _range(some)
+        scaled = (exact(some) - low).div_(span)
+        mean = smooth(scaled, window)
+        square = smooth(scaled.square_(), window)
+        variance = square.addcmul_(mean, mean, value=-1).clamp_(min=0)
+        return torch.stack((mean, variance.sqrt_()), dim=-3)
+
+    mean, sd = few_by_few(maps, of_few).unbind(-3)
+    return mean, sd
+
+
+def _unscale_(thresholds: Tensor, maps: Tensor) -> Tensor:
+    """Bring thresholds of maps scaled to [0, 1] back to the maps' units, in place."""
+    low, span = _range(maps)
+    return thresholds.mul_(span).add_(low)
+
+
+def _range(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Return minimum and range of each map, 1 for the range of a constant one."""
+    low, high = (exact(extreme)[..., None, None] for extreme in extremes(maps))
+    span = high - low
+    return low, span.where(span > 0, 1)
+
+
+def smooth(maps: Tensor, kernel: Kernel) -> Tensor:
+    """Filter both axes of floating maps ``(..., H, W)``.
+
+    On a CPU each map is filtered by itself, between the same places in memory, so that no batch and
+    no layout changes its rounding: where an array begins decides how its products are summed.
+    """
+    height, width = maps.shape[-2:]
+    with torch.autocast(maps.device.type, enabled=False):
+        if not maps.is_cpu:
+            down, across = (
+                torch.from_numpy(kernel.matrix(n)).to(maps.device, maps.dtype)
+                for n in (height, width)
+            )
+            return down @ maps @ across.T
+        smoothed = torch.empty(maps.shape, dtype=maps.dtype)
+        image, half, whole = (torch.empty(height, width, dtype=maps.dtype) for _ in range(3))
+        for before, after in zip(
+            maps.reshape(-1, height, width), smoothed.view(-1, height, width), strict=True
+        ):
+            image.copy_(before)
+            for rows, columns, weights in _blocks(kernel, width, maps.dtype):
+                torch.mm(image[:, columns], weights.T, out=half[:, rows])
+            for rows, columns, weights in _blocks(kernel, height, maps.dtype):
+                torch.mm(weights, half[columns], out=whole[rows])
+            after.copy_(whole)
+    return smoothed
+
+
+@lru_cache(maxsize=64)
+def _blocks(kernel: Kernel, length: int, dtype: torch.dtype) -> tuple[Block, ...]:
+    """Cut the filter's matrix into blocks of rows without the columns that are zero."""
+    matrix = kernel.matrix(length)
+    blocks = []
+    for start in range(0, length, _ROWS):
+        rows = slice(start, min(start + _ROWS, length))
+        read = np.flatnonzero(matrix[rows].any(axis=0))
+        columns = slice(int(read[0]), int(read[-1]) + 1)
+        weights = torch.from_numpy(np.ascontiguousarray(matrix[rows, columns])).to(dtype)
+        blocks.append((rows, columns, weights))
+    return tuple(blocks)

@@ -1,0 +1,335 @@
+"""Binarizers with one threshold for a map: mean, percentile, Otsu and others."""
+
+from dataclasses import dataclass
+from numbers import Real
+
+from torch import Tensor
+
+from cameval._arrays import Array
+from cameval._checks import finite_number, whole_number
+from cameval.binarizers import _global_rules as rules
+from cameval.binarizers._base import masks, thresholds
+from cameval.errors import SettingError
+
+__all__ = [
+    "FractionOfMaxBinarizer",
+    "MeanBinarizer",
+    "MeanSDBinarizer",
+    "MedianBinarizer",
+    "MultiOtsuBinarizer",
+    "OtsuBinarizer",
+    "PercentileBinarizer",
+    "TopAreaBinarizer",
+]
+
+
+@dataclass(frozen=True)
+class MeanBinarizer:
+    """Mark the pixels above the mean of their map.
+
+    One of the paper's five thresholds. The mean is taken in float64.
+
+    Examples
+    --------
+    >>> MeanBinarizer()(torch.tensor([[0.0, 1.0, 5.0]]))
+    tensor([[False, False,  True]])
+    """
+
+    def threshold(self, maps: Array, /) -> Array:
+        """Return the mean of each map, shape ``(...)``."""
+        return thresholds(maps, rules.mean)
+
+    def __call__(self, maps: Array, /) -> Array:
+        """Return boolean masks of maps ``(..., H, W)``."""
+        return masks(maps, rules.mean)
+
+
+@dataclass(frozen=True)
+class MeanSDBinarizer:
+    """Mark the pixels more than `k` standard deviations above the mean of their map.
+
+    The standard deviation is that of the map's pixels, without a correction for a sample. No
+    positive factor and no offset of the map changes its mask.
+
+    Parameters
+    ----------
+    k
+        Number of standard deviations; negative ones lie below the mean.
+
+    Raises
+    ------
+    SettingError
+        If `k` is not a finite number.
+
+    Examples
+    --------
+    >>> MeanSDBinarizer(1)(torch.tensor([[0.0, 0.0, 0.0, 1.0]]))
+    tensor([[False, False, False,  True]])
+    """
+
+    k: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Check the setting."""
+        object.__setattr__(self, "k", finite_number("k", self.k))
+
+    def threshold(self, maps: Array, /) -> Array:
+        """Return mean plus `k` standard deviations of each map, shape ``(...)``."""
+        return thresholds(maps, self._of)
+
+    def __call__(self, maps: Array, /) -> Array:
+        """Return boolean masks of maps ``(..., H, W)``."""
+        return masks(maps, self._of)
+
+    def _of(self, maps: Tensor) -> Tensor:
+        return rules.mean_sd(maps, self.k)
+
+
+@dataclass(frozen=True)
+class FractionOfMaxBinarizer:
+    """Mark the pixels above a fraction of the maximum of their map, scaled to [0, 1] first.
+
+    So the threshold is ``min + fraction * (max - min)``, and no positive factor and no offset of
+    the map changes its mask. Of a map with minimum 0 it is the fraction of the maximum itself.
+
+    Parameters
+    ----------
+    fraction
+        The fraction, in [0, 1).
+
+    Raises
+    ------
+    SettingError
+        If `fraction` is not a number in [0, 1).
+
+    References
+    ----------
+    B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, who mark
+    20 % of the maximum and keep the largest component: see `LargestComponent`.
+
+    Examples
+    --------
+    >>> FractionOfMaxBinarizer(0.5)(torch.tensor([[-1.0, 0.0, 0.5, 1.0]]))
+    tensor([[False, False,  True,  True]])
+    """
+
+    fraction: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Check the setting."""
+        if not isinstance(self.fraction, Real) or not 0 <= self.fraction < 1:
+            raise SettingError(f"fraction must be in [0, 1), got {self.fraction}")
+        object.__setattr__(self, "fraction", float(self.fraction))
+
+    def threshold(self, maps: Array, /) -> Array:
+        """Return threshold of each map, in its own units, shape ``(...)``."""
+        return thresholds(maps, self._of)
+
+    def __call__(self, maps: Array, /) -> Array:
+        """Return boolean masks of maps ``(..., H, W)``."""
+        return masks(maps, self._of)
+
+    def _of(self, maps: Tensor) -> Tensor:
+        return rules.range_fraction(maps, self.fraction)
+
+
+@dataclass(frozen=True)
+class PercentileBinarizer:
+    """Mark the pixels above a percentile of their map.
+
+    ``PercentileBinarizer(95)`` marks 5 % of a map without ties, and less where the threshold falls
+    into a block of equal values. The percentile is that of
+    ``numpy.percentile(map, percentile, method="linear")`` in float64, over all pixels of a map.
+
+    Parameters
+    ----------
+    percentile
+        The percentile, in [0, 100).
+
+    Raises
+    ------
+    SettingError
+        If `percentile` is not a number in [0, 100).
+
+    Examples
+    --------
+    >>> PercentileBinarizer(50)(torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
+    tensor([[False, False,  True,  True]])
+    >>> PercentileBinarizer(90.0)
+    PercentileBinarizer(percentile=90)
+    """
+
+    percentile: float
+
+    def __post_init__(self) -> None:
+        """Check the setting, and write whole numbers as such."""
+        if not isinstance(self.percentile, Real) or not 0 <= self.percentile < 100:
+            raise SettingError(f"percentile must be in [0, 100), got {self.percentile}")
+        plain = float(self.percentile)
+        object.__setattr__(self, "percentile", int(plain) if plain.is_integer() else plain)
+
+    def threshold(self, maps: Array, /) -> Array:
+        """Return the percentile of each map, shape ``(...)``."""
+        return thresholds(maps, self._of)
+
+    def __call__(self, maps: Array, /) -> Array:
+        """Return boolean masks of maps ``(..., H, W)``."""
+        return masks(maps, self._of)
+
+    def _of(self, maps: Tensor) -> Tensor:
+        return rules.percentile(maps, self.percentile)
+
+
+@dataclass(frozen=True)
+class MedianBinarizer:
+    """Mark the pixels above the median of their map: ``PercentileBinarizer(50)``, named.
+
+    Examples
+    --------
+    >>> MedianBinarizer()(torch.tensor([[1.0, 2.0, 9.0]]))
+    tensor([[False, False,  True]])
+    """
+
+    def threshold(self, maps: Array, /) -> Array:
+        """Return the median of each map, shape ``(...)``."""
+        return thresholds(maps, self._of)
+
+    def __call__(self, maps: Array, /) -> Array:
+        """Return boolean masks of maps ``(..., H, W)``."""
+        return masks(maps, self._of)
+
+    def _of(self, maps: Tensor) -> Tensor:
+        return rules.percentile(maps, 50)
+
+
+@dataclass(frozen=True)
+class TopAreaBinarizer:
+    """Mark the highest pixels of their map, as many as cover a share of the image.
+
+    Of N pixels the ``k = floor(area * N)`` highest are marked. Equal values are marked together or
+    not at all: a block of ties that reaches beyond the k-th pixel is left out whole, so that the
+    mask never covers more than the share.
+
+    Parameters
+    ----------
+    area
+        The share, in (0, 1), read as it is written: 0.29 of 100 pixels are 29.
+
+    Raises
+    ------
+    SettingError
+        If `area` is not a number in (0, 1).
+
+    Examples
+    --------
+    >>> TopAreaBinarizer(0.5)(torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
+    tensor([[False, False,  True,  True]])
+    >>> TopAreaBinarizer(0.5)(torch.tensor([[1.0, 3.0, 3.0, 4.0]]))
+    tensor([[False, False, False,  True]])
+    """
+
+    area: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Check the setting."""
+        if not isinstance(self.area, Real) or not 0 < self.area < 1:
+            raise SettingError(f"area must be in (0, 1), got {self.area}")
+        object.__setattr__(self, "area", float(self.area))
+
+    def threshold(self, maps: Array, /) -> Array:
+        """Return largest value outside the k highest of each map, shape ``(...)``."""
+        return thresholds(maps, self._of)
+
+    def __call__(self, maps: Array, /) -> Array:
+        """Return boolean masks of maps ``(..., H, W)``."""
+        return masks(maps, self._of)
+
+    def _of(self, maps: Tensor) -> Tensor:
+        return rules.top_area(maps, self.area)
+
+
+@dataclass(frozen=True)
+class OtsuBinarizer:
+    """Mark the pixels above Otsu's threshold, which best separates a map into two classes.
+
+    The threshold is that of `skimage.filters.threshold_otsu`: 256 bins between the smallest and the
+    largest value, in the dtype of the map (float32 for half precision). Integer maps have one bin
+    for each value. Where scikit-image cannot answer, the definition still holds: values too small
+    or too large to be squared are scaled by a power of two first, and a range too narrow for 256
+    bins has one bin for each value.
+
+    References
+    ----------
+    N. Otsu, "A Threshold Selection Method from Gray-Level Histograms", IEEE Trans. SMC 9 (1979).
+
+    Examples
+    --------
+    >>> OtsuBinarizer()(torch.tensor([[0.0, 1.0, 8.0, 9.0]]))
+    tensor([[False, False,  True,  True]])
+    """
+
+    def threshold(self, maps: Array, /) -> Array:
+        """Return Otsu's threshold of each map, shape ``(...)``."""
+        return thresholds(maps, rules.otsu)
+
+    def __call__(self, maps: Array, /) -> Array:
+        """Return boolean masks of maps ``(..., H, W)``."""
+        return masks(maps, rules.otsu)
+
+
+@dataclass(frozen=True)
+class MultiOtsuBinarizer:
+    """Mark the top class of a map that Otsu's criterion divides into several.
+
+    The threshold is the last of `skimage.filters.threshold_multiotsu`: the center of the highest
+    bin below the top class, so that few bins move the mask a little. Integer maps have one bin for
+    each value if there are at most `nbins`. Where scikit-image raises, there is an answer: a map
+    that fills fewer bins than `classes` has as many classes as filled bins, and a range too narrow
+    for the bins has one bin for each value.
+
+    Parameters
+    ----------
+    classes
+        Number of classes, at least 2. The time grows steeply with it.
+    nbins
+        Number of bins, at least `classes`. The default of scikit-image is 256.
+
+    Raises
+    ------
+    SettingError
+        If a setting is out of its range.
+
+    References
+    ----------
+    P.-S. Liao, T.-S. Chen and P.-C. Chung, "A Fast Algorithm for Multilevel Thresholding", Journal
+    of Information Science and Engineering 17 (2001).
+
+    Examples
+    --------
+    >>> MultiOtsuBinarizer()(torch.tensor([[0.0, 0.0, 4.0, 4.0, 8.0, 9.0]]))
+    tensor([[False, False, False, False,  True,  True]])
+    """
+
+    classes: int = 3
+    nbins: int = 64
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        object.__setattr__(self, "classes", whole_number("classes", self.classes, 2))
+        object.__setattr__(self, "nbins", whole_number("nbins", self.nbins, 2))
+        if self.nbins < self.classes:
+            raise SettingError(
+                f"nbins must be at least the number of classes, got {self.nbins} bins for "
+                f"{self.classes} classes"
+            )
+
+    def threshold(self, maps: Array, /) -> Array:
+        """Return lower end of each map's top class, shape ``(...)``."""
+        return thresholds(maps, self._of)
+
+    def __call__(self, maps: Array, /) -> Array:
+        """Return boolean masks of maps ``(..., H, W)``."""
+        return masks(maps, self._of)
+
+    def _of(self, maps: Tensor) -> Tensor:
+        return rules.multi_otsu(maps, self.classes, self.nbins)

@@ -1,0 +1,162 @@
+"""Batches of samples from datasets and iterables."""
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, count, islice
+from typing import Any, Protocol, TypeAlias, TypeGuard
+
+from torch.utils.data import DataLoader
+
+from cameval.data import Sample
+from cameval.errors import ArrayTypeError, CamevalError, SettingError
+
+
+class SizedSamples(Protocol):
+    """A map-style dataset: it knows its length and reads any one sample."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        ...
+
+    def __getitem__(self, index: int, /) -> Any:
+        """Read one sample."""
+        ...
+
+
+Samples: TypeAlias = SizedSamples | Iterable[Sample]
+"""Any map-style or iterable dataset of `torch.utils.data`, a list or a generator of samples."""
+
+
+def number_of_batches(samples: Samples, batch_size: int) -> int | None:
+    """Return how many batches there will be, if the samples can be counted beforehand."""
+    return -(-len(samples) // batch_size) if _is_sized(samples) else None
+
+
+def peeked(samples: Samples) -> tuple[Sample | None, Samples]:
+    """Return the first sample, None if there is none, and the samples with it still to come.
+
+    It is not read twice.
+    """
+    if _is_sized(samples):
+        if not len(samples):
+            return None, samples
+        first = _checked(_read(samples, 0), 0)
+        return first, _Peeked(samples, first)
+    stream = iter(_readable(samples))
+    for found in stream:
+        return _checked(found, 0), chain([found], stream)
+    return None, ()
+
+
+class _Peeked:
+    """A dataset whose first sample has been read already, and is given away once."""
+
+    def __init__(self, samples: SizedSamples, first: Sample) -> None:
+        self.samples = samples
+        self.first: Sample | None = first
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Any:
+        if index == 0 and self.first is not None:
+            first, self.first = self.first, None
+            return first
+        return self.samples[index]
+
+
+def batches(
+    samples: Samples, batch_size: int, wanted: Callable[[int], bool], workers: int
+) -> Iterator[tuple[int, list[Sample]]]:
+    """Yield the wanted batches with their numbers, in order; the last may be smaller.
+
+    Of a map-style dataset only the wanted samples are read, by `workers` processes beside this one;
+    of an iterable the others are passed over.
+    """
+    if _is_sized(samples):
+        if workers:
+            yield from _by_workers(samples, batch_size, wanted, workers)
+            return
+        for number in range(-(-len(samples) // batch_size)):
+            if wanted(number):
+                first = number * batch_size
+                indices = range(first, min(first + batch_size, len(samples)))
+                yield number, [_checked(_read(samples, i), i) for i in indices]
+        return
+    if workers:
+        raise SettingError("workers must be 0 for samples without a length, got an iterable")
+    stream = iter(_readable(samples))
+    for number in count():
+        batch = list(islice(stream, batch_size))
+        if not batch:
+            return
+        if wanted(number):
+            first = number * batch_size
+            yield number, [_checked(sample, first + i) for i, sample in enumerate(batch)]
+
+
+def _by_workers(
+    samples: SizedSamples, batch_size: int, wanted: Callable[[int], bool], workers: int
+) -> Iterator[tuple[int, list[Sample]]]:
+    numbers = [n for n in range(-(-len(samples) // batch_size)) if wanted(n)]
+    indices = [
+        list(range(n * batch_size, min((n + 1) * batch_size, len(samples)))) for n in numbers
+    ]
+    reader: Any = _Caught(samples)
+    loader = DataLoader(reader, batch_sampler=indices, num_workers=workers, collate_fn=list)
+    for number, places, batch in zip(numbers, indices, loader, strict=True):
+        yield number, [_checked(sample, i) for i, sample in zip(places, batch, strict=True)]
+
+
+class _Caught:
+    """A dataset that returns its errors, which keep their type on the way from a worker."""
+
+    def __init__(self, samples: SizedSamples) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> object:
+        found = _read(self.samples, index)
+        if isinstance(found, Exception):
+            try:  # an error that cannot travel would be lost, and waited for
+                pickle.loads(pickle.dumps(found))
+            except Exception:
+                return RuntimeError(f"{type(found).__name__}: {found}")
+        return found
+
+
+def _read(samples: SizedSamples, index: int) -> object:
+    try:
+        return samples[index]
+    except Exception as error:
+        return error
+
+
+def _checked(sample: object, index: int) -> Sample:
+    """Return the sample, or raise what reading it raised, saying which it is."""
+    if isinstance(sample, Sample):
+        return sample
+    if isinstance(sample, CamevalError):
+        raise type(sample)(f"sample {index}: {sample}") from sample
+    if isinstance(sample, Exception):
+        sample.add_note(f"while reading sample {index}")
+        raise sample
+    raise ArrayTypeError(
+        f"samples must be cameval.data.Sample, got {type(sample).__name__} for sample {index}; "
+        "wrap your dataset in one that returns Sample(name, image, mask)"
+    )
+
+
+def _readable(samples: object) -> Iterable[Sample]:
+    if isinstance(samples, Iterable):
+        return samples
+    raise ArrayTypeError(
+        "samples must be a dataset or an iterable of cameval.data.Sample, "
+        f"got {type(samples).__name__}"
+    )
+
+
+def _is_sized(samples: object) -> TypeGuard[SizedSamples]:
+    return hasattr(samples, "__len__") and hasattr(samples, "__getitem__")

@@ -1,0 +1,226 @@
+"""Evaluation plan: methods, baselines, binarizers and metrics by label."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
+
+from torch import Tensor
+
+from cameval.baselines import knowledge_of
+from cameval.errors import SettingError, ShapeError
+from cameval.evaluation._identity import digest_of, digest_or_none
+from cameval.evaluation._labels import _words
+from cameval.evaluation.meaning import (
+    BaselineMeaning,
+    BinarizerMeaning,
+    Column,
+    Meanings,
+    MethodMeaning,
+    MetricMeaning,
+    TargetClassMeaning,
+)
+from cameval.metrics import (
+    pixel_auroc,
+    pixel_average_precision,
+    pointing_game,
+    size_standardized_iou,
+)
+from cameval.metrics.chance_corrected import STANDARD_REFERENCE
+from cameval.metrics.properties import bounds, categories, higher_is_better, takes, value_range
+from cameval.protocols import Baseline, Binarizer, CAMMethod, Metric
+
+T = TypeVar("T")
+
+
+Named: TypeAlias = Mapping[str, T] | Sequence[T] | T
+"""One thing, several, or several by the labels that they get in the table."""
+
+
+TargetClass: TypeAlias = Literal["predicted", "true"] | int | Callable[[Tensor], Tensor]
+"""Which class a map explains: the predicted one, the true one, a fixed one, or what a function of
+the logits ``(N, C)`` chooses, ``(N,)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything that is done to one batch, by label."""
+
+    target_class: Mapping[str, TargetClass]
+    methods: Mapping[str, CAMMethod]
+    baselines: Mapping[str, Baseline]
+    binarizers: Mapping[str, Binarizer]
+    metrics: Mapping[str, Metric]
+
+    def __post_init__(self) -> None:
+        if not self.methods and not self.baselines:
+            raise SettingError("methods must name at least one method, got none")
+        if not self.metrics:
+            raise SettingError("metrics must name at least one metric, got none")
+        if self.of_masks and not self.binarizers:
+            raise SettingError(
+                "binarizers must name at least one for metrics of masks "
+                f"({', '.join(self.of_masks)}), got none"
+            )
+        if both := sorted(set(self.methods) & set(self.baselines)):
+            raise SettingError(
+                f"methods and baselines must have different labels, got {both} twice"
+            )
+        for name, metric in self.metrics.items():
+            if takes(metric) is None:
+                warnings.warn(
+                    f"metric {name!r} does not say what it takes, and is given masks; decorate it "
+                    "with cameval.metrics.of_masks, of_maps or of_network",
+                    stacklevel=3,
+                )
+
+    @property
+    def of_masks(self) -> dict[str, Callable[..., Tensor]]:
+        """The metrics of masks."""
+        return self._taking("masks")
+
+    @property
+    def of_maps(self) -> dict[str, Callable[..., Tensor]]:
+        """The metrics of maps."""
+        return self._taking("maps")
+
+    @property
+    def of_network(self) -> dict[str, Callable[..., Tensor]]:
+        """The metrics that need the network."""
+        return self._taking("network")
+
+    def _taking(self, kind: str) -> dict[str, Callable[..., Tensor]]:
+        return {
+            name: metric
+            for name, metric in self.metrics.items()
+            if (takes(metric) or "masks") == kind
+        }
+
+    @property
+    def columns(self) -> list[Column]:
+        """Every score that a sample gets, in the order of the table."""
+        sources: list[tuple[Literal["method", "baseline"], str]] = [
+            *(("method", name) for name in self.methods),
+            *(("baseline", name) for name in self.baselines),
+        ]
+        return [
+            Column(target_class, kind, source, binarizer, metric)
+            for target_class in self.target_class
+            for kind, source in sources
+            for binarizer, metric in self.scores
+        ]
+
+    @property
+    def scores(self) -> list[tuple[str, str]]:
+        """Binarizer and metric of every score that a map gets."""
+        return [
+            *(("", metric) for metric in (*self.of_maps, *self.of_network)),
+            *((binarizer, metric) for binarizer in self.binarizers for metric in self.of_masks),
+        ]
+
+    def meanings(self) -> Meanings:
+        """Return what every label stands for."""
+        label = {id(metric): name for name, metric in self.metrics.items()}
+        return Meanings(
+            methods={name: MethodMeaning(_words(one)) for name, one in self.methods.items()},
+            baselines={
+                name: BaselineMeaning(_words(one), knowledge_of(one))
+                for name, one in self.baselines.items()
+            },
+            binarizers={
+                name: BinarizerMeaning(_words(one)) for name, one in self.binarizers.items()
+            },
+            metrics={
+                name: MetricMeaning(
+                    _words(one),
+                    takes(one) or "masks",
+                    higher_is_better(one),
+                    categories(one),
+                    label.get(id(bounds(one))),
+                    value_range(one),
+                    _reference(one),
+                    _chance(one),
+                )
+                for name, one in self.metrics.items()
+            },
+            target_class={
+                name: TargetClassMeaning(_words(one), None if callable(one) else one)
+                for name, one in self.target_class.items()
+            },
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """Return a digest of everything that is done, part by part and label by label.
+
+        None stands for what has no contents that can be compared.
+        """
+        return {
+            part: {name: digest_or_none(digest_of, thing) for name, thing in things.items()}
+            for part, things in vars(self).items()
+        }
+
+
+def _reference(metric: object) -> float | None:
+    """Return the share of the image that scores are standardized to, if they are."""
+    given = metric.keywords if isinstance(metric, partial) else {}
+    inner = metric.func if isinstance(metric, partial) else metric
+    if inner is not size_standardized_iou:
+        return None
+    return float(given.get("reference", STANDARD_REFERENCE))
+
+
+def _chance(metric: object) -> Literal["half", "area"] | None:
+    """Return what a map that is independent of the truth scores, where that is known."""
+    if metric is pixel_auroc:
+        return "half"
+    return "area" if metric is pixel_average_precision or metric is pointing_game else None
+
+
+Task: TypeAlias = Literal["multiclass", "binary"]
+"""``"multiclass"``: one of several logits is the prediction. ``"binary"``: one logit, positive for
+class 1, or two logits."""
+
+
+def check_task(task: object) -> Task | None:
+    """Check the name of a task; None leaves it to the number of logits.
+
+    Raises
+    ------
+    SettingError
+        If there is no such task.
+    """
+    if task == "multilabel":
+        raise SettingError(
+            "task must be 'multiclass' or 'binary', got 'multilabel', which needs several targets "
+            "an image; evaluate each class by itself, with classes=index and no labels"
+        )
+    if task is not None and task not in get_args(Task):
+        raise SettingError(f"task must be one of {get_args(Task)} or None, got {task!r}")
+    return None if task is None else "binary" if task == "binary" else "multiclass"
+
+
+def task_of(logits: Tensor, asked: Task | None) -> Task:
+    """Return the task of logits ``(N, C)``: as asked, else binary where there is one logit.
+
+    Raises
+    ------
+    ShapeError
+        If the logits are not ``(N, C)``.
+    SettingError
+        If the network has another number of logits than the task.
+    """
+    if logits.ndim != 2:
+        raise ShapeError(
+            "the network must return logits (N, C) to be evaluated, got shape "
+            f"{tuple(logits.shape)}; wrap it in a module that picks them"
+        )
+    count = logits.shape[1]
+    if asked == "binary" and count > 2:
+        raise SettingError(f"a binary task must have one logit or two, got {count}")
+    if asked == "multiclass" and count < 2:
+        raise SettingError(
+            "a multiclass task must have at least two logits, got 1; a network of one logit has "
+            "the task 'binary'"
+        )
+    return asked or ("binary" if count == 1 else "multiclass")

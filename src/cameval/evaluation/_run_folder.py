@@ -1,0 +1,250 @@
+"""Run folder: one file for each batch, written atomically; versions and dates."""
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+from zipfile import BadZipFile
+from zlib import error as ZlibError
+
+import numpy as np
+
+from cameval.errors import CamevalError, DataError, OutputError, SettingError
+from cameval.evaluation._batch import BatchScores
+from cameval.evaluation._identity import differences
+
+_PACKAGES = ("cameval", "torch", "torchvision", "numpy", "scikit-image", "scipy", "pandas")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the numbers depend on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
+def now() -> str:
+    """Return the time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def runs(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the record of each run behind a table, with what was chosen for them together."""
+    parts = provenance.get("parts")
+    if not parts:
+        return [dict(provenance)]
+    found = [run for part in parts for run in runs(part)]
+    if not (together := provenance.get("chosen")):
+        return found
+    return [run | {"chosen": {**(run.get("chosen") or {}), **together}} for run in found]
+
+
+_DAMAGED = (
+    *(OSError, EOFError, ValueError, KeyError, IndexError, TypeError, RuntimeError),
+    *(BadZipFile, ZlibError, MemoryError, NotImplementedError, OverflowError),
+)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of a run: ``run.json`` says what it is, ``batches/`` holds what is done.
+
+    Parameters
+    ----------
+    path
+        The folder; it is made when needed.
+    """
+
+    path: Path
+
+    def claim(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Write what the run is, or check that it is the one already here; return what is kept.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written.
+        SettingError
+            If it holds another run.
+        DataError
+            If what it holds is damaged.
+        """
+        file, text = self.path / "run.json", json.dumps(record, indent=2, ensure_ascii=False)
+        with writing("out", self.path):
+            (self.path / "batches").mkdir(parents=True, exist_ok=True)
+            if not file.exists() and write_atomically(file, text, keep=True):
+                return self.record()
+        kept, asked = self.record(), json.loads(text)
+        changes = differences(kept["identity"], asked["identity"])
+        if not changes and kept["columns"] != asked["columns"]:
+            changes = ["order of its columns"]
+        if changes:
+            raise SettingError(
+                f"out must be a new folder or one of the same run, got {self.path} with another "
+                f"{'; another '.join(changes)}; first what is there, then what is now"
+            )
+        return kept
+
+    def record(self) -> dict[str, Any]:
+        """Return what ``run.json`` says.
+
+        Raises
+        ------
+        DataError
+            If there is none, or it cannot be read.
+        """
+        file = self.path / "run.json"
+        if not is_there(file):
+            raise DataError(f"{self.path} must hold a run (run.json), got none")
+        record = read_json(file, "the record of a run")
+        if not _is_record(record):
+            raise DataError(
+                f"{file} must be the record of a run of this version of cameval, got something else"
+            )
+        return record
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the batches that are done."""
+        files = (self.path / "batches").glob("*.npz")
+        return sorted(int(file.stem) for file in files if file.stem.isdecimal())
+
+    def has(self, number: int) -> bool:
+        """Tell whether a batch is done."""
+        return self._file(number).exists()
+
+    def write(self, number: int, scores: BatchScores) -> None:
+        """Keep a batch.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written, as where the disk is full; what was kept before stays.
+        """
+        file = self._file(number)
+        part = part_of(file)
+        with writing("out", self.path):
+            try:
+                with part.open("wb") as stream:
+                    np.savez(stream, **{f.name: getattr(scores, f.name) for f in fields(scores)})
+                part.replace(file)
+            finally:
+                part.unlink(missing_ok=True)
+
+    def read(self, number: int, columns: int) -> BatchScores:
+        """Return a batch of a run with this many columns.
+
+        Raises
+        ------
+        DataError
+            If its file is damaged.
+        """
+        file = self._file(number)
+        try:
+            if not file.is_file():
+                raise OSError("no plain file")
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+                scores = BatchScores(**{f.name: arrays[f.name] for f in fields(BatchScores)})
+            scores.check(columns)
+        except _DAMAGED as error:
+            raise DataError(
+                f"{file} must hold the scores of a batch, got {error}; delete it to have it made "
+                "again"
+            ) from error
+        return scores
+
+    def _file(self, number: int) -> Path:
+        return self.path / "batches" / f"{number:06d}.npz"
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is something at a path; where the system does not say, there is not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def read_json(file: Path, what: str) -> dict[str, Any]:
+    """Read a file of JSON that holds an object.
+
+    Raises
+    ------
+    DataError
+        If the file is another; it is named.
+    """
+    try:
+        if not file.is_file():
+            raise OSError("no plain file")
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        raise DataError(f"{file} must be {what} as JSON, got {error}") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{file} must be {what}, got {type(found).__name__}")
+    return found
+
+
+@contextmanager
+def writing(setting: str, path: Path) -> Iterator[None]:
+    """Say which setting names a place that cannot be written.
+
+    Raises
+    ------
+    OutputError
+        If the system refuses to write.
+    """
+    try:
+        yield
+    except CamevalError:
+        raise
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        raise OutputError(f"{setting} must be a place that can be written, got {error}") from error
+
+
+def write_atomically(file: Path, text: str, *, keep: bool = False) -> bool:
+    """Write a text that is there whole or not at all; if told so, `keep` what is there already.
+
+    Returns
+    -------
+    bool
+        Whether the text was written.
+    """
+    part = part_of(file)
+    try:
+        part.write_text(text, encoding="utf-8")
+        if not keep:
+            part.replace(file)
+            return True
+        try:
+            os.link(part, file)  # fails where the file is, so that one of two writers wins
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            part.replace(file)
+        return True
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def part_of(file: Path) -> Path:
+    """Return a name under which a file is written before it is whole, another for each writer."""
+    return file.with_name(f".{file.name[:100]}.{uuid4().hex}.part")
+
+
+def _is_record(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record has the parts of a run, as far as they are read."""
+    columns = record.get("columns")
+    return (
+        all(isinstance(record.get(part), dict) for part in ("settings", "identity", "meanings"))
+        and isinstance(record["settings"].get("model"), str)
+        and isinstance(columns, list)
+        and len(columns) > 0
+        and all(
+            isinstance(c, list) and len(c) == 5 and all(isinstance(w, str) for w in c)
+            for c in columns
+        )
+    )

@@ -1,0 +1,81 @@
+"""Contours of masks as small elements, each with its length or area."""
+
+from functools import cache
+from itertools import product
+from math import hypot
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.measure import marching_cubes
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+Mask: TypeAlias = NDArray[np.bool_]
+
+
+def contour_elements(mask: Mask, size: tuple[float, ...]) -> tuple[Mask, Floats]:
+    """Return where a mask's contour has elements, and what each of them measures.
+
+    Parameters
+    ----------
+    mask
+        ``(H, W)`` or ``(D, H, W)``; outside is background.
+    size
+        Distance between pixels along each axis.
+
+    Returns
+    -------
+    where, measures
+        On the corners of the pixels, one more along each axis than there are pixels: whether there
+        is an element, and its length or area, 0 where there is none.
+    """
+    padded = np.pad(mask, 1)
+    codes = np.zeros([length + 1 for length in mask.shape], np.intp)
+    for corner in _corners(mask.ndim):
+        around = zip(corner, codes.shape, strict=True)
+        codes = 2 * codes + padded[tuple(slice(start, start + count) for start, count in around)]
+    table = np.array(_lengths(*size) if mask.ndim == 2 else _areas(*size))
+    return (codes > 0) & (codes < len(table) - 1), table[codes]
+
+
+def _corners(axes: int) -> list[tuple[int, ...]]:
+    """Return the pixels around a corner, from the highest digit of a code to the lowest."""
+    return list(product((0, 1), repeat=axes))
+
+
+@cache
+def _lengths(down: float, across: float) -> tuple[float, ...]:
+    """Return the length of the line for each code of 2 x 2 pixels."""
+    cut = hypot(down, across) / 2  # the line around one pixel of the four
+    both = {0b1100: across, 0b0011: across, 0b1010: down, 0b0101: down, 0b1001: 2 * cut}
+    both |= {0b0110: 2 * cut, 0b0000: 0.0, 0b1111: 0.0}
+    return tuple(both.get(code, cut) for code in range(16))
+
+
+@cache
+def _areas(*size: float) -> tuple[float, ...]:
+    """Return the area of the surface for each code of 2 x 2 x 2 pixels."""
+    found = []
+    for triangles in _triangles():
+        first, second, third = np.moveaxis(triangles * size, 1, 0)
+        doubled = np.linalg.norm(np.cross(second - first, third - first), axis=-1)
+        found.append(float(doubled.sum()) / 2)
+    return tuple(found)
+
+
+@cache
+def _triangles() -> list[Floats]:
+    """Return the triangles of marching cubes for each code, ``(n, 3, 3)``, in pixels.
+
+    Of the pixels inside and outside the surface is that around the fewer, so that a mask and its
+    complement have the same; of as many, around those of the smaller code.
+    """
+    triangles = [np.zeros((0, 3, 3))]
+    for code in range(1, 255):
+        few = min(code, 255 - code, key=lambda one: (one.bit_count(), one))
+        cube = np.array([few >> digit & 1 for digit in range(7, -1, -1)], float).reshape(2, 2, 2)
+        points, faces, _, _ = marching_cubes(cube, 0.5, method="lorensen")
+        triangles.append(points[faces].astype(np.float64))
+    return [*triangles, triangles[0]]

@@ -1,0 +1,148 @@
+"""Input checks and class probabilities shared by the metrics that run the network."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cameval._arrays import finite_maps
+from cameval._memo import memoized
+from cameval.errors import ArrayTypeError, NonFiniteError, ShapeError
+from cameval.maps import normalize_maps
+from cameval.networks._copies import private_copy
+from cameval.networks._outputs import log_class_probabilities
+from cameval.networks.activations import check_classes, without_graph
+
+Network = Callable[[Tensor], Tensor]
+"""From images ``(N, channels, H, W)`` to logits ``(N, K)``."""
+
+
+class Shown(NamedTuple):
+    """The checked arguments of a metric of the network, all on the device of the images."""
+
+    images: Tensor
+    maps: Tensor
+    classes: Tensor
+
+
+def shown(images: object, maps: object, classes: object) -> Shown:
+    """Check what a metric of the network is given.
+
+    Raises
+    ------
+    ArrayTypeError
+        If something is no tensor, or the images are not floating-point or the classes not integers.
+    ShapeError
+        If the images are not ``(N, channels, H, W)``, the maps not ``(N, H, W)`` or the classes not
+        ``(N,)``.
+    NonFiniteError
+        If images or maps hold NaN or infinity.
+    """
+    for name, array in (("images", images), ("maps", maps), ("classes", classes)):
+        if not isinstance(array, Tensor):
+            raise ArrayTypeError(f"{name} must be a torch tensor, got {type(array).__name__}")
+    images, maps = finite_maps(images, "images"), finite_maps(maps)
+    if not images.is_floating_point():
+        raise ArrayTypeError(f"images must be floating-point, got {images.dtype}")
+    if images.ndim != 4:
+        raise ShapeError(
+            f"images must have shape (N, channels, H, W), got {tuple(images.shape)}; a single one "
+            "needs a batch axis, as in images[None]"
+        )
+    if maps.shape != (len(images), *images.shape[2:]):
+        raise ShapeError(
+            f"maps must have one map of the images' size for each of them, shape "
+            f"{(len(images), *images.shape[2:])}, got {tuple(maps.shape)}; bring them to that size "
+            "with cameval.maps.upsample"
+        )
+    chosen = torch.as_tensor(classes).detach()
+    if chosen.is_floating_point() or chosen.dtype == torch.bool:
+        raise ArrayTypeError(f"classes must be integers, got {chosen.dtype}")
+    if chosen.shape != (len(images),):
+        raise ShapeError(
+            f"classes must have shape ({len(images)},), one per image, got {tuple(chosen.shape)}"
+        )
+    return Shown(images, maps.to(images.device), chosen.to(images.device, torch.int64))
+
+
+def explained_part(images: Tensor, maps: Tensor) -> Tensor:
+    """Return each image times its map, scaled to [0, 1] by its own extremes."""
+    return images * normalize_maps(maps)[:, None].to(images.dtype)
+
+
+@memoized
+def log_probabilities_of_images(network: Network, images: Tensor) -> Tensor:
+    """Return log-probabilities ``(N, K)`` of the images as they are."""
+    return _log_probabilities(evaluating(network), images)
+
+
+@memoized
+def log_probabilities_of_parts(network: Network, images: Tensor, maps: Tensor) -> Tensor:
+    """Return log-probabilities ``(N, K)`` of what the maps leave of the images."""
+    return _log_probabilities(evaluating(network), explained_part(images, maps))
+
+
+def log_probability(log_probabilities: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the logarithms of the probability of the class and of that of all others, ``(N,)``.
+
+    Both are exact where the probability itself would round to 0 or 1.
+    """
+    check_classes(classes, log_probabilities)
+    own = classes[:, None]
+    others = log_probabilities.scatter(1, own, -torch.inf)
+    return log_probabilities.gather(1, own)[:, 0], others.logsumexp(1)
+
+
+def probabilities(
+    network: Network,
+    make: Callable[[Tensor, Tensor], Tensor],
+    variants: int,
+    classes: Tensor,
+    batch_size: int,
+) -> Tensor:
+    """Return the probability of the class in several variants of each image, ``(N, variants)``.
+
+    Parameters
+    ----------
+    network
+        The network.
+    make
+        From rows ``(m,)`` of the batch and as many variants to the images to be shown.
+    variants
+        How many there are of each image.
+    classes
+        The explained classes, ``(N,)``.
+    batch_size
+        How many images the network sees at once.
+    """
+    network = evaluating(network)
+    found = []
+    for part in torch.arange(len(classes) * variants, device=classes.device).split(batch_size):
+        rows, which = part // variants, part % variants
+        logs = _log_probabilities(network, make(rows, which))
+        found.append(log_probability(logs, classes[rows])[0].exp())
+    return torch.cat(found).reshape(len(classes), variants)
+
+
+@memoized
+def evaluating(network: Network) -> Network:
+    """Return the network, or a private copy in evaluation mode where it is training."""
+    if isinstance(network, nn.Module) and any(module.training for module in network.modules()):
+        return private_copy(network)
+    return network
+
+
+def _log_probabilities(network: Network, images: Tensor) -> Tensor:
+    with without_graph():
+        logits: object = network(images)
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
+        came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ShapeError(
+            f"the network must return logits (N, K) for {len(images)} images, got {came}"
+        )
+    if not logits.isfinite().all():
+        raise NonFiniteError(
+            "the network's logits must be finite, got NaN or infinity; look for an overflow in it"
+        )
+    return log_class_probabilities(logits)

@@ -1,0 +1,396 @@
+"""Metrics of a whole dataset: MaxBoxAcc and PxAP."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cameval._arrays import Array, Maps, as_masks, exact, finite_maps, maps_and_truth
+from cameval.errors import ArrayTypeError, SettingError, ShapeError
+from cameval.maps import normalize_maps
+from cameval.metrics.boxes import Boxes, Connectivity, boxes_in, check_boxes
+
+__all__ = ["MaxBoxAcc", "PooledHistogram"]
+
+Floats = NDArray[np.float64]
+
+
+class _Hits(NamedTuple):
+    """IoU with the best true box, at each threshold."""
+
+    largest: Floats
+    any_box: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class MaxBoxAcc:
+    """How well the boxes of thresholded maps match the true boxes, for all thresholds of a grid.
+
+    A map is scaled to [0, 1] by its own extremes; at the threshold t its mask is ``map >= t``, as
+    published (the binarizers mark ``map > t``). A box is right if its IoU with any true box of the
+    image is at least delta. MaxBoxAcc takes the box of the mask's largest component; its second
+    version takes the box of whichever component fits best.
+
+    The threshold of the maximum is chosen on the images that are scored. Choose `best_threshold` on
+    validation images and report `accuracy_at` on the test images.
+
+    Statistics of disjoint images add, so a dataset may be read batch by batch.
+
+    Attributes
+    ----------
+    thresholds
+        The grid, ``(T,)``.
+    largest
+        IoU of the largest component's box with the best true box, ``(N, T)``.
+    any_box
+        The highest IoU of any component's box with any true box, ``(N, T)``.
+    undefined
+        Number of images without a true box, which are left out.
+
+    Notes
+    -----
+    A constant map has no box and misses at each threshold. The released code of the reference
+    rounds maps to 256 levels, resizes them and adds a pixel to each box; here nothing is.
+
+    References
+    ----------
+    J. Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020.
+    J. Choe et al., "Evaluation for Weakly Supervised Object Localization: Protocol, Metrics, and
+    Datasets", arXiv:2007.04178 (2020).
+
+    Examples
+    --------
+    >>> maps = torch.tensor([[[0.0, 2.0, 4.0, 1.0]], [[1.0, 1.0, 1.0, 1.0]]])
+    >>> masks = torch.tensor([[[False, True, True, False]], [[True, True, False, False]]])
+    >>> accuracy = MaxBoxAcc.of(maps[:1], masks[:1]) + MaxBoxAcc.of(maps[1:], masks[1:])
+    >>> accuracy.max_box_acc(0.5), accuracy.best_threshold(0.7)
+    (0.5, 0.26)
+    """
+
+    thresholds: Floats
+    largest: Floats
+    any_box: Floats
+    undefined: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        maps: Array,
+        masks: Array,
+        *,
+        thresholds: Sequence[float] | Floats | None = None,
+        connectivity: Connectivity = 8,
+    ) -> "MaxBoxAcc":
+        """Measure maps against masks, each of whose components has a true box.
+
+        Parameters
+        ----------
+        maps
+            Real, finite maps ``(..., H, W)``; the leading axes count images.
+        masks
+            Boolean masks of the same shape.
+        thresholds
+            Increasing numbers in [0, 1]; by default 0 to 1 in steps of .01.
+        connectivity
+            8 if pixels that share a corner are connected, 4 if only those that share a side are.
+
+        Raises
+        ------
+        ArrayTypeError
+            If `masks` is not boolean, or the two are not of one kind.
+        ShapeError
+            If the shapes differ.
+        NonFiniteError
+            If a value of the maps is NaN or infinite.
+        SettingError
+            If a setting is out of its range.
+        """
+        _, truth = maps_and_truth(maps, masks)
+        images = truth.cpu().numpy().reshape(truth.shape[:-2].numel(), *truth.shape[-2:])
+        boxes = [boxes_in(image, connectivity) for image in images]
+        return cls.of_boxes(maps, boxes, thresholds=thresholds, connectivity=connectivity)
+
+    @classmethod
+    def of_boxes(
+        cls,
+        maps: Maps,
+        boxes: Sequence[object],
+        *,
+        thresholds: Sequence[float] | Floats | None = None,
+        connectivity: Connectivity = 8,
+    ) -> "MaxBoxAcc":
+        """Measure maps against annotated boxes.
+
+        Parameters
+        ----------
+        maps
+            Real, finite maps ``(..., H, W)``; the leading axes count images.
+        boxes
+            For each image, in order, an array ``(n, 4)`` of its boxes as ``(x0, y0, x1, y1)``,
+            half-open, in pixels of the map.
+        thresholds
+            Increasing numbers in [0, 1]; by default 0 to 1 in steps of .01.
+        connectivity
+            8 if pixels that share a corner are connected, 4 if only those that share a side are.
+
+        Raises
+        ------
+        ArrayTypeError, NonFiniteError
+            If maps or boxes do not hold numbers.
+        ShapeError
+            If there is not one array of boxes for each map.
+        SettingError
+            If a setting is out of its range.
+        """
+        grid = _check_grid(thresholds)
+        values = exact(finite_maps(maps)).cpu().numpy().astype(np.float64)
+        images = values.reshape(int(np.prod(values.shape[:-2])), *values.shape[-2:])
+        true = [check_boxes(each).cpu().numpy().astype(np.float64) for each in boxes]
+        if len(true) != len(images) or any(each.ndim != 2 for each in true):
+            raise ShapeError(
+                "boxes must hold one array (n, 4) for each map, "
+                f"got {len(true)} arrays for {len(images)} maps"
+            )
+        hits = [
+            _hits(image, each, grid, connectivity)
+            for image, each in zip(images, true, strict=True)
+            if len(each)
+        ]
+        largest, any_box = np.array(hits).reshape(-1, 2, len(grid)).transpose(1, 0, 2)
+        return cls(grid, largest, any_box, len(images) - len(hits))
+
+    def __add__(self, other: "MaxBoxAcc") -> "MaxBoxAcc":
+        """Take the images of both."""
+        if not np.array_equal(self.thresholds, other.thresholds):
+            raise SettingError("thresholds must be the same for both, got two different grids")
+        return MaxBoxAcc(
+            self.thresholds,
+            np.concatenate([self.largest, other.largest]),
+            np.concatenate([self.any_box, other.any_box]),
+            self.undefined + other.undefined,
+        )
+
+    @property
+    def images(self) -> int:
+        """Number of images with a true box."""
+        return len(self.largest)
+
+    def curve(self, delta: float = 0.5, *, any_box: bool = False) -> Floats:
+        """Share of the images with a right box, at each threshold, ``(T,)``.
+
+        Parameters
+        ----------
+        delta
+            The least IoU of a right box, in (0, 1].
+        any_box
+            Take the box of the best component instead of that of the largest one.
+
+        Returns
+        -------
+        ndarray
+            Shares in [0, 1]; NaN if no image has a true box.
+        """
+        if not 0 < delta <= 1:
+            raise SettingError(f"delta must be in (0, 1], got {delta}")
+        right = (self.any_box if any_box else self.largest) >= delta
+        return right.mean(0) if len(right) else np.full(len(self.thresholds), np.nan)
+
+    def max_box_acc(self, delta: float = 0.5) -> float:
+        """Return MaxBoxAcc: the accuracy at the threshold that is best for these images."""
+        return float(self.curve(delta).max())
+
+    def max_box_acc_v2(self, deltas: Sequence[float] = (0.3, 0.5, 0.7)) -> float:
+        """Return MaxBoxAccV2: any component's box, mean over `deltas` of the best accuracies."""
+        return float(np.mean([self.curve(delta, any_box=True).max() for delta in deltas]))
+
+    def best_threshold(self, delta: float = 0.5, *, any_box: bool = False) -> float:
+        """Return the threshold of the highest accuracy, of several the lowest; NaN without images.
+
+        Parameters
+        ----------
+        delta, any_box
+            As for `curve`.
+        """
+        if not self.images:
+            return float("nan")
+        return float(self.thresholds[self.curve(delta, any_box=any_box).argmax()])
+
+    def accuracy_at(self, threshold: float, delta: float = 0.5, *, any_box: bool = False) -> float:
+        """Return the accuracy at one threshold of the grid, as chosen on other images.
+
+        Parameters
+        ----------
+        threshold
+            One of `thresholds`.
+        delta, any_box
+            As for `curve`.
+
+        Raises
+        ------
+        SettingError
+            If the grid does not have the threshold.
+        """
+        near = np.flatnonzero(np.isclose(self.thresholds, threshold, rtol=0, atol=1e-9))
+        if not len(near):
+            raise SettingError(
+                f"threshold must be one of the grid's {len(self.thresholds)}, got {threshold}; "
+                "measure with thresholds that hold it"
+            )
+        return float(self.curve(delta, any_box=any_box)[near[0]])
+
+
+def _hits(image: Floats, true: Floats, grid: Floats, connectivity: Connectivity) -> _Hits:
+    """Raise the threshold over one map; only where its mask changes are there new boxes.
+
+    Masks shrink, so each is looked for in the hull of the one before, whose corner becomes zero.
+    """
+    hits = _Hits(np.zeros(len(grid)), np.zeros(len(grid)))
+    low, high = image.min(), image.max()
+    if low == high:
+        return hits
+    scaled = (image - low) / (high - low)
+    marked, found = -1, (0.0, 0.0)
+    for step, threshold in enumerate(grid):
+        mask = scaled >= threshold
+        if (count := int(np.count_nonzero(mask))) != marked:
+            marked, boxes = count, boxes_in(mask, connectivity)
+            overlaps = _best_overlaps(boxes, true)
+            found = overlaps[0], overlaps.max()
+            (left, top), (right, bottom) = boxes[:, :2].min(0), boxes[:, 2:].max(0)
+            scaled, true = scaled[top:bottom, left:right], true - (left, top, left, top)
+        hits.largest[step], hits.any_box[step] = found
+    return hits
+
+
+def _best_overlaps(boxes: Boxes, true: Floats) -> Floats:
+    """Return each box's IoU with the true box that it fits best."""
+    start = np.maximum(boxes[:, None, :2], true[:, :2])
+    stop = np.minimum(boxes[:, None, 2:], true[:, 2:])
+    both = (stop - start).clip(0).prod(-1)
+    areas, true_areas = ((each[:, 2:] - each[:, :2]).prod(-1) for each in (boxes, true))
+    best: Floats = (both / (areas[:, None] + true_areas - both)).max(-1)
+    return best
+
+
+def _check_grid(thresholds: Sequence[float] | Floats | None) -> Floats:
+    if thresholds is None:
+        return np.arange(101) / 100
+    grid = np.array(thresholds, np.float64)
+    if grid.ndim != 1 or not len(grid) or not ((grid >= 0) & (grid <= 1)).all():
+        raise SettingError("thresholds must be a sequence of numbers in [0, 1], got others")
+    if not (np.diff(grid) > 0).all():
+        raise SettingError("thresholds must increase, got a step that does not")
+    return grid
+
+
+@dataclass(frozen=True, eq=False)
+class PooledHistogram:
+    """How many true and other pixels of a dataset have which score: what PxAP is computed from.
+
+    Each map is scaled to [0, 1] by its own extremes. Level k holds the pixels from ``k / bins`` on
+    and below the next level; the last one holds those that are 1. Statistics of disjoint images
+    add, so a dataset may be read batch by batch.
+
+    Large objects dominate pooled scores: print the mean of `pixel_average_precision` over images
+    beside it. An image of an empty truth adds its false positives.
+
+    Attributes
+    ----------
+    true, other
+        Numbers of true and other pixels at each level, ``(bins + 1,)``, lowest first.
+
+    References
+    ----------
+    J. Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020.
+
+    Examples
+    --------
+    >>> maps = torch.tensor([[[4.0, 3.0], [2.0, 1.0]], [[0.0, 9.0], [0.0, 0.0]]])
+    >>> masks = torch.tensor([[[True, False], [True, False]], [[False, True], [False, False]]])
+    >>> pooled = PooledHistogram.of(maps[:1], masks[:1]) + PooledHistogram.of(maps[1:], masks[1:])
+    >>> pooled.average_precision
+    0.9166666666666666
+    """
+
+    true: NDArray[np.int64]
+    other: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, maps: Array, target: Array, /, ignore: Array | None = None, bins: int = 1000
+    ) -> "PooledHistogram":
+        """Count the pixels of maps.
+
+        Parameters
+        ----------
+        maps
+            Real, finite maps ``(..., H, W)``.
+        target
+            Boolean masks of the same shape.
+        ignore
+            Boolean masks of the same shape: pixels that are not counted. They still take part in
+            the scaling of their map.
+        bins
+            Number of steps from 0 to 1.
+
+        Raises
+        ------
+        ArrayTypeError
+            If a mask is not boolean, or the arrays are not of one kind.
+        ShapeError
+            If the shapes differ.
+        NonFiniteError
+            If a value of the maps is NaN or infinite.
+        SettingError
+            If `bins` is not a positive integer.
+        """
+        if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
+            raise SettingError(f"bins must be a positive integer, got {bins}")
+        scores, truth = maps_and_truth(maps, target)
+        counted = ~_check_ignored(ignore, maps, truth)
+        levels = (normalize_maps(exact(scores)) * bins).to(torch.int64)
+        codes = (2 * levels + truth)[counted]
+        both = torch.bincount(codes, minlength=2 * (bins + 1)).cpu().numpy()
+        return cls(both[1::2], both[::2])
+
+    def __add__(self, other: "PooledHistogram") -> "PooledHistogram":
+        """Count the pixels of both."""
+        if self.true.shape != other.true.shape:
+            raise SettingError(
+                f"bins must be the same for both, got {self.true.size - 1} and "
+                f"{other.true.size - 1}"
+            )
+        return PooledHistogram(self.true + other.true, self.other + other.other)
+
+    @property
+    def average_precision(self) -> float:
+        """PxAP: the precision of all levels, weighted by the gain in coverage.
+
+        It lies in [0, 1]; NaN if no pixel was true.
+        """
+        gained, hits = self.true[::-1], self.true[::-1].cumsum()
+        marked = hits + self.other[::-1].cumsum()
+        if not hits[-1]:
+            return float("nan")
+        return float((gained * (hits / np.maximum(marked, 1))).sum() / hits[-1])
+
+
+def _check_ignored(ignore: Array | None, maps: Array, truth: Tensor) -> Tensor:
+    if ignore is None:
+        return torch.zeros_like(truth)
+    if isinstance(ignore, Tensor) != isinstance(maps, Tensor):
+        raise ArrayTypeError(
+            "ignore and maps must both be NumPy arrays or both torch tensors, "
+            f"got {type(ignore).__name__} and {type(maps).__name__}"
+        )
+    ignored = as_masks(ignore, "ignore")
+    if ignored.shape != truth.shape:
+        raise ShapeError(
+            f"ignore and maps must have one shape, got {tuple(ignored.shape)} and "
+            f"{tuple(truth.shape)}"
+        )
+    return ignored

@@ -1,0 +1,113 @@
+"""Shape descriptors of a mask: compactness, elongation and others."""
+
+from dataclasses import dataclass
+from typing import Any, Generic
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
+from skimage.measure import label
+
+from cameval._arrays import Array, as_masks, as_scores
+
+__all__ = ["MaskShape", "mask_shape"]
+
+
+@dataclass(frozen=True)
+class MaskShape(Generic[Array]):
+    """Descriptors of masks, one number for each.
+
+    Attributes
+    ----------
+    area
+        Share of the pixels in the mask.
+    components
+        Number of connected parts; diagonal neighbors are connected.
+    elongation
+        Longer by shorter side of the smallest rectangle, at any angle, around the largest part; at
+        least 1.
+    irrectangularity
+        Share of that rectangle outside the part, in [0, 1): 0 for a rectangle.
+    """
+
+    area: Array
+    components: Array
+    elongation: Array
+    irrectangularity: Array
+
+
+def mask_shape(masks: Array, /) -> MaskShape[Array]:
+    """Return area, number of parts, elongation and irrectangularity of masks.
+
+    Pixels are unit squares, so that one pixel is a rectangle of elongation 1.
+
+    Parameters
+    ----------
+    masks
+        Boolean masks ``(..., H, W)``.
+
+    Returns
+    -------
+    MaskShape
+        Arrays ``(...)``. An empty mask has no part, and its elongation and irrectangularity are
+        NaN. Of several largest parts the first in reading order counts.
+
+    Raises
+    ------
+    ArrayTypeError
+        If the masks are not boolean arrays.
+    ShapeError
+        If they have no pixels.
+
+    References
+    ----------
+    A. Saporta et al., "Benchmarking Saliency Methods for Chest X-Ray Interpretation", Nature
+    Machine Intelligence 4 (2022).
+
+    Examples
+    --------
+    >>> masks = torch.zeros(2, 5, 10, dtype=torch.bool)
+    >>> masks[:, :2, 2:8] = masks[1, 3:, 4] = True
+    >>> found = mask_shape(masks)
+    >>> found.area, found.components
+    (tensor([0.2400, 0.2800]), tensor([1., 2.]))
+    >>> found.elongation, found.irrectangularity
+    (tensor([3., 3.]), tensor([0., 0.]))
+    """
+    tensor = as_masks(masks, "masks")
+    flat = tensor.reshape(-1, *tensor.shape[-2:]).cpu().numpy()
+    found = np.array([_describe(mask) for mask in flat]).reshape(len(flat), 4)
+    columns = torch.from_numpy(found.T.reshape(4, *tensor.shape[:-2]))
+    return MaskShape(*(as_scores(column, masks) for column in columns))
+
+
+def _describe(mask: NDArray[np.bool_]) -> tuple[float, int, float, float]:
+    parts, count = label(mask, return_num=True)
+    if count == 0:
+        return 0.0, 0, float("nan"), float("nan")
+    largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    elongation, rectangle = _smallest_rectangle(largest)
+    gap = max(0.0, 1 - largest.sum() / rectangle)
+    return float(mask.mean()), count, elongation, gap
+
+
+def _smallest_rectangle(mask: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the elongation and area of the smallest rectangle around the pixels of a mask.
+
+    One of its sides lies along the convex hull. Of several smallest the least elongated counts.
+    """
+    rows = np.flatnonzero(mask.any(1))
+    left, right = mask[rows].argmax(1), mask.shape[1] - mask[rows, ::-1].argmax(1)
+    corners = np.concatenate(
+        [np.column_stack([rows + down, side]) for down in (0, 1) for side in (left, right)]
+    ).astype(np.float64)
+    hull: NDArray[Any] = corners[ConvexHull(corners).vertices]
+    along = np.diff(hull, axis=0, append=hull[:1])
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    across = along[:, ::-1] * [1, -1]
+    sides = np.stack([np.ptp(hull @ direction.T, axis=0) for direction in (along, across)])
+    areas = sides.prod(0)
+    smallest = areas <= areas.min() * (1 + 1e-9)
+    elongation = (sides.max(0) / sides.min(0))[smallest].min()
+    return float(elongation), float(areas.min())

@@ -1,0 +1,178 @@
+"""Pixel rates of a mask: coverage (recall), precision, false-positive rate, specificity, area."""
+
+from cameval._arrays import Array
+from cameval.metrics.counts import score_counts
+from cameval.metrics.properties import of_masks, within
+
+__all__ = ["coverage", "false_positive_rate", "marked_area", "precision", "specificity"]
+
+
+@of_masks(higher_is_better=True)
+@within(0, 1)
+def coverage(pred: Array, target: Array, /) -> Array:
+    """Share of the truth inside the predicted mask (recall, sensitivity, hit rate).
+
+    A mask of everything scores 1: never read it alone.
+
+    Parameters
+    ----------
+    pred, target
+        Boolean masks of one shape ``(..., H, W)``.
+
+    Returns
+    -------
+    Array
+        One score in [0, 1] for each image, shape ``(...)``. An empty truth gives NaN, an empty
+        prediction 0.
+
+    Raises
+    ------
+    ArrayTypeError
+        If a mask is not boolean, or the two are not of one kind.
+    ShapeError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> coverage(torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool))
+    tensor(0.5000)
+    """
+    return score_counts(lambda n: n.hit_rate, pred, target)
+
+
+@of_masks(higher_is_better=True)
+@within(0, 1)
+def precision(pred: Array, target: Array, /) -> Array:
+    """Share of the predicted mask inside the truth (intersection over prediction).
+
+    Parameters
+    ----------
+    pred, target
+        Boolean masks of one shape ``(..., H, W)``.
+
+    Returns
+    -------
+    Array
+        One score in [0, 1] for each image, shape ``(...)``. An empty truth gives NaN, an empty
+        prediction 0.
+
+    Raises
+    ------
+    ArrayTypeError
+        If a mask is not boolean, or the two are not of one kind.
+    ShapeError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> precision(torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool))
+    tensor(1.)
+    """
+    return score_counts(lambda n: n.both / n.predicted.clamp(min=1), pred, target)
+
+
+@of_masks(higher_is_better=False)
+@within(0, 1)
+def false_positive_rate(pred: Array, target: Array, /) -> Array:
+    """Share of the pixels outside the truth that are predicted; lower is better.
+
+    It is defined without an object, where it is the marked share of the frame. A mask of nothing
+    scores 0: never read it alone. Empty background lowers it, so crop both masks to where the
+    object could be.
+
+    Parameters
+    ----------
+    pred, target
+        Boolean masks of one shape ``(..., H, W)``.
+
+    Returns
+    -------
+    Array
+        One score in [0, 1] for each image, shape ``(...)``. A truth of everything gives NaN, an
+        empty prediction 0.
+
+    Raises
+    ------
+    ArrayTypeError
+        If a mask is not boolean, or the two are not of one kind.
+    ShapeError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> pred = torch.tensor([[True, True, False, False, False]])
+    >>> target = torch.tensor([[True, False, False, False, False]])
+    >>> false_positive_rate(pred, target)
+    tensor(0.2500)
+    """
+    return score_counts(lambda n: n.false_positive_rate, pred, target, needs_truth=False)
+
+
+@of_masks(higher_is_better=True)
+@within(0, 1)
+def specificity(pred: Array, target: Array, /) -> Array:
+    """Share of the pixels outside the truth that are not predicted, ``1 - false_positive_rate``.
+
+    It is defined without an object. A mask of nothing scores 1, and small masks score high: never
+    read it alone.
+
+    Parameters
+    ----------
+    pred, target
+        Boolean masks of one shape ``(..., H, W)``.
+
+    Returns
+    -------
+    Array
+        One score in [0, 1] for each image, shape ``(...)``. A truth of everything gives NaN, an
+        empty prediction 1.
+
+    Raises
+    ------
+    ArrayTypeError
+        If a mask is not boolean, or the two are not of one kind.
+    ShapeError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> pred = torch.tensor([[True, True, False, False, False]])
+    >>> target = torch.tensor([[True, False, False, False, False]])
+    >>> specificity(pred, target)
+    tensor(0.7500)
+    """
+    return score_counts(lambda n: 1 - n.false_positive_rate, pred, target, needs_truth=False)
+
+
+@of_masks
+@within(0, 1)
+def marked_area(pred: Array, target: Array, /) -> Array:
+    """Share of the frame that is predicted, whatever is true; neither high nor low is better.
+
+    It is defined without an object, and printed beside scores that large masks or small ones win.
+
+    Parameters
+    ----------
+    pred, target
+        Boolean masks of one shape ``(..., H, W)``.
+
+    Returns
+    -------
+    Array
+        One share in [0, 1] for each image, shape ``(...)``.
+
+    Raises
+    ------
+    ArrayTypeError
+        If a mask is not boolean, or the two are not of one kind.
+    ShapeError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> pred, target = torch.ones(2, 4, dtype=torch.bool), torch.zeros(2, 4, dtype=torch.bool)
+    >>> pred[0] = False
+    >>> marked_area(pred, target)
+    tensor(0.5000)
+    """
+    return score_counts(lambda n: n.predicted / n.pixels, pred, target, needs_truth=False)

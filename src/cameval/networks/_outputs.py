@@ -1,0 +1,144 @@
+"""Outputs of a classifier: number of classes, probabilities, numerical precision."""
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from cameval._arrays import exact
+from cameval.errors import UnsupportedModelError
+
+
+def count_classes(logits: Tensor) -> int:
+    """Return how many classes outputs ``(N, C)`` tell apart: one logit tells two."""
+    return max(2, logits.shape[1])
+
+
+def output_of(classes: Tensor, outputs: int) -> tuple[Tensor, Tensor | None]:
+    """Return the output that stands for each class and its sign, None where all are positive.
+
+    One output z stands for two classes: z for class 1, and -z for class 0.
+
+    Examples
+    --------
+    >>> from cameval.networks._outputs import output_of
+    >>> output_of(torch.tensor([0, 1]), 1)
+    (tensor([0, 0]), tensor([-1,  1]))
+    """
+    return (classes, None) if outputs > 1 else (torch.zeros_like(classes), 2 * classes - 1)
+
+
+def are_probabilities(outputs: Tensor) -> bool:
+    """Tell whether all rows ``(N, C)`` hold probabilities: in [0, 1], with sum 1 but for rounding.
+
+    Of a single number a row that cannot be told.
+
+    Examples
+    --------
+    >>> from cameval.networks._outputs import are_probabilities
+    >>> logits = torch.tensor([[2.0, 1.0], [0.5, 3.0]])
+    >>> are_probabilities(logits), are_probabilities(logits.softmax(1))
+    (False, True)
+    """
+    if outputs.shape[1] < 2 or not outputs.is_floating_point():
+        return False
+    rounding = min(64 * torch.finfo(outputs.dtype).eps, 1e-2)
+    numbers = exact(outputs)
+    sums_to_one = (numbers.sum(1) - 1).abs() <= rounding
+    return bool(((numbers >= 0) & (numbers <= 1)).all() and sums_to_one.all())
+
+
+def check_no_sigmoid(outputs: Tensor, network: Callable[[Tensor], Tensor], images: Tensor) -> None:
+    """Refuse a single output that a sigmoid has made, and warn of several.
+
+    Parameters
+    ----------
+    outputs
+        What the network returned of the images, ``(N, C)``.
+    network
+        From images to outputs. Where all outputs lie in [0, 1] it is also shown the images times
+        1000 and -1000: logits leave the interval, sigmoids never do.
+    images
+        Images ``(N, channels, H, W)``.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the network has one output, and that lies in [0, 1] on all of them: as a logit it would
+        be positive, and class 1 predicted, for every image.
+    """
+    inside = bool(((outputs > 0) & (outputs < 1)).any())
+    if not inside or not _in_unit_interval(outputs):
+        return
+    if not all(_in_unit_interval(network(images * factor)) for factor in (1000, -1000)):
+        return
+    if outputs.shape[1] == 1:
+        raise UnsupportedModelError(
+            "a network of one output must return the logit, got numbers in [0, 1] of all images, "
+            "as a sigmoid gives them; pass the network without its last sigmoid, or, if they are "
+            "logits, cameval.CAMExtractor(net, check=False)"
+        )
+    warnings.warn(
+        f"all {outputs.shape[1]} outputs of the network lie in [0, 1] and do not sum to 1, as "
+        "sigmoids give them; they are taken for logits, and their softmax for the probabilities: "
+        "pass the network without its last sigmoid",
+        stacklevel=2,
+    )
+
+
+def _in_unit_interval(outputs: Tensor) -> bool:
+    return bool(((outputs >= 0) & (outputs <= 1)).all())
+
+
+def class_probabilities(outputs: Tensor, *, already: bool = False) -> Tensor:
+    r"""Return the probability of each class, in float64.
+
+    One logit z gives two classes, :math:`1 - \sigma(z)` and :math:`\sigma(z)`. Several give their
+    softmax.
+
+    Parameters
+    ----------
+    outputs
+        What the network returned, ``(N, C)``.
+    already
+        Whether they are probabilities already.
+
+    Returns
+    -------
+    Tensor
+        Shape ``(N, max(C, 2))``.
+
+    Examples
+    --------
+    >>> from cameval.networks._outputs import class_probabilities
+    >>> class_probabilities(torch.tensor([[0.0]]))
+    tensor([[0.5000, 0.5000]], dtype=torch.float64)
+    >>> class_probabilities(torch.tensor([[0.25, 0.75]]), already=True)
+    tensor([[0.2500, 0.7500]], dtype=torch.float64)
+    """
+    numbers = exact(outputs)
+    if outputs.shape[1] == 1:
+        return torch.cat([(-numbers).sigmoid(), numbers.sigmoid()], 1)
+    return numbers if already else numbers.softmax(1)
+
+
+def log_class_probabilities(logits: Tensor) -> Tensor:
+    """Return the logarithms of `class_probabilities`, exact where these round to 0 or 1."""
+    numbers = exact(logits)
+    if logits.shape[1] == 1:
+        return logsigmoid(torch.cat([-numbers, numbers], 1))
+    return numbers.log_softmax(1)
+
+
+def tf32(*, convolutions: bool) -> bool:
+    """Tell whether CUDA may round the factors of single-precision products to TF32.
+
+    It may where torch does not say, because settings of its old and its new interface are mixed.
+    """
+    try:
+        in_convolutions = convolutions and torch.backends.cudnn.allow_tf32
+        return in_convolutions or torch.backends.cuda.matmul.allow_tf32
+    except RuntimeError:
+        return True

@@ -1,0 +1,352 @@
+"""Sections of a page: paragraphs, tables and pictures."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cameval.errors import SettingError
+from cameval.report._format import NOTHING, number, png
+
+__all__ = ["Block", "Cell", "Picture", "Row", "Section", "Table", "picture_of", "table_of"]
+
+_LOOKS_OF_ROWS = ("", "method", "baseline", "truth", "total")
+
+
+_LOOKS_OF_TABLES = ("", "lead", "words")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a cell of a table.
+
+    Parameters
+    ----------
+    text
+        What stands there, plain text.
+    detail
+        What stands smaller under it, as an interval.
+    few
+        Whether `detail` is an interval of fewer than ten groups. It is marked, and the table says
+        that it may be too narrow to trust.
+    """
+
+    text: str
+    detail: str = ""
+    few: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "few", bool(self.few and self.detail))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table.
+
+    Parameters
+    ----------
+    head
+        Its head, at the left.
+    cells
+        Its other cells, one for each title but the first.
+    look
+        ``"method"``, ``"baseline"`` (gray), ``"truth"`` (gray, marked), ``"total"`` (bold, under
+        a line), or nothing.
+    """
+
+    head: Cell
+    cells: Sequence[Cell]
+    look: str = ""
+
+    def __post_init__(self) -> None:
+        _check_look(self.look, _LOOKS_OF_ROWS)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of a table under a heading of their own, or under none.
+
+    Parameters
+    ----------
+    rows
+        The rows.
+    heading
+        What stands above them across the table.
+    """
+
+    rows: Sequence[Row]
+    heading: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a page; `table_of` makes one of a data frame.
+
+    Parameters
+    ----------
+    caption
+        What the table shows; it stands above it.
+    titles
+        Titles of all columns, that of the heads of the rows first.
+    blocks
+        The rows, in blocks.
+    notes
+        Sentences that stand small below.
+    look
+        ``"lead"`` where the first score of each method stands out, ``"words"`` where the last cell
+        is running text, or nothing.
+
+    Raises
+    ------
+    SettingError
+        If a row has more or fewer cells than there are titles, or there is no such look.
+    """
+
+    caption: str
+    titles: Sequence[str]
+    blocks: Sequence[Block]
+    notes: Sequence[str] = ()
+    look: str = ""
+
+    def __post_init__(self) -> None:
+        _check_look(self.look, _LOOKS_OF_TABLES)
+        due = len(self.titles) - 1
+        for row in (row for block in self.blocks for row in block.rows):
+            if len(row.cells) != due:
+                raise SettingError(
+                    f"rows of {self.caption!r} must have a cell for each of the {due} titles after "
+                    f"the first, got {len(row.cells)} in the row {row.head.text!r}"
+                )
+
+    @property
+    def few(self) -> bool:
+        """Whether a cell is marked as an interval of few groups."""
+        rows = (row for block in self.blocks for row in block.rows)
+        return any(cell.few for row in rows for cell in (row.head, *row.cells))
+
+
+def table_of(
+    frame: pd.DataFrame,
+    caption: str,
+    *,
+    notes: Sequence[str] = (),
+    head: str | None = None,
+    look: str = "",
+    looks: Sequence[str] = (),
+) -> Table:
+    """Make a table of a data frame, whose first column holds the heads of the rows.
+
+    Parameters
+    ----------
+    frame
+        The data, without its index. A cell may be text, a number, None, or a :class:`Cell`. Whole
+        numbers are written whole, others with three decimals, what is missing as a dash.
+    caption, notes, look
+        As of :class:`Table`.
+    head
+        Title above the heads of the rows; by default the name of the first column.
+    looks
+        How the rows look, one for each, as of :class:`Row`; by default plain.
+
+    Returns
+    -------
+    Table
+        One block of rows.
+
+    Raises
+    ------
+    SettingError
+        If the frame has no row, has fewer than two columns or holds something else, or if `looks`
+        has another length.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from cameval.report import table_of
+    >>> frame = pd.DataFrame({"fold": ["first", "all"], "IoU": [0.25, 0.31], "n": [120, 1200]})
+    >>> table = table_of(frame, "IoU by fold", looks=["", "total"])
+    >>> [[cell.text for cell in row.cells] for row in table.blocks[0].rows]
+    [['.250', '120'], ['.310', '1,200']]
+    """
+    if frame.empty or frame.shape[1] < 2:
+        raise SettingError(
+            f"frame of {caption!r} must have at least one row and two columns, got {frame.shape}"
+        )
+    if looks and len(looks) != len(frame):
+        raise SettingError(f"looks must be one for each of the {len(frame)} rows, got {len(looks)}")
+    titles = [str(title) for title in frame.columns]
+    rows = []
+    for k, values in enumerate(frame.itertuples(index=False, name=None)):
+        first, *others = map(_cell, values)
+        rows.append(Row(first, others, looks[k] if looks else ""))
+    titles[0] = titles[0] if head is None else head
+    return Table(caption, titles, [Block(rows)], notes, look)
+
+
+def _cell(value: object) -> Cell:
+    if isinstance(value, Cell):
+        return value
+    if isinstance(value, str):
+        return Cell(value)
+    if value is None or value is pd.NA or value is pd.NaT:
+        return Cell(NOTHING)
+    if isinstance(value, bool | np.bool_):
+        return Cell("yes" if value else "no")
+    if isinstance(value, Integral):
+        return Cell(f"{int(value):,}")
+    if isinstance(value, Real):
+        return Cell(number(float(value)))
+    raise SettingError(
+        f"cells must be text, numbers, None or Cell, got {type(value).__name__}; write it as text"
+    )
+
+
+def _check_look(look: str, known: Sequence[str]) -> None:
+    if look not in known:
+        raise SettingError(f"look must be one of {', '.join(known[1:])}, or '', got {look!r}")
+
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a page; `picture_of` makes one of a figure.
+
+    Parameters
+    ----------
+    file
+        Name of its file in ``figures/``: letters, digits, ``-`` and ``_``, then ``.png``.
+    alt
+        What it shows, in words, for who cannot see it.
+    caption
+        What stands below it.
+    data
+        The bytes of a PNG file.
+
+    Raises
+    ------
+    SettingError
+        If the name is another, `alt` is empty, or the bytes are not those of a PNG file.
+    """
+
+    file: str
+    alt: str
+    caption: str
+    data: bytes
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w-]+\.png", self.file, re.ASCII):
+            raise SettingError(
+                "file must be the name of a picture, as 'folds.png', of letters, digits, - and _, "
+                f"got {self.file!r}"
+            )
+        if not self.alt.strip():
+            raise SettingError(f"alt must say in words what {self.file} shows, got {self.alt!r}")
+        if not self.data.startswith(_PNG):
+            raise SettingError(
+                f"data of {self.file} must be the bytes of a PNG file, got {self.data[:8]!r}; "
+                "picture_of draws one of a figure"
+            )
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: paragraphs, then tables, then pictures; with nothing it is left out.
+
+    Parameters
+    ----------
+    anchor
+        What addresses it, as in ``report.html#anchor``: a letter, then letters, digits, ``-`` and
+        ``_``.
+    title
+        Its title, here and in the navigation.
+    lead
+        A paragraph of plain text, or several.
+    tables, pictures
+        What it shows.
+
+    Raises
+    ------
+    SettingError
+        If the anchor is another, the title is empty, or a table or picture is something else.
+
+    Examples
+    --------
+    >>> from cameval.report import Section
+    >>> Section("folds", "Folds", ["Each fold was held out once.", "No patient is in two."]).title
+    'Folds'
+    """
+
+    anchor: str
+    title: str
+    lead: str | Sequence[str] = ""
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][\w-]*", self.anchor, re.ASCII | re.IGNORECASE):
+            raise SettingError(
+                f"anchor must be a letter, then letters, digits, - and _, got {self.anchor!r}"
+            )
+        if not self.title.strip():
+            raise SettingError(f"title must say what is in {self.anchor!r}, got {self.title!r}")
+        for what, kind, maker in (
+            ("tables", Table, "table_of"),
+            ("pictures", Picture, "picture_of"),
+        ):
+            came = getattr(self, what)
+            several = came if isinstance(came, Sequence) else [came]
+            strange = [thing for thing in several if not isinstance(thing, kind)]
+            if several is not came or strange:
+                raise SettingError(
+                    f"{what} of {self.anchor!r} must be a list of {kind.__name__}, got "
+                    f"{type((strange or several)[0]).__name__}; {maker} makes one"
+                )
+
+    @property
+    def paragraphs(self) -> list[str]:
+        """The paragraphs of the lead that say something."""
+        several = [self.lead] if isinstance(self.lead, str) else self.lead
+        return [paragraph for paragraph in several if paragraph.strip()]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return not (self.paragraphs or self.tables or self.pictures)
+
+
+def picture_of(figure: Figure, file: str, alt: str, caption: str) -> Picture:
+    """Draw a figure of matplotlib as a picture.
+
+    Parameters
+    ----------
+    figure
+        The figure; it is not closed. Widths of 6 to 7 inches suit the page.
+    file, alt, caption
+        As of :class:`Picture`.
+
+    Returns
+    -------
+    Picture
+        The picture, 144 dots per inch; the same figure gives the same bytes.
+
+    Raises
+    ------
+    SettingError
+        As of :class:`Picture`.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from cameval.report import picture_of
+    >>> figure = Figure(figsize=(6.4, 3))
+    >>> _ = figure.subplots().plot([0.21, 0.25, 0.23])
+    >>> picture_of(figure, "folds.png", "A line over three folds.", "IoU of each fold.").file
+    'folds.png'
+    """
+    return Picture(file, alt, caption, png(figure))

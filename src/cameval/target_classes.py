@@ -1,0 +1,109 @@
+"""Selection of the target class of each image."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cameval.errors import ArrayTypeError, SettingError, ShapeError
+from cameval.networks._outputs import count_classes
+from cameval.networks.activations import check_classes, without_graph
+
+__all__ = ["Classes", "TopClasses", "all_classes", "choose"]
+
+Classes = int | Sequence[int] | Tensor | NDArray[np.integer[Any]] | Callable[[Tensor], Tensor]
+"""One class for all images, one per image ``(N,)``, several per image ``(N, k)``, or a function
+that chooses classes by the logits."""
+
+
+def choose(
+    classes: Classes | None, target: Callable[[Tensor], Tensor] | None, logits: Tensor
+) -> Tensor:
+    """Return the classes to explain, ``(N,)`` or ``(N, k)``; -1 for another target."""
+    if target is not None:
+        if classes is not None:
+            raise SettingError("classes and target must not both be given, got both")
+        return torch.full((len(logits),), -1, device=logits.device)
+    with without_graph():
+        if classes is None:
+            classes = _predicted
+        if callable(classes):
+            classes = classes(logits.detach())
+        chosen = torch.as_tensor(classes, device=logits.device)
+        if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
+            raise ArrayTypeError(f"classes must be integers, got {chosen.dtype}")
+        if chosen.ndim == 0:
+            chosen = chosen.expand(len(logits))
+        # A copy is a normal tensor, even of labels made in inference mode.
+        chosen = chosen.to(torch.int64, copy=True)
+    if chosen.ndim not in (1, 2) or chosen.shape[1:] == (0,):
+        raise ShapeError(
+            f"classes must have shape ({len(logits)},) or ({len(logits)}, k), "
+            f"got {tuple(chosen.shape)}"
+        )
+    for column in [chosen] if chosen.ndim == 1 else chosen.unbind(1):
+        check_classes(column, logits)
+    return chosen
+
+
+def all_classes(logits: Tensor, /) -> Tensor:
+    """Choose every class of every image, ``(N, C)``, in order.
+
+    Examples
+    --------
+    >>> all_classes(torch.rand(2, 3))
+    tensor([[0, 1, 2],
+            [0, 1, 2]])
+    """
+    count = count_classes(logits)
+    return torch.arange(count, device=logits.device).expand(len(logits), count)
+
+
+@dataclass(frozen=True)
+class TopClasses:
+    """Choose the `count` classes of highest logits, the highest first.
+
+    Parameters
+    ----------
+    count
+        How many, at least 1.
+
+    Raises
+    ------
+    SettingError
+        If `count` is not positive.
+
+    Examples
+    --------
+    >>> TopClasses(2)(torch.tensor([[0.1, 3.0, 2.0]]))
+    tensor([[1, 2]])
+    """
+
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise SettingError(f"count must be at least 1, got {self.count}")
+
+    def __call__(self, logits: Tensor, /) -> Tensor:
+        """Return class indices ``(N, count)`` of logits ``(N, C)``."""
+        if count_classes(logits) < self.count:
+            raise SettingError(
+                f"count must be at most the network's {count_classes(logits)} classes, "
+                f"got {self.count}"
+            )
+        of_classes = torch.cat([-logits, logits], 1) if logits.shape[1] == 1 else logits
+        return of_classes.topk(self.count, dim=1).indices
+
+
+def _predicted(logits: Tensor) -> Tensor:
+    if logits.ndim != 2:
+        raise ShapeError(
+            "the network must return logits (N, C) for a class to be predicted, got shape "
+            f"{tuple(logits.shape)}; give a function of its output as the target"
+        )
+    return TopClasses(1)(logits)[:, 0] if logits.shape[1] == 1 else logits.argmax(1)

@@ -1,0 +1,474 @@
+"""`evaluate`: every cell of the table is what the pieces give one by one."""
+
+import dataclasses
+import pickle
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from evaluations import PLAN, SMALL, Lazy, Stream, mean_inside, samples, small_network
+from torch import Tensor, nn
+
+import cameval
+from cameval import CAMExtractor, evaluate
+from cameval.data import Sample
+from cameval.errors import (
+    ArrayTypeError,
+    ClassIndexError,
+    DataError,
+    NonFiniteError,
+    SettingError,
+    ShapeError,
+)
+from cameval.evaluation import Preparation, Results
+from cameval.metrics.properties import of_maps, of_masks, of_network
+from cameval.protocols import BaselineInput
+
+
+def run(data=None, **options) -> Results:
+    options = {**PLAN, "prepare": SMALL, "baselines": {}, "progress": False} | options
+    net = options.pop("net", None)
+    return evaluate(net or small_network(), samples() if data is None else data, **options)
+
+
+def flat(batch: BaselineInput) -> Tensor:
+    """Return maps that see nothing and are constant."""
+    return torch.ones(batch.truth.shape)
+
+
+# --- Values ---------------------------------------------------------------------------------------
+
+
+def test_every_cell_is_what_the_pieces_give_one_by_one() -> None:
+    data, net = samples(), small_network()
+    results = run(data, classes=["predicted", "true", 2], baselines={"flat": flat})
+    table = results.to_pandas()
+    assert len(table) == len(data) * 3 * 3 * (1 + 2 * 2)
+    table = table.set_index(["sample", "target_class", "method", "binarizer", "metric"])["value"]
+    for sample in data:
+        image, truth = SMALL(sample)
+        for target_class in ("predicted", "true", "2"):
+            classes = {"predicted": None, "true": sample.label, "2": 2}[target_class]
+            for label, method in PLAN["methods"].items():
+                extract = CAMExtractor(net, method)
+                maps = extract(image[None], classes, size=tuple(truth.shape)).maps[0]
+                key = sample.name, target_class, label
+                auroc = cameval.pixel_auroc(maps.numpy(), truth.numpy())
+                assert table[*key, "", "auroc"] == pytest.approx(auroc, abs=1e-6)
+                for name, binarize in PLAN["binarizers"].items():
+                    mask = binarize(maps)
+                    for metric in ("iou", "coverage"):
+                        score = PLAN["metrics"][metric](mask.numpy(), truth.numpy())
+                        assert table[*key, name, metric] == pytest.approx(score, abs=1e-6)
+            assert table[sample.name, target_class, "flat", "p80", "iou"] == 0
+            assert table[sample.name, target_class, "flat", "", "auroc"] == 0.5
+
+
+def test_what_is_known_of_a_sample_stands_beside_its_scores() -> None:
+    data, net = samples(), small_network()
+    found = run(data, net=net).samples
+    with torch.no_grad():
+        logits = net(torch.stack([SMALL(sample)[0] for sample in data]))
+    assert found["sample"].tolist() == [sample.name for sample in data]
+    assert found["group"].tolist() == [sample.group for sample in data]
+    assert found["label"].tolist() == [sample.label for sample in data]
+    assert found["predicted"].tolist() == logits.argmax(1).tolist()
+    np.testing.assert_allclose(found["probability"], logits.softmax(1).amax(1), rtol=1e-5)
+    assert found["area"].tolist() == [sample.mask.mean() for sample in data]
+    assert set(found["model"]) == {"CAMModel"}
+
+
+def test_scores_hardly_depend_on_the_batch() -> None:
+    one, all_at_once = run(batch_size=1), run(batch_size=7)
+    np.testing.assert_allclose(one.values, all_at_once.values, rtol=1e-5)
+
+
+def test_lists_datasets_iterables_and_workers_give_the_same_table() -> None:
+    data = samples()
+    lazy = Lazy(data)
+    expected = run(data, batch_size=2)
+    for given, options in [
+        (lazy, {}),
+        (Stream(data), {}),
+        ((sample for sample in data), {}),
+        (Lazy(data), {"workers": 2}),
+    ]:
+        found = run(given, batch_size=2, **options)
+        assert found.samples.equals(expected.samples)
+        assert np.array_equal(found.values, expected.values)
+    assert lazy.read == list(range(7))
+
+
+def test_an_extractor_brings_its_method_and_alignment() -> None:
+    extract = CAMExtractor(
+        cameval.CAMModel(
+            *dataclasses_of(small_network()), cell_centers=cameval.maps.CellCenters(2.5, 4)
+        ),
+        cameval.hires_cam,
+        alignment="receptive_field",
+    )
+    results = evaluate(
+        extract, samples(2), metrics=[cameval.pixel_auroc], prepare=SMALL, baselines={}
+    )
+    assert results.columns[0].method == "hires_cam"
+    assert results.provenance["settings"]["alignment"] == "receptive_field"
+
+
+def dataclasses_of(model: cameval.CAMModel) -> tuple[nn.Module, nn.Module]:
+    return model.features, model.head
+
+
+def test_an_inner_layer_can_be_evaluated() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3))
+    results = run(
+        net=cameval.adapt(net, layer="1"), methods=[cameval.layer_cam], metrics=[cameval.iou]
+    )
+    assert results.provenance["settings"]["layer"] == "1"
+
+
+def test_metrics_of_the_user_and_of_the_network() -> None:
+    seen = []
+
+    @of_network(higher_is_better=True)
+    def confidence(network, images, maps, classes):
+        seen.append((tuple(images.shape), tuple(maps.shape)))
+        return network(images).softmax(1).gather(1, classes[:, None])[:, 0]
+
+    small_reference = partial(cameval.size_standardized_iou, reference=0.01)
+    results = run(metrics=[mean_inside, confidence, small_reference], baselines={"flat": flat})
+    labels = {column.metric for column in results.columns}
+    assert labels == {"mean_inside", "confidence", "size_standardized_iou(reference=0.01)"}
+    assert set(seen) == {((7, 3, 32, 32), (7, 32, 32))}
+    table = results.select(metric="confidence").to_pandas()
+    np.testing.assert_allclose(table["value"], table["probability"], rtol=1e-6)
+    assert results.select(method="flat", metric="mean_inside").values.tolist() == [[1.0]] * 7
+
+
+def mean_outside(maps: Tensor, target: Tensor) -> Tensor:
+    return (maps * ~target).sum((-2, -1))
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        mean_outside,
+        partial(mean_outside),
+        lambda maps, target: mean_outside(maps, target),
+        type("Scored", (), {"__call__": lambda _, maps, target: mean_outside(maps, target)})(),
+    ],
+)
+def test_a_metric_that_does_not_say_what_it_takes_is_named_with_the_remedy(silent) -> None:
+    message = r"'mine' does not say what it takes, and is given masks; decorate it with "
+    message += r"cameval\.metrics\.of_masks, of_maps or of_network"
+    with pytest.warns(UserWarning, match=message) as said:
+        results = run(metrics={"mine": silent, "iou": cameval.iou})
+    assert len(said) == 1
+    meaning = results.meanings.metrics["mine"]
+    assert (meaning.takes, meaning.higher_is_better) == ("masks", None)
+    assert {column.binarizer for column in results.columns} == {"p80", "mean"}
+
+
+class Scored:
+    """A metric that says what it takes as an attribute of its class."""
+
+    takes = "maps"
+    higher_is_better = False
+
+    def __call__(self, maps: Tensor, target: Tensor) -> Tensor:
+        """Score maps."""
+        return mean_outside(maps, target)
+
+
+@pytest.mark.parametrize(
+    ("metric", "takes", "higher"),
+    [
+        (Scored(), "maps", False),
+        (partial(Scored()), "maps", False),
+        (mean_inside, "maps", True),
+        (partial(mean_inside), "maps", True),
+        (of_maps(partial(mean_outside)), "maps", None),
+        (of_masks(partial(mean_outside), higher_is_better=False), "masks", False),
+        (cameval.iou, "masks", True),
+    ],
+)
+def test_a_metric_that_says_what_it_takes_is_given_it_without_a_word(
+    metric, takes, higher, recwarn
+) -> None:
+    results = run(metrics={"mine": metric})
+    assert not recwarn.list
+    meaning = results.meanings.metrics["mine"]
+    assert (meaning.takes, meaning.higher_is_better) == (takes, higher)
+    binarizers = {column.binarizer for column in results.columns}
+    assert binarizers == ({""} if takes == "maps" else {"p80", "mean"})
+
+
+def test_a_mark_that_is_none_is_refused() -> None:
+    class Wrong(Scored):
+        takes = "heatmaps"
+
+    class Turned(Scored):
+        higher_is_better = "yes"
+
+    for metric, message in ((Wrong(), "takes must be one of"), (Turned(), "must be True, False")):
+        with pytest.raises(SettingError, match=message):
+            run(metrics={"mine": metric})
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_the_network_is_shown_images_as_they_were_prepared(dtype) -> None:
+    def prepare(sample: Sample) -> tuple[Tensor, Tensor]:
+        image, truth = SMALL(sample)
+        return image.to(dtype), truth
+
+    found = run(net=small_network().to(dtype), prepare=prepare)
+    np.testing.assert_allclose(found.samples["probability"], run().samples["probability"], 1e-5)
+
+
+def test_the_network_is_left_as_it_is() -> None:
+    net = small_network().train()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    run(net=net)
+    assert all(module.training for module in net.modules())
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+# --- Undefined ------------------------------------------------------------------------------------
+
+
+def test_what_is_undefined_says_why() -> None:
+    image = np.random.default_rng(0).random((32, 32), dtype=np.float32)
+    nothing, everything = np.zeros((32, 32), bool), np.ones((32, 32), bool)
+    data = [
+        Sample("empty", image, nothing, 0, "a"),
+        Sample("full", image, everything, 1, "b"),
+        samples(1)[0],
+    ]
+
+    def negative(batch: BaselineInput) -> Tensor:
+        return -1 - torch.rand(batch.truth.shape)
+
+    results = run(
+        data,
+        methods={"cam": cameval.cam},
+        binarizers={"mean": cameval.MeanBinarizer()},
+        metrics=[cameval.iou, cameval.informedness, cameval.relevance_mass_accuracy],
+        baselines={"negative": negative, "flat": flat},
+    )
+    table = results.to_pandas().set_index(["sample", "method", "metric"])
+    assert (table.loc["empty", "value"].isna()).all()
+    assert (table.loc["empty", "reason"] == "empty truth").all()
+    assert table.loc[("full", "cam", "informedness"), "reason"] == "truth is everything"
+    assert table.loc[("full", "cam", "iou"), "reason"] == ""
+    mass = table.loc[("image 0", "negative", "relevance_mass_accuracy")]
+    assert np.isnan(mass["value"])
+    assert mass["reason"] == "map without a positive value"
+    assert table["constant"].eq(table.index.get_level_values("method") == "flat").all()
+    assert table.loc[("image 0", "flat", "iou"), "value"] == 0
+    summary = results.summary().set_index(["method", "metric"])
+    assert summary.loc[("cam", "iou"), "n_undefined"] == 1
+    assert summary.loc[("cam", "informedness"), "n_undefined"] == 2
+    assert summary.loc[("flat", "iou"), "n_constant"] == 3
+    assert summary.loc[("negative", "relevance_mass_accuracy"), "n_undefined"] == 3
+
+
+def test_a_map_that_is_not_finite_names_the_sample() -> None:
+    def broken(activations, target):
+        maps = activations.features.mean(1)
+        maps[3, 0, 0] = float("nan")
+        return maps
+
+    with pytest.raises(NonFiniteError, match="broken for sample 'image 3'"):
+        run(methods={"broken": broken})
+
+
+def test_logits_that_are_not_finite_name_the_sample() -> None:
+    net = small_network()
+    with torch.no_grad():
+        net.head.linear.bias[1] = float("nan")
+    with pytest.raises(NonFiniteError, match=r"logits must be finite, got NaN .* 'image 0'"):
+        run(net=net, methods=[cameval.cam])
+
+
+def test_a_metric_must_not_return_infinity() -> None:
+    @of_masks
+    def endless(pred: Tensor, target: Tensor) -> Tensor:
+        return torch.full(pred.shape[:1], float("inf"))
+
+    with pytest.raises(NonFiniteError, match="metric endless must return numbers"):
+        run(metrics=[endless])
+
+
+# --- Mistakes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"methods": {}}, "methods must name at least one"),
+        ({"metrics": {}}, "metrics must name at least one"),
+        ({"binarizers": {}}, "binarizers must name at least one for metrics of masks .iou"),
+        ({"methods": [cameval.cam, cameval.cam]}, "methods must have different labels, got 'cam'"),
+        ({"methods": {"x": cameval.cam}, "baselines": {"x": flat}}, r"labels, got \['x'\] twice"),
+        ({"methods": {1: cameval.cam}}, "labels of methods must be words, got 1"),
+        ({"methods": {"x": 3}}, "method must be callable"),
+        ({"classes": "guessed"}, "classes must be 'predicted', 'true', a class index"),
+        ({"classes": []}, "classes must say which class"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
+        ({"workers": -1}, "workers must be an integer of at least 0, got -1"),
+        ({"alignment": "upside_down"}, "alignment must be one of"),
+    ],
+)
+def test_settings_are_checked_before_anything_is_read(options, message) -> None:
+    lazy = Lazy(samples())
+    with pytest.raises(SettingError, match=message):
+        run(lazy, **options)
+    assert not lazy.read
+
+
+def test_an_iterable_has_no_workers() -> None:
+    with pytest.raises(SettingError, match="workers must be 0 for samples without a length"):
+        run(Stream(samples()), workers=2)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ([], DataError, "samples must hold at least one"),
+        (5, ArrayTypeError, "samples must be a dataset or an iterable"),
+        ([samples(1)[0], (1, 2)], ArrayTypeError, "got tuple for sample 1"),
+        (samples(1) * 2, DataError, "names of samples must be unique, got 'image 0' twice"),
+        ([*samples(3), *samples(1)], DataError, "unique, got 'image 0' twice"),
+    ],
+)
+def test_samples_are_checked(data, error, message) -> None:
+    with pytest.raises(error, match=message):
+        run(data, batch_size=2)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_sample_that_cannot_be_read_is_named(workers) -> None:
+    class Broken(Lazy):
+        def __getitem__(self, index: int) -> Sample:
+            if index == 4:
+                raise DataError("scan 4.png must be an image, got a poem")
+            return super().__getitem__(index)
+
+    with pytest.raises(DataError, match=r"sample 4: scan 4\.png must be an image"):
+        run(Broken(samples()), workers=workers, batch_size=2)
+
+
+def test_an_error_that_cannot_travel_comes_back_in_words() -> None:
+    class Broken(Lazy):
+        def __getitem__(self, index: int) -> Sample:
+            if index < 3:
+                return super().__getitem__(index)
+            error = ValueError("no such scan")
+            error.file = lambda: 0
+            raise error
+
+    with pytest.raises(RuntimeError, match="ValueError: no such scan"):
+        run(Broken(samples()), workers=1)
+
+
+def test_an_error_of_the_users_own_keeps_its_type() -> None:
+    class Broken(Lazy):
+        def __getitem__(self, index: int) -> Sample:
+            raise KeyError("no such scan")
+
+    with pytest.raises(KeyError) as caught:
+        run(Broken(samples()))
+    assert caught.value.__notes__ == ["while reading sample 0"]
+
+
+def test_an_error_in_a_metric_says_of_which_samples() -> None:
+    @of_masks
+    def broken(pred: Tensor, target: Tensor) -> Tensor:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        run(metrics=[broken], batch_size=3)
+    assert caught.value.__notes__ == ["while scoring samples 'image 0' to 'image 2'"]
+
+
+def test_a_label_that_is_no_class_is_named_where_it_is_explained() -> None:
+    data = [*samples(2), dataclasses.replace(samples(3)[2], label=9)]
+    run(data)
+    with pytest.raises(ClassIndexError, match="sample 'image 2': label must be one of the netw"):
+        run(data, classes="true")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metrics": {"bad": of_masks(lambda *_: torch.zeros(3))}}, "metric bad must return one"),
+        ({"binarizers": {"bad": lambda maps: maps[0]}}, "binarizer bad must return boolean"),
+        ({"baselines": {"bad": lambda batch: torch.zeros(2)}}, "baseline bad must return maps"),
+        ({"prepare": lambda s: (torch.zeros(3, 8, 8), torch.zeros(4))}, "must return a boolean"),
+        (
+            {"prepare": lambda s: (torch.zeros(3, 8, int(s.name[-1]) + 8), torch.ones(4, 4) > 0)},
+            "'image 1': prepare must return images of one shape",
+        ),
+    ],
+)
+def test_parts_that_give_the_wrong_shape_are_named(options, message) -> None:
+    with pytest.raises(ShapeError, match=message):
+        run(**options)
+
+
+# --- Preparation ----------------------------------------------------------------------------------
+
+
+def test_the_whole_frame_is_squeezed_and_the_truth_is_kept() -> None:
+    image = np.linspace(0, 1, 40 * 60, dtype=np.float32).reshape(40, 60)
+    sample = Sample("a", image, image > 0.5, 0, "a")
+    prepared, truth = Preparation(size=(20, 30), mean=(0, 0, 0), std=(1, 1, 1))(sample)
+    assert np.array_equal(truth.numpy(), sample.mask)
+    np.testing.assert_allclose(prepared[1], image.reshape(20, 2, 30, 2).mean((1, 3)), atol=0.02)
+    assert torch.equal(prepared[0], prepared[2])
+
+
+def test_a_crop_takes_image_and_truth_alike() -> None:
+    image = np.zeros((40, 60), np.float32)
+    image[5:35, 15:45] = 1  # the centered square of three quarters of 40
+    sample = Sample("a", image, image > 0.5, 0, "a")
+    prepared, truth = Preparation(size=16, crop=0.75, mean=(0, 0, 0), std=(1, 1, 1))(sample)
+    assert truth.shape == (30, 30)
+    assert truth.all()
+    assert torch.allclose(prepared, torch.ones(()))
+
+
+def test_the_truth_can_be_laid_on_another_grid_by_majority() -> None:
+    mask = np.zeros((4, 4), bool)
+    mask[0, :3] = mask[1, 0] = True  # three quarters of one cell, a quarter of another
+    sample = Sample("a", np.zeros((4, 4), np.float32), mask, 0, "a")
+    _, truth = Preparation(size=8, truth_size=(2, 2))(sample)
+    assert truth.tolist() == [[True, False], [False, False]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"size": 0}, "size must be"),
+        ({"size": "big"}, "size must be"),
+        ({"crop": 1.5}, "crop must be"),
+        ({"mean": (0, 0)}, "mean must be three"),
+        ({"std": (1, 0, 1)}, "std must be positive"),
+    ],
+)
+def test_settings_of_a_preparation_are_checked(settings, message) -> None:
+    with pytest.raises(SettingError, match=message):
+        Preparation(**settings)
+
+
+def test_five_channels_are_refused() -> None:
+    sample = Sample("a", np.zeros((4, 4, 5), np.float32), np.zeros((4, 4), bool), 0, "a")
+    with pytest.raises(ShapeError, match="3 channels, got 5"):
+        Preparation(size=8)(sample)
+
+
+def test_results_can_be_sent_to_another_process() -> None:
+    results = run()
+    again = pickle.loads(pickle.dumps(results))
+    assert np.array_equal(again.values, results.values)

@@ -1,0 +1,662 @@
+"""The report: a page that says what the numbers say, whatever came in, and needs nothing else."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from evaluations import SMALL, samples, small_network
+from hypothesis import given
+from hypothesis import strategies as st
+from pages import BASELINES, KNOWN, bare, cell, made, undefined, written
+
+import cameval
+from cameval import concat, evaluate
+from cameval.data import Sample
+from cameval.errors import DataError, SettingError
+from cameval.evaluation import Preparation, Results
+from cameval.evaluation.meaning import TargetClassMeaning
+from cameval.metrics.outcome import Outcomes
+from cameval.report import Example, draw_examples, write_report
+from cameval.report import _figures as plots
+from cameval.report import examples as drawing
+from cameval.report import page as writing
+from cameval.report._figures import drawn
+from cameval.report._format import name, number, percent
+from cameval.statistics import mean_interval
+
+
+@pytest.fixture
+def no_figures(monkeypatch) -> None:
+    """Draw no figures, which take most of the time, where a test is of words and tables."""
+    monkeypatch.setattr(writing, "figures", lambda facts: [])
+
+
+# --- Numbers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_tables_say_what_the_summary_says(tmp_path) -> None:
+    results = undefined(made(), np.s_[:2], 1)
+    page = written(results, tmp_path)
+    table, free = page.table("IoU of each map"), page.table("Scores of the maps")
+    titles = {"iou": "IoU", "coverage": "coverage"}
+    seen = 0
+    for row in results.summary().itertuples():
+        if row.metric == "pixel_auroc":
+            assert free.find(row.method, "AUROC") == cell(row)
+        elif row.metric in titles:
+            block = row.binarizer
+            assert table.find(row.method, titles[row.metric], block) == cell(row)
+            assert table.find(row.method, "n", block) == str(row.n)
+            assert table.find(row.method, "undefined", block) == "2"
+        elif row.metric == "area_bound":
+            assert table.find(row.method, "area cap", row.binarizer) == number(row.mean)
+        seen += 1
+    assert seen == len(results.columns)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_beside_each_method_stands_the_best_baseline_of_each_kind(tmp_path) -> None:
+    more = {**BASELINES, "random": "nothing", "mean mask": "labels", "mine": None}
+    results = made(baselines=more, value=lambda c: 0.4 if c.method == "random" else 0.2)
+    page = written(results, tmp_path)
+    means = results.summary().set_index(["method", "binarizer", "metric"])["mean"]
+    table = page.table("IoU of each map")
+    for binarizer in ("p95", "otsu"):
+        for title, baseline in (
+            ("best blind map", "random"),
+            ("best of labels alone", "mean mask"),
+            ("best of image alone", "intensity"),
+            ("best baseline", "mine"),
+            ("from the truth", "truth"),
+        ):
+            expected = f"{number(means[baseline, binarizer, 'iou'])} | {baseline}"
+            assert table.find("cam", title, binarizer) == expected
+            assert table.find("center", title, binarizer) == ""
+    found = re.findall(
+        r'<tr class="(\w+)"><th scope="row">([\w ]+?)(?: <small>([\w ]+)</small>)?</th>',
+        page.source,
+    )
+    assert {
+        *(("method", "cam", ""), ("baseline", "random", "blind")),
+        *(("baseline", "mean mask", "labels alone"), ("baseline", "intensity", "image alone")),
+        *(("baseline", "mine", "baseline"), ("truth", "truth", "knows the truth")),
+    } <= set(found)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_classes_and_predictions_say_what_the_summary_says(tmp_path) -> None:
+    results = undefined(made(n=30), np.s_[[0, 3]], 1)
+    page = written(results, tmp_path)
+    means = results.select(metric="iou", kind="method").summary()
+    best = means.loc[means["mean"].idxmax()]
+    of_best = results.select(metric="iou", method=best["method"], binarizer=best["binarizer"])
+    table = page.table("IoU by true class")
+    for row in of_best.summary(by="label").itertuples():
+        title = ("round", "square", "long")[row.label]
+        assert table.find(title, "IoU") == cell(row)
+        assert table.find(title, "median") == number(row.median)
+        assert table.find(title, "groups") == "8"
+        values = of_best.values[(results.samples["label"] == row.label).to_numpy(bool), 0]
+        defined = values[~np.isnan(values)]
+        assert table.find(title, "> .5") == percent((defined > 0.5).mean())
+    assert table.find("round", "n") == "8 | 2 undefined"
+    by_label = of_best.summary(by="label")["mean"]
+    assert table.find("mean of classes", "IoU") == number(by_label.mean())
+    assert table.find("all images", "IoU") == cell(next(of_best.summary().itertuples()))
+    table = page.table("IoU where the prediction is right")
+    for row in of_best.summary(by="correct").itertuples():
+        head = "right predictions" if row.correct else "wrong predictions"
+        assert table.find(head, "IoU") == cell(row)
+        assert table.find(head, "n").split(" | ")[0] == str(row.n)
+
+
+# --- Words ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize(
+    ("cam", "words"),
+    [(0.6, "the maps are better"), (0.3, "no clear difference"), (0.1, "the maps are worse")],
+)
+def test_the_verdict_follows_the_numbers(cam, words, tmp_path) -> None:
+    results = made(
+        48,
+        groups=12,
+        methods=("cam",),
+        binarizers=("p95",),
+        value=lambda c: cam if c.kind == "method" else 0.3,
+    )
+    text = written(results, tmp_path).text
+    found = results.select(metric="iou", method="cam").summary().iloc[0]
+    center = results.select(metric="iou", method="center").summary().iloc[0]
+    said = f"have a mean IoU of {number(found['mean'])}"
+    assert f"{said} [{number(found['low'])}, {number(found['high'])}] over 48 images." in text
+    assert f"The best blind map (center) scores {number(center['mean'])}: {words} (" in text
+    correct = (results.samples["label"] == results.samples["predicted"]).astype(float)
+    groups = results.samples["group"].to_numpy().astype(str)
+    share = mean_interval(correct.to_numpy(), groups, bounds=(0, 1))
+    ends = f"[{percent(share.low)}, {percent(share.high)}]"
+    assert f"net classifies {percent(share.estimate)} {ends} of 48 labeled images" in text
+    values = results.select(metric="iou", method="cam").values
+    assert f"IoU is above .5 on {percent((values > 0.5).mean())} of the images" in text
+    assert f"below .01 on {percent((values < 0.01).mean())}" in text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_for_distances_less_is_better(tmp_path) -> None:
+    results = made(
+        48,
+        groups=12,
+        metrics=("hd",),
+        value=lambda c: {"cam": 0.2, "grad_cam": 0.6}.get(c.method, 0.4),
+    )
+    page = written(results, tmp_path)
+    assert "The maps of cam for the predicted class, thresholded by" in page.text
+    assert re.search(r"The best blind map \(center\) scores [\d.]+: the maps are better", page.text)
+    assert page.table("hd of each map").titles[1] == "hd (less is better)"
+    assert "IoU" not in page.text
+    assert "above .5" not in page.text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_few_groups_and_undefined_scores_and_constant_maps_are_said(tmp_path) -> None:
+    results = undefined(made(n=6, groups=2), np.s_[:1], 1)
+    codes = results.codes.copy()
+    codes[2, :4] |= 0x80
+    page = written(replace(results, codes=codes), tmp_path)
+    assert "only 2 groups: intervals may be too narrow" in page.text
+    assert "1 of 6 images has an undefined score" in page.text
+    assert "1 of 6 images has a constant map" in page.text
+    table = page.table("Undefined scores")
+    assert table.titles == ["metric", "empty truth", "of", "images"]
+    heads = {head: cells for _, head, cells in table.rows}
+    assert heads == {
+        "all metrics | methods, each": ["2", "12", "image 0"],
+        "all metrics | baselines, each": ["3", "18", "image 0"],
+    }
+    assert "no test of 2 groups can tell the two apart" in page.text
+    assert page.table("Constant maps").rows == [("", "cam | method", ["1", "6", "image 2"])]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_what_is_undefined_is_told_apart(tmp_path) -> None:
+    results = made()
+    at = [k for k, c in enumerate(results.columns) if c.metric == "coverage"]
+    results = undefined(results, np.ix_(range(7), at), 3)
+    table = written(results, tmp_path).table("Undefined scores")
+    assert table.titles[1:] == ["empty prediction", "of", "images"]
+    heads = {head: cells for _, head, cells in table.rows}
+    names = "image 0, image 1, image 2, image 3, image 4 and 2 more"
+    assert heads == {
+        "coverage, p95; coverage, otsu | methods, each": ["14", "48", names],
+        "coverage, p95; coverage, otsu | baselines, each": ["21", "72", names],
+    }
+
+
+def test_every_image_alone_is_said(tmp_path) -> None:
+    assert "Every image is a group of its own" in written(made(groups=24), tmp_path).text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_without_baselines_nothing_is_claimed(tmp_path) -> None:
+    page = written(made(baselines={}), tmp_path)
+    assert "No baseline that says it is blind was evaluated" in page.text
+    assert "best blind map" not in page.text
+    assert "baselines" not in page.table("IoU of each map").caption
+
+
+# --- What may come in -----------------------------------------------------------------------------
+
+
+def all_undefined(results: Results) -> Results:
+    return undefined(results, np.s_[:], 1)
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        pytest.param(made(n=1), id="one sample"),
+        pytest.param(made(n=2, groups=1), id="one group"),
+        pytest.param(all_undefined(made()), id="all undefined"),
+        pytest.param(all_undefined(made(n=1)), id="one sample, undefined"),
+        pytest.param(made(metrics=("pixel_auroc",), binarizers=()), id="maps alone"),
+        pytest.param(made(metrics=("dice", "coverage")), id="no iou"),
+        pytest.param(made(metrics=("area_bound",)), id="cap alone"),
+        pytest.param(made(methods=()), id="baselines alone"),
+        pytest.param(made(methods=("cam",), baselines={}, binarizers=("p95",)), id="one column"),
+        pytest.param(made(models=("a", "b", "c")), id="models", marks=pytest.mark.slow),
+        pytest.param(
+            made(models=("a", "b"), target_class=("predicted", "true")),
+            id="target_class",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(made(classes=()), id="no class names"),
+        pytest.param(made(label=lambda i: 7), id="labels without a name"),
+        pytest.param(bare(made()), id="no provenance"),
+        pytest.param(
+            made(methods=tuple(f"m{i}" for i in range(17)), binarizers=tuple("abcdefghi")),
+            id="many columns",
+        ),
+    ],
+)
+def test_whatever_comes_is_reported(results, tmp_path) -> None:
+    page = written(results, tmp_path)
+    assert "nan" not in page.text.lower().replace("nano", "").split()
+    assert "None" not in page.text
+
+
+def test_of_many_classes_the_most_frequent_are_shown(tmp_path) -> None:
+    counts = np.repeat(np.arange(1000), np.where(np.arange(1000) % 40 == 3, 3, 1))
+    results = made(n=len(counts), label=lambda i: int(counts[i]), classes=(), groups=300)
+    page = written(results, tmp_path)
+    table = page.table("IoU by true class")
+    shown = [head for _, head, _ in table.rows][:-2]
+    assert shown == [f"class {label}" for label in range(1000) if label % 40 == 3]
+    assert "The 25 most frequent classes are shown, 975 are left out" in page.text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_labels_outside_the_network_say_nothing_of_right_and_wrong(tmp_path) -> None:
+    results = made()
+    foreign = results.samples.assign(predicted=results.samples["predicted"] + 400)
+    page = written(replace(results, samples=foreign), tmp_path)
+    assert "do not seem to be classes of net" in page.text
+    assert "Right and wrong" not in page.text
+    assert "classifies" not in page.text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_outcomes_are_counted_and_never_averaged(tmp_path) -> None:
+    results = made(n=12, metrics=("iou", "outcome"))
+    at = [k for k, column in enumerate(results.columns) if column.metric == "outcome"]
+    values = results.values.copy()
+    values[:, at] = (np.arange(12) % 3)[:, None]
+    results = replace(results, values=values)
+    page = written(results, tmp_path)
+    table = page.table("Number of images in each category of outcome")
+    assert table.titles == [*("map", "match", "miss", "includes", "inside", "partial", "undefined")]
+    assert [c.split(" | ")[0] for c in table.rows[0][2]] == ["4", "4", "4", "0", "0", "0"]
+    assert not any("outcome" in t for table in page.tables for t in table.titles)
+    alone = results.select(metric="outcome")
+    page = written(alone, tmp_path / "alone")
+    assert "no metric but counted categories" in page.text
+    assert [table.caption for table in page.tables] == [
+        "Number of images in each category of outcome"
+    ]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_metric_that_is_only_called_like_outcomes_is_averaged(tmp_path) -> None:
+    results = made(metrics=("iou", "outcome_score"))
+    page = written(results, tmp_path)
+    assert "outcome score (better: not known)" in page.table("IoU of each map").titles
+
+
+def test_models_are_compared(tmp_path) -> None:
+    results = made(models=("a", "b", "c"))
+    page = written(results, tmp_path)
+    table = page.table("Paired differences in IoU between models")
+    assert [(block, head) for block, head, _ in table.rows] == [
+        *(("a minus", "b"), ("a minus", "c"), ("b minus", "c"))
+    ]
+    assert sorted(p.name for p in (tmp_path / "figures").glob("means*")) == [
+        *("means-1.png", "means-2.png", "means-3.png")
+    ]
+    assert all(f"{model} classifies" in page.text for model in "abc")
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_class_that_is_explained_is_compared(tmp_path) -> None:
+    results = made(
+        target_class=("predicted", "true"), value=lambda c: 0.2 + 0.3 * (c.target_class == "true")
+    )
+    table = written(results, tmp_path).table("IoU by the class that the map explains")
+    heads = [head for _, head, _ in table.rows]
+    assert heads[:2] == ["all images, the predicted class", "all images, the true class"]
+    assert float(table.rows[1][2][-1].split(" | ")[0]) > 0.2
+
+
+# --- Names ----------------------------------------------------------------------------------------
+
+EVIL = (
+    "<script>alert(1)</script>",
+    "\"quoted\" 'twice' & <b>",
+    "first\nsecond\r\tthird",
+    "$x_1$ and $\\frac{1}{0",
+    "long " * 400,
+    "שלום עולם",
+    "‮reversed",
+    "\U0001f9e0 brain",
+    "nul \x00 bell \x07 half \ud800",
+    "{{ 7 * 7 }}{% raw %}{# #}",
+)
+
+
+@pytest.mark.parametrize("evil", EVIL, ids=range(len(EVIL)))
+def test_names_stay_text(evil, tmp_path) -> None:
+    whole = evil.replace("\ud800", "")  # which no table holds
+    base = made(
+        n=9,
+        methods=(whole,),
+        baselines={"b " + whole: "nothing", "t " + whole: "truth"},
+        binarizers=("p " + whole, "otsu"),
+        metrics={
+            "m " + whole: KNOWN["iou"],
+            "u " + whole: replace(KNOWN["area_bound"], bounds="m " + whole),
+            "c " + whole: replace(KNOWN["outcome"], categories=("k " + whole, "other")),
+            "d " + whole: replace(KNOWN["hd"], setting=whole),
+        },
+        target_class=("predicted", "e " + whole),
+        classes=(evil, "b", "c"),
+    )
+    table = base.samples.assign(
+        model="m " + whole,
+        sample=[f"{whole} {i}" for i in range(9)],
+        group=[f"{whole} {i % 3}" for i in range(9)],
+    )
+    settings = {**base.provenance["settings"], "prepare": evil, "model": evil}
+    provenance = {**base.provenance, "settings": settings, "started": evil}
+    results = replace(base, samples=table, provenance=provenance)
+    page = written(undefined(results, np.s_[:2], 1), tmp_path, title="t " + evil)
+    title = re.search("<title>(.*)</title>", page.source).group(1)
+    assert "<" not in title
+    assert name("t " + evil, 200) in page.text
+    assert "49" not in title
+    assert evil.count("<script>") == 0 or "<script>" in page.text
+    assert not re.search("[\x00-\x08\x0b-\x1f]", page.source)
+
+
+def test_figures_write_what_their_font_has() -> None:
+    assert drawn("a $x_1$ \u202e\U0001f9e0 b") == "a $x_1$ \u25a1 b"
+    assert len(drawn("long " * 9, 12)) == 12
+
+
+@pytest.mark.parametrize("p", [0.05, 0.2, 0.9])
+@pytest.mark.parametrize("largest", [0.04, 0.5])
+def test_the_area_of_the_masks_is_told_by_their_caps(p, largest) -> None:
+    area = np.random.default_rng(0).uniform(0.001, largest, 40)
+    cap = np.minimum(area, p) / np.maximum(area, p)
+    assert plots._fixed_area(area, cap) == pytest.approx(p)
+    assert plots._fixed_area(area, np.linspace(0.1, 0.9, 40)) is None
+    assert plots._fixed_area(area, np.zeros(40)) is None
+    rough = np.minimum(area, 0.9) / np.maximum(area, 0.9)
+    assert plots._fixed_area(area, rough * np.linspace(0.7, 1, 40)) is None
+    one = np.array([0.1]), np.array([0.5])  # masks of .05 or of .2
+    assert plots._fixed_area(*one) is None
+    assert plots._fixed_area(area, np.full(40, np.nan)) is None
+
+
+@given(st.text(), st.integers(5, 90))
+def test_a_name_is_one_short_line(text, longest) -> None:
+    line = name(text, longest)
+    assert len(line.strip("\u2068\u2069")) <= longest
+    assert "\n" not in line
+    line.encode("utf-8")
+    assert line.count("\u2068") >= line.count("\u2069") or "\u2069" in text
+
+
+@given(st.floats(-9.9, 9.9))
+def test_a_number_is_what_it_was_to_three_decimals(value) -> None:
+    text = number(value)
+    assert abs(float(text) - value) <= 0.0005 + 1e-12
+    assert re.fullmatch(r"-?[1-9]?\.\d{3}", text)
+    assert text != "-.000"
+
+
+# --- Files ----------------------------------------------------------------------------------------
+
+
+def test_a_page_is_there_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
+    results = made(n=6)
+    before = write_report(results, tmp_path).read_bytes()
+    files = sorted(p.name for p in tmp_path.rglob("*"))
+
+    def fails(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(OSError, match="disk full"):
+        write_report(results, tmp_path, title="another")
+    assert (tmp_path / "report.html").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.rglob("*")) == files
+
+
+def test_the_same_results_give_the_same_page(tmp_path) -> None:
+    first = write_report(made(), tmp_path / "a").read_bytes()
+    assert write_report(made(), tmp_path / "b").read_bytes() == first
+
+
+def test_a_report_of_a_table_that_was_read_is_the_same(tmp_path) -> None:
+    results = undefined(made(), np.s_[3, :], 3)
+    results.to_csv(tmp_path / "results.csv")
+    again = Results.from_csv(tmp_path / "results.csv")
+    first = write_report(results, tmp_path / "a").read_bytes()
+    assert write_report(again, tmp_path / "b").read_bytes() == first
+
+
+def test_a_folder_that_cannot_be_is_refused(tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingError, match="folder must be one that can be written"):
+        write_report(made(n=2), tmp_path / "file")
+
+
+def test_nothing_global_is_changed(tmp_path) -> None:
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    write_report(made(n=6), tmp_path)
+    assert dict(matplotlib.rcParams) == before
+
+
+# --- Examples -------------------------------------------------------------------------------------
+
+CAM, P80 = ("cam", cameval.cam), ("p80", cameval.PercentileBinarizer(80))
+PARTS = {"method": CAM, "binarizer": P80, "prepare": SMALL, "alignment": "half_pixel"}
+
+
+@pytest.fixture(scope="module")
+def run() -> tuple[Results, list[Sample], torch.nn.Module]:
+    data, net = samples(9), small_network()
+    results = evaluate(
+        net,
+        data,
+        methods=dict([CAM]),
+        binarizers=dict([P80]),
+        metrics={"iou": cameval.iou, "auroc": cameval.pixel_auroc, "outcome": Outcomes()},
+        prepare=SMALL,
+        progress=False,
+        class_names=["round", "<long>", "square"],
+        name="net",
+    )
+    return results, data, net
+
+
+def test_examples_are_the_best_the_median_and_the_worst(run, tmp_path) -> None:
+    results, data, net = run
+    examples = draw_examples(results, data, net, tmp_path, **PARTS)
+    of = results.select(metric="iou", method="cam")
+    values, labels = of.values[:, 0], of.samples["label"].to_numpy()
+    for label in (None, 0, 1, 2):
+        here = np.sort(values if label is None else values[labels == label])
+        found = {e.pick: e for e in examples if e.label == label}
+        assert [found[pick].score for pick in ("worst", "median", "best")] == [
+            *(here[0], here[(len(here) - 1) // 2], here[-1])
+        ]
+    for example in examples:
+        row = data.index(next(s for s in data if s.name == example.sample))
+        assert values[row] == example.score
+        assert (tmp_path / "figures" / "examples" / example.file).is_file()
+    assert json.loads((tmp_path / "figures" / "examples.json").read_text()) == {
+        "examples": [vars(example) for example in examples]
+    }
+    page = written(results, tmp_path)
+    best = next(e for e in examples if e.label is None and e.pick == "best")
+    assert f"best IoU {number(best.score)}" in page.text
+    shown = [image for image in page.images if image["alt"].startswith("Map and mask")]
+    assert len(shown) == len(examples)
+    assert "<long>" in page.text
+
+
+def test_the_report_is_made_again_without_network_and_data(run, tmp_path) -> None:
+    results, data, net = run
+    draw_examples(results, data, net, tmp_path, **PARTS)
+    first = write_report(results, tmp_path).read_bytes()
+    results.to_csv(tmp_path / "results.csv")
+    again = Results.from_csv(tmp_path / "results.csv")
+    assert write_report(again, tmp_path).read_bytes() == first
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_examples_of_other_results_are_not_shown(run, tmp_path) -> None:
+    results, data, net = run
+    count = len(draw_examples(results, data, net, tmp_path, **PARTS))
+    scores = [column.metric != "outcome" for column in results.columns]
+    other = replace(results, values=np.where(scores, results.values * 0.5 + 0.1, results.values))
+    page = written(other, tmp_path)
+    assert f"{count} examples in the folder are of other results" in page.text
+    assert not [image for image in page.images if image["alt"].startswith("Map and mask")]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_few_scores_have_few_examples(run, tmp_path) -> None:
+    results, data, net = run
+    labels = results.samples["label"].to_numpy()
+    gone = undefined(results, np.flatnonzero(labels == 0), 1)
+    gone = undefined(gone, np.flatnonzero(labels == 1)[:1], 1)
+    gone = undefined(gone, np.flatnonzero(labels == 2)[:2], 1)
+    examples = draw_examples(gone, data, net, tmp_path, **PARTS)
+    picks = {label: [e.pick for e in examples if e.label == label] for label in (0, 1, 2)}
+    assert picks == {0: [], 1: ["best", "worst"], 2: ["best"]}
+    nothing = undefined(results, np.s_[:], 1)
+    assert draw_examples(nothing, data, net, tmp_path, **PARTS) == []
+    written(nothing, tmp_path)
+
+
+def test_maps_metrics_choose_where_there_is_no_other(run, tmp_path) -> None:
+    results, data, net = run
+    examples = draw_examples(results.select(metric="auroc"), data, net, tmp_path, **PARTS)
+    assert {(e.metric, e.binarizer) for e in examples} == {("auroc", "")}
+    with pytest.raises(SettingError, match="a metric to choose examples by"):
+        draw_examples(results.select(metric="outcome"), data, net, tmp_path, **PARTS)
+
+
+def test_the_target_class_words_is_that_of_the_results(run, tmp_path, monkeypatch) -> None:
+    results, data, net = run
+    seen = []
+
+    class Spy(drawing.CAMExtractor):
+        def __call__(self, images, classes=None, **options):
+            seen.append(classes)
+            return super().__call__(images, classes, **options)
+
+    monkeypatch.setattr(drawing, "CAMExtractor", Spy)
+
+    def explaining(label: str, classes: str | int | None) -> Results:
+        columns = tuple(replace(column, target_class=label) for column in results.columns)
+        known = replace(results.meanings, target_class={label: TargetClassMeaning(label, classes)})
+        provenance = {**results.provenance, "meanings": known.to_record()}
+        return replace(results, columns=columns, provenance=provenance)
+
+    for label, classes, expected in (
+        ("true", "true", {0, 1, 2}),
+        ("1", 1, {1}),
+        ("predicted", 2, {2}),  # a label says nothing
+    ):
+        seen.clear()
+        draw_examples(explaining(label, classes), data, net, tmp_path, **PARTS)
+        assert set(seen) == expected
+    for strange in (explaining("predicted", None), bare(results)):
+        with pytest.raises(SettingError, match="must explain 'predicted', 'true' or a class index"):
+            draw_examples(strange, data, net, tmp_path, **PARTS)
+
+
+def test_what_does_not_fit_is_refused(run, tmp_path) -> None:
+    results, data, net = run
+    with pytest.raises(DataError, match=r"sample \d must be 'image \d', as in the results"):
+        draw_examples(results, data[::-1], net, tmp_path, **PARTS)
+    with pytest.raises(DataError, match="samples must be those of the results, got only 1"):
+        draw_examples(results, data[:1], net, tmp_path, **PARTS)
+    two = concat([results, replace(results, samples=results.samples.assign(model="other"))])
+    with pytest.raises(SettingError, match="results must be of one model, got 2"):
+        draw_examples(two, data, net, tmp_path, **PARTS)
+    with pytest.raises(SettingError, match="method must be one of"):
+        draw_examples(results, data, net, tmp_path, **{**PARTS, "method": ("x", cameval.cam)})
+
+
+def test_the_part_of_the_image_that_was_scored_is_shown() -> None:
+    image = np.zeros((40, 60), np.float32)
+    image[10:30, 20:40] = 1  # the centered half
+    sample = Sample("a", image, image > 0, 0, "g")
+    prepare = Preparation(size=16, crop=0.5)
+    seen, truth = prepare(sample)
+    shown = drawing._shown(sample, prepare, seen, tuple(truth.shape))
+    assert shown.shape == (20, 20, 3)
+    np.testing.assert_allclose(shown, 1, atol=1e-6)
+    whole = Preparation(size=16)
+    seen, truth = whole(sample)
+    shown = drawing._shown(sample, whole, seen, tuple(truth.shape))
+    np.testing.assert_allclose(shown, np.repeat(image[..., None], 3, 2), atol=1e-6)
+
+    def own(sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
+        part = torch.from_numpy(sample.image[:20, :30])
+        return part.expand(3, -1, -1) * 7 - 2, part > 0
+
+    seen, truth = own(sample)
+    shown = drawing._shown(sample, own, seen, tuple(truth.shape))
+    np.testing.assert_allclose(shown, np.repeat(image[:20, :30, None], 3, 2), atol=1e-6)
+
+
+def test_a_crop_is_drawn(run, tmp_path) -> None:
+    _, data, net = run
+    prepare = Preparation(size=32, crop=0.8)
+    parts = {**PARTS, "prepare": prepare}
+    results = evaluate(
+        net,
+        data,
+        methods=dict([CAM]),
+        binarizers=dict([P80]),
+        metrics={"iou": cameval.iou},
+        baselines={},
+        prepare=prepare,
+        progress=False,
+    )
+    assert draw_examples(results, data, net, tmp_path, **parts)
+
+
+GOOD = vars(Example("net", "image 0", "predicted", "cam", "p80", "iou", "best", 0, 0.5, "a.png"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "must be the list of the examples as JSON"),
+        ("\xff", "must be the list of the examples as JSON"),
+        ("[]", "must hold the list examples"),
+        ('{"examples": 3}', "must hold the list examples"),
+        (json.dumps({"examples": [3]}), "must have the fields of Example"),
+        (json.dumps({"examples": [{"model": "net"}]}), "must have the fields of Example"),
+        (json.dumps({"examples": [GOOD | {"label": "x"}]}), "must be words, a label, a score"),
+        (json.dumps({"examples": [GOOD | {"label": True}]}), "must be words, a label, a score"),
+        (json.dumps({"examples": [GOOD | {"score": None}]}), "must be words, a label, a score"),
+        (json.dumps({"examples": [GOOD | {"pick": 3}]}), "must be words, a label, a score"),
+        (json.dumps({"examples": [GOOD | {"file": "../a.png"}]}), "must be the name of a picture"),
+        (json.dumps({"examples": [GOOD | {"file": "/etc/a.png"}]}), "the name of a picture"),
+        (json.dumps({"examples": [GOOD]}), "got no a.png"),
+    ],
+)
+def test_a_damaged_list_of_examples_is_refused(text, message, tmp_path) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "examples.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=message):
+        write_report(made(n=3), tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_templates_ship_with_the_package() -> None:
+    folder = Path(writing.__file__).parent / "templates"
+    assert {p.name for p in folder.iterdir()} == {"report.html.j2", "style.css"}

@@ -1,0 +1,379 @@
+"""A report with sections of a study's own, and about what was fixed before the scores were seen."""
+
+import re
+from base64 import b64decode
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from pages import Page, made, written
+
+from cameval.errors import SettingError
+from cameval.evaluation import Results, choose_binarizers, concat
+from cameval.report import (
+    Block,
+    Cell,
+    Picture,
+    Row,
+    Section,
+    Table,
+    picture_of,
+    table_of,
+    write_report,
+)
+from cameval.report import _figures as plots
+from cameval.report import page as writing
+from cameval.report._format import NOTHING, number
+
+
+@pytest.fixture(autouse=True)
+def no_figures(request, monkeypatch) -> None:
+    """Draw no figures of the evaluation, which take most of the time."""
+    if "figures_drawn" not in request.fixturenames:
+        monkeypatch.setattr(writing, "figures", lambda facts: [])
+
+
+@pytest.fixture
+def figures_drawn() -> None:
+    """Draw them after all."""
+
+
+@pytest.fixture(scope="module")
+def picture() -> Picture:
+    figure = Figure(figsize=(2, 1))
+    figure.subplots().plot([1, 3, 2])
+    return picture_of(figure, "folds.png", "A line over <three> folds.", "Of each & every fold.")
+
+
+FRAME = pd.DataFrame(
+    {
+        "network": ["ResNet", "VGG", "all"],
+        "IoU": [0.4119, None, 0.3],
+        "images": [1200, 20, 1220],
+        "remark": ["", Cell("late", "stopped"), None],
+    }
+)
+
+
+def small() -> Results:
+    return made(
+        n=9,
+        groups=3,
+        methods=("cam",),
+        baselines={"center": "nothing"},
+        binarizers=("p95",),
+        metrics=("pixel_auroc", "iou"),
+    )
+
+
+# --- Sections -------------------------------------------------------------------------------------
+
+
+def test_own_sections_come_after_the_findings_and_before_the_others(tmp_path, picture) -> None:
+    sections = [
+        Section("folds", "Folds", ["One.", "Two."], [table_of(FRAME, "Networks")], [picture]),
+        Section("limits", "Limits", "One data set."),
+        Section("nothing", "Nothing", ["", " "]),
+    ]
+    page = written(small(), tmp_path, lead=["In a word.", "", "In two."], sections=sections)
+    assert page.ids[:5] == ["in-short", "findings", "folds", "limits", "masks"]
+    assert [link.removeprefix("#") for link in page.links] == page.ids[2:]
+    assert "nothing" not in page.ids
+    order = [
+        page.text.index(words) for words in ("In a word.", "In two.", "Findings", "classifies")
+    ]
+    order += [page.text.rindex(words) for words in ("One.", "Two.", "Networks", "One data set.")]
+    assert order == sorted(order)
+    assert page.text.count("Folds") == 2  # in the navigation too
+    assert page.source.count("<p>In ") == 2
+
+
+def test_a_page_without_them_has_no_trace_of_them(tmp_path) -> None:
+    first = write_report(small(), tmp_path / "a").read_bytes()
+    second = write_report(small(), tmp_path / "b", lead=(), sections=[Section("x", "X")])
+    assert second.read_bytes() == first
+    assert b"in-short" not in re.sub(b"<style>.*</style>", b"", first, flags=re.DOTALL)
+
+
+def test_what_a_study_writes_stays_text(tmp_path, picture) -> None:
+    evil = '<script>alert(1)</script> & "quoted" {{ 7 * 7 }} \x07'
+    frame = pd.DataFrame({evil: [evil], "b" + evil: [Cell(evil, evil)]})
+    shown = replace(picture, alt=evil, caption=evil)
+    section = Section("own", evil, evil, [table_of(frame, evil, notes=[evil])], [shown])
+    page = written(small(), tmp_path, lead=evil, sections=[section])
+    assert page.text.count('<script>alert(1)</script> & "quoted" {{ 7 * 7 }} \ufffd') >= 9
+    assert "\x07" not in page.source
+
+
+def test_one_paragraph_needs_no_list(tmp_path) -> None:
+    page = written(small(), tmp_path, lead="All in one.", sections=[Section("x", "X", "Short.")])
+    assert "<p>All in one.</p>" in page.source
+    assert "<p>Short.</p>" in page.source
+
+
+@pytest.mark.usefixtures("figures_drawn")
+def test_own_pictures_are_shown_and_written_beside_the_others(tmp_path, picture) -> None:
+    page = written(small(), tmp_path, sections=[Section("own", "Own", pictures=[picture])])
+    assert (tmp_path / "figures" / "folds.png").read_bytes() == picture.data
+    (shown,) = [image for image in page.images if image["alt"] == picture.alt]
+    assert b64decode(shown["src"].partition(",")[2]) == picture.data
+    assert "Of each & every fold." in page.text
+    drawn = {file.name for file in (tmp_path / "figures").glob("*.png")} - {"folds.png"}
+    assert drawn == {"means.png", "classes.png", "size.png", "confidence.png"}
+    for file in (*drawn, "Means-2.png"):
+        taken = Section("own", "Own", pictures=[replace(picture, file=file)])
+        with pytest.raises(SettingError, match="others than those of the page's own figures"):
+            write_report(small(), tmp_path, sections=[taken])
+
+
+@pytest.mark.usefixtures("figures_drawn")
+def test_the_reserved_anchors_are_those_of_the_page(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(plots, "png", lambda figure: b"\x89PNG\r\n\x1a\n")
+    file = write_report(small(), tmp_path, lead="Short.")
+    page = Page(file)
+    reserved = {"in-short", "findings", "methods", *writing.ANCHORS}
+    assert {*page.ids} == reserved - {"examples"}
+    for anchor in reserved:
+        with pytest.raises(SettingError, match=f"which are sections of the page.* got '{anchor}'"):
+            write_report(small(), tmp_path, sections=[Section(anchor, "Mine", "Words.")])
+
+
+def test_what_gets_in_the_way_is_refused_before_anything_is_written(tmp_path, picture) -> None:
+    one, same = (Section(a, "Own", pictures=[picture]) for a in ("one", "other"))
+    for sections, message in [
+        ([one, Section("one", "Again")], "anchors of sections must be unique, got 'one' twice"),
+        ([one, same], "files of pictures must be unique, got 'folds.png' twice"),
+        ([table_of(FRAME, "Networks")], "sections must be a list of Section, got Table"),
+        (one, "sections must be a list of Section, got Section"),
+    ]:
+        with pytest.raises(SettingError, match=message):
+            write_report(small(), tmp_path / "new", sections=sections)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: Section("my own", "Own"), "anchor must be a letter, then .* got 'my own'"),
+        (lambda p: Section("1st", "Own"), "anchor must be a letter"),
+        (lambda p: Section("", "Own"), "anchor must be a letter"),
+        (lambda p: Section("own", " "), "title must say what is in 'own'"),
+        (lambda p: Section("own", "Own", tables=[FRAME]), "Table, got DataFrame; table_of"),
+        (lambda p: Section("own", "Own", tables=FRAME), "Table, got DataFrame; table_of"),
+        (lambda p: Section("own", "Own", pictures=p), "list of Picture, got Picture; picture_of"),
+        (lambda p: Section("own", "Own", pictures=[b"x"]), "list of Picture, got bytes"),
+        (lambda p: replace(p, file="../a.png"), "file must be the name of a picture"),
+        (lambda p: replace(p, file="a.jpg"), "file must be the name of a picture"),
+        (lambda p: replace(p, alt=""), "alt must say in words what folds.png shows"),
+        (lambda p: replace(p, data=b"GIF89a.."), "must be the bytes of a PNG file, got b'GIF89a"),
+        (lambda p: Row(Cell("a"), [], "bold"), "look must be one of method, baseline, .*'bold'"),
+        (lambda p: Table("T", ["a"], [], look="wide"), "look must be one of lead, words, .*'wide'"),
+        (
+            lambda p: Table("T", ["a", "b"], [Block([Row(Cell("first"), [])])]),
+            "rows of 'T' must have a cell for each of the 1 titles .* got 0 in the row 'first'",
+        ),
+    ],
+)
+def test_what_a_section_cannot_hold_is_refused(make, message, picture) -> None:
+    with pytest.raises(SettingError, match=message):
+        make(picture)
+
+
+# --- Tables of frames -----------------------------------------------------------------------------
+
+
+def test_a_frame_becomes_a_table(tmp_path) -> None:
+    table = table_of(
+        FRAME, "Networks", notes=["Means."], head="net", looks=["method", "baseline", "total"]
+    )
+    page = written(small(), tmp_path, sections=[Section("own", "Own", tables=[table])])
+    found = page.table("Networks")
+    assert found.titles == ["net", "IoU", "images", "remark"]
+    assert found.rows == [
+        ("", "ResNet", [".412", "1,200", ""]),
+        ("", "VGG", [NOTHING, "20", "late | stopped"]),
+        ("", "all", [".300", "1,220", NOTHING]),
+    ]
+    assert re.findall(r'<tr class="(\w+)"><th scope="row">(\w+)', page.source)[:3] == [
+        *(("method", "ResNet"), ("baseline", "VGG"), ("total", "all"))
+    ]
+    assert '<p class="note">Means.</p>' in page.source
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.25, ".250"),
+        (np.float32(0.5), ".500"),
+        (12345, "12,345"),
+        (np.int64(-3), "-3"),
+        (float("nan"), NOTHING),
+        (None, NOTHING),
+        (pd.NA, NOTHING),
+        (pd.NaT, NOTHING),
+        (True, "yes"),
+        (np.False_, "no"),
+        ("<b>", "<b>"),
+        (Cell("a", "b"), "a"),
+    ],
+)
+def test_cells_are_written_as_the_page_writes_them(value, text) -> None:
+    frame = pd.DataFrame({"head": ["row"], "cell": pd.Series([value], dtype=object)})
+    assert table_of(frame, "T").blocks[0].rows[0].cells[0].text == text
+
+
+def test_missing_whole_numbers_leave_the_others_whole() -> None:
+    frame = pd.DataFrame({"head": ["a", "b"], "n": pd.array([1200, None], dtype="Int64")})
+    rows = table_of(frame, "T").blocks[0].rows
+    assert [row.cells[0].text for row in rows] == ["1,200", NOTHING]
+
+
+def test_a_frame_that_is_no_table_is_refused() -> None:
+    for frame in (FRAME.head(0), FRAME[["IoU"]]):
+        with pytest.raises(SettingError, match="at least one row and two columns, got"):
+            table_of(frame, "T")
+    with pytest.raises(SettingError, match="looks must be one for each of the 3 rows, got 2"):
+        table_of(FRAME, "T", looks=["", "total"])
+    with pytest.raises(SettingError, match=r"cells must be text, .* got Timestamp"):
+        table_of(FRAME.assign(day=pd.Timestamp(0)), "T")
+
+
+def test_a_figure_becomes_the_same_picture_again() -> None:
+    def drawn() -> Picture:
+        figure = Figure(figsize=(2, 1))
+        figure.subplots().plot([1, 3, 2])
+        return picture_of(figure, "a.png", "A line.", "")
+
+    assert drawn() == drawn()
+    assert drawn().data.startswith(b"\x89PNG")
+
+
+# --- Fixed in advance -----------------------------------------------------------------------------
+
+
+def level(column) -> float:
+    """Make grad_cam with otsu the best, cam with p95 the best of cam."""
+    best = {("grad_cam", "otsu"): 0.5, ("cam", "p95"): 0.4, ("cam", "otsu"): 0.3}
+    return best.get((column.method, column.binarizer), 0.2)
+
+
+def chosen_on_validation(label: str = "validated") -> Results:
+    """Make results with a column of binarizers chosen elsewhere: p95 for all."""
+    test = made(n=12, groups=4, value=level)
+    elsewhere = made(n=12, value=lambda c: 0.2 + 0.2 * (c.binarizer == "p95"))
+    names = elsewhere.samples["sample"] + " of another part"
+    groups = elsewhere.samples["group"] + " of another part"
+    validation = replace(elsewhere, samples=elsewhere.samples.assign(sample=names, group=groups))
+    return choose_binarizers(validation).apply(test, label)
+
+
+def mean(results: Results, **where: str) -> str:
+    return number(results.select(metric="iou", **where).summary()["mean"].iloc[0])
+
+
+def test_by_default_the_best_is_shown_and_called_a_choice(tmp_path) -> None:
+    page = written(made(n=12, value=level), tmp_path)
+    assert "maps of grad_cam for the predicted class, thresholded by otsu, have" in page.text
+    assert "Method and binarizer are the best of 4 combinations on these same images" in page.text
+    assert "The binarizer was chosen by these same scores" in page.text
+
+
+def test_a_validated_binarizer_is_the_headline_and_no_optimistic_choice(tmp_path) -> None:
+    results = chosen_on_validation()
+    page = written(results, tmp_path, binarizer="validated", method="cam")
+    score = mean(results, method="cam", binarizer="p95")
+    text = "The maps of cam for the predicted class, thresholded as validated, have a mean IoU of"
+    assert f"{text} {score}" in page.text
+    origin = "chosen on other images by the highest mean IoU"
+    assert f"The binarizer of each map was {origin}." in page.text
+    assert "optimistic" not in page.text
+    assert "these same scores" not in page.text
+    assert re.search(r"mean of [\d.]+ through the binarizer chosen for them", page.text)
+    assert page.table("IoU by true class").rows[0][0] == "cam, validated"
+    assert page.table("IoU by true class").find("all images", "IoU").startswith(score)
+    assert page.table("Paired differences").rows[0][0].endswith(", validated")
+    assert page.table("IoU of each map").rows[0][0] == f"validated: {origin}"
+    assert "Under validated, each map and each baseline has the binarizer" in page.text
+    assert "p95 for cam, grad_cam, center, intensity, truth on grid" in page.text
+
+
+def test_what_is_still_chosen_is_said(tmp_path) -> None:
+    results = chosen_on_validation()
+    page = written(results, tmp_path / "a", binarizer="validated")
+    assert "was chosen on other images by the highest mean IoU." in page.text
+    assert "The method is the best of 2 on these same images, an optimistic choice." in page.text
+    assert "these same scores" not in page.text
+    page = written(made(n=12, value=level), tmp_path / "b", method="cam")
+    assert "maps of cam for the predicted class, thresholded by p95, have" in page.text
+    assert "The binarizer is the best of 2 on these same images, an optimistic" in page.text
+    assert "The binarizer was chosen by these same scores" in page.text
+    optimum = choose_binarizers(results).apply(results, "optimum")
+    page = written(optimum, tmp_path / "c", binarizer="optimum", method="cam")
+    origin = "chosen on these same images by the highest mean IoU, an optimistic choice"
+    assert f"The binarizer of each map was {origin}." in page.text
+    assert "The binarizer was chosen by these same scores" in page.text
+    page = written(made(n=12, value=level), tmp_path / "d", binarizer="p95", method="cam")
+    assert "optimistic" not in page.text
+    assert "The binarizer was" not in page.text
+
+
+def test_tests_are_against_the_method_that_was_fixed(tmp_path) -> None:
+    page = written(made(n=12, value=level), tmp_path, method="grad_cam", binarizer="p95")
+    table = page.table("Paired differences")
+    assert table.rows[0][:2] == ("minus grad_cam, p95", "cam")
+    assert not [block for block, _, _ in table.rows if block == "minus cam, p95"]
+
+
+def test_without_methods_a_baseline_may_be_fixed(tmp_path) -> None:
+    results = made(n=9, methods=())
+    page = written(results, tmp_path, method="intensity")
+    assert "The maps of the baseline intensity for" in page.text
+    assert "No method was evaluated" in page.text
+
+
+def test_where_nothing_needs_a_binarizer_none_is_preferred(tmp_path) -> None:
+    results = made(n=9, metrics=("pixel_auroc",))
+    page = written(results, tmp_path, method="cam")
+    assert "maps of cam for the predicted class have a mean AUROC" in page.text
+    assert "optimistic" not in page.text
+
+
+def test_labels_that_were_not_evaluated_are_refused(tmp_path) -> None:
+    with pytest.raises(SettingError, match=r"binarizer must be one .*\(p95\), got 'validated'"):
+        write_report(small(), tmp_path / "new", binarizer="validated")
+    with pytest.raises(SettingError, match=r"method must be one .*\(cam\), got 'center'"):
+        write_report(small(), tmp_path / "new", method="center")
+    assert not (tmp_path / "new").exists()
+
+
+def test_folds_that_chose_differently_are_one_report(tmp_path) -> None:
+    folds = []
+    for k, better in enumerate(("p95", "otsu")):
+        parts = []
+        for word in ("validation", "test"):
+            part = made(n=12, value=lambda c, b=better: 0.2 + 0.3 * (c.binarizer == b))
+            names = [f"{word} {k} {i}" for i in range(12)]
+            groups = [f"{word} {k} {i % 4}" for i in range(12)]
+            parts.append(replace(part, samples=part.samples.assign(sample=names, group=groups)))
+        validation, test = parts
+        folds.append(choose_binarizers(validation).apply(test))
+    results = concat(folds)
+    results.to_csv(tmp_path / "results.csv")
+    again = Results.from_csv(tmp_path / "results.csv")
+    page = written(again, tmp_path, binarizer="validated", method="cam")
+    score = mean(results, method="cam", binarizer="validated")
+    assert float(score) > max(
+        float(mean(results, method="cam", binarizer=b)) for b in ("p95", "otsu")
+    )
+    assert f"thresholded as validated, have a mean IoU of {score}" in page.text
+    assert page.text.count("Chosen as validated") == 2
+    assert "otsu for cam, grad_cam, center" in page.text
+    assert "24 images" in page.text
+
+
+def test_a_choice_for_several_classes_names_them(tmp_path) -> None:
+    results = made(n=9, target_class=("predicted", "true"))
+    results = choose_binarizers(results).apply(results, "optimum")
+    assert "cam (the true class)" in written(results, tmp_path, binarizer="optimum").text
