@@ -1,4 +1,4 @@
-"""How the documentation is built: ``make docs``. Nothing is fetched from a network."""
+"""Sphinx configuration, used by ``make docs``. The build needs no network access."""
 
 import re
 from importlib.metadata import version as installed_version
@@ -17,7 +17,7 @@ release = version = installed_version("cameval")
 extensions = ["numpydoc", "sphinx.ext.autodoc", "sphinx.ext.doctest"]
 exclude_patterns = ["_build"]
 nitpicky = True
-nitpick_ignore_regex = [  # the outside world; our own names never belong here
+nitpick_ignore_regex = [  # external names only, never names of cameval
     (r"py:.*", r"(collections|nn|np|numpy|os|pandas|pathlib|python|skimage|torch)[.:].+"),
     (r"py:.*", r"matplotlib\..+"),
     (r"py:class", r"Axes"),  # matplotlib's
@@ -41,9 +41,9 @@ numpydoc_xref_ignore = {"of", "or"}
 inspect.is_singledispatch_function = lambda obj: False
 
 
-ROOMS = ["cameval"] + [
-    f"cameval.{room}"
-    for room in (
+PACKAGES = ["cameval"] + [
+    f"cameval.{package}"
+    for package in (
         *("arrays", "baselines", "data", "errors", "evaluation", "losses", "metrics", "report"),
         *("sanity", "statistics"),
     )
@@ -51,9 +51,9 @@ ROOMS = ["cameval"] + [
 
 
 def bare_name(app: Sphinx, env: Any, node: Any, text: Any) -> nodes.Element | None:
-    """Link a bare `name` to the public object of that name; what is none is a parameter: italic.
+    """Link a bare `name` to the public object of that name; other names, as of parameters, are italic.
 
-    Names in ``:func:`` and ``:class:`` are found in every room too.
+    Names in ``:func:`` and ``:class:`` are looked up in every public package, too.
     """
     name, kind = node["reftarget"], node.get("reftype")
     if kind not in {"obj", "func", "class", "meth"} or node.get("refdomain") != "py":
@@ -61,8 +61,8 @@ def bare_name(app: Sphinx, env: Any, node: Any, text: Any) -> nodes.Element | No
     if "." in name and not name[0].isupper():
         return None
     python, here = env.domains.python_domain, node["refdoc"]
-    for room in ROOMS:
-        target = f"{room}.{name}"
+    for package in PACKAGES:
+        target = f"{package}.{name}"
         if link := python.resolve_xref(env, here, app.builder, "obj", target, node, text):
             return link
     return nodes.emphasis(name, name) if kind == "obj" and "." not in name else None
@@ -90,7 +90,7 @@ def _as_written(text: str) -> str:
 def docstring(
     _app: Sphinx, what: str, _name: str, _obj: Any, _options: Any, lines: list[str]
 ) -> None:
-    """Leave out what is not ours or not meant."""
+    """Remove docstrings of data, and escape initials that look like list items."""
     if what == "data":  # the docstring of its type; the page describes it
         lines.clear()
     # "L. R. Dice" at the start of a line is not item L of a list.
@@ -122,19 +122,19 @@ html_math_renderer = "mathml"
 
 
 def inline_math(translator: Any, node: nodes.math) -> None:
-    """Write a formula in a line as MathML, which browsers draw without a script."""
+    """Write an inline formula as MathML, which browsers render without a script."""
     translator.body.append(tex2mathml(node.astext()))
     raise nodes.SkipNode
 
 
 def block_math(translator: Any, node: nodes.math_block) -> None:
-    """Write a formula of its own as MathML."""
+    """Write a displayed formula as MathML."""
     translator.body.append(f"<div>{tex2mathml(node.astext(), as_block=True)}</div>")
     raise nodes.SkipNode
 
 
 def setup(app: Sphinx) -> None:
-    """Register what is defined above."""
+    """Register the handlers above."""
     app.connect("missing-reference", bare_name)
     app.connect("autodoc-process-signature", shorten)
     app.connect("autodoc-process-docstring", docstring, priority=900)  # after numpydoc
