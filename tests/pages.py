@@ -20,8 +20,7 @@ from cameval.evaluation.meaning import (
     TargetClassMeaning,
 )
 from cameval.metrics.outcome import OUTCOMES
-from cameval.report import write_report
-from cameval.report._format import between, number
+from cameval.report import format_interval, format_number, write_report
 
 # --- Reading a page -------------------------------------------------------------------------------
 
@@ -248,5 +247,5 @@ def bare(results: Results) -> Results:
 def cell(row) -> str:
     """Write a row of a summary as a cell of a page."""
     few = " *" if row.n_groups < 10 else ""
-    interval = f" | {between(row.low, row.high)}{few}" if row.low == row.low else ""
-    return f"{number(row.mean)}{interval}"
+    interval = f" | {format_interval(row.low, row.high)}{few}" if row.low == row.low else ""
+    return f"{format_number(row.mean)}{interval}"

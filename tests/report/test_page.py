@@ -20,19 +20,25 @@ from cameval.errors import DataError, SettingError
 from cameval.evaluation import Preparation, Results
 from cameval.evaluation.meaning import TargetClassMeaning
 from cameval.metrics.outcome import Outcomes
-from cameval.report import Example, draw_examples, write_report
+from cameval.report import (
+    Example,
+    draw_examples,
+    format_number,
+    format_percent,
+    write_report,
+)
 from cameval.report import _figures as plots
 from cameval.report import examples as drawing
 from cameval.report import page as writing
-from cameval.report._figures import drawn
-from cameval.report._format import name, number, percent
+from cameval.report._figures import figure_text
+from cameval.report._names import one_line
 from cameval.statistics import mean_interval
 
 
 @pytest.fixture
 def no_figures(monkeypatch) -> None:
     """Draw no figures, which take most of the time, where a test is of words and tables."""
-    monkeypatch.setattr(writing, "figures", lambda facts: [])
+    monkeypatch.setattr(writing, "draw_figures", lambda *values: [])
 
 
 # --- Numbers --------------------------------------------------------------------------------------
@@ -42,7 +48,7 @@ def no_figures(monkeypatch) -> None:
 def test_the_tables_say_what_the_summary_says(tmp_path) -> None:
     results = undefined(made(), np.s_[:2], 1)
     page = written(results, tmp_path)
-    table, free = page.table("IoU of each map"), page.table("Scores of the maps")
+    table, free = page.table("IoU of each map"), page.table("Metrics of maps")
     titles = {"iou": "IoU", "coverage": "coverage"}
     seen = 0
     for row in results.summary().itertuples():
@@ -54,7 +60,7 @@ def test_the_tables_say_what_the_summary_says(tmp_path) -> None:
             assert table.find(row.method, "n", block) == str(row.n)
             assert table.find(row.method, "undefined", block) == "2"
         elif row.metric == "area_bound":
-            assert table.find(row.method, "area cap", row.binarizer) == number(row.mean)
+            assert table.find(row.method, "area bound", row.binarizer) == format_number(row.mean)
         seen += 1
     assert seen == len(results.columns)
 
@@ -68,13 +74,13 @@ def test_beside_each_method_stands_the_best_baseline_of_each_kind(tmp_path) -> N
     table = page.table("IoU of each map")
     for binarizer in ("p95", "otsu"):
         for title, baseline in (
-            ("best blind map", "random"),
-            ("best of labels alone", "mean mask"),
-            ("best of image alone", "intensity"),
-            ("best baseline", "mine"),
-            ("from the truth", "truth"),
+            ("best blind baseline", "random"),
+            ("best labels baseline", "mean mask"),
+            ("best image baseline", "intensity"),
+            ("best unspecified baseline", "mine"),
+            ("best truth baseline", "truth"),
         ):
-            expected = f"{number(means[baseline, binarizer, 'iou'])} | {baseline}"
+            expected = f"{format_number(means[baseline, binarizer, 'iou'])} | {baseline}"
             assert table.find("cam", title, binarizer) == expected
             assert table.find("center", title, binarizer) == ""
     found = re.findall(
@@ -83,8 +89,8 @@ def test_beside_each_method_stands_the_best_baseline_of_each_kind(tmp_path) -> N
     )
     assert {
         *(("method", "cam", ""), ("baseline", "random", "blind")),
-        *(("baseline", "mean mask", "labels alone"), ("baseline", "intensity", "image alone")),
-        *(("baseline", "mine", "baseline"), ("truth", "truth", "knows the truth")),
+        *(("baseline", "mean mask", "labels"), ("baseline", "intensity", "image")),
+        *(("baseline", "mine", "unspecified"), ("truth", "truth", "truth")),
     } <= set(found)
 
 
@@ -99,16 +105,16 @@ def test_classes_and_predictions_say_what_the_summary_says(tmp_path) -> None:
     for row in of_best.summary(by="label").itertuples():
         title = ("round", "square", "long")[row.label]
         assert table.find(title, "IoU") == cell(row)
-        assert table.find(title, "median") == number(row.median)
+        assert table.find(title, "median") == format_number(row.median)
         assert table.find(title, "groups") == "8"
         values = of_best.values[(results.samples["label"] == row.label).to_numpy(bool), 0]
         defined = values[~np.isnan(values)]
-        assert table.find(title, "> .5") == percent((defined > 0.5).mean())
+        assert table.find(title, "> .5") == format_percent((defined > 0.5).mean())
     assert table.find("round", "n") == "8 | 2 undefined"
     by_label = of_best.summary(by="label")["mean"]
-    assert table.find("mean of classes", "IoU") == number(by_label.mean())
+    assert table.find("mean of classes", "IoU") == format_number(by_label.mean())
     assert table.find("all images", "IoU") == cell(next(of_best.summary().itertuples()))
-    table = page.table("IoU where the prediction is right")
+    table = page.table("IoU of right and wrong")
     for row in of_best.summary(by="correct").itertuples():
         head = "right predictions" if row.correct else "wrong predictions"
         assert table.find(head, "IoU") == cell(row)
@@ -121,7 +127,7 @@ def test_classes_and_predictions_say_what_the_summary_says(tmp_path) -> None:
 @pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize(
     ("cam", "words"),
-    [(0.6, "the maps are better"), (0.3, "no clear difference"), (0.1, "the maps are worse")],
+    [(0.6, "clearly better"), (0.3, "no clear difference"), (0.1, "clearly worse")],
 )
 def test_the_verdict_follows_the_numbers(cam, words, tmp_path) -> None:
     results = made(
@@ -134,17 +140,21 @@ def test_the_verdict_follows_the_numbers(cam, words, tmp_path) -> None:
     text = written(results, tmp_path).text
     found = results.select(metric="iou", method="cam").summary().iloc[0]
     center = results.select(metric="iou", method="center").summary().iloc[0]
-    said = f"have a mean IoU of {number(found['mean'])}"
-    assert f"{said} [{number(found['low'])}, {number(found['high'])}] over 48 images." in text
-    assert f"The best blind map (center) scores {number(center['mean'])}: {words} (" in text
+    said = f"have a mean IoU of {format_number(found['mean'])}"
+    assert (
+        f"{said} [{format_number(found['low'])}, {format_number(found['high'])}] over 48 images."
+        in text
+    )
+    blind = f"than the best blind baseline (center, {format_number(center['mean'])}): {words} ("
+    assert blind in text
     correct = (results.samples["label"] == results.samples["predicted"]).astype(float)
     groups = results.samples["group"].to_numpy().astype(str)
     share = mean_interval(correct.to_numpy(), groups, bounds=(0, 1))
-    ends = f"[{percent(share.low)}, {percent(share.high)}]"
-    assert f"net classifies {percent(share.estimate)} {ends} of 48 labeled images" in text
+    ends = f"[{format_percent(share.low)}, {format_percent(share.high)}]"
+    assert f"net classifies {format_percent(share.estimate)} {ends} of 48 labeled images" in text
     values = results.select(metric="iou", method="cam").values
-    assert f"IoU is above .5 on {percent((values > 0.5).mean())} of the images" in text
-    assert f"below .01 on {percent((values < 0.01).mean())}" in text
+    assert f"IoU is above .5 on {format_percent((values > 0.5).mean())} of the images" in text
+    assert f"below .01 on {format_percent((values < 0.01).mean())}" in text
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -157,8 +167,8 @@ def test_for_distances_less_is_better(tmp_path) -> None:
     )
     page = written(results, tmp_path)
     assert "The maps of cam for the predicted class, thresholded by" in page.text
-    assert re.search(r"The best blind map \(center\) scores [\d.]+: the maps are better", page.text)
-    assert page.table("hd of each map").titles[1] == "hd (less is better)"
+    assert re.search(r"best blind baseline \(center, [\d.]+\): clearly better", page.text)
+    assert page.table("hd of each map").titles[1] == "hd (lower is better)"
     assert "IoU" not in page.text
     assert "above .5" not in page.text
 
@@ -179,7 +189,7 @@ def test_few_groups_and_undefined_scores_and_constant_maps_are_said(tmp_path) ->
         "all metrics | methods, each": ["2", "12", "image 0"],
         "all metrics | baselines, each": ["3", "18", "image 0"],
     }
-    assert "no test of 2 groups can tell the two apart" in page.text
+    assert "too few groups to tell (" in page.text
     assert page.table("Constant maps").rows == [("", "cam | method", ["1", "6", "image 2"])]
 
 
@@ -199,14 +209,14 @@ def test_what_is_undefined_is_told_apart(tmp_path) -> None:
 
 
 def test_every_image_alone_is_said(tmp_path) -> None:
-    assert "Every image is a group of its own" in written(made(groups=24), tmp_path).text
+    assert "Every image is its own group" in written(made(groups=24), tmp_path).text
 
 
 @pytest.mark.usefixtures("no_figures")
 def test_without_baselines_nothing_is_claimed(tmp_path) -> None:
     page = written(made(baselines={}), tmp_path)
-    assert "No baseline that says it is blind was evaluated" in page.text
-    assert "best blind map" not in page.text
+    assert "No blind baseline was evaluated" in page.text
+    assert "best blind baseline" not in page.text
     assert "baselines" not in page.table("IoU of each map").caption
 
 
@@ -226,7 +236,7 @@ def all_undefined(results: Results) -> Results:
         pytest.param(all_undefined(made(n=1)), id="one sample, undefined"),
         pytest.param(made(metrics=("pixel_auroc",), binarizers=()), id="maps alone"),
         pytest.param(made(metrics=("dice", "coverage")), id="no iou"),
-        pytest.param(made(metrics=("area_bound",)), id="cap alone"),
+        pytest.param(made(metrics=("area_bound",)), id="bound alone"),
         pytest.param(made(methods=()), id="baselines alone"),
         pytest.param(made(methods=("cam",), baselines={}, binarizers=("p95",)), id="one column"),
         pytest.param(made(models=("a", "b", "c")), id="models", marks=pytest.mark.slow),
@@ -284,7 +294,7 @@ def test_outcomes_are_counted_and_never_averaged(tmp_path) -> None:
     assert not any("outcome" in t for table in page.tables for t in table.titles)
     alone = results.select(metric="outcome")
     page = written(alone, tmp_path / "alone")
-    assert "no metric but counted categories" in page.text
+    assert "no metric other than counted categories" in page.text
     assert [table.caption for table in page.tables] == [
         "Number of images in each category of outcome"
     ]
@@ -294,7 +304,7 @@ def test_outcomes_are_counted_and_never_averaged(tmp_path) -> None:
 def test_a_metric_that_is_only_called_like_outcomes_is_averaged(tmp_path) -> None:
     results = made(metrics=("iou", "outcome_score"))
     page = written(results, tmp_path)
-    assert "outcome score (better: not known)" in page.table("IoU of each map").titles
+    assert "outcome score (direction not known)" in page.table("IoU of each map").titles
 
 
 def test_models_are_compared(tmp_path) -> None:
@@ -311,11 +321,11 @@ def test_models_are_compared(tmp_path) -> None:
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_the_class_that_is_explained_is_compared(tmp_path) -> None:
+def test_target_classes_are_compared(tmp_path) -> None:
     results = made(
         target_class=("predicted", "true"), value=lambda c: 0.2 + 0.3 * (c.target_class == "true")
     )
-    table = written(results, tmp_path).table("IoU by the class that the map explains")
+    table = written(results, tmp_path).table("IoU by target class")
     heads = [head for _, head, _ in table.rows]
     assert heads[:2] == ["all images, the predicted class", "all images, the true class"]
     assert float(table.rows[1][2][-1].split(" | ")[0]) > 0.2
@@ -365,23 +375,23 @@ def test_names_stay_text(evil, tmp_path) -> None:
     page = written(undefined(results, np.s_[:2], 1), tmp_path, title="t " + evil)
     title = re.search("<title>(.*)</title>", page.source).group(1)
     assert "<" not in title
-    assert name("t " + evil, 200) in page.text
+    assert one_line("t " + evil, 200) in page.text
     assert "49" not in title
     assert evil.count("<script>") == 0 or "<script>" in page.text
     assert not re.search("[\x00-\x08\x0b-\x1f]", page.source)
 
 
 def test_figures_write_what_their_font_has() -> None:
-    assert drawn("a $x_1$ \u202e\U0001f9e0 b") == "a $x_1$ \u25a1 b"
-    assert len(drawn("long " * 9, 12)) == 12
+    assert figure_text("a $x_1$ \u202e\U0001f9e0 b") == "a $x_1$ \u25a1 b"
+    assert len(figure_text("long " * 9, 12)) == 12
 
 
 @pytest.mark.parametrize("p", [0.05, 0.2, 0.9])
 @pytest.mark.parametrize("largest", [0.04, 0.5])
-def test_the_area_of_the_masks_is_told_by_their_caps(p, largest) -> None:
+def test_the_area_of_the_masks_follows_from_their_bounds(p, largest) -> None:
     area = np.random.default_rng(0).uniform(0.001, largest, 40)
-    cap = np.minimum(area, p) / np.maximum(area, p)
-    assert plots._fixed_area(area, cap) == pytest.approx(p)
+    bound = np.minimum(area, p) / np.maximum(area, p)
+    assert plots._fixed_area(area, bound) == pytest.approx(p)
     assert plots._fixed_area(area, np.linspace(0.1, 0.9, 40)) is None
     assert plots._fixed_area(area, np.zeros(40)) is None
     rough = np.minimum(area, 0.9) / np.maximum(area, 0.9)
@@ -393,7 +403,7 @@ def test_the_area_of_the_masks_is_told_by_their_caps(p, largest) -> None:
 
 @given(st.text(), st.integers(5, 90))
 def test_a_name_is_one_short_line(text, longest) -> None:
-    line = name(text, longest)
+    line = one_line(text, longest)
     assert len(line.strip("\u2068\u2069")) <= longest
     assert "\n" not in line
     line.encode("utf-8")
@@ -402,7 +412,7 @@ def test_a_name_is_one_short_line(text, longest) -> None:
 
 @given(st.floats(-9.9, 9.9))
 def test_a_number_is_what_it_was_to_three_decimals(value) -> None:
-    text = number(value)
+    text = format_number(value)
     assert abs(float(text) - value) <= 0.0005 + 1e-12
     assert re.fullmatch(r"-?[1-9]?\.\d{3}", text)
     assert text != "-.000"
@@ -496,7 +506,7 @@ def test_examples_are_the_best_the_median_and_the_worst(run, tmp_path) -> None:
     }
     page = written(results, tmp_path)
     best = next(e for e in examples if e.label is None and e.pick == "best")
-    assert f"best IoU {number(best.score)}" in page.text
+    assert f"best IoU {format_number(best.score)}" in page.text
     shown = [image for image in page.images if image["alt"].startswith("Map and mask")]
     assert len(shown) == len(examples)
     assert "<long>" in page.text
@@ -545,7 +555,7 @@ def test_maps_metrics_choose_where_there_is_no_other(run, tmp_path) -> None:
         draw_examples(results.select(metric="outcome"), data, net, tmp_path, **PARTS)
 
 
-def test_the_target_class_words_is_that_of_the_results(run, tmp_path, monkeypatch) -> None:
+def test_the_target_class_is_that_of_the_results(run, tmp_path, monkeypatch) -> None:
     results, data, net = run
     seen = []
 
@@ -556,7 +566,7 @@ def test_the_target_class_words_is_that_of_the_results(run, tmp_path, monkeypatc
 
     monkeypatch.setattr(drawing, "CAMExtractor", Spy)
 
-    def explaining(label: str, classes: str | int | None) -> Results:
+    def with_target_class(label: str, classes: str | int | None) -> Results:
         columns = tuple(replace(column, target_class=label) for column in results.columns)
         known = replace(results.meanings, target_class={label: TargetClassMeaning(label, classes)})
         provenance = {**results.provenance, "meanings": known.to_record()}
@@ -568,10 +578,10 @@ def test_the_target_class_words_is_that_of_the_results(run, tmp_path, monkeypatc
         ("predicted", 2, {2}),  # a label says nothing
     ):
         seen.clear()
-        draw_examples(explaining(label, classes), data, net, tmp_path, **PARTS)
+        draw_examples(with_target_class(label, classes), data, net, tmp_path, **PARTS)
         assert set(seen) == expected
-    for strange in (explaining("predicted", None), bare(results)):
-        with pytest.raises(SettingError, match="must explain 'predicted', 'true' or a class index"):
+    for strange in (with_target_class("predicted", None), bare(results)):
+        with pytest.raises(SettingError, match="target class 'predicted', 'true' or a class index"):
             draw_examples(strange, data, net, tmp_path, **PARTS)
 
 
@@ -594,12 +604,12 @@ def test_the_part_of_the_image_that_was_scored_is_shown() -> None:
     sample = Sample("a", image, image > 0, 0, "g")
     prepare = Preparation(size=16, crop=0.5)
     seen, truth = prepare(sample)
-    shown = drawing._shown(sample, prepare, seen, tuple(truth.shape))
+    shown = drawing._crop_image(sample, prepare, seen, tuple(truth.shape))
     assert shown.shape == (20, 20, 3)
     np.testing.assert_allclose(shown, 1, atol=1e-6)
     whole = Preparation(size=16)
     seen, truth = whole(sample)
-    shown = drawing._shown(sample, whole, seen, tuple(truth.shape))
+    shown = drawing._crop_image(sample, whole, seen, tuple(truth.shape))
     np.testing.assert_allclose(shown, np.repeat(image[..., None], 3, 2), atol=1e-6)
 
     def own(sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
@@ -607,7 +617,7 @@ def test_the_part_of_the_image_that_was_scored_is_shown() -> None:
         return part.expand(3, -1, -1) * 7 - 2, part > 0
 
     seen, truth = own(sample)
-    shown = drawing._shown(sample, own, seen, tuple(truth.shape))
+    shown = drawing._crop_image(sample, own, seen, tuple(truth.shape))
     np.testing.assert_allclose(shown, np.repeat(image[:20, :30, None], 3, 2), atol=1e-6)
 
 

@@ -19,20 +19,24 @@ from cameval.report import (
     Row,
     Section,
     Table,
+    format_difference,
+    format_number,
+    format_p,
+    page_tests,
     picture_of,
     table_of,
     write_report,
 )
 from cameval.report import _figures as plots
 from cameval.report import page as writing
-from cameval.report._format import NOTHING, number
+from cameval.report.formatting import MISSING
 
 
 @pytest.fixture(autouse=True)
 def no_figures(request, monkeypatch) -> None:
     """Draw no figures of the evaluation, which take most of the time."""
     if "figures_drawn" not in request.fixturenames:
-        monkeypatch.setattr(writing, "figures", lambda facts: [])
+        monkeypatch.setattr(writing, "draw_figures", lambda *values: [])
 
 
 @pytest.fixture
@@ -130,7 +134,7 @@ def test_own_pictures_are_shown_and_written_beside_the_others(tmp_path, picture)
 
 @pytest.mark.usefixtures("figures_drawn")
 def test_the_reserved_anchors_are_those_of_the_page(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(plots, "png", lambda figure: b"\x89PNG\r\n\x1a\n")
+    monkeypatch.setattr(plots, "draw_png", lambda figure: b"\x89PNG\r\n\x1a\n")
     file = write_report(small(), tmp_path, lead="Short.")
     page = Page(file)
     reserved = {"in-short", "findings", "methods", *writing.ANCHORS}
@@ -193,8 +197,8 @@ def test_a_frame_becomes_a_table(tmp_path) -> None:
     assert found.titles == ["net", "IoU", "images", "remark"]
     assert found.rows == [
         ("", "ResNet", [".412", "1,200", ""]),
-        ("", "VGG", [NOTHING, "20", "late | stopped"]),
-        ("", "all", [".300", "1,220", NOTHING]),
+        ("", "VGG", [MISSING, "20", "late | stopped"]),
+        ("", "all", [".300", "1,220", MISSING]),
     ]
     assert re.findall(r'<tr class="(\w+)"><th scope="row">(\w+)', page.source)[:3] == [
         *(("method", "ResNet"), ("baseline", "VGG"), ("total", "all"))
@@ -209,10 +213,10 @@ def test_a_frame_becomes_a_table(tmp_path) -> None:
         (np.float32(0.5), ".500"),
         (12345, "12,345"),
         (np.int64(-3), "-3"),
-        (float("nan"), NOTHING),
-        (None, NOTHING),
-        (pd.NA, NOTHING),
-        (pd.NaT, NOTHING),
+        (float("nan"), MISSING),
+        (None, MISSING),
+        (pd.NA, MISSING),
+        (pd.NaT, MISSING),
         (True, "yes"),
         (np.False_, "no"),
         ("<b>", "<b>"),
@@ -227,7 +231,7 @@ def test_cells_are_written_as_the_page_writes_them(value, text) -> None:
 def test_missing_whole_numbers_leave_the_others_whole() -> None:
     frame = pd.DataFrame({"head": ["a", "b"], "n": pd.array([1200, None], dtype="Int64")})
     rows = table_of(frame, "T").blocks[0].rows
-    assert [row.cells[0].text for row in rows] == ["1,200", NOTHING]
+    assert [row.cells[0].text for row in rows] == ["1,200", MISSING]
 
 
 def test_a_frame_that_is_no_table_is_refused() -> None:
@@ -270,7 +274,7 @@ def chosen_on_validation(label: str = "validated") -> Results:
 
 
 def mean(results: Results, **where: str) -> str:
-    return number(results.select(metric="iou", **where).summary()["mean"].iloc[0])
+    return format_number(results.select(metric="iou", **where).summary()["mean"].iloc[0])
 
 
 def test_by_default_the_best_is_shown_and_called_a_choice(tmp_path) -> None:
@@ -284,19 +288,19 @@ def test_a_validated_binarizer_is_the_headline_and_no_optimistic_choice(tmp_path
     results = chosen_on_validation()
     page = written(results, tmp_path, binarizer="validated", method="cam")
     score = mean(results, method="cam", binarizer="p95")
-    text = "The maps of cam for the predicted class, thresholded as validated, have a mean IoU of"
+    text = "The maps of cam for the predicted class, thresholded by validated, have a mean IoU of"
     assert f"{text} {score}" in page.text
     origin = "chosen on other images by the highest mean IoU"
     assert f"The binarizer of each map was {origin}." in page.text
     assert "optimistic" not in page.text
     assert "these same scores" not in page.text
-    assert re.search(r"mean of [\d.]+ through the binarizer chosen for them", page.text)
+    assert re.search(r"mean of [\d.]+ with the binarizer chosen for it", page.text)
     assert page.table("IoU by true class").rows[0][0] == "cam, validated"
     assert page.table("IoU by true class").find("all images", "IoU").startswith(score)
     assert page.table("Paired differences").rows[0][0].endswith(", validated")
     assert page.table("IoU of each map").rows[0][0] == f"validated: {origin}"
-    assert "Under validated, each map and each baseline has the binarizer" in page.text
-    assert "p95 for cam, grad_cam, center, intensity, truth on grid" in page.text
+    assert "With validated, each method and each baseline has the binarizer" in page.text
+    assert "p95 for cam, grad_cam, center, intensity, truth" in page.text
 
 
 def test_what_is_still_chosen_is_said(tmp_path) -> None:
@@ -367,7 +371,7 @@ def test_folds_that_chose_differently_are_one_report(tmp_path) -> None:
     assert float(score) > max(
         float(mean(results, method="cam", binarizer=b)) for b in ("p95", "otsu")
     )
-    assert f"thresholded as validated, have a mean IoU of {score}" in page.text
+    assert f"thresholded by validated, have a mean IoU of {score}" in page.text
     assert page.text.count("Chosen as validated") == 2
     assert "otsu for cam, grad_cam, center" in page.text
     assert "24 images" in page.text
@@ -377,3 +381,42 @@ def test_a_choice_for_several_classes_names_them(tmp_path) -> None:
     results = made(n=9, target_class=("predicted", "true"))
     results = choose_binarizers(results).apply(results, "optimum")
     assert "cam (the true class)" in written(results, tmp_path, binarizer="optimum").text
+
+
+# --- Numbers and tests for sections of your own ---------------------------------------------------
+
+
+def test_a_section_of_your_own_is_five_lines(tmp_path) -> None:
+    results = small()
+    means = results.pivot("iou").reset_index()
+    table = table_of(means, "Mean IoU by method and binarizer")
+    section = Section("mine", "My section", "These means are over all images.", [table])
+    page = Page(write_report(results, tmp_path, sections=[section]))
+    iou = results.select(metric="iou", method="cam", kind="method").values.mean()
+    assert page.table("Mean IoU by method").find("cam", "p95") == format_number(float(iou))
+
+
+def test_tests_that_are_quoted_are_those_of_the_page(tmp_path) -> None:
+    results = made(n=24, groups=12, models=("a", "b"), target_class=("predicted", "true"))
+    page = written(results, tmp_path, method="cam", binarizer="otsu")
+    tests = page_tests(results, method="cam", binarizer="otsu")
+    rows = [
+        (head, cells[0].split(" | ")[0], cells[1].split(" | ")[0])
+        for caption in ("Paired differences in IoU", "Paired differences in IoU between", "from")
+        for table in page.tables
+        if table.caption.startswith(caption) and table.titles[1:3] == ["difference", "p"]
+        for _, head, cells in table.rows
+    ]
+    assert {kind: len(part) for kind, part in tests.groupby("kind")} == {
+        "method": 10,
+        "model": 1,
+        "target_class": 2,
+    }
+    for test in tests[tests["kind"] == "method"].itertuples():
+        expected = test.first, format_difference(test.difference), format_p(test.p)
+        assert expected in rows
+    assert list(tests.columns) == [
+        *("kind", "model", "first", "second", "difference", "low", "high", "p", "groups", "tests")
+    ]
+    with pytest.raises(SettingError, match="method must be one of those evaluated"):
+        page_tests(results, method="center")

@@ -1,9 +1,18 @@
-"""One page that shows an evaluation: its numbers, what they are compared with, and pictures.
+"""The report: one HTML page with the tables, figures and findings of an evaluation.
 
 Needs jinja2 and matplotlib: ``pip install 'cameval[report]'``.
 """
 
+from cameval.report.comparisons import page_tests
 from cameval.report.examples import Example, draw_examples
+from cameval.report.formatting import (
+    format_count,
+    format_difference,
+    format_interval,
+    format_number,
+    format_p,
+    format_percent,
+)
 from cameval.report.page import write_report
 from cameval.report.sections import Block, Cell, Picture, Row, Section, Table, picture_of, table_of
 
@@ -16,6 +25,13 @@ __all__ = [
     "Section",
     "Table",
     "draw_examples",
+    "format_count",
+    "format_difference",
+    "format_interval",
+    "format_number",
+    "format_p",
+    "format_percent",
+    "page_tests",
     "picture_of",
     "table_of",
     "write_report",

@@ -1,175 +1,155 @@
 """Findings and caveats in sentences, computed from the scores."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 
 import numpy as np
-import pandas as pd
 
-from cameval.evaluation import Column
-from cameval.evaluation.meaning import CONSTANT, ChosenOn
-from cameval.report._comparisons import Family, Test
-from cameval.report._format import (
-    ALPHA,
-    between,
-    chosen_words,
-    count_of,
-    difference_of,
-    in_brackets,
-    metric_title,
-    name,
-    number,
-    p_value,
-    percent,
+from cameval.evaluation import Column, Results
+from cameval.evaluation.meaning import CONSTANT, BinarizerMeaning, ChosenOn
+from cameval.report._contents import Contents, Role
+from cameval.report._headline import MOST_MODELS, Headline
+from cameval.report._images import Images, high_and_low_shares
+from cameval.report._names import Names, describe_origin, metric_title, one_line
+from cameval.report._scores import ROLES, Score, Scores
+from cameval.report.comparisons import Comparison, Family, Verdict
+from cameval.report.formatting import (
+    format_count,
+    format_difference,
+    format_interval,
+    format_interval_after,
+    format_number,
+    format_p,
+    format_percent,
 )
-from cameval.report._parts import shares
-from cameval.report._view import Facts, Role, Score
 from cameval.statistics import ENOUGH_GROUPS, mean_interval
 
 
-def what_was_run(facts: Facts) -> str:
-    """Say in one line what was run."""
-    samples, provenance = facts.results.samples, facts.results.provenance
-    models = ", ".join(name(model, 40) for model in facts.models[:6])
-    if len(facts.models) > 6:
-        models += f" and {len(facts.models) - 6} more"
-    version = (facts.settings.get("versions") or {}).get("cameval")
+def describe_run(results: Results, models: Sequence[str]) -> str:
+    """Return in one line which models and images were evaluated, when, and by which version."""
+    samples, provenance = results.samples, results.provenance
+    shown = ", ".join(one_line(model, 40) for model in models[:MOST_MODELS])
+    if len(models) > MOST_MODELS:
+        shown += f" and {len(models) - MOST_MODELS} more"
+    settings = provenance.get("settings") or {}
+    version = (settings.get("versions") or {}).get("cameval")
     classes = samples["label"].nunique()
     parts = [
-        models,
-        count_of(samples["sample"].nunique(), "image"),
-        count_of(samples["group"].nunique(), "group"),
-        count_of(classes, "class", "classes") if classes else "no labels",
-        name(str(provenance.get("started") or "")[:10], 20),
-        f"cameval {name(version, 20)}" if version else "",
+        shown,
+        format_count(samples["sample"].nunique(), "image"),
+        format_count(samples["group"].nunique(), "group"),
+        format_count(classes, "class", "classes") if classes else "no labels",
+        one_line(str(provenance.get("started") or "")[:10], 20),
+        f"cameval {one_line(version, 20)}" if version else "",
     ]
     return " · ".join(filter(None, parts))
 
 
-def findings(facts: Facts, model: str, family: Family) -> list[str]:
-    """Say what was found of one model, in paragraphs."""
-    column = facts.best(model)
+def findings(
+    results: Results,
+    images: Images,
+    contents: Contents,
+    headline: Headline,
+    scores: Scores,
+    names: Names,
+    family: Family,
+) -> list[str]:
+    """Return the findings of one model, in paragraphs."""
+    accuracy = describe_accuracy(images, names)
+    column = headline.columns.get(images.model)
     if column is None:
-        why = "no metric but counted categories"
-        if facts.headline is not None:
-            why = "no maps but those made of the truth"
-        nothing = f"There is no score to sum up: the results hold {why}."
-        return [f"{_classification(facts, model)} {nothing}"]
-    score = facts.scores[model, column]
-    first = [_classification(facts, model), _headline(facts, model, column, score)]
+        reason = "no metric other than counted categories"
+        if headline.metric is not None:
+            reason = "no maps other than those of truth baselines"
+        return [f"{accuracy} There is no score to summarize: the results have {reason}."]
+    score = scores.by_column[images.model, column]
+    mean = describe_mean(images.model, column, score, names)
     if np.isnan(score.mean):
-        return [" ".join(first)]
-    parts = (
-        _beside_baselines(facts, model, column, family),
-        chain(_limits(facts, model, column), _rates(facts, model, column)),
-        _dependence(facts, model, column),
+        return [f"{accuracy} {mean}"]
+    choice = describe_choice(
+        column,
+        headline.candidates[images.model],
+        contents.binarizers.get(column.binarizer),
+        has_direction=headline.meaning.higher_is_better is not None,
     )
-    return list(filter(None, [" ".join(first), *map(" ".join, parts)]))
+    paragraphs = (
+        [accuracy, mean, *choice],
+        compare_with_baselines(images, column, headline, scores, family),
+        [
+            *describe_bounds(images.model, column, headline, scores, contents.binarizers),
+            *describe_shares(images, column, headline),
+        ],
+        describe_dependence(results, images, column, headline.bound, scores),
+    )
+    return list(filter(None, map(" ".join, paragraphs)))
 
 
-def caveats(facts: Facts) -> list[str]:
-    """Say what a reader should be careful about."""
-    samples = facts.results.samples
+def caveats(results: Results, models: Sequence[str]) -> list[str]:
+    """Return what a reader should be careful about."""
+    samples = results.samples
     images, groups = samples["sample"].nunique(), samples["group"].nunique()
-    found = []
+    sentences = []
     if images > 1 and groups == images:
-        found.append(
-            "Every image is a group of its own. If several are of one patient, the intervals are "
-            "too narrow."
+        sentences.append(
+            "Every image is its own group. If several images are of one patient, the intervals "
+            "are too narrow."
         )
     if groups == 1:
-        found.append("There is only one group: the mean of a score has no interval.")
+        sentences.append("There is only one group: the mean of a score has no interval.")
     elif groups < ENOUGH_GROUPS:
-        found.append(f"There are only {groups} groups: intervals may be too narrow to trust.")
-    undefined = int(np.isnan(facts.results.values).any(1).sum())
-    if undefined:
-        found.append(
-            f"{_of_rows(facts, undefined)} an undefined score; the reasons are counted below."
-        )
-    flat = int(((facts.results.codes & CONSTANT) > 0).any(1).sum())
-    if flat:
-        found.append(f"{_of_rows(facts, flat)} a constant map; the maps are named below.")
-    return found
+        sentences.append(f"There are only {groups} groups: intervals may be too narrow.")
+    undefined = int(np.isnan(results.values).any(1).sum())
+    constant = int(((results.codes & CONSTANT) > 0).any(1).sum())
+    pairs = ("pair of image and model", "pairs of image and model")
+    rows = format_count(len(results), *(pairs if len(models) > 1 else ("image",)))
+    for count, what in (
+        (undefined, "an undefined score; the reasons are counted below."),
+        (constant, "a constant map; the maps are listed below."),
+    ):
+        if count:
+            sentences.append(f"{count:,} of {rows} {'has' if count == 1 else 'have'} {what}")
+    return sentences
 
 
-def _of_rows(facts: Facts, count: int) -> str:
-    several = len(facts.models) > 1
-    rows = count_of(
-        len(facts.results),
-        "pair of image and model" if several else "image",
-        "pairs of image and model" if several else None,
-    )
-    return f"{count:,} of {rows} {'has' if count == 1 else 'have'}"
-
-
-# --- Sentences ----------------------------------------------------------------------------------
-def _classification(facts: Facts, model: str) -> str:
-    of = f" of {name(model)}" if len(facts.models) > 1 else ""
-    if not facts.labeled(model):
-        return f"The images{of} have no labels: nothing is said of right and wrong predictions."
-    if not facts.classified(model):
+# --- Accuracy and mean --------------------------------------------------------------------------
+def describe_accuracy(images: Images, names: Names) -> str:
+    """Return how many images the model classifies correctly, or why that is not known."""
+    model = one_line(images.model)
+    if not images.has_labels:
+        of_model = names.of_model(images.model)
+        return f"The images{of_model} have no labels, so the accuracy is not known."
+    if not images.has_accuracy:
         return (
-            f"The labels of the images do not seem to be classes of {name(model)}: nothing is "
-            "said of right and wrong predictions."
+            f"The labels of the images do not seem to be classes of {model}, so the accuracy is "
+            "not known."
         )
-    correct = facts.correct(model)
-    known = correct | facts.wrong(model)
-    right = correct[known].astype(float)
-    share = mean_interval(right, facts.groups(model)[known], bounds=(0, 1))
+    known = images.correct | images.wrong
+    share = mean_interval(images.correct[known].astype(float), images.groups[known], bounds=(0, 1))
     interval = ""
     if not np.isnan(share.low):
-        few = "" if share.trusted else f"; only {count_of(share.n_groups, 'group')}"
-        interval = f" [{percent(share.low)}, {percent(share.high)}{few}]"
+        few = "" if share.is_reliable else f"; only {format_count(share.n_groups, 'group')}"
+        interval = f" [{format_percent(share.low)}, {format_percent(share.high)}{few}]"
     return (
-        f"{name(model)} classifies {percent(share.estimate)}{interval} of "
-        f"{count_of(share.n, 'labeled image')} as labeled."
+        f"{model} classifies {format_percent(share.estimate)}{interval} of "
+        f"{format_count(share.n, 'labeled image')} correctly."
     )
 
 
-def _headline(facts: Facts, model: str, column: Column, score: Score) -> str:
-    what = f"maps of {name(column.method)}"
-    if column.kind == "baseline":
-        what = f"maps of the baseline {name(column.method)}"
-    of = f" of {name(model)}" if len(facts.models) > 1 else ""
-    how = ""
-    if column.binarizer:
-        chosen = facts.chosen(column.binarizer) is not None
-        how = f", thresholded {'as' if chosen else 'by'} {name(column.binarizer)},"
+def describe_mean(model: str, column: Column, score: Score, names: Names) -> str:
+    """Return the mean score of the headline's maps."""
+    baseline = "the baseline " if column.kind == "baseline" else ""
+    binarizer = f", thresholded by {one_line(column.binarizer)}," if column.binarizer else ""
     title = metric_title(column.metric)
-    subject = f"The {what}{of} for {facts.target_class_words(column.target_class)}{how}"
+    subject = (
+        f"The maps of {baseline}{one_line(column.method)}{names.of_model(model)} for "
+        f"{names.target_class(column.target_class)}{binarizer}"
+    )
     if np.isnan(score.mean):
         return f"{subject} have no defined {title} on any image."
-    interval = in_brackets(score.low, score.high, score.n_groups)
+    interval = format_interval_after(score.low, score.high, score.n_groups)
     return (
-        f"{subject} have a mean {title} of {number(score.mean)}{interval} over "
-        f"{count_of(score.n, 'image')}.{_choices(facts, model, column)}"
-    )
-
-
-def _choices(facts: Facts, model: str, column: Column) -> str:
-    """Say what of the headline was chosen by its score, and on which images."""
-    origin = facts.chosen(column.binarizer)
-    text = ""
-    if origin is not None:
-        warning = _WARNINGS[origin.chosen_on]
-        text = f" The binarizer of each map was {chosen_words(origin)}{warning}."
-    candidates = facts.candidates(model)
-    methods, binarizers = ({getattr(c, n) for c in candidates} for n in ("method", "binarizer"))
-    if len(candidates) < 2:
-        return text
-    kind = column.kind if column.kind == "baseline" else "method"
-    what = f"{kind.capitalize()} and binarizer are"
-    if len(binarizers) == 1:
-        what = f"The {kind} is"
-    elif len(methods) == 1:
-        what = "The binarizer is"
-    combinations = " combinations" if min(len(methods), len(binarizers)) > 1 else ""
-    if facts.higher_is_better(column.metric) is None:
-        return f"{text} {what} the first of {len(candidates)}{combinations} that were evaluated."
-    return (
-        f"{text} {what} the best of {len(candidates)}{combinations} on these same images, an "
-        "optimistic choice."
+        f"{subject} have a mean {title} of {format_number(score.mean)}{interval} over "
+        f"{format_count(score.n, 'image')}."
     )
 
 
@@ -180,138 +160,211 @@ _WARNINGS: dict[ChosenOn, str] = {
 }
 
 
-_BESIDE: dict[Role, str] = {
-    "nothing": "the best blind map ({})",
-    "labels": "the best map made of labels alone ({})",
-    "image": "the best map made of the image alone ({})",
-    None: "the best of the baselines that do not say what they know ({})",
-}
+def describe_choice(
+    column: Column,
+    candidates: Sequence[Column],
+    binarizer: BinarizerMeaning | None,
+    *,
+    has_direction: bool,
+) -> Iterator[str]:
+    """Yield which of method and binarizer was chosen by its score, and on which images."""
+    origin = None if binarizer is None else binarizer.origin
+    if origin is not None:
+        warning = _WARNINGS[origin.chosen_on]
+        yield f"The binarizer of each map was {describe_origin(origin)}{warning}."
+    if len(candidates) < 2:
+        return
+    methods, binarizers = {c.method for c in candidates}, {c.binarizer for c in candidates}
+    kind = "baseline" if column.kind == "baseline" else "method"
+    chosen = f"{kind.capitalize()} and binarizer are"
+    if len(binarizers) == 1:
+        chosen = f"The {kind} is"
+    elif len(methods) == 1:
+        chosen = "The binarizer is"
+    combinations = " combinations" if min(len(methods), len(binarizers)) > 1 else ""
+    count = f"{len(candidates)}{combinations}"
+    if has_direction:
+        yield f"{chosen} the best of {count} on these same images, an optimistic choice."
+    else:
+        yield f"{chosen} the first of {count} that were evaluated."
 
 
-def _beside_baselines(facts: Facts, model: str, column: Column, family: Family) -> Iterator[str]:
-    title = metric_title(column.metric)
-    if "nothing" not in facts.baselines.values():
+# --- Baselines ----------------------------------------------------------------------------------
+_ROLES_TO_BEAT: tuple[Role, ...] = ("nothing", "labels", "image", None)
+
+
+def compare_with_baselines(
+    images: Images, column: Column, headline: Headline, scores: Scores, family: Family
+) -> Iterator[str]:
+    """Yield how the maps compare with the best baseline of each role, by the adjusted tests."""
+    if "nothing" not in scores.baselines.values():
         yield (
-            "No baseline that says it is blind was evaluated beside them, so it is open whether "
-            "maps that know nothing of the image score as well."
+            "No blind baseline was evaluated, so it is not known whether maps that do not depend "
+            "on the image score as well."
         )
-    if (higher := facts.higher_is_better(column.metric)) is None:
+    higher = headline.meaning.higher_is_better
+    if higher is None:
         yield (
-            f"It is not known whether more {title} is better, so no map is called the best, and "
-            "none better or worse than another."
+            f"It is not known whether a higher {headline.title} is better, so the maps are not "
+            "ranked."
         )
     if column.kind == "baseline":
         yield "No method was evaluated: these are maps of a baseline."
         return
-    for role, words in _BESIDE.items():
-        best = facts.best_baseline(model, column, role)
-        if best is None or np.isnan(facts.scores[model, best].mean):
+    for role in _ROLES_TO_BEAT:
+        best = scores.best_baseline(images.model, column, role)
+        if best is None or np.isnan(scores.by_column[images.model, best].mean):
             continue
-        test = family.between("method", model, column.method, best.method)
-        of = words.format(name(best.method))
-        verdict = _verdict(test, family.size, higher=bool(higher))
-        yield f"{of[0].upper()}{of[1:]} scores {_of_both(facts, model, column, best)}: {verdict}."
+        comparison = family.find("method", images.model, column.method, best.method)
+        baseline = f"the best {ROLES[role]} baseline"
+        means = _means_of_both(images, column, best, scores)
+        yield describe_comparison(
+            comparison, baseline, means, family.size, higher_is_better=bool(higher)
+        )
 
 
-def _of_both(facts: Facts, model: str, column: Column, best: Column) -> str:
-    """Write the mean of a baseline; where it is of other images than the maps', those of both."""
-    score = facts.scores[model, best]
-    ours, theirs = facts.values(model, column), facts.values(model, best)
+def _means_of_both(images: Images, column: Column, best: Column, scores: Scores) -> str:
+    """Return the baseline with its mean; if the images differ, both means on those of both."""
+    label, score = one_line(best.method), scores.by_column[images.model, best]
+    ours, theirs = images.values(column), images.values(best)
     both = ~np.isnan(ours) & ~np.isnan(theirs)
-    if not both.any() or both.sum() == score.n == facts.scores[model, column].n:
-        return number(score.mean)
-    means = [number(float(values[both].mean())) for values in (theirs, ours)]
-    images = count_of(int(both.sum()), "image")
-    return f"{means[0]}, and the maps {means[1]}, over the {images} that have a score of both"
+    if not both.any() or both.sum() == score.n == scores.by_column[images.model, column].n:
+        return f"({label}, {format_number(score.mean)})"
+    our_mean, their_mean = (format_number(float(v[both].mean())) for v in (ours, theirs))
+    count = format_count(int(both.sum()), "image")
+    return f"({label}, {their_mean} against {our_mean} on the {count} that have both scores)"
 
 
-def _verdict(test: Test | None, size: int, *, higher: bool) -> str:
-    """Say how the maps compare with a baseline, by the corrected test and nothing else."""
-    if test is None or np.isnan(test.p):
-        return "no image has a score of both, so the two were not tested"
-    found = test.found
-    if found.n_differing == 0:
-        return "in no group do the two differ"
-    interval = between(found.low, found.high)
-    parts = [f"difference {difference_of(found.difference)}{' ' * bool(interval)}{interval}"]
-    p = p_value(test.p)
-    parts.append(f"p {p if p[0] == '<' else '= ' + p}")
-    if size > 1:
-        parts.append(f"both corrected for {count_of(size, 'test')}")
-    differing = count_of(found.n_differing, "group")
-    if found.n_differing < ENOUGH_GROUPS:
-        parts.append(f"only {differing} {'differs' if found.n_differing == 1 else 'differ'}")
-    because = ", ".join(parts)
-    if 2.0 ** (1 - found.n_differing) >= ALPHA:  # the least p value of all flips of signs
-        return f"no test of {differing} can tell the two apart ({because})"
-    if test.p >= ALPHA:
-        return f"no clear difference ({because})"
-    word = "better" if (found.difference > 0) == higher else "worse"
-    return f"the maps are {word} ({because})"
+_VERDICTS: Mapping[Verdict, str] = {
+    "better": "clearly better",
+    "worse": "clearly worse",
+    "open": "no clear difference",
+    "too few groups": "too few groups to tell",
+}
 
 
-def _limits(facts: Facts, model: str, column: Column) -> Iterator[str]:
-    title = metric_title(column.metric)
-    over = facts.beside(model, column, facts.bound) if column.binarizer else None
-    if facts.bound and over and not np.isnan(over.mean):
-        yield (
-            f"The upper bound of {title} for these masks ({metric_title(facts.bound)}) has a mean "
-            f"of {number(over.mean)}."
-        )
-    truth = facts.best_baseline(model, column, "truth")
-    if truth and not np.isnan(facts.scores[model, truth].mean):
-        through = " through the same binarizer" if column.binarizer else ""
-        if facts.chosen(column.binarizer):
-            through = " through the binarizer chosen for them"
-        yield (
-            f"Maps made of the true masks ({name(truth.method)}) have a mean of "
-            f"{number(facts.scores[model, truth].mean)}{through}; other maps may score better."
-        )
+def describe_comparison(
+    comparison: Comparison | None, baseline: str, means: str, size: int, *, higher_is_better: bool
+) -> str:
+    """Return a comparison of maps with a baseline as a sentence.
 
-
-def _rates(facts: Facts, model: str, column: Column) -> Iterator[str]:
-    title = metric_title(column.metric)
-    if not column.binarizer or not facts.counted:
-        return
-    above, below = shares(facts.values(model, column))
-    text = f"{title} is above .5 on {percent(above)} of the images"
-    if facts.bound:
-        possible, _ = shares(facts.values(model, replace(column, metric=facts.bound)))
-        text += f" (its upper bound is on {percent(possible)})"
-    yield f"{text}, and below .01 on {percent(below)}."
-
-
-def _dependence(facts: Facts, model: str, column: Column) -> Iterator[str]:
-    within = ", within classes," if facts.labeled(model) else ""
-    for on, what in (
-        ("area", "the area of the object"),
-        ("probability", "the probability of the predicted class"),
-    ):
-        if found := correlation(facts, model, column, on):
-            text = f"The rank correlation of {metric_title(column.metric)} with {what}{within} is"
-            others = _others(facts, model, column, on) if on == "area" else ""
-            yield f"{text} {found}{others}."
-
-
-def _others(facts: Facts, model: str, column: Column, on: str) -> str:
-    """Return the same correlation of the best blind map and of the upper bound.
-
-    Size alone makes scores differ, also those of maps that know nothing of the image.
+    Parameters
+    ----------
+    comparison
+        The test; None if there is none.
+    baseline, means
+        The words for the baseline, and for its mean.
+    size
+        For how many tests p and interval are adjusted.
+    higher_is_better
+        Of the metric.
     """
-    blind = facts.best_baseline(model, column, "nothing")
-    parts = []
-    if blind and (found := correlation(facts, model, blind, on)):
-        parts.append(f"that of the best blind map ({name(blind.method)}) {found}")
-    if facts.bound and column.binarizer:
-        bound = replace(column, metric=facts.bound)
-        if found := correlation(facts, model, bound, on):
-            parts.append(f"that of the upper bound ({metric_title(facts.bound)}) {found}")
-    return "".join(f"; {part}" for part in parts)
+    other = f"{baseline} {means}"
+    verdict: Verdict = "not tested"
+    if comparison is not None:
+        verdict = comparison.verdict(higher_is_better=higher_is_better)
+    if comparison is None or verdict == "not tested":
+        return f"There is no test against {other}: no image has both scores."
+    method, test = one_line(comparison.first), comparison.test
+    if verdict == "equal":
+        return f"{method} and {other} do not differ in any group."
+    interval = format_interval(test.low, test.high)
+    numbers = [f"95 % CI of the difference {interval}"] if interval else []
+    numbers.append(_equation(comparison.p))
+    evidence = ", ".join(numbers)
+    if size > 1:
+        both = "both " if interval else ""
+        evidence += f", {both}adjusted for {format_count(size, 'test')}"
+    if test.n_differing < ENOUGH_GROUPS:
+        differ = "differs" if test.n_differing == 1 else "differ"
+        evidence += f"; only {format_count(test.n_differing, 'group')} {differ}"
+    return f"{method} scores {_amount(test.difference)} {other}: {_VERDICTS[verdict]} ({evidence})."
 
 
-def correlation(facts: Facts, model: str, column: Column, on: str) -> str:
-    """Write the rank correlation of a column with the area or the probability; else nothing."""
-    row: pd.Series = facts.results.dependence(
+def _amount(difference: float) -> str:
+    """Return how much higher or lower a score is, up to the other score."""
+    if difference == 0:
+        return "the same on average as"
+    size = format_difference(abs(difference))
+    return f"{size} {'higher' if difference > 0 else 'lower'} than"
+
+
+def _equation(p: float) -> str:
+    text = format_p(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+# --- Bounds and dependence ----------------------------------------------------------------------
+def describe_bounds(
+    model: str,
+    column: Column,
+    headline: Headline,
+    scores: Scores,
+    binarizers: Mapping[str, BinarizerMeaning],
+) -> Iterator[str]:
+    """Yield the means of the upper bound and of the best truth baseline."""
+    bound = scores.in_metric(model, column, headline.bound) if column.binarizer else None
+    if headline.bound and bound and not np.isnan(bound.mean):
+        yield (
+            f"The upper bound of {headline.title} for these masks "
+            f"({metric_title(headline.bound)}) has a mean of {format_number(bound.mean)}."
+        )
+    truth = scores.best_baseline(model, column, "truth")
+    if truth is not None and not np.isnan(scores.by_column[model, truth].mean):
+        through = ""
+        if column.binarizer:
+            chosen = binarizers[column.binarizer].origin is not None
+            through = f" with the {'binarizer chosen for it' if chosen else 'same binarizer'}"
+        yield (
+            f"The best truth baseline ({one_line(truth.method)}) has a mean of "
+            f"{format_number(scores.by_column[model, truth].mean)}{through}; it is no upper bound."
+        )
+
+
+def describe_shares(images: Images, column: Column, headline: Headline) -> Iterator[str]:
+    """Yield on how many images the score is high, and on how many it is low."""
+    if not column.binarizer or not headline.is_unit_score:
+        return
+    above, below = high_and_low_shares(images.values(column))
+    text = f"{headline.title} is above .5 on {format_percent(above)} of the images"
+    if headline.bound:
+        bound = images.values(replace(column, metric=headline.bound))
+        text += f" (its upper bound: {format_percent(high_and_low_shares(bound)[0])})"
+    yield f"{text} and below .01 on {format_percent(below)}."
+
+
+def describe_dependence(
+    results: Results, images: Images, column: Column, bound: str | None, scores: Scores
+) -> Iterator[str]:
+    """Yield the rank correlations of the scores with size and confidence.
+
+    That of the best blind baseline and of the upper bound follow, since scores depend on the size
+    of the object even if a map does not depend on the image.
+    """
+    model, title = images.model, metric_title(column.metric)
+    within = " within classes" if images.has_labels else ""
+    correlation = format_correlation(results, model, column, "area")
+    if correlation:
+        text = f"The rank correlation of {title} with the area of the object{within} is"
+        parts = [f"{text} {correlation}"]
+        blind = scores.best_baseline(model, column, "nothing")
+        if blind and (other := format_correlation(results, model, blind, "area")):
+            parts.append(f"for the best blind baseline ({one_line(blind.method)}) it is {other}")
+        if bound and column.binarizer:
+            of_bound = replace(column, metric=bound)
+            if other := format_correlation(results, model, of_bound, "area"):
+                parts.append(f"for the upper bound ({metric_title(bound)}) it is {other}")
+        yield "; ".join(parts) + "."
+    if correlation := format_correlation(results, model, column, "probability"):
+        yield (
+            f"The rank correlation of {title} with the probability of the predicted class{within} "
+            f"is {correlation}."
+        )
+
+
+def format_correlation(results: Results, model: str, column: Column, on: str) -> str:
+    """Return the rank correlation of a column with the area or the probability, if defined."""
+    row = results.dependence(
         column.metric,
         on=on,
         model=model,
@@ -319,7 +372,7 @@ def correlation(facts: Facts, model: str, column: Column, on: str) -> str:
         method=column.method,
         binarizer=column.binarizer,
     ).iloc[0]
-    if np.isnan(float(row["estimate"])):
+    estimate, low, high = (float(row[key]) for key in ("estimate", "low", "high"))
+    if np.isnan(estimate):
         return ""
-    interval = in_brackets(float(row["low"]), float(row["high"]), int(row["n_groups"]))
-    return f"{number(float(row['estimate']))}{interval}"
+    return f"{format_number(estimate)}{format_interval_after(low, high, int(row['n_groups']))}"

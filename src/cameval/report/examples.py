@@ -1,4 +1,4 @@
-"""Example images: best, median and worst of each class, as files and as a section."""
+"""Pictures of example images: the best, the median and the worst of each class."""
 
 import json
 import re
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -24,18 +23,10 @@ from cameval.evaluation.preparation import Prepare
 from cameval.extractor import Alignment, CAMExtractor
 from cameval.plots import overlay
 from cameval.protocols import Binarizer, CAMMethod
-from cameval.report._format import (
-    count_of,
-    made,
-    metric_title,
-    name,
-    number,
-    percent,
-    png,
-    write_bytes,
-)
-from cameval.report._view import Facts
-from cameval.report.sections import Section
+from cameval.report._contents import Contents, contents_of
+from cameval.report._files import draw_png, make_folder, write_bytes
+from cameval.report._headline import headline_metric
+from cameval.report._images import Images, images_by_model
 
 __all__ = ["Example", "draw_examples"]
 
@@ -48,13 +39,13 @@ class Example:
     ----------
     model, sample
         Whose map, and of which image.
-    explained, method, binarizer, metric
+    target_class, method, binarizer, metric
         Which map and mask, and by which metric it was chosen; as of :class:`Column`.
     pick
-        ``"best"``, ``"median"`` or ``"worst"``; ``"highest"`` and ``"lowest"`` of a metric that
-        does not say which is better.
+        ``"best"``, ``"median"`` or ``"worst"``; ``"highest"`` and ``"lowest"`` for a metric that
+        does not state which is better.
     label
-        The true class among which it was chosen; None for all images.
+        The true class of which it was chosen; None for all images.
     score
         Its value of the metric.
     file
@@ -74,13 +65,13 @@ class Example:
 
 
 def write_examples(figures: Path, examples: Sequence[Example]) -> None:
-    """Write the list of examples, whose pictures are in a folder beside it."""
+    """Write the list of examples."""
     text = json.dumps({"examples": [asdict(example) for example in examples]}, indent=2)
     write_atomically(figures / "examples.json", text)
 
 
 def read_examples(folder: Path) -> list[Example]:
-    """Read what `draw_examples` wrote to the folder; nothing where it wrote nothing.
+    """Return the examples that `draw_examples` wrote to the folder, if any.
 
     Raises
     ------
@@ -100,7 +91,7 @@ def read_examples(folder: Path) -> list[Example]:
     records = words.get("examples") if isinstance(words, dict) else None
     if not isinstance(records, list):
         raise DataError(f"{file} must hold the list examples, got {str(words)[:60]}")
-    examples = [_checked(record, file) for record in records]
+    examples = [_check_example(record, file) for record in records]
     for example in examples:
         if not (file.parent / "examples" / example.file).is_file():
             raise DataError(
@@ -109,7 +100,7 @@ def read_examples(folder: Path) -> list[Example]:
     return examples
 
 
-def _checked(record: object, file: Path) -> Example:
+def _check_example(record: object, file: Path) -> Example:
     """Return a record as an example, if it is one."""
     if not isinstance(record, Mapping) or set(record) != {f.name for f in fields(Example)}:
         raise DataError(f"{file}: an example must have the fields of Example, got {record!r:.80}")
@@ -138,11 +129,11 @@ def draw_examples(
     prepare: Prepare | None = None,
     alignment: Alignment = "half_pixel",
 ) -> list[Example]:
-    """Draw the best, the median and the worst image of all and of each class.
+    """Draw the best, the median and the worst of all images and of each class.
 
-    The maps are made again, for the class that the results explain first. Each picture shows the
-    map in colors, and beside it the outline of the mask, both with the outline of the truth.
-    `write_report` finds the pictures in the folder, and shows them.
+    The maps are computed again, for the first target class of the results. Each picture shows the
+    map in colors and, to its right, the outline of the mask, both with the outline of the truth.
+    `write_report` shows the pictures that are in its folder.
 
     Parameters
     ----------
@@ -155,120 +146,120 @@ def draw_examples(
     folder
         Where ``figures/examples/`` and ``figures/examples.json`` are written.
     method, binarizer
-        Which of those evaluated: label, and the thing itself. Images are chosen by IoU, or by the
-        first metric of masks, or of maps, where that was not evaluated.
+        One of those evaluated: its label and the callable. Images are chosen by the first metric
+        of masks, or of maps, that is no upper bound.
     prepare, alignment
         As they were for `evaluate`.
 
     Returns
     -------
     list of Example
-        What was drawn, of at most six classes, the most frequent. A class with one defined score
-        has one example, with two the best and the worst.
+        The examples of all images and of the six most frequent classes. A class with one defined
+        score has one example, a class with two has the best and the worst.
 
     Raises
     ------
     SettingError
-        If the results are of several models, lack the method or binarizer, have no metric but
-        counted outcomes, or explain what cannot be made again: a class that a function chose.
+        If the results are of several models, lack the method or binarizer, have no metric other
+        than counted categories, or have target classes that were chosen by a function.
     DataError
         If a sample is not the one that was evaluated.
     """
-    facts = Facts(results)
-    if len(facts.models) > 1:
+    contents = contents_of(results)
+    if len(contents.models) > 1:
         raise SettingError(
-            f"results must be of one model, got {len(facts.models)}; choose one, as in "
-            f"results.select(model={facts.models[0]!r})"
+            f"results must be of one model, got {len(contents.models)}; choose one, as in "
+            f"results.select(model={contents.models[0]!r})"
         )
-    column = _column(facts, method[0], binarizer[0])
+    column = _select_column(results, contents, method[0], binarizer[0])
     prepare = Preparation() if prepare is None else prepare
     extract = CAMExtractor(model, method[1], alignment)
-    pictures = made(Path(folder) / "figures" / "examples")
-    drawn: dict[int, str] = {}
+    pictures = make_folder(Path(folder) / "figures" / "examples")
+    images = images_by_model(results)[contents.models[0]]
+    higher = contents.averaged_metrics[column.metric].higher_is_better
+    files: dict[int, str] = {}
     examples = []
-    for label, pick, row in _picks(facts, column):
-        if row not in drawn:
-            sample = _sample(samples, row, str(results.samples["sample"].iloc[row]))
-            class_ = _class(facts, column.target_class, row)
-            drawn[row] = f"sample-{row:06d}.png"
-            write_bytes(
-                pictures / drawn[row], _drawn(sample, extract, class_, binarizer[1], prepare)
-            )
+    for label, pick, row in _pick_rows(images, column, higher_is_better=higher):
+        name = str(images.samples["sample"].iloc[row])
+        if row not in files:
+            sample = _read_sample(samples, row, name)
+            class_ = _find_class(results, column.target_class, row)
+            files[row] = f"sample-{row:06d}.png"
+            picture = _draw_sample(sample, extract, class_, binarizer[1], prepare)
+            write_bytes(pictures / files[row], picture)
         examples.append(
             Example(
-                model=facts.models[0],
-                sample=str(results.samples["sample"].iloc[row]),
+                model=contents.models[0],
+                sample=name,
                 target_class=column.target_class,
                 method=column.method,
                 binarizer=column.binarizer,
                 metric=column.metric,
                 pick=pick,
                 label=label,
-                score=float(results.values[row, results.columns.index(column)]),
-                file=drawn[row],
+                score=float(images.values(column)[row]),
+                file=files[row],
             )
         )
     write_examples(pictures.parent, examples)
     return examples
 
 
-# --- Which --------------------------------------------------------------------------------------
-def _column(facts: Facts, method: str, binarizer: str) -> Column:
+# --- Choosing -----------------------------------------------------------------------------------
+def _select_column(results: Results, contents: Contents, method: str, binarizer: str) -> Column:
     """Return the column by which examples are chosen."""
-    target_class = next((e for e in facts.target_class if _what(facts, e) is not None), None)
+    known = results.meanings.target_class
+    target_class = next(
+        (e for e in contents.target_classes if e in known and known[e].classes is not None), None
+    )
     if target_class is None:
         raise SettingError(
-            "results must explain 'predicted', 'true' or a class index for maps to be made again, "
-            f"got {', '.join(facts.target_class)}"
+            "results must have the target class 'predicted', 'true' or a class index, so that "
+            f"maps can be computed again, got {', '.join(contents.target_classes)}"
         )
-    of_method = facts.results.select(method=method, kind="method", target_class=target_class)
-    if facts.mask_metrics:
+    of_method = results.select(method=method, kind="method", target_class=target_class)
+    if contents.mask_metrics:
         of_method = of_method.select(binarizer=binarizer)
-    chosen = [c for c in of_method.columns if c.metric == facts.headline]
-    if not chosen:
+    metric = headline_metric(contents)
+    columns = [c for c in of_method.columns if c.metric == metric]
+    if not columns:
         raise SettingError(
-            "results must have a metric to choose examples by, got counted outcomes alone"
+            "results must have a metric to choose examples by, got counted categories alone"
         )
-    return chosen[0]
+    return columns[0]
 
 
-def _what(facts: Facts, target_class: str) -> str | int | None:
-    """Return what a label of `target_class` stands for, if that can be had again."""
-    known = facts.meanings.target_class.get(target_class)
-    return None if known is None else known.classes
+def _find_class(results: Results, target_class: str, row: int) -> int:
+    """Return the index of the target class of a row."""
+    classes = results.meanings.target_class[target_class].classes
+    if isinstance(classes, int):
+        return classes
+    sample = results.samples.iloc[row]
+    return int(sample["predicted"] if classes == "predicted" else sample["label"])
 
 
-def _class(facts: Facts, target_class: str, row: int) -> int:
-    what = _what(facts, target_class)
-    if isinstance(what, int):
-        return what
-    of_row = facts.results.samples.iloc[row]
-    return int(of_row["predicted"] if what == "predicted" else of_row["label"])
-
-
-def _picks(facts: Facts, column: Column) -> list[tuple[int | None, str, int]]:
+def _pick_rows(
+    images: Images, column: Column, *, higher_is_better: bool | None
+) -> list[tuple[int | None, str, int]]:
     """Return class, pick and row of each example: of all images first."""
-    values = facts.results.values[:, facts.results.columns.index(column)]
-    labels = facts.labels(facts.models[0])
-    counts = facts.results.samples["label"].dropna().value_counts()
-    frequent = sorted(counts.index, key=lambda label: (-counts[label], label))[:MOST_CLASSES]
+    values, labels = images.values(column), images.labels
+    frequent, left_out = images.frequent_classes(MOST_CLASSES)
     parts: list[int | None] = [None]
-    parts += sorted(map(int, frequent)) if len(counts) > 1 else []
+    parts += sorted(frequent) if len(frequent) + left_out > 1 else []
+    best, worst = ("best", "worst") if higher_is_better is not None else ("highest", "lowest")
     picks: list[tuple[int | None, str, int]] = []
-    higher = facts.higher_is_better(column.metric)
     for label in parts:
         here = np.flatnonzero(~np.isnan(values) & (True if label is None else labels == label))
         ranked = here[np.argsort(values[here], kind="stable")]
-        best, worst = ("highest", "lowest") if higher is None else ("best", "worst")
-        if higher is False:
+        if higher_is_better is False:
             ranked = ranked[::-1]
-        places = {best: -1, "median": (len(ranked) - 1) // 2, worst: 0}
+        positions = {best: -1, "median": (len(ranked) - 1) // 2, worst: 0}
         shown = [(best,), (best, worst), (best, "median", worst)][min(len(ranked), 3) - 1]
-        picks += [(label, pick, int(ranked[places[pick]])) for pick in shown if len(ranked)]
+        picks += [(label, pick, int(ranked[positions[pick]])) for pick in shown if len(ranked)]
     return picks
 
 
-def _sample(samples: SizedSamples, row: int, expected: str) -> Sample:
+def _read_sample(samples: SizedSamples, row: int, expected: str) -> Sample:
     if row >= len(samples):
         raise DataError(f"samples must be those of the results, got only {len(samples)}")
     sample = samples[row]
@@ -279,35 +270,35 @@ def _sample(samples: SizedSamples, row: int, expected: str) -> Sample:
 
 
 # --- Drawing ------------------------------------------------------------------------------------
-def _drawn(
+def _draw_sample(
     sample: Sample, extract: CAMExtractor, class_: int, binarizer: Binarizer, prepare: Prepare
 ) -> bytes:
     """Draw a sample: map and truth, and beside it mask and truth."""
     seen, truth = prepare(sample)
     device = next((p.device for p in extract.model.parameters()), torch.device("cpu"))
     size = tuple(truth.shape)
-    heat = extract(seen[None].to(device), class_, size=size).maps.detach()
-    mask = binarizer(heat)[0]
-    picture = _shown(sample, prepare, seen, size)
+    maps = extract(seen[None].to(device), class_, size=size).maps.detach()
+    mask = binarizer(maps)[0]
+    picture = _crop_image(sample, prepare, seen, size)
     figure = Figure(figsize=(6.4, 3.2 * size[0] / size[1]))
     left = figure.add_axes((0, 0, 0.497, 1))
     right = figure.add_axes((0.503, 0, 0.497, 1))
-    overlay(left, picture, heat=heat[0].cpu(), truth=truth.cpu())
+    overlay(left, picture, score_map=maps[0].cpu(), truth=truth.cpu())
     overlay(right, picture, mask=mask.cpu(), truth=truth.cpu())
-    return png(figure, dpi=110)
+    return draw_png(figure, dpi=110)
 
 
-def _shown(
+def _crop_image(
     sample: Sample, prepare: Prepare, seen: Tensor, size: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """Return the part of the image that is on the grid of the truth, in [0, 1]."""
+    """Return the part of the image that the truth covers, on its grid, in [0, 1]."""
     if isinstance(prepare, Preparation):
         height, width = size
         seen, _ = replace(prepare, size=(height, width))(sample)
         mean, std = (torch.tensor(v)[:, None, None] for v in (prepare.mean, prepare.std))
         return np.asarray((seen * std + mean).clamp(0, 1).movedim(0, 2))
     image = sample.image
-    if image.shape[:2] != size:  # another part of the image: show what the network sees
+    if image.shape[:2] != size:  # another part of the image: show the input of the network
         low, high = seen.min(), seen.max()
         scaled = ((seen - low) / (high - low).clamp(min=1e-12)).float().cpu()
         resized = interpolate(scaled[None], size=size, mode="bilinear", antialias=True)[0]
@@ -315,90 +306,3 @@ def _shown(
     if image.ndim == 3 and image.shape[2] != 3:
         image = image.mean(2)
     return image
-
-
-@dataclass(frozen=True)
-class Shown:
-    """An example as it is shown: its picture, and what is said of it."""
-
-    data: bytes
-    alt: str
-    pick: str
-    caption: str
-
-
-@dataclass(frozen=True)
-class ExampleSection(Section):
-    """A section whose pictures stand in groups, each under a title."""
-
-    examples: Sequence[tuple[str, Sequence[Shown]]] = ()
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to show."""
-        return super().empty and not self.examples
-
-
-def example_section(facts: Facts, folder: Path) -> ExampleSection:
-    """Return the examples in the folder that are of these results."""
-    found = read_examples(folder)
-    rows = {example: _row(facts, example) for example in found}
-    groups: dict[int | None, list[Shown]] = {}
-    for example, row in rows.items():
-        if row is not None:
-            file = folder / "figures" / "examples" / example.file
-            shown = _files_of(facts, example, row, file.read_bytes())
-            groups.setdefault(example.label, []).append(shown)
-    strange = sum(row is None for row in rows.values())
-    lead = ""
-    if groups:
-        one = next(example for example, row in rows.items() if row is not None)
-        mask = f"Right, dashed: the mask by {name(one.binarizer)}. " if one.binarizer else ""
-        lead = (
-            f"Maps of {name(one.method)} of {name(one.model)} for "
-            f"{facts.target_class_words(one.target_class)}; the images were chosen by "
-            f"{metric_title(one.metric)}. Left: the map, colored from its own lowest value to its "
-            f"highest. {mask}White: the outline of the truth."
-        )
-    if strange:
-        are = "is of other results, and is" if strange == 1 else "are of other results, and are"
-        lead += f" {count_of(strange, 'example')} in the folder {are} not shown."
-    titles = {None: "All images"} | {
-        label: facts.class_name(label) for label in groups if label is not None
-    }
-    return ExampleSection(
-        "examples",
-        "Examples",
-        lead.strip(),
-        examples=[(titles[label], several) for label, several in groups.items()],
-    )
-
-
-def _row(facts: Facts, example: Example) -> int | None:
-    """Return the row of an example's sample, if it has the score that the example says."""
-    column = Column(
-        example.target_class, "method", example.method, example.binarizer, example.metric
-    )
-    samples = facts.results.samples
-    here = (samples["model"] == example.model) & (samples["sample"] == example.sample)
-    if column not in facts.results.columns or not here.any():
-        return None
-    row = int(np.flatnonzero(here)[0])
-    value = facts.results.values[row, facts.results.columns.index(column)]
-    return row if np.isclose(value, example.score, rtol=1e-9, atol=1e-12) else None
-
-
-def _files_of(facts: Facts, example: Example, row: int, data: bytes) -> Shown:
-    sample = facts.results.samples.iloc[row]
-    score = f"{metric_title(example.metric)} {number(example.score)}"
-    parts = [score, f"object {percent(float(sample['area']))} of the image"]
-    if facts.classified(example.model) and not pd.isna(sample["predicted"]):
-        said = facts.class_name(int(sample["predicted"]))
-        wrong = not pd.isna(sample["label"]) and sample["predicted"] != sample["label"]
-        parts.append(f"predicted {said}" + (" (wrong)" if wrong else ""))
-    alt = (
-        f"Map and mask of {name(example.method)} on image {name(example.sample)}, "
-        f"with the outline of the truth; {score}."
-    )
-    caption = f"{', '.join(parts)}; image {name(example.sample, 60)}"
-    return Shown(data, alt, example.pick, caption)

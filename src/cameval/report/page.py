@@ -1,4 +1,4 @@
-"""The page: sections, and how they are written."""
+"""The report: one HTML page with tables, figures and findings."""
 
 import re
 from base64 import b64encode
@@ -10,15 +10,22 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from cameval.errors import SettingError
 from cameval.evaluation import Results
 from cameval.evaluation._run_folder import write_atomically
-from cameval.report import _settings as notes
-from cameval.report import _tables as tables
-from cameval.report._comparisons import Family, explained_tests, family_of, model_table, test_table
-from cameval.report._figures import figures
-from cameval.report._findings import caveats, findings, what_was_run
-from cameval.report._format import count_of, made, name, printable, write_bytes
-from cameval.report._parts import class_table, correctness_table, explained_table
-from cameval.report._view import MOST_MODELS, Facts, Preferred
-from cameval.report.examples import example_section
+from cameval.report._class_tables import class_table, correctness_table, target_class_table
+from cameval.report._contents import contents_of
+from cameval.report._example_section import make_example_section
+from cameval.report._figures import draw_figures
+from cameval.report._files import make_folder, write_bytes
+from cameval.report._findings import caveats, describe_run, findings
+from cameval.report._headline import MOST_MODELS, headline_of
+from cameval.report._images import images_by_model
+from cameval.report._names import names_of, one_line, replace_unprintable
+from cameval.report._run_settings import list_settings
+from cameval.report._score_tables import category_table, main_table, map_table, other_table
+from cameval.report._scores import scores_of
+from cameval.report._test_tables import method_tests, model_tests, target_class_tests
+from cameval.report._undefined import constant_table, undefined_table
+from cameval.report.comparisons import compare_all, seed_of
+from cameval.report.formatting import format_count
 from cameval.report.sections import Picture, Section, Table
 
 __all__ = ["write_report"]
@@ -26,7 +33,7 @@ __all__ = ["write_report"]
 TITLE = "Where the network looks, and how well that agrees with the truth"
 ANCHORS = ("masks", "maps", "classes", "predictions", "tests", "figures", "examples", "undefined")
 _AROUND = ("in-short", "findings", "methods")
-_DRAWN = r"(means|classes|size|confidence)(-\d+)?\.png"
+_OWN_FIGURES = r"(means|classes|size|confidence)(-\d+)?\.png"
 
 
 def write_report(
@@ -39,29 +46,29 @@ def write_report(
     binarizer: str | None = None,
     method: str | None = None,
 ) -> Path:
-    """Write an evaluation as one page that anyone can open: ``report.html``.
+    """Write an evaluation as one HTML page, ``report.html``.
 
-    The page needs nothing but itself: style and figures are inside. The figures are also written
-    to ``figures/``. Pictures that `draw_examples` wrote to the folder are shown, if they
-    are of these results.
+    The page needs no other file: style and figures are inside. The figures are also written to
+    ``figures/``. Pictures that `draw_examples` wrote to the folder are shown if they are of these
+    results.
 
     Parameters
     ----------
     results
-        What `evaluate` returned; of several models, what `concat` returned.
+        Results of `evaluate`; for several models, of `concat`.
     folder
         Where to write; it is made when needed.
     title
         Title of the page.
     lead
-        What comes first on the page: a paragraph of plain text, or several.
+        The first text of the page: a paragraph of plain text, or several.
     sections
         Sections of your own. They follow the findings, before the sections of the evaluation;
         their pictures are written to ``figures/`` too.
     binarizer, method
-        Labels of those that the findings and figures are of, where these were fixed before the
-        scores were seen, as by `Choice.apply`. By default those that score best on these
-        same images, which the findings call an optimistic choice.
+        Labels of those that the findings and figures are about, if these were fixed before the
+        scores were known, as by `Choice.apply`. By default those that score best on these same
+        images, which the findings call an optimistic choice.
 
     Returns
     -------
@@ -72,7 +79,7 @@ def write_report(
     ------
     SettingError
         If the folder cannot be made, the binarizer or method was not evaluated, two sections have
-        one anchor or one that the page itself uses, or two pictures one file.
+        the same anchor or one that the page itself uses, or two pictures the same file.
     DataError
         If ``figures/examples.json`` is damaged.
 
@@ -81,107 +88,48 @@ def write_report(
     ``write_report(evaluate(network, samples), Path("run"), title="ResNet-50 on chest X-rays")``
     """
     folder = Path(folder)
-    facts = Facts(results, Preferred(binarizer, method))
-    _check_own(sections)
-    pictures_in = made(folder / "figures")
-    examples = example_section(facts, folder)
-    pictures = figures(facts)
-    family = family_of(facts)
-    shown = [*sections, *_sections(facts, family, pictures, examples)]
-    text = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            title=name(title or TITLE, 200),
-            what_was_run=what_was_run(facts),
-            lead=[part for part in ([lead] if isinstance(lead, str) else lead) if part.strip()],
-            findings=[findings(facts, m, family) for m in facts.models[:MOST_MODELS]],
-            more_models=_more_models(facts),
-            caveats=caveats(facts),
-            sections=[section for section in shown if not section.empty],
-            settings=notes.settings(facts),
-        )
+    contents = contents_of(results, first_binarizer=binarizer)
+    scores = scores_of(results, contents)
+    headline = headline_of(contents, scores, method=method, binarizer=binarizer)
+    _check_sections(sections)
+    pictures_in = make_folder(folder / "figures")
+    names, images = names_of(results, contents), images_by_model(results)
+    examples = make_example_section(results, images, names, folder)
+    pictures = draw_figures(results, images, contents, headline, scores, names)
+    family = compare_all(contents, headline, images, seed_of(results))
+    masks = (
+        main_table(contents, headline, scores, names),
+        other_table(contents, headline, scores, names),
+        category_table(contents, images, names),
     )
-    for picture in (*pictures, *_pictures(sections)):
-        write_bytes(pictures_in / picture.file, picture.data)
-    page = folder / "report.html"
-    write_atomically(page, printable(text))
-    return page
-
-
-# --- Sections -----------------------------------------------------------------------------------
-
-
-def _check_own(sections: Sequence[Section]) -> None:
-    """Check that the caller's sections are sections, with names that are free."""
-    several = sections if isinstance(sections, Sequence) else [None]
-    if strange := [one for one in several if not isinstance(one, Section)]:
-        came = type(sections if strange[0] is None else strange[0]).__name__
-        raise SettingError(f"sections must be a list of Section, got {came}")
-    anchors = [section.anchor for section in sections]
-    if taken := sorted({*anchors} & {*ANCHORS, *_AROUND}):
-        raise SettingError(
-            f"anchors must be others than {', '.join((*ANCHORS, *_AROUND))}, which are sections of "
-            f"the page itself, got {taken[0]!r}"
-        )
-    _check_once(anchors, "anchors of sections")
-    files = [picture.file.lower() for picture in _pictures(sections)]
-    if drawn := [file for file in files if re.fullmatch(_DRAWN, file)]:
-        raise SettingError(
-            f"files must be others than those of the page's own figures, got {drawn[0]!r}"
-        )
-    _check_once(files, "files of pictures")
-
-
-def _check_once(several: Sequence[str], what: str) -> None:
-    if twice := [one for one in several if several.count(one) > 1]:
-        raise SettingError(f"{what} must be unique, got {twice[0]!r} twice")
-
-
-def _pictures(sections: Iterable[Section]) -> list[Picture]:
-    return [picture for section in sections for picture in section.pictures]
-
-
-def _sections(
-    facts: Facts,
-    family: Family,
-    pictures: Sequence[Picture],
-    examples: Section,
-) -> list[Section]:
-    def several(*found: Table | None) -> list[Table]:
-        return [table for table in found if table is not None]
-
-    undefined = several(notes.undefined_table(facts), notes.constant_table(facts))
-    return [
-        Section(
-            "masks",
-            "Masks",
-            tables=several(
-                tables.main_table(facts), tables.other_table(facts), tables.outcome_table(facts)
-            ),
-        ),
-        Section(
-            "maps", "Maps without a threshold", tables=several(tables.threshold_free_table(facts))
-        ),
+    predictions = (
+        correctness_table(images, headline, names),
+        target_class_table(contents, images, headline, names),
+        target_class_tests(headline, names, family),
+    )
+    tests = (
+        method_tests(contents, headline, names, family),
+        model_tests(headline, names, family),
+    )
+    maps = map_table(contents, scores, names, results.samples["area"])
+    undefined = _present(undefined_table(results), constant_table(results, names))
+    has_labels = any(one.has_labels for one in images.values())
+    has_accuracy = any(one.has_accuracy for one in images.values())
+    shown = [
+        *sections,
+        Section("masks", "Masks", tables=_present(*masks)),
+        Section("maps", "Maps without a threshold", tables=_present(maps)),
         Section(
             "classes",
-            "Classes" if any(map(facts.labeled, facts.models)) else "All images",
-            tables=several(class_table(facts)),
+            "Classes" if has_labels else "All images",
+            tables=_present(class_table(images, headline, scores, names)),
         ),
         Section(
             "predictions",
-            "Right and wrong predictions"
-            if any(map(facts.classified, facts.models))
-            else "Classes that are explained",
-            tables=several(
-                correctness_table(facts), explained_table(facts), explained_tests(facts, family)
-            ),
+            "Right and wrong predictions" if has_accuracy else "Target classes",
+            tables=_present(*predictions),
         ),
-        Section(
-            "tests",
-            "Paired tests",
-            tables=several(test_table(facts, family), model_table(facts, family)),
-        ),
+        Section("tests", "Paired tests", tables=_present(*tests)),
         Section("figures", "Figures", pictures=pictures),
         examples,
         Section(
@@ -191,16 +139,74 @@ def _sections(
             undefined,
         ),
     ]
+    text = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=one_line(title or TITLE, 200),
+            run=describe_run(results, contents.models),
+            lead=[part for part in ([lead] if isinstance(lead, str) else lead) if part.strip()],
+            findings=[
+                findings(results, images[model], contents, headline, scores, names, family)
+                for model in contents.models[:MOST_MODELS]
+            ],
+            more_models=_describe_more_models(len(contents.models) - MOST_MODELS),
+            caveats=caveats(results, contents.models),
+            sections=[section for section in shown if not section.empty],
+            settings=list_settings(results, names),
+        )
+    )
+    for picture in (*pictures, *_pictures(sections)):
+        write_bytes(pictures_in / picture.file, picture.data)
+    page = folder / "report.html"
+    write_atomically(page, replace_unprintable(text))
+    return page
 
 
-def _more_models(facts: Facts) -> str:
-    """Say which models the findings leave out."""
-    more = len(facts.models) - MOST_MODELS
+# --- Sections -----------------------------------------------------------------------------------
+
+
+def _check_sections(sections: Sequence[Section]) -> None:
+    """Validate sections of the user: types, unique anchors and file names."""
+    things = sections if isinstance(sections, Sequence) else [None]
+    if strange := [thing for thing in things if not isinstance(thing, Section)]:
+        came = type(sections if strange[0] is None else strange[0]).__name__
+        raise SettingError(f"sections must be a list of Section, got {came}")
+    anchors = [section.anchor for section in sections]
+    if taken := sorted({*anchors} & {*ANCHORS, *_AROUND}):
+        raise SettingError(
+            f"anchors must be others than {', '.join((*ANCHORS, *_AROUND))}, which are sections of "
+            f"the page itself, got {taken[0]!r}"
+        )
+    _check_unique(anchors, "anchors of sections")
+    files = [picture.file.lower() for picture in _pictures(sections)]
+    if taken := [file for file in files if re.fullmatch(_OWN_FIGURES, file)]:
+        raise SettingError(
+            f"files must be others than those of the page's own figures, got {taken[0]!r}"
+        )
+    _check_unique(files, "files of pictures")
+
+
+def _check_unique(words: Sequence[str], what: str) -> None:
+    if repeated := [word for word in words if words.count(word) > 1]:
+        raise SettingError(f"{what} must be unique, got {repeated[0]!r} twice")
+
+
+def _pictures(sections: Iterable[Section]) -> list[Picture]:
+    return [picture for section in sections for picture in section.pictures]
+
+
+def _present(*tables: Table | None) -> list[Table]:
+    return [table for table in tables if table is not None]
+
+
+def _describe_more_models(more: int) -> str:
+    """Return how many models the findings leave out."""
     if more <= 0:
         return ""
     return (
-        f"{count_of(more, 'more model')} {'is' if more == 1 else 'are'} in the tables of masks and "
-        "of maps, and in the tests between models."
+        f"{format_count(more, 'more model')} {'is' if more == 1 else 'are'} in the tables of masks "
+        "and of maps, and in the tests between models."
     )
 
 
@@ -215,10 +221,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["as_png"] = _as_png
+    environment.filters["data_url"] = _data_url
     return environment
 
 
-def _as_png(data: bytes) -> str:
-    """Return bytes of a PNG as the address of an image, which holds nothing to escape."""
+def _data_url(data: bytes) -> str:
+    """Return the bytes of a PNG file as the address of an image; it has nothing to escape."""
     return "data:image/png;base64," + b64encode(data).decode("ascii")

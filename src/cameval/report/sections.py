@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cameval.errors import SettingError
-from cameval.report._format import NOTHING, number, png
+from cameval.report._files import draw_png
+from cameval.report.formatting import MISSING, format_number
 
 __all__ = ["Block", "Cell", "Picture", "Row", "Section", "Table", "picture_of", "table_of"]
 
@@ -22,25 +23,25 @@ _LOOKS_OF_TABLES = ("", "lead", "words")
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a cell of a table.
+    """A cell of a table.
 
     Parameters
     ----------
     text
-        What stands there, plain text.
+        Its text.
     detail
-        What stands smaller under it, as an interval.
-    few
-        Whether `detail` is an interval of fewer than ten groups. It is marked, and the table says
-        that it may be too narrow to trust.
+        Smaller text below it, such as an interval.
+    few_groups
+        Whether `detail` is an interval of fewer than ten groups. It is then marked, and a note
+        says that it may be too narrow.
     """
 
     text: str
     detail: str = ""
-    few: bool = False
+    few_groups: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "few", bool(self.few and self.detail))
+        object.__setattr__(self, "few_groups", bool(self.few_groups and self.detail))
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ class Row:
     Parameters
     ----------
     head
-        Its head, at the left.
+        Its first cell.
     cells
         Its other cells, one for each title but the first.
     look
-        ``"method"``, ``"baseline"`` (gray), ``"truth"`` (gray, marked), ``"total"`` (bold, under
-        a line), or nothing.
+        ``"method"``, ``"baseline"`` (gray), ``"truth"`` (gray, marked), ``"total"`` (bold, with a
+        line above), or empty.
     """
 
     head: Cell
@@ -68,14 +69,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows of a table under a heading of their own, or under none.
+    """Rows of a table with a heading.
 
     Parameters
     ----------
     rows
         The rows.
     heading
-        What stands above them across the table.
+        Text above them across the table; by default none.
     """
 
     rows: Sequence[Row]
@@ -84,21 +85,21 @@ class Block:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a page; `table_of` makes one of a data frame.
+    """A table of a page; `table_of` makes one from a data frame.
 
     Parameters
     ----------
     caption
-        What the table shows; it stands above it.
+        What the table shows.
     titles
         Titles of all columns, that of the heads of the rows first.
     blocks
         The rows, in blocks.
     notes
-        Sentences that stand small below.
+        Sentences below the table, in small type.
     look
-        ``"lead"`` where the first score of each method stands out, ``"words"`` where the last cell
-        is running text, or nothing.
+        ``"lead"`` to print the first score of each method bold, ``"words"`` if the last cells are
+        sentences, or empty.
 
     Raises
     ------
@@ -114,19 +115,19 @@ class Table:
 
     def __post_init__(self) -> None:
         _check_look(self.look, _LOOKS_OF_TABLES)
-        due = len(self.titles) - 1
+        expected = len(self.titles) - 1
         for row in (row for block in self.blocks for row in block.rows):
-            if len(row.cells) != due:
+            if len(row.cells) != expected:
                 raise SettingError(
-                    f"rows of {self.caption!r} must have a cell for each of the {due} titles after "
-                    f"the first, got {len(row.cells)} in the row {row.head.text!r}"
+                    f"rows of {self.caption!r} must have a cell for each of the {expected} titles "
+                    f"after the first, got {len(row.cells)} in the row {row.head.text!r}"
                 )
 
     @property
-    def few(self) -> bool:
+    def has_few_groups(self) -> bool:
         """Whether a cell is marked as an interval of few groups."""
         rows = (row for block in self.blocks for row in block.rows)
-        return any(cell.few for row in rows for cell in (row.head, *row.cells))
+        return any(cell.few_groups for row in rows for cell in (row.head, *row.cells))
 
 
 def table_of(
@@ -138,19 +139,20 @@ def table_of(
     look: str = "",
     looks: Sequence[str] = (),
 ) -> Table:
-    """Make a table of a data frame, whose first column holds the heads of the rows.
+    """Return a data frame as a table; its first column has the heads of the rows.
 
     Parameters
     ----------
     frame
-        The data, without its index. A cell may be text, a number, None, or a :class:`Cell`. Whole
-        numbers are written whole, others with three decimals, what is missing as a dash.
+        The data, without its index. A cell may be text, a number, None, or a :class:`Cell`.
+        Integers are printed as they are, other numbers with three decimals, missing values as a
+        dash.
     caption, notes, look
         As of :class:`Table`.
     head
         Title above the heads of the rows; by default the name of the first column.
     looks
-        How the rows look, one for each, as of :class:`Row`; by default plain.
+        The look of each row, as of :class:`Row`; by default plain.
 
     Returns
     -------
@@ -160,8 +162,8 @@ def table_of(
     Raises
     ------
     SettingError
-        If the frame has no row, has fewer than two columns or holds something else, or if `looks`
-        has another length.
+        If the frame has no row or fewer than two columns, if a cell is something else, or if
+        `looks` has another length.
 
     Examples
     --------
@@ -193,13 +195,13 @@ def _cell(value: object) -> Cell:
     if isinstance(value, str):
         return Cell(value)
     if value is None or value is pd.NA or value is pd.NaT:
-        return Cell(NOTHING)
+        return Cell(MISSING)
     if isinstance(value, bool | np.bool_):
         return Cell("yes" if value else "no")
     if isinstance(value, Integral):
         return Cell(f"{int(value):,}")
     if isinstance(value, Real):
-        return Cell(number(float(value)))
+        return Cell(format_number(float(value)))
     raise SettingError(
         f"cells must be text, numbers, None or Cell, got {type(value).__name__}; write it as text"
     )
@@ -215,23 +217,23 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of a page; `picture_of` makes one of a figure.
+    """A picture of a page; `picture_of` makes one from a figure.
 
     Parameters
     ----------
     file
         Name of its file in ``figures/``: letters, digits, ``-`` and ``_``, then ``.png``.
     alt
-        What it shows, in words, for who cannot see it.
+        What it shows, in words, for readers who cannot see it.
     caption
-        What stands below it.
+        Text below it.
     data
         The bytes of a PNG file.
 
     Raises
     ------
     SettingError
-        If the name is another, `alt` is empty, or the bytes are not those of a PNG file.
+        If `file` is no such name, `alt` is empty, or the bytes are not those of a PNG file.
     """
 
     file: str
@@ -250,30 +252,30 @@ class Picture:
         if not self.data.startswith(_PNG):
             raise SettingError(
                 f"data of {self.file} must be the bytes of a PNG file, got {self.data[:8]!r}; "
-                "picture_of draws one of a figure"
+                "picture_of makes one from a figure"
             )
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: paragraphs, then tables, then pictures; with nothing it is left out.
+    """A section of the page: paragraphs, then tables, then pictures. An empty one is left out.
 
     Parameters
     ----------
     anchor
-        What addresses it, as in ``report.html#anchor``: a letter, then letters, digits, ``-`` and
-        ``_``.
+        Its name in addresses, as in ``report.html#anchor``: a letter, then letters, digits, ``-``
+        and ``_``.
     title
-        Its title, here and in the navigation.
+        Its title, also in the navigation.
     lead
         A paragraph of plain text, or several.
     tables, pictures
-        What it shows.
+        What follows the paragraphs.
 
     Raises
     ------
     SettingError
-        If the anchor is another, the title is empty, or a table or picture is something else.
+        If `anchor` is no such name, the title is empty, or a table or picture is something else.
 
     Examples
     --------
@@ -310,7 +312,7 @@ class Section:
 
     @property
     def paragraphs(self) -> list[str]:
-        """The paragraphs of the lead that say something."""
+        """The paragraphs of the lead that are not blank."""
         several = [self.lead] if isinstance(self.lead, str) else self.lead
         return [paragraph for paragraph in several if paragraph.strip()]
 
@@ -321,12 +323,12 @@ class Section:
 
 
 def picture_of(figure: Figure, file: str, alt: str, caption: str) -> Picture:
-    """Draw a figure of matplotlib as a picture.
+    """Return a figure of matplotlib as a picture.
 
     Parameters
     ----------
     figure
-        The figure; it is not closed. Widths of 6 to 7 inches suit the page.
+        The figure; it is not closed. The page is made for widths of 6 to 7 inches.
     file, alt, caption
         As of :class:`Picture`.
 
@@ -349,4 +351,4 @@ def picture_of(figure: Figure, file: str, alt: str, caption: str) -> Picture:
     >>> picture_of(figure, "folds.png", "A line over three folds.", "IoU of each fold.").file
     'folds.png'
     """
-    return Picture(file, alt, caption, png(figure))
+    return Picture(file, alt, caption, draw_png(figure))

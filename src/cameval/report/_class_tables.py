@@ -1,0 +1,219 @@
+"""Tables by class, by right and wrong predictions, and by target class."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameval.evaluation import Column
+from cameval.report._contents import Contents
+from cameval.report._headline import Headline
+from cameval.report._images import Images, clip_to_range, high_and_low_shares
+from cameval.report._names import Names, map_and_mask, metric_title, one_line
+from cameval.report._score_tables import mean_cell
+from cameval.report._scores import Scores
+from cameval.report.formatting import MISSING, format_interval, format_number, format_percent
+from cameval.report.sections import Block, Cell, Row, Table
+from cameval.statistics import ENOUGH_GROUPS, Summary, difference_interval
+
+_BY_GROUP = "In brackets: the 95 % interval by group."
+
+
+MOST_CLASSES = 25
+"""How many classes are shown, the most frequent."""
+
+
+def class_table(
+    images: Mapping[str, Images], headline: Headline, scores: Scores, names: Names
+) -> Table | None:
+    """Return the scores of the headline's maps, class by class."""
+    if not headline.columns:
+        return None
+    blocks, counts = [], {}
+    for model, column in headline.columns.items():
+        labels, left_out = images[model].frequent_classes(MOST_CLASSES)
+        rows = _class_rows(images[model], column, headline, scores, names)
+        blocks.append(Block(rows, names.with_model(model, names.column(column))))
+        counts[model] = len(labels), left_out
+    has_labels = any(of_model.has_labels for of_model in images.values())
+    has_blind = any(scores.best_baseline(*best, "nothing") for best in headline.columns.items())
+    notes = [
+        _BY_GROUP,
+        *(
+            f"The {shown} most frequent classes{names.of_model(model)} are shown, {left_out} are "
+            "left out; the last two rows are of all classes."
+            for model, (shown, left_out) in counts.items()
+            if left_out
+        ),
+    ]
+    if any(sum(count) > 1 for count in counts.values()):
+        notes.append("The mean of classes gives each class the same weight.")
+    if has_blind:
+        notes.append("The best blind baseline has the best mean on all of these images.")
+    return Table(
+        f"{headline.title} {'by true class' if has_labels else 'of all images'}",
+        [
+            "class" if has_labels else "images",
+            *("n", "groups", headline.title, "median", "quartiles"),
+            *(("> .5", "< .01") if headline.is_unit_score else ()),
+            *((metric_title(headline.bound),) if headline.bound else ()),
+            *(("best blind baseline",) if has_blind else ()),
+        ],
+        blocks,
+        notes,
+    )
+
+
+def _class_rows(
+    images: Images, column: Column, headline: Headline, scores: Scores, names: Names
+) -> list[Row]:
+    """Return the rows of a model: its most frequent classes, and all images."""
+
+    def row(title: str, where: NDArray[np.bool_], look: str = "") -> Row:
+        return Row(Cell(title), _class_cells(images, column, where, headline, scores), look)
+
+    labels, left_out = images.frequent_classes(MOST_CLASSES)
+    label_of = images.labels
+    rows = [row(names.class_name(label), label_of == label) for label in labels]
+    if labels and (label_of < 0).any():
+        rows.append(row("without a label", label_of < 0))
+    rows.append(row("all images", np.ones(len(label_of), bool), "total"))
+    if len(labels) + left_out > 1:
+        blank = [Cell("")] * (len(rows[-1].cells) - 3)
+        mean = Cell(format_number(_mean_of_classes(images.values(column), label_of)))
+        rows.append(Row(Cell("mean of classes"), [Cell(""), Cell(""), mean, *blank], "total"))
+    return rows
+
+
+def _mean_of_classes(values: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Return the mean over classes of their mean scores; NaN if none is defined."""
+    parts = [values[(labels == label) & ~np.isnan(values)] for label in _unique(labels)]
+    means = [part.mean() for part in parts if part.size]
+    return float(np.mean(means)) if means else float("nan")
+
+
+def _unique(labels: NDArray[np.int64]) -> list[int]:
+    return list(dict.fromkeys(labels[labels >= 0].tolist()))
+
+
+def _class_cells(
+    images: Images,
+    column: Column,
+    where: NDArray[np.bool_],
+    headline: Headline,
+    scores: Scores,
+) -> list[Cell]:
+    summary = images.describe(column, where, headline.meaning.value_range)
+    quartiles = f"{format_number(summary.q25)} to {format_number(summary.q75)}"
+    cells = [*_summary_cells(summary), Cell("" if np.isnan(summary.q25) else quartiles)]
+    if headline.is_unit_score:
+        values = images.values(column)[where]
+        cells += [Cell(format_percent(share)) for share in high_and_low_shares(values)]
+    if headline.bound:
+        cells.append(_mean_of(images, replace(column, metric=headline.bound), where))
+    if best := scores.best_baseline(images.model, column, "nothing"):
+        cells.append(replace(_mean_of(images, best, where), detail=one_line(best.method, 24)))
+    return cells
+
+
+def _mean_of(images: Images, column: Column, where: NDArray[np.bool_]) -> Cell:
+    if column not in images.columns:
+        return Cell("")
+    return Cell(format_number(images.describe(column, where).mean))
+
+
+def correctness_table(
+    images: Mapping[str, Images], headline: Headline, names: Names
+) -> Table | None:
+    """Return the scores of images with a right prediction, and of those with a wrong one."""
+    blocks = []
+    for model, column in headline.columns.items():
+        of_model = images[model]
+        if not of_model.has_accuracy:
+            continue
+        rows = [
+            _part_row(of_model, column, headline, title, where)
+            for title, where in (
+                ("right predictions", of_model.correct),
+                ("wrong predictions", of_model.wrong),
+            )
+        ]
+        blank = Cell("")
+        difference = _right_minus_wrong(of_model, column, headline)
+        rows.append(Row(Cell("right minus wrong"), [blank, blank, difference, blank], "total"))
+        blocks.append(Block(rows, names.with_model(model, names.column(column))))
+    if not blocks:
+        return None
+    return Table(
+        f"{headline.title} of right and wrong predictions",
+        ["images", "n", "groups", headline.title, "median"],
+        blocks,
+        [f"{_BY_GROUP} Right minus wrong is descriptive: it is not one of the paired tests."],
+    )
+
+
+def _right_minus_wrong(images: Images, column: Column, headline: Headline) -> Cell:
+    """Return the difference of the means of right and wrong predictions."""
+    values, groups = images.values(column), images.groups
+    known, defined = images.correct | images.wrong, ~np.isnan(values)
+    kept, ends = clip_to_range(values[known], headline.meaning.value_range)
+    gap = difference_interval(kept, images.correct[known], groups[known], bounds=ends)
+    n_groups = [len(np.unique(groups[part & defined])) for part in (images.correct, images.wrong)]
+    interval = format_interval(gap.low, gap.high)
+    return Cell(format_number(gap.estimate), interval, min(n_groups) < ENOUGH_GROUPS)
+
+
+def _part_row(
+    images: Images, column: Column, headline: Headline, title: str, where: NDArray[np.bool_]
+) -> Row:
+    if not where.any():
+        return Row(Cell(title), [Cell("0"), Cell("0"), Cell(MISSING), Cell(MISSING)])
+    summary = images.describe(column, where, headline.meaning.value_range)
+    return Row(Cell(title), _summary_cells(summary))
+
+
+def _summary_cells(summary: Summary) -> list[Cell]:
+    """Return number of images, groups, mean with interval, and median."""
+    undefined = f"{summary.n_undefined:,} undefined" if summary.n_undefined else ""
+    return [
+        Cell(f"{summary.n:,}", undefined),
+        Cell(f"{summary.n_groups:,}"),
+        mean_cell(summary),
+        Cell(format_number(summary.median)),
+    ]
+
+
+def target_class_table(
+    contents: Contents, images: Mapping[str, Images], headline: Headline, names: Names
+) -> Table | None:
+    """Return the scores of maps for the predicted class, for the true one, and for others."""
+    if len(contents.target_classes) < 2 or not headline.columns:
+        return None
+    blocks = []
+    for model, column in headline.columns.items():
+        of_model = images[model]
+        parts = [("all images", np.ones(len(of_model.labels), bool))]
+        if of_model.has_accuracy:
+            parts += [
+                ("right predictions", of_model.correct),
+                ("wrong predictions", of_model.wrong),
+            ]
+        rows = [
+            _part_row(
+                of_model,
+                replace(column, target_class=label),
+                headline,
+                f"{title}, {names.target_class(label)}",
+                where,
+            )
+            for (title, where), label in product(parts, contents.target_classes)
+        ]
+        blocks.append(Block(rows, names.with_model(model, map_and_mask(column))))
+    return Table(
+        f"{headline.title} by target class",
+        ["images and target class", "n", "groups", headline.title, "median"],
+        blocks,
+        [_BY_GROUP],
+    )

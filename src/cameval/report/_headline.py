@@ -1,0 +1,111 @@
+"""Which metric, method, binarizer and target class the findings and figures are about."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cameval.errors import SettingError
+from cameval.evaluation import Column
+from cameval.evaluation.meaning import MetricMeaning
+from cameval.report._contents import Contents
+from cameval.report._names import metric_title
+from cameval.report._scores import Scores
+
+MOST_MODELS = 6
+"""How many models the findings, figures and tables by class are about."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """Which scores the findings and figures are about.
+
+    Parameters
+    ----------
+    metric
+        Label of the metric: the first of masks, or of maps, that is no upper bound; None if no
+        metric is averaged.
+    meaning
+        What is known of it.
+    bound
+        Label of the metric that is an upper bound of it on the same masks, if there is one.
+    method, binarizer
+        Labels that the caller fixed in advance; None for the best on these images.
+    candidates
+        The columns of each model that its headline is the best of.
+    columns
+        The best column of each of the first models that has one.
+    """
+
+    metric: str | None
+    meaning: MetricMeaning
+    bound: str | None
+    method: str | None
+    binarizer: str | None
+    candidates: Mapping[str, Sequence[Column]]
+    columns: Mapping[str, Column]
+
+    @property
+    def title(self) -> str:
+        """The usual name of the metric."""
+        return metric_title(self.metric or "")
+
+    @property
+    def is_unit_score(self) -> bool:
+        """Whether scores are in [0, 1] and more is better: high and low ones are then counted."""
+        return self.meaning.value_range == (0, 1) and bool(self.meaning.higher_is_better)
+
+
+def headline_of(
+    contents: Contents,
+    scores: Scores,
+    *,
+    method: str | None = None,
+    binarizer: str | None = None,
+) -> Headline:
+    """Return what the findings and figures are about.
+
+    Raises
+    ------
+    SettingError
+        If the method or the binarizer was not evaluated.
+    """
+    methods = contents.methods or contents.rivals
+    _check_evaluated("binarizer", binarizer, tuple(contents.binarizers))
+    _check_evaluated("method", method, methods)
+    metric = headline_metric(contents)
+    candidates = {
+        model: [
+            column
+            for of_model, column in scores.by_column
+            if of_model == model
+            and column.metric == metric
+            and column.method in (methods if method is None else (method,))
+            and column.target_class == contents.target_classes[0]
+            and (binarizer is None or column.binarizer in ("", binarizer))
+        ]
+        for model in contents.models[:MOST_MODELS]
+    }
+    best = {model: scores.best(model, columns) for model, columns in candidates.items()}
+    bounds = (label for label, meaning in contents.mask_metrics.items() if meaning.bounds == metric)
+    return Headline(
+        metric,
+        contents.averaged_metrics[metric] if metric else MetricMeaning("", "masks"),
+        next(bounds, None) if metric else None,
+        method,
+        binarizer,
+        candidates,
+        {model: column for model, column in best.items() if column is not None},
+    )
+
+
+def headline_metric(contents: Contents) -> str | None:
+    """Return the first metric of masks, or of maps, that is no upper bound of another."""
+    metrics = contents.averaged_metrics
+    scores = [label for label, meaning in metrics.items() if meaning.bounds is None]
+    return next(iter(scores or metrics), None)
+
+
+def _check_evaluated(what: str, label: str | None, known: Sequence[str]) -> None:
+    if label is not None and label not in known:
+        raise SettingError(
+            f"{what} must be one of those evaluated ({', '.join(known)}), got {label!r}"
+        )

@@ -1,0 +1,302 @@
+"""Tables of mean scores: methods and baselines, by binarizer."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cameval.evaluation import Column
+from cameval.evaluation.meaning import BinarizerMeaning, MetricMeaning
+from cameval.report._contents import Contents, Role
+from cameval.report._headline import Headline
+from cameval.report._images import Images
+from cameval.report._names import Names, describe_binarizer, metric_title, one_line
+from cameval.report._scores import ROLES, Score, Scores
+from cameval.report.formatting import format_interval, format_number, format_percent
+from cameval.report.sections import Block, Cell, Row, Table
+from cameval.statistics import ENOUGH_GROUPS, Summary
+
+_MOST_FURTHER_METRICS = 5
+
+
+def mean_cell(summary: Summary | None) -> Cell:
+    """Return a mean with its interval."""
+    if summary is None:
+        return Cell("")
+    few = summary.n_groups < ENOUGH_GROUPS
+    interval = format_interval(summary.low, summary.high)
+    return Cell(format_number(summary.mean), interval, few)
+
+
+def main_table(
+    contents: Contents, headline: Headline, scores: Scores, names: Names
+) -> Table | None:
+    """Return every map with every binarizer, with the best baselines and the upper bound."""
+    metric = headline.metric
+    if metric is None or metric not in contents.mask_metrics:
+        return None
+    roles = [role for role in ROLES if role in contents.baselines.values()]
+    if headline.meaning.higher_is_better is None:
+        roles = []
+    further = _further_metrics(contents, headline)
+    blocks = []
+    for model, target_class, binarizer in _blocks(contents, contents.binarizers):
+        rows = []
+        for column in _maps(contents, target_class, binarizer, metric):
+            if (score := scores.get(model, column)) is None:
+                continue
+            cells = [mean_cell(score)]
+            cells += [_best_baseline_cell(model, column, role, scores) for role in roles]
+            if headline.bound:
+                bound = scores.in_metric(model, column, headline.bound)
+                cells.append(Cell("") if bound is None else Cell(format_number(bound.mean)))
+            cells += [mean_cell(scores.in_metric(model, column, label)) for label in further]
+            rows.append(_row(contents, column, [*cells, *_count_cells([score])]))
+        blocks.append(Block(rows, _heading(contents, names, model, target_class, binarizer)))
+    titles = [
+        *("map", _metric_heading(metric, headline.meaning)),
+        *(f"best {ROLES[role]} baseline" for role in roles),
+        *([metric_title(headline.bound)] if headline.bound else []),
+        *(_metric_heading(label, contents.mask_metrics[label]) for label in further),
+        *("n", "undefined", "constant maps"),
+    ]
+    return Table(
+        f"{headline.title} of each map and binarizer",
+        titles,
+        blocks,
+        _notes_on_main_table(contents, headline, roles, scores),
+        look="lead",
+    )
+
+
+def _notes_on_main_table(
+    contents: Contents, headline: Headline, roles: Sequence[Role], scores: Scores
+) -> list[str]:
+    notes = [_note_on_intervals(scores)]
+    if headline.meaning.higher_is_better is None:
+        notes.append(
+            f"It is not known whether a higher {headline.title} is better, so no baseline is "
+            "called the best."
+        )
+    if roles:
+        notes.append(
+            "The best baseline of a kind has the best mean on these same images with the same "
+            "binarizer."
+        )
+    if headline.bound:
+        notes.append(
+            f"The {metric_title(headline.bound)} is an upper bound of the {headline.title} of the "
+            "same masks."
+        )
+    if "truth" in roles:
+        notes.append(
+            "Truth baselines are computed from the true masks. They are no upper bound: another "
+            "map may score better."
+        )
+    chosen = [one_line(label) for label, known in contents.binarizers.items() if known.origin]
+    if chosen:
+        notes.append(
+            f"With {' and '.join(chosen)}, each method and each baseline has the binarizer that "
+            "was chosen for it."
+        )
+    notes += [
+        f"{metric_title(label)}: the IoU that a mask with this recall and false-positive rate "
+        "would have for an object whose share of the image is "
+        f"{format_number(meaning.reference)}."
+        for label, meaning in contents.mask_metrics.items()
+        if meaning.reference is not None
+    ]
+    return notes
+
+
+def other_table(
+    contents: Contents, headline: Headline, scores: Scores, names: Names
+) -> Table | None:
+    """Return the metrics of masks that the main table does not show."""
+    shown = {headline.metric, headline.bound, *_further_metrics(contents, headline)}
+    others = {k: meaning for k, meaning in contents.mask_metrics.items() if k not in shown}
+    if not others:
+        return None
+    blocks = _blocks_of_metrics(contents, scores, names, list(others), contents.binarizers)
+    return _table_of_metrics("Other metrics of masks", others, blocks, scores)
+
+
+def map_table(
+    contents: Contents, scores: Scores, names: Names, areas: "pd.Series[float]"
+) -> Table | None:
+    """Return the metrics of maps, with what they give for maps that ignore the truth."""
+    metrics = contents.map_metrics
+    if not metrics:
+        return None
+    blocks = _blocks_of_metrics(contents, scores, names, list(metrics), ("",))
+    table = _table_of_metrics("Metrics of maps", metrics, blocks, scores)
+    mean_area = format_number(float(areas[areas > 0].mean()))
+    levels = {
+        "half": ".500",
+        "area": f"the share of the object in the image, here {mean_area} on average",
+    }
+    expected: dict[str, list[str]] = {}
+    for label, meaning in metrics.items():
+        if meaning.chance is not None:
+            expected.setdefault(levels[meaning.chance], []).append(metric_title(label))
+    chance = [f"{' and '.join(titles)} {level}" for level, titles in expected.items()]
+    text = f"Expected of maps that are independent of the truth: {'; '.join(chance)}."
+    return replace(table, notes=[*table.notes, *([text] if chance else [])])
+
+
+def category_table(contents: Contents, images: Mapping[str, Images], names: Names) -> Table | None:
+    """Count the images of each category, of the metrics whose scores are categories."""
+    metrics = contents.category_metrics
+    titles = dict.fromkeys(title for known in metrics.values() for title in known.categories)
+    blocks = []
+    for label, meaning in metrics.items():
+        for model, target_class, binarizer in _blocks(contents, ("", *contents.binarizers)):
+            rows = [
+                _row(
+                    contents,
+                    column,
+                    _category_cells(meaning.categories, images[model].values(column), titles),
+                )
+                for column in _maps(contents, target_class, binarizer, label)
+                if column in images[model].columns
+            ]
+            heading = [metric_title(label)] if len(metrics) > 1 else []
+            heading.append(_heading(contents, names, model, target_class, binarizer))
+            if rows:
+                blocks.append(Block(rows, " · ".join(filter(None, heading))))
+    if not blocks:
+        return None
+    of = f" of {metric_title(next(iter(metrics)))}" if len(metrics) == 1 else ""
+    caption = f"Number of images in each category{of}"
+    return Table(caption, ["map", *titles, "undefined"], blocks)
+
+
+def _category_cells(
+    categories: Sequence[str], codes: NDArray[np.float64], titles: Iterable[str]
+) -> list[Cell]:
+    """Return the number and the share of each category, in the order of the titles."""
+    counts = {category: int((codes == code).sum()) for code, category in enumerate(categories)}
+    counts["undefined"] = int(np.isnan(codes).sum())
+    total = max(1, codes.size)
+    return [
+        Cell(f"{counts[t]:,}", format_percent(counts[t] / total)) if t in counts else Cell("")
+        for t in (*titles, "undefined")
+    ]
+
+
+# --- Parts of tables ----------------------------------------------------------------------------
+def _blocks_of_metrics(
+    contents: Contents,
+    scores: Scores,
+    names: Names,
+    metrics: Sequence[str],
+    binarizers: Iterable[str],
+) -> list[Block]:
+    """Return the scores of all maps in some metrics."""
+    blocks = []
+    for model, target_class, binarizer in _blocks(contents, binarizers):
+        rows = []
+        for column in _maps(contents, target_class, binarizer, metrics[0]):
+            in_metrics = [scores.in_metric(model, column, metric) for metric in metrics]
+            if known := [score for score in in_metrics if score is not None]:
+                cells = [*map(mean_cell, in_metrics), *_count_cells(known)]
+                rows.append(_row(contents, column, cells))
+        blocks.append(Block(rows, _heading(contents, names, model, target_class, binarizer)))
+    return blocks
+
+
+def _table_of_metrics(
+    caption: str, metrics: Mapping[str, MetricMeaning], blocks: Sequence[Block], scores: Scores
+) -> Table:
+    headings = [_metric_heading(label, meaning) for label, meaning in metrics.items()]
+    titles = ["map", *headings, "n", "undefined", "constant maps"]
+    return Table(caption, titles, blocks, [_note_on_intervals(scores)])
+
+
+def _metric_heading(label: str, meaning: MetricMeaning) -> str:
+    """Return the name of a metric, with its direction where a reader may not expect it."""
+    if meaning.bounds is not None:
+        return f"{metric_title(label)} (upper bound of {metric_title(meaning.bounds)})"
+    directions = {True: "", False: " (lower is better)", None: " (direction not known)"}
+    return metric_title(label) + directions[meaning.higher_is_better]
+
+
+def _further_metrics(contents: Contents, headline: Headline) -> list[str]:
+    """Return the metrics that the main table shows after its headline."""
+    first = {headline.metric, headline.bound}
+    return [label for label in contents.mask_metrics if label not in first][:_MOST_FURTHER_METRICS]
+
+
+def _note_on_intervals(scores: Scores) -> str:
+    if all(np.isnan(score.low) for score in scores.by_column.values()):
+        return (
+            "Scores are means over images. There are no intervals, which need two groups with "
+            "different scores."
+        )
+    return "Scores are means over images, in brackets the 95 % interval by group."
+
+
+def _blocks(contents: Contents, binarizers: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    for model in contents.models:
+        for target_class in contents.target_classes:
+            for binarizer in binarizers:
+                yield model, target_class, binarizer
+
+
+def _maps(contents: Contents, target_class: str, binarizer: str, metric: str) -> Iterator[Column]:
+    for method in contents.methods:
+        yield Column(target_class, "method", method, binarizer, metric)
+    order = list(ROLES)
+    for label, _ in sorted(contents.baselines.items(), key=lambda item: order.index(item[1])):
+        yield Column(target_class, "baseline", label, binarizer, metric)
+
+
+def _heading(
+    contents: Contents, names: Names, model: str, target_class: str, binarizer: str
+) -> str:
+    """Return what is the same in all rows of a block."""
+    parts = []
+    if len(contents.models) > 1:
+        parts.append(one_line(model))
+    if len(contents.target_classes) > 1:
+        parts.append(f"maps for {names.target_class(target_class)}")
+    if binarizer:
+        parts.append(_binarizer_heading(binarizer, contents.binarizers[binarizer]))
+    return " · ".join(parts)
+
+
+def _binarizer_heading(label: str, meaning: BinarizerMeaning) -> str:
+    if meaning.setting == label:
+        return one_line(label)
+    return f"{one_line(label)}: {describe_binarizer(meaning)}"
+
+
+def _row(contents: Contents, column: Column, cells: Sequence[Cell]) -> Row:
+    if column.kind == "method":
+        return Row(Cell(one_line(column.method)), cells, "method")
+    role = contents.baselines[column.method]
+    look = "truth" if role == "truth" else "baseline"
+    return Row(Cell(one_line(column.method), ROLES[role]), cells, look)
+
+
+def _best_baseline_cell(model: str, column: Column, role: Role, scores: Scores) -> Cell:
+    """Return the best baseline of a role, in the row of a method."""
+    if column.kind == "baseline":
+        return Cell("")
+    best = scores.best_baseline(model, column, role)
+    if best is None:
+        return Cell("")
+    mean = format_number(scores.by_column[model, best].mean)
+    return Cell(mean, one_line(best.method, 24))
+
+
+def _count_cells(scores: Sequence[Score]) -> list[Cell]:
+    """Return counts for a row of one or more metrics: a range where they differ."""
+    cells = []
+    for field in ("n", "n_undefined", "n_constant"):
+        counts = [getattr(score, field) for score in scores]
+        low, high = min(counts), max(counts)
+        cells.append(Cell(f"{low:,}" if low == high else f"{low:,} to {high:,}"))
+    return cells

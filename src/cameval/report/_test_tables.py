@@ -1,0 +1,149 @@
+"""Tables of paired tests: methods and baselines, models, target classes."""
+
+import numpy as np
+
+from cameval.evaluation import Column
+from cameval.report._contents import Contents
+from cameval.report._headline import Headline
+from cameval.report._names import Names, map_and_mask, one_line
+from cameval.report._scores import ROLES
+from cameval.report.comparisons import Comparison, Family
+from cameval.report.formatting import (
+    ALPHA,
+    format_difference,
+    format_interval,
+    format_number,
+    format_p,
+)
+from cameval.report.sections import Block, Cell, Row, Table
+from cameval.statistics import ENOUGH_GROUPS
+
+_TITLES = ("difference", "p", "effect", "n", "groups")
+
+
+def method_tests(
+    contents: Contents, headline: Headline, names: Names, family: Family
+) -> Table | None:
+    """Return differences between methods, and from the baselines."""
+    blocks = []
+    for model, column in headline.columns.items():
+        comparisons = family.select("method", model)
+        for reference in dict.fromkeys(one.second for one in comparisons):
+            known = reference in contents.rivals
+            role = f" ({ROLES[contents.baselines[reference]]})" if known else ""
+            parts = [f"minus {one_line(reference)}{role}"]
+            if len(contents.target_classes) > 1:
+                parts.append(names.target_class(column.target_class))
+            parts += [one_line(column.binarizer)] if column.binarizer else []
+            rows = [_row(one) for one in comparisons if one.second == reference]
+            blocks.append(Block(rows, names.with_model(model, ", ".join(parts))))
+    if not blocks:
+        return None
+    chosen = (_is_binarizer_chosen_here(contents, headline, c) for c in headline.columns.values())
+    note = "The binarizer was chosen by these same scores, which p does not take into account."
+    return Table(
+        f"Paired differences in {headline.title}",
+        ["map", *_TITLES],
+        blocks,
+        [*_notes(family), *([note] if any(chosen) else [])],
+    )
+
+
+def model_tests(headline: Headline, names: Names, family: Family) -> Table | None:
+    """Return differences between models, each pair, with the map and mask of the first."""
+    comparisons = family.select("model")
+    if not comparisons:
+        return None
+    reference = names.contents.models[0]
+    blocks = [
+        Block(
+            [_row(one, one_line(one.second)) for one in comparisons if one.first == first],
+            f"{one_line(first)} minus",
+        )
+        for first in dict.fromkeys(one.first for one in comparisons)
+    ]
+    return Table(
+        f"Paired differences in {headline.title} between models, "
+        f"{names.column(headline.columns[reference])}",
+        ["model", *_TITLES],
+        blocks,
+        [*_notes(family), *_favored_model(headline, reference)],
+    )
+
+
+def target_class_tests(headline: Headline, names: Names, family: Family) -> Table | None:
+    """Return differences between target classes."""
+    comparisons = family.select("target_class")
+    if not comparisons:
+        return None
+    blocks = [
+        Block(
+            [_row(one, names.target_class(one.first)) for one in of_model],
+            names.with_model(model, map_and_mask(column)),
+        )
+        for model, column in headline.columns.items()
+        if (of_model := family.select("target_class", model))
+    ]
+    return Table(
+        f"Paired differences in {headline.title} from maps for "
+        f"{names.target_class(comparisons[0].second)}, all images",
+        ["maps for", *_TITLES],
+        blocks,
+        _notes(family),
+    )
+
+
+def _notes(family: Family) -> list[str]:
+    """Explain the numbers of a table of tests."""
+    adjusted = "of the one test of this page"
+    if family.size > 1:
+        adjusted = f"adjusted by Holm's method for the {family.size:,} tests of this page"
+    notes = [
+        "Difference: the mean over the images for which both have a score. "
+        f"p: sign-flip test of groups, {adjusted}. The interval is of the level that agrees with "
+        f"this p: it excludes 0 exactly where p is below {format_number(ALPHA)}. Effect: the "
+        "difference in standard deviations of the differences of the images; its interval may "
+        "include 0 where that of the difference does not."
+    ]
+    if any(not np.isnan(one.p) and not one.test.is_reliable for one in family.comparisons):
+        notes.append(
+            "Where fewer than ten groups differ, p may be too small and the interval too narrow."
+        )
+    return notes
+
+
+def _is_binarizer_chosen_here(contents: Contents, headline: Headline, column: Column) -> bool:
+    """Tell whether the binarizer of the tests was chosen by the scores that are tested."""
+    if not column.binarizer or headline.meaning.higher_is_better is None:
+        return False
+    if headline.binarizer is None:
+        return len(contents.binarizers) > 1
+    origin = contents.binarizers[column.binarizer].origin
+    return origin is not None and origin.chosen_on == "these same images"
+
+
+def _favored_model(headline: Headline, model: str) -> list[str]:
+    """Return which model a comparison of models favors."""
+    if len(headline.candidates[model]) < 2 or headline.meaning.higher_is_better is None:
+        return []
+    return [
+        f"Method and binarizer are those that score best on {one_line(model)}, which favors it."
+    ]
+
+
+def _row(one: Comparison, head: str | None = None) -> Row:
+    test = one.test
+    undefined = f"{test.n_undefined:,} undefined" if test.n_undefined else ""
+    few = not np.isnan(one.p) and test.n_differing < ENOUGH_GROUPS
+    differ = "differs" if test.n_differing == 1 else "differ"
+    effect_interval = format_interval(test.effect_low, test.effect_high)
+    return Row(
+        Cell(one_line(one.first) if head is None else head),
+        [
+            Cell(format_difference(test.difference), format_interval(test.low, test.high)),
+            Cell(format_p(one.p), f"{test.n_differing} {differ}" if few else ""),
+            Cell(format_difference(test.effect), effect_interval),
+            Cell(f"{test.n:,}", undefined),
+            Cell(f"{test.n_groups:,}"),
+        ],
+    )

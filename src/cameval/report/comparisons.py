@@ -1,0 +1,242 @@
+"""Paired tests of the page, adjusted as one family."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cameval.evaluation import Results
+from cameval.report._contents import Contents, contents_of
+from cameval.report._headline import Headline, headline_of
+from cameval.report._images import Images, images_by_model
+from cameval.report._scores import scores_of
+from cameval.report.formatting import ALPHA
+from cameval.statistics import SignFlip, holm, sign_flip_test
+
+__all__ = ["page_tests"]
+
+Kind = Literal["method", "model", "target_class"]
+"""What a test compares."""
+
+
+Verdict = Literal["better", "worse", "open", "too few groups", "equal", "not tested"]
+"""What a test says of the first map, seen from the second."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One paired test of the page.
+
+    Parameters
+    ----------
+    kind
+        What is compared.
+    model
+        The model whose maps are compared; of two models the second.
+    first, second
+        Labels of the two.
+    test
+        The test; its interval is of the level at which it agrees with the adjusted p.
+    p
+        The p value, adjusted for all tests of the page.
+    """
+
+    kind: Kind
+    model: str
+    first: str
+    second: str
+    test: SignFlip
+    p: float
+
+    def verdict(self, *, higher_is_better: bool) -> Verdict:
+        """Return what the adjusted test says of the first, and nothing but the test."""
+        if np.isnan(self.p):
+            return "not tested"
+        if self.test.n_differing == 0:
+            return "equal"
+        if least_p(self.test.n_differing) >= ALPHA:
+            return "too few groups"
+        if self.p >= ALPHA:
+            return "open"
+        return "better" if (self.test.difference > 0) == higher_is_better else "worse"
+
+
+def least_p(n_groups: int) -> float:
+    """Return the least p value that a two-sided sign-flip test of so many groups can have.
+
+    Examples
+    --------
+    >>> least_p(5), least_p(6)
+    (0.0625, 0.03125)
+    """
+    return float(2.0 ** (1 - n_groups))
+
+
+@dataclass(frozen=True)
+class Family:
+    """All paired tests of a page."""
+
+    comparisons: Sequence[Comparison] = ()
+
+    @property
+    def size(self) -> int:
+        """How many tests the p values are adjusted for."""
+        return sum(not np.isnan(one.p) for one in self.comparisons)
+
+    def select(self, kind: Kind, model: str | None = None) -> list[Comparison]:
+        """Return the tests of a kind, of one model or of all."""
+        return [c for c in self.comparisons if c.kind == kind and model in (None, c.model)]
+
+    def find(self, kind: Kind, model: str, first: str, second: str) -> Comparison | None:
+        """Return the test of one label against another."""
+        pairs = (c for c in self.select(kind, model) if (c.first, c.second) == (first, second))
+        return next(pairs, None)
+
+
+def page_tests(
+    results: Results, *, binarizer: str | None = None, method: str | None = None
+) -> pd.DataFrame:
+    """Return the paired tests that `write_report` prints for the same arguments.
+
+    A comparison that is quoted in a section of your own then has the p value that it has on the
+    page.
+
+    Parameters
+    ----------
+    results, binarizer, method
+        As of :func:`write_report`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each test: its kind (``"method"``, ``"model"`` or ``"target_class"``); the
+        model, of two models the second; the labels of the two; the mean of ``first - second`` over
+        the images; the interval (low, high) that agrees with p; p, adjusted by Holm's method for
+        all tests of the page; the number of groups; the number of tests of the page.
+
+    Raises
+    ------
+    SettingError
+        If there is no such binarizer or method.
+
+    Examples
+    --------
+    ``page_tests(results, binarizer="validated", method="cam")[["first", "second", "p"]]``
+    """
+    contents = contents_of(results, first_binarizer=binarizer)
+    scores = scores_of(results, contents)
+    headline = headline_of(contents, scores, method=method, binarizer=binarizer)
+    family = compare_all(contents, headline, images_by_model(results), seed_of(results))
+    return pd.DataFrame([_record(one, family.size) for one in family.comparisons], columns=_COLUMNS)
+
+
+_COLUMNS = ["kind", "model", "first", "second", "difference", "low", "high", "p", "groups", "tests"]
+
+
+def _record(one: Comparison, size: int) -> tuple[object, ...]:
+    test = one.test
+    about = (one.kind, one.model, one.first, one.second)
+    return (*about, test.difference, test.low, test.high, one.p, test.n_groups, size)
+
+
+def seed_of(results: Results) -> int:
+    """Return the seed of the run, of the first if there are several."""
+    settings = results.provenance.get("settings") or {}
+    return int(settings.get("seed") or 0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Two scores of the same images, before they are tested."""
+
+    kind: Kind
+    model: str
+    first: str
+    second: str
+    scores: tuple[NDArray[np.float64], NDArray[np.float64]]
+    groups: NDArray[np.str_]
+
+    def test(self, seed: int, confidence: float = 1 - ALPHA) -> SignFlip:
+        return sign_flip_test(*self.scores, self.groups, seed=seed, confidence=confidence)
+
+
+def compare_all(
+    contents: Contents, headline: Headline, images: Mapping[str, Images], seed: int
+) -> Family:
+    """Test methods, baselines, models and target classes against each other, as one family.
+
+    The interval of each difference is of the level at which it excludes 0 exactly where the
+    adjusted p is below `ALPHA`.
+    """
+    pairs = [
+        *_pairs_of_methods(contents, headline, images),
+        *_pairs_of_models(headline, images),
+        *_pairs_of_target_classes(contents, headline, images),
+    ]
+    if not pairs:
+        return Family()
+    tests = [pair.test(seed) for pair in pairs]
+    adjusted = holm([test.p for test in tests]).tolist()
+    comparisons = []
+    for pair, test, p in zip(pairs, tests, adjusted, strict=True):
+        at_level = pair.test(seed, 1 - ALPHA * test.p / p) if p > test.p else test
+        comparisons.append(Comparison(pair.kind, pair.model, pair.first, pair.second, at_level, p))
+    return Family(comparisons)
+
+
+def _pairs_of_methods(
+    contents: Contents, headline: Headline, images: Mapping[str, Images]
+) -> Iterator[_Pair]:
+    """Yield all methods with the first, and with each baseline that a map should beat."""
+    methods = contents.methods
+    for model, column in headline.columns.items():
+        of_model = images[model]
+        first = [headline.method or methods[0]] if len(methods) > 1 else []
+        for reference in (*first, *contents.rivals):
+            kind: Literal["method", "baseline"]
+            kind = "method" if reference in methods else "baseline"
+            other = replace(column, kind=kind, method=reference)
+            for method in methods:
+                one = replace(column, kind="method", method=method)
+                if method != reference and {one, other} <= set(of_model.columns):
+                    scores = of_model.values(one), of_model.values(other)
+                    yield _Pair("method", model, method, reference, scores, of_model.groups)
+
+
+def _pairs_of_models(headline: Headline, images: Mapping[str, Images]) -> Iterator[_Pair]:
+    """Yield each pair of models, with the method and binarizer of the first, by sample."""
+    column = headline.columns.get(next(iter(images)))
+    if column is None:
+        return
+    for first, second in combinations(images.values(), 2):
+        here, there = _common(first.samples["sample"], second.samples["sample"])
+        if here.size:
+            scores = first.values(column)[here], second.values(column)[there]
+            yield _Pair(
+                "model", second.model, first.model, second.model, scores, first.groups[here]
+            )
+
+
+def _common(
+    first: "pd.Series[str]", second: "pd.Series[str]"
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the positions of the names that both have, in the order of the first."""
+    at = pd.Index(second.astype(str)).get_indexer(pd.Index(first.astype(str)))
+    return np.flatnonzero(at >= 0), at[at >= 0]
+
+
+def _pairs_of_target_classes(
+    contents: Contents, headline: Headline, images: Mapping[str, Images]
+) -> Iterator[_Pair]:
+    """Yield the maps of each target class with those of the first."""
+    reference, *others = contents.target_classes
+    for model, column in headline.columns.items():
+        of_model = images[model]
+        for label in others:
+            one = replace(column, target_class=label)
+            scores = of_model.values(one), of_model.values(column)
+            yield _Pair("target_class", model, label, reference, scores, of_model.groups)

@@ -1,0 +1,164 @@
+"""Numbers as the page writes them, for sentences and tables of your own."""
+
+import re
+from math import isnan
+
+from cameval.statistics import ENOUGH_GROUPS
+
+__all__ = [
+    "format_count",
+    "format_difference",
+    "format_interval",
+    "format_number",
+    "format_p",
+    "format_percent",
+]
+
+ALPHA = 0.05
+"""Below this p a difference is called clear."""
+
+
+MISSING = "\u2013"
+"""A dash, where there is no number."""
+
+
+_MOST_DECIMALS = 9
+
+
+def format_number(value: float) -> str:
+    """Return a score with three decimals and without its leading zero; large numbers with one.
+
+    Parameters
+    ----------
+    value
+        The score; NaN gives a dash.
+
+    Examples
+    --------
+    >>> from cameval.report import format_number
+    >>> format_number(0.1534), format_number(-0.02), format_number(1), format_number(25.04)
+    ('.153', '-.020', '1.000', '25.0')
+    """
+    if isnan(value):
+        return MISSING
+    text = f"{value:.3f}" if abs(value) < 9.9995 else f"{value:,.1f}"
+    if float(text.replace(",", "")) == 0:
+        return ".000"
+    return _without_zero(text)
+
+
+def format_difference(value: float) -> str:
+    """Return a difference, with more than three decimals where these would all be 0.
+
+    Parameters
+    ----------
+    value
+        The difference; NaN gives a dash.
+
+    Examples
+    --------
+    >>> from cameval.report import format_difference
+    >>> format_difference(0.15), format_difference(-0.00021), format_difference(0)
+    ('.150', '-.0002', '.000')
+    """
+    text = format_number(value)
+    if float(f"{value:.3f}") != 0 or abs(value) < 0.5 * 10.0**-_MOST_DECIMALS or isnan(value):
+        return text
+    decimals = next(d for d in range(4, _MOST_DECIMALS + 1) if float(f"{value:.{d}f}") != 0)
+    return _without_zero(f"{value:.{decimals}f}")
+
+
+def format_interval(low: float, high: float) -> str:
+    """Return an interval in brackets; an end that is not 0 is not written as 0.
+
+    Parameters
+    ----------
+    low, high
+        The ends. If one is NaN there is no interval, and the text is empty.
+
+    Examples
+    --------
+    >>> from cameval.report import format_interval
+    >>> format_interval(0.12, 0.19), format_interval(0.0002, 0.19)
+    ('[.120, .190]', '[.0002, .190]')
+    >>> format_interval(float("nan"), float("nan"))
+    ''
+    """
+    if isnan(low) or isnan(high):
+        return ""
+    return f"[{format_difference(low)}, {format_difference(high)}]"
+
+
+def format_percent(share: float) -> str:
+    """Return a share in percent, with one decimal and a no-break space.
+
+    Parameters
+    ----------
+    share
+        The share, in [0, 1]; NaN gives a dash.
+
+    Examples
+    --------
+    >>> from cameval.report import format_percent
+    >>> format_percent(0.2286).replace(chr(160), " ")
+    '22.9 %'
+    """
+    return MISSING if isnan(share) else f"{100 * share:.1f}\u00a0%"
+
+
+def format_p(p: float) -> str:
+    """Return a p value: as a bound if it is very small, or if it is below .05 and rounds to it.
+
+    Parameters
+    ----------
+    p
+        The p value.
+
+    Examples
+    --------
+    >>> from cameval.report import format_p
+    >>> format_p(0.0001), format_p(0.0312), format_p(0.0498)
+    ('< .001', '.031', '< .050')
+    """
+    if p < 0.001:
+        return "< .001"
+    if p < ALPHA and format_number(p) == format_number(ALPHA):
+        return f"< {format_number(ALPHA)}"
+    return format_number(p)
+
+
+def format_count(count: int, singular: str, plural: str | None = None) -> str:
+    """Return a count with its noun.
+
+    Parameters
+    ----------
+    count
+        The count.
+    singular, plural
+        The noun; by default the plural ends in s.
+
+    Examples
+    --------
+    >>> from cameval.report import format_count
+    >>> format_count(1, "image"), format_count(2000, "class", "classes")
+    ('1 image', '2,000 classes')
+    """
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def format_interval_after(low: float, high: float, n_groups: int) -> str:
+    """Return an interval to follow a number, after a space; with the number of groups if few.
+
+    Examples
+    --------
+    >>> format_interval_after(0.12, 0.19, 30), format_interval_after(0.12, 0.19, 7)
+    (' [.120, .190]', ' [.120, .190; only 7 groups]')
+    """
+    text = format_interval(low, high)
+    if text and n_groups < ENOUGH_GROUPS:
+        text = f"{text[:-1]}; only {format_count(n_groups, 'group')}]"
+    return f" {text}" if text else ""
+
+
+def _without_zero(text: str) -> str:
+    return re.sub(r"^(-?)0\.", r"\1.", text)
