@@ -1,8 +1,41 @@
-"""Protocols of the parts that users can plug in: methods, binarizers, metrics and baselines.
+"""Protocols of the parts that users can write: methods, binarizers, metrics and baselines.
 
-Each is a plain callable; there is no base class and no registry. Properties of a metric or baseline
-(what it takes, whether higher is better, what it knows) are attributes that decorators set: see
-`cameval.metrics.properties` and `cameval.baselines.properties`.
+Each is a plain callable: a function, or a frozen dataclass if it has settings. There is no base
+class and no registry. All arrays that `cameval.evaluate` passes to them are torch tensors.
+
+==================  =======================================================  =====================
+protocol            call                                                     returns
+==================  =======================================================  =====================
+`CAMMethod`         ``method(activations, target)``                          maps ``(N, h, w)``
+`Binarizer`         ``binarizer(maps)``                                      masks ``(..., H, W)``
+`MaskMetric`        ``metric(pred, target)``                                 scores ``(...)``
+`MapMetric`         ``metric(maps, target)``                                 scores ``(...)``
+`NetworkMetric`     ``metric(network, images, maps, classes)``               scores ``(N,)``
+`Baseline`          ``baseline(batch)``, batch a `BaselineInput`             maps ``(N, H, W)``
+==================  =======================================================  =====================
+
+**Properties.** A metric has attributes for what it takes and whether higher is better. The
+decorators `cameval.metrics.of_masks`, `cameval.metrics.of_maps` and `cameval.metrics.of_network`
+set them. A baseline has an attribute for what it knows of its sample, set by the decorator
+`cameval.baselines.knows`. A class can have class attributes instead of a decorator.
+
+**Labels.** In tables and on the command line a function is named by its attribute ``label`` or its
+``__name__``. A class may have a class attribute ``label``, a single word; without it the label is
+the ``repr`` of the object. The word is followed by the settings that differ from their defaults:
+``percentile`` is the word of `PercentileBinarizer`, and ``percentile:95`` the label of
+``PercentileBinarizer(95)`` (see `cameval.evaluation.label_of`). So settings should be numbers,
+words, or other objects with labels.
+
+    >>> from dataclasses import dataclass
+    >>> from typing import ClassVar
+    >>> @dataclass(frozen=True)
+    ... class FixedBinarizer:
+    ...     label: ClassVar[str] = "fixed"
+    ...     value: float = 0.0
+    ...     def __call__(self, maps):
+    ...         return maps > self.value
+    >>> FixedBinarizer(0.5)(torch.tensor([[0.0, 1.0]]))
+    tensor([[False,  True]])
 """
 
 from collections.abc import Callable, Sequence
@@ -28,21 +61,44 @@ __all__ = [
 
 
 class CAMMethod(Protocol):
-    """From what a network's pass left behind to one raw map per image.
+    """Callable that computes one raw map per image from recorded activations.
 
-    A method is a function ``(activations, target) -> maps``. The target is one class per image
-    ``(N,)``, or a function of the network's output; the maps are ``(N, h, w)`` on the feature grid:
-    signed if the formula is, never scaled. A method with settings is a frozen dataclass with this
-    ``__call__``.
+    A raw map is on the feature grid, is not scaled, and is signed if the formula is.
+
+    Examples
+    --------
+    >>> def mean_activation(activations, target):
+    ...     return activations.features.mean(1)
+    >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
+    >>> CAMExtractor(model, mean_activation)(torch.rand(1, 3, 16, 16)).coarse.shape
+    torch.Size([1, 14, 14])
     """
 
     def __call__(self, activations: Activations, target: Target, /) -> Tensor:
-        """Map the target's score of each image."""
+        """Return raw maps ``(N, h, w)``.
+
+        Parameters
+        ----------
+        activations
+            Recorded activations of a batch: ``features`` ``(N, K, h, w)``, ``logits`` ``(N, C)``
+            and the gradients of a target's score, ``gradients(target)``.
+        target
+            Target class of each image, shape ``(N,)``, or a function from the network's output to
+            one score per image.
+        """
         ...
 
 
 class Binarizer(Protocol):
-    """Any callable from torch maps to boolean masks of the same shape, each map by itself."""
+    """Callable that computes boolean masks from maps, each map independently of the others.
+
+    Examples
+    --------
+    >>> def positive(maps):
+    ...     return maps > 0
+    >>> positive(torch.tensor([[-1.0, 0.0, 2.0]]))
+    tensor([[False, False,  True]])
+    """
 
     def __call__(self, maps: Tensor, /) -> Tensor:
         """Return boolean masks ``(..., H, W)`` of real maps ``(..., H, W)``."""
@@ -50,31 +106,82 @@ class Binarizer(Protocol):
 
 
 class MaskMetric(Protocol):
-    """Any callable from predicted and true torch masks to one score for each image.
+    """Callable that scores predicted masks.
 
-    It is marked with `of_masks`, or has a class attribute ``takes = "masks"``.
+    Mark it with `cameval.metrics.of_masks`, or give its class ``takes = "masks"`` and
+    ``higher_is_better``.
+
+    Examples
+    --------
+    >>> from cameval.metrics import of_masks
+    >>> @of_masks(higher_is_better=False)
+    ... def area_error(pred, target):
+    ...     return (pred.sum((-2, -1)) - target.sum((-2, -1))).abs().float()
+    >>> area_error(torch.tensor([[True, True]]), torch.tensor([[True, False]]))
+    tensor(1.)
     """
 
     def __call__(self, pred: Tensor, target: Tensor, /) -> Tensor:
-        """Return scores ``(...)`` of boolean masks ``(..., H, W)``."""
+        """Return scores ``(...)``.
+
+        Parameters
+        ----------
+        pred
+            Predicted boolean masks ``(..., H, W)``.
+        target
+            True boolean masks of that shape. A score that is undefined, as for an empty mask, is
+            NaN.
+        """
         ...
 
 
 class MapMetric(Protocol):
-    """Any callable from torch score maps and true masks to one score for each image.
+    """Callable that scores maps, without a binarizer.
 
-    It is marked with `of_maps`, or has a class attribute ``takes = "maps"``.
+    Mark it with `cameval.metrics.of_maps`, or give its class ``takes = "maps"`` and
+    ``higher_is_better``.
+
+    Examples
+    --------
+    >>> from cameval.metrics import of_maps
+    >>> @of_maps(higher_is_better=True)
+    ... def mean_inside(maps, target):
+    ...     return (maps * target).sum((-2, -1)) / target.sum((-2, -1))
+    >>> mean_inside(torch.tensor([[3.0, 1.0]]), torch.tensor([[True, False]]))
+    tensor(3.)
     """
 
     def __call__(self, maps: Tensor, target: Tensor, /) -> Tensor:
-        """Return scores ``(...)`` of real maps and boolean masks ``(..., H, W)``."""
+        """Return scores ``(...)``.
+
+        Parameters
+        ----------
+        maps
+            Real maps ``(..., H, W)``.
+        target
+            True boolean masks of that shape. A score that is undefined, as for an empty mask, is
+            NaN.
+        """
         ...
 
 
 class NetworkMetric(Protocol):
-    """Any callable that shows changed images to the network; it knows nothing of true masks.
+    """Callable that runs the network on changed images; it does not use true masks.
 
-    It is marked with `of_network`, or has a class attribute ``takes = "network"``.
+    Mark it with `cameval.metrics.of_network`, or give its class ``takes = "network"`` and
+    ``higher_is_better``.
+
+    Examples
+    --------
+    >>> from cameval.metrics import of_network
+    >>> @of_network(higher_is_better=False)
+    ... def logit_of_masked_image(network, images, maps, classes):
+    ...     masked = images * (maps <= 0)[:, None]
+    ...     return network(masked).gather(1, classes[:, None])[:, 0]
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> images, maps, classes = torch.rand(5, 3, 2, 2), torch.rand(5, 2, 2), torch.zeros(5).long()
+    >>> logit_of_masked_image(network, images, maps, classes).shape
+    torch.Size([5])
     """
 
     def __call__(
@@ -90,40 +197,41 @@ class NetworkMetric(Protocol):
         Parameters
         ----------
         network
-            From images ``(N, channels, H, W)`` to logits ``(N, C)``, in evaluation mode, without a
-            graph. In an evaluation their softmax are the probabilities of the classes: a network of
-            one logit has two there.
+            Function from images ``(N, channels, H, W)`` to logits ``(N, C)``, in evaluation mode
+            and without a graph. `cameval.evaluate` passes logits whose softmax gives the class
+            probabilities: a network with one logit has two here.
         images
-            What the network saw, ``(N, channels, H, W)``, normalized.
+            Input of the network, ``(N, channels, H, W)``, normalized.
         maps
-            Raw maps on the images, ``(N, H, W)``.
+            Raw maps in the size of the images, ``(N, H, W)``.
         classes
-            The class that each map explains, ``(N,)``.
+            Target class of each map, ``(N,)``.
         """
         ...
 
 
 Metric: TypeAlias = MaskMetric | MapMetric | NetworkMetric
+"""Any of the three kinds of metric; `cameval.metrics.takes` tells which one."""
 
 
 @dataclass(frozen=True, eq=False)
 class BaselineInput:
-    """Images that are scored together, on one grid.
+    """Input of a baseline: samples that are scored together, on one grid.
 
     Parameters
     ----------
     samples
-        The records, ``N`` of them.
+        The `Sample` of each image, ``N`` of them.
     images
-        What the network saw, ``(N, channels, h, w)``, normalized.
+        Input of the network, ``(N, channels, h, w)``, normalized.
     truth
-        True masks on the grid of the scores, ``(N, H, W)``.
+        True boolean masks on the grid on which maps are scored, ``(N, H, W)``.
     classes
-        The class that each map explains, ``(N,)``.
+        Target class of each map, ``(N,)``.
     cells
         Height and width of the network's coarse maps.
     cell_centers
-        Where these cells lie in the images; None lets the cells fill the image evenly.
+        Positions of the cells' centers in the image. None: the cells divide the image evenly.
     """
 
     samples: Sequence[Sample]
@@ -135,11 +243,29 @@ class BaselineInput:
 
 
 class Baseline(Protocol):
-    """Any callable from a batch to maps that the network's are compared with.
+    """Callable that computes maps for comparison with those of the network.
 
-    A map must depend on its own sample alone, not on the rest of the batch.
+    The map of a sample must not depend on the other samples of the batch. Mark a baseline with
+    `cameval.baselines.knows`, or give its class an attribute ``knows``: ``"nothing"``,
+    ``"labels"``, ``"image"`` or ``"truth"``. Without it the baseline is reported neither as a blind
+    baseline nor as an upper bound.
+
+    Examples
+    --------
+    >>> from cameval.baselines import knows
+    >>> from cameval.protocols import BaselineInput
+    >>> @knows("image")
+    ... def darkness(batch):
+    ...     gray = -batch.images.mean(1, keepdim=True)
+    ...     return nn.functional.interpolate(gray, batch.truth.shape[-2:])[:, 0]
+    >>> image, mask = np.zeros((8, 8), np.float32), np.eye(8, dtype=bool)
+    >>> sample = Sample("slice 7", image, mask, label=1)
+    >>> images, truth = torch.rand(1, 3, 4, 4), torch.eye(8, dtype=torch.bool)[None]
+    >>> batch = BaselineInput([sample], images, truth, torch.tensor([1]), cells=(2, 2))
+    >>> darkness(batch).shape
+    torch.Size([1, 8, 8])
     """
 
     def __call__(self, batch: BaselineInput, /) -> Tensor:
-        """Return floating maps ``(N, H, W)`` on the grid of ``batch.truth``."""
+        """Return floating-point maps ``(N, H, W)`` on the grid of ``batch.truth``."""
         ...

@@ -15,7 +15,7 @@ from torch.nn.utils import parametrizations
 
 from cameval import CAMExtractor, CAMModel, GAPHead, adapt, cam
 from cameval.errors import UnsupportedHeadError
-from cameval.methods import ablation_cam, grad_cam, local_linear_cam, shapley_cam
+from cameval.methods import AblationCAM, grad_cam, local_linear_cam, shapley_cam
 from cameval.networks import LayerModel, PooledHead
 from cameval.networks.heads import linear_head, pools_globally
 
@@ -137,11 +137,11 @@ def test_dropout_that_is_always_on_is_noticed_without_a_comparison() -> None:
         CAMExtractor(model, cam)(images("any"), CLASSES)
 
 
-def test_dropout_at_work_in_a_loss_is_noticed() -> None:
+def test_active_dropout_in_a_loss_is_noticed() -> None:
     torch.manual_seed(0)
     model = CAMModel(body(), GAPHead(nn.Linear(6, 4), nn.Dropout(0.5))).train()
     activations = model.activations(images("any"), create_graph=True)
-    with pytest.raises(UnsupportedHeadError, match="dropout at work"):
+    with pytest.raises(UnsupportedHeadError, match="active dropout"):
         cam(activations, CLASSES)
 
 
@@ -232,7 +232,7 @@ def altered(kind: str) -> CAMModel:
 
 
 @pytest.mark.parametrize("kind", ["hook", "subclass", "instance"])
-@pytest.mark.parametrize("method", [ablation_cam, shapley_cam])
+@pytest.mark.parametrize("method", [AblationCAM(), shapley_cam])
 def test_a_shortcut_for_linear_heads_is_not_taken_for_another(method, kind: str) -> None:
     """The same score by a function, which takes no shortcut."""
     activations = altered(kind).activations(images("any").double())
@@ -251,7 +251,7 @@ def test_ablation_on_means_is_only_for_heads_that_see_means_alone() -> None:
     model = CAMModel(body(), PooledHead(Powered(1), nn.Linear(6, 4))).double().eval()
     assert not pools_globally(model.head)
     activations = model.activations(images("any").double())
-    found = ablation_cam(activations, CLASSES)
+    found = AblationCAM()(activations, CLASSES)
     features, score = activations.features, activations.score(CLASSES)
     drops = []
     for channel in range(6):

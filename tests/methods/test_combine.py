@@ -83,7 +83,7 @@ def test_fusion_is_of_maps_scaled_one_by_one(fuse, data: st.DataObject) -> None:
 def test_fusion_refuses_what_does_not_align(fuse) -> None:
     with pytest.raises(SettingError, match="got none"):
         fuse([])
-    with pytest.raises(ShapeError, match=r"\(2, 3\), \(3, 2\); bring them to one size"):
+    with pytest.raises(ShapeError, match=r"\(2, 3\), \(3, 2\); resize them with"):
         fuse([torch.zeros(2, 3), torch.zeros(3, 2)])
     with pytest.raises(NonFiniteError):
         fuse([torch.tensor([[float("nan")]])])

@@ -34,7 +34,6 @@ from cameval.methods import (
     grad_cam_elementwise,
     local_linear_cam,
     local_linear_constant,
-    random_cam,
     shapley_cam,
 )
 from cameval.networks import Activations, PooledHead
@@ -111,9 +110,13 @@ def test_a_dead_channel_has_no_weight_in_xgrad_cam() -> None:
 
 def test_a_channel_that_sums_to_zero_has_no_weight_in_xgrad_cam() -> None:
     features = torch.tensor([[[[1.0, -1.0]], [[1.0, 2.0]]]])
-    activations = CAMModel(nn.Identity(), GAPHead(nn.Linear(2, 2))).eval().activations(features)
-    only = activations.gradients(torch.tensor([1]))[0, 1, 0, 0] * features[:, 1]
-    torch.testing.assert_close(xgrad_cam(activations, torch.tensor([1])), only)
+    head = nn.Sequential(nn.Flatten(), nn.Linear(4, 1, bias=False))
+    with torch.no_grad():
+        head[1].weight[:] = torch.tensor([[5.0, 3.0, 1.0, 4.0]])  # a gradient for each position
+    activations = CAMModel(nn.Identity(), head).eval().activations(features)
+    weight = (1 * 1 + 4 * 2) / (1 + 2)
+    found = xgrad_cam(activations, torch.tensor([1]))
+    torch.testing.assert_close(found, weight * features[:, 1])
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -322,8 +325,8 @@ def test_random_cam_is_a_sum_with_weights_of_its_seed() -> None:
         for w, channel in zip(weights.double(), activations.features.unbind(1), strict=True)
     )
     torch.testing.assert_close(RandomCAM(seed=5)(activations, classes), expected)
-    assert torch.equal(random_cam(activations, classes), RandomCAM(0)(activations, classes))
-    assert not torch.equal(random_cam(activations, classes), RandomCAM(1)(activations, classes))
+    assert torch.equal(RandomCAM()(activations, classes), RandomCAM(0)(activations, classes))
+    assert not torch.equal(RandomCAM()(activations, classes), RandomCAM(1)(activations, classes))
 
 
 def test_smooth_grad_cam_pp_without_noise_is_grad_cam_pp() -> None:

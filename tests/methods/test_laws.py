@@ -3,6 +3,7 @@
 import copy
 import gc
 import weakref
+from dataclasses import fields
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from cameval import (
     grad_cam_pp,
     hires_cam,
     layer_cam,
+    methods,
     normalize_maps,
     xgrad_cam,
 )
@@ -30,14 +32,15 @@ from cameval.errors import ClassIndexError, ShapeError
 from cameval.methods import (
     ISCAM,
     SSCAM,
+    AblationCAM,
+    FinerTarget,
+    OtherClass,
     RandomCAM,
     SmoothGradCAMpp,
-    ablation_cam,
     eigen_grad_cam,
     grad_cam_elementwise,
     local_linear_cam,
     local_linear_constant,
-    random_cam,
     shapley_cam,
 )
 from cameval.protocols import CAMMethod
@@ -47,7 +50,7 @@ METHODS: dict[str, CAMMethod] = {
     "SSCAM": SSCAM(num_samples=2),
     "ScoreCAM": ScoreCAM(),
     "SmoothGradCAMpp": SmoothGradCAMpp(num_samples=2),
-    "ablation_cam": ablation_cam,
+    "AblationCAM": AblationCAM(),
     "cam": cam,
     "eigen_cam": eigen_cam,
     "eigen_grad_cam": eigen_grad_cam,
@@ -57,12 +60,12 @@ METHODS: dict[str, CAMMethod] = {
     "hires_cam": hires_cam,
     "layer_cam": layer_cam,
     "local_linear_cam": local_linear_cam,
-    "random_cam": random_cam,
+    "RandomCAM": RandomCAM(),
     "shapley_cam": shapley_cam,
     "xgrad_cam": xgrad_cam,
 }
 CUT_ONLY = {"cam", "local_linear_cam"}  # not at an inner layer
-BLIND = {"eigen_cam", "random_cam"}  # do not look at the class
+BLIND = {"eigen_cam", "RandomCAM"}  # do not look at the class
 PAIRS = [
     (name, cut)
     for name in METHODS
@@ -118,7 +121,7 @@ def test_nothing_of_the_network_is_changed_or_held(name: str, cut: str) -> None:
     assert maps.grad_fn is None
 
 
-@pytest.mark.parametrize("name", sorted(METHODS.keys() - {"random_cam"}))
+@pytest.mark.parametrize("name", sorted(METHODS.keys() - {"RandomCAM"}))
 @given(seed=st.integers(0, 10))
 def test_the_order_of_the_channels_does_not_matter(name: str, seed: int) -> None:
     model, batch, classes = small("pooled", seed), pictures("pooled", seed=seed), some_classes()
@@ -135,7 +138,7 @@ def test_the_order_of_the_channels_does_not_matter(name: str, seed: int) -> None
 BOTH = [pair for pair in PAIRS if pair[1] in ("pooled", "curved")]
 SCALE_FREE = [
     *("cam", "eigen_cam", "eigen_grad_cam", "grad_cam", "grad_cam_elementwise", "hires_cam"),
-    *("layer_cam", "local_linear_cam", "shapley_cam", "xgrad_cam", "ablation_cam"),
+    *("layer_cam", "local_linear_cam", "shapley_cam", "xgrad_cam", "AblationCAM"),
 ]
 
 
@@ -174,7 +177,7 @@ def test_signed_maps_are_linear_in_the_head(name: str, seed: int, share: float) 
 
 
 SIGNED = {
-    *("cam", "eigen_cam", "eigen_grad_cam", "hires_cam", "local_linear_cam", "random_cam"),
+    *("cam", "eigen_cam", "eigen_grad_cam", "hires_cam", "local_linear_cam", "RandomCAM"),
     "xgrad_cam",
 }
 
@@ -215,7 +218,7 @@ def test_a_failure_leaves_the_network_as_it_was(name: str) -> None:
 
 
 REFUSED = {"ISCAM", "SSCAM", "ScoreCAM", "SmoothGradCAMpp"}
-REFUSED_ON_CURVED = REFUSED | {"ablation_cam", "shapley_cam"}
+REFUSED_ON_CURVED = REFUSED | {"AblationCAM", "shapley_cam"}
 IN_A_LOSS = [
     (name, cut)
     for name, cut in BOTH
@@ -294,5 +297,34 @@ def test_every_method_fits_the_extractor_of_a_plain_network() -> None:
         assert result.maps.isfinite().all(), name
 
 
-def test_random_cam_says_its_seed() -> None:
+def test_the_seed_is_in_the_repr_of_random_cam() -> None:
     assert repr(RandomCAM(3)) == "RandomCAM(seed=3)"
+
+
+LABELS = {
+    AblationCAM: "ablation_cam",
+    FinerTarget: "finer_target",
+    ISCAM: "is_cam",
+    OtherClass: "other_class",
+    RandomCAM: "random_cam",
+    SSCAM: "ss_cam",
+    ScoreCAM: "score_cam",
+    SmoothGradCAMpp: "smooth_grad_cam_pp",
+}
+
+
+@pytest.mark.parametrize(("cls", "label"), LABELS.items(), ids=LABELS.values())
+def test_a_label_is_the_word_of_the_class_and_no_setting(cls: type, label: str) -> None:
+    assert vars(cls)["label"] == label
+    assert "label" not in {field.name for field in fields(cls)}
+
+
+def test_every_class_of_the_package_has_a_label() -> None:
+    assert {cls for cls in vars(methods).values() if isinstance(cls, type)} == LABELS.keys()
+
+
+def test_a_function_is_labeled_by_its_name() -> None:
+    functions = [getattr(methods, name) for name in methods.__all__]
+    plain = [function for function in functions if not isinstance(function, type)]
+    assert len(plain) > 10
+    assert all(getattr(methods, function.__name__) is function for function in plain)

@@ -27,7 +27,7 @@ from cameval import (
     xgrad_cam,
 )
 from cameval.maps import upsample
-from cameval.methods import ISCAM, ablation_cam, eigen_grad_cam, grad_cam_elementwise, shapley_cam
+from cameval.methods import ISCAM, AblationCAM, eigen_grad_cam, grad_cam_elementwise, shapley_cam
 from cameval.networks import GAPHead, LayerModel, PooledHead, Split
 
 REASON = "the extra 'oracle' is not installed"
@@ -155,7 +155,7 @@ def test_cam_is_torchcams() -> None:
 @pytest.mark.parametrize(
     ("method", "name"),
     [
-        (ablation_cam, "AblationCAM"),
+        (AblationCAM(), "AblationCAM"),
         (grad_cam, "GradCAM"),
         (grad_cam_elementwise, "GradCAMElementWise"),
         (hires_cam, "HiResCAM"),
@@ -229,11 +229,11 @@ def test_torchcams_grad_cam_pp_never_divides() -> None:
 def test_grad_cam_turns_ablation_round_where_the_score_is_negative() -> None:
     """B5: it divides by the score with its sign."""
     net = made(curve=False)
-    expected = normalize_maps(ours(net, ablation_cam))
+    expected = normalize_maps(ours(net, AblationCAM()))
     with torch.no_grad():
         net.fc.bias.fill_(-4)
     assert (net(shown()) < 0).all()
-    right, wrong = ours(net, ablation_cam), theirs("AblationCAM", net)
+    right, wrong = ours(net, AblationCAM()), theirs("AblationCAM", net)
     torch.testing.assert_close(normalize_maps(right), expected)
     assert (wrong - as_grad_cam_shows_it(right)).abs().max() > 0.5
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from cameval import CAMModel, GAPHead, ScoreCAM
 from cameval.errors import LayerError, SettingError
-from cameval.methods import ISCAM, SSCAM, AblationCAM, SmoothGradCAMpp, ablation_cam, shapley_cam
+from cameval.methods import ISCAM, SSCAM, AblationCAM, SmoothGradCAMpp, shapley_cam
 from cameval.networks import Activations, LayerModel, NormHead, PooledHead, channels_last_grid
 
 
@@ -40,15 +40,15 @@ def test_ablation_is_one_channel_after_the_other(cut: str, batch_size: int) -> N
     found = AblationCAM(batch_size)(activations, classes)
     torch.testing.assert_close(found, ablated_by_hand(activations, classes))
     assert found.any()
-    torch.testing.assert_close(ablation_cam(activations, classes), found)
+    torch.testing.assert_close(AblationCAM()(activations, classes), found)
 
 
 @given(seed=st.integers(0, 50))
 def test_the_closed_form_of_ablation_is_the_ablation(seed: int) -> None:
     """Asked for by a function, the same logit takes the long way."""
     activations, classes = activations_of("pooled", seed=seed), some_classes()
-    long_way = ablation_cam(activations, lambda logits: logits.gather(1, classes[:, None])[:, 0])
-    torch.testing.assert_close(ablation_cam(activations, classes), long_way)
+    long_way = AblationCAM()(activations, lambda logits: logits.gather(1, classes[:, None])[:, 0])
+    torch.testing.assert_close(AblationCAM()(activations, classes), long_way)
 
 
 def heads_that_pool() -> dict[str, nn.Module]:
@@ -77,7 +77,7 @@ def test_ablation_of_means_is_ablation_of_maps(kind: str) -> None:
     activations, classes = model.activations(pictures("pooled")), some_classes()
     sizes = []
     model.head.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape))
-    found = ablation_cam(activations, classes)
+    found = AblationCAM()(activations, classes)
     assert {tuple(size[2:]) for size in sizes} == {(5, 6) if kind == "in place" else (1, 1)}
     torch.testing.assert_close(found, ablated_by_hand(activations, classes))
 
@@ -92,7 +92,7 @@ def test_ablation_keeps_its_direction_where_the_score_is_not_positive() -> None:
     activations = CAMModel(nn.Identity(), head).eval().activations(features)
     classes = torch.tensor([0, 1, 2])
     assert activations.score(classes).tolist() == [-8.0, 0.0, 8.0]
-    maps = ablation_cam(activations, classes)
+    maps = AblationCAM()(activations, classes)
     assert maps.tolist() == [[[1.0, 0.0]], [[8.0, 0.0]], [[1.0, 0.0]]]
 
 
@@ -107,7 +107,7 @@ def test_ablation_is_refused_where_the_features_cannot_be_put_back() -> None:
 
     model = LayerModel(ChannelsLast().double().eval(), "inner", channels_last_grid)
     with pytest.raises(LayerError, match="use a gradient method"):
-        ablation_cam(model.activations(pictures("inner")), some_classes())
+        AblationCAM()(model.activations(pictures("inner")), some_classes())
 
 
 def masked_by_hand(activations: Activations, classes: Tensor, variants: list) -> Tensor:
@@ -189,7 +189,7 @@ def test_channels_that_are_constant_in_some_images_only() -> None:
 
 
 FURTHER = {
-    "ablation_cam": ablation_cam,
+    "AblationCAM": AblationCAM(),
     "ScoreCAM": ScoreCAM(),
     "SSCAM": SSCAM(num_samples=2),
     "ISCAM": ISCAM(num_samples=2),

@@ -1,10 +1,12 @@
-"""Binarizers: from score maps to masks, each map by its own threshold.
+"""Binarizers: masks from maps, each map by its own threshold.
 
 A mask is ``map > threshold``, strictly. A binarizer is any callable from maps to masks; those here
-are frozen dataclasses that also show their thresholds. Two rules hold for all of them:
+are frozen dataclasses that also return their thresholds. Two rules hold for all of them:
 
-- the threshold of a constant map is its value, so its mask is empty (`is_constant` finds them);
+- the threshold of a constant map is its value, so its mask is empty (see `is_constant`);
 - a map with NaN or infinity raises `NonFiniteError`.
+
+To choose a binarizer on validation data, use `cameval.choose_binarizers`.
 """
 
 from cameval.binarizers.components import LargestComponent
@@ -24,13 +26,10 @@ from cameval.binarizers.local_thresholds import (
     SauvolaBinarizer,
 )
 from cameval.binarizers.skimage import SkimageBinarizer
-from cameval.binarizers.tuned import CandidateScore, FittedBinarizer, TunedBinarizer
 from cameval.maps import is_constant
 
 __all__ = [
     "AdaptiveBinarizer",
-    "CandidateScore",
-    "FittedBinarizer",
     "FractionOfMaxBinarizer",
     "LargestComponent",
     "MeanBinarizer",
@@ -43,6 +42,5 @@ __all__ = [
     "SauvolaBinarizer",
     "SkimageBinarizer",
     "TopAreaBinarizer",
-    "TunedBinarizer",
     "is_constant",
 ]

@@ -1,7 +1,8 @@
-"""From a threshold rule to masks: validation, and the comparison with the threshold."""
+"""Base class of the binarizers that have a threshold; application of a threshold rule to maps."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -10,58 +11,82 @@ from torch import Tensor
 
 from cameval._arrays import Array, as_numpy, exact, finite_maps, restore
 from cameval.errors import NonFiniteError
-from cameval.maps import constant
+from cameval.maps import are_constant
 
 MOST_BINS = 2**16
 """Integers of this size or more, or of a wider range, are binned like floating-point numbers."""
 
 
-_FEW_PIXELS = 2**16  # whose temporaries in float64 stay in a core's cache
+_BATCH_PIXELS = 2**16  # whose temporaries in float64 stay in a core's cache
 
 
 Rule: TypeAlias = Callable[[Tensor], Tensor]
 """From checked maps ``(..., H, W)`` to thresholds ``(...)`` or ``(..., H, W)``."""
 
 
-def image_by_image(maps: Tensor, function: Callable[[NDArray[Any]], object]) -> Tensor:
-    """Apply a function of one NumPy map to each map that is not constant.
+class ThresholdBinarizer(ABC):
+    """A binarizer whose masks are ``map > threshold``.
 
-    Its result is a number, or an array with one number for each pixel. Integers beyond `MOST_BINS`
-    reach it in float64: scikit-image's histograms have a bin for every integer from 0 to the
-    largest, whatever the map holds, and take 30 GiB for a value of 4e9.
+    A subclass is a frozen dataclass with a label and one formula, `_rule`.
     """
-    varied = (~constant(maps)).flatten().tolist()
-    images = as_numpy(maps).reshape(-1, *maps.shape[-2:])
-    found = [
-        np.asarray(function(_with_few_bins(image)) if varies else image[0, 0], dtype=np.float64)
-        for image, varies in zip(images, varied, strict=True)
-    ]
-    stacked = np.stack(np.broadcast_arrays(*found)) if found else np.empty(0)
-    thresholds = torch.from_numpy(stacked.reshape((*maps.shape[:-2], *stacked.shape[1:])))
-    return thresholds.to(maps.device, exact(maps.new_empty(0)).dtype)
+
+    label: ClassVar[str]
+
+    @abstractmethod
+    def _rule(self, maps: Tensor, /) -> Tensor:
+        """Return the thresholds of checked maps: ``(...)``, or ``(..., H, W)`` for each pixel."""
+
+    def threshold(self, maps: Array, /) -> Array:
+        """Return the thresholds of maps, in the units of the maps.
+
+        Parameters
+        ----------
+        maps
+            Real maps ``(..., H, W)``.
+
+        Returns
+        -------
+        Array
+            One threshold for each map, shape ``(...)``, or one for each pixel, shape
+            ``(..., H, W)``, in float64 (float32 on devices without it). The threshold of a constant
+            map is its value.
+
+        Raises
+        ------
+        ArrayTypeError
+            If the maps are not real numbers.
+        ShapeError
+            If the maps have fewer than two axes or no pixels.
+        NonFiniteError
+            If a map has NaN or infinity, or a range too wide for the arithmetic of the threshold.
+        """
+        return restore(exact(self._guarded_rule(finite_maps(maps))), maps)
+
+    def __call__(self, maps: Array, /) -> Array:
+        """Return boolean masks of maps ``(..., H, W)``; errors are those of `threshold`."""
+        tensor = finite_maps(maps)
+        threshold = self._guarded_rule(tensor)
+        per_pixel = threshold.ndim == tensor.ndim
+        limits = threshold if per_pixel else threshold[..., None, None]
+        return restore(mark_above(tensor, limits), maps)
+
+    def _guarded_rule(self, maps: Tensor) -> Tensor:
+        """Apply the rule; the threshold of a constant map is its value."""
+        threshold, flat = self._rule(maps), are_constant(maps)
+        _check_range(maps, threshold)
+        if not flat.any():
+            return threshold
+        value = maps[..., 0, 0].to(threshold.dtype)
+        if threshold.ndim == maps.ndim:
+            return value[..., None, None].where(flat[..., None, None], threshold)
+        return value.where(flat, threshold)
 
 
-def _with_few_bins(image: NDArray[Any]) -> NDArray[Any]:
-    """Return a copy of a map, in float64 if it holds integers of many values."""
-    wide = image.dtype.kind in "iu" and max(-int(image.min()), int(image.max())) >= MOST_BINS
-    return image.astype(np.float64) if wide else image.copy()
-
-
-def few_by_few(maps: Tensor, rule: Rule) -> Tensor:
-    """Apply a rule to a few maps at a time on a CPU, which is much faster than to all at once."""
-    if not maps.is_cpu:
-        return rule(maps)
-    images = maps.reshape(-1, *maps.shape[-2:])
-    few = max(1, _FEW_PIXELS // maps.shape[-2:].numel())
-    found = torch.cat([rule(some) for some in images.split(few)])
-    return found.reshape((*maps.shape[:-2], *found.shape[1:]))
-
-
-def above(maps: Tensor, threshold: Tensor) -> Tensor:
+def mark_above(maps: Tensor, threshold: Tensor) -> Tensor:
     """Return ``maps > threshold`` as in float64, the fast way on a CPU.
 
-    No float32 number lies between a threshold and the next lower float32 number, so that number
-    gives the same mask. It is worth looking for where it serves a whole map.
+    A float64 threshold can be replaced by the next lower float32 number: no float32 value lies
+    between the two, so the mask is the same. This is done where one threshold serves many pixels.
     """
     if not maps.is_cpu:
         return maps > threshold
@@ -73,33 +98,47 @@ def above(maps: Tensor, threshold: Tensor) -> Tensor:
     return torch.from_numpy(values > limits)
 
 
-def thresholds(maps: Array, rule: Rule) -> Array:
-    """Return the rule's thresholds of maps ``(..., H, W)`` in float64, checking the maps."""
-    return restore(exact(_guarded(finite_maps(maps), rule)), maps)
+def apply_per_image(maps: Tensor, function: Callable[[NDArray[Any]], object]) -> Tensor:
+    """Apply a function of one NumPy map to each map that is not constant.
+
+    The function returns a number, or an array with one number for each pixel. Integers beyond
+    `MOST_BINS` are passed to it in float64: scikit-image's histograms have a bin for every integer
+    from 0 to the largest, which takes 30 GiB for a value of 4e9.
+    """
+    varies = (~are_constant(maps)).flatten().tolist()
+    images = as_numpy(maps).reshape(-1, *maps.shape[-2:])
+    results = [
+        np.asarray(function(_limit_bins(image)) if varied else image[0, 0], dtype=np.float64)
+        for image, varied in zip(images, varies, strict=True)
+    ]
+    stacked = np.stack(np.broadcast_arrays(*results)) if results else np.empty(0)
+    thresholds = torch.from_numpy(stacked.reshape((*maps.shape[:-2], *stacked.shape[1:])))
+    return thresholds.to(maps.device, exact_dtype(maps))
 
 
-def masks(maps: Array, rule: Rule) -> Array:
-    """Return what lies strictly above the rule's thresholds, checking the maps."""
-    tensor = finite_maps(maps)
-    threshold = _guarded(tensor, rule)
-    each_pixel = threshold.ndim == tensor.ndim
-    return restore(above(tensor, threshold if each_pixel else threshold[..., None, None]), maps)
+def apply_in_batches(maps: Tensor, rule: Rule) -> Tensor:
+    """Apply a rule to small batches of maps on a CPU, which is much faster than to all at once."""
+    if not maps.is_cpu:
+        return rule(maps)
+    size = max(1, _BATCH_PIXELS // maps.shape[-2:].numel())
+    batches = maps.reshape(-1, *maps.shape[-2:]).split(size)
+    results = torch.cat([rule(batch) for batch in batches])
+    return results.reshape((*maps.shape[:-2], *results.shape[1:]))
 
 
-def _guarded(maps: Tensor, rule: Rule) -> Tensor:
-    """Return ``rule(maps)``, and the value itself where a map is constant."""
-    threshold, flat = rule(maps), constant(maps)
-    _check_range(maps, threshold)
-    if not flat.any():
-        return threshold
-    value = maps[..., 0, 0].to(threshold.dtype)
-    if threshold.ndim == maps.ndim:
-        return value[..., None, None].where(flat[..., None, None], threshold)
-    return value.where(flat, threshold)
+def exact_dtype(maps: Tensor) -> torch.dtype:
+    """Return the dtype of thresholds: float64, or float32 on devices that have no float64."""
+    return exact(maps.new_empty(0)).dtype
+
+
+def _limit_bins(image: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy of a map, in float64 if its integers would need too many bins."""
+    wide = image.dtype.kind in "iu" and max(-int(image.min()), int(image.max())) >= MOST_BINS
+    return image.astype(np.float64) if wide else image.copy()
 
 
 def _check_range(maps: Tensor, threshold: Tensor) -> None:
-    """Raise an error where a map's values are too far apart for the arithmetic of its threshold."""
+    """Raise an error if a map's values are too far apart for the arithmetic of its threshold."""
     if threshold.isfinite().all() or not maps.is_floating_point():
         return
     largest = float(maps.abs().max())

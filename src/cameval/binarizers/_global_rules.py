@@ -1,4 +1,4 @@
-"""One threshold for a map: moments, order statistics, Otsu's method."""
+"""Formulas of thresholds for a whole map: moments, order statistics, Otsu's method."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from cameval._arrays import as_numpy, exact, extremes
 from cameval._memo import memoized
-from cameval._sorting import order_statistics, ordered
-from cameval.binarizers._base import MOST_BINS, few_by_few
+from cameval._sorting import order_statistics, sort_values
+from cameval.binarizers._base import MOST_BINS, apply_in_batches, exact_dtype
 
 
 @memoized
@@ -29,11 +29,11 @@ def mean(maps: Tensor) -> Tensor:
 def sd(maps: Tensor) -> Tensor:
     """Return the standard deviation of each map's pixels, from their distances to the mean."""
 
-    def of_few(some: Tensor) -> Tensor:
-        values = exact(some)
+    def two_pass_sd(batch: Tensor) -> Tensor:
+        values = exact(batch)
         return (values - values.mean((-2, -1), keepdim=True)).square_().mean((-2, -1)).sqrt()
 
-    return few_by_few(maps, of_few)
+    return apply_in_batches(maps, two_pass_sd)
 
 
 def mean_sd(maps: Tensor, k: float) -> Tensor:
@@ -42,7 +42,7 @@ def mean_sd(maps: Tensor, k: float) -> Tensor:
 
 
 def range_fraction(maps: Tensor, fraction: float) -> Tensor:
-    """Return what lies that fraction of the way from the minimum to the maximum."""
+    """Return ``min + fraction * (max - min)`` of each map."""
     low, high = map(exact, extremes(maps))
     return low + fraction * (high - low)
 
@@ -59,11 +59,11 @@ def percentile(maps: Tensor, q: float) -> Tensor:
     return high - (high - low) * (1 - weight)
 
 
-def top_area(maps: Tensor, area: float) -> Tensor:
+def top_area_threshold(maps: Tensor, area: float) -> Tensor:
     """Return the largest value outside the ``floor(area * pixels)`` highest.
 
-    The area is read as it is written: 0.29 of 100 pixels are 29, which the product of the two
-    floating numbers is not.
+    The area is taken as the decimal number that is written: 0.29 of 100 pixels are 29, although the
+    floating-point product of the two is below 29.
     """
     pixels = maps.shape[-2:].numel()
     (threshold,) = order_statistics(maps, (pixels - 1 - floor(Fraction(str(area)) * pixels),))
@@ -71,8 +71,6 @@ def top_area(maps: Tensor, area: float) -> Tensor:
 
 
 _BINS = 256
-
-
 _SAFE_EXPONENT = 30  # values up to 2**30 and down to 2**-30 can be squared in float32
 
 
@@ -80,16 +78,16 @@ Choice = Callable[[NDArray[Any], NDArray[Any]], float]
 """From the pixels in each bin and the bins' centers to a threshold."""
 
 
-def otsu(maps: Tensor) -> Tensor:
+def otsu_threshold(maps: Tensor) -> Tensor:
     """Return Otsu's threshold of each map."""
 
     def choose(counts: NDArray[Any], centers: NDArray[Any]) -> float:
         return float(threshold_otsu(hist=(counts, centers)))
 
-    return _by_histogram(maps, _BINS, MOST_BINS, choose)
+    return _histogram_thresholds(maps, _BINS, MOST_BINS, choose)
 
 
-def multi_otsu(maps: Tensor, classes: int, nbins: int) -> Tensor:
+def multi_otsu_threshold(maps: Tensor, classes: int, nbins: int) -> Tensor:
     """Return the threshold of the top class of each map."""
 
     def choose(counts: NDArray[Any], centers: NDArray[Any]) -> float:
@@ -97,33 +95,33 @@ def multi_otsu(maps: Tensor, classes: int, nbins: int) -> Tensor:
         possible = min(classes, np.count_nonzero(counts))
         return float(threshold_multiotsu(hist=(shares, centers), classes=possible)[-1])
 
-    return _by_histogram(maps, nbins, nbins, choose)
+    return _histogram_thresholds(maps, nbins, nbins, choose)
 
 
-def _by_histogram(maps: Tensor, bins: int, most_levels: int, choose: Choice) -> Tensor:
+def _histogram_thresholds(maps: Tensor, bins: int, most_levels: int, choose: Choice) -> Tensor:
     """Choose the threshold of each map; that of a constant one is its value."""
-    rows = as_numpy(ordered(maps)).reshape(-1, maps.shape[-2:].numel())
-    found = [
-        float(row[0]) if row[0] == row[-1] else _of_histogram(row, bins, most_levels, choose)
+    rows = as_numpy(sort_values(maps)).reshape(-1, maps.shape[-2:].numel())
+    thresholds = [
+        float(row[0]) if row[0] == row[-1] else _sorted_threshold(row, bins, most_levels, choose)
         for row in rows
     ]
-    dtype = exact(maps.new_empty(0)).dtype
-    return torch.tensor(found, dtype=dtype, device=maps.device).reshape(maps.shape[:-2])
+    found = torch.tensor(thresholds, dtype=exact_dtype(maps), device=maps.device)
+    return found.reshape(maps.shape[:-2])
 
 
-def _of_histogram(values: NDArray[Any], bins: int, most_levels: int, choose: Choice) -> float:
-    """Choose a threshold between sorted values, which are not all equal.
+def _sorted_threshold(values: NDArray[Any], bins: int, most_levels: int, choose: Choice) -> float:
+    """Choose a threshold from the histogram of sorted values, which are not all equal.
 
-    Counting between NumPy's own bin edges is exact in sorted values, and faster than a histogram.
-    A power of two brings values near 1 whose squares would overflow or vanish; it changes no
+    In sorted values, counting between NumPy's own bin edges is exact, and faster than a histogram.
+    Values whose squares would overflow or underflow are scaled by a power of two, which changes no
     rounding.
     """
     if values.dtype.kind in "iu":
         if int(values[-1]) - int(values[0]) < most_levels:
             offsets = values.astype(np.int64) - int(values[0])
             counts, low = np.bincount(offsets), int(values[0])
-            apart = low if abs(low) >= MOST_BINS else 0  # or else the centers round to each other
-            return apart + choose(counts, np.arange(counts.size) + (low - apart))
+            shift = low if abs(low) >= MOST_BINS else 0  # keeps the centers apart in float64
+            return shift + choose(counts, np.arange(counts.size) + (low - shift))
         values = values.astype(np.float64)
     _, exponent = np.frexp(max(-values[0], values[-1]))
     if abs(exponent) > _SAFE_EXPONENT:

@@ -1,4 +1,4 @@
-"""One threshold for each pixel, from its neighborhood."""
+"""Formulas of thresholds for each pixel, from the moments of its neighborhood."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,17 +12,17 @@ from torch import Tensor
 
 from cameval._arrays import exact, extremes
 from cameval._memo import memoized
-from cameval.binarizers._base import few_by_few
+from cameval.binarizers._base import apply_in_batches
 
 _ROWS = 64  # of a block: small enough to skip the zeros, large enough for a fast product
 
-
 Block = tuple[slice, slice, Tensor]
+"""Rows and columns of a filter matrix, and the weights there."""
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """Weights of a neighborhood along one axis, symmetric, and what lies beyond the border.
+    """Symmetric weights of a neighborhood along one axis, and the extension at the border.
 
     ``"reflect"`` repeats the pixel at the border, ``"mirror"`` does not, as in `scipy.ndimage`.
     """
@@ -37,16 +37,16 @@ class Kernel:
 
 
 @lru_cache(maxsize=64)
-def gaussian(sd: float) -> Kernel:
-    """Return the weights of a normal distribution up to four standard deviations."""
+def gaussian_kernel(sd: float) -> Kernel:
+    """Return the kernel of a normal distribution, cut off at four standard deviations."""
     radius = int(4 * sd + 0.5)
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sd) ** 2)
     return Kernel(tuple((weights / weights.sum()).tolist()))
 
 
 @lru_cache(maxsize=64)
-def box(size: int, edge: Literal["reflect", "mirror"] = "reflect") -> Kernel:
-    """Return equal weights."""
+def box_kernel(size: int, edge: Literal["reflect", "mirror"] = "reflect") -> Kernel:
+    """Return the kernel of an unweighted mean over `size` pixels."""
     return Kernel((1 / size,) * size, edge)
 
 
@@ -57,16 +57,16 @@ def local_mean(maps: Tensor, kernel: Kernel, offset: float) -> Tensor:
     return smooth(maps if maps.is_floating_point() else exact(maps), kernel).sub_(offset)
 
 
-def niblack(maps: Tensor, window_size: int, k: float) -> Tensor:
-    """Return the mean minus `k` standard deviations of each window."""
+def niblack_threshold(maps: Tensor, window_size: int, k: float) -> Tensor:
+    """Return the mean minus `k` standard deviations around each pixel."""
     mean, sd = local_moments(maps, window_size)
     return _unscale_((-k * sd).add_(mean), maps)
 
 
-def sauvola(maps: Tensor, window_size: int, k: float, r: float) -> Tensor:
-    """Return Sauvola's threshold of the negative of each map, which is scaled to [0, 1].
+def sauvola_threshold(maps: Tensor, window_size: int, k: float, r: float) -> Tensor:
+    """Return Sauvola's threshold of the inverted map, which is scaled to [0, 1] first.
 
-    That is ``1 - m' (1 + k (s / r - 1))`` with ``m' = 1 - m``.
+    In units of the scaled map it is ``1 - (1 - m) (1 + k (s / r - 1))``.
     """
     mean, sd = local_moments(maps, window_size)
     return _unscale_((sd / r).sub_(1).mul_(k).add_(1).mul_(mean - 1).add_(1), maps)
@@ -75,17 +75,17 @@ def sauvola(maps: Tensor, window_size: int, k: float, r: float) -> Tensor:
 @memoized
 def local_moments(maps: Tensor, window_size: int) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation around each pixel of the maps scaled to [0, 1]."""
-    window = box(window_size, "mirror")
+    window = box_kernel(window_size, "mirror")
 
-    def of_few(some: Tensor) -> Tensor:
-        low, span = _range(some)
-        scaled = (exact(some) - low).div_(span)
+    def scaled_moments(batch: Tensor) -> Tensor:
+        low, span = _range(batch)
+        scaled = (exact(batch) - low).div_(span)
         mean = smooth(scaled, window)
         square = smooth(scaled.square_(), window)
         variance = square.addcmul_(mean, mean, value=-1).clamp_(min=0)
         return torch.stack((mean, variance.sqrt_()), dim=-3)
 
-    mean, sd = few_by_few(maps, of_few).unbind(-3)
+    mean, sd = apply_in_batches(maps, scaled_moments).unbind(-3)
     return mean, sd
 
 
@@ -105,8 +105,9 @@ def _range(maps: Tensor) -> tuple[Tensor, Tensor]:
 def smooth(maps: Tensor, kernel: Kernel) -> Tensor:
     """Filter both axes of floating maps ``(..., H, W)``.
 
-    On a CPU each map is filtered by itself, between the same places in memory, so that no batch and
-    no layout changes its rounding: where an array begins decides how its products are summed.
+    On a CPU each map is filtered separately, in the same buffers: the order in which products are
+    summed depends on where an array begins in memory. So neither the batch nor the memory layout
+    changes the rounding.
     """
     height, width = maps.shape[-2:]
     with torch.autocast(maps.device.type, enabled=False):
@@ -132,7 +133,7 @@ def smooth(maps: Tensor, kernel: Kernel) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _blocks(kernel: Kernel, length: int, dtype: torch.dtype) -> tuple[Block, ...]:
-    """Cut the filter's matrix into blocks of rows without the columns that are zero."""
+    """Split the filter's matrix into blocks of rows, without the columns that are zero."""
     matrix = kernel.matrix(length)
     blocks = []
     for start in range(0, length, _ROWS):

@@ -1,12 +1,12 @@
-"""Connected components of masks."""
+"""Binarizer that keeps the largest connected component of another binarizer's masks."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import label
+from scipy import ndimage
 
 from cameval._arrays import Array, as_masks, finite_maps, restore
 from cameval.errors import SettingError, ShapeError
@@ -19,29 +19,33 @@ __all__ = ["LargestComponent"]
 class LargestComponent:
     """Keep the largest connected component of the masks of another binarizer.
 
-    Pixels are connected by their sides and corners. Of several largest components the one that
-    comes first row by row is kept. An empty mask stays empty.
+    Pixels are connected by their sides and corners. Of several largest components the first in row
+    order is kept. An empty mask stays empty.
 
     Parameters
     ----------
     binarizer
-        From maps to masks.
+        The binarizer whose masks are reduced: any callable from maps to masks.
 
     Raises
     ------
     SettingError
         If `binarizer` is not callable.
+    ArrayTypeError, ShapeError
+        In a call, if it does not return boolean masks of the maps' shape.
 
     References
     ----------
-    B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016: the box of
-    ``LargestComponent(FractionOfMaxBinarizer(0.2))``.
+    B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016: boxes
+    around the masks of ``LargestComponent(FractionOfMaxBinarizer(0.2))``.
 
     Examples
     --------
     >>> LargestComponent(MeanBinarizer())(torch.tensor([[9.0, 0.0, 9.0, 9.0, 0.0]]))
     tensor([[False, False,  True,  True, False]])
     """
+
+    label: ClassVar[str] = "largest_component"
 
     binarizer: Binarizer
 
@@ -56,7 +60,7 @@ class LargestComponent:
         masks = as_masks(self.binarizer(tensor), "masks")
         if masks.shape != tensor.shape:
             raise ShapeError(
-                f"{self.binarizer!r} must give masks of the maps' shape {tuple(tensor.shape)}, "
+                f"{self.binarizer!r} must return masks of the maps' shape {tuple(tensor.shape)}, "
                 f"got {tuple(masks.shape)}"
             )
         images = masks.cpu().numpy().reshape(-1, *masks.shape[-2:])
@@ -67,8 +71,8 @@ class LargestComponent:
 
 
 def _largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep the largest component of one mask; components are numbered as they come."""
-    labels: NDArray[Any] = label(mask, structure=np.ones((3, 3)))[0]
+    """Return the largest component of one mask; components are numbered in row order."""
+    labels: NDArray[Any] = ndimage.label(mask, structure=np.ones((3, 3)))[0]
     sizes = np.bincount(labels[mask], minlength=2)
     kept: NDArray[np.bool_] = labels == max(1, int(sizes.argmax()))
     return kept

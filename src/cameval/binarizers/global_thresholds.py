@@ -1,14 +1,14 @@
-"""Binarizers with one threshold for a map: mean, percentile, Otsu and others."""
+"""Binarizers with one threshold for each map: mean, percentile, top area, Otsu and others."""
 
 from dataclasses import dataclass
 from numbers import Real
+from typing import ClassVar
 
 from torch import Tensor
 
-from cameval._arrays import Array
 from cameval._checks import finite_number, whole_number
 from cameval.binarizers import _global_rules as rules
-from cameval.binarizers._base import masks, thresholds
+from cameval.binarizers._base import ThresholdBinarizer
 from cameval.errors import SettingError
 
 __all__ = [
@@ -24,10 +24,10 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class MeanBinarizer:
+class MeanBinarizer(ThresholdBinarizer):
     """Mark the pixels above the mean of their map.
 
-    One of the paper's five thresholds. The mean is taken in float64.
+    The mean is taken in float64.
 
     Examples
     --------
@@ -35,26 +35,23 @@ class MeanBinarizer:
     tensor([[False, False,  True]])
     """
 
-    def threshold(self, maps: Array, /) -> Array:
-        """Return the mean of each map, shape ``(...)``."""
-        return thresholds(maps, rules.mean)
+    label: ClassVar[str] = "mean"
 
-    def __call__(self, maps: Array, /) -> Array:
-        """Return boolean masks of maps ``(..., H, W)``."""
-        return masks(maps, rules.mean)
+    def _rule(self, maps: Tensor, /) -> Tensor:
+        return rules.mean(maps)
 
 
 @dataclass(frozen=True)
-class MeanSDBinarizer:
+class MeanSDBinarizer(ThresholdBinarizer):
     """Mark the pixels more than `k` standard deviations above the mean of their map.
 
-    The standard deviation is that of the map's pixels, without a correction for a sample. No
-    positive factor and no offset of the map changes its mask.
+    The standard deviation is that of the map's pixels, divided by their number. A positive factor
+    or an offset of the map does not change its mask.
 
     Parameters
     ----------
     k
-        Number of standard deviations; negative ones lie below the mean.
+        Number of standard deviations; a negative number gives a threshold below the mean.
 
     Raises
     ------
@@ -67,30 +64,24 @@ class MeanSDBinarizer:
     tensor([[False, False, False,  True]])
     """
 
+    label: ClassVar[str] = "mean_sd"
+
     k: float = 2.0
 
     def __post_init__(self) -> None:
         """Check the setting."""
         object.__setattr__(self, "k", finite_number("k", self.k))
 
-    def threshold(self, maps: Array, /) -> Array:
-        """Return mean plus `k` standard deviations of each map, shape ``(...)``."""
-        return thresholds(maps, self._of)
-
-    def __call__(self, maps: Array, /) -> Array:
-        """Return boolean masks of maps ``(..., H, W)``."""
-        return masks(maps, self._of)
-
-    def _of(self, maps: Tensor) -> Tensor:
+    def _rule(self, maps: Tensor, /) -> Tensor:
         return rules.mean_sd(maps, self.k)
 
 
 @dataclass(frozen=True)
-class FractionOfMaxBinarizer:
+class FractionOfMaxBinarizer(ThresholdBinarizer):
     """Mark the pixels above a fraction of the maximum of their map, scaled to [0, 1] first.
 
-    So the threshold is ``min + fraction * (max - min)``, and no positive factor and no offset of
-    the map changes its mask. Of a map with minimum 0 it is the fraction of the maximum itself.
+    The threshold is ``min + fraction * (max - min)``; for a map with minimum 0 it is the fraction
+    of the maximum itself. A positive factor or an offset of the map does not change its mask.
 
     Parameters
     ----------
@@ -104,14 +95,16 @@ class FractionOfMaxBinarizer:
 
     References
     ----------
-    B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016, who mark
-    20 % of the maximum and keep the largest component: see `LargestComponent`.
+    B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016: a threshold
+    of 20 % of the maximum, then the largest component (see `LargestComponent`).
 
     Examples
     --------
     >>> FractionOfMaxBinarizer(0.5)(torch.tensor([[-1.0, 0.0, 0.5, 1.0]]))
     tensor([[False, False,  True,  True]])
     """
+
+    label: ClassVar[str] = "fraction_of_max"
 
     fraction: float = 0.2
 
@@ -121,24 +114,16 @@ class FractionOfMaxBinarizer:
             raise SettingError(f"fraction must be in [0, 1), got {self.fraction}")
         object.__setattr__(self, "fraction", float(self.fraction))
 
-    def threshold(self, maps: Array, /) -> Array:
-        """Return threshold of each map, in its own units, shape ``(...)``."""
-        return thresholds(maps, self._of)
-
-    def __call__(self, maps: Array, /) -> Array:
-        """Return boolean masks of maps ``(..., H, W)``."""
-        return masks(maps, self._of)
-
-    def _of(self, maps: Tensor) -> Tensor:
+    def _rule(self, maps: Tensor, /) -> Tensor:
         return rules.range_fraction(maps, self.fraction)
 
 
 @dataclass(frozen=True)
-class PercentileBinarizer:
+class PercentileBinarizer(ThresholdBinarizer):
     """Mark the pixels above a percentile of their map.
 
-    ``PercentileBinarizer(95)`` marks 5 % of a map without ties, and less where the threshold falls
-    into a block of equal values. The percentile is that of
+    ``PercentileBinarizer(95)`` marks 5 % of a map without ties, and less if the threshold is within
+    a block of equal values. The percentile is that of
     ``numpy.percentile(map, percentile, method="linear")`` in float64, over all pixels of a map.
 
     Parameters
@@ -159,30 +144,24 @@ class PercentileBinarizer:
     PercentileBinarizer(percentile=90)
     """
 
+    label: ClassVar[str] = "percentile"
+
     percentile: float
 
     def __post_init__(self) -> None:
-        """Check the setting, and write whole numbers as such."""
+        """Check the setting; store whole numbers as integers."""
         if not isinstance(self.percentile, Real) or not 0 <= self.percentile < 100:
             raise SettingError(f"percentile must be in [0, 100), got {self.percentile}")
         plain = float(self.percentile)
         object.__setattr__(self, "percentile", int(plain) if plain.is_integer() else plain)
 
-    def threshold(self, maps: Array, /) -> Array:
-        """Return the percentile of each map, shape ``(...)``."""
-        return thresholds(maps, self._of)
-
-    def __call__(self, maps: Array, /) -> Array:
-        """Return boolean masks of maps ``(..., H, W)``."""
-        return masks(maps, self._of)
-
-    def _of(self, maps: Tensor) -> Tensor:
+    def _rule(self, maps: Tensor, /) -> Tensor:
         return rules.percentile(maps, self.percentile)
 
 
 @dataclass(frozen=True)
-class MedianBinarizer:
-    """Mark the pixels above the median of their map: ``PercentileBinarizer(50)``, named.
+class MedianBinarizer(ThresholdBinarizer):
+    """Mark the pixels above the median of their map, as ``PercentileBinarizer(50)`` does.
 
     Examples
     --------
@@ -190,30 +169,25 @@ class MedianBinarizer:
     tensor([[False, False,  True]])
     """
 
-    def threshold(self, maps: Array, /) -> Array:
-        """Return the median of each map, shape ``(...)``."""
-        return thresholds(maps, self._of)
+    label: ClassVar[str] = "median"
 
-    def __call__(self, maps: Array, /) -> Array:
-        """Return boolean masks of maps ``(..., H, W)``."""
-        return masks(maps, self._of)
-
-    def _of(self, maps: Tensor) -> Tensor:
+    def _rule(self, maps: Tensor, /) -> Tensor:
         return rules.percentile(maps, 50)
 
 
 @dataclass(frozen=True)
-class TopAreaBinarizer:
-    """Mark the highest pixels of their map, as many as cover a share of the image.
+class TopAreaBinarizer(ThresholdBinarizer):
+    """Mark the highest pixels of each map, up to a share of the image.
 
     Of N pixels the ``k = floor(area * N)`` highest are marked. Equal values are marked together or
-    not at all: a block of ties that reaches beyond the k-th pixel is left out whole, so that the
-    mask never covers more than the share.
+    not at all: a block of ties that extends beyond the k-th pixel is not marked, so the mask never
+    covers more than the share. The threshold is the largest value outside the k highest.
 
     Parameters
     ----------
     area
-        The share, in (0, 1), read as it is written: 0.29 of 100 pixels are 29.
+        The share, in (0, 1), taken as the decimal number that is written: 0.29 of 100 pixels are
+        29.
 
     Raises
     ------
@@ -228,6 +202,8 @@ class TopAreaBinarizer:
     tensor([[False, False, False,  True]])
     """
 
+    label: ClassVar[str] = "top_area"
+
     area: float = 0.05
 
     def __post_init__(self) -> None:
@@ -236,27 +212,19 @@ class TopAreaBinarizer:
             raise SettingError(f"area must be in (0, 1), got {self.area}")
         object.__setattr__(self, "area", float(self.area))
 
-    def threshold(self, maps: Array, /) -> Array:
-        """Return largest value outside the k highest of each map, shape ``(...)``."""
-        return thresholds(maps, self._of)
-
-    def __call__(self, maps: Array, /) -> Array:
-        """Return boolean masks of maps ``(..., H, W)``."""
-        return masks(maps, self._of)
-
-    def _of(self, maps: Tensor) -> Tensor:
-        return rules.top_area(maps, self.area)
+    def _rule(self, maps: Tensor, /) -> Tensor:
+        return rules.top_area_threshold(maps, self.area)
 
 
 @dataclass(frozen=True)
-class OtsuBinarizer:
+class OtsuBinarizer(ThresholdBinarizer):
     """Mark the pixels above Otsu's threshold, which best separates a map into two classes.
 
     The threshold is that of `skimage.filters.threshold_otsu`: 256 bins between the smallest and the
     largest value, in the dtype of the map (float32 for half precision). Integer maps have one bin
-    for each value. Where scikit-image cannot answer, the definition still holds: values too small
-    or too large to be squared are scaled by a power of two first, and a range too narrow for 256
-    bins has one bin for each value.
+    for each value. Two cases that scikit-image cannot compute are supported: values too small or
+    too large to be squared are scaled by a power of two first, and a range too narrow for 256 bins
+    has one bin for each value.
 
     References
     ----------
@@ -268,29 +236,26 @@ class OtsuBinarizer:
     tensor([[False, False,  True,  True]])
     """
 
-    def threshold(self, maps: Array, /) -> Array:
-        """Return Otsu's threshold of each map, shape ``(...)``."""
-        return thresholds(maps, rules.otsu)
+    label: ClassVar[str] = "otsu"
 
-    def __call__(self, maps: Array, /) -> Array:
-        """Return boolean masks of maps ``(..., H, W)``."""
-        return masks(maps, rules.otsu)
+    def _rule(self, maps: Tensor, /) -> Tensor:
+        return rules.otsu_threshold(maps)
 
 
 @dataclass(frozen=True)
-class MultiOtsuBinarizer:
-    """Mark the top class of a map that Otsu's criterion divides into several.
+class MultiOtsuBinarizer(ThresholdBinarizer):
+    """Mark the highest class of each map, which Otsu's criterion divides into several classes.
 
     The threshold is the last of `skimage.filters.threshold_multiotsu`: the center of the highest
-    bin below the top class, so that few bins move the mask a little. Integer maps have one bin for
-    each value if there are at most `nbins`. Where scikit-image raises, there is an answer: a map
-    that fills fewer bins than `classes` has as many classes as filled bins, and a range too narrow
-    for the bins has one bin for each value.
+    bin below the top class. Integer maps have one bin for each value if there are at most `nbins`.
+    Two cases in which scikit-image raises are supported: a map that fills fewer bins than `classes`
+    has as many classes as filled bins, and a range too narrow for the bins has one bin for each
+    value.
 
     Parameters
     ----------
     classes
-        Number of classes, at least 2. The time grows steeply with it.
+        Number of classes, at least 2. The computing time grows steeply with it.
     nbins
         Number of bins, at least `classes`. The default of scikit-image is 256.
 
@@ -310,6 +275,8 @@ class MultiOtsuBinarizer:
     tensor([[False, False, False, False,  True,  True]])
     """
 
+    label: ClassVar[str] = "multi_otsu"
+
     classes: int = 3
     nbins: int = 64
 
@@ -323,13 +290,5 @@ class MultiOtsuBinarizer:
                 f"{self.classes} classes"
             )
 
-    def threshold(self, maps: Array, /) -> Array:
-        """Return lower end of each map's top class, shape ``(...)``."""
-        return thresholds(maps, self._of)
-
-    def __call__(self, maps: Array, /) -> Array:
-        """Return boolean masks of maps ``(..., H, W)``."""
-        return masks(maps, self._of)
-
-    def _of(self, maps: Tensor) -> Tensor:
-        return rules.multi_otsu(maps, self.classes, self.nbins)
+    def _rule(self, maps: Tensor, /) -> Tensor:
+        return rules.multi_otsu_threshold(maps, self.classes, self.nbins)

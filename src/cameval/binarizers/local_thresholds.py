@@ -1,28 +1,27 @@
 """Binarizers with one threshold for each pixel: adaptive, Niblack, Sauvola."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from numpy.typing import NDArray
 from skimage.filters import threshold_local
 from torch import Tensor
 
-from cameval._arrays import Array
 from cameval._checks import finite_number, odd_size
 from cameval.binarizers import _local_rules as rules
-from cameval.binarizers._base import image_by_image, masks, thresholds
+from cameval.binarizers._base import ThresholdBinarizer, apply_per_image
 from cameval.errors import SettingError
 
 __all__ = ["AdaptiveBinarizer", "NiblackBinarizer", "SauvolaBinarizer"]
 
 
 @dataclass(frozen=True)
-class AdaptiveBinarizer:
+class AdaptiveBinarizer(ThresholdBinarizer):
     """Mark the pixels above the weighted mean (or the median) of their neighborhood.
 
     The thresholds are those of `skimage.filters.threshold_local`, up to rounding. Where a map is
-    locally linear, pixel and threshold differ by rounding alone and the mask is arbitrary; a
-    negative `offset` raises the thresholds and asks for a real difference.
+    locally linear, pixel and threshold differ by rounding only and the mask is arbitrary; a
+    negative `offset` raises the thresholds, so that only larger differences are marked.
 
     Parameters
     ----------
@@ -31,7 +30,7 @@ class AdaptiveBinarizer:
     method
         ``"gaussian"`` (standard deviation ``(block_size - 1) / 6``), ``"mean"`` or ``"median"``.
     offset
-        Subtracted from each threshold, in units of the map.
+        Number that is subtracted from each threshold, in units of the map.
 
     Raises
     ------
@@ -45,6 +44,8 @@ class AdaptiveBinarizer:
             [False,  True, False],
             [False, False,  True]])
     """
+
+    label: ClassVar[str] = "adaptive"
 
     block_size: int = 51
     method: Literal["gaussian", "mean", "median"] = "gaussian"
@@ -60,44 +61,40 @@ class AdaptiveBinarizer:
         object.__setattr__(self, "block_size", size)
         object.__setattr__(self, "offset", finite_number("offset", self.offset))
 
-    def threshold(self, maps: Array, /) -> Array:
-        """Return the threshold of each pixel, shape ``(..., H, W)``."""
-        return thresholds(maps, self._of)
-
-    def __call__(self, maps: Array, /) -> Array:
-        """Return boolean masks of maps ``(..., H, W)``."""
-        return masks(maps, self._of)
-
-    def _of(self, maps: Tensor) -> Tensor:
+    def _rule(self, maps: Tensor, /) -> Tensor:
         match self.method:
             case "gaussian":
-                kernel = rules.gaussian((self.block_size - 1) / 6)
+                kernel = rules.gaussian_kernel((self.block_size - 1) / 6)
             case "mean":
-                kernel = rules.box(self.block_size)
+                kernel = rules.box_kernel(self.block_size)
             case "median":
-                found = image_by_image(maps, self._median)
-                return found if found.ndim == maps.ndim else found[..., None, None].expand_as(maps)
+                medians = apply_per_image(maps, self._local_median)
+                if medians.ndim == maps.ndim:
+                    return medians
+                return medians[..., None, None].expand_as(maps)  # all maps are constant
         return rules.local_mean(maps, kernel, self.offset)
 
-    def _median(self, image: NDArray[Any]) -> object:
+    def _local_median(self, image: NDArray[Any]) -> object:
         return threshold_local(image, self.block_size, "median", self.offset)
 
 
 @dataclass(frozen=True)
-class NiblackBinarizer:
-    """Mark the pixels far above the mean of their neighborhood, in its standard deviations.
+class NiblackBinarizer(ThresholdBinarizer):
+    """Mark the pixels that exceed their neighborhood's mean by a number of standard deviations.
 
     The threshold is ``m - k s`` with mean m and standard deviation s of the window, that of
-    `skimage.filters.threshold_niblack` up to rounding. It was made for dark text, which lies below
-    it; with the negative default of `k` the mask is what lies a standard deviation *above* the
-    mean. No positive factor and no offset of the map changes its mask, up to rounding.
+    `skimage.filters.threshold_niblack` up to rounding. The method was designed for dark text, which
+    lies below the threshold; with the negative default of `k` the mask holds the pixels more than
+    one standard deviation *above* the mean. A positive factor or an offset of the map does not
+    change its mask, up to rounding.
 
     Parameters
     ----------
     window_size
         Side of the square window in pixels, odd and at least 3.
     k
-        Negative to mark what stands out; scikit-image's 0.2 marks more than half of a smooth map.
+        Factor of the standard deviation. Use a negative number to mark local peaks; scikit-image's
+        default of 0.2 marks more than half of a smooth map.
 
     Raises
     ------
@@ -114,6 +111,8 @@ class NiblackBinarizer:
     tensor([[False, False,  True, False, False]])
     """
 
+    label: ClassVar[str] = "niblack"
+
     window_size: int = 101
     k: float = -1.0
 
@@ -122,38 +121,31 @@ class NiblackBinarizer:
         object.__setattr__(self, "window_size", odd_size("window_size", self.window_size))
         object.__setattr__(self, "k", finite_number("k", self.k))
 
-    def threshold(self, maps: Array, /) -> Array:
-        """Return threshold of each pixel, shape ``(..., H, W)``."""
-        return thresholds(maps, self._of)
-
-    def __call__(self, maps: Array, /) -> Array:
-        """Return boolean masks of maps ``(..., H, W)``."""
-        return masks(maps, self._of)
-
-    def _of(self, maps: Tensor) -> Tensor:
-        return rules.niblack(maps, self.window_size, self.k)
+    def _rule(self, maps: Tensor, /) -> Tensor:
+        return rules.niblack_threshold(maps, self.window_size, self.k)
 
 
 @dataclass(frozen=True)
-class SauvolaBinarizer:
-    """Mark what Sauvola's threshold would call ink, were the map a negative.
+class SauvolaBinarizer(ThresholdBinarizer):
+    """Mark the pixels below Sauvola's threshold in the inverted map.
 
-    The method was made for dark text on bright paper: in a window without contrast the threshold
-    lies far *below* the mean, so that the paper stays white. Read upright, a map of bright objects
-    on a dark ground would be marked nearly whole. So it is read as a negative here: the map is
-    scaled to [0, 1] by its own minimum and maximum and subtracted from 1, and the mask is what lies
-    *below* ``m (1 + k (s / r - 1))`` there, with mean m and standard deviation s of the window.
-    The threshold of the negative is that of `skimage.filters.threshold_sauvola` up to rounding.
+    The method was designed for dark text on bright paper: in a window without contrast the
+    threshold is far *below* the mean, so that blank paper is not marked. Applied directly to a map
+    with bright objects, it would mark nearly the whole map. Here the map is inverted first: it is
+    scaled to [0, 1] by its own minimum and maximum and subtracted from 1. The mask holds the pixels
+    *below* ``m (1 + k (s / r - 1))`` in the inverted map, with mean m and standard deviation s of
+    the window. The threshold of the inverted map is that of `skimage.filters.threshold_sauvola` up
+    to rounding.
 
     Parameters
     ----------
     window_size
         Side of the square window in pixels, odd and at least 3.
     k
-        How far the threshold moves from the mean where the contrast is low: a larger one marks
-        less.
+        Distance of the threshold from the mean where the contrast is low; a larger `k` marks fewer
+        pixels.
     r
-        Standard deviation of full contrast; of numbers in [0, 1] it is at most 0.5.
+        Standard deviation at full contrast; for numbers in [0, 1] it is at most 0.5.
 
     Raises
     ------
@@ -171,6 +163,8 @@ class SauvolaBinarizer:
     tensor([[False, False,  True, False, False]])
     """
 
+    label: ClassVar[str] = "sauvola"
+
     window_size: int = 51
     k: float = 0.2
     r: float = 0.5
@@ -183,13 +177,5 @@ class SauvolaBinarizer:
         if self.r <= 0:
             raise SettingError(f"r must be positive, got {self.r}")
 
-    def threshold(self, maps: Array, /) -> Array:
-        """Return threshold of each pixel, in the units of the map, shape ``(..., H, W)``."""
-        return thresholds(maps, self._of)
-
-    def __call__(self, maps: Array, /) -> Array:
-        """Return boolean masks of maps ``(..., H, W)``."""
-        return masks(maps, self._of)
-
-    def _of(self, maps: Tensor) -> Tensor:
-        return rules.sauvola(maps, self.window_size, self.k, self.r)
+    def _rule(self, maps: Tensor, /) -> Tensor:
+        return rules.sauvola_threshold(maps, self.window_size, self.k, self.r)

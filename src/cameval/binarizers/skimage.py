@@ -1,40 +1,45 @@
-"""Binarizers from scikit-image's threshold functions."""
+"""Binarizer that uses any threshold function of scikit-image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cameval._arrays import Array
-from cameval.binarizers._base import image_by_image, masks, thresholds
+from cameval.binarizers._base import ThresholdBinarizer, apply_per_image
 from cameval.errors import NonFiniteError, SettingError, ShapeError
 
 __all__ = ["SkimageBinarizer"]
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class SkimageBinarizer:
-    """Mark the pixels above the threshold that a function of `skimage.filters` finds.
+class SkimageBinarizer(ThresholdBinarizer):
+    """Mark the pixels above the threshold that a function of `skimage.filters` computes.
 
-    Any callable from one NumPy map ``(H, W)`` to a number, or to one number for each pixel, will
-    do. Half-precision maps reach it in float32, and integer maps with a value of 2**16 or more, or
-    -2**16 or less, in float64: scikit-image has a bin for every integer up to the largest.
+    The function can be any callable from one NumPy map ``(H, W)`` to a number, or to one number for
+    each pixel. Half-precision maps are passed in float32, and integer maps with a value of 2**16 or
+    more, or -2**16 or less, in float64: scikit-image has a bin for every integer up to the largest.
+    Constant maps are not passed to the function; if all maps are constant, `threshold` returns one
+    number for each map.
 
     Parameters
     ----------
     function
-        For example `skimage.filters.threshold_sauvola`. What it raises is not caught:
+        For example `skimage.filters.threshold_sauvola`. Its errors are not caught:
         `threshold_minimum` fails on maps without two modes.
     **options
-        Keyword arguments of `function`, hashable if the binarizer shall be.
+        Keyword arguments of `function`; they must be hashable for the binarizer to be hashable.
 
     Raises
     ------
     SettingError
         If `function` is not callable.
+    ShapeError
+        In a call, if the function returns neither one number nor one for each pixel.
+    NonFiniteError
+        In a call, if the function returns NaN.
 
     Examples
     --------
@@ -44,6 +49,8 @@ class SkimageBinarizer:
     >>> SkimageBinarizer(threshold_li)(torch.tensor([[0.0, 1.0, 8.0, 9.0]]))
     tensor([[False, False,  True,  True]])
     """
+
+    label: ClassVar[str] = "skimage"
 
     function: Callable[..., Any]
     options: tuple[tuple[str, Any], ...]
@@ -60,20 +67,8 @@ class SkimageBinarizer:
         settings = [f"{option}={value!r}" for option, value in self.options]
         return f"{type(self).__name__}({', '.join([name, *settings])})"
 
-    def threshold(self, maps: Array, /) -> Array:
-        """Return one threshold for each map or, from a local function, for each pixel.
-
-        The function never sees constant maps. If there are no others, one threshold for each map
-        comes back.
-        """
-        return thresholds(maps, self._of)
-
-    def __call__(self, maps: Array, /) -> Array:
-        """Return boolean masks of maps ``(..., H, W)``."""
-        return masks(maps, self._of)
-
-    def _of(self, maps: Tensor) -> Tensor:
-        def checked(image: NDArray[Any]) -> NDArray[Any]:
+    def _rule(self, maps: Tensor, /) -> Tensor:
+        def checked_threshold(image: NDArray[Any]) -> NDArray[Any]:
             threshold = np.asarray(self.function(image, **dict(self.options)))
             if threshold.shape not in ((), image.shape):
                 name = getattr(self.function, "__name__", "function")
@@ -83,7 +78,7 @@ class SkimageBinarizer:
                     f"as in SkimageBinarizer(lambda image: {name}(image)[-1])"
                 )
             if np.isnan(threshold).any():
-                raise NonFiniteError(f"{self} must find a threshold, got NaN")
+                raise NonFiniteError(f"{self} must return a threshold, got NaN")
             return threshold
 
-        return image_by_image(maps, checked)
+        return apply_per_image(maps, checked_threshold)

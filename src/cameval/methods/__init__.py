@@ -1,9 +1,9 @@
-"""Methods: one formula, one function, one paper."""
+"""Methods: functions and dataclasses that compute maps from recorded activations."""
 
-from cameval.methods.ablation import AblationCAM, ablation_cam
+from cameval.methods.ablation import AblationCAM
 from cameval.methods.cam import cam
 from cameval.methods.combine import augmentation_smoothing, max_fusion, mean_fusion, product_fusion
-from cameval.methods.controls import OtherClass, RandomCAM, random_cam
+from cameval.methods.controls import OtherClass, RandomCAM
 from cameval.methods.eigen import eigen_cam, eigen_grad_cam
 from cameval.methods.gradient import (
     grad_cam,
@@ -27,7 +27,6 @@ __all__ = [
     "RandomCAM",
     "ScoreCAM",
     "SmoothGradCAMpp",
-    "ablation_cam",
     "augmentation_smoothing",
     "cam",
     "eigen_cam",
@@ -42,7 +41,6 @@ __all__ = [
     "max_fusion",
     "mean_fusion",
     "product_fusion",
-    "random_cam",
     "shapley_cam",
     "xgrad_cam",
 ]

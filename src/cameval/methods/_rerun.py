@@ -1,4 +1,4 @@
-"""Additional forward passes: batches of images, scores of the head, noise."""
+"""Additional forward passes: outputs and scores of changed features or images, seeded noise."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,8 @@ from cameval.errors import SettingError
 from cameval.networks import Activations, Target
 
 
-def refuse_graph(activations: Activations, method: str) -> None:
-    """Refuse to be part of a loss.
+def check_no_graph(activations: Activations, method: str) -> None:
+    """Check that a map is not computed as part of a loss.
 
     Raises
     ------
@@ -19,22 +19,22 @@ def refuse_graph(activations: Activations, method: str) -> None:
     """
     if activations.create_graph:
         raise SettingError(
-            f"{method} must be asked for without create_graph, got create_graph=True: the network "
-            "then runs in its own mode, whose batch statistics and dropout the further passes of "
-            "this method would meet; use cameval.grad_cam or another gradient method in a loss"
+            f"{method} must be used without create_graph, got create_graph=True: the network then "
+            "runs in its own mode, and batch statistics and dropout would change the additional "
+            "passes of this method; use cameval.grad_cam or another gradient method in a loss"
         )
 
 
-def images_at_once(activations: Activations, batch_size: int) -> int:
+def count_variants_per_batch(activations: Activations, batch_size: int) -> int:
     """Return how many variants of all images fit into one batch, at least one."""
     return max(1, batch_size // max(1, len(activations.images)))
 
 
-def rest(activations: Activations, features: Tensor) -> Tensor:
-    """Run what follows the features on variants ``(m * N, K, h, w)`` of them.
+def rerun_from_features(activations: Activations, features: Tensor) -> Tensor:
+    """Return the network's output for variants ``(m * N, K, h, w)`` of the features.
 
-    They are ordered by variant, then image. At an inner layer, where the rest of the network may
-    also look at the images, the images are repeated.
+    They are ordered by variant, then image. At an inner layer, where the layers that follow may
+    also use the images, the images are repeated.
     """
     images = activations.images
     if activations.head is None:
@@ -43,23 +43,23 @@ def rest(activations: Activations, features: Tensor) -> Tensor:
     return activations.rerun(features, images)
 
 
-def scores_of(activations: Activations, target: Target, outputs: Tensor) -> Tensor:
-    """Scores ``(m, N)`` of what the network returned on m variants of N images.
+def score_variants(activations: Activations, target: Target, outputs: Tensor) -> Tensor:
+    """Return the scores ``(m, N)`` of the network's outputs for m variants of N images.
 
-    The target sees one variant of all images at a time, so that a function with one setting per
-    image works.
+    The target is given the outputs of one variant at a time, so that a function with one setting
+    per image works.
     """
     variants = outputs.split(len(activations.images))
     return torch.stack([activations.score(target, variant) for variant in variants])
 
 
-def noise_fields(
+def noise_source(
     activations: Activations, shape: tuple[int, ...], seed: int
 ) -> Callable[[], Tensor]:
-    """Return a source of standard normal noise of one image's shape, the same for every device.
+    """Return a function that draws standard normal noise of one image's shape.
 
-    All images see the same noise, so that a map does not depend on the rest of its batch. No global
-    random state is touched.
+    The noise is the same on every device and for all images, so that a map does not depend on the
+    other images of its batch. No global random state is changed.
     """
     generator = torch.Generator().manual_seed(seed)
     images = activations.images

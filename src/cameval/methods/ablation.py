@@ -1,18 +1,24 @@
-"""Ablation-CAM: a channel weighs what the score loses without it."""
+"""Ablation-CAM: channel weights are the drops of the score when a channel is set to zero."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from cameval._checks import check_count
-from cameval.methods._rerun import images_at_once, refuse_graph, rest, scores_of
+from cameval.methods._rerun import (
+    check_no_graph,
+    count_variants_per_batch,
+    rerun_from_features,
+    score_variants,
+)
 from cameval.networks import Activations, Target
 from cameval.networks._outputs import output_of
 from cameval.networks.activations import recording
 from cameval.networks.heads import linear_head, pools_globally, positions
 
-__all__ = ["AblationCAM", "ablation_cam"]
+__all__ = ["AblationCAM"]
 
 
 @dataclass(frozen=True)
@@ -23,31 +29,33 @@ class AblationCAM:
               w_k = \frac{y - y_k}{|y|} ,
 
     where :math:`y_k` is the score with channel k set to zero. The paper divides by :math:`y`; for a
-    negative score that would turn the map's sign, so that channels which speak for the class count
-    against it. Where :math:`y = 0` the drop is not divided. Both concern one factor per image.
+    negative score that reverses the sign of the map, so that evidence for the class counts against
+    it. Where :math:`y = 0` the drop is not divided. Both changes are one factor per image.
 
     Parameters
     ----------
     batch_size
-        How many ablated feature maps the rest of the network sees at once.
+        Number of ablated feature maps in one pass through the rest of the network.
 
     Raises
     ------
     SettingError
         If `batch_size` is not positive; in a call, with ``create_graph`` on other heads than
         :class:`GAPHead`.
-
-    See Also
-    --------
-    ablation_cam : The same, as a function without settings.
+    ClassIndexError
+        In a call, if a class is not one of the network's.
+    LayerError
+        In a call, at a layer whose features are computed from its output by a grid, and cannot be
+        put back.
 
     Notes
     -----
-    Maps are ``(N, h, w)``, non-negative and unbounded. Cost: none on a :class:`GAPHead`, where the
-    drop of a class is :math:`W_{ck} \operatorname{mean}(A_k)`; one pass per channel through the
-    head on pooled features, where the head begins with global average pooling; one pass per channel
-    through the head, elsewhere; and at an inner layer one pass per channel through the network.
-    Not where channels work together: what two channels hold in common, neither loses alone.
+    Maps are ``(N, h, w)``, non-negative and unbounded. Cost: no additional pass on a
+    :class:`GAPHead`, where the drop of a class is :math:`W_{ck} \operatorname{mean}(A_k)`; one pass
+    per channel through the head on pooled features if the head begins with global average pooling;
+    one pass per channel through any other head; and at an inner layer one pass per channel through
+    the network. Redundant channels get low weights: if two channels carry the same evidence, the
+    score changes little when one of them is set to zero.
 
     References
     ----------
@@ -62,13 +70,15 @@ class AblationCAM:
     torch.Size([1, 14, 14])
     """
 
+    label: ClassVar[str] = "ablation_cam"
+
     batch_size: int = 64
 
     def __post_init__(self) -> None:
         check_count("batch_size", self.batch_size)
 
     def __call__(self, activations: Activations, target: Target, /) -> Tensor:
-        """Map the target's score of each image."""
+        """Return one map per image, ``(N, h, w)``."""
         features, head = activations.features, linear_head(activations.head)
         with recording(activations.create_graph):
             score = activations.score(target)
@@ -77,19 +87,19 @@ class AblationCAM:
                 drops = head.linear.weight[column] * features.mean(positions(features))
                 drops = drops if sign is None else drops * sign[:, None]
             else:
-                refuse_graph(activations, "AblationCAM on this network")
+                check_no_graph(activations, "AblationCAM on this network")
                 drops = score[:, None] - self._ablated_scores(activations, target)
-            size = score.abs()[:, None]
-            weights = drops / size.where(size > 0, 1)
+            magnitude = score.abs()[:, None]
+            weights = drops / magnitude.where(magnitude > 0, 1)
             return torch.einsum("nk,nk...->n...", weights, features).relu()
 
     def _ablated_scores(self, activations: Activations, target: Target) -> Tensor:
-        """Scores ``(N, K)`` without each of the channels."""
+        """Return the scores ``(N, K)`` with each channel set to zero."""
         features = activations.features
         means = features.mean(positions(features), keepdim=True)
-        if pools_globally(activations.head) and _same_outputs(activations, means):
+        if pools_globally(activations.head) and _means_suffice(activations, means):
             features = means
-        at_once = images_at_once(activations, self.batch_size)
+        at_once = count_variants_per_batch(activations, self.batch_size)
         scores = []
         for channels in torch.arange(features.shape[1], device=features.device).split(at_once):
             # A fresh copy each time: the rest of the network may begin with an in-place operation.
@@ -98,55 +108,14 @@ class AblationCAM:
                 torch.arange(len(ablated), device=features.device),
                 channels.repeat_interleave(len(features)),
             ] = 0
-            scores.append(scores_of(activations, target, rest(activations, ablated)))
+            outputs = rerun_from_features(activations, ablated)
+            scores.append(score_variants(activations, target, outputs))
         return torch.cat(scores).T
 
 
-def _same_outputs(activations: Activations, means: Tensor) -> bool:
-    """Tell whether the head says the same of the channels' means, whatever hooks it has."""
-    found, logits = rest(activations, means.clone()), activations.logits
-    return found.shape == logits.shape and bool(
-        (found - logits).abs().max() <= 256 * torch.finfo(logits.dtype).eps * logits.abs().max()
+def _means_suffice(activations: Activations, means: Tensor) -> bool:
+    """Return whether the head, with its hooks, gives the same outputs for the channels' means."""
+    outputs, logits = rerun_from_features(activations, means.clone()), activations.logits
+    return outputs.shape == logits.shape and bool(
+        (outputs - logits).abs().max() <= 256 * torch.finfo(logits.dtype).eps * logits.abs().max()
     )
-
-
-def ablation_cam(activations: Activations, target: Target, /) -> Tensor:
-    """Ablation-CAM: channels weighted by the drop of the score when they are set to zero.
-
-    The formula, its cost and when not to use it are those of :class:`AblationCAM`, which has the
-    size of the batches as a setting.
-
-    Parameters
-    ----------
-    activations
-        What the network left behind.
-    target
-        One class per image, shape ``(N,)``, or a function from the network's output to one score
-        per image.
-
-    Returns
-    -------
-    Tensor
-        Maps ``(N, h, w)``, non-negative and unbounded.
-
-    Raises
-    ------
-    ClassIndexError
-        If a class is not one of the network's.
-    LayerError
-        At a layer whose features are made of its output by a grid, and cannot be put back.
-    SettingError
-        With ``create_graph``, on other heads than :class:`GAPHead`.
-
-    References
-    ----------
-    Desai and Ramaswamy, "Ablation-CAM: Visual Explanations for Deep Convolutional Network via
-    Gradient-free Localization", WACV 2020.
-
-    Examples
-    --------
-    >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
-    >>> ablation_cam(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape
-    torch.Size([1, 14, 14])
-    """
-    return AblationCAM()(activations, target)

@@ -1,4 +1,4 @@
-"""Class activation mapping: exact maps, or a refusal."""
+"""CAM: exact class activation maps, and the check that a map adds up to its logit."""
 
 from collections.abc import Callable
 from math import prod, sqrt
@@ -15,8 +15,8 @@ from cameval.networks.activations import check_classes, without_graph
 
 __all__ = ["cam"]
 
-_SIGMAS = 6.0
-"""How many standard deviations of random rounding are still taken for rounding."""
+_STANDARD_DEVIATIONS = 6.0
+"""Gaps of up to this many standard deviations of the rounding error are accepted."""
 
 
 def check_law(
@@ -27,48 +27,58 @@ def check_law(
     constants: Tensor,
     terms: Callable[[], Tensor],
 ) -> None:
-    r"""Check that ``mean(map) + constant`` is the logit of the pass, as far as rounding allows.
+    r"""Check that ``mean(map) + constant == logit`` for each image, up to rounding error.
 
     Parameters
     ----------
     name
-        Of the method, for the message.
+        Name of the method, for the error message.
     activations
-        The pass whose logits the maps explain.
+        Recorded activations, with the logits.
     classes
-        The explained class of each image, ``(N,)``.
-    maps, constants
-        Maps ``(N, h, w)`` and what their means lack, ``(N,)``.
+        Target class of each image, ``(N,)``.
+    maps
+        Maps ``(N, h, w)``.
+    constants
+        Difference of the logit and the mean of the map that the formula predicts, ``(N,)``: the
+        bias, or the value of a linearized head at 0.
     terms
-        Gives the absolute terms of each logit, one for each feature, in the units of the map:
-        ``(N, K, h, w)``. Their mean over positions, summed over channels, is the scale of rounding
-        where terms cancel. Asked for only where the maps alone do not explain the gap.
+        Function that returns the summands of each logit, one for each feature, in the units of the
+        map: ``(N, K, h, w)``. It is called only if the gap is larger than the rounding error
+        estimated from the maps alone.
 
     Raises
     ------
     UnsupportedHeadError
-        If an image's map breaks the law. Where logit or map are not finite, there is no gap.
+        If the gap of an image is larger than its rounding error. Images with an infinite or
+        undefined logit or map are not checked.
 
     Notes
     -----
-    A sum of n terms, each rounded at random by the unit roundoff u, is off by about
-    :math:`\sqrt n u` times the sum of their absolute values (Higham and Mary, 2019); six times as
-    much is allowed. n counts the positions, the channels, and the inputs of the head's layers.
-    Where numbers are held in half precision or multiplied in TF32, sums are accumulated in single
-    precision, and one rounding of that format is added for each layer.
+    The rounding error of a sum of n terms is about :math:`\sqrt n u` times the sum of their
+    absolute values, with unit roundoff u and random rounding (Higham and Mary, 2019). Six times as
+    much is accepted. n is the number of positions, channels, and inputs of the head's layers
+    together.
+
+    The sum of absolute values is first estimated from the map, whose values are sums over channels.
+    If large terms of opposite signs cancel in these sums, the estimate is too low; so before a map
+    is refused, the absolute values of all `terms` are added to it.
+
+    In half precision or TF32, products are accumulated in single precision; one rounding of the
+    short format is added for each layer.
     """
     with without_graph():
         logits, constants = exact(activations.score(classes)), exact(constants.detach())
-        spread = exact(maps.detach())
-        axes = tuple(range(1, spread.ndim))
-        gap = (spread.mean(axes) + constants - logits).abs()
-        sizes = spread.abs().mean(axes) + constants.abs() + logits.abs()
-        allowed = _rounding(activations, maps)
+        values = exact(maps.detach())
+        axes = tuple(range(1, values.ndim))
+        gap = (values.mean(axes) + constants - logits).abs()
+        sizes = values.abs().mean(axes) + constants.abs() + logits.abs()
+        allowed = _relative_rounding_error(activations, maps)
         broken = gap > allowed * sizes  # False where a value is not finite
         if not broken.any():
             return
-        summed = exact(terms().detach()).abs()
-        sizes = sizes + summed.sum(1).mean(tuple(range(1, summed.ndim - 1)))
+        summands = exact(terms().detach()).abs()
+        sizes = sizes + summands.sum(1).mean(tuple(range(1, summands.ndim - 1)))
         broken = gap > allowed * sizes
         if not broken.any():
             return
@@ -77,48 +87,66 @@ def check_law(
         f"{name} must add up to the logit, mean(map) + constant == logit, got a gap of "
         f"{gap[worst].item():.3g} at a logit of {logits[worst].item():.3g} in image {worst}, where "
         f"rounding explains {(allowed * sizes)[worst].item():.1g}: "
-        f"{type(activations.head).__name__} does not compute what its type says, because "
-        "of a subclass, a hook, or dropout at work; use a gradient method such as cameval.grad_cam "
-        "or cameval.hires_cam"
+        f"{type(activations.head).__name__} does not compute what its type says, because of a "
+        "subclass, a hook, or active dropout; use a gradient method such as cameval.grad_cam or "
+        "cameval.hires_cam"
     )
 
 
-def _rounding(activations: Activations, maps: Tensor) -> float:
-    """Return the rounding that is allowed, relative to the sum of the absolute terms."""
-    layers = [] if activations.head is None else _weighted(activations.head)
+def _relative_rounding_error(activations: Activations, maps: Tensor) -> float:
+    """Return the accepted rounding error, relative to the sum of the absolute terms."""
+    layers = [] if activations.head is None else _weight_layers(activations.head)
     features = activations.features
     count = prod(features.shape[2:]) + features.shape[1]
-    count += sum(map(_inputs, layers))
+    count += sum(map(_count_inputs, layers))
     dtypes = {features.dtype, activations.logits.dtype, maps.dtype} - {torch.float64}
     fine = torch.finfo(torch.float32 if dtypes else torch.float64).eps / 2
-    coarse = max([_short(dtype) for dtype in dtypes], default=0.0)
+    coarse = max([_half_precision_roundoff(dtype) for dtype in dtypes], default=0.0)
     convolutions = any(isinstance(layer, _ConvNd) for layer in layers)
     if features.is_cuda and dtypes and tf32(convolutions=convolutions):
         coarse = max(coarse, 2.0**-11)
     if torch.is_autocast_enabled(features.device.type):
-        coarse = max(coarse, _short(torch.get_autocast_dtype(features.device.type)))
-    return _SIGMAS * (sqrt(count) * fine + (1 + len(layers)) * coarse)
+        autocast = torch.get_autocast_dtype(features.device.type)
+        coarse = max(coarse, _half_precision_roundoff(autocast))
+    return _STANDARD_DEVIATIONS * (sqrt(count) * fine + (1 + len(layers)) * coarse)
 
 
-def _short(dtype: torch.dtype) -> float:
-    """Return the unit roundoff of a format that is shorter than single precision, else 0."""
+def _half_precision_roundoff(dtype: torch.dtype) -> float:
+    """Return the unit roundoff of a format shorter than single precision; 0 for any other."""
     roundoff = torch.finfo(dtype).eps / 2
     return roundoff if roundoff > torch.finfo(torch.float32).eps else 0.0
 
 
-def _inputs(layer: nn.Linear | _ConvNd) -> int:
-    """Return how many products are summed for each output."""
+def _count_inputs(layer: nn.Linear | _ConvNd) -> int:
+    """Return how many products are summed for each output of a layer."""
     if isinstance(layer, nn.Linear):
         return layer.in_features
     return layer.in_channels // layer.groups * prod(layer.kernel_size)
 
 
-def _weighted(head: nn.Module) -> list[nn.Linear | _ConvNd]:
+def _weight_layers(head: nn.Module) -> list[nn.Linear | _ConvNd]:
+    """Return the linear and convolutional layers of a head."""
     return [part for part in head.modules() if isinstance(part, nn.Linear | _ConvNd)]
 
 
+def check_class_target(method: str, target: Target) -> Tensor:
+    """Return the target if it holds classes, and raise an error if it is a function.
+
+    Raises
+    ------
+    SettingError
+        If the target is a function.
+    """
+    if not isinstance(target, Tensor):
+        raise SettingError(
+            f"the target of {method} must be classes, got a function of the network's output; use "
+            "a gradient method such as cameval.grad_cam or cameval.hires_cam"
+        )
+    return target
+
+
 def cam(activations: Activations, target: Target, /) -> Tensor:
-    r"""Class activation map: the logit, spread over the image.
+    r"""Class activation map: exact decomposition of the logit over positions.
 
     On a head that is global average pooling and one linear layer,
 
@@ -126,15 +154,15 @@ def cam(activations: Activations, target: Target, /) -> Tensor:
               \mathrm{logit}_c = \operatorname{mean}_{xy} \mathrm{CAM}_c(x, y) + b_c .
 
     The maps of SqueezeNet (ReLU of the 1x1 convolution) and ConvNeXt (LayerNorm moved before the
-    pool) obey the same law, with ``head.bias`` for :math:`b`. The law is checked on each call,
-    against the logit of the pass.
+    pooling) satisfy the same equation, with ``head.bias`` for :math:`b`. Each call checks it with
+    the recorded logits.
 
     Parameters
     ----------
     activations
-        What a network with an exact head left behind.
+        Recorded activations of a network with an exact head.
     target
-        One class per image, shape ``(N,)``.
+        Target class of each image, shape ``(N,)``.
 
     Returns
     -------
@@ -146,13 +174,12 @@ def cam(activations: Activations, target: Target, /) -> Tensor:
     ------
     UnsupportedHeadError
         If no exact map exists: at an inner layer, and with heads such as those of AlexNet, VGG and
-        MobileNetV3. If the map breaks the law by more than rounding, with the measured gap: where a
-        subclass, a hook, or dropout that is at work makes the head another function than its type
-        says.
+        MobileNetV3. If map and logit differ by more than rounding error (the message has the gap):
+        a subclass, a hook, or active dropout changes what the head computes.
     ClassIndexError
         If a class is not one of the network's.
     SettingError
-        If the target is a function: only a class has class weights.
+        If the target is a function: only classes have class weights.
 
     References
     ----------
@@ -166,12 +193,8 @@ def cam(activations: Activations, target: Target, /) -> Tensor:
     >>> torch.allclose(maps.mean() + model.head.bias[1], activations.logits[0, 1])
     True
     """
-    if not isinstance(target, Tensor):
-        raise SettingError(
-            "cam explains classes, got a function of the network's output; use a gradient method "
-            "such as cameval.grad_cam"
-        )
-    check_classes(target, activations.logits)
+    classes = check_class_target("cam", target)
+    check_classes(classes, activations.logits)
     head = activations.head
     if not isinstance(head, ExactHead):
         came = "an inner layer" if head is None else f"a {type(head).__name__}"
@@ -180,16 +203,16 @@ def cam(activations: Activations, target: Target, /) -> Tensor:
             f"{came}; use a gradient method such as cameval.grad_cam or cameval.hires_cam, or "
             "train cameval.adapt(net, num_classes=k), which has such a head"
         )
-    maps, constants = exact_maps(head, activations.features, target)
+    maps, constants = exact_maps(head, activations.features, classes)
     check_law(
-        *("cam", activations, target, maps, constants),
-        lambda: activations.gradients(target) * activations.features * prod(maps.shape[1:]),
+        *("cam", activations, classes, maps, constants),
+        lambda: activations.gradients(classes) * activations.features * prod(maps.shape[1:]),
     )
     return maps if activations.create_graph else maps.detach()
 
 
 def exact_maps(head: ExactHead, features: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the maps of classes ``(N,)`` and what their means lack of the logits ``(N,)``."""
+    """Return the maps of classes ``(N,)``, and the difference of logits and map means ``(N,)``."""
     bias = head.bias
     column, sign = output_of(classes, len(bias))
     maps, constants = head.class_maps(features, column), bias[column]

@@ -1,4 +1,4 @@
-"""Combinations: fusion of several maps, and the mean over augmented images."""
+"""Combined maps: fusion of several maps, and the mean over augmented images."""
 
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -16,7 +16,7 @@ __all__ = ["augmentation_smoothing", "max_fusion", "mean_fusion", "product_fusio
 
 
 def mean_fusion(maps: Sequence[Array], /) -> Array:
-    """Mean of several maps, each first scaled to [0, 1] by its own minimum and maximum.
+    """Mean of several maps, each scaled to [0, 1] by its own minimum and maximum first.
 
     Parameters
     ----------
@@ -26,16 +26,16 @@ def mean_fusion(maps: Sequence[Array], /) -> Array:
     Returns
     -------
     Array
-        Maps of that shape in [0, 1], of the first one's kind. Each map is scaled per image (see
-        `normalize_maps`), and a constant one counts as zeros; the result is not scaled again.
+        Maps of that shape in [0, 1], NumPy or torch as the first stack. Each map is scaled per
+        image (see `normalize_maps`); a constant map counts as zeros. The result is not scaled
+        again.
 
     Raises
     ------
     SettingError
         If no maps are given.
     ShapeError
-        If their shapes differ: bring them to one size with `upsample`, or give the extractor a
-        size.
+        If their shapes differ: resize them with `upsample`, or set the size of the extractor.
     NonFiniteError
         If a value is NaN or infinite.
 
@@ -48,7 +48,7 @@ def mean_fusion(maps: Sequence[Array], /) -> Array:
 
 
 def max_fusion(maps: Sequence[Array], /) -> Array:
-    """Largest of several maps, each first scaled to [0, 1] by its own minimum and maximum.
+    """Maximum of several maps, each scaled to [0, 1] by its own minimum and maximum first.
 
     Parameters
     ----------
@@ -58,7 +58,8 @@ def max_fusion(maps: Sequence[Array], /) -> Array:
     Returns
     -------
     Array
-        Maps of that shape in [0, 1]: high where any is. See `mean_fusion` for the scaling.
+        Maps of that shape in [0, 1]: high where at least one map is high. See `mean_fusion` for the
+        scaling.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def max_fusion(maps: Sequence[Array], /) -> Array:
 
 
 def product_fusion(maps: Sequence[Array], /) -> Array:
-    """Product of several maps, each first scaled to [0, 1] by its own minimum and maximum.
+    """Product of several maps, each scaled to [0, 1] by its own minimum and maximum first.
 
     Parameters
     ----------
@@ -88,8 +89,8 @@ def product_fusion(maps: Sequence[Array], /) -> Array:
     Returns
     -------
     Array
-        Maps of that shape in [0, 1]: high where all are, and zero where one has its minimum. See
-        `mean_fusion` for the scaling.
+        Maps of that shape in [0, 1]: high where all maps are high, and zero where one map has its
+        minimum. See `mean_fusion` for the scaling.
 
     Raises
     ------
@@ -109,14 +110,15 @@ def product_fusion(maps: Sequence[Array], /) -> Array:
 
 
 def _fuse(maps: Sequence[Array], fuse: Callable[[list[Tensor]], Tensor]) -> Array:
+    """Check and scale the maps, and combine them."""
     if len(maps) == 0:
         raise SettingError("maps must be one or more stacks of maps, got none")
-    scaled = [normalize_maps(finite_maps(each)) for each in maps]
-    shapes = [tuple(each.shape) for each in scaled]
+    scaled = [normalize_maps(finite_maps(stack)) for stack in maps]
+    shapes = [tuple(stack.shape) for stack in scaled]
     if len(set(shapes)) > 1:
         raise ShapeError(
-            f"maps must have one shape, got {', '.join(map(str, shapes))}; bring them to one size "
-            "with cameval.maps.upsample"
+            f"maps must have one shape, got {', '.join(map(str, shapes))}; resize them with "
+            "cameval.maps.upsample"
         )
     return restore(fuse(scaled), maps[0])
 
@@ -134,21 +136,22 @@ def augmentation_smoothing(
     Parameters
     ----------
     extract
-        A :class:`CAMExtractor`, or any function of images and classes whose result has ``maps``.
+        A :class:`CAMExtractor`, or any function of images and classes whose result has an attribute
+        ``maps``.
     images
         Images ``(N, channels, H, W)``.
     classes
-        The classes to explain, ``(N,)`` or ``(N, k)``, the same for every variant.
+        Target classes, ``(N,)`` or ``(N, k)``, the same for every variant.
     flip
-        Whether each variant is also seen from left to right; its map is turned back.
+        Whether each variant is also flipped from left to right; its map is flipped back.
     scales
-        Factors of the (normalized) images.
+        Factors that the (normalized) images are multiplied with.
 
     Returns
     -------
     Tensor
-        Maps as of one call of `extract`, on the image, in the units of its method. No variant is
-        scaled before the mean, so that each counts by its own evidence.
+        Maps as of one call of `extract`, in the size of the image and the units of the method. The
+        maps of the variants are not scaled before the mean.
 
     Raises
     ------
@@ -157,8 +160,8 @@ def augmentation_smoothing(
 
     Notes
     -----
-    Cost: one call of `extract` per variant, six by default. Not for images with a left and a right,
-    where a flip changes what is seen: then ``flip=False``.
+    Cost: one call of `extract` per variant, six by default. Set ``flip=False`` where a flip changes
+    the meaning of the image, as for organs of one side of the body.
 
     Examples
     --------

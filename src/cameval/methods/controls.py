@@ -1,6 +1,7 @@
-"""Controls: maps with random weights, and maps of another class."""
+"""Control methods: maps with random channel weights, and maps of another class."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -9,30 +10,31 @@ from cameval.errors import SettingError
 from cameval.networks.activations import Activations, Target, check_classes
 from cameval.protocols import CAMMethod
 
-__all__ = ["OtherClass", "RandomCAM", "random_cam"]
+__all__ = ["OtherClass", "RandomCAM"]
 
 
 @dataclass(frozen=True)
 class RandomCAM:
-    r"""Channels weighted by chance: what a map owes to the features alone.
+    r"""Random channel weights: a control that shows the effect of the features alone.
 
     .. math:: \sum_k w_k A_k, \qquad w_k \sim \mathcal{U}(-1, 1)
 
-    The weights are the same for all images and classes. A method that is not better than this,
-    over several seeds, does not explain the class.
+    The weights are the same for all images and classes. A method that does not score higher than
+    this control, over several seeds, does not explain the class.
 
     Parameters
     ----------
     seed
-        Of the weights. No global random state is touched.
+        Seed of the weights. No global random state is changed.
+
+    Raises
+    ------
+    SettingError
+        If `seed` is not an integer.
 
     Notes
     -----
-    Maps are ``(N, h, w)``, signed and unbounded. Cost: one product. Not an explanation.
-
-    See Also
-    --------
-    random_cam : The same, as a function without settings.
+    Maps are ``(N, h, w)``, signed and unbounded. The target is ignored. Cost: one product.
 
     Examples
     --------
@@ -40,6 +42,8 @@ class RandomCAM:
     >>> RandomCAM(seed=3)(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape
     torch.Size([1, 14, 14])
     """
+
+    label: ClassVar[str] = "random_cam"
 
     seed: int = 0
 
@@ -49,61 +53,34 @@ class RandomCAM:
             raise SettingError(f"seed must be an integer, got {self.seed!r}")
 
     def __call__(self, activations: Activations, target: Target, /) -> Tensor:
-        """Map each image; the target is ignored."""
+        """Return one map per image, ``(N, h, w)``; the target is ignored."""
         features = activations.features
         generator = torch.Generator().manual_seed(self.seed)
         weights = 2 * torch.rand(features.shape[1], generator=generator) - 1
         return torch.einsum("k,nk...->n...", weights.to(features.device, features.dtype), features)
 
 
-def random_cam(activations: Activations, target: Target, /) -> Tensor:
-    """Channels weighted by chance: ``RandomCAM(seed=0)``.
-
-    See :class:`RandomCAM` for the formula and the use of it.
-
-    Parameters
-    ----------
-    activations
-        What the network left behind.
-    target
-        Ignored.
-
-    Returns
-    -------
-    Tensor
-        Maps ``(N, h, w)``, signed and unbounded.
-
-    Examples
-    --------
-    >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
-    >>> random_cam(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape
-    torch.Size([1, 14, 14])
-    """
-    return RandomCAM()(activations, target)
-
-
 @dataclass(frozen=True)
 class OtherClass:
-    """The map of the class with the highest logit among all others than the explained one.
+    """Map of another class: the one with the highest logit among all but the target class.
 
-    Scored beside the method itself, against the same masks, it tells what the explained class adds:
-    a method that scores as well with the wrong class shows where there is something, not where the
-    class is (class sensitivity).
+    Score it on the same masks as the method itself to measure class sensitivity: a method that
+    scores equally well for the wrong class shows salient objects, not evidence for the class.
 
     Parameters
     ----------
     method
-        The method that makes the map.
+        The method that computes the map.
 
     Raises
     ------
     SettingError
-        If `method` is not callable; in a call, if a function of the output is explained, which has
-        no other class.
+        If `method` is not callable; in a call, if the target is a function of the output, for which
+        there is no other class.
 
     Notes
     -----
-    Maps and cost are those of the method. Not an explanation of the class it is asked for.
+    Maps and cost are those of the method.
 
     Examples
     --------
@@ -114,6 +91,8 @@ class OtherClass:
     True
     """
 
+    label: ClassVar[str] = "other_class"
+
     method: CAMMethod
 
     def __post_init__(self) -> None:
@@ -123,11 +102,11 @@ class OtherClass:
             )
 
     def __call__(self, activations: Activations, target: Target, /) -> Tensor:
-        """Map the strongest other class of each image."""
+        """Return the map of the strongest other class of each image, ``(N, h, w)``."""
         if not isinstance(target, Tensor):
             raise SettingError(
-                "OtherClass must be given classes to explain, got a function of the output, which "
-                "has no other class"
+                "the target of OtherClass must be classes, got a function of the output, for which "
+                "there is no other class"
             )
         logits = activations.logits.detach()
         check_classes(target, logits)

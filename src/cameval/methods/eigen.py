@@ -1,4 +1,4 @@
-"""Eigen-CAM and Eigen-Grad-CAM: projection on the first principal component."""
+"""Eigen-CAM and Eigen-Grad-CAM: projection onto the first principal component."""
 
 from math import prod
 
@@ -12,36 +12,36 @@ __all__ = ["eigen_cam", "eigen_grad_cam"]
 
 
 def eigen_cam(activations: Activations, target: Target, /) -> Tensor:
-    r"""Eigen-CAM: the first principal component of the features, whatever the class.
+    r"""Eigen-CAM: first principal component of the features, independent of the class.
 
-    With :math:`\tilde A` the matrix of features (positions times channels), each channel less its
+    With :math:`\tilde A` the matrix of features (positions times channels), each channel minus its
     mean over the positions, and :math:`v_1` its first right singular vector,
 
     .. math:: \sum_k (v_1)_k \tilde A_k = \sigma_1 u_1 .
 
-    A singular vector has no sign. Here the map is made to correlate positively, over the positions,
-    with the mean of the features over the channels.
+    The sign of a singular vector is arbitrary. Here it is chosen so that the map correlates
+    positively, over the positions, with the mean of the features over the channels.
 
     Parameters
     ----------
     activations
-        What the network left behind.
+        Recorded activations of a batch of images.
     target
         Ignored: the map is the same for every class.
 
     Returns
     -------
     Tensor
-        Maps ``(N, h, w)``, signed, of mean 0, zeros where the features do not vary. Cost: one
-        decomposition of a matrix of as many rows as there are positions or channels, whichever are
-        fewer; no gradient.
+        Maps ``(N, h, w)``, signed, of mean 0, and zero where the features are constant. Cost: one
+        eigendecomposition of a square matrix of the number of positions or of channels, whichever
+        is smaller; no gradient.
 
     Notes
     -----
-    Not where the class matters: it shows what stands out, not what speaks for a class, and cannot
-    tell two objects in one image apart. The paper's matrix is not centered; centering, which
-    everybody's code does, keeps the mean of the features from being the first component. As part of
-    a loss it has a derivative where the first singular value stands alone.
+    It shows salient regions, not evidence for a class, and cannot separate two objects in an image.
+    The paper does not center the matrix. Common implementations do, as here: without centering the
+    first component is mainly the mean of the features. As part of a loss the map is differentiable
+    where the first singular value is unique.
 
     References
     ----------
@@ -57,25 +57,25 @@ def eigen_cam(activations: Activations, target: Target, /) -> Tensor:
 
 
 def eigen_grad_cam(activations: Activations, target: Target, /) -> Tensor:
-    r"""Eigen-CAM of gradient times activation: the first principal component of the evidence.
+    r"""Eigen-Grad-CAM: first principal component of gradient times activation.
 
-    As `eigen_cam`, with :math:`g_k \odot A_k` in the place of the features. The map is made to
-    correlate positively, over the positions, with :math:`\sum_k g_k \odot A_k`, the map of
+    As `eigen_cam`, with :math:`g_k \odot A_k` instead of the features. The sign is chosen so that
+    the map correlates positively, over the positions, with :math:`\sum_k g_k \odot A_k`, the map of
     `hires_cam`.
 
     Parameters
     ----------
     activations
-        What the network left behind.
+        Recorded activations of a batch of images.
     target
-        One class per image, shape ``(N,)``, or a function from the network's output to one score
-        per image.
+        Target class of each image, shape ``(N,)``, or a function from the network's output to one
+        score per image.
 
     Returns
     -------
     Tensor
-        Maps ``(N, h, w)``, signed, of mean 0, zeros where the evidence does not vary. Cost: one
-        backward pass through the head and one decomposition, as of `eigen_cam`.
+        Maps ``(N, h, w)``, signed, of mean 0, and zero where gradient times activation is constant.
+        Cost: one backward pass through the head and one decomposition as for `eigen_cam`.
 
     Raises
     ------
@@ -84,8 +84,8 @@ def eigen_grad_cam(activations: Activations, target: Target, /) -> Tensor:
 
     Notes
     -----
-    Not where amounts matter: a component is a direction of variation, and its values do not add up
-    to the score. It has no paper; it comes from the package pytorch-grad-cam.
+    The values of a principal component do not add up to the score. The method has no paper; it
+    comes from the package pytorch-grad-cam.
 
     References
     ----------
@@ -101,7 +101,7 @@ def eigen_grad_cam(activations: Activations, target: Target, /) -> Tensor:
 
 
 def _first_component(values: Tensor) -> Tensor:
-    """Project values ``(N, K, h, w)`` on the first right singular vector of the centered matrix."""
+    """Project values ``(N, K, h, w)`` onto the first right singular vector, after centering."""
     shape = values.shape[2:]
     precise = values if values.dtype == torch.float64 else values.float()  # no half decomposition
     centered = (precise - precise.mean(positions(values), keepdim=True)).flatten(2).mT
@@ -118,10 +118,10 @@ def _first_component(values: Tensor) -> Tensor:
 
 
 def _leading_vector(gram: Tensor) -> Tensor:
-    """Eigenvector of the largest eigenvalue of symmetric matrices.
+    """Return the eigenvector of the largest eigenvalue of symmetric matrices.
 
-    Its derivative, where one is asked for, is that of this vector alone: PyTorch's is NaN wherever
-    any two eigenvalues coincide, as those of dead channels do.
+    Its derivative is computed here from the eigendecomposition: PyTorch's derivative is NaN if any
+    two eigenvalues are equal, as those of dead channels are.
     """
     values, vectors = torch.linalg.eigh(gram.detach())
     leading: Tensor = vectors[..., -1]
@@ -129,6 +129,7 @@ def _leading_vector(gram: Tensor) -> Tensor:
     if not gram.requires_grad:
         return leading
     gaps = values[..., -1:] - values[..., :-1]
-    turned = (others.mT @ (gram @ leading[..., None]))[..., 0] / gaps
-    moved: Tensor = leading + (others @ (turned - turned.detach())[..., None])[..., 0]
-    return moved
+    # First-order change of the vector: the difference below is 0 in value, not in its derivative.
+    change = (others.mT @ (gram @ leading[..., None]))[..., 0] / gaps
+    differentiable: Tensor = leading + (others @ (change - change.detach())[..., None])[..., 0]
+    return differentiable

@@ -1,8 +1,8 @@
-r"""Methods that weigh the features by the gradient of the class's logit.
+r"""Gradient methods: features weighted by the gradient of the target class's logit.
 
 Notation: :math:`A_k` is channel k of the features, :math:`g_k = \partial y_c / \partial A_k` the
-gradient of the logit of class c, a map of the same size. All cost one pass through the trunk and
-one backward pass through the head, which they share.
+gradient of the logit of class c, a map of the same size. Cost of all of them together: one pass
+through the network and one backward pass through the head.
 """
 
 from torch import Tensor
@@ -18,17 +18,17 @@ def grad_cam(activations: Activations, target: Target, /) -> Tensor:
 
     .. math:: \operatorname{ReLU}\left(\sum_k \operatorname{mean}_{xy}(g_k) \, A_k\right)
 
-    On a head that is pooling and one linear layer, without the bias, it equals
-    ``relu(cam) / (h * w)``. On other heads the mean moves evidence to places that the network did
-    not use: prefer `hires_cam` there.
+    On a head that is pooling and one linear layer it equals ``relu(cam) / (h * w)``. On other heads
+    the averaged gradient also highlights positions that the network did not use: prefer `hires_cam`
+    there.
 
     Parameters
     ----------
     activations
-        What the network left behind.
+        Recorded activations of a batch of images.
     target
-        One class per image, shape ``(N,)``, or a function from the network's output to one score
-        per image.
+        Target class of each image, shape ``(N,)``, or a function from the network's output to one
+        score per image.
 
     Returns
     -------
@@ -57,21 +57,21 @@ def grad_cam(activations: Activations, target: Target, /) -> Tensor:
 
 
 def hires_cam(activations: Activations, target: Target, /) -> Tensor:
-    r"""High-resolution class activation map: gradient times activation, position by position.
+    r"""High-resolution class activation map: elementwise gradient times activation.
 
     .. math:: \sum_k g_k \odot A_k
 
-    It shows only places that the logit depends on. Where everything after the features is
-    piecewise linear (AlexNet, VGG), its sum is the logit less the contribution of the biases. On
-    pooling and one linear layer it equals ``cam / (h * w)``.
+    Only positions that the logit depends on are highlighted. If the head is piecewise linear
+    (AlexNet, VGG), the sum of the map is the logit minus the contribution of the biases. On pooling
+    and one linear layer it equals ``cam / (h * w)``.
 
     Parameters
     ----------
     activations
-        What the network left behind.
+        Recorded activations of a batch of images.
     target
-        One class per image, shape ``(N,)``, or a function from the network's output to one score
-        per image.
+        Target class of each image, shape ``(N,)``, or a function from the network's output to one
+        score per image.
 
     Returns
     -------
@@ -102,16 +102,16 @@ def layer_cam(activations: Activations, target: Target, /) -> Tensor:
 
     .. math:: \operatorname{ReLU}\left(\sum_k \operatorname{ReLU}(g_k) \odot A_k\right)
 
-    Made for shallow layers, where one weight per channel is too coarse. It ignores evidence against
-    the class.
+    It is designed for shallow layers, where one weight per channel is too coarse. It ignores
+    evidence against the class.
 
     Parameters
     ----------
     activations
-        What the network left behind.
+        Recorded activations of a batch of images.
     target
-        One class per image, shape ``(N,)``, or a function from the network's output to one score
-        per image.
+        Target class of each image, shape ``(N,)``, or a function from the network's output to one
+        score per image.
 
     Returns
     -------
@@ -143,17 +143,17 @@ def xgrad_cam(activations: Activations, target: Target, /) -> Tensor:
 
     .. math:: \sum_k w_k A_k, \qquad w_k = \frac{\sum_{xy} g_k A_k}{\sum_{xy} A_k}
 
-    The weights make the map's sum equal to that of `hires_cam`, as its axiom of conservation asks;
-    a channel whose activations sum to 0 has the weight 0. On pooling and one linear layer it equals
-    ``cam / (h * w)``. The paper's map has no ReLU; that of other packages has one.
+    With these weights the sum of the map equals that of `hires_cam` (the axiom of conservation); a
+    channel whose activations sum to 0 has the weight 0. On pooling and one linear layer it equals
+    ``cam / (h * w)``. As in the paper there is no ReLU; other packages add one.
 
     Parameters
     ----------
     activations
-        What the network left behind.
+        Recorded activations of a batch of images.
     target
-        One class per image, shape ``(N,)``, or a function from the network's output to one score
-        per image.
+        Target class of each image, shape ``(N,)``, or a function from the network's output to one
+        score per image.
 
     Returns
     -------
@@ -167,8 +167,8 @@ def xgrad_cam(activations: Activations, target: Target, /) -> Tensor:
 
     Notes
     -----
-    Not for features that may be negative (SiLU, Hardswish, ConvNeXt, transformers): a sum close to
-    0 there makes the weight of its channel large, whatever the channel says.
+    Do not use it with features that may be negative (SiLU, Hardswish, ConvNeXt, transformers): a
+    channel whose activations sum to nearly 0 gets a large weight.
 
     References
     ----------
@@ -190,7 +190,7 @@ def xgrad_cam(activations: Activations, target: Target, /) -> Tensor:
 
 
 def grad_cam_elementwise(activations: Activations, target: Target, /) -> Tensor:
-    r"""Positive part of gradient times activation, channel by channel.
+    r"""Element-wise Grad-CAM: positive part of gradient times activation, summed over channels.
 
     .. math:: \sum_k \operatorname{ReLU}(g_k \odot A_k)
 
@@ -200,10 +200,10 @@ def grad_cam_elementwise(activations: Activations, target: Target, /) -> Tensor:
     Parameters
     ----------
     activations
-        What the network left behind.
+        Recorded activations of a batch of images.
     target
-        One class per image, shape ``(N,)``, or a function from the network's output to one score
-        per image.
+        Target class of each image, shape ``(N,)``, or a function from the network's output to one
+        score per image.
 
     Returns
     -------
@@ -217,8 +217,8 @@ def grad_cam_elementwise(activations: Activations, target: Target, /) -> Tensor:
 
     Notes
     -----
-    Not where channels work against each other: half of what they say is left out, and the map's sum
-    is no longer a share of the score.
+    Evidence against the class is lost where channels have opposite signs, so the sum of the map is
+    not a part of the score.
 
     Examples
     --------

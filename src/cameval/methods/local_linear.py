@@ -1,4 +1,4 @@
-"""Exact decomposition of a logit for one image: the head is made linear at its input."""
+"""Local linear CAM: exact decomposition of a logit, by linearizing the head at each image."""
 
 from collections.abc import Callable
 from math import prod
@@ -7,10 +7,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from cameval.errors import SettingError, UnsupportedHeadError
-from cameval.methods.cam import check_law, exact_maps
+from cameval.errors import UnsupportedHeadError
+from cameval.methods.cam import check_class_target, check_law, exact_maps
 from cameval.networks import Activations, ExactHead, GAPHead, PooledHead, Target
-from cameval.networks._module_types import plain
+from cameval.networks._module_types import is_exactly
 
 __all__ = ["local_linear_cam", "local_linear_constant"]
 
@@ -20,7 +20,7 @@ _FACTORS: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
     nn.SiLU: torch.sigmoid,
     nn.Tanh: lambda a: (torch.tanh(a) / a.where(a != 0, 1)).where(a != 0, 1),
 }
-"""By which factor an activation function scales its input."""
+"""Factor by which an activation function scales its input."""
 
 
 _AFFINE = {
@@ -29,45 +29,48 @@ _AFFINE = {
 }
 
 
-def affine_twin(head: nn.Module | None, features: Tensor, inputs: Tensor) -> Tensor:
-    """Run a head on `inputs`, with its nonlinear layers held at what they do to `features`.
+def apply_linearized(head: nn.Module | None, features: Tensor, inputs: Tensor) -> Tensor:
+    """Apply a head to `inputs`, with its nonlinear layers replaced by their factors at `features`.
 
-    The result is affine in `inputs`, and equals ``head(features)`` where the two are the same.
+    The result is affine in `inputs`, and equals ``head(features)`` for ``inputs = features``.
 
     Raises
     ------
     UnsupportedHeadError
-        If the head is None, or has a layer that does not scale its inputs one by one.
+        If the head is None, or has a layer of another type than those supported.
     """
-    for module in _layers(head):
+    for module in _flatten_layers(head):
         if type(module) in _FACTORS:
             factor = _FACTORS[type(module)](features)
             features, inputs = features * factor, inputs * factor
-        elif isinstance(module, nn.LayerNorm):  # itself, not torchvision's over channels
+        elif isinstance(module, nn.LayerNorm):  # the exact type
             axes = tuple(range(-len(module.normalized_shape), 0))
             variance = features.var(axes, correction=0, keepdim=True)
-            features, inputs = module(features), _shift_scale(module, inputs, axes, variance)
+            inputs = _normalize_with(module, inputs, axes, variance)
+            features = module(features)
         else:
             features, inputs = module(features), module(inputs)
     return inputs
 
 
-def _shift_scale(norm: nn.LayerNorm, inputs: Tensor, axes: tuple[int, ...], var: Tensor) -> Tensor:
-    """Apply a layer normalization with the variance of other inputs."""
+def _normalize_with(
+    norm: nn.LayerNorm, inputs: Tensor, axes: tuple[int, ...], var: Tensor
+) -> Tensor:
+    """Apply a layer normalization with a given variance."""
     normal = (inputs - inputs.mean(axes, keepdim=True)) / (var + norm.eps).sqrt()
     scaled = normal if norm.weight is None else normal * norm.weight
     return scaled if norm.bias is None else scaled + norm.bias
 
 
-def _layers(head: nn.Module | None) -> list[nn.Module]:
-    """Flatten a head into layers, each of which is linear or has a factor."""
-    # Types as they are: a subclass may compute something else.
-    if head is not None and plain(head, PooledHead):
+def _flatten_layers(head: nn.Module | None) -> list[nn.Module]:
+    """Return the layers of a head, each of which is affine or has a factor."""
+    # Exact types only: a subclass may compute something else.
+    if head is not None and is_exactly(head, PooledHead):
         parts = cast(PooledHead, head)
-        return [*_layers(parts.pool), nn.Flatten(1), *_layers(parts.classifier)]
-    if head is not None and plain(head, nn.Sequential):
-        return [layer for module in head.children() for layer in _layers(module)]
-    if head is not None and plain(head, *_AFFINE, *_FACTORS, nn.LayerNorm):
+        return [*_flatten_layers(parts.pool), nn.Flatten(1), *_flatten_layers(parts.classifier)]
+    if head is not None and is_exactly(head, nn.Sequential):
+        return [layer for module in head.children() for layer in _flatten_layers(module)]
+    if head is not None and is_exactly(head, *_AFFINE, *_FACTORS, nn.LayerNorm):
         return [head]
     came = "an inner layer" if head is None else type(head).__name__
     raise UnsupportedHeadError(
@@ -78,7 +81,7 @@ def _layers(head: nn.Module | None) -> list[nn.Module]:
 
 
 def local_linear_cam(activations: Activations, target: Target, /) -> Tensor:
-    r"""Spread the logit over the image, exactly, by a head made linear at this image.
+    r"""Exact decomposition of the logit over positions, by a head linearized at each image.
 
     With :math:`J_k` the gradient of the affine function that equals the head at this image, each
     activation function replaced by the factor :math:`\sigma(a) / a` by which it scales its input,
@@ -86,16 +89,17 @@ def local_linear_cam(activations: Activations, target: Target, /) -> Tensor:
     .. math:: \mathrm{map}_c = h w \sum_k J_k \odot A_k, \qquad
               \operatorname{mean}_{xy}(\mathrm{map}_c) + \mathrm{constant}_c = \mathrm{logit}_c ,
 
-    with `local_linear_constant` for the constant. On an :class:`ExactHead` it is `cam`, with the
-    head's bias. Behind ReLU (AlexNet, VGG) it is ``h * w`` times `hires_cam`. For MobileNetV3 and
-    MaxViT nothing else is complete. Unlike class weights, the weights are this image's own.
+    with `local_linear_constant` for the constant. On an :class:`ExactHead` it equals `cam`, and the
+    constant is the bias. With ReLU heads (AlexNet, VGG) it is ``h * w`` times `hires_cam`. For
+    MobileNetV3 and MaxViT no other method decomposes the logit exactly. Unlike the class weights of
+    `cam`, the weights differ between images.
 
     Parameters
     ----------
     activations
-        What the network left behind.
+        Recorded activations of a batch of images.
     target
-        One class per image, shape ``(N,)``.
+        Target class of each image, shape ``(N,)``.
 
     Returns
     -------
@@ -107,19 +111,19 @@ def local_linear_cam(activations: Activations, target: Target, /) -> Tensor:
     ------
     UnsupportedHeadError
         At an inner layer, and where the head has other layers than average pooling, flattening,
-        dropout, linear layers, layer normalization, ReLU, Hardswish, SiLU and Tanh. If the map does
-        not add up to the logit by more than rounding, with the measured gap, as where a hook
-        changes what a layer returns.
+        dropout, linear layers, layer normalization, ReLU, Hardswish, SiLU and Tanh. If map and
+        logit differ by more than rounding error (the message has the gap), for example because of a
+        hook that changes the output of a layer.
     ClassIndexError
         If a class is not one of the network's.
     SettingError
-        If the target is a function: only a class has a logit to decompose.
+        If the target is a function: only the logit of a class can be decomposed.
 
     Notes
     -----
-    Not for comparing images: the constant takes a different share of each one's logit. Not a
-    derivative either, where the head is curved: it says how the logit is made up, not how it would
-    change.
+    Maps of different images are not comparable: the constant is a different share of each logit.
+    With a head that is not piecewise linear the map is not a derivative: it decomposes the logit,
+    and does not tell how the logit would change.
 
     References
     ----------
@@ -140,19 +144,20 @@ def local_linear_cam(activations: Activations, target: Target, /) -> Tensor:
 
 
 def local_linear_constant(activations: Activations, target: Target, /) -> Tensor:
-    """Return what the logit holds beside the mean of `local_linear_cam`: the share of the biases.
+    """Return the constant of `local_linear_cam`: the logit minus the mean of the map.
 
     Parameters
     ----------
     activations
-        What the network left behind.
+        Recorded activations of a batch of images.
     target
-        One class per image, shape ``(N,)``.
+        Target class of each image, shape ``(N,)``.
 
     Returns
     -------
     Tensor
-        One number per image, shape ``(N,)``: the affine function's value on features of zeros.
+        One number per image, shape ``(N,)``: the value of the linearized head at features of zeros,
+        which is the contribution of the biases.
 
     Raises
     ------
@@ -176,29 +181,25 @@ def local_linear_constant(activations: Activations, target: Target, /) -> Tensor
 
 def _decompose(activations: Activations, target: Target) -> tuple[Tensor, Tensor]:
     """Return the maps and the constants."""
-    if not isinstance(target, Tensor):
-        raise SettingError(
-            "local_linear_cam explains classes, got a function of the network's output; use a "
-            "gradient method such as cameval.hires_cam"
-        )
-    activations.score(target)  # checks the classes
+    classes = check_class_target("local_linear_cam", target)
+    activations.score(classes)  # checks the classes
     features, head = activations.features, activations.head
     with torch.inference_mode(False), torch.enable_grad():
         if isinstance(head, ExactHead):
-            maps, constants = exact_maps(head, features, target)
+            maps, constants = exact_maps(head, features, classes)
             slopes = None
         else:
-            # The twin is affine: its gradient is the same everywhere, its value at 0 the constant.
+            # An affine function has the same gradient everywhere; its value at 0 is the constant.
             probe = torch.zeros_like(features).requires_grad_()
-            constants = activations.score(target, affine_twin(head, features, probe))
+            constants = activations.score(classes, apply_linearized(head, features, probe))
             (slopes,) = torch.autograd.grad(
                 constants.sum(), probe, create_graph=activations.create_graph
             )
             maps = (slopes * features).sum(1) * prod(features.shape[2:])
     check_law(
-        *("local_linear_cam", activations, target, maps, constants),
+        *("local_linear_cam", activations, classes, maps, constants),
         lambda: (
-            (activations.gradients(target) if slopes is None else slopes)
+            (activations.gradients(classes) if slopes is None else slopes)
             * features
             * prod(features.shape[2:])
         ),

@@ -1,11 +1,12 @@
-"""Grad-CAM++ and its smoothed form: one weight per position, from higher derivatives."""
+"""Grad-CAM++ and Smooth Grad-CAM++: position weights from higher-order derivatives."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from cameval._checks import check_count, check_noise
-from cameval.methods._rerun import noise_fields, refuse_graph
+from cameval.methods._rerun import check_no_graph, noise_source
 from cameval.networks import Activations, Target
 from cameval.networks.activations import without_graph
 from cameval.networks.heads import positions
@@ -14,25 +15,25 @@ __all__ = ["SmoothGradCAMpp", "grad_cam_pp"]
 
 
 def grad_cam_pp(activations: Activations, target: Target, /) -> Tensor:
-    r"""Grad-CAM++: gradients weighted by how much each position alone would explain.
+    r"""Grad-CAM++: positive gradients, weighted for each position.
 
     .. math:: \operatorname{ReLU}\left(\sum_k w_k A_k\right), \qquad
               w_k = \sum_{xy} \alpha_k(x, y) \operatorname{ReLU}(g_k(x, y)), \qquad
               \alpha_k = \frac{g_k^2}{2 g_k^2 + g_k^3 \sum_{ab} A_k(a, b)}
 
     This is equation 19 of the paper, in which the score is the exponential of the logit and the
-    rest of the network is piecewise linear. The factor :math:`e^{y_c}` that is common to all
-    :math:`w_k` of an image is left out. No epsilon is added anywhere: where the gradient is 0,
-    :math:`\alpha` is 0. The map is not proportional to the gradient and, by its formula, changes
-    its form with the scale of the logits.
+    rest of the network is piecewise linear. The factor :math:`e^{y_c}`, which is common to all
+    :math:`w_k` of an image, is omitted. No epsilon is added: where the gradient is 0,
+    :math:`\alpha` is 0. The map is not proportional to the gradient; by its formula, its shape
+    depends on the scale of the logits.
 
     Parameters
     ----------
     activations
-        What the network left behind.
+        Recorded activations of a batch of images.
     target
-        One class per image, shape ``(N,)``, or a function from the network's output to one score
-        per image.
+        Target class of each image, shape ``(N,)``, or a function from the network's output to one
+        score per image.
 
     Returns
     -------
@@ -46,9 +47,10 @@ def grad_cam_pp(activations: Activations, target: Target, /) -> Tensor:
 
     Notes
     -----
-    Not for features that may be negative (SiLU, Hardswish, ConvNeXt, transformers): the denominator
-    :math:`2 + g_k \sum A_k` may vanish there or change its sign. On pooling and one linear layer it
-    weighs the channels by a saturating function of the class weight; `cam` is exact there.
+    Do not use it with features that may be negative (SiLU, Hardswish, ConvNeXt, transformers): the
+    denominator :math:`2 + g_k \sum A_k` may be 0 or negative there. On a head of pooling and one
+    linear layer the channel weights are a saturating function of the class weights; `cam` is exact
+    there.
 
     References
     ----------
@@ -63,7 +65,7 @@ def grad_cam_pp(activations: Activations, target: Target, /) -> Tensor:
     """
     gradient, features = activations.gradients(target), activations.features
     total = features.sum(positions(features), keepdim=True)
-    # g^2 cancels; where g is 0 the numerator is 0 too, and so is what it multiplies.
+    # g^2 cancels: alpha is 1 / (2 + g * total) where g is not 0, and relu(g) is 0 elsewhere.
     weights = (gradient.relu() / (2 + gradient * total)).sum(positions(features), keepdim=True)
     return (weights * features).sum(1).relu()
 
@@ -82,11 +84,11 @@ class SmoothGradCAMpp:
     Parameters
     ----------
     num_samples
-        Noisy copies of each image.
+        Number of noisy copies of each image.
     std
         Standard deviation of the noise, in units of the (normalized) images.
     seed
-        Of the noise, which is the same for all images.
+        Seed of the noise, which is the same for all images.
 
     Raises
     ------
@@ -98,8 +100,8 @@ class SmoothGradCAMpp:
     Maps are ``(N, h, w)``, non-negative and unbounded. Cost: `num_samples` passes through the
     network and as many backward passes through the head. The text of the paper could not be
     consulted. The formula here agrees with torchcam's, whose documentation calls the numerator
-    :math:`D^2` a correction of the paper's: with it, and not with :math:`D^1`, the map becomes that
-    of Grad-CAM++ without noise. For features that may be negative, see `grad_cam_pp`.
+    :math:`D^2` a correction of the paper's: with :math:`D^2`, unlike with :math:`D^1`, the map
+    without noise is that of Grad-CAM++. For features that may be negative, see `grad_cam_pp`.
 
     References
     ----------
@@ -114,6 +116,8 @@ class SmoothGradCAMpp:
     torch.Size([1, 14, 14])
     """
 
+    label: ClassVar[str] = "smooth_grad_cam_pp"
+
     num_samples: int = 4
     std: float = 0.3
     seed: int = 0
@@ -123,14 +127,14 @@ class SmoothGradCAMpp:
         check_noise(self.std)
 
     def __call__(self, activations: Activations, target: Target, /) -> Tensor:
-        """Map the target's score of each image."""
-        refuse_graph(activations, "SmoothGradCAMpp")
+        """Return one map per image, ``(N, h, w)``."""
+        check_no_graph(activations, "SmoothGradCAMpp")
         network, images, features = (
             activations.network,
             activations.images,
             activations.features,
         )
-        draw = noise_fields(activations, tuple(images.shape[1:]), self.seed)
+        draw = noise_source(activations, tuple(images.shape[1:]), self.seed)
         with without_graph():
             noisy = (images + self.std * draw() for _ in range(self.num_samples))
             samples = (network.activations(copies).gradients(target) for copies in noisy)

@@ -1,39 +1,46 @@
-"""Score-CAM and its forms: a channel weighs what the network says of that channel alone."""
+"""Score-CAM family: channel weights are scores of masked images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from cameval._checks import check_count, check_noise
 from cameval.maps import upsample
-from cameval.methods._rerun import images_at_once, noise_fields, refuse_graph, scores_of
+from cameval.methods._rerun import (
+    check_no_graph,
+    count_variants_per_batch,
+    noise_source,
+    score_variants,
+)
 from cameval.networks import Activations, Target
 from cameval.networks.activations import without_graph
 from cameval.networks.heads import positions
 
 __all__ = ["ISCAM", "SSCAM", "ScoreCAM"]
 
-Variant = Callable[[Tensor], Tensor]
+MaskChange = Callable[[Tensor], Tensor]
+"""From masks in [0, 1] to the masks that the images are multiplied with."""
 
 
 @dataclass(frozen=True)
 class ScoreCAM:
-    r"""Score-CAM: channels weighted by the score of the image seen through them.
+    r"""Score-CAM: channels weighted by the score of the image masked by the channel.
 
     .. math:: \operatorname{ReLU}\left(\sum_k w_k A_k\right), \qquad
               w = \operatorname{softmax}_k \left(y(I \odot M_k) - y(I_0)\right) ,
 
     where the mask :math:`M_k` is channel k, interpolated linearly to the image (half-pixel
-    convention) and then scaled to [0, 1]. The score of the baseline :math:`I_0` is common to all
-    channels, so that the softmax does not depend on it. The mask of a constant channel is zero; all
-    constant channels of an image share one pass.
+    convention) and then scaled to [0, 1]. The score of the baseline image :math:`I_0` is the same
+    for all channels, so the softmax does not depend on it. The mask of a constant channel is zero;
+    one pass serves all constant channels of an image.
 
     Parameters
     ----------
     batch_size
-        How many masked images the network sees at once.
+        Number of masked images in one pass.
 
     Raises
     ------
@@ -43,10 +50,10 @@ class ScoreCAM:
     Notes
     -----
     Maps are ``(N, h, w)``, non-negative and unbounded. No gradient is needed. Cost: one pass
-    through the whole network per channel and image, hundreds to thousands: far more than any other
-    method here. Not on large data sets, and not where masked images, which are mostly black, are
-    far from those that the network was trained on. There are other conventions: pytorch-grad-cam
-    interpolates with corners aligned, torchcam scales before it interpolates.
+    through the whole network per channel and image, that is hundreds to thousands of passes, far
+    more than other methods: too slow for large data sets. The masked images are mostly black and
+    may be far from the training images. Other packages use other conventions: pytorch-grad-cam
+    interpolates with aligned corners, torchcam scales before it interpolates.
 
     References
     ----------
@@ -61,39 +68,41 @@ class ScoreCAM:
     torch.Size([1, 14, 14])
     """
 
+    label: ClassVar[str] = "score_cam"
+
     batch_size: int = 32
 
     def __post_init__(self) -> None:
         check_count("batch_size", self.batch_size)
 
     def __call__(self, activations: Activations, target: Target, /) -> Tensor:
-        """Map the target's score of each image."""
-        refuse_graph(activations, "ScoreCAM")
-        return _weighted_by_score(activations, target, self.batch_size, [lambda masks: masks])
+        """Return one map per image, ``(N, h, w)``."""
+        check_no_graph(activations, "ScoreCAM")
+        return _map_by_scores(activations, target, self.batch_size, [lambda masks: masks])
 
 
 @dataclass(frozen=True)
 class SSCAM:
     r"""SS-CAM: Score-CAM with noise on the masks.
 
-    As :class:`ScoreCAM`, with the mean over noisy masks in the place of one score,
+    As :class:`ScoreCAM`, with the mean score over noisy masks instead of one score,
 
     .. math:: w = \operatorname{softmax}_k \left(
               \frac{1}{n} \sum_{i=1}^n y(I \odot (M_k + \sigma \epsilon_i))\right) .
 
     The noise :math:`\epsilon_i` is standard normal, one value per pixel, the same for all channels
-    and images: what is compared differs in the channel alone.
+    and images, so that the compared images differ in the channel only.
 
     Parameters
     ----------
     num_samples
-        Noisy masks per channel.
+        Number of noisy masks per channel.
     std
         Standard deviation of the noise, in units of the mask, which is in [0, 1].
     seed
-        Of the noise.
+        Seed of the noise.
     batch_size
-        How many masked images the network sees at once.
+        Number of masked images in one pass.
 
     Raises
     ------
@@ -103,10 +112,10 @@ class SSCAM:
     Notes
     -----
     Maps are ``(N, h, w)``, non-negative and unbounded. Cost: `num_samples` times that of
-    :class:`ScoreCAM`. The text of the paper could not be consulted. It is said to have two forms,
-    with noise on the feature maps and on the input; the formula here, noise on the scaled mask, and
-    the defaults agree with torchcam's. Not for measuring: with the default of 2 the noise is larger
-    than the mask.
+    :class:`ScoreCAM`. The text of the paper could not be consulted. According to secondary sources
+    it has two forms, with noise on the feature maps and on the input; the formula here, noise on
+    the scaled mask, and the defaults agree with torchcam's. With the default of 2 the noise is
+    larger than the mask: choose a smaller `std` for measurements.
 
     References
     ----------
@@ -121,6 +130,8 @@ class SSCAM:
     torch.Size([1, 14, 14])
     """
 
+    label: ClassVar[str] = "ss_cam"
+
     num_samples: int = 35
     std: float = 2.0
     seed: int = 0
@@ -132,22 +143,22 @@ class SSCAM:
         check_count("batch_size", self.batch_size)
 
     def __call__(self, activations: Activations, target: Target, /) -> Tensor:
-        """Map the target's score of each image."""
-        refuse_graph(activations, "SSCAM")
-        draw = noise_fields(activations, tuple(activations.images.shape[2:]), self.seed)
+        """Return one map per image, ``(N, h, w)``."""
+        check_no_graph(activations, "SSCAM")
+        draw = noise_source(activations, tuple(activations.images.shape[2:]), self.seed)
 
-        def noisy(noise: Tensor) -> Variant:
+        def add_noise(noise: Tensor) -> MaskChange:
             return lambda masks: masks + self.std * noise
 
-        variants = [noisy(draw()) for _ in range(self.num_samples)]
-        return _weighted_by_score(activations, target, self.batch_size, variants)
+        changes = [add_noise(draw()) for _ in range(self.num_samples)]
+        return _map_by_scores(activations, target, self.batch_size, changes)
 
 
 @dataclass(frozen=True)
 class ISCAM:
-    r"""IS-CAM: Score-CAM integrated from the black image to the masked one.
+    r"""IS-CAM: Score-CAM integrated over the brightness of the mask.
 
-    As :class:`ScoreCAM`, with the mean over ever brighter masks in the place of one score,
+    As :class:`ScoreCAM`, with the mean score over increasingly bright masks instead of one score,
 
     .. math:: w = \operatorname{softmax}_k \left(
               \frac{1}{n} \sum_{i=1}^n y\left(I \odot \frac{i}{n} M_k\right)\right) .
@@ -155,9 +166,9 @@ class ISCAM:
     Parameters
     ----------
     num_samples
-        Steps of the integral.
+        Number of steps of the integral.
     batch_size
-        How many masked images the network sees at once.
+        Number of masked images in one pass.
 
     Raises
     ------
@@ -167,10 +178,10 @@ class ISCAM:
     Notes
     -----
     Maps are ``(N, h, w)``, non-negative and unbounded. Cost: `num_samples` times that of
-    :class:`ScoreCAM`. With one step it is :class:`ScoreCAM`. Not where that is too slow already.
-    The text of the paper could not be consulted. torchcam adds the steps up, so that its masks
-    become brighter than the image; the formula here is the mean along a straight line, as that of
-    integrated gradients, and agrees with no implementation that we know.
+    :class:`ScoreCAM`. With one step it equals :class:`ScoreCAM`. The text of the paper could not be
+    consulted. torchcam accumulates the steps, so that its masks become brighter than the image; the
+    formula here is the mean along a straight line, as in integrated gradients, and agrees with no
+    implementation that we know.
 
     References
     ----------
@@ -184,6 +195,8 @@ class ISCAM:
     torch.Size([1, 14, 14])
     """
 
+    label: ClassVar[str] = "is_cam"
+
     num_samples: int = 10
     batch_size: int = 32
 
@@ -192,20 +205,20 @@ class ISCAM:
         check_count("batch_size", self.batch_size)
 
     def __call__(self, activations: Activations, target: Target, /) -> Tensor:
-        """Map the target's score of each image."""
-        refuse_graph(activations, "ISCAM")
+        """Return one map per image, ``(N, h, w)``."""
+        check_no_graph(activations, "ISCAM")
 
-        def dimmed(share: float) -> Variant:
+        def dim(share: float) -> MaskChange:
             return lambda masks: masks * share
 
-        variants = [dimmed((i + 1) / self.num_samples) for i in range(self.num_samples)]
-        return _weighted_by_score(activations, target, self.batch_size, variants)
+        changes = [dim((i + 1) / self.num_samples) for i in range(self.num_samples)]
+        return _map_by_scores(activations, target, self.batch_size, changes)
 
 
-def _weighted_by_score(
-    activations: Activations, target: Target, batch_size: int, variants: Sequence[Variant]
+def _map_by_scores(
+    activations: Activations, target: Target, batch_size: int, changes: Sequence[MaskChange]
 ) -> Tensor:
-    """Sum the channels, weighted by the softmax of their masks' scores, mean over the variants."""
+    """Sum the channels, weighted by the softmax of their masks' scores, mean over the changes."""
     features = activations.features
     with without_graph():
         values = features.flatten(2)
@@ -216,18 +229,19 @@ def _weighted_by_score(
         turns = min(constant.shape[1], max(varying.tolist(), default=0) + 1)
         rows = torch.arange(len(features), device=features.device)
         scores = []
-        for channels in order[:, :turns].T.split(images_at_once(activations, batch_size)):
-            masks = _masks(features[rows, channels], tuple(activations.images.shape[2:]))
-            runs = (_masked_scores(activations, target, variant(masks)) for variant in variants)
-            scores.append(torch.stack([*runs]).mean(0))
+        for channels in order[:, :turns].T.split(count_variants_per_batch(activations, batch_size)):
+            masks = _channel_masks(features[rows, channels], tuple(activations.images.shape[2:]))
+            passes = [_masked_scores(activations, target, change(masks)) for change in changes]
+            scores.append(torch.stack(passes).mean(0))
         turn = torch.arange(constant.shape[1], device=features.device).expand(constant.shape)
-        found = torch.cat(scores).T.gather(1, turn.minimum(varying[:, None]).clamp(max=turns - 1))
-        weights = torch.zeros_like(found).scatter(1, order, found).softmax(1)
+        last = varying[:, None]  # where the score of all constant channels is
+        ordered = torch.cat(scores).T.gather(1, turn.minimum(last).clamp(max=turns - 1))
+        weights = torch.zeros_like(ordered).scatter(1, order, ordered).softmax(1)
         return torch.einsum("nk,nk...->n...", weights, features).relu()
 
 
-def _masks(channels: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Scale channels ``(m, N, h, w)``, once they have an image's size, to [0, 1]."""
+def _channel_masks(channels: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Interpolate channels ``(m, N, h, w)`` to the images' size, and scale each to [0, 1]."""
     fine = upsample(channels, size)
     axes = positions(fine)
     low = fine.amin(axes, keepdim=True)
@@ -236,6 +250,6 @@ def _masks(channels: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 def _masked_scores(activations: Activations, target: Target, masks: Tensor) -> Tensor:
-    """Scores ``(m, N)`` of the images seen through masks ``(m, N, H, W)``."""
-    shown = (masks[:, :, None] * activations.images).flatten(0, 1)
-    return scores_of(activations, target, activations.network(shown))
+    """Return the scores ``(m, N)`` of the images multiplied with masks ``(m, N, H, W)``."""
+    masked = (masks[:, :, None] * activations.images).flatten(0, 1)
+    return score_variants(activations, target, activations.network(masked))

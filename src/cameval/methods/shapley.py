@@ -1,9 +1,9 @@
-"""ShapleyCAM: Grad-CAM with half a step of curvature."""
+"""ShapleyCAM: Grad-CAM with a second-order correction of the gradient."""
 
 import torch
 from torch import Tensor
 
-from cameval.methods._rerun import refuse_graph, rest
+from cameval.methods._rerun import check_no_graph, rerun_from_features
 from cameval.networks import Activations, Target
 from cameval.networks.activations import fresh_leaf, without_graph
 from cameval.networks.heads import linear_head, positions
@@ -17,23 +17,24 @@ def shapley_cam(activations: Activations, target: Target, /) -> Tensor:
     .. math:: \operatorname{ReLU}\left(\sum_k w_k A_k\right), \qquad
               w_k = \operatorname{mean}_{xy}\left(g_k - \frac{1}{2} (H A)_k\right)
 
-    where :math:`H` is the matrix of second derivatives of the score with respect to the features:
-    the second-order estimate of the channels' Shapley values, exact (no approximation of H). Where
-    the rest of the network is piecewise linear, H is 0 and the map is that of `grad_cam`.
+    where :math:`H` is the matrix of second derivatives of the score with respect to the features.
+    This is the second-order estimate of the channels' Shapley values, with the exact product of H
+    and A. Where the rest of the network is piecewise linear, H is 0 and the map is that of
+    `grad_cam`.
 
     Parameters
     ----------
     activations
-        What the network left behind.
+        Recorded activations of a batch of images.
     target
-        One class per image, shape ``(N,)``, or a function from the network's output to one score
-        per image.
+        Target class of each image, shape ``(N,)``, or a function from the network's output to one
+        score per image.
 
     Returns
     -------
     Tensor
         Maps ``(N, h, w)``, non-negative and unbounded. Cost: that of `grad_cam` on a
-        :class:`GAPHead`; else one more pass through the head (at an inner layer, through the
+        :class:`GAPHead`; otherwise one more pass through the head (at an inner layer, through the
         network) and two backward passes.
 
     Raises
@@ -45,8 +46,8 @@ def shapley_cam(activations: Activations, target: Target, /) -> Tensor:
 
     Notes
     -----
-    Not where the score is far from a quadratic function of the features. Like `grad_cam`, it
-    averages over positions.
+    The estimate is poor where the score is far from a quadratic function of the features. Like
+    `grad_cam`, it averages over positions.
 
     References
     ----------
@@ -61,7 +62,7 @@ def shapley_cam(activations: Activations, target: Target, /) -> Tensor:
     """
     gradient, features = activations.gradients(target), activations.features
     if linear_head(activations.head) is None or not isinstance(target, Tensor):
-        refuse_graph(activations, "shapley_cam on this network")
+        check_no_graph(activations, "shapley_cam on this network")
         with without_graph():
             gradient = gradient - _curvature(activations, target) / 2
     weights = gradient.mean(positions(features), keepdim=True)
@@ -69,10 +70,11 @@ def shapley_cam(activations: Activations, target: Target, /) -> Tensor:
 
 
 def _curvature(activations: Activations, target: Target) -> Tensor:
-    """Return the product of the second derivatives with the features."""
+    """Return the product of the matrix of second derivatives with the features."""
     with torch.enable_grad():
         leaf = fresh_leaf(activations.features)
-        outputs = rest(activations, leaf.clone())  # a head may begin with an in-place operation
+        # A copy: the rest of the network may begin with an in-place operation.
+        outputs = rerun_from_features(activations, leaf.clone())
         total = activations.score(target, outputs).sum()
         (gradient,) = torch.autograd.grad(total, leaf, create_graph=True)
         if not gradient.requires_grad:

@@ -1,8 +1,8 @@
-"""Targets: what a map explains, other than one logit."""
+"""Targets other than the logit of one class: the difference to similar classes."""
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -19,39 +19,38 @@ Weighting = Literal["mean", "probability"]
 
 @dataclass(frozen=True, eq=False)
 class FinerTarget:
-    r"""Explain what sets a class apart from those most like it (Finer-CAM).
+    r"""Difference between a class and the classes most similar to it (Finer-CAM).
 
     .. math:: y_c - \gamma \operatorname{mean}_{d \in S} y_d
 
     where S are the classes whose logits are closest to that of c. With `grad_cam` this is
-    Finer-CAM; it is a target, so that every method that takes one can explain it.
+    Finer-CAM. It is a target: every method that takes a function of the output can use it.
 
     Parameters
     ----------
     classes
-        The class c: one for all images, or one per image ``(N,)``.
+        The target class c: one for all images, or one per image ``(N,)``.
     similar
-        How many similar classes.
+        Number of similar classes.
     strength
-        The factor :math:`\gamma`; 0 explains the logit alone.
+        The factor :math:`\gamma`; with 0 the target is the logit of c.
     weighting
-        How the similar classes are averaged: ``"mean"``, all alike, or ``"probability"``, each by
-        its softmax probability among all classes.
+        How the similar classes are averaged: ``"mean"`` for equal weights, or ``"probability"`` for
+        weights by softmax probability.
 
     Raises
     ------
     SettingError
-        If `similar` is not positive, `strength` not finite or `weighting` no known one; in a call,
-        if the network has no more than `similar` classes.
+        If `similar` is not positive, `strength` not finite or `weighting` not one of the two; in a
+        call, if the network has no more than `similar` classes.
     ClassIndexError
         In a call, if a class is not one of the network's.
 
     Notes
     -----
-    The text of the paper could not be consulted. The plain mean agrees with the first target of the
-    authors' own code (``FinerDefaultTarget``), the weighted one with their later code and with
-    pytorch-grad-cam (``FinerWeightedTarget``), in which the weights are part of what is
-    differentiated; here they are too.
+    The text of the paper could not be consulted. The unweighted mean agrees with the first target
+    of the authors' code (``FinerDefaultTarget``), the weighted mean with their later code and with
+    pytorch-grad-cam (``FinerWeightedTarget``). As there, the weights are differentiated too.
 
     References
     ----------
@@ -67,6 +66,8 @@ class FinerTarget:
     >>> result.coarse.shape
     torch.Size([2, 14, 14])
     """
+
+    label: ClassVar[str] = "finer_target"
 
     classes: int | Tensor
     similar: int = 3
@@ -99,5 +100,5 @@ class FinerTarget:
         others = logits.gather(1, nearest)
         if self.weighting == "mean":
             return own[:, 0] - self.strength * others.mean(1)
-        # The share of each among the similar classes is the same as among all classes.
+        # The normalized probabilities of the similar classes are the softmax of their logits.
         return own[:, 0] - self.strength * (others.softmax(1) * others).sum(1)
