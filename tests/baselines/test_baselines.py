@@ -1,4 +1,4 @@
-"""Blind maps and masks, and maps of the image."""
+"""Blind baselines and image baselines."""
 
 from dataclasses import replace
 from hashlib import sha256
@@ -130,17 +130,17 @@ def test_the_defaults_need_no_training_and_pass_the_seed_on():
     assert default_baselines()["truth"] is truth_baseline
 
 
-# --- Of the frame alone ---------------------------------------------------------------------------
+# --- Of the size alone ----------------------------------------------------------------------------
 
 
-def test_the_center_prior_is_the_center_map():
+def test_the_center_baseline_is_the_center_map():
     maps = center_baseline(make_batch(SAMPLES[:2], (5, 9)))
     assert torch.equal(maps[0], center_map((5, 9)))
     assert torch.equal(maps[1], maps[0])
 
 
 @given(sizes, st.floats(0.05, 3))
-def test_the_gaussian_has_the_spread_of_the_frame(grid, sigma):
+def test_the_gaussian_is_scaled_with_the_image(grid, sigma):
     scores = GaussianBaseline(sigma)(make_batch(SAMPLES[:1], grid))[0].double().numpy()
     y, x = (np.arange(length) + 0.5 - length / 2 for length in grid)
     exponent = np.add.outer((y / grid[0]) ** 2, (x / grid[1]) ** 2) / (2 * sigma**2)
@@ -224,7 +224,7 @@ def test_edges_are_those_of_sobel(height, width, seed):
 # --- Of an untrained network ----------------------------------------------------------------------
 
 
-def test_an_untrained_network_explains_the_same_classes():
+def test_maps_of_an_untrained_network_are_of_the_target_classes():
     batch = replace(make_batch(SAMPLES[:2], (5, 6)), classes=torch.tensor([2, 0]))
     extract = CAMExtractor(small_network(1), grad_cam)
     expected = extract(batch.images, classes=[2, 0], size=(5, 6)).maps
@@ -403,7 +403,7 @@ def test_the_area_of_a_disc_is_a_share(area):
         center_disc((5, 5), area)
 
 
-def test_frames_have_pixels():
+def test_images_have_pixels():
     for make in (center_map, center_disc):
         with pytest.raises(SettingError, match="size must be a pair of positive integers"):
             make((0, 5))
@@ -466,16 +466,16 @@ def test_areas_are_shares_of_one_kind():
 
 
 @given(st.floats(-2, 2), st.floats(-1, 0.5), st.floats(0.6, 2))
-def test_skill_is_the_share_of_the_way(share, floor, best):
-    score = floor + share * (best - floor)
-    assert skill(score, floor, best) == pytest.approx(share, abs=1e-9)
+def test_skill_is_the_share_of_the_gain(share, low, best):
+    score = low + share * (best - low)
+    assert skill(score, low, best) == pytest.approx(share, abs=1e-9)
 
 
-def test_skill_of_the_floor_is_nothing_and_of_the_best_all():
+def test_skill_is_0_for_the_baseline_and_1_for_the_best():
     scores = np.array([0.2, 1.0, 0.6, 0.0, np.nan])
     np.testing.assert_allclose(skill(scores, 0.2), [0, 1, 0.5, -0.25, np.nan])
-    assert skill(3.0, floor=12.0, best=0.0) == 0.75  # a distance
-    assert np.isnan(skill(0.5, floor=1.0))
+    assert skill(3.0, baseline=12.0, best=0.0) == 0.75  # a distance
+    assert np.isnan(skill(0.5, baseline=1.0))
     paired = skill(torch.tensor([0.5, 0.5]), torch.tensor([0.0, 0.25]), torch.tensor([1.0, 0.25]))
     assert_close(paired, torch.tensor([0.5, float("nan")]), equal_nan=True)
     with pytest.raises(ArrayTypeError, match="scores must be all NumPy arrays or all torch"):

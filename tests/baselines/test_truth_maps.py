@@ -23,7 +23,8 @@ from cameval.baselines import (
     truth_map,
 )
 from cameval.baselines._pooling import pool
-from cameval.baselines.truth_maps import _by_depth, _climb
+from cameval.baselines.bounds import _climb
+from cameval.baselines.truth_maps import _order_by_depth
 from cameval.binarizers import (
     AdaptiveBinarizer,
     FractionOfMaxBinarizer,
@@ -71,7 +72,7 @@ def best_of_all_unions(truth, owner):
 
 @given(masks(), grids, places)
 def test_a_cell_holds_the_share_of_the_points_nearest_to_it(truth, cells, cell_centers):
-    fine = 420  # points in a pixel; every border of evenly laid cells falls between two of them
+    fine = 420  # points in a pixel; every border of even cells falls between two of them
     shares = []
     for length, count in zip(truth.shape, cells, strict=True):
         points = (np.arange(length * fine) + 0.5) / fine
@@ -126,11 +127,11 @@ def test_places_are_in_pixels_of_the_image(truth, cells, cell_centers):
     )
 
 
-# --- Oracle maps ----------------------------------------------------------------------------------
+# --- Truth maps -----------------------------------------------------------------------------------
 
 
 @given(masks(), grids, places)
-def test_the_oracle_is_upsampled_as_maps_are(truth, cells, cell_centers):
+def test_the_truth_map_is_upsampled_as_maps_are(truth, cells, cell_centers):
     shares = pool(truth, cells, cell_centers)
     scores = truth_map(truth, cells, cell_centers=cell_centers)
     assert scores.dtype == torch.float64
@@ -146,7 +147,7 @@ def test_the_oracle_is_upsampled_as_maps_are(truth, cells, cell_centers):
 @given(masks((8, 8)), st.sampled_from([(2, 2), (4, 4), (8, 8), (4, 2)]))
 def test_cells_inside_the_truth_are_told_apart_and_no_others_change(truth, cells):
     shares = pool(truth, cells)
-    inside, ordered = shares == 1, _by_depth(shares)
+    inside, ordered = shares == 1, _order_by_depth(shares)
     assert len(ordered[inside].unique()) == inside.sum()
     assert torch.equal(ordered[~inside], shares[~inside])
     assert (ordered[inside] > 1).all()
@@ -155,7 +156,7 @@ def test_cells_inside_the_truth_are_told_apart_and_no_others_change(truth, cells
 def test_the_deepest_cell_is_the_highest():
     truth = torch.zeros(70, 70, dtype=torch.bool)
     truth[10:60, 20:70] = True  # 5 x 5 cells, the middle one of them has three around it
-    coarse = _by_depth(pool(truth, (7, 7)))
+    coarse = _order_by_depth(pool(truth, (7, 7)))
     assert divmod(coarse.argmax().item(), 7) == (3, 4)
     rings = [coarse[3 - k : 4 + k, 4 - k : 5 + k].amin().item() for k in range(3)]
     assert rings[0] == pytest.approx(1.01)
@@ -163,7 +164,7 @@ def test_the_deepest_cell_is_the_highest():
     assert rings[2] > 1 > coarse[0].amax()
 
 
-def test_a_grid_of_pixels_draws_the_truth():
+def test_on_a_grid_of_pixels_the_truth_map_is_the_truth():
     truth = torch.rand(3, 6, 5, generator=torch.Generator().manual_seed(0)) < 0.5
     assert torch.equal(truth_map(truth, (6, 5)).floor().bool(), truth)
     assert reachable_iou(truth, (6, 5)).tolist() == [1, 1, 1]
@@ -179,7 +180,7 @@ def test_the_cells_of_a_resnet_reach_to_the_ends_of_the_image():
     assert_close(pool(truth, (1, 3), cell_centers)[0], torch.tensor([10 / 16.5, 0, 0]).double())
 
 
-def test_the_oracle_of_a_batch_lies_where_the_maps_lie():
+def test_the_truth_map_of_a_batch_lies_where_the_maps_lie():
     truth = torch.zeros(2, 48, 48, dtype=torch.bool)
     truth[0, :8, :8] = truth[1, 30:, 20:31] = True
     for cell_centers in (None, CellCenters(0.5, 32)):
@@ -196,7 +197,7 @@ def test_the_oracle_of_a_batch_lies_where_the_maps_lie():
 
 
 @given(masks(min_true=1), grids, places)
-def test_no_union_of_cells_beats_the_nearest_ceiling(truth, cells, cell_centers):
+def test_no_union_of_cells_is_above_the_grid_bound(truth, cells, cell_centers):
     while cells[0] * cells[1] > 9:  # 512 unions
         cells = (cells[0] - 1, cells[1] - 1)
     nearest = []
@@ -212,7 +213,7 @@ def test_no_union_of_cells_beats_the_nearest_ceiling(truth, cells, cell_centers)
 
 
 @given(masks(min_true=1), grids, places)
-def test_without_steps_the_grid_reaches_what_the_truth_drawn_on_it_does(truth, cells, cell_centers):
+def test_without_steps_the_reachable_iou_is_that_of_the_truth_map(truth, cells, cell_centers):
     scores = truth_map(truth, cells, cell_centers=cell_centers)
     ious = [iou(scores >= value, truth).item() for value in scores.unique()]
     found = reachable_iou(truth, cells, cell_centers=cell_centers, steps=0).item()
@@ -236,7 +237,7 @@ def test_a_grid_reaches_no_less_than_marking_everything(truth, cells, cell_cente
 
 
 @given(masks((12, 12), min_true=1), st.sampled_from([(1, 2), (1, 3), (2, 4), (3, 6), (4, 12)]))
-def test_finer_cells_raise_the_nearest_ceiling(truth, cells):
+def test_finer_cells_raise_the_grid_bound(truth, cells):
     coarse, fine = ((count, count) for count in cells)
     assert grid_bound(truth, fine) >= grid_bound(truth, coarse) - 1e-6
 
@@ -324,7 +325,7 @@ def test_masks_and_sizes_are_checked(function):
 
 
 @given(mask_pairs(min_true=1))
-def test_no_mask_beats_the_cap_of_its_area(pair):
+def test_no_mask_is_above_its_area_bound(pair):
     pred, truth = pair
     assert iou(pred, truth) <= area_bound(pred, truth)
     p, g = pred.sum().item(), truth.sum().item()
@@ -407,14 +408,14 @@ def blind_maps(truths):
     )
 
 
-def test_no_blind_mask_beats_the_bound_of_its_area(truths):
+def test_no_blind_mask_is_above_its_area_bound(truths):
     for binarize in BINARIZERS.values():
         for mask in binarize(blind_maps(truths)):
             masks_ = mask.expand(truths.shape)
             assert (iou(masks_, truths) <= area_bound(masks_, truths)).all()
 
 
-def test_no_threshold_beats_the_bound_of_its_map(truths):
+def test_no_threshold_is_above_the_bound_of_its_map(truths):
     some = truths[:: max(1, len(truths) // 20)]
     for scores in blind_maps(truths):
         bound = max_iou(scores.expand(some.shape), some)
@@ -423,7 +424,7 @@ def test_no_threshold_beats_the_bound_of_its_map(truths):
 
 
 @pytest.mark.parametrize("cells", [(7, 7), (13, 13), (28, 28)])
-def test_no_blind_mask_of_whole_cells_beats_the_bound_of_whole_cells(truths, cells):
+def test_no_blind_mask_of_whole_cells_is_above_the_grid_bound(truths, cells):
     bound = grid_bound(truths, cells)
     rows, columns = (((torch.arange(224) + 0.5) * count / 224).long() for count in cells)
     for scores in blind_maps(truths):
@@ -435,7 +436,7 @@ def test_no_blind_mask_of_whole_cells_beats_the_bound_of_whole_cells(truths, cel
 
 @pytest.mark.parametrize("cells", [(7, 7), (13, 13), (28, 28)])
 @pytest.mark.parametrize("percentile", [95, 98])
-def test_the_truth_drawn_on_the_grid_marks_the_area_asked_for_inside_the_truth(cells, percentile):
+def test_a_percentile_of_the_truth_map_has_its_area_inside_the_truth(cells, percentile):
     binarize = PercentileBinarizer(percentile)
     drawn, blind = binarize(truth_map(SHAPES, cells)), binarize(blind_maps(SHAPES))
     share = marked_area(drawn, SHAPES)
@@ -447,7 +448,7 @@ def test_the_truth_drawn_on_the_grid_marks_the_area_asked_for_inside_the_truth(c
 
 
 @pytest.mark.parametrize(("cells", "least"), [((7, 7), 0.99), ((13, 13), 0.995), ((28, 28), 0.999)])
-def test_on_large_masks_the_truth_drawn_on_the_grid_is_near_the_bound(truths, cells, least):
+def test_on_large_masks_the_truth_map_is_near_the_area_bound(truths, cells, least):
     large = truths[truths.double().mean((1, 2)) > 0.1]
     if not len(large):
         pytest.skip("no mask here covers a tenth of its image")

@@ -248,7 +248,7 @@ SOME, NONE, ALL = ([True, False], [False, False], [True, True])
         ([False, True], SOME, [0, 0]),
     ],
 )
-def test_the_policy_for_edge_cases(pred, target, expected):
+def test_edge_cases(pred, target, expected):
     scores = [metric(np.array([pred]), np.array([target])) for metric in METRICS]
     np.testing.assert_array_equal(scores, expected)
 
@@ -351,7 +351,7 @@ def naive_accuracy(image, mask, threshold, connectivity):
 
 
 @given(st.data(), connectivities)
-def test_overlaps_are_those_of_thresholding_anew(data, connectivity):
+def test_overlaps_are_those_of_thresholding_again(data, connectivity):
     shape = data.draw(shapes())
     image = data.draw(maps(shape, torch.float64)).numpy()
     mask = data.draw(masks(shape, min_true=1)).numpy()

@@ -75,7 +75,7 @@ def test_the_example_of_a_mask_five_times_too_large(metric, expected):
         (500, 1, 1, 1, 1, 1, 1),
     ],
 )
-def test_the_table_of_tumors_inside_a_p95_mask(
+def test_the_table_of_tumors_inside_a_mask_of_the_95th_percentile(
     per_ten_thousand, plain, f1, f2, smaller, standardized, youden
 ):
     pair = side_by_side(500, per_ten_thousand, per_ten_thousand, pixels=10_000)

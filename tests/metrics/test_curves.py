@@ -1,4 +1,4 @@
-"""Curves, what is read off them, and the pooled histogram, against loops over thresholds."""
+"""Threshold curves, metrics from them, and PxAP, against loops over thresholds."""
 
 from fractions import Fraction
 
@@ -22,15 +22,15 @@ from cameval.metrics.curves import (
     max_iou,
     threshold_curve,
 )
-from cameval.metrics.dataset import PooledHistogram
+from cameval.metrics.dataset import PxAP
 from cameval.metrics.properties import takes
 from cameval.metrics.ranking import pixel_auroc, relevance_rank_accuracy
 from cameval.metrics.rates import false_positive_rate
 
-READINGS = [max_iou, CoverageAtArea(0.3), CoverageAtArea(1), AreaToCover(0.7), AreaToCover(1)]
-every_reading = pytest.mark.parametrize(
+CURVE_METRICS = [max_iou, CoverageAtArea(0.3), CoverageAtArea(1), AreaToCover(0.7), AreaToCover(1)]
+every_metric = pytest.mark.parametrize(
     "metric",
-    READINGS,
+    CURVE_METRICS,
     ids=lambda metric: getattr(metric, "__name__", repr(metric)),  # no address: workers compare ids
 )
 NAN = float("nan")
@@ -106,7 +106,7 @@ def test_coverage_of_the_truths_own_area_is_relevance_rank_accuracy(pair):
 
 
 @given(scored())
-def test_oracle_is_the_best_of_all_thresholds(pair):
+def test_the_max_iou_is_the_best_of_all_thresholds(pair):
     scores, truth = pair
     thresholds = [*np.unique(scores), scores.min() - 1]
     assert max_iou(*pair) == max(iou(scores > each, truth) for each in thresholds)
@@ -126,7 +126,7 @@ def test_a_budget_is_read_as_it_is_written():
 @pytest.mark.parametrize("value", [2.0, 0.0, -0.0, -1.0])
 @pytest.mark.parametrize(
     ("true", "expected"),
-    [  # oracle, coverage of 0.3 and of all, area to cover 0.7 and all
+    [  # max IoU, coverage of 0.3 and of all, area to cover 0.7 and all
         (1, [0.25, 0.3, 1, 0.7, 1]),
         (3, [0.75, 0.3, 1, 0.7, 1]),
         (4, [1, 0.3, 1, 0.7, 1]),
@@ -135,7 +135,7 @@ def test_a_budget_is_read_as_it_is_written():
 )
 def test_a_constant_map_scores_chance(value, true, expected):
     scores, truth = np.full((2, 2), value), np.arange(4).reshape(2, 2) < true
-    got = [metric(scores, truth) for metric in READINGS]
+    got = [metric(scores, truth) for metric in CURVE_METRICS]
     np.testing.assert_allclose(got, expected, rtol=1e-15)
 
 
@@ -148,7 +148,7 @@ def test_the_truth_as_a_map_is_perfect(mask):
     assert AreaToCover(0.5)(truth * 1.0, truth) == pytest.approx(0.5 * g)
 
 
-@every_reading
+@every_metric
 @given(scored())
 def test_the_order_alone_matters(metric, pair):
     scores, truth = pair
@@ -156,7 +156,7 @@ def test_the_order_alone_matters(metric, pair):
     assert metric(ranks**3 - 7, truth) == metric(scores, truth)
 
 
-@every_reading
+@every_metric
 @pytest.mark.parametrize("shape", [(6, 5, 4), (6, 66, 64)])
 def test_a_batch_is_scored_image_by_image_whatever_its_axes_and_kind(metric, shape):
     scores, truth = random_scored(*shape)
@@ -293,7 +293,7 @@ def datasets(draw):
 def test_pooled_average_precision_is_scikit_learns_of_all_counted_pixels(dataset, bins):
     scores, truth, ignored = dataset
     levels = np.floor(normalize_maps(scores.double()).numpy() * bins)
-    pooled = PooledHistogram.of(scores, truth, ignore=ignored, bins=bins)
+    pooled = PxAP.of(scores, truth, ignore=ignored, bins=bins)
     counted = ~ignored.numpy()
     true = truth.numpy()[counted]
     assert pooled.true.sum() == true.sum()
@@ -307,45 +307,45 @@ def test_pooled_average_precision_is_scikit_learns_of_all_counted_pixels(dataset
 
 
 @given(datasets())
-def test_histograms_of_images_add_to_that_of_all(dataset):
+def test_the_pxap_of_a_dataset_is_the_sum_of_its_images(dataset):
     scores, truth, _ = dataset
-    parts = [PooledHistogram.of(*pair) for pair in zip(scores, truth, strict=True)]
+    parts = [PxAP.of(*pair) for pair in zip(scores, truth, strict=True)]
     total = sum(parts[1:], parts[0])
-    whole = PooledHistogram.of(scores.numpy(), truth.numpy())
+    whole = PxAP.of(scores.numpy(), truth.numpy())
     np.testing.assert_array_equal(total.true, whole.true)
     np.testing.assert_array_equal(total.other, whole.other)
 
 
-def test_a_level_begins_at_its_edge_and_the_highest_is_apart():
+def test_a_bin_begins_at_its_edge_and_the_highest_has_its_own():
     scores = np.array([[0.0, 0.2499, 0.25, 0.5, 0.9999, 1.0]])
-    pooled = PooledHistogram.of(scores, scores > 0.3, bins=4)
+    pooled = PxAP.of(scores, scores > 0.3, bins=4)
     np.testing.assert_array_equal(pooled.true, [0, 0, 1, 1, 1])
     np.testing.assert_array_equal(pooled.other, [2, 1, 0, 0, 0])
     assert pooled.average_precision == 1
 
 
 def test_a_dataset_of_constant_maps_scores_the_share_of_true_pixels():
-    pooled = PooledHistogram.of(torch.full((2, 2, 2), 3.0), torch.arange(8).reshape(2, 2, 2) < 3)
+    pooled = PxAP.of(torch.full((2, 2, 2), 3.0), torch.arange(8).reshape(2, 2, 2) < 3)
     assert pooled.average_precision == 3 / 8
 
 
-def test_histograms_check_what_they_are_given():
+def test_the_pxap_checks_its_inputs():
     scores, truth = random_scored(2, 3, 4)
     with pytest.raises(SettingError, match="bins must be a positive integer, got 0"):
-        PooledHistogram.of(scores, truth, bins=0)
+        PxAP.of(scores, truth, bins=0)
     with pytest.raises(SettingError, match="bins must be the same for both, got 4 and 1000"):
-        PooledHistogram.of(scores, truth, bins=4) + PooledHistogram.of(scores, truth)
+        PxAP.of(scores, truth, bins=4) + PxAP.of(scores, truth)
     with pytest.raises(ShapeError, match="ignore and maps must have one shape"):
-        PooledHistogram.of(scores, truth, ignore=truth[0])
+        PxAP.of(scores, truth, ignore=truth[0])
     with pytest.raises(ArrayTypeError, match="ignore must be boolean"):
-        PooledHistogram.of(scores, truth, ignore=scores)
+        PxAP.of(scores, truth, ignore=scores)
     with pytest.raises(ArrayTypeError, match="ignore and maps must both be NumPy arrays or both"):
-        PooledHistogram.of(scores, truth, ignore=truth.numpy())
+        PxAP.of(scores, truth, ignore=truth.numpy())
 
 
 @pytest.mark.parametrize(
     "function",
-    [*READINGS, threshold_curve, PooledHistogram.of, lambda *pair: curve_at_areas(*pair, [0.5])],
+    [*CURVE_METRICS, threshold_curve, PxAP.of, lambda *pair: curve_at_areas(*pair, [0.5])],
 )
 def test_only_finite_maps_and_boolean_truths_of_one_shape_are_scored(function):
     scores, truth = random_scored(3, 4)

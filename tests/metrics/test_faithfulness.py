@@ -24,7 +24,7 @@ from cameval.errors import (
     SettingError,
     ShapeError,
 )
-from cameval.metrics._network import evaluating
+from cameval.metrics._network import in_evaluation_mode
 from cameval.metrics.faithfulness import (
     ADCC,
     average_drop,
@@ -150,7 +150,7 @@ def test_a_constant_map_leaves_nothing_of_the_image():
     torch.testing.assert_close(found, (y - o).clamp(min=0) / y, rtol=1e-5, atol=1e-7)
 
 
-def test_inside_sharing_the_network_sees_the_images_and_their_parts_once():
+def test_inside_memo_the_network_runs_once_on_images_and_masked_images():
     network, images, maps, classes = (
         small("pooled"),
         pictures("pooled"),
@@ -414,7 +414,7 @@ def test_adcc_is_the_harmonic_mean_of_its_terms():
 
 
 class Returning:
-    """Explain everything by the same maps."""
+    """Return the same maps for everything."""
 
     def __init__(self, maps):
         self.maps = maps
@@ -522,7 +522,7 @@ def normalized():
 
 
 @every_metric
-def test_a_network_that_trains_is_shown_images_in_evaluation_mode_and_goes_on(metric):
+def test_a_network_in_training_mode_is_run_in_evaluation_mode_and_not_changed(metric):
     network = normalized().train()
     before = state(network)
     given = pictures("curved"), some_maps(), some_classes()
@@ -618,9 +618,9 @@ def test_a_network_that_returns_no_finite_logits_is_named():
 
 def test_only_a_network_that_trains_is_copied():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
-    assert evaluating(net.eval()) is net
-    assert evaluating(net.forward) == net.forward
-    copy = evaluating(net.train())
+    assert in_evaluation_mode(net.eval()) is net
+    assert in_evaluation_mode(net.forward) == net.forward
+    copy = in_evaluation_mode(net.train())
     assert copy is not net
     assert not any(module.training for module in copy.modules())
 

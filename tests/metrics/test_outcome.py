@@ -110,7 +110,7 @@ def test_only_codes_are_counted(code):
 
 
 @given(mask_pairs(min_true=1))
-def test_the_containment_metrics_explain_a_low_dice(pair):
+def test_the_containment_metrics_factor_the_dice(pair):
     scores = {name: double(metric)(*pair) for name, metric in containment_metrics(0.1).items()}
     product = scores["overlap_coefficient"] * scores["volumetric_similarity"]
     assert double(dice)(*pair) == pytest.approx(product, rel=1e-14)

@@ -50,17 +50,17 @@ NEEDS_REST = {  # what is undefined where every pixel is true
     chance_corrected_overlap,
 }
 
-WITHOUT_OBJECT = {  # what is defined without an object, by the marked share of the frame
+WITHOUT_OBJECT = {  # what is defined without an object, by the marked share of the image
     false_positive_rate: lambda area: area,
     specificity: lambda area: 1 - area,
     marked_area: lambda area: area,
 }
 
-# Predictions of two pixels and their truths; the policy says what they score.
+# Predictions of two pixels and their truths; their scores.
 NONE, SOME, OTHER, ALL = ([False, False], [True, False], [False, True], [True, True])
 CASES = [(NONE, SOME), (ALL, SOME), (NONE, ALL), (SOME, ALL), (ALL, ALL), (SOME, SOME)]
 CASES += [(OTHER, SOME)]
-POLICY = {
+EDGE_CASES = {
     iou: [0, 1 / 2, 0, 1 / 2, 1, 1, 0],
     dice: [0, 2 / 3, 0, 2 / 3, 1, 1, 0],
     coverage: [0, 1, 0, 1 / 2, 1, 1, 0],
@@ -81,7 +81,7 @@ POLICY = {
     size_standardized_iou: [0, 0.05, NAN, NAN, NAN, 1, 0],
     Outcomes(): [1, 0, 1, 0, 0, 0, 1],
 }
-METRICS = list(POLICY)
+METRICS = list(EDGE_CASES)
 every_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda m: getattr(m, "__name__", m))
 every_size = pytest.mark.parametrize("size", [(5, 4), (80, 70)], ids=["small", "large"])
 
@@ -240,7 +240,7 @@ def test_counts_of_parts_add_up_to_the_counts_of_the_whole():
 
 def test_a_formula_on_the_counts_is_a_metric():
     pred, target = some_masks(3, 8, 6)
-    assert_close(score_counts(lambda n: n.hit_rate, pred, target), coverage(pred, target))
+    assert_close(score_counts(lambda n: n.recall, pred, target), coverage(pred, target))
 
 
 @pytest.mark.parametrize("leading", [(), (1,), (0,), (2, 3), (2, 0)])
@@ -267,7 +267,7 @@ def test_pixels_are_counted_whatever_the_layout(leading, size):
 
 @every_metric
 @every_size
-def test_shared_counts_change_no_score(metric, size):
+def test_memoized_counts_change_no_score(metric, size):
     target = some_masks(3, *size)[1]
 
     def scores():
@@ -308,9 +308,9 @@ def test_two_masks_are_counted_once_and_the_truth_once_for_all_masks(monkeypatch
 
 
 @every_metric
-def test_the_policy_for_edge_cases(metric):
+def test_edge_cases(metric):
     scores = [metric(*map(np.atleast_2d, case)) for case in CASES]
-    np.testing.assert_allclose(scores, POLICY[metric], rtol=1e-15)
+    np.testing.assert_allclose(scores, EDGE_CASES[metric], rtol=1e-15)
 
 
 @every_metric

@@ -1,4 +1,4 @@
-"""What metrics and baselines say of themselves: typed attributes, and nothing read from names."""
+"""Properties of metrics and baselines: typed attributes, and nothing read from names."""
 
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -31,7 +31,7 @@ from cameval.metrics.properties import bounds, categories, value_range, within
 from cameval.metrics.ranking import score_ranks
 
 UP, DOWN = True, False
-SAID = {  # every metric of the library: what it takes, and whether higher is better
+PROPERTIES = {  # every metric of the library: what it takes, and whether higher is better
     "masks": {
         **dict.fromkeys(["BoundaryIoU", "FBeta", "SurfaceDice", "Tversky"], UP),
         **dict.fromkeys(["box_iou", "box_precision", "chance_corrected_overlap"], UP),
@@ -44,7 +44,7 @@ SAID = {  # every metric of the library: what it takes, and whether higher is be
         "ZeroWithoutObject": UP,
     },
     "maps": {
-        **dict.fromkeys(["CoverageAtArea", "PointingGame", "average_precision_skill"], UP),
+        **dict.fromkeys(["CoverageAtArea", "average_precision_skill"], UP),
         **dict.fromkeys(["iou_at_true_area", "max_iou", "pixel_auroc"], UP),
         **dict.fromkeys(["pixel_average_precision", "pointing_game"], UP),
         **dict.fromkeys(["relevance_mass_accuracy", "relevance_mass_ratio"], UP),
@@ -58,8 +58,8 @@ SAID = {  # every metric of the library: what it takes, and whether higher is be
     },
 }
 NO_METRICS = {  # what else `cameval.metrics` offers: parts, whole datasets, counts, decorators
-    *("MaxBoxAcc", "Counts", "MapMetric", "MaskMetric", "NetworkMetric", "OUTCOMES"),
-    *("PooledHistogram", "ThresholdCurve", "box_intersections", "coherency", "component_boxes"),
+    *("MaxBoxAcc", "Counts", "MaskShape", "mask_shape", "OUTCOMES"),
+    *("PxAP", "ThresholdCurve", "box_intersections", "coherency", "component_boxes"),
     *("containment_metrics", "count_outcomes", "curve_at_areas", "equivalent_radius"),
     *("higher_is_better", "image_diagonal", "largest_box", "noisy_linear_imputation", "of_maps"),
     *("of_masks", "of_network", "pairwise_box_iou", "share_above", "share_below", "share_equal"),
@@ -69,15 +69,22 @@ KINDS = [(of_masks, "masks"), (of_maps, "maps"), (of_network, "network")]
 
 
 def test_every_metric_says_what_it_takes_and_which_way_is_better():
-    said = {name for kind in SAID.values() for name in kind}
+    said = {name for kind in PROPERTIES.values() for name in kind}
     assert said | NO_METRICS == set(metrics.__all__)
-    for kind, directions in SAID.items():
+    for kind, directions in PROPERTIES.items():
         for name, direction in directions.items():
             metric = getattr(metrics, name)
             assert takes(metric) == kind, name
             assert higher_is_better(metric) is direction, name
     assert takes(cameval.baselines.area_bound) == "masks"
     assert takes(score_ranks) == "maps"
+
+
+def test_every_metric_class_has_a_word_of_its_own_as_its_label():
+    named = [getattr(metrics, name) for kind in PROPERTIES.values() for name in kind]
+    words = [vars(m)["label"] if isinstance(m, type) else m.__name__ for m in named]
+    assert len(set(words)) == len(words)
+    assert all(word.isidentifier() and word == word.lower() for word in words)
 
 
 @pytest.mark.parametrize(("mark", "kind"), KINDS)
@@ -174,7 +181,7 @@ def test_a_metric_of_maps_that_needs_no_truth_takes_one_like_all_others():
     scores = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(0))
     truth = scores > 0.5
     assert torch.equal(metrics.complexity(scores, truth), metrics.complexity(scores))
-    for name in SAID["maps"]:
+    for name in PROPERTIES["maps"]:
         metric = getattr(metrics, name)
         metric = metric() if isinstance(metric, type) else metric
         assert metric(scores, truth).shape == (2,), name
@@ -191,7 +198,7 @@ def test_the_area_bound_bounds_the_iou_and_is_no_score_of_its_own():
     assert bounds(baselines.area_bound) is iou
     assert bounds(partial(baselines.area_bound)) is iou
     assert higher_is_better(baselines.area_bound) is None
-    for name in [name for kind in SAID.values() for name in kind]:
+    for name in [name for kind in PROPERTIES.values() for name in kind]:
         assert bounds(getattr(metrics, name)) is None
 
 
@@ -243,7 +250,7 @@ def test_what_cannot_have_attributes_is_refused():
             knows("image")(thing)
 
 
-def test_every_baseline_says_what_it_knows():
+def test_every_baseline_says_what_it_knows_and_has_a_label():
     network = CAMModel(nn.Conv2d(3, 4, 3), GAPHead(nn.Linear(4, 2))).eval()
     means = baselines.ClassMeanBaseline(torch.zeros(2, 3, 3))
     made = {
@@ -266,9 +273,36 @@ def test_every_baseline_says_what_it_knows():
         "truth_baseline": "truth",
     }
     assert knowledge_of(_leave_out(by_class=True)) == "labels"
-    public = {name for name in baselines.__all__ if name.endswith(("Prior", "_prior"))}
-    assert public <= set(made)
+    public = {name for name in baselines.__all__ if name.endswith(("Baseline", "_baseline"))}
+    assert public == set(made)
     assert all(knowledge_of(baseline) for baseline in default_baselines().values())
+    assert {name: baseline.label for name, baseline in made.items()} == {
+        "center_baseline": "center",
+        "GaussianBaseline": "gaussian",
+        "RandomBaseline": "random",
+        "intensity_baseline": "intensity",
+        "edge_baseline": "edges",
+        "UntrainedBaseline": "untrained",
+        "ClassMeanBaseline": "class_mean",
+        "LeaveGroupOutBaseline": "mean_mask",
+        "truth_baseline": "truth",
+    }
+
+
+def test_a_decorated_baseline_has_the_label_that_is_given():
+    @knows("image", label="darkness")
+    def dark(batch):
+        return -batch.images.mean(1)
+
+    @knows("nothing")
+    def bare(batch):
+        return batch.truth.float()
+
+    assert (dark.label, knowledge_of(dark)) == ("darkness", "image")
+    assert not hasattr(bare, "label")
+    for label in ("", "two words", "a:b", "a,b", 3):
+        with pytest.raises(SettingError, match="label must be a word"):
+            knows("image", label=label)
 
 
 def test_a_baseline_of_ones_own_says_what_it_knows():

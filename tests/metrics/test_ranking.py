@@ -112,7 +112,7 @@ def test_relevance_mass_is_the_positive_sum_in_the_truth(pair):
 
 
 @given(scored())
-def test_auroc_is_informedness_integrated_over_false_alarms(pair):
+def test_auroc_is_informedness_integrated_over_the_false_positive_rate(pair):
     scores, truth = pair
     if not truth.all():
         levels = [*np.unique(scores)[::-1], scores.min() - 1]
@@ -176,7 +176,7 @@ def test_as_many_pixels_as_the_truth_have_one_score(pair):
 
 
 @given(scored())
-def test_skill_is_what_is_won_beyond_chance(pair):
+def test_skill_is_the_gain_over_chance(pair):
     g = pair[1].mean()
     if g < 1:
         won = (pixel_average_precision(*pair) - g) / (1 - g)
@@ -306,7 +306,7 @@ def test_large_maps_are_scored_as_scikit_learn_scores_them(share):
 
 
 @every_metric
-def test_sharing_sorts_once_and_changes_no_bit(metric):
+def test_memo_sorts_once_and_changes_no_bit(metric):
     scores, truth = random_scored(3, 70, 70)
     expected = metric(scores, truth)
     with memo(), patch.object(order, "_levels", wraps=order._levels) as sorting:

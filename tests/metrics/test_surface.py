@@ -169,9 +169,9 @@ def test_a_square_shifted_by_three_and_four():
     assert HausdorffDistance(100)(pred, target) == 5
 
 
-def test_the_frame_is_part_of_the_border():
+def test_the_edge_of_the_image_is_part_of_the_border():
     everything, hollow = np.ones((5, 5), bool), np.ones((5, 5), bool)
-    hollow[1:4, 1:4] = False  # the frame alone
+    hollow[1:4, 1:4] = False  # the edge of the image alone
     assert HausdorffDistance(100)(everything, hollow) == 0
     assert BoundaryIoU()(everything, hollow) == 1
     half, dot = drawn("###..", "###..", "###.."), drawn("#....", ".....", ".....")
@@ -278,7 +278,7 @@ def test_the_widest_band_is_the_mask(pair):
 
 
 @given(both_some)
-def test_sharing_changes_nothing(pair):
+def test_memo_changes_nothing(pair):
     alone = [metric(*pair) for metric in METRICS]
     with memo():
         assert [metric(*pair) for metric in METRICS] == alone
@@ -305,7 +305,7 @@ SOME, NONE, ALL = ([True, False], [False, False], [True, True])
         ([False, True], SOME, [1, 1, 1, 0, 0]),
     ],
 )
-def test_the_policy_for_edge_cases(pred, target, expected):
+def test_edge_cases(pred, target, expected):
     pred, target = np.array([pred]), np.array([target])
     metrics = [*METRICS[:3], SurfaceDice(0.5), METRICS[4]]
     scores = np.array([metric(pred, target) for metric in metrics])
@@ -367,7 +367,7 @@ def test_a_spacing_is_one_to_three_positive_numbers(spacing):
         AverageSurfaceDistance,
         lambda spacing: SurfaceDice(1, spacing),
     ):
-        with pytest.raises(SettingError, match="spacing must be a positive number, or two of them"):
+        with pytest.raises(SettingError, match="spacing must be one positive number, or two"):
             make(spacing)
 
 
@@ -548,7 +548,7 @@ def test_a_square_has_the_length_of_its_sides_with_cut_corners():
     assert where.sum() == 2 * 3 + 2 * 4 + 4
     assert lengths.sum() == pytest.approx(2 * 3 * 5 + 2 * 4 * 2 + 4 * hypot(2.5, 1))
     assert (lengths > 0).tolist() == where.tolist()
-    full = np.ones((3, 3), bool)  # the frame is a contour too
+    full = np.ones((3, 3), bool)  # the edge of the image is a contour too
     assert contour_elements(full, (1.0, 1.0))[1].sum() == pytest.approx(8 + 4 * sqrt(0.5))
 
 

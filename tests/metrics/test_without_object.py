@@ -9,7 +9,7 @@ from hypothesis import given
 from strategies import mask_pairs
 
 from cameval.errors import SettingError
-from cameval.evaluation._labels import label_of
+from cameval.evaluation.labels import label_of
 from cameval.metrics import (
     BoundaryIoU,
     CentroidDistance,
@@ -95,7 +95,7 @@ def test_the_option_keeps_kinds_and_axes():
 )
 def test_the_option_needs_scores_whose_higher_values_are_better(metric):
     with pytest.raises(
-        SettingError, match=r"say that higher is better.*of_masks\(higher_is_better"
+        SettingError, match=r"have higher_is_better = True.*of_masks\(higher_is_better"
     ):
         ZeroWithoutObject(metric)
 

@@ -232,7 +232,7 @@ def test_estimates_errors_and_freedom_are_those_of_explicit_matrices(study, ever
         assert (one.low, one.high) == pytest.approx(
             (one.estimate + low * one.se, one.estimate + high * one.se)
         )
-        assert one.trusted
+        assert one.is_reliable
     assert found["log2(area)"].low < 0.05 < found["log2(area)"].high
     residual = y - x @ estimates
     assert found.r_squared == pytest.approx(1 - residual.var() / y.var())
@@ -251,7 +251,7 @@ def test_what_a_single_patient_determines_has_no_error():
     rare, x = groups == 7, rng.normal(size=40)
     found = clustered_regression(x + rng.normal(size=40), {"rare": rare, "x": x}, groups)
     assert np.isnan([found["rare"].se, found["rare"].low, found["rare"].p]).all()
-    assert not found["rare"].trusted
+    assert not found["rare"].is_reliable
     design = np.column_stack([np.ones(40), rare, x])
     y = x + rng.normal(size=40)
     _, se, freedom = explicit_cr2(design, y, groups)
@@ -346,7 +346,7 @@ def test_regressions_are_checked(study):
         clustered_regression(y, {}, groups, confidence=2)
 
 
-def test_intervals_that_respect_groups_cover_and_the_others_do_not():
+def test_intervals_for_groups_cover_and_the_others_do_not():
     rng, groups = np.random.default_rng(0), np.repeat(np.arange(40), 5)
     covered = {"mean": 0, "mean by image": 0, "slope": 0, "slope by image": 0}
     for _ in range(400):

@@ -157,7 +157,7 @@ def test_equal_values_without_bounds_have_no_interval_and_with_bounds_they_have(
     without = mean_interval(values, np.arange(12))
     assert without.estimate == 0.25
     assert np.isnan([without.low, without.high]).all()
-    assert not without.trusted
+    assert not without.is_reliable
     within = mean_interval(values, np.arange(12), bounds=(0, 1))
     assert 0 < within.low < 0.25 < within.high < 0.6
     shifted = mean_interval(values * 10 - 3, np.arange(12), bounds=(-3, 7))
@@ -200,12 +200,12 @@ def test_an_interval_ends_at_the_bounds():
     assert np.isnan(mean_interval([NAN], [1], bounds=(0, 1)).estimate)
 
 
-def test_only_intervals_of_ten_groups_are_trusted():
+def test_only_intervals_of_ten_groups_are_reliable():
     values = np.random.default_rng(0).random(40)
-    assert mean_interval(values, np.arange(40) % 10).trusted
-    assert not mean_interval(values, np.arange(40) % 9).trusted
-    assert not describe(values, np.arange(40) % 9).trusted
-    assert not difference_interval(values, np.arange(40) < 20, np.arange(40) % 9).trusted
+    assert mean_interval(values, np.arange(40) % 10).is_reliable
+    assert not mean_interval(values, np.arange(40) % 9).is_reliable
+    assert not describe(values, np.arange(40) % 9).is_reliable
+    assert not difference_interval(values, np.arange(40) < 20, np.arange(40) % 9).is_reliable
 
 
 # What is left out, and what cannot be said

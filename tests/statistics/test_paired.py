@@ -232,7 +232,7 @@ def test_one_image_that_differs_shows_no_effect(n_groups):
     assert found.low <= 0 <= found.high
     assert found.effect_low < 0 < found.effect_high
     assert found.n_differing == 1
-    assert not found.trusted
+    assert not found.is_reliable
 
 
 def test_effects_of_what_never_varies_are_undefined():
@@ -241,12 +241,12 @@ def test_effects_of_what_never_varies_are_undefined():
     assert np.isnan([found.effect, found.effect_low, found.effect_high]).all()
 
 
-def test_only_ten_groups_that_differ_are_trusted():
+def test_only_ten_groups_that_differ_are_reliable():
     differences = np.random.default_rng(0).normal(size=30)
-    assert sign_flip_test(differences[:10], np.zeros(10), range(10)).trusted
-    assert not sign_flip_test(differences[:9], np.zeros(9), range(9)).trusted
+    assert sign_flip_test(differences[:10], np.zeros(10), range(10)).is_reliable
+    assert not sign_flip_test(differences[:9], np.zeros(9), range(9)).is_reliable
     differences[9:] = 0
-    assert not sign_flip_test(differences, np.zeros(30), range(30)).trusted
+    assert not sign_flip_test(differences, np.zeros(30), range(30)).is_reliable
 
 
 def test_pairs_are_checked():

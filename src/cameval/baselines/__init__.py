@@ -1,7 +1,13 @@
-"""What a score is compared with: blind maps, maps of the image, the truth on the grid, bounds.
+"""Baselines and upper bounds, with which the scores of a method are compared.
 
-A blind map never sees the image. A localization score says something only where it beats them. What
-each baseline knows of its sample is an attribute: see `knowledge_of`.
+- Blind baselines do not see the image: `blind` (center, Gaussian, random, untrained network) and
+  `mean_masks` (mean masks of other images).
+- Image baselines see the image alone: `image_maps` (intensity, edges).
+- The truth baseline sees the truth: `truth_maps` (the truth on the feature grid).
+- `bounds`: area bound, grid bound, chance level, skill.
+
+A localization score is meaningful only if it is above the baselines. What each baseline knows of
+its sample is an attribute: see `knowledge_of`.
 """
 
 from cameval.baselines.blind import (
@@ -12,11 +18,17 @@ from cameval.baselines.blind import (
     center_disc,
     center_map,
 )
-from cameval.baselines.bounds import area_bound, independent_iou, skill
+from cameval.baselines.bounds import (
+    area_bound,
+    grid_bound,
+    independent_iou,
+    reachable_iou,
+    skill,
+)
 from cameval.baselines.image_maps import edge_baseline, intensity_baseline
 from cameval.baselines.mean_masks import ClassMeanBaseline, LeaveGroupOutBaseline, class_mean_masks
 from cameval.baselines.properties import Knowledge, knowledge_of, knows
-from cameval.baselines.truth_maps import grid_bound, reachable_iou, truth_baseline, truth_map
+from cameval.baselines.truth_maps import truth_baseline, truth_map
 
 __all__ = [
     "ClassMeanBaseline",

@@ -19,25 +19,25 @@ def pool(
     """Return the share of each cell that is true, ``(..., h, w)``, in double precision."""
     rows, columns = (
         cell_shares(length, extent, count, cell_centers).to(exact(truth))
-        for length, extent, count in axes(truth, cells, image_size)
+        for length, extent, count in axis_lengths(truth, cells, image_size)
     )
     return (rows @ exact(truth) @ columns.T).clamp(0, 1)
 
 
-def axes(
+def axis_lengths(
     truth: Tensor, cells: tuple[int, ...], image_size: tuple[int, ...] | None
 ) -> Iterator[tuple[int, int, int]]:
-    """Yield for each axis its pixels, the image's in which a place is given, and its cells."""
+    """Yield for each axis the numbers of mask pixels, of image pixels and of cells."""
     size = tuple(truth.shape[-2:])
-    extents = size if image_size is None else pair(image_size, "image_size")
-    return zip(size, extents, pair(cells, "cells"), strict=True)
+    extents = size if image_size is None else check_pair(image_size, "image_size")
+    return zip(size, extents, check_pair(cells, "cells"), strict=True)
 
 
 def cell_shares(length: int, extent: int, cells: int, cell_centers: CellCenters | None) -> Tensor:
-    """Return the share of each pixel in the mean of each cell, ``(cells, length)``; rows sum to 1.
+    """Return the weight of each pixel in the mean of each cell, ``(cells, length)``; rows sum to 1.
 
-    A point of the image belongs to the cell whose center is nearest, so that the cells tile the
-    image wherever they lie. A cell beyond the image gets the pixel at its edge.
+    A point of the image belongs to the cell with the nearest center, so the cells tile the image. A
+    cell outside the image gets the pixel at the image's edge.
     """
     stride = extent / cells if cell_centers is None else cell_centers.stride
     first = stride / 2 if cell_centers is None else cell_centers.offset
@@ -53,7 +53,7 @@ def cell_shares(length: int, extent: int, cells: int, cell_centers: CellCenters 
 
 
 def nearest_cells(length: int, extent: int, cells: int, cell_centers: CellCenters | None) -> Tensor:
-    """Return the cell whose center is nearest to each pixel's, ``(length,)``."""
+    """Return the cell with the nearest center for each pixel, ``(length,)``."""
     coordinates = (
         half_pixel_coordinates(length, cells)
         if cell_centers is None
@@ -62,8 +62,8 @@ def nearest_cells(length: int, extent: int, cells: int, cell_centers: CellCenter
     return (coordinates + 0.5).floor().long().clamp(0, cells - 1)
 
 
-def pair(size: object, name: str) -> tuple[int, int]:
-    """Check a height and width."""
+def check_pair(size: object, name: str) -> tuple[int, int]:
+    """Check a height and width and return them."""
     match size:
         case (int(height), int(width)) if min(height, width) > 0:
             return height, width

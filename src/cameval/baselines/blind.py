@@ -1,4 +1,4 @@
-"""Blind baselines: they use the size of the image and nothing else."""
+"""Blind baselines: center, Gaussian and random maps, and maps of an untrained network."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cameval._arrays import checksum
 from cameval._checks import check_size
-from cameval.baselines._pooling import pair
+from cameval.baselines._pooling import check_pair
 from cameval.baselines.properties import Knowledge, knows
 from cameval.errors import ArrayTypeError, SettingError
 from cameval.extractor import CAMExtractor
@@ -30,9 +30,9 @@ __all__ = [
 
 
 def center_map(size: tuple[int, ...]) -> Tensor:
-    """Return a blind map: 1 at the center of the frame, falling with the distance to 0 at a corner.
+    """Return a blind map: 1 at the center of the image, falling linearly to 0 at the corners.
 
-    Any percentile of it marks a centered disc.
+    Its mask at any percentile is a centered disc.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def center_map(size: tuple[int, ...]) -> Tensor:
     Returns
     -------
     Tensor
-        A float32 map ``(H, W)``; distances are those of pixel centers to the frame's center.
+        A float32 map ``(H, W)``; distances are measured from pixel centers to the image's center.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def center_disc(size: tuple[int, ...], area: float = 0.05) -> Tensor:
     size
         Height and width.
     area
-        Share of the frame, in (0, 1]. The disc is cut off where it leaves the frame.
+        Share of the image, in (0, 1]. The disc is clipped at the image's edges.
 
     Returns
     -------
@@ -95,9 +95,9 @@ def center_disc(size: tuple[int, ...], area: float = 0.05) -> Tensor:
     return distance <= radii[excess.abs().argmin()]
 
 
-@knows("nothing")
+@knows("nothing", label="center")
 def center_baseline(batch: BaselineInput, /) -> Tensor:
-    """Return `center_map` for every image: the simplest guess, that objects are in the middle.
+    """Return `center_map` for every image: the guess that objects are in the center.
 
     Parameters
     ----------
@@ -114,18 +114,18 @@ def center_baseline(batch: BaselineInput, /) -> Tensor:
 
 @dataclass(frozen=True)
 class GaussianBaseline:
-    r"""A blind map: a Gaussian at the center of the frame, as wide as the frame asks for.
+    r"""A blind map: a Gaussian at the center of the image, scaled with the size of the image.
 
     .. math:: \exp\left(-\frac{x^2}{2 (\sigma W)^2} - \frac{y^2}{2 (\sigma H)^2}\right)
 
-    Its level lines are ellipses of the frame's shape, and not circles as those of `center_map`.
+    Its level lines are ellipses with the aspect ratio of the image; those of `center_map` are
+    circles.
 
     Parameters
     ----------
     sigma
-        Standard deviation along each axis, as a share of the frame's length there. The order of
-        the pixels, and so all that ranks or percentiles see, is the same for every `sigma`; the
-        mass is not.
+        Standard deviation along each axis, as a share of the image's length. The order of the
+        pixels does not depend on it, so it changes no ranking or percentile; it changes the mass.
 
     Raises
     ------
@@ -141,6 +141,7 @@ class GaussianBaseline:
     tensor([[[0.1353, 0.6065, 1.0000, 0.6065, 0.1353]]])
     """
 
+    label: ClassVar[str] = "gaussian"
     knows: ClassVar[Knowledge] = "nothing"
 
     sigma: float = 0.25
@@ -161,18 +162,18 @@ class GaussianBaseline:
 
 @dataclass(frozen=True)
 class RandomBaseline:
-    """A blind map: chance on a coarse grid, upsampled as the network's maps are.
+    """A blind map: uniform random numbers on a coarse grid, upsampled as the network's maps are.
 
-    Every sample has its own map, drawn by `seed` and the sample's name alone: batches, shards and
-    the order of the samples change nothing.
+    The map of a sample depends only on `seed` and the name of the sample, not on batches, processes
+    or the order of the samples.
 
     Parameters
     ----------
     cells
-        Height and width of the coarse grid, which then fills the image evenly. By default the
-        network's own cells where they lie.
+        Height and width of a coarse grid that fills the image evenly. By default the cells and cell
+        centers of the network.
     seed
-        An integer. No global random state is touched.
+        An integer. The global random state is not changed.
 
     Raises
     ------
@@ -180,6 +181,7 @@ class RandomBaseline:
         If a setting is out of its range.
     """
 
+    label: ClassVar[str] = "random"
     knows: ClassVar[Knowledge] = "nothing"
 
     cells: tuple[int, int] | None = None
@@ -187,7 +189,7 @@ class RandomBaseline:
 
     def __post_init__(self) -> None:
         if self.cells is not None:
-            pair(self.cells, "cells")
+            check_pair(self.cells, "cells")
         if not isinstance(self.seed, int):
             raise SettingError(f"seed must be an integer, got {self.seed!r}")
 
@@ -211,20 +213,21 @@ class RandomBaseline:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class UntrainedBaseline:
-    """The maps of a network that has learned nothing: what its architecture alone draws.
+    """The maps of an untrained network of the same architecture.
 
     Parameters
     ----------
     extractor
-        Of a network with untrained or randomized weights, on the device of the images. Its method
-        and alignment should be those of the maps that it is compared with.
+        Extractor of a network with untrained or randomized weights, on the device of the images.
+        Its method and alignment should be those of the maps that it is compared with.
 
     Raises
     ------
     ArrayTypeError
-        If `extractor` is something else, such as the network itself.
+        If `extractor` is not a `CAMExtractor`, for example the network itself.
     """
 
+    label: ClassVar[str] = "untrained"
     knows: ClassVar[Knowledge] = "image"
 
     extractor: CAMExtractor
@@ -237,7 +240,7 @@ class UntrainedBaseline:
             )
 
     def __call__(self, batch: BaselineInput, /) -> Tensor:
-        """Return maps ``(N, H, W)`` of the class that each map of the batch explains."""
+        """Return maps ``(N, H, W)`` of the target classes."""
         size = tuple(batch.truth.shape[1:])
         return self.extractor(batch.images, classes=batch.classes, size=size).maps
 
@@ -249,6 +252,6 @@ class UntrainedBaseline:
 
 
 def _squared_distance(size: tuple[int, ...]) -> Tensor:
-    """Return 4 times each pixel's squared distance to the frame's center: exact integers."""
+    """Return 4 times each pixel's squared distance to the image's center, exact integers."""
     axes = [2 * torch.arange(length) - (length - 1) for length in check_size(size)]
     return torch.stack(torch.meshgrid(*axes, indexing="ij")).square().sum(0)

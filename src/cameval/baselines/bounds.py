@@ -1,18 +1,24 @@
-"""Area bound, chance level, and skill above a baseline."""
+"""Bounds of the IoU (area bound, grid bound), chance level, and skill relative to a baseline."""
 
+from collections.abc import Iterator
 from typing import Any, overload
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
-from cameval._arrays import Array, as_scores, exact
+from cameval._arrays import Array, as_masks, as_scores, exact
+from cameval.baselines._pooling import axis_lengths, nearest_cells, pool
+from cameval.baselines.truth_maps import truth_map
 from cameval.errors import ArrayTypeError, SettingError
+from cameval.maps import CellCenters, upsample
 from cameval.metrics.counts import score_counts
+from cameval.metrics.curves import max_iou
 from cameval.metrics.overlap import iou
-from cameval.metrics.properties import of_masks, within
+from cameval.metrics.properties import of_masks, undefined_without_truth, within
 
-__all__ = ["area_bound", "independent_iou", "skill"]
+__all__ = ["area_bound", "grid_bound", "independent_iou", "reachable_iou", "skill"]
 
 NAN = float("nan")
 
@@ -20,12 +26,12 @@ NAN = float("nan")
 @of_masks(bounds=iou)
 @within(0, 1)
 def area_bound(pred: Array, target: Array, /) -> Array:
-    """Upper bound of the IoU: the highest that a mask of the predicted area can have on this truth.
+    """Upper bound of the IoU of a mask, given its area: the area bound.
 
-    With area shares p and g it is ``min(p, g) / max(p, g)``, and no mask of that area is above it.
-    Where it is low, the binarizer and not the map decides the IoU: the 95th percentile marks 5 % of
-    the frame, whatever the object's size. The bound is of this mask's area, so it bounds the `iou`
-    of this mask and not that of other masks.
+    With area shares p and g of prediction and truth it is ``min(p, g) / max(p, g)``: no mask of the
+    predicted area has a higher `iou` with this truth. Where it is low, the binarizer and not the
+    map limits the IoU: the 95th percentile marks 5 % of the image, whatever the size of the object.
+    It is not a bound for masks of another area.
 
     Parameters
     ----------
@@ -58,6 +64,125 @@ def area_bound(pred: Array, target: Array, /) -> Array:
     )
 
 
+def reachable_iou(
+    truth: Array,
+    cells: tuple[int, ...],
+    *,
+    cell_centers: CellCenters | None = None,
+    image_size: tuple[int, ...] | None = None,
+    steps: int = 100,
+) -> Array:
+    """Return an IoU that a map on these cells reaches at its best threshold: a lower bound.
+
+    It is a lower bound of the highest IoU that maps on this grid, linearly upsampled, can have with
+    one threshold for each image. It is not an upper bound of the IoU of a network's maps.
+
+    The cells start with the values of :func:`truth_map` and are improved by gradient ascent on the
+    IoU of a soft mask, which becomes sharper with each step. The result is the highest `max_iou` on
+    the way. More steps may find a better map.
+
+    Parameters
+    ----------
+    truth, cells, cell_centers, image_size
+        As for :func:`truth_map`.
+    steps
+        Number of steps of the ascent. With 0 the result is the `max_iou` of :func:`truth_map`.
+
+    Returns
+    -------
+    Array
+        One score in (0, 1] for each image, shape ``(...)``. An empty truth gives NaN.
+
+    Raises
+    ------
+    ArrayTypeError
+        If the masks are not boolean.
+    ShapeError
+        If the masks are not ``(..., H, W)``.
+    SettingError
+        If a size is not a pair of positive integers, or `steps` not an integer of at least 0.
+
+    Notes
+    -----
+    On 50 slices with tumors of 1.5 % of the image, the truth map on 7 x 7 cells has a mean IoU of
+    .53 at the best threshold of each slice, and the ascent reaches .79; on 14 x 14 cells it is .79
+    and .94. The cost is about 0.2 s for an image of 224 x 224 pixels on one core.
+
+    Examples
+    --------
+    >>> y, x = torch.meshgrid(torch.arange(56), torch.arange(56), indexing="ij")
+    >>> truth = (y - 20).square() + (x - 31).square() < 25  # less than two cells of 49
+    >>> [round(reachable_iou(truth, (7, 7), steps=steps).item(), 2) for steps in (0, 100)]
+    [0.64, 0.95]
+    """
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
+        raise SettingError(f"steps must be an integer of at least 0, got {steps!r}")
+    masks = as_masks(truth, "truth")
+    flat = masks.reshape(-1, *masks.shape[-2:])
+    start = truth_map(flat, cells, cell_centers=cell_centers, image_size=image_size)
+    scores = exact(max_iou(start, flat))
+    for coarse in _climb(flat, cells, steps, cell_centers, image_size):
+        fine = upsample(
+            coarse, tuple(flat.shape[-2:]), cell_centers=cell_centers, image_size=image_size
+        )
+        scores = torch.maximum(scores, exact(max_iou(fine, flat)))
+    return as_scores(scores.reshape(masks.shape[:-2]), truth)
+
+
+def grid_bound(
+    truth: Array,
+    cells: tuple[int, ...],
+    *,
+    cell_centers: CellCenters | None = None,
+    image_size: tuple[int, ...] | None = None,
+) -> Array:
+    """Return the highest IoU of any mask of whole cells: the grid bound.
+
+    It is an upper bound for masks that are unions of cells, such as those of a coarse map that is
+    binarized first and then upsampled by nearest neighbor; one of these masks attains it. It is not
+    a bound for maps that are upsampled linearly and then binarized: these can be above it.
+
+    A pixel belongs to the cell with the nearest center. The best union takes the cells in the order
+    of the share of their pixels that is true.
+
+    Parameters
+    ----------
+    truth, cells, cell_centers, image_size
+        As for :func:`truth_map`.
+
+    Returns
+    -------
+    Array
+        One score in (0, 1] for each image, shape ``(...)``. An empty truth gives NaN.
+
+    Raises
+    ------
+    ArrayTypeError
+        If the masks are not boolean.
+    ShapeError
+        If the masks are not ``(..., H, W)``.
+    SettingError
+        If a size is not a pair of positive integers.
+
+    Examples
+    --------
+    >>> grid_bound(torch.tensor([[True, True, True, False]]), (1, 2))
+    tensor(0.7500)
+    """
+    masks = as_masks(truth, "truth")
+    rows, columns = (
+        one_hot(nearest_cells(length, extent, count, cell_centers), count).to(exact(masks))
+        for length, extent, count in axis_lengths(masks, cells, image_size)
+    )
+    hits = (rows.T @ exact(masks) @ columns).flatten(-2)
+    pixels = (rows.sum(0)[:, None] * columns.sum(0)).flatten().expand_as(hits)
+    order = (hits / pixels.clamp(min=1)).argsort(-1, descending=True)
+    hits, pixels = (array.gather(-1, order).cumsum(-1) for array in (hits, pixels))
+    true = hits[..., -1]
+    best = (hits / (pixels + true[..., None] - hits)).amax(-1)
+    return as_scores(undefined_without_truth(best, true), truth)
+
+
 @overload
 def independent_iou(pred_area: float, true_area: float, /) -> float: ...
 
@@ -71,9 +196,9 @@ def independent_iou(pred_area: float, true_area: Array, /) -> Array: ...
 
 
 def independent_iou(pred_area: Any, true_area: Any, /) -> Any:
-    """Return the expected IoU of a mask independent of the truth: ``p g / (p + g - p g)``.
+    """Return the IoU to expect of a mask independent of the truth: ``p g / (p + g - p g)``.
 
-    It is the ratio of the expected intersection to the expected union.
+    It is the ratio of the expected intersection to the expected union: the chance level.
 
     Parameters
     ----------
@@ -83,7 +208,7 @@ def independent_iou(pred_area: Any, true_area: Any, /) -> Any:
     Returns
     -------
     float or Array
-        Of the kind of the areas. An empty truth gives NaN.
+        A result of the kind of the areas. An empty truth gives NaN.
 
     Raises
     ------
@@ -101,44 +226,45 @@ def independent_iou(pred_area: Any, true_area: Any, /) -> Any:
     for name, area in (("pred_area", p), ("true_area", g)):
         if not ((area >= 0) & (area <= 1)).all():
             raise SettingError(f"{name} must be in [0, 1], got {area.tolist()}")
-    return _restored((p * g / (p + g - p * g)).where(g > 0, NAN), pred_area, true_area)
+    return _restore_kind((p * g / (p + g - p * g)).where(g > 0, NAN), pred_area, true_area)
 
 
 @overload
-def skill(score: float, floor: float, best: float = 1.0) -> float: ...
+def skill(score: float, baseline: float, best: float = 1.0) -> float: ...
 
 
 @overload
-def skill(score: Array, floor: float | Array, best: float | Array = 1.0) -> Array: ...
+def skill(score: Array, baseline: float | Array, best: float | Array = 1.0) -> Array: ...
 
 
 @overload
-def skill(score: float, floor: Array, best: float | Array = 1.0) -> Array: ...
+def skill(score: float, baseline: Array, best: float | Array = 1.0) -> Array: ...
 
 
-def skill(score: Any, floor: Any, best: Any = 1.0) -> Any:
-    r"""Return how far a score is from a floor, as a share of the distance to another score.
+def skill(score: Any, baseline: Any, best: Any = 1.0) -> Any:
+    r"""Return the skill: the gain of a score over a baseline, relative to the best score.
 
-    .. math:: \frac{M - M_\mathrm{floor}}{M_\mathrm{best} - M_\mathrm{floor}}
+    .. math:: \frac{M - M_\mathrm{baseline}}{M_\mathrm{best} - M_\mathrm{baseline}}
 
-    It is 0 for a score like the floor, negative for a worse one, and 1 for a score like `best`. It
-    is at most 1 only if `best` is an upper bound.
+    It is 0 for the score of the baseline, negative for a worse one, and 1 for `best`. It is at most
+    1 only if `best` is an upper bound.
 
     Parameters
     ----------
     score
         A score, or scores.
-    floor
-        What a blind map scores on the same images.
+    baseline
+        The score of a blind baseline on the same images.
     best
-        The best possible score, 0 for distances; or an upper bound of the same masks such as
-        :func:`area_bound`. With a score that others can pass, such as that of
-        :func:`truth_baseline` or :func:`reachable_iou`, the result can pass 1.
+        The best possible score, 0 for distances; or an upper bound for the same masks such as
+        :func:`area_bound`. With a score that is not an upper bound, such as that of
+        :func:`truth_baseline` or :func:`reachable_iou`, the result can exceed 1.
 
     Returns
     -------
     float or Array
-        Of the kind of the scores. NaN where a score is NaN, or where the floor is the best.
+        A result of the kind of the scores. NaN where a score is NaN, or where baseline and best are
+        equal.
 
     Raises
     ------
@@ -147,16 +273,18 @@ def skill(score: Any, floor: Any, best: Any = 1.0) -> Any:
 
     Notes
     -----
-    The skill of mean scores varies less than the mean of skills: where floor and best are close, a
-    single image's skill is far from 0 and 1.
+    The skill of mean scores varies less than the mean of skills: where baseline and best are close,
+    the skill of a single image is far from 0 and 1.
 
     Examples
     --------
-    >>> round(skill(0.153, floor=0.105), 3), round(skill(0.153, floor=0.105, best=0.316), 3)
-    (0.054, 0.227)
+    >>> round(skill(0.153, baseline=0.105), 3)
+    0.054
+    >>> round(skill(0.153, baseline=0.105, best=0.316), 3)
+    0.227
     """
-    m, low, high = _numbers(scores=(score, floor, best))
-    return _restored(((m - low) / (high - low)).where(high != low, NAN), score, floor, best)
+    m, low, high = _numbers(scores=(score, baseline, best))
+    return _restore_kind(((m - low) / (high - low)).where(high != low, NAN), score, baseline, best)
 
 
 def _numbers(**named: tuple[Any, ...]) -> list[Tensor]:
@@ -170,11 +298,57 @@ def _numbers(**named: tuple[Any, ...]) -> list[Tensor]:
     ]
 
 
-def _restored(result: Tensor, *values: Any) -> Any:
-    """Return a number for numbers, else the kind of array that came."""
+def _restore_kind(result: Tensor, *values: Any) -> Any:
+    """Return a number for numbers, else an array of the kind of the inputs."""
     template: Any = next(filter(_is_array, values), None)
     return result.item() if template is None else as_scores(result, template)
 
 
 def _is_array(value: object) -> bool:
     return isinstance(value, Tensor | np.ndarray)
+
+
+def _climb(
+    truth: Tensor,
+    cells: tuple[int, ...],
+    steps: int,
+    cell_centers: CellCenters | None,
+    image_size: tuple[int, ...] | None,
+) -> Iterator[Tensor]:
+    """Improve the cells by Adam on the IoU of ``sigmoid(k map)``, k from 2 to 50.
+
+    Yields the cells every 20 steps and at the end.
+    """
+    true = truth.to(torch.float32)
+    rows, columns = _upsampling_matrices(truth, cells, cell_centers, image_size)
+    area = true.sum((-2, -1), keepdim=True)
+    coarse = (2 * pool(truth, cells, cell_centers, image_size) - 1).to(torch.float32)
+    optimizer = torch.optim.Adam([coarse], lr=0.2)
+    for step in range(steps):
+        sharpness = 2 * 25 ** (step / steps)
+        soft = (sharpness * (rows @ coarse @ columns.T)).sigmoid()
+        both = (soft * true).sum((-2, -1), keepdim=True)
+        either = soft.sum((-2, -1), keepdim=True) + area - both
+        gain = torch.where(truth, 1 / either, -both / either.square())
+        slope = gain * sharpness * soft * (1 - soft)
+        coarse.grad = -(rows.T @ slope @ columns)
+        optimizer.step()
+        if (step + 1) % 20 == 0 or step + 1 == steps:
+            yield coarse.clone()
+
+
+def _upsampling_matrices(
+    truth: Tensor,
+    cells: tuple[int, ...],
+    cell_centers: CellCenters | None,
+    image_size: tuple[int, ...] | None,
+) -> tuple[Tensor, Tensor]:
+    """Return the matrices of `upsample` for rows and columns, ``(H, h)`` and ``(W, w)``."""
+    (height, tall, h), (width, wide, w) = axis_lengths(truth, cells, image_size)
+    down = upsample(
+        torch.eye(h)[:, :, None], (height, 1), cell_centers=cell_centers, image_size=(tall, 1)
+    )
+    across = upsample(
+        torch.eye(w)[:, None], (1, width), cell_centers=cell_centers, image_size=(1, wide)
+    )
+    return down[..., 0].T.to(truth.device), across[:, 0].T.to(truth.device)

@@ -1,4 +1,4 @@
-"""Baselines that use the image alone: intensity and edges."""
+"""Image baselines: intensity and edges, computed from the image without the network."""
 
 import torch
 from torch import Tensor
@@ -10,9 +10,9 @@ from cameval.protocols import BaselineInput
 __all__ = ["edge_baseline", "intensity_baseline"]
 
 
-@knows("image")
+@knows("image", label="intensity")
 def intensity_baseline(batch: BaselineInput, /) -> Tensor:
-    """Return how bright each image is: high on objects that are bright, as tumors with contrast.
+    """Return the intensity of each image: high on bright objects, such as tumors with contrast.
 
     Parameters
     ----------
@@ -23,12 +23,14 @@ def intensity_baseline(batch: BaselineInput, /) -> Tensor:
     -------
     Tensor
         Maps ``(N, H, W)``: the mean over the channels of the network's input, resized to the grid
-        of the truth (bilinear, antialiased), above the darkest pixel, which is 0.
+        of the truth (bilinear, antialiased), minus its minimum.
 
     Examples
     --------
     >>> images = torch.tensor([[[[-1.0, 0.0, 3.0]], [[0.0, 0.0, 1.0]]]])
-    >>> intensity_baseline(BaselineInput([], images, torch.zeros(1, 1, 3).bool(), torch.tensor([0]), (1, 1)))
+    >>> truth = torch.zeros(1, 1, 3, dtype=torch.bool)
+    >>> batch = BaselineInput([], images, truth, classes=torch.tensor([0]), cells=(1, 1))
+    >>> intensity_baseline(batch)
     tensor([[[0.0000, 0.5000, 2.5000]]])
     """
     gray = batch.images.detach().float().mean(1, keepdim=True)
@@ -39,9 +41,9 @@ def intensity_baseline(batch: BaselineInput, /) -> Tensor:
     return gray - gray.amin((1, 2), keepdim=True)
 
 
-@knows("image")
+@knows("image", label="edges")
 def edge_baseline(batch: BaselineInput, /) -> Tensor:
-    """Return how strong the edges of each image are: Sobel's magnitude of `intensity_baseline`.
+    """Return the strength of the edges of each image: Sobel magnitude of `intensity_baseline`.
 
     Parameters
     ----------
@@ -55,13 +57,15 @@ def edge_baseline(batch: BaselineInput, /) -> Tensor:
 
     References
     ----------
-    J. Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, holds saliency maps against
-    an edge detector.
+    J. Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, which compares saliency maps
+    with an edge detector.
 
     Examples
     --------
     >>> images = torch.tensor([[[[0.0, 0.0, 4.0, 4.0]]]])
-    >>> edge_baseline(BaselineInput([], images, torch.zeros(1, 1, 4).bool(), torch.tensor([0]), (1, 1)))
+    >>> truth = torch.zeros(1, 1, 4, dtype=torch.bool)
+    >>> batch = BaselineInput([], images, truth, classes=torch.tensor([0]), cells=(1, 1))
+    >>> edge_baseline(batch)
     tensor([[[0.0000, 2.8284, 2.8284, 0.0000]]])
     """
     gray = pad(intensity_baseline(batch)[:, None], (1, 1, 1, 1), mode="replicate").squeeze(1)
@@ -71,13 +75,13 @@ def edge_baseline(batch: BaselineInput, /) -> Tensor:
 
 
 def _smooth(array: Tensor, axis: int) -> Tensor:
-    """Average three neighbors, the middle one twice."""
+    """Average three neighbors with the weights 1, 2, 1."""
     length = array.shape[axis] - 2
     first, middle, last = (array.narrow(axis, start, length) for start in range(3))
     return (first + 2 * middle + last) / 4
 
 
 def _difference(array: Tensor, axis: int) -> Tensor:
-    """Subtract one neighbor from the other."""
+    """Return the difference of the two neighbors of each pixel."""
     length = array.shape[axis] - 2
     return array.narrow(axis, 2, length) - array.narrow(axis, 0, length)

@@ -1,4 +1,4 @@
-"""Mean masks of other images, by class: the usual position of an object."""
+"""Mean masks of other images, by class: blind baselines that learn the usual position."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cameval._arrays import Array, as_masks, as_scores, as_tensor, checksum, exact
-from cameval.baselines._pooling import pair, pool
+from cameval.baselines._pooling import check_pair, pool
 from cameval.baselines.properties import Knowledge
 from cameval.data import Sample
 from cameval.errors import ArrayTypeError, ClassIndexError, DataError, ShapeError
@@ -19,20 +19,20 @@ from cameval.protocols import BaselineInput
 __all__ = ["ClassMeanBaseline", "LeaveGroupOutBaseline", "class_mean_masks"]
 
 Truth = Callable[[Sample], Tensor]
-"""From a sample to its true mask on the part of the image that is scored."""
+"""Function from a sample to its true mask on the part of the image that is scored."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClassMeanBaseline:
-    """A blind map: the mean mask of the class that is explained, over the training images.
+    """A blind map: the mean mask of the target class over the training images.
 
-    It knows the class that each map explains (``knows`` is ``"labels"``), which may be the true
-    label, and nothing else of the image.
+    It knows the target class (``knows`` is ``"labels"``), which may be the true label. It does not
+    see the image.
 
     Parameters
     ----------
     masks
-        One map for each class, ``(C, h, w)``, as `class_mean_masks` or :meth:`of` give them. They
+        One map for each class, ``(C, h, w)``, as `class_mean_masks` or :meth:`of` return them. They
         are resized to the grid of the scores (bilinear, cells fill the image evenly).
 
     Raises
@@ -43,6 +43,7 @@ class ClassMeanBaseline:
         If `masks` are not ``(C, h, w)``.
     """
 
+    label: ClassVar[str] = "class_mean"
     knows: ClassVar[Knowledge] = "labels"
 
     masks: Tensor = field(repr=False)
@@ -65,24 +66,24 @@ class ClassMeanBaseline:
         *,
         truth: Truth | None = None,
     ) -> "ClassMeanBaseline":
-        """Learn the mean masks of training samples, one sample in memory at a time.
+        """Compute the mean masks of training samples, one sample in memory at a time.
 
         Parameters
         ----------
         samples
-            The training images, and none of those that are scored.
+            The training images. They must not include images that are scored.
         num_classes
-            Number of classes C; every one must have a sample.
+            Number of classes C. Each class must have a sample.
         size
-            Grid on which means are kept; masks are pooled to it.
+            Grid of the means; masks are pooled to it.
         truth
-            From a sample to its mask on the part of the image that is scored, by default the whole
-            mask. Where a preparation crops, ``lambda sample: preparation(sample)[1]``.
+            Function from a sample to its mask on the part of the image that is scored, by default
+            the whole mask. If the preparation crops, ``lambda sample: preparation(sample)[1]``.
 
         Returns
         -------
         ClassMeanBaseline
-            Its maps are in [0, 1].
+            A baseline with maps in [0, 1].
 
         Raises
         ------
@@ -91,14 +92,14 @@ class ClassMeanBaseline:
         DataError
             If a class has no sample, or a sample no label.
         """
-        grid = pair(size, "size")
+        grid = check_pair(size, "size")
         sums = torch.zeros(num_classes, *grid, dtype=torch.float64)
         counts = torch.zeros(num_classes, 1, 1, dtype=torch.float64)
         for sample in samples:
             if sample.label is None:
                 raise DataError(
                     f"every sample must have a label, got none of {sample.name!r}; "
-                    "leave it out, or take LeaveGroupOutBaseline, which needs no labels"
+                    "leave it out, or use LeaveGroupOutBaseline, which needs no labels"
                 )
             if sample.label >= num_classes:
                 raise ClassIndexError(
@@ -116,30 +117,30 @@ class ClassMeanBaseline:
         classes = batch.classes.to(self.masks.device)
         if outside := sorted({c for c in classes.tolist() if not 0 <= c < len(self.masks)}):
             raise ClassIndexError(
-                f"explained classes must be in [0, {len(self.masks)}), the classes of the mean "
+                f"target classes must be in [0, {len(self.masks)}), the classes of the mean "
                 f"masks, got {outside}"
             )
         return to_grid(self.masks[classes], batch)
 
 
 def class_mean_masks(masks: Array, labels: Array, num_classes: int) -> Array:
-    """Return the mean mask of each class, to be used as a blind map for its images.
+    """Return the mean mask of each class, a blind map for images of the class.
 
-    Take the masks of the training images only.
+    Use the masks of the training images only.
 
     Parameters
     ----------
     masks
         Boolean masks ``(N, H, W)``.
     labels
-        The class of each, integers ``(N,)`` in [0, num_classes).
+        The class of each mask, integers ``(N,)`` in [0, num_classes).
     num_classes
         Number of classes C.
 
     Returns
     -------
     Array
-        Maps ``(C, H, W)`` in [0, 1]: how often each pixel is true in a class.
+        Maps ``(C, H, W)`` in [0, 1]: the frequency with which each pixel is true in a class.
 
     Raises
     ------
@@ -190,13 +191,13 @@ def to_grid(means: Tensor, batch: BaselineInput) -> Tensor:
 
 
 _QUANTUM = 4096
-"""Shares of a cell are kept as whole numbers of this part, so that sums are exact: a group that is
-taken out is taken out exactly, without a rounding error that a ranking would see."""
+"""Shares of a cell are stored as multiples of the inverse of this number. So sums are exact, and a
+group can be subtracted without a rounding error, which would change rankings."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Sum:
-    """The sum of masks, in parts of a pixel, and their number."""
+    """The sum of masks, in multiples of ``1 / _QUANTUM``, and their number."""
 
     parts: Tensor
     count: int
@@ -215,19 +216,21 @@ class _Sum:
 
 @dataclass(frozen=True, eq=False)
 class LeaveGroupOutBaseline:
-    """A blind map: the mean mask of all samples of other groups, where there is no training part.
+    """A blind map: the mean mask of all samples of other groups, for data without a training part.
 
-    Nothing of the tested image, nor of another image of its patient, is in its map. Made by
-    :meth:`of`.
+    The map of a sample does not use its mask, or any other mask of its group (patient). Create it
+    with :meth:`of`.
 
     Parameters
     ----------
     sums
-        The sums of masks, for each group and class, None where that is not known.
+        The sums of masks for each group and class. The class is None for samples without a label.
     by_class
-        Take the masks of the explained class alone. A class without a mask in other groups gets the
-        mean over all classes.
+        Whether to use the masks of the target class only. A class without a mask in other groups
+        gets the mean over all classes.
     """
+
+    label: ClassVar[str] = "mean_mask"
 
     sums: Mapping[str, Mapping[int | None, _Sum]] = field(repr=False)
     by_class: bool = False
@@ -241,7 +244,7 @@ class LeaveGroupOutBaseline:
         if len(self.sums) < 2:
             raise DataError(
                 f"samples must be of at least two groups, got {len(self.sums)}; "
-                "there is no other group to learn a mean mask from"
+                "a mean mask of other groups does not exist"
             )
         totals: dict[int | None, _Sum] = {}
         for of_group in self.sums.values():
@@ -249,14 +252,14 @@ class LeaveGroupOutBaseline:
                 wide = _Sum(one.parts.to(torch.int64), one.count)
                 totals[label] = totals[label] + wide if label in totals else wide
         total = _sum(totals.values())
-        found = checksum(*(totals[label].parts for label in sorted(totals, key=_none_first)))
-        settings = {"_totals": totals, "_total": total, "samples": total.count, "checksum": found}
+        digits = checksum(*(totals[label].parts for label in sorted(totals, key=_sort_key)))
+        settings = {"_totals": totals, "_total": total, "samples": total.count, "checksum": digits}
         for name, value in (settings | {"groups": len(self.sums)}).items():
             object.__setattr__(self, name, value)
 
     @property
     def knows(self) -> Knowledge:
-        """``"labels"`` where the mean is that of the explained class, else ``"nothing"``."""
+        """``"labels"`` if the mean is that of the target class, else ``"nothing"``."""
         return "labels" if self.by_class else "nothing"
 
     @classmethod
@@ -268,32 +271,32 @@ class LeaveGroupOutBaseline:
         by_class: bool = False,
         truth: Truth | None = None,
     ) -> "LeaveGroupOutBaseline":
-        """Learn the sums of masks, one sample in memory at a time.
+        """Compute the sums of masks, one sample in memory at a time.
 
         Parameters
         ----------
         samples
             The samples that are scored, or any others.
         size
-            Grid on which sums are kept, in 4 bytes for each cell, group and class: 4 KiB each by
-            default. Masks are pooled to it.
+            Grid of the sums; masks are pooled to it. Sums take 4 bytes for each cell, group and
+            class: 4 KiB for each group and class by default.
         by_class
-            As for the class.
+            As for `LeaveGroupOutBaseline`.
         truth
-            From a sample to its mask on the part of the image that is scored, by default the whole
-            mask. Where a preparation crops, ``lambda sample: preparation(sample)[1]``.
+            Function from a sample to its mask on the part of the image that is scored, by default
+            the whole mask. If the preparation crops, ``lambda sample: preparation(sample)[1]``.
 
         Returns
         -------
         LeaveGroupOutBaseline
-            Its maps are in [0, 1].
+            A baseline with maps in [0, 1].
 
         Raises
         ------
         DataError
             If there are fewer than two groups.
         """
-        grid = pair(size, "size")
+        grid = check_pair(size, "size")
         sums: dict[str, dict[int | None, _Sum]] = defaultdict(dict)
         for sample in samples:
             shares = pool_mask(sample, grid, truth)
@@ -304,7 +307,7 @@ class LeaveGroupOutBaseline:
         return cls(dict(sums), by_class)
 
     def __call__(self, batch: BaselineInput, /) -> Tensor:
-        """Return maps ``(N, H, W)``; a sample of an unknown group has all others to learn from."""
+        """Return maps ``(N, H, W)``. A sample of an unknown group gets the mean of all groups."""
         pairs = zip(batch.samples, batch.classes.tolist(), strict=True)
         return to_grid(torch.stack([self._mean(sample.group, c) for sample, c in pairs]), batch)
 
@@ -318,7 +321,8 @@ class LeaveGroupOutBaseline:
         return (self._total - _sum(own.values()) if own else self._total).mean
 
 
-def _none_first(label: int | None) -> int:
+def _sort_key(label: int | None) -> int:
+    """Sort None before all labels."""
     return -1 if label is None else label
 
 

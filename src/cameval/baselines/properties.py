@@ -1,5 +1,6 @@
-"""What a baseline knows of its sample: nothing, the image, the labels or the truth."""
+"""Information that a baseline uses: nothing, the labels, the image or the truth."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, TypeVar, get_args
@@ -12,10 +13,10 @@ Knowledge = Literal["nothing", "image", "labels", "truth"]
 """What a baseline knows of the sample that its map is for.
 
 ``"nothing"``
-    The size of the frame, and what it learned from other samples.
+    The size of the image, and statistics of other samples.
 ``"labels"``
-    Also the class that is explained. That is the true label, or the class that the network
-    predicted; of the image itself the baseline sees nothing.
+    Also the target class, which is the true label or the class that the network predicted. The
+    baseline does not see the image.
 ``"image"``
     The image, with or without its class.
 ``"truth"``
@@ -26,16 +27,20 @@ Knowledge = Literal["nothing", "image", "labels", "truth"]
 F = TypeVar("F", bound=Callable[..., object])
 
 
-def knows(what: Knowledge) -> Callable[[F], F]:
+def knows(what: Knowledge, *, label: str | None = None) -> Callable[[F], F]:
     """Mark a baseline with what it knows of the sample that its map is for.
 
     A class has an attribute of that name instead, as in ``knows: ClassVar[Knowledge] = "image"``. A
-    baseline that does not say it gets no role: it is neither called blind nor a bound.
+    baseline without the attribute gets no role: it is neither a blind baseline nor a bound.
 
     Parameters
     ----------
     what
-        ``"nothing"``, ``"labels"``, ``"image"`` or ``"truth"``; of several the last in this order.
+        ``"nothing"``, ``"labels"``, ``"image"`` or ``"truth"``. If several apply, the last one in
+        this order.
+    label
+        The label of the baseline in tables and on the command line. By default the name of the
+        function.
 
     Returns
     -------
@@ -45,21 +50,24 @@ def knows(what: Knowledge) -> Callable[[F], F]:
     Raises
     ------
     SettingError
-        If `what` is another word, or what is decorated cannot have attributes.
+        If `what` is another word, `label` is not a word, or the baseline cannot have attributes.
 
     Examples
     --------
-    >>> @knows("truth")
-    ... def truth_itself(batch):
+    >>> @knows("truth", label="mask")
+    ... def true_mask(batch):
     ...     return batch.truth.float()
-    >>> knowledge_of(truth_itself)
-    'truth'
+    >>> knowledge_of(true_mask), true_mask.label
+    ('truth', 'mask')
     """
-    _check(what, "knows")
+    attributes: dict[str, str] = {"knows": _check_knowledge(what, "knows")}
+    if label is not None:
+        attributes["label"] = _check_label(label)
 
     def mark(baseline: F) -> F:
         try:
-            setattr(baseline, "knows", what)  # noqa: B010 - a function has no such attribute
+            for name, value in attributes.items():
+                setattr(baseline, name, value)
         except (AttributeError, TypeError) as error:
             raise SettingError(
                 f"baseline must be a function, a class or a partial, got {baseline!r}, which "
@@ -71,33 +79,40 @@ def knows(what: Knowledge) -> Callable[[F], F]:
 
 
 def knowledge_of(baseline: object) -> Knowledge | None:
-    """Return what a baseline knows of the sample that its map is for; None if it does not say.
+    """Return what a baseline knows of its sample, or None if the baseline has no such attribute.
 
-    A ``functools.partial`` is read as its function, but for an attribute of its own.
+    A ``functools.partial`` has the attribute of its function, unless it has its own.
 
     Raises
     ------
     SettingError
-        If it says anything else than one of `Knowledge`.
+        If the attribute is not one of `Knowledge`.
 
     Examples
     --------
     >>> from cameval.baselines import center_baseline, intensity_baseline
-    >>> knowledge_of(center_baseline), knowledge_of(intensity_baseline), knowledge_of(lambda batch: 0)
-    ('nothing', 'image', None)
+    >>> knowledge_of(center_baseline), knowledge_of(intensity_baseline)
+    ('nothing', 'image')
+    >>> print(knowledge_of(lambda batch: batch.truth.float()))
+    None
     """
     while isinstance(baseline, partial) and not hasattr(baseline, "knows"):
         baseline = baseline.func
-    said = getattr(baseline, "knows", None)
-    return None if said is None else _check(said, f"knows of {baseline!r}")
+    value = getattr(baseline, "knows", None)
+    return None if value is None else _check_knowledge(value, f"knows of {baseline!r}")
 
 
-def _check(said: Any, name: str) -> Knowledge:
-    """Return one of `Knowledge`."""
+def _check_knowledge(value: Any, name: str) -> Knowledge:
     for known in get_args(Knowledge):
-        if isinstance(said, str) and said == known:
+        if isinstance(value, str) and value == known:
             word: Knowledge = known
             return word
     raise SettingError(
-        f"{name} must be one of {', '.join(map(repr, get_args(Knowledge)))}, got {said!r}"
+        f"{name} must be one of {', '.join(map(repr, get_args(Knowledge)))}, got {value!r}"
     )
+
+
+def _check_label(label: object) -> str:
+    if not isinstance(label, str) or not re.fullmatch(r"[\w.-]+", label):
+        raise SettingError(f"label must be a word of letters, digits and _, got {label!r}")
+    return label

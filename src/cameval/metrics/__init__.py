@@ -1,8 +1,31 @@
 """Scores of masks, maps and networks, one for each image.
 
-Masks: `overlap`, `weighted`, `corrected`, `outcome`, `without_object`, boxes (`box_overlap`) and
-borders (`surface`, `boundary`, `centroid`). Maps: `ranking`, `pointing`, `mass`, `curves`.
-Networks: `faithfulness`, `perturbation`, `road`, `adcc`. `policy` says what happens at the edges.
+Which metric of masks?
+
+- How well do mask and truth overlap: `overlap` (IoU, Dice, F-beta, Tversky).
+- How much of the truth is in the mask, and the reverse: `rates` (coverage, precision, area).
+- Is the overlap better than chance, or than the size of the truth explains: `chance_corrected`.
+- Is the object matched, missed, or is one mask inside the other: `outcome`.
+- Do the bounding boxes match: `boxes`.
+- How far apart are the borders or the centers: `surface`, `boundary`, `centroid`.
+- What is scored where the image has no object: `without_object`.
+- Your own formula of pixel counts: `counts`. The shape of a mask: `mask_shape`.
+
+Which metric of maps, without a threshold?
+
+- Does the maximum lie in the truth: `pointing`.
+- How much of the positive sum lies in the truth: `mass`.
+- How well do the values rank the true pixels: `ranking`.
+- How do scores depend on threshold or area: `curves`.
+- How good are maps over a whole dataset: `dataset` (MaxBoxAcc, PxAP).
+
+Which metric of the network?
+
+- Does the network still see its class in the marked part alone: `faithfulness`.
+- How fast does the probability change as pixels are removed: `perturbation`, `road`.
+
+`properties` holds what a metric takes, its direction and its range. `summary` counts images above
+or below a score.
 """
 
 from cameval.metrics.boundary import BoundaryIoU
@@ -31,7 +54,7 @@ from cameval.metrics.curves import (
     max_iou,
     threshold_curve,
 )
-from cameval.metrics.dataset import MaxBoxAcc, PooledHistogram
+from cameval.metrics.dataset import MaxBoxAcc, PxAP
 from cameval.metrics.faithfulness import (
     ADCC,
     average_drop,
@@ -52,7 +75,7 @@ from cameval.metrics.overlap import (
     volumetric_similarity,
 )
 from cameval.metrics.perturbation import Deletion, Insertion
-from cameval.metrics.pointing import PointingGame, pointing_game
+from cameval.metrics.pointing import pointing_game
 from cameval.metrics.properties import higher_is_better, of_maps, of_masks, of_network, takes
 from cameval.metrics.ranking import (
     average_precision_skill,
@@ -84,8 +107,7 @@ __all__ = [
     "MaskShape",
     "MaxBoxAcc",
     "Outcomes",
-    "PointingGame",
-    "PooledHistogram",
+    "PxAP",
     "SurfaceDice",
     "ThresholdCurve",
     "Tversky",
@@ -116,7 +138,7 @@ __all__ = [
     "iou_at_true_area",
     "largest_box",
     "marked_area",
-    "mask_shape",  # noqa: RUF022 - sorted as Python sorts
+    "mask_shape",
     "matthews_correlation",
     "max_iou",
     "noisy_linear_imputation",

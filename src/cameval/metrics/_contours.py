@@ -1,4 +1,4 @@
-"""Contours of masks as small elements, each with its length or area."""
+"""Contours of masks as small elements with their lengths or areas."""
 
 from functools import cache
 from itertools import product
@@ -16,20 +16,20 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 
 def contour_elements(mask: Mask, size: tuple[float, ...]) -> tuple[Mask, Floats]:
-    """Return where a mask's contour has elements, and what each of them measures.
+    """Return the places of a mask's contour elements, and their lengths or areas.
 
     Parameters
     ----------
     mask
-        ``(H, W)`` or ``(D, H, W)``; outside is background.
+        ``(H, W)`` or ``(D, H, W)``. The outside of the image is background.
     size
         Distance between pixels along each axis.
 
     Returns
     -------
     where, measures
-        On the corners of the pixels, one more along each axis than there are pixels: whether there
-        is an element, and its length or area, 0 where there is none.
+        Arrays over the corners of the pixels, one more along each axis than there are pixels:
+        whether there is an element, and its length or area, 0 where there is none.
     """
     padded = np.pad(mask, 1)
     codes = np.zeros([length + 1 for length in mask.shape], np.intp)
@@ -41,7 +41,7 @@ def contour_elements(mask: Mask, size: tuple[float, ...]) -> tuple[Mask, Floats]
 
 
 def _corners(axes: int) -> list[tuple[int, ...]]:
-    """Return the pixels around a corner, from the highest digit of a code to the lowest."""
+    """Return the offsets of the pixels around a corner, from the highest digit of a code on."""
     return list(product((0, 1), repeat=axes))
 
 
@@ -57,25 +57,26 @@ def _lengths(down: float, across: float) -> tuple[float, ...]:
 @cache
 def _areas(*size: float) -> tuple[float, ...]:
     """Return the area of the surface for each code of 2 x 2 x 2 pixels."""
-    found = []
+    areas = []
     for triangles in _triangles():
         first, second, third = np.moveaxis(triangles * size, 1, 0)
         doubled = np.linalg.norm(np.cross(second - first, third - first), axis=-1)
-        found.append(float(doubled.sum()) / 2)
-    return tuple(found)
+        areas.append(float(doubled.sum()) / 2)
+    return tuple(areas)
 
 
 @cache
 def _triangles() -> list[Floats]:
     """Return the triangles of marching cubes for each code, ``(n, 3, 3)``, in pixels.
 
-    Of the pixels inside and outside the surface is that around the fewer, so that a mask and its
-    complement have the same; of as many, around those of the smaller code.
+    A mask and its complement have the same surface: the surface is drawn around the smaller set of
+    pixels, and for sets of one size around that of the smaller code.
     """
     triangles = [np.zeros((0, 3, 3))]
     for code in range(1, 255):
-        few = min(code, 255 - code, key=lambda one: (one.bit_count(), one))
-        cube = np.array([few >> digit & 1 for digit in range(7, -1, -1)], float).reshape(2, 2, 2)
+        smaller = min(code, 255 - code, key=lambda one: (one.bit_count(), one))
+        digits = [smaller >> digit & 1 for digit in range(7, -1, -1)]
+        cube = np.array(digits, float).reshape(2, 2, 2)
         points, faces, _, _ = marching_cubes(cube, 0.5, method="lorensen")
         triangles.append(points[faces].astype(np.float64))
     return [*triangles, triangles[0]]

@@ -18,21 +18,21 @@ Network = Callable[[Tensor], Tensor]
 """From images ``(N, channels, H, W)`` to logits ``(N, K)``."""
 
 
-class Shown(NamedTuple):
-    """The checked arguments of a metric of the network, all on the device of the images."""
+class NetworkInputs(NamedTuple):
+    """Checked inputs of a metric of the network, all on the device of the images."""
 
     images: Tensor
     maps: Tensor
     classes: Tensor
 
 
-def shown(images: object, maps: object, classes: object) -> Shown:
-    """Check what a metric of the network is given.
+def check_network_inputs(images: object, maps: object, classes: object) -> NetworkInputs:
+    """Check the images, maps and classes of a metric of the network.
 
     Raises
     ------
     ArrayTypeError
-        If something is no tensor, or the images are not floating-point or the classes not integers.
+        If an input is not a tensor, the images are not floating-point, or the classes not integers.
     ShapeError
         If the images are not ``(N, channels, H, W)``, the maps not ``(N, H, W)`` or the classes not
         ``(N,)``.
@@ -63,30 +63,30 @@ def shown(images: object, maps: object, classes: object) -> Shown:
         raise ShapeError(
             f"classes must have shape ({len(images)},), one per image, got {tuple(chosen.shape)}"
         )
-    return Shown(images, maps.to(images.device), chosen.to(images.device, torch.int64))
+    return NetworkInputs(images, maps.to(images.device), chosen.to(images.device, torch.int64))
 
 
-def explained_part(images: Tensor, maps: Tensor) -> Tensor:
+def mask_images(images: Tensor, maps: Tensor) -> Tensor:
     """Return each image times its map, scaled to [0, 1] by its own extremes."""
     return images * normalize_maps(maps)[:, None].to(images.dtype)
 
 
 @memoized
 def log_probabilities_of_images(network: Network, images: Tensor) -> Tensor:
-    """Return log-probabilities ``(N, K)`` of the images as they are."""
-    return _log_probabilities(evaluating(network), images)
+    """Return log-probabilities ``(N, K)`` of the images."""
+    return _log_probabilities(in_evaluation_mode(network), images)
 
 
 @memoized
-def log_probabilities_of_parts(network: Network, images: Tensor, maps: Tensor) -> Tensor:
-    """Return log-probabilities ``(N, K)`` of what the maps leave of the images."""
-    return _log_probabilities(evaluating(network), explained_part(images, maps))
+def log_probabilities_of_masked_images(network: Network, images: Tensor, maps: Tensor) -> Tensor:
+    """Return log-probabilities ``(N, K)`` of the images times their maps."""
+    return _log_probabilities(in_evaluation_mode(network), mask_images(images, maps))
 
 
 def log_probability(log_probabilities: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the logarithms of the probability of the class and of that of all others, ``(N,)``.
+    """Return the log-probabilities of the class and of all other classes together, ``(N,)``.
 
-    Both are exact where the probability itself would round to 0 or 1.
+    Both are exact also where the probability rounds to 0 or 1.
     """
     check_classes(classes, log_probabilities)
     own = classes[:, None]
@@ -94,7 +94,7 @@ def log_probability(log_probabilities: Tensor, classes: Tensor) -> tuple[Tensor,
     return log_probabilities.gather(1, own)[:, 0], others.logsumexp(1)
 
 
-def probabilities(
+def class_probabilities(
     network: Network,
     make: Callable[[Tensor, Tensor], Tensor],
     variants: int,
@@ -108,26 +108,26 @@ def probabilities(
     network
         The network.
     make
-        From rows ``(m,)`` of the batch and as many variants to the images to be shown.
+        Function from row numbers ``(m,)`` and variant numbers ``(m,)`` to images.
     variants
-        How many there are of each image.
+        Number of variants of each image.
     classes
-        The explained classes, ``(N,)``.
+        The target classes, ``(N,)``.
     batch_size
-        How many images the network sees at once.
+        Number of images in one pass of the network.
     """
-    network = evaluating(network)
-    found = []
+    network = in_evaluation_mode(network)
+    parts = []
     for part in torch.arange(len(classes) * variants, device=classes.device).split(batch_size):
         rows, which = part // variants, part % variants
         logs = _log_probabilities(network, make(rows, which))
-        found.append(log_probability(logs, classes[rows])[0].exp())
-    return torch.cat(found).reshape(len(classes), variants)
+        parts.append(log_probability(logs, classes[rows])[0].exp())
+    return torch.cat(parts).reshape(len(classes), variants)
 
 
 @memoized
-def evaluating(network: Network) -> Network:
-    """Return the network, or a private copy in evaluation mode where it is training."""
+def in_evaluation_mode(network: Network) -> Network:
+    """Return the network, or a private copy in evaluation mode if it is in training mode."""
     if isinstance(network, nn.Module) and any(module.training for module in network.modules()):
         return private_copy(network)
     return network

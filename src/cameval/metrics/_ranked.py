@@ -1,4 +1,4 @@
-"""Ranks of the true pixels among the values of a map."""
+"""Ranks of the true pixels among the pixels of a map."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,14 +12,14 @@ from torch.nn.functional import pad
 
 from cameval._arrays import as_numpy, exact
 from cameval._memo import memoized
-from cameval._sorting import ordered
+from cameval._sorting import sort_values
 
 _LARGE = 64 * 64
-"""Pixels from which on NumPy, image by image, ranks faster than torch ranks a whole batch."""
+"""From this number of pixels on, NumPy ranks image by image faster than torch ranks a batch."""
 
 
 _SPARSE = 1 / 16
-"""Share of true pixels up to which looking each of them up beats carrying them through a sort."""
+"""Up to this share of true pixels, looking each of them up is faster than sorting them along."""
 
 
 class _Levels(NamedTuple):
@@ -34,18 +34,19 @@ class _Levels(NamedTuple):
 class Ranked:
     """Levels of each map, highest first, as numbers of pixels in floating tensors ``(..., L)``.
 
-    All levels that hold true pixels are there, and any others; a last one may be repeated.
+    A level is a distinct value. All levels that hold true pixels are included, others may be; the
+    last one may be repeated.
 
     Attributes
     ----------
     above
-        Pixels strictly higher than the level.
+        Number of pixels strictly higher than the level.
     marked
-        Pixels at least as high.
+        Number of pixels at least as high.
     gained
-        True pixels that the level adds to those of the levels before it.
+        Number of true pixels on the level.
     pixels
-        Pixels of a map.
+        Number of pixels of a map.
 
     Examples
     --------
@@ -71,21 +72,23 @@ class Ranked:
 
     @cached_property
     def hits(self) -> Tensor:
-        """True pixels at least as high as the level, ``(..., L)``."""
+        """Number of true pixels at least as high as the level, ``(..., L)``."""
         return self.gained.cumsum(-1)
 
     @cached_property
     def true(self) -> Tensor:
-        """True pixels of each map, ``(...)``."""
+        """Number of true pixels of each map, ``(...)``."""
         return self.hits[..., -1]
 
     def expected_hits(self, budget: Tensor) -> Tensor:
-        """Return the true pixels among the `budget` highest, over all orders of the tied pixels.
+        """Return the expected number of true pixels among the `budget` highest pixels.
+
+        The expectation is over all orders of the tied pixels.
 
         Parameters
         ----------
         budget
-            Numbers of pixels ``(..., K)``, whole or not; a part of a pixel counts by that part.
+            Numbers of pixels ``(..., K)``, also fractional; a part of a pixel counts by that part.
         """
         budget = budget.expand(*self.marked.shape[:-1], budget.shape[-1]).contiguous()
         whole = torch.searchsorted(self.marked, budget, right=True)
@@ -99,7 +102,7 @@ class Ranked:
 
 
 def _rank_batch(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Rank all maps at once, with one level for each pixel; the first of a run gains for all."""
+    """Rank all maps at once, one entry for each pixel; a level's first entry has its hits."""
     values, order = scores.flatten(-2).sort(-1, descending=True)
     true = truth.flatten(-2).gather(-1, order).to(torch.int32)
     starts = torch.ones_like(values, dtype=torch.bool)
@@ -114,9 +117,9 @@ def _rank_batch(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _rank_by_image(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Rank one map after the other, with the levels alone that hold true pixels."""
+    """Rank one map after the other, only the levels that hold true pixels."""
     pixels = scores.shape[-2:].numel()
-    rows = (as_numpy(scores), as_numpy(truth), as_numpy(ordered(scores)))
+    rows = (as_numpy(scores), as_numpy(truth), as_numpy(sort_values(scores)))
     images = zip(*(row.reshape(-1, pixels) for row in rows), strict=True)
     levels = [_levels(*image) for image in images]
     longest = max([1, *(len(each.gained) for each in levels)])
@@ -135,20 +138,21 @@ def _levels(values: NDArray[Any], truth: NDArray[Any], ascending: NDArray[Any]) 
     else:
         first = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))
         end = np.append(first[1:], truth.size)
-        gained = np.add.reduceat(_in_order(values, truth), first, dtype=np.int64)
+        gained = np.add.reduceat(_sort_truth(values, truth), first, dtype=np.int64)
         held = np.flatnonzero(gained > 0)
         first, end, gained = first[held], end[held], gained[held]
     return _Levels(*(each[::-1] for each in (truth.size - end, truth.size - first, gained)))
 
 
-def _in_order(values: NDArray[Any], truth: NDArray[Any]) -> NDArray[Any]:
-    """Return the truth from the lowest value to the highest; those of one level in any order.
+def _sort_truth(values: NDArray[Any], truth: NDArray[Any]) -> NDArray[Any]:
+    """Return the truth in ascending order of the values, in any order within a level.
 
-    In float64 a narrower number leaves its last bit free for the truth, and is sorted with it.
+    A narrower number leaves the last bit of float64 free: the truth is stored there and sorted
+    along.
     """
     if values.dtype.itemsize > 4:
         return truth[np.argsort(values)]
-    keys = (values.astype(np.float64) + 0.0).view(np.int64)  # + 0.0: there is no -0.0 any more
+    keys = (values.astype(np.float64) + 0.0).view(np.int64)  # + 0.0 removes -0.0
     keys |= truth
     keys.view(np.float64).sort()
     return keys & 1

@@ -1,4 +1,4 @@
-"""Overlap of the borders of two masks. Edge cases follow the policy of `cameval.metrics.properties`."""
+"""Boundary IoU: overlap of the borders of two masks."""
 
 from dataclasses import dataclass
 from math import hypot
@@ -19,13 +19,13 @@ __all__ = ["BoundaryIoU"]
 
 @dataclass(frozen=True)
 class BoundaryIoU:
-    """IoU of the bands along the inside of both borders.
+    """IoU of the bands along the inside of both borders (boundary IoU).
 
-    The band of a mask is its pixels with background within d pixels in chessboard distance (the
-    mask minus d erosions by a square of 3 x 3), where the outside of the image is background. Here
-    d is `width` of the image's diagonal, rounded to whole pixels, at least 1. For a mask no wider
-    than twice d the band is the mask, and the score the `iou`. It is a score of images: each slice
-    of a volume is scored by itself.
+    The band of a mask consists of its pixels with background within d pixels in chessboard distance
+    (the mask minus d erosions by a square of 3 x 3). The outside of the image is background. The
+    width d is `width` times the image's diagonal, rounded to whole pixels, at least 1. For masks no
+    wider than twice d the bands are the masks, and the score is the `iou`. Slices of a volume are
+    scored one by one.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class BoundaryIoU:
     References
     ----------
     B. Cheng et al., "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation", CVPR
-    2021, in the form of the released code; the text has Euclidean bands.
+    2021, as in the released code; the text has Euclidean bands.
 
     Examples
     --------
@@ -51,6 +51,7 @@ class BoundaryIoU:
     (tensor(0.8571), tensor(0.5862))
     """
 
+    label: ClassVar[str] = "boundary_iou"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
@@ -76,13 +77,13 @@ class BoundaryIoU:
         """
         pair = mask_pair(pred, target)
         pixels = max(1, round(self.width * hypot(*pair[0].shape[-2:])))
-        found, true = (_band(masks, pixels) for masks in pair)
-        return iou(restore(found, pred), restore(true, pred))
+        predicted, true = (_band(masks, pixels) for masks in pair)
+        return iou(restore(predicted, pred), restore(true, pred))
 
 
 @memoized
 def _band(masks: Tensor, pixels: int) -> Tensor:
-    """Pixels that have background within a square of ``2 * pixels + 1`` around them."""
+    """Return the pixels that have background within a square of ``2 * pixels + 1`` around them."""
     side = 2 * pixels + 1
     background = pad((~masks).int(), (pixels + 1, pixels) * 2, value=1)
     for axis in (-2, -1):  # the sum over a window is the difference of two running sums

@@ -1,4 +1,4 @@
-"""Bounding boxes of masks, and metrics that compare them."""
+"""Bounding boxes of masks: box IoU and box precision."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -32,7 +32,7 @@ Connectivity = Literal[4, 8]
 
 
 def component_boxes(mask: Array, /, connectivity: Connectivity = 8) -> Array:
-    """Boxes of the connected components of one mask, the largest component first.
+    """Return the boxes of the connected components of one mask, the largest component first.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ def component_boxes(mask: Array, /, connectivity: Connectivity = 8) -> Array:
     Returns
     -------
     Array
-        Boxes ``(n, 4)`` as ``(x0, y0, x1, y1)``, half-open, int64. Components are in the order of
-        their pixel counts; of equal ones the first is the one that the rows, read from the top,
-        meet first. An empty mask has no box.
+        Boxes ``(n, 4)`` as ``(x0, y0, x1, y1)``, half-open, int64. Components are in
+        descending order of their pixel counts; equal ones in reading order. An empty mask has no
+        box.
 
     Raises
     ------
@@ -69,12 +69,12 @@ def component_boxes(mask: Array, /, connectivity: Connectivity = 8) -> Array:
             f"mask must have shape (H, W), got {tuple(tensor.shape)}; "
             "images differ in their number of boxes, so pass one at a time"
         )
-    boxes = boxes_in(tensor.cpu().numpy(), connectivity)
+    boxes = find_boxes(tensor.cpu().numpy(), connectivity)
     return restore(torch.from_numpy(boxes), mask)
 
 
 def largest_box(masks: Array, /, connectivity: Connectivity = 8) -> Array:
-    """Box of each mask's largest connected component.
+    """Return the box of each mask's largest connected component.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def largest_box(masks: Array, /, connectivity: Connectivity = 8) -> Array:
     -------
     Array
         Boxes ``(..., 4)`` as ``(x0, y0, x1, y1)``, half-open, int64; zeros, a box of no area, for
-        an empty mask. Of components of one size the first row by row counts.
+        an empty mask. Of components of one size the first in reading order counts.
 
     Raises
     ------
@@ -103,13 +103,13 @@ def largest_box(masks: Array, /, connectivity: Connectivity = 8) -> Array:
     """
     tensor = as_masks(masks, "masks")
     largest = np.zeros((tensor.shape[:-2].numel(), 4), np.int64)
-    for box, boxes in zip(largest, boxes_of(tensor, connectivity), strict=True):
+    for box, boxes in zip(largest, boxes_per_mask(tensor, connectivity), strict=True):
         box[:] = boxes[0] if len(boxes) else 0
     return restore(torch.from_numpy(largest).reshape(*tensor.shape[:-2], 4), masks)
 
 
 def box_intersections(first: Array, second: Array, /) -> Array:
-    """Areas that each of the first boxes shares with each of the second ones.
+    """Return the intersection areas of each of the first boxes with each of the second ones.
 
     Parameters
     ----------
@@ -134,11 +134,11 @@ def box_intersections(first: Array, second: Array, /) -> Array:
     >>> box_intersections(np.array([[0, 0, 4, 4]]), np.array([[2, 1, 6, 3], [4, 0, 5, 4]]))
     array([[4, 0]])
     """
-    return restore(shared_areas(*_box_pair(first, second)), first)
+    return restore(intersection_areas(*_box_pair(first, second)), first)
 
 
 def pairwise_box_iou(first: Array, second: Array, /) -> Array:
-    """Intersection over union of each of the first boxes with each of the second ones.
+    """Return the IoU of each of the first boxes with each of the second ones.
 
     Parameters
     ----------
@@ -163,10 +163,10 @@ def pairwise_box_iou(first: Array, second: Array, /) -> Array:
     >>> pairwise_box_iou(torch.tensor([[0, 0, 4, 4]]), torch.tensor([[2, 0, 6, 4], [0, 0, 4, 4]]))
     tensor([[0.3333, 1.0000]])
     """
-    return as_scores(overlaps(*_box_pair(first, second)), first)
+    return as_scores(iou_matrix(*_box_pair(first, second)), first)
 
 
-def boxes_in(mask: NDArray[np.bool_], connectivity: Connectivity) -> Boxes:
+def find_boxes(mask: NDArray[np.bool_], connectivity: Connectivity) -> Boxes:
     """Return `component_boxes` of a NumPy mask ``(H, W)``."""
     if connectivity not in (4, 8):
         raise SettingError(f"connectivity must be 4 or 8, got {connectivity}")
@@ -174,8 +174,8 @@ def boxes_in(mask: NDArray[np.bool_], connectivity: Connectivity) -> Boxes:
     labels, count = ndimage.label(mask, neighbors)
     if not count:
         return np.zeros((0, 4), np.int64)
-    found = ndimage.find_objects(labels)
-    boxes = np.array([(x.start, y.start, x.stop, y.stop) for y, x in found], np.int64)
+    slices = ndimage.find_objects(labels)
+    boxes = np.array([(x.start, y.start, x.stop, y.stop) for y, x in slices], np.int64)
     if count > 1:
         sizes = np.bincount(labels.ravel())[1:]
         boxes = boxes[np.argsort(-sizes, kind="stable")]
@@ -183,26 +183,26 @@ def boxes_in(mask: NDArray[np.bool_], connectivity: Connectivity) -> Boxes:
 
 
 @memoized
-def boxes_of(masks: Tensor, connectivity: Connectivity) -> list[Boxes]:
+def boxes_per_mask(masks: Tensor, connectivity: Connectivity) -> list[Boxes]:
     """Return the boxes of each mask, leading axes flattened."""
     count = masks.shape[:-2].numel()
     images = masks.cpu().numpy().reshape(count, *masks.shape[-2:])
-    return [boxes_in(image, connectivity) for image in images]
+    return [find_boxes(image, connectivity) for image in images]
 
 
-def overlaps(first: Tensor, second: Tensor) -> Tensor:
+def iou_matrix(first: Tensor, second: Tensor) -> Tensor:
     """Return `pairwise_box_iou` of checked boxes."""
-    both = exact(shared_areas(first, second))
-    union = exact(areas(first)[..., :, None] + areas(second)[..., None, :]) - both
+    both = exact(intersection_areas(first, second))
+    union = exact(box_areas(first)[..., :, None] + box_areas(second)[..., None, :]) - both
     return both / union.where(union > 0, 1)
 
 
-def areas(boxes: Tensor) -> Tensor:
+def box_areas(boxes: Tensor) -> Tensor:
     """Return the areas of checked boxes ``(..., n, 4)``."""
     return (boxes[..., 2:] - boxes[..., :2]).prod(-1)
 
 
-def shared_areas(first: Tensor, second: Tensor) -> Tensor:
+def intersection_areas(first: Tensor, second: Tensor) -> Tensor:
     """Return `box_intersections` of checked boxes."""
     first, second = first[..., :, None, :], second[..., None, :, :]
     start = torch.maximum(first[..., :2], second[..., :2])
@@ -220,7 +220,7 @@ def check_boxes(boxes: object) -> Tensor:
     tensor = exact(tensor) if tensor.is_floating_point() else tensor.long()
     if not (tensor[..., :2] <= tensor[..., 2:]).all():
         raise ShapeError(
-            "boxes must be (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1, got a box that is not; "
+            "boxes must be (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1, got another order; "
             "pass two corners, not a corner and a size"
         )
     return tensor
@@ -276,7 +276,7 @@ def box_iou(pred: Array, target: Array, /, connectivity: Connectivity = 8) -> Ar
     >>> iou(pred, target), box_iou(pred, target)
     (tensor(0.4375), tensor(1.))
     """
-    return _best_match(overlaps, pred, target, connectivity)
+    return _best_match(iou_matrix, pred, target, connectivity)
 
 
 @of_masks(higher_is_better=True)
@@ -285,8 +285,8 @@ def box_precision(pred: Array, target: Array, /, connectivity: Connectivity = 8)
     """Share of the predicted box inside the truth's best-matching box (IoBB).
 
     The predicted box is that of the prediction's largest component. Each component of the truth has
-    a box; the one with the highest score counts. A box of one pixel in the right place scores 1:
-    never read it alone.
+    a box; the one with the highest score counts. A box of one pixel in the right place scores 1: do
+    not report it alone.
 
     Parameters
     ----------
@@ -322,7 +322,7 @@ def box_precision(pred: Array, target: Array, /, connectivity: Connectivity = 8)
     >>> box_precision(pred, target)
     tensor(0.7500)
     """
-    return _best_match(_inside, pred, target, connectivity)
+    return _best_match(_share_inside, pred, target, connectivity)
 
 
 def _best_match(
@@ -331,19 +331,19 @@ def _best_match(
     target: Array,
     connectivity: Connectivity,
 ) -> Array:
-    """Score the first predicted box against all true ones by the formula, and keep the best."""
+    """Return the best score of the largest predicted box with any true box."""
     pair = mask_pair(pred, target)
-    images = zip(*(boxes_of(masks, connectivity) for masks in pair), strict=True)
+    images = zip(*(boxes_per_mask(masks, connectivity) for masks in pair), strict=True)
     best = [
-        formula(torch.from_numpy(found[:1]), torch.from_numpy(true)).max().item()
-        if len(found) and len(true)
+        formula(torch.from_numpy(predicted[:1]), torch.from_numpy(true)).max().item()
+        if len(predicted) and len(true)
         else 0.0
-        for found, true in images
+        for predicted, true in images
     ]
     scores = torch.tensor(best, dtype=torch.float64).reshape(pair[1].shape[:-2])
     return as_scores(undefined_without_truth(scores, pair[1].any(-1).any(-1).cpu()), pred)
 
 
-def _inside(first: Tensor, second: Tensor) -> Tensor:
-    """Return the shares of the first boxes inside the second ones."""
-    return exact(shared_areas(first, second)) / exact(areas(first))[..., :, None]
+def _share_inside(first: Tensor, second: Tensor) -> Tensor:
+    """Return the share of each first box inside each second one."""
+    return exact(intersection_areas(first, second)) / exact(box_areas(first))[..., :, None]

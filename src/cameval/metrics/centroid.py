@@ -1,39 +1,31 @@
-"""How far the middle of a predicted mask lies from the middle of the true one.
+"""Distance between the centroids of two masks, and lengths to compare it with.
 
-Lengths are in the unit of `spacing`, the distance between neighboring pixels: one number, or one
-between rows and one between columns. With ``spacing=0.49`` of an image with pixels of 0.49 mm they
-are in mm; with 1 they are in pixels. With three numbers, ``spacing=(5, 0.49, 0.49)``, masks are
-volumes ``(..., D, H, W)`` and not stacks of images: the first is the distance between slices. Edge
-cases follow the one policy of `cameval.metrics.properties`.
+Lengths are in the unit of `spacing`, the distance between neighboring pixels: in mm for
+``spacing=0.49`` and pixels of 0.49 mm, in pixels by default. With three numbers masks are volumes
+``(..., D, H, W)``.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import hypot, isfinite, pi, prod
-from numbers import Real
+from math import hypot, pi, prod
 from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
 
 from cameval._arrays import Array, as_scores, exact, mask_pair
-from cameval.errors import SettingError, ShapeError
+from cameval.errors import SettingError
+from cameval.metrics._spacing import Spacing, flatten_pixels, pixel_size
 from cameval.metrics.properties import Takes, undefined_without_truth
 
 __all__ = ["CentroidDistance", "equivalent_radius", "image_diagonal"]
 
-Spacing: TypeAlias = float | tuple[float, float] | tuple[float, float, float]
-"""Distance between pixels; of two numbers the first is between rows, the second between columns.
-
-Of three the first is between slices: then masks are volumes ``(..., D, H, W)``.
-"""
-
 Length: TypeAlias = Callable[[Tensor, Spacing], Tensor]
-"""From true masks and a spacing to one length for each image or volume ``(...)``."""
+"""Function from true masks and a spacing to one length for each image or volume ``(...)``."""
 
 
 def image_diagonal(target: Tensor, spacing: Spacing = 1.0) -> Tensor:
-    """Diagonal of the image, ``hypot(H * rows, W * columns)``, or of the volume.
+    """Return the diagonal of the image, ``hypot(H * rows, W * columns)``, or of the volume.
 
     Parameters
     ----------
@@ -55,13 +47,13 @@ def image_diagonal(target: Tensor, spacing: Spacing = 1.0) -> Tensor:
     """
     size = pixel_size(spacing)
     sides = [n * step for n, step in zip(target.shape[-len(size) :], size, strict=True)]
-    return torch.full_like(exact(over_images(target, spacing)[..., 0]), hypot(*sides))
+    return torch.full_like(exact(flatten_pixels(target, spacing)[..., 0]), hypot(*sides))
 
 
 def equivalent_radius(target: Tensor, spacing: Spacing = 1.0) -> Tensor:
-    """Radius of the disk that has the truth's area, ``sqrt(area / pi)``, or of the ball.
+    """Return the radius of the disk with the truth's area, ``sqrt(area / pi)``.
 
-    Of a volume it is that of the ball with the truth's volume, ``cbrt(3 volume / (4 pi))``.
+    For a volume it is the radius of the ball with the truth's volume, ``cbrt(3 volume / (4 pi))``.
 
     Parameters
     ----------
@@ -82,7 +74,7 @@ def equivalent_radius(target: Tensor, spacing: Spacing = 1.0) -> Tensor:
     tensor(2.8209, dtype=torch.float64)
     """
     size = pixel_size(spacing)
-    content = exact(over_images(target, spacing).sum(-1)) * prod(size)
+    content = exact(flatten_pixels(target, spacing).sum(-1)) * prod(size)
     return (content / pi).sqrt() if len(size) == 2 else (content * 3 / (4 * pi)) ** (1 / 3)
 
 
@@ -90,7 +82,7 @@ def equivalent_radius(target: Tensor, spacing: Spacing = 1.0) -> Tensor:
 class CentroidDistance:
     """Distance between the centroids of the predicted and the true mask; lower is better.
 
-    The centroid is the mean position of all pixels of a mask, of whatever number of components.
+    The centroid is the mean position of all pixels of a mask, over all its components.
 
     Parameters
     ----------
@@ -98,17 +90,16 @@ class CentroidDistance:
         Distance between pixels, of rows and columns if two numbers are given, and of the slices,
         rows and columns of volumes if three are.
     relative_to
-        A length to divide by, such as `equivalent_radius` (1 is then about a radius beside the
-        middle of the truth) or `image_diagonal`. By default the distance is in the unit of
-        `spacing`.
+        A length to divide by: `equivalent_radius`, so that 1 is one radius of the truth, or
+        `image_diagonal`. By default the distance is in the unit of `spacing`.
     penalize_empty
-        Give an empty prediction the diagonal of the image, divided as the distances are, instead
-        of NaN.
+        Whether an empty prediction gets the diagonal of the image, divided as the distances are,
+        instead of NaN.
 
     Raises
     ------
     SettingError
-        If `spacing` is not one to three positive numbers, or `relative_to` is no function.
+        If `spacing` is not one to three positive numbers, or `relative_to` is not a function.
 
     Examples
     --------
@@ -116,11 +107,12 @@ class CentroidDistance:
     >>> pred[1, 1] = target[1, 4] = target[1, 6] = True
     >>> CentroidDistance()(pred, target), CentroidDistance(spacing=(1, 0.5))(pred, target)
     (tensor(4.), tensor(2.))
-    >>> from cameval.metrics.centroid import equivalent_radius
+    >>> from cameval.metrics import equivalent_radius
     >>> CentroidDistance(relative_to=equivalent_radius)(pred, target)
     tensor(5.0133)
     """
 
+    label: ClassVar[str] = "centroid_distance"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = False
 
@@ -150,54 +142,26 @@ class CentroidDistance:
             Lengths from 0 on. An empty truth gives NaN, and so does an empty prediction unless
             `penalize_empty`.
         """
-        found, true = mask_pair(pred, target)
-        apart = _centroid(found, self.spacing) - _centroid(true, self.spacing)
-        distance = torch.linalg.vector_norm(apart, dim=-1)
+        predicted, true = mask_pair(pred, target)
+        difference = _centroid(predicted, self.spacing) - _centroid(true, self.spacing)
+        distance = torch.linalg.vector_norm(difference, dim=-1)
         if self.penalize_empty:
-            some = over_images(found, self.spacing).any(-1)
-            distance = distance.where(some, image_diagonal(true, self.spacing))
+            nonempty = flatten_pixels(predicted, self.spacing).any(-1)
+            distance = distance.where(nonempty, image_diagonal(true, self.spacing))
         if self.relative_to is not None:
             distance = distance / self.relative_to(true, self.spacing)
-        defined = over_images(true, self.spacing).any(-1)
+        defined = flatten_pixels(true, self.spacing).any(-1)
         return as_scores(undefined_without_truth(distance, defined), pred)
 
 
-def pixel_size(spacing: Spacing) -> tuple[float, ...]:
-    """Check a spacing and return it along each axis of an image, or of a volume."""
-    match spacing:
-        case (Real(), Real()) | (Real(), Real(), Real()):
-            size = tuple(map(float, spacing))
-        case Real():
-            size = (float(spacing), float(spacing))
-        case _:
-            size = (float("nan"),)
-    if not all(isfinite(each) and each > 0 for each in size):
-        raise SettingError(
-            "spacing must be a positive number, or two of them for rows and columns, or three of "
-            f"them for slices, rows and columns, got {spacing!r}"
-        )
-    return size
-
-
-def over_images(masks: Tensor, spacing: Spacing) -> Tensor:
-    """Return masks with one axis of pixels, ``(..., pixels)``, that of images or of volumes."""
-    axes = len(pixel_size(spacing))
-    if masks.ndim < axes:
-        raise ShapeError(
-            "masks must be volumes (..., D, H, W) where the spacing has three numbers, "
-            f"got {tuple(masks.shape)}; give two numbers for images"
-        )
-    return masks.flatten(-axes)
-
-
 def _centroid(masks: Tensor, spacing: Spacing) -> Tensor:
-    """Return the mean place of the marked pixels along each axis; NaN if there is none."""
+    """Return the mean position of the pixels of a mask along each axis; NaN for an empty mask."""
     size = pixel_size(spacing)
     axes = tuple(range(-len(size), 0))
-    pixels = exact(over_images(masks, spacing).sum(-1))
-    places = []
+    pixels = exact(flatten_pixels(masks, spacing).sum(-1))
+    means = []
     for axis, step in zip(axes, size, strict=True):
         along = exact(masks.sum(tuple(other for other in axes if other != axis)))
         index = torch.arange(masks.shape[axis], device=masks.device)
-        places.append((along * index).sum(-1) / pixels * step)
-    return torch.stack(places, -1)
+        means.append((along * index).sum(-1) / pixels * step)
+    return torch.stack(means, -1)

@@ -17,17 +17,17 @@ __all__ = [
 ]
 
 STANDARD_REFERENCE = 0.05
-"""The share of the image to which `size_standardized_iou` standardizes if none is given."""
+"""Default area share of `size_standardized_iou`."""
 
 
 @of_masks(higher_is_better=True)
 @within(-1, 1)
 def informedness(pred: Array, target: Array, /) -> Array:
-    """Youden's J: hit rate minus false-positive rate.
+    """Youden's J: recall minus false-positive rate.
 
-    A mask that is independent of the truth, of whatever area, scores 0 in the mean. False
-    positives cost little where the truth is small, so that large masks score high: compare it
-    between masks of one area only.
+    A mask that is independent of the truth scores 0 on average, whatever its area. False positives
+    cost little where the truth is small, so large masks score high: compare it only between masks
+    of one area.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ def informedness(pred: Array, target: Array, /) -> Array:
     Returns
     -------
     Array
-        One score in [-1, 1] for each image, shape ``(...)``. A truth that is empty or everything
-        gives NaN, an empty prediction 0.
+        One score in [-1, 1] for each image, shape ``(...)``. A truth that is empty or covers the
+        image gives NaN, an empty prediction 0.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def informedness(pred: Array, target: Array, /) -> Array:
     >>> informedness(pred, target)
     tensor(0.7500)
     """
-    return score_counts(lambda n: n.hit_rate - n.false_positive_rate, pred, target)
+    return score_counts(lambda n: n.recall - n.false_positive_rate, pred, target)
 
 
 @of_masks(higher_is_better=True)
@@ -68,23 +68,23 @@ def size_standardized_iou(
 ) -> Array:
     """IoU that the mask would have if the truth covered the share `reference` of the image.
 
-    Hit rate R and false-positive rate F stay as they are; only the weights of true and other pixels
-    change: ``r R / (r + (1 - r) F)`` with r the reference. A mask of everything scores r; where the
-    truth covers r, it is the IoU. It is the Jaccard form of the normalized Dice coefficient.
+    Recall R and false-positive rate F are unchanged; only the weights of true and other pixels
+    change: ``r R / (r + (1 - r) F)`` with r the reference. A mask of all pixels scores r; where the
+    truth covers r, the score is the IoU. It is the Jaccard form of the normalized Dice coefficient.
 
     Parameters
     ----------
     pred, target
         Boolean masks of one shape ``(..., H, W)``.
     reference
-        Area share in (0, 1), to be reported with the score; for a study, the mean area share of
+        Area share in (0, 1), to be reported with the score. For a study use the mean area share of
         the *training* masks, or that of the binarizer.
 
     Returns
     -------
     Array
-        One score in [0, 1] for each image, shape ``(...)``. A truth that is empty or everything
-        gives NaN, an empty prediction 0.
+        One score in [0, 1] for each image, shape ``(...)``. A truth that is empty or covers the
+        image gives NaN, an empty prediction 0.
 
     Raises
     ------
@@ -97,23 +97,23 @@ def size_standardized_iou(
 
     Notes
     -----
-    What is standardized is the share of true pixels in the formula, and nothing else: two masks
-    with the same R and F score the same, whatever the size of their objects. Where R and F
-    themselves depend on the size, so does the score. Measured as Spearman's correlation of the
-    score with the area of the truth, on 597 slices with tumors of 1.5 % of the frame (the median)
-    and on 100 photographs of pets of 37 %, with that of `iou` in parentheses:
+    Only the share of true pixels in the formula is standardized: two masks with the same R and F
+    score the same, whatever the size of their objects. Where R and F themselves depend on the size,
+    so does the score. Spearman's correlation of the score with the area of the truth, on 597 slices
+    with tumors of 1.5 % of the image (the median) and on 100 photographs of pets of 37 %, with that
+    of `iou` in parentheses:
 
     ==================================================  =============  =============
     masks                                               tumors         pets
     ==================================================  =============  =============
     chance pixels, R = .6 and F = .02                   .06 (1.00)     -.10 (.96)
-    the truth on a 7 x 7 grid, Otsu's threshold         .22 (.94)      .14 (.82)
-    the truth on a 7 x 7 grid, 95th percentile          1.00 (1.00)    -1.00 (-1.00)
-    5 % of the frame, inside or around the truth        1.00 (1.00)    -1.00 (-1.00)
+    the truth map on 7 x 7 cells, Otsu's threshold      .22 (.94)      .14 (.82)
+    the truth map on 7 x 7 cells, 95th percentile       1.00 (1.00)    -1.00 (-1.00)
+    5 % of the image, inside or around the truth        1.00 (1.00)    -1.00 (-1.00)
     ==================================================  =============  =============
 
-    So it takes the size out of the masks of a threshold that follows the map, mostly, and not at
-    all out of masks of a fixed area.
+    So it mostly removes the dependence on size for thresholds that adapt to the map, and not at all
+    for masks of a fixed area.
 
     References
     ----------
@@ -131,7 +131,7 @@ def size_standardized_iou(
         raise SettingError(f"reference must be in (0, 1), got {reference}")
     r = reference
     return score_counts(
-        lambda n: r * n.hit_rate / (r + (1 - r) * n.false_positive_rate), pred, target
+        lambda n: r * n.recall / (r + (1 - r) * n.false_positive_rate), pred, target
     )
 
 
@@ -140,8 +140,8 @@ def size_standardized_iou(
 def matthews_correlation(pred: Array, target: Array, /) -> Array:
     """Matthews' correlation coefficient (phi): correlation of the two masks over the pixels.
 
-    A mask that is independent of the truth scores 0, as does a mask of nothing or of everything. It
-    stays dependent on the size of the truth.
+    A mask that is independent of the truth scores 0, as does a mask of no pixels or of all pixels.
+    It depends on the size of the truth.
 
     Parameters
     ----------
@@ -151,8 +151,8 @@ def matthews_correlation(pred: Array, target: Array, /) -> Array:
     Returns
     -------
     Array
-        One score in [-1, 1] for each image, shape ``(...)``. A truth that is empty or everything
-        gives NaN, a prediction that is empty or everything 0.
+        One score in [-1, 1] for each image, shape ``(...)``. A truth that is empty or covers the
+        image gives NaN, a prediction that is empty or covers the image 0.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def matthews_correlation(pred: Array, target: Array, /) -> Array:
 
     def formula(n: Counts) -> Tensor:
         spread = _variance(n.predicted, n.pixels) * _variance(n.true, n.pixels)
-        return _of_the_most(_beyond_chance(n), spread.sqrt(), n)
+        return _divide_by_maximum(_beyond_chance(n), spread.sqrt(), n)
 
     return score_counts(formula, pred, target)
 
@@ -197,8 +197,8 @@ def cohen_kappa(pred: Array, target: Array, /) -> Array:
     Returns
     -------
     Array
-        One score in [-1, 1] for each image, shape ``(...)``. A truth that is empty or everything
-        gives NaN, a prediction that is empty or everything 0.
+        One score in [-1, 1] for each image, shape ``(...)``. A truth that is empty or covers the
+        image gives NaN, a prediction that is empty or covers the image 0.
 
     Raises
     ------
@@ -221,20 +221,20 @@ def cohen_kappa(pred: Array, target: Array, /) -> Array:
     """
 
     def formula(n: Counts) -> Tensor:
-        most = n.pixels * (n.predicted + n.true) - 2 * n.predicted * n.true
-        return _of_the_most(2 * _beyond_chance(n), most, n)
+        maximum = n.pixels * (n.predicted + n.true) - 2 * n.predicted * n.true
+        return _divide_by_maximum(2 * _beyond_chance(n), maximum, n)
 
     return score_counts(formula, pred, target)
 
 
 @of_masks(higher_is_better=True)
 def chance_corrected_overlap(pred: Array, target: Array, /) -> Array:
-    """Overlap beyond chance, as a share of the most that masks of these sizes can have (H).
+    """Overlap beyond chance, divided by its maximum for masks of these sizes (Loevinger's H).
 
     With area shares p and g of prediction and truth and i of both it is
     ``(i - p g) / (min(p, g) - p g)``: `overlap_coefficient` corrected for chance, and
     `matthews_correlation` divided by its maximum. It is 1 where one mask contains the other, so a
-    large mask around everything likely scores 1: never read it alone.
+    mask that is large enough scores 1: do not report it alone.
 
     Parameters
     ----------
@@ -244,8 +244,8 @@ def chance_corrected_overlap(pred: Array, target: Array, /) -> Array:
     Returns
     -------
     Array
-        One score of at most 1 for each image, shape ``(...)``. A truth that is empty or everything
-        gives NaN, a prediction that is empty or everything 0.
+        One score of at most 1 for each image, shape ``(...)``. A truth that is empty or covers the
+        image gives NaN, a prediction that is empty or covers the image 0.
 
     Raises
     ------
@@ -267,14 +267,14 @@ def chance_corrected_overlap(pred: Array, target: Array, /) -> Array:
     """
 
     def formula(n: Counts) -> Tensor:
-        most = n.pixels * torch.minimum(n.predicted, n.true) - n.predicted * n.true
-        return _of_the_most(_beyond_chance(n), most, n)
+        maximum = n.pixels * torch.minimum(n.predicted, n.true) - n.predicted * n.true
+        return _divide_by_maximum(_beyond_chance(n), maximum, n)
 
     return score_counts(formula, pred, target)
 
 
 def _beyond_chance(n: Counts) -> Tensor:
-    """Return the overlap less that of independent masks, ``i - p g``, times the squared pixels."""
+    """Return the overlap minus that of independent masks, ``i - p g``, times the squared pixels."""
     return n.pixels * n.both - n.predicted * n.true
 
 
@@ -282,6 +282,6 @@ def _variance(marked: Tensor, pixels: Tensor) -> Tensor:
     return marked * (pixels - marked)
 
 
-def _of_the_most(gain: Tensor, most: Tensor, n: Counts) -> Tensor:
-    """Return the gain as a share of the most; 0 for a constant mask, NaN if every pixel is true."""
-    return (gain / most).where(most > 0, 0).where(n.true < n.pixels, float("nan"))
+def _divide_by_maximum(gain: Tensor, maximum: Tensor, n: Counts) -> Tensor:
+    """Return the ratio; 0 for a constant mask, NaN if every pixel is true."""
+    return (gain / maximum).where(maximum > 0, 0).where(n.true < n.pixels, float("nan"))

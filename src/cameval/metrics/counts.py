@@ -1,7 +1,7 @@
-"""What every metric of masks is a formula of: four numbers of pixels for each image.
+"""Pixel counts of masks, on which the metrics of masks are formulas.
 
-Counts add, so a pooled score is the formula of a sum. Inside ``with memo():`` two masks are
-counted once however many metrics score them, and a mask once however many it is compared with.
+Counts of disjoint pixels add, so a pooled score is the formula of summed counts. Inside
+``with memo():`` each mask, and each pair of masks, is counted once for all metrics.
 """
 
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from cameval.metrics.properties import of_masks, undefined_without_truth
 __all__ = ["Counts", "score_counts"]
 
 _LARGE = 64 * 64
-"""Pixels from which on NumPy, image by image, counts faster than torch counts a whole batch."""
+"""From this number of pixels on, NumPy counts image by image faster than torch counts a batch."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers of pixels, one of each for an image; counts of disjoint pixels add.
+    """Numbers of pixels for each image. Counts of disjoint pixels add.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Counts:
         return cls(_count_once(pred), true, _count(pred & target), pixels)
 
     def __add__(self, other: "Counts") -> "Counts":
-        """Count the pixels of both."""
+        """Add the counts of disjoint pixels."""
         return Counts(
             self.predicted + other.predicted,
             self.true + other.true,
@@ -61,8 +61,8 @@ class Counts:
         )
 
     @property
-    def hit_rate(self) -> Tensor:
-        """Share of the true pixels that are predicted."""
+    def recall(self) -> Tensor:
+        """Share of the true pixels that are predicted (`coverage`)."""
         return self.both / self.true
 
     @property
@@ -84,8 +84,8 @@ def score_counts(
     pred, target
         Boolean masks of one shape ``(..., H, W)``.
     needs_truth
-        Whether an empty truth gives NaN, whatever the formula does. Turn it off for what is defined
-        without an object.
+        Whether an empty truth gives NaN, whatever the formula returns. Set it to False for scores
+        that are defined without an object.
 
     Returns
     -------
@@ -101,11 +101,11 @@ def score_counts(
 
     Examples
     --------
-    How many times too large the mask is, in one line:
+    The size of the mask as a multiple of the size of the truth:
 
     >>> from functools import partial
-    >>> excess = partial(score_counts, lambda n: n.predicted / n.true)
-    >>> excess(torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool))
+    >>> size_ratio = partial(score_counts, lambda n: n.predicted / n.true)
+    >>> size_ratio(torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool))
     tensor(2.)
     """
     counts = Counts.of(*mask_pair(pred, target))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval._arrays import Array, exact, maps_and_truth, restore
-from cameval._sorting import ordered
+from cameval._sorting import sort_values
 from cameval.errors import SettingError, ShapeError
 from cameval.metrics._ranked import Ranked
 from cameval.metrics.counts import Counts
@@ -31,18 +31,18 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class ThresholdCurve(Generic[Array]):
-    """Scores of ever larger masks of one map, from no pixel to more and more of the highest.
+    """Scores of the masks of a map with an increasing number of its highest pixels.
 
     Attributes
     ----------
     area
-        Share of the pixels that are marked, ``(K,)`` or ``(..., K)`` and from low to high.
+        Share of the pixels that are marked, ascending, ``(K,)`` or ``(..., K)``.
     coverage, precision, iou, false_positive_rate
-        Scores of the masks, ``(..., K)``. An empty truth gives NaN for all but the false-positive
-        rate, a truth of everything for that alone.
+        Scores of the masks, ``(..., K)``. An empty truth gives NaN, except for the false-positive
+        rate, which is NaN where every pixel is true.
     thresholds
-        Where the masks are those of a threshold: it, ``(K,)``, as in ``map > threshold``. The last
-        one is minus infinity. None on a curve at fixed areas.
+        Thresholds of the masks ``map > threshold``, ``(K,)``, the last one minus infinity. None for
+        a curve at fixed areas.
     """
 
     area: Array
@@ -91,18 +91,18 @@ def threshold_curve(maps: Array, target: Array, /) -> ThresholdCurve[Array]:
             f"maps must be one map (H, W), got {tuple(scores.shape)}; take one, as in maps[0], "
             "or curve_at_areas, which is for batches"
         )
-    values = exact(ordered(scores)).flip(-1)
+    values = exact(sort_values(scores)).flip(-1)
     starts = torch.ones_like(values, dtype=torch.bool)
     starts[1:] = values[1:] != values[:-1]
-    marked = _followed_by(exact(starts.nonzero().squeeze(-1)), values.numel())
-    thresholds = _followed_by(values[starts], -torch.inf)
+    marked = _append(exact(starts.nonzero().squeeze(-1)), values.numel())
+    thresholds = _append(values[starts], -torch.inf)
     return _curve(scores, truth, marked, maps, thresholds)
 
 
 def curve_at_areas(
     maps: Array, target: Array, /, areas: Sequence[float] | NDArray[Any]
 ) -> ThresholdCurve[Array]:
-    """Score the highest pixels of each map at fixed areas, where the curves of images can be added.
+    """Score the highest pixels of each map at fixed areas, so that curves can be averaged.
 
     Parameters
     ----------
@@ -116,8 +116,8 @@ def curve_at_areas(
     Returns
     -------
     ThresholdCurve
-        Scores ``(..., K)`` of K areas, in float64. Precision, IoU and false-positive rate are those
-        of the expected number of true pixels. `thresholds` is None.
+        Scores ``(..., K)`` of K areas, in float64, for the expected number of true pixels among
+        tied ones. `thresholds` is None.
 
     Raises
     ------
@@ -128,11 +128,11 @@ def curve_at_areas(
     NonFiniteError
         If a value of the maps is NaN or infinite.
     SettingError
-        If the areas do not increase or leave [0, 1].
+        If the areas do not increase, or are not in [0, 1].
 
     Examples
     --------
-    The mean coverage of a dataset, against the share of the image that is read:
+    The mean coverage of a dataset as a function of the area that is read:
 
     >>> maps, masks = torch.rand(5, 32, 32), torch.rand(5, 32, 32) > 0.9
     >>> curve_at_areas(maps, masks, [0.0, 0.05, 0.1, 1.0]).coverage.mean(0).shape
@@ -150,7 +150,7 @@ def curve_at_areas(
 def _curve(
     scores: Tensor, truth: Tensor, marked: Tensor, template: Array, thresholds: Tensor | None = None
 ) -> ThresholdCurve[Array]:
-    """Score masks of `marked` highest pixels, ``(K,)``."""
+    """Score the masks of the `marked` highest pixels, ``(K,)`` numbers of pixels."""
     ranked = Ranked.of(scores, truth)
     marked = marked.to(ranked.marked)
     both = ranked.expected_hits(marked)
@@ -160,7 +160,7 @@ def _curve(
     coverage, precision, jaccard = (
         restore(undefined_without_truth(scores, true), template)
         for scores in (
-            n.hit_rate,
+            n.recall,
             n.both / n.predicted.where(n.predicted > 0, 1),
             n.both / (n.predicted + n.true - n.both),
         )
@@ -175,7 +175,7 @@ def _curve(
     )
 
 
-def _followed_by(tensor: Tensor, value: float) -> Tensor:
+def _append(tensor: Tensor, value: float) -> Tensor:
     return torch.cat([tensor, tensor.new_tensor([value])])
 
 
@@ -184,11 +184,11 @@ def _followed_by(tensor: Tensor, value: float) -> Tensor:
 def max_iou(maps: Array, target: Array, /) -> Array:
     """Highest `iou` of the map over all thresholds, chosen for each image with its truth.
 
-    It is an upper bound of the IoU of this map with one threshold for each image, and of nothing
-    else: another map, or a binarizer whose threshold varies over the image, can be above it.
-    Compare it with an IoU of the same map to see what the threshold costs. Masks are
-    ``map > threshold``; the mask of everything is one of them, so the score is at least the truth's
-    area share, and that share for a map of one value.
+    It is an upper bound of the IoU of this map for any single threshold for each image. It is not a
+    bound for other maps, or for binarizers whose threshold varies over the image. The difference to
+    the IoU of a binarizer on the same map is the loss by its threshold. Masks are
+    ``map > threshold``, and the mask of all pixels is one of them: so the score is at least the
+    truth's area share, and equals it for a constant map.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def max_iou(maps: Array, target: Array, /) -> Array:
     References
     ----------
     J. Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020, on
-    why thresholds must be chosen on other images than those that are scored.
+    choosing thresholds on other images than those that are scored.
 
     Examples
     --------
@@ -234,13 +234,13 @@ def max_iou(maps: Array, target: Array, /) -> Array:
 class CoverageAtArea:
     """Expected share of the truth among the highest pixels, for a fixed share of all pixels.
 
-    "Read 5 % of the image, see 72 % of the tumor". A map of one value scores `area`.
+    For example, the highest 5 % of the pixels hold 72 % of the tumor. A constant map scores `area`.
 
     Parameters
     ----------
     area
-        Share of the pixels that are read, above 0 and at most 1. It is read as it is written, so
-        0.29 of 100 pixels are 29; a part of a pixel counts by that part.
+        Share of the pixels, above 0 and at most 1, taken as the decimal number that is written:
+        0.29 of 100 pixels are 29 pixels. A part of a pixel counts by that part.
 
     Raises
     ------
@@ -254,6 +254,7 @@ class CoverageAtArea:
     tensor(0.7500)
     """
 
+    label: ClassVar[str] = "coverage_at_area"
     takes: ClassVar[Takes] = "maps"
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
@@ -282,9 +283,9 @@ class CoverageAtArea:
 class AreaToCover:
     """Smallest share of the pixels, highest first, that is expected to cover a share of the truth.
 
-    It is the inverse of `CoverageAtArea`, so lower is better: the least area at which that reaches
-    `share`. A map of one value scores `share`; a map that is higher on each true pixel than on
-    every other scores `share` of the truth's area.
+    It is the inverse of `CoverageAtArea`: the smallest area whose coverage reaches `share`. Lower
+    is better. A constant map scores `share`; a map that is higher on each true pixel than on every
+    other scores `share` times the truth's area.
 
     Parameters
     ----------
@@ -303,6 +304,7 @@ class AreaToCover:
     tensor(0.5000)
     """
 
+    label: ClassVar[str] = "area_to_cover"
     takes: ClassVar[Takes] = "maps"
     higher_is_better: ClassVar[bool | None] = False
     value_range: ClassVar[tuple[float, float]] = (0, 1)
@@ -334,7 +336,7 @@ class AreaToCover:
 
 
 def check_share(name: str, share: object, lowest: float | None = None) -> Fraction:
-    """Return a share as it is written: above 0 or from `lowest` on, and at most 1."""
+    """Return a share as the fraction that its decimal number is: above 0 or `lowest`, at most 1."""
     if isinstance(share, Real):
         exactly = Fraction(str(share)) if isfinite(share) else Fraction(-1)
         if 0 < exactly <= 1 or exactly == lowest:

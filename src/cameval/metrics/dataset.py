@@ -1,4 +1,4 @@
-"""Metrics of a whole dataset: MaxBoxAcc and PxAP."""
+"""Metrics of maps over a whole dataset: MaxBoxAcc and PxAP."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval._arrays import Array, Maps, as_masks, exact, finite_maps, maps_and_truth
+from cameval._checks import check_count
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.maps import normalize_maps
-from cameval.metrics.boxes import Boxes, Connectivity, boxes_in, check_boxes
+from cameval.metrics.boxes import Boxes, Connectivity, check_boxes, find_boxes
 
-__all__ = ["MaxBoxAcc", "PooledHistogram"]
+__all__ = ["MaxBoxAcc", "PxAP"]
 
 Floats = NDArray[np.float64]
 
@@ -28,33 +29,34 @@ class _Hits(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class MaxBoxAcc:
-    """How well the boxes of thresholded maps match the true boxes, for all thresholds of a grid.
+    """Box accuracy of thresholded maps over a dataset, for a grid of thresholds (MaxBoxAcc).
 
-    A map is scaled to [0, 1] by its own extremes; at the threshold t its mask is ``map >= t``, as
-    published (the binarizers mark ``map > t``). A box is right if its IoU with any true box of the
-    image is at least delta. MaxBoxAcc takes the box of the mask's largest component; its second
-    version takes the box of whichever component fits best.
+    A map is scaled to [0, 1] by its own extremes. At the threshold t its mask is ``map >= t``, as
+    published; the binarizers mark ``map > t``. A box is correct if its IoU with any true box of the
+    image is at least delta. MaxBoxAcc takes the box of the mask's largest component; MaxBoxAccV2
+    takes the component whose box fits best.
 
-    The threshold of the maximum is chosen on the images that are scored. Choose `best_threshold` on
+    The maximum is over thresholds on the images that are scored. Choose `best_threshold` on
     validation images and report `accuracy_at` on the test images.
 
-    Statistics of disjoint images add, so a dataset may be read batch by batch.
+    Objects of disjoint images add, so a dataset can be read batch by batch.
 
     Attributes
     ----------
     thresholds
-        The grid, ``(T,)``.
+        The grid of thresholds, ``(T,)``.
     largest
         IoU of the largest component's box with the best true box, ``(N, T)``.
     any_box
-        The highest IoU of any component's box with any true box, ``(N, T)``.
+        Highest IoU of any component's box with any true box, ``(N, T)``.
     undefined
-        Number of images without a true box, which are left out.
+        Number of images without a true box; they are left out.
 
     Notes
     -----
-    A constant map has no box and misses at each threshold. The released code of the reference
-    rounds maps to 256 levels, resizes them and adds a pixel to each box; here nothing is.
+    A constant map has no box and counts as incorrect at each threshold. The released code of the
+    reference rounds maps to 256 levels, resizes them and adds a pixel to each box; this class does
+    not.
 
     References
     ----------
@@ -85,7 +87,7 @@ class MaxBoxAcc:
         thresholds: Sequence[float] | Floats | None = None,
         connectivity: Connectivity = 8,
     ) -> "MaxBoxAcc":
-        """Measure maps against masks, each of whose components has a true box.
+        """Compare maps with masks. Each component of a mask has a true box.
 
         Parameters
         ----------
@@ -111,7 +113,7 @@ class MaxBoxAcc:
         """
         _, truth = maps_and_truth(maps, masks)
         images = truth.cpu().numpy().reshape(truth.shape[:-2].numel(), *truth.shape[-2:])
-        boxes = [boxes_in(image, connectivity) for image in images]
+        boxes = [find_boxes(image, connectivity) for image in images]
         return cls.of_boxes(maps, boxes, thresholds=thresholds, connectivity=connectivity)
 
     @classmethod
@@ -123,7 +125,7 @@ class MaxBoxAcc:
         thresholds: Sequence[float] | Floats | None = None,
         connectivity: Connectivity = 8,
     ) -> "MaxBoxAcc":
-        """Measure maps against annotated boxes.
+        """Compare maps with annotated boxes.
 
         Parameters
         ----------
@@ -164,7 +166,7 @@ class MaxBoxAcc:
         return cls(grid, largest, any_box, len(images) - len(hits))
 
     def __add__(self, other: "MaxBoxAcc") -> "MaxBoxAcc":
-        """Take the images of both."""
+        """Combine two sets of images."""
         if not np.array_equal(self.thresholds, other.thresholds):
             raise SettingError("thresholds must be the same for both, got two different grids")
         return MaxBoxAcc(
@@ -180,14 +182,14 @@ class MaxBoxAcc:
         return len(self.largest)
 
     def curve(self, delta: float = 0.5, *, any_box: bool = False) -> Floats:
-        """Share of the images with a right box, at each threshold, ``(T,)``.
+        """Return the share of the images with a correct box at each threshold, ``(T,)``.
 
         Parameters
         ----------
         delta
-            The least IoU of a right box, in (0, 1].
+            Smallest IoU of a correct box, in (0, 1].
         any_box
-            Take the box of the best component instead of that of the largest one.
+            Whether to take the best box of all components instead of that of the largest one.
 
         Returns
         -------
@@ -196,19 +198,19 @@ class MaxBoxAcc:
         """
         if not 0 < delta <= 1:
             raise SettingError(f"delta must be in (0, 1], got {delta}")
-        right = (self.any_box if any_box else self.largest) >= delta
-        return right.mean(0) if len(right) else np.full(len(self.thresholds), np.nan)
+        correct = (self.any_box if any_box else self.largest) >= delta
+        return correct.mean(0) if len(correct) else np.full(len(self.thresholds), np.nan)
 
     def max_box_acc(self, delta: float = 0.5) -> float:
-        """Return MaxBoxAcc: the accuracy at the threshold that is best for these images."""
+        """Return MaxBoxAcc: the accuracy at the best threshold for these images."""
         return float(self.curve(delta).max())
 
     def max_box_acc_v2(self, deltas: Sequence[float] = (0.3, 0.5, 0.7)) -> float:
-        """Return MaxBoxAccV2: any component's box, mean over `deltas` of the best accuracies."""
+        """Return MaxBoxAccV2: the mean over `deltas` of the best accuracy with any box."""
         return float(np.mean([self.curve(delta, any_box=True).max() for delta in deltas]))
 
     def best_threshold(self, delta: float = 0.5, *, any_box: bool = False) -> float:
-        """Return the threshold of the highest accuracy, of several the lowest; NaN without images.
+        """Return the threshold of the highest accuracy; the lowest of several, NaN without images.
 
         Parameters
         ----------
@@ -220,7 +222,7 @@ class MaxBoxAcc:
         return float(self.thresholds[self.curve(delta, any_box=any_box).argmax()])
 
     def accuracy_at(self, threshold: float, delta: float = 0.5, *, any_box: bool = False) -> float:
-        """Return the accuracy at one threshold of the grid, as chosen on other images.
+        """Return the accuracy at one threshold of the grid, for example one chosen on other images.
 
         Parameters
         ----------
@@ -232,42 +234,43 @@ class MaxBoxAcc:
         Raises
         ------
         SettingError
-            If the grid does not have the threshold.
+            If the threshold is not in the grid.
         """
         near = np.flatnonzero(np.isclose(self.thresholds, threshold, rtol=0, atol=1e-9))
         if not len(near):
             raise SettingError(
                 f"threshold must be one of the grid's {len(self.thresholds)}, got {threshold}; "
-                "measure with thresholds that hold it"
+                "pass thresholds that include it to MaxBoxAcc.of"
             )
         return float(self.curve(delta, any_box=any_box)[near[0]])
 
 
 def _hits(image: Floats, true: Floats, grid: Floats, connectivity: Connectivity) -> _Hits:
-    """Raise the threshold over one map; only where its mask changes are there new boxes.
+    """Return the IoU with the best true box of one map at each threshold.
 
-    Masks shrink, so each is looked for in the hull of the one before, whose corner becomes zero.
+    Boxes are computed only where the mask changes. Masks shrink as the threshold rises, so each is
+    computed in the bounding box of the previous one, whose corner becomes the origin.
     """
     hits = _Hits(np.zeros(len(grid)), np.zeros(len(grid)))
     low, high = image.min(), image.max()
     if low == high:
         return hits
     scaled = (image - low) / (high - low)
-    marked, found = -1, (0.0, 0.0)
+    marked, best = -1, (0.0, 0.0)
     for step, threshold in enumerate(grid):
         mask = scaled >= threshold
         if (count := int(np.count_nonzero(mask))) != marked:
-            marked, boxes = count, boxes_in(mask, connectivity)
+            marked, boxes = count, find_boxes(mask, connectivity)
             overlaps = _best_overlaps(boxes, true)
-            found = overlaps[0], overlaps.max()
+            best = overlaps[0], overlaps.max()
             (left, top), (right, bottom) = boxes[:, :2].min(0), boxes[:, 2:].max(0)
             scaled, true = scaled[top:bottom, left:right], true - (left, top, left, top)
-        hits.largest[step], hits.any_box[step] = found
+        hits.largest[step], hits.any_box[step] = best
     return hits
 
 
 def _best_overlaps(boxes: Boxes, true: Floats) -> Floats:
-    """Return each box's IoU with the true box that it fits best."""
+    """Return the highest IoU of each box with a true box."""
     start = np.maximum(boxes[:, None, :2], true[:, :2])
     stop = np.minimum(boxes[:, None, 2:], true[:, 2:])
     both = (stop - start).clip(0).prod(-1)
@@ -281,27 +284,27 @@ def _check_grid(thresholds: Sequence[float] | Floats | None) -> Floats:
         return np.arange(101) / 100
     grid = np.array(thresholds, np.float64)
     if grid.ndim != 1 or not len(grid) or not ((grid >= 0) & (grid <= 1)).all():
-        raise SettingError("thresholds must be a sequence of numbers in [0, 1], got others")
+        raise SettingError("thresholds must be a sequence of numbers in [0, 1], got other values")
     if not (np.diff(grid) > 0).all():
         raise SettingError("thresholds must increase, got a step that does not")
     return grid
 
 
 @dataclass(frozen=True, eq=False)
-class PooledHistogram:
-    """How many true and other pixels of a dataset have which score: what PxAP is computed from.
+class PxAP:
+    """Pixel average precision over all pixels of a dataset (PxAP), from histograms of the scores.
 
-    Each map is scaled to [0, 1] by its own extremes. Level k holds the pixels from ``k / bins`` on
-    and below the next level; the last one holds those that are 1. Statistics of disjoint images
-    add, so a dataset may be read batch by batch.
+    Each map is scaled to [0, 1] by its own extremes. Bin k holds the pixels from ``k / bins`` on,
+    below the next bin; the last bin holds those that are 1. Objects of disjoint images add, so a
+    dataset can be read batch by batch.
 
-    Large objects dominate pooled scores: print the mean of `pixel_average_precision` over images
-    beside it. An image of an empty truth adds its false positives.
+    Large objects dominate pooled scores: report the mean of `pixel_average_precision` over images
+    beside it. An image with an empty truth adds its false positives.
 
     Attributes
     ----------
     true, other
-        Numbers of true and other pixels at each level, ``(bins + 1,)``, lowest first.
+        Numbers of true and other pixels in each bin, ``(bins + 1,)``, lowest first.
 
     References
     ----------
@@ -311,7 +314,7 @@ class PooledHistogram:
     --------
     >>> maps = torch.tensor([[[4.0, 3.0], [2.0, 1.0]], [[0.0, 9.0], [0.0, 0.0]]])
     >>> masks = torch.tensor([[[True, False], [True, False]], [[False, True], [False, False]]])
-    >>> pooled = PooledHistogram.of(maps[:1], masks[:1]) + PooledHistogram.of(maps[1:], masks[1:])
+    >>> pooled = PxAP.of(maps[:1], masks[:1]) + PxAP.of(maps[1:], masks[1:])
     >>> pooled.average_precision
     0.9166666666666666
     """
@@ -322,7 +325,7 @@ class PooledHistogram:
     @classmethod
     def of(
         cls, maps: Array, target: Array, /, ignore: Array | None = None, bins: int = 1000
-    ) -> "PooledHistogram":
+    ) -> "PxAP":
         """Count the pixels of maps.
 
         Parameters
@@ -332,10 +335,10 @@ class PooledHistogram:
         target
             Boolean masks of the same shape.
         ignore
-            Boolean masks of the same shape: pixels that are not counted. They still take part in
-            the scaling of their map.
+            Boolean masks of the same shape: pixels that are not counted. They still affect the
+            scaling of their map.
         bins
-            Number of steps from 0 to 1.
+            Number of bins from 0 to 1.
 
         Raises
         ------
@@ -348,8 +351,7 @@ class PooledHistogram:
         SettingError
             If `bins` is not a positive integer.
         """
-        if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
-            raise SettingError(f"bins must be a positive integer, got {bins}")
+        check_count("bins", bins)
         scores, truth = maps_and_truth(maps, target)
         counted = ~_check_ignored(ignore, maps, truth)
         levels = (normalize_maps(exact(scores)) * bins).to(torch.int64)
@@ -357,20 +359,20 @@ class PooledHistogram:
         both = torch.bincount(codes, minlength=2 * (bins + 1)).cpu().numpy()
         return cls(both[1::2], both[::2])
 
-    def __add__(self, other: "PooledHistogram") -> "PooledHistogram":
-        """Count the pixels of both."""
+    def __add__(self, other: "PxAP") -> "PxAP":
+        """Add the counts of disjoint images."""
         if self.true.shape != other.true.shape:
             raise SettingError(
                 f"bins must be the same for both, got {self.true.size - 1} and "
                 f"{other.true.size - 1}"
             )
-        return PooledHistogram(self.true + other.true, self.other + other.other)
+        return PxAP(self.true + other.true, self.other + other.other)
 
     @property
     def average_precision(self) -> float:
-        """PxAP: the precision of all levels, weighted by the gain in coverage.
+        """PxAP: the sum over thresholds of precision times the gain in recall, in [0, 1].
 
-        It lies in [0, 1]; NaN if no pixel was true.
+        NaN if no pixel is true.
         """
         gained, hits = self.true[::-1], self.true[::-1].cumsum()
         marked = hits + self.other[::-1].cumsum()

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from cameval._arrays import Array, as_scores, exact, finite_maps
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
-from cameval.maps import constant, normalize_maps
+from cameval.maps import are_constant, normalize_maps
 from cameval.metrics._network import (
     Network,
-    explained_part,
+    check_network_inputs,
     log_probabilities_of_images,
-    log_probabilities_of_parts,
+    log_probabilities_of_masked_images,
     log_probability,
-    shown,
+    mask_images,
 )
 from cameval.metrics.properties import Takes, of_maps, of_network, within
 
@@ -32,9 +32,11 @@ __all__ = [
 @of_network(higher_is_better=False)
 @within(0, 1)
 def average_drop(network: Network, images: Tensor, maps: Tensor, classes: Tensor, /) -> Tensor:
-    r"""Share of the class's probability that is lost when only the marked part is shown.
+    r"""Drop of the class's probability when the network sees only the marked part, as a share.
 
     .. math:: \frac{\max(0, y - o)}{y}
+
+    with the probability y for the image and o for the image times its map, scaled to [0, 1].
 
     Parameters
     ----------
@@ -45,22 +47,22 @@ def average_drop(network: Network, images: Tensor, maps: Tensor, classes: Tensor
     maps
         Real, finite maps ``(N, H, W)``.
     classes
-        The explained classes, ``(N,)``.
+        The target classes, ``(N,)``.
 
     Returns
     -------
     Tensor
-        One score in [0, 1] for each image, lower is better; the paper's average drop is
-        the mean. Defined however small y is, for it is computed from log-probabilities.
+        One score in [0, 1] for each image, lower is better; the average drop of the paper is the
+        mean. It is computed from log-probabilities and defined for any y.
 
     Raises
     ------
     ArrayTypeError
-        If an argument is no tensor of the right dtype.
+        If an argument is not a tensor of the right dtype.
     ShapeError
         If the shapes do not fit.
     ClassIndexError
-        If a class is not one of the network's.
+        If the network has no such class.
     NonFiniteError
         If an image, a map or a logit is NaN or infinite.
 
@@ -85,7 +87,7 @@ def average_drop(network: Network, images: Tensor, maps: Tensor, classes: Tensor
 def increase_in_confidence(
     network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
 ) -> Tensor:
-    """Tell whether the marked part alone has a higher probability than the image, 1 or 0.
+    """Score 1 if the marked part alone has a higher probability than the image, else 0.
 
     Parameters
     ----------
@@ -96,22 +98,22 @@ def increase_in_confidence(
     maps
         Real, finite maps ``(N, H, W)``.
     classes
-        The explained classes, ``(N,)``.
+        The target classes, ``(N,)``.
 
     Returns
     -------
     Tensor
-        1 where o > y, else 0, for each image, higher is better; the paper's increase in confidence
-        is the mean.
+        1 where o > y (see `average_drop`), else 0, for each image, higher is better; the increase
+        in confidence of the paper is the mean.
 
     Raises
     ------
     ArrayTypeError
-        If an argument is no tensor of the right dtype.
+        If an argument is not a tensor of the right dtype.
     ShapeError
         If the shapes do not fit.
     ClassIndexError
-        If a class is not one of the network's.
+        If the network has no such class.
     NonFiniteError
         If an image, a map or a logit is NaN or infinite.
 
@@ -134,36 +136,36 @@ def increase_in_confidence(
 @of_network(higher_is_better=True)
 @within(0, 1)
 def average_gain(network: Network, images: Tensor, maps: Tensor, classes: Tensor, /) -> Tensor:
-    r"""Share of the missing probability that is won when only the marked part is shown.
+    r"""Gain of the class's probability when the network sees only the marked part, as a share.
 
     .. math:: \frac{\max(0, o - y)}{1 - y}
 
-    The counterpart of `average_drop`: one of the two is 0.
+    The counterpart of `average_drop`, with the same y and o: one of the two is 0.
 
     Parameters
     ----------
     network
-        From images to logits ``(N, K)``; one logit tells two classes.
+        From images to logits ``(N, K)``; one logit stands for two classes.
     images
         Images ``(N, channels, H, W)``, normalized.
     maps
         Real, finite maps ``(N, H, W)``.
     classes
-        The explained classes, ``(N,)``.
+        The target classes, ``(N,)``.
 
     Returns
     -------
     Tensor
-        One score in [0, 1] for each image, higher is better. Defined however near to 1 y is.
+        One score in [0, 1] for each image, higher is better. It is defined for any y.
 
     Raises
     ------
     ArrayTypeError
-        If an argument is no tensor of the right dtype.
+        If an argument is not a tensor of the right dtype.
     ShapeError
         If the shapes do not fit.
     ClassIndexError
-        If a class is not one of the network's.
+        If the network has no such class.
     NonFiniteError
         If an image, a map or a logit is NaN or infinite.
 
@@ -186,11 +188,11 @@ def average_gain(network: Network, images: Tensor, maps: Tensor, classes: Tensor
 def _clean_and_part(
     network: Network, images: Tensor, maps: Tensor, classes: Tensor
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return `log_probability` of the images and of their marked parts."""
-    images, maps, classes = shown(images, maps, classes)
+    """Return `log_probability` of the images and of the images times their maps."""
+    images, maps, classes = check_network_inputs(images, maps, classes)
     return (
         log_probability(log_probabilities_of_images(network, images), classes),
-        log_probability(log_probabilities_of_parts(network, images, maps), classes),
+        log_probability(log_probabilities_of_masked_images(network, images, maps), classes),
     )
 
 
@@ -206,8 +208,8 @@ class ADCC:
     Parameters
     ----------
     extract
-        What made the maps: a :class:`CAMExtractor`, or any function of images and classes whose
-        result has ``maps`` on the images. It explains what the maps leave of the images.
+        The source of the maps: a :class:`CAMExtractor`, or any function of images and classes whose
+        result has ``maps`` on the images. It is called with the images times their maps.
 
     Raises
     ------
@@ -217,8 +219,8 @@ class ADCC:
     Notes
     -----
     Called as ``metric(network, images, maps, classes)``, it gives one score in [0, 1] for each
-    image ``(N,)``, high if the map is good. A constant map scores 0. It means something for the
-    maps of this `extract` alone; where several methods are scored, each needs its own. The errors
+    image ``(N,)``, higher is better. A constant map scores 0. It is valid for maps of this
+    `extract` only: if several methods are scored, each needs its own metric. The errors
     of a call are those of `average_drop`, and a `ShapeError` if `extract` gives other maps.
 
     Cost: two passes, one of them shared with `average_drop`, and one call of `extract`.
@@ -237,6 +239,7 @@ class ADCC:
     torch.Size([4])
     """
 
+    label: ClassVar[str] = "adcc"
     takes: ClassVar[Takes] = "network"
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
@@ -253,9 +256,9 @@ class ADCC:
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
     ) -> Tensor:
         """Return the score of each image, ``(N,)``."""
-        checked = shown(images, maps, classes)
+        checked = check_network_inputs(images, maps, classes)
         drop = average_drop(network, *checked)
-        again = self.extract(explained_part(checked.images, checked.maps), checked.classes).maps
+        again = self.extract(mask_images(checked.images, checked.maps), checked.classes).maps
         coherent = exact(coherency(checked.maps, again.to(checked.maps.device)))
         sparse, kept = exact(1 - complexity(checked.maps)), exact(1 - drop)
         return as_scores(3 / (1 / coherent + 1 / sparse + 1 / kept), images)
@@ -309,9 +312,9 @@ def coherency(maps: Array, again: Array, /) -> Array:
             "maps and again must have one shape, "
             f"got {tuple(first.shape)} and {tuple(second.shape)}"
         )
-    a, b = (_standardized(exact(normalize_maps(each))) for each in (first, second))
+    a, b = (_standardize(exact(normalize_maps(each))) for each in (first, second))
     correlation = (a * b).mean((-2, -1)).clamp(-1, 1)
-    scores = ((correlation + 1) / 2).where(~(constant(first) | constant(second)), 0)
+    scores = ((correlation + 1) / 2).where(~(are_constant(first) | are_constant(second)), 0)
     return as_scores(scores, maps)
 
 
@@ -354,7 +357,7 @@ def complexity(maps: Array, target: Array | None = None, /) -> Array:
     return as_scores(exact(normalize_maps(finite_maps(maps))).mean((-2, -1)), maps)
 
 
-def _standardized(values: Tensor) -> Tensor:
+def _standardize(values: Tensor) -> Tensor:
     """Bring mean and spread of each map to 0 and 1; a constant map becomes zeros."""
     centered = values - values.mean((-2, -1), keepdim=True)
     spread = centered.square().mean((-2, -1), keepdim=True).sqrt()

@@ -1,4 +1,4 @@
-"""Shape descriptors of a mask: compactness, elongation and others."""
+"""Shape descriptors of a mask: area, components, elongation, irrectangularity."""
 
 from dataclasses import dataclass
 from typing import Any, Generic
@@ -23,12 +23,12 @@ class MaskShape(Generic[Array]):
     area
         Share of the pixels in the mask.
     components
-        Number of connected parts; diagonal neighbors are connected.
+        Number of connected components; diagonal neighbors are connected.
     elongation
-        Longer by shorter side of the smallest rectangle, at any angle, around the largest part; at
-        least 1.
+        Ratio of the longer to the shorter side of the smallest rectangle, at any angle, around the
+        largest component; at least 1.
     irrectangularity
-        Share of that rectangle outside the part, in [0, 1): 0 for a rectangle.
+        Share of that rectangle outside the component, in [0, 1): 0 for a rectangle.
     """
 
     area: Array
@@ -38,7 +38,7 @@ class MaskShape(Generic[Array]):
 
 
 def mask_shape(masks: Array, /) -> MaskShape[Array]:
-    """Return area, number of parts, elongation and irrectangularity of masks.
+    """Return area, number of components, elongation and irrectangularity of masks.
 
     Pixels are unit squares, so that one pixel is a rectangle of elongation 1.
 
@@ -50,8 +50,8 @@ def mask_shape(masks: Array, /) -> MaskShape[Array]:
     Returns
     -------
     MaskShape
-        Arrays ``(...)``. An empty mask has no part, and its elongation and irrectangularity are
-        NaN. Of several largest parts the first in reading order counts.
+        Arrays ``(...)``. An empty mask has no component, and its elongation and irrectangularity
+        are NaN. Of several largest components the first in reading order counts.
 
     Raises
     ------
@@ -69,20 +69,21 @@ def mask_shape(masks: Array, /) -> MaskShape[Array]:
     --------
     >>> masks = torch.zeros(2, 5, 10, dtype=torch.bool)
     >>> masks[:, :2, 2:8] = masks[1, 3:, 4] = True
-    >>> found = mask_shape(masks)
-    >>> found.area, found.components
+    >>> shape = mask_shape(masks)
+    >>> shape.area, shape.components
     (tensor([0.2400, 0.2800]), tensor([1., 2.]))
-    >>> found.elongation, found.irrectangularity
+    >>> shape.elongation, shape.irrectangularity
     (tensor([3., 3.]), tensor([0., 0.]))
     """
     tensor = as_masks(masks, "masks")
     flat = tensor.reshape(-1, *tensor.shape[-2:]).cpu().numpy()
-    found = np.array([_describe(mask) for mask in flat]).reshape(len(flat), 4)
-    columns = torch.from_numpy(found.T.reshape(4, *tensor.shape[:-2]))
+    rows = np.array([_describe(mask) for mask in flat]).reshape(len(flat), 4)
+    columns = torch.from_numpy(rows.T.reshape(4, *tensor.shape[:-2]))
     return MaskShape(*(as_scores(column, masks) for column in columns))
 
 
 def _describe(mask: NDArray[np.bool_]) -> tuple[float, int, float, float]:
+    """Return the four numbers of `MaskShape` for one mask."""
     parts, count = label(mask, return_num=True)
     if count == 0:
         return 0.0, 0, float("nan"), float("nan")
@@ -95,7 +96,7 @@ def _describe(mask: NDArray[np.bool_]) -> tuple[float, int, float, float]:
 def _smallest_rectangle(mask: NDArray[np.bool_]) -> tuple[float, float]:
     """Return the elongation and area of the smallest rectangle around the pixels of a mask.
 
-    One of its sides lies along the convex hull. Of several smallest the least elongated counts.
+    One of its sides lies along the convex hull. Of equal ones the least elongated counts.
     """
     rows = np.flatnonzero(mask.any(1))
     left, right = mask[rows].argmax(1), mask.shape[1] - mask[rows, ::-1].argmax(1)

@@ -1,8 +1,7 @@
-"""Metrics of a score map: how much of its positive sum lies in the truth.
+"""Relevance mass: how much of the positive sum of a map lies in the truth.
 
-Negative values count as 0, so these scores depend on the map's offset. For the other conventions
-pass ``normalize_maps(maps)`` or ``maps.abs()``. Edge cases follow the one policy of
-`cameval.metrics.properties`.
+Negative values count as 0, so these scores depend on the map's offset. For other conventions pass
+``normalize_maps(maps)`` or ``maps.abs()``.
 """
 
 from collections.abc import Callable
@@ -22,9 +21,9 @@ __all__ = ["relevance_mass_accuracy", "relevance_mass_ratio", "relevance_mass_sk
 def relevance_mass_accuracy(maps: Array, target: Array, /) -> Array:
     """Share of the map's positive sum that lies in the truth (energy-based pointing game).
 
-    Negative values count as 0, so the score depends on the map's offset. For the other conventions
-    pass ``normalize_maps(maps)`` or ``maps.abs()``. A uniform map scores the truth's area share:
-    print `relevance_mass_skill` or `relevance_mass_ratio` beside it.
+    Negative values count as 0, so the score depends on the map's offset. For other conventions pass
+    ``normalize_maps(maps)`` or ``maps.abs()``. A uniform map scores the truth's area share: report
+    `relevance_mass_skill` or `relevance_mass_ratio` beside it.
 
     Parameters
     ----------
@@ -66,7 +65,7 @@ def relevance_mass_accuracy(maps: Array, target: Array, /) -> Array:
 
 @of_maps(higher_is_better=True)
 def relevance_mass_skill(maps: Array, target: Array, /) -> Array:
-    """`relevance_mass_accuracy` beyond chance, as a share of what was there to win.
+    """`relevance_mass_accuracy` beyond that of a uniform map, divided by its maximum.
 
     With the truth's area share g it is ``(RMA - g) / (1 - g)``: 0 for a uniform map, 1 where all
     mass is in the truth, ``-g / (1 - g)`` where none is.
@@ -81,8 +80,8 @@ def relevance_mass_skill(maps: Array, target: Array, /) -> Array:
     Returns
     -------
     Array
-        One score of at most 1 for each image, shape ``(...)``. A truth that is empty or everything
-        gives NaN, and so does a map without a positive value.
+        One score of at most 1 for each image, shape ``(...)``. A truth that is empty or covers the
+        image gives NaN, and so does a map without a positive value.
 
     Raises
     ------
@@ -111,7 +110,7 @@ def relevance_mass_ratio(maps: Array, target: Array, /) -> Array:
     """Mean positive value in the truth, over that of the whole map (weighted inside-total ratio).
 
     With the truth's area share g it is ``RMA / g``: 1 for a uniform map, 0 where no mass is in the
-    truth. Its logarithm is the lift; the ratio is what is scored because it is finite at 0.
+    truth. Its logarithm would be infinite there.
 
     Parameters
     ----------

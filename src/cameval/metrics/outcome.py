@@ -1,6 +1,6 @@
-"""What became of each object: found, missed, or one mask inside the other.
+"""Outcome of each image: match, miss, or one mask inside the other.
 
-An overlap score says how much two masks differ, an outcome says in which way.
+An overlap score tells how much two masks differ. An outcome tells in which way.
 """
 
 from dataclasses import dataclass, fields
@@ -28,9 +28,9 @@ OUTCOMES = ("match", "miss", "includes", "inside", "partial")
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Say what a mask is to the truth: the code of the first that holds, an index into `OUTCOMES`.
+    """Relation of a mask to the truth: the code of the first rule that holds.
 
-    With `iou`, `coverage` R and `precision` Q:
+    The code is an index into `OUTCOMES`. With `iou`, `coverage` R and `precision` Q:
 
     ====  ============  ======================================
     code  outcome       holds if
@@ -42,20 +42,20 @@ class Outcomes:
     4     ``partial``   none of these
     ====  ============  ======================================
 
-    Codes are names, not amounts: count them (`count_outcomes`), never average them.
+    Codes are names, not amounts: count them (`count_outcomes`), do not average them.
 
     Parameters
     ----------
     match
         Least IoU of a match.
     miss
-        Below this coverage the truth is missed, as it is by an empty prediction.
+        Below this coverage the truth is missed. An empty prediction misses it.
     includes
         Least coverage of a mask that includes the truth.
     inside
         Least precision of a mask inside the truth.
     loose
-        Below this share the smaller mask fills the larger one only loosely.
+        For ``includes`` and ``inside`` the smaller mask fills less than this share of the larger.
 
     Raises
     ------
@@ -74,6 +74,7 @@ class Outcomes:
     ['match', 'includes', 'miss']
     """
 
+    label: ClassVar[str] = "outcome"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = None
     categories: ClassVar[tuple[str, ...]] = OUTCOMES
@@ -100,24 +101,24 @@ class Outcomes:
 
     def _code(self, n: Counts) -> Tensor:
         jaccard = n.both / (n.predicted + n.true - n.both)
-        covered, right = n.hit_rate, n.both / n.predicted.clamp(min=1)
-        holds = (
+        recall, precision = n.recall, n.both / n.predicted.clamp(min=1)
+        rules = (
             jaccard >= self.match,
-            covered < self.miss,
-            (covered >= self.includes) & (right < self.loose),
-            (right >= self.inside) & (covered < self.loose),
+            recall < self.miss,
+            (recall >= self.includes) & (precision < self.loose),
+            (precision >= self.inside) & (recall < self.loose),
             torch.ones_like(n.true, dtype=torch.bool),
         )
-        return exact(torch.stack(holds).to(torch.uint8).argmax(0))  # the first that holds
+        return exact(torch.stack(rules).to(torch.uint8).argmax(0))  # the first that holds
 
 
 def count_outcomes(codes: Scores, /) -> dict[str, int]:
-    """Count each outcome, and the images of which none is defined.
+    """Count each outcome, and the images without one.
 
     Parameters
     ----------
     codes
-        What `Outcomes` gave, any shape.
+        Results of `Outcomes`, any shape.
 
     Returns
     -------
@@ -144,20 +145,20 @@ def count_outcomes(codes: Scores, /) -> dict[str, int]:
     if strange := tensor.numel() - sum(numbers) - undefined:
         raise SettingError(
             f"codes must be whole numbers from 0 to {len(OUTCOMES) - 1} or NaN, got {strange} "
-            "others; pass what Outcomes gave"
+            "others; pass the result of Outcomes"
         )
     return dict(zip((*OUTCOMES, "undefined"), (*numbers, undefined), strict=True))
 
 
 def containment_metrics(reference: float = 0.05) -> dict[str, MaskMetric]:
-    """Return the metrics that together tell a wrong place from a wrong size, by their names.
+    """Return the metrics that together distinguish a wrong position from a wrong size, by name.
 
     For other thresholds of the outcomes: ``containment_metrics() | {"outcome": Outcomes(...)}``.
 
     Parameters
     ----------
     reference
-        Of `size_standardized_iou`, to be reported with it.
+        Reference of `size_standardized_iou`, to be reported with it.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Overlap of a mask and the truth: IoU, Dice and weighted forms."""
+"""Overlap of a mask with the truth: IoU, Dice and weighted forms."""
 
 from dataclasses import dataclass
 from math import isfinite
@@ -95,9 +95,9 @@ def dice(pred: Array, target: Array, /) -> Array:
 def overlap_coefficient(pred: Array, target: Array, /) -> Array:
     """Share of the smaller mask inside the larger (Szymkiewicz-Simpson coefficient).
 
-    It is 1 exactly where one mask contains the other, so a mask of everything scores 1: never read
-    it alone. `dice` is the product of it and `volumetric_similarity`, which tells a wrong place
-    from a wrong size.
+    It is 1 exactly where one mask contains the other, so a mask of all pixels scores 1: do not
+    report it alone. `dice` is its product with `volumetric_similarity`: a low overlap coefficient
+    means a wrong position, a low volumetric similarity a wrong size.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def overlap_coefficient(pred: Array, target: Array, /) -> Array:
 @of_masks(higher_is_better=True)
 @within(0, 1)
 def volumetric_similarity(pred: Array, target: Array, /) -> Array:
-    """Likeness of the two areas p and g, ``1 - |p - g| / (p + g)``, wherever they are.
+    """Similarity of the two areas p and g, ``1 - |p - g| / (p + g)``, whatever their positions.
 
     Parameters
     ----------
@@ -174,9 +174,8 @@ class FBeta:
     """Weighted harmonic mean of `precision` and `coverage`, coverage `beta` times as important.
 
     With precision Q and coverage R it is ``(1 + beta**2) Q R / (beta**2 Q + R)``. ``FBeta(1)`` is
-    `dice`, ``FBeta(2)`` weighs missed pixels more than
-    false positives. It stays dependent on the size of the
-    truth.
+    `dice`; ``FBeta(2)`` weighs missed pixels more than false positives. It depends on the size of
+    the truth.
 
     Parameters
     ----------
@@ -199,6 +198,7 @@ class FBeta:
     tensor(0.8333)
     """
 
+    label: ClassVar[str] = "f_beta"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
@@ -226,7 +226,7 @@ class FBeta:
 
 @dataclass(frozen=True)
 class Tversky:
-    """Tversky index: overlap over itself plus weighted false positives and weighted misses.
+    """Tversky index: overlap with separate weights for false positives and false negatives.
 
     With area shares p and g of prediction and truth and i of both it is
     ``i / (i + alpha (p - i) + beta (g - i))``. Weights of 1 and 1 give `iou`, ½ and ½ `dice`,
@@ -235,9 +235,9 @@ class Tversky:
     Parameters
     ----------
     alpha
-        Weight of a pixel that is predicted but not true, at least 0.
+        Weight of a false-positive pixel, at least 0.
     beta
-        Weight of a pixel that is true but not predicted, at least 0.
+        Weight of a false-negative pixel, at least 0.
 
     Raises
     ------
@@ -255,6 +255,7 @@ class Tversky:
     tensor(0.7692)
     """
 
+    label: ClassVar[str] = "tversky"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
@@ -279,8 +280,8 @@ class Tversky:
         """
 
         def formula(n: Counts) -> Tensor:
-            alarms, misses = n.predicted - n.both, n.true - n.both
-            weighed = n.both + self.alpha * alarms + self.beta * misses
-            return (n.both / weighed).where(n.both > 0, 0)
+            false_positives, false_negatives = n.predicted - n.both, n.true - n.both
+            weighted = n.both + self.alpha * false_positives + self.beta * false_negatives
+            return (n.both / weighted).where(n.both > 0, 0)
 
         return score_counts(formula, pred, target)

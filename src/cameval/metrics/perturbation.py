@@ -1,4 +1,4 @@
-"""Deletion and insertion: how fast a class goes, or comes, with the pixels in the map's order."""
+"""Deletion and insertion: the class's probability as pixels are removed or added by the map."""
 
 from dataclasses import dataclass
 from math import isfinite
@@ -12,7 +12,7 @@ from cameval._arrays import as_scores, exact
 from cameval._checks import check_count
 from cameval._memo import memoized
 from cameval.errors import SettingError
-from cameval.metrics._network import Network, probabilities, shown
+from cameval.metrics._network import Network, check_network_inputs, class_probabilities
 from cameval.metrics.properties import Takes
 
 __all__ = ["Deletion", "Insertion"]
@@ -20,41 +20,41 @@ __all__ = ["Deletion", "Insertion"]
 
 @dataclass(frozen=True)
 class Deletion:
-    """Area under the class's probability while the highest pixels are deleted first.
+    """Area under the curve of the class's probability as pixels are deleted, the highest first.
 
-    Pixels are replaced by `fill`, in steps of equal size, from none to all; the area is that of the
-    trapezoids over the fraction deleted.
+    Pixels are replaced by `fill`, in steps of equal size, from none to all. The area is computed by
+    the trapezoidal rule over the fraction deleted.
 
     Parameters
     ----------
     steps
-        How many steps, at least 1; no more than there are pixels are made. RISE takes one row of
-        pixels at a time, 224 steps.
+        Number of steps, at least 1. It is limited to the number of pixels. RISE uses 224 steps, one
+        row of pixels each.
     fill
-        What a deleted pixel becomes, in all channels; 0 is the mean of normalized images.
+        Value of deleted pixels in all channels; 0 is the mean of normalized images.
     seed
-        Of the order of tied pixels. See the notes.
+        Seed of the order of tied pixels. See the notes.
     batch_size
-        How many images the network sees at once.
+        Number of images in one pass of the network.
 
     Raises
     ------
     SettingError
-        If a count is not positive or `fill` not finite.
+        If a count is not positive or `fill` is not finite.
 
     Notes
     -----
     Called as ``metric(network, images, maps, classes)``, it gives one score in [0, 1] for each
-    image ``(N,)``, lower is better. It costs ``steps + 1`` passes per image. The errors
-    of a call are those of `average_drop`.
+    image ``(N,)``, lower is better. It costs ``steps + 1`` passes per image. The errors of a call
+    are those of `average_drop`.
 
-    Each step deletes its exact number of pixels. Tied pixels, of which a rectified map has many, go
-    in a random order of the image's positions, drawn from `seed` and therefore the same for every
-    image and batch: unlike the order of memory it favors no side. The score of a constant map is
-    that of such a random order; over several seeds its mean is the expectation over all orders.
+    Each step deletes an exact number of pixels. Tied pixels, which rectified maps have many of, are
+    deleted in a random order of the positions. It depends on `seed` and is the same for every image
+    and batch; unlike the order in memory it favors no side. A constant map scores as such a random
+    order; the mean over several seeds estimates the expectation over all orders.
 
-    Images with deleted pixels are unlike those that the network was trained on, so that a fast drop
-    may also come from the deletion itself: :class:`ROAD` fills more gently.
+    Images with deleted pixels differ from the training images, so a fast drop may come from the
+    deletion itself. :class:`ROAD` fills pixels in a less visible way.
 
     References
     ----------
@@ -67,10 +67,11 @@ class Deletion:
     ...     mean = images.mean((1, 2, 3))
     ...     return torch.stack([mean, 1 - mean], 1).log().clamp(min=-99)
     >>> image, maps = torch.tensor([[[[0.8, 0.4]]]]), torch.tensor([[[2.0, 1.0]]])
-    >>> Deletion(steps=2)(network, image, maps, torch.tensor([0]))  # .6, .2 and 0 are left
+    >>> Deletion(steps=2)(network, image, maps, torch.tensor([0]))  # over .6, .2 and 0
     tensor([0.2500])
     """
 
+    label: ClassVar[str] = "deletion"
     takes: ClassVar[Takes] = "network"
     higher_is_better: ClassVar[bool | None] = False
     value_range: ClassVar[tuple[float, float]] = (0, 1)
@@ -90,7 +91,7 @@ class Deletion:
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
     ) -> tuple[Tensor, Tensor]:
         """Return the fractions deleted ``(S,)`` and the probabilities there ``(N, S)``, float64."""
-        images, maps, classes = shown(images, maps, classes)
+        images, maps, classes = check_network_inputs(images, maps, classes)
         start, end = images, torch.full_like(images, self.fill)
         return _curve(self, network, start, end, maps, classes)
 
@@ -103,24 +104,24 @@ class Deletion:
 
 @dataclass(frozen=True)
 class Insertion:
-    """Area under the class's probability while the highest pixels are inserted first.
+    """Area under the curve of the class's probability as pixels are inserted, the highest first.
 
-    It begins with the blurred image and ends with the image, in steps of equal size; the area is
-    that of the trapezoids over the fraction inserted.
+    It starts with the blurred image and ends with the image, in steps of equal size. The area is
+    computed by the trapezoidal rule over the fraction inserted.
 
     Parameters
     ----------
     steps
-        How many steps, at least 1; no more than there are pixels are made. RISE takes one row of
-        pixels at a time, 224 steps.
+        Number of steps, at least 1. It is limited to the number of pixels. RISE uses 224 steps, one
+        row of pixels each.
     kernel_size
-        Side of the Gaussian kernel that blurs the image, in pixels, odd; the paper's 11.
+        Side of the Gaussian kernel that blurs the image, in pixels, odd; 11 in the paper.
     sigma
-        Standard deviation of the kernel, in pixels; the paper's 5.
+        Standard deviation of the kernel, in pixels; 5 in the paper.
     seed
-        Of the order of tied pixels, as for :class:`Deletion`.
+        Seed of the order of tied pixels, as for :class:`Deletion`.
     batch_size
-        How many images the network sees at once.
+        Number of images in one pass of the network.
 
     Raises
     ------
@@ -130,9 +131,8 @@ class Insertion:
     Notes
     -----
     Called as ``metric(network, images, maps, classes)``, it gives one score in [0, 1] for each
-    image ``(N,)``, higher is better. Cost, ties and errors are those of
-    :class:`Deletion`. Beyond the image its border is repeated, where the paper's code has zeros,
-    which would leave a frame.
+    image ``(N,)``, higher is better. Cost, ties and errors are those of :class:`Deletion`. The blur
+    repeats the border of the image; the paper's code pads with zeros, which leaves a frame.
 
     References
     ----------
@@ -149,6 +149,7 @@ class Insertion:
     tensor([0.8333])
     """
 
+    label: ClassVar[str] = "insertion"
     takes: ClassVar[Takes] = "network"
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
@@ -172,8 +173,8 @@ class Insertion:
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
     ) -> tuple[Tensor, Tensor]:
         """Return the fractions inserted ``(S,)`` and the probabilities there, ``(N, S)``."""
-        images, maps, classes = shown(images, maps, classes)
-        start, end = _blurred(images, self.kernel_size, self.sigma), images
+        images, maps, classes = check_network_inputs(images, maps, classes)
+        start, end = _blur(images, self.kernel_size, self.sigma), images
         return _curve(self, network, start, end, maps, classes)
 
     def __call__(
@@ -185,7 +186,7 @@ class Insertion:
 
 @memoized
 def pixel_ranks(maps: Tensor, seed: int) -> Tensor:
-    """Rank the pixels of checked maps ``(N, H, W)``, 0 the highest, ties in a seeded order.
+    """Rank the pixels of checked maps ``(N, H, W)``, 0 for the highest, ties in a seeded order.
 
     The order among ties is one permutation of the positions, the same for all maps of a size and on
     every device, so that a map's ranks do not depend on the rest of its batch.
@@ -206,26 +207,26 @@ def _curve(
     maps: Tensor,
     classes: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Go from the one image to the other, pixel by pixel in the order of the map."""
+    """Replace the start image by the end image in the order of the map; return the curve."""
     ranks = pixel_ranks(maps, metric.seed)
     pixels = ranks.shape[1:].numel()
     steps = min(metric.steps, pixels)
     counts = torch.arange(steps + 1, device=ranks.device) * pixels // steps
 
-    def step(rows: Tensor, which: Tensor) -> Tensor:
-        gone = ranks[rows] < counts[which][:, None, None]
-        return torch.where(gone[:, None], end[rows], start[rows])
+    def replace(rows: Tensor, which: Tensor) -> Tensor:
+        replaced = ranks[rows] < counts[which][:, None, None]
+        return torch.where(replaced[:, None], end[rows], start[rows])
 
-    found = probabilities(network, step, len(counts), classes, metric.batch_size)
-    return exact(counts) / pixels, found
+    curve = class_probabilities(network, replace, len(counts), classes, metric.batch_size)
+    return exact(counts) / pixels, curve
 
 
 def _area(fractions: Tensor, curve: Tensor, images: Tensor) -> Tensor:
     return as_scores(torch.trapezoid(curve, fractions, dim=1), images)
 
 
-def _blurred(images: Tensor, kernel_size: int, sigma: float) -> Tensor:
-    """Blur images with a Gaussian kernel whose sum is 1, along one axis after the other."""
+def _blur(images: Tensor, kernel_size: int, sigma: float) -> Tensor:
+    """Blur images with a Gaussian kernel, along one axis after the other."""
     half = kernel_size // 2
     offsets = torch.arange(-half, half + 1, device=images.device, dtype=images.dtype)
     kernel = (-(offsets**2) / (2 * sigma**2)).exp()

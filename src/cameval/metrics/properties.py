@@ -1,9 +1,12 @@
-"""Properties of a metric: what it takes, its direction, its range; where a score is undefined."""
+"""Properties of a metric: what it takes, its direction, its range; where a score is undefined.
+
+A score that is undefined is NaN. Most metrics are undefined where the truth is empty.
+"""
 
 from collections.abc import Callable
 from functools import partial
 from math import inf
-from typing import Any, Literal, TypeVar, get_args, overload
+from typing import Any, Literal, Protocol, TypeVar, cast, get_args, overload
 
 from torch import Tensor
 
@@ -18,33 +21,73 @@ Takes = Literal["masks", "maps", "network"]
 F = TypeVar("F", bound=Callable[..., object])
 
 
-@overload
-def of_masks(
-    metric: F,
-    *,
-    higher_is_better: bool | None = None,
-    categories: tuple[str, ...] = (),
-    bounds: Callable[..., object] | None = None,
-) -> F: ...
+class _MetricDecorator(Protocol):
+    """A decorator of metrics that can be used with and without settings."""
+
+    @overload
+    def __call__(
+        self,
+        metric: F,
+        *,
+        higher_is_better: bool | None = None,
+        categories: tuple[str, ...] = (),
+        bounds: Callable[..., object] | None = None,
+    ) -> F: ...
+
+    @overload
+    def __call__(
+        self,
+        metric: None = None,
+        *,
+        higher_is_better: bool | None = None,
+        categories: tuple[str, ...] = (),
+        bounds: Callable[..., object] | None = None,
+    ) -> Callable[[F], F]: ...
 
 
-@overload
-def of_masks(
-    metric: None = None,
-    *,
-    higher_is_better: bool | None = None,
-    categories: tuple[str, ...] = (),
-    bounds: Callable[..., object] | None = None,
-) -> Callable[[F], F]: ...
+def _metric_decorator(kind: Takes, doc: str) -> _MetricDecorator:
+    """Return the decorator of the metrics that take this."""
+
+    def decorator(
+        metric: F | None = None,
+        *,
+        higher_is_better: bool | None = None,
+        categories: tuple[str, ...] = (),
+        bounds: Callable[..., object] | None = None,
+    ) -> F | Callable[[F], F]:
+        properties: dict[str, object] = {"takes": kind}
+        if _check_direction(higher_is_better, metric) is not None:
+            properties["higher_is_better"] = higher_is_better
+        if _check_categories(categories, metric):
+            properties["categories"] = categories
+        if _check_bounded(bounds, metric) is not None:
+            properties["bounds"] = bounds
+
+        def mark(one: F) -> F:
+            _set_attributes(one, properties)
+            return one
+
+        return mark if metric is None else mark(metric)
+
+    decorator.__name__ = decorator.__qualname__ = f"of_{kind}"
+    decorator.__doc__ = doc
+    return cast(_MetricDecorator, decorator)
 
 
-def of_masks(
-    metric: F | None = None,
-    *,
-    higher_is_better: bool | None = None,
-    categories: tuple[str, ...] = (),
-    bounds: Callable[..., object] | None = None,
-) -> F | Callable[[F], F]:
+def _set_attributes(metric: object, properties: dict[str, object]) -> None:
+    try:
+        for name, value in properties.items():
+            method = isinstance(metric, type) and callable(value)  # it must not become one
+            setattr(metric, name, staticmethod(cast(Any, value)) if method else value)
+    except (AttributeError, TypeError) as error:
+        raise SettingError(
+            f"metric must be a function, a class or a partial, got {metric!r}, which cannot have "
+            "attributes; mark its class, or a functools.partial of it"
+        ) from error
+
+
+of_masks = _metric_decorator(
+    "masks",
     """Mark a metric that scores predicted masks: ``metric(masks, target)``.
 
     Parameters
@@ -53,14 +96,14 @@ def of_masks(
         A function, a class or a ``functools.partial``. Without it a decorator is returned, so that
         both ``@of_masks`` and ``@of_masks(higher_is_better=False)`` work.
     higher_is_better
-        True for scores, False for errors and distances. None says nothing: such a metric gets no
-        verdict, and no binarizer can be chosen by it. ``functools.wraps`` copies what the wrapped
-        metric says; mark a wrapper that turns it round.
+        True for scores, False for errors and distances. None leaves it open: such a metric gets no
+        verdict, and no binarizer can be chosen by it. ``functools.wraps`` copies the property of
+        the wrapped metric; mark a wrapper that reverses the direction.
     categories
-        Names of the codes of a metric whose scores are codes and not amounts; the code is the
-        index.
+        Names of the codes, for a metric whose scores are codes and not amounts. A code is the index
+        of its name.
     bounds
-        The metric that this one is an upper bound of, on the same masks.
+        The metric of which this one is an upper bound, on the same masks.
 
     Returns
     -------
@@ -75,41 +118,15 @@ def of_masks(
     Examples
     --------
     >>> @of_masks(higher_is_better=False)
-    ... def missed(pred, target):
+    ... def miss_rate(pred, target):
     ...     return (target & ~pred).sum((-2, -1)) / target.sum((-2, -1))
-    >>> takes(missed), higher_is_better(missed)
+    >>> takes(miss_rate), higher_is_better(miss_rate)
     ('masks', False)
-    """
-    return _marked("masks", metric, higher_is_better, categories, bounds)
+    """,
+)
 
-
-@overload
-def of_maps(
-    metric: F,
-    *,
-    higher_is_better: bool | None = None,
-    categories: tuple[str, ...] = (),
-    bounds: Callable[..., object] | None = None,
-) -> F: ...
-
-
-@overload
-def of_maps(
-    metric: None = None,
-    *,
-    higher_is_better: bool | None = None,
-    categories: tuple[str, ...] = (),
-    bounds: Callable[..., object] | None = None,
-) -> Callable[[F], F]: ...
-
-
-def of_maps(
-    metric: F | None = None,
-    *,
-    higher_is_better: bool | None = None,
-    categories: tuple[str, ...] = (),
-    bounds: Callable[..., object] | None = None,
-) -> F | Callable[[F], F]:
+of_maps = _metric_decorator(
+    "maps",
     """Mark a metric that scores the map itself: ``metric(maps, target)``.
 
     Parameters and errors are those of `of_masks`.
@@ -121,123 +138,20 @@ def of_maps(
     ...     return (maps * target).sum((-2, -1)) / target.sum((-2, -1))
     >>> takes(mean_inside), takes(iou)
     ('maps', 'masks')
-    """
-    return _marked("maps", metric, higher_is_better, categories, bounds)
+    """,
+)
 
-
-@overload
-def of_network(
-    metric: F,
-    *,
-    higher_is_better: bool | None = None,
-    categories: tuple[str, ...] = (),
-    bounds: Callable[..., object] | None = None,
-) -> F: ...
-
-
-@overload
-def of_network(
-    metric: None = None,
-    *,
-    higher_is_better: bool | None = None,
-    categories: tuple[str, ...] = (),
-    bounds: Callable[..., object] | None = None,
-) -> Callable[[F], F]: ...
-
-
-def of_network(
-    metric: F | None = None,
-    *,
-    higher_is_better: bool | None = None,
-    categories: tuple[str, ...] = (),
-    bounds: Callable[..., object] | None = None,
-) -> F | Callable[[F], F]:
-    """Mark a metric that needs the network: ``metric(network, images, maps, classes)``.
+of_network = _metric_decorator(
+    "network",
+    """Mark a metric that runs the network: ``metric(network, images, maps, classes)``.
 
     Parameters and errors are those of `of_masks`.
-    """
-    return _marked("network", metric, higher_is_better, categories, bounds)
-
-
-def takes(metric: object) -> Takes | None:
-    """Return what a metric is given, or None if it does not say.
-
-    A ``functools.partial`` is read as its function, but for attributes of its own.
-
-    Raises
-    ------
-    SettingError
-        If it says anything else than ``"masks"``, ``"maps"`` or ``"network"``.
-    """
-    kind = _said(metric, "takes", None)
-    if kind is not None and kind not in get_args(Takes):
-        raise SettingError(
-            f"takes must be one of {', '.join(map(repr, get_args(Takes)))}, got {kind!r} of "
-            f"{metric!r}; mark the metric with of_masks, of_maps or of_network"
-        )
-    known: Takes | None = kind
-    return known
-
-
-def higher_is_better(metric: object) -> bool | None:
-    """Return whether higher scores of a metric are better, or None if it does not say.
-
-    It is read from the attribute of that name, as torchmetrics has it too. A ``functools.partial``
-    is read as its function, but for attributes of its own.
-
-    Raises
-    ------
-    SettingError
-        If it says anything else than True, False or None.
-
-    Examples
-    --------
-    >>> from functools import partial
-    >>> from cameval.metrics import HausdorffDistance
-    >>> higher_is_better(HausdorffDistance(95)), higher_is_better(partial(iou))
-    (False, True)
-    >>> print(higher_is_better(lambda pred, target: pred.sum((-2, -1))))
-    None
-    """
-    return _direction(_said(metric, "higher_is_better", None), metric)
-
-
-def categories(metric: object) -> tuple[str, ...]:
-    """Return the names of the codes of a metric whose scores are codes; for all others none.
-
-    Raises
-    ------
-    SettingError
-        If they are not a tuple of names.
-
-    Examples
-    --------
-    >>> from cameval.metrics import Outcomes
-    >>> categories(Outcomes()), categories(iou)
-    (('match', 'miss', 'includes', 'inside', 'partial'), ())
-    """
-    return _names(_said(metric, "categories", ()), metric)
-
-
-def bounds(metric: object) -> Callable[..., object] | None:
-    """Return the metric that a metric is an upper bound of, on the same masks; None for no bound.
-
-    Raises
-    ------
-    SettingError
-        If it is neither a function nor None.
-
-    Examples
-    --------
-    >>> from cameval.baselines import area_bound
-    >>> bounds(area_bound) is iou, bounds(iou) is None
-    (True, True)
-    """
-    return _function(_said(metric, "bounds", None), metric)
+    """,
+)
 
 
 def within(low: float, high: float) -> Callable[[F], F]:
-    """Mark a metric whose scores lie between two numbers; the intervals of its means end there.
+    """Mark a metric with the range of its scores. Intervals of its means end there.
 
     A class has the attribute ``value_range`` instead.
 
@@ -250,12 +164,12 @@ def within(low: float, high: float) -> Callable[[F], F]:
     --------
     >>> @of_masks(higher_is_better=False)
     ... @within(0, 1)
-    ... def missed(pred, target):
+    ... def miss_rate(pred, target):
     ...     return (target & ~pred).sum((-2, -1)) / target.sum((-2, -1))
-    >>> value_range(missed)
+    >>> value_range(miss_rate)
     (0.0, 1.0)
     """
-    ends = _range((float(low), float(high)), "within")
+    ends = _check_range((float(low), float(high)), "within")
 
     def mark(one: F) -> F:
         vars(one)["value_range"] = ends
@@ -264,93 +178,137 @@ def within(low: float, high: float) -> Callable[[F], F]:
     return mark
 
 
-def value_range(metric: object) -> tuple[float, float] | None:
-    """Return the least and the highest score that a metric can give, or None if it does not say.
+def takes(metric: object) -> Takes | None:
+    """Return what a metric takes, or None if it has no such property.
+
+    A ``functools.partial`` has the properties of its function, unless it has its own.
 
     Raises
     ------
     SettingError
-        If it says anything else than two finite ascending numbers.
+        If the property is not ``"masks"``, ``"maps"`` or ``"network"``.
+    """
+    kind = _read(metric, "takes", None)
+    if kind is not None and kind not in get_args(Takes):
+        raise SettingError(
+            f"takes must be one of {', '.join(map(repr, get_args(Takes)))}, got {kind!r} of "
+            f"{metric!r}; mark the metric with of_masks, of_maps or of_network"
+        )
+    return cast(Takes | None, kind)
+
+
+def higher_is_better(metric: object) -> bool | None:
+    """Return whether higher scores of a metric are better, or None if it has no such property.
+
+    The attribute has the same name in torchmetrics. A ``functools.partial`` has the properties of
+    its function, unless it has its own.
+
+    Raises
+    ------
+    SettingError
+        If the property is not True, False or None.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> from cameval.metrics import HausdorffDistance
+    >>> higher_is_better(HausdorffDistance(95)), higher_is_better(partial(iou))
+    (False, True)
+    >>> print(higher_is_better(lambda pred, target: pred.sum((-2, -1))))
+    None
+    """
+    return _check_direction(_read(metric, "higher_is_better", None), metric)
+
+
+def categories(metric: object) -> tuple[str, ...]:
+    """Return the names of the codes of a metric whose scores are codes; an empty tuple for others.
+
+    Raises
+    ------
+    SettingError
+        If the property is not a tuple of names.
+
+    Examples
+    --------
+    >>> from cameval.metrics import Outcomes
+    >>> categories(Outcomes()), categories(iou)
+    (('match', 'miss', 'includes', 'inside', 'partial'), ())
+    """
+    return _check_categories(_read(metric, "categories", ()), metric)
+
+
+def bounds(metric: object) -> Callable[..., object] | None:
+    """Return the metric of which a metric is an upper bound on the same masks; None for no bound.
+
+    Raises
+    ------
+    SettingError
+        If the property is neither a function nor None.
+
+    Examples
+    --------
+    >>> from cameval.baselines import area_bound
+    >>> bounds(area_bound) is iou, bounds(iou) is None
+    (True, True)
+    """
+    return _check_bounded(_read(metric, "bounds", None), metric)
+
+
+def value_range(metric: object) -> tuple[float, float] | None:
+    """Return the lowest and the highest possible score of a metric, or None if it has no range.
+
+    Raises
+    ------
+    SettingError
+        If the property is not two finite ascending numbers.
 
     Examples
     --------
     >>> value_range(iou), value_range(informedness)
     ((0.0, 1.0), (-1.0, 1.0))
     """
-    return _range(_said(metric, "value_range", None), metric)
+    return _check_range(_read(metric, "value_range", None), metric)
 
 
-def _range(said: Any, metric: object) -> tuple[float, float] | None:
-    if said is None:
-        return None
-    pair = said if isinstance(said, tuple) and len(said) == 2 else None
-    good = pair is not None and all(isinstance(end, int | float) for end in pair)
-    if not good or not -inf < said[0] < said[1] < inf:
-        raise SettingError(
-            f"value_range must be two finite ascending numbers or None, got {said!r} of {metric!r}"
-        )
-    return float(said[0]), float(said[1])
+def undefined_without_truth(scores: Tensor, true: Tensor) -> Tensor:
+    """Return the scores, with NaN where no pixel is true."""
+    return scores.where(true > 0, float("nan"))
 
 
-def _marked(
-    kind: Takes,
-    metric: F | None,
-    higher: bool | None,
-    names: tuple[str, ...],
-    bounded: Callable[..., object] | None,
-) -> F | Callable[[F], F]:
-    """Write what a metric says onto it, or return the decorator that does."""
-    _direction(higher, metric), _names(names, metric), _function(bounded, metric)
-
-    def mark(one: F) -> F:
-        said: dict[str, object] = {"takes": kind}
-        if higher is not None:
-            said["higher_is_better"] = higher
-        if names:
-            said["categories"] = names
-        if bounded is not None:  # of a class it must not become a method
-            said["bounds"] = staticmethod(bounded) if isinstance(one, type) else bounded
-        try:
-            for name, value in said.items():
-                setattr(one, name, value)
-        except (AttributeError, TypeError) as error:
-            raise SettingError(
-                f"metric must be a function, a class or a partial, got {one!r}, which cannot have "
-                "attributes; mark its class, or a functools.partial of it"
-            ) from error
-        return one
-
-    return mark if metric is None else mark(metric)
-
-
-def _said(metric: object, name: str, default: object) -> Any:
-    """Read an attribute of a metric, of a partial first its own and then its function's."""
+def _read(metric: object, name: str, default: object) -> Any:
+    """Return an attribute of a metric; for a partial its own, then that of its function."""
     while isinstance(metric, partial) and not hasattr(metric, name):
         metric = metric.func
     return getattr(metric, name, default)
 
 
-def _direction(said: Any, metric: object) -> bool | None:
-    if not (said is None or isinstance(said, bool)):
+def _check_direction(value: Any, metric: object) -> bool | None:
+    if not (value is None or isinstance(value, bool)):
         raise SettingError(
-            f"higher_is_better must be True, False or None, got {said!r} of {metric!r}"
+            f"higher_is_better must be True, False or None, got {value!r} of {metric!r}"
         )
-    return said
+    return value
 
 
-def _names(said: Any, metric: object) -> tuple[str, ...]:
-    if not (isinstance(said, tuple) and all(isinstance(name, str) for name in said)):
-        raise SettingError(f"categories must be a tuple of names, got {said!r} of {metric!r}")
-    return said
+def _check_categories(value: Any, metric: object) -> tuple[str, ...]:
+    if not (isinstance(value, tuple) and all(isinstance(name, str) for name in value)):
+        raise SettingError(f"categories must be a tuple of names, got {value!r} of {metric!r}")
+    return value
 
 
-def _function(said: Any, metric: object) -> Callable[..., object] | None:
-    if not (said is None or callable(said)):
-        raise SettingError(f"bounds must be a metric or None, got {said!r} of {metric!r}")
-    bounded: Callable[..., object] | None = said
-    return bounded
+def _check_bounded(value: Any, metric: object) -> Callable[..., object] | None:
+    if not (value is None or callable(value)):
+        raise SettingError(f"bounds must be a metric or None, got {value!r} of {metric!r}")
+    return cast(Callable[..., object] | None, value)
 
 
-def undefined_without_truth(scores: Tensor, true: Tensor) -> Tensor:
-    """Return `scores`, but NaN where no pixel is true."""
-    return scores.where(true > 0, float("nan"))
+def _check_range(value: Any, metric: object) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    pair = value if isinstance(value, tuple) and len(value) == 2 else None
+    numbers = pair is not None and all(isinstance(end, int | float) for end in pair)
+    if not numbers or not -inf < value[0] < value[1] < inf:
+        raise SettingError(
+            f"value_range must be two finite ascending numbers or None, got {value!r} of {metric!r}"
+        )
+    return float(value[0]), float(value[1])

@@ -1,9 +1,8 @@
-"""Metrics of a score map: how its order ranks the true pixels, with no threshold.
+"""Ranking: how well the values of a map rank the true pixels, without a threshold.
 
-Ties count by their expectation over all orders of the tied pixels. The order alone matters, so
-signed raw maps are as good as scaled ones. Each metric is a formula on `Ranked`, so inside
-``with memo():`` a map is sorted once for all. Edge cases follow the one policy of
-`cameval.metrics.properties`.
+Tied pixels count by the expectation over all their orders. Only the order of the pixels matters, so
+raw signed maps and scaled maps score the same. Each metric is a formula on `Ranked`: inside
+``with memo():`` a map is sorted once for all of them.
 """
 
 from collections.abc import Callable
@@ -52,7 +51,7 @@ def score_ranks(formula: Callable[[Ranked], Tensor], maps: Array, target: Array,
 
     Examples
     --------
-    The share of the image that is at least as high as a true pixel, in the mean over them:
+    The share of the image that is at least as high as a true pixel, averaged over true pixels:
 
     >>> from functools import partial
     >>> depth = partial(score_ranks, lambda r: (r.gained * r.marked).sum(-1) / r.true / r.pixels)
@@ -66,10 +65,10 @@ def score_ranks(formula: Callable[[Ranked], Tensor], maps: Array, target: Array,
 @of_maps(higher_is_better=True)
 @within(0, 1)
 def relevance_rank_accuracy(maps: Array, target: Array, /) -> Array:
-    """Share of the truth among as many highest pixels as the truth has (R-precision).
+    """Share of true pixels among as many highest pixels as the truth has (R-precision).
 
     The mask of these pixels has the size of the truth, so this is its `precision`, `coverage` and
-    `dice` in one.
+    `dice`.
 
     Parameters
     ----------
@@ -109,10 +108,10 @@ def relevance_rank_accuracy(maps: Array, target: Array, /) -> Array:
 @of_maps(higher_is_better=True)
 @within(0, 1)
 def iou_at_true_area(maps: Array, target: Array, /) -> Array:
-    """Overlap of the truth with as many highest pixels as the truth has.
+    """IoU of the truth with as many highest pixels as the truth has.
 
-    The mask always has the size of the truth, so that no threshold has a part in the score. With A,
-    the `relevance_rank_accuracy`, it is ``A / (2 - A)``; ties count by the expected number of true
+    The mask has the size of the truth, so the score does not depend on a threshold. It is
+    ``A / (2 - A)`` with the `relevance_rank_accuracy` A. Ties count by the expected number of true
     pixels.
 
     Parameters
@@ -153,10 +152,10 @@ def iou_at_true_area(maps: Array, target: Array, /) -> Array:
 @of_maps(higher_is_better=True)
 @within(0, 1)
 def pixel_auroc(maps: Array, target: Array, /) -> Array:
-    """Area under the ROC curve: how often a true pixel is higher than another one.
+    """Area under the ROC curve: how often a true pixel is higher than another pixel.
 
-    A tie counts half. Chance is .5 for a truth of any size, and ``pixel_auroc - .5`` is the
-    integral of `informedness` over the false-positive rate of all thresholds.
+    A tie counts half. The chance level is .5 for a truth of any size, and ``pixel_auroc - .5`` is
+    the integral of `informedness` over the false-positive rate of all thresholds.
 
     Parameters
     ----------
@@ -168,8 +167,8 @@ def pixel_auroc(maps: Array, target: Array, /) -> Array:
     Returns
     -------
     Array
-        One score in [0, 1] for each image, shape ``(...)``. A truth that is empty or everything
-        gives NaN.
+        One score in [0, 1] for each image, shape ``(...)``. A truth that is empty or covers the
+        image gives NaN.
 
     Raises
     ------
@@ -194,10 +193,10 @@ def pixel_auroc(maps: Array, target: Array, /) -> Array:
 
     def formula(ranked: Ranked) -> Tensor:
         others = (ranked.pixels - ranked.true).unsqueeze(-1)
-        alarms = ranked.marked - ranked.hits
+        false_positives = ranked.marked - ranked.hits
         tied = ranked.marked - ranked.above - ranked.gained
-        won = (ranked.gained * (others - alarms + tied / 2)).sum(-1)
-        return won / (ranked.true * (ranked.pixels - ranked.true))
+        concordant = (ranked.gained * (others - false_positives + tied / 2)).sum(-1)
+        return concordant / (ranked.true * (ranked.pixels - ranked.true))
 
     return score_ranks(formula, maps, target)
 
@@ -207,8 +206,9 @@ def pixel_auroc(maps: Array, target: Array, /) -> Array:
 def pixel_average_precision(maps: Array, target: Array, /) -> Array:
     """Average precision: the precision of all thresholds, weighted by the gain in coverage.
 
-    Chance is the truth's area share, so print `average_precision_skill` beside it. Thresholds are
-    the distinct values of a map; the score does not depend on the order of tied pixels.
+    The chance level is the truth's area share: report `average_precision_skill` beside it.
+    Thresholds are the distinct values of the map; the score does not depend on the order of tied
+    pixels.
 
     Parameters
     ----------
@@ -247,11 +247,11 @@ def pixel_average_precision(maps: Array, target: Array, /) -> Array:
 
 @of_maps(higher_is_better=True)
 def average_precision_skill(maps: Array, target: Array, /) -> Array:
-    """`pixel_average_precision` beyond chance, as a share of what was there to win.
+    """`pixel_average_precision` beyond that of a constant map, divided by its maximum.
 
-    With the truth's area share g it is ``(AP - g) / (1 - g)``: 0 for a map of one value, 1 for a
-    map that is higher on each true pixel than on every other, below 0 for one that is worse than a
-    map of one value.
+    With the truth's area share g it is ``(AP - g) / (1 - g)``: 0 for a constant map, 1 for a
+    map that is higher on each true pixel than on every other, below 0 for a map that is worse than
+    a constant one.
 
     Parameters
     ----------
@@ -263,8 +263,8 @@ def average_precision_skill(maps: Array, target: Array, /) -> Array:
     Returns
     -------
     Array
-        One score of at most 1 for each image, shape ``(...)``. A truth that is empty or everything
-        gives NaN.
+        One score of at most 1 for each image, shape ``(...)``. A truth that is empty or covers the
+        image gives NaN.
 
     Raises
     ------
@@ -294,6 +294,6 @@ def _share_in_true_area(ranked: Ranked) -> Tensor:
 
 
 def _average_precision(ranked: Ranked) -> Tensor:
-    """Sum in one order, whatever other levels a batch may hold."""
+    """Return the average precision; the order of the sum does not depend on the batch."""
     precision = ranked.hits / ranked.marked
     return (ranked.gained * precision).cumsum(-1)[..., -1] / ranked.true

@@ -10,9 +10,9 @@ __all__ = ["coverage", "false_positive_rate", "marked_area", "precision", "speci
 @of_masks(higher_is_better=True)
 @within(0, 1)
 def coverage(pred: Array, target: Array, /) -> Array:
-    """Share of the truth inside the predicted mask (recall, sensitivity, hit rate).
+    """Share of the truth inside the predicted mask (recall, sensitivity).
 
-    A mask of everything scores 1: never read it alone.
+    A mask of all pixels scores 1: do not report it alone.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def coverage(pred: Array, target: Array, /) -> Array:
     >>> coverage(torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool))
     tensor(0.5000)
     """
-    return score_counts(lambda n: n.hit_rate, pred, target)
+    return score_counts(lambda n: n.recall, pred, target)
 
 
 @of_masks(higher_is_better=True)
@@ -76,9 +76,9 @@ def precision(pred: Array, target: Array, /) -> Array:
 def false_positive_rate(pred: Array, target: Array, /) -> Array:
     """Share of the pixels outside the truth that are predicted; lower is better.
 
-    It is defined without an object, where it is the marked share of the frame. A mask of nothing
-    scores 0: never read it alone. Empty background lowers it, so crop both masks to where the
-    object could be.
+    It is defined without an object, where it is the marked share of the image. An empty mask scores
+    0: do not report it alone. Empty background lowers it: crop both masks to the region where the
+    object can be.
 
     Parameters
     ----------
@@ -88,8 +88,8 @@ def false_positive_rate(pred: Array, target: Array, /) -> Array:
     Returns
     -------
     Array
-        One score in [0, 1] for each image, shape ``(...)``. A truth of everything gives NaN, an
-        empty prediction 0.
+        One score in [0, 1] for each image, shape ``(...)``. If every pixel is true it is NaN. An
+        empty prediction gives 0.
 
     Raises
     ------
@@ -113,8 +113,8 @@ def false_positive_rate(pred: Array, target: Array, /) -> Array:
 def specificity(pred: Array, target: Array, /) -> Array:
     """Share of the pixels outside the truth that are not predicted, ``1 - false_positive_rate``.
 
-    It is defined without an object. A mask of nothing scores 1, and small masks score high: never
-    read it alone.
+    It is defined without an object. An empty mask scores 1, and small masks score high: do not
+    report it alone.
 
     Parameters
     ----------
@@ -124,8 +124,8 @@ def specificity(pred: Array, target: Array, /) -> Array:
     Returns
     -------
     Array
-        One score in [0, 1] for each image, shape ``(...)``. A truth of everything gives NaN, an
-        empty prediction 1.
+        One score in [0, 1] for each image, shape ``(...)``. If every pixel is true it is NaN. An
+        empty prediction gives 1.
 
     Raises
     ------
@@ -147,9 +147,10 @@ def specificity(pred: Array, target: Array, /) -> Array:
 @of_masks
 @within(0, 1)
 def marked_area(pred: Array, target: Array, /) -> Array:
-    """Share of the frame that is predicted, whatever is true; neither high nor low is better.
+    """Share of the image that is predicted; neither high nor low is better.
 
-    It is defined without an object, and printed beside scores that large masks or small ones win.
+    It does not use the truth and is defined without an object. Report it beside scores that favor
+    large or small masks.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""ROAD: remove pixels so that the removal itself tells the network as little as possible."""
+"""ROAD: remove the highest and the lowest pixels and fill them from their neighbors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from cameval._arrays import as_masks, as_scores, finite_maps
 from cameval._checks import check_count
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
-from cameval.metrics._network import Network, probabilities, shown
+from cameval.metrics._network import Network, check_network_inputs, class_probabilities
 from cameval.metrics.perturbation import pixel_ranks
 from cameval.metrics.properties import Takes
 
@@ -31,13 +31,13 @@ _NEIGHBORS = [
 
 @dataclass(frozen=True)
 class ROAD:
-    r"""Remove and debias: how much more the highest pixels matter than the lowest.
+    r"""Remove and debias: difference between removing the lowest and the highest pixels.
 
     .. math:: \frac{1}{|Q|} \sum_{q \in Q} \frac{p^\text{least}_q - p^\text{most}_q}{2}
 
-    where :math:`p_q` is the class's probability once q percent of the pixels are removed, the least
+    where :math:`p_q` is the class's probability after removing q percent of the pixels, the least
     relevant first or the most relevant first. Removed pixels are filled by
-    `noisy_linear_imputation`, so that the shape of what was removed is hard to see.
+    `noisy_linear_imputation`, which hides the shape of the removed region.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ class ROAD:
     noise
         Standard deviation of the noise on the filled pixels, in units of the images.
     seed
-        Of the noise, and of the order of tied pixels as for :class:`Deletion`.
+        Seed of the noise, and of the order of tied pixels as for :class:`Deletion`.
     batch_size
-        How many images are filled, and seen by the network, at once.
+        Number of images that are filled and passed to the network at once.
 
     Raises
     ------
@@ -59,16 +59,16 @@ class ROAD:
     Notes
     -----
     Called as ``metric(network, images, maps, classes)``, it gives one score in [-0.5, 0.5] for each
-    image ``(N,)``, higher is better, around 0 if it ranks the pixels at random. The errors of a
+    image ``(N,)``, higher is better, around 0 for a random order of the pixels. The errors of a
     call are those of `average_drop`. Pixels are removed by rank, so that the number removed is
-    exact also where a map is full of ties; at least one pixel is kept.
+    exact also for maps with many ties; at least one pixel is kept.
 
-    The paper reports the accuracy of the network on a dataset, at each percentage and for each
-    order; `curves` gives the probabilities of that. The combined score is that of
-    pytorch-grad-cam, and the probability of the full image cancels in it: none is computed.
+    The paper reports the accuracy of the network on a dataset, for each percentage and order;
+    `curves` returns the probabilities for it. The combined score is that of pytorch-grad-cam. The
+    probability of the full image cancels in it and is not computed.
 
     Cost: two passes for each percentile, and two sparse systems, each factored once for all
-    channels; on 224 x 224 pixels each takes about 0.1 s on one core.
+    channels. For 224 x 224 pixels each takes about 0.1 s on one core.
 
     References
     ----------
@@ -84,6 +84,7 @@ class ROAD:
     tensor([0.2500])
     """
 
+    label: ClassVar[str] = "road"
     takes: ClassVar[Takes] = "network"
     higher_is_better: ClassVar[bool | None] = True
 
@@ -104,24 +105,24 @@ class ROAD:
     def curves(
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
     ) -> tuple[Tensor, Tensor]:
-        """Return probabilities after the most, and the least, relevant pixels are removed.
+        """Return the probabilities after removing the most, and the least, relevant pixels.
 
         Both are ``(N, number of percentiles)``.
         """
-        images, maps, classes = shown(images, maps, classes)
+        images, maps, classes = check_network_inputs(images, maps, classes)
         ranks = pixel_ranks(maps, self.seed)
         pixels = ranks.shape[1:].numel()
         shares = torch.tensor(self.percentiles, dtype=torch.float64) / 100
         counts = (shares * pixels).round().long().clamp(max=pixels - 1).to(ranks.device)
 
-        def without(rows: Tensor, which: Tensor) -> Tensor:
+        def remove(rows: Tensor, which: Tensor) -> Tensor:
             count = counts[which % len(counts)][:, None, None]
             most = (which < len(counts))[:, None, None]
             removed = torch.where(most, ranks[rows] < count, ranks[rows] >= pixels - count)
-            return _imputed(images[rows], removed, self.noise, self.seed)
+            return _impute(images[rows], removed, self.noise, self.seed)
 
-        found = probabilities(network, without, 2 * len(counts), classes, self.batch_size)
-        return found[:, : len(counts)], found[:, len(counts) :]
+        both = class_probabilities(network, remove, 2 * len(counts), classes, self.batch_size)
+        return both[:, : len(counts)], both[:, len(counts) :]
 
     def __call__(
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
@@ -134,11 +135,11 @@ class ROAD:
 def noisy_linear_imputation(
     images: Tensor, removed: Tensor, *, noise: float = 0.01, seed: int = 0
 ) -> Tensor:
-    """Fill removed pixels so that each is the mean of its neighbors, plus a little noise.
+    """Fill each removed pixel with the weighted mean of its neighbors, plus a little noise.
 
-    The mean is weighted, 1/6 for the four neighbors that share a side and 1/12 for the four that
-    share a corner; at the image's border by what is left of these weights. Removed neighbors count
-    by their own filled values, so that all are found together from one sparse system.
+    Weights are 1/6 for the four neighbors that share a side and 1/12 for the four that share a
+    corner. At the image's border the remaining weights are rescaled to sum to 1. Removed neighbors
+    count with their filled values, so all values are solutions of one sparse linear system.
 
     Parameters
     ----------
@@ -149,8 +150,8 @@ def noisy_linear_imputation(
     noise
         Standard deviation of the normal noise on the filled pixels, in units of the images.
     seed
-        Of the noise, one field of an image's shape: the same for each image, so that a result does
-        not depend on the rest of its batch. No global random state is touched.
+        Seed of the noise. Every image of a batch gets the same noise, so that a result does not
+        depend on the other images. The global random state is not changed.
 
     Returns
     -------
@@ -162,7 +163,7 @@ def noisy_linear_imputation(
     ArrayTypeError
         If the images are not floating-point tensors, or the masks not boolean tensors.
     ShapeError
-        If the shapes do not fit, or nothing is left of an image.
+        If the shapes do not fit, or all pixels of an image are removed.
     NonFiniteError
         If a value of the images is NaN or infinite.
     SettingError
@@ -191,21 +192,21 @@ def noisy_linear_imputation(
     if masks.flatten(1).all(1).any():
         raise ShapeError("removed must leave at least one pixel of each image, got none left")
     _check_noise(noise)
-    return _imputed(images, masks, noise, seed)
+    return _impute(images, masks, noise, seed)
 
 
-def _imputed(images: Tensor, removed: Tensor, noise: float, seed: int) -> Tensor:
+def _impute(images: Tensor, removed: Tensor, noise: float, seed: int) -> Tensor:
     """Return `noisy_linear_imputation` of checked arguments."""
     pairs = zip(images.double().cpu().numpy(), removed.cpu().numpy(), strict=True)
-    filled = torch.from_numpy(np.array([_filled(*pair) for pair in pairs]).reshape(images.shape))
+    filled = torch.from_numpy(np.array([_fill(*pair) for pair in pairs]).reshape(images.shape))
     generator = torch.Generator().manual_seed(seed)
     field = torch.randn(images.shape[1:], generator=generator, dtype=torch.float64)
     changed = (filled + noise * field).to(images.dtype).to(images.device)
     return torch.where(removed[:, None].to(images.device), changed, images)
 
 
-def _filled(image: NDArray[np.float64], removed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Solve for the removed pixels of an image ``(channels, H, W)``."""
+def _fill(image: NDArray[np.float64], removed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Fill the removed pixels of an image ``(channels, H, W)`` by solving the system."""
     matrix, known = _system(image, removed)
     filled = image.copy()
     if len(known):  # The matrix is symmetric and diagonally dominant: no pivoting is needed.
@@ -218,13 +219,13 @@ def _filled(image: NDArray[np.float64], removed: NDArray[np.bool_]) -> NDArray[n
 def _system(
     image: NDArray[np.float64], removed: NDArray[np.bool_]
 ) -> tuple[csc_array[Any], NDArray[np.float64]]:
-    """Return a matrix ``(n, n)`` over the n removed pixels, and its right sides ``(n, channels)``.
+    """Return the matrix ``(n, n)`` for n removed pixels, and right-hand sides ``(n, channels)``.
 
-    A row says that the weights of the neighbors, times the pixel, are their weighted sum.
+    A row states that a pixel times the sum of its weights is the weighted sum of its neighbors.
     """
     y, x = np.nonzero(removed)
     rows = np.arange(len(y), dtype=np.int32)  # the integers that SuperLU works with
-    number = np.full(np.add(removed.shape, 2), -1, np.int32)  # -1 is known; a frame spares checks
+    number = np.full(np.add(removed.shape, 2), -1, np.int32)  # -1: not removed, or outside
     number[1:-1, 1:-1][removed] = rows
     inside = np.pad(np.ones(removed.shape, bool), 1)
     values = np.pad(image * ~removed, ((0, 0), (1, 1), (1, 1)))

@@ -15,8 +15,8 @@ def share_above(scores: Scores, threshold: float, /) -> float:
     Parameters
     ----------
     scores
-        Scores of any shape. NaN means undefined and counts neither above nor below the line of the
-        fraction; report ``isnan(scores).sum()`` with it.
+        Scores of any shape. NaN means undefined and is left out; report ``isnan(scores).sum()``
+        with the share.
     threshold
         Compared in the dtype of the scores.
 
@@ -35,7 +35,7 @@ def share_above(scores: Scores, threshold: float, /) -> float:
     >>> share_above(torch.tensor([0.2, 0.5, 0.7, float("nan")]), 0.5)
     0.3333333333333333
     """
-    defined = _defined(scores)
+    defined = _defined_scores(scores)
     return _share(defined > threshold)
 
 
@@ -64,12 +64,12 @@ def share_below(scores: Scores, threshold: float, /) -> float:
     >>> share_below(torch.tensor([0.0, 0.005, 0.01, float("nan")]), 0.01)
     0.6666666666666666
     """
-    defined = _defined(scores)
+    defined = _defined_scores(scores)
     return _share(defined < threshold)
 
 
 def share_equal(scores: Scores, value: float, /) -> float:
-    """Share of the defined scores that equal a value, as in the share of images with an IoU of 0.
+    """Share of the defined scores that equal a value, for example of images with an IoU of 0.
 
     Parameters
     ----------
@@ -93,11 +93,11 @@ def share_equal(scores: Scores, value: float, /) -> float:
     >>> share_equal(torch.tensor([0.0, 0.005, 0.0, float("nan")]), 0)
     0.6666666666666666
     """
-    defined = _defined(scores)
+    defined = _defined_scores(scores)
     return _share(defined == value)
 
 
-def _defined(scores: Scores) -> Tensor:
+def _defined_scores(scores: Scores) -> Tensor:
     tensor = as_tensor(scores, "scores")
     if not tensor.is_floating_point():
         raise ArrayTypeError(f"scores must be floating, got {tensor.dtype}")

@@ -1,18 +1,18 @@
 """Distances between the borders of two masks.
 
-By default, with ``border="pixels"``, the border of a mask is its pixels with a background pixel
-above, below, left or right of them (the mask minus its 4-connected erosion; in volumes also before
-or behind them). Distances run between centers of border pixels, from each to the nearest of the
-other mask, and every pixel counts once. It is the convention of MetricsReloaded and of MONAI.
+By default, with ``border="pixels"``, the border of a mask consists of its pixels with a background
+pixel above, below, left or right (the mask minus its 4-connected erosion; in volumes also in front
+or behind). Distances run from the center of each border pixel to the nearest border pixel of the
+other mask, and every pixel counts once. This is the convention of MetricsReloaded and of MONAI.
 
-With ``border="contour"`` the border is the line between the pixels, or the surface in volumes, in
-the small elements of `cameval.metrics._contours`. Distances run between the corners of pixels where
-elements lie, and an element counts by its length or area. It is the convention of DeepMind's
-`surface-distance <https://github.com/google-deepmind/surface-distance>`_, down to its percentiles,
-which are not interpolated.
+With ``border="contour"`` the border is the line between the pixels, or the surface in volumes,
+divided into small elements. Distances run between the corners of pixels where elements lie, and an
+element counts by its length or area. This is the convention of DeepMind's
+`surface-distance <https://github.com/google-deepmind/surface-distance>`_; its percentiles are not
+interpolated.
 
-The two differ most where pixels are not square, for there a border pixel stands for a piece of
-contour of another length in each direction. For a disc of 40 mm and the same disc 3 mm to the side:
+The two differ most where pixels are not square: a border pixel then represents a piece of contour
+whose length depends on its direction. For a disc of 40 mm and the same disc moved by 3 mm:
 
 ===================  ===================  ============  =============
 pixels (mm)          disc is moved along  ASSD (mm)     surface Dice
@@ -22,15 +22,16 @@ pixels (mm)          disc is moved along  ASSD (mm)     surface Dice
 1 x 1                either side          1.83 / 1.68   .48 / .61
 ===================  ===================  ============  =============
 
-(pixels / contour; surface Dice at a tolerance of 2 mm). The 95th percentile is the same in all.
+(pixels / contour; surface Dice at a tolerance of 2 mm). The 95th percentile is the same in all
+rows.
 
-What lies outside the image is background, so pixels of a mask at the frame belong to its border.
-Lengths are in the unit of `spacing`: in mm for ``spacing=0.49`` and pixels of 0.49 mm, in pixels by
-default; with three numbers masks are volumes ``(..., D, H, W)``, whose slices are as far apart as
-the first says. Edge cases follow the one policy of `cameval.metrics.properties`.
+The outside of the image is background, so pixels of a mask at the edge of the image belong to its
+border. Lengths are in the unit of `spacing`: in mm for ``spacing=0.49`` and pixels of 0.49 mm, in
+pixels by default. With three numbers masks are volumes ``(..., D, H, W)``, and the first number is
+the distance between slices.
 
-Distances are exact Euclidean transforms on the CPU, image by image; metrics of one pair of masks
-share them inside ``with memo():``.
+Distances are exact Euclidean distance transforms on the CPU, image by image. Inside
+``with memo():`` they are computed once for all metrics of a pair of masks.
 """
 
 from collections.abc import Callable
@@ -46,38 +47,39 @@ from cameval._arrays import Array, as_scores, mask_pair
 from cameval._memo import memoized
 from cameval.errors import SettingError
 from cameval.metrics._contours import Floats, Mask, contour_elements
-from cameval.metrics.centroid import Length, Spacing, image_diagonal, over_images, pixel_size
+from cameval.metrics._spacing import Spacing, flatten_pixels, pixel_size
+from cameval.metrics.centroid import Length, image_diagonal
 from cameval.metrics.properties import Takes, undefined_without_truth
 
 __all__ = ["AverageSurfaceDistance", "HausdorffDistance", "SurfaceDice"]
 
 Border: TypeAlias = Literal["pixels", "contour"]
-"""What the border of a mask is made of."""
+"""Elements of a border: pixels, or pieces of the line between them."""
 
 _Formula: TypeAlias = Callable[[Floats, Floats], float]
-"""From d(P, G) and d(G, P), ``(2, points)``: distances, and what each point measures."""
+"""Function of d(P, G) and d(G, P), each ``(2, points)``: distances, and lengths or areas."""
 
 
 @dataclass(frozen=True)
 class HausdorffDistance:
-    """Percentile of the distances between two borders, the worse of both directions.
+    """Percentile of the distances between two borders (Hausdorff distance, HD95).
 
     ``max(percentile(d(P, G)), percentile(d(G, P)))``, where d(P, G) are the distances of the pixels
-    of the prediction's border to the truth's. Percentiles are taken of each direction by itself and
-    interpolated linearly, but not on contours. Lower is better.
+    of the prediction's border to the border of the truth. Percentiles are computed for each
+    direction. They are interpolated linearly, but not on contours. Lower is better.
 
     Parameters
     ----------
     percentile
-        In (0, 100]; 95 is the usual robust form, 100 the Hausdorff distance.
+        In (0, 100]; 95 is the usual robust form, 100 is the Hausdorff distance.
     spacing
-        Distance between pixels, of rows and columns if two numbers are given, and of the slices,
-        rows and columns of volumes if three are.
+        Distance between pixels: one number, or two for rows and columns, or three for the slices,
+        rows and columns of volumes.
     penalize_empty
-        Give an empty prediction the diagonal of the image instead of NaN.
+        Whether an empty prediction gets the diagonal of the image instead of NaN.
     border
-        ``"pixels"``, each of which counts once, or ``"contour"``, whose elements count by their
-        length, or by their area in volumes.
+        ``"pixels"``, which count once each, or ``"contour"``, whose elements count by their length
+        (area in volumes).
 
     Raises
     ------
@@ -100,6 +102,7 @@ class HausdorffDistance:
     (tensor(5.), tensor(1.2500))
     """
 
+    label: ClassVar[str] = "hausdorff_distance"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = False
 
@@ -109,7 +112,7 @@ class HausdorffDistance:
     border: Border = "pixels"
 
     def __post_init__(self) -> None:
-        _check(self.spacing, self.border)
+        _check_settings(self.spacing, self.border)
         if not 0 < self.percentile <= 100:
             raise SettingError(f"percentile must be in (0, 100], got {self.percentile}")
 
@@ -155,13 +158,13 @@ class AverageSurfaceDistance:
     Parameters
     ----------
     spacing
-        Distance between pixels, of rows and columns if two numbers are given, and of the slices,
-        rows and columns of volumes if three are.
+        Distance between pixels: one number, or two for rows and columns, or three for the slices,
+        rows and columns of volumes.
     penalize_empty
-        Give an empty prediction the diagonal of the image instead of NaN.
+        Whether an empty prediction gets the diagonal of the image instead of NaN.
     border
-        ``"pixels"``, each of which counts once, or ``"contour"``, whose elements count by their
-        length, or by their area in volumes.
+        ``"pixels"``, which count once each, or ``"contour"``, whose elements count by their length
+        (area in volumes).
 
     Raises
     ------
@@ -181,6 +184,7 @@ class AverageSurfaceDistance:
     tensor(2.)
     """
 
+    label: ClassVar[str] = "average_surface_distance"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = False
 
@@ -189,7 +193,7 @@ class AverageSurfaceDistance:
     border: Border = "pixels"
 
     def __post_init__(self) -> None:
-        _check(self.spacing, self.border)
+        _check_settings(self.spacing, self.border)
 
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return one distance for each image, shape ``(...)``.
@@ -206,7 +210,7 @@ class AverageSurfaceDistance:
             `penalize_empty`.
         """
         return _by_distances(
-            lambda *both: _mean(*np.concatenate(both, axis=1)),
+            lambda *both: _weighted_mean(*np.concatenate(both, axis=1)),
             pred,
             target,
             self.spacing,
@@ -219,21 +223,21 @@ class AverageSurfaceDistance:
 class SurfaceDice:
     """Share of both borders that lies within a tolerance of the other (normalized surface Dice).
 
-    Both borders count together, as in `AverageSurfaceDistance`. The original is that of
+    Both borders count together, as in `AverageSurfaceDistance`. The original metric is the one with
     ``border="contour"``.
 
     Parameters
     ----------
     tolerance
-        The largest distance that is still good, in the unit of `spacing`, at least 0. Half a cell
-        of the map's grid is what a map can resolve; the disagreement of human readers is what the
-        truth can.
+        The largest distance that counts as agreement, in the unit of `spacing`, at least 0. Useful
+        values are half a cell of the feature grid, which is the resolution of the map, and the
+        disagreement of human readers, which is the accuracy of the truth.
     spacing
-        Distance between pixels, of rows and columns if two numbers are given, and of the slices,
-        rows and columns of volumes if three are.
+        Distance between pixels: one number, or two for rows and columns, or three for the slices,
+        rows and columns of volumes.
     border
-        ``"pixels"``, each of which counts once, or ``"contour"``, whose elements count by their
-        length, or by their area in volumes.
+        ``"pixels"``, which count once each, or ``"contour"``, whose elements count by their length
+        (area in volumes).
 
     Raises
     ------
@@ -255,6 +259,7 @@ class SurfaceDice:
     tensor(0.6667)
     """
 
+    label: ClassVar[str] = "surface_dice"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
@@ -264,7 +269,7 @@ class SurfaceDice:
     border: Border = "pixels"
 
     def __post_init__(self) -> None:
-        _check(self.spacing, self.border)
+        _check_settings(self.spacing, self.border)
         if not self.tolerance >= 0:
             raise SettingError(f"tolerance must be at least 0, got {self.tolerance}")
 
@@ -281,14 +286,14 @@ class SurfaceDice:
         Array
             Scores in [0, 1]. An empty truth gives NaN, an empty prediction 0.
         """
-        near = self.tolerance * (1 + 1e-9)  # three pixels of .49 mm lie within 1.47 mm
+        tolerance = self.tolerance * (1 + 1e-9)  # three pixels of .49 mm lie within 1.47 mm
         return _by_distances(
-            lambda *both: _share(near, *np.concatenate(both, axis=1)),
+            lambda *both: _share_within(tolerance, *np.concatenate(both, axis=1)),
             pred,
             target,
             self.spacing,
             self.border,
-            empty=_zero,
+            empty=_zero_score,
         )
 
 
@@ -301,16 +306,18 @@ def _by_distances(
     *,
     empty: Length | None,
 ) -> Array:
-    """Score each image by a formula on both directions, an empty prediction by `empty`."""
-    found, true = mask_pair(pred, target)
-    some, defined = (over_images(masks, spacing).any(-1).cpu() for masks in (found, true))
-    pairs = _distances(found, true, pixel_size(spacing), border)
+    """Score each image by a formula of both directions; an empty prediction scores `empty`."""
+    predicted, true = mask_pair(pred, target)
+    nonempty, defined = (
+        flatten_pixels(masks, spacing).any(-1).cpu() for masks in (predicted, true)
+    )
+    pairs = _distances(predicted, true, pixel_size(spacing), border)
     scores = torch.tensor(
         [formula(*pair) if pair else float("nan") for pair in pairs], dtype=torch.float64
     )
     scores = scores.reshape(defined.shape)
     if empty is not None:
-        scores = scores.where(some, empty(true, spacing).cpu())
+        scores = scores.where(nonempty, empty(true, spacing).cpu())
     return as_scores(undefined_without_truth(scores, defined), pred)
 
 
@@ -318,60 +325,61 @@ def _by_distances(
 def _distances(
     pred: Tensor, target: Tensor, size: tuple[float, ...], border: Border
 ) -> list[tuple[Floats, Floats] | None]:
-    """Return `_both_ways` of each image, leading axes flattened."""
+    """Return `_border_distances` of each image, leading axes flattened."""
     axes = pred.shape[-len(size) :]
     count = pred.shape[: -len(size)].numel()
     images = (masks.cpu().numpy().reshape(count, *axes) for masks in (pred, target))
-    return [_both_ways(found, true, size, border) for found, true in zip(*images, strict=True)]
+    return [_border_distances(p, g, size, border) for p, g in zip(*images, strict=True)]
 
 
-def _both_ways(
+def _border_distances(
     pred: Mask, target: Mask, size: tuple[float, ...], border: Border
 ) -> tuple[Floats, Floats] | None:
-    """Return d(P, G) and d(G, P), each above what its points measure; None if a mask is empty.
+    """Return d(P, G) and d(G, P) with the lengths or areas of the points; None for an empty mask.
 
-    All is measured in the hull of both masks, which holds both borders.
+    Each is an array ``(2, points)``. Both are computed in the bounding box of both masks.
     """
     if not (pred.any() and target.any()):
         return None
-    hull = ndimage.find_objects((pred | target).astype(np.int8))[0]
+    box = ndimage.find_objects((pred | target).astype(np.int8))[0]
     if border == "pixels":
-        (first, one), (second, other) = (_border(mask[hull]) for mask in (pred, target))
+        (first, one), (second, other) = (_border(mask[box]) for mask in (pred, target))
     else:
         (first, one), (second, other) = (
-            contour_elements(mask[hull], size) for mask in (pred, target)
+            contour_elements(mask[box], size) for mask in (pred, target)
         )
-    there, back = _nearest(first, second, size), _nearest(second, first, size)
-    return np.stack([there, one[first]]), np.stack([back, other[second]])
+    forth = _nearest_distances(first, second, size)
+    back = _nearest_distances(second, first, size)
+    return np.stack([forth, one[first]]), np.stack([back, other[second]])
 
 
-def _nearest(here: Mask, there: Mask, size: tuple[float, ...]) -> Floats:
-    """Distances of the points of one border to the nearest ones of another."""
+def _nearest_distances(here: Mask, there: Mask, size: tuple[float, ...]) -> Floats:
+    """Return the distances from the points of one border to the nearest points of another."""
     distances: Floats = ndimage.distance_transform_edt(~there, sampling=size)
     return distances[here]
 
 
 def _border(mask: Mask) -> tuple[Mask, Floats]:
-    """Pixels that the erosion to direct neighbors removes, background around; each measures 1."""
+    """Return the pixels that a 4-connected erosion removes, and a length of 1 for each."""
     inside: Mask = ndimage.binary_erosion(mask, border_value=0)
     return mask & ~inside, np.ones(mask.shape)
 
 
-def _mean(distances: Floats, measures: Floats) -> float:
+def _weighted_mean(distances: Floats, measures: Floats) -> float:
     return float(np.average(distances, weights=measures))
 
 
-def _share(near: float, distances: Floats, measures: Floats) -> float:
-    """Return the share of both borders that is no further than `near`."""
-    return float(measures[distances <= near].sum() / measures.sum())
+def _share_within(tolerance: float, distances: Floats, measures: Floats) -> float:
+    """Return the share of both borders that is not farther away than the tolerance."""
+    return float(measures[distances <= tolerance].sum() / measures.sum())
 
 
-def _zero(target: Tensor, spacing: Spacing) -> Tensor:
-    """Return the worst score of a share, whatever the lengths."""
+def _zero_score(target: Tensor, spacing: Spacing) -> Tensor:
+    """Return 0 for each image: the worst score of a share."""
     return torch.zeros_like(image_diagonal(target, spacing))
 
 
-def _check(spacing: Spacing, border: object) -> None:
+def _check_settings(spacing: Spacing, border: object) -> None:
     pixel_size(spacing)
     if border not in get_args(Border):
         raise SettingError(f"border must be 'pixels' or 'contour', got {border!r}")

@@ -1,4 +1,4 @@
-"""Scores of images that hold no object, where overlap is undefined by default."""
+"""Scores of images without an object, where overlap is undefined by default."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,24 +16,24 @@ __all__ = ["ZeroWithoutObject"]
 
 @dataclass(frozen=True)
 class ZeroWithoutObject:
-    """A metric of masks that scores 0 for any mark where there is no object.
+    """A metric of masks that scores 0 for any marked pixel on an image without an object.
 
-    By default such images have no score: see the policy. With them every false positive on a
-    negative image counts as a miss, so that the mean depends on how many images are negative.
+    By default such images have no score. With this metric every marked negative image lowers the
+    mean, so the mean depends on the number of negative images.
 
     Parameters
     ----------
     metric
-        A metric of masks whose higher scores are better and whose worst is 0, such as `iou`,
+        A metric of masks whose higher scores are better and whose worst score is 0, such as `iou`,
         `dice` or `precision`.
     both_empty
-        What an image with neither object nor mark scores, in [0, 1]: 1 calls it right. By default
+        Score in [0, 1] of an image with neither object nor marked pixel, for example 1. By default
         it has no score.
 
     Raises
     ------
     SettingError
-        If `metric` does not say that it takes masks and that higher is better, or `both_empty` is
+        If `metric` is not marked as one of masks with higher scores better, or `both_empty` is
         neither None nor in [0, 1].
 
     References
@@ -52,6 +52,7 @@ class ZeroWithoutObject:
     tensor(1.)
     """
 
+    label: ClassVar[str] = "zero_without_object"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = True
 
@@ -62,8 +63,8 @@ class ZeroWithoutObject:
         """Check the settings."""
         if takes(self.metric) != "masks" or higher_is_better(self.metric) is not True:
             raise SettingError(
-                "metric must take masks and say that higher is better, with 0 as its worst, got "
-                f"{self.metric!r}; mark it with of_masks(higher_is_better=True)"
+                "metric must take masks, have higher_is_better = True and 0 as its worst score, "
+                f"got {self.metric!r}; mark it with of_masks(higher_is_better=True)"
             )
         if self.both_empty is not None and not (
             isinstance(self.both_empty, Real) and 0 <= self.both_empty <= 1
@@ -79,6 +80,6 @@ class ZeroWithoutObject:
         return as_scores(scores.where(object_there, without), pred)
 
     def __repr__(self) -> str:
-        """Name a function by its name."""
+        """Show a function by its name."""
         name = getattr(self.metric, "__name__", None) or repr(self.metric)
         return f"ZeroWithoutObject({name}, both_empty={self.both_empty})"

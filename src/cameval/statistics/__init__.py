@@ -1,18 +1,21 @@
-"""Intervals, tests and dependence of per-image scores that respect groups.
+"""Statistics of scores per image, with groups of images that are not independent.
 
-Images of one patient are not independent, so whatever is flipped, left out or summed is a patient.
-Means weigh all images alike, in tables, intervals and tests.
-Numbers go in as NumPy arrays, tensors or sequences; NaN means undefined, is left out and counted.
-Plain frozen records come out. Everything random has a seed.
+- Mean, interval, quartiles and counts of a column: `describe`; intervals alone: `intervals`.
+- Two methods on the same images: `paired` (sign-flip tests, Holm's correction).
+- Two parts of the images: `difference`.
+- Two models over repeated splits: `crossval`.
+- Dependence of a score on other quantities: `dependence` (rank correlation), `regression`.
+
+Images of one patient are not independent, so patients (groups) are flipped, left out and summed,
+not images. Means weigh all images equally, in tables, intervals and tests. Inputs are NumPy arrays,
+tensors or sequences; NaN means undefined and is left out and counted. Results are frozen
+dataclasses. Everything random has a seed.
 """
 
 from cameval.statistics.crossval import ResampledT, corrected_resampled_t
 from cameval.statistics.dependence import rank_correlation
 from cameval.statistics.describe import Summary, describe, describe_columns
-from cameval.statistics.difference import (
-    Difference,
-    difference_interval,
-)
+from cameval.statistics.difference import Difference, difference_interval
 from cameval.statistics.intervals import (
     ENOUGH_GROUPS,
     Interval,

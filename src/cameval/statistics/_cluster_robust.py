@@ -6,7 +6,7 @@ import numpy as np
 
 from cameval.statistics._inputs import Floats, Groups
 
-_ALONE = 1e-9  # what a group leaves of a direction that the others do not determine, at most
+_ALONE = 1e-9  # at most this is left of a direction that only one group determines
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,10 @@ class ClusterRobust:
     estimates, errors
         Coefficients ``(K,)`` and residuals ``(N,)``.
     covariance
-        CR2 covariances of the coefficients ``(K, K)``; NaN for one that a single group determines.
+        CR2 covariances of the coefficients ``(K, K)``; NaN for a coefficient that a single group
+        determines.
     freedom
-        Satterthwaite's degrees of freedom of each.
+        Satterthwaite's degrees of freedom of each coefficient, ``(K,)``.
     """
 
     estimates: Floats
@@ -30,11 +31,11 @@ class ClusterRobust:
 
 
 def cluster_robust(y: Floats, x: Floats, groups: Groups) -> ClusterRobust:
-    """Regress `y` on the columns of `x`, which are independent.
+    """Regress `y` on the linearly independent columns of `x`.
 
-    The working model of the correction is that of independent errors. With ``x = q r`` the
-    adjustment of a group, ``(1 - q_g q_g') ** -1/2``, acts on the span of ``q_g`` alone, where it
-    is ``(1 - q_g' q_g) ** -1/2``: nothing is as large as the squared number of its images.
+    The working model of the correction has independent errors. With ``x = q r`` the adjustment of a
+    group, ``(1 - q_g q_g') ** -1/2``, acts only on the span of ``q_g``, where it is
+    ``(1 - q_g' q_g) ** -1/2``. So no matrix has the squared number of its images as its size.
     """
     q, r = np.linalg.qr(x)
     estimates = np.linalg.solve(r, q.T @ y)

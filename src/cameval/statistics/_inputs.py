@@ -1,4 +1,4 @@
-"""Inputs of the statistics: numbers with NaN for undefined, and groups."""
+"""Inputs of the statistics: numbers with NaN for undefined, labels and groups."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Labels: TypeAlias = NDArray[Any] | Tensor | Sequence[object]
 
 @dataclass(frozen=True)
 class Groups:
-    """The group of each value as an index; the groups of one stratum follow each other.
+    """The group of each value as an index. Groups of one stratum have consecutive indices.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Groups:
 
     @classmethod
     def of(cls, groups: NDArray[Any], strata: Labels | None = None) -> "Groups":
-        """Give each group an index, in the order of stratum and name."""
+        """Return the groups, numbered in the order of stratum and name."""
         names, group = np.unique(groups, return_inverse=True)
         if strata is None:
             return cls(group, np.zeros(names.size, np.intp), 1)
@@ -59,14 +59,14 @@ class Groups:
         return cls(np.argsort(order)[group], last[order], classes.size)
 
     def sums_of_rows(self, rows: Floats) -> Floats:
-        """Add up each row of ``(K, N)`` over the images of each group, ``(K, G)``."""
+        """Sum each row of ``(K, N)`` over the images of each group, ``(K, G)``."""
         order = np.argsort(self.of_value, kind="stable")
         starts = np.searchsorted(self.of_value[order], np.arange(self.stratum.size))
         sums: Floats = np.add.reduceat(np.ascontiguousarray(rows[:, order]), starts, axis=1)
         return sums
 
     def sums(self, weights: NDArray[Any], of_rows: NDArray[Any]) -> tuple[Floats, Floats]:
-        """Add up `weights`, and count them, over the groups of those rows."""
+        """Sum and count `weights` over the groups of the rows `of_rows`."""
         group, n_groups = self.of_value[of_rows], self.stratum.size
         sums: Floats = np.bincount(group, weights=weights, minlength=n_groups).astype(np.float64)
         return sums, np.bincount(group, minlength=n_groups).astype(np.float64)
@@ -86,14 +86,14 @@ def as_numbers(values: Values, name: str = "values") -> Floats:
 
 
 def as_labels(labels: Labels, name: str = "groups") -> NDArray[Any]:
-    """Return labels, none of them missing."""
+    """Return labels as an array and check that none is missing."""
     array = _as_numpy(labels)
     missing = array != array if array.dtype.kind in "fcOM" else np.zeros(0, bool)
     if array.dtype.kind == "O":
         missing = missing | np.array([label is None for label in array.ravel()], bool)
     if np.any(missing):
         raise NonFiniteError(
-            f"{name} must all be known, got {int(np.sum(missing))} missing; name or drop them"
+            f"{name} must all be known, got {int(np.sum(missing))} missing; label or drop them"
         )
     return array
 
@@ -103,8 +103,8 @@ def check_aligned(*named: tuple[str, NDArray[Any]]) -> None:
     shapes = [array.shape for _, array in named]
     if len(shapes[0]) != 1 or 0 in shapes[0] or len(set(shapes)) > 1:
         raise ShapeError(
-            f"{_and(name for name, _ in named)} must have one shape (N,) with at least one value, "
-            f"got {_and(str(shape) for shape in shapes)}"
+            f"{_join_words(name for name, _ in named)} must have one shape (N,) with at least one "
+            f"value, got {_join_words(str(shape) for shape in shapes)}"
         )
 
 
@@ -114,12 +114,12 @@ def check_confidence(confidence: float) -> None:
         raise SettingError(f"confidence must be in (0, 1), got {confidence}")
 
 
-def mean_of(values: Floats) -> float:
-    """Return the mean; NaN where there is no value."""
+def mean_or_nan(values: Floats) -> float:
+    """Return the mean; NaN without a value."""
     return float(values.mean()) if values.size else float("nan")
 
 
-def _and(words: Iterable[str]) -> str:
+def _join_words(words: Iterable[str]) -> str:
     *head, last = words
     return f"{', '.join(head)} and {last}" if head else str(last)
 

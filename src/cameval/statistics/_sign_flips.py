@@ -1,4 +1,4 @@
-"""Sign-flip test of one mean difference, and the interval that agrees with it."""
+"""Sign-flip test of a mean difference, and the interval that is consistent with it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ import numpy as np
 from scipy.special import stdtrit
 
 from cameval.errors import SettingError
-from cameval.statistics._inputs import Floats, Groups, check_confidence, mean_of
+from cameval.statistics._inputs import Floats, Groups, check_confidence, mean_or_nan
 
-_CHUNK = 2**16  # numbers held at a time, so that they stay in the processor's cache
+_CHUNK = 2**16  # numbers in memory at a time, which fit into the processor's cache
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """How often to draw, from which seed, and the confidence of an interval."""
+    """Number of resamples, their seed, and the confidence of an interval."""
 
     confidence: float
     resamples: int
@@ -28,17 +28,16 @@ class Resampling:
         if self.seed < 0:
             raise SettingError(f"seed must not be negative, got {self.seed}")
 
-    def flips(self, statistic: Callable[[Floats], Floats], n_groups: int) -> Floats:
-        """Return the statistic of every choice of groups whose signs are flipped, ``(..., R)``.
+    def statistics_of_flips(self, statistic: Callable[[Floats], Floats], n_groups: int) -> Floats:
+        """Return a statistic for R patterns of sign flips, ``(..., R)``.
 
-        Where there are no more patterns of signs than `resamples` all are visited, but for those
-        that flip the others instead, the pattern without a flip first. Else that one is followed
-        by `resamples` random ones.
+        If there are at most `resamples` patterns, all are used, but of two complementary ones only
+        the first. Else `resamples` random ones are used. The pattern without a flip comes first.
 
         Parameters
         ----------
         statistic
-            From ``(R, G)``, 1 for each of G groups that is flipped and else 0, to ``(..., R)``.
+            Function from ``(R, G)``, with 1 for flipped groups and else 0, to ``(..., R)``.
         n_groups
             The number of groups.
         """
@@ -57,11 +56,10 @@ class Resampling:
             yield min(step, self.resamples - start)
 
 
-def total(drawn: Floats, of_group: Floats) -> Floats:
-    """Add up a number of each group over the drawn groups, ``(R, G)`` to ``(R,)``.
+def sum_of_groups(drawn: Floats, of_group: Floats) -> Floats:
+    """Sum a number of each group over the selected groups of each row, ``(R, G)`` to ``(R,)``.
 
-    The order of addition does not depend on how many resamples there are, as that of a matrix
-    product may.
+    Unlike that of a matrix product, the order of addition does not depend on the number of rows.
     """
     sums: Floats = np.einsum("rg,g->r", drawn, np.ascontiguousarray(of_group))
     return sums
@@ -70,12 +68,12 @@ def total(drawn: Floats, of_group: Floats) -> Floats:
 NAN = float("nan")
 
 
-_NOTHING = 1e-12  # relative to the largest number: below it there is only rounding
+_ROUNDING = 1e-12  # relative to the largest number
 
 
 @dataclass(frozen=True)
 class GroupDifferences:
-    """The differences of the images by group, where both values are defined.
+    """Differences of two values of each image by group, where both are defined.
 
     Attributes
     ----------
@@ -86,7 +84,7 @@ class GroupDifferences:
     log_error
         Standard error, by group, of the logarithm of the standard deviation.
     n, n_undefined
-        Images with a difference, and without.
+        Numbers of images with and without a difference.
     """
 
     sums: Floats
@@ -99,15 +97,15 @@ class GroupDifferences:
 
     @classmethod
     def of(cls, first: Floats, second: Floats, groups: Groups) -> "GroupDifferences":
-        """Subtract, and add up within each group."""
+        """Compute the differences and sum them within each group."""
         differences = first - second
         defined = ~np.isnan(differences)
         known = differences[defined]
         sums, sizes = groups.sums(known, defined)
         present = sizes > 0
-        squares = (known - mean_of(known)) ** 2
+        squares = (known - mean_or_nan(known)) ** 2
         deviation = log_error = NAN
-        if known.size > 1 and np.ptp(known) > _NOTHING * np.abs(known).max():
+        if known.size > 1 and np.ptp(known) > _ROUNDING * np.abs(known).max():
             deviation = float(np.sqrt(squares.sum() / (known.size - 1)))
             pulls, _ = groups.sums(squares / squares.mean() - 1, defined)
             n_groups = np.count_nonzero(present)
@@ -117,7 +115,7 @@ class GroupDifferences:
         return cls(
             sums[present],
             sizes[present],
-            mean_of(known),
+            mean_or_nan(known),
             deviation,
             log_error,
             known.size,
@@ -126,27 +124,27 @@ class GroupDifferences:
 
     @property
     def n_groups(self) -> int:
-        """Groups with a difference."""
+        """Number of groups with a difference."""
         return self.sums.size
 
     @property
     def n_differing(self) -> int:
-        """Groups whose sum of differences is not 0."""
+        """Number of groups whose differences do not sum to 0."""
         if not self.sums.size:
             return 0
-        return int(np.count_nonzero(np.abs(self.sums) > _NOTHING * np.abs(self.sums).sum()))
+        return int(np.count_nonzero(np.abs(self.sums) > _ROUNDING * np.abs(self.sums).sum()))
 
     @property
     def effect(self) -> float:
-        """The mean in standard deviations; NaN where nothing varies."""
+        """The mean in standard deviations; NaN if all differences are equal."""
         return self.mean / self.deviation
 
     def effect_ends(self, low: float, high: float, confidence: float) -> tuple[float, float]:
-        """Return the ends for the effect from those for the mean, at this confidence.
+        """Return the interval of the effect from the interval of the mean at this confidence.
 
-        The standard deviation is uncertain too: each distance between the effect and an end is the
-        root of the sum of the two squared distances (MOVER). The interval of the effect therefore
-        holds 0 where that of the mean does.
+        The standard deviation is uncertain too: the distance between the effect and an end is the
+        root of the sum of the two squared distances (MOVER). So the interval of the effect contains
+        0 if that of the mean does.
         """
         t = float(stdtrit(max(self.n_groups - 1, 1), (1 + confidence) / 2))
         from_deviation = t * self.log_error * self.effect
@@ -156,40 +154,45 @@ class GroupDifferences:
 
 
 @dataclass(frozen=True)
-class Flips:
-    """Which hypothetical mean differences each pattern of signs supports, in ascending order.
+class FlippedMeans:
+    """Means of flipped and of other groups over sign patterns, for p-values and intervals.
 
-    With ``S_g - n_g d`` as the sums under the hypothesis that the mean difference is d, the pattern
-    that flips some groups gives a sum at least as far from 0 as the observed one exactly if d lies
-    between the mean over the images of the flipped groups and that of the others. So the p-value of
-    any d is the share of patterns whose two means enclose d, and the interval of the d that are not
-    rejected runs between two order statistics of these means.
+    Under the hypothesis that the mean difference is d, group sums are ``S_g - n_g d``. A pattern
+    gives a sum at least as far from 0 as the observed one exactly if d lies between the mean over
+    the images of the flipped groups and the mean over those of the other groups. So the p-value of
+    d is the share of patterns whose two means enclose d, and the d that are not rejected form an
+    interval between two order statistics of these means.
+
+    Attributes
+    ----------
+    lows, highs
+        The smaller and the larger mean of each pattern, each in ascending order.
     """
 
     lows: Floats
     highs: Floats
 
     @property
-    def supporting(self) -> int:
-        """Patterns that support a difference of 0."""
+    def n_enclosing(self) -> int:
+        """Number of patterns whose means enclose 0."""
         return int(np.count_nonzero((self.lows <= 0) & (self.highs >= 0)))
 
     @property
     def p(self) -> float:
         """Two-sided p-value of a difference of 0."""
-        return self.supporting / self.lows.size if self.lows.size else NAN
+        return self.n_enclosing / self.lows.size if self.lows.size else NAN
 
     def ends(self, level: float, *, rejected: bool) -> tuple[float, float]:
         """Return the smallest and largest difference with a p-value of at least `level`.
 
-        NaN where every difference has one, and where no group differs. `rejected` says whether the
-        p-value of 0 is below the level; it decides where rounding would.
+        NaN if every difference has one, or if no group differs. `rejected` tells whether the
+        p-value of 0 is below the level, so that rounding cannot contradict it.
         """
         size = self.lows.size
         if size == 0 or np.isnan(level):
             return NAN, NAN
         needed = int(np.ceil(level * size))
-        needed = max(needed, self.supporting + 1) if rejected else min(needed, self.supporting)
+        needed = max(needed, self.n_enclosing + 1) if rejected else min(needed, self.n_enclosing)
         needed = max(needed, 1)
         low, high = float(self.lows[needed - 1]), float(self.highs[size - needed])
         if np.isinf(low) or low == high == 0:
@@ -197,36 +200,38 @@ class Flips:
         return low, high
 
 
-def flips(differences: Sequence[GroupDifferences], settings: Resampling) -> list[Flips]:
-    """Flip the signs of equally many groups in several comparisons, by the same draws."""
+def flip_signs(differences: Sequence[GroupDifferences], settings: Resampling) -> list[FlippedMeans]:
+    """Flip signs by the same patterns in several comparisons with equally many groups."""
     if not differences or differences[0].n_groups == 0:
-        return [Flips(np.empty(0), np.empty(0)) for _ in differences]
-    ends = settings.flips(lambda flipped: _enclosed(differences, flipped), differences[0].n_groups)
-    return [Flips(np.sort(lows), np.sort(highs)) for lows, highs in ends]
+        return [FlippedMeans(np.empty(0), np.empty(0)) for _ in differences]
+    ends = settings.statistics_of_flips(
+        lambda flipped: _two_means(differences, flipped), differences[0].n_groups
+    )
+    return [FlippedMeans(np.sort(lows), np.sort(highs)) for lows, highs in ends]
 
 
-def _enclosed(differences: Sequence[GroupDifferences], flipped: Floats) -> Floats:
-    """Return the smaller and the larger mean of flipped groups and others, ``(K, 2, R)``."""
-    found = np.empty((len(differences), 2, len(flipped)))
-    counted: dict[bytes, Floats] = {}  # most comparisons are of groups of the same sizes
-    for (lows, highs), one in zip(found, differences, strict=True):
+def _two_means(differences: Sequence[GroupDifferences], flipped: Floats) -> Floats:
+    """Return the smaller and the larger mean, of flipped and of other groups, ``(K, 2, R)``."""
+    result = np.empty((len(differences), 2, len(flipped)))
+    counted: dict[bytes, Floats] = {}  # most comparisons have groups of the same sizes
+    for (lows, highs), one in zip(result, differences, strict=True):
         key = one.sizes.tobytes()
         if key not in counted:
-            counted[key] = total(flipped, one.sizes)
-        sums, sizes = total(flipped, one.sums), counted[key]
+            counted[key] = sum_of_groups(flipped, one.sizes)
+        sums, sizes = sum_of_groups(flipped, one.sums), counted[key]
         means = [
             _means(sums, sizes, one),
             _means(one.sums.sum() - sums, one.sizes.sum() - sizes, one),
         ]
         lows[:], highs[:] = np.minimum(*means), np.maximum(*means)
-        nothing = np.isnan(lows)  # no group is flipped, or every group
-        lows[nothing], highs[nothing] = -np.inf, np.inf
-    return found
+        trivial = np.isnan(lows)  # no group is flipped, or every group
+        lows[trivial], highs[trivial] = -np.inf, np.inf
+    return result
 
 
 def _means(sums: Floats, sizes: Floats, one: GroupDifferences) -> Floats:
-    """Divide; NaN where there is no group, and 0 where there is only rounding."""
-    rounding = _NOTHING * np.abs(one.sums).sum()
+    """Divide; NaN without a group, and 0 for a sum that is only rounding."""
+    rounding = _ROUNDING * np.abs(one.sums).sum()
     means = np.full(sums.shape, NAN)
     np.divide(np.where(np.abs(sums) <= rounding, 0, sums), sizes, out=means, where=sizes > 0)
     return means

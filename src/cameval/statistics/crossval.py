@@ -6,7 +6,13 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from cameval.errors import SettingError
-from cameval.statistics._inputs import Values, as_numbers, check_aligned, check_confidence, mean_of
+from cameval.statistics._inputs import (
+    Values,
+    as_numbers,
+    check_aligned,
+    check_confidence,
+    mean_or_nan,
+)
 
 __all__ = ["ResampledT", "corrected_resampled_t"]
 
@@ -22,9 +28,9 @@ class ResampledT:
     t, p
         Statistic and two-sided p-value.
     n
-        Splits with a defined difference.
+        Number of splits with a defined difference.
     n_undefined
-        Splits without.
+        Number of splits without.
     """
 
     difference: float
@@ -42,7 +48,7 @@ def corrected_resampled_t(
     """Test a difference between two models over repeated train-test splits (Nadeau-Bengio).
 
     Splits share training data, so their differences are not independent. The variance of the mean
-    of J differences is taken to be ``(1 / J + n_test / n_train)`` times their sample variance,
+    of J differences is estimated as ``(1 / J + n_test / n_train)`` times their sample variance,
     instead of ``1 / J`` times.
 
     Parameters
@@ -58,15 +64,15 @@ def corrected_resampled_t(
     Returns
     -------
     ResampledT
-        NaN where nothing can be said: all numbers if no difference is defined, all but `difference`
-        if only one is or all are equal.
+        All numbers are NaN if no difference is defined; all but `difference` if only one is defined
+        or all are equal.
 
     Raises
     ------
     ArrayTypeError
         If the differences are not real numbers.
     ShapeError
-        If there is none, or more than one axis.
+        If there is no value, or more than one axis.
     NonFiniteError
         If a difference is infinite.
     SettingError
@@ -78,8 +84,8 @@ def corrected_resampled_t(
 
     Examples
     --------
-    >>> found = corrected_resampled_t([0.02, 0.04, 0.03, 0.01, 0.05], n_train=80, n_test=20)
-    >>> round(found.difference, 3), round(found.t, 3), round(found.p, 3)
+    >>> test = corrected_resampled_t([0.02, 0.04, 0.03, 0.01, 0.05], n_train=80, n_test=20)
+    >>> round(test.difference, 3), round(test.t, 3), round(test.p, 3)
     (0.03, 2.828, 0.047)
     """
     if not (n_train > 0 and n_test > 0):
@@ -88,7 +94,7 @@ def corrected_resampled_t(
     numbers = as_numbers(differences, "differences")
     check_aligned(("differences", numbers))
     defined = numbers[~np.isnan(numbers)]
-    mean, n = mean_of(defined), defined.size
+    mean, n = mean_or_nan(defined), defined.size
     low = high = t = p = float("nan")
     if n > 1 and np.ptp(defined) > 0:
         error = np.sqrt((1 / n + n_test / n_train) * defined.var(ddof=1))

@@ -1,4 +1,4 @@
-"""How a score depends on other properties of its images: by rank."""
+"""Rank correlation of a score with another quantity of the images."""
 
 from collections.abc import Iterator
 
@@ -21,8 +21,8 @@ from cameval.statistics.intervals import Interval
 __all__ = ["rank_correlation"]
 
 NAN = float("nan")
-_BLOCKS = 200  # left out in turn, at most
-_CHUNK = 2**18  # numbers held at a time
+_BLOCKS = 200  # largest number of parts of the jackknife
+_CHUNK = 2**18  # numbers in memory at a time
 
 
 def rank_correlation(
@@ -33,16 +33,16 @@ def rank_correlation(
     within: Labels | None = None,
     confidence: float = 0.95,
 ) -> Interval:
-    """Return Spearman's rank correlation within classes, with an interval that respects groups.
+    """Return Spearman's rank correlation within classes, with an interval for grouped images.
 
     For example of a metric with the area of the truth, or with the confidence of the classifier.
-    Classes differ in both, which alone correlates the two over all images. With `within`, images
-    are ranked among those of their class; ranks, as shares of the class, less their mean of 1/2 are
-    then correlated over all classes together. Tied values share the mean of their ranks.
+    Differences between classes can alone produce a correlation over all images. With `within`,
+    images are ranked among those of their class; ranks, as shares of the class minus their mean of
+    1/2, are then correlated over all classes. Tied values get the mean of their ranks.
 
     The interval is of Student's t around Fisher's z of the coefficient, whose variance is that of
-    the jackknife: each group (patient) is left out once and the rest ranked without it. Of more
-    than 200 groups several are left out together, so that there are 200 such parts.
+    the jackknife: each group (patient) is left out once and the other images are ranked again. If
+    there are more than 200 groups, several are left out together, in 200 parts.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def rank_correlation(
     Returns
     -------
     Interval
-        NaN where nothing can be said: all three numbers if in every class one of the two is
-        constant, the two ends if there are fewer than three groups, if one group alone decides
-        whether there is a correlation, or if the coefficient is 1 or -1 without any.
+        All three numbers are NaN if in every class one of the two quantities is constant. The two
+        ends are NaN if there are fewer than three groups, if the correlation is undefined without
+        one of the groups, or if the coefficient is 1 or -1 without one of them.
 
     Raises
     ------
@@ -82,8 +82,8 @@ def rank_correlation(
     Examples
     --------
     >>> area, score = [0.01, 0.02, 0.03, 0.05], [0.1, 0.3, 0.2, 0.6]
-    >>> found = rank_correlation(area, score, ["ann", "ann", "bob", "eve"])
-    >>> round(found.estimate, 3), found.n, found.n_groups
+    >>> interval = rank_correlation(area, score, ["ann", "ann", "bob", "eve"])
+    >>> round(interval.estimate, 3), interval.n, interval.n_groups
     (0.8, 4, 3)
     >>> round(rank_correlation(area, score, [1, 2, 3, 4], within=list("ssll")).estimate, 3)
     1.0
@@ -105,14 +105,14 @@ def rank_correlation(
     low = high = NAN
     if not np.isnan(estimate) and n_groups > 2:
         left_out = np.concatenate(
-            [_correlation(of_x, of_y, weights) for weights in _each_left_out(group % _BLOCKS)]
+            [_correlation(of_x, of_y, weights) for weights in _jackknife_weights(group % _BLOCKS)]
         )
-        low, high = _jackknifed(estimate, left_out, confidence)
+        low, high = _jackknife_ends(estimate, left_out, confidence)
     return Interval(estimate, low, high, n, n_groups, n_undefined)
 
 
 class _ClassRanks:
-    """Ranks of values within their class, as shares of it less 1/2, among parts of the images."""
+    """Ranks of values within their class, as shares minus 1/2, in parts of the images."""
 
     def __init__(self, values: Floats, classes: NDArray[np.generic]) -> None:
         _, of_class = np.unique(classes, return_inverse=True)
@@ -127,15 +127,15 @@ class _ClassRanks:
 
     def __call__(self, weights: Floats) -> Floats:
         """Return the ranks of N values in R parts, each of weights 0 or 1, ``(R, N)``."""
-        held = weights[:, self._order]
-        of_run = np.add.reduceat(held, self._starts, axis=1)
-        middle = np.cumsum(of_run, axis=1) - of_run / 2  # of the ranks of each run, less 1/2
-        of_class = np.add.reduceat(held, self._class_starts, axis=1)
+        ordered = weights[:, self._order]
+        of_run = np.add.reduceat(ordered, self._starts, axis=1)
+        middle = np.cumsum(of_run, axis=1) - of_run / 2  # mean rank of each run of ties, minus 1/2
+        of_class = np.add.reduceat(ordered, self._class_starts, axis=1)
         center = np.cumsum(of_class, axis=1) - of_class / 2
-        ranks = np.empty_like(held)
+        ranks = np.empty_like(ordered)
         with np.errstate(divide="ignore", invalid="ignore"):
             shares = (middle[:, self._run] - center[:, self._class]) / of_class[:, self._class]
-        ranks[:, self._order] = np.where(held > 0, shares, 0)
+        ranks[:, self._order] = np.where(ordered > 0, shares, 0)
         return ranks
 
 
@@ -143,22 +143,22 @@ def _correlation(ranks_of_x: _ClassRanks, ranks_of_y: _ClassRanks, weights: Floa
     """Return the correlation in each of R parts of the images; NaN where one is constant."""
     x, y = ranks_of_x(weights), ranks_of_y(weights)
     spread = np.sqrt((x**2).sum(1) * (y**2).sum(1))
-    found = np.full(len(weights), NAN)
-    np.divide((x * y).sum(1), spread, out=found, where=spread > 0)
-    clipped: Floats = np.clip(found, -1, 1)
+    ratio = np.full(len(weights), NAN)
+    np.divide((x * y).sum(1), spread, out=ratio, where=spread > 0)
+    clipped: Floats = np.clip(ratio, -1, 1)
     return clipped
 
 
-def _each_left_out(block: NDArray[np.intp]) -> Iterator[Floats]:
-    """Yield weights of 0 for the images of a block and else 1, for a few blocks at a time."""
+def _jackknife_weights(block: NDArray[np.intp]) -> Iterator[Floats]:
+    """Yield weights, 0 for the images of the block that is left out, for a few blocks at a time."""
     n_blocks, step = int(block.max()) + 1, max(1, _CHUNK // block.size)
     for start in range(0, n_blocks, step):
         here = np.arange(start, min(start + step, n_blocks))
         yield (block != here[:, None]).astype(np.float64)
 
 
-def _jackknifed(estimate: float, left_out: Floats, confidence: float) -> tuple[float, float]:
-    """Return the ends on the scale of Fisher's z; NaN where it is infinite."""
+def _jackknife_ends(estimate: float, left_out: Floats, confidence: float) -> tuple[float, float]:
+    """Return the ends by the jackknife of Fisher's z; NaN where it is infinite."""
     with np.errstate(divide="ignore"):
         z, others = np.arctanh(estimate), np.arctanh(left_out)
     if not np.isfinite(np.append(others, z)).all():

@@ -1,23 +1,23 @@
-"""The summary that a table prints for one column."""
+"""Summary of a column of scores: counts, mean with interval, quartiles."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from cameval.statistics._inputs import Floats, Labels, Values, as_labels, as_numbers, check_aligned
-from cameval.statistics.intervals import ENOUGH_GROUPS, mean_intervals
+from cameval.statistics.intervals import interval_is_reliable, mean_intervals
 
 __all__ = ["Summary", "describe", "describe_columns"]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A column of a table in a few numbers.
+    """Counts, mean with interval, and quartiles of a column of scores.
 
     Attributes
     ----------
     n, n_groups, n_undefined
-        Defined values, the groups that have one, and values that are NaN.
+        Numbers of defined values, of groups with a defined value, and of values that are NaN.
     mean, low, high
         The mean and the ends of its interval.
     median, q25, q75
@@ -35,9 +35,9 @@ class Summary:
     q75: float
 
     @property
-    def trusted(self) -> bool:
-        """Whether there is an interval of at least ten groups; of fewer it may be too narrow."""
-        return self.n_groups >= ENOUGH_GROUPS and not np.isnan(self.low + self.high)
+    def is_reliable(self) -> bool:
+        """Whether there is an interval from ten groups or more; with fewer it may be too narrow."""
+        return interval_is_reliable(self.n_groups, self.low, self.high)
 
 
 def describe(
@@ -58,7 +58,7 @@ def describe(
     Returns
     -------
     Summary
-        NaN where nothing can be said, as of `mean_interval`.
+        Numbers that are undefined are NaN, as for `mean_interval`.
 
     Raises
     ------
@@ -67,10 +67,10 @@ def describe(
 
     Examples
     --------
-    >>> found = describe([0.0, 0.5, 0.7, float("nan")], [1, 1, 2, 3])
-    >>> found.n, found.n_groups, found.n_undefined
+    >>> summary = describe([0.0, 0.5, 0.7, float("nan")], [1, 1, 2, 3])
+    >>> summary.n, summary.n_groups, summary.n_undefined
     (3, 2, 1)
-    >>> round(found.mean, 3), found.median, found.q25, found.q75
+    >>> round(summary.mean, 3), summary.median, summary.q25, summary.q75
     (0.4, 0.5, 0.25, 0.6)
     """
     numbers, labels = as_numbers(values), as_labels(groups)
@@ -88,7 +88,7 @@ def describe_columns(
     confidence: float = 0.95,
     bounds: tuple[float, float] | None = None,
 ) -> list[Summary]:
-    """Return `describe` of each column of ``(N, K)`` values, exactly, in a fraction of the time.
+    """Return `describe` of each column of ``(N, K)`` values, faster than column by column.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def describe_columns(
 
     Examples
     --------
-    >>> [(found.n, found.median) for found in describe_columns([[0.1, 1], [0.3, 0]], [1, 2])]
+    >>> [(column.n, column.median) for column in describe_columns([[0.1, 1], [0.3, 0]], [1, 2])]
     [(2, 0.2), (2, 0.5)]
     """
     means = mean_intervals(values, groups, strata=strata, confidence=confidence, bounds=bounds)
@@ -126,7 +126,7 @@ def describe_columns(
 
 
 def _quartiles(values: Floats) -> tuple[float, float, float]:
-    """Return median, lower and upper quartile of what is defined."""
+    """Return median, lower and upper quartile of the defined values."""
     defined = values[~np.isnan(values)]
     if not defined.size:
         return (float("nan"),) * 3

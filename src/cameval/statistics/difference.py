@@ -1,4 +1,4 @@
-"""Differences between the means of two parts of the images."""
+"""Difference between the means of two parts of the images."""
 
 from dataclasses import dataclass
 
@@ -17,17 +17,17 @@ from cameval.statistics._inputs import (
     as_numbers,
     check_aligned,
 )
-from cameval.statistics.intervals import ENOUGH_GROUPS, Interval, mean_intervals
+from cameval.statistics.intervals import Interval, interval_is_reliable, mean_intervals
 
 __all__ = ["Difference", "difference_interval"]
 
 NAN = float("nan")
-_NOTHING = 1e-12  # relative to the largest number: below it there is only rounding
+_ROUNDING = 1e-12  # relative to the largest number
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two means with its confidence interval and what it rests on.
+    """A difference of two means with its confidence interval and the numbers of values.
 
     Attributes
     ----------
@@ -36,11 +36,11 @@ class Difference:
     first, second
         The two means.
     n_first, n_second
-        Defined values of each.
+        Number of defined values of each.
     n_groups
-        Groups with a defined value.
+        Number of groups with a defined value.
     n_undefined
-        Values that are NaN and therefore in neither mean.
+        Number of values that are NaN, which are in neither mean.
     """
 
     estimate: float
@@ -54,9 +54,9 @@ class Difference:
     n_undefined: int
 
     @property
-    def trusted(self) -> bool:
-        """Whether there is an interval of at least ten groups; of fewer it may be too narrow."""
-        return self.n_groups >= ENOUGH_GROUPS and not np.isnan(self.low + self.high)
+    def is_reliable(self) -> bool:
+        """Whether there is an interval from ten groups or more; with fewer it may be too narrow."""
+        return interval_is_reliable(self.n_groups, self.low, self.high)
 
 
 def difference_interval(
@@ -70,10 +70,10 @@ def difference_interval(
     """Return the mean of some images minus the mean of the others, with an interval.
 
     For example of the correctly classified images and the others. A patient may have images of both
-    kinds. Each end is the farther one of two intervals that respect groups: that of the coefficient
-    of a `clustered_regression` on `where`, and that which follows from the `mean_interval` of each
-    part (MOVER), for few or skewed values. For two values of every image, such as those of two
-    methods, use `sign_flip_test`.
+    kinds. Each end is the farther one of two intervals that take groups into account: that of the
+    coefficient of a `clustered_regression` on `where`, and that from the `mean_interval` of each
+    part (MOVER), which is for few or skewed values. For two values of every image, such as those of
+    two methods, use `sign_flip_test`.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def difference_interval(
     Returns
     -------
     Difference
-        NaN where nothing can be said: a mean without a value, the two ends if one of the means
-        rests on fewer than two groups, or its values are all equal and no bounds are known.
+        A mean without a value is NaN. The two ends are NaN if one of the means has fewer than two
+        groups, or if its values are all equal and no bounds are known.
 
     Raises
     ------
@@ -105,8 +105,8 @@ def difference_interval(
     Examples
     --------
     >>> correct = [True, True, False, True, False]
-    >>> found = difference_interval([0.5, 0.6, 0.1, 0.7, 0.3], correct, [1, 1, 1, 2, 3])
-    >>> round(found.estimate, 3), found.n_first, found.n_second
+    >>> interval = difference_interval([0.5, 0.6, 0.1, 0.7, 0.3], correct, [1, 1, 1, 2, 3])
+    >>> round(interval.estimate, 3), interval.n_first, interval.n_second
     (0.4, 3, 2)
     """
     numbers, chosen, labels = as_numbers(values), as_labels(where, "where"), as_labels(groups)
@@ -143,7 +143,7 @@ def difference_interval(
 def _ends(
     fit: ClusterRobust, first: Interval, second: Interval, confidence: float
 ) -> tuple[float, float]:
-    """Return the ends from the coefficient of the indicator and from the two means."""
+    """Return the ends of the interval: the farther ones of regression and MOVER."""
     estimate = first.estimate - second.estimate
     margin = np.sqrt(fit.covariance[1, 1]) * stdtrit(fit.freedom[1], (1 + confidence) / 2)
     r = _correlation(fit.covariance)
@@ -153,14 +153,14 @@ def _ends(
 
 
 def _correlation(covariance: Floats) -> float:
-    """Return that of the two means, from the covariance of intercept and indicator."""
+    """Return the correlation of the two means from the covariance of the coefficients."""
     first, second = covariance.sum(), covariance[0, 0]
-    if min(first, second) <= _NOTHING * np.abs(covariance).max():
+    if min(first, second) <= _ROUNDING * np.abs(covariance).max():
         return 0.0
     shared = covariance[0, 0] + covariance[0, 1]
     return float(np.clip(shared / np.sqrt(first * second), -1, 1))
 
 
 def _distance(one: float, other: float, correlation: float) -> float:
-    """Return how far the end for a difference of two correlated means is from it (MOVER)."""
+    """Return the distance of an end from the difference of two correlated means (MOVER)."""
     return float(np.sqrt(max(one**2 + other**2 - 2 * correlation * one * other, 0)))

@@ -1,4 +1,4 @@
-"""Intervals of means that respect groups: images of one patient are not independent."""
+"""Confidence intervals of means of grouped images: images of a patient are not independent."""
 
 from dataclasses import dataclass
 
@@ -21,25 +21,25 @@ from cameval.statistics._inputs import (
 __all__ = ["ENOUGH_GROUPS", "Interval", "mean_interval", "mean_intervals"]
 
 ENOUGH_GROUPS = 10
-"""From how many groups on the measured coverage of an interval is near the nominal one."""
+"""From this number of groups on, the coverage of an interval is near the nominal one."""
 
-_NOTHING = 1e-12  # relative to the largest number: below it there is only rounding
+_ROUNDING = 1e-12  # relative to the largest number
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its confidence interval and what it rests on.
+    """An estimate with its confidence interval and the numbers of values and groups.
 
     Attributes
     ----------
     estimate, low, high
         The estimate, such as a mean, and the ends of its interval.
     n
-        Defined values.
+        Number of defined values.
     n_groups
-        Groups with a defined value.
+        Number of groups with a defined value.
     n_undefined
-        Values that are NaN and therefore not in the estimate.
+        Number of values that are NaN, which are not in the estimate.
     """
 
     estimate: float
@@ -50,9 +50,14 @@ class Interval:
     n_undefined: int
 
     @property
-    def trusted(self) -> bool:
-        """Whether there is an interval of at least ten groups; of fewer it may be too narrow."""
-        return self.n_groups >= ENOUGH_GROUPS and not np.isnan(self.low + self.high)
+    def is_reliable(self) -> bool:
+        """Whether there is an interval from ten groups or more; with fewer it may be too narrow."""
+        return interval_is_reliable(self.n_groups, self.low, self.high)
+
+
+def interval_is_reliable(n_groups: int, low: float, high: float) -> bool:
+    """Tell whether the ends are defined and there are enough groups."""
+    return n_groups >= ENOUGH_GROUPS and not np.isnan(low + high)
 
 
 def mean_interval(
@@ -63,15 +68,15 @@ def mean_interval(
     confidence: float = 0.95,
     bounds: tuple[float, float] | None = None,
 ) -> Interval:
-    """Return the mean of per-image values with an interval that respects groups.
+    """Return the mean of per-image values with a confidence interval for grouped images.
 
-    The mean weighs all images alike. Its variance is cluster-robust (CR2), with Student's t and
-    Satterthwaite's degrees of freedom for groups of these sizes. Where the values have a lower or
-    an upper limit and are skewed towards the other side, as with many zeros, that interval is too
-    short on the long side; the end there is the farther one of it and of a score interval, whose
+    The mean weighs all images equally. Its variance is cluster-robust (CR2), with Student's t and
+    Satterthwaite's degrees of freedom for the sizes of the groups. If the values have a lower or an
+    upper limit and are skewed towards the other side, as with many zeros, this interval is too
+    short on the long side. There, the end is the farther one of it and of a score interval, whose
     variance grows with the distance of the mean from the limit, as that of a share does. For values
-    of 0 and 1 this is Wilson's interval for as many images as the design effect leaves. Nothing is
-    drawn at random.
+    of 0 and 1 this is Wilson's interval with the effective number of images, that is the number
+    divided by the design effect. Nothing is random.
 
     Parameters
     ----------
@@ -80,20 +85,20 @@ def mean_interval(
     groups
         The group of each image, such as its patient: integers or strings.
     strata
-        The stratum of each image, for example its class, where the share of each stratum is fixed:
-        only the spread within strata then counts. All images of a group must lie in one stratum.
-        Strata are not used where one of them has a single group.
+        The stratum of each image, for example its class, if the share of each stratum is fixed:
+        then only the variance within strata counts. All images of a group must lie in one stratum.
+        Strata are ignored if one of them has a single group.
     confidence
         Confidence of the interval, in (0, 1).
     bounds
-        The smallest and the largest value that is possible, such as ``(0, 1)``; the interval ends
-        there. By default none is known, but of values that are all 0 or 1 it is ``(0, 1)``.
+        The smallest and the largest possible value, such as ``(0, 1)``; the interval ends there. By
+        default unknown, but ``(0, 1)`` if all values are 0 or 1.
 
     Returns
     -------
     Interval
-        NaN where nothing can be said: all three numbers if no value is defined, the two ends if
-        only one group has one, or if all values are equal and no bounds are known.
+        All three numbers are NaN if no value is defined. The two ends are NaN if only one group has
+        a value, or if all values are equal and no bounds are known.
 
     Raises
     ------
@@ -109,12 +114,12 @@ def mean_interval(
 
     See Also
     --------
-    mean_intervals : Of many columns at once, which is faster.
+    mean_intervals : The same for many columns at once, which is faster.
 
     Notes
     -----
-    Of equal values with known bounds, such as twelve successes of twelve, the score interval counts
-    each group as one image: nothing shows how much the images of a group differ.
+    For equal values with known bounds, such as twelve successes of twelve, the score interval
+    counts each group as one image, because the variance within groups is unknown.
 
     References
     ----------
@@ -150,7 +155,7 @@ def mean_intervals(
     confidence: float = 0.95,
     bounds: tuple[float, float] | None = None,
 ) -> list[Interval]:
-    """Return `mean_interval` of each column, exactly, in a fraction of the time.
+    """Return `mean_interval` of each column, faster than column by column.
 
     Parameters
     ----------
@@ -205,24 +210,24 @@ def _intervals(
         known = np.isfinite(limits.high - limits.low)
         t = np.asarray(stdtrit(freedom, (1 + confidence) / 2), np.float64)
         margin = t * np.sqrt(variance)
-        reach = _Reach(spread, np.where(alike, 0, variance), t, _effective_groups(sizes))
-        above = reach.of(means - limits.floor, limits.high - limits.low)
-        below = reach.of(limits.ceiling - means, limits.high - limits.low)
-        low = np.fmin(means - margin, limits.ceiling - below)
-        high = np.fmax(means + margin, limits.floor + above)
+        score = _ScoreInterval(spread, np.where(alike, 0, variance), t, _effective_groups(sizes))
+        above = score.upper_end(means - limits.lower, limits.high - limits.low)
+        below = score.upper_end(limits.upper - means, limits.high - limits.low)
+        low = np.fmin(means - margin, limits.upper - below)
+        high = np.fmax(means + margin, limits.lower + above)
         low, high = np.maximum(low, limits.low), np.minimum(high, limits.high)
-    silent = (n_groups < 2) | (alike & ~known)
-    low[silent] = high[silent] = np.nan
-    whole = zip(
+    undefined = (n_groups < 2) | (alike & ~known)
+    low[undefined] = high[undefined] = np.nan
+    rows = zip(
         *(a.tolist() for a in (means, low, high, n.astype(int), n_groups, (~defined).sum(1))),
         strict=True,
     )
-    return [Interval(*column) for column in whole]
+    return [Interval(*column) for column in rows]
 
 
 @dataclass(frozen=True)
 class _Limits:
-    """Extremes of each column, ``(K,)``: those of its values, and those that are possible."""
+    """Extremes of the values of each column, and of its possible values, each ``(K,)``."""
 
     smallest: Floats
     largest: Floats
@@ -230,13 +235,13 @@ class _Limits:
     high: Floats
 
     @property
-    def floor(self) -> Floats:
-        """The least possible value, or the least one that came."""
+    def lower(self) -> Floats:
+        """The smallest possible value, or the smallest value if that is unknown."""
         return np.where(np.isfinite(self.low), self.low, self.smallest)
 
     @property
-    def ceiling(self) -> Floats:
-        """The largest possible value, or the largest one that came."""
+    def upper(self) -> Floats:
+        """The largest possible value, or the largest value if that is unknown."""
         return np.where(np.isfinite(self.high), self.high, self.largest)
 
 
@@ -245,7 +250,7 @@ def _limits(
 ) -> _Limits:
     smallest = np.where(defined, columns, np.inf).min(1)
     largest = np.where(defined, columns, -np.inf).max(1)
-    nearly = largest - smallest <= _NOTHING * np.maximum(np.abs(smallest), np.abs(largest))
+    nearly = largest - smallest <= _ROUNDING * np.maximum(np.abs(smallest), np.abs(largest))
     largest = np.where(nearly, smallest, largest)
     if bounds is not None:
         least, most = bounds
@@ -263,13 +268,13 @@ def _limits(
 
 
 @dataclass(frozen=True)
-class _Reach:
-    """How far from a limit of the values their mean may lie.
+class _ScoreInterval:
+    """Score intervals for the distance of a mean from a limit of its values.
 
-    Score intervals for a variance of the mean of ``v(mu) = mu (c - mu) / n``, mu being its distance
-    from the limit: the variance of values that are at the limit or, with any probability, follow
-    some other distribution. There c is the ratio of their mean square to their mean, and n follows
-    from the variance that was found. Values of 0 and 1 have c = 1.
+    The variance of the mean is ``v(mu) = mu (c - mu) / n`` with its distance mu from the limit. It
+    is the variance of a mixture of values at the limit and values of another distribution, with an
+    unknown proportion. The ratio of mean square to mean gives c, and the estimated variance gives
+    n. Values of 0 and 1 have c = 1.
     """
 
     spread: Floats
@@ -277,8 +282,8 @@ class _Reach:
     t: Floats
     groups: Floats
 
-    def of(self, distance: Floats, width: Floats) -> Floats:
-        """Return the upper end for means at that distance; equal values spread over `width`."""
+    def upper_end(self, distance: Floats, width: Floats) -> Floats:
+        """Return the upper end for means at a distance; equal values could vary over `width`."""
         equal = self.variance <= 0
         c = np.where(equal, width, distance + self.spread / distance)
         n = np.where(equal, self.groups, self.spread / self.variance)
@@ -286,7 +291,7 @@ class _Reach:
 
 
 def _wilson_high(share: Floats, n: Floats, t: Floats) -> Floats:
-    """Return the upper end of Wilson's interval of a share of `n`."""
+    """Return the upper end of Wilson's interval for a share of `n` values."""
     center = share + t**2 / (2 * n)
     margin = t * np.sqrt(np.maximum(share * (1 - share) / n + t**2 / (4 * n**2), 0))
     end: Floats = (center + margin) / (1 + t**2 / n)
@@ -294,7 +299,7 @@ def _wilson_high(share: Floats, n: Floats, t: Floats) -> Floats:
 
 
 def _effective_groups(sizes: Floats) -> Floats:
-    """Return how many equal groups would give a mean as uncertain, if only groups differ."""
+    """Return the number of equal groups that gives the same variance, if only groups differ."""
     effective: Floats = sizes.sum(1) ** 2 / (sizes**2).sum(1)
     return effective
 
@@ -312,7 +317,7 @@ def _variance(sums: Floats, sizes: Floats, spread: Floats, groups: Groups) -> tu
         n = of_stratum.sum(1)
         centered = sums[:, here] - of_stratum * (sums[:, here].sum(1) / n)[:, None]
         one, its_freedom = _cr2(centered, of_stratum, spread)
-        weighted = np.where(n > 0, one * (n / total) ** 2, 0)  # NaN of a single group stays
+        weighted = np.where(n > 0, one * (n / total) ** 2, 0)  # NaN for a single group
         within += weighted
         fourth += np.where(weighted > 0, weighted**2 / its_freedom, weighted)
     usable = ~np.isnan(within)
@@ -325,8 +330,8 @@ def _variance(sums: Floats, sizes: Floats, spread: Floats, groups: Groups) -> tu
 def _cr2(sums: Floats, sizes: Floats, spread: Floats) -> tuple[Floats, Floats]:
     """Return the variance of a mean by CR2 and Satterthwaite's degrees of freedom.
 
-    `sums` are those of the groups' deviations from the mean. The degrees of freedom are those for
-    images of one group that are as alike as they are found to be.
+    `sums` are the groups' sums of deviations from the mean. The degrees of freedom use the
+    estimated correlation of images of one group.
     """
     n = sizes.sum(1)
     weights = sizes / n[:, None]
@@ -340,8 +345,8 @@ def _cr2(sums: Floats, sizes: Floats, spread: Floats) -> tuple[Floats, Floats]:
 def _freedom(weights: Floats, variances: Floats) -> Floats:
     """Return Satterthwaite's degrees of freedom of the CR2 variance of a mean.
 
-    Of the quadratic form ``sum(a_g e_g ** 2)`` of the groups' summed errors, where the groups' sums
-    have the given variances: its squared expectation over half its variance.
+    The variance is a quadratic form ``sum(a_g e_g ** 2)`` of the groups' summed errors, which have
+    the given variances. The degrees of freedom are its squared expectation over half its variance.
     """
     total, squares = variances.sum(1), 1 / (1 - weights)
     own = variances - 2 * weights * variances + weights**2 * total[:, None]

@@ -1,4 +1,4 @@
-"""Tests of two values of the same images, alone or in a family; groups are what is independent."""
+"""Sign-flip tests of two values of the same images, single or in a family of comparisons."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from cameval.statistics._inputs import (
     as_numbers,
     check_aligned,
 )
-from cameval.statistics._sign_flips import Flips, GroupDifferences, Resampling, flips
-from cameval.statistics.intervals import ENOUGH_GROUPS
+from cameval.statistics._sign_flips import FlippedMeans, GroupDifferences, Resampling, flip_signs
+from cameval.statistics.intervals import interval_is_reliable
 
 __all__ = ["PairedTest", "SignFlip", "holm", "paired_tests", "sign_flip_test"]
 
@@ -36,13 +36,13 @@ class SignFlip:
     effect, effect_low, effect_high
         The difference in standard deviations of the images' differences (d_z), with its interval.
     n
-        Images for which both values are defined.
+        Number of images for which both values are defined.
     n_groups
-        Groups with such an image.
+        Number of groups with such an image.
     n_differing
-        Groups among them whose differences do not sum to 0.
+        Number of these groups whose differences do not sum to 0.
     n_undefined
-        Images without.
+        Number of images for which a value is undefined.
     """
 
     difference: float
@@ -58,9 +58,9 @@ class SignFlip:
     n_undefined: int
 
     @property
-    def trusted(self) -> bool:
-        """Whether there is an interval and ten groups differ; of fewer it may be too narrow."""
-        return self.n_differing >= ENOUGH_GROUPS and not np.isnan(self.low + self.high)
+    def is_reliable(self) -> bool:
+        """Whether there is an interval and ten groups differ; with fewer it may be too narrow."""
+        return interval_is_reliable(self.n_differing, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,13 @@ class PairedTest(SignFlip):
     effect, effect_low, effect_high
         The difference in standard deviations of the images' differences (d_z), with its interval.
     n
-        Images for which both values are defined.
+        Number of images for which both values are defined.
     n_groups
-        Groups with such an image.
+        Number of groups with such an image.
     n_differing
-        Groups among them whose differences do not sum to 0.
+        Number of these groups whose differences do not sum to 0.
     n_undefined
-        Images without.
+        Number of images for which a value is undefined.
     first, second
         Names of the two columns.
     p_holm, low_holm, high_holm
@@ -107,14 +107,14 @@ def sign_flip_test(
 ) -> SignFlip:
     """Test whether the means of two values of the same images differ, by flipping signs of groups.
 
-    The difference is the mean over the images of ``first - second``, which is what a table of means
-    shows. If the two do not differ, the summed differences of each group (patient) are as likely to
-    be of either sign; the p-value is how often random signs give a sum at least as far from 0. It
-    is exact where there are no more sign patterns than `resamples`, which are then all visited;
-    elsewhere the observed pattern counts as one more resample.
+    The difference is the mean over the images of ``first - second``, as in a table of means. If the
+    two means do not differ, both signs of the summed differences of a group (patient) are equally
+    likely. The p-value is the share of sign patterns with a sum at least as far from 0 as the
+    observed one. It is exact if there are at most `resamples` patterns, which are then all used;
+    else the observed pattern counts as one more resample.
 
-    The interval holds the differences that the same test, with the same signs, does not reject: it
-    excludes 0 exactly if the p-value is below 1 - `confidence`.
+    The interval contains the differences that the same test, with the same signs, does not reject:
+    it excludes 0 exactly if the p-value is below 1 - `confidence`.
 
     Parameters
     ----------
@@ -133,9 +133,9 @@ def sign_flip_test(
     Returns
     -------
     SignFlip
-        NaN where nothing can be said: all numbers if no image counts; the ends of both intervals if
-        no difference would be rejected, as with fewer than six groups at a confidence of .95, or if
-        no group differs; `effect` and its ends if all images differ equally.
+        All numbers are NaN if no image counts. The ends of both intervals are NaN if no difference
+        would be rejected, as with fewer than six groups at a confidence of .95, or if no group
+        differs. `effect` and its ends are NaN if all images have the same difference.
 
     Raises
     ------
@@ -150,12 +150,13 @@ def sign_flip_test(
 
     Notes
     -----
-    The test takes the differences of a group to be symmetric around their mean. Where they are
-    skewed and groups are few, it rejects equal means somewhat too often, and the interval is
-    somewhat too narrow.
+    The test assumes that the differences of a group are symmetric around their mean. If they are
+    skewed and groups are few, it rejects equal means slightly too often, and the interval is
+    slightly too narrow.
 
     The interval of the effect is that of the difference in standard deviations, widened for the
-    uncertainty of these. It excludes 0 only if the p-value is below 1 - `confidence`.
+    uncertainty of the standard deviation. It excludes 0 only if the p-value is below
+    1 - `confidence`.
 
     References
     ----------
@@ -168,8 +169,8 @@ def sign_flip_test(
 
     Examples
     --------
-    >>> found = sign_flip_test([0.5, 0.7, 0.6, 0.9], [0.4, 0.4, 0.3, 0.3], [1, 1, 2, 3])
-    >>> round(found.difference, 3), found.p, found.n, found.n_groups
+    >>> test = sign_flip_test([0.5, 0.7, 0.6, 0.9], [0.4, 0.4, 0.3, 0.3], [1, 1, 2, 3])
+    >>> round(test.difference, 3), test.p, test.n, test.n_groups
     (0.325, 0.25, 4, 3)
     """
     settings = Resampling(confidence, resamples, seed)
@@ -180,8 +181,8 @@ def sign_flip_test(
     )
     check_aligned(("first", numbers), ("second", others), ("groups", labels))
     paired = GroupDifferences.of(numbers, others, Groups.of(labels))
-    (found,) = flips([paired], settings)
-    return _tested(paired, found, confidence)
+    (means,) = flip_signs([paired], settings)
+    return _sign_flip(paired, means, confidence)
 
 
 def paired_tests(
@@ -249,19 +250,19 @@ def paired_tests(
         pairs = [(name, reference) for name in names if name != reference]
     grouped = Groups.of(labels)
     paired = [GroupDifferences.of(numbers[one], numbers[other], grouped) for one, other in pairs]
-    found = _shared(paired, settings)
-    corrected = holm([one.p for one in found]).tolist()
+    tests = _flip_in_families(paired, settings)
+    corrected = holm([test.p for test in tests]).tolist()
     return [
-        _of_family(pair, of_pair, flipped, p_holm, confidence)
-        for pair, of_pair, flipped, p_holm in zip(pairs, paired, found, corrected, strict=True)
+        _paired_test(pair, of_pair, means, p_holm, confidence)
+        for pair, of_pair, means, p_holm in zip(pairs, paired, tests, corrected, strict=True)
     ]
 
 
 def holm(p_values: Values) -> Floats:
     """Return p-values corrected for their number by Holm's step-down method.
 
-    The smallest of m p-values is multiplied by m, the next by m - 1, and so on; none ends below one
-    that started smaller, or above 1.
+    The smallest of m p-values is multiplied by m, the next by m - 1, and so on; a
+    corrected value is never below that of a smaller p-value, nor above 1.
 
     Parameters
     ----------
@@ -304,15 +305,15 @@ def holm(p_values: Values) -> Floats:
     return corrected
 
 
-def _tested(paired: GroupDifferences, found: Flips, confidence: float) -> SignFlip:
+def _sign_flip(paired: GroupDifferences, means: FlippedMeans, confidence: float) -> SignFlip:
     alpha = _level(confidence)
-    low, high = found.ends(alpha, rejected=found.p < alpha)
+    low, high = means.ends(alpha, rejected=means.p < alpha)
     effect_low, effect_high = paired.effect_ends(low, high, confidence)
     return SignFlip(
         difference=paired.mean,
         low=low,
         high=high,
-        p=found.p,
+        p=means.p,
         effect=paired.effect,
         effect_low=effect_low,
         effect_high=effect_high,
@@ -323,13 +324,17 @@ def _tested(paired: GroupDifferences, found: Flips, confidence: float) -> SignFl
     )
 
 
-def _of_family(
-    names: tuple[str, str], paired: GroupDifferences, found: Flips, p_holm: float, confidence: float
+def _paired_test(
+    names: tuple[str, str],
+    paired: GroupDifferences,
+    means: FlippedMeans,
+    p_holm: float,
+    confidence: float,
 ) -> PairedTest:
     alpha = _level(confidence)
-    low, high = found.ends(alpha * found.p / p_holm, rejected=p_holm < alpha)
+    low, high = means.ends(alpha * means.p / p_holm, rejected=p_holm < alpha)
     return PairedTest(
-        **vars(_tested(paired, found, confidence)),
+        **vars(_sign_flip(paired, means, confidence)),
         first=names[0],
         second=names[1],
         p_holm=p_holm,
@@ -339,16 +344,16 @@ def _of_family(
 
 
 def _level(confidence: float) -> float:
-    """Return the level of a test, .05 for .95 and not the next larger number."""
+    """Return the level of a test: exactly .05 for .95, without a rounding error."""
     return round(1 - confidence, 15)
 
 
-def _shared(paired: list[GroupDifferences], settings: Resampling) -> list[Flips]:
-    """Flip signs in all comparisons; those with as many groups share their draws."""
+def _flip_in_families(paired: list[GroupDifferences], settings: Resampling) -> list[FlippedMeans]:
+    """Flip signs in all comparisons; those with equally many groups use the same patterns."""
     alike: dict[int, list[int]] = defaultdict(list)
     for k, pair in enumerate(paired):
         alike[pair.n_groups].append(k)
-    found: dict[int, Flips] = {}
+    means: dict[int, FlippedMeans] = {}
     for members in alike.values():
-        found |= zip(members, flips([paired[k] for k in members], settings), strict=True)
-    return [found[k] for k in range(len(paired))]
+        means |= zip(members, flip_signs([paired[k] for k in members], settings), strict=True)
+    return [means[k] for k in range(len(paired))]

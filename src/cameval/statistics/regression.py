@@ -1,4 +1,4 @@
-"""How a score depends on other properties of its images: by least squares."""
+"""Linear regression of a score on properties of the images, for grouped images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ from cameval.statistics._inputs import (
 __all__ = ["Coefficient", "Regression", "clustered_regression", "log_area_regression"]
 
 ENOUGH_FREEDOM = 4
-"""From how many degrees of freedom on a coefficient's interval is near the nominal one."""
+"""From this number of degrees of freedom on, intervals have nearly their nominal coverage."""
 
-_RANK = 1e-10  # what is left of a column of length 1 that the others explain, at most
+_RANK = 1e-10  # at most this is left of a unit column that depends on the others
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Coefficient:
     low, high, p
         The ends of its interval and its two-sided p-value.
     freedom
-        Degrees of freedom of the two. With fewer than 4 they are not to be trusted.
+        Degrees of freedom of interval and p-value. With fewer than 4 they are not reliable.
     """
 
     name: str
@@ -53,27 +53,27 @@ class Coefficient:
     freedom: float
 
     @property
-    def trusted(self) -> bool:
+    def is_reliable(self) -> bool:
         """Whether there are at least 4 degrees of freedom."""
         return self.freedom >= ENOUGH_FREEDOM
 
 
 @dataclass(frozen=True)
 class Regression:
-    """The coefficients of a regression and what they rest on.
+    """The coefficients of a regression with the numbers of images and groups.
 
     Attributes
     ----------
     coefficients
-        The intercept, then one for each covariate.
+        The intercept, then one coefficient for each covariate.
     r_squared
-        Share of the variance that the covariates explain; NaN if there is none.
+        Share of the variance that the covariates explain; NaN without variance.
     n
-        Images for which everything is defined.
+        Number of images for which all values are defined.
     n_groups
-        Groups with such an image.
+        Number of groups with such an image.
     n_undefined
-        Images without.
+        Number of images with an undefined value.
     """
 
     coefficients: tuple[Coefficient, ...]
@@ -97,20 +97,19 @@ def clustered_regression(
     *,
     confidence: float = 0.95,
 ) -> Regression:
-    """Regress per-image values on covariates, with standard errors that respect groups.
+    """Regress per-image values on covariates, with standard errors for grouped images.
 
     Ordinary least squares with an intercept. The standard errors are cluster-robust with Bell and
     McCaffrey's correction for few groups (CR2). Intervals and p-values are of Student's t with
-    Satterthwaite's degrees of freedom, for each coefficient those that the sizes of the groups and
-    the place of its covariate among them leave. With one image in each group the errors are those
-    called HC2.
+    Satterthwaite's degrees of freedom, which depend on the sizes of the groups and the distribution
+    of each covariate over them. With one image in each group these are HC2 standard errors.
 
     Parameters
     ----------
     values
         One number for each image; NaN means undefined and is left out, but counted.
     covariates
-        By name, one number for each image, with NaN as above.
+        One number for each image, by name; NaN as above.
     groups
         The group of each image: integers or strings.
     confidence
@@ -119,8 +118,8 @@ def clustered_regression(
     Returns
     -------
     Regression
-        All but the estimate is NaN where a single group determines a coefficient, such as that of a
-        class of one patient.
+        If a single group determines a coefficient, such as that of a class with one patient, all
+        its numbers except the estimate are NaN.
 
     Raises
     ------
@@ -143,16 +142,16 @@ def clustered_regression(
 
     Examples
     --------
-    >>> found = clustered_regression([1.0, 3.1, 4.9, 7.0], {"x": [0, 1, 2, 3]}, [1, 1, 2, 3])
-    >>> round(found["x"].estimate, 3), found.n, found.n_groups
+    >>> fit = clustered_regression([1.0, 3.1, 4.9, 7.0], {"x": [0, 1, 2, 3]}, [1, 1, 2, 3])
+    >>> round(fit["x"].estimate, 3), fit.n, fit.n_groups
     (1.98, 4, 3)
     """
     check_confidence(confidence)
     y, labels = as_numbers(values), as_labels(groups)
     columns = {name: as_numbers(column, name) for name, column in covariates.items()}
     check_aligned(("values", y), *columns.items(), ("groups", labels))
-    _check_new(covariates, {"intercept"})
-    defined = _all_defined(y, *columns.values())
+    _check_names(covariates, {"intercept"})
+    defined = _where_defined(y, *columns.values())
     design = {"intercept": np.ones(defined.sum())}
     design |= {name: column[defined] for name, column in columns.items()}
     return _fit(y[defined], design, Groups.of(labels[defined]), confidence, defined)
@@ -169,9 +168,9 @@ def log_area_regression(
 ) -> Regression:
     """Regress a metric on the logarithm of the true area and on the class.
 
-    A `clustered_regression` on ``log2(area)``, whose coefficient is the change with each doubling
-    of the area, on an indicator ``label[...]`` for each class but the first in sorted order, and on
-    further covariates.
+    It is a `clustered_regression` on ``log2(area)``, on an indicator ``label[...]`` for each class
+    except the first in sorted order, and on further covariates. The coefficient of ``log2(area)``
+    is the change with each doubling of the area.
 
     Parameters
     ----------
@@ -184,7 +183,7 @@ def log_area_regression(
     groups
         The group of each image: integers or strings.
     covariates
-        By name, one further number for each image, such as the confidence of the classifier.
+        Further numbers for each image, by name, such as the confidence of the classifier.
     confidence
         Confidence of the intervals, in (0, 1).
 
@@ -205,15 +204,15 @@ def log_area_regression(
     --------
     >>> area = [0.01, 0.02, 0.04, 0.01, 0.02, 0.04]
     >>> score = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
-    >>> found = log_area_regression(score, area, list("aaabbb"), [1, 2, 3, 4, 5, 6])
-    >>> [(one.name, round(one.estimate, 3)) for one in found.coefficients]
+    >>> fit = log_area_regression(score, area, list("aaabbb"), [1, 2, 3, 4, 5, 6])
+    >>> [(one.name, round(one.estimate, 3)) for one in fit.coefficients]
     [('intercept', 0.764), ('log2(area)', 0.1), ('label[b]', 0.3)]
     """
     y, areas = as_numbers(values), as_numbers(area, "area")
     classes = as_labels(label, "label")
     further = {name: as_numbers(column, name) for name, column in (covariates or {}).items()}
     check_aligned(("values", y), ("area", areas), ("label", classes), *further.items())
-    defined = _all_defined(y, areas, *further.values())
+    defined = _where_defined(y, areas, *further.values())
     if (areas[defined] <= 0).any():
         raise NonFiniteError(
             f"area must be positive where the metric is defined, got {areas[defined].min()}; "
@@ -223,16 +222,16 @@ def log_area_regression(
     logs[defined] = np.log2(areas[defined])
     design: dict[str, Values] = {"log2(area)": logs}
     design |= {f"label[{one}]": classes == one for one in np.unique(classes[defined])[1:]}
-    _check_new(further, set(design))
+    _check_names(further, set(design))
     return clustered_regression(y, design | further, groups, confidence=confidence)
 
 
-def _all_defined(*columns: Floats) -> NDArray[np.bool_]:
+def _where_defined(*columns: Floats) -> NDArray[np.bool_]:
     defined: NDArray[np.bool_] = np.logical_and.reduce([~np.isnan(column) for column in columns])
     return defined
 
 
-def _check_new(covariates: Mapping[str, object], taken: set[str]) -> None:
+def _check_names(covariates: Mapping[str, object], taken: set[str]) -> None:
     if again := taken & set(covariates):
         raise SettingError(f"covariates must not be named {min(again)!r}, which is in the model")
 
@@ -274,12 +273,12 @@ def _fit(
 
 
 def _check_independent(design: Mapping[str, Floats]) -> None:
-    """Take each column's part along the earlier ones away; something must be left."""
+    """Check by Gram-Schmidt that no column is a combination of the columns before it."""
     basis: list[Floats] = []
     for name, column in design.items():
         length = np.linalg.norm(column)
         left = column / length if length > 0 else column
-        for _ in range(2):  # once more for what rounding left
+        for _ in range(2):  # twice, because of rounding
             for direction in basis:
                 left = left - (direction @ left) * direction
         if np.linalg.norm(left) <= _RANK:
