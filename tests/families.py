@@ -1,4 +1,4 @@
-"""One small, untrained network of every family, with statistics that hide no mistake."""
+"""One small, untrained network of every family, with random normalization statistics."""
 
 from collections.abc import Callable
 from functools import cache
@@ -62,7 +62,7 @@ def images(name: str, count: int = 2, seed: int = 0) -> Tensor:
 
 
 def state(net: nn.Module) -> list[object]:
-    """Everything about a network that a user could find changed."""
+    """Return everything about a network that a call could change."""
     return [
         [
             (
@@ -90,10 +90,12 @@ def state(net: nn.Module) -> list[object]:
     ]
 
 
-def oracle(net: nn.Module, layer: str, batch: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-    """Activation and gradient at a layer by a plain hook and a backward pass as far as there.
+def reference_at_layer(
+    net: nn.Module, layer: str, batch: Tensor, classes: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return activation and gradient at a layer, by a hook on the network and a backward pass.
 
-    The hook hands on a copy, so that nothing that follows can overwrite the layer's output.
+    The hook returns a copy, so that later modules cannot overwrite the layer's output.
     """
     kept: list[Tensor] = []
 
@@ -108,3 +110,6 @@ def oracle(net: nn.Module, layer: str, batch: Tensor, classes: Tensor) -> tuple[
         handle.remove()
     (gradient,) = torch.autograd.grad(logits.gather(1, classes[:, None]).sum(), kept[0])
     return kept[0].detach(), gradient
+
+
+oracle = reference_at_layer  # transitional: tests/methods/test_methods.py

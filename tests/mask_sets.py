@@ -1,4 +1,4 @@
-"""Masks as sets of pixels: the forms that the metrics of masks are compared with."""
+"""Masks as sets of pixels, for references of mask metrics."""
 
 from itertools import product
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def double(score):
-    """Score in float64, as NumPy gets it."""
+    """Return a score in float64, with NumPy arrays as inputs."""
 
     def scored(pred, target, *args):
         return float(score(pred.numpy(), target.numpy(), *args))

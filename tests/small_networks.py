@@ -1,4 +1,4 @@
-"""Small networks in float64, cut in every way, for laws that need many passes."""
+"""Small networks in float64, cut in every way, for tests that need many passes."""
 
 from collections.abc import Callable
 
@@ -35,7 +35,7 @@ def curved(channels: int = 6) -> CAMModel:
 
 
 def inner(channels: int = 6) -> LayerModel:
-    """Explain a convolution that an in-place ReLU and a skip connection follow."""
+    """Record a convolution that an in-place ReLU and a skip connection follow."""
 
     class Net(nn.Module):
         def __init__(self) -> None:
@@ -59,7 +59,7 @@ def stage(channels: int = 6) -> LayerModel:
 
 
 def volumes(channels: int = 6) -> CAMModel:
-    """Take volumes."""
+    """Build a network of volumes."""
     return CAMModel(body(channels, volume=True), GAPHead(nn.Linear(channels, CLASSES)))
 
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: boolean masks and real maps as torch tensors, nasty ones included."""
+"""Hypothesis strategies: boolean masks and real maps as torch tensors, with edge cases."""
 
 import torch
 from hypothesis import strategies as st
@@ -10,14 +10,14 @@ MAX_SIDE = 6
 
 
 def shapes(leading: int = 0) -> st.SearchStrategy[tuple[int, ...]]:
-    """Shapes of images, from one pixel on, behind that many leading axes of 1 to 3."""
+    """Draw shapes of images of at least one pixel, with `leading` further axes of 1 to 3."""
     side = st.integers(1, MAX_SIDE)
     return st.tuples(*[st.integers(1, 3)] * leading, side, side)
 
 
 @st.composite
 def masks(draw: st.DrawFn, shape: tuple[int, ...] | None = None, min_true: int = 0) -> Tensor:
-    """Draw a mask; empty and full ones are as likely as they are worth testing."""
+    """Draw a mask, often an empty or a full one."""
     shape = shape or draw(shapes())
     size = torch.Size(shape).numel()
     flat = draw(

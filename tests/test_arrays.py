@@ -1,4 +1,4 @@
-"""The border between NumPy and torch."""
+"""Conversion and checks of NumPy arrays and torch tensors."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_any_memory_layout_keeps_its_values(name):
     np.testing.assert_array_equal(as_tensor(array, "maps").numpy(), array)
 
 
-def test_a_tensor_is_taken_as_it_is_but_without_its_graph():
+def test_a_tensor_is_shared_without_its_graph():
     tensor = torch.ones(2, 2, requires_grad=True)
     taken = as_tensor(tensor, "maps")
     assert taken.data_ptr() == tensor.data_ptr()
@@ -49,7 +49,7 @@ def test_a_plain_array_is_shared_and_not_copied():
     assert as_tensor(array, "maps").data_ptr() == array.ctypes.data
 
 
-def test_other_things_are_refused_by_name():
+def test_other_types_are_refused_by_name():
     with pytest.raises(ArrayTypeError, match=r"pred must be a NumPy array or a torch tensor.*list"):
         as_tensor([[1.0]], "pred")
     with pytest.raises(ArrayTypeError, match=r"maps must have a dtype that torch knows.*object"):
@@ -108,7 +108,7 @@ def test_pairs_must_be_of_one_kind_and_one_shape():
         maps_and_truth(torch.ones(1, 2, 2), mask)
 
 
-def test_what_goes_in_comes_out():
+def test_results_have_the_kind_of_the_template():
     result = torch.tensor([0.5], dtype=torch.float64)
     assert isinstance(restore(result, np.zeros(1)), np.ndarray)
     assert isinstance(restore(result, torch.zeros(1)), torch.Tensor)

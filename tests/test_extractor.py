@@ -1,4 +1,4 @@
-"""The extractor: what users hold, under every condition that they may hold it."""
+"""The extractor: shapes, target classes, grad modes, threads, checks of inputs."""
 
 import copy
 import threading
@@ -24,7 +24,7 @@ METHODS = [cam, grad_cam, hires_cam, layer_cam]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_result_has_the_sizes_that_are_promised(method) -> None:
+def test_results_have_the_documented_shapes(method) -> None:
     batch = images("resnet", 3)
     result = CAMExtractor(family("resnet"), method)(batch)
     assert result.maps.shape == (3, 96, 128)
@@ -35,7 +35,7 @@ def test_a_result_has_the_sizes_that_are_promised(method) -> None:
     assert not any(t.requires_grad for t in vars(result).values())
 
 
-def test_the_predicted_class_is_explained_unless_another_is_given() -> None:
+def test_the_target_class_is_the_predicted_class_by_default() -> None:
     extract, batch = CAMExtractor(family("resnet"), cam), images("resnet")
     predicted = extract(batch)
     assert torch.equal(predicted.classes, family("resnet")(batch).argmax(1))
@@ -61,7 +61,7 @@ def test_doubles_stay_doubles() -> None:
 
 @pytest.mark.parametrize("layer", [None, "features.3"])
 @pytest.mark.parametrize("guard", [torch.no_grad, torch.inference_mode, torch.enable_grad])
-def test_it_works_whatever_the_grad_mode(guard, layer: str | None) -> None:
+def test_maps_do_not_depend_on_the_grad_mode(guard, layer: str | None) -> None:
     net, batch = family("squeezenet"), images("any")
     extract = CAMExtractor(adapt(net, layer=layer), grad_cam)
     expected = extract(batch, [1, 2])
@@ -76,7 +76,7 @@ def test_it_works_whatever_the_grad_mode(guard, layer: str | None) -> None:
 
 
 @pytest.mark.parametrize("layer", [None, "features.3"])
-def test_it_works_on_a_frozen_network(layer: str | None) -> None:
+def test_maps_of_a_frozen_network_are_the_same(layer: str | None) -> None:
     net = copy.deepcopy(family("squeezenet")).requires_grad_(False)
     found = CAMExtractor(adapt(net, layer=layer))(images("any"))
     expected = CAMExtractor(adapt(family("squeezenet"), layer=layer))(images("any"))
@@ -84,7 +84,7 @@ def test_it_works_on_a_frozen_network(layer: str | None) -> None:
 
 
 @pytest.mark.parametrize("layer", [None, "features"])
-def test_it_works_on_a_network_made_in_inference_mode(layer: str | None) -> None:
+def test_weights_may_be_inference_tensors(layer: str | None) -> None:
     original = family("mobilenet_v3")
     with torch.inference_mode():
         net = copy.deepcopy(original)
@@ -98,7 +98,7 @@ def test_it_works_on_a_network_made_in_inference_mode(layer: str | None) -> None
 
 
 @pytest.mark.parametrize("layer", [None, "features.5"])
-def test_threads_share_an_extractor(layer: str | None) -> None:
+def test_threads_can_share_an_extractor(layer: str | None) -> None:
     net = copy.deepcopy(family("mobilenet_v2"))
     extract = CAMExtractor(adapt(net, layer=layer))
     batches = [images("any", count=1, seed=seed) for seed in range(4)]
@@ -122,7 +122,7 @@ def test_threads_share_an_extractor(layer: str | None) -> None:
     assert state(net) == before
 
 
-def test_a_thread_that_explains_does_not_disturb_one_that_predicts() -> None:
+def test_maps_in_one_thread_do_not_change_predictions_in_another() -> None:
     net = copy.deepcopy(family("resnet"))
     batch = images("resnet", count=1)
     with torch.no_grad():
@@ -145,7 +145,7 @@ def test_a_thread_that_explains_does_not_disturb_one_that_predicts() -> None:
     assert not wrong
 
 
-def test_a_users_own_method_plugs_in() -> None:
+def test_a_function_can_be_the_method() -> None:
     def strongest_channel(activations, classes: Tensor) -> Tensor:
         return activations.features.amax(1)
 
@@ -153,13 +153,13 @@ def test_a_users_own_method_plugs_in() -> None:
     assert result.coarse.shape == (2, 3, 4)
 
 
-def test_a_method_that_returns_something_else_is_told() -> None:
+def test_a_method_that_returns_another_shape_is_refused() -> None:
     extract = CAMExtractor(family("squeezenet"), lambda activations, classes: activations.features)
     with pytest.raises(ShapeError, match=r"must return maps of shape \(N, h, w\) with N = 2"):
         extract(images("any"))
 
 
-def test_nothing_is_held_after_the_call() -> None:
+def test_activations_are_freed_after_the_call() -> None:
     import weakref
 
     kept = []

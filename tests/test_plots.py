@@ -1,4 +1,4 @@
-"""Pictures: what is drawn is what is given."""
+"""Plots of images with maps, masks and truth."""
 
 import numpy as np
 import pytest
@@ -42,8 +42,8 @@ def test_the_mask_is_blue_and_the_truth_white() -> None:
     assert (true.min(-1) > 240).sum() > (pixels().min(-1) > 240).sum()
 
 
-def test_heat_is_brightest_where_the_map_is_highest() -> None:
-    picture = pixels(heat=center_map(SIZE).numpy())
+def test_a_map_is_brightest_at_its_maximum() -> None:
+    picture = pixels(score_map=center_map(SIZE).numpy())
     middle, edge = picture[100, 100], picture[100, 20]
     assert middle.sum() > edge.sum()
 
@@ -62,5 +62,5 @@ def test_layers_must_fit_the_image() -> None:
 
 def test_any_precision_and_a_graph_are_drawn() -> None:
     axes = Figure().subplots()
-    heat = torch.rand(SIZE).to(torch.bfloat16)
-    overlay(axes, torch.rand(SIZE, requires_grad=True), heat=heat)
+    score_map = torch.rand(SIZE).to(torch.bfloat16)
+    overlay(axes, torch.rand(SIZE, requires_grad=True), score_map=score_map)

@@ -1,4 +1,4 @@
-"""Sanity: random copies share nothing that is random, similarities are their definitions."""
+"""Sanity checks: random copies, similarity of maps, cascading randomization."""
 
 import math
 
@@ -23,14 +23,14 @@ from cameval.errors import (
     ShapeError,
     UnsupportedModelError,
 )
-from cameval.methods import random_cam
+from cameval.methods import RandomCAM
 from cameval.methods.controls import OtherClass
 from cameval.sanity import (
     cascading_randomization,
     random_pair_similarity,
     randomized_copies,
     repeatability,
-    untrained,
+    untrained_copy,
 )
 
 
@@ -95,7 +95,7 @@ def test_a_layer_is_random_in_the_same_way_in_every_copy_and_in_the_untrained_on
     for key, value in copies[0].items():
         if key.startswith("8."):
             assert all(torch.equal(copy[key], value) for copy in copies)
-    last = untrained(net, seed=3).state_dict()
+    last = untrained_copy(net, seed=3).state_dict()
     assert all(torch.equal(last[key], value) for key, value in copies[-1].items())
     chosen = dict(randomized_copies(net, seed=3, layers=["3", "0"]))
     assert list(chosen) == ["3", "0"]
@@ -106,20 +106,20 @@ def test_a_layer_is_random_in_the_same_way_in_every_copy_and_in_the_untrained_on
 def test_seeds_repeat_and_differ_and_touch_no_global_state():
     net = network()
     state = torch.random.get_rng_state()
-    one, again, other = (untrained(net, seed) for seed in (1, 1, 2))
+    one, again, other = (untrained_copy(net, seed) for seed in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), state)
     assert same_state(again, one.state_dict())
     assert not torch.equal(other[8].weight, one[8].weight)
 
 
-def test_what_the_random_weights_are():
+def test_the_distribution_of_random_weights():
     net = nn.Sequential(
         nn.Conv2d(32, 64, 3), nn.BatchNorm2d(64), nn.Linear(400, 300), nn.Embedding(500, 40)
     )
     with torch.no_grad():
         for tensor in net.state_dict().values():
             tensor.mul_(3).add_(5)
-    conv, norm, linear, embedding = untrained(net)
+    conv, norm, linear, embedding = untrained_copy(net)
     assert conv.weight.std().item() == pytest.approx(math.sqrt(2 / (32 * 9)), rel=0.05)
     assert linear.weight.std().item() == pytest.approx(math.sqrt(2 / 400), rel=0.05)
     assert not conv.bias.any()
@@ -134,7 +134,7 @@ def test_what_the_random_weights_are():
 def test_a_copy_computes_like_any_network_of_its_family():
     net = resnet18(num_classes=3).train()
     images = torch.rand(2, 3, 64, 64)
-    twin = untrained(net, seed=1)
+    twin = untrained_copy(net, seed=1)
     with torch.no_grad():
         logits = twin(images)
     assert logits.isfinite().all()
@@ -146,7 +146,7 @@ def test_a_copy_computes_like_any_network_of_its_family():
     assert net.bn1.num_batches_tracked == 0
 
 
-def test_layers_that_cannot_be_stopped_at_are_named():
+def test_layers_that_cannot_be_randomized_are_refused():
     with pytest.raises(LayerError, match="layer must name a module of Sequential, got 'head'"):
         randomized_copies(network(), layers=["head"])
     with pytest.raises(LayerError, match="must have weights, got '2'"):
@@ -159,7 +159,7 @@ def test_a_scripted_network_is_refused():
         pass
 
     with pytest.raises(UnsupportedModelError, match=r"plain nn\.Module"):
-        untrained(nn.Sequential(Script()))
+        untrained_copy(nn.Sequential(Script()))
 
 
 # --- Similarity ---------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ def test_a_constant_map_has_no_rank_correlation():
     assert turned.ssim < 0
 
 
-def test_wrong_maps_are_named():
+def test_wrong_maps_are_refused():
     maps = torch.rand(2, 12, 12)
     with pytest.raises(NonFiniteError, match="again must be finite"):
         repeatability(maps, maps / 0)
@@ -279,9 +279,9 @@ def test_the_cascade_compares_each_random_network_with_the_original():
     }
 
 
-def test_a_method_blind_to_the_head_is_found_out():
+def test_the_cascade_detects_a_method_that_ignores_the_head():
     images = pictures("curved", 4)
-    blind = cascading_randomization(CAMExtractor(small("curved"), random_cam), images)
+    blind = cascading_randomization(CAMExtractor(small("curved"), RandomCAM()), images)
     assert (blind.ssim[:2] == 1).all()
     assert (blind.ssim[2] < 1).all()
     seeing = cascading_randomization(CAMExtractor(small("curved"), hires_cam), images)
@@ -316,7 +316,7 @@ def test_the_classes_are_kept_and_one_per_image():
         cascading_randomization(extract, images, layers=["nowhere"])
 
 
-def test_a_failure_in_the_cascade_leaves_the_network_as_it_was():
+def test_a_failure_in_the_cascade_does_not_change_the_network():
     extract, images = CAMExtractor(small("curved"), hires_cam), pictures("curved")
     before = snapshot(extract.model)
     calls = []
@@ -337,7 +337,7 @@ def test_a_failure_in_the_cascade_leaves_the_network_as_it_was():
 
 
 @pytest.mark.parametrize("cut", ["pooled", "curved", "inner"])
-def test_the_other_class_is_the_strongest_of_the_rest(cut):
+def test_the_other_class_has_the_highest_logit_of_the_other_classes(cut):
     activations = small(cut).activations(pictures(cut, 8))
     for target in (some_classes(8), activations.logits.argmax(1)):
         others = []
@@ -357,7 +357,7 @@ def test_the_other_class_needs_classes():
         OtherClass("grad_cam")
 
 
-def test_one_logit_stands_for_two_classes_each_the_other_of_the_other():
+def test_the_two_classes_of_one_logit_are_each_others_other_class():
     torch.manual_seed(0)
     single = CAMModel(nn.Conv2d(3, 2, 3), GAPHead(nn.Linear(2, 1))).eval()
     activations = single.activations(torch.rand(2, 3, 9, 9))

@@ -1,4 +1,4 @@
-"""What a map may explain, and many maps of one pass."""
+"""Target classes and functions, and several maps from one pass."""
 
 import copy
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 import torchvision.models as tv
-from families import family, images, oracle, state
+from families import family, images, reference_at_layer, state
 from torch import Tensor, nn
 
 from cameval import (
@@ -69,7 +69,7 @@ def test_maps_of_a_sum_are_sums_of_maps_where_the_method_is_linear() -> None:
     torch.testing.assert_close(both.coarse, parts)
 
 
-def test_a_segmentation_is_explained_by_a_function_of_its_output() -> None:
+def test_the_target_of_a_segmentation_is_a_function_of_its_output() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 2, 1)).eval()
     extract = CAMExtractor(adapt(net, layer="1"), hires_cam)
@@ -111,7 +111,7 @@ def test_targets_are_checked() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS.values())
-def test_several_classes_are_the_single_ones(method) -> None:
+def test_maps_of_several_classes_equal_those_of_single_classes(method) -> None:
     model, batch = counting_model(), images("any")
     extract = CAMExtractor(model, method)
     every = extract(batch, classes=all_classes)
@@ -127,7 +127,7 @@ def test_several_classes_are_the_single_ones(method) -> None:
 def test_the_top_classes_come_highest_first() -> None:
     result = CAMExtractor(family("resnet"), cam)(images("resnet"), classes=TopClasses(3))
     assert torch.equal(result.classes, result.logits.argsort(1, descending=True)[:, :3])
-    with pytest.raises(SettingError, match="at least 1, got 0"):
+    with pytest.raises(SettingError, match="count must be a positive integer, got 0"):
         TopClasses(0)
     with pytest.raises(SettingError, match="at most the network's 4 classes"):
         CAMExtractor(counting_model())(images("any"), classes=TopClasses(5))
@@ -167,7 +167,7 @@ def test_layers_share_one_pass() -> None:
     assert passes == [1]
     assert [layer for layer, _ in results][::2] == layers
     for layer in layers:
-        features, gradient = oracle(net, layer, batch, results[layer, "hires"].classes)
+        features, gradient = reference_at_layer(net, layer, batch, results[layer, "hires"].classes)
         torch.testing.assert_close(results[layer, "hires"].coarse, (features * gradient).sum(1))
     after = state(net)
     assert before == after
@@ -178,7 +178,7 @@ def test_a_parallel_branch_is_a_layer_too() -> None:
     layers = ["inception5b.branch2", "inception5b.branch1"]
     results = CAMSweep(net, {"hires": hires_cam}, layers)(batch)
     for layer in layers:
-        features, gradient = oracle(net, layer, batch, results[layer, "hires"].classes)
+        features, gradient = reference_at_layer(net, layer, batch, results[layer, "hires"].classes)
         torch.testing.assert_close(results[layer, "hires"].coarse, (features * gradient).sum(1))
 
 
@@ -195,7 +195,7 @@ def test_a_sweep_checks_its_settings() -> None:
         CAMSweep(family("resnet"), {})
     with pytest.raises(LayerError, match="'layer9'"):
         CAMSweep(family("resnet"), METHODS, ["layer9"])
-    with pytest.raises(SettingError, match="needs the place"):
+    with pytest.raises(SettingError, match="cell centers must be known"):
         CAMSweep(family("resnet"), METHODS, ["layer4"], alignment="receptive_field")
     with pytest.raises(SettingError, match="must be one of half_pixel, receptive_field"):
         CAMExtractor(family("resnet"), cam, alignment="corners")  # type: ignore[arg-type]
@@ -280,7 +280,9 @@ def test_the_tokens_of_a_vision_transformer_become_a_grid() -> None:
     batch = torch.randn(2, 3, 32, 32)
     result = CAMExtractor(model, hires_cam)(batch, classes=[0, 1])
     assert result.coarse.shape == (2, 4, 4)
-    features, gradient = oracle(net, "encoder.layers.encoder_layer_0", batch, torch.tensor([0, 1]))
+    features, gradient = reference_at_layer(
+        net, "encoder.layers.encoder_layer_0", batch, torch.tensor([0, 1])
+    )
     expected = (features * gradient)[:, 1:].sum(2).reshape(2, 4, 4)
     torch.testing.assert_close(result.coarse, expected)
 
@@ -320,7 +322,7 @@ def test_volumes_give_volumes(method) -> None:
         torch.testing.assert_close(logits, result.logits.amax(1))
 
 
-def test_wrapped_networks_are_explained_through_the_network_inside() -> None:
+def test_wrapped_networks_are_unwrapped() -> None:
     net, batch = family("squeezenet"), images("any")
     expected = CAMExtractor(net, grad_cam)(batch)
     for wrapped in (nn.DataParallel(net), torch.compile(net, backend="eager")):

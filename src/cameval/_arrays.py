@@ -1,4 +1,4 @@
-"""NumPy arrays and torch tensors: conversion, shape checks, exact sums, checksums."""
+"""NumPy arrays and torch tensors: conversion, checks, checksums."""
 
 from typing import Any, TypeAlias, TypeVar
 from zlib import crc32
@@ -12,7 +12,7 @@ from cameval._memo import memoized
 from cameval.errors import ArrayTypeError, NonFiniteError, ShapeError
 
 Array = TypeVar("Array", Tensor, NDArray[Any])
-"""A torch tensor or a NumPy array: what goes in comes out."""
+"""A torch tensor or a NumPy array; results are of the same kind as the input."""
 
 
 Maps: TypeAlias = Tensor | NDArray[np.floating[Any]]
@@ -38,7 +38,7 @@ _WIDER = {
 
 
 _MOST_EXACT = 2**53
-"""Up to here every whole number is a float64."""
+"""All integers up to this one are exact in float64."""
 
 
 def as_tensor(array: object, name: str) -> Tensor:
@@ -65,10 +65,26 @@ def as_tensor(array: object, name: str) -> Tensor:
     )
 
 
-def restore(result: Tensor, template: Array) -> Array:
-    """Return `result` as the kind of array that `template` is, on its device.
+def dtype_or_type(value: object) -> str:
+    """Return the dtype of a tensor, or the type of anything else, for error messages."""
+    return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
 
-    Where no axis is left, NumPy gets a scalar, as from NumPy's own reductions.
+
+def shape_or_type(value: object) -> str:
+    """Return the shape of a tensor, or the type of anything else, for error messages."""
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
+
+
+def check_integers(tensor: Tensor, name: str) -> None:
+    """Check that a tensor has an integer dtype."""
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+        raise ArrayTypeError(f"{name} must be integers, got {tensor.dtype}")
+
+
+def restore(result: Tensor, template: Array) -> Array:
+    """Return `result` as an array of the same kind as `template`, on its device.
+
+    A NumPy result without axes is a scalar, as from NumPy's own reductions.
     """
     if isinstance(template, Tensor):
         return result.to(template.device)
@@ -77,9 +93,9 @@ def restore(result: Tensor, template: Array) -> Array:
 
 
 def as_scores(result: Tensor, template: Array) -> Array:
-    """Return scores as the kind of array that `template` is.
+    """Return scores as an array of the same kind as `template`.
 
-    Torch gets its default dtype, NumPy gets float64 and, where no axis is left, a NumPy scalar.
+    Torch scores have torch's default dtype. NumPy scores are in float64, and a scalar without axes.
     """
     if isinstance(template, Tensor):
         return result.to(template.device, torch.get_default_dtype())
@@ -94,16 +110,16 @@ def exact(tensor: Tensor) -> Tensor:
 
 @memoized
 def extremes(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the smallest and the largest value of each map, to which NaN spreads."""
+    """Return the minimum and the maximum of each map; NaN if it holds NaN."""
     return maps.amin((-2, -1)), maps.amax((-2, -1))
 
 
 def finite_maps(maps: object, name: str = "maps") -> Tensor:
     """Check score maps ``(..., H, W)``: real, at least one pixel, finite.
 
-    Unsigned integers and floating point of 8 bits, for which torch has little arithmetic, come back
-    in a wider dtype. Integers beyond 2**53, which thresholds in float64 cannot tell apart, come
-    back in float64.
+    Unsigned integers and floating point of 8 bits, for which torch has little arithmetic, are
+    returned in a wider dtype. Integers beyond 2**53, which float64 does not distinguish, are
+    returned in float64.
     """
     tensor = as_tensor(maps, name)
     if tensor.dtype == torch.bool or tensor.is_complex():
@@ -135,23 +151,31 @@ def as_masks(masks: object, name: str) -> Tensor:
 
 
 def mask_pair(pred: object, target: object) -> tuple[Tensor, Tensor]:
-    """Check a predicted and a true mask of one shape and one kind."""
-    _check_same_kind(pred, target, "pred")
+    """Check that a predicted and a true mask have the same shape and kind, and return them."""
+    _check_same_kind(pred, target, "pred", "target")
     pair = as_masks(pred, "pred"), as_masks(target, "target")
-    _check_same_shape(*pair, "pred")
+    _check_same_shape(*pair, "pred", "target")
     return pair
 
 
 def maps_and_truth(maps: object, target: object) -> tuple[Tensor, Tensor]:
-    """Check score maps and the true masks of one shape and one kind."""
-    _check_same_kind(maps, target, "maps")
+    """Check that score maps and true masks have the same shape and kind, and return them."""
+    _check_same_kind(maps, target, "maps", "target")
     pair = finite_maps(maps), as_masks(target, "target")
-    _check_same_shape(*pair, "maps")
+    _check_same_shape(*pair, "maps", "target")
+    return pair
+
+
+def map_pair(maps: object, again: object) -> tuple[Tensor, Tensor]:
+    """Check that two stacks of score maps have the same shape and kind, and return them."""
+    _check_same_kind(maps, again, "maps", "again")
+    pair = finite_maps(maps), finite_maps(again, "again")
+    _check_same_shape(*pair, "maps", "again")
     return pair
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    """Look at the extremes alone: ten times faster than ``isfinite`` of all."""
+    """Tell whether all values are finite, from the extremes: ten times faster than from all."""
     if not tensor.is_floating_point():
         return True
     return bool(torch.stack(extremes(tensor)).isfinite().all())
@@ -164,34 +188,34 @@ def _check_image_axes(tensor: Tensor, name: str) -> None:
         )
 
 
-def _check_same_kind(first: object, second: object, name: str) -> None:
+def _check_same_kind(first: object, second: object, name: str, other: str) -> None:
     if isinstance(first, Tensor) != isinstance(second, Tensor):
         raise ArrayTypeError(
-            f"{name} and target must both be NumPy arrays or both torch tensors, "
+            f"{name} and {other} must both be NumPy arrays or both torch tensors, "
             f"got {type(first).__name__} and {type(second).__name__}"
         )
 
 
-def _check_same_shape(first: Tensor, second: Tensor, name: str) -> None:
+def _check_same_shape(first: Tensor, second: Tensor, name: str, other: str) -> None:
     if first.shape != second.shape:
         raise ShapeError(
-            f"{name} and target must have one shape, "
+            f"{name} and {other} must have one shape, "
             f"got {tuple(first.shape)} and {tuple(second.shape)}"
         )
 
 
 def checksum(*tensors: Tensor) -> str:
-    """Return eight hexadecimal digits that tell these tensors from others."""
-    found = 0
+    """Return a CRC-32 of dtypes, shapes and values of tensors, as eight hexadecimal digits."""
+    value = 0
     for tensor in tensors:
-        found = crc32(f"{tensor.dtype} {tuple(tensor.shape)}".encode(), found)
+        value = crc32(f"{tensor.dtype} {tuple(tensor.shape)}".encode(), value)
         flat = tensor.detach().cpu().contiguous().flatten()
-        found = crc32(flat.view(torch.uint8).numpy().data, found)
-    return f"{found:08x}"
+        value = crc32(flat.view(torch.uint8).numpy().data, value)
+    return f"{value:08x}"
 
 
 def as_numpy(maps: Tensor) -> NDArray[Any]:
-    """Return a NumPy array, half precision in float32, which scikit-image can work with."""
+    """Return a NumPy array; half precision becomes float32, which scikit-image supports."""
     half = maps.dtype in (torch.float16, torch.bfloat16)
     array: NDArray[Any] = (maps.float() if half else maps).cpu().numpy()
     return array

@@ -13,34 +13,50 @@ def finite_number(name: str, value: object) -> float:
     return float(value)
 
 
+def positive_number(name: str, value: object) -> float:
+    """Return a finite, positive number as a float."""
+    number = finite_number(name, value)
+    if number <= 0:
+        raise SettingError(f"{name} must be positive, got {value}")
+    return number
+
+
+def non_negative_number(name: str, value: object) -> float:
+    """Return a finite number of at least 0 as a float."""
+    number = finite_number(name, value)
+    if number < 0:
+        raise SettingError(f"{name} must not be negative, got {value}")
+    return number
+
+
 def odd_size(name: str, value: object) -> int:
-    """Return the side of a window, which has a pixel in its middle."""
+    """Return an odd integer of at least 3, the side of a window with a central pixel."""
     if not isinstance(value, Integral) or value < 3 or value % 2 == 0:
         raise SettingError(f"{name} must be an odd integer of at least 3, got {value}")
     return int(value)
 
 
 def whole_number(name: str, value: object, least: int) -> int:
-    """Return an integer that is not below the least."""
+    """Return an integer of at least `least`."""
     if not isinstance(value, Integral) or value < least:
         raise SettingError(f"{name} must be an integer of at least {least}, got {value}")
     return int(value)
 
 
 def check_count(name: str, value: int) -> None:
-    """Check a setting that counts something."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    """Check that a setting is a positive integer."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise SettingError(f"{name} must be a positive integer, got {value!r}")
 
 
 def check_noise(std: float) -> None:
-    """Check a standard deviation."""
+    """Check that a standard deviation is finite and not negative."""
     if not 0 <= std < float("inf"):
         raise SettingError(f"std must be finite and not negative, got {std!r}")
 
 
 def check_size(size: object) -> tuple[int, ...]:
-    """Return an image's size as ``(H, W)`` or ``(D, H, W)``, all positive integers."""
+    """Return the size of an image, ``(H, W)`` or ``(D, H, W)``, all positive integers."""
     match size:
         case (int(height), int(width)) if min(height, width) > 0:
             return height, width

@@ -1,4 +1,4 @@
-"""Memoization of intermediate results that several formulas need of the same arrays."""
+"""Memoization of intermediate results that several functions compute from the same tensors."""
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
@@ -17,15 +17,15 @@ T = TypeVar("T")
 _Memory = dict[Hashable, tuple[object, Any]]
 
 
-_memory: ContextVar[_Memory | None] = ContextVar("cameval_sharing", default=None)
+_memory: ContextVar[_Memory | None] = ContextVar("cameval_memo", default=None)
 
 
 @contextmanager
 def memo() -> Iterator[None]:
-    """Let functions marked `memoized` remember their results until the block ends.
+    """Cache the results of `memoized` functions until the end of the block.
 
-    The block's tensors must not be written to in place. Blocks of other threads are apart; an inner
-    block begins with nothing remembered.
+    Tensors must not be changed in place within the block. Each thread has its own cache; an inner
+    block starts with an empty one.
 
     Examples
     --------
@@ -41,32 +41,32 @@ def memo() -> Iterator[None]:
 
 
 def memo_active() -> bool:
-    """Tell whether results are remembered here, so that work for several formulas pays."""
+    """Tell whether results are cached, so that it pays to compute more than one call needs."""
     return _memory.get() is not None
 
 
 def memoized(function: Callable[P, T]) -> Callable[P, T]:
-    """Mark a function of tensors and hashable settings as one whose result may be remembered.
+    """Let `memo` cache the results of a function of tensors and hashable settings.
 
-    The result must not be written to.
+    The result must not be changed in place.
     """
 
     @wraps(function)
-    def remembering(*args: P.args, **kwargs: P.kwargs) -> T:
+    def cached(*args: P.args, **kwargs: P.kwargs) -> T:
         memory = _memory.get()
         if memory is None:
             return function(*args, **kwargs)
         named = tuple(sorted(kwargs.items()))
         key = (function, *map(_key, args), *((name, _key(value)) for name, value in named))
-        if key not in memory:  # the arguments are kept, so that their memory is not used again
+        if key not in memory:  # the arguments are stored, so that their memory is not reused
             memory[key] = (args, kwargs), function(*args, **kwargs)
         return cast(T, memory[key][1])
 
-    return remembering
+    return cached
 
 
 def _key(argument: Any) -> Hashable:
-    """Tell the same numbers in the same memory from any other."""
+    """Return a key that is equal for the same values in the same memory only."""
     if not isinstance(argument, Tensor):
         return (type(argument), argument)
     where = argument.device, argument.data_ptr(), argument.dtype

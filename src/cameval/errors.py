@@ -5,18 +5,18 @@
     CamevalError
     ├── UnsupportedModelError (TypeError)   no declared split for this network
     ├── UnsupportedHeadError  (TypeError)   the head has no exact class activation map
-    ├── LayerError            (ValueError)  a named layer is missing, silent, or not a feature map
+    ├── LayerError            (ValueError)  a layer is missing, does not run, or has no feature map
     ├── ClassIndexError       (IndexError)  a class that the network does not have
     ├── ArrayTypeError        (TypeError)   neither NumPy nor torch, or the wrong dtype
-    ├── ShapeError            (ValueError)  arrays that must align do not
-    ├── NonFiniteError        (ValueError)  NaN or infinity where a number must be
-    ├── SettingError          (ValueError)  a setting out of its range
-    ├── DataError             (ValueError)  a file that is not what it should be
+    ├── ShapeError            (ValueError)  arrays whose shapes do not fit
+    ├── NonFiniteError        (ValueError)  NaN or infinity where values must be finite
+    ├── SettingError          (ValueError)  a setting outside its range
+    ├── DataError             (ValueError)  a file with missing, damaged or wrong content
     ├── OutputError           (OSError)     a file or a folder that cannot be written
     └── ProcessError          (RuntimeError) another process of the run failed
 
-Messages say what must hold, what came, and what to do. Each error is also the built-in error in
-brackets, so that ``except ValueError`` works for callers who do not know cameval.
+Messages state the requirement, the value that was given, and what to do. Each error is also the
+built-in error in brackets, so that ``except ValueError`` works for callers who do not know cameval.
 """
 
 __all__ = [
@@ -40,23 +40,23 @@ class CamevalError(Exception):
 
 
 class UnsupportedModelError(CamevalError, TypeError):
-    """The network has no declared split into features and head, or cannot be explained as it is.
+    """The network has no declared split into features and head, or is not supported as it is.
 
-    A cut that computes something else than the network, a network that writes to its buffers in
-    evaluation mode, and one of which no private copy can be made are refused with it.
+    Examples are a cut whose output differs from that of the network, a network that writes to its
+    buffers in evaluation mode, and a network that cannot be copied.
     """
 
 
 class UnsupportedHeadError(CamevalError, TypeError):
-    """The head is not one for which the asked-for map is exact, or the map breaks its law."""
+    """The method does not support the head, or a map that must be exact is not."""
 
 
 class LayerError(CamevalError, ValueError):
-    """A named layer does not exist, did not run exactly once, or gave no feature map."""
+    """A named layer does not exist, did not run exactly once, or has no feature map as output."""
 
 
 class ClassIndexError(CamevalError, IndexError):
-    """A class index outside the network's classes."""
+    """A class index is outside the network's classes."""
 
 
 class ArrayTypeError(CamevalError, TypeError):
@@ -64,24 +64,24 @@ class ArrayTypeError(CamevalError, TypeError):
 
 
 class ShapeError(CamevalError, ValueError):
-    """Arrays that must align do not."""
+    """The shapes of arrays do not fit each other, or what is expected."""
 
 
 class NonFiniteError(CamevalError, ValueError):
-    """NaN or infinity where every value must be a number."""
+    """Values are NaN or infinite where they must be finite."""
 
 
 class SettingError(CamevalError, ValueError):
-    """A setting is out of its range."""
+    """A setting is outside its range."""
 
 
 class DataError(CamevalError, ValueError):
-    """A file lacks a field, is damaged, or holds what it should not."""
+    """A file has missing, damaged or wrong content."""
 
 
 class OutputError(CamevalError, OSError):
-    """A file or a folder cannot be written: the disk is full, or the place is not writable."""
+    """A file or a folder cannot be written, as when the disk is full or access is denied."""
 
 
 class ProcessError(CamevalError, RuntimeError):
-    """Another process of a run on several has failed."""
+    """Another process of a distributed run has failed."""

@@ -7,48 +7,39 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from cameval._arrays import dtype_or_type, shape_or_type
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.maps import CellCenters, upsample
 from cameval.methods import grad_cam
 from cameval.networks import LayerModel, Target, adapt
 from cameval.networks._cuts import check_cut
 from cameval.networks._outputs import check_no_sigmoid
-from cameval.networks.activations import Activations, recording, same
+from cameval.networks.activations import Activations, identity, recording
 from cameval.networks.adapt import unwrap
 from cameval.networks.layers import check_layer, layer_activations
 from cameval.protocols import CAMMethod
-from cameval.target_classes import Classes, choose
+from cameval.target_classes import Classes, choose_classes
 
-__all__ = [
-    "Alignment",
-    "CAMExtractor",
-    "CAMResult",
-    "CAMSweep",
-    "check_alignment",
-    "check_images",
-    "check_parts",
-    "coarse_maps",
-    "explain",
-]
+__all__ = ["Alignment", "CAMExtractor", "CAMResult", "CAMSweep"]
 
 Alignment = Literal["half_pixel", "receptive_field"]
-"""How maps are laid on the image; see :class:`CAMExtractor`."""
+"""How coarse maps are aligned with the image; see :class:`CAMExtractor`."""
 
 
 @dataclass(frozen=True, eq=False)
 class CAMResult:
-    """What one call of a :class:`CAMExtractor` gives.
+    """Result of a :class:`CAMExtractor`: maps, logits and target classes.
 
     Parameters
     ----------
     maps
         Raw maps on the images, ``(N, H, W)``; with several classes per image ``(N, k, H, W)``.
     coarse
-        The same maps as the method gave them, on the feature grid, ``(N, h, w)``.
+        The output of the method: maps on the feature grid, ``(N, h, w)``.
     logits
-        What the network returned: class scores ``(N, C)``.
+        The output of the network: class scores ``(N, C)``.
     classes
-        The class that each map explains, ``(N,)``; -1 where it explains a function of the output.
+        The target class of each map, ``(N,)``; -1 where the target is a function of the output.
     """
 
     maps: Tensor
@@ -59,22 +50,23 @@ class CAMResult:
 
 @dataclass(frozen=True)
 class CAMExtractor:
-    """Class activation maps of a network, on the images it is shown.
+    """Class activation maps of a network, at the size of its images.
 
     Parameters
     ----------
     model
-        A network. A plain ``nn.Module`` is adapted (see `adapt`); it is never changed, whatever its
-        mode, and may be shared between threads.
+        A network. An ``nn.Module`` is adapted (see `adapt`); it is never changed, in either mode,
+        and may be shared between threads.
     method
-        How the map is made, by default :func:`grad_cam`, which every network supports.
+        The method that computes the maps, by default :func:`grad_cam`, which every network
+        supports.
     alignment
-        How the coarse map is laid on the image. ``"half_pixel"``, the custom of the field, lets its
-        cells fill the image evenly. ``"receptive_field"`` puts each cell where its receptive field
-        has its center, which in ResNet-like networks is half a cell further up and left.
+        How the coarse map is aligned with the image. With ``"half_pixel"``, the standard, its cells
+        fill the image evenly. With ``"receptive_field"`` each cell lies at the center of its
+        receptive field, which in ResNet-like networks is half a cell further up and left.
     check
-        Whether the first batch is also shown to the network that was cut, and the outputs are
-        compared (see `check_cut`). It costs one more pass, once for each extractor.
+        Whether the outputs on the first batch are compared with those of the network that was cut.
+        It costs one more pass, once for each extractor.
 
     Raises
     ------
@@ -82,13 +74,13 @@ class CAMExtractor:
         If the network is of no declared family; in the first call, if the cut does not compute what
         the network computes.
     SettingError
-        If alignment by receptive fields is asked for where the place of the cells is not known.
+        If alignment by receptive fields is chosen but the cell centers are not known.
 
     Notes
     -----
-    The trunk runs without autograd and a gradient, where the method needs one, is taken of the head
-    alone, so that a map costs little more than the prediction. It works on frozen networks, and
-    inside ``torch.no_grad()`` and ``torch.inference_mode()``.
+    The features are computed without autograd, and gradients, where the method needs them, are
+    those of the head alone, so that a map costs little more than the prediction. It works on frozen
+    networks, and inside ``torch.no_grad()`` and ``torch.inference_mode()``.
 
     Examples
     --------
@@ -107,8 +99,9 @@ class CAMExtractor:
 
     def __post_init__(self) -> None:
         check_parts(self.model, self.method)
-        object.__setattr__(self, "model", adapt(self.model))
-        check_alignment(self.alignment, adapt(self.model).cell_centers)
+        model = adapt(self.model)
+        object.__setattr__(self, "model", model)
+        check_alignment(self.alignment, model.cell_centers)
 
     def __call__(
         self,
@@ -119,7 +112,7 @@ class CAMExtractor:
         size: tuple[int, ...] | None = None,
         create_graph: bool = False,
     ) -> CAMResult:
-        """Make one map per image, or per image and class.
+        """Compute one map per image, or per image and class.
 
         Parameters
         ----------
@@ -127,25 +120,25 @@ class CAMExtractor:
             Images ``(N, channels, H, W)``, normalized as the network expects. Volumes ``(N,
             channels, D, H, W)`` give volumes of maps.
         classes
-            The class to explain: an int for all images, one per image ``(N,)``, or several per
-            image ``(N, k)``. A function chooses by the logits, as :func:`all_classes` and
+            The target classes: an int for all images, one per image ``(N,)``, or several per image
+            ``(N, k)``. A function chooses them by the logits, as :func:`all_classes` and
             :class:`TopClasses` do. By default each image's predicted class. One logit z stands for
             two classes: the map of class 1 is that of z, the map of class 0 that of -z.
         target
-            Explain instead a function of what the network returns, one score per image: a sum of
-            classes, an output of a regression, a region of a segmentation.
+            Instead of a class, a function of the network's output that returns one score per image:
+            a sum of classes, an output of a regression, a region of a segmentation.
         size
             Height and width of the maps, by default those of the images. Give the size of the masks
             to score maps on the masks' own grid.
         create_graph
             Keep the graph of the maps, so that they can be part of a loss. The network then runs in
-            its own mode, and its weights learn.
+            its own mode, and its weights get gradients.
 
         Returns
         -------
         CAMResult
             Maps, coarse maps, logits and classes. Maps are raw: signed where the method is, not
-            scaled, interpolated linearly and nothing else.
+            scaled, only interpolated.
 
         Raises
         ------
@@ -154,28 +147,28 @@ class CAMExtractor:
         ClassIndexError
             If a class is not one of the network's.
         SettingError
-            If `classes` and `target` are both given, or a graph is asked for without autograd.
+            If `classes` and `target` are both given, or `create_graph` is set without autograd.
         UnsupportedModelError
             If the cut does not compute what the network computes, or the network writes to its
-            buffers in evaluation mode. If a class is to be predicted by the only output, and that
-            is of a sigmoid.
+            buffers in evaluation mode. Also if the predicted class is needed and the network has
+            one output, which is that of a sigmoid.
         UnsupportedHeadError
-            If the method needs a head that this one is not, or its map is not as exact as it says.
+            If the method does not support the head, or its map is not exact though it must be.
         """
         check_images(images)
-        model = adapt(self.model)
+        model = adapt(self.model)  # the same model, checked again: hooks may have been added
         activations = model.activations(images, create_graph=create_graph)
         if self.check and not self._checked and not create_graph:
             check_cut(model, images, activations.logits)
             if classes is None and target is None and activations.logits.shape[1:] == (1,):
                 check_no_sigmoid(activations.logits, activations.network, images)
             self._checked.append(True)
-        chosen = choose(classes, target, activations.logits)
+        chosen = choose_classes(classes, target, activations.logits)
         cell_centers = model.cell_centers if self.alignment == "receptive_field" else None
-        return explain(activations, self.method, chosen, target, cell_centers, size)
+        return compute_maps(activations, self.method, chosen, target, cell_centers, size)
 
 
-def explain(
+def compute_maps(
     activations: Activations,
     method: CAMMethod,
     classes: Tensor,
@@ -183,7 +176,7 @@ def explain(
     cell_centers: CellCenters | None,
     size: tuple[int, ...] | None,
 ) -> CAMResult:
-    """Apply a method to the activations, once for each class, and lay the maps on the images."""
+    """Apply a method to the activations, once for each class, and upsample the maps."""
     image_size = tuple(activations.images.shape[2:])
     with recording(activations.create_graph):
         columns = [classes] if classes.ndim == 1 else classes.unbind(1)
@@ -196,19 +189,19 @@ def explain(
 
 
 def coarse_maps(activations: Activations, method: CAMMethod, target: Target) -> Tensor:
-    """Apply a method to the activations and check what it gives."""
+    """Apply a method to the activations, and check its output."""
     maps: object = method(activations, target)
-    shape = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
     count, axes = len(activations.features), activations.features.ndim - 1
     if not isinstance(maps, Tensor) or maps.ndim != axes or len(maps) != count:
         raise ShapeError(
-            f"a method must return maps of shape (N, h, w) with N = {count}, got {shape}"
+            f"a method must return maps of shape (N, h, w) with N = {count}, "
+            f"got {shape_or_type(maps)}"
         )
     return maps
 
 
 def check_parts(model: object, *methods: object) -> None:
-    """Check that maps can be made with these parts."""
+    """Check that the model is a module and that the methods are callable."""
     if not isinstance(model, nn.Module):
         raise ArrayTypeError(f"model must be an nn.Module, got {type(model).__name__}")
     for method in methods:
@@ -219,24 +212,27 @@ def check_parts(model: object, *methods: object) -> None:
 
 
 def check_alignment(alignment: str, cell_centers: CellCenters | None) -> None:
-    """Check the name of an alignment, and that it can be had."""
+    """Check the name of an alignment, and that the cell centers it needs are known."""
     if alignment not in get_args(Alignment):
         raise SettingError(
             f"alignment must be one of {', '.join(get_args(Alignment))}, got {alignment!r}"
         )
     if alignment == "receptive_field" and cell_centers is None:
         raise SettingError(
-            "alignment by receptive fields needs the place of the cells, which is known for the "
-            "last features of torchvision's networks alone; give it, as in "
-            "cameval.CAMModel(features, head, cell_centers=cameval.maps.CellCenters(offset, stride))"
+            "cell centers must be known for alignment by receptive fields, got a model without "
+            "them; they are known for the last features of torchvision's networks. Set them with "
+            "cameval.networks.Split(features, head, cell_centers) for a registered family, or in "
+            "cameval.CAMModel(features, head, cell_centers), with "
+            "cell_centers = cameval.maps.CellCenters(offset, stride)"
         )
 
 
 def check_images(images: object) -> None:
-    """Check the images that a network is to be shown."""
+    """Check that images are a floating-point tensor with four or five axes."""
     if not isinstance(images, Tensor) or not images.is_floating_point():
-        came = images.dtype if isinstance(images, Tensor) else type(images).__name__
-        raise ArrayTypeError(f"images must be a floating-point torch tensor, got {came}")
+        raise ArrayTypeError(
+            f"images must be a floating-point torch tensor, got {dtype_or_type(images)}"
+        )
     if images.ndim not in (4, 5):
         hint = "; add a batch axis with images[None]" if images.ndim == 3 else ""
         raise ShapeError(
@@ -253,32 +249,33 @@ class CAMSweep:
     model
         A network, as for :class:`CAMExtractor`.
     methods
-        Methods by the name that their results get.
+        Methods by name; the results have the same names.
     layers
-        Names of inner layers. By default the place at which `model` is cut, under the name
+        Names of inner layers. By default the last features of `model`, under the name
         ``"features"``.
     alignment
-        How maps are laid on the image, as for :class:`CAMExtractor`; inner layers have no known
-        place.
+        How maps are aligned with the image, as for :class:`CAMExtractor`; the cell centers of inner
+        layers are not known.
     check
-        Whether the first batch is also shown to the network that was cut, as for
-        :class:`CAMExtractor`.
+        Whether the outputs on the first batch are compared with those of the network that was cut,
+        as for :class:`CAMExtractor`.
 
     Raises
     ------
     SettingError
-        If there is no method, or the alignment cannot be had.
+        If there is no method, or the cell centers that the alignment needs are not known.
     LayerError
         If the network has no such layer.
 
     Notes
     -----
-    The trunk runs once. Each class takes one backward pass through what follows the first of the
+    The features are computed once. Each class takes one backward pass down to the first of the
     layers, shared by all gradient methods.
 
     Examples
     --------
     >>> from torchvision.models import resnet18
+    >>> from cameval.target_classes import TopClasses
     >>> sweep = CAMSweep(resnet18(), {"cam": cam, "grad_cam": grad_cam})
     >>> results = sweep(torch.rand(2, 3, 64, 64), classes=TopClasses(3))
     >>> results["features", "cam"].maps.shape
@@ -300,8 +297,9 @@ class CAMSweep:
             raise SettingError("methods must name at least one method, got none")
         check_parts(self.model, *self.methods.values())
         if self.layers is None:
-            object.__setattr__(self, "model", adapt(self.model))
-            check_alignment(self.alignment, adapt(self.model).cell_centers)
+            model = adapt(self.model)
+            object.__setattr__(self, "model", model)
+            check_alignment(self.alignment, model.cell_centers)
         else:
             if not self.layers:
                 raise SettingError("layers must name at least one layer or be None, got none")
@@ -319,18 +317,18 @@ class CAMSweep:
         size: tuple[int, ...] | None = None,
         create_graph: bool = False,
     ) -> dict[tuple[str, str], CAMResult]:
-        """Make every map; the arguments are those of :class:`CAMExtractor`.
+        """Compute the maps of all layers and methods, with the arguments of `CAMExtractor`.
 
         Returns
         -------
         dict of (str, str) to CAMResult
-            Results by layer and method, layer by layer.
+            Results by layer and method.
         """
         check_images(images)
         cell_centers = None
         passes: Mapping[str, Activations]
         if self.layers is None:
-            model = adapt(self.model)
+            model = adapt(self.model)  # the same model, checked again: hooks may have been added
             name = model.layer if isinstance(model, LayerModel) else "features"
             passes = {name: model.activations(images, create_graph=create_graph)}
             if self.check and not self._checked and not create_graph:
@@ -338,12 +336,12 @@ class CAMSweep:
                 self._checked.append(True)
             cell_centers = model.cell_centers if self.alignment == "receptive_field" else None
         else:
-            grids = dict.fromkeys(self.layers, same)
+            grids = dict.fromkeys(self.layers, identity)
             passes = layer_activations(self.model, grids, images, create_graph=create_graph)
         first = next(iter(passes.values()))
-        chosen = choose(classes, target, first.logits)
+        chosen = choose_classes(classes, target, first.logits)
         return {
-            (layer, name): explain(activations, method, chosen, target, cell_centers, size)
+            (layer, name): compute_maps(activations, method, chosen, target, cell_centers, size)
             for layer, activations in passes.items()
             for name, method in self.methods.items()
         }

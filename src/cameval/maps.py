@@ -6,18 +6,11 @@ from math import isfinite
 import torch
 from torch import Tensor
 
-from cameval._arrays import Array, exact, extremes, finite_maps, restore
+from cameval._arrays import Array, dtype_or_type, exact, extremes, finite_maps, restore
 from cameval._checks import check_size
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 
-__all__ = [
-    "CellCenters",
-    "half_pixel_coordinates",
-    "is_constant",
-    "normalize_maps",
-    "receptive_field_coordinates",
-    "upsample",
-]
+__all__ = ["CellCenters", "is_constant", "normalize_maps", "upsample"]
 
 
 @dataclass(frozen=True)
@@ -38,13 +31,13 @@ class CellCenters:
 
     Examples
     --------
-    The last features of a ResNet start at the very corner of the image, not half a cell inside:
+    The first cell of a ResNet lies at the corner of the image, not half a cell inside:
 
     >>> CellCenters(offset=0.5, stride=32).centers(3)
     tensor([ 0.5000, 32.5000, 64.5000])
 
-    The place of an own network follows layer by layer from the pixels', here through a convolution
-    with a padding and a pooling without one:
+    The centers of other networks follow layer by layer, starting from the pixels; here through a
+    convolution with padding and a pooling without:
 
     >>> pixels = CellCenters(offset=0.5, stride=1)
     >>> pixels.after(kernel=7, stride=2, padding=3).after(kernel=2, stride=2)
@@ -61,25 +54,25 @@ class CellCenters:
             )
 
     def centers(self, cells: int) -> Tensor:
-        """Centers of the first `cells` cells, in pixels."""
+        """Return the centers of the first `cells` cells, in pixels."""
         return self.offset + self.stride * torch.arange(cells)
 
     def after(
         self, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1
     ) -> "CellCenters":
-        """Centers of the cells after one more convolution or pooling.
+        """Return the centers of the cells after one more convolution or pooling.
 
         Parameters
         ----------
         kernel, stride, dilation
-            The layer's, along one axis.
+            Settings of the layer, along one axis.
         padding
-            Cells added before the first one. What is added behind the last moves nothing.
+            Cells added before the first one. Cells added after the last have no effect.
 
         Returns
         -------
         CellCenters
-            Each new cell lies in the middle of the cells that it sees.
+            Each new cell lies in the middle of its window.
         """
         return CellCenters(
             self.offset + self.stride * ((kernel - 1) * dilation / 2 - padding),
@@ -88,22 +81,22 @@ class CellCenters:
 
 
 def half_pixel_coordinates(length: int, cells: int) -> Tensor:
-    """Cell coordinates of `length` output pixels, if `cells` cells fill the image evenly.
+    """Return cell coordinates of `length` output pixels, where `cells` cells fill the image evenly.
 
-    This is the convention of ``align_corners=False``: cell i covers an equal part of the image and
-    lies at its middle.
+    This is the convention of ``align_corners=False``: each cell covers an equal part of the image
+    and lies at its middle.
     """
     return (torch.arange(length, dtype=torch.float64) + 0.5) * (cells / length) - 0.5
 
 
 def receptive_field_coordinates(length: int, pixels: int, cell_centers: CellCenters) -> Tensor:
-    """Cell coordinates of `length` output pixels over `pixels` of image, for cells at `cell_centers`."""
+    """Return cell coordinates of `length` output pixels on `pixels` pixels of the image."""
     centers = (torch.arange(length, dtype=torch.float64) + 0.5) * (pixels / length)
     return (centers - cell_centers.offset) / cell_centers.stride
 
 
 def is_constant(maps: Array, /) -> Array:
-    """Tell which maps have one value only, and therefore an empty mask from every binarizer.
+    """Tell which maps have a single value. Every binarizer returns an empty mask for them.
 
     Parameters
     ----------
@@ -125,11 +118,11 @@ def is_constant(maps: Array, /) -> Array:
     >>> is_constant(torch.tensor([[[2.0, 2.0]], [[2.0, 3.0]]]))
     tensor([ True, False])
     """
-    return restore(constant(finite_maps(maps)), maps)
+    return restore(are_constant(finite_maps(maps)), maps)
 
 
-def constant(maps: Tensor) -> Tensor:
-    """Return `is_constant` of checked maps."""
+def are_constant(maps: Tensor) -> Tensor:
+    """Tell which maps have a single value, as `is_constant`, for maps that are checked already."""
     low, high = extremes(maps)
     return low == high
 
@@ -175,7 +168,7 @@ def upsample(
     cell_centers: CellCenters | None = None,
     image_size: tuple[int, ...] | None = None,
 ) -> Tensor:
-    """Interpolate coarse maps linearly to an image's size, and do nothing else to them.
+    """Interpolate coarse maps linearly to the size of the image.
 
     Parameters
     ----------
@@ -184,8 +177,8 @@ def upsample(
     size
         Height and width of the result; three lengths for volumes.
     cell_centers
-        Where the cells lie in the image. By default they fill it evenly: the half-pixel convention,
-        ``align_corners=False``.
+        Centers of the cells in the image. By default the cells fill the image evenly: the
+        half-pixel convention, ``align_corners=False``.
     image_size
         Size of the network's input, in whose pixels `cell_centers` is given; by default `size`.
 
@@ -194,7 +187,8 @@ def upsample(
     Tensor
         Maps ``(..., H, W)`` of the same dtype on the same device, linear in `coarse` and within
         the range of its values; half precision becomes float32, so that neighboring pixels differ.
-        Beyond the outermost cells the map keeps their values. A coarse map with NaN becomes NaN.
+        Beyond the centers of the outermost cells the map is constant. A coarse map with NaN becomes
+        NaN.
 
     Raises
     ------
@@ -210,15 +204,14 @@ def upsample(
     >>> upsample(torch.tensor([[0.0, 4.0]]), (1, 4))
     tensor([[0., 1., 3., 4.]])
 
-    The same two cells, the first at the image's left edge and the second in its middle:
+    The same two cells, with centers at the left edge and in the middle of the image:
 
     >>> from cameval.maps import CellCenters
     >>> upsample(torch.tensor([[0.0, 4.0]]), (1, 4), cell_centers=CellCenters(offset=0.5, stride=2))
     tensor([[0., 2., 4., 4.]])
     """
     if not isinstance(coarse, Tensor) or not coarse.is_floating_point():
-        came = coarse.dtype if isinstance(coarse, Tensor) else type(coarse).__name__
-        raise ArrayTypeError(f"coarse must be a floating torch tensor, got {came}")
+        raise ArrayTypeError(f"coarse must be a floating torch tensor, got {dtype_or_type(coarse)}")
     lengths = check_size(size)
     pixels = lengths if image_size is None else check_size(image_size)
     axes = tuple(range(-len(lengths), 0))
@@ -240,11 +233,11 @@ def upsample(
         weights = linear_weights(coordinates, cells).to(coarse.device, coarse.dtype)
         with torch.autocast(coarse.device.type, enabled=False):
             fine = (fine.movedim(axis, -1) @ weights.T).movedim(-1, axis)
-    # An average never leaves the range of its terms, but rounding may: keep constant maps constant.
+    # Rounding may leave the range of the values that are averaged: keep constant maps constant.
     return fine.clamp(coarse.amin(axes, keepdim=True), coarse.amax(axes, keepdim=True))
 
 
 def linear_weights(coordinates: Tensor, cells: int) -> Tensor:
-    """Weights ``(length, cells)`` of the two cells around each coordinate; edges are clamped."""
+    """Return the weights ``(length, cells)`` of the two cells next to each coordinate, clamped."""
     inside = coordinates.clamp(0, cells - 1)
     return (1 - (inside[:, None] - torch.arange(cells)).abs()).clamp(min=0)

@@ -1,4 +1,4 @@
-"""Pictures of maps and masks on their images. Needs matplotlib: ``cameval[study]`` brings it."""
+"""Plots of maps and masks on their images. They need matplotlib: install ``cameval[report]``."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,27 +15,28 @@ if TYPE_CHECKING:
 
 __all__ = ["overlay"]
 
-TRUTH_COLOR, MASK_COLOR = "#ffffff", "#56b4e9"  # apart in any color vision, on gray and on inferno
+TRUTH_COLOR, MASK_COLOR = "#ffffff", "#56b4e9"  # distinct in any color vision
 
 
 def overlay(
     axes: "Axes",
     image: Tensor | NDArray[Any],
     *,
-    heat: Maps | None = None,
+    score_map: Maps | None = None,
     mask: Masks | None = None,
     truth: Masks | None = None,
+    heat: Maps | None = None,  # transitional
 ) -> None:
-    """Draw an image with its map as heat, its mask and the truth as outlines.
+    """Plot an image with a map in colors, and a mask and the truth as outlines.
 
     Parameters
     ----------
     axes
-        Matplotlib axes to draw into; ticks and frame are removed.
+        Matplotlib axes; ticks and frame are removed.
     image
         Gray ``(H, W)`` or color ``(H, W, 3)``, with values in [0, 1].
-    heat
-        A map ``(H, W)``, scaled to its own range for display alone.
+    score_map
+        A map ``(H, W)``, scaled to [0, 1] for display.
     mask
         A predicted mask ``(H, W)``, outlined in dashed blue.
     truth
@@ -53,29 +54,31 @@ def overlay(
     >>> from matplotlib.figure import Figure
     >>> from cameval.baselines import center_disc
     >>> truth = center_disc((32, 32))
-    >>> overlay(Figure().subplots(), torch.rand(32, 32), heat=center_map((32, 32)), truth=truth)
+    >>> image, score_map = torch.rand(32, 32), center_map((32, 32))
+    >>> overlay(Figure().subplots(), image, score_map=score_map, truth=truth)
     """
+    score_map = heat if score_map is None else score_map  # transitional
     picture = as_tensor(image, "image").float().cpu().numpy()
     axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
-    if heat is not None:
-        shown = _of_size(finite_maps(heat, "heat"), picture, "heat")
-        values = np.asarray(normalize_maps(shown.float()))
+    if score_map is not None:
+        checked = _check_size(finite_maps(score_map, "score_map"), picture, "score_map")
+        values = np.asarray(normalize_maps(checked.float()))
         axes.imshow(values, cmap="inferno", alpha=0.25 + 0.5 * values, vmin=0, vmax=1)
     for name, outline, color, style in (
         ("mask", mask, MASK_COLOR, "dashed"),
         ("truth", truth, TRUTH_COLOR, "solid"),
     ):
         if outline is not None:
-            inside = np.asarray(_of_size(as_masks(outline, name), picture, name))
+            inside = np.asarray(_check_size(as_masks(outline, name), picture, name))
             if inside.any() and not inside.all():
-                for width, ink in ((2.6, "#000000"), (1.4, color)):  # an edge that any ground shows
+                for width, ink in ((2.6, "#000000"), (1.4, color)):  # visible on any background
                     axes.contour(
                         inside, levels=[0.5], colors=ink, linewidths=width, linestyles=style
                     )
     axes.set_axis_off()
 
 
-def _of_size(array: Tensor, picture: NDArray[Any], name: str) -> Tensor:
+def _check_size(array: Tensor, picture: NDArray[Any], name: str) -> Tensor:
     if array.shape != picture.shape[:2]:
         raise ShapeError(
             f"{name} must have the image's height and width {picture.shape[:2]}, "

@@ -1,4 +1,4 @@
-"""Sanity of maps: they change when the network forgets, and stay when only a seed changes."""
+"""Sanity checks: sensitivity of maps to random weights, and repeatability across seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +11,12 @@ from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from cameval._arrays import Array, as_scores, exact, finite_maps
+from cameval._arrays import Array, as_scores, exact, finite_maps, map_pair
 from cameval._checks import check_count
-from cameval.errors import ArrayTypeError, ShapeError
+from cameval.errors import ShapeError
 from cameval.extractor import CAMExtractor
-from cameval.maps import constant, normalize_maps
-from cameval.networks._randomize import randomized_copies, untrained
+from cameval.maps import are_constant, normalize_maps
+from cameval.networks._randomize import randomized_copies, untrained_copy
 from cameval.target_classes import Classes
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
     "random_pair_similarity",
     "randomized_copies",
     "repeatability",
-    "untrained",
+    "untrained_copy",
 ]
 
 Floats = NDArray[np.float64]
@@ -35,7 +35,7 @@ _WINDOW = 11  # of SSIM's Gaussian with sigma 1.5, as published
 
 
 class Similarity(NamedTuple):
-    """How alike two stacks of maps are, pair by pair.
+    """Similarity of two stacks of maps, pair by pair.
 
     Attributes
     ----------
@@ -50,10 +50,10 @@ class Similarity(NamedTuple):
 
 
 def repeatability(maps: Array, again: Array, /) -> Similarity:
-    """Compare two maps of each image: of two seeds, two networks, two runs.
+    """Compare two maps of each image, as of two seeds, two networks or two runs.
 
-    Maps of networks that differ in their seed alone should be alike; see
-    `random_pair_similarity` for what maps of different images reach.
+    Maps of networks that differ only in their seed should be similar; `random_pair_similarity` is
+    the similarity of maps of different images, for comparison.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def repeatability(maps: Array, again: Array, /) -> Similarity:
     Returns
     -------
     Similarity
-        SSIM of the maps, each scaled to [0, 1] by its own extremes (a constant one becomes zeros),
+        SSIM of the maps, each scaled to [0, 1] by its own extremes (a constant map becomes zeros),
         with a Gaussian window of sigma 1.5; and Spearman's rank correlation of the raw maps, NaN
         where a map is constant.
 
@@ -90,21 +90,12 @@ def repeatability(maps: Array, again: Array, /) -> Similarity:
     >>> repeatability(maps, 2 * maps - 1)
     Similarity(ssim=tensor([1., 1., 1.]), spearman=tensor([1., 1., 1.]))
     """
-    if isinstance(maps, Tensor) != isinstance(again, Tensor):
-        raise ArrayTypeError(
-            "maps and again must both be NumPy arrays or both torch tensors, "
-            f"got {type(maps).__name__} and {type(again).__name__}"
-        )
-    first, second = finite_maps(maps), finite_maps(again, "again")
-    if first.shape != second.shape:
-        raise ShapeError(
-            "maps and again must have one shape, "
-            f"got {tuple(first.shape)} and {tuple(second.shape)}"
-        )
+    first, second = map_pair(maps, again)
     _check_window(first)
     leading = first.shape[:-2]
-    found = [_compare(a, b) for a, b in zip(_stack(first), _stack(second), strict=True)]
-    ssim, spearman = torch.tensor(found, dtype=torch.float64).reshape(-1, 2).unbind(1)
+    stacks = zip(_as_stack(first), _as_stack(second), strict=True)
+    similarities = [_compare_maps(a, b) for a, b in stacks]
+    ssim, spearman = torch.tensor(similarities, dtype=torch.float64).reshape(-1, 2).unbind(1)
     return Similarity(
         as_scores(ssim.reshape(leading), maps), as_scores(spearman.reshape(leading), maps)
     )
@@ -113,22 +104,22 @@ def repeatability(maps: Array, again: Array, /) -> Similarity:
 def random_pair_similarity(
     maps: Array, /, *, pairs: int = 50, seed: int = 0
 ) -> tuple[float, float]:
-    """Mean similarity of maps of different images: what a map without meaning may reach.
+    """Return the mean similarity of maps of different images, as a reference level.
 
     Parameters
     ----------
     maps
         Real, finite maps ``(N, H, W)``, with sides of at least 11.
     pairs
-        How many pairs to draw; a pair may come again.
+        Number of pairs, drawn with replacement.
     seed
-        Of the pairs. No global random state is touched.
+        Seed of the pairs. The global random state is not changed.
 
     Returns
     -------
     ssim, spearman : float
-        Means over the pairs; NaN with fewer than two maps. Pairs with a constant map do not count
-        for the rank correlation.
+        Means over the pairs; NaN with fewer than two maps. The mean rank correlation leaves out
+        pairs with a constant map.
 
     Raises
     ------
@@ -164,22 +155,22 @@ def random_pair_similarity(
     first = rng.integers(count, size=pairs)
     second = (first + rng.integers(1, count, size=pairs)) % count
     similar = repeatability(checked[first], checked[second])
-    ssim, spearman = (exact(torch.as_tensor(each)) for each in similar)
+    ssim, spearman = (exact(torch.as_tensor(values)) for values in similar)
     return float(ssim.mean()), float(spearman.nanmean())
 
 
 @dataclass(frozen=True, eq=False)
 class Cascade:
-    """What `cascading_randomization` finds for L stops and N images.
+    """Result of `cascading_randomization` for L layers and N images.
 
     Attributes
     ----------
     layers
-        The layers down to which the network was random, from the top, L of them.
+        The layers down to which the network was randomized, from the top, L of them.
     ssim, spearman
-        Similarity of the maps to those of the network as it is, ``(L, N)``.
+        Similarity of the maps to those of the original network, ``(L, N)``.
     random_ssim, random_spearman
-        Mean similarity of maps of different images, by the network as it is.
+        Mean similarity of maps of different images, of the original network.
     """
 
     layers: tuple[str, ...]
@@ -211,32 +202,32 @@ def cascading_randomization(
     seed: int = 0,
     pairs: int = 50,
 ) -> Cascade:
-    """Make the network random from the top down, and see whether the maps notice.
+    """Randomize the weights from the top layer down, and compare the maps with the original ones.
 
-    A method whose maps stay the same while the network forgets does not show what was learned. The
-    classes are those of the network as it is, throughout.
+    A method whose maps stay the same does not depend on the learned weights. The target classes are
+    those of the original network throughout.
 
     Parameters
     ----------
     extract
-        The extractor whose maps are tested. Its model is not changed.
+        The extractor to be tested. Its model is not changed.
     images
         Images ``(N, channels, H, W)``, with sides of at least 11.
     classes
-        The explained classes, as for :class:`CAMExtractor` but one per image; by default the
-        predicted ones.
+        The target classes, as for :class:`CAMExtractor` but one per image; by default the predicted
+        ones.
     layers
-        Where to stop, as names in ``extract.model.named_modules()``; by default each module that
-        has weights of its own. See `randomized_copies`.
+        Names in ``extract.model.named_modules()`` down to which to randomize; by default each
+        module that has weights of its own. See `randomized_copies`.
     seed
-        Of the random weights and of the random pairs.
+        Seed of the random weights and of the random pairs.
     pairs
-        How many random pairs of maps the level is the mean of.
+        Number of random pairs of maps; see `random_pair_similarity`.
 
     Returns
     -------
     Cascade
-        Similarities for each layer and image, and the level of random pairs beside them.
+        Similarities for each layer and image, and those of random pairs of images.
 
     Raises
     ------
@@ -251,8 +242,8 @@ def cascading_randomization(
 
     Notes
     -----
-    Maps are compared as they are on the image. A map of a random network may be constant, as that
-    of a class without a positive gradient under a ReLU: its rank correlation is NaN.
+    Maps are compared at the size of the image. The map of a random network may be constant, as for
+    a class without a positive gradient under a ReLU: its rank correlation is NaN.
 
     References
     ----------
@@ -272,32 +263,31 @@ def cascading_randomization(
     original = extract(images, classes)
     if original.classes.ndim != 1:
         raise ShapeError(
-            "classes must be one per image to be followed through the cascade, got shape "
+            "classes must be one per image for the cascade, got shape "
             f"{tuple(original.classes.shape)}"
         )
-    level = random_pair_similarity(original.maps, pairs=pairs, seed=seed)
-    names, found = [], []
+    reference = random_pair_similarity(original.maps, pairs=pairs, seed=seed)
+    names, similarities = [], []
     for name, copy in randomized_copies(extract.model, seed, layers):
         maps = replace(extract, model=copy)(images, original.classes).maps
         names.append(name)
-        found.append(
-            [np.asarray(each) for each in repeatability(_host(original.maps), _host(maps))]
-        )
-    ssim, spearman = np.array(found).reshape(len(names), 2, len(images)).transpose(1, 0, 2)
-    return Cascade(tuple(names), ssim, spearman, *level)
+        similarity = repeatability(_as_numpy(original.maps), _as_numpy(maps))
+        similarities.append([np.asarray(values) for values in similarity])
+    ssim, spearman = np.array(similarities).reshape(len(names), 2, len(images)).transpose(1, 0, 2)
+    return Cascade(tuple(names), ssim, spearman, *reference)
 
 
-def _host(maps: Tensor) -> Floats:
+def _as_numpy(maps: Tensor) -> Floats:
     return maps.detach().cpu().double().numpy()
 
 
-def _stack(maps: Tensor) -> Tensor:
-    """Return maps ``(n, H, W)`` on the host."""
+def _as_stack(maps: Tensor) -> Tensor:
+    """Return maps ``(n, H, W)`` on the CPU."""
     return exact(maps.cpu()).flatten(0, -3) if maps.ndim > 2 else exact(maps.cpu())[None]
 
 
-def _compare(a: Tensor, b: Tensor) -> tuple[float, float]:
-    """SSIM and Spearman's correlation of two maps ``(H, W)``."""
+def _compare_maps(a: Tensor, b: Tensor) -> tuple[float, float]:
+    """Return SSIM and Spearman's correlation of two maps ``(H, W)``."""
     ssim = structural_similarity(
         normalize_maps(a).numpy(),
         normalize_maps(b).numpy(),
@@ -306,7 +296,7 @@ def _compare(a: Tensor, b: Tensor) -> tuple[float, float]:
         sigma=1.5,
         use_sample_covariance=False,
     )
-    if constant(a) or constant(b):
+    if are_constant(a) or are_constant(b):
         return float(ssim), float("nan")
     return float(ssim), float(spearmanr(a.numpy(), b.numpy(), axis=None).statistic)
 
@@ -315,5 +305,9 @@ def _check_window(maps: Tensor) -> None:
     if min(maps.shape[-2:]) < _WINDOW:
         raise ShapeError(
             f"maps must have sides of at least {_WINDOW} for SSIM, got {tuple(maps.shape[-2:])}; "
-            "compare them on the image, not on the feature grid"
+            "compare maps of the size of the image, not of the feature grid"
         )
+
+
+untrained = untrained_copy  # transitional: cli/_evaluate.py
+__all__ += ["untrained"]  # transitional

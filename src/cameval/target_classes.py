@@ -1,4 +1,4 @@
-"""Selection of the target class of each image."""
+"""Selection of the target classes of each image."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,36 +9,37 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cameval.errors import ArrayTypeError, SettingError, ShapeError
+from cameval._arrays import check_integers
+from cameval._checks import check_count
+from cameval.errors import SettingError, ShapeError
 from cameval.networks._outputs import count_classes
-from cameval.networks.activations import check_classes, without_graph
+from cameval.networks.activations import check_classes, check_logits, without_graph
 
-__all__ = ["Classes", "TopClasses", "all_classes", "choose"]
+__all__ = ["Classes", "TopClasses", "all_classes"]
 
 Classes = int | Sequence[int] | Tensor | NDArray[np.integer[Any]] | Callable[[Tensor], Tensor]
 """One class for all images, one per image ``(N,)``, several per image ``(N, k)``, or a function
 that chooses classes by the logits."""
 
 
-def choose(
+def choose_classes(
     classes: Classes | None, target: Callable[[Tensor], Tensor] | None, logits: Tensor
 ) -> Tensor:
-    """Return the classes to explain, ``(N,)`` or ``(N, k)``; -1 for another target."""
+    """Return the target classes, ``(N,)`` or ``(N, k)``; -1 where the target is a function."""
     if target is not None:
         if classes is not None:
             raise SettingError("classes and target must not both be given, got both")
         return torch.full((len(logits),), -1, device=logits.device)
     with without_graph():
         if classes is None:
-            classes = _predicted
+            classes = _predicted_classes
         if callable(classes):
             classes = classes(logits.detach())
         chosen = torch.as_tensor(classes, device=logits.device)
-        if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
-            raise ArrayTypeError(f"classes must be integers, got {chosen.dtype}")
+        check_integers(chosen, "classes")
         if chosen.ndim == 0:
             chosen = chosen.expand(len(logits))
-        # A copy is a normal tensor, even of labels made in inference mode.
+        # A copy is a normal tensor, also of labels that are inference tensors.
         chosen = chosen.to(torch.int64, copy=True)
     if chosen.ndim not in (1, 2) or chosen.shape[1:] == (0,):
         raise ShapeError(
@@ -51,7 +52,7 @@ def choose(
 
 
 def all_classes(logits: Tensor, /) -> Tensor:
-    """Choose every class of every image, ``(N, C)``, in order.
+    """Return all classes for each image, ``(N, C)``, in order.
 
     Examples
     --------
@@ -70,7 +71,7 @@ class TopClasses:
     Parameters
     ----------
     count
-        How many, at least 1.
+        Number of classes, at least 1.
 
     Raises
     ------
@@ -86,8 +87,7 @@ class TopClasses:
     count: int
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise SettingError(f"count must be at least 1, got {self.count}")
+        check_count("count", self.count)
 
     def __call__(self, logits: Tensor, /) -> Tensor:
         """Return class indices ``(N, count)`` of logits ``(N, C)``."""
@@ -100,10 +100,6 @@ class TopClasses:
         return of_classes.topk(self.count, dim=1).indices
 
 
-def _predicted(logits: Tensor) -> Tensor:
-    if logits.ndim != 2:
-        raise ShapeError(
-            "the network must return logits (N, C) for a class to be predicted, got shape "
-            f"{tuple(logits.shape)}; give a function of its output as the target"
-        )
+def _predicted_classes(logits: Tensor) -> Tensor:
+    check_logits(logits)
     return TopClasses(1)(logits)[:, 0] if logits.shape[1] == 1 else logits.argmax(1)

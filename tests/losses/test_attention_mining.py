@@ -121,7 +121,7 @@ def test_on_pooling_and_one_layer_the_layers_weights_give_the_same_gradient() ->
 
 
 @pytest.mark.parametrize(("head", "training"), [("pooled", False), ("pooled", True), ("curved", 0)])
-def test_only_a_head_with_a_bend_has_a_second_derivative(head, training, monkeypatch) -> None:
+def test_only_a_nonlinear_head_has_a_second_derivative(head, training, monkeypatch) -> None:
     """What is differentiated within the loss depends on the features again, or does not."""
     model, taken = network(head), []
     if head == "pooled":
@@ -213,7 +213,7 @@ def test_two_pixels_by_hand() -> None:
         *(torch.tensor(1.0), torch.tensor([1]), torch.ones(1, requires_grad=True)),
     ],
 )
-def test_what_is_removed_gives_way_to_the_fill(fill) -> None:
+def test_the_fill_replaces_the_removed_regions(fill) -> None:
     """(1, 3 - 3/4 * 2) is left of the two pixels: a mean of 5/4."""
     loss = AttentionMining(omega=2 * math.log(3), sigma=0.5, fill=fill)(*two_pixels())
     assert loss.mining.item() == pytest.approx(sigmoid(2.5))
@@ -230,7 +230,7 @@ def test_each_channel_has_its_fill() -> None:
     torch.testing.assert_close(shown[1], images.where((maps < 0.4)[:, None], fill))
 
 
-def test_the_score_may_be_another() -> None:
+def test_the_score_can_be_set() -> None:
     gain = AttentionMining(2 * math.log(3), 0.5, score=lambda logits: logits)
     assert gain(*two_pixels()).mining.item() == pytest.approx(1.5)
 
@@ -288,7 +288,7 @@ def test_without_mining_it_is_cross_entropy() -> None:
 
 
 @pytest.mark.parametrize("score", [torch.softmax, lambda logits, _: logits * math.nan])
-def test_without_weight_mining_is_measured_and_takes_no_part(score) -> None:
+def test_mining_with_weight_0_is_computed_but_not_added(score) -> None:
     model, (images, labels) = network("curved"), batch()
     gain = AttentionMining(10, 0.5, alpha=0, score=lambda logits: score(logits, 1))
     loss = gain(model, images, labels)
@@ -318,7 +318,7 @@ def test_class_weights_weigh_the_classification_alone() -> None:
     assert torch.equal(weighted.mining, plain.mining)
 
 
-def test_masks_are_learned_from_only_if_asked_for() -> None:
+def test_masks_are_used_only_with_alpha_supervised() -> None:
     """The map (0, 1) of the two pixels against a mask of the first one: off by 1 everywhere."""
     masks = torch.tensor([[[True, False]]])
     loss = AttentionMining(10, 0.5, alpha=2, alpha_supervised=3)(*two_pixels(), masks=masks)
@@ -362,7 +362,7 @@ def trained(alpha: float, steps: int = 25) -> CAMModel:
     return model
 
 
-def test_trained_with_mining_less_of_the_class_is_left_beside_the_map() -> None:
+def test_training_with_mining_leaves_less_evidence_outside_the_map() -> None:
     with torch.no_grad(), torch.random.fork_rng():
         with torch.enable_grad():
             models = {alpha: trained(alpha) for alpha in (0.0, 1.0)}
@@ -387,7 +387,7 @@ def flags(model: nn.Module) -> list[object]:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_what_the_user_owns_stays_as_it_is(training: bool) -> None:
+def test_inputs_and_settings_of_the_network_are_not_changed(training: bool) -> None:
     model, (images, labels) = with_batch_norm().train(training), batch()
     masks, weights = torch.rand(3, 11, 14) > 0.5, torch.rand(CLASSES)
     gain = AttentionMining(10, 0.5, alpha_supervised=1, class_weights=weights)
@@ -432,7 +432,9 @@ def interrupted(_: Tensor) -> Tensor:
         ({"score": interrupted}, 0, KeyboardInterrupt),
     ],
 )
-def test_a_call_that_fails_leaves_the_batch_statistics(cut, settings, shift, error) -> None:
+def test_a_call_that_fails_does_not_change_the_batch_statistics(
+    cut, settings, shift, error
+) -> None:
     model, (images, labels) = with_batch_norm(), batch()
     model.features.insert(0, RunningMean())
     stage, hook = LayerModel(model, "features.2"), LayerModel(model, "features.2", lambda x: x)
@@ -445,7 +447,7 @@ def test_a_call_that_fails_leaves_the_batch_statistics(cut, settings, shift, err
     assert all(new is old for new, old in zip(model.buffers(), buffers, strict=True))
 
 
-def test_features_of_one_position_leave_the_batch_statistics() -> None:
+def test_features_of_one_position_do_not_change_the_batch_statistics() -> None:
     body = nn.Sequential(nn.Conv2d(3, 6, (11, 14)), nn.BatchNorm2d(6))
     model = CAMModel(body, GAPHead(nn.Linear(6, CLASSES))).double()
     before = copy.deepcopy(model.state_dict())
@@ -461,7 +463,7 @@ def test_lazy_modules_are_given_their_shape_by_the_first_call() -> None:
     assert body[1].num_batches_tracked == 2
 
 
-def test_batch_statistics_move_twice_in_training_mode_and_not_at_all_otherwise() -> None:
+def test_batch_statistics_are_updated_twice_in_training_mode_only() -> None:
     model = with_batch_norm()
     norm = model.features[1]
     GAIN(model.train(), *batch())
@@ -475,7 +477,7 @@ def test_batch_statistics_move_twice_in_training_mode_and_not_at_all_otherwise()
 
 
 @pytest.mark.parametrize("guard", [torch.no_grad, torch.inference_mode])
-def test_without_autograd_it_is_measured_in_evaluation_mode(guard) -> None:
+def test_without_autograd_both_passes_are_in_evaluation_mode(guard) -> None:
     model = with_batch_norm()
     expected = GAIN(model.eval(), *batch())
     with guard():
@@ -486,7 +488,7 @@ def test_without_autograd_it_is_measured_in_evaluation_mode(guard) -> None:
     assert not loss.maps.requires_grad
 
 
-def test_batches_made_in_inference_mode_are_learned_from() -> None:
+def test_batches_may_be_inference_tensors() -> None:
     model = network("pooled")
     with torch.inference_mode():
         images, labels = batch()
@@ -556,7 +558,7 @@ def test_under_autocast_the_loss_is_in_single_precision() -> None:
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
-def test_a_network_in_half_precision_is_shown_images_of_its_own() -> None:
+def test_a_network_in_half_precision_is_supported() -> None:
     model = network("pooled").bfloat16()
     loss = GAIN(model, batch()[0].bfloat16(), batch()[1])
     parts = loss.maps, loss.total, loss.classification, loss.mining
@@ -584,7 +586,7 @@ import sys
 sys.path.insert(0, {tests!r})
 import torch, torch.distributed as dist
 from torch import nn
-from test_losses import GAIN, batch, network
+from losses.test_attention_mining import GAIN, batch, network
 
 class Step(nn.Module):
     def __init__(self, model):
@@ -697,7 +699,7 @@ def test_masks_are_checked(masks: Tensor, error, message: str) -> None:
         AttentionMining(10, 0.5, alpha_supervised=1)(network("pooled"), *batch(), masks=masks)
 
 
-def test_what_depends_on_the_network_is_checked() -> None:
+def test_settings_that_depend_on_the_network_are_checked() -> None:
     model = network("pooled")
     for settings, message in [
         ({"fill": (0.0, 0.0)}, "the images' 3 channels, got 2"),
@@ -723,7 +725,7 @@ def test_networks_are_checked() -> None:
         GAIN(single, *batch())
 
 
-def test_a_layer_model_of_any_network_will_do() -> None:
+def test_a_layer_model_of_any_network_is_supported() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 9 * 12, 4))
     loss = GAIN(LayerModel(net.double(), "0"), *batch())
     assert gradients(loss.mining, net)[0].any()

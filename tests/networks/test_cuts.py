@@ -1,4 +1,4 @@
-"""The cut computes what the network computes, and a copy is the network's own twin."""
+"""Cuts give the outputs of the network, and private copies share only its weights."""
 
 import copy
 import functools
@@ -82,8 +82,8 @@ def test_other_parts_between_features_and_logits_are_part_of_the_network() -> No
     assert refused_or_right(net.eval()) == "right"
 
 
-def put_back(net: nn.Module, *names: str) -> nn.Module:
-    """Take children out and put them back: they are registered in another order then."""
+def register_again(net: nn.Module, *names: str) -> nn.Module:
+    """Delete and set children again, which changes the order of registration."""
     for name in names:
         child = getattr(net, name)
         delattr(net, name)
@@ -103,15 +103,15 @@ def put_back(net: nn.Module, *names: str) -> nn.Module:
         ("maxvit", ["stem"]),
     ],
 )
-def test_the_order_of_registration_is_not_the_order_of_running(name, children) -> None:
-    net, batch = put_back(fresh(name), *children), images(name, 1)
+def test_a_cut_does_not_depend_on_the_order_of_registration(name, children) -> None:
+    net, batch = register_again(fresh(name), *children), images(name, 1)
     with torch.no_grad():
         expected = net(batch)
         assert torch.equal(adapt(net)(batch), expected)
     check_cut(adapt(net), batch, expected)
 
 
-def test_a_sequence_in_another_order_is_another_network_for_both() -> None:
+def test_a_sequence_in_another_order_changes_the_cut_and_the_network_alike() -> None:
     net = fresh("resnet")
     net.layer1 = nn.Sequential(net.layer1[1], net.layer1[0])
     assert refused_or_right(net) == "right"
@@ -148,21 +148,21 @@ class Colder(tv.Inception3):
 
 
 @pytest.mark.parametrize("kind", [Twice, Wrapped])
-def test_a_call_of_the_users_own_is_another_network(kind: type[tv.SqueezeNet]) -> None:
+def test_a_network_that_overrides_its_call_is_refused(kind: type[tv.SqueezeNet]) -> None:
     assert refused_or_right(kind(num_classes=3).eval()) == "refused"
 
 
-def test_a_method_that_runs_on_the_way_is_another_network() -> None:
+def test_a_network_that_overrides_the_input_transform_is_refused() -> None:
     net = Colder(num_classes=3, transform_input=True, init_weights=False).eval()
     assert refused_or_right(net) == "refused"
 
 
-def test_what_no_type_shows_is_compared() -> None:
+def test_a_change_that_no_type_shows_is_compared() -> None:
     assert refused_or_right(Hidden(num_classes=3).eval()) in ("compared", "right")
 
 
 @pytest.mark.parametrize("attribute", ["forward", "_forward_impl", "_call_impl"])
-def test_a_patched_instance_is_another_network(attribute: str) -> None:
+def test_a_patched_instance_is_refused(attribute: str) -> None:
     net = fresh("resnet")
     original = getattr(net, attribute)
     setattr(net, attribute, lambda x: 2 * original(x))
@@ -184,7 +184,7 @@ def test_a_patched_class_is_compared_on_the_first_batch(monkeypatch) -> None:
         CAMExtractor(adapt(net))(BATCH)
 
 
-def test_a_wrong_split_of_the_users_is_compared() -> None:
+def test_a_wrong_registered_split_is_detected_by_the_comparison() -> None:
     class Gated(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -239,7 +239,7 @@ def test_a_cut_that_became_a_network_of_its_own_is_not_compared() -> None:
     check_cut(own, BATCH)
 
 
-def test_dropout_that_is_always_on_is_told_so_and_no_random_state_is_used() -> None:
+def test_active_dropout_is_refused_and_the_random_state_is_not_changed() -> None:
     class Noisy(nn.Dropout):
         def forward(self, x: Tensor) -> Tensor:
             return F.dropout(x, 0.5, training=True)
@@ -258,7 +258,7 @@ def test_dropout_that_is_always_on_is_told_so_and_no_random_state_is_used() -> N
     assert torch.equal(torch.get_rng_state(), known)
 
 
-def test_an_output_of_another_form_is_told(monkeypatch) -> None:
+def test_an_output_of_another_shape_or_type_is_refused(monkeypatch) -> None:
     net, original = fresh("squeezenet"), tv.SqueezeNet.forward
     monkeypatch.setattr(tv.SqueezeNet, "forward", lambda self, x: original(self, x)[:, :5])
     with pytest.raises(UnsupportedModelError, match=r"shapes \(2, 1000\) and \(2, 5\)"):
@@ -271,7 +271,7 @@ def test_an_output_of_another_form_is_told(monkeypatch) -> None:
 @pytest.mark.parametrize(
     "register", [register_module_forward_hook, register_module_forward_pre_hook]
 )
-def test_hooks_on_all_modules_are_counted(register) -> None:
+def test_hooks_on_all_modules_are_refused(register) -> None:
     net = fresh("squeezenet")
     extract = CAMExtractor(net)
     handle = register(lambda *_: None)
@@ -290,7 +290,7 @@ def test_hooks_on_all_modules_are_counted(register) -> None:
 
 
 @pytest.mark.parametrize("layer", [None, "layer2", "layer2.0.conv1"])
-def test_a_compiled_part_is_explained_as_it_was_written(layer: str | None) -> None:
+def test_a_compiled_part_runs_uncompiled(layer: str | None) -> None:
     expected = CAMExtractor(adapt(fresh("resnet"), layer=layer))(BATCH, 1)
     net = fresh("resnet").train()
     net.layer3.compile(backend="eager")
@@ -309,7 +309,7 @@ def test_a_compiled_part_is_explained_as_it_was_written(layer: str | None) -> No
         )
 
 
-def test_a_copy_of_a_compiled_part_holds_nothing_compiled() -> None:
+def test_a_copy_of_a_compiled_part_contains_nothing_compiled() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), torch.compile(nn.Sequential(nn.BatchNorm2d(4))))
     net[0].compile(backend="eager")
     twin = private_copy(net)
@@ -322,7 +322,7 @@ def test_a_copy_of_a_compiled_part_holds_nothing_compiled() -> None:
 
 
 class Holding(nn.Module):
-    """A network that holds something beside its modules."""
+    """A network with further attributes beside its modules."""
 
     def __init__(self, hold: Callable[["Holding"], None]) -> None:
         super().__init__()
@@ -360,7 +360,7 @@ def locked(net: Holding) -> None:
 
 
 class Box:
-    """An object that cannot be copied and holds a module."""
+    """An object with a module that cannot be copied."""
 
     def __init__(self, module: nn.Module) -> None:
         self.lock, self.module = threading.Lock(), module
@@ -441,7 +441,7 @@ def harmless(net: Holding) -> None:
     [bound, bound_partial, method_of_another, listed, unregistered, bound_hook, harmless],
     ids=lambda hold: hold.__name__,
 )
-def test_what_can_be_copied_is_copied(hold) -> None:
+def test_a_network_with_attributes_that_can_be_copied_is_copied(hold) -> None:
     torch.manual_seed(0)
     net = Holding(hold)
     with torch.no_grad():
@@ -470,7 +470,7 @@ def test_a_class_whose_code_closes_over_modules_is_refused() -> None:
     assert torch.equal(shared.running_mean, before)
 
 
-def test_a_class_that_holds_modules_is_refused() -> None:
+def test_a_class_with_modules_as_attributes_is_refused() -> None:
     class Sharing(Holding):
         norms = (nn.BatchNorm2d(4),)
 
@@ -488,7 +488,7 @@ def test_a_cut_survives_pickling_and_is_still_compared() -> None:
     assert not any("origin" in name for name in model.state_dict())
 
 
-def test_a_network_that_cannot_run_any_more_is_told() -> None:
+def test_a_network_that_fails_on_the_images_is_refused() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -506,7 +506,7 @@ def test_a_network_that_cannot_run_any_more_is_told() -> None:
         check_cut(model, BATCH.double())
 
 
-def test_a_networks_own_switch_follows_into_evaluation_mode() -> None:
+def test_a_copy_calls_the_train_method_of_the_network() -> None:
     class Switching(Holding):
         noisy = True
 
@@ -528,7 +528,7 @@ def test_a_networks_own_switch_follows_into_evaluation_mode() -> None:
     assert net.training
 
 
-def test_weights_that_a_switch_merges_are_not_the_users() -> None:
+def test_a_train_method_that_changes_weights_changes_those_of_the_copy() -> None:
     class Merging(nn.Linear):
         merged = False
 
@@ -569,7 +569,7 @@ class Remembering(nn.Module):
 
 
 @pytest.mark.parametrize("how", ["in place", "data", "exchange"])
-def test_a_buffer_that_evaluation_writes_to_is_put_back_and_told(how: str) -> None:
+def test_a_change_of_a_buffer_in_evaluation_mode_is_undone_and_refused(how: str) -> None:
     model = CAMModel(nn.Conv2d(3, 4, 3), Remembering(how)).eval()
     kept = model.head.seen
     with pytest.raises(UnsupportedModelError, match=r"got a change of head\.seen"):
@@ -580,7 +580,7 @@ def test_a_buffer_that_evaluation_writes_to_is_put_back_and_told(how: str) -> No
 
 @pytest.mark.parametrize("how", ["in place", "data", "exchange"])
 @pytest.mark.parametrize("mode", [True, False])
-def test_a_buffer_of_a_copy_is_the_copys_own(how: str, mode: bool) -> None:
+def test_a_copy_has_its_own_buffers(how: str, mode: bool) -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), Remembering(how)).train(mode)
     before = state(net)
     assert adapt(net, layer="0").activations(BATCH).logits.shape == (2, 2)
@@ -589,13 +589,13 @@ def test_a_buffer_of_a_copy_is_the_copys_own(how: str, mode: bool) -> None:
 
 
 @pytest.mark.parametrize("mode", [True, False])
-def test_a_weight_that_is_written_to_is_told(mode: bool) -> None:
+def test_a_change_of_a_weight_in_evaluation_mode_is_refused(mode: bool) -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), Remembering("weight")).train(mode)
     with pytest.raises(UnsupportedModelError, match=r"got a change of 1\.fc\.weight"):
         adapt(net, layer="0").activations(BATCH)
 
 
-def test_a_statistic_that_a_parent_writes_to_is_put_back() -> None:
+def test_a_statistic_that_a_parent_module_changes_is_restored() -> None:
     class Drifting(Holding):
         def forward(self, x: Tensor) -> Tensor:
             with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Laws of the networks: the cut is exact, and the user's network is never changed."""
+"""Cut networks: logits and class maps are exact, and the user's network is not changed."""
 
 import copy
 import threading
@@ -20,9 +20,10 @@ from cameval.errors import (
     UnsupportedHeadError,
     UnsupportedModelError,
 )
-from cameval.networks import LayerModel, PooledHead
+from cameval.maps import CellCenters, upsample
+from cameval.networks import LayerModel, PooledHead, Split
 from cameval.networks._copies import private_copy
-from cameval.networks.activations import same
+from cameval.networks.activations import identity
 from cameval.networks.families import cut_after
 from cameval.networks.layers import layer_activations
 
@@ -61,7 +62,7 @@ def test_logits_are_bit_identical_to_the_network(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_any_call_leaves_the_network_as_it_was(name: str) -> None:
+def test_no_call_changes_the_network(name: str) -> None:
     net, batch = family(name), images(name, count=1)
     before = state(net)
     activations = adapt(net).activations(batch)
@@ -86,7 +87,7 @@ def test_class_maps_average_to_the_logits_less_the_bias(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_fresh_head_trains_on_a_copy(name: str) -> None:
+def test_a_new_head_trains_on_a_copy(name: str) -> None:
     net = family(name)
     before = state(net)
     torch.manual_seed(0)
@@ -141,7 +142,7 @@ def test_every_builder_is_cut_or_refused(name: str) -> None:
 # --- networks that are not as torchvision built them ------------------------------------------
 
 
-def test_an_unknown_network_is_told_the_lines_to_write() -> None:
+def test_the_error_for_an_unknown_network_shows_how_to_declare_it() -> None:
     class Stranger(Tiny):
         pass
 
@@ -168,6 +169,67 @@ def test_a_registered_network_is_cut() -> None:
     net, batch = Known().eval(), images("known")
     assert torch.equal(adapt(net)(batch), net(batch))
     assert Known in split.registry
+    with pytest.raises(SettingError, match=r"cell centers must be known .*networks\.Split"):
+        cameval.CAMExtractor(net, alignment="receptive_field")
+
+
+def test_a_registered_split_may_have_cell_centers() -> None:
+    class Shifted(nn.Module):
+        """The first cell lies at pixel 2.5, not in the middle of the first four pixels."""
+
+        def __init__(self, stride: int = 4) -> None:
+            super().__init__()
+            self.body = nn.Conv2d(3, 4, 5, stride)
+            self.fc = nn.Linear(4, 2)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.fc(self.body(images).mean((2, 3)))
+
+    @split.register
+    def _(net: Shifted) -> Split:
+        centers = CellCenters(0.5, 1).after(5, net.body.stride[0])
+        return Split(net.body, GAPHead(net.fc), centers)
+
+    net, batch = Shifted().eval(), torch.rand(2, 3, 25, 33)
+    assert adapt(net).cell_centers == CellCenters(2.5, 4)
+    assert adapt(Shifted(stride=2)).cell_centers == CellCenters(2.5, 2)
+    assert adapt(net, num_classes=3).cell_centers == CellCenters(2.5, 4)
+    aligned = cameval.CAMExtractor(net, cameval.cam, alignment="receptive_field")(batch, 1)
+    expected = upsample(aligned.coarse, (25, 33), cell_centers=CellCenters(2.5, 4))
+    assert torch.equal(aligned.maps, expected)
+    assert not torch.allclose(cameval.CAMExtractor(net, cameval.cam)(batch, 1).maps, expected)
+
+
+def test_declared_cell_centers_replace_computed_ones() -> None:
+    class Declared(tv.SqueezeNet):
+        pass
+
+    def declare(net: Declared) -> Split:
+        features, head = split.dispatch(tv.SqueezeNet)(net)
+        return Split(features, head, CellCenters(1, 16))
+
+    assert adapt(Declared()).cell_centers == CellCenters(17.5, 16)
+    split.register(Declared, declare)
+    assert adapt(Declared()).cell_centers == CellCenters(1, 16)
+
+
+def test_a_network_is_split_once_by_adapt_and_by_an_extractor() -> None:
+    class Counted(Tiny):
+        splits = 0
+
+    @split.register
+    def _(net: Counted) -> Split:
+        Counted.splits += 1
+        return Split(nn.Sequential(net.conv, net.mix), GAPHead(net.fc), CellCenters(0.5, 1))
+
+    model = adapt(Counted().eval())
+    assert Counted.splits == 1
+    extract = cameval.CAMExtractor(model, alignment="receptive_field", check=False)
+    cameval.CAMSweep(model, {"cam": cameval.cam})
+    extract(images("any"))
+    assert Counted.splits == 1
+    cameval.CAMExtractor(Counted().eval(), check=False)(images("any"))
+    assert Counted.splits == 2
 
 
 def test_a_subclass_with_a_forward_of_its_own_is_refused() -> None:
@@ -211,7 +273,7 @@ CHAIN = nn.Sequential
         (tv.convnext_tiny, "classifier", CHAIN(nn.Flatten(1), nn.Linear(768, 3)), CHAIN),
     ],
 )
-def test_a_replaced_classifier_is_told_for_what_it_is(build, attribute, classifier, head) -> None:
+def test_the_head_has_the_type_of_a_replaced_classifier(build, attribute, classifier, head) -> None:
     net = build().eval()
     setattr(net, attribute, classifier)
     net.eval()
@@ -222,7 +284,7 @@ def test_a_replaced_classifier_is_told_for_what_it_is(build, attribute, classifi
         assert torch.equal(model(batch), net(batch))
 
 
-def test_heads_say_what_they_cannot_do() -> None:
+def test_unsupported_heads_are_refused() -> None:
     with pytest.raises(UnsupportedHeadError, match="one nn\\.Linear, got ReLU"):
         GAPHead(nn.ReLU())  # type: ignore[arg-type]
     with pytest.raises(UnsupportedHeadError, match="MaxPool2d"):
@@ -235,7 +297,7 @@ def test_heads_say_what_they_cannot_do() -> None:
 
 
 def test_adapt_checks_its_settings() -> None:
-    with pytest.raises(SettingError, match="at least 1, got 0"):
+    with pytest.raises(SettingError, match="num_classes must be a positive integer, got 0"):
         adapt(tv.squeezenet1_1(), num_classes=0)
     with pytest.raises(SettingError, match="both"):
         adapt(tv.squeezenet1_1(), num_classes=2, layer="features")
@@ -275,7 +337,7 @@ def test_without_a_fresh_head_the_modules_are_the_networks_own() -> None:
 def test_a_layer_by_name_equals_the_split_at_the_same_place(name: str, layer: str) -> None:
     net, batch = family(name), images(name)
     cut = adapt(net).activations(batch)
-    hooked = layer_activations(net, {layer: same}, batch)[layer]
+    hooked = layer_activations(net, {layer: identity}, batch)[layer]
     assert hooked.head is None
     classes = cut.logits.argmax(1)
     for found in (hooked, adapt(net, layer=layer).activations(batch)):
@@ -303,7 +365,7 @@ def test_a_declared_network_is_cut_between_its_stages(name, layer, tail) -> None
         assert cut is None
         return
     assert [child for child, _ in cut.head.named_children()] == tail
-    hooked = layer_activations(net, {layer: same}, batch)[layer]
+    hooked = layer_activations(net, {layer: identity}, batch)[layer]
     found = cut.activations(batch)
     assert torch.equal(found.features, hooked.features)
     assert torch.equal(found.logits, hooked.logits)
@@ -317,7 +379,7 @@ def test_layer_models_predict_as_the_network() -> None:
     assert torch.equal(adapt(net, layer="layer2")(batch), net(batch))
 
 
-def test_a_layer_that_is_not_there_is_answered_with_close_names() -> None:
+def test_the_error_for_an_unknown_layer_lists_similar_names() -> None:
     with pytest.raises(LayerError, match=r"got 'layer5'; close names are 'layer\d'"):
         adapt(family("resnet"), layer="layer5")
     with pytest.raises(LayerError, match="got ''"):
@@ -334,7 +396,7 @@ def test_a_layer_must_run_once_and_give_feature_maps() -> None:
         adapt(Tiny().eval(), layer="unused").activations(batch)
 
 
-def test_a_layer_whose_output_nothing_uses_is_named_so() -> None:
+def test_a_layer_without_effect_on_the_output_is_refused() -> None:
     class Ignoring(Tiny):
         def forward(self, images: Tensor) -> Tensor:
             self.mix(self.conv(images))
@@ -364,7 +426,7 @@ def test_a_network_must_return_one_tensor_with_a_row_for_each_image() -> None:
 # --- the user's objects -----------------------------------------------------------------------
 
 
-def test_a_training_network_is_explained_in_evaluation_mode_and_trains_on() -> None:
+def test_a_network_in_training_mode_runs_in_evaluation_mode_and_is_not_changed() -> None:
     net = copy.deepcopy(family("mobilenet_v2"))
     batch = images("any")
     expected = adapt(net).activations(batch)
@@ -377,7 +439,7 @@ def test_a_training_network_is_explained_in_evaluation_mode_and_trains_on() -> N
     assert state(net) == before
 
 
-def test_a_private_copy_follows_the_network_it_was_made_of() -> None:
+def test_a_private_copy_has_the_current_weights_of_the_network() -> None:
     net, batch = Tiny().eval(), images("any")
     model = adapt(net, layer="conv")
     first = model.activations(batch).logits
@@ -389,7 +451,7 @@ def test_a_private_copy_follows_the_network_it_was_made_of() -> None:
     assert model.activations(batch.double()).logits.dtype == torch.float64
 
 
-def test_a_private_copy_holds_no_module_of_the_network() -> None:
+def test_a_private_copy_contains_no_module_of_the_network() -> None:
     net = Tiny()
     twin = private_copy(net)
     assert not set(net.modules()) & set(twin.modules())
@@ -410,7 +472,7 @@ def test_a_private_copy_shares_what_cannot_be_copied() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated:FutureWarning")
-def test_a_scripted_network_is_refused_with_a_way_out() -> None:
+def test_a_scripted_network_is_refused() -> None:
     net = nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 2, 3)))
     net.add_module("scripted", torch.jit.script(nn.ReLU()))
     with pytest.raises(UnsupportedModelError, match="pass the network that was scripted"):
@@ -435,7 +497,7 @@ def test_hooks_and_gradients_of_the_user_survive() -> None:
     assert (before[0], before[2:]) == (after[0], after[2:])
 
 
-def test_hooks_that_a_cut_would_skip_are_not_skipped_in_silence() -> None:
+def test_hooks_that_a_cut_would_skip_are_refused() -> None:
     net, batch = copy.deepcopy(family("resnet")), images("resnet")
     net.register_forward_pre_hook(lambda _module, inputs: ((inputs[0] - 0.5) * 4,))
     with torch.no_grad():
@@ -457,7 +519,7 @@ def own_model(kind: str, base: type[CAMModel] = CAMModel) -> CAMModel | LayerMod
 
 @pytest.mark.parametrize("kind", ["CAMModel", "LayerModel"])
 @pytest.mark.parametrize("which", ["register_forward_hook", "register_forward_pre_hook"])
-def test_hooks_on_a_model_of_camevals_are_not_skipped_in_silence(kind: str, which: str) -> None:
+def test_hooks_on_a_model_of_cameval_are_refused(kind: str, which: str) -> None:
     model, batch = own_model(kind), images("any")
     extract = cameval.CAMExtractor(model)
     handle = getattr(model, which)(lambda *_: None)
@@ -471,7 +533,7 @@ def test_hooks_on_a_model_of_camevals_are_not_skipped_in_silence(kind: str, whic
     assert adapt(model) is model
 
 
-def test_hooks_inside_a_model_of_camevals_run() -> None:
+def test_hooks_inside_a_model_of_cameval_run() -> None:
     model, batch, seen = own_model("CAMModel"), images("any"), []
     model.features.register_forward_hook(lambda *_: seen.append("features"))
     model.head.register_forward_pre_hook(lambda *_: seen.append("head"))
@@ -479,7 +541,7 @@ def test_hooks_inside_a_model_of_camevals_run() -> None:
     assert seen == ["features", "head"]
 
 
-def test_a_hook_on_a_model_of_camevals_runs_where_a_layer_of_it_is_explained() -> None:
+def test_a_hook_on_a_model_of_cameval_runs_for_maps_of_its_layers() -> None:
     model, batch = own_model("CAMModel"), images("any")
     model.register_forward_pre_hook(lambda _module, inputs: ((inputs[0] - 0.5) * 4,))
     with torch.no_grad():
@@ -488,7 +550,7 @@ def test_a_hook_on_a_model_of_camevals_runs_where_a_layer_of_it_is_explained() -
     assert torch.equal(found, expected)
 
 
-def test_a_model_of_camevals_with_a_forward_of_its_own_is_refused() -> None:
+def test_a_model_of_cameval_that_overrides_forward_is_refused() -> None:
     class Doubled(CAMModel):
         def forward(self, images: Tensor) -> Tensor:
             return 2 * super().forward(images)
@@ -514,7 +576,7 @@ def test_a_model_of_camevals_with_a_forward_of_its_own_is_refused() -> None:
     assert adapt(renamed) is renamed
 
 
-def test_a_network_that_keeps_its_results_is_explained_while_it_trains() -> None:
+def test_a_network_that_stores_its_results_is_copied_in_training_mode() -> None:
     class Keeping(Tiny):
         kept: list[Tensor]
 
@@ -528,7 +590,7 @@ def test_a_network_that_keeps_its_results_is_explained_while_it_trains() -> None
     assert adapt(net, layer="conv").activations(batch).features.shape[1] == 8
 
 
-def test_images_made_in_inference_mode_may_be_looked_at_again() -> None:
+def test_images_may_be_inference_tensors() -> None:
     class Gated(Tiny):
         def forward(self, images: Tensor) -> Tensor:
             return self.fc((self.conv(images) * images.mean(1, keepdim=True)).mean((2, 3)))
@@ -540,7 +602,7 @@ def test_images_made_in_inference_mode_may_be_looked_at_again() -> None:
 
 
 @pytest.mark.parametrize("layer", [None, "conv"])
-def test_a_failing_network_is_left_as_it_was(layer: str | None) -> None:
+def test_a_failing_network_is_not_changed(layer: str | None) -> None:
     class Failing(Tiny):
         def forward(self, images: Tensor) -> Tensor:
             super().forward(images)

@@ -1,4 +1,4 @@
-"""Where the cells of the last features lie: measured, and compared with what is declared."""
+"""Cell centers of the last features: measured, and compared with the declared ones."""
 
 import sys
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from cameval.networks._receptive_fields import cell_centers_of
 from cameval.networks.families import InceptionInput
 
 # Written down, not taken from the library: docs/alignment.rst shows the same table.
-PLACES = {
+CENTERS = {
     **dict.fromkeys(FAMILIES, CellCenters(0.5, 32.0)),
     **dict.fromkeys(("vgg", "vgg_bn", "convnext", "swin", "swin_v2"), CellCenters(16.0, 32.0)),
     "alexnet": CellCenters(31.5, 32.0),
@@ -38,7 +38,7 @@ PLACES = {
     "squeezenet": CellCenters(15.5, 16.0),
     "squeezenet1_0": CellCenters(17.5, 16.0),
 }
-del PLACES["maxvit"]
+del CENTERS["maxvit"]
 LARGE = ("alexnet", "inception_v3")  # they need more than 32 pixels
 BUILDERS = FAMILIES | {"squeezenet1_0": tv.squeezenet1_0}
 
@@ -70,10 +70,10 @@ def averaging(net: nn.Module, channels: int | None = 1) -> nn.Module:
     One channel is enough where a network does not count its channels.
     """
     for name, child in net.named_children():
-        room = type(child).__module__.rpartition(".")[2]
+        source = type(child).__module__.rpartition(".")[2]
         if isinstance(child, nn.Conv2d | nn.MaxPool2d | nn.Linear):
             setattr(net, name, Averaging(child, channels))
-        elif room in ("activation", "batchnorm", "normalization") or isinstance(
+        elif source in ("activation", "batchnorm", "normalization") or isinstance(
             child, nn.LayerNorm | SqueezeExcitation | ShiftedWindowAttention | InceptionInput
         ):
             setattr(net, name, nn.Identity())
@@ -86,16 +86,21 @@ def averaging(net: nn.Module, channels: int | None = 1) -> nn.Module:
 
 @torch.no_grad()
 def measured_centers(features: nn.Module, length: int, breadth: int = 80, axis: int = 1) -> Tensor:
-    """Centers of what the cells along one axis see, in pixels.
+    """Return the centers of the receptive fields along one axis, in pixels.
 
-    The network is linear, so its answer to an image of the pixels' positions, divided by its answer
-    to an image of ones, is the centroid of the input gradient, for all cells at once.
+    The network is linear, so its output for an image of the pixels' positions, divided by its
+    output for an image of ones, is the centroid of the input gradient, for all cells at once.
     """
     positions = torch.arange(length, dtype=torch.float64) + 0.5
     strip = torch.stack((positions, torch.ones_like(positions)))[:, None, None]
     strip = strip.expand(-1, 1, breadth, -1)
     position, one = features(strip if axis == 1 else strip.mT).mean(1)
     return (position / one).mean(1 - axis)
+
+
+def centers_of(net: nn.Module) -> CellCenters | None:
+    """Return the cell centers of the last features, where they are known."""
+    return cell_centers_of(net, split(net).features)
 
 
 def build(name: str) -> nn.Module:
@@ -111,11 +116,11 @@ def _average_pooling(monkeypatch):
 
 # Inception alone has kernels that are not square.
 @pytest.mark.usefixtures("_average_pooling")
-@pytest.mark.parametrize(("name", "axis"), [*((name, 1) for name in PLACES), ("inception_v3", 0)])
-def test_a_cell_lies_in_the_middle_of_what_it_sees(name, axis):
+@pytest.mark.parametrize(("name", "axis"), [*((name, 1) for name in CENTERS), ("inception_v3", 0)])
+def test_a_cell_lies_in_the_middle_of_its_receptive_field(name, axis):
     net = build(name)
-    assert cell_centers_of(net) == PLACES[name]
-    check(net, PLACES[name], 80 if name in LARGE else 32, axis)
+    assert centers_of(net) == CENTERS[name]
+    check(net, CENTERS[name], 80 if name in LARGE else 32, axis)
 
 
 def check(net: nn.Module, cell_centers: CellCenters, breadth: int = 32, axis: int = 1) -> None:
@@ -164,11 +169,11 @@ MODIFIED: dict[str, tuple[Callable[[], nn.Module], CellCenters]] = {
 @pytest.mark.usefixtures("_average_pooling")
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize("name", MODIFIED)
-def test_a_modified_network_is_placed_where_it_is(name):
+def test_the_centers_of_a_modified_network_follow_from_its_layers(name):
     builder, cell_centers = MODIFIED[name]
     with torch.device("meta"):
         net = builder().eval()
-    assert cell_centers_of(net) == cell_centers
+    assert centers_of(net) == cell_centers
     check(net, cell_centers, 150)
 
 
@@ -275,10 +280,10 @@ CHANGED |= {
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated:FutureWarning")
 @pytest.mark.filterwarnings("ignore:.*antialias:UserWarning")
 @pytest.mark.parametrize("name", CHANGED)
-def test_no_place_is_guessed(name):
+def test_no_centers_are_guessed(name):
     net = CHANGED[name]()
-    assert cell_centers_of(net) is None
-    with pytest.raises(SettingError, match="needs the place of the cells"):
+    assert centers_of(net) is None
+    with pytest.raises(SettingError, match="cell centers must be known"):
         CAMExtractor(net, alignment="receptive_field")
 
 
@@ -288,55 +293,56 @@ def shifted(_module: object, inputs: tuple[Tensor]) -> tuple[Tensor]:
 
 @pytest.mark.parametrize("part", ["", "conv1", "layer2", "layer2.0", "layer2.0.relu"])
 @pytest.mark.parametrize("hook", ["register_forward_hook", "register_forward_pre_hook"])
-def test_a_hook_may_move_the_grid(part, hook):
+def test_centers_are_unknown_with_a_hook(part, hook):
     net = build("resnet")
     handle = getattr(net.get_submodule(part), hook)(shifted)
-    assert cell_centers_of(net) is None
+    assert centers_of(net) is None
     handle.remove()
-    assert cell_centers_of(net) == CellCenters(0.5, 32.0)
+    assert centers_of(net) == CellCenters(0.5, 32.0)
 
 
-def test_a_hook_on_all_modules_may_move_the_grid():
+def test_centers_are_unknown_with_a_hook_on_all_modules():
     handle = register_module_forward_pre_hook(shifted)
     try:
-        assert cell_centers_of(build("resnet")) is None
+        assert centers_of(build("resnet")) is None
     finally:
         handle.remove()
 
 
 @pytest.mark.parametrize("part", ["", "conv1", "layer2", "layer2.0"])
-def test_a_patched_part_may_move_the_grid(part):
+def test_centers_are_unknown_with_a_patched_module(part):
     net = build("resnet")
     net.get_submodule(part).forward = lambda x: x
-    assert cell_centers_of(net) is None
+    assert centers_of(net) is None
 
 
-def test_the_order_of_registration_moves_nothing():
+def test_centers_do_not_depend_on_the_order_of_registration():
     net = build("inception_v3")
     for block, child in [("Mixed_6a", "branch3x3dbl_1"), ("", "Conv2d_1a_3x3")]:
         owner = net.get_submodule(block)
         module = getattr(owner, child)
         delattr(owner, child)
         setattr(owner, child, module)
-    assert cell_centers_of(net) == CellCenters(37.5, 32.0)
+    assert centers_of(net) == CellCenters(37.5, 32.0)
 
 
-def test_a_compiled_part_lies_where_it_lay():
+def test_compiling_a_part_does_not_change_the_centers():
     net = tv.resnet18()
     net.layer2 = torch.compile(net.layer2, backend="eager")
     net.layer3.compile(backend="eager")
-    assert cell_centers_of(net) == CellCenters(0.5, 32.0)
+    assert centers_of(net) == CellCenters(0.5, 32.0)
 
 
-def test_other_normalizations_and_activations_move_nothing():
+def test_other_normalizations_and_activations_do_not_change_the_centers():
     net = tv.resnet18(norm_layer=lambda channels: nn.GroupNorm(4, channels))
     net.relu, net.bn1 = nn.SiLU(), FrozenBatchNorm2d(64)
-    assert cell_centers_of(net) == CellCenters(0.5, 32.0)
+    assert centers_of(net) == CellCenters(0.5, 32.0)
 
 
-def test_networks_of_other_kinds_have_no_place():
-    assert cell_centers_of(build("maxvit")) is None
-    assert cell_centers_of(nn.Conv2d(3, 3, 3)) is None
+def test_other_networks_have_no_known_centers():
+    assert centers_of(build("maxvit")) is None
+    conv = nn.Conv2d(3, 3, 3)
+    assert cell_centers_of(conv, conv) is None
 
 
 @pytest.fixture(scope="module")
@@ -351,14 +357,14 @@ def planted_blob() -> ModuleType:
 
 
 @pytest.mark.parametrize(("name", "custom"), [("resnet18", 15.5), ("squeezenet1_1", 0.0)])
-def test_a_planted_blob_is_seen_where_it_is(planted_blob, name, custom):
+def test_a_planted_blob_is_located_with_receptive_fields(planted_blob, name, custom):
     images, has_blob, centers = planted_blob.plant(16, 160, torch.Generator().manual_seed(0))
     torch.manual_seed(0)
     net, outcomes = planted_blob.BUILDERS[name](), []
     for _ in range(2):
         planted_blob.calibrated(planted_blob.mirrored(net), images[:4])
         outcomes.append(planted_blob.examine(net, images, has_blob, centers))
-    limit = cell_centers_of(net).stride / 4  # half a cell off is twice as much
+    limit = centers_of(net).stride / 4  # half a cell off is twice as much
     placed = torch.cat([outcome.receptive_field for outcome in outcomes]).mean(0)
     assert placed.abs().max() < limit
     evenly = torch.cat([outcome.half_pixel for outcome in outcomes]).mean(0)

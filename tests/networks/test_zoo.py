@@ -1,4 +1,4 @@
-"""Weights in files: which numbers may be weights, and what is told of those that may not."""
+"""Weights in files: supported dtypes, and errors for others."""
 
 import pytest
 import torch
@@ -53,7 +53,7 @@ NOT_WEIGHTS = {
 @pytest.mark.filterwarnings("ignore")  # of torch, about what it will not have any more
 @pytest.mark.parametrize("change", NOT_WEIGHTS.values(), ids=NOT_WEIGHTS)
 @pytest.mark.parametrize("name", [FIRST, "classifier.1.bias"])
-def test_other_numbers_are_no_weights_and_their_tensor_is_named(tmp_path, state, change, name):
+def test_other_numbers_are_refused_and_the_error_names_their_tensor(tmp_path, state, change, name):
     with pytest.raises(DataError, match=rf"w\.pth must hold .* in {name}"):
         load(tmp_path, state | {name: change(state[name])})
 
@@ -77,7 +77,7 @@ def test_counters_are_whole_numbers_of_any_dtype(tmp_path, counted, dtype):
 
 
 @pytest.mark.parametrize("value", [0.5, float("nan"), 1j, True])
-def test_counters_are_nothing_else(tmp_path, counted, value):
+def test_counters_of_other_values_are_refused(tmp_path, counted, value):
     name = "conv1.1.num_batches_tracked"
     with pytest.raises(DataError, match=f"whole numbers in {name}"):
         load(tmp_path, counted | {name: torch.tensor(value)}, "shufflenet_v2_x0_5")
@@ -90,7 +90,7 @@ def test_running_statistics_are_in_floating_point(tmp_path, counted):
 
 
 @pytest.mark.parametrize("value", [torch.tensor(3.0), torch.zeros(3), torch.zeros(0, 512)])
-def test_a_new_head_that_is_none_is_told(tmp_path, state, value):
+def test_a_wrong_new_head_is_refused(tmp_path, state, value):
     with pytest.raises((DataError, SettingError)):
         load(tmp_path, state | {"head.linear.weight": value})
 
@@ -98,7 +98,7 @@ def test_a_new_head_that_is_none_is_told(tmp_path, state, value):
 @pytest.mark.parametrize(
     "content", [b"", b"PK\x03\x04", b"\x80\x02}q\x00.", b"[" * 10_000, b"(" * 10_000 + b"."]
 )
-def test_files_that_hold_no_weights_are_told(tmp_path, content):
+def test_files_without_weights_are_refused(tmp_path, content):
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(DataError, match=r"w\.pth must"):
         read_weights(tmp_path / "w.pth")

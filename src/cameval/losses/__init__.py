@@ -1,4 +1,4 @@
-"""Losses in which a network's own map takes part: training that shapes where it looks."""
+"""Losses that include a network's own class activation map."""
 
 from cameval.losses.attention_mining import AttentionMining, MiningLoss
 

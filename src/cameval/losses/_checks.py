@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from cameval._arrays import as_masks
+from cameval._arrays import as_masks, check_integers, dtype_or_type, shape_or_type
 from cameval.errors import ArrayTypeError, SettingError, ShapeError, UnsupportedModelError
 
 
-def check_bare(model: nn.Module) -> None:
-    """Check that no data-parallel wrapper waits for a call of its own ``forward``."""
+def check_not_wrapped(model: nn.Module) -> None:
+    """Check that no module is a data-parallel wrapper, whose ``forward`` would not be called."""
     for part in model.modules():
         if isinstance(part, nn.DataParallel | nn.parallel.DistributedDataParallel):
             raise UnsupportedModelError(
@@ -24,11 +24,10 @@ def check_bare(model: nn.Module) -> None:
 
 
 def check_labels(labels: object, count: int) -> None:
-    """Check that there is one integer for each image, and an image."""
+    """Check that there is one integer for each image, and at least one image."""
     if not isinstance(labels, Tensor):
         raise ArrayTypeError(f"labels must be a torch tensor, got {type(labels).__name__}")
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise ArrayTypeError(f"labels must be integers, got {labels.dtype}")
+    check_integers(labels, "labels")
     if count == 0 or labels.shape != (count,):
         raise ShapeError(
             f"labels must be one for each of at least 1 image, shape ({count},), "
@@ -37,12 +36,13 @@ def check_labels(labels: object, count: int) -> None:
 
 
 def check_class_weights(weights: object) -> None:
-    """Check that class weights are none, or finite numbers ``(C,)``, none negative, not all 0."""
+    """Check that class weights are None, or finite numbers ``(C,)``, none negative, not all 0."""
     if weights is None:
         return
     if not isinstance(weights, Tensor) or not weights.is_floating_point():
-        came = weights.dtype if isinstance(weights, Tensor) else type(weights).__name__
-        raise ArrayTypeError(f"class_weights must be a floating-point torch tensor, got {came}")
+        raise ArrayTypeError(
+            f"class_weights must be a floating-point torch tensor, got {dtype_or_type(weights)}"
+        )
     if weights.ndim != 1:
         raise ShapeError(f"class_weights must have shape (C,), got {tuple(weights.shape)}")
     if not (weights.isfinite() & (weights >= 0)).all():
@@ -50,12 +50,12 @@ def check_class_weights(weights: object) -> None:
     if not weights.any():
         raise SettingError(
             f"class_weights must have one that is positive, got {weights.tolist()}; leave them out "
-            "to weigh all classes alike"
+            "for equal weights"
         )
 
 
-def checked_masks(masks: object, weight: float, shape: tuple[int, ...]) -> Tensor | None:
-    """Return boolean masks of this shape if they have a weight, and none otherwise."""
+def check_masks(masks: object, weight: float, shape: tuple[int, ...]) -> Tensor | None:
+    """Check boolean masks of this shape if their weight is positive; return None otherwise."""
     if (masks is not None) != (weight > 0):
         raise SettingError(
             "masks must be given if alpha_supervised is positive, and only then, got "
@@ -63,48 +63,48 @@ def checked_masks(masks: object, weight: float, shape: tuple[int, ...]) -> Tenso
         )
     if masks is None:
         return None
-    found = as_masks(masks, "masks")
-    if found.shape != shape:
+    tensor = as_masks(masks, "masks")
+    if tensor.shape != shape:
         raise ShapeError(
-            f"masks must have the shape of the images' maps, {shape}, got {tuple(found.shape)}"
+            f"masks must have the shape of the images' maps, {shape}, got {tuple(tensor.shape)}"
         )
-    return found
+    return tensor
 
 
-def checked_scores(scores: Any, logits: Tensor) -> Tensor:
-    """Return a score for each image and class."""
+def check_scores(scores: Any, logits: Tensor) -> Tensor:
+    """Check that there is one score for each image and class."""
     if not isinstance(scores, Tensor) or scores.shape != logits.shape:
-        came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         raise ShapeError(
-            "score must give one number for each image and class, shape "
-            f"{tuple(logits.shape)}, got {came}"
+            "score must return one number for each image and class, shape "
+            f"{tuple(logits.shape)}, got {shape_or_type(scores)}"
         )
     return scores
 
 
 @contextmanager
-def buffers_kept_on_failure(model: nn.Module, learning: bool) -> Iterator[None]:
-    """Put the buffers of `model`, if it is learning, back if what is done inside fails.
+def restore_buffers_on_failure(model: nn.Module, learning: bool) -> Iterator[None]:
+    """Restore the buffers of `model` if the block fails, where `learning` is set.
 
-    Only modules in training mode move theirs: batch statistics, the vectors of spectral norms.
+    Only modules in training mode change buffers, such as batch statistics and the vectors of
+    spectral norms.
     """
-    kept = [
+    saved = [
         (module, name, buffer, buffer.detach().clone())
         for module in model.modules()
         if learning and module.training
         for name, buffer in module.named_buffers(recurse=False)
-        if _may_move(buffer)
+        if _is_writable(buffer)
     ]
     try:
         yield
     except BaseException:
         with torch.no_grad():
-            for module, name, buffer, value in kept:
+            for module, name, buffer, value in saved:
                 buffer.copy_(value)
-                setattr(module, name, buffer)  # a module may put a new tensor in its place
+                setattr(module, name, buffer)  # a module may have replaced it by a new tensor
         raise
 
 
-def _may_move(buffer: Tensor) -> bool:
-    """Tell whether a buffer has values, and ones that may be written to."""
+def _is_writable(buffer: Tensor) -> bool:
+    """Tell whether a buffer has values that may be written to."""
     return not is_lazy(buffer) and not buffer.is_inference()

@@ -1,4 +1,4 @@
-"""Attention mining: the class score of an image whose attended part is removed."""
+"""Attention mining: a loss on the class score of images without their attended regions."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cameval._checks import finite_number
+from cameval._checks import finite_number, non_negative_number, positive_number
 from cameval.errors import SettingError, ShapeError
 from cameval.extractor import check_images, check_parts
 from cameval.losses._checks import (
-    buffers_kept_on_failure,
-    check_bare,
     check_class_weights,
     check_labels,
-    checked_masks,
-    checked_scores,
+    check_masks,
+    check_not_wrapped,
+    check_scores,
+    restore_buffers_on_failure,
 )
 from cameval.maps import upsample
 from cameval.methods import grad_cam
@@ -31,30 +31,30 @@ __all__ = ["AttentionMining", "MiningLoss"]
 
 
 def softmax(logits: Tensor, /) -> Tensor:
-    """Probabilities ``(N, C)`` of logits ``(N, C)``."""
+    """Return probabilities ``(N, C)`` of logits ``(N, C)``."""
     return logits.softmax(1)
 
 
 @dataclass(frozen=True, eq=False)
 class MiningLoss:
-    """What one call of :class:`AttentionMining` gives.
+    """Result of :class:`AttentionMining`: the loss, its terms, logits and maps.
 
     Parameters
     ----------
     total
         ``classification + alpha * mining + alpha_supervised * supervision``: call its `backward`.
-        A part whose weight is 0 is left out, whatever its value.
+        A term with weight 0 is left out, even if it is NaN.
     classification
-        Cross entropy of the images as they are; 0 where the weight of every image's class is 0.
+        Cross entropy of the original images; 0 where the weight of every image's class is 0.
     mining
-        Mean score of the true classes on the images without what was attended to; by default a
+        Mean score of the true classes on the images without their attended regions; by default a
         probability. Without a graph if `alpha` is 0.
     supervision
-        Mean squared difference of maps and masks; 0 where no masks were given.
+        Mean squared difference of maps and masks; 0 without masks.
     logits
-        Class scores ``(N, C)`` of the images as they are.
+        Class scores ``(N, C)`` of the original images.
     maps
-        The attention of each image to its true class, ``(N, H, W)`` in [0, 1].
+        The map of each image's true class, ``(N, H, W)`` in [0, 1].
     """
 
     total: Tensor
@@ -69,8 +69,8 @@ class MiningLoss:
 class AttentionMining:
     r"""Attention mining, the loss of the Guided Attention Inference Network (GAIN).
 
-    The network is shown each image twice: as it is, and without what its map attends to. As long
-    as it still finds the class there, its map has missed something, and the loss says so.
+    The network runs twice: on each image, and on the image without the region that its map marks.
+    A high class score in the second pass means that the map has missed evidence: the loss is high.
 
     .. math::
 
@@ -88,38 +88,38 @@ class AttentionMining:
     Parameters
     ----------
     omega
-        Steepness of the soft mask T, positive. Published code has 10 to 100 000, so there is no
+        Steepness of the soft mask T, positive. Published code uses 10 to 100 000, so there is no
         default. T lies between ``sigmoid(-omega * sigma)`` and ``sigmoid(omega * (1 - sigma))``:
-        .007 and .993 for 10 and .5. The larger omega, the harder the mask, and the fewer pixels
-        have a gradient through it.
+        .007 and .993 for 10 and .5. For a larger omega the mask is harder, and fewer pixels have a
+        gradient through it.
     sigma
-        Where T is one half, as a share in (0, 1) of the range of the map; .5 to .7 in published
-        code, hence no default either.
+        The value of the scaled map, in (0, 1), at which T is one half; .5 to .7 in published code,
+        so there is no default either.
     alpha
-        Weight of mining, not negative. 1 in the paper. With 0, mining is only measured, and takes
-        no part in the total.
+        Weight of mining, not negative. 1 in the paper. With 0, mining is computed, but not added to
+        the total.
     fill
-        What takes the place of what is removed, v above, in the units of the images: one number,
-        or one for each channel, also as an array or a tensor, which is copied. The default of 0, as
-        in the paper's formula, is the mean color of the data set where images are normalized by
-        mean and standard deviation.
+        The values v that replace the removed regions, in the units of the images: one number, or
+        one for each channel, also as an array or a tensor, which is copied. The default of 0, as in
+        the paper's formula, is the mean color of the data set where images are normalized by mean
+        and standard deviation.
     score
         From logits ``(N, C)`` to the scores s of the classes ``(N, C)``, by default softmax: the
-        loss is bounded, but hardly has a gradient where a probability is close to 1.
-        ``torch.sigmoid`` is for networks trained class by class. The raw logit, ``lambda logits:
-        logits``, is in some published code; it has no lower bound, and can outweigh everything.
+        loss is bounded, but has a small gradient where a probability is close to 1.
+        ``torch.sigmoid`` is for networks with a sigmoid for each class. Some published code uses
+        the raw logit, ``lambda logits: logits``; it has no lower bound and can dominate the total.
     class_weights
         Weights ``(C,)`` of the classes in the cross entropy, as in
-        :func:`torch.nn.functional.cross_entropy`, not all 0. Where all images of a batch are of
-        classes without weight, there is nothing to classify, and the cross entropy is 0 where
-        torch's is NaN. Mining is a plain mean over the images.
+        :func:`torch.nn.functional.cross_entropy`, not all 0. If all images of a batch are of
+        classes with weight 0, the cross entropy is 0 where torch's is NaN. Mining is an unweighted
+        mean over the images.
     alpha_supervised
-        Weight of the masks that a call is given; 0, no masks, by default. See the notes.
+        Weight of the masks of a call; by default 0, without masks. See the notes.
 
     Raises
     ------
     SettingError
-        If a setting is out of its range.
+        If a setting is outside its range.
     ArrayTypeError
         If `class_weights` is not a floating tensor.
     ShapeError
@@ -128,30 +128,30 @@ class AttentionMining:
     Notes
     -----
     **Masks.** With `alpha_supervised` the loss is that of GAIN_ext, with the mean squared
-    difference of :math:`A'` and the masks. It learns from pixel masks, so that its maps are no
-    longer those of weak supervision: say so, and score them on other images. The paper's weight is
-    10. Each image of such a call has its mask; show those without one in a call of their own.
+    difference of :math:`A'` and the masks. The network then learns from pixel masks, and its maps
+    are no longer weakly supervised: report this, and evaluate them on other images. The paper's
+    weight is 10. Each image of such a call must have a mask; use another call for images without.
 
     **Gradients** flow through T into the first pass, also through the weights :math:`w_k`, which
-    are themselves the gradient of the head, taken with a graph. On a :class:`GAPHead` they are the
-    layer's weights over ``h * w``, as its dropout leaves them: that graph leads to the layer alone,
-    since what does not depend on the features has no second derivative by them. Other heads have
-    one, and it is computed. Where a class has hardly any evidence the range of A is small, and the
-    gradient through :math:`A'` large in proportion: clip gradients.
+    are themselves a gradient of the head, computed with a graph. On a :class:`GAPHead` they are the
+    layer's weights over ``h * w``, after dropout: they do not depend on the features, and have no
+    second derivative. Other heads have one, and it is computed. Where a class has little evidence
+    the range of A is small, and the gradient through :math:`A'` is large in proportion: clip
+    gradients.
 
-    **Constant maps**, up to rounding, become zeros: T is at its minimum everywhere, and next to
-    nothing is removed. Mining then works against the classification of that image, which prevails
-    as long as `alpha` is at most 1 (with softmax, and without class weights).
+    **Constant maps**, up to rounding, become zeros: T is at its minimum everywhere, and almost
+    nothing is removed. Mining then opposes the classification of that image, which dominates if
+    `alpha` is at most 1 (with softmax, and without class weights).
 
-    **Modes.** Both passes are in the network's own mode. In training mode each draws its own
-    dropout, which the map includes if it is in the head, and batch normalization takes in the
-    statistics of both batches, the whole images and those with a hole: two updates for each call.
-    Switch such layers to evaluation mode if they should not. A call that fails leaves the
-    statistics as they were. Where a layer between map and logits mixes the images of a batch, so do
-    the maps.
+    **Modes.** Both passes are in the network's own mode. In training mode each has its own dropout,
+    which affects the map if it is in the head, and batch normalization updates its statistics with
+    both batches, the original images and those with removed regions: two updates for each call.
+    Switch such layers to evaluation mode to prevent this. A call that fails does not change the
+    statistics. If a layer between map and logits combines the images of a batch, the maps depend on
+    the batch.
 
-    **Without autograd**, as under ``torch.no_grad()``, the loss is a measurement: both passes are
-    in evaluation mode, and the network stays as it is.
+    **Without autograd**, as under ``torch.no_grad()``, both passes are in evaluation mode, and the
+    network is not changed.
 
     **Several processes.** A network within ``DistributedDataParallel`` is refused, since its
     gradients would not be exchanged. Wrap the loss instead: a module that holds the network and
@@ -180,16 +180,13 @@ class AttentionMining:
     alpha_supervised: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("omega", "sigma", "alpha", "alpha_supervised"):
-            object.__setattr__(self, name, finite_number(name, getattr(self, name)))
-        if self.omega <= 0:
-            raise SettingError(f"omega must be positive, got {self.omega}")
+        object.__setattr__(self, "omega", positive_number("omega", self.omega))
+        object.__setattr__(self, "sigma", finite_number("sigma", self.sigma))
         if not 0 < self.sigma < 1:
             raise SettingError(f"sigma must be in (0, 1), got {self.sigma}")
         for name in ("alpha", "alpha_supervised"):
-            if getattr(self, name) < 0:
-                raise SettingError(f"{name} must not be negative, got {getattr(self, name)}")
-        object.__setattr__(self, "fill", _finite(self.fill))
+            object.__setattr__(self, name, non_negative_number(name, getattr(self, name)))
+        object.__setattr__(self, "fill", _finite_fill(self.fill))
         if not callable(self.score):
             raise SettingError(f"score must be callable as score(logits), got {self.score!r}")
         check_class_weights(self.class_weights)
@@ -197,54 +194,54 @@ class AttentionMining:
     def __call__(
         self, model: nn.Module, images: Tensor, labels: Tensor, *, masks: Tensor | None = None
     ) -> MiningLoss:
-        """Show a network a batch twice, and add up the loss.
+        """Compute the loss of a batch from two passes of the network.
 
         Parameters
         ----------
         model
-            A network that `adapt` takes: a :class:`CAMModel`, a :class:`LayerModel` to mine the
-            attention of an inner layer, or a network of a declared family. In training mode its
-            batch statistics move; else nothing of it changes.
+            A network that `adapt` supports: a :class:`CAMModel`, a :class:`LayerModel` for the map
+            of an inner layer, or a network of a declared family. In training mode its batch
+            statistics are updated; nothing else is changed.
         images
             Images ``(N, channels, H, W)``, normalized as the network expects, or volumes.
         labels
             The true class of each image, ``(N,)``.
         masks
-            Boolean masks ``(N, H, W)`` of what should be attended to, if `alpha_supervised` is
-            positive, and only then.
+            Boolean masks ``(N, H, W)`` of the regions that the maps should mark; to be given if and
+            only if `alpha_supervised` is positive.
 
         Returns
         -------
         MiningLoss
-            The loss, its parts, and the logits and maps of the first pass.
+            The loss, its terms, and the logits and maps of the first pass.
 
         Raises
         ------
         UnsupportedModelError
-            If `adapt` does not know the network, or it is within a data-parallel wrapper.
+            If `adapt` does not support the network, or it is within a data-parallel wrapper.
         ArrayTypeError
-            If an argument is not of its type.
+            If an argument has the wrong type.
         ShapeError
             If there is no image; if labels, masks, `fill` or class weights do not fit the images
-            and classes; if the features have one position only, so that no map says where.
+            and classes; if the features have a single position.
         ClassIndexError
             If a label is not one of the network's classes.
         SettingError
-            If masks are given without `alpha_supervised`, or the other way round.
+            If masks are given without `alpha_supervised`, or `alpha_supervised` without masks.
         """
         check_parts(model)
-        check_bare(model)
+        check_not_wrapped(model)
         check_images(images)
         check_labels(labels, len(images))
         self._check_channels(images.shape[1])
-        truth = checked_masks(masks, self.alpha_supervised, (len(images), *images.shape[2:]))
+        truth = check_masks(masks, self.alpha_supervised, (len(images), *images.shape[2:]))
         create_graph = torch.is_grad_enabled()
-        with recording(create_graph), buffers_kept_on_failure(model, create_graph):
+        with recording(create_graph), restore_buffers_on_failure(model, create_graph):
             activations = adapt(model).activations(images, create_graph=create_graph)
             logits = activations.logits
             classes = labels.to(logits.device, torch.int64, copy=True)
-            maps = _attention(activations, classes)
-            classification = self._classification(_wide(logits), classes)
+            maps = _attention_maps(activations, classes)
+            classification = self._classification(_at_least_single(logits), classes)
             with recording(create_graph and self.alpha > 0):
                 mining = self._mining(activations, maps, classes)
             supervision = torch.zeros_like(mining)
@@ -257,13 +254,13 @@ class AttentionMining:
         return MiningLoss(total, classification, mining, supervision, logits, maps)
 
     def _mining(self, activations: Activations, maps: Tensor, classes: Tensor) -> Tensor:
-        """Show the network its images without what it attends to: the mean score of the classes."""
-        logits = _wide(activations.network(self._without(activations.images, maps)))
-        scores = checked_scores(self.score(logits), logits)
+        """Return the mean score of the classes on the images without their attended regions."""
+        logits = _at_least_single(activations.network(self._remove(activations.images, maps)))
+        scores = check_scores(self.score(logits), logits)
         return scores.gather(1, classes[:, None]).mean()
 
-    def _without(self, images: Tensor, maps: Tensor) -> Tensor:
-        """Replace, softly, what is attended to."""
+    def _remove(self, images: Tensor, maps: Tensor) -> Tensor:
+        """Replace the attended regions by the fill, with a soft mask."""
         removed = torch.sigmoid(self.omega * (maps - self.sigma))[:, None].to(images.dtype)
         fill = images.new_tensor(self.fill).reshape(-1, *[1] * (images.ndim - 2))
         return images - removed * (images - fill)
@@ -289,13 +286,13 @@ class AttentionMining:
             )
 
 
-def _attention(activations: Activations, classes: Tensor) -> Tensor:
-    """Map each image's class on the image, scaled to [0, 1]; constant maps become zeros."""
+def _attention_maps(activations: Activations, classes: Tensor) -> Tensor:
+    """Return maps of the classes on the images, scaled to [0, 1]; constant maps become zeros."""
     features = activations.features
     if features[0, 0].numel() < 2:
         raise ShapeError(
-            "the features must have at least 2 positions for a map to say where, got "
-            f"{tuple(features.shape)}; show larger images, or take an earlier layer"
+            "the features must have at least 2 positions for a map, got "
+            f"{tuple(features.shape)}; use larger images or an earlier layer"
         )
     maps = upsample(grad_cam(activations, classes), tuple(activations.images.shape[2:]))
     axes = tuple(range(1, maps.ndim))
@@ -305,12 +302,12 @@ def _attention(activations: Activations, classes: Tensor) -> Tensor:
     return ((maps - low) / span).where(~constant, 0)
 
 
-def _wide(logits: Tensor) -> Tensor:
+def _at_least_single(logits: Tensor) -> Tensor:
     """Return logits in single precision at least."""
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
-def _finite(fill: object) -> float | tuple[float, ...]:
+def _finite_fill(fill: object) -> float | tuple[float, ...]:
     values: object = fill.tolist() if isinstance(fill, Tensor | np.ndarray) else fill
     if isinstance(values, Iterable):
         return tuple(finite_number("each number of fill", value) for value in values)

@@ -4,40 +4,39 @@ import torch
 from torch import Tensor, nn
 
 from cameval.errors import UnsupportedModelError
-from cameval.networks._copies import needs_copy, private_copy, unchanged
+from cameval.networks._copies import needs_copy, private_copy, refuse_changes
 from cameval.networks._outputs import tf32
-from cameval.networks.activations import same, without_graph
+from cameval.networks.activations import identity, without_graph
 from cameval.networks.families import cut_after
 from cameval.networks.layers import LayerModel
 from cameval.networks.model import CAMModel
 
 
 def check_cut(model: CAMModel | LayerModel, images: Tensor, logits: Tensor | None = None) -> None:
-    """Check that a cut network gives on these images what the network gives that was cut.
+    """Check that a model gives the same outputs as the network that `adapt` cut.
 
     Parameters
     ----------
     model
-        What `adapt` made of a network. A :class:`CAMModel` that was built by hand, that has a fresh
-        head, or whose modules were exchanged since is a network of its own, and passes.
+        The result of `adapt`. A :class:`CAMModel` that was built by hand, that has a new head, or
+        whose modules were replaced since has no original network, and passes.
     images
         Images ``(N, channels, H, W)`` as the network expects them.
     logits
-        What the cut gave on them, if that is known; it is computed otherwise.
+        Outputs of the model on the images, if they are known; they are computed otherwise.
 
     Raises
     ------
     UnsupportedModelError
-        If the outputs differ by more than rounding, with the measured gap; or if the network gives
-        another output each time, as with a dropout that is always on.
+        If the outputs differ by more than rounding, with the measured difference; or if the network
+        gives another output each time, as with a dropout that is always on.
 
     Notes
     -----
-    Cost: one pass through the network, in evaluation mode. The network is not changed, and the
-    global random state neither. A network on the CPU gives the same bits; elsewhere another
-    algorithm may be chosen for the same layer, so that differences up to some rounding errors of
-    the largest logit are allowed: 256 in single and double precision, 16 where numbers are rounded
-    to fewer digits (half precision, TF32).
+    Cost: one pass through the network, in evaluation mode. Neither the network nor the global
+    random state is changed. On the CPU both outputs have the same bits; elsewhere another algorithm
+    may be chosen for the same layer, so that differences up to some rounding errors of the largest
+    logit are allowed: 256 in single and double precision, 16 in half precision and TF32.
 
     Examples
     --------
@@ -51,27 +50,28 @@ def check_cut(model: CAMModel | LayerModel, images: Tensor, logits: Tensor | Non
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices), without_graph():
         direct = not needs_copy(net)
-        with unchanged(net, restore=direct):
+        with refuse_changes(net, restore=direct):
             runs = net if direct else private_copy(net)
             expected = _outputs(runs, images)
             found = model.activations(images).logits if logits is None else logits.detach()
             if not _agree(found, expected):
                 again = _outputs(runs, images)
-                raise UnsupportedModelError(_words(model, net, found, expected, again))
+                message = _describe_difference(net, found, expected, again)
+                raise UnsupportedModelError(message)
 
 
 def _original(model: CAMModel | LayerModel) -> nn.Module | None:
-    """Return the network whose forward the model replaces by a cut, if it does."""
+    """Return the network that was cut to make the model, None if there is none."""
     if isinstance(model, CAMModel):
         return model.origin
     net = model.net
     if isinstance(net, CAMModel):
         return net.origin
-    return net if model.grid is same and cut_after(net, model.layer) is not None else None
+    return net if model.grid is identity and cut_after(net, model.layer) is not None else None
 
 
 def _outputs(net: nn.Module, images: Tensor) -> Tensor:
-    """Show a network images, which it may write to."""
+    """Return the outputs of a network on copies of the images, to which it may write."""
     try:
         outputs: object = net(images.detach().clone())
     except torch.OutOfMemoryError:
@@ -98,22 +98,22 @@ def _agree(found: Tensor, expected: Tensor) -> bool:
     if not torch.equal(found.isfinite(), finite):
         return False
     gap, scale = (found - expected)[finite].abs(), expected[finite].abs()
-    return not gap.numel() or bool(gap.max() <= _allowed(expected) * scale.max())
+    return not gap.numel() or bool(gap.max() <= _tolerance(expected) * scale.max())
 
 
-def _allowed(outputs: Tensor) -> float:
-    """Return the rounding that is allowed, relative to the largest output."""
+def _tolerance(outputs: Tensor) -> float:
+    """Return the difference that is allowed, relative to the largest output."""
     eps = torch.finfo(outputs.dtype).eps
     reduced = 2.0**-10 if outputs.is_cuda and tf32(convolutions=True) else 0.0
     short = max(eps, reduced)
     return 16 * short if short > 1e-6 else 256 * eps
 
 
-def _words(model: nn.Module, net: nn.Module, found: Tensor, expected: Tensor, again: Tensor) -> str:
+def _describe_difference(net: nn.Module, found: Tensor, expected: Tensor, again: Tensor) -> str:
     if again.shape == expected.shape and not _agree(again, expected):
         return (
-            "a network must give the same output twice in evaluation mode to be explained, got two "
-            f"outputs of {type(net).__name__} that differ by up to "
+            "a network must give the same output twice in evaluation mode, got two outputs of "
+            f"{type(net).__name__} that differ by up to "
             f"{(again - expected).abs().max().item():.3g}; switch off dropout and noise that are "
             "always on, or make them follow self.training"
         )
@@ -125,7 +125,7 @@ def _words(model: nn.Module, net: nn.Module, found: Tensor, expected: Tensor, ag
         gap = f"a difference of up to {(found - expected).abs().max().item():.3g}"
     return (
         f"features and head must give what the network gives, got {gap} between the cut and "
-        f"{type(net).__name__}: something that it runs was exchanged, patched or put in another "
-        'order; declare the cut with @cameval.split.register, or use cameval.adapt(net, layer="'
-        'name.of.layer"). If the network was changed after it was adapted, adapt it again'
+        f"{type(net).__name__}: one of its modules was replaced, patched or moved; declare the cut "
+        'with @cameval.split.register, or use cameval.adapt(net, layer="name.of.layer"). If the '
+        "network was changed after it was adapted, adapt it again"
     )

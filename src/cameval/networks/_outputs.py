@@ -12,14 +12,14 @@ from cameval.errors import UnsupportedModelError
 
 
 def count_classes(logits: Tensor) -> int:
-    """Return how many classes outputs ``(N, C)`` tell apart: one logit tells two."""
+    """Return the number of classes of outputs ``(N, C)``: two for a single logit."""
     return max(2, logits.shape[1])
 
 
 def output_of(classes: Tensor, outputs: int) -> tuple[Tensor, Tensor | None]:
-    """Return the output that stands for each class and its sign, None where all are positive.
+    """Return the column of outputs for each class, and its sign, None if all are positive.
 
-    One output z stands for two classes: z for class 1, and -z for class 0.
+    A single output z has two classes: z is the logit of class 1, and -z that of class 0.
 
     Examples
     --------
@@ -31,9 +31,9 @@ def output_of(classes: Tensor, outputs: int) -> tuple[Tensor, Tensor | None]:
 
 
 def are_probabilities(outputs: Tensor) -> bool:
-    """Tell whether all rows ``(N, C)`` hold probabilities: in [0, 1], with sum 1 but for rounding.
+    """Tell whether all rows ``(N, C)`` are probabilities: in [0, 1], with sum 1 up to rounding.
 
-    Of a single number a row that cannot be told.
+    For a single column it cannot be decided, and the answer is False.
 
     Examples
     --------
@@ -51,14 +51,14 @@ def are_probabilities(outputs: Tensor) -> bool:
 
 
 def check_no_sigmoid(outputs: Tensor, network: Callable[[Tensor], Tensor], images: Tensor) -> None:
-    """Refuse a single output that a sigmoid has made, and warn of several.
+    """Refuse a single output of a sigmoid, and warn of several.
 
     Parameters
     ----------
     outputs
-        What the network returned of the images, ``(N, C)``.
+        The outputs of the network for the images, ``(N, C)``.
     network
-        From images to outputs. Where all outputs lie in [0, 1] it is also shown the images times
+        From images to outputs. Where all outputs lie in [0, 1] it also runs on the images times
         1000 and -1000: logits leave the interval, sigmoids never do.
     images
         Images ``(N, channels, H, W)``.
@@ -77,13 +77,13 @@ def check_no_sigmoid(outputs: Tensor, network: Callable[[Tensor], Tensor], image
     if outputs.shape[1] == 1:
         raise UnsupportedModelError(
             "a network of one output must return the logit, got numbers in [0, 1] of all images, "
-            "as a sigmoid gives them; pass the network without its last sigmoid, or, if they are "
+            "as of a sigmoid; pass the network without its last sigmoid, or, if they are "
             "logits, cameval.CAMExtractor(net, check=False)"
         )
     warnings.warn(
         f"all {outputs.shape[1]} outputs of the network lie in [0, 1] and do not sum to 1, as "
-        "sigmoids give them; they are taken for logits, and their softmax for the probabilities: "
-        "pass the network without its last sigmoid",
+        "those of sigmoids; they are used as logits, and their softmax as probabilities: pass the "
+        "network without its last sigmoid",
         stacklevel=2,
     )
 
@@ -101,7 +101,7 @@ def class_probabilities(outputs: Tensor, *, already: bool = False) -> Tensor:
     Parameters
     ----------
     outputs
-        What the network returned, ``(N, C)``.
+        The outputs of the network, ``(N, C)``.
     already
         Whether they are probabilities already.
 
@@ -133,9 +133,9 @@ def log_class_probabilities(logits: Tensor) -> Tensor:
 
 
 def tf32(*, convolutions: bool) -> bool:
-    """Tell whether CUDA may round the factors of single-precision products to TF32.
+    """Tell whether CUDA may use TF32 for products in single precision.
 
-    It may where torch does not say, because settings of its old and its new interface are mixed.
+    True also where torch does not tell, because settings of its old and new interface are mixed.
     """
     try:
         in_convolutions = convolutions and torch.backends.cudnn.allow_tf32

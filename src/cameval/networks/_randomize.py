@@ -20,38 +20,38 @@ Net = TypeVar("Net", bound=nn.Module)
 _NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
-def untrained(model: Net, seed: int = 0) -> Net:
-    """Return a private copy in evaluation mode, all of whose weights are random.
+def untrained_copy(model: Net, seed: int = 0) -> Net:
+    """Return a copy of a network in evaluation mode, with random weights.
 
     Parameters
     ----------
     model
         Any network of plain modules; it is not changed.
     seed
-        Of the weights. No global random state is touched, and the weights do not depend on the
-        device.
+        Seed of the weights. The global random state is not changed, and the weights do not depend
+        on the device.
 
     Returns
     -------
     nn.Module
-        The last network of `randomized_copies`, whose notes say what the weights are.
+        The last network of `randomized_copies`; see its notes for the distribution of the weights.
 
     Raises
     ------
     UnsupportedModelError
-        If the network holds a compiled TorchScript module.
+        If the network contains a compiled TorchScript module.
 
     Examples
     --------
     >>> from torchvision.models import resnet18
     >>> net = resnet18()
-    >>> twin = untrained(net, seed=1)
+    >>> twin = untrained_copy(net, seed=1)
     >>> torch.equal(twin.fc.weight, net.fc.weight), twin.training, net.training
     (False, False, True)
     """
     copy = private_copy(model, own_buffers=False)
     generator = torch.Generator().manual_seed(seed)
-    for name in reversed(_weighted(model)):
+    for name in reversed(_weighted_modules(model)):
         _randomize(copy.get_submodule(name), generator)
     return copy
 
@@ -59,40 +59,40 @@ def untrained(model: Net, seed: int = 0) -> Net:
 def randomized_copies(
     model: Net, seed: int = 0, layers: Sequence[str] | None = None
 ) -> Iterator[tuple[str, Net]]:
-    """Give copies of a network that are random from the top down to ever lower layers.
+    """Yield copies of a network with random weights from the top down to each layer.
 
     Parameters
     ----------
     model
         Any network of plain modules; it is not changed.
     seed
-        Of the weights. A layer gets the same random weights in all copies. No global random state
-        is touched, and the weights do not depend on the device.
+        Seed of the weights. A layer gets the same random weights in all copies. The global random
+        state is not changed, and the weights do not depend on the device.
     layers
-        Where to stop for a copy, as names of modules: everything from the last registered module
-        down to this one, itself included, is random. By default each module that has weights of its
-        own, which for deep networks are many.
+        Names of modules, with one copy for each: all modules from the last registered one down to
+        and including this one are random. By default each module that has weights of its own, which
+        are many in deep networks.
 
     Yields
     ------
     tuple of str and nn.Module
-        The name of the layer, and a private copy in evaluation mode. The copy shares the weights
-        that are not random with `model`, and none that are.
+        The name of the layer, and a copy in evaluation mode. The copy shares the weights that are
+        not random with `model`.
 
     Raises
     ------
     LayerError
         If the network has no such layer, or the layer has no weights.
     UnsupportedModelError
-        If the network holds a compiled TorchScript module.
+        If the network contains a compiled TorchScript module.
 
     Notes
     -----
-    Layers count in the order of ``model.named_modules()``, the last one being the top. The weights
+    The order of layers is that of ``model.named_modules()``; the last one is the top. The weights
     of linear and convolutional layers are normal with variance 2 / fan-in (He), which keeps the
-    scale of what passes, and their biases zero. Normalization layers begin anew: running mean 0,
-    running variance and scale 1. Any other floating-point parameter, such as an embedding or a
-    scale, is normal with its own mean and spread.
+    scale of the activations, and their biases are zero. Normalization layers are reset: running
+    mean 0, running variance and scale 1. Any other floating-point parameter, as of an embedding or
+    a scale, is normal with its own mean and standard deviation.
 
     References
     ----------
@@ -105,7 +105,7 @@ def randomized_copies(
     >>> [name for name, _ in randomized_copies(net)]
     ['2', '0']
     """
-    weighted = _weighted(model)
+    weighted = _weighted_modules(model)
     stops = _stops(model, weighted, layers)
     return _cascade(model, weighted, stops, seed)
 
@@ -121,8 +121,8 @@ def _cascade(
             yield stop, private_copy(copy, own_buffers=False)
 
 
-def _weighted(model: nn.Module) -> list[str]:
-    """Names of the modules that have weights of their own, in the order of registration."""
+def _weighted_modules(model: nn.Module) -> list[str]:
+    """Return the names of modules with weights of their own, in the order of registration."""
     return [
         name
         for name, module in model.named_modules()
@@ -133,7 +133,7 @@ def _weighted(model: nn.Module) -> list[str]:
 def _stops(
     model: nn.Module, weighted: list[str], layers: Sequence[str] | None
 ) -> dict[str, list[str]]:
-    """Group the layers by the lowest module with weights that is random when they are."""
+    """Group the layers by their lowest module with weights."""
     if layers is None:
         return {name: [name] for name in weighted}
     stops: dict[str, list[str]] = {}
@@ -147,7 +147,7 @@ def _stops(
 
 
 def _randomize(module: nn.Module, generator: torch.Generator) -> None:
-    """Give a module of a private copy weights of its own."""
+    """Give a module of a private copy new, random weights."""
     with without_graph():
         for tensors in (vars(module)["_parameters"], vars(module)["_buffers"]):
             for name, tensor in tensors.items():
@@ -158,10 +158,12 @@ def _randomize(module: nn.Module, generator: torch.Generator) -> None:
         parameters = vars(module)["_parameters"]
         for name, tensor in parameters.items():
             if isinstance(tensor, Tensor) and tensor.is_floating_point():
-                parameters[name] = _drawn(module, name, tensor, generator)
+                parameters[name] = _draw_weights(module, name, tensor, generator)
 
 
-def _drawn(module: nn.Module, name: str, tensor: Tensor, generator: torch.Generator) -> Tensor:
+def _draw_weights(
+    module: nn.Module, name: str, tensor: Tensor, generator: torch.Generator
+) -> Tensor:
     layer = isinstance(module, nn.Linear | _ConvNd)
     if layer and name == "bias":
         return torch.zeros_like(tensor)
@@ -169,3 +171,6 @@ def _drawn(module: nn.Module, name: str, tensor: Tensor, generator: torch.Genera
     if layer and name == "weight":
         return noise * sqrt(2 / max(1, tensor[0].numel()))
     return tensor.mean() + tensor.std(correction=0) * noise
+
+
+untrained = untrained_copy  # transitional: cli/_evaluate.py

@@ -1,4 +1,4 @@
-"""Cell centers of the features of torchvision's networks."""
+"""Centers of the receptive fields of the features of torchvision's networks."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, cast
@@ -27,8 +27,8 @@ from torchvision.ops import MLP, FrozenBatchNorm2d, Permute, SqueezeExcitation, 
 from torchvision.ops.misc import Conv2dNormActivation, ConvNormActivation
 
 from cameval.maps import CellCenters
-from cameval.networks._module_types import any_global_hook, bare, hooked, plain
-from cameval.networks.families import InceptionInput, declared_class, foreign_forward, split
+from cameval.networks._module_types import has_global_hooks, has_hooks, is_exactly, unwrap_compiled
+from cameval.networks.families import InceptionInput, declared_class, forward_override
 
 _FAMILIES = {
     *(tv.AlexNet, tv.ConvNeXt, tv.DenseNet, tv.EfficientNet, tv.GoogLeNet, tv.Inception3),
@@ -38,7 +38,7 @@ _FAMILIES = {
 
 
 class _Cells(NamedTuple):
-    """Where cells lie, and whether their channels come last."""
+    """Centers of cells along both axes, and whether their channels come last."""
 
     rows: CellCenters
     columns: CellCenters
@@ -49,80 +49,84 @@ _PIXELS = _Cells(CellCenters(0.5, 1.0), CellCenters(0.5, 1.0))
 
 
 class _Unknown(Exception):
-    """A module whose geometry is not known."""
+    """The centers are not known after this module."""
 
 
-def cell_centers_of(net: nn.Module) -> CellCenters | None:
-    """Return the place of a network's last features at its cut, None where it is not known.
+def cell_centers_of(net: nn.Module, features: nn.Module) -> CellCenters | None:
+    """Return the cell centers of the features of a network, None where they are not known.
 
     Examples
     --------
     >>> from torchvision.models import resnet50, vgg11
-    >>> cell_centers_of(vgg11())
+    >>> net = vgg11()
+    >>> cell_centers_of(net, net.features)
     CellCenters(offset=16.0, stride=32.0)
-    >>> cell_centers_of(resnet50(replace_stride_with_dilation=[False, True, True]))
+    >>> net = resnet50(replace_stride_with_dilation=[False, True, True])
+    >>> cell_centers_of(net, split(net).features)
     CellCenters(offset=0.5, stride=8.0)
     """
-    changed = hooked(net) or any_global_hook() or foreign_forward(net) is not None
+    changed = has_hooks(net) or has_global_hooks() or forward_override(net) is not None
     if declared_class(net) not in _FAMILIES or changed:
         return None
     try:
-        cells = _after(split(net).features, _PIXELS)
+        cells = _cells_after(features, _PIXELS)
     except _Unknown:
         return None
     return cells.rows if cells.rows == cells.columns and not cells.channels_last else None
 
 
-def _after(module: nn.Module, cells: _Cells) -> _Cells:
-    """Return where the outputs of a module lie, for inputs that lie at `cells`."""
-    inner = bare(module)
+def _cells_after(module: nn.Module, cells: _Cells) -> _Cells:
+    """Return the cells of a module's output, for the cells of its input."""
+    inner = unwrap_compiled(module)
     if inner is not module:
-        return _checked(_after(inner, cells), not hooked(module))
+        _require(not has_hooks(module))
+        return _cells_after(inner, cells)
     kind = type(module)
-    _checked(cells, plain(module, kind) and not hooked(module))
-    if kind in _ANYWHERE:
+    _require(is_exactly(module, kind) and not has_hooks(module))
+    if kind in _POINTWISE:
         return cells
     if kind is nn.Linear or kind in _MERGING or kind in _ATTENTION:  # along the last axis
-        _checked(cells, cells.channels_last)
-        return _windowed(cells, (2, 2), (2, 2), (0, 0)) if kind in _MERGING else cells
+        _require(cells.channels_last)
+        return _slide_window(cells, (2, 2), (2, 2), (0, 0)) if kind in _MERGING else cells
     if kind is Permute:
-        return _permuted(cast(Permute, module), cells)
-    if kind in _CHAINS:
-        return _through(module.children(), cells)
+        return _permute(cast(Permute, module), cells)
+    if kind in _SEQUENCES:
+        return _cells_after_all(module.children(), cells)
     if kind in _BLOCKS:
-        return _agreed(_BLOCKS[kind](module, cells))
-    _checked(cells, not cells.channels_last)
-    return _windowed(cells, *_window(module))
+        return _common_cells(_BLOCKS[kind](module, cells))
+    _require(not cells.channels_last)
+    return _slide_window(cells, *_window(module))
 
 
-def _checked(cells: _Cells, known: bool) -> _Cells:
+def _require(known: bool) -> None:
+    """Stop where the centers are not known."""
     if not known:
         raise _Unknown
-    return cells
 
 
-def _through(modules: Iterable[nn.Module], cells: _Cells) -> _Cells:
+def _cells_after_all(modules: Iterable[nn.Module], cells: _Cells) -> _Cells:
     for module in modules:
-        cells = _after(module, cells)
+        cells = _cells_after(module, cells)
     return cells
 
 
-def _agreed(branches: Iterable[_Cells]) -> _Cells:
-    """Return where all branches lie, which are added or set side by side."""
+def _common_cells(branches: Iterable[_Cells]) -> _Cells:
+    """Return the cells that all branches have, which are added or concatenated."""
     first, *others = branches
-    return _checked(first, all(other == first for other in others))
+    _require(all(other == first for other in others))
+    return first
 
 
-def _permuted(permute: Permute, cells: _Cells) -> _Cells:
-    turn = (tuple(permute.dims), cells.channels_last)
-    _checked(cells, turn in {((0, 2, 3, 1), False), ((0, 3, 1, 2), True)})
+def _permute(permute: Permute, cells: _Cells) -> _Cells:
+    order = (tuple(permute.dims), cells.channels_last)
+    _require(order in {((0, 2, 3, 1), False), ((0, 3, 1, 2), True)})
     return cells._replace(channels_last=not cells.channels_last)
 
 
 _Pair = tuple[int, int]
 
 
-def _windowed(
+def _slide_window(
     cells: _Cells, kernel: _Pair, stride: _Pair, padding: _Pair, dilation: _Pair = (1, 1)
 ) -> _Cells:
     down, right = zip(kernel, stride, padding, dilation, strict=True)
@@ -130,7 +134,7 @@ def _windowed(
 
 
 def _window(module: nn.Module) -> tuple[_Pair, _Pair, _Pair, _Pair]:
-    """Kernel, stride, padding and dilation of a layer, each ``(rows, columns)``."""
+    """Return kernel, stride, padding and dilation of a layer, each ``(rows, columns)``."""
     sizes: tuple[int | tuple[int, ...], ...]
     match module:
         case nn.Conv2d() if type(module) is nn.Conv2d and module.padding_mode != "circular":
@@ -141,12 +145,12 @@ def _window(module: nn.Module) -> tuple[_Pair, _Pair, _Pair, _Pair]:
             sizes = (module.kernel_size, module.stride, module.padding, 1)
         case _:
             raise _Unknown
-    kernel, stride, padding, dilation = (_pair(size) for size in sizes)
+    kernel, stride, padding, dilation = (_as_pair(size) for size in sizes)
     return kernel, stride, padding, dilation
 
 
 def _padding(conv: nn.Conv2d) -> int | tuple[int, ...]:
-    """Return the cells that are added at the top and at the left."""
+    """Return how many cells are added at the top and at the left."""
     if isinstance(conv.padding, tuple):
         return conv.padding
     if conv.padding == "valid":
@@ -155,13 +159,13 @@ def _padding(conv: nn.Conv2d) -> int | tuple[int, ...]:
     return tuple((kernel - 1) * dilation // 2 for kernel, dilation in widths)
 
 
-def _pair(size: int | tuple[int, ...]) -> _Pair:
+def _as_pair(size: int | tuple[int, ...]) -> _Pair:
     rows, columns = (size, size) if isinstance(size, int) else size
     return rows, columns
 
 
-# What is known, by exact class.
-_ANYWHERE: set[type[nn.Module]] = {
+# Tables by exact class.
+_POINTWISE: set[type[nn.Module]] = {
     *(nn.Identity, nn.Dropout, nn.Dropout2d, StochasticDepth),
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus),
     *(nn.Sigmoid, nn.Hardsigmoid, nn.Hardswish, nn.Tanh, nn.PReLU),
@@ -169,94 +173,89 @@ _ANYWHERE: set[type[nn.Module]] = {
     *(nn.LayerNorm, LayerNorm2d),
     *(SqueezeExcitation, InceptionInput),  # these scale channels
 }
-"""What acts on each position alike, wherever the channels are, and moves nothing."""
+"""Modules that treat all positions alike, for any order of axes, and move nothing."""
 
 
-_CHAINS: set[type[nn.Module]] = {
+_SEQUENCES: set[type[nn.Module]] = {
     *(nn.Sequential, ConvNormActivation, Conv2dNormActivation, MLP, densenet._Transition),
     *(regnet.SimpleStemIN, regnet.AnyStage, regnet.BottleneckTransform),
 }
-"""What runs its children one after the other, in the order of registration."""
-
+"""Modules that run their children one after the other, in the order of registration."""
 
 _MERGING = (swin_transformer.PatchMerging, swin_transformer.PatchMergingV2)
-"""Four neighbors become the channels of one cell."""
-
+"""Modules that make the channels of one cell of four neighboring cells."""
 
 _ATTENTION = (
     swin_transformer.ShiftedWindowAttention,
     swin_transformer.ShiftedWindowAttentionV2,
 )
-"""Cells of a window are mixed; on average none moves."""
-
+"""Modules that mix the cells of a window, and on average move none."""
 
 _Branches = Callable[[nn.Module, _Cells], Iterator[_Cells]]
 
 
-def _named(module: nn.Module, names: str, cells: _Cells) -> _Cells:
-    """Go through children by their names, in the order in which the module runs them."""
+def _cells_after_children(module: nn.Module, names: str, cells: _Cells) -> _Cells:
+    """Return the cells after these children, in the order in which the module runs them."""
     for name in names.split():
         child = getattr(module, name, None)
-        _checked(cells, isinstance(child, nn.Module))
-        cells = _after(cast(nn.Module, child), cells)
+        _require(isinstance(child, nn.Module))
+        cells = _cells_after(cast(nn.Module, child), cells)
     return cells
 
 
-def _side_by_side(*paths: str) -> _Branches:
-    """Return the branches of a block, each given by the names of its parts; "" is the input."""
+def _parallel(*paths: str) -> _Branches:
+    """Describe a block of parallel branches by the names of their parts; "" is the input."""
 
     def branches(module: nn.Module, cells: _Cells) -> Iterator[_Cells]:
         for path in paths:
-            yield _named(module, path, cells)
+            yield _cells_after_children(module, path, cells)
 
     return branches
 
 
 def _residual(path: str, shortcut: str | None = None, flag: str | None = None) -> _Branches:
-    """Return the branches of a block whose input is added: as it is, through a module, or not.
+    """Describe a block whose input is added to its output: directly, through a module, or not.
 
-    `shortcut` names a module that may be None, `flag` an attribute that says whether it is added.
+    `shortcut` names a module on the way, which may be None; `flag` names an attribute that tells
+    whether the input is added.
     """
 
     def branches(module: nn.Module, cells: _Cells) -> Iterator[_Cells]:
-        yield _named(module, path, cells)
+        yield _cells_after_children(module, path, cells)
         side = None if shortcut is None else getattr(module, shortcut, None)
         if side is not None:
-            yield _after(side, cells)
+            yield _cells_after(side, cells)
         elif flag is None or getattr(module, flag):
             yield cells
 
     return branches
 
 
-def _shuffled(module: nn.Module, cells: _Cells) -> Iterator[_Cells]:
-    """Return the branches of ShuffleNet's block: without a stride, half of the channels pass."""
-    yield _named(module, "branch2", cells)
-    yield cells if module.stride == 1 else _named(module, "branch1", cells)
+def _shuffle_branches(module: nn.Module, cells: _Cells) -> Iterator[_Cells]:
+    """Yield the branches of ShuffleNet's block: without a stride, one is the input itself."""
+    yield _cells_after_children(module, "branch2", cells)
+    yield cells if module.stride == 1 else _cells_after_children(module, "branch1", cells)
 
 
-def _pooled(kernel: int, stride: int, padding: int, rest: str, *paths: str) -> _Branches:
-    """Return branches of which one begins with a pooling that is a function call."""
+def _pooling_branches(kernel: int, stride: int, padding: int, rest: str, *paths: str) -> _Branches:
+    """Describe a block in which the branch `rest` begins with a pooling that is a function call."""
     windows = [(size, size) for size in (kernel, stride, padding)]
 
     def branches(module: nn.Module, cells: _Cells) -> Iterator[_Cells]:
         for path in paths:
-            yield _named(module, path, cells)
-        yield _named(module, rest, _windowed(cells, *windows))
+            yield _cells_after_children(module, path, cells)
+        yield _cells_after_children(module, rest, _slide_window(cells, *windows))
 
     return branches
 
 
 _INCEPTION_A = "branch_pool", "branch1x1", "branch5x5_1 branch5x5_2"
 
+_BRANCH3X3DBL = "branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3"
 
-_DOUBLE = "branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3"
+_BRANCH7X7 = "branch7x7_1 branch7x7_2 branch7x7_3"
 
-
-_SEVEN = "branch7x7_1 branch7x7_2 branch7x7_3"
-
-
-_DOUBLE_SEVEN = "branch7x7dbl_1 branch7x7dbl_2 branch7x7dbl_3 branch7x7dbl_4 branch7x7dbl_5"
+_BRANCH7X7DBL = "branch7x7dbl_1 branch7x7dbl_2 branch7x7dbl_3 branch7x7dbl_4 branch7x7dbl_5"
 
 
 _BLOCKS: dict[type[nn.Module], _Branches] = {
@@ -268,40 +267,42 @@ _BLOCKS: dict[type[nn.Module], _Branches] = {
     MBConv: _residual("block stochastic_depth", flag="use_res_connect"),
     FusedMBConv: _residual("block stochastic_depth", flag="use_res_connect"),
     mnasnet._InvertedResidual: _residual("layers", flag="apply_residual"),
-    shufflenet.InvertedResidual: _shuffled,
-    densenet._DenseLayer: _side_by_side("norm1 relu1 conv1 norm2 relu2 conv2"),
-    squeezenet.Fire: _side_by_side(
+    shufflenet.InvertedResidual: _shuffle_branches,
+    densenet._DenseLayer: _parallel("norm1 relu1 conv1 norm2 relu2 conv2"),
+    squeezenet.Fire: _parallel(
         "squeeze squeeze_activation expand1x1 expand1x1_activation",
         "squeeze squeeze_activation expand3x3 expand3x3_activation",
     ),
     CNBlock: _residual("block stochastic_depth"),
     swin_transformer.SwinTransformerBlock: _residual("norm1 attn norm2 mlp stochastic_depth"),
     swin_transformer.SwinTransformerBlockV2: _residual("attn norm1 mlp norm2 stochastic_depth"),
-    GoogLeNetConv2d: _side_by_side("conv bn"),
-    Inception: _side_by_side("branch1", "branch2", "branch3", "branch4"),
-    inception.BasicConv2d: _side_by_side("conv bn"),
-    inception.InceptionA: _pooled(3, 1, 1, *_INCEPTION_A, _DOUBLE),
-    inception.InceptionB: _pooled(3, 2, 0, "", "branch3x3", _DOUBLE),
-    inception.InceptionC: _pooled(3, 1, 1, "branch_pool", "branch1x1", _SEVEN, _DOUBLE_SEVEN),
-    inception.InceptionD: _pooled(
+    GoogLeNetConv2d: _parallel("conv bn"),
+    Inception: _parallel("branch1", "branch2", "branch3", "branch4"),
+    inception.BasicConv2d: _parallel("conv bn"),
+    inception.InceptionA: _pooling_branches(3, 1, 1, *_INCEPTION_A, _BRANCH3X3DBL),
+    inception.InceptionB: _pooling_branches(3, 2, 0, "", "branch3x3", _BRANCH3X3DBL),
+    inception.InceptionC: _pooling_branches(
+        3, 1, 1, "branch_pool", "branch1x1", _BRANCH7X7, _BRANCH7X7DBL
+    ),
+    inception.InceptionD: _pooling_branches(
         *(3, 2, 0, "", "branch3x3_1 branch3x3_2"),
         "branch7x7x3_1 branch7x7x3_2 branch7x7x3_3 branch7x7x3_4",
     ),
-    inception.InceptionE: _pooled(
+    inception.InceptionE: _pooling_branches(
         *(3, 1, 1, "branch_pool", "branch1x1"),
         *("branch3x3_1 branch3x3_2a", "branch3x3_1 branch3x3_2b"),
         *("branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3a",),
         *("branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3b",),
     ),
 }
-"""Blocks whose parts are found by name, since the order of registration may be another one."""
+"""Blocks by the names of their parts, which need not be registered in the order of running."""
 
 
-def _dense(module: nn.Module, cells: _Cells) -> Iterator[_Cells]:
-    """Return the input and the layers of a dense block, all of which are set side by side."""
+def _dense_branches(module: nn.Module, cells: _Cells) -> Iterator[_Cells]:
+    """Yield the input and the layers of a dense block, which are all concatenated."""
     yield cells
     for layer in module.children():
-        yield _after(layer, cells)
+        yield _cells_after(layer, cells)
 
 
-_BLOCKS[densenet._DenseBlock] = _dense
+_BLOCKS[densenet._DenseBlock] = _dense_branches

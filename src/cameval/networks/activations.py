@@ -1,4 +1,4 @@
-"""What one pass through a network leaves behind for the methods to work on."""
+"""Recorded activations: features, outputs and gradients of one pass through a network."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from cameval._arrays import shape_or_type
 from cameval.errors import (
     ClassIndexError,
     LayerError,
@@ -21,15 +22,15 @@ from cameval.networks._outputs import count_classes, output_of
 __all__ = ["Activations", "Target"]
 
 Target = Tensor | Callable[[Tensor], Tensor]
-"""What a map explains: one class per image ``(N,)``, or a function of the network's output that
-gives one score per image ``(N,)``."""
+"""Target of a map: one class per image ``(N,)``, or a function of the network's output that returns
+one score per image ``(N,)``."""
 
 
 @contextmanager
 def without_graph() -> Iterator[None]:
-    """Compute without autograd, and with normal tensors even inside ``torch.inference_mode``.
+    """Compute without autograd, but with normal tensors, even inside ``torch.inference_mode``.
 
-    Tensors made under ``inference_mode`` can never enter a graph; those made here can.
+    Normal tensors can enter a graph later; those of ``inference_mode`` cannot.
     """
     with torch.inference_mode(False), torch.no_grad():
         yield
@@ -37,7 +38,7 @@ def without_graph() -> Iterator[None]:
 
 @contextmanager
 def recording(create_graph: bool) -> Iterator[None]:
-    """Compute with a graph if one is to be created, else without."""
+    """Compute with a graph if `create_graph` is set, else without."""
     if not create_graph:
         with without_graph():
             yield
@@ -45,25 +46,25 @@ def recording(create_graph: bool) -> Iterator[None]:
         yield
     else:
         raise SettingError(
-            "create_graph must be asked for where autograd is on, got torch.no_grad() or "
-            "torch.inference_mode() around the call; leave it"
+            "create_graph must be used where autograd is on, got torch.no_grad() or "
+            "torch.inference_mode() around the call; call it outside of them"
         )
 
 
-def same(output: Tensor) -> Tensor:
-    """Return a layer's output as it is: it is a feature map already."""
+def identity(output: Tensor) -> Tensor:
+    """Return a layer's output, which is a feature map already."""
     return output
 
 
-class Recordable(Protocol):
-    """A network that can be looked into."""
+class RecordableNetwork(Protocol):
+    """A network whose activations can be recorded."""
 
     def __call__(self, images: Tensor, /) -> Tensor:
-        """Return what the network returns."""
+        """Return the output of the network."""
         ...
 
     def activations(self, images: Tensor, /) -> "Activations":
-        """Return what one pass leaves behind."""
+        """Run the network once, and return its features and outputs."""
         ...
 
 
@@ -74,32 +75,32 @@ class Activations:
     Parameters
     ----------
     images
-        The images that the network was shown, ``(N, channels, H, W)``.
+        The input of the network, ``(N, channels, H, W)``.
     features
-        Feature maps ``(N, K, h, w)``, without a graph unless asked for.
+        Feature maps ``(N, K, h, w)``, without a graph unless `create_graph` is set.
     logits
-        What the network returned: class scores ``(N, C)``, or any tensor with an entry per image.
+        The output of the network: class scores ``(N, C)``, or any tensor with an entry per image.
     head
-        The module that turns `features` into `logits`; None at an inner layer, where the rest of
-        the network is not a function of the features alone.
+        The module that maps `features` to `logits`; None at an inner layer, where the logits are
+        not a function of the features alone.
     network
-        The network in evaluation mode: it gives outputs, and activations, of other images.
+        The network in evaluation mode, for outputs and activations of other images.
     rerun
-        From other features ``(M, K, h, w)`` and their images to what the network returns on them.
+        From other features ``(M, K, h, w)`` and their images to the outputs of the network.
     create_graph
-        Whether features and gradients carry graphs of their own, for a map within a loss.
+        Whether features and gradients have graphs, for a map within a loss.
 
     Notes
     -----
-    The features are the only leaf of the recorded graph, which holds the head and nothing before
-    it. It lives as long as this object. Gradients are computed once for each target.
+    The features are the only leaf of the recorded graph, which contains the head and nothing before
+    it. It is freed with this object. Gradients are computed once for each target.
     """
 
     images: Tensor
     features: Tensor
     logits: Tensor
     head: nn.Module | None
-    network: Recordable = field(repr=False)
+    network: RecordableNetwork = field(repr=False)
     rerun: Callable[[Tensor, Tensor], Tensor] = field(repr=False)
     create_graph: bool
     _source: Tensor = field(repr=False)
@@ -114,15 +115,15 @@ class Activations:
         source: Tensor,
         outputs: object,
         *,
-        network: Recordable,
+        network: RecordableNetwork,
         rerun: Callable[[Tensor, Tensor], Tensor],
         head: nn.Module | None = None,
-        grid: Callable[[Tensor], Tensor] = same,
+        grid: Callable[[Tensor], Tensor] = identity,
         create_graph: bool = False,
     ) -> "Activations":
-        """Check what the network gave and keep it.
+        """Check the output of a network and record it.
 
-        `source` is where the recorded graph begins, and `grid` makes feature maps of it.
+        `source` is the leaf of the recorded graph, and `grid` turns it into feature maps.
         """
         if not isinstance(outputs, Tensor):
             raise UnsupportedModelError(
@@ -137,19 +138,19 @@ class Activations:
         features = grid(source)
         if not create_graph:
             features = features.detach()
-        shown = outputs if create_graph else outputs.detach()
+        logits = outputs if create_graph else outputs.detach()
         return cls(
-            images, features, shown, head, network, rerun, create_graph, source, outputs, grid
+            images, features, logits, head, network, rerun, create_graph, source, outputs, grid
         )
 
     def score(self, target: Target, outputs: Tensor | None = None) -> Tensor:
-        """Return the explained score of each image, ``(N,)``, by default of this pass.
+        """Return the target's score of each image, ``(N,)``, by default for this pass.
 
         Raises
         ------
         ShapeError
-            If classes are given and the network returns no ``(N, C)``, if they are not one per
-            image, or if a function does not give one score per image.
+            If classes are given and the network does not return ``(N, C)``, if they are not one per
+            image, or if a function does not return one score per image.
         ClassIndexError
             If a class is not one of the network's.
         """
@@ -161,14 +162,14 @@ class Activations:
             return score if sign is None else score * sign
         scores = target(outputs)
         if not isinstance(scores, Tensor) or scores.shape != outputs.shape[:1]:
-            came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
             raise ShapeError(
-                f"a target must give one score per image, shape ({len(outputs)},), got {came}"
+                "a target must return one score per image, "
+                f"shape ({len(outputs)},), got {shape_or_type(scores)}"
             )
         return scores
 
     def gradients(self, target: Target) -> Tensor:
-        """Gradient of each image's score with respect to its features.
+        """Return the gradient of each image's score with respect to its features.
 
         Parameters
         ----------
@@ -179,9 +180,9 @@ class Activations:
         Returns
         -------
         Tensor
-            Shape ``(N, K, h, w)``. One backward pass through the head serves the whole batch,
-            since in evaluation mode the images do not interact, and every method that asks for the
-            same target. No weight gradient is formed.
+            Shape ``(N, K, h, w)``. It takes one backward pass through the head for the whole batch,
+            since in evaluation mode the images do not interact, and for all methods with the same
+            target. Gradients of weights are not computed.
 
         Raises
         ------
@@ -211,19 +212,15 @@ class Activations:
                 )
         if gradient is None:
             raise LayerError(
-                "the score must depend on the features, got a head or a rest of the network that "
-                "does not use them; name a layer on the way to the output"
+                "the score must depend on the features, got a network whose output does not use "
+                "them; name a layer on the path to the output"
             )
         return gradient
 
 
 def check_classes(classes: Tensor, logits: Tensor) -> None:
-    """Check that `classes` names one class of `logits` for each image; one logit has two."""
-    if logits.ndim != 2:
-        raise ShapeError(
-            f"the network must return logits (N, C) for a class to be explained, got shape "
-            f"{tuple(logits.shape)}; give a function of its output as the target"
-        )
+    """Check that `classes` has one class of the network for each image; one logit has two."""
+    check_logits(logits)
     if classes.shape != logits.shape[:1]:
         raise ShapeError(
             f"classes must have shape ({len(logits)},), one per image, got {tuple(classes.shape)}"
@@ -235,21 +232,30 @@ def check_classes(classes: Tensor, logits: Tensor) -> None:
         )
 
 
+def check_logits(logits: Tensor) -> None:
+    """Check that a network returned class scores ``(N, C)``."""
+    if logits.ndim != 2:
+        raise ShapeError(
+            "the network must return logits (N, C) for a map of a class, got shape "
+            f"{tuple(logits.shape)}; give a function of its output as the target"
+        )
+
+
 def fresh_leaf(features: Tensor) -> Tensor:
-    """Return the features as the start of a new graph."""
+    """Return the features as the leaf of a new graph."""
     return shared_tensor(features).requires_grad_()
 
 
-def feature_maps(output: object, name: str) -> Tensor:
+def check_feature_maps(output: object, name: str) -> Tensor:
     """Check that `output` is one floating tensor ``(N, channels, h, w)``, or with more axes."""
     if isinstance(output, Tensor) and output.ndim >= 4 and output.is_floating_point():
         return output
-    came = (
-        f"{output.dtype} of shape {tuple(output.shape)}"
-        if isinstance(output, Tensor)
-        else type(output).__name__
-    )
+    dtype = f"{output.dtype} of shape " if isinstance(output, Tensor) else ""
     raise LayerError(
-        f"{name} must be one floating-point tensor (N, channels, h, w), got {came}; "
-        "choose a layer before the pooling, or say how its output becomes a grid"
+        f"{name} must be one floating-point tensor (N, channels, h, w), got "
+        f"{dtype}{shape_or_type(output)}; choose a layer before the pooling, or give a grid that "
+        "turns its output into feature maps"
     )
+
+
+same = identity  # transitional: tests/methods/test_methods.py

@@ -1,15 +1,16 @@
-"""From any network to one whose class activation maps can be taken."""
+"""Adaptation of a network: a model with features, a head, and recorded activations."""
 
 import copy
 from typing import TypeVar, overload
 
 from torch import nn
 
+from cameval._checks import check_count
 from cameval.errors import SettingError, UnsupportedHeadError, UnsupportedModelError
-from cameval.networks._module_types import bare, hooks_outside, overridden
+from cameval.networks._module_types import find_override, hooks_outside, unwrap_compiled
 from cameval.networks._receptive_fields import cell_centers_of
-from cameval.networks.activations import same
-from cameval.networks.families import check_forward, split
+from cameval.networks.activations import identity
+from cameval.networks.families import Split, check_forward, split
 from cameval.networks.heads import GAPHead
 from cameval.networks.layers import Grid, LayerModel
 from cameval.networks.model import CAMModel
@@ -22,33 +23,41 @@ Model = TypeVar("Model", CAMModel, LayerModel)
 @overload
 def adapt(net: nn.Module, *, num_classes: int | None = None) -> CAMModel: ...
 @overload
-def adapt(net: nn.Module, *, layer: str, grid: Grid = same) -> LayerModel: ...
+def adapt(net: nn.Module, *, layer: str, grid: Grid = identity) -> LayerModel: ...
 @overload
 def adapt(
-    net: nn.Module, *, num_classes: int | None = None, layer: str | None = None, grid: Grid = same
+    net: nn.Module,
+    *,
+    num_classes: int | None = None,
+    layer: str | None = None,
+    grid: Grid = identity,
 ) -> CAMModel | LayerModel: ...
 
 
 def adapt(
-    net: nn.Module, *, num_classes: int | None = None, layer: str | None = None, grid: Grid = same
+    net: nn.Module,
+    *,
+    num_classes: int | None = None,
+    layer: str | None = None,
+    grid: Grid = identity,
 ) -> CAMModel | LayerModel:
-    """Make a network ready for class activation mapping. The network itself is never changed.
+    """Prepare a network for class activation mapping. The network itself is never changed.
 
     Parameters
     ----------
     net
-        A network of a family that `split` knows, or, with `layer`, any network. Parts that you put
-        in the place of its own, such as another pool, are taken as they are. One that is wrapped by
-        ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel`` is explained through the
-        network inside, on its own device.
+        A network of a family that `split` knows, or, with `layer`, any network. Modules that you
+        replaced, such as the pool, are used as they are. A network that is wrapped by
+        ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel`` is unwrapped, and runs on
+        its own device.
     num_classes
-        If given, put a fresh, untrained head (global average pooling and one linear layer) for this
+        If given, put a new, untrained head (global average pooling and one linear layer) for this
         many classes on a *copy* of the network's features: the change that Zhou et al. and the
-        brain-tumor study make to AlexNet and VGG. The result is a network of its own, to be
-        trained; training it leaves `net` as it is.
+        brain-tumor study make to AlexNet and VGG. The result shares nothing with `net` and is to be
+        trained.
     layer
-        If given, explain the network at this inner layer (a dotted module name) instead of at its
-        last features.
+        If given, take the features from this inner layer (a dotted module name) instead of the last
+        features.
     grid
         How the output of `layer` becomes feature maps, where it is not one: :class:`TokenGrid` for
         the tokens of a vision transformer, :func:`channels_last_grid` for Swin.
@@ -56,20 +65,19 @@ def adapt(
     Returns
     -------
     CAMModel or LayerModel
-        Without `num_classes`, a view on the same modules: its logits equal ``net(x)`` bit for bit,
-        which `check_cut` proves on given images.
-        A :class:`CAMModel` or :class:`LayerModel` comes back as it is, if it adds nothing to its
+        Without `num_classes`, a model of the same modules: its logits equal ``net(x)`` bit for bit.
+        A :class:`CAMModel` or :class:`LayerModel` is returned as it is, if it adds nothing to its
         class.
 
     Raises
     ------
     UnsupportedModelError
-        If `split` does not know the network; with the lines that would declare it. Or if forward
-        hooks on the network itself, between features and head or on all modules of the process, or
-        what a subclass or the instance puts in the place of ``forward`` or ``__call__``, would not
-        run as they do.
+        If `split` does not know the network; the message shows how to declare it. Also if some code
+        of the network would not run in the cut: forward hooks on the network itself, between
+        features and head, or on all modules of the process; a ``forward`` or ``__call__`` that a
+        subclass or the instance overrides.
     UnsupportedHeadError
-        If a fresh head is asked for and the channels of the features do not follow from the old.
+        If a new head is asked for and the old one does not say how many channels the features have.
     LayerError
         If the network has no such layer.
     SettingError
@@ -94,75 +102,79 @@ def adapt(
                 "adapt with num_classes first, then adapt the result with layer"
             )
         net = unwrap(net)
-        if isinstance(net, CAMModel):  # which is cut between its stages
-            _check_unchanged(net)
+        if isinstance(net, CAMModel):  # it may be cut between its stages
+            _check_own_forward(net)
         return LayerModel(net, layer, grid)
-    if num_classes is not None and num_classes < 1:
-        raise SettingError(f"num_classes must be at least 1, got {num_classes}")
+    if num_classes is not None:
+        check_count("num_classes", num_classes)
     if isinstance(net, LayerModel) and num_classes is None:
-        return _as_it_is(net)
+        return _check_adapted(net)
     net = unwrap(net)
-    model = _as_it_is(net) if isinstance(net, CAMModel) else _cut(net)
-    return model if num_classes is None else _with_fresh_head(model, num_classes)
+    model = _check_adapted(net) if isinstance(net, CAMModel) else _cut(net)
+    return model if num_classes is None else _replace_head(model, num_classes)
 
 
 def unwrap(net: nn.Module) -> nn.Module:
     """Return the network inside ``torch.compile`` and the data-parallel wrappers."""
-    inner = bare(net)
+    inner = unwrap_compiled(net)
     if isinstance(inner, nn.DataParallel | nn.parallel.DistributedDataParallel):
         inner = inner.module
     return inner if inner is net else unwrap(inner)
 
 
-def _as_it_is(model: Model) -> Model:
-    """Return one of cameval's models, whose parts must be all that it runs."""
-    _check_unchanged(model)
+def _check_adapted(model: Model) -> Model:
+    """Check that one of cameval's models runs nothing but its parts, and return it."""
+    _check_own_forward(model)
     _check_hooks(model, *model.children())
     if isinstance(model, CAMModel) and model.origin is not None:
         _check_hooks(model.origin, *model.children())
     return model
 
 
-def _check_unchanged(model: CAMModel | LayerModel) -> None:
-    """Refuse a model with a ``forward`` of its own, since maps are made of its parts."""
+def _check_own_forward(model: CAMModel | LayerModel) -> None:
+    """Refuse a model that overrides ``forward``, since maps are computed from its parts alone."""
     base = CAMModel if isinstance(model, CAMModel) else LayerModel
-    whose = overridden(model, base)
-    if whose:
+    override = find_override(model, base)
+    if override:
         raise UnsupportedModelError(
-            f"a {base.__name__} must compute what its parts compute, got a forward of {whose}'s "
-            "own; put what it adds into a module inside"
+            f"a {base.__name__} must compute what its parts compute, got a forward of "
+            f"{override}'s own; put what it adds into a module inside"
         )
 
 
 def _check_hooks(net: nn.Module, *parts: nn.Module) -> None:
     """Refuse forward hooks that do not run if only these parts of a network do."""
-    lost = hooks_outside(net, *parts)
-    if lost:
+    skipped = hooks_outside(net, *parts)
+    if skipped:
         raise UnsupportedModelError(
             "every forward hook must run for the logits to be the network's, got hooks on "
-            f"{', '.join(lost)}, around or outside the features and the head; put them on other "
+            f"{', '.join(skipped)}, around or outside the features and the head; put them on other "
             'modules, or use cameval.adapt(net, layer="name.of.layer")'
         )
 
 
 def _cut(net: nn.Module) -> CAMModel:
+    """Split a network once, and put its parts into a model."""
     check_forward(net)
-    features, head = split(net)
-    _check_hooks(net, features, head)
-    model = CAMModel(features, head, cell_centers=cell_centers_of(net)).cut_from(net)
-    theirs = set(net.modules())
+    parts = split(net)
+    if not isinstance(parts, Split):  # a registered function may return a pair of modules
+        parts = Split(*parts)
+    _check_hooks(net, *parts)
+    cell_centers = parts.cell_centers or cell_centers_of(net, parts.features)
+    model = CAMModel(parts.features, parts.head, cell_centers).cut_from(net)
+    own = set(net.modules())
     for module in model.modules():
-        if module not in theirs:
+        if module not in own:  # made by the split
             module.training = net.training
     return model
 
 
-def _with_fresh_head(model: CAMModel, num_classes: int) -> CAMModel:
+def _replace_head(model: CAMModel, num_classes: int) -> CAMModel:
     channels = getattr(model.head, "in_channels", None)
     if not isinstance(channels, int):
         raise UnsupportedHeadError(
-            "the head must say how many channels it takes (in_channels) for a fresh one to be put "
-            f"in its place, got {type(model.head).__name__}; "
+            "the head must say how many channels it takes (in_channels) to be replaced by a new "
+            f"one, got {type(model.head).__name__}; "
             f"build cameval.CAMModel(features, cameval.GAPHead(nn.Linear(channels, {num_classes})))"
         )
     features = copy.deepcopy(model.features)

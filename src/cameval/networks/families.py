@@ -1,8 +1,10 @@
-"""Where each family of torchvision networks is cut; no other file names torchvision's classes."""
+"""Declared splits into features and head, for the families of torchvision's networks."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import singledispatch
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 import torchvision.models as tv
@@ -12,27 +14,63 @@ from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.mobilenetv3 import MobileNetV3
 
 from cameval.errors import UnsupportedModelError
-from cameval.networks._module_types import bare, computes_as, hooks_outside, overridden, plain
+from cameval.maps import CellCenters
+from cameval.networks._module_types import (
+    find_override,
+    hooks_outside,
+    is_exactly,
+    runs_code_of,
+    unwrap_compiled,
+)
 from cameval.networks.heads import ClassMapHead, GAPHead, NormHead, PooledHead, grid_cells
 from cameval.networks.model import CAMModel
 
 __all__ = ["Split", "split"]
 
 
-class Split(NamedTuple):
-    """A network in two parts: ``net(x) == head(features(x))``."""
+@dataclass(frozen=True)
+class Split:
+    """A network in two parts: ``net(x) == head(features(x))``.
+
+    It unpacks into the two parts: ``features, head = split(net)``.
+
+    Parameters
+    ----------
+    features
+        From images to the last feature maps ``(N, K, h, w)``.
+    head
+        From feature maps to logits ``(N, C)``.
+    cell_centers
+        Centers of the cells of the features, in pixels of the image. Alignment by receptive fields
+        needs them; for torchvision's families they are computed where they are not given.
+
+    Examples
+    --------
+    >>> from cameval.maps import CellCenters
+    >>> pixels = CellCenters(offset=0.5, stride=1)
+    >>> parts = Split(nn.Conv2d(3, 8, 4, stride=4), GAPHead(nn.Linear(8, 2)), pixels.after(4, 4))
+    >>> features, head = parts
+    >>> parts.cell_centers
+    CellCenters(offset=2.0, stride=4)
+    """
 
     features: nn.Module
     head: nn.Module
+    cell_centers: CellCenters | None = None
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        """Yield features and head."""
+        return iter((self.features, self.head))
 
 
 @singledispatch
 def split(net: nn.Module) -> Split:
-    """Cut a network into features and head.
+    """Split a network into features and head.
 
     A family is one registration: ``@split.register`` on a function whose argument is annotated with
-    the network's class. A subclass is covered if it overrides nothing that runs; `check_cut`, which
-    extractors call once, proves it. ``split.registry`` lists what is known.
+    the network's class. It returns a :class:`Split`, or a pair of modules. A subclass is covered if
+    it overrides nothing that runs; extractors compare the outputs of the split and of the network
+    on their first batch. ``split.registry`` lists the registered classes.
 
     Parameters
     ----------
@@ -42,12 +80,12 @@ def split(net: nn.Module) -> Split:
     Returns
     -------
     Split
-        ``(features, head)``, with ``net(x) == head(features(x))`` bit for bit in evaluation mode.
+        Features and head, with ``net(x) == head(features(x))`` bit for bit in evaluation mode.
 
     Raises
     ------
     UnsupportedModelError
-        If no registration covers the network's class. The message shows the lines to write.
+        If no registration covers the network's class. The message shows the lines that add one.
 
     Examples
     --------
@@ -56,19 +94,19 @@ def split(net: nn.Module) -> Split:
     >>> features(torch.rand(1, 3, 64, 64)).shape
     torch.Size([1, 512, 2, 2])
 
-    A class of your own:
+    Your own class, with the centers of its cells, so that maps can be aligned by receptive fields:
 
     >>> class TinyNet(nn.Module):
     ...     def __init__(self):
     ...         super().__init__()
-    ...         self.body, self.fc = nn.Conv2d(3, 8, 3), nn.Linear(8, 2)
+    ...         self.body, self.fc = nn.Conv2d(3, 8, 3, stride=2), nn.Linear(8, 2)
     ...     def forward(self, x):
     ...         return self.fc(self.body(x).mean((2, 3)))
     >>> @split.register
     ... def _(net: TinyNet):
-    ...     return net.body, GAPHead(net.fc)
-    >>> split(TinyNet())[1].in_channels
-    8
+    ...     return Split(net.body, GAPHead(net.fc), CellCenters(offset=1.5, stride=2))
+    >>> CAMExtractor(TinyNet(), alignment="receptive_field")(torch.rand(1, 3, 9, 9)).maps.shape
+    torch.Size([1, 9, 9])
     """
     name = type(net).__name__
     known = sorted(cls.__name__ for cls in split.registry if cls is not object)
@@ -78,30 +116,30 @@ def split(net: nn.Module) -> Split:
         f"    @cameval.split.register\n"
         f"    def _(net: {name}):\n"
         f"        return net.body, cameval.GAPHead(net.fc)  # head(features(x)) == net(x)\n\n"
-        f'or explain an inner layer of it with cameval.adapt(net, layer="name.of.layer")'
+        f'or choose one of its inner layers with cameval.adapt(net, layer="name.of.layer")'
     )
 
 
 def declared_class(net: nn.Module) -> type | None:
-    """Return the registered class whose split `net` would get, None if there is none."""
+    """Return the registered class whose split applies to `net`, None if there is none."""
     known = (cls for cls in type(net).__mro__ if cls in split.registry and cls is not object)
     return next(known, None)
 
 
-def foreign_forward(net: nn.Module) -> str | None:
-    """Return who computes something else than the class whose split `net` would get, if anyone."""
-    return overridden(net, declared_class(net), "_transform_input")
+def forward_override(net: nn.Module) -> str | None:
+    """Return the class that overrides the forward of the registered class of `net`, if any does."""
+    return find_override(net, declared_class(net), "_transform_input")
 
 
 def check_forward(net: nn.Module) -> None:
-    """Refuse a subclass that computes something else than the class whose split it would inherit.
+    """Refuse a network that overrides the forward of the class whose split applies to it.
 
     Raises
     ------
     UnsupportedModelError
         If a subclass of a registered class, or the instance itself, overrides ``forward``.
     """
-    declared, other = declared_class(net), foreign_forward(net)
+    declared, other = declared_class(net), forward_override(net)
     if declared and other:
         raise UnsupportedModelError(
             f"a network must compute what {declared.__name__} computes to be cut as one, got a "
@@ -111,43 +149,43 @@ def check_forward(net: nn.Module) -> None:
 
 
 def _stages(net: nn.Module, *names: str) -> nn.Sequential:
-    """Chain named children, keeping their names."""
-    return nn.Sequential(OrderedDict((name, net.get_submodule(name)) for name in names))
+    """Return the named children of a network as one sequence, under their names."""
+    return _sequence([(name, net.get_submodule(name)) for name in names])
 
 
-def _links(module: nn.Module) -> list[nn.Module]:
-    """Return the parts of a chain, or the module itself if it is anything else."""
-    return [*module.children()] if plain(module, nn.Sequential) else [module]
+def _children(module: nn.Module) -> list[nn.Module]:
+    """Return the children of an ``nn.Sequential``, or the module itself if it is no such."""
+    return [*module.children()] if is_exactly(module, nn.Sequential) else [module]
 
 
 def _head(pool: nn.Module, classifier: nn.Module) -> nn.Module:
-    """Return a GAPHead where the classifier is (dropout and) one linear layer on a global pool."""
-    *before, last = _links(bare(classifier)) or [nn.Identity()]
-    harmless = all(plain(module, nn.Dropout, nn.Identity) for module in before)
-    linear = bare(last)
-    if grid_cells(bare(pool)) == 1 and harmless and computes_as(linear, nn.Linear):
+    """Return a GAPHead if a global pool and one linear layer are all, else a PooledHead."""
+    *before, last = _children(unwrap_compiled(classifier)) or [nn.Identity()]
+    harmless = all(is_exactly(module, nn.Dropout, nn.Identity) for module in before)
+    linear = unwrap_compiled(last)
+    if grid_cells(unwrap_compiled(pool)) == 1 and harmless and runs_code_of(linear, nn.Linear):
         return GAPHead(cast(nn.Linear, linear), nn.Sequential(*before) if before else None)
     return PooledHead(pool, classifier)
 
 
 def _flattened_head(pool: nn.Module, flatten: nn.Module, classifier: nn.Module) -> nn.Module:
-    """Return the head of a network whose flattening is a module that may have been replaced."""
+    """Return the head of a network in which the flattening is a module of its own."""
     if _flattens(flatten):
         return _head(pool, classifier)
     return nn.Sequential(pool, flatten, classifier)
 
 
 def _flattens(module: nn.Module) -> bool:
-    """Tell whether a module makes one row of each image's numbers."""
+    """Tell whether a module flattens all axes but the first."""
     return (
-        plain(module, nn.Flatten)
+        is_exactly(module, nn.Flatten)
         and cast(nn.Flatten, module).start_dim == 1
         and cast(nn.Flatten, module).end_dim == -1
     )
 
 
 def _global_pool() -> nn.AdaptiveAvgPool2d:
-    """Make the pool that is a function call in torchvision."""
+    """Return global average pooling, which these networks call as a function."""
     return nn.AdaptiveAvgPool2d(1)
 
 
@@ -195,11 +233,11 @@ def _(net: tv.ShuffleNetV2) -> Split:
 
 @split.register
 def _(net: tv.SqueezeNet) -> Split:
-    match _links(bare(net.classifier)):
+    match _children(unwrap_compiled(net.classifier)):
         case [dropout, conv, relu, pool] if (
-            plain(dropout, nn.Dropout, nn.Identity)
-            and computes_as(conv, nn.Conv2d)
-            and plain(relu, nn.ReLU)
+            is_exactly(dropout, nn.Dropout, nn.Identity)
+            and runs_code_of(conv, nn.Conv2d)
+            and is_exactly(relu, nn.ReLU)
             and grid_cells(pool) == 1
         ):
             return Split(net.features, ClassMapHead(cast(nn.Conv2d, conv), dropout))
@@ -209,14 +247,14 @@ def _(net: tv.SqueezeNet) -> Split:
 
 @split.register
 def _(net: tv.ConvNeXt) -> Split:
-    match _links(bare(net.classifier)):
+    match _children(unwrap_compiled(net.classifier)):
         case [norm, flatten, linear] if (
-            grid_cells(bare(net.avgpool)) == 1
-            and plain(norm, LayerNorm2d)
+            grid_cells(unwrap_compiled(net.avgpool)) == 1
+            and is_exactly(norm, LayerNorm2d)
             and norm.weight is not None
             and norm.bias is not None
             and _flattens(flatten)
-            and computes_as(linear, nn.Linear)
+            and runs_code_of(linear, nn.Linear)
         ):
             return Split(net.features, NormHead(cast(nn.LayerNorm, norm), cast(nn.Linear, linear)))
         case _:  # the user's own pool or classifier
@@ -247,7 +285,7 @@ _INCEPTION3 = (
     *("Conv2d_4a_3x3", "maxpool2", "Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b"),
     *("Mixed_6c", "Mixed_6d", "Mixed_6e", "Mixed_7a", "Mixed_7b", "Mixed_7c"),
 )
-"""The stages in the order in which they run: the order of registration may be another one."""
+"""The stages in the order in which they run, which need not be the order of registration."""
 
 
 @split.register
@@ -261,7 +299,7 @@ def _(net: tv.Inception3) -> Split:
 
 
 class InceptionInput(nn.Module):
-    """From ImageNet's normalization to the one that Google's weights were trained with."""
+    """Convert images from ImageNet's normalization to that of Google's weights."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Shift and scale the three channels, as torchvision does under ``transform_input``."""
@@ -273,7 +311,7 @@ class InceptionInput(nn.Module):
 
 
 def _inception_trunk(net: tv.GoogLeNet | tv.Inception3, names: tuple[str, ...]) -> nn.Sequential:
-    """Chain the stages before the pool; the auxiliary classifiers run in training only."""
+    """Return the stages before the pool; the auxiliary classifiers run in training only."""
     stages = _stages(net, *names)
     if net.transform_input:
         stages = nn.Sequential(OrderedDict(input=InceptionInput(), **dict(stages.named_children())))
@@ -284,19 +322,19 @@ def _inception_head(net: tv.GoogLeNet | tv.Inception3) -> nn.Module:
     return _head(net.avgpool, nn.Sequential(net.dropout, net.fc))
 
 
-Chain = list[tuple[str, nn.Module]]
+Stages = list[tuple[str, nn.Module]]
 
 
 def cut_after(net: nn.Module, layer: str) -> CAMModel | None:
-    """Cut `net` after the named layer, if its features are a chain in which the layer is a link.
+    """Cut `net` after the named layer, if its features are a sequence that contains the layer.
 
-    What follows the layer is then a head that can run by itself, as often as a method likes, and no
-    hook is needed. Layers inside a block (a branch, a residual) are no links.
+    The modules after the layer are then a head, which methods can run by itself, and no hook is
+    needed. Layers inside a block (a branch, a residual) are not part of the sequence.
 
     Returns
     -------
     CAMModel or None
-        A view on the network's modules, None if there is no such cut.
+        A model of the network's own modules, None if there is no such cut.
 
     Examples
     --------
@@ -308,38 +346,35 @@ def cut_after(net: nn.Module, layer: str) -> CAMModel | None:
     """
     if isinstance(net, CAMModel):
         features, head = net.features, net.head
-    elif declared_class(net) and not foreign_forward(net):
+    elif declared_class(net) and not forward_override(net):
         features, head = split(net)
     else:
         return None
     target = net.get_submodule(layer)
     runs = sum(module is target for _, module in net.named_modules(remove_duplicate=False))
-    parts = _parts(features, target)
+    parts = _divide_after(features, target)
     if runs != 1 or parts is None:
         return None
     before, after = parts
-    kept = [link for _, link in (*before, *after)]
-    if hooks_outside(net, *kept, head):
-        return None  # the hook route runs them
-    return CAMModel(_chain(before), _chain([*after, ("head", head)]) if after else head)
+    stages = [stage for _, stage in (*before, *after)]
+    if hooks_outside(net, *stages, head):
+        return None  # these hooks run where the whole network does
+    return CAMModel(_sequence(before), _sequence([*after, ("head", head)]) if after else head)
 
 
-def _parts(module: nn.Module, target: nn.Module) -> tuple[Chain, Chain] | None:
-    """Part a chain of modules after `target`, wherever it is nested."""
-    links = [*module.named_children()] if plain(module, nn.Sequential) else []
-    for i, (name, link) in enumerate(links):
-        if link is target:
-            return links[: i + 1], links[i + 1 :]
-        inner = _parts(link, target)
+def _divide_after(module: nn.Module, target: nn.Module) -> tuple[Stages, Stages] | None:
+    """Divide a sequence of modules after `target`, which may be in a sequence inside."""
+    stages = [*module.named_children()] if is_exactly(module, nn.Sequential) else []
+    for i, (name, stage) in enumerate(stages):
+        if stage is target:
+            return stages[: i + 1], stages[i + 1 :]
+        inner = _divide_after(stage, target)
         if inner is not None:
             before, after = inner
-            rest = [(name, _chain(after))] if after else []
-            return [*links[:i], (name, _chain(before))], [*rest, *links[i + 1 :]]
+            remaining = [(name, _sequence(after))] if after else []
+            return [*stages[:i], (name, _sequence(before))], [*remaining, *stages[i + 1 :]]
     return None
 
 
-def _chain(links: Chain) -> nn.Sequential:
-    chain = nn.Sequential()
-    for name, link in links:
-        chain.add_module(name, link)
-    return chain
+def _sequence(stages: Stages) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(stages))

@@ -1,11 +1,10 @@
-"""Heads: how pooled features become logits, and for which of them a class map is exact.
+"""Heads: from features to logits, with exact class maps where they exist.
 
-The type of a head tells the truth about the network. A head with ``class_maps`` obeys
+The type of a head states whether an exact CAM exists. For a head with ``class_maps``
 
     ``mean over positions of class_maps(features, c)  +  bias[c]  ==  logit c``
 
-so that its maps *are* the logit, spread over the image. Everything else is a plain module, which
-gradient methods can explain and ``cam`` refuses.
+Any other module can be a head too: gradient methods support it, and ``cam`` refuses it.
 """
 
 from math import prod
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cameval.errors import UnsupportedHeadError
-from cameval.networks._module_types import computes_as, hooked, plain
+from cameval.networks._module_types import has_hooks, is_exactly, runs_code_of
 
 __all__ = ["ClassMapHead", "ExactHead", "GAPHead", "NormHead", "PooledHead"]
 
@@ -24,32 +23,32 @@ __all__ = ["ClassMapHead", "ExactHead", "GAPHead", "NormHead", "PooledHead"]
 class ExactHead(Protocol):
     """A head whose logits are the spatial means of class maps, plus a constant.
 
-    Any module with these two members is one: a user's own head needs no base class. Methods that
-    call themselves exact compare the sum with the logit at each call.
+    Any module with these two members is one; no base class is needed. Exact methods compare the sum
+    with the logit in each call.
     """
 
     @property
     def bias(self) -> Tensor:
-        """What the logits hold beside the mean of the class maps, shape ``(C,)``."""
+        """The logits less the means of the class maps, shape ``(C,)``."""
 
     def class_maps(self, features: Tensor, classes: Tensor) -> Tensor:
-        """Map of class ``classes[n]`` for each image n: ``(N, K, h, w) -> (N, h, w)``."""
+        """Return maps ``(N, h, w)`` of features ``(N, K, h, w)``, class ``classes[n]``."""
 
 
 class GAPHead(nn.Module):
-    """Global average pooling, then one linear layer: the head that makes a network CAM-capable.
+    """Global average pooling, then one linear layer: the head for which CAM is defined.
 
     Parameters
     ----------
     linear
         The classifier, ``K`` channels to ``C`` classes.
     dropout
-        What stands between pooling and classifier; the identity in evaluation mode.
+        A module between pooling and classifier, which is the identity in evaluation mode.
 
     Raises
     ------
     UnsupportedHeadError
-        If `linear` is not a linear layer, or of a subclass with a ``forward`` of its own.
+        If `linear` is not a linear layer, or of a subclass that overrides ``forward``.
 
     References
     ----------
@@ -64,7 +63,7 @@ class GAPHead(nn.Module):
 
     def __init__(self, linear: nn.Linear, dropout: nn.Module | None = None) -> None:
         super().__init__()
-        if not computes_as(linear, nn.Linear):
+        if not runs_code_of(linear, nn.Linear):
             own = " with a forward of its own" if isinstance(linear, nn.Linear) else ""
             raise UnsupportedHeadError(
                 f"a GAPHead must end in one nn.Linear, got {type(linear).__name__}{own}; "
@@ -86,7 +85,7 @@ class GAPHead(nn.Module):
         return self.linear.bias
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits ``(N, C)`` of features ``(N, K, h, w)``."""
+        """Return logits ``(N, C)`` of features ``(N, K, h, w)``."""
         logits: Tensor = self.linear(self.dropout(features.mean(positions(features))))
         return logits
 
@@ -103,7 +102,7 @@ class ClassMapHead(nn.Module):
     conv
         The 1x1 convolution, ``K`` channels to ``C`` classes.
     dropout
-        What stands before it; the identity in evaluation mode.
+        A module before the convolution, which is the identity in evaluation mode.
     """
 
     def __init__(self, conv: nn.Conv2d, dropout: nn.Module | None = None) -> None:
@@ -118,11 +117,11 @@ class ClassMapHead(nn.Module):
 
     @property
     def bias(self) -> Tensor:
-        """Zeros: the convolution's bias is inside the maps."""
+        """Zeros, since the class maps include the convolution's bias."""
         return self.conv.weight.new_zeros(self.conv.out_channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits ``(N, C)`` of features ``(N, K, h, w)``."""
+        """Return logits ``(N, C)`` of features ``(N, K, h, w)``."""
         maps = torch.relu(self.conv(self.dropout(features)))
         return maps.mean(positions(maps))
 
@@ -135,8 +134,8 @@ class ClassMapHead(nn.Module):
 class NormHead(nn.Module):
     """Global average pooling, LayerNorm over the channels, then one linear layer (ConvNeXt).
 
-    The normalization after the pool hides a linear head: with the statistics of the pooled vector
-    held fixed, it moves before the pool, and the map is exact again.
+    With the statistics of the pooled vector held fixed, the normalization is linear and commutes
+    with the pooling, so that exact class maps exist.
 
     Parameters
     ----------
@@ -163,13 +162,13 @@ class NormHead(nn.Module):
         return bias
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits ``(N, C)`` of features ``(N, K, h, w)``."""
+        """Return logits ``(N, C)`` of features ``(N, K, h, w)``."""
         pooled = features.mean(positions(features), keepdim=True)
         logits: Tensor = self.linear(self.norm(pooled).flatten(1))
         return logits
 
     def class_maps(self, features: Tensor, classes: Tensor) -> Tensor:
-        r"""Map the logit before the pool.
+        r"""Return the class maps before the pool.
 
         :math:`\mathrm{CAM}_c = \sum_k W_{ck} \gamma_k (F_k - \bar F) / \sigma`, where
         :math:`\bar F` is the mean over channels at each position, and :math:`\sigma` the standard
@@ -183,7 +182,7 @@ class NormHead(nn.Module):
 
 
 class PooledHead(nn.Module):
-    """Pooling, flattening, then any classifier: no class weights, hence no exact CAM.
+    """Pooling, flattening, then any classifier, for which no exact CAM exists.
 
     AlexNet, VGG (pooling to a grid, three linear layers) and MobileNetV3 (two) have such heads.
 
@@ -202,34 +201,31 @@ class PooledHead(nn.Module):
 
     @property
     def in_channels(self) -> int:
-        """Channels of the features, from the classifier's inputs and the pooled grid."""
+        """Channels of the features, from the inputs of the classifier and the size of the grid."""
         first = next((m for m in self.classifier.modules() if isinstance(m, nn.Linear)), None)
         cells = grid_cells(self.pool)
         if first is None or cells is None:
             raise UnsupportedHeadError(
-                "the channels of the features must follow from the head: it needs an adaptive "
-                f"average pool and a linear layer, got {type(self.pool).__name__} and "
+                "the channels of the features must follow from the head: in_channels needs an "
+                f"adaptive average pool and a linear layer, got {type(self.pool).__name__} and "
                 f"{type(self.classifier).__name__}; build CAMModel(features, GAPHead(...)) yourself"
             )
         return first.in_features // cells
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits ``(N, C)`` of features ``(N, K, h, w)``."""
+        """Return logits ``(N, C)`` of features ``(N, K, h, w)``."""
         logits: Tensor = self.classifier(self.pool(features).flatten(1))
         return logits
 
 
 def positions(features: Tensor) -> tuple[int, ...]:
-    """Return the axes over which a feature map ``(N, K, h, w, ...)`` is spread."""
+    """Return the spatial axes of features ``(N, K, h, w, ...)``."""
     return tuple(range(2, features.ndim))
 
 
 def grid_cells(pool: nn.Module) -> int | None:
-    """Return how many cells an adaptive average pool leaves, or None for any other pool.
-
-    A subclass is another pool.
-    """
-    if not plain(pool, nn.AdaptiveAvgPool2d):
+    """Return the number of output cells of an adaptive average pool, None for any other module."""
+    if not is_exactly(pool, nn.AdaptiveAvgPool2d):
         return None
     size = cast(nn.AdaptiveAvgPool2d, pool).output_size
     sides = size if isinstance(size, tuple) else (size, size)
@@ -237,29 +233,30 @@ def grid_cells(pool: nn.Module) -> int | None:
 
 
 def pools_globally(head: nn.Module | None) -> bool:
-    """Tell by its type whether a head sees of its features nothing but each channel's mean."""
+    """Tell by its type whether a head depends on the features through their channel means only."""
     if head is None:
         return False
-    if plain(head, PooledHead):
+    if is_exactly(head, PooledHead):
         return grid_cells(cast(PooledHead, head).pool) == 1
-    if plain(head, nn.Sequential):
+    if is_exactly(head, nn.Sequential):
         children = [*head.children()]
         return bool(children) and grid_cells(children[0]) == 1
-    return plain(head, GAPHead, NormHead)
+    return is_exactly(head, GAPHead, NormHead)
 
 
 def linear_head(head: nn.Module | None) -> GAPHead | None:
-    """Return the head if its logits are nothing but a linear layer of each channel's mean.
+    """Return the head if its logits are a linear function of the channel means, else None.
 
-    That takes more than the type: no hook, no dropout at work, nothing put in its place.
+    This excludes heads with hooks, active dropout, or replaced modules.
     """
-    if not plain(head, GAPHead):
+    if not is_exactly(head, GAPHead):
         return None
-    found = cast(GAPHead, head)
-    parts = [*found.modules()]
+    gap_head = cast(GAPHead, head)
+    parts = [*gap_head.modules()]
     inert = all(
-        plain(part, nn.Identity, nn.Sequential) or (plain(part, nn.Dropout) and not part.training)
-        for part in found.dropout.modules()
+        is_exactly(part, nn.Identity, nn.Sequential)
+        or (is_exactly(part, nn.Dropout) and not part.training)
+        for part in gap_head.dropout.modules()
     )
-    exact = inert and computes_as(found.linear, nn.Linear) and not any(map(hooked, parts))
-    return found if exact else None
+    exact = inert and runs_code_of(gap_head.linear, nn.Linear) and not any(map(has_hooks, parts))
+    return gap_head if exact else None

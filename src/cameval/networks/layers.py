@@ -1,4 +1,4 @@
-"""A network hooked at inner layers: any layer of any network, several in one pass."""
+"""Activations at inner layers of any network, recorded with forward hooks."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from cameval.errors import LayerError, SettingError, ShapeError
 from cameval.maps import CellCenters
-from cameval.networks._copies import private_copy, unchanged
+from cameval.networks._copies import private_copy, refuse_changes
 from cameval.networks.activations import (
     Activations,
-    feature_maps,
+    check_feature_maps,
     fresh_leaf,
+    identity,
     recording,
-    same,
 )
 from cameval.networks.families import cut_after
 
@@ -61,7 +61,7 @@ class TokenGrid:
             raise SettingError(f"size must be positive, got {self.size}")
 
     def __call__(self, output: Tensor, /) -> Tensor:
-        """Turn tokens ``(N, skip + h w, K)`` into maps ``(N, K, h, w)``."""
+        """Reshape tokens ``(N, skip + h w, K)`` to maps ``(N, K, h, w)``."""
         if output.ndim != 3:
             raise ShapeError(f"tokens must have shape (N, T, K), got {tuple(output.shape)}")
         tokens = output[:, self.skip :]
@@ -76,7 +76,7 @@ class TokenGrid:
 
 
 def channels_last_grid(output: Tensor, /) -> Tensor:
-    """Turn ``(N, h, w, K)``, as the inner layers of Swin give it, into maps ``(N, K, h, w)``.
+    """Move the channels of ``(N, h, w, K)``, the output of Swin's layers, to ``(N, K, h, w)``.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def channels_last_grid(output: Tensor, /) -> Tensor:
 
 
 class LayerModel(nn.Module):
-    """A network to be explained at one of its inner layers, reached by a hook.
+    """A network whose features are the output of one of its inner layers.
 
     Parameters
     ----------
@@ -96,10 +96,10 @@ class LayerModel(nn.Module):
     layer
         The dotted name of one of its modules, as in ``net.named_modules()``.
     grid
-        How the layer's output becomes feature maps ``(N, K, h, w)``: by default it is one. See
-        :class:`TokenGrid` and :func:`channels_last_grid`.
+        How the layer's output becomes feature maps ``(N, K, h, w)``; by default it is used as it
+        is. See :class:`TokenGrid` and :func:`channels_last_grid`.
     cell_centers
-        Where the cells of the layer lie in the image, if that is known.
+        Centers of the layer's cells in the image, if they are known.
 
     Raises
     ------
@@ -114,7 +114,11 @@ class LayerModel(nn.Module):
     """
 
     def __init__(
-        self, net: nn.Module, layer: str, grid: Grid = same, cell_centers: CellCenters | None = None
+        self,
+        net: nn.Module,
+        layer: str,
+        grid: Grid = identity,
+        cell_centers: CellCenters | None = None,
     ) -> None:
         super().__init__()
         check_layer(net, layer)
@@ -124,24 +128,24 @@ class LayerModel(nn.Module):
         self.cell_centers = cell_centers
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return what the network returns, unchanged."""
+        """Return the output of the network."""
         outputs: Tensor = self.net(images)
         return outputs
 
     def activations(self, images: Tensor, *, create_graph: bool = False) -> Activations:
         """Run the network once, and record the graph from the layer on.
 
-        Where the layer is a link of a declared network's chain of stages, the network is cut there.
-        Elsewhere a hook finds it, on a private copy in evaluation mode, so that neither the user's
-        network nor another thread ever meets it.
+        If the layer is one of the stages of a declared network, the network is cut there.
+        Otherwise a forward hook is put on a private copy in evaluation mode, so that the user's
+        network and other threads do not see the hook.
 
         Parameters
         ----------
         images
             Images ``(N, channels, H, W)`` as the network expects them.
         create_graph
-            Record everything instead, in the network's own mode, so that what is made of the
-            features and their gradient can be part of a loss.
+            Record the graph of the whole network, in its own mode, so that maps can be part of a
+            loss.
 
         Returns
         -------
@@ -151,11 +155,11 @@ class LayerModel(nn.Module):
         Raises
         ------
         LayerError
-            If the layer did not run exactly once, or gave no tensor ``(N, K, h, w)``.
+            If the layer did not run exactly once, or its output is no tensor ``(N, K, h, w)``.
         SettingError
-            If a graph is asked for where autograd is switched off.
+            If `create_graph` is set where autograd is switched off.
         """
-        cut = cut_after(self.net, self.layer) if self.grid is same else None
+        cut = cut_after(self.net, self.layer) if self.grid is identity else None
         if cut is not None:
             return cut.activations(images, create_graph=create_graph)
         grids = {self.layer: self.grid}
@@ -186,69 +190,70 @@ def layer_activations(
     Raises
     ------
     LayerError
-        If a layer does not exist, did not run exactly once, or gave no feature maps.
+        If a layer does not exist, did not run exactly once, or its output is no feature map.
     SettingError
-        If a graph is asked for where autograd is switched off.
+        If `create_graph` is set where autograd is switched off.
     """
     images = images.clone() if images.is_inference() else images
-    twin = private_copy(net, create_graph=create_graph)
-    caught: dict[str, list[Tensor]] = {layer: [] for layer in grids}
+    clone = private_copy(net, create_graph=create_graph)
+    sources: dict[str, list[Tensor]] = {layer: [] for layer in grids}
 
     def cut(layer: str, output: Any) -> Tensor:
-        # Two clones: what runs before may hold the layer's memory (a skip connection, an identity),
-        # and what runs after may overwrite what it is given.
-        source = _tensor(output, layer).clone()
+        # Two clones: modules before may use the layer's memory (a skip connection, an identity),
+        # and modules after may write to their input.
+        source = _check_tensor(output, layer).clone()
         if not source.requires_grad:
             source = fresh_leaf(source)
-        caught[layer].append(source)
+        sources[layer].append(source)
         torch.set_grad_enabled(True)  # until the enclosing context ends
         return source.clone()
 
     handles = [
-        check_layer(twin, layer).register_forward_hook(_hook(partial(cut, layer)))
+        check_layer(clone, layer).register_forward_hook(_output_hook(partial(cut, layer)))
         for layer in grids
     ]
-    guard = nullcontext() if create_graph else unchanged(net)
+    guard = nullcontext() if create_graph else refuse_changes(net)
     with guard, recording(create_graph):
-        outputs = twin(images)
+        outputs = clone(images)
     for handle in handles:
         handle.remove()
 
-    def rerun(layer: str, features: Tensor, shown: Tensor) -> Tensor:
-        if grids[layer] is not same:
+    def rerun(layer: str, features: Tensor, inputs: Tensor) -> Tensor:
+        if grids[layer] is not identity:
             raise LayerError(
-                f"features of layer {layer!r} can be replaced only where they are its output, got "
-                "a layer whose grid is made of it; use a gradient method"
+                f"features of layer {layer!r} can be replaced only if they are its output, got a "
+                "layer with a grid; use a gradient method"
             )
-        handle = twin.get_submodule(layer).register_forward_hook(_hook(lambda _: features))
+        handle = clone.get_submodule(layer).register_forward_hook(_output_hook(lambda _: features))
         try:
-            replaced: Tensor = twin(shown)
+            replaced: Tensor = clone(inputs)
         finally:
             handle.remove()
         return replaced
 
-    found = {}
+    activations = {}
     for layer, grid in grids.items():
-        if len(caught[layer]) != 1:
+        if len(sources[layer]) != 1:
             raise LayerError(
-                f"layer {layer!r} must run once in a forward pass, got {len(caught[layer])} runs; "
+                f"layer {layer!r} must run once in a forward pass, got {len(sources[layer])} runs; "
                 "name the block around it or a module that runs once"
             )
-        feature_maps(grid(caught[layer][0]), f"layer {layer!r}")
-        found[layer] = Activations.record(
+        (source,) = sources[layer]
+        check_feature_maps(grid(source), f"layer {layer!r}")
+        activations[layer] = Activations.record(
             images,
-            caught[layer][0],
+            source,
             outputs,
-            network=LayerModel(twin, layer, grid),
+            network=LayerModel(clone, layer, grid),
             rerun=partial(rerun, layer),
             grid=grid,
             create_graph=create_graph,
         )
-    return found
+    return activations
 
 
 def check_layer(net: nn.Module, layer: str) -> nn.Module:
-    """Return the module of this name, or say which names are close.
+    """Return the module of this name; the error lists similar names.
 
     Raises
     ------
@@ -265,15 +270,15 @@ def check_layer(net: nn.Module, layer: str) -> nn.Module:
     return modules[layer]
 
 
-def _hook(function: Callable[[Any], Tensor]) -> Callable[..., Tensor]:
-    """Return a forward hook that looks at a module's output alone."""
+def _output_hook(function: Callable[[Any], Tensor]) -> Callable[..., Tensor]:
+    """Return a forward hook that replaces a module's output by a function of it."""
     return lambda _module, _inputs, output: function(output)
 
 
-def _tensor(output: object, layer: str) -> Tensor:
+def _check_tensor(output: object, layer: str) -> Tensor:
     if not isinstance(output, Tensor):
         raise LayerError(
-            f"layer {layer!r} must give one tensor, got {type(output).__name__}; "
+            f"layer {layer!r} must return one tensor, got {type(output).__name__}; "
             "name one of the modules inside it"
         )
     return output

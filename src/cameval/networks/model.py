@@ -1,4 +1,4 @@
-"""A network cut once, by declaration: features, then head."""
+"""A network in two parts: features, then head."""
 
 from contextlib import nullcontext
 
@@ -6,15 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from cameval.maps import CellCenters
-from cameval.networks._copies import Origin, needs_copy, private_copy, unchanged
-from cameval.networks.activations import Activations, feature_maps, fresh_leaf, recording
+from cameval.networks._copies import Origin, needs_copy, private_copy, refuse_changes
+from cameval.networks.activations import Activations, check_feature_maps, fresh_leaf, recording
 from cameval.networks.heads import ClassMapHead, GAPHead, NormHead, PooledHead
 
 __all__ = ["CAMModel"]
 
 
 class CAMModel(nn.Module):
-    """A classifier cut in two: features, then head.
+    """A classifier in two parts: features, then head.
 
     Parameters
     ----------
@@ -24,12 +24,12 @@ class CAMModel(nn.Module):
         From feature maps to logits ``(N, C)``. A :class:`GAPHead` makes the class activation map
         exact.
     cell_centers
-        Where the cells of the features lie in the image, if that is known.
+        Centers of the cells of the features in the image, if they are known.
 
     Notes
     -----
-    ``model(x)`` is ``head(features(x))``: a plain network that trains, saves and moves as any
-    other. Both parts may share their modules with another network; `adapt` says when they do.
+    ``model(x)`` is ``head(features(x))``. It is trained, saved and moved as any module. Both parts
+    may share their modules with another network, as after `adapt`.
 
     Examples
     --------
@@ -51,34 +51,34 @@ class CAMModel(nn.Module):
     @property
     def origin(self) -> nn.Module | None:
         """The network that `adapt` cut, as long as the modules of the cut are the same."""
-        kept: Origin | None = self.__dict__.get("_origin")
-        if kept is None or kept.modules != tuple(self.modules())[1:]:
+        origin: Origin | None = self.__dict__.get("_origin")
+        if origin is None or origin.modules != tuple(self.modules())[1:]:
             return None
-        return kept.net
+        return origin.net
 
     def cut_from(self, net: nn.Module) -> "CAMModel":
-        """Remember the network that this is a cut of, so that the two can be compared."""
+        """Store the network that was cut, so that outputs can be compared, and return the model."""
         self._origin = Origin(net, tuple(self.modules())[1:])
         return self
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(N, C)`` of images ``(N, channels, H, W)``."""
+        """Return logits ``(N, C)`` of images ``(N, channels, H, W)``."""
         logits: Tensor = self.head(self.features(images))
         return logits
 
     def activations(self, images: Tensor, *, create_graph: bool = False) -> Activations:
-        """Run the features without a graph and record the head alone.
+        """Run the features without a graph, and record the graph of the head.
 
-        Always in evaluation mode: a network that is training is explained through a private copy
-        and goes on training undisturbed.
+        The pass is in evaluation mode. A network in training mode is not changed: a private copy of
+        it runs.
 
         Parameters
         ----------
         images
             Images ``(N, channels, H, W)`` as the network expects them.
         create_graph
-            Record everything instead, in the network's own mode, so that what is made of the
-            features and their gradient can be part of a loss.
+            Record the graph of the whole network, in its own mode, so that maps can be part of a
+            loss.
 
         Returns
         -------
@@ -90,21 +90,21 @@ class CAMModel(nn.Module):
         LayerError
             If the features are not one tensor ``(N, K, h, w)``.
         UnsupportedModelError
-            If the network writes to its buffers in evaluation mode, or a network that is training
-            cannot be copied without holding on to modules of the original.
+            If the network writes to its buffers in evaluation mode, or a network in training mode
+            cannot be copied without references to its modules.
         SettingError
-            If a graph is asked for where autograd is switched off.
+            If `create_graph` is set where autograd is switched off.
         """
         images = images.clone() if images.is_inference() else images
         direct = create_graph or not needs_copy(self, _MODELESS)
         model = self if direct else private_copy(self)
-        guard = nullcontext() if create_graph else unchanged(self, restore=direct)
+        guard = nullcontext() if create_graph else refuse_changes(self, restore=direct)
         with guard, recording(create_graph):
-            features = feature_maps(model.features(images), "the features")
+            features = check_feature_maps(model.features(images), "the features")
             if not features.requires_grad:
                 features = fresh_leaf(features)
             with torch.enable_grad():
-                # The clone lets a head begin with an in-place operation.
+                # A clone, since a head may begin with an in-place operation.
                 outputs = model.head(features.clone())
         return Activations.record(
             images,

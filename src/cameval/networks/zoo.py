@@ -1,4 +1,4 @@
-"""torchvision's classifiers by name: making one, loading its weights, saying what can be seen."""
+"""torchvision's classifiers by name: names, weights, properties."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from cameval._checks import check_count
 from cameval.data._files import NOTHING, check_file, kind_at
 from cameval.errors import CamevalError, DataError, SettingError, UnsupportedModelError
 from cameval.maps import CellCenters
@@ -23,13 +24,13 @@ from cameval.networks.model import CAMModel
 
 __all__ = ["describe_network", "load_network", "network_names"]
 
-_DAMAGED = (  # what reading a damaged file of weights has been seen to raise
+_DAMAGED = (  # errors of torch.load on damaged files
     *(OSError, RuntimeError, EOFError, UnpicklingError, BadZipFile, ValueError, KeyError),
     *(IndexError, AssertionError, TypeError, AttributeError, MemoryError, RecursionError),
 )
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-"""The dtypes of weights; narrower ones have a scale that a state dict does not say."""
+"""The dtypes of weights; narrower ones have a scale that a state dict does not contain."""
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
@@ -56,7 +57,7 @@ def load_network(
     num_classes: int | None = None,
     seed: int | None = None,
 ) -> nn.Module:
-    """Make one of torchvision's classifiers, in evaluation mode, with weights of your choice.
+    """Build one of torchvision's classifiers in evaluation mode, with random or given weights.
 
     Parameters
     ----------
@@ -65,13 +66,13 @@ def load_network(
     weights
         ``"none"`` for random weights; ``"DEFAULT"`` or the name of another of torchvision's weights
         (``"IMAGENET1K_V1"``), downloaded once; or a file: a state dict of the network, in floating
-        point of 16 to 64 bits, or of ``adapt(net, num_classes=k)``, which is then what comes back.
-        Nothing but tensors is ever unpickled.
+        point of 16 to 64 bits, or of ``adapt(net, num_classes=k)``, which is then returned. Only
+        tensors are unpickled.
     num_classes
-        The classes of the network, where they are not ImageNet's.
+        Number of classes, by default those of ImageNet.
     seed
-        Draws random weights: one seed, one network, and torch's own generator stays as it was. By
-        default they are drawn by that generator.
+        Seed of the random weights; torch's generator is not changed. By default the weights are
+        drawn by that generator.
 
     Returns
     -------
@@ -83,11 +84,11 @@ def load_network(
     UnsupportedModelError
         If torchvision has no such classifier.
     DataError
-        If the weights cannot be had or read, or are those of another network; the file is named.
-        Also if a tensor where the network has floating-point numbers holds integers, truth values,
-        complex or quantized numbers, or numbers of 8 bits, NaN or infinity; the tensor is named.
+        If the weights cannot be downloaded or read, or are those of another network; the file is
+        named. Also if a tensor of floating-point weights holds integers, booleans, complex or
+        quantized numbers, numbers of 8 bits, NaN or infinity; the tensor is named.
     SettingError
-        If `num_classes` is not positive, or the network does not fit the memory; or `seed` is
+        If `num_classes` is not positive, or the network does not fit into memory; or `seed` is
         negative.
 
     Examples
@@ -96,16 +97,16 @@ def load_network(
     'SqueezeNet'
     """
     check_name(name)
-    if num_classes is not None and num_classes < 1:
-        raise SettingError(f"num_classes must be at least 1, got {num_classes}")
+    if num_classes is not None:
+        check_count("num_classes", num_classes)
     options: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
     if name in {"googlenet", "inception_v3"}:  # their weights expect another normalization
         options |= {"init_weights": False, "transform_input": str(weights) != "none"}
     if str(weights) == "none":
-        return _made(name, options, seed).eval()
+        return _build(name, options, seed).eval()
     entries = torchvision.models.get_model_weights(name)
     if str(weights) in entries.__members__:
-        return _downloaded(name, entries[str(weights)], options)
+        return _download(name, entries[str(weights)], options)
     path = Path(weights)
     if kind_at(path) == NOTHING:
         raise DataError(
@@ -113,7 +114,7 @@ def load_network(
             f"or a file, got {str(path)!r}, which does not exist"
         )
     state = read_weights(path)
-    model = _made(name, options, seed)
+    model = _build(name, options, seed)
     head = state.get("head.linear.weight")
     if head is not None and head.ndim == 2:  # of adapt(net, num_classes=k)
         model = adapt(model, num_classes=len(head))
@@ -129,8 +130,8 @@ def load_network(
     return model.eval()
 
 
-def _made(name: str, options: dict[str, Any], seed: int | None) -> nn.Module:
-    """Make a network with random weights."""
+def _build(name: str, options: dict[str, Any], seed: int | None) -> nn.Module:
+    """Build a network with random weights."""
     if seed is not None and not 0 <= seed < 2**63:
         raise SettingError(f"seed must be in [0, 2**63), got {seed}")
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
@@ -147,12 +148,12 @@ def _made(name: str, options: dict[str, Any], seed: int | None) -> nn.Module:
 
 
 def _check_kinds(path: Path, state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
-    """Check that tensors hold the kind of numbers that the network's own hold."""
+    """Check that tensors have the kind of numbers that the network's own have."""
     for name, tensor in state.items():
         if name not in own:
-            continue  # load_state_dict says so
+            continue  # load_state_dict raises an error
         if not own[name].is_floating_point():
-            # A state dict that was converted as a whole holds its counters in floating point too.
+            # In a state dict that was converted as a whole, counters are floating-point too.
             floats = tensor.dtype in _FLOATS and torch.equal(tensor, tensor.trunc())
             if tensor.dtype not in _INTEGERS and not floats:
                 raise DataError(f"{path} must hold whole numbers in {name}, got {tensor.dtype}")
@@ -166,12 +167,12 @@ def _check_kinds(path: Path, state: Mapping[str, Tensor], own: Mapping[str, Tens
 
 
 def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
-    """Read a state dict without unpickling anything but tensors; floats come back as float32.
+    """Read a state dict and unpickle only tensors; floating-point tensors become float32.
 
     Raises
     ------
     DataError
-        If the file is no state dict; it is named.
+        If the file is no state dict; the message names it.
     """
     path = Path(path)
     check_file(path, "a file of weights")
@@ -195,19 +196,19 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
 
 
 def _check_storage(path: Path, name: str, tensor: Tensor) -> None:
-    """Check that a tensor is a plain one, and no larger than its numbers in the file."""
+    """Check that a tensor is dense, and that the file contains all of its numbers."""
     plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
     if not plain or tensor.is_quantized or tensor.is_nested:
         kind = "quantized" if tensor.is_quantized else f"{tensor.layout} on {tensor.device}"
         raise DataError(f"{path} must hold dense tensors, got {kind} in {name}")
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise DataError(
-            f"{path} must hold every number of a tensor, got {tuple(tensor.shape)} in {name}, of "
-            "which numbers are repeated; save tensor.contiguous()"
+            f"{path} must hold every number of a tensor, got {tuple(tensor.shape)} with repeated "
+            f"numbers in {name}; save tensor.contiguous()"
         )
 
 
-def _downloaded(name: str, entry: Any, options: dict[str, Any]) -> nn.Module:
+def _download(name: str, entry: Any, options: dict[str, Any]) -> nn.Module:
     if "num_classes" in options and options["num_classes"] != len(entry.meta["categories"]):
         raise SettingError(
             f"num_classes must be {len(entry.meta['categories'])} for {entry}, "
@@ -221,28 +222,28 @@ def _downloaded(name: str, entry: Any, options: dict[str, Any]) -> nn.Module:
         ) from error
 
 
-# --- Facts ----------------------------------------------------------------------------------------
+# --- Properties -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """What can be seen of a network.
+    """Properties of a network that matter for class activation maps.
 
     Parameters
     ----------
     name
         torchvision's name.
     head
-        Class of the head at the cut, or why there is none.
+        Class of the head, or why there is none.
     exact
-        Whether the class activation map is exact as the network is; else ``adapt(net,
-        num_classes=k)`` gives it a head of which it is.
+        Whether an exact class activation map exists; else ``adapt(net, num_classes=k)`` gives the
+        network a head for which it does.
     cells
-        Height and width of the coarse maps, None where there is no cut.
+        Height and width of the coarse maps, None if the network cannot be split.
     channels
         Channels of the features.
     cell_centers
-        Where the cells lie in the image, if that is known.
+        Centers of the cells in the image, if they are known.
     """
 
     name: str
@@ -254,7 +255,7 @@ class NetworkFacts:
 
 
 def describe_network(name: str, size: int = 224) -> NetworkFacts:
-    """Say what can be seen of one of torchvision's classifiers, without its weights.
+    """Describe one of torchvision's classifiers, without its weights.
 
     Parameters
     ----------
@@ -266,7 +267,7 @@ def describe_network(name: str, size: int = 224) -> NetworkFacts:
     Returns
     -------
     NetworkFacts
-        The facts; computed on shapes alone, so that even large networks take little time.
+        Its properties, computed from shapes alone, so that large networks take little time.
 
     Raises
     ------
@@ -280,7 +281,7 @@ def describe_network(name: str, size: int = 224) -> NetworkFacts:
     """
     check_name(name)
     with _ParametersOnMeta():
-        net = torchvision.models.get_model(name, weights=None, **_quick(name))
+        net = torchvision.models.get_model(name, weights=None, **_fast_options(name))
     net = net.to("meta").eval()
     try:
         model = adapt(net)
@@ -303,12 +304,12 @@ def describe_network(name: str, size: int = 224) -> NetworkFacts:
     )
 
 
-def _quick(name: str) -> dict[str, bool]:
+def _fast_options(name: str) -> dict[str, bool]:
     return {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}
 
 
 class _ParametersOnMeta(TorchFunctionMode):
-    """Make the parameters of new layers without memory, and leave all other tensors as they are."""
+    """Create the parameters of new layers on the meta device, and all other tensors as usual."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
