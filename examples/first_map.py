@@ -30,5 +30,5 @@ print(f"class {result.classes.item()}, IoU {iou(mask, truth):.2f}")
 print(f"center of the image: IoU {iou(np.asarray(blind), truth):.2f}")
 
 figure = Figure(figsize=(6, 4), layout="constrained")
-overlay(figure.subplots(), photo, heat=score_map, mask=mask, truth=truth)
+overlay(figure.subplots(), photo, score_map=score_map, mask=mask, truth=truth)
 figure.savefig("first_map.png")

@@ -110,6 +110,3 @@ def reference_at_layer(
         handle.remove()
     (gradient,) = torch.autograd.grad(logits.gather(1, classes[:, None]).sum(), kept[0])
     return kept[0].detach(), gradient
-
-
-oracle = reference_at_layer  # transitional: tests/methods/test_methods.py

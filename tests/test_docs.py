@@ -63,3 +63,10 @@ def test_every_option_of_the_study_is_explained(capsys: pytest.CaptureFixture[st
     defaults = set(re.findall(r"^  (--[\w-]+) .*\((\d+)\)$", text, re.MULTILINE))
     assert len(defaults) > 2
     assert defaults <= set(re.findall(r"``(--\w+) \w+``\n.* Default: (\d+)\.$", page, re.MULTILINE))
+
+
+def test_every_recipe_runs() -> None:
+    torch.manual_seed(0)
+    failed, tried = doctest.testfile(str(DOCS / "recipes.rst"), module_relative=False)
+    assert failed == 0
+    assert tried > 100

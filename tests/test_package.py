@@ -19,7 +19,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "cameval"
 # The one way through the package: a module may import from the levels above its own.
 LEVELS = [
     ["errors", "_memo"],
-    ["_arrays", "_checks", "data"],
+    ["_arrays", "_checks", "data", "distributed"],
     ["_sorting", "maps"],
     ["networks"],
     ["protocols", "target_classes"],

@@ -79,7 +79,7 @@ def draw_maps(
             picture, heat, mask_of, truth, label = _looked_at(model, slices, name, size, settings)
             mask = mask_of(threshold)
             overlay(row[0], picture, truth=truth)
-            overlay(row[1], picture, heat=heat, truth=truth)
+            overlay(row[1], picture, score_map=heat, truth=truth)
             overlay(row[2], picture, mask=mask, truth=truth)
             row[0].set_title(f"{label}, slice {name}")
             row[1].set_title("class activation map")

@@ -9,6 +9,7 @@ from cameval import (  # noqa: F401 - `cameval.metrics` and the like, without an
     baselines,
     binarizers,
     data,
+    distributed,
     errors,
     evaluation,
     losses,

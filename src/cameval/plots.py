@@ -25,7 +25,6 @@ def overlay(
     score_map: Maps | None = None,
     mask: Masks | None = None,
     truth: Masks | None = None,
-    heat: Maps | None = None,  # transitional
 ) -> None:
     """Plot an image with a map in colors, and a mask and the truth as outlines.
 
@@ -57,7 +56,6 @@ def overlay(
     >>> image, score_map = torch.rand(32, 32), center_map((32, 32))
     >>> overlay(Figure().subplots(), image, score_map=score_map, truth=truth)
     """
-    score_map = heat if score_map is None else score_map  # transitional
     picture = as_tensor(image, "image").float().cpu().numpy()
     axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
     if score_map is not None:

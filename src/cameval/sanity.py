@@ -307,7 +307,3 @@ def _check_window(maps: Tensor) -> None:
             f"maps must have sides of at least {_WINDOW} for SSIM, got {tuple(maps.shape[-2:])}; "
             "compare maps of the size of the image, not of the feature grid"
         )
-
-
-untrained = untrained_copy  # transitional: cli/_evaluate.py
-__all__ += ["untrained"]  # transitional

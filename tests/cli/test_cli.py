@@ -200,11 +200,11 @@ def test_two_processes_write_the_table_of_one(folder, finished, two_threads, tmp
             {"num_classes": 4},
             "squeezenet1_1-half.pth must hold the weights of squeezenet1_1 with 4",
         ),
-        ({"num_classes": 0}, "num_classes must be at least 1, got 0"),
-        ({"device": "toaster"}, "--device must be there, got 'toaster'"),
+        ({"num_classes": 0}, "num_classes must be a positive integer, got 0"),
+        ({"device": "toaster"}, "--device must be available, got 'toaster'"),
         ({"layer": "attic"}, "attic"),
-        ({"masks": None}, "the images must come by one of"),
-        ({"manifest": "m.csv"}, "the images must come by one of"),
+        ({"masks": None}, "the images must be given by one of"),
+        ({"manifest": "m.csv"}, "the images must be given by one of"),
         (
             {"images": None, "masks": None, "labels": None, "phantom": 0},
             "--phantom must be at leas",
@@ -233,7 +233,7 @@ def test_two_processes_write_the_table_of_one(folder, finished, two_threads, tmp
         ({"metric": "iou:reference=2"}, "iou:reference=2: settings must fit"),
         ({"metric": "size_standardized_iou:reference=2"}, "reference must be in (0, 1), got 2"),
         ({"baseline": "magic"}, "--baseline must be one of center, edges"),
-        ({"alignment": "receptive_field", "layer": "features.3"}, "place of the cells"),
+        ({"alignment": "receptive_field", "layer": "features.3"}, "cell centers must be known"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1"),
         ({"size": 4}, "--size must be large enough for the network, got 4"),
         ({"method": "random_cam:x"}, "seed must be an integer, got 'x'"),
@@ -277,7 +277,7 @@ PHANTOM = {"images": None, "masks": None, "labels": None, "group_column": None, 
 def test_a_folder_in_the_place_of_a_table_is_told_before_the_work(
     folder, tmp_path, capsys, monkeypatch, name
 ) -> None:
-    monkeypatch.setattr("cameval.cli._inputs.networks", pytest.fail)
+    monkeypatch.setattr("cameval.cli._evaluate.load_networks", pytest.fail)
     (tmp_path / name).mkdir()
     assert main(words(folder, **PHANTOM, out=tmp_path)) == 2
     said_in_one_line(capsys, rf"{name} must be a file or not be there, got a folder")
@@ -340,7 +340,7 @@ def test_too_little_memory_is_told(folder, tmp_path, capsys, monkeypatch) -> Non
 
         monkeypatch.setattr("cameval.cli._evaluate.evaluate", fail)
         assert main(words(folder, **PHANTOM, out=tmp_path / "out")) == 2
-        said_in_one_line(capsys, "memory must suffice, got: .*; take a smaller --batch-size")
+        said_in_one_line(capsys, "memory must suffice, got: .*; use a smaller --batch-size")
 
 
 def test_output_that_cannot_be_printed_is_told() -> None:
@@ -444,11 +444,11 @@ def test_labels_of_a_table_are_read_by_value(folder, tmp_path, capsys) -> None:
     rows = ["id,class,patient", *(f"image {i},{i}.0,p{i}" for i in range(5)), "image 5,,p5"]
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     options = parse(words(folder, labels=tmp_path / "labels.csv"))
-    assert inputs.samples(options).labels.tolist() == [0, 1, 2, 3, 4, None]
+    assert inputs.load_samples(options).labels.tolist() == [0, 1, 2, 3, 4, None]
     for wrong in ("1.5", "cat", "nan", "3,0"):
         (tmp_path / "labels.csv").write_text("\n".join(rows).replace("4.0", f'"{wrong}"'))
         with pytest.raises(DataError, match=r"line 6: class must be a class index"):
-            inputs.samples(options)
+            inputs.load_samples(options)
 
 
 # --- One command, one run -------------------------------------------------------------------------
@@ -458,7 +458,7 @@ def test_the_network_that_is_drawn_is_that_of_the_seed(folder, tmp_path, capsys)
     def weights(seed: int) -> torch.Tensor:
         torch.rand(3)  # whatever was drawn before
         options = parse(words(folder, **PHANTOM, weights="none", seed=seed))
-        return inputs.networks(options)["squeezenet1_1"].features[0].weight
+        return inputs.load_networks(options)["squeezenet1_1"].features[0].weight
 
     assert torch.equal(weights(0), weights(0))
     assert not torch.equal(weights(0), weights(1))
@@ -504,7 +504,7 @@ def test_an_interrupt_says_how_to_go_on(folder, monkeypatch, capsys) -> None:
 
     monkeypatch.setattr("cameval.cli._evaluate.evaluate", interrupted)
     assert main(words(folder)) == 130
-    assert "the same command goes on from there" in capsys.readouterr().err
+    assert "the same command continues from there" in capsys.readouterr().err
 
 
 def test_a_report_of_nothing_is_a_mistake(tmp_path, capsys) -> None:

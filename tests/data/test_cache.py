@@ -320,5 +320,7 @@ def test_a_cache_that_was_replaced_before_a_worker_opens_it_is_told(packed, tmp_
     first = packed[0]
     pack(phantom_samples(slices=5, patients=3, size=48), tmp_path / "samples.h5")
     assert same(packed[0], first)  # open since before
-    with pytest.raises(DataError, match=r"samples.h5: the cache must stay .* open it again"):
+    with pytest.raises(
+        DataError, match=r"samples.h5: the cache must not be replaced .* open it again"
+    ):
         travelled[0]

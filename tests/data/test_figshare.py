@@ -412,7 +412,7 @@ def folder(tmp_path):
         fields["PID"] = np.array([[ord(digit)] for digit in f"9000{label}"], dtype=np.uint16)
         write_fields(tmp_path / f"{number}.mat", fields)
     write_folds(tmp_path / "cvind.mat", np.arange(100)[None] % 5 + 1.0)
-    (tmp_path / "._9.mat").write_bytes(b"left behind by a file manager")
+    (tmp_path / "._9.mat").write_bytes(b"of a file manager")
     (tmp_path / "README.txt").write_text("not a slice")
     return tmp_path
 

@@ -37,7 +37,7 @@ def folders(tmp_path):
     for name in ("b", "a", "c"):
         save(tmp_path / "images" / f"{name}.png", COLOR)
         save(tmp_path / "masks" / f"{name}.png", TRUTH)
-    (tmp_path / "images" / ".hidden.png").write_bytes(b"left behind")
+    (tmp_path / "images" / ".hidden.png").write_bytes(b"hidden")
     (tmp_path / "masks" / "notes.txt").write_text("no mask")
     return tmp_path / "images", tmp_path / "masks"
 

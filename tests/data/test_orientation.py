@@ -17,7 +17,7 @@ from cameval.data import (
     OrientationWarning,
     cached,
 )
-from cameval.data.pictures import turned
+from cameval.data.pictures import turn_upright
 from cameval.errors import DataError, SettingError
 
 RNG = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def together(sample) -> bool:
 @pytest.mark.parametrize("shape", [WIDE, SQUARE])
 def test_arrays_are_turned_as_pillow_turns_pictures(orientation, shape):
     pixels = RNG.integers(0, 256, shape, dtype=np.uint8)
-    np.testing.assert_array_equal(turned(pixels, orientation), upright(pixels, orientation))
+    np.testing.assert_array_equal(turn_upright(pixels, orientation), upright(pixels, orientation))
 
 
 @pytest.mark.parametrize("reader", [folders, manifest])
@@ -82,7 +82,7 @@ def test_the_size_of_a_mask_tells_whether_it_is_turned(tmp_path, reader, orienta
     pair(
         tmp_path,
         mask.astype(np.uint8) * 255,
-        mask if stored else turned(mask, orientation),
+        mask if stored else turn_upright(mask, orientation),
         orientation,
     )
     with warnings.catch_warnings():
@@ -113,7 +113,7 @@ def test_where_nothing_tells_a_mask_is_of_the_stored_pixels_and_that_is_said(
 @pytest.mark.parametrize("own", [None, 1])
 def test_a_setting_decides_in_silence(tmp_path, reader, shape, orientation, setting, own):
     mask = object_in(shape)
-    there = mask if setting == "stored" else turned(mask, orientation)
+    there = mask if setting == "stored" else turn_upright(mask, orientation)
     pair(tmp_path, mask.astype(np.uint8) * 255, there, orientation, own)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -124,9 +124,9 @@ def test_a_setting_decides_in_silence(tmp_path, reader, shape, orientation, sett
 @pytest.mark.parametrize("own", range(2, 9))
 def test_a_mask_follows_its_own_note(tmp_path, orientation, own):
     mask = object_in(SQUARE)
-    right = turned(mask, orientation)
+    right = turn_upright(mask, orientation)
     inverse = {6: 8, 8: 6}.get(own, own)
-    pair(tmp_path, mask.astype(np.uint8) * 255, turned(right, inverse), orientation, own)
+    pair(tmp_path, mask.astype(np.uint8) * 255, turn_upright(right, inverse), orientation, own)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert together(folders(tmp_path)[0])
@@ -134,8 +134,8 @@ def test_a_mask_follows_its_own_note(tmp_path, orientation, own):
 
 def test_a_mask_that_notes_that_it_is_upright_is_left_and_that_is_said(tmp_path):
     mask = object_in(WIDE)
-    pair(tmp_path, mask.astype(np.uint8) * 255, turned(mask, 3), 3, own=1)
-    with pytest.warns(OrientationWarning, match="taken to be upright"):
+    pair(tmp_path, mask.astype(np.uint8) * 255, turn_upright(mask, 3), 3, own=1)
+    with pytest.warns(OrientationWarning, match="assumed to be upright"):
         assert together(folders(tmp_path)[0])
 
 
@@ -175,7 +175,7 @@ def objects(root: Path, shape: tuple[int, int], orientation: int, height: int, w
     save(root / "a.png", mask, orientation)
     box = [1, 1, 4, 2]
     if (height, width) != shape:  # drawn on the upright photograph
-        rows, columns = np.nonzero(turned(mask, orientation))
+        rows, columns = np.nonzero(turn_upright(mask, orientation))
         box = [int(columns.min()), int(rows.min()), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1]
     content = {
         "images": [{"id": 1, "file_name": "a.png", "height": height, "width": width}],

@@ -51,11 +51,11 @@ def folder(tmp_path_factory):
     )
 
 
-def test_the_files_hold_what_was_painted(folder):
-    painted = list(phantom_samples(slices=40, patients=12, size=32))
+def test_the_files_hold_what_was_generated(folder):
+    generated = list(phantom_samples(slices=40, patients=12, size=32))
     read = list(FigshareDataset(folder))
     assert len(read) == 40
-    assert all(same(one, other) for one, other in zip(painted, read, strict=True))
+    assert all(same(one, other) for one, other in zip(generated, read, strict=True))
 
 
 def test_the_layout_is_the_published_one(folder):

@@ -1,4 +1,4 @@
-"""Binarizers chosen on one part of the data and read on another."""
+"""Binarizers chosen on one part of the data and applied to another."""
 
 import json
 from dataclasses import replace
@@ -431,7 +431,7 @@ def test_what_cannot_be_read_is_refused() -> None:
         SettingError, match=r"results must be of one model, got 2.* together with concat"
     ):
         choice.apply(concat([test, made(start=100, model="other")]))
-    with pytest.raises(SettingError, match="was made for, 'net', got 'other'; choose on valid"):
+    with pytest.raises(SettingError, match="model of the choice, 'net', got 'other'; choose on"):
         choice.apply(made(start=100, model="other"))
     with pytest.raises(
         SettingError, match="got none for the baseline 'center', only for cam, grad"
@@ -458,7 +458,7 @@ def test_images_are_the_same_on_another_grid_of_the_truth(start) -> None:
     choice = choose_binarizers(made(BEST))
     test = made(start=start)
     finer = with_samples(test, area=test.samples["area"] + 0.001)
-    with pytest.raises(SettingError, match=r"of its own where it is read|got 2 of 6 images"):
+    with pytest.raises(SettingError, match=r"must have another label|got 2 of 6 images"):
         choice.apply(finer)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+import torchvision
 from evaluations import PLAN, SMALL, Lazy, Stream, mean_inside, samples, small_network
 from torch import Tensor, nn
 
@@ -115,6 +116,12 @@ def test_an_extractor_brings_its_method_and_alignment() -> None:
     assert results.provenance["settings"]["alignment"] == "receptive_field"
 
 
+def test_an_extractor_of_a_network_gives_the_name_of_the_network() -> None:
+    net = torchvision.models.squeezenet1_1(num_classes=3).eval()
+    results = run(net=CAMExtractor(net), data=samples(2), prepare=Preparation(size=64))
+    assert results.samples["model"].tolist() == ["SqueezeNet"] * 2
+
+
 def dataclasses_of(model: cameval.CAMModel) -> tuple[nn.Module, nn.Module]:
     return model.features, model.head
 
@@ -138,11 +145,100 @@ def test_metrics_of_the_user_and_of_the_network() -> None:
     small_reference = partial(cameval.size_standardized_iou, reference=0.01)
     results = run(metrics=[mean_inside, confidence, small_reference], baselines={"flat": flat})
     labels = {column.metric for column in results.columns}
-    assert labels == {"mean_inside", "confidence", "size_standardized_iou(reference=0.01)"}
+    assert labels == {"mean_inside", "confidence", "size_standardized_iou:reference=0.01"}
     assert set(seen) == {((7, 3, 32, 32), (7, 32, 32))}
     table = results.select(metric="confidence").to_pandas()
     np.testing.assert_allclose(table["value"], table["probability"], rtol=1e-6)
     assert results.select(method="flat", metric="mean_inside").values.tolist() == [[1.0]] * 7
+
+
+def of_arrays(maps: object, target: object) -> object:
+    """Score maps with what only NumPy arrays have."""
+    return (maps * target).astype(float).sum((-2, -1)) / target.astype(float).sum((-2, -1))
+
+
+MAP_METRICS = {
+    "a tensor": mean_inside,
+    "an array": lambda maps, target: np.asarray(mean_inside(maps, target)),
+    "a list of floats": lambda maps, target: mean_inside(maps, target).tolist(),
+    "a list of tensors": lambda maps, target: list(mean_inside(maps, target)),
+    "NumPy alone": of_arrays,
+    "a float of one image": lambda maps, target: float((maps * target).sum() / target.sum()),
+    "a scalar of NumPy": lambda maps, target: np.float64((maps * target).sum() / target.sum()),
+    "a tensor without axes": lambda maps, target: (maps * target).sum() / target.sum(),
+}
+
+
+@pytest.mark.parametrize("metric", MAP_METRICS.values(), ids=MAP_METRICS)
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_map_metric_of_the_users_own_may_return_any_kind_of_number(metric, batch_size) -> None:
+    expected = run(metrics=[mean_inside], batch_size=batch_size)
+    results = run(metrics={"mine": of_maps(partial(metric))}, batch_size=batch_size)
+    np.testing.assert_allclose(results.values, expected.values, rtol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", ["high", None, [1.0, 2.0], {"score": 1.0}, [[1.0], [1.0, 2.0]]])
+def test_a_metric_that_returns_no_score_per_image_is_refused(wrong) -> None:
+    with pytest.raises(
+        ShapeError, match=r"metric mine must return one score per image, \(4,\), got"
+    ):
+        run(metrics={"mine": of_maps(lambda maps, target: wrong)})
+
+
+def test_an_error_of_a_map_metric_that_is_not_decorated_names_the_decorator() -> None:
+    def mine(maps: Tensor, target: Tensor) -> Tensor:
+        return maps.mean((-2, -1))  # masks have no mean
+
+    with (
+        pytest.warns(UserWarning, match="'mine' does not say what it takes"),
+        pytest.raises(RuntimeError) as raised,
+    ):
+        run(metrics=[mine])
+    assert "decorate a metric of maps with cameval.metrics.of_maps" in raised.value.__notes__[0]
+    assert "while scoring samples 'image 0' to 'image 6'" in raised.value.__notes__[1]
+
+
+@pytest.mark.parametrize(
+    "setting", [{"batch_size": 3}, {"seed": 5}, {"name": "mine"}, {"class_names": ["a", "b", "c"]}]
+)
+def test_a_setting_of_the_run_is_in_its_record(setting) -> None:
+    [(name, value)] = setting.items()
+    recorded = {"name": "model"}.get(name, name)
+    assert run(**setting).provenance["settings"][recorded] == value
+    assert run().provenance["settings"][recorded] != value
+
+
+def test_the_seed_arrives_at_the_random_baseline() -> None:
+    first, again, other = (run(seed=seed, baselines=None).values for seed in (0, 0, 1))
+    assert np.array_equal(first, again, equal_nan=True)
+    assert not np.array_equal(first, other, equal_nan=True)
+
+
+def test_workers_read_the_samples() -> None:
+    lazy = Lazy(samples())
+    run(lazy, workers=1)
+    assert lazy.read == [0]  # the first, which is tried before
+
+
+@pytest.mark.parametrize(("progress", "disable"), [(True, None), (False, True)])
+def test_the_progress_bar_is_shown_if_it_is_wanted(monkeypatch, progress, disable) -> None:
+    seen = []
+    whole = cameval.evaluation.evaluate.__globals__["tqdm"]
+    monkeypatch.setitem(
+        cameval.evaluation.evaluate.__globals__,
+        "tqdm",
+        lambda **options: seen.append(options["disable"]) or whole(**options | {"disable": True}),
+    )
+    run(progress=progress)
+    assert seen == [disable]
+
+
+def test_an_argument_that_evaluate_does_not_have_is_named_as_python_does() -> None:
+    lazy = Lazy(samples())
+    message = r"evaluate\(\) got an unexpected keyword argument 'batchsize'"
+    with pytest.raises(TypeError, match=message):
+        run(lazy, batchsize=3)
+    assert not lazy.read
 
 
 def mean_outside(maps: Tensor, target: Tensor) -> Tensor:
@@ -205,7 +301,7 @@ def test_a_metric_that_says_what_it_takes_is_given_it_without_a_word(
 
 def test_a_mark_that_is_none_is_refused() -> None:
     class Wrong(Scored):
-        takes = "heatmaps"
+        takes = "pictures"
 
     class Turned(Scored):
         higher_is_better = "yes"
@@ -311,13 +407,12 @@ def test_a_metric_must_not_return_infinity() -> None:
         ({"binarizers": {}}, "binarizers must name at least one for metrics of masks .iou"),
         ({"methods": [cameval.cam, cameval.cam]}, "methods must have different labels, got 'cam'"),
         ({"methods": {"x": cameval.cam}, "baselines": {"x": flat}}, r"labels, got \['x'\] twice"),
-        ({"methods": {1: cameval.cam}}, "labels of methods must be words, got 1"),
+        ({"methods": {1: cameval.cam}}, "labels of methods must be non-empty text, got 1"),
         ({"methods": {"x": 3}}, "method must be callable"),
         ({"classes": "guessed"}, "classes must be 'predicted', 'true', a class index"),
-        ({"classes": []}, "classes must say which class"),
+        ({"classes": []}, "classes must name at least one target class"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
         ({"workers": -1}, "workers must be an integer of at least 0, got -1"),
-        ({"alignment": "upside_down"}, "alignment must be one of"),
     ],
 )
 def test_settings_are_checked_before_anything_is_read(options, message) -> None:
@@ -389,10 +484,13 @@ def test_an_error_in_a_metric_says_of_which_samples() -> None:
 
     with pytest.raises(ZeroDivisionError) as caught:
         run(metrics=[broken], batch_size=3)
-    assert caught.value.__notes__ == ["while scoring samples 'image 0' to 'image 2'"]
+    assert caught.value.__notes__ == [
+        "metric 'broken' was called with torch.bool (2, 32, 32) and true masks",
+        "while scoring samples 'image 0' to 'image 2'",
+    ]
 
 
-def test_a_label_that_is_no_class_is_named_where_it_is_explained() -> None:
+def test_a_label_that_is_no_class_is_named_where_it_is_the_target_class() -> None:
     data = [*samples(2), dataclasses.replace(samples(3)[2], label=9)]
     run(data)
     with pytest.raises(ClassIndexError, match="sample 'image 2': label must be one of the netw"):

@@ -19,14 +19,14 @@ from torch import Tensor, nn
 from cameval import OtsuBinarizer, PercentileBinarizer, iou
 from cameval.errors import SettingError
 from cameval.evaluation import Preparation
-from cameval.evaluation._identity import (
+from cameval.evaluation._digests import (
     Unidentified,
-    differences,
     digest_of,
     digest_or_none,
     structure_of,
     weights_hash,
 )
+from cameval.evaluation._identity import differences
 from cameval.networks import adapt
 
 LIMIT = 0.5
@@ -390,7 +390,7 @@ SCRIPT = """
 from functools import partial
 import numpy as np, torch
 from torch import nn
-from cameval.evaluation.identity import digest_of, structure_of
+from cameval.evaluation._digests import digest_of, structure_of
 from test_identity import MAKERS
 for name, make in MAKERS.items():
     print(name, digest_of(make(0.2)))
@@ -401,7 +401,7 @@ print(digest_of({"a", "b", "c", "d", ("e", 1)}), digest_of(lambda x: x in {"p", 
 
 def test_digests_are_the_same_in_every_process() -> None:
     def said(seed: str) -> subprocess.Popen[str]:
-        paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+        paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
         return subprocess.Popen(
             [sys.executable, "-c", SCRIPT],
             env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": paths},

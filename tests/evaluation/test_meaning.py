@@ -42,7 +42,7 @@ ALL = Meanings(
         "hd": MetricMeaning("HausdorffDistance()", "masks", False),
         "mine": MetricMeaning("mine", "maps"),
         "codes": MetricMeaning("Outcomes()", "masks", categories=("match", "miss")),
-        "cap": MetricMeaning("area_bound", "masks", True, bounds="iou"),
+        "bound": MetricMeaning("area_bound", "masks", True, bounds="iou"),
         "share": MetricMeaning("s", "masks", True, reference=0.01),
         "auroc": MetricMeaning("pixel_auroc", "maps", True, chance="half"),
         "drop": MetricMeaning("average_drop", "network", False),
@@ -144,7 +144,7 @@ def blind_center(batch: BaselineInput) -> Tensor:
 
 
 @knows("nothing")
-def oracle_truth(batch: BaselineInput) -> Tensor:
+def truth_itself(batch: BaselineInput) -> Tensor:
     return torch.ones(batch.truth.shape)
 
 
@@ -182,7 +182,7 @@ def test_the_direction_of_a_metric_is_what_it_says_and_not_its_name(metric, take
     ("baseline", "known"),
     [
         (blind_center, "truth"),
-        (oracle_truth, "nothing"),
+        (truth_itself, "nothing"),
         (center_of_mass_of_truth, None),
         (partial(blind_center), "truth"),
         (lambda batch: batch.truth.float(), None),
@@ -191,7 +191,7 @@ def test_the_direction_of_a_metric_is_what_it_says_and_not_its_name(metric, take
     ],
 )
 def test_what_a_baseline_knows_is_what_it_says_and_not_its_name(baseline, known) -> None:
-    for label in ("oracle", "center", "truth"):
+    for label in ("spy", "center", "truth"):
         assert plan(baselines={label: baseline}).meanings().baselines[label].knows == known
 
 
@@ -210,7 +210,7 @@ def test_codes_bounds_and_references_are_told_by_the_metrics() -> None:
     assert plan(metrics={"most": bound}).meanings().metrics["most"].bounds is None
 
 
-def test_what_is_explained_is_told_by_the_setting_and_not_by_its_label() -> None:
+def test_the_target_class_is_told_by_the_setting_and_not_by_its_label() -> None:
     target_class = {"true": "predicted", "predicted": "true", "7": 2, "3": lambda z: z.argmin(1)}
     found = plan(target_class=target_class).meanings().target_class
     classes = {label: meaning.classes for label, meaning in found.items()}
@@ -220,7 +220,7 @@ def test_what_is_explained_is_told_by_the_setting_and_not_by_its_label() -> None
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_the_results_of_an_evaluation_hold_what_their_labels_mean(kind, tmp_path) -> None:
     options = PLAN | {"prepare": SMALL, "progress": False}
-    options |= {"baselines": {"oracle": oracle_truth, "blind": blind_center}}
+    options |= {"baselines": {"spy": truth_itself, "blind": blind_center}}
     options |= {"metrics": {"iou": iou_accuracy_score, "distance": hausdorff_distance_error}}
     results = evaluate(small_network(), samples(2), **options)
     assert {k: m.higher_is_better for k, m in results.meanings.metrics.items()} == {
@@ -228,7 +228,7 @@ def test_the_results_of_an_evaluation_hold_what_their_labels_mean(kind, tmp_path
         "distance": True,
     }
     assert {k: b.knows for k, b in results.meanings.baselines.items()} == {
-        "oracle": "nothing",
+        "spy": "nothing",
         "blind": "truth",
     }
     assert [*results.meanings.target_class] == ["predicted"]
@@ -246,5 +246,5 @@ def test_results_without_a_record_know_nothing() -> None:
     assert nothing.meanings == Meanings()
     assert (nothing.task, nothing.class_names) == (None, ())
     damaged = dataclasses.replace(results, provenance={"meanings": {"metrics": 3}})
-    with pytest.raises(DataError, match="meanings of a table: metrics must be one that is known"):
+    with pytest.raises(DataError, match="meanings of a table: metrics must be a known one"):
         damaged.meanings  # noqa: B018

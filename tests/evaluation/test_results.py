@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 import pytest
-from evaluations import PLAN, SMALL, samples, small_network
+from evaluations import PLAN, SMALL, same, samples, small_network
 
 import cameval
 from cameval import evaluate
@@ -29,21 +29,6 @@ def run(name: str = "net", **options) -> Results:
 @pytest.fixture(scope="module")
 def results() -> Results:
     return run()
-
-
-def all_known(samples: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with "missing" for what is not known, which is equal to itself."""
-    return samples.astype(object).where(samples.notna(), "missing")
-
-
-def same(first: Results, second: Results) -> bool:
-    """Tell whether two results are equal to the bit."""
-    return (
-        all_known(first.samples).equals(all_known(second.samples))
-        and first.columns == second.columns
-        and np.array_equal(first.values.view(np.int64), second.values.view(np.int64))
-        and np.array_equal(first.codes, second.codes)
-    )
 
 
 # --- Files ----------------------------------------------------------------------------------------
@@ -166,7 +151,7 @@ def broken_csv(results: Results, change) -> str:
         (lambda t: t.head(-1), "must have one row for each of 10 samples and"),
         (lambda t: t.assign(label="round"), "label must be Int64"),
         (lambda t: t.assign(value="high"), "value must be float64"),
-        (lambda t: t.assign(constant="perhaps"), "degenerate must be bool"),
+        (lambda t: t.assign(constant="perhaps"), "constant must be bool"),
         (lambda t: t.assign(reason="it rained"), "reason must be one of .* got 'it rained'"),
         (lambda t: t.iloc[[1, 0, *range(2, len(t))]], "must have its rows sample by sample"),
     ],

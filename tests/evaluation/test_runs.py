@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from evaluations import PLAN, SMALL, Lazy, Stream, samples, small_network
+from evaluations import PLAN, SMALL, Lazy, Stream, same, samples, small_network
 from numpy.typing import NDArray
-from test_results import same
 from torch import Tensor, nn
 
 import cameval
-from cameval import evaluate
+from cameval import CAMExtractor, evaluate
 from cameval.data import Sample
 from cameval.errors import CamevalError, DataError, OutputError, SettingError
 from cameval.evaluation import Preparation, Results
@@ -30,7 +29,8 @@ from cameval.evaluation._batch import BatchScores
 from cameval.metrics import of_masks
 from cameval.protocols import BaselineInput
 
-TESTS = Path(__file__).parents[1]
+HERE = Path(__file__).parent
+TESTS = HERE.parent
 
 
 def run(out: Path | None, data=None, net=None, **options) -> Results:
@@ -94,13 +94,16 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path) -> None:
             {"methods": PLAN["methods"] | {"cam": cameval.grad_cam}},
             "another methods, of which 'cam' has",
         ),
-        ({"classes": ["true"]}, r"another explained \(predicted and true\)"),
-        ({"classes": {"predicted": 1}}, "another explained, of which 'predicted' has other cont"),
+        ({"classes": ["true"]}, r"another target_class \(predicted and true\)"),
+        (
+            {"classes": {"predicted": 1}},
+            "another target_class, of which 'predicted' has other cont",
+        ),
         (
             {"prepare": Preparation(size=(32, 32), mean=(0, 0, 0))},
             "another outputs|another prepare",
         ),
-        ({"alignment": "receptive_field", "net": placed()}, "another alignment"),
+        ({"net": CAMExtractor(placed(), alignment="receptive_field")}, "another alignment"),
     ],
 )
 def test_another_run_is_not_mixed_in(tmp_path, change, message) -> None:
@@ -250,7 +253,7 @@ def test_a_run_is_not_finished_with_other_contents_of_its_settings(tmp_path, opt
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "run", data, **options(0.2))
     data.resumed = True
-    part = "prepare" if "prepare" in options(0.2) else "[a-z]+, of which 'mine' has other contents"
+    part = "prepare" if "prepare" in options(0.2) else "[a-z_]+, of which 'mine' has other contents"
     with pytest.raises(SettingError, match=f"out must be a new folder .* with another {part}"):
         run(tmp_path / "run", data, **options(0.8))
     assert len(Results.load(tmp_path / "run")) == 2
@@ -583,7 +586,7 @@ sys.path.insert(0, {tests!r})
 import torch
 import torch.distributed as dist
 from evaluations import PLAN, SMALL, Lazy, samples, small_network
-from cameval import evaluate
+from cameval import CAMExtractor, evaluate
 
 class Slow(Lazy):
     def __getitem__(self, index):
@@ -674,13 +677,13 @@ def test_two_processes_give_the_table_of_one(tmp_path) -> None:
 
 RANKS = """
 import json, sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = [{tests!r}, {here!r}]
 import numpy as np
 import torch
 import torch.distributed as dist
 from evaluations import PLAN, SMALL, Lazy, samples, small_network
 from test_runs import RANK_CASES, read_of
-from cameval import evaluate
+from cameval import CAMExtractor, evaluate
 from cameval.errors import CamevalError
 
 torch.set_num_threads(1)
@@ -749,7 +752,9 @@ def _failing(sample: Sample) -> tuple[Tensor, Tensor]:
 
 
 def test_processes_that_are_not_about_the_same_run_are_refused_before_work_begins(tmp_path) -> None:
-    done = torchrun(tmp_path, RANKS.format(tests=str(TESTS), out=str(tmp_path / "rank")))
+    done = torchrun(
+        tmp_path, RANKS.format(tests=str(TESTS), here=str(HERE), out=str(tmp_path / "rank"))
+    )
     assert done.returncode == 0, done.stderr
     said = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
     for name in RANK_CASES:

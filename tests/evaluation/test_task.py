@@ -143,7 +143,7 @@ def test_one_logit_has_no_third_class(classes) -> None:
         run(one_logit(), classes=classes)
 
 
-def test_a_label_of_a_third_class_is_named_where_it_is_explained() -> None:
+def test_a_label_of_a_third_class_is_named_where_it_is_the_target_class() -> None:
     with pytest.raises(ClassIndexError, match=r"'image 2': label must be one of .* 2 classes, got"):
         run(one_logit(), classes="true")
     assert len(run(one_logit())) == 7
@@ -216,7 +216,7 @@ def test_a_metric_of_the_network_is_given_logits_whose_softmax_are_the_probabili
 def test_sigmoids_of_several_classes_are_taken_for_logits_and_the_user_is_told() -> None:
     net = finished(small_network(), torch.sigmoid)
     expected = logits_of(net).double().softmax(1).amax(1)
-    with pytest.warns(UserWarning, match=r"all 3 outputs .* as sigmoids give them"):
+    with pytest.warns(UserWarning, match=r"all 3 outputs .* as those of sigmoids"):
         found = run(net, methods=[cameval.grad_cam]).samples
     np.testing.assert_allclose(found["probability"], expected, rtol=1e-6)
 

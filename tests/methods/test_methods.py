@@ -9,7 +9,7 @@ from torch import nn
 
 from cameval import adapt, cam, grad_cam, hires_cam, layer_cam
 from cameval.errors import UnsupportedHeadError
-from cameval.networks.activations import same
+from cameval.networks.activations import identity
 from cameval.networks.layers import layer_activations
 
 
@@ -100,7 +100,7 @@ def test_a_layer_before_an_in_place_operation_keeps_its_own_values(name: str, la
     features, gradient = reference_at_layer(net, layer, batch, classes)
     for activations in (
         adapt(net, layer=layer).activations(batch),
-        layer_activations(net, {layer: same}, batch)[layer],
+        layer_activations(net, {layer: identity}, batch)[layer],
     ):
         torch.testing.assert_close(activations.features, features)
         torch.testing.assert_close(activations.gradients(classes), gradient)

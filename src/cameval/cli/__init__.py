@@ -1,6 +1,6 @@
-"""The command line: ``cameval evaluate``, ``cameval report``, ``cameval models``.
+"""The command line: ``cameval evaluate``, ``cameval report`` and ``cameval models``.
 
-Exit codes: 0 done; 2 a mistake in what was asked, said in one line; 130 interrupted.
+Exit codes: 0 done; 2 a mistake, described in one line on the standard error; 130 interrupted.
 """
 
 import os
@@ -10,9 +10,8 @@ from io import TextIOWrapper
 
 import torch
 
-from cameval.cli import _evaluate as evaluation
-from cameval.cli import _models as models
-from cameval.cli import _report as reports
+from cameval.cli._evaluate import evaluate_networks
+from cameval.cli._models import list_models, rewrite_report
 from cameval.cli._parser import parse
 from cameval.errors import CamevalError
 
@@ -23,48 +22,48 @@ _NO_MEMORY = (MemoryError, torch.OutOfMemoryError)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code."""
-    if isinstance(sys.stdout, TextIOWrapper):  # a name of a file may be no text
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files may hold bytes that are no text
         sys.stdout.reconfigure(errors="backslashreplace")
     options = parse(arguments)
-    commands = {"evaluate": evaluation.run, "models": models.run, "report": reports.run}
+    commands = {"evaluate": evaluate_networks, "models": list_models, "report": rewrite_report}
     try:
         code = commands[options.command](options)
-        sys.stdout.flush()  # so that a full disk is told here
+        sys.stdout.flush()  # a full disk raises here
     except BrokenPipeError:
-        _drop_output()  # what reads the output, such as head, has read enough
+        _drop_output()  # the reader of the output, such as head, has closed it
         return 0
     except CamevalError as error:
-        return _mistake(str(error))
+        return _print_mistake(str(error))
     except OSError as error:
         _drop_output()
-        return _mistake(_of_the_machine(error))
+        return _print_mistake(_describe(error))
     except _NO_MEMORY as error:
         reason = str(error) or "none is left"
-        return _mistake(f"memory must suffice, got: {reason}; take a smaller --batch-size")
+        return _print_mistake(f"memory must suffice, got: {reason}; use a smaller --batch-size")
     except KeyboardInterrupt:
         print(
-            "\ninterrupted; what is done is kept: the same command goes on from there",
+            "\ninterrupted; finished batches are saved: the same command continues from there",
             file=sys.stderr,
         )
         return 130
     return code
 
 
-def _mistake(reason: str) -> int:
-    """Say in one line what was wrong."""
+def _print_mistake(reason: str) -> int:
+    """Print in one line what was wrong, and return the exit code."""
     line = f"error: {' '.join(reason.split())}"
     print(line.encode(errors="backslashreplace").decode(), file=sys.stderr)
     return 2
 
 
-def _of_the_machine(error: OSError) -> str:
-    """Return what a file cannot be used for, as on a full or a read-only disk."""
+def _describe(error: OSError) -> str:
+    """Return a description of a system error, as on a full or a read-only disk."""
     subject = "a file" if error.filename is None else str(error.filename)
     return f"{subject} must be readable and writable, got: {error.strerror or error}"
 
 
 def _drop_output() -> None:
-    """Print what can be printed; else let Python end without a second error about it."""
+    """Flush the output, or discard it, so that Python ends without a second error."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -1,105 +1,127 @@
 """``cameval evaluate``: from options to tables and a report."""
 
 import os
+import stat
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import nn
 
 from cameval.baselines import LeaveGroupOutBaseline, UntrainedBaseline
-from cameval.cli import _inputs as inputs
-from cameval.cli._words import BASELINES, BINARIZERS, METHODS, METRICS, Maker, found
-from cameval.data._files import FILE, FOLDER, NOTHING, kind_at, writing
-from cameval.errors import SettingError
+from cameval.cli._inputs import class_names, load_networks, load_samples
+from cameval.cli._models import print_table
+from cameval.cli._words import BASELINES, BINARIZERS, METHODS, METRICS, OF_THE_RUN, parse_words
+from cameval.distributed import own_device, process_group, rank
+from cameval.errors import OutputError, SettingError
 from cameval.evaluation import Preparation, Results, concat, evaluate
-from cameval.evaluation._run_folder import part_of
 from cameval.extractor import CAMExtractor
 from cameval.networks import adapt
 from cameval.protocols import Baseline
-from cameval.sanity import untrained
+from cameval.sanity import untrained_copy
 
-_MOST_THREADS = 1024
+MOST_THREADS = 1024
 
 
-def run(options: Namespace) -> int:
+def evaluate_networks(options: Namespace) -> int:
     """Evaluate each network, write the tables and the report, and print the summary."""
-    prepare = _preparation(options)
+    prepare = Preparation(size=options.size, crop=options.crop)
     out = Path(options.out)
-    _check_place(out, options)
-    with _threads(options.threads), _processes(options):
-        nets = inputs.networks(options)
-        dataset = inputs.samples(options)
-        parts: list[Results] = []
-        for name, net in nets.items():
-            parts.append(_evaluate(name, net, dataset, prepare, options))
-        if dist.is_initialized() and dist.get_rank() > 0:
+    _check_output(out, options)
+    with _set_threads(options.threads), process_group():
+        options.device = _choose_device(options.device)
+        nets = load_networks(options)
+        dataset = load_samples(options)
+        parts = [_evaluate(name, net, dataset, prepare, options) for name, net in nets.items()]
+        if rank() > 0:
             return 0
         results = concat(parts)
         results.to_csv(out / "results.csv")
         if options.parquet:
             results.to_parquet(out / "results.parquet")
-        table = results.summary()
-        part = part_of(out / "summary.csv")
-        table.to_csv(part, index=False)
-        part.replace(out / "summary.csv")
-        _print(results)
+        _write_summary(results, out / "summary.csv")
+        _print_means(results)
         if not options.no_report:
-            _report(results, nets, dataset, prepare, options)
+            _write_report(results, nets, dataset, prepare, options)
         print(f"\ntables: {out / 'results.csv'}, {out / 'summary.csv'}")
     return 0
 
 
-def _check_place(out: Path, options: Namespace) -> None:
-    """Check that results can be written, before the work of a day is done for them."""
+def _check_output(out: Path, options: Namespace) -> None:
+    """Check that the results can be written, before the work begins."""
     files = ["results.csv", "results.json", "summary.csv"]
     files += ["results.parquet"] if options.parquet else []
     files += [] if options.no_report else ["report.html"]
     folders = ["runs"] if options.no_report else ["runs", "figures"]
-    with writing(out):
+    try:
         out.mkdir(parents=True, exist_ok=True)
         for name in (*files, *folders):
-            came, wanted = kind_at(out / name), FOLDER if name in folders else FILE
-            if came not in (NOTHING, wanted):
+            wanted = "a folder" if name in folders else "a file"
+            came = _describe_path(out / name)
+            if came not in (None, wanted):
                 raise SettingError(f"{out / name} must be {wanted} or not be there, got {came}")
         with TemporaryFile(dir=out):
             pass
+    except (OSError, ValueError) as error:  # a path with NUL is a ValueError
+        if isinstance(error, SettingError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise OutputError(f"{str(out)!r} must be writable, got {reason or error}") from error
+
+
+def _describe_path(path: Path) -> str | None:
+    """Return what is at a path, None if there is nothing."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFREG: "a file", stat.S_IFIFO: "a named pipe"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def _choose_device(name: str) -> str:
+    """Return the device of this process; with several GPUs each process has its own."""
+    try:
+        device = own_device(torch.device(name))
+    except RuntimeError as error:
+        raise SettingError(f"--device must be available, got {name!r}: {error}") from error
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+    return str(device)
 
 
 def _evaluate(
     name: str, net: nn.Module, dataset: Any, prepare: Preparation, options: Namespace
 ) -> Results:
-    classes = _classes(net, options)
+    methods = parse_words(options.method, METHODS, "--method")
+    metrics = options.metric
     return evaluate(
-        net,
+        CAMExtractor(net, alignment=options.alignment),
         dataset,
-        methods=found(options.method, METHODS, "--method"),
-        binarizers=found(options.binarizer, BINARIZERS, "--binarizer"),
-        metrics=None if options.metric is None else found(options.metric, METRICS, "--metric"),
-        baselines=_baselines(net, dataset, prepare, options),
+        methods=methods,
+        binarizers=parse_words(options.binarizer, BINARIZERS, "--binarizer"),
+        metrics=None if metrics is None else parse_words(metrics, METRICS, "--metric"),
+        baselines=_make_baselines(net, dataset, prepare, options),
         classes=options.classes,
         prepare=prepare,
-        alignment=options.alignment,
+        task=None if options.task == "auto" else options.task,
         batch_size=options.batch_size,
         workers=options.workers,
         out=Path(options.out) / "runs" / name,
         name=name,
-        class_names=inputs.class_names(dataset, name, classes),
+        class_names=class_names(dataset, name, _count_classes(net, options)),
         seed=options.seed,
-        task=None if options.task == "auto" else options.task,
     )
 
 
-def _baselines(
+def _make_baselines(
     net: nn.Module, dataset: Any, prepare: Preparation, options: Namespace
 ) -> dict[str, Baseline] | None:
-    """Return the baselines that are asked for; two of them are made of the data and the network."""
+    """Return the baselines that are asked for; two of them need the data and the network."""
     if options.baseline is None:
         return None
 
@@ -109,21 +131,16 @@ def _baselines(
         )
 
     def untrained_network() -> Baseline:
-        method = next(iter(found(options.method, METHODS, "--method").values()))
-        return UntrainedBaseline(
-            CAMExtractor(untrained(net, options.seed), method, options.alignment)
-        )
+        method = next(iter(parse_words(options.method, METHODS, "--method").values()))
+        copy = untrained_copy(net, options.seed)
+        return UntrainedBaseline(CAMExtractor(copy, method, alignment=options.alignment))
 
-    made = {"mean_mask": Maker(mean_mask), "untrained": Maker(untrained_network)}
-    return found(options.baseline, BASELINES | made, "--baseline")
-
-
-def _preparation(options: Namespace) -> Preparation:
-    return Preparation(size=options.size, crop=options.crop)
+    makers = dict(zip(OF_THE_RUN, (mean_mask, untrained_network), strict=True))
+    return parse_words(options.baseline, BASELINES, "--baseline", makers)
 
 
-def _classes(net: nn.Module, options: Namespace) -> int:
-    """Return how many classes a network tells apart."""
+def _count_classes(net: nn.Module, options: Namespace) -> int:
+    """Return the number of outputs of a network."""
     device = next(net.parameters()).device
     image = torch.zeros(1, 3, options.size, options.size, device=device)
     try:
@@ -134,7 +151,14 @@ def _classes(net: nn.Module, options: Namespace) -> int:
         ) from error
 
 
-def _report(
+def _write_summary(results: Results, path: Path) -> None:
+    """Write the means with intervals, so that a file is there as a whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    results.summary().to_csv(part, index=False)
+    part.replace(path)
+
+
+def _write_report(
     results: Results,
     nets: dict[str, nn.Module],
     dataset: Any,
@@ -145,8 +169,8 @@ def _report(
         from cameval.report import draw_examples, write_report
     except ModuleNotFoundError as error:
         raise SettingError(
-            f"the report needs {error.name}, got none; install it with pip install "
-            "'cameval[report]', or ask for --no-report"
+            f"the report needs {error.name}, which is not installed; install it with pip install "
+            "'cameval[report]', or use --no-report"
         ) from error
     folder = Path(options.out)
     name = next(iter(nets))
@@ -156,19 +180,18 @@ def _report(
         dataset,
         nets[name],
         folder,
-        method=(method, found([method], METHODS, "--method")[method]),
-        binarizer=(binarizer, found([binarizer], BINARIZERS, "--binarizer")[binarizer]),
+        method=(method, parse_words([method], METHODS, "--method")[method]),
+        binarizer=(binarizer, parse_words([binarizer], BINARIZERS, "--binarizer")[binarizer]),
         prepare=prepare,
         alignment=options.alignment,
     )
     print(f"report: {write_report(results, folder)}")
 
 
-def _print(results: Results) -> None:
-    """Print the means with their intervals, the headline metric first."""
+def _print_means(results: Results) -> None:
+    """Print the means of one metric with their intervals: IoU, or the first one."""
     table = results.summary()
     metric = "iou" if "iou" in set(table["metric"]) else table["metric"].iloc[0]
-    shown = table[table["metric"] == metric]
     print(f"{metric}: mean [95 % interval by group]\n")
     titles = ("model", "target_class", "method", "binarizer", "score", "n", "undefined", "constant")
     rows = [
@@ -182,45 +205,19 @@ def _print(results: Results) -> None:
             str(row["n_undefined"]),
             str(row["n_constant"]),
         )
-        for row in shown.to_dict("records")
+        for row in table[table["metric"] == metric].to_dict("records")
     ]
-    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-    for cells in (titles, ["-" * width for width in widths], *rows):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        print(line.rstrip())
+    print_table(titles, rows)
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Compute with so many threads."""
+def _set_threads(count: int | None) -> Iterator[None]:
+    """Compute with this many threads until the end of the block."""
     before = torch.get_num_threads()
-    if count is not None and not 1 <= count <= _MOST_THREADS:
-        raise SettingError(f"--threads must be at least 1 and at most {_MOST_THREADS}, got {count}")
+    if count is not None and not 1 <= count <= MOST_THREADS:
+        raise SettingError(f"--threads must be at least 1 and at most {MOST_THREADS}, got {count}")
     torch.set_num_threads(before if count is None else count)
     try:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _processes(options: Namespace) -> Iterator[None]:
-    """Join the other processes where ``torchrun`` has started several."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
-        yield
-        return
-    on_gpu = str(options.device).startswith("cuda")
-    if on_gpu:
-        local = int(os.environ.get("LOCAL_RANK", "0"))
-        options.device = f"cuda:{local}"
-        torch.cuda.set_device(local)
-    try:
-        dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(days=7))
-    except (RuntimeError, ValueError) as error:
-        raise SettingError(
-            f"the processes must find each other, as torchrun lets them, got: {error}"
-        ) from error
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()

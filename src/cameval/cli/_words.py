@@ -1,109 +1,143 @@
-"""Methods, binarizers, metrics and baselines from command-line words."""
+"""Methods, binarizers, metrics and baselines by the words of the command line.
+
+A word is a label as :func:`cameval.evaluation.label_of` writes it: ``otsu``, ``percentile:95``,
+``size_standardized_iou:reference=0.1``, ``other_class:grad_cam``.
+"""
 
 import ast
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from inspect import isclass, signature
-from typing import Any
+from inspect import Parameter, isclass, signature
+from types import MappingProxyType
+from typing import Any, get_args, get_type_hints
 
 import cameval
 from cameval import baselines, binarizers, methods, metrics
 from cameval.errors import CamevalError, SettingError
+from cameval.protocols import Binarizer, CAMMethod
+
+_NAME_AND_VALUE = re.compile(r"\s*([A-Za-z_]\w*)\s*=(.*)", re.DOTALL)
+
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
-@dataclass(frozen=True)
-class Maker:
-    """A function that makes the thing that a word stands for, of the word's settings."""
-
-    make: Callable[..., Any]
+def _by_label(*things: Any) -> dict[str, Any]:
+    """Return functions and classes by the word that begins their labels."""
+    return {getattr(thing, "label", thing.__name__): thing for thing in things}
 
 
-def _other_class(method: str = "grad_cam") -> methods.OtherClass:
-    return methods.OtherClass(found([method], METHODS, "other_class")[method])
+METHODS = _by_label(
+    cameval.cam,
+    methods.local_linear_cam,
+    cameval.grad_cam,
+    cameval.grad_cam_pp,
+    methods.SmoothGradCAMpp,
+    cameval.xgrad_cam,
+    cameval.hires_cam,
+    cameval.layer_cam,
+    methods.grad_cam_elementwise,
+    methods.shapley_cam,
+    cameval.eigen_cam,
+    methods.eigen_grad_cam,
+    methods.AblationCAM,
+    cameval.ScoreCAM,
+    methods.SSCAM,
+    methods.ISCAM,
+    methods.RandomCAM,
+    methods.OtherClass,
+)
 
 
-METHODS: dict[str, Any] = {
-    "cam": cameval.cam,
-    "local_linear_cam": methods.local_linear_cam,
-    "grad_cam": cameval.grad_cam,
-    "grad_cam_pp": cameval.grad_cam_pp,
-    "smooth_grad_cam_pp": methods.SmoothGradCAMpp,
-    "xgrad_cam": cameval.xgrad_cam,
-    "hires_cam": cameval.hires_cam,
-    "layer_cam": cameval.layer_cam,
-    "grad_cam_elementwise": methods.grad_cam_elementwise,
-    "shapley_cam": methods.shapley_cam,
-    "eigen_cam": cameval.eigen_cam,
-    "eigen_grad_cam": methods.eigen_grad_cam,
-    "ablation_cam": methods.AblationCAM,
-    "score_cam": cameval.ScoreCAM,
-    "ss_cam": methods.SSCAM,
-    "is_cam": methods.ISCAM,
-    "random_cam": methods.RandomCAM,
-    "other_class": Maker(_other_class),
-}
+BINARIZERS = _by_label(
+    cameval.MeanBinarizer,
+    cameval.MedianBinarizer,
+    cameval.PercentileBinarizer,
+    binarizers.TopAreaBinarizer,
+    binarizers.FractionOfMaxBinarizer,
+    binarizers.MeanSDBinarizer,
+    cameval.OtsuBinarizer,
+    binarizers.MultiOtsuBinarizer,
+    cameval.AdaptiveBinarizer,
+    binarizers.NiblackBinarizer,
+    binarizers.SauvolaBinarizer,
+    binarizers.LargestComponent,
+)
 
 
-BINARIZERS: dict[str, Any] = {
-    "mean": cameval.MeanBinarizer,
-    "median": cameval.MedianBinarizer,
-    "percentile": cameval.PercentileBinarizer,
-    "top_area": binarizers.TopAreaBinarizer,
-    "fraction_of_max": binarizers.FractionOfMaxBinarizer,
-    "mean_sd": binarizers.MeanSDBinarizer,
-    "otsu": cameval.OtsuBinarizer,
-    "multi_otsu": binarizers.MultiOtsuBinarizer,
-    "adaptive": cameval.AdaptiveBinarizer,
-    "niblack": binarizers.NiblackBinarizer,
-    "sauvola": binarizers.SauvolaBinarizer,
-}
+METRICS = _by_label(
+    metrics.iou,
+    metrics.dice,
+    metrics.coverage,
+    metrics.precision,
+    metrics.false_positive_rate,
+    metrics.specificity,
+    metrics.overlap_coefficient,
+    metrics.volumetric_similarity,
+    metrics.informedness,
+    metrics.size_standardized_iou,
+    metrics.matthews_correlation,
+    metrics.cohen_kappa,
+    metrics.chance_corrected_overlap,
+    metrics.box_iou,
+    metrics.box_precision,
+    metrics.pointing_game,
+    metrics.relevance_mass_accuracy,
+    metrics.relevance_mass_skill,
+    metrics.relevance_mass_ratio,
+    metrics.relevance_rank_accuracy,
+    metrics.iou_at_true_area,
+    metrics.pixel_auroc,
+    metrics.pixel_average_precision,
+    metrics.average_precision_skill,
+    metrics.max_iou,
+    metrics.average_drop,
+    metrics.average_gain,
+    metrics.increase_in_confidence,
+    baselines.area_bound,
+    metrics.FBeta,
+    metrics.Tversky,
+    metrics.Outcomes,
+    metrics.CentroidDistance,
+    metrics.HausdorffDistance,
+    metrics.AverageSurfaceDistance,
+    metrics.SurfaceDice,
+    metrics.BoundaryIoU,
+    metrics.CoverageAtArea,
+    metrics.AreaToCover,
+    metrics.Deletion,
+    metrics.Insertion,
+    metrics.ROAD,
+)
 
 
-METRICS: dict[str, Any] = {
-    name: getattr(metrics, name)
-    for name in (
-        *("iou", "dice", "coverage", "precision", "false_positive_rate", "specificity"),
-        *("overlap_coefficient", "volumetric_similarity", "informedness", "size_standardized_iou"),
-        *("matthews_correlation", "cohen_kappa", "chance_corrected_overlap"),
-        *("box_iou", "box_precision"),
-        *("pointing_game", "relevance_mass_accuracy", "relevance_mass_skill"),
-        *("relevance_mass_ratio", "relevance_rank_accuracy", "iou_at_true_area", "pixel_auroc"),
-        *("pixel_average_precision", "average_precision_skill", "max_iou"),
-        *("average_drop", "average_gain", "increase_in_confidence"),
-    )
-} | {
-    "area_bound": baselines.area_bound,
-    "f_beta": metrics.FBeta,
-    "tversky": metrics.Tversky,
-    "outcome": metrics.Outcomes,
-    "centroid_distance": metrics.CentroidDistance,
-    "hausdorff_distance": metrics.HausdorffDistance,
-    "average_surface_distance": metrics.AverageSurfaceDistance,
-    "surface_dice": metrics.SurfaceDice,
-    "boundary_iou": metrics.BoundaryIoU,
-    "pointing_game_within": metrics.PointingGame,
-    "coverage_at_area": metrics.CoverageAtArea,
-    "area_to_cover": metrics.AreaToCover,
-    "deletion": metrics.Deletion,
-    "insertion": metrics.Insertion,
-    "road": metrics.ROAD,
-}
+BASELINES = _by_label(
+    baselines.center_baseline,
+    baselines.GaussianBaseline,
+    baselines.RandomBaseline,
+    baselines.intensity_baseline,
+    baselines.edge_baseline,
+    baselines.truth_baseline,
+)
+"""Baselines that need only a batch."""
+
+OF_THE_RUN = (baselines.LeaveGroupOutBaseline.label, baselines.UntrainedBaseline.label)
+"""The words of the baselines that need the data or the network."""
 
 
-BASELINES: dict[str, Any] = {
-    "center": baselines.center_baseline,
-    "gaussian": baselines.GaussianBaseline,
-    "random": baselines.RandomBaseline,
-    "intensity": baselines.intensity_baseline,
-    "edges": baselines.edge_baseline,
-    "truth": baselines.truth_baseline,
-}
-"""Those that need nothing but a batch. The command line adds ``mean_mask`` and ``untrained``."""
+_NESTED = {CAMMethod: METHODS, Binarizer: BINARIZERS}
+"""The words of a setting that is itself a method or a binarizer."""
 
 
-def found(words: list[str], known: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """Return what each word stands for, by the word.
+def parse_words(
+    words: list[str],
+    known: Mapping[str, Any],
+    option: str,
+    makers: Mapping[str, Callable[..., Any]] | None = None,
+) -> dict[str, Any]:
+    """Return the things that words stand for, by the words.
+
+    Makers are functions by word that return the thing, for those that need more than a word.
 
     Raises
     ------
@@ -112,33 +146,34 @@ def found(words: list[str], known: Mapping[str, Any], what: str) -> dict[str, An
     """
     things: dict[str, Any] = {}
     for word in words:
-        name, _, settings = word.partition(":")
-        if name not in known:
-            raise SettingError(f"{what} must be one of {', '.join(sorted(known))}, got {name!r}")
         if word in things:
-            raise SettingError(f"{what} must be named once, got {word!r} twice")
-        things[word] = _made(known[name], word, settings)
+            raise SettingError(f"{option} must be named once, got {word!r} twice")
+        things[word] = parse_word(word, known, option, makers or {})
     return things
 
 
-def _made(maker: Any, word: str, settings: str) -> Any:
-    """Return a function as it is, or what a class makes of the settings."""
-    made = isinstance(maker, Maker) or isclass(maker)
-    if not made and not settings:
-        return maker
-    args: list[Any] = []
-    options: dict[str, Any] = {}
-    for part in filter(None, settings.split(",")):
-        name, equals, value = part.partition("=")
-        if equals:
-            options[name.strip()] = _value(value)
-        else:
-            args.append(_value(part))
+def parse_word(
+    word: str,
+    known: Mapping[str, Any],
+    option: str,
+    makers: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
+) -> Any:
+    """Return the thing that a word stands for: the inverse of `label_of`.
+
+    Raises
+    ------
+    SettingError
+        If the word is unknown, or its settings do not fit.
+    """
+    name, _, settings = word.partition(":")
+    if name not in known and name not in makers:
+        names = ", ".join(sorted({*known, *makers}))
+        raise SettingError(f"{option} must be one of {names}, got {name!r}")
+    thing = known.get(name)
+    if name not in makers and not isclass(thing) and not settings:
+        return thing
     try:
-        if made:
-            return (maker.make if isinstance(maker, Maker) else maker)(*args, **options)
-        bound = signature(maker).bind(None, None, *args, **options)  # arrays, then settings
-        return partial(maker, **dict([*bound.arguments.items()][2:]))
+        return _make(makers.get(name, thing), settings, word, calls=name in makers)
     except CamevalError:
         raise
     except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
@@ -146,8 +181,58 @@ def _made(maker: Any, word: str, settings: str) -> Any:
         raise SettingError(f"{word}: settings must fit, got: {reason}") from error
 
 
-def _value(text: str) -> Any:
+def _make(maker: Any, settings: str, word: str, *, calls: bool) -> Any:
+    """Return an object of a class or of a maker, or a partial of a function, with settings."""
+    parameters = list(signature(maker).parameters.values())
+    calls = calls or isclass(maker)
+    if not calls:  # its first parameters are the arrays
+        parameters = [one for one in parameters if one.kind is not Parameter.POSITIONAL_ONLY]
+        parameters = [one for one in parameters if one.default is not Parameter.empty]
+    kinds = get_type_hints(maker)
+    args: list[Any] = []
+    options: dict[str, Any] = {}
+    for part in _split(settings):
+        if match := _NAME_AND_VALUE.fullmatch(part):
+            options[match[1]] = _parse_value(match[2], kinds.get(match[1]), word)
+        else:
+            place = parameters[len(args)].name if len(args) < len(parameters) else ""
+            args.append(_parse_value(part, kinds.get(place), word))
+    if calls:
+        return maker(*args, **options)
+    names = [one.name for one in parameters]
+    if len(args) > len(names):
+        raise TypeError(f"takes {len(names)} settings, got {len(args)}")
+    if strange := [name for name in options if name not in names[len(args) :]]:
+        raise TypeError(f"an unexpected keyword argument {strange[0]!r}")
+    return partial(maker, **dict(zip(names, args, strict=False)), **options)
+
+
+def _parse_value(text: str, kind: Any, word: str) -> Any:
+    """Return a setting: a nested thing if the class takes one, else a literal, else text."""
+    text = text.strip()
+    for protocol, known in _NESTED.items():
+        if kind is protocol or protocol in get_args(kind):
+            inner = text[1:-1] if text.startswith("(") and text.endswith(")") else text
+            return parse_word(inner, known, f"{word}: the setting")
     try:
-        return ast.literal_eval(text.strip())
+        return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return text.strip()
+        return text
+
+
+def _split(settings: str) -> Iterator[str]:
+    """Yield the parts between the commas that are in no brackets and no quotes."""
+    part, ends = "", [""]
+    for letter in settings:
+        if letter == ends[-1]:
+            ends.pop()
+        elif ends[-1] not in ("'", '"') and letter in "'\"([{":
+            ends.append(_CLOSING.get(letter, letter))
+        if letter == "," and len(ends) == 1:
+            if part.strip():
+                yield part
+            part = ""
+        else:
+            part += letter
+    if part.strip():
+        yield part

@@ -1,4 +1,4 @@
-"""Images with masks: the record that every reader gives, the readers, a packed copy, a phantom."""
+"""Images with masks: samples, readers of files, a cache, and a phantom (synthetic slices)."""
 
 from cameval.data.cache import CachedDataset, cached, pack
 from cameval.data.coco import CocoDataset
@@ -7,9 +7,11 @@ from cameval.data.folders import FolderDataset
 from cameval.data.manifest import ManifestDataset
 from cameval.data.phantom import phantom_sample, phantom_samples, write_phantom
 from cameval.data.pictures import ImageFile, MaskFile
-from cameval.data.records import MaskSource, OrientationWarning, PictureDataset, Reader, Record
+from cameval.data.readers import FileDataset, Reader
+from cameval.data.records import MaskSource, OrientationWarning, PictureDataset, Record
 from cameval.data.samples import Sample
 from cameval.data.slices import CLASS_NAMES, FigshareSample, read_slice, write_slice
+from cameval.data.tables import read_labels, read_names
 
 __all__ = [
     "CLASS_NAMES",
@@ -17,6 +19,7 @@ __all__ = [
     "CocoDataset",
     "FigshareDataset",
     "FigshareSample",
+    "FileDataset",
     "FolderDataset",
     "ImageFile",
     "ManifestDataset",
@@ -32,6 +35,8 @@ __all__ = [
     "phantom_sample",
     "phantom_samples",
     "read_folds",
+    "read_labels",
+    "read_names",
     "read_slice",
     "write_phantom",
     "write_slice",

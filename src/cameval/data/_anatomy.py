@@ -20,7 +20,7 @@ _AIR, _BONE, _SCALP, _BRAIN, _FLUID = 0.0, 0.12, 0.85, 0.38, 0.14
 
 @dataclass(frozen=True)
 class Head:
-    """Where a head lies in the frame, which is [-1, 1] along both axes, and how it looks."""
+    """Pose and appearance of a head in an image that spans [-1, 1] along both axes."""
 
     center: tuple[float, float]
     half_axes: tuple[float, float]
@@ -31,7 +31,7 @@ class Head:
 
     @classmethod
     def draw(cls, rng: Generator) -> "Head":
-        """Draw a head of ordinary size and pose."""
+        """Return a random head of ordinary size and pose."""
         return cls(
             center=(rng.normal(0, 0.03), rng.uniform(-0.18, -0.08)),
             half_axes=(rng.uniform(0.64, 0.75), rng.uniform(0.7, 0.8)),
@@ -42,7 +42,7 @@ class Head:
         )
 
     def at_depth(self, depth: float) -> "Head":
-        """Return the same head in a slice farther from the middle, where it is narrower."""
+        """Return the head in a slice at a depth, where it is narrower than in the middle."""
         shrink = 1 - 0.06 * depth**2
         return replace(self, half_axes=(self.half_axes[0] * shrink, self.half_axes[1] * shrink))
 
@@ -59,9 +59,9 @@ class Head:
 
 @dataclass(frozen=True)
 class Lesion:
-    """Where a lesion lies, in head coordinates, and how it looks.
+    """Position, in head coordinates, and appearance of a lesion.
 
-    `area` is its share of the frame, `core_size` the share of its radius that is core and not rim,
+    `area` is its share of the image, `core_size` the share of its radius that is core and not rim,
     `softness` the width of its edge in radii, `edema` how much it darkens the brain around it.
     `waves` are amplitude and phase of the bumps on its outline, from one bump around to many.
     """
@@ -78,7 +78,7 @@ class Lesion:
     in_brain: bool
 
     def at_depth(self, depth: float, drift: tuple[float, float]) -> "Lesion":
-        """Return the lesion in another slice: smaller, moved along `drift`, its bumps turned."""
+        """Return the lesion in another slice: smaller, shifted by `drift`, its outline rotated."""
         return replace(
             self,
             center=(
@@ -91,16 +91,16 @@ class Lesion:
 
 
 def skull_base(x: Picture) -> Picture:
-    """Return how far down the brain reaches: least at the sella in the middle."""
+    """Return the y coordinate at which the brain ends; it is highest at the sella in the middle."""
     return 0.42 + 0.28 * np.minimum(np.abs(x) / 0.5, 1) ** 2
 
 
-def paint(
+def draw_slice(
     head: Head, lesion: Lesion, depth: float, rng: Generator, size: int
 ) -> tuple[Picture, NDArray[np.bool_]]:
-    """Paint a head with its lesion and return the picture and the mask of the lesion.
+    """Return the picture of a head with its lesion, and the mask of the lesion.
 
-    `rng` draws the texture; `depth` changes it little by little.
+    `rng` determines the texture, which changes gradually with `depth`.
     """
     x, y = head.coordinates(size)
     picture = _tissue(x, y, depth, rng)
@@ -113,7 +113,7 @@ def paint(
 
 
 def _smooth_noise(rng: Generator, depth: float, size: int, scale: float) -> Picture:
-    """Return noise of unit variance with blobs of `scale` frames, changing with `depth`."""
+    """Return noise of unit variance with blobs of `scale` image widths, changing with `depth`."""
     near, far = rng.standard_normal((2, size, size))
     noise = gaussian(np.cos(depth) * near + np.sin(depth) * far, scale * size, mode="wrap")
     centered: Picture = (noise - noise.mean()) / noise.std()
@@ -121,7 +121,7 @@ def _smooth_noise(rng: Generator, depth: float, size: int, scale: float) -> Pict
 
 
 def _tissue(x: Picture, y: Picture, depth: float, rng: Generator) -> Picture:
-    """Paint air, scalp, bone, brain and what lies below the brain."""
+    """Return the picture of air, scalp, bone, brain and the face below the brain."""
     size = len(x)
     radius = np.hypot(x, y)
     layer = np.minimum(radius, np.hypot(x / 0.78, (y - 0.7) / 0.72))  # skull and jaw
@@ -161,8 +161,8 @@ def _growth(
 ) -> tuple[Picture, NDArray[np.bool_]]:
     """Return each pixel's distance from the middle of the lesion and whether it may grow there.
 
-    The distance is 1 on the outline, so that the lesion has exactly its area: growth that bone
-    stops goes elsewhere.
+    The distance is 1 on the outline. The lesion has exactly its area: where bone limits it, it is
+    larger elsewhere.
     """
     right = (x - lesion.center[0]) * head.half_axes[0]
     down = (y - lesion.center[1]) * head.half_axes[1]
@@ -200,19 +200,19 @@ def _step(values: Picture) -> Picture:
     return 0.5 + 0.5 * np.tanh(values / 2)
 
 
-_MEAN_AREAS = (0.018, 0.022, 0.008)  # over all slices, in frames
+_MEAN_AREAS = (0.018, 0.022, 0.008)  # over all slices, in shares of the image
 
 
 _LEAST_AREA, _GREATEST_AREA = 0.0012, 0.065
 
 
 def draw_lesion(rng: Generator, label: int) -> Lesion:
-    """Draw a lesion of a class: 0 meningioma, 1 glioma, 2 pituitary tumor."""
+    """Return a random lesion of a class: 0 meningioma, 1 glioma, 2 pituitary tumor."""
     return (_meningioma, _glioma, _pituitary_tumor)[label](rng)
 
 
 def _area(rng: Generator, label: int) -> float:
-    """Draw the area of a lesion in its largest slice; over all its slices it is about 3/4 of it."""
+    """Return a random area of a lesion in its largest slice; its mean over slices is about 3/4."""
     mean, spread = _MEAN_AREAS[label] / 0.72, 0.6
     area = rng.lognormal(np.log(mean) - spread**2 / 2, spread)
     return float(np.clip(area, _LEAST_AREA / 0.19, _GREATEST_AREA))
@@ -225,7 +225,7 @@ def _waves(rng: Generator, amplitude: float) -> tuple[tuple[float, float], ...]:
 
 
 def _meningioma(rng: Generator) -> Lesion:
-    """Draw an even, bright lesion with a sharp edge, at the skull, the falx or the skull base."""
+    """Return an even, bright lesion with a sharp edge, at the skull, the falx or the skull base."""
     side = rng.choice([-1, 1])
     site = rng.choice(["convexity", "falx", "base"], p=[0.55, 0.25, 0.2])
     if site == "convexity":
@@ -253,7 +253,7 @@ def _meningioma(rng: Generator) -> Lesion:
 
 
 def _glioma(rng: Generator) -> Lesion:
-    """Draw an irregular lesion in a hemisphere: mostly a ring, else dull or bright throughout."""
+    """Return an irregular lesion in a hemisphere: mostly a ring, else dull or bright throughout."""
     kind = rng.choice(["ring", "dull", "solid"], p=[0.6, 0.25, 0.15])
     dull = rng.normal(0.27, 0.05)
     rim = dull + 0.04 if kind == "dull" else rng.normal(0.7, 0.11)
@@ -272,7 +272,7 @@ def _glioma(rng: Generator) -> Lesion:
 
 
 def _pituitary_tumor(rng: Generator) -> Lesion:
-    """Draw a small, bright lesion in the sella, sometimes with a cyst."""
+    """Return a small, bright lesion in the sella, sometimes with a cyst."""
     level = rng.normal(0.66, 0.09)
     return Lesion(
         center=(rng.normal(0, 0.03), rng.normal(0.45, 0.03)),

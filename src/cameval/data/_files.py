@@ -1,7 +1,7 @@
-"""Files and folders: what cannot be read is a `DataError`, what cannot be written an `OutputError`.
+"""Reading and writing files and folders with typed errors that name the file.
 
-Both name the file. Nothing here waits: a named pipe, a socket or a device in the place of a file is
-refused before it is opened.
+A file that cannot be read is a `DataError`, one that cannot be written an `OutputError`. A named
+pipe, a socket or a device is refused before it is opened, so that nothing waits.
 """
 
 import os
@@ -13,22 +13,8 @@ from typing import BinaryIO
 
 from cameval.errors import CamevalError, DataError, OutputError
 
-__all__ = [
-    "FILE",
-    "FOLDER",
-    "NOTHING",
-    "check_file",
-    "is_file",
-    "kind_at",
-    "list_folder",
-    "open_file",
-    "read_file",
-    "same_file",
-    "writing",
-]
-
 FILE, FOLDER, NOTHING = "a file", "a folder", "no such file"
-"""What `kind_at` says of a file, of a folder, and of a path at which nothing lies."""
+"""What `kind_at` returns for a file, a folder, and a path without either."""
 
 _KINDS = (
     (stat.S_ISDIR, FOLDER),
@@ -39,7 +25,7 @@ _KINDS = (
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a file that can be opened lies at a path, whatever the path is."""
+    """Return whether there is a regular file at a path."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):  # missing, a loop of links, a name that no file can have
@@ -47,7 +33,7 @@ def is_file(path: Path) -> bool:
 
 
 def kind_at(path: Path) -> str:
-    """Return in words what lies at a path, or why nothing can."""
+    """Return in words what is at a path, or why there can be nothing."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -68,7 +54,7 @@ def same_file(first: Path, second: Path) -> bool:
 
 
 def check_file(path: Path, wanted: str) -> None:
-    """Raise a `DataError` if no file lies at a path; `wanted` says which kind of file is needed."""
+    """Raise a `DataError` if there is no file at a path; `wanted` is the kind of file needed."""
     if is_file(path):
         return
     came = kind_at(path)
@@ -96,7 +82,7 @@ def read_file(path: Path, wanted: str) -> bytes:
 
 
 def list_folder(folder: Path) -> list[Path]:
-    """Return what lies in a folder, in the order of the names."""
+    """Return the contents of a folder in the order of the names."""
     came = kind_at(folder)
     if came != FOLDER:
         missing = "no such folder" if came == NOTHING else came
@@ -117,8 +103,8 @@ def _reason(error: OSError | MemoryError) -> str:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the machine says while a file or a folder is written into an `OutputError`."""
+def raise_output_errors(path: Path) -> Iterator[None]:
+    """Raise system errors of writing a file or a folder as an `OutputError`."""
     if "\0" in str(path):
         raise OutputError(f"{str(path)!r} must be a path without NUL")
     try:

@@ -1,4 +1,4 @@
-"""HDF5 files that come from elsewhere: their arrays are in the file itself, small and of numbers.
+"""Arrays of untrusted HDF5 files: in the file itself, of limited size, without plugins.
 
 An HDF5 file can name other files: by external links, external storage and virtual datasets. It can
 ask for a filter that is loaded from a folder of plugins, and it can declare an array that is larger
@@ -13,8 +13,6 @@ import h5py
 from h5py import h5d, h5l, h5z  # type: ignore[attr-defined]
 
 from cameval.errors import DataError
-
-__all__ = ["MOST_VALUES", "READING_ERRORS", "find_array"]
 
 MOST_VALUES = 2**26
 """How many numbers an array may hold: 8192 x 8192 pixels."""

@@ -31,7 +31,7 @@ def field_error(file: h5py.File, field: str, problem: str) -> DataError:
 
 @contextmanager
 def open_mat(path: Path) -> Iterator[h5py.File]:
-    """Open a MATLAB v7.3 file for reading, and close it again."""
+    """Open a MATLAB v7.3 file for reading, and close it at the end."""
     _check_is_hdf5(path)
     try:
         file = h5py.File(path, "r")
@@ -43,7 +43,7 @@ def open_mat(path: Path) -> Iterator[h5py.File]:
 
 def read_array(file: h5py.File, field: str, kinds: str) -> NDArray[Any]:
     """Read the array at `field`, as h5py shapes it, if its dtype is of one of `kinds`."""
-    with _blaming(file, field):
+    with _raise_data_errors(file, field):
         dataset = _find(file, field)
         if dataset.dtype.kind not in kinds:
             wanted = " or ".join(dict.fromkeys(_KIND_NAMES[kind] for kind in kinds))
@@ -81,8 +81,8 @@ def _check_is_hdf5(path: Path) -> None:
 
 
 @contextmanager
-def _blaming(file: h5py.File, field: str) -> Iterator[None]:
-    """Turn what h5py raises on damaged bytes, which may be any of these, into a `DataError`."""
+def _raise_data_errors(file: h5py.File, field: str) -> Iterator[None]:
+    """Raise the errors of h5py on damaged bytes as a `DataError`."""
     try:
         yield
     except DataError:

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cameval.data._files import NOTHING, kind_at, open_file, writing
+from cameval.data._files import NOTHING, kind_at, open_file, raise_output_errors
 from cameval.data._hdf5 import READING_ERRORS, find_array
 from cameval.data.samples import Sample
 from cameval.errors import CamevalError, DataError
@@ -90,7 +90,7 @@ NO_LABEL = -1
 def write_samples(
     file: h5py.File, path: Path, samples: Iterator[Any], text: dict[str, Any]
 ) -> None:
-    """Write samples, and what is known of them together, into an open file that will be `path`."""
+    """Write samples, and text about all of them, into an open file that will be `path`."""
     pixels = file.create_dataset(
         "pixels", shape=(0,), maxshape=(None,), chunks=(_CHUNK,), dtype=np.uint8
     )
@@ -99,7 +99,7 @@ def write_samples(
         if not isinstance(sample, Sample):
             raise DataError(f"samples must be Sample records, got {type(sample).__name__}")
         raw, scale = encode(sample.image, sample.mask)
-        with writing(path):
+        with raise_output_errors(path):
             pixels.resize((end + raw.size,))
             pixels[end:] = raw
         height, width, channels = (*sample.image.shape, 0)[:3]
@@ -111,7 +111,7 @@ def write_samples(
     if not rows:
         raise DataError("samples to pack must be one or more, got none")
     content = json.dumps(text | {"names": names, "groups": groups})  # ASCII, whatever the names
-    with writing(path):
+    with raise_output_errors(path):
         file["index"] = np.array(rows, dtype="<i8")
         file["text"] = np.frombuffer(content.encode("ascii"), dtype=np.uint8)
         file.attrs["format"] = _FORMAT
@@ -119,17 +119,17 @@ def write_samples(
 
 
 def check_is_file(path: Path) -> None:
-    """Tell a missing file from a folder and from what no file can be."""
+    """Check that there is a file; a missing one, a folder and an invalid path differ in error."""
     if kind_at(path) == NOTHING:
         raise DataError(f"{path}: the file must exist, got no such file; write it with pack")
     open_file(path, "a cache").close()
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
-    """Open a cache of a known version, and close it again."""
+def open_cache(path: Path) -> Iterator[h5py.File]:
+    """Open a cache of a known version, and close it at the end."""
     check_is_file(path)
-    with blaming(path, "the file"):
+    with raise_data_errors(path, "the file"):
         if not h5py.is_hdf5(path):
             raise _foreign(path, "no HDF5 signature")
         with h5py.File(path, "r") as file:
@@ -145,7 +145,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 
 def _attribute(file: h5py.File, name: str) -> Any:
-    """Return a note on a file that is one word or one number, else None."""
+    """Return an attribute of a file that is one word or one number, else None."""
     if name not in file.attrs or file.attrs.get_id(name).shape != ():
         return None
     return file.attrs[name]
@@ -159,8 +159,8 @@ def _foreign(path: Path, came: str) -> DataError:
 
 
 @contextmanager
-def blaming(path: Path, part: str) -> Iterator[None]:
-    """Turn what h5py raises on damaged bytes, which may be any of these, into a `DataError`."""
+def raise_data_errors(path: Path, part: str) -> Iterator[None]:
+    """Raise the errors of h5py on damaged bytes as a `DataError`."""
     try:
         yield
     except CamevalError:
@@ -210,7 +210,7 @@ def read_index(file: h5py.File) -> NDArray[np.int64]:
 
 
 def read_text(file: h5py.File, count: int) -> dict[str, Any]:
-    """Read names, groups, class names and sources; the text has them all or is not ours."""
+    """Read names, groups, class names and sources, which must all be there."""
     raw = _find(file, "text", "u1", (-1,))[()]
     try:
         text: dict[str, Any] = json.loads(raw.tobytes())

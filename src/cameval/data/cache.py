@@ -1,10 +1,9 @@
-"""A packed copy of samples in one HDF5 file, to be read in a fraction of the time of decoding.
+"""Cache of samples in one HDF5 file, which is read in a fraction of the time of decoding.
 
-The file holds the images as their own bits, losslessly, with masks as single bits; what comes back
-is the `Sample` that went in. What a reader adds to it, such as the outline of a figshare slice, is
-not kept. Samples that come from a reader are packed with the size and the time of change of every
-file that they were read from, and a hash of the reader's settings, so that a copy that has been
-overtaken is noticed.
+The file holds images losslessly and masks as single bits. What is read is equal to the `Sample`
+that was packed, without the attributes of a subclass, such as the outline of a figshare slice. For
+a reader, the size and the time of change of every file and a hash of the settings are packed too,
+so that an outdated cache is noticed.
 """
 
 import hashlib
@@ -20,22 +19,23 @@ import h5py
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from cameval.data._files import NOTHING, kind_at, writing
+from cameval.data._files import NOTHING, kind_at, raise_output_errors
 from cameval.data._hdf5 import find_array
 from cameval.data._packed import (
     NO_LABEL,
-    blaming,
     check_is_file,
     decode,
-    opened,
+    open_cache,
+    raise_data_errors,
     read_index,
     read_text,
     size_in_bytes,
     write_samples,
 )
-from cameval.data.records import Reader, checked_position, few, label_array
+from cameval.data.readers import Reader
+from cameval.data.records import check_index, label_array, shorten_names
 from cameval.data.samples import Sample
-from cameval.errors import CamevalError, DataError
+from cameval.errors import ArrayTypeError, CamevalError, DataError
 
 __all__ = ["CachedDataset", "cached", "pack"]
 
@@ -48,8 +48,8 @@ def pack(samples: Iterable[Sample] | Dataset[Any] | Reader, path: str | PathLike
     Parameters
     ----------
     samples
-        A dataset, or any samples one after the other; they are not held in memory together. From a
-        reader (`Reader`) its sources are noted as well.
+        A dataset or an iterable; samples are not held in memory together. If it is a `Reader`, its
+        files and settings are noted too.
     path
         Where to write. Folders are made as needed.
 
@@ -74,19 +74,19 @@ def pack(samples: Iterable[Sample] | Dataset[Any] | Reader, path: str | PathLike
     """
     path = Path(path)
     if kind_at(path) != NOTHING:
-        with opened(path):  # raises on what is no cache
+        with open_cache(path):  # raises on what is no cache
             pass
     text: dict[str, Any] = {"class_names": list(getattr(samples, "class_names", ()))}
     text |= _state(samples) if isinstance(samples, Reader) else {"sources": {}, "settings": ""}
     temporary = path.with_name(f".{uuid4().hex}.part")
-    with writing(path):
+    with raise_output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with writing(path):
+        with raise_output_errors(path):
             file = h5py.File(temporary, "w-")
         try:
             write_samples(file, path, iter(samples), text)
-            with writing(path):
+            with raise_output_errors(path):
                 file.close()
                 temporary.replace(path)
         finally:
@@ -98,12 +98,13 @@ def pack(samples: Iterable[Sample] | Dataset[Any] | Reader, path: str | PathLike
 
 
 def cached(dataset: Reader, path: str | PathLike[str]) -> "CachedDataset":
-    """Return the packed copy of a dataset, packing it first if the copy is missing or overtaken.
+    """Return the cache of a dataset; it is written first if it is missing or outdated.
 
     Parameters
     ----------
     dataset
-        A reader.
+        A `Reader`: a dataset with the attributes ``sources`` (its files) and ``settings`` (text).
+        Those of this package are readers; for a format of your own use `FileDataset`.
     path
         The cache.
 
@@ -114,6 +115,8 @@ def cached(dataset: Reader, path: str | PathLike[str]) -> "CachedDataset":
 
     Raises
     ------
+    ArrayTypeError
+        If the dataset is no reader.
     DataError
         If the path is that of another or a damaged file, or a sample cannot be read.
 
@@ -126,6 +129,11 @@ def cached(dataset: Reader, path: str | PathLike[str]) -> "CachedDataset":
     ...     cached(slices, Path(folder) / "slices.h5").names
     ('1', '2', '3')
     """
+    if not isinstance(dataset, Reader):
+        raise ArrayTypeError(
+            "dataset must be a reader with sources, settings, a length and items, got "
+            f"{type(dataset).__name__}; make it of its files with FileDataset(files, read)"
+        )
     if kind_at(Path(path)) == NOTHING or CachedDataset(path)._staleness(dataset):
         pack(dataset, path)
     return CachedDataset(path, sources=dataset)
@@ -143,13 +151,13 @@ class CachedDataset(Dataset[Sample]):
     path
         The cache.
     sources
-        The reader that the samples came from: the copy is then refused if files of the reader were
-        changed, added or removed since, or it was set otherwise.
+        The reader of the original samples: the cache is then refused if files of the reader were
+        changed, added or removed since, or its settings differ.
 
     Raises
     ------
     DataError
-        If the file is missing, damaged, no cache or one of a newer version; or overtaken.
+        If the file is missing, damaged, no cache or one of a newer version, or outdated.
     """
 
     def __init__(self, path: str | PathLike[str], *, sources: Reader | None = None) -> None:
@@ -158,7 +166,7 @@ class CachedDataset(Dataset[Sample]):
         self._process = 0
         check_is_file(self._path)
         self._stamp = _stamp(self._path)
-        with opened(self._path) as file:
+        with open_cache(self._path) as file:
             self._index = read_index(file)
             self._text = read_text(file, len(self._index))
         if sources is not None and (changed := self._staleness(sources)):
@@ -177,7 +185,7 @@ class CachedDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int, /) -> Sample:
         """Read the sample at `index`; negative indices count from the end."""
-        at = checked_position(index, len(self))
+        at = check_index(index, len(self))
         offset, height, width, channels, scale, label = self._index[at].tolist()
         name = self._text["names"][at]
         shape = (height, width, channels) if channels else (height, width)
@@ -188,7 +196,7 @@ class CachedDataset(Dataset[Sample]):
                 f"{self._path}: pixels must hold sample {name!r}, got an end at {pixels.shape[0]} "
                 f"before {offset + size}; delete the file and pack again"
             )
-        with blaming(self._path, "pixels"):
+        with raise_data_errors(self._path, "pixels"):
             raw = pixels[offset : offset + size]
         try:
             image, mask = decode(raw, shape, scale)
@@ -229,10 +237,10 @@ class CachedDataset(Dataset[Sample]):
         if self._pixels is None or self._process != os.getpid():
             if _stamp(self._path) != self._stamp:
                 raise DataError(
-                    f"{self._path}: the cache must stay as it was when it was opened, got another "
-                    "under its name; open it again"
+                    f"{self._path}: the cache must not be replaced while it is open, got another "
+                    "file at this path; open it again"
                 )
-            with blaming(self._path, "pixels"):
+            with raise_data_errors(self._path, "pixels"):
                 # Without a chunk cache, HDF5 reads the wanted bytes instead of whole chunks.
                 file = h5py.File(self._path, "r", rdcc_nbytes=0)
                 self._pixels = find_array(file, "pixels", stored=True)
@@ -240,7 +248,7 @@ class CachedDataset(Dataset[Sample]):
         return self._pixels
 
     def _staleness(self, dataset: Reader) -> str:
-        """Return what is different in the dataset, or nothing."""
+        """Return a description of what changed in the dataset; empty text if nothing did."""
         now, then = _state(dataset), self._text
         before, after = then["sources"], now["sources"]
         for names, what in (
@@ -249,14 +257,14 @@ class CachedDataset(Dataset[Sample]):
             ([name for name in after if before.get(name) != after[name]], "was changed since"),
         ):
             if names:
-                return f"got {few(names)}, which {what}"
+                return f"got {shorten_names(names)}, which {what}"
         if now["settings"] != then["settings"] or len(dataset) != len(self):
             return "got other settings of the reader"
         return ""
 
 
 def _state(reader: Reader) -> dict[str, Any]:
-    """Return what is noted of a reader: its files and its settings."""
+    """Return the files of a reader with their stamps, and a hash of its settings."""
     return {
         "sources": {str(path.absolute()): _stamp(path) for path in reader.sources},
         "settings": hashlib.sha256(reader.settings.encode("utf-8", "surrogatepass")).hexdigest(),

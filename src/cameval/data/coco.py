@@ -14,7 +14,7 @@ from PIL import Image
 from cameval.data._files import is_file, kind_at, read_file
 from cameval.data._shapes import Shape, is_whole, parse_shape, short
 from cameval.data.pictures import ImageFile
-from cameval.data.records import MaskOrientation, PictureDataset, Record, group_of
+from cameval.data.records import MaskOrientation, PictureDataset, Record, assign_group
 from cameval.errors import DataError, SettingError
 
 __all__ = ["CocoDataset"]
@@ -24,7 +24,7 @@ _Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class Outlines:
-    """A mask that is the union of shapes, drawn when called.
+    """A mask that is the union of shapes, computed when called.
 
     Parameters
     ----------
@@ -56,21 +56,20 @@ class CocoDataset(PictureDataset):
     ``iscrowd`` decide only where there are no others, and of equals the category with the lowest id
     does. The mask is the union of all objects of that category, crowds included. Labels count the
     categories in the order of their ids. An object's shape is its segmentation - polygons, or run
-    lengths as numbers or as a compressed string - or, if that is missing or empty, its box; which
-    pixels a shape covers is said in `cameval.data._shapes`. An image is called by its file name
-    without suffix.
+    lengths as numbers or as a compressed string - or, if that is missing or empty, its box; a
+    pixel is in a polygon if its center is. The name of an image is its file name without suffix.
 
-    Everything but the images is checked at once; these are decoded when asked for, as is said in
-    `cameval.data.pictures`.
+    Everything but the images is checked at once. Images are decoded when they are asked for, as
+    `cameval.data.pictures` describes.
 
     Parameters
     ----------
     annotations
         The JSON file.
     images
-        The folder from which on the file names of the images count.
+        The folder of the images, to which their file names are relative.
     category
-        Name of the only category that counts. By default all of them do.
+        Name of the only category that is used. By default all are.
     empty_label
         The label of images without objects (of the category), which get an empty mask. By default
         such images are left out.
@@ -79,7 +78,7 @@ class CocoDataset(PictureDataset):
     stretch
         As in `ImageFile`: scale each image by its own minimum and maximum.
     mask_orientation
-        As in `Record`: whether shapes are of photographs as stored or upright, where nothing tells.
+        Orientation of the shapes relative to photographs, as in `Record`.
 
     Raises
     ------
@@ -152,7 +151,7 @@ class CocoDataset(PictureDataset):
                     ImageFile(picture.file, stretch),
                     Outlines(path, picture.height, picture.width, shapes),
                     label,
-                    group_of(groups, name, picture.file),
+                    assign_group(groups, name, picture.file),
                     mask_orientation,
                 )
             )
@@ -173,7 +172,7 @@ class _Object:
     crowd: bool
 
     def rank(self) -> tuple[bool, float, int]:
-        """Return what is greatest for the object that decides the category of its image."""
+        """Return a key that is greatest for the object that decides the category of its image."""
         return not self.crowd, self.shape.area, -self.category
 
 

@@ -1,4 +1,4 @@
-"""The figshare brain tumor slices as a folder, and the folds that come with them."""
+"""The figshare brain tumor slices in a folder, and the folds of the dataset."""
 
 from functools import cached_property
 from os import PathLike
@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from cameval.data._files import list_folder
 from cameval.data._matfile import field_error, open_mat, read_vector
-from cameval.data.records import checked_position
+from cameval.data.records import check_index
 from cameval.data.slices import CLASS_NAMES, FigshareSample, read_label, read_patient, read_slice
 from cameval.errors import DataError
 
@@ -20,7 +20,7 @@ _FOLDS_FILE = "cvind.mat"
 
 
 def read_folds(path: str | PathLike[str]) -> NDArray[np.intp]:
-    """Read the dataset's own cross-validation folds, which keep a patient's slices together.
+    """Read the cross-validation folds of the dataset, which keep the slices of a patient together.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def read_folds(path: str | PathLike[str]) -> NDArray[np.intp]:
 
 
 class FigshareDataset(Dataset[FigshareSample]):
-    """The slices in a folder, in the order of their numbers, each read when it is asked for.
+    """The slices in a folder in the order of their numbers, each read when it is asked for.
 
     Files stay closed between reads, so the dataset can be pickled and used by any number of
     workers. A `torch.utils.data.DataLoader` needs ``collate_fn=list`` or a function of yours, as
@@ -64,9 +64,9 @@ class FigshareDataset(Dataset[FigshareSample]):
     Parameters
     ----------
     folder
-        Holds ``<number>.mat`` files: the four archives of the dataset unpacked into one folder, or
-        any part of them. ``cvind.mat`` and hidden files are left out. Files whose names are not
-        numbers come last.
+        The folder of ``<number>.mat`` files: the four archives of the dataset, or a part of them,
+        unpacked into one folder. ``cvind.mat`` and hidden files are left out. Files whose names are
+        not numbers come last.
 
     Raises
     ------
@@ -104,7 +104,7 @@ class FigshareDataset(Dataset[FigshareSample]):
 
     def __getitem__(self, index: int, /) -> FigshareSample:
         """Read the slice at `index`; negative indices count from the end."""
-        return read_slice(self._paths[checked_position(index, len(self))])
+        return read_slice(self._paths[check_index(index, len(self))])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ class FigshareDataset(Dataset[FigshareSample]):
 
     @property
     def settings(self) -> str:
-        """What else decides the slices: nothing, the reader has no settings."""
+        """Everything else that the slices depend on: nothing, the reader has no settings."""
         return "FigshareDataset"
 
     @cached_property

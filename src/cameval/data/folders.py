@@ -7,7 +7,13 @@ from typing import Any
 
 from cameval.data._files import FOLDER, kind_at, list_folder, same_file
 from cameval.data.pictures import FILE_SUFFIXES, ImageFile, MaskFile
-from cameval.data.records import MaskOrientation, PictureDataset, Record, few, group_of
+from cameval.data.records import (
+    MaskOrientation,
+    PictureDataset,
+    Record,
+    assign_group,
+    shorten_names,
+)
 from cameval.data.samples import class_index
 from cameval.errors import DataError
 
@@ -17,17 +23,17 @@ __all__ = ["FolderDataset"]
 class FolderDataset(PictureDataset):
     """Images and masks in two folders, matched by their names without suffix.
 
-    Either the images lie directly in their folder, or each lies in the subfolder of its class, and
-    the masks in subfolders of the same names. Images are then called ``class/name``. Hidden files
-    and files that are no PNG, JPEG, TIFF, BMP or WebP by their suffix are left out. The order is
-    that of the names. How files are decoded is said in `cameval.data.pictures`.
+    The images are either all directly in their folder, or each is in the subfolder of its class,
+    and the masks are in subfolders of the same names; the names are then ``class/name``. Hidden
+    files and files without a suffix of PNG, JPEG, TIFF, BMP or WebP are left out. The order is that
+    of the names. `cameval.data.pictures` describes how files are decoded.
 
     Parameters
     ----------
     images
         The folder of images.
     masks
-        The folder of masks. It may be that of the images if there is a mask suffix.
+        The folder of masks. It may be the folder of images if there is a mask suffix.
     labels
         From the name of an image to its class index, or to None where that is not known. By
         default it is the index of the subfolder among the sorted subfolders, and None where there
@@ -36,13 +42,13 @@ class FolderDataset(PictureDataset):
         From the name of an image to its group, such as ``lambda name: name.split("_")[0]``. By
         default the name.
     mask_suffix
-        What the name of a mask has behind the name of its image, such as ``"_mask"``.
+        The text that follows the image's name in the name of its mask, such as ``"_mask"``.
     mask_value, mask_threshold
         As `MaskFile`'s value and threshold: which pixels of a mask are the object.
     stretch
         As in `ImageFile`: scale each image by its own minimum and maximum.
     mask_orientation
-        As in `Record`: whether masks are of photographs as stored or upright, where nothing tells.
+        Orientation of masks whose files note none, as in `Record`.
 
     Raises
     ------
@@ -93,7 +99,7 @@ class FolderDataset(PictureDataset):
                     ImageFile(path, stretch),
                     MaskFile(truths[name], mask_value, mask_threshold),
                     _label(name, labels, classes, path),
-                    group_of(groups, name, path),
+                    assign_group(groups, name, path),
                     mask_orientation,
                 )
                 for name, path in pictures.items()
@@ -145,7 +151,9 @@ def _is_picture(path: Path) -> bool:
 
 def _without_suffix(truths: dict[str, Path], suffix: str, masks: Path) -> dict[str, Path]:
     if others := [name for name in truths if not name.endswith(suffix)]:
-        raise DataError(f"{masks}: names of masks must end in {suffix!r}, got {few(others)}")
+        raise DataError(
+            f"{masks}: names of masks must end in {suffix!r}, got {shorten_names(others)}"
+        )
     return {name.removesuffix(suffix): path for name, path in truths.items()}
 
 
@@ -153,9 +161,13 @@ def _check_pairs(
     images: Path, pictures: Mapping[str, Path], masks: Path, truths: Mapping[str, Path]
 ) -> None:
     if alone := [name for name in pictures if name not in truths]:
-        raise DataError(f"{masks}: every image must have a mask, got none for {few(alone)}")
+        raise DataError(
+            f"{masks}: every image must have a mask, got none for {shorten_names(alone)}"
+        )
     if alone := [name for name in truths if name not in pictures]:
-        raise DataError(f"{images}: every mask must have an image, got none for {few(alone)}")
+        raise DataError(
+            f"{images}: every mask must have an image, got none for {shorten_names(alone)}"
+        )
 
 
 def _label(

@@ -1,4 +1,4 @@
-"""A table of images and masks: one CSV file that says where they are and what they show."""
+"""Images and masks listed in a CSV file."""
 
 import csv
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from pathlib import Path
 from cameval.data._files import is_file, kind_at, read_file
 from cameval.data.pictures import ImageFile, MaskFile
 from cameval.data.records import MaskOrientation, PictureDataset, Record
-from cameval.data.samples import class_of_text
+from cameval.data.samples import parse_class
 from cameval.errors import DataError
 
 __all__ = ["ManifestDataset"]
@@ -21,14 +21,14 @@ _KNOWN = ("image", "mask", "name", "label", "group")
 class ManifestDataset(PictureDataset):
     r"""Images and masks listed in a CSV file, in its order.
 
-    The first line names the columns, in any order. ``image`` and ``mask`` are paths, from the
-    folder of the CSV file on. ``name`` is by default the path of the image without its suffix,
+    The first line names the columns, in any order. ``image`` and ``mask`` are paths, relative to
+    the folder of the CSV file. ``name`` is by default the path of the image without its suffix,
     ``group`` is by default the name. Labels are either all whole numbers from 0, or all names of
     classes, which are then counted in their sorted order. A whole number may be written as ``3.0``
     or ``3e0``, as programs write a column in which cells are empty. Without a column of labels, or
-    where its cell is empty, the label is None. Other columns are left out. All of it, and that the
-    files exist, is checked at once; images are decoded when asked for, as is said in
-    `cameval.data.pictures`.
+    where its cell is empty, the label is None. Other columns are left out. The table and the
+    existence of the files are checked at once. Images are decoded when they are asked for, as
+    `cameval.data.pictures` describes.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class ManifestDataset(PictureDataset):
     stretch
         As in `ImageFile`: scale each image by its own minimum and maximum.
     mask_orientation
-        As in `Record`: whether masks are of photographs as stored or upright, where nothing tells.
+        Orientation of masks whose files note none, as in `Record`.
 
     Raises
     ------
@@ -56,9 +56,9 @@ class ManifestDataset(PictureDataset):
     >>> with TemporaryDirectory() as folder:
     ...     Image.new("L", (6, 4)).save(Path(folder) / "1.png")
     ...     table = Path(folder) / "index.csv"
-    ...     _ = table.write_text("image,mask,name,label,group\n1.png,1.png,Tom,cat,house 3\n")
+    ...     _ = table.write_text("image,mask,name,label,group\n1.png,1.png,Tom,cat,home 3\n")
     ...     ManifestDataset(table)[0]
-    Sample(name='Tom', label=0, group='house 3')
+    Sample(name='Tom', label=0, group='home 3')
     """
 
     def __init__(
@@ -170,7 +170,7 @@ def _names(path: Path, rows: _Rows) -> list[str]:
 def _labels(path: Path, rows: _Rows) -> tuple[list[int | None], tuple[str, ...]]:
     """Return the class of each row, and the names of the classes if they have names."""
     cells = [(line, row["label"]) for line, row in rows if row.get("label")]
-    found = {cell: class_of_text(cell, f"{path}, line {line}: label") for line, cell in cells}
+    found = {cell: parse_class(cell, f"{path}, line {line}: label") for line, cell in cells}
     numbers = bool(cells) and found[cells[0][1]] is not None
     for line, cell in cells:
         if (found[cell] is not None) != numbers:

@@ -1,11 +1,11 @@
-"""A phantom: painted slices of painted patients, in the layout of the figshare brain tumor files.
+"""Phantom: synthetic slices of synthetic patients in the layout of the figshare brain tumor files.
 
-It stands in for the dataset where that is not at hand, in tests, examples and dry runs. The classes
-differ in look and in place as the tumors do, with overlap: meningiomas are bright and even, with a
-sharp edge, at the skull or the falx; gliomas are larger and irregular, mostly a bright ring around
-a dark core, inside a hemisphere; pituitary tumors are small and bright, in the middle of the skull
-base. Heads, textures and intensities vary from patient to patient. No clinical conclusion can be
-drawn from it.
+It replaces the dataset in tests, examples and dry runs. The classes
+differ in appearance and location as the tumors do, with overlap: meningiomas are bright and even,
+with a sharp edge, at the skull or the falx; gliomas are larger and irregular, mostly a bright ring
+around a dark core, inside a hemisphere; pituitary tumors are small and bright, in the middle of the
+skull base. Heads, textures and intensities vary from patient to patient. The phantom supports no
+clinical conclusion.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
 from numpy.typing import NDArray
 
-from cameval.data._anatomy import Head, Lesion, draw_lesion, paint
-from cameval.data._files import writing
+from cameval.data._anatomy import Head, Lesion, draw_lesion, draw_slice
+from cameval.data._files import raise_output_errors
 from cameval.data._matfile import USERBLOCK
 from cameval.data.slices import CLASS_NAMES, FigshareSample, write_slice
 from cameval.errors import DataError, SettingError
@@ -32,7 +32,7 @@ _FOLDS = 5
 
 @dataclass(frozen=True)
 class _Patient:
-    """What the slices of one patient have in common."""
+    """Properties that all slices of a patient share."""
 
     name: str
     label: int
@@ -47,12 +47,12 @@ class _Patient:
 def phantom_sample(
     rng: Generator, *, label: int, size: int = 128, name: str = "1"
 ) -> FigshareSample:
-    """Paint one slice of a new patient.
+    """Return one slice of a new synthetic patient.
 
     Parameters
     ----------
     rng
-        Draws the patient and the slice.
+        Random generator for the patient and the slice.
     label
         Index into `CLASS_NAMES`.
     size
@@ -88,7 +88,7 @@ def phantom_sample(
 def phantom_samples(
     *, slices: int = 300, patients: int = 60, size: int = 128, seed: int = 0
 ) -> Iterator[FigshareSample]:
-    """Paint the slices of several patients, one after the other, in memory.
+    """Yield synthetic slices of several patients, generated in memory.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def phantom_samples(
     size
         Height and width in pixels, at least 32.
     seed
-        The same seed gives the same slices, whichever of them are looked at.
+        The same seed gives the same slices.
 
     Yields
     ------
@@ -138,22 +138,22 @@ def write_phantom(
     Parameters
     ----------
     folder
-        Where to write; made if it does not exist. It must not hold ``.mat`` files yet.
+        Where to write; it is created if it does not exist, and must not hold ``.mat`` files.
     slices, patients, size, seed
         As in `phantom_samples`.
 
     Returns
     -------
     Path
-        The folder, which holds ``1.mat``, ``2.mat``, ... and ``cvind.mat`` with five folds, each
-        with a share of the patients of every class.
+        The folder, with ``1.mat``, ``2.mat``, ... and ``cvind.mat`` with five folds by patient,
+        stratified by class.
 
     Raises
     ------
     SettingError
         If a number is not whole or out of its range.
     DataError
-        If the folder holds ``.mat`` files, which would mix with those of the phantom.
+        If the folder holds ``.mat`` files already.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def write_phantom(
     """
     samples = phantom_samples(slices=slices, patients=patients, size=size, seed=seed)
     folder = Path(folder)
-    with writing(folder):
+    with raise_output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if any(folder.glob("*.mat")):
         raise DataError(f"{folder}: the folder must hold no .mat files yet, got some; name another")
@@ -173,7 +173,7 @@ def write_phantom(
         write_slice(folder / f"{sample.name}.mat", sample)
     folds = _patient_folds(patients)[_slice_owners(slices, patients, seed)]
     path = folder / "cvind.mat"
-    with writing(path), h5py.File(path, "w", userblock_size=USERBLOCK) as file:
+    with raise_output_errors(path), h5py.File(path, "w", userblock_size=USERBLOCK) as file:
         file["cvind"] = folds[None, :] + 1.0
     return folder
 
@@ -184,7 +184,7 @@ def _check_whole(name: str, value: object, least: int) -> None:
 
 
 def _classes(count: int) -> NDArray[np.intp]:
-    """Return a sequence of classes in which every beginning has the shares as nearly as it can."""
+    """Return classes of which every first part has the shares of the classes, to rounding."""
     given = np.zeros(len(_SHARES))
     classes = np.empty(count, dtype=np.intp)
     for i in range(count):
@@ -194,7 +194,7 @@ def _classes(count: int) -> NDArray[np.intp]:
 
 
 def _slice_owners(slices: int, patients: int, seed: int) -> NDArray[np.intp]:
-    """Return the patient of each slice: every patient once, the rest by chance within the class."""
+    """Return the patient of each slice: each patient once, then random ones within the class."""
     rng = default_rng(seed)
     classes = _classes(slices)  # begins with the classes of the patients
     shares = rng.gamma(2.0, size=patients)
@@ -207,14 +207,14 @@ def _slice_owners(slices: int, patients: int, seed: int) -> NDArray[np.intp]:
 
 
 def _patient_folds(patients: int) -> NDArray[np.intp]:
-    """Deal the patients, class by class, to the folds."""
+    """Assign patients to folds in turn, class by class."""
     folds = np.empty(patients, dtype=np.intp)
     folds[np.argsort(_classes(patients), kind="stable")] = np.arange(patients) % _FOLDS
     return folds
 
 
 def _scan_all(owners: NDArray[np.intp], size: int, seed: int) -> Iterator[FigshareSample]:
-    """Scan slice by slice; a patient depends on the seed and its number, never on other draws."""
+    """Yield the slices; a patient depends only on the seed and its number."""
     classes = _classes(int(owners.max()) + 1)
     seen = np.zeros(len(classes), dtype=np.intp)
     for i, owner in enumerate(owners.tolist()):
@@ -248,8 +248,8 @@ def _patient_name(rng: Generator, number: int) -> str:
 
 
 def _scan(patient: _Patient, depth: float, rng: Generator, size: int, name: str) -> FigshareSample:
-    """Take a picture of a patient at a depth in [-1, 1] as a scanner would: noisy, as integers."""
-    picture, mask = paint(
+    """Return the slice of a patient at a depth in [-1, 1], with noise and integer intensities."""
+    picture, mask = draw_slice(
         patient.head.at_depth(depth),
         patient.lesion.at_depth(depth, patient.drift),
         depth,

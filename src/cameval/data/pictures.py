@@ -1,15 +1,15 @@
-"""One image file or one mask file, decoded: every way in which one can be wrong is a `DataError`.
+"""Decoding of image and mask files; every problem with a file is a `DataError`.
 
-- Formats: PNG, JPEG, TIFF, BMP, WebP, told by content, not by suffix. One picture to a file.
-- The orientation that a camera noted (EXIF) is followed, in masks too. What becomes of a mask that
-  notes none beside a photograph that does is said at `Record`.
+- Formats: PNG, JPEG, TIFF, BMP, WebP, recognized by content, not by suffix; one picture per file.
+- The orientation that a camera noted (EXIF) is applied, in masks too. `Record` describes masks
+  without a note beside photographs with one.
 - Gray stays ``(H, W)``; color, palettes and CMYK become RGB ``(H, W, 3)``.
-- An alpha channel of an image is dropped, as by ``convert("RGB")``, with which networks are mostly
-  fed; hidden colors under transparent pixels show.
+- An alpha channel of an image is dropped, as by ``convert("RGB")``; colors under transparent pixels
+  become visible.
 - 8 bits are divided by 255, 16 bits of gray by 65,535. Of 16-bit color Pillow keeps 8 bits.
-- Integers of 32 bits or with a sign have no range of their own, and need ``stretch``; floating
-  point must be in [0, 1] or be stretched.
-- A palette index is what a mask holds, whatever its color. A color mask whose channels are equal is
+- Integers of 32 bits or with a sign have no defined range and need ``stretch``; floating point must
+  be in [0, 1] or be stretched.
+- The values of a mask with a palette are the indices. A color mask whose channels are equal is
   gray.
 """
 
@@ -30,21 +30,21 @@ from cameval.errors import DataError, SettingError
 __all__ = ["ImageFile", "MaskFile"]
 
 UPRIGHT = 1
-"""The orientation of EXIF that turns nothing."""
+"""The EXIF orientation of an image that is stored upright."""
 
 FILE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""Suffixes, in lower case, of the files that folders are searched for."""
+"""Suffixes, in lower case, of image files in folders."""
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 _GRAY = {"1", "L", "LA", "I", "I;16", "I;16L", "I;16B", "F"}
 _COLOR = {"P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 _TRUTHS = (0, 1, 255, 65535)
-"""What stands for true in a mask that needs no explanation (0: it is empty)."""
+"""The values of true pixels in a mask without settings (0: the mask is empty)."""
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image in a file, decoded when called.
+    """An image file, decoded when called.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A mask in a file, decoded when called.
+    """A mask file, decoded when called.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class MaskFile:
         The pixel value, or the values, of the object: the class in an indexed mask. Where a
         palette is used, the index.
     threshold
-        The object is where the pixel value, in the file's own units, is above it: for masks with
+        Pixels with a value above it, in the file's own units, are the object: for masks with
         compression noise or smooth edges.
 
     Raises
@@ -159,7 +159,7 @@ class MaskFile:
         Raises
         ------
         DataError
-            If the file is missing, damaged, no mask, or holds values that are not explained.
+            If the file is missing, damaged, no mask, or has values that need a setting.
         """
         return self.read()[0]
 
@@ -191,8 +191,8 @@ class MaskFile:
         return np.asarray(raw != 0)
 
 
-def turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Return an array ``(H, W)`` upright that is stored in an orientation of EXIF, from 1 to 8."""
+def turn_upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Return an array ``(H, W)`` upright that is stored in an EXIF orientation, from 1 to 8."""
     if orientation in (5, 6, 7, 8):
         array = array.T
     if orientation in (3, 4, 7, 8):

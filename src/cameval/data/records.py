@@ -1,26 +1,26 @@
-"""Images and masks in files: one record each, and the dataset that decodes them one at a time."""
+"""Records of images and masks in files, and the dataset that decodes them one at a time."""
 
 import operator
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 from warnings import warn
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from cameval.data.pictures import UPRIGHT, ImageFile, MaskFile, turned
+from cameval.data.pictures import UPRIGHT, ImageFile, MaskFile, turn_upright
 from cameval.data.samples import Sample
 from cameval.errors import DataError, SettingError
 
-__all__ = ["MaskSource", "OrientationWarning", "PictureDataset", "Reader", "Record"]
+__all__ = ["MaskSource", "OrientationWarning", "PictureDataset", "Record"]
 
 
 class MaskSource(Protocol):
-    """Gives the mask of one image when called: `MaskFile`, or a callable of yours."""
+    """A callable that returns the mask of one image: `MaskFile`, or one of your own."""
 
     @property
     def path(self) -> Path:
@@ -30,46 +30,24 @@ class MaskSource(Protocol):
         """Return the mask ``(H, W)``."""
 
 
-@runtime_checkable
-class Reader(Protocol):
-    """A dataset of samples that knows where they come from, so that a copy can be held against it.
-
-    `FigshareDataset`, `FolderDataset`, `ManifestDataset` and `CocoDataset` are readers.
-    """
-
-    @property
-    def sources(self) -> tuple[Path, ...]:
-        """Every file that the samples are read from."""
-
-    @property
-    def settings(self) -> str:
-        """What else decides the samples, written out: equal text, equal samples."""
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-
-    def __getitem__(self, index: int, /) -> Sample:
-        """Read one sample."""
-
-
 MaskOrientation: TypeAlias = Literal["stored", "upright"]
-"""What masks without a note of their own are drawn on: see `Record`."""
+"""Orientation of masks whose files note none: see `Record`."""
 
 
 class OrientationWarning(UserWarning):
-    """A photograph is stored turned, and nothing tells whether its mask is."""
+    """A photograph is stored rotated or mirrored, and it is not known whether its mask is too."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """Where one sample is, and what is known of it before it is read.
+    """The files of one sample, and its name, label and group.
 
-    A camera may store a photograph turned or mirrored and note its orientation (EXIF). The image is
-    always upright. A mask whose file notes an orientation other than upright follows its own note.
-    Any other mask can be of the stored pixels or of the upright photograph: where the photograph's
-    sides differ and change places, the size of the mask tells. Elsewhere a mask is taken to be of
-    the stored pixels, and is turned with them, unless its file notes that it is upright; as nothing
-    proves either, an `OrientationWarning` says so until `mask_orientation` is set.
+    A camera may store a photograph rotated or mirrored and note its orientation (EXIF). The image
+    is always returned upright. A mask whose file notes another orientation than upright follows its
+    own note. Any other mask can match the stored pixels or the upright photograph. If the sides of
+    the photograph differ and the rotation swaps them, the size of the mask decides. Otherwise the
+    mask is assumed to match the stored pixels and is rotated with them, unless its file notes that
+    it is upright; an `OrientationWarning` is raised until `mask_orientation` is set.
 
     Parameters
     ----------
@@ -80,8 +58,8 @@ class Record:
     mask
         The mask's file, or another source of the mask; one that can be pickled, for workers.
     mask_orientation
-        ``"stored"`` if masks without a note of their own are of the pixels as the photograph's file
-        stores them, ``"upright"`` if they are of the upright photograph.
+        ``"stored"`` if masks whose files note no orientation match the pixels as stored,
+        ``"upright"`` if they match the upright photograph.
     """
 
     name: str
@@ -118,7 +96,7 @@ class Record:
         else:
             mask, noted = self.mask(), None
         if orientation != UPRIGHT and noted in (None, UPRIGHT):
-            mask = self._beside_turned(mask, image.shape[:2], orientation, noted)
+            mask = self._turn_mask(mask, image.shape[:2], orientation, noted)
         if mask.shape != image.shape[:2]:
             raise DataError(
                 f"{self.mask.path}: the mask must have the height and width of its image "
@@ -126,36 +104,35 @@ class Record:
             )
         return Sample(self.name, image, mask, self.label, self.group or self.name)
 
-    def _beside_turned(
+    def _turn_mask(
         self, mask: NDArray[np.bool_], size: tuple[int, ...], orientation: int, noted: int | None
     ) -> NDArray[np.bool_]:
-        """Return the mask of an image of this upright size that is not stored upright."""
-        upright, stored = mask.shape == size, turned(mask, orientation).shape == size
+        """Return the upright mask of an image of this upright size that is stored rotated."""
+        upright, stored = mask.shape == size, turn_upright(mask, orientation).shape == size
         if self.mask_orientation is not None:
             turn = self.mask_orientation == "stored"
         elif upright and stored:
             turn = noted is None
             warn(
-                f"{self.image.path} notes that it is stored turned or mirrored (EXIF orientation "
-                f"{orientation}), and the size of its mask {self.mask.path} does not tell whether "
-                f"the mask is too; it is taken to be {'so' if turn else 'upright'}; set "
+                f"{self.image.path} is stored rotated or mirrored (EXIF orientation {orientation}) "
+                f"and the size of its mask {self.mask.path} does not show whether the mask is too; "
+                f"it is assumed to be {'stored alike' if turn else 'upright'}: set "
                 "mask_orientation to 'stored' or 'upright'",
                 OrientationWarning,
                 stacklevel=4,
             )
         else:
             turn = stored
-        return turned(mask, orientation) if turn else mask
+        return turn_upright(mask, orientation) if turn else mask
 
 
 class PictureDataset(Dataset[Sample]):
-    """The samples of the records, in their order, each decoded when it is asked for.
+    """The samples of a list of records, each decoded when it is asked for.
 
-    `FolderDataset`, `ManifestDataset` and `CocoDataset` are this dataset, with records found in
-    three ways; a layout of your own needs no more than a list of records. Files stay closed between
-    reads, so the dataset can be pickled and used by any number of workers. A
-    `torch.utils.data.DataLoader` needs ``collate_fn=list`` or a function of yours, as images differ
-    in size.
+    `FolderDataset`, `ManifestDataset` and `CocoDataset` are subclasses that find the records. For a
+    layout of your own, make the list of records yourself. Files stay closed between reads, so the
+    dataset can be pickled and used by any number of workers. A `torch.utils.data.DataLoader` needs
+    ``collate_fn=list`` or a function of your own, as images differ in size.
 
     Parameters
     ----------
@@ -185,8 +162,8 @@ class PictureDataset(Dataset[Sample]):
         self._class_names = tuple(class_names)
         if not self._records:
             raise DataError("a dataset must hold at least one record, got none")
-        if again := twice(self.names):
-            raise DataError(f"names must differ, got {few(again)} more than once")
+        if again := find_repeated(self.names):
+            raise DataError(f"names must differ, got {shorten_names(again)} more than once")
         known = [record.label for record in self._records if record.label is not None]
         if class_names and known and max(known) >= len(class_names):
             raise DataError(
@@ -204,7 +181,7 @@ class PictureDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int, /) -> Sample:
         """Read the sample at `index`; negative indices count from the end."""
-        return self._records[checked_position(index, len(self))].read()
+        return self._records[check_index(index, len(self))].read()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -234,11 +211,11 @@ class PictureDataset(Dataset[Sample]):
 
     @property
     def settings(self) -> str:
-        """What else decides the samples, written out: equal text, equal samples."""
+        """Everything else that the samples depend on, as text: equal text, equal samples."""
         return repr((self._records, self._class_names))
 
 
-def checked_position(index: Any, length: int) -> int:
+def check_index(index: Any, length: int) -> int:
     """Check an index of a dataset; negative indices count from the end."""
     position = operator.index(index)
     if not -length <= position < length:
@@ -252,7 +229,7 @@ def label_array(labels: Iterable[int | None]) -> NDArray[Any]:
     return np.array(found, dtype=object if None in found else np.intp)
 
 
-def group_of(groups: Callable[[str], str] | None, name: str, where: object) -> str:
+def assign_group(groups: Callable[[str], str] | None, name: str, where: object) -> str:
     """Return the group of a name: by the function, or else the name itself."""
     group = name if groups is None else groups(name)
     if not isinstance(group, str) or not group:
@@ -262,12 +239,12 @@ def group_of(groups: Callable[[str], str] | None, name: str, where: object) -> s
     return group
 
 
-def twice(names: Iterable[str]) -> list[str]:
-    """Return the names that come more than once."""
+def find_repeated(names: Iterable[str]) -> list[str]:
+    """Return the names that occur more than once."""
     return [name for name, times in Counter(names).items() if times > 1]
 
 
-def few(names: Collection[str]) -> str:
-    """Return the first few names, and how many more there are."""
+def shorten_names(names: Collection[str]) -> str:
+    """Return the first three names, and how many more there are."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(map(repr, list(names)[:3])) + more

@@ -1,4 +1,4 @@
-"""One image with the mask of its object: what every reader gives and every evaluation takes."""
+"""`Sample`: an image with its mask, label and group."""
 
 import re
 from collections.abc import Sequence, Set
@@ -18,7 +18,7 @@ _CLASSES = 2**31
 """A class index is below this number."""
 
 _BITS_OF_ONE = np.float32(1).view(np.uint32)
-"""As floats that are not negative order like their bits, one pass over these tells [0, 1]."""
+"""Floats that are not negative are ordered as their bits, so one comparison checks [0, 1]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Sample:
     Parameters
     ----------
     name
-        What the image is called in tables: a file name without its suffix, an id.
+        The name of the image in tables, such as a file name without suffix.
     image
         float32 array ``(H, W)`` or ``(H, W, C)`` with values in [0, 1].
     mask
@@ -37,8 +37,8 @@ class Sample:
         Class index, counted from 0; None where the class is not known. A whole number of another
         type, such as ``np.float64(3.0)``, is stored as an int.
     group
-        What belongs together when data is split or resampled, such as the patient. By default
-        every image is its own group: the attribute is then the name.
+        The unit that is kept together when data is split or resampled, such as the patient. By
+        default every image is its own group, with its name.
 
     Raises
     ------
@@ -68,7 +68,7 @@ class Sample:
     group: str = None  # type: ignore[assignment]  # None becomes the name
 
     def __post_init__(self) -> None:
-        """Check the record once, so that nobody behind it has to."""
+        """Check all parts."""
         _check_dtype(self.image, np.float32, "image", "divide it by its largest possible value")
         _check_dtype(self.mask, np.bool_, "mask", "compare first, as in mask > 0")
         if self.image.ndim not in (2, 3) or 0 in self.image.shape:
@@ -121,7 +121,7 @@ def class_index(label: object, what: str) -> int | None:
     )
 
 
-def class_of_text(text: str, what: str) -> int | None:
+def parse_class(text: str, what: str) -> int | None:
     """Return the class index that a text writes as a number, None if it is no number.
 
     Tables write whole numbers in many ways: 3, 3.0, 3e0. A number that is no class index is a
@@ -156,7 +156,7 @@ def _check_dtype(array: object, dtype: type[np.generic], name: str, hint: str) -
 
 
 def _explain_range(image: NDArray[np.float32]) -> None:
-    """Raise what is wrong with an image that holds other bits than those of numbers in [0, 1]."""
+    """Raise the error of an image whose bits are not those of numbers in [0, 1]."""
     if not np.isfinite(image).all():
         raise NonFiniteError("image must be finite, got NaN or infinite values")
     low, high = float(image.min()), float(image.max())

@@ -3,7 +3,7 @@
 Jun Cheng, brain tumor dataset, doi 10.6084/m9.figshare.1512427, CC BY 4.0: 3,064 slices of 233
 patients with a meningioma, a glioma or a pituitary tumor, its outline drawn by hand.
 
-How the files differ from what one expects, all undone by `read_slice`:
+`read_slice` undoes these peculiarities of the files:
 
 - MATLAB stores columns first, so h5py sees image and mask transposed.
 - The image is int16 and its range differs from slice to slice (maxima from 558 to 12,728): each is
@@ -25,7 +25,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cameval.data._files import writing
+from cameval.data._files import raise_output_errors
 from cameval.data._matfile import USERBLOCK, field_error, open_mat, read_array, read_vector
 from cameval.data.samples import Sample
 from cameval.errors import ArrayTypeError, DataError, ShapeError
@@ -41,7 +41,7 @@ _LAST_CODE = 0xFFFF
 
 @dataclass(frozen=True, eq=False)
 class FigshareSample(Sample):
-    """A slice of the figshare data: a `Sample` with its outline and its intensities.
+    """A slice of the figshare dataset: a `Sample` with its outline and its intensities.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class FigshareSample(Sample):
     intensity: tuple[int, int] = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        """Check what the slice adds to a sample."""
+        """Check the label, the border and the intensities."""
         super().__post_init__()
         if self.image.ndim != 2:
             raise ShapeError(f"image must have shape (H, W), got {self.image.shape}")
@@ -168,7 +168,10 @@ def write_slice(path: str | PathLike[str], sample: FigshareSample) -> None:
     codes = [[ord(letter)] for letter in sample.group]
     if max(codes)[0] > _LAST_CODE:
         raise DataError(f"group must be of characters of 16 bits, got {sample.group!r}")
-    with writing(Path(path)), h5py.File(Path(path), "w", userblock_size=USERBLOCK) as file:
+    with (
+        raise_output_errors(Path(path)),
+        h5py.File(Path(path), "w", userblock_size=USERBLOCK) as file,
+    ):
         group = file.create_group("cjdata")
         group.create_dataset("image", data=image.T, compression="gzip")
         group.create_dataset("tumorMask", data=sample.mask.T.astype(np.uint8), compression="gzip")

@@ -1,4 +1,4 @@
-"""From a network, samples and masks to a table that can be believed."""
+"""Evaluation: scores of maps on samples as a table, with summaries, tests and choices."""
 
 from cameval.evaluation.choice import Choice, choose_binarizers
 from cameval.evaluation.concat import concat
@@ -9,9 +9,11 @@ from cameval.evaluation.defaults import (
     default_metrics,
 )
 from cameval.evaluation.evaluate import evaluate
+from cameval.evaluation.labels import label_of
 from cameval.evaluation.meaning import REASONS, Column, Meanings, Origin
 from cameval.evaluation.preparation import IMAGENET_MEAN, IMAGENET_STD, Preparation
 from cameval.evaluation.results import Results
+from cameval.evaluation.settings import RunSettings
 
 __all__ = [
     "IMAGENET_MEAN",
@@ -23,6 +25,7 @@ __all__ = [
     "Origin",
     "Preparation",
     "Results",
+    "RunSettings",
     "choose_binarizers",
     "concat",
     "default_baselines",
@@ -30,4 +33,5 @@ __all__ = [
     "default_methods",
     "default_metrics",
     "evaluate",
+    "label_of",
 ]

@@ -13,11 +13,12 @@ from torch.nn.functional import pad
 from cameval._memo import memo
 from cameval.data import Sample
 from cameval.errors import NonFiniteError, ShapeError
+from cameval.evaluation._metric_calls import check_scores, score_images
 from cameval.evaluation._plan import Plan, Task, task_of
-from cameval.evaluation._sources import Source, View, sources
+from cameval.evaluation._sources import Source, View, map_sources
 from cameval.evaluation.meaning import CONSTANT, REASONS
 from cameval.evaluation.preparation import Prepare
-from cameval.maps import CellCenters, constant, upsample
+from cameval.maps import CellCenters, are_constant, upsample
 from cameval.metrics import Counts
 from cameval.networks import Activations, CAMModel, LayerModel
 from cameval.networks._outputs import class_probabilities
@@ -39,7 +40,7 @@ class BatchScores:
     area
         Share of the pixels that are true, ``(N,)``.
     checksum
-        What tells a sample from another of the same name, ``(N,)``.
+        Checksum of the contents of each sample, ``(N,)``.
     values
         Scores ``(N, K)``, NaN where undefined.
     codes
@@ -78,12 +79,13 @@ class BatchScores:
             )
         if ((self.codes & ~np.uint8(CONSTANT)) >= len(REASONS)).any():
             raise ShapeError(
-                f"codes must be below {len(REASONS)}, but for constant maps, got others"
+                f"codes must be below {len(REASONS)}, or that with the bit of constant maps, "
+                "got others"
             )
 
 
 def fingerprint(sample: Sample) -> int:
-    """Return a checksum of everything that a sample holds."""
+    """Return a checksum of the contents of a sample."""
     words = f"{sample.name}\0{sample.group}\0{sample.label}\0{sample.image.shape}".encode()
     found = crc32(np.ascontiguousarray(sample.image).data, crc32(words))
     return crc32(np.ascontiguousarray(sample.mask).data, found)
@@ -109,9 +111,9 @@ def score_batch(
         _Table.of(plan, view, activations, source, classes)
         for how in plan.target_class.values()
         for classes in [view.classes(how, activations.logits)]
-        for source in sources(plan, view, activations, classes, cell_centers)
+        for source in map_sources(plan, view, activations, classes, cell_centers)
     ]
-    with memo(), without_graph():  # images are shown to the network once for all maps
+    with memo(), without_graph():  # the same changed images serve all maps
         for table in tables:
             table.score_network(plan, activations, probabilities=probabilities)
     logits = activations.logits.cpu()
@@ -133,50 +135,51 @@ def score_batch(
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """The scores of one source's maps: ``(N, metrics of maps, of the network, of masks)``."""
+    """The scores of the maps of one source, with columns as in `Plan.scores`."""
 
     values: NDArray[np.float64]
     codes: NDArray[np.uint8]
     classes: Tensor
-    shown: Tensor | None  # the maps on the images, if a metric needs the network
+    on_images: Tensor | None  # the maps at the size of the images, if a metric needs the network
 
     @classmethod
     def of(
         cls, plan: Plan, view: View, activations: Activations, source: Source, classes: Tensor
     ) -> "_Table":
-        """Score maps and masks, one size of grid at a time."""
+        """Score the maps and masks, grid by grid."""
         images = activations.images
         values = np.full((len(images), len(plan.scores)), np.nan)
         codes = np.zeros(values.shape, np.uint8)
-        shown = images.new_empty(len(images), *images.shape[2:]) if plan.of_network else None
+        on_images = images.new_empty(len(images), *images.shape[2:]) if plan.of_network else None
         first, skipped = len(plan.of_maps), len(plan.of_network)
         columns = [*range(first), *range(first + skipped, values.shape[1])]
         for grid in view.grids:
             maps = source(grid)
-            if shown is not None:
-                rows = grid.rows.to(shown.device)
-                shown[rows] = upsample(maps, tuple(images.shape[2:])).to(shown.dtype)
+            if on_images is not None:
+                rows = grid.rows.to(on_images.device)
+                resized = upsample(maps, tuple(images.shape[2:]))
+                on_images[rows] = resized.to(on_images.dtype)
             at = np.ix_(grid.rows.numpy(), columns)
             with memo():
                 values[at], codes[at] = _score_maps(plan, maps, grid.truth)
-                flat = constant(maps).cpu().numpy()
+                flat = are_constant(maps).cpu().numpy()
             codes[grid.rows.numpy()] |= np.where(flat, CONSTANT, 0).astype(np.uint8)[:, None]
-        return cls(values, codes, classes, shown)
+        return cls(values, codes, classes, on_images)
 
     def score_network(self, plan: Plan, activations: Activations, *, probabilities: bool) -> None:
-        """Score the maps by what the network makes of changed images."""
-        if self.shown is None:
+        """Score the maps with the metrics that run the network on changed images."""
+        if self.on_images is None:
             return
         network = _with_logits(activations, probabilities=probabilities)
         for column, (name, metric) in enumerate(plan.of_network.items(), start=len(plan.of_maps)):
-            scores = metric(network, activations.images, self.shown, self.classes)
-            self.values[:, column] = _checked(scores, name, len(self.values))
+            scores = metric(network, activations.images, self.on_images, self.classes)
+            self.values[:, column] = check_scores(scores, name, len(self.values))
             undefined = np.isnan(self.values[:, column])
             self.codes[undefined, column] |= REASONS.index("undefined")
 
 
 def _with_logits(activations: Activations, *, probabilities: bool) -> Callable[[Tensor], Tensor]:
-    """Return the network with a logit for each class, whose softmax are the probabilities."""
+    """Return the network with one logit for each class, with the probabilities as softmax."""
     network = activations.network
     if activations.logits.shape[1] == 1:
         return lambda images: pad(network(images), (1, 0))  # of class 0 the logit is 0
@@ -193,20 +196,20 @@ def _with_logits(activations: Activations, *, probabilities: bool) -> Callable[[
 def _score_maps(
     plan: Plan, maps: Tensor, truth: Tensor
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Score maps of one grid, and say why a score is undefined."""
+    """Return the scores of the maps of one grid, and the reason code of each."""
     count = len(maps)
     columns: list[NDArray[np.float64]] = []
     reasons: list[NDArray[np.intp]] = []
     undefined = REASONS.index("undefined")
     positive = maps.amax((1, 2)).cpu().numpy() > 0
     for name, metric in plan.of_maps.items():
-        columns.append(_checked(metric(maps, truth), name, count))
+        columns.append(score_images(metric, name, maps, truth))
         reasons.append(np.where(positive, undefined, REASONS.index("map without a positive value")))
     for label, binarize in plan.binarizers.items() if plan.of_masks else ():
-        masks = _checked_masks(binarize(maps), label, maps)
-        marked = Counts.of(masks, truth).predicted.cpu().numpy() > 0  # shared with the metrics
+        masks = _check_masks(binarize(maps), label, maps)
+        marked = Counts.of(masks, truth).predicted.cpu().numpy() > 0  # memoized for the metrics
         for name, metric in plan.of_masks.items():
-            columns.append(_checked(metric(masks, truth), name, count))
+            columns.append(score_images(metric, name, masks, truth))
             reasons.append(np.where(marked, undefined, REASONS.index("empty prediction")))
     if not columns:
         return np.empty((count, 0)), np.empty((count, 0), np.uint8)
@@ -217,7 +220,7 @@ def _score_maps(
 
 
 def _reason_in_truth(truth: Tensor) -> NDArray[np.intp]:
-    """Return the reason that lies in the truth and goes before all others, 0 if there is none."""
+    """Return the reason code that the truth gives, which precedes all others; 0 if none."""
     counts = Counts.of(truth, truth)
     empty, full = (counts.true == 0).cpu().numpy(), (counts.true == counts.pixels).cpu().numpy()
     return np.select(
@@ -225,7 +228,7 @@ def _reason_in_truth(truth: Tensor) -> NDArray[np.intp]:
     )
 
 
-def _checked_masks(masks: object, name: str, maps: Tensor) -> Tensor:
+def _check_masks(masks: object, name: str, maps: Tensor) -> Tensor:
     if isinstance(masks, Tensor) and masks.shape == maps.shape and masks.dtype == torch.bool:
         return masks
     came = (
@@ -244,16 +247,3 @@ def _check_logits(logits: Tensor, samples: Sequence[Sample]) -> None:
             f"logits must be finite, got NaN or infinity for sample {name!r}; "
             "look for an overflow in the network, or for damaged weights"
         )
-
-
-def _checked(scores: object, name: str, count: int) -> NDArray[np.float64]:
-    """Return the scores of a metric in float64."""
-    if isinstance(scores, Tensor) and scores.shape == (count,):
-        numbers: NDArray[np.float64] = scores.detach().cpu().double().numpy()
-        if np.isinf(numbers).any():
-            raise NonFiniteError(
-                f"metric {name} must return numbers, or NaN where it is undefined, got infinity"
-            )
-        return numbers
-    came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-    raise ShapeError(f"metric {name} must return one score per image, ({count},), got {came}")

@@ -12,7 +12,7 @@ from cameval.errors import ArrayTypeError, CamevalError, SettingError
 
 
 class SizedSamples(Protocol):
-    """A map-style dataset: it knows its length and reads any one sample."""
+    """A map-style dataset: it has a length and items."""
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -32,24 +32,21 @@ def number_of_batches(samples: Samples, batch_size: int) -> int | None:
     return -(-len(samples) // batch_size) if _is_sized(samples) else None
 
 
-def peeked(samples: Samples) -> tuple[Sample | None, Samples]:
-    """Return the first sample, None if there is none, and the samples with it still to come.
-
-    It is not read twice.
-    """
+def peek(samples: Samples) -> tuple[Sample | None, Samples]:
+    """Return the first sample, None if there is none, and all samples; it is not read twice."""
     if _is_sized(samples):
         if not len(samples):
             return None, samples
-        first = _checked(_read(samples, 0), 0)
+        first = _check(_read(samples, 0), 0)
         return first, _Peeked(samples, first)
-    stream = iter(_readable(samples))
-    for found in stream:
-        return _checked(found, 0), chain([found], stream)
+    stream = iter(_check_iterable(samples))
+    for first_read in stream:
+        return _check(first_read, 0), chain([first_read], stream)
     return None, ()
 
 
 class _Peeked:
-    """A dataset whose first sample has been read already, and is given away once."""
+    """A dataset whose first sample has been read already, and is returned once."""
 
     def __init__(self, samples: SizedSamples, first: Sample) -> None:
         self.samples = samples
@@ -65,13 +62,13 @@ class _Peeked:
         return self.samples[index]
 
 
-def batches(
+def read_batches(
     samples: Samples, batch_size: int, wanted: Callable[[int], bool], workers: int
 ) -> Iterator[tuple[int, list[Sample]]]:
     """Yield the wanted batches with their numbers, in order; the last may be smaller.
 
-    Of a map-style dataset only the wanted samples are read, by `workers` processes beside this one;
-    of an iterable the others are passed over.
+    Of a map-style dataset only the wanted samples are read, by this process or by `workers` others.
+    Of an iterable all are read.
     """
     if _is_sized(samples):
         if workers:
@@ -81,18 +78,18 @@ def batches(
             if wanted(number):
                 first = number * batch_size
                 indices = range(first, min(first + batch_size, len(samples)))
-                yield number, [_checked(_read(samples, i), i) for i in indices]
+                yield number, [_check(_read(samples, i), i) for i in indices]
         return
     if workers:
         raise SettingError("workers must be 0 for samples without a length, got an iterable")
-    stream = iter(_readable(samples))
+    stream = iter(_check_iterable(samples))
     for number in count():
         batch = list(islice(stream, batch_size))
         if not batch:
             return
         if wanted(number):
             first = number * batch_size
-            yield number, [_checked(sample, first + i) for i, sample in enumerate(batch)]
+            yield number, [_check(sample, first + i) for i, sample in enumerate(batch)]
 
 
 def _by_workers(
@@ -102,14 +99,14 @@ def _by_workers(
     indices = [
         list(range(n * batch_size, min((n + 1) * batch_size, len(samples)))) for n in numbers
     ]
-    reader: Any = _Caught(samples)
+    reader: Any = _ErrorsAsItems(samples)
     loader = DataLoader(reader, batch_sampler=indices, num_workers=workers, collate_fn=list)
     for number, places, batch in zip(numbers, indices, loader, strict=True):
-        yield number, [_checked(sample, i) for i, sample in zip(places, batch, strict=True)]
+        yield number, [_check(sample, i) for i, sample in zip(places, batch, strict=True)]
 
 
-class _Caught:
-    """A dataset that returns its errors, which keep their type on the way from a worker."""
+class _ErrorsAsItems:
+    """A dataset that returns its errors, so that they keep their type on the way from a worker."""
 
     def __init__(self, samples: SizedSamples) -> None:
         self.samples = samples
@@ -118,13 +115,13 @@ class _Caught:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> object:
-        found = _read(self.samples, index)
-        if isinstance(found, Exception):
-            try:  # an error that cannot travel would be lost, and waited for
-                pickle.loads(pickle.dumps(found))
+        sample = _read(self.samples, index)
+        if isinstance(sample, Exception):
+            try:  # a worker whose error cannot be pickled would never answer
+                pickle.loads(pickle.dumps(sample))
             except Exception:
-                return RuntimeError(f"{type(found).__name__}: {found}")
-        return found
+                return RuntimeError(f"{type(sample).__name__}: {sample}")
+        return sample
 
 
 def _read(samples: SizedSamples, index: int) -> object:
@@ -134,8 +131,8 @@ def _read(samples: SizedSamples, index: int) -> object:
         return error
 
 
-def _checked(sample: object, index: int) -> Sample:
-    """Return the sample, or raise what reading it raised, saying which it is."""
+def _check(sample: object, index: int) -> Sample:
+    """Return a sample, or raise the error of reading it with its number."""
     if isinstance(sample, Sample):
         return sample
     if isinstance(sample, CamevalError):
@@ -149,7 +146,7 @@ def _checked(sample: object, index: int) -> Sample:
     )
 
 
-def _readable(samples: object) -> Iterable[Sample]:
+def _check_iterable(samples: object) -> Iterable[Sample]:
     if isinstance(samples, Iterable):
         return samples
     raise ArrayTypeError(

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from cameval.baselines import knowledge_of
 from cameval.errors import SettingError, ShapeError
-from cameval.evaluation._identity import digest_of, digest_or_none
-from cameval.evaluation._labels import _words
+from cameval.evaluation._digests import digest_of, digest_or_none
+from cameval.evaluation.labels import map_by_label, setting_text
 from cameval.evaluation.meaning import (
     BaselineMeaning,
     BinarizerMeaning,
@@ -35,23 +35,42 @@ T = TypeVar("T")
 
 
 Named: TypeAlias = Mapping[str, T] | Sequence[T] | T
-"""One thing, several, or several by the labels that they get in the table."""
+"""One, several, or several by label; without labels each has its own, see `label_of`."""
 
 
 TargetClass: TypeAlias = Literal["predicted", "true"] | int | Callable[[Tensor], Tensor]
-"""Which class a map explains: the predicted one, the true one, a fixed one, or what a function of
-the logits ``(N, C)`` chooses, ``(N,)``."""
+"""The class of the maps: the predicted one, the true one, a fixed one, or what a function of the
+logits ``(N, C)`` returns, ``(N,)``."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Everything that is done to one batch, by label."""
+    """Everything that is computed of a batch, by label."""
 
     target_class: Mapping[str, TargetClass]
     methods: Mapping[str, CAMMethod]
     baselines: Mapping[str, Baseline]
     binarizers: Mapping[str, Binarizer]
     metrics: Mapping[str, Metric]
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        classes: Named[TargetClass],
+        methods: Named[CAMMethod],
+        baselines: Named[Baseline],
+        binarizers: Named[Binarizer],
+        metrics: Named[Metric],
+    ) -> "Plan":
+        """Return the plan of these things, each by its label."""
+        return cls(
+            target_class=_check_classes(map_by_label(classes, "classes")),
+            methods=map_by_label(methods, "methods"),
+            baselines=map_by_label(baselines, "baselines"),
+            binarizers=map_by_label(binarizers, "binarizers"),
+            metrics=map_by_label(metrics, "metrics"),
+        )
 
     def __post_init__(self) -> None:
         if not self.methods and not self.baselines:
@@ -123,17 +142,17 @@ class Plan:
         """Return what every label stands for."""
         label = {id(metric): name for name, metric in self.metrics.items()}
         return Meanings(
-            methods={name: MethodMeaning(_words(one)) for name, one in self.methods.items()},
+            methods={name: MethodMeaning(setting_text(one)) for name, one in self.methods.items()},
             baselines={
-                name: BaselineMeaning(_words(one), knowledge_of(one))
+                name: BaselineMeaning(setting_text(one), knowledge_of(one))
                 for name, one in self.baselines.items()
             },
             binarizers={
-                name: BinarizerMeaning(_words(one)) for name, one in self.binarizers.items()
+                name: BinarizerMeaning(setting_text(one)) for name, one in self.binarizers.items()
             },
             metrics={
                 name: MetricMeaning(
-                    _words(one),
+                    setting_text(one),
                     takes(one) or "masks",
                     higher_is_better(one),
                     categories(one),
@@ -145,7 +164,7 @@ class Plan:
                 for name, one in self.metrics.items()
             },
             target_class={
-                name: TargetClassMeaning(_words(one), None if callable(one) else one)
+                name: TargetClassMeaning(setting_text(one), None if callable(one) else one)
                 for name, one in self.target_class.items()
             },
         )
@@ -159,6 +178,19 @@ class Plan:
             part: {name: digest_or_none(digest_of, thing) for name, thing in things.items()}
             for part, things in vars(self).items()
         }
+
+
+def _check_classes(named: dict[str, TargetClass]) -> dict[str, TargetClass]:
+    for one in named.values():
+        fixed = isinstance(one, int) and not isinstance(one, bool)
+        if one not in ("predicted", "true") and not fixed and not callable(one):
+            raise SettingError(
+                "classes must be 'predicted', 'true', a class index or a function of the logits, "
+                f"got {one!r}"
+            )
+    if not named:
+        raise SettingError("classes must name at least one target class, got none")
+    return named
 
 
 def _reference(metric: object) -> float | None:
@@ -201,7 +233,7 @@ def check_task(task: object) -> Task | None:
 
 
 def task_of(logits: Tensor, asked: Task | None) -> Task:
-    """Return the task of logits ``(N, C)``: as asked, else binary where there is one logit.
+    """Return the task of logits ``(N, C)``: the one asked for, else binary if there is one logit.
 
     Raises
     ------

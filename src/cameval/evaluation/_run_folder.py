@@ -24,7 +24,7 @@ _PACKAGES = ("cameval", "torch", "torchvision", "numpy", "scikit-image", "scipy"
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what the numbers depend on."""
+    """Return the versions of Python and of the packages that the scores depend on."""
     return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
 
 
@@ -34,7 +34,7 @@ def now() -> str:
 
 
 def runs(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the record of each run behind a table, with what was chosen for them together."""
+    """Return the record of each run of a table, with the choices that were made for all."""
     parts = provenance.get("parts")
     if not parts:
         return [dict(provenance)]
@@ -52,18 +52,18 @@ _DAMAGED = (
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of a run: ``run.json`` says what it is, ``batches/`` holds what is done.
+    """The folder of a run: its record in ``run.json``, and finished batches in ``batches/``.
 
     Parameters
     ----------
     path
-        The folder; it is made when needed.
+        The folder; it is created when needed.
     """
 
     path: Path
 
     def claim(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Write what the run is, or check that it is the one already here; return what is kept.
+        """Write the record of a run, or check that it is that of the folder, and return it.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class RunFolder:
             If what it holds is damaged.
         """
         file, text = self.path / "run.json", json.dumps(record, indent=2, ensure_ascii=False)
-        with writing("out", self.path):
+        with raise_output_errors("out", self.path):
             (self.path / "batches").mkdir(parents=True, exist_ok=True)
             if not file.exists() and write_atomically(file, text, keep=True):
                 return self.record()
@@ -86,12 +86,12 @@ class RunFolder:
         if changes:
             raise SettingError(
                 f"out must be a new folder or one of the same run, got {self.path} with another "
-                f"{'; another '.join(changes)}; first what is there, then what is now"
+                f"{'; another '.join(changes)} (in the folder and now)"
             )
         return kept
 
     def record(self) -> dict[str, Any]:
-        """Return what ``run.json`` says.
+        """Return the record in ``run.json``.
 
         Raises
         ------
@@ -109,25 +109,25 @@ class RunFolder:
         return record
 
     def numbers(self) -> list[int]:
-        """Return the numbers of the batches that are done."""
+        """Return the numbers of the finished batches."""
         files = (self.path / "batches").glob("*.npz")
         return sorted(int(file.stem) for file in files if file.stem.isdecimal())
 
     def has(self, number: int) -> bool:
-        """Tell whether a batch is done."""
+        """Tell whether a batch is finished."""
         return self._file(number).exists()
 
     def write(self, number: int, scores: BatchScores) -> None:
-        """Keep a batch.
+        """Write a batch.
 
         Raises
         ------
         OutputError
-            If it cannot be written, as where the disk is full; what was kept before stays.
+            If it cannot be written, as on a full disk; earlier batches stay.
         """
         file = self._file(number)
         part = part_of(file)
-        with writing("out", self.path):
+        with raise_output_errors("out", self.path):
             try:
                 with part.open("wb") as stream:
                     np.savez(stream, **{f.name: getattr(scores, f.name) for f in fields(scores)})
@@ -152,8 +152,8 @@ class RunFolder:
             scores.check(columns)
         except _DAMAGED as error:
             raise DataError(
-                f"{file} must hold the scores of a batch, got {error}; delete it to have it made "
-                "again"
+                f"{file} must hold the scores of a batch, got {error}; delete it to compute "
+                "it again"
             ) from error
         return scores
 
@@ -162,7 +162,7 @@ class RunFolder:
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether there is something at a path; where the system does not say, there is not."""
+    """Tell whether there is something at a path; an invalid path has nothing."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -170,12 +170,12 @@ def is_there(path: Path) -> bool:
 
 
 def read_json(file: Path, what: str) -> dict[str, Any]:
-    """Read a file of JSON that holds an object.
+    """Read a JSON file that holds an object.
 
     Raises
     ------
     DataError
-        If the file is another; it is named.
+        If the file holds anything else; it is named.
     """
     try:
         if not file.is_file():
@@ -189,8 +189,8 @@ def read_json(file: Path, what: str) -> dict[str, Any]:
 
 
 @contextmanager
-def writing(setting: str, path: Path) -> Iterator[None]:
-    """Say which setting names a place that cannot be written.
+def raise_output_errors(setting: str, path: Path) -> Iterator[None]:
+    """Raise system errors of writing as an `OutputError` that names the setting of the path.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def writing(setting: str, path: Path) -> Iterator[None]:
 
 
 def write_atomically(file: Path, text: str, *, keep: bool = False) -> bool:
-    """Write a text that is there whole or not at all; if told so, `keep` what is there already.
+    """Write a text file as a whole or not at all; with `keep`, leave an existing file as it is.
 
     Returns
     -------
@@ -231,12 +231,12 @@ def write_atomically(file: Path, text: str, *, keep: bool = False) -> bool:
 
 
 def part_of(file: Path) -> Path:
-    """Return a name under which a file is written before it is whole, another for each writer."""
+    """Return a unique name for a file while it is written."""
     return file.with_name(f".{file.name[:100]}.{uuid4().hex}.part")
 
 
 def _is_record(record: Mapping[str, Any]) -> bool:
-    """Tell whether a record has the parts of a run, as far as they are read."""
+    """Tell whether a record has the parts of a run that are used."""
     columns = record.get("columns")
     return (
         all(isinstance(record.get(part), dict) for part in ("settings", "identity", "meanings"))

@@ -1,4 +1,4 @@
-"""Maps of a batch: those of the methods and those of the baselines."""
+"""Sources of the maps of a batch: the methods and the baselines."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ from cameval.networks import Activations
 from cameval.networks._outputs import count_classes
 from cameval.networks.activations import without_graph
 from cameval.protocols import Baseline, BaselineInput
-from cameval.target_classes import choose
+from cameval.target_classes import choose_classes
 
 NO_LABEL = -1
-"""What stands in arrays where a label is not known."""
+"""The label of a sample without a label, in arrays."""
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """The samples whose maps are scored on grids of one size.
+    """The samples of a batch whose true masks have one size.
 
     Parameters
     ----------
     rows
-        Their places in the batch, ``(n,)``.
+        Their indices in the batch, ``(n,)``.
     truth
         Their true masks, ``(n, H, W)``.
     """
@@ -40,12 +40,12 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A batch of N samples, prepared.
+    """A prepared batch of N samples.
 
     Parameters
     ----------
     samples
-        The records.
+        The samples.
     images
         The network's input, ``(N, channels, h, w)``.
     grids
@@ -58,7 +58,7 @@ class View:
 
     @classmethod
     def of(cls, samples: Sequence[Sample], prepare: Prepare, device: torch.device) -> "View":
-        """Prepare every sample; what is wrong with one is said with its name."""
+        """Prepare every sample; an error names it."""
         images: list[Tensor] = []
         truths: list[Tensor] = []
         for sample in samples:
@@ -103,23 +103,23 @@ class View:
         return areas
 
     def classes(self, how: TargetClass, logits: Tensor) -> Tensor:
-        """Return the classes that maps explain, ``(N,)``; of one logit, 0 and 1.
+        """Return the target classes, ``(N,)``; of one logit, 0 and 1.
 
         Raises
         ------
         DataError
-            If the true classes are asked for and one is not known; the sample is named.
+            If the true classes are wanted and a sample has no label; it is named.
         ClassIndexError
             If one is no class of the network.
         ShapeError
-            If they are not one for each image.
+            If there is not one class per image.
         """
         if how == "predicted":
-            return choose(None, None, logits)
+            return choose_classes(None, None, logits)
         if how == "true":
             self._check_labels(count_classes(logits))
-            how = _always(self.labels)
-        classes = choose(how, None, logits)
+            how = _constant_function(self.labels)
+        classes = choose_classes(how, None, logits)
         if classes.ndim != 1:
             raise ShapeError(f"classes must be one per image, got shape {tuple(classes.shape)}")
         return classes
@@ -138,35 +138,35 @@ class View:
                 )
 
 
-def _always(classes: Tensor) -> Callable[[Tensor], Tensor]:
+def _constant_function(classes: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda _logits: classes
 
 
 Source = Callable[[Grid], Tensor]
-"""From some samples of the batch to their maps ``(n, H, W)``, on the grid of their masks."""
+"""From samples of the batch to their maps ``(n, H, W)``, of the size of their masks."""
 
 
-def sources(
+def map_sources(
     plan: Plan,
     view: View,
     activations: Activations,
     classes: Tensor,
     cell_centers: CellCenters | None,
 ) -> Iterator[Source]:
-    """Yield what makes maps: each method, then each baseline."""
+    """Yield the source of the maps of each method, then of each baseline."""
     for name, method in plan.methods.items():
         with without_graph():
             coarse = coarse_maps(activations, method, classes)
         _check_finite(coarse, view.samples, name)
-        yield _Upsampled(coarse, tuple(view.images.shape[2:]), cell_centers)
+        yield _MethodMaps(coarse, tuple(view.images.shape[2:]), cell_centers)
     cells = tuple(activations.features.shape[2:])
     for name, baseline in plan.baselines.items():
-        yield _Blind(name, baseline, view, classes, cells, cell_centers)
+        yield _BaselineMaps(name, baseline, view, classes, cells, cell_centers)
 
 
 @dataclass(frozen=True, eq=False)
-class _Upsampled:
-    """The maps of a method, laid on each sample's own grid."""
+class _MethodMaps:
+    """The maps of a method, upsampled to the size of the true masks."""
 
     coarse: Tensor
     image_size: tuple[int, ...]
@@ -179,7 +179,7 @@ class _Upsampled:
 
 
 @dataclass(frozen=True, eq=False)
-class _Blind:
+class _BaselineMaps:
     """The maps of a baseline."""
 
     name: str

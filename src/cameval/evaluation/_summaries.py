@@ -38,7 +38,7 @@ def summary(
     rows: list[dict[str, Any]] = []
     for key, part in known.groupby(list(by), sort=False, observed=True, dropna=False):
         at = part.index.to_numpy()
-        found = _described(values[at], _groups(part), columns, meanings, confidence)
+        found = _describe(values[at], _groups(part), columns, meanings, confidence)
         for k, (column, one) in enumerate(zip(columns, found, strict=True)):
             rows.append(
                 dict(zip(by, key, strict=True))
@@ -59,14 +59,14 @@ def summary(
     return pd.DataFrame(rows)
 
 
-def _described(
+def _describe(
     values: NDArray[np.float64],
     groups: NDArray[np.str_],
     columns: Sequence[Column],
     meanings: Meanings,
     confidence: float,
 ) -> list[Summary]:
-    """Describe each column, within what its metric says that it can give."""
+    """Return the summary of each column, with intervals inside the range of its metric."""
     found: dict[int, Summary] = {}
     ranges = [_range_of(meanings.metric(c.metric), values[:, k]) for k, c in enumerate(columns)]
     for ends in dict.fromkeys(ranges):
@@ -80,7 +80,7 @@ def _described(
 def _range_of(
     meaning: MetricMeaning | None, values: NDArray[np.float64]
 ) -> tuple[float, float] | None:
-    """Return the ends between which a metric says that it lies, if it does, but for rounding."""
+    """Return the range of a metric; None if it has none, or a value is outside beyond rounding."""
     ends = None if meaning is None else meaning.value_range
     if ends is None or not ((values < ends[0] - 1e-9) | (values > ends[1] + 1e-9)).any():
         return ends
@@ -88,7 +88,7 @@ def _range_of(
 
 
 def pivot(table: pd.DataFrame, index: str, columns: str) -> pd.DataFrame:
-    """Return the mean value for each pair of what runs down and across."""
+    """Return the mean value for each pair of a row and a column."""
     for name in (index, columns):
         if name not in table.columns:
             raise SettingError(f"index and columns must be of {list(table.columns)}, got {name!r}")
@@ -101,10 +101,10 @@ def pivot(table: pd.DataFrame, index: str, columns: str) -> pd.DataFrame:
 def compare(
     table: pd.DataFrame, over: str, reference: str | None, resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Test differences between what `over` names, paired by sample."""
+    """Test differences between the values of the column `over`, paired by sample."""
     if over not in ("model", "target_class", "method", "binarizer"):
         raise SettingError(
-            f"over must be 'model', 'explained', 'method' or 'binarizer', got {over!r}"
+            f"over must be 'model', 'target_class', 'method' or 'binarizer', got {over!r}"
         )
     _check_fixed(table, {over})
     group_of = table.drop_duplicates(["sample", "group"]).set_index("sample")["group"].astype(str)
@@ -134,9 +134,9 @@ def dependence(
     values: NDArray[np.float64],
     on: str,
 ) -> pd.DataFrame:
-    """Return rank correlations with what `on` names, for each model and column.
+    """Return rank correlations with the column `on`, for each model and column.
 
-    They are those within the labels; images without a label are one class of their own.
+    They are computed within the labels; images without a label are one class.
     """
     if on not in ("area", "probability"):
         raise SettingError(f"on must be 'area' or 'probability', got {on!r}")

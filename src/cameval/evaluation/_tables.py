@@ -11,7 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.errors import DataError, SettingError
-from cameval.evaluation._run_folder import is_there, part_of, read_json, write_atomically, writing
+from cameval.evaluation._run_folder import (
+    is_there,
+    part_of,
+    raise_output_errors,
+    read_json,
+    write_atomically,
+)
 from cameval.evaluation.meaning import CONSTANT, REASONS, Column
 
 SAMPLE = ("model", "sample", "group", "label", "predicted", "probability", "area")
@@ -85,8 +91,8 @@ def untidy(table: pd.DataFrame, provenance: dict[str, Any], source: str) -> Part
         samples, columns, *(np.zeros((len(samples), len(columns)), t) for t in (float, np.uint8))
     )
     for name in (*SAMPLE, *COLUMN):
-        came, due = (_comparable(t[name]) for t in (table, expected))
-        wrong = came != due
+        came, expected_values = (_comparable(t[name]) for t in (table, expected))
+        wrong = came != expected_values
         if wrong.any():
             row = int(wrong.argmax())
             raise DataError(
@@ -96,10 +102,10 @@ def untidy(table: pd.DataFrame, provenance: dict[str, Any], source: str) -> Part
     unknown = set(table["reason"].astype(object)) - set(REASONS)
     if unknown:
         raise DataError(f"{source}: reason must be one of {REASONS}, got {sorted(unknown)[0]!r}")
-    due = provenance.pop("rows", len(samples))
-    if due != len(samples):
+    count = provenance.pop("rows", len(samples))
+    if count != len(samples):
         raise DataError(
-            f"{source} must have the {due} samples that its record says, got {len(samples)}; the "
+            f"{source} must have the {count} samples of its record, got {len(samples)}; the "
             "file was cut, or is of another table"
         )
     shape = len(samples), len(columns)
@@ -110,15 +116,15 @@ def untidy(table: pd.DataFrame, provenance: dict[str, Any], source: str) -> Part
 
 
 def _comparable(column: pd.Series) -> NDArray[np.object_]:
-    """Return values of which one that is missing is equal to another that is."""
+    """Return values with None for missing ones, which then are equal."""
     found: NDArray[np.object_] = column.astype(object).where(column.notna(), None).to_numpy()
     return found
 
 
-def chosen(
+def find(
     samples: pd.DataFrame, columns: Sequence[Column], conditions: Mapping[str, Any]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the rows and the columns that meet all conditions."""
+    """Return the indices of the rows and the columns that meet all conditions."""
     rows = np.ones(len(samples), bool)
     kept = np.ones(len(columns), bool)
     for name, wanted in conditions.items():
@@ -138,19 +144,19 @@ def chosen(
             of_columns = [getattr(column, name, "") for column in columns]
             there = filter(None, of_columns) if name in COLUMN else samples[name]
             raise SettingError(
-                f"{name} must be one of {_few(dict.fromkeys(there))}, got {_few(several)}, "
-                "with which nothing is left"
+                f"{name} must be one of {_shorten(dict.fromkeys(there))}, got {_shorten(several)}, "
+                "which leaves nothing"
             )
     return np.flatnonzero(rows), np.flatnonzero(kept)
 
 
 # --- Files ----------------------------------------------------------------------------------------
 def write_csv(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) -> None:
-    """Write the table, and its provenance beside it."""
+    """Write the table, and its provenance as JSON."""
     if path.suffix == ".json":
         raise SettingError(f"path must not end in .json, where the provenance goes, got {path}")
-    safe = table.assign(**{name: _without_formulas(table[name]) for name in _words_of(table)})
-    with writing("path", path):
+    safe = table.assign(**{name: _quote_formulas(table[name]) for name in _text_columns(table)})
+    with raise_output_errors("path", path):
         part = part_of(path)
         try:
             safe.to_csv(part, index=False)
@@ -161,13 +167,13 @@ def write_csv(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) ->
 
 
 def read_csv(path: Path) -> tuple[pd.DataFrame, dict[str, Any], str]:
-    """Read a tidy table and its provenance, if that is there."""
+    """Read a tidy table, and its provenance if there is a file of it."""
     try:
         _check_plain(path)
         table = pd.read_csv(path, dtype=str, keep_default_na=False, compression=None)
     except (OSError, ValueError, MemoryError) as error:
         raise DataError(f"{path} must be a table of results as CSV, got {error}") from error
-    for name in _words_of(table):
+    for name in _text_columns(table):
         table[name] = [word.removeprefix("'") for word in table[name]]
     beside = path.with_suffix(".json")
     provenance = read_json(beside, "the provenance of a table") if is_there(beside) else {}
@@ -178,7 +184,7 @@ def write_parquet(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path
     """Write the table with its provenance inside."""
     _need_pyarrow()
     table.attrs["provenance"] = _json(provenance, table)
-    with writing("path", path):
+    with raise_output_errors("path", path):
         part = part_of(path)
         try:
             table.to_parquet(part, engine="pyarrow", index=False)
@@ -205,7 +211,7 @@ def read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, Any], str]:
 
 
 def _check_provenance(provenance: Mapping[str, Any], source: str) -> None:
-    """Check the parts of a record that are read, each where it is there."""
+    """Check the parts of a record that are used, if they are there."""
     settings, parts = provenance.get("settings"), provenance.get("parts")
     for name, part in (("settings", settings), ("chosen", provenance.get("chosen"))):
         if not isinstance(part, dict | None):
@@ -221,13 +227,13 @@ def _check_provenance(provenance: Mapping[str, Any], source: str) -> None:
         for part in parts or ():
             _check_provenance(part, source)
     except RecursionError as error:
-        raise DataError(f"{source}: parts of its record lie too deep in each other") from error
+        raise DataError(f"{source}: parts of its record are nested too deeply") from error
 
 
 def _typed(table: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Return the table with the kind of each column as it is in memory.
+    """Return the table with the dtype that each column has in memory.
 
-    Numbers that come as words are read by Python, which gives back every bit of what was written.
+    Numbers in text are read by Python, which restores every bit.
     """
     for name in set(_KINDS) & set(table.columns):  # `untidy` says what is missing
         column = table[name]
@@ -263,18 +269,18 @@ _READ: dict[str, Any] = {
 
 
 def _json(provenance: Mapping[str, Any], table: pd.DataFrame) -> str:
-    """Return the record of a table, with how many samples it has."""
+    """Return the record of a table with its number of samples, as JSON."""
     rows = len(table[["model", "sample"]].drop_duplicates())
     return json.dumps({**provenance, "rows": rows}, indent=2, ensure_ascii=False)
 
 
-def _words_of(table: pd.DataFrame) -> list[str]:
-    """Return the columns of names, which anyone may have written."""
+def _text_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns of names that users choose."""
     return [name for name in ("model", "sample", "group", *COLUMN) if name in table.columns]
 
 
-def _without_formulas(column: pd.Series) -> list[str]:
-    """Return words with an apostrophe before what a spreadsheet would take for a formula."""
+def _quote_formulas(column: pd.Series) -> list[str]:
+    """Return text with an apostrophe before what a spreadsheet would read as a formula."""
     words = column.astype(str)
     return [f"'{word}" if word.startswith(_FORMULA) else word for word in words]
 
@@ -283,7 +289,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 def _check_plain(path: Path) -> None:
-    """Refuse what cannot be read to an end, such as a pipe."""
+    """Refuse anything but a plain file, such as a pipe."""
     if path.exists() and not path.is_file():
         raise OSError("a folder or another thing that is no plain file")
 
@@ -298,6 +304,6 @@ def _need_pyarrow() -> None:
         ) from error
 
 
-def _few(values: object) -> str:
+def _shorten(values: object) -> str:
     several = [str(value) for value in values]  # type: ignore[attr-defined]
     return ", ".join(several[:8]) + (", ..." if len(several) > 8 else "")

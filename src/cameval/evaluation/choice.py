@@ -1,4 +1,4 @@
-"""The binarizer of each map that scores best on some results, to be read on others."""
+"""Choice of the best binarizer of each map on validation results, applied to other results."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,40 +15,43 @@ from cameval.evaluation.results import Results
 __all__ = ["Choice", "choose_binarizers"]
 
 VALIDATED: Final = "validated"
-"""The label that scores get if none is given; only a choice made on other images may have it."""
+"""The default label of chosen binarizers; only a choice made on other images may have it."""
 
-Map: TypeAlias = tuple[str, str, str]
-Image: TypeAlias = tuple[str, str, int | None]
+MapKey: TypeAlias = tuple[str, str, str]
+"""Target class, kind and method of a map."""
+
+ImageKey: TypeAlias = tuple[str, str, int | None]
+"""Name, group and label of an image."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which binarizer is best for each map, and where that was found out.
+    """The best binarizer of each map, and the images on which it was chosen.
 
-    `choose_binarizers` makes one; `apply` reads it on other results.
+    `choose_binarizers` returns one; `apply` adds the scores of the chosen binarizers to results.
 
     Parameters
     ----------
     metric
-        By which metric it was chosen.
+        The metric by which it was chosen.
     higher_is_better
         Whether the highest mean was chosen, or the lowest.
     model
-        Name of the model whose maps they are.
+        Name of the model.
     columns
-        The best column of each map, that is of each class explained, kind and method.
+        The best column of each map, that is of each target class, kind and method.
     scores
-        The mean of each of these columns over the images that it was chosen on.
+        The mean of each of these columns over the images on which it was chosen.
     images
-        These images: name, group and label.
+        Name, group and label of these images.
 
     Examples
     --------
     >>> from cameval.evaluation import Choice, Column
-    >>> column = Column("predicted", "method", "cam", "p95", "iou")
+    >>> column = Column("predicted", "method", "cam", "percentile:95", "iou")
     >>> Choice("iou", True, "net", (column,), (0.25,), frozenset()).to_pandas()
-       explained    kind method binarizer metric  score
-    0  predicted  method    cam       p95    iou   0.25
+      target_class    kind method      binarizer metric  score
+    0    predicted  method    cam  percentile:95    iou   0.25
     """
 
     metric: str
@@ -56,43 +59,43 @@ class Choice:
     model: str
     columns: tuple[Column, ...]
     scores: tuple[float, ...]
-    images: frozenset[Image] = field(repr=False)
+    images: frozenset[ImageKey] = field(repr=False)
 
     def apply(self, results: Results, label: str = VALIDATED) -> Results:
-        """Add the scores of each map under the binarizer that was chosen for it, as more columns.
+        """Return results with more columns: the scores of each map with its chosen binarizer.
 
         Parameters
         ----------
         results
             Results of the same network, with the same binarizers, on other images.
         label
-            Under which label the scores stand beside those of the binarizers. Results on the
-            images that the choice was made on need one of their own, such as ``"test optimum"``.
+            The label of the new columns. If the results are on the images on which the choice was
+            made, it must be another than the default, such as ``"test optimum"``.
 
         Returns
         -------
         Results
-            For each map and metric of masks one column more, whose binarizer is `label`. Its
-            meaning (`Results.meanings`) holds by which metric it was chosen, and whether on other
-            images, on other images of the same groups (patients), or on these same images;
-            ``provenance["chosen"]`` holds which. The folds of a cross-validation have equal columns
-            for `concat` however they chose.
+            With one more column for each map and metric of masks, whose binarizer is `label`. Its
+            meaning (`Results.meanings`) is the metric of the choice, and whether the choice was
+            made on other images, on other images of the same groups (patients), or on these same
+            images; ``provenance["chosen"]`` is the record of the choice. So the folds of a
+            cross-validation have equal columns for `concat` even if their choices differ.
 
         Raises
         ------
         SettingError
-            If the results are of several models or of another than the choice, the label is that
-            of a binarizer, a map has no binarizer that was chosen for it, the choice was made on a
-            part of these images, or on all of them and the label is the default.
+            If the results are of several models or of another model than the choice, the label is
+            that of a binarizer, no binarizer was chosen for a map, the choice was made on a part of
+            these images, or it was made on all of them and the label is the default.
 
         Notes
         -----
-        Images are the same where name, group and label are, however they were prepared.
+        Images are the same if name, group and label are equal, however they were prepared.
         """
         model = _only_model(results)
         if model != self.model:
             raise SettingError(
-                f"results must be of the model that the choice was made for, {self.model!r}, got "
+                f"results must be of the model of the choice, {self.model!r}, got "
                 f"{model!r}; choose on validation results of the same network, evaluated under one "
                 "name"
             )
@@ -107,7 +110,7 @@ class Choice:
             raise SettingError("results must have a metric of masks for a binarizer, got none")
         last = {_map_of(column): k for k, column in enumerate(results.columns)}
         order: list[tuple[Column, int]] = []
-        for k, column in enumerate(results.columns):  # the new ones follow the others of their map
+        for k, column in enumerate(results.columns):  # new ones follow the others of their map
             order.append((column, k))
             if last[_map_of(column)] == k:
                 order += [(new, of) for new, of in added.items() if _map_of(new) == _map_of(column)]
@@ -123,8 +126,8 @@ class Choice:
     def binarizer(self, target_class: str, kind: str, method: str) -> str:
         """Return the label of the binarizer that was chosen for a map.
 
-        Where no map of the class `target_class` was there to choose by, it is the one that was chosen
-        for the same method under the class that was explained first.
+        If the choice has no map of this target class, it is the binarizer that was chosen for the
+        same method and the first target class.
 
         Raises
         ------
@@ -146,7 +149,7 @@ class Choice:
         return pd.DataFrame([asdict(column) for column in self.columns]).assign(score=self.scores)
 
     def record(self) -> dict[str, Any]:
-        """Return the choice as what can be written as JSON."""
+        """Return the choice as a dictionary for JSON."""
         table = self.to_pandas().drop(columns="metric")
         return {
             "metric": self.metric,
@@ -162,50 +165,50 @@ def choose_binarizers(
 ) -> Choice:
     r"""Choose the binarizer of each map by its mean score.
 
-    For each class explained, kind and method, of the binarizers :math:`b`
+    For each target class, kind and method, of the binarizers :math:`b`
 
     .. math:: \hat b = \arg\max_b \frac{1}{|D|} \sum_{i \in D} s_i(b),
 
-    where :math:`s_i(b)` is the score of image :math:`i` and :math:`D` the images on which it is
-    defined for every binarizer; of a metric of which less is better, the least. What
-    `Choice.apply` added is no candidate.
+    where :math:`s_i(b)` is the score of image :math:`i`, and :math:`D` the images on which it is
+    defined for every binarizer. If lower values of the metric are better, it is the minimum.
+    Columns that `Choice.apply` added are no candidates.
 
     Parameters
     ----------
     validation
-        Results on images that serve for the choice alone, of one model.
+        Results of one model on images that are used only for the choice.
     metric
         A metric of masks.
     higher_is_better
-        By default what the metric says of itself (see :func:`cameval.metrics.of_masks`). Given, it
-        must not contradict the metric.
+        By default the property of the metric (see :func:`cameval.metrics.of_masks`), which it must
+        not contradict.
 
     Returns
     -------
     Choice
-        A binarizer for each map. Of several that score the same, the first.
+        A binarizer for each map; the first of those with equal means.
 
     Raises
     ------
     SettingError
         If the results are of several models or lack the metric, if the metric needs no binarizer,
-        or if nobody says whether more of it is better.
+        or if it is not known whether higher values of it are better.
     DataError
         If no score of a map is defined, or a score is undefined for one binarizer and defined for
         another on the same map of an image.
 
     Notes
     -----
-    Binarizers are compared on the same images. Where the truth is empty the score is undefined for
-    all of them, and the image is left out. Where only some leave an empty mask, as distances have
-    it, neither the mean of the other images nor that of the images which all have in common is
-    fair: which are missing depends on what is compared. So nothing is chosen. Either an empty mask
-    gets a score, as in ``HausdorffDistance(penalize_empty=True)``, or the binarizers that leave one
-    are no candidates for any map: ``choose_binarizers(validation.select(binarizer=[...]), ...)``.
+    Binarizers are compared on the same images. An image with an empty truth has no score for any
+    of them, and is left out. If the score of an image is undefined for some binarizers only, as
+    distances are for empty masks, no mean is a fair comparison, because the missing images depend
+    on the binarizer; this is an error. Either give empty masks a score, as in
+    ``HausdorffDistance(penalize_empty=True)``, or leave out the binarizers with empty masks:
+    ``choose_binarizers(validation.select(binarizer=[...]), ...)``.
 
-    Applied to the results that it was chosen on, a choice gives the best mean that any choice of
-    one binarizer for each map could have. What that is better than the choice made on validation
-    data is the optimism of choosing on the images that one reports::
+    Applied to the results on which it was made, a choice gives the best mean of any choice of one
+    binarizer for each map. Its difference from the choice made on validation data is the optimism
+    of choosing on the test images::
 
         optimum = choose_binarizers(test).apply(test, label="test optimum")
 
@@ -229,20 +232,20 @@ def choose_binarizers(
 
 @dataclass(frozen=True, eq=False)
 class _Candidates:
-    """The columns of one map, and their scores ``(N, K)`` on images where some are defined."""
+    """The columns of one map, and their scores ``(N, K)`` on images where one is defined."""
 
     columns: Sequence[Column]
     values: NDArray[np.float64]
 
     @property
     def undefined(self) -> dict[str, int]:
-        """On how many of the images each binarizer has no score."""
+        """The number of images on which each binarizer has no score."""
         counts = np.isnan(self.values).sum(0).tolist()
         return {column.binarizer: n for column, n in zip(self.columns, counts, strict=True)}
 
     @property
     def map(self) -> str:
-        """The map, in words."""
+        """The map in words."""
         first = self.columns[0]
         return f"the {first.kind} {first.method!r} ({first.target_class} class)"
 
@@ -254,8 +257,8 @@ class _Candidates:
 
 
 def _candidates(validation: Results, metric: str) -> Iterator[_Candidates]:
-    """Yield what there is to choose from, map by map."""
-    of_map: dict[Map, list[int]] = {}
+    """Yield the columns to choose from, map by map."""
+    of_map: dict[MapKey, list[int]] = {}
     for k, column in enumerate(validation.columns):
         if column.binarizer and column.metric == metric and not _is_chosen(validation, column):
             of_map.setdefault(_map_of(column), []).append(k)
@@ -289,7 +292,7 @@ def _check_comparable(maps: Sequence[_Candidates], images: int) -> None:
 
 
 def _direction(results: Results, metric: str, asked: bool | None) -> bool:
-    """Return whether higher values of a metric are better, as it says or as was asked for."""
+    """Return whether higher values of a metric are better, by its property or as given."""
     meaning = results.meanings.metric(metric)
     said = None if meaning is None else meaning.higher_is_better
     if meaning is not None and meaning.categories:
@@ -301,9 +304,9 @@ def _direction(results: Results, metric: str, asked: bool | None) -> bool:
         raise SettingError(f"higher_is_better must be True, False or None, got {asked!r}")
     if said is None and asked is None:
         raise SettingError(
-            f"metric {metric!r} must say whether higher is better for a binarizer to be chosen by "
-            "it, and does not; decorate it with cameval.metrics.of_masks(higher_is_better=...), or "
-            "give higher_is_better"
+            f"metric {metric!r} must say whether higher is better if a binarizer is chosen by it; "
+            "decorate it with cameval.metrics.of_masks(higher_is_better=...), or give "
+            "higher_is_better"
         )
     if None not in (said, asked) and said != asked:
         raise SettingError(
@@ -317,8 +320,8 @@ def _is_chosen(results: Results, column: Column) -> bool:
     return results.meanings.origin(column.binarizer) is not None
 
 
-def _map_of(column: Column) -> Map:
-    """Return which map a column is a score of."""
+def _map_of(column: Column) -> MapKey:
+    """Return the key of the map of a column."""
     return column.target_class, column.kind, column.method
 
 
@@ -333,12 +336,12 @@ def _only_model(results: Results) -> str:
     return models[0]
 
 
-def _images_of(results: Results) -> frozenset[Image]:
-    """Return what tells the images apart: name, group and label.
+def _images_of(results: Results) -> frozenset[ImageKey]:
+    """Return the keys of the images: name, group and label.
 
-    Nothing that depends on how an image was prepared is part of it: the same images, scored on
-    another grid of the truth, are the same. Images of two data sets with equal names, groups and
-    labels are taken for the same too: that is refused or said, and never passed for validation.
+    Nothing that depends on the preparation is part of them: images that are scored on another grid
+    are the same. Images of two data sets with equal names, groups and labels are assumed to be the
+    same too, so that a choice on them is never reported as one on other images.
     """
     table = results.samples
     return frozenset(
@@ -352,8 +355,8 @@ def _images_of(results: Results) -> frozenset[Image]:
 
 
 def _added(results: Results, choice: Choice, label: str) -> Iterator[tuple[Column, int]]:
-    """Yield each new column, and the number of the one whose scores it has."""
-    lacking: dict[Map, str] = {}
+    """Yield each new column, and the index of the column whose scores it has."""
+    lacking: dict[MapKey, str] = {}
     for k, column in enumerate(results.columns):
         if not column.binarizer or _is_chosen(results, column):
             continue
@@ -371,12 +374,12 @@ def _added(results: Results, choice: Choice, label: str) -> Iterator[tuple[Colum
 
 
 def _provenance(results: Results, choice: Choice, label: str) -> dict[str, Any]:
-    """Return the provenance with what the label stands for, and which were chosen."""
+    """Return the provenance with the meaning of the label and the record of the choice."""
     chosen_on = _chosen_on(_images_of(results), choice.images)
     if chosen_on == "these same images" and label == VALIDATED:
         raise SettingError(
-            "a choice must have a label of its own where it is read on the images that it was made "
-            f"on, got {label!r}; say what it is, as in label='test optimum'"
+            "a choice that is applied to the images on which it was made must have another label, "
+            f"got {label!r}; give it one, as in label='test optimum'"
         )
     origin = Origin(chosen_on, choice.metric, choice.higher_is_better)
     meanings = results.meanings
@@ -389,12 +392,12 @@ def _provenance(results: Results, choice: Choice, label: str) -> dict[str, Any]:
     }
 
 
-def _chosen_on(read: frozenset[Image], made_on: frozenset[Image]) -> ChosenOn:
-    """Return how the images that a choice was made on stand to those that it is read on."""
+def _chosen_on(read: frozenset[ImageKey], made_on: frozenset[ImageKey]) -> ChosenOn:
+    """Return the relation of the images of a choice to those to which it is applied."""
     common = len(read & made_on)
     if 0 < common < len(read):
         raise SettingError(
-            "a choice must be made on other images than it is read on, or on all of them, got "
+            "a choice must be made on other images than it is applied to, or on all of them, got "
             f"{common} of {len(read)} images in both (by name, group and label); keep the parts "
             "apart, or give images of two data sets different names"
         )

@@ -16,9 +16,9 @@ __all__ = ["concat"]
 
 
 def concat(parts: Sequence[Results]) -> Results:
-    """Put the results of several models, or of several parts of the data, under each other.
+    """Concatenate results of several models, or of several parts of the data.
 
-    Columns in another order are put into that of the first.
+    Columns are put into the order of the first.
 
     Parameters
     ----------
@@ -33,14 +33,14 @@ def concat(parts: Sequence[Results]) -> Results:
     Raises
     ------
     SettingError
-        If their columns differ, a model has a sample twice, a label of chosen binarizers was not
-        chosen alike (on other images, by one metric) in all parts, or a label stands for another
-        class, method or metric, or for a baseline that knows something else.
+        If their columns differ, a model has a sample twice, binarizers of one label were not
+        chosen in the same way in all parts, or a label stands for different classes, methods or
+        metrics, or for baselines with different knowledge.
 
     Notes
     -----
     Classes, methods and metrics are compared by their contents, as far as the runs recorded them.
-    What a label means is known of the whole where it is known of every part.
+    The meaning of a label is known in the result if it is known in every part.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def concat(parts: Sequence[Results]) -> Results:
 
 
 def _provenance(parts: Sequence[Results]) -> Mapping[str, Any]:
-    """Return what the first says, without what is not true of all, and what each says."""
+    """Return the record of the first part, without what differs, and the records of all runs."""
     first = parts[0]
     provenance = dict(first.provenance)
     settings = dict(provenance.get("settings") or {})
@@ -83,7 +83,7 @@ def _provenance(parts: Sequence[Results]) -> Mapping[str, Any]:
 
 
 def _common(known: Sequence[Meanings]) -> Meanings:
-    """Return what the first says of the labels that all parts know."""
+    """Return the meanings of the labels that all parts know, as in the first."""
     return Meanings(
         **{
             part: {
@@ -97,7 +97,7 @@ def _common(known: Sequence[Meanings]) -> Meanings:
 
 
 def _runs(part: Results) -> list[dict[str, Any]]:
-    """Return the record of each run that a part is of, as far as `select` has left it."""
+    """Return the records of the runs of a part whose models are still in it."""
     models = set(part.samples["model"].astype(str))
     found = runs(part.provenance)
     return [run for run in found if str(_settings(run).get("model")) in models] or found
@@ -123,7 +123,7 @@ def _in_order(part: Results, columns: tuple[Column, ...]) -> Results:
 def _check_meanings(parts: Sequence[Results]) -> None:
     """Check that a label stands for the same in all parts.
 
-    Binarizers may differ, as where each fold has fitted its own, but for how they were chosen.
+    Binarizers may differ, as those fitted in each fold, but not in how they were chosen.
     """
     columns, known = parts[0].columns, [part.meanings for part in parts]
     for label in dict.fromkeys(c.binarizer for c in columns if c.binarizer):
@@ -135,7 +135,7 @@ def _check_meanings(parts: Sequence[Results]) -> None:
             _refuse(label, known, "evaluate all parts with one metric, or give each its own label")
     for label in dict.fromkeys(c.method for c in columns if c.kind == "baseline"):
         if len({m.baselines[label].knows for m in known if label in m.baselines}) > 1:
-            _refuse(label, known, "give baselines that know different things different labels")
+            _refuse(label, known, "give baselines with different knowledge different labels")
     methods = {c.method for c in columns if c.kind == "method"}
     several = {"target_class": {c.target_class for c in columns}, "methods": methods}
     for kind, labels in (several | {"metrics": {c.metric for c in columns}}).items():
@@ -146,7 +146,7 @@ def _check_meanings(parts: Sequence[Results]) -> None:
 def _check_contents(parts: Sequence[Results], kind: str, label: str) -> None:
     """Check that the runs which know the contents behind a label have the same.
 
-    The code of functions is compared within one version of Python, which writes it its own way.
+    The code of functions is compared within one version of Python, on which it depends.
     """
     of_version: dict[str, set[str]] = {}
     for run in (run for part in parts for run in _runs(part)):

@@ -1,6 +1,6 @@
 """Default methods, binarizers, metrics and baselines of `evaluate`.
 
-Each function returns a new dictionary by label, to be extended: ``default_metrics() | {"mine": f}``.
+Each function returns a new dictionary by label: ``default_metrics() | {"mine": f}`` has one more.
 """
 
 from cameval.baselines import (

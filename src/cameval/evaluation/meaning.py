@@ -14,18 +14,18 @@ __all__ = ["REASONS", "Column", "Meanings", "Origin"]
 
 @dataclass(frozen=True, order=True)
 class Column:
-    """What one score of every sample is a score of.
+    """The target class, method, binarizer and metric of one column of scores.
 
     Parameters
     ----------
     target_class
-        Which class the map explains: ``"predicted"``, ``"true"`` or another label.
+        Label of the target class of the map: ``"predicted"``, ``"true"`` or another.
     kind
         ``"method"`` or ``"baseline"``.
     method
-        Label of the method, or of the baseline, that made the map.
+        Label of the method or baseline of the map.
     binarizer
-        Label of the binarizer that made the mask; empty for metrics that need none.
+        Label of the binarizer of the mask; empty for metrics without one.
     metric
         Label of the metric.
     """
@@ -45,7 +45,7 @@ REASONS = (
     "map without a positive value",
     "undefined",
 )
-"""Why a score is undefined, by its code; the first means that it is defined."""
+"""Reasons why a score is undefined, by code; the first, empty one is for defined scores."""
 
 
 CONSTANT = 0x80
@@ -53,7 +53,7 @@ CONSTANT = 0x80
 
 
 ChosenOn = Literal["other images", "other images of the same groups", "these same images"]
-"""On which images binarizers were chosen, seen from those whose scores they give."""
+"""The images on which binarizers were chosen, relative to those that are scored."""
 
 
 T = TypeVar("T")
@@ -61,12 +61,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Origin:
-    """On which images binarizers were chosen, and by what.
+    """The images and the metric by which binarizers were chosen.
 
     Parameters
     ----------
     chosen_on
-        The images, seen from those that are scored.
+        The images, relative to those that are scored.
     metric
         Label of the metric.
     higher_is_better
@@ -85,7 +85,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class MethodMeaning:
-    """What stands behind the label of a method: its setting, for people to read."""
+    """Meaning of the label of a method: its settings, as text."""
 
     setting: str
 
@@ -95,27 +95,27 @@ class MethodMeaning:
 
 @dataclass(frozen=True)
 class MetricMeaning:
-    """What stands behind the label of a metric.
+    """Meaning of the label of a metric.
 
     Parameters
     ----------
     setting
-        How it is written, for people to read.
+        How it is written in Python.
     takes
-        What it is given.
+        What the metric takes.
     higher_is_better
-        None where the metric does not say.
+        None if the metric does not say.
     categories
         Names of its codes, if its scores are codes.
     bounds
         Label of the metric that it is an upper bound of, on the same masks.
     value_range
-        The least and the highest score that it can give; None where the metric does not say.
+        The lowest and the highest possible score; None if the metric does not say.
     reference
         The share of the image that scores are standardized to, if they are.
     chance
-        What a map that is independent of the truth scores in expectation: ``"half"`` for .5,
-        ``"area"`` for the truth's share of the image; None where that is neither, or not known.
+        The expected score of a map that is independent of the truth: ``"half"`` for .5, ``"area"``
+        for the truth's share of the image; None for anything else.
     """
 
     setting: str
@@ -146,14 +146,14 @@ class MetricMeaning:
 
 @dataclass(frozen=True)
 class BaselineMeaning:
-    """What stands behind the label of a baseline.
+    """Meaning of the label of a baseline.
 
     Parameters
     ----------
     setting
-        How it is written, for people to read.
+        How it is written in Python.
     knows
-        What its maps are made of; None where the baseline does not say.
+        The information that it uses; None if the baseline does not say.
     """
 
     setting: str
@@ -166,14 +166,14 @@ class BaselineMeaning:
 
 @dataclass(frozen=True)
 class BinarizerMeaning:
-    """What stands behind the label of a binarizer.
+    """Meaning of the label of a binarizer.
 
     Parameters
     ----------
     setting
-        How it is written, for people to read.
+        How it is written in Python.
     origin
-        How the binarizers behind it were chosen, each for its map; None where it is one binarizer.
+        How the binarizers of the maps were chosen; None if the label is that of one binarizer.
     """
 
     setting: str
@@ -188,12 +188,12 @@ class BinarizerMeaning:
 
 @dataclass(frozen=True)
 class TargetClassMeaning:
-    """What stands behind a label of `target_class`.
+    """Meaning of the label of a target class.
 
     Parameters
     ----------
     setting
-        How it is written, for people to read.
+        How it is written in Python.
     classes
         ``"predicted"``, ``"true"`` or a class index; None for a function of the logits.
     """
@@ -215,7 +215,7 @@ Meaning: TypeAlias = (
 
 @dataclass(frozen=True)
 class Meanings:
-    """What stands behind each label of a table, by label. What is missing is not known."""
+    """Meanings of the labels of a table. A label without an entry has no known meaning."""
 
     methods: Mapping[str, MethodMeaning] = field(default_factory=dict)
     baselines: Mapping[str, BaselineMeaning] = field(default_factory=dict)
@@ -225,7 +225,7 @@ class Meanings:
 
     @classmethod
     def of(cls, record: object) -> "Meanings":
-        """Read what `to_record` wrote.
+        """Return the meanings of a record that `to_record` returned.
 
         Raises
         ------
@@ -250,24 +250,24 @@ class Meanings:
         return cls(**parts)
 
     def to_record(self) -> dict[str, Any]:
-        """Return the meanings as what can be written as JSON."""
+        """Return the meanings as a dictionary for JSON."""
         return {
             part: {label: asdict(meaning) for label, meaning in things.items()}
             for part, things in vars(self).items()
         }
 
     def metric(self, label: str) -> MetricMeaning | None:
-        """Return what stands behind the label of a metric, if that is known."""
+        """Return the meaning of the label of a metric, or None if it is not known."""
         return self.metrics.get(label)
 
     def origin(self, binarizer: str) -> Origin | None:
-        """Return how the binarizers behind a label were chosen; None where it is one binarizer."""
+        """Return how the binarizers of a label were chosen; None if it is that of one binarizer."""
         found = self.binarizers.get(binarizer)
         return None if found is None else found.origin
 
 
 def _of(kind: type[T], record: object) -> T:
-    """Read one meaning."""
+    """Return one meaning of a record."""
     if not isinstance(record, Mapping):
         raise DataError(f"{kind.__name__} must be a record, got {record!r:.60}")
     try:
@@ -287,4 +287,4 @@ def _are_ends(pair: object) -> bool:
 
 def _check(good: bool, what: str, came: object) -> None:
     if not good:
-        raise DataError(f"meanings of a table: {what} must be one that is known, got {came!r:.60}")
+        raise DataError(f"meanings of a table: {what} must be a known one, got {came!r:.60}")

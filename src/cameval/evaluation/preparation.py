@@ -1,4 +1,4 @@
-"""Preparation of a sample: crop, resize, normalize; the truth on the grid of the scores."""
+"""Preparation of samples: crop, resize and normalize images; the true mask for the scores."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,20 +26,20 @@ grid on which maps are scored. Both must show the same part of the image."""
 
 @dataclass(frozen=True)
 class Preparation:
-    """Crop, resize and normalize as ImageNet's networks expect it, the mask alongside.
+    """Crop, resize and normalize images as ImageNet's networks expect, with their masks.
 
-    Three grids are at work. The image keeps its own until it is cropped, is then resized to `size`
-    for the network, and the network's maps are upsampled to the grid of the true mask, on which
-    they are scored: by default the mask's own pixels, so that no truth is resampled.
+    The image is cropped, and resized to `size` for the network. The maps of the network are
+    upsampled to the grid of the true mask, on which they are scored: by default the mask's own
+    pixels, so that the truth is not resampled.
 
     Parameters
     ----------
     size
-        Height and width of the network's input, or one number for both. The frame is squeezed to
-        it whatever its shape (bilinear, antialiased).
+        Height and width of the network's input, or one number for both. The image is resized to it
+        without keeping its aspect ratio (bilinear, antialiased).
     crop
-        Keep only the centered square whose side is this share of the shorter side; .875 is what
-        torchvision's own transforms keep. By default the whole frame.
+        Keep only the centered square with this share of the shorter side; torchvision's own
+        transforms keep .875. By default the whole image.
     truth_size
         Height and width of the grid of the scores. A pixel is true where more than half of it is.
         By default the mask's own.
@@ -86,7 +86,7 @@ class Preparation:
             raise ShapeError(f"image must be gray or have 3 channels, got {image.shape[2]}")
         channels = image[None] if image.ndim == 2 else image.movedim(2, 0)
         if self.crop is not None:
-            channels, truth = _centered(channels, self.crop), _centered(truth, self.crop)
+            channels, truth = _crop(channels, self.crop), _crop(truth, self.crop)
         height, width = check_size(self.size)
         if channels.shape[-2:] != (height, width):
             channels = resize(channels, [height, width], antialias=True)
@@ -96,8 +96,8 @@ class Preparation:
         return (channels.expand(3, -1, -1) - mean) / std, truth
 
 
-def _centered(array: Tensor, share: float) -> Tensor:
-    """Cut out the centered square of a share of the shorter side."""
+def _crop(array: Tensor, share: float) -> Tensor:
+    """Return the centered square with a share of the shorter side."""
     height, width = array.shape[-2:]
     side = max(1, round(share * min(height, width)))
     top, left = (height - side) // 2, (width - side) // 2

@@ -1,4 +1,4 @@
-"""The table that an evaluation ends with, and what can be asked of it."""
+"""`Results`: the table of an evaluation, with summaries, tests and files."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ __all__ = ["Results"]
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """One value for each sample and column, and where they come from.
+    """Scores of an evaluation: one value for each sample and column.
 
     Parameters
     ----------
@@ -34,11 +34,11 @@ class Results:
         known), predicted, probability (of the predicted class), area (the share of its pixels that
         are true).
     columns
-        What each column of `values` is a score of.
+        The target class, method, binarizer and metric of each column of `values`.
     values
         Scores ``(N, K)``, NaN where undefined.
     codes
-        Why a score is undefined and whether its map is constant, ``(N, K)``.
+        The reason why each score is undefined, and whether its map is constant, ``(N, K)``.
     provenance
         Settings, versions, a hash of the weights, the seed, the date.
 
@@ -53,13 +53,13 @@ class Results:
     codes: NDArray[np.uint8]
     provenance: Mapping[str, Any]
 
-    # --- Made of ----------------------------------------------------------------------------------
+    # --- Construction -----------------------------------------------------------------------------
 
     @classmethod
     def of(
         cls, parts: Sequence[BatchScores], columns: Sequence[Column], provenance: Mapping[str, Any]
     ) -> "Results":
-        """Put batches together, in order."""
+        """Return the results of batches, in order."""
         samples = _sample_table(parts, str(provenance["settings"]["model"]))
         values, codes = (
             np.concatenate([getattr(p, n) for p in parts]) for n in ("values", "codes")
@@ -68,7 +68,7 @@ class Results:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Results":
-        """Read what a run has written so far to its folder `out`; the run may still be going.
+        """Read the batches that a run has written to its folder; the run may be unfinished.
 
         Raises
         ------
@@ -88,39 +88,39 @@ class Results:
         return len(self.samples)
 
     def __repr__(self) -> str:
-        """Say how much there is."""
+        """Return the numbers of samples, columns and undefined values, and the models."""
         undefined = int(np.isnan(self.values).sum())
         return (
             f"Results({len(self)} samples x {len(self.columns)} columns, {undefined} undefined "
             f"values, models {', '.join(map(str, self.samples['model'].unique()))})"
         )
 
-    # --- Asked ------------------------------------------------------------------------------------
+    # --- Queries ----------------------------------------------------------------------------------
 
     @cached_property
     def meanings(self) -> Meanings:
-        """What the labels of methods, baselines, binarizers and metrics stand for."""
+        """The meanings of all labels: of methods, baselines, binarizers, metrics and classes."""
         return Meanings.of(self.provenance.get("meanings"))
 
     @property
     def task(self) -> Task | None:
-        """What kind of task the network has; None where that is not known."""
+        """The task of the network; None if it is not known."""
         return check_task((self.provenance.get("settings") or {}).get("task"))
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, as far as they are known."""
+        """Names of the classes; empty if they are not known."""
         return tuple(self.provenance.get("settings", {}).get("class_names") or ())
 
     def select(self, **conditions: Hashable | Sequence[Hashable]) -> "Results":
-        """Keep some samples and columns.
+        """Return the results of some samples and columns.
 
         Parameters
         ----------
         **conditions
             A value, or several, for columns of `samples` (``label=2``, ``group="p7"``) and for the
-            fields of a :class:`Column` (``method="cam"``, ``metric=["iou", "dice"]``). None is what
-            is not known, as in ``label=None``.
+            fields of a :class:`Column` (``method="cam"``, ``metric=["iou", "dice"]``). None selects
+            what is not known, as in ``label=None``.
 
         Raises
         ------
@@ -129,9 +129,9 @@ class Results:
 
         Examples
         --------
-        ``results.select(metric="iou", binarizer="p95", kind="method").summary()``
+        ``results.select(metric="iou", binarizer="percentile:95", kind="method").summary()``
         """
-        rows, columns = tables.chosen(self.samples, self.columns, conditions)
+        rows, columns = tables.find(self.samples, self.columns, conditions)
         return replace(
             self,
             samples=self.samples.iloc[rows].reset_index(drop=True),
@@ -160,7 +160,7 @@ class Results:
         ----------
         by
             Columns of `samples` by which the rows are split first: ``"label"``, ``"predicted"``,
-            ``"correct"`` (whether label and prediction agree). Models are always apart.
+            ``"correct"`` (whether label and prediction agree). Models are always separate.
         confidence
             Of the intervals; see :func:`mean_interval`.
 
@@ -184,14 +184,15 @@ class Results:
     def pivot(
         self, metric: str, *, index: str = "method", columns: str = "binarizer", **conditions: Any
     ) -> pd.DataFrame:
-        """Return the means of one metric as a table of two ways.
+        """Return the means of one metric as a two-way table.
 
         Parameters
         ----------
         metric
             The metric.
         index, columns
-            What runs down and across: fields of :class:`Column`, or columns of `samples`.
+            The rows and the columns of the table: fields of :class:`Column`, or columns of
+            `samples`.
         **conditions
             As for `select`.
         """
@@ -214,14 +215,14 @@ class Results:
         metric
             The metric.
         over
-            What is compared: ``"method"`` (baselines included), ``"binarizer"``, ``"target_class"``,
-            or ``"model"``.
+            What is compared: ``"method"`` (baselines included), ``"binarizer"``,
+            ``"target_class"`` or ``"model"``.
         reference
             Compare all with this one; by default every pair.
         resamples, seed
-            Of the random signs. By default the seed of the run.
+            Number and seed of the random signs. By default the seed of the run.
         **conditions
-            As for `select`, so that nothing else varies.
+            As for `select`. They must fix everything but `over`.
 
         Returns
         -------
@@ -243,7 +244,7 @@ class Results:
     def dependence(self, metric: str, *, on: str = "area", **conditions: Any) -> pd.DataFrame:
         """Return the rank correlation of a metric with the size of the truth, or with confidence.
 
-        Classes differ in both, so it is the correlation within the true classes.
+        Classes differ in both, so the correlation is computed within the true classes.
 
         Parameters
         ----------
@@ -262,22 +263,22 @@ class Results:
         chosen = self.select(metric=metric, **conditions)
         return summaries.dependence(chosen.samples, chosen.columns, chosen.values, on)
 
-    # --- Kept -------------------------------------------------------------------------------------
+    # --- Input and output -------------------------------------------------------------------------
 
     def to_csv(self, path: str | PathLike[str]) -> None:
-        """Write the tidy table, and the provenance beside it as ``.json``.
+        """Write the tidy table as CSV, and the provenance as ``.json`` with the same name.
 
-        Values are written so that reading gives back every bit.
+        Values that are read again are equal to the bit.
         """
         tables.write_csv(self.to_pandas(), self.provenance, Path(path))
 
     def to_parquet(self, path: str | PathLike[str]) -> None:
-        """Write the tidy table as Parquet, the provenance inside. Needs ``cameval[parquet]``."""
+        """Write the tidy table with the provenance as Parquet. Needs ``cameval[parquet]``."""
         tables.write_parquet(self.to_pandas(), self.provenance, Path(path))
 
     @classmethod
     def from_csv(cls, path: str | PathLike[str]) -> "Results":
-        """Read what `to_csv` wrote.
+        """Read results that `to_csv` wrote.
 
         Raises
         ------
@@ -288,7 +289,7 @@ class Results:
 
     @classmethod
     def from_parquet(cls, path: str | PathLike[str]) -> "Results":
-        """Read what `to_parquet` wrote.
+        """Read results that `to_parquet` wrote.
 
         Raises
         ------
@@ -311,7 +312,7 @@ def _sample_table(batches: Sequence[BatchScores], model: str) -> pd.DataFrame:
     for name in ("label", "predicted"):
         samples[name] = samples[name].astype("Int64").mask(samples[name] == NO_LABEL)
     samples.insert(0, "model", model)
-    twice = samples["sample"][samples["sample"].duplicated()]
-    if len(twice):
-        raise DataError(f"names of samples must be unique, got {twice.iloc[0]!r} twice")
+    again = samples["sample"][samples["sample"].duplicated()]
+    if len(again):
+        raise DataError(f"names of samples must be unique, got {again.iloc[0]!r} twice")
     return samples

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from cameval._arrays import Array, as_scores, exact, finite_maps
-from cameval.errors import ArrayTypeError, SettingError, ShapeError
+from cameval._arrays import Array, as_scores, exact, finite_maps, map_pair
+from cameval.errors import SettingError
 from cameval.maps import are_constant, normalize_maps
 from cameval.metrics._network import (
     Network,
@@ -301,17 +301,7 @@ def coherency(maps: Array, again: Array, /) -> Array:
     >>> coherency(maps, 2 * maps + 1), coherency(maps, -maps)
     (tensor(1.), tensor(0.))
     """
-    if isinstance(maps, Tensor) != isinstance(again, Tensor):
-        raise ArrayTypeError(
-            "maps and again must both be NumPy arrays or both torch tensors, "
-            f"got {type(maps).__name__} and {type(again).__name__}"
-        )
-    first, second = finite_maps(maps), finite_maps(again, "again")
-    if first.shape != second.shape:
-        raise ShapeError(
-            "maps and again must have one shape, "
-            f"got {tuple(first.shape)} and {tuple(second.shape)}"
-        )
+    first, second = map_pair(maps, again)
     a, b = (_standardize(exact(normalize_maps(each))) for each in (first, second))
     correlation = (a * b).mean((-2, -1)).clamp(-1, 1)
     scores = ((correlation + 1) / 2).where(~(are_constant(first) | are_constant(second)), 0)

@@ -171,6 +171,3 @@ def _draw_weights(
     if layer and name == "weight":
         return noise * sqrt(2 / max(1, tensor[0].numel()))
     return tensor.mean() + tensor.std(correction=0) * noise
-
-
-untrained = untrained_copy  # transitional: cli/_evaluate.py

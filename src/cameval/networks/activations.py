@@ -256,6 +256,3 @@ def check_feature_maps(output: object, name: str) -> Tensor:
         f"{dtype}{shape_or_type(output)}; choose a layer before the pooling, or give a grid that "
         "turns its output into feature maps"
     )
-
-
-same = identity  # transitional: tests/methods/test_methods.py

@@ -1,0 +1,172 @@
+"""Planned run: the network, what is computed, the samples, and the record of it all."""
+
+from collections.abc import Mapping, Sequence, Sized
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from cameval.data import Sample
+from cameval.distributed import number_of_processes
+from cameval.errors import DataError
+from cameval.evaluation._batch import fingerprint
+from cameval.evaluation._digests import digest_of, digest_or_none, structure_of, weights_hash
+from cameval.evaluation._identity import fixed_image, outputs_of
+from cameval.evaluation._loading import Samples, peek
+from cameval.evaluation._plan import Plan, Task, check_task, task_of
+from cameval.evaluation._run_folder import now, versions
+from cameval.evaluation.labels import setting_text
+from cameval.evaluation.preparation import Prepare
+from cameval.evaluation.settings import Settings
+from cameval.extractor import Alignment, CAMExtractor, check_alignment, check_parts
+from cameval.maps import CellCenters
+from cameval.networks import CAMModel, LayerModel, adapt
+from cameval.networks._cuts import check_cut
+from cameval.networks._outputs import are_probabilities, check_no_sigmoid
+from cameval.protocols import CAMMethod
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """The network, cut into features and head, and how its maps are aligned with the image."""
+
+    model: CAMModel | LayerModel
+    name: str
+    alignment: Alignment = "half_pixel"
+    check: bool = True
+
+    @classmethod
+    def of(cls, model: nn.Module | CAMExtractor, methods: Mapping[str, CAMMethod]) -> "Network":
+        """Cut a network for some methods, or take that of an extractor with its settings."""
+        extractor = model if isinstance(model, CAMExtractor) else None
+        net = model.model if isinstance(model, CAMExtractor) else model
+        check_parts(net, *methods.values())
+        adapted = adapt(net)
+        if extractor is None:
+            return cls(adapted, type(net).__name__)
+        check_alignment(extractor.alignment, adapted.cell_centers)
+        origin = net.origin if isinstance(net, CAMModel) else None  # the extractor has cut it
+        name = type(net if origin is None else origin).__name__
+        return cls(adapted, name, extractor.alignment, extractor.check)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        tensors = chain(self.model.parameters(), self.model.buffers())
+        return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+    @property
+    def cell_centers(self) -> CellCenters | None:
+        """The centers of the cells, if maps are aligned by them."""
+        return self.model.cell_centers if self.alignment == "receptive_field" else None
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What is computed of which samples, with what settings.
+
+    Parameters
+    ----------
+    network, plan, prepare, samples, settings
+        The parts of the evaluation.
+    task
+        The task that was asked for; None leaves it to the number of logits.
+    probabilities
+        Whether the network's outputs are probabilities already.
+    known
+        The samples that are compared between processes: all that are in memory, or the first.
+    record
+        Settings, meanings, identity and columns, as they are stored with the results.
+    """
+
+    network: Network
+    plan: Plan
+    prepare: Prepare
+    samples: Samples
+    settings: Settings
+    task: Task | None
+    probabilities: bool
+    known: Sequence[Sample]
+    record: dict[str, Any]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the scores depend on; two runs are the same where it is equal."""
+        checksums = [fingerprint(one) for one in self.known if isinstance(one, Sample)]
+        return {**self.record["identity"], "contents of the samples": digest_of(checksums)}
+
+
+def plan_run(
+    network: Network,
+    plan: Plan,
+    samples: Samples,
+    *,
+    prepare: Prepare,
+    task: Task | None,
+    settings: Settings,
+) -> Run:
+    """Return the run, after its network has been tried on the first sample."""
+    task = check_task(task)
+    given, count = samples, len(samples) if isinstance(samples, Sized) else None
+    class_names = settings.class_names
+    if class_names is None:
+        class_names = getattr(samples, "class_names", None)
+    first, samples = peek(samples)
+    if first is None:
+        raise DataError("samples must hold at least one sample, got none")
+    in_memory = type(given) in (list, tuple) and number_of_processes() > 1
+    trial = _try(network, prepare(first)[0], task)
+    recorded = {
+        "model": settings.name or network.name,
+        "weights": weights_hash(network.model),
+        "layer": getattr(network.model, "layer", "features"),
+        "alignment": network.alignment,
+        "batch_size": settings.batch_size,
+        "threads": torch.get_num_threads(),
+        "seed": settings.seed,
+        "samples": count,
+        "class_names": None if class_names is None else [str(name) for name in class_names],
+        "versions": versions(),
+        "task": trial.task,
+        "outputs_are": "probabilities" if trial.probabilities else "logits",
+    }
+    contents = {
+        "structure": digest_or_none(structure_of, network.model),
+        "outputs": trial.outputs,
+        "prepare": digest_or_none(digest_of, prepare),
+    }
+    record = {
+        "settings": recorded | {"prepare": setting_text(prepare)},
+        "meanings": plan.meanings().to_record(),
+        "identity": recorded | contents | plan.identity(),
+        "columns": [list(vars(column).values()) for column in plan.columns],
+        "started": now(),
+        "device": str(network.device),
+    }
+    known = cast(Sequence[Sample], given) if in_memory else [first]
+    probabilities = trial.probabilities
+    return Run(network, plan, prepare, samples, settings, task, probabilities, known, record)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What the outputs of a network are, and the outputs for the fixed image."""
+
+    task: Task
+    probabilities: bool
+    outputs: list[float]
+
+
+def _try(network: Network, image: torch.Tensor, task: Task | None) -> _Trial:
+    """Run the network on the fixed image and the first sample's; check its cut and outputs."""
+    images = torch.cat([fixed_image(image.shape).to(image.dtype), image[None]]).to(network.device)
+    activations = network.model.activations(images)
+    logits = activations.logits
+    if network.check:
+        check_cut(network.model, images, logits)
+    kind, probabilities = task_of(logits, task), are_probabilities(logits)
+    if network.check and not probabilities:
+        check_no_sigmoid(logits, activations.network, images)
+    return _Trial(kind, probabilities, outputs_of(logits[0]))
