@@ -1,355 +1,312 @@
-"""Where a network looks that tells brain tumors apart.
+"""Where networks look that classify brain tumors on slices of MRI.
 
 After Kang, Park, Ahn, Van Messem and De Neve, "Towards a Quantitative Analysis of Class Activation
 Mapping for Deep Learning-based Computer-Aided Diagnosis". Networks learn to tell three kinds of
-tumor apart on slices of MRI. Their class activation maps say where they looked, thresholds turn the
-maps into masks, and the masks are compared with the tumors that were outlined by hand.
+tumor apart. Their class activation maps show which regions a decision rests on, thresholds turn
+the maps into masks, and the masks are compared with tumors that were outlined by hand.
 
-There are two protocols. ``--protocol paper`` follows the paper, and names what the paper does not
-say. ``--protocol strict``, the default, asks the same question with other safeguards: no patient
-is both trained on and tested on, and epochs and thresholds are chosen on other patients than those
-that are tested. Read this file from top to bottom; its parts are in `study/`.
+``--protocol paper`` follows the paper and names what the paper does not say. ``--protocol strict``,
+the default, asks the same question with other safeguards: no patient is both trained on and tested
+on, and epochs and thresholds are chosen on other patients than those that are tested.
 
-Without arguments it makes phantom slices and trains two small networks on them. With the figshare
-brain-tumor data (doi 10.6084/m9.figshare.1512427):
+Without arguments the study generates phantom slices and trains two small networks on them;
+``--download DIR`` fetches the figshare brain-tumor data (doi 10.6084/m9.figshare.1512427).
 
-    python examples/brain_tumor_study.py --download DIR
-    python examples/brain_tumor_study.py --data DIR --protocol paper
+Read this file from top to bottom; its helpers are in ``study/``.
 """
 
+import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
-from study import paper_report, strict_report
-from study.candidates import Candidate
-from study.classification import best_model
-from study.download import fetch
-from study.folds import Split, splits_by_patient, splits_by_slice
-from study.frozen import train_frozen
-from study.grids import grid_of, grids_of
-from study.looking import Looked, as_in_the_paper, strictly
-from study.processes import (
-    agreed,
-    by_the_first,
-    device_of,
-    first_alone,
-    joined,
-    rank,
-    share_of,
-    together,
-)
-from study.record import record
-from study.settings import Run, Settings, claim, parse
-from study.slices import Slices, make_phantom
-from study.switches import Variation, paper_scores, variations
-from study.training import Material, epochs_of, fine_tune, load_trained, predict
-from study.untrained import Untrained
-from tqdm import tqdm
+from study import evaluation, page, training
+from study.data import Slices, Study, make_phantom
+from study.evaluation import MAP, OPTIMUM, VALIDATED, FoldResult, Variation, baselines_of
+from study.networks import Candidate, class_map, grid_of
+from study.settings import Run, Settings, check_kept, parse
+from study.tables import best_model
+from torch.utils.data import Subset
 
-from cameval import CAMModel
-from cameval.errors import CamevalError, SettingError
-from cameval.evaluation._identity import weights_hash
+from cameval import CAMExtractor, CAMModel, distributed, iou
+from cameval.data import Fold, fetch_figshare, folds_by_group, folds_by_sample
+from cameval.errors import CamevalError
+from cameval.evaluation import Preparation, Results, choose_binarizers, evaluate
 
-# --- 1. The slices ------------------------------------------------------------------------------
+# --- 1. The slices --------------------------------------------------------------------------------
 
 
-def get_slices(settings: Settings, run: Run) -> Slices:
-    """Find the slices: those at hand, those of figshare, or a phantom of our own."""
-    name = f"phantom-{settings.slices}-{settings.size}-{settings.seed}"
-    phantom, packed = run.out / name, run.out / "slices.h5"
+def load_slices(settings: Settings, run: Run) -> Slices:
+    """Load the slices of a folder, of figshare, or of a phantom."""
+    phantom = run.out / f"phantom-{settings.slices}-{settings.size}-{settings.seed}"
     folder = phantom if settings.data == "phantom" else Path(settings.data)
-
-    def found() -> Slices:
-        if run.download is not None:
-            fetch(run.download)
-        if folder == phantom and not phantom.exists():
-            make_phantom(phantom, settings)
-        return Slices(folder, packed)
-
-    return first_alone(found)
+    if run.download is not None:
+        fetch_figshare(run.download)
+    if folder == phantom and not phantom.exists():
+        make_phantom(phantom, settings.slices, settings.size, settings.seed)
+    return Slices(folder, packed=run.out / "slices.h5")
 
 
-# --- 2. Folds: who is trained on, who is tested on ------------------------------------------------
+# --- 2. Folds: which patients or slices train, validate and test ----------------------------------
 
 
-def get_splits(settings: Settings, slices: Slices) -> list[Split]:
-    """Divide the slices into folds, each of which is tested once."""
+def divide(settings: Settings, slices: Slices) -> list[Fold]:
+    """Divide the slices into folds by patient (strict) or by slice (paper), each tested once."""
+    labels, patients, count, seed = slices.labels, slices.patients, settings.folds, settings.seed
     if settings.protocol == "strict":
-        return splits_by_patient(slices, settings.folds, settings.seed)
-    return splits_by_slice(
-        slices,
-        settings.folds,
-        settings.fold_order,
-        settings.seed,
+        published = slices.published_folds
+        return folds_by_group(labels, patients, count, seed=seed, published=published)
+    by_name = np.argsort(np.array(slices.names), kind="stable")  # in which 10 comes before 2
+    return folds_by_sample(
+        labels,
+        patients,
+        count,
+        seed=seed if settings.fold_order == "shuffled" else None,
+        order=by_name if settings.fold_order == "lexicographic" else None,
         stratified=settings.stratified,
     )
 
 
-def warn_of_folds(settings: Settings, slices: Slices, splits: list[Split]) -> None:
-    """Warn if patients are trained on and tested on, or published folds are not used."""
-    if rank() > 0:
-        return
-    own = slices.published_folds
-    used = own is None or all((own[split.test] == split.fold).all() for split in splits)
-    if settings.protocol == "strict" and not used:
-        print(
-            "NOTE: the folds of cvind.mat are not used: they are not as many as asked for, or "
-            "put persons in two folds whose ids differ in a trailing letter alone.",
-            file=sys.stderr,
-        )
-    shared = {patient for split in splits for patient in split.shared}
-    if shared:
-        print(
-            f"WARNING: {len(shared)} of {len(set(splits[0].patients))} patients have slices in "
-            "more than one fold. As with all folds by slice, networks are tested on patients they "
-            "were trained on.",
-            file=sys.stderr,
-        )
+def warn_of_folds(study: Study) -> None:
+    """Warn if published folds are not used, or patients are both trained on and tested on."""
+    published, folds = study.slices.published_folds, study.folds
+    used = published is None or all((published[one.test] == one.number).all() for one in folds)
+    if study.settings.protocol == "strict" and not used:
+        print("NOTE: cvind.mat is not used: other folds, or persons in two", file=sys.stderr)
+    if shared := {patient for fold in folds for patient in fold.shared}:
+        text = f"{len(shared)} of {len(set(study.slices.patients))} patients are in several folds"
+        print(f"WARNING: {text}: networks are tested on patients they have seen", file=sys.stderr)
 
 
-# --- 3. Classification: the networks learn -------------------------------------------------------
+# --- 3. Classification ----------------------------------------------------------------------------
 
 
-def train(
-    candidate: Candidate,
-    split: Split,
-    slices: Slices,
-    settings: Settings,
-    run: Run,
-    bar: "tqdm[None]",
-) -> None:
+def train(study: Study, candidate: Candidate, fold: Fold) -> None:
     """Train one network in one fold, unless that was done before."""
-    checkpoint = checkpoint_of(candidate, split, run.out)
+    settings, device, checkpoint = study.settings, study.run.device, study.file(candidate, fold)
     if checkpoint.exists():
-        bar.update(epochs_of(candidate, settings) * len(split.train))
         return
     size = settings.size_of(candidate)
-    pictures = slices.pictures(size, settings.crop)
-    material = Material(pictures, torch.from_numpy(slices.labels), split)
+    images, _ = study.slices.pictures(size, settings.crop)
+    material = training.Material(images, torch.from_numpy(study.slices.labels), fold)
     if settings.freeze:
-        kept = run.out / "features" / f"{candidate.trunk.file}-{size}-{settings.crop}.npy"
-        train_frozen(candidate, material, settings, checkpoint, kept, run.device)
-        bar.update(epochs_of(candidate, settings) * len(split.train))
+        features = study.run.out / "features" / f"{candidate.file}-{size}-{settings.crop}.pt"
+        training.train_linear(candidate, material, settings, checkpoint, device, features)
     else:
-        fine_tune(candidate, material, settings, checkpoint, run.device, bar)
+        training.fine_tune(candidate, material, settings, checkpoint, device)
 
 
-def train_all(slices: Slices, splits: list[Split], settings: Settings, run: Run) -> None:
+def train_all(study: Study) -> None:
     """Train every network in every fold; several processes share the work."""
-    if settings.freeze:  # a network's folds share its features
-        mine = [(one, split) for one in share_of(settings.candidates) for split in splits]
+    candidates, folds = study.settings.candidates, study.folds
+    if study.settings.freeze:  # the folds of a network share its features
+        jobs = [(one, fold) for one in distributed.share_of(candidates) for fold in folds]
     else:
-        mine = share_of([(one, split) for one in settings.candidates for split in splits])
-    total = sum(epochs_of(candidate, settings) * len(split.train) for candidate, split in mine)
+        jobs = distributed.share_of([(one, fold) for one in candidates for fold in folds])
 
     def work() -> None:
-        with tqdm(total=total, unit="img", mininterval=1, disable=rank() > 0) as bar:
-            for candidate, split in mine:
-                bar.set_description(f"training {candidate}, fold {split.fold + 1}")
-                train(candidate, split, slices, settings, run, bar)
+        for candidate, fold in jobs:
+            train(study, candidate, fold)
 
-    together(work)
+    distributed.wait_for_all(work)
 
 
-def checkpoint_of(candidate: Candidate, split: Split, out: Path) -> Path:
-    """Say where a trained network is kept."""
-    return out / "checkpoints" / f"{candidate.file}-fold{split.fold}.pth"
+def load_model(study: Study, candidate: Candidate, fold: Fold) -> CAMModel:
+    """Load a network as it was trained in a fold."""
+    changes = candidate.network in ("googlenet", "inception_v3")  # their input, if pretrained
+    start = study.settings.pretrained if changes else "none"
+    model = candidate.build(start, len(study.slices.class_names))
+    weights = torch.load(study.file(candidate, fold), map_location="cpu", weights_only=True)
+    model.load_state_dict(weights)
+    return model.eval().to(study.run.device)
 
 
-def trained(
-    candidate: Candidate, split: Split, slices: Slices, settings: Settings, run: Run
-) -> CAMModel:
-    """Return a network as it was trained in a fold."""
-    checkpoint = checkpoint_of(candidate, split, run.out)
-    classes = len(slices.class_names)
-    return load_trained(candidate, settings.pretrained, checkpoint, classes, run.device)
-
-
-def before_training(
-    candidate: Candidate, slices: Slices, settings: Settings, run: Run
-) -> Untrained:
-    """Return the maps of the network before training, a baseline of the trained one."""
-    return Untrained(candidate, settings.seed, len(slices.class_names), run.device)
-
-
-def classify(slices: Slices, splits: list[Split], settings: Settings, run: Run) -> pd.DataFrame:
+def classify(study: Study) -> pd.DataFrame:
     """Predict every slice by the network of the fold in which it is tested."""
-    rows = []
-    for candidate in settings.candidates:
-        images = slices.pictures(settings.size_of(candidate), settings.crop).images
-        for split in splits:
-            logits = predict(trained(candidate, split, slices, settings, run), images[split.test])
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "model": str(candidate),
-                        "fold": split.fold,
-                        "sample": [slices.names[i] for i in split.test],
-                        "group": slices.patients[split.test],
-                        "label": slices.labels[split.test],
-                        "predicted": logits.argmax(1).numpy(),
-                        "probability": logits.softmax(1).amax(1).numpy(),
-                    }
-                )
-            )
+    slices, rows = study.slices, []
+    for candidate in study.settings.candidates:
+        images, _ = slices.pictures(study.settings.size_of(candidate), study.settings.crop)
+        for fold in study.folds:
+            logits = training.predict(load_model(study, candidate, fold), images[fold.test])
+            columns = {
+                "model": str(candidate),
+                "fold": fold.number,
+                "sample": [slices.names[i] for i in fold.test],
+                "group": slices.patients[fold.test],
+                "label": slices.labels[fold.test],
+                "predicted": logits.argmax(1).numpy(),
+                "probability": logits.softmax(1).amax(1).numpy(),
+            }
+            rows.append(pd.DataFrame(columns))
     return pd.concat(rows, ignore_index=True)
 
 
-# --- 4. The strict protocol: thresholds chosen on other patients ---------------------------------
+# --- 4. The strict protocol: thresholds chosen on other patients ----------------------------------
 
 
-def strict_protocol(
-    slices: Slices, splits: list[Split], settings: Settings, run: Run
-) -> Path | None:
-    """Score every network on every slice, by the network that has not seen the slice's patient.
+def evaluate_strict(study: Study, candidate: Candidate, fold: Fold) -> FoldResult:
+    """Score one fold; thresholds are chosen on its validation slices, for its test slices.
 
-    In each fold the threshold is chosen on the validation patients, for the test patients.
+    Two more thresholds are reported for each map: ``validated``, the best on the validation slices,
+    and ``test optimum``, the best on the test slices. The difference of their scores is the
+    optimism of choosing on the test slices.
     """
-    folds: list[Looked] = []
-    total = len(settings.candidates) * sum(len(s.validation) + len(s.test) for s in splits)
-    with tqdm(total=total, desc="maps and masks", unit="slice", disable=rank() > 0) as bar:
-        for candidate in settings.candidates:
-            untrained = before_training(candidate, slices, settings, run)
-            for split in splits:
-                model = trained(candidate, split, slices, settings, run)
-                folder = run.out / "evaluation"
-                folds.append(
-                    strictly(candidate, model, slices, split, settings, untrained, folder, bar)
-                )
-    if rank() > 0:
+    settings, file = study.settings, f"{candidate.file}-fold{fold.number}"
+    score = partial(
+        evaluate,
+        CAMExtractor(load_model(study, candidate, fold), alignment=settings.alignment),
+        methods=evaluation.METHODS,
+        binarizers=evaluation.BINARIZERS,
+        baselines=baselines_of(candidate, study.slices, fold, settings, study.run.device),
+        prepare=Preparation(settings.size_of(candidate), settings.crop),
+        name=str(candidate),
+        class_names=study.slices.class_names,
+        seed=settings.seed,
+    )
+    validation = score(
+        Subset(study.slices, fold.validation.tolist()),
+        metrics={"iou": iou},
+        out=study.run.out / "evaluation" / f"{file}-validation",
+    )
+    test = score(
+        Subset(study.slices, fold.test.tolist()),
+        metrics=evaluation.METRICS,
+        classes=["predicted", "true"],
+        out=study.run.out / "evaluation" / f"{file}-test",
+    )
+    validated, optimum = choose_binarizers(validation), choose_binarizers(test)
+    results = optimum.apply(validated.apply(test, label=VALIDATED), label=OPTIMUM)
+    right = (validation.samples["label"] == validation.samples["predicted"]).to_numpy(bool)
+    return FoldResult(results, validated, optimum, float(right.mean()))
+
+
+def run_strict(study: Study) -> Path | None:
+    """Score every network on every slice, by the network that has not seen its patient."""
+    results = [
+        evaluate_strict(study, candidate, fold)
+        for candidate in study.settings.candidates
+        for fold in study.folds
+    ]
+    if distributed.rank() > 0:
         return None
-    return strict_report.write(run.out, settings, slices, splits, folds, grids_of(settings))
+    return page.write_strict(study, results)
 
 
-# --- 5. The paper's protocol, and what it leaves open --------------------------------------------
+# --- 5. The paper's protocol, and what it leaves open ---------------------------------------------
 
 
-def paper_protocol(
-    slices: Slices, splits: list[Split], settings: Settings, run: Run
-) -> Path | None:
-    """Take the network that classifies best, and score its maps on the last fold."""
-    predictions = classify(slices, splits, settings, run)
-    best = Candidate.parse(agreed(best_model(predictions)))
-    last = splits[-1]
-    with tqdm(total=len(last.test), desc="maps and masks", disable=rank() > 0) as bar:
-        model = trained(best, last, slices, settings, run)
-        untrained = before_training(best, slices, settings, run)
-        folder = run.out / "evaluation"
-        results = as_in_the_paper(best, model, slices, last, settings, untrained, folder, bar)
-    answers = list(variations(settings, best))
-    train_again(answers, best, slices, splits, settings, run)
-    if rank() > 0:
-        return None
-    varied = [(one, vary(one, best, slices, splits, settings, run)) for one in answers]
-    return paper_report.write(
-        run.out, settings, slices, splits, best, predictions, results, varied, model
+def evaluate_paper(study: Study, candidate: Candidate, fold: Fold) -> Results:
+    """Score one fold with the paper's five thresholds, none of which is chosen before."""
+    settings, slices, size = study.settings, study.slices, study.settings.size_of(candidate)
+    grid = (size, size) if settings.truth_grid == "input" else None
+    return evaluate(
+        CAMExtractor(load_model(study, candidate, fold), alignment=settings.alignment),
+        Subset(slices, fold.test.tolist()),
+        methods={MAP: class_map},
+        binarizers=evaluation.PAPER_BINARIZERS,
+        metrics=evaluation.PAPER_METRICS,
+        baselines=baselines_of(candidate, slices, fold, settings, study.run.device),
+        prepare=Preparation(size, settings.crop, truth_size=grid),
+        out=study.run.out / "evaluation" / f"{candidate.file}-fold{fold.number}-test",
+        name=str(candidate),
+        class_names=slices.class_names,
+        seed=settings.seed,
     )
 
 
-def varied_by(
-    variation: Variation,
-    best: Candidate,
-    slices: Slices,
-    splits: list[Split],
-    settings: Settings,
-    run: Run,
-) -> tuple[Candidate, Split, Settings, Run]:
-    """Change one answer: say which network learns from which slices, and where it is kept."""
-    changed = variation.of(settings)
-    candidate = best if variation.head is None else replace(best, head=variation.head)
-    if not variation.trains:
-        return candidate, splits[-1], changed, run
-    name = "-".join([variation.question, variation.answer]).replace("/", "of").replace(" ", "_")
-    there = replace(run, out=run.out / "switches" / name)
-    return candidate, get_splits(changed, slices)[-1], changed, there
+def vary(study: Study, best: Candidate, answer: Variation) -> tuple[Study, Candidate]:
+    """Return the study and the network with one answer to an open question changed."""
+    changed = replace(study, settings=replace(study.settings, **dict(answer.changes)))
+    candidate = best if answer.head is None else replace(best, head=answer.head)
+    if answer.trains:
+        name = f"{answer.question}-{answer.answer}".replace("/", "of").replace(" ", "_")
+        run = replace(study.run, out=study.run.out / "switches" / name)
+        changed = replace(changed, run=run, folds=divide(changed.settings, study.slices))
+    return changed, candidate
 
 
-def train_again(
-    answers: list[Variation],
-    best: Candidate,
-    slices: Slices,
-    splits: list[Split],
-    settings: Settings,
-    run: Run,
-) -> None:
-    """Train the best network once more for each answer that asks for it; processes share these."""
-    mine = share_of([one for one in answers if one.trains])
+def run_paper(study: Study) -> Path | None:
+    """Take the network that classifies best, and score its maps on the last fold."""
+    predictions = classify(study)
+    best, last = Candidate.parse(distributed.of_first(best_model(predictions))), study.folds[-1]
+    results = evaluate_paper(study, best, last)
+
+    varied = {one: vary(study, best, one) for one in evaluation.variations(study.settings, best)}
+    again = distributed.share_of([varied[answer] for answer in varied if answer.trains])
 
     def work() -> None:
-        for one in mine:
-            candidate, split, changed, there = varied_by(one, best, slices, splits, settings, run)
-            images = epochs_of(candidate, changed) * len(split.train)
-            with tqdm(total=images, unit="img", mininterval=1, disable=rank() > 0) as bar:
-                bar.set_description(f"training, {one.question}: {one.answer}")
-                train(candidate, split, slices, changed, there, bar)
+        for other, candidate in again:
+            train(other, candidate, other.folds[-1])
 
-    together(work)
-
-
-def vary(
-    variation: Variation,
-    best: Candidate,
-    slices: Slices,
-    splits: list[Split],
-    settings: Settings,
-    run: Run,
-) -> pd.DataFrame:
-    """Score the last fold with one answer changed."""
-    candidate, split, changed, there = varied_by(variation, best, slices, splits, settings, run)
-    model = trained(candidate, split, slices, changed, there)
-    return paper_scores(model, slices, split.test, changed.size_of(candidate), changed)
+    distributed.wait_for_all(work)
+    if distributed.rank() > 0:
+        return None
+    scored = []
+    for answer, (other, one) in varied.items():
+        model, size = load_model(other, one, other.folds[-1]), other.settings.size_of(one)
+        table = evaluation.paper_scores(model, study.slices, other.folds[-1], size, other.settings)
+        scored.append((answer, table))
+    model = load_model(study, best, last)
+    return page.write_paper(study, model, best, predictions, results, scored)
 
 
-# --- 6. The whole study --------------------------------------------------------------------------
+# --- 6. The whole study ---------------------------------------------------------------------------
 
 
-def checked_start(candidate: Candidate, settings: Settings) -> str:
-    """Build a network and hash its weights; refuse one whose input is too small for a map."""
-    with torch.random.fork_rng([]):
-        torch.manual_seed(settings.seed)
-        model = candidate.build(settings.pretrained, 3).eval()
-    size = settings.size_of(candidate)
-    cells = grid_of(candidate, size)
-    if min(cells) < 2:
-        raise SettingError(
-            f"the input must be large enough for a map of at least 2 x 2 cells, got {size} px for "
-            f"{candidate}; take a larger one with --size or {candidate.network}@SIZE"
-        )
-    return weights_hash(model)
+def check_start(study: Study) -> None:
+    """Keep what decides the numbers of a study, or compare a resumed study with it."""
+    settings, run, slices = study.settings, study.run, study.slices
+    weights = {}
+    for one in settings.candidates:
+        state = one.build_seeded(settings.pretrained, 3, settings.seed).state_dict()
+        values = b"".join(value.numpy().tobytes() for value in state.values())
+        weights[str(one)] = sha256(values).hexdigest()
+    start = {
+        "folds of the slices": {slices.names[i]: f.number for f in study.folds for i in f.test},
+        "starting weights": weights,
+        "kind of device": run.device.type,
+        "number of threads": torch.get_num_threads(),
+        "version of torch": torch.__version__,
+    }
+    check_kept(run.out / "start.json", start, resume=True)
+    (run.out / "start.json").write_text(json.dumps(start, indent=1) + "\n")
+    (run.out / "settings.json").write_text(json.dumps(asdict(settings), indent=2) + "\n")
 
 
-def study(settings: Settings, run: Run) -> Path | None:
+def run_study(settings: Settings, run: Run) -> Path | None:
     """Run the whole study and return the report, in the first process."""
-    claim(run, settings)
-    starts = {str(one): checked_start(one, settings) for one in settings.candidates}
-    slices = get_slices(settings, run)
-    splits = get_splits(settings, slices)
-    warn_of_folds(settings, slices, splits)
-    by_the_first(lambda: record(run.out, settings, slices, splits, starts, run.device))
-    train_all(slices, splits, settings, run)
-    protocol = strict_protocol if settings.protocol == "strict" else paper_protocol
-    return protocol(slices, splits, settings, run)
+    check_kept(run.out / "settings.json", asdict(settings), resume=run.resume)
+    for one in settings.candidates:
+        one.build(settings.pretrained, 3)  # refuses weights that are missing
+        grid_of(one, settings.size_of(one), settings.alignment)  # and an input that is too small
+    slices = distributed.first_alone(lambda: load_slices(settings, run))
+    study = Study(settings, run, slices, divide(settings, slices))
+    if distributed.rank() == 0:
+        warn_of_folds(study)
+    distributed.wait_for_all(lambda: check_start(study) if distributed.rank() == 0 else None)
+    train_all(study)
+    return run_strict(study) if settings.protocol == "strict" else run_paper(study)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
     settings, run = parse(arguments)
     try:
-        with joined():
-            run = replace(run, out=agreed(run.out), device=device_of(run.device))
-            report = study(settings, run)
+        with distributed.process_group():
+            out, device = distributed.of_first(run.out), distributed.own_device(run.device)
+            run = replace(run, out=out, device=device)
+            report = run_study(settings, run)
     except CamevalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(
-            f"\ninterrupted; what is finished is kept: go on with --resume --out {run.out}",
-            file=sys.stderr,
-        )
+        print(f"\ninterrupted; continue with --resume --out {run.out}", file=sys.stderr)
         return 130
     if report is not None:
         print((run.out / "summary.txt").read_text())

@@ -7,6 +7,7 @@ are evaluated. Writes a page to runs/your-data.
 """
 
 import sys
+from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
@@ -20,7 +21,9 @@ from cameval.data import ManifestDataset, phantom_samples
 from cameval.networks import load_network
 from cameval.report import write_report
 
-data = ManifestDataset(sys.argv[1]) if len(sys.argv) > 1 else islice(phantom_samples(seed=0), 60)
+data: Iterable[cameval.Sample] = islice(phantom_samples(seed=0), 60)
+if len(sys.argv) > 1:
+    data = ManifestDataset(sys.argv[1])
 samples, prepare = list(data), cameval.Preparation(size=128)
 images = torch.stack([prepare(sample)[0] for sample in samples])
 labels = torch.tensor([sample.label for sample in samples])

@@ -8,6 +8,7 @@ Without a file of weights, torchvision downloads those of MobileNetV2. Writes fi
 import sys
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from skimage.data import coffee
 from skimage.draw import ellipse
@@ -24,10 +25,11 @@ net = load_network("mobilenet_v2", sys.argv[1] if len(sys.argv) > 1 else "DEFAUL
 image, _ = Preparation()(Sample("espresso", photo, truth))  # resized and normalized for the network
 result = CAMExtractor(net, method=cam)(image[None], size=truth.shape)
 
-score_map = result.maps[0].numpy()
-mask, blind = (PercentileBinarizer(80)(each) for each in (score_map, center_map(truth.shape)))
-print(f"class {result.classes.item()}, IoU {iou(mask, truth):.2f}")
-print(f"center of the image: IoU {iou(np.asarray(blind), truth):.2f}")
+score_map, target = result.maps[0], torch.from_numpy(truth)
+mask = PercentileBinarizer(80)(score_map)
+blind = PercentileBinarizer(80)(center_map((400, 600)))
+print(f"class {result.classes.item()}, IoU {iou(mask, target).item():.2f}")
+print(f"center of the image: IoU {iou(blind, target).item():.2f}")
 
 figure = Figure(figsize=(6, 4), layout="constrained")
 overlay(figure.subplots(), photo, score_map=score_map, mask=mask, truth=truth)

@@ -1,1 +1,1 @@
-"""The parts of the brain-tumor study that a reader of its script may take for granted."""
+"""Parts of the brain-tumor study, in the order of use: settings, data, folds, networks, ..."""

@@ -1,13 +1,13 @@
 """How the networks are trained; nothing here knows about maps.
 
-Everything random of an epoch follows from the study's seed, the fold and the epoch's number. So a
-training that was killed goes on from its last whole epoch and ends with the same weights.
+Everything random of an epoch follows from the seed, the fold and the number of the epoch, so that a
+training that was killed continues from its last whole epoch and ends with the same weights.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,40 +15,29 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torchvision.transforms.v2 import InterpolationMode, RandomAffine
 from tqdm import tqdm
 
 from cameval import CAMModel
+from cameval.data import Fold
+from cameval.distributed import rank
 from cameval.errors import DataError, NonFiniteError
 from cameval.evaluation import IMAGENET_MEAN, IMAGENET_STD
 from cameval.losses import AttentionMining
-from cameval.networks.zoo import read_weights
-from study.augmentation import augment
-from study.candidates import SMALL, Candidate
-from study.folds import Split
-from study.settings import Settings
-from study.slices import Pictures
+from cameval.networks import fit_linear_head, pooled_features
+from study.networks import SMALL, Candidate
+from study.settings import Augmentation, Settings
 
 BATCH = 16
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What a network may learn from: the slices of a study, and the split that says which."""
+    """What a network learns from: slices, labels, and the fold that says which to use."""
 
-    pictures: Pictures
+    images: Tensor  # (N, S, S), in [0, 1]
     labels: Tensor
-    split: Split
-
-
-def normalized(images: Tensor, device: torch.device) -> Tensor:
-    """Turn gray images ``(N, H, W)`` in [0, 1] into what a network expects, on its device.
-
-    Three normalized channels, channels last in memory: the same numbers, up to three times as fast
-    on a CPU.
-    """
-    mean, std = (torch.tensor(v)[:, None, None].to(device) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    channels = (images.to(device)[:, None] - mean) / std
-    return channels.contiguous(memory_format=torch.channels_last)
+    fold: Fold
 
 
 def fine_tune(
@@ -57,42 +46,36 @@ def fine_tune(
     settings: Settings,
     checkpoint: Path,
     device: torch.device,
-    bar: "tqdm[None]",
 ) -> None:
     """Train all layers of a network in one fold, and keep the best epoch as the checkpoint.
 
-    AdamW, one learning-rate cycle. The best epoch is that of the lowest loss on the validation
-    slices; training stops as soon as `patience` epochs were no better, of which those of the first
-    half do not count, since the learning rate is still too high to tell. Where there are no
-    validation slices, as in the paper's protocol, it is the last. Recipes do not stop before their
-    last epoch, so that those that are compared have had the same budget. A pretrained network keeps
-    the statistics of its batch normalization, which small batches of another kind of image would
-    spoil.
+    AdamW, one learning-rate cycle. The best epoch has the lowest loss on the validation slices;
+    training stops after `patience` epochs of the second half that were no better. Without
+    validation slices, as in the paper's protocol, it is the last. Recipes do not stop early, so
+    that those that are compared have the same budget.
     """
-    epochs, images = epochs_of(candidate, settings), len(material.split.train)
+    epochs, count = settings.epochs_of(candidate), len(material.fold.train)
     training = Training(candidate, material, settings, device)
     kept = checkpoint.with_suffix(".epoch")
-    state = _resumed(kept, training.parts)
-    bar.update(state["epoch"] * images)
-    for epoch in range(state["epoch"], epochs):
-        if state["stale"] >= settings.patience and not candidate.recipe:
-            bar.total -= (epochs - epoch) * images
-            bar.refresh()
-            break
-        training.one_epoch(epoch, bar)
-        loss = training.validation_loss()
-        if loss is not None and not isfinite(loss):
-            raise NonFiniteError(
-                f"the validation loss must be finite, got {loss} in epoch {epoch + 1} of fold "
-                f"{material.split.fold + 1}; look at the slices"
-            )
-        if loss is None or loss < state["best_loss"]:
-            state |= {"best": training.weights, "best_loss": loss or 0.0, "stale": 0}
-        elif epoch >= epochs // 2:
-            state["stale"] += 1
-        state["epoch"] = epoch + 1
-        parts = {name: part.state_dict() for name, part in training.parts.items()}
-        save_atomically(state | parts, kept)
+    state = _resume(kept, training.parts)
+    title = f"training {candidate}, fold {material.fold.number + 1}"
+    with tqdm(total=epochs * count, desc=title, unit="img", disable=rank() > 0) as bar:
+        bar.update(state["epoch"] * count)
+        while state["epoch"] < epochs:
+            if state["stale"] >= settings.patience and not candidate.recipe:
+                break
+            training.one_epoch(state["epoch"], bar)
+            loss = training.validation_loss()
+            check_finite(loss, state["epoch"], material.fold)
+            if loss < state["best_loss"] or not len(material.fold.validation):
+                weights = training.model.state_dict().items()
+                best = {name: value.detach().cpu().clone() for name, value in weights}
+                state |= {"best": best, "best_loss": loss, "stale": 0}
+            elif state["epoch"] >= epochs // 2:  # before it the learning rate is too high to tell
+                state["stale"] += 1
+            state["epoch"] += 1
+            parts = {name: part.state_dict() for name, part in training.parts.items()}
+            save_atomically(state | parts, kept)
     save_atomically(state["best"], checkpoint)
     kept.unlink()
 
@@ -103,62 +86,52 @@ class Training:
     def __init__(
         self, candidate: Candidate, material: Material, settings: Settings, device: torch.device
     ) -> None:
-        split, classes = material.split, int(material.labels.max()) + 1
+        fold, classes = material.fold, int(material.labels.max()) + 1
         self.material, self.settings, self.device = material, settings, device
-        with _seeded(settings.seed, split.fold, 0, device):
+        with _seeded(settings.seed, fold.number, 0, device):
             self.model = candidate.build(settings.pretrained, classes).to(device)
         self.pretrained = candidate.network not in SMALL and settings.pretrained != "none"
         self.class_weights = class_weights(material, settings).to(device)
-        self.mining = attention_mining(candidate, settings, self.class_weights)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=0.01)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer,
-            max_lr=3e-4 if self.pretrained else 3e-3,
-            total_steps=epochs_of(candidate, settings)
-            * len(batches(torch.from_numpy(split.train))),
+        self.mining = None
+        if candidate.recipe == "gain":
+            omega, sigma = settings.gain or (0.0, 0.0)
+            self.mining = AttentionMining(omega, sigma, class_weights=self.class_weights)
+        optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=0.01)
+        steps = settings.epochs_of(candidate) * len(batches(torch.from_numpy(fold.train)))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=3e-4 if self.pretrained else 3e-3, total_steps=steps
         )
         bfloat = device.type != "cuda" or torch.cuda.is_bf16_supported()
         self.half = torch.bfloat16 if bfloat else torch.float16
         scaled = settings.mixed_precision and self.half == torch.float16
-        self.scaler = torch.amp.GradScaler(device.type, enabled=scaled)
-
-    @property
-    def parts(self) -> dict[str, Any]:
-        """What an epoch changes: all of it is kept after each."""
-        return {
-            "model": self.model,
-            "optimizer": self.optimizer,
-            "schedule": self.schedule,
-            "scaler": self.scaler,
-        }
-
-    @property
-    def weights(self) -> dict[str, Tensor]:
-        """A copy of the network's weights."""
-        return {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
+        scaler = torch.amp.GradScaler(device.type, enabled=scaled)
+        self.parts: dict[str, Any] = {"model": self.model, "optimizer": optimizer}
+        self.parts |= {"schedule": schedule, "scaler": scaler}
 
     def one_epoch(self, epoch: int, bar: "tqdm[None]") -> None:
-        """Show the network every training slice once, in an order and with changes by chance."""
-        train_mode(self.model, keep_statistics=self.pretrained)
-        pictures, split = self.material.pictures, self.material.split
-        with _seeded(self.settings.seed, split.fold, epoch + 1, self.device):
-            order = torch.from_numpy(split.train)[torch.randperm(len(split.train))]
+        """Train on every training slice once, in random order and with random changes.
+
+        A pretrained network keeps the statistics of its batch normalization, which small batches
+        of another kind of image would spoil.
+        """
+        optimizer, scaler = self.parts["optimizer"], self.parts["scaler"]
+        self.model.train()
+        for module in self.model.modules():
+            if self.pretrained and isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        fold = self.material.fold
+        with _seeded(self.settings.seed, fold.number, epoch + 1, self.device):
+            order = torch.from_numpy(fold.train)[torch.randperm(len(fold.train))]
             for chosen in batches(order):
-                images, _ = augment(
-                    pictures.images[chosen], pictures.masks[chosen], self.settings.augment
-                )
+                images = augment(self.material.images[chosen], self.settings.augment)
                 labels = self.material.labels[chosen].to(self.device)
-                self.optimizer.zero_grad()
-                loss = self.loss(normalized(images, self.device), labels)
-                if not loss.isfinite():
-                    raise NonFiniteError(
-                        f"the loss must be finite, got {loss.item()} in fold {split.fold + 1}, "
-                        f"epoch {epoch + 1}; train with --no-mixed-precision, or look at the slices"
-                    )
-                self.scaler.scale(loss).backward()
-                self.scaler.step(self.optimizer)
-                self.scaler.update()
-                self.schedule.step()
+                optimizer.zero_grad()
+                loss = self.loss(normalize(images, self.device), labels)
+                check_finite(loss.item(), epoch, fold)
+                scaler.scale(loss).backward()
+                scaler.step(optimizer)
+                scaler.update()
+                self.parts["schedule"].step()
                 bar.update(len(chosen))
                 bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
 
@@ -169,13 +142,43 @@ class Training:
                 return self.mining(self.model, images, labels).total
             return cross_entropy(self.model(images), labels, self.class_weights)
 
-    def validation_loss(self) -> float | None:
-        """Return the loss on the validation slices; None where there are none."""
-        chosen = torch.from_numpy(self.material.split.validation)
-        if len(chosen) == 0:
-            return None
-        logits = predict(self.model, self.material.pictures.images[chosen])
+    def validation_loss(self) -> float:
+        """Return the loss on the validation slices, 0 where there are none."""
+        chosen = self.material.fold.validation
+        if not len(chosen):
+            return 0.0
+        logits = predict(self.model, self.material.images[chosen])
         return float(cross_entropy(logits, self.material.labels[chosen], self.class_weights.cpu()))
+
+
+def check_finite(loss: float, epoch: int, fold: Fold) -> None:
+    """Refuse a loss that is not finite."""
+    if not math.isfinite(loss):
+        raise NonFiniteError(
+            f"the loss must be finite, got {loss} in fold {fold.number + 1}, epoch {epoch + 1}; "
+            "train with --no-mixed-precision, or look at the slices"
+        )
+
+
+def normalize(images: Tensor, device: torch.device) -> Tensor:
+    """Turn gray images ``(N, H, W)`` in [0, 1] into normalized channels, on a device."""
+    mean, std = (torch.tensor(v)[:, None, None].to(device) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    channels = (images.to(device)[:, None] - mean) / std
+    return channels.contiguous(memory_format=torch.channels_last)  # up to three times as fast
+
+
+def augment(images: Tensor, how: Augmentation) -> Tensor:
+    """Mirror slices left to right at random; by ``"affine"``, also turn, shift and scale them."""
+    if how == "none":
+        return images
+    mirrored = torch.rand(len(images)) < 0.5
+    flipped = images.where(~mirrored[:, None, None].to(images.device), images.flip(-1))
+    if how == "mirror":
+        return flipped
+    affine = RandomAffine(
+        [-10, 10], [0.05, 0.05], [0.9, 1.1], interpolation=InterpolationMode.BILINEAR
+    )
+    return torch.stack([affine(image[None])[0] for image in flipped])
 
 
 def batches(order: Tensor) -> list[Tensor]:
@@ -186,82 +189,60 @@ def batches(order: Tensor) -> list[Tensor]:
     return cut
 
 
-def epochs_of(candidate: Candidate, settings: Settings) -> int:
-    """Return the most epochs of a candidate.
-
-    ``longer`` passes each slice through the network twice as often, as ``gain`` does.
-    """
-    return settings.epochs * (2 if candidate.recipe == "longer" else 1)
-
-
-def attention_mining(
-    candidate: Candidate, settings: Settings, weights: Tensor
-) -> AttentionMining | None:
-    """Return GAIN's loss with the study's settings, where the candidate is trained by it."""
-    if candidate.recipe != "gain":
-        return None
-    omega, sigma = settings.mining
-    return AttentionMining(omega, sigma, class_weights=weights)
-
-
 def class_weights(material: Material, settings: Settings) -> Tensor:
-    """Weigh classes so that each has the same share in the loss, or all slices the same."""
-    counts = torch.bincount(material.labels[torch.from_numpy(material.split.train)]).float()
+    """Return weights by which each class has the same share in the loss, or equal ones."""
+    counts = torch.bincount(material.labels[torch.from_numpy(material.fold.train)]).float()
     if settings.class_weights == "none":
         return torch.ones_like(counts)
     return counts.sum() / (len(counts) * counts)
 
 
-def train_mode(model: CAMModel, *, keep_statistics: bool) -> None:
-    """Switch to training, but for the statistics of batch normalization where they are kept."""
-    model.train()
-    for module in model.modules():
-        if keep_statistics and isinstance(module, nn.BatchNorm2d):
-            module.eval()
-
-
 def predict(model: CAMModel, images: Tensor) -> Tensor:
-    """Logits ``(N, C)`` by a network, in evaluation mode from here on."""
+    """Return logits ``(N, C)``; the network is in evaluation mode afterwards."""
     model.eval()
     device = next(model.parameters()).device
     with torch.no_grad():
-        logits = [model(normalized(batch, device)).cpu() for batch in images.split(BATCH)]
+        logits = [model(normalize(batch, device)).cpu() for batch in images.split(BATCH)]
     return torch.cat(logits)
 
 
-def load_trained(
+def train_linear(
     candidate: Candidate,
-    pretrained: str,
+    material: Material,
+    settings: Settings,
     checkpoint: Path,
-    num_classes: int,
     device: torch.device,
-) -> CAMModel:
-    """Load a network that this study has trained, in evaluation mode.
+    kept: Path,
+) -> None:
+    """Train the linear layer of a network in one fold; all folds share the frozen features."""
+    classes = int(material.labels.max()) + 1
+    model = candidate.build_seeded(settings.pretrained, classes, settings.seed).to(device)
+    if not kept.exists():
+        bar = tqdm(material.images.split(BATCH), desc="frozen features", unit="batch")
+        save_atomically(pooled_features(model, (normalize(b, device) for b in bar)), kept)
+    features = torch.load(kept, weights_only=True)
+    fold, balanced = material.fold, settings.class_weights == "balanced"
+    parts = fold.train, fold.validation
+    fit_linear_head(model, features, material.labels, *parts, balanced=balanced)
+    save_atomically(model.cpu().state_dict(), checkpoint)
 
-    GoogLeNet and Inception are built with another input where they are pretrained, so they are
-    built as they were for the training.
-    """
-    changes = candidate.network in ("googlenet", "inception_v3")
-    model = candidate.build(pretrained if changes else "none", num_classes)
-    model.load_state_dict(read_weights(checkpoint))
-    return model.eval().to(device)
 
-
-def save_atomically(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint that is there whole or not at all."""
+def save_atomically(state: Any, path: Path) -> None:
+    """Write a file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(state, path.with_name(path.name + ".part"))
-    path.with_name(path.name + ".part").replace(path)
+    part = path.with_name(path.name + ".part")
+    torch.save(state, part)
+    part.replace(path)
 
 
-def _resumed(kept: Path, parts: dict[str, Any]) -> dict[str, Any]:
+def _resume(kept: Path, parts: dict[str, Any]) -> dict[str, Any]:
     """Return the state that an interrupted training has kept, and load its parts."""
     fresh = {"epoch": 0, "best": {}, "best_loss": float("inf"), "stale": 0}
     if not kept.exists():
         return fresh
     try:
         state = torch.load(kept, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises what it likes
+    except Exception as error:  # a damaged file may raise anything
         raise DataError(f"{kept} must be an epoch of this study, got {error}; delete it") from error
     for name, part in parts.items():
         part.load_state_dict(state[name])
@@ -270,8 +251,7 @@ def _resumed(kept: Path, parts: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _seeded(seed: int, fold: int, epoch: int, device: torch.device) -> Iterator[None]:
-    """Seed what is random inside; what was random outside goes on as if nothing had been."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
+    """Seed torch inside the block; outside, its generator continues as before."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(int(np.random.SeedSequence([seed, fold, epoch]).generate_state(1)[0]))
         yield

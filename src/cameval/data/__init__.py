@@ -2,8 +2,10 @@
 
 from cameval.data.cache import CachedDataset, cached, pack
 from cameval.data.coco import CocoDataset
+from cameval.data.fetch import fetch_figshare
 from cameval.data.figshare import FigshareDataset, read_folds
 from cameval.data.folders import FolderDataset
+from cameval.data.folds import Fold, LeakError, folds_by_group, folds_by_sample
 from cameval.data.manifest import ManifestDataset
 from cameval.data.phantom import phantom_sample, phantom_samples, write_phantom
 from cameval.data.pictures import ImageFile, MaskFile
@@ -20,8 +22,10 @@ __all__ = [
     "FigshareDataset",
     "FigshareSample",
     "FileDataset",
+    "Fold",
     "FolderDataset",
     "ImageFile",
+    "LeakError",
     "ManifestDataset",
     "MaskFile",
     "MaskSource",
@@ -31,6 +35,9 @@ __all__ = [
     "Record",
     "Sample",
     "cached",
+    "fetch_figshare",
+    "folds_by_group",
+    "folds_by_sample",
     "pack",
     "phantom_sample",
     "phantom_samples",

@@ -5,6 +5,7 @@ from cameval.networks.adapt import adapt
 from cameval.networks.families import Split, split
 from cameval.networks.heads import ClassMapHead, ExactHead, GAPHead, NormHead, PooledHead
 from cameval.networks.layers import Grid, LayerModel, TokenGrid, channels_last_grid
+from cameval.networks.linear_head import fit_linear_head, pooled_features
 from cameval.networks.model import CAMModel
 from cameval.networks.zoo import describe_network, load_network, network_names
 
@@ -24,7 +25,9 @@ __all__ = [
     "adapt",
     "channels_last_grid",
     "describe_network",
+    "fit_linear_head",
     "load_network",
     "network_names",
+    "pooled_features",
     "split",
 ]

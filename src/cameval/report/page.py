@@ -3,6 +3,7 @@
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
+from os import PathLike
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -38,7 +39,7 @@ _OWN_FIGURES = r"(means|classes|size|confidence)(-\d+)?\.png"
 
 def write_report(
     results: Results,
-    folder: Path,
+    folder: str | PathLike[str],
     *,
     title: str | None = None,
     lead: str | Sequence[str] = (),

@@ -1,24 +1,25 @@
-"""The networks that compete: how they are named, built, and made to show where they look."""
+"""The networks that compete: their names, heads, maps and grids."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args, get_type_hints
+from typing import Literal, NamedTuple, get_args, get_type_hints
 
+import torch
 from torch import Tensor, nn
 from torchvision.models import VGG, AlexNet, get_model_builder
 
-from cameval import CAMModel, GAPHead, adapt, cam, grad_cam
+from cameval import cam, grad_cam
 from cameval.errors import DataError, SettingError
 from cameval.maps import CellCenters
-from cameval.networks import Activations, ExactHead, PooledHead, Target
+from cameval.networks import Activations, CAMModel, ExactHead, GAPHead, PooledHead, Target, adapt
 from cameval.networks.zoo import check_name, load_network
 
 Head = Literal["gap", "dropout", "mlp", "conv", "no-last-pool"]
 HEADS: tuple[Head, ...] = get_args(Head)
 Recipe = Literal["", "gain", "longer"]
 
-SMALL = {"small_cnn_8px": 3, "small_cnn_16px": 4}  # halvings: one cell of the map covers 8 or 16 px
+SMALL = {"small_cnn_8px": 3, "small_cnn_16px": 4}  # halvings: a cell of the map covers 8 or 16 px
 OF_THE_PAPER = ("alexnet", "vgg16", "vgg19")
 SINCE_THEN = ("vgg19", "resnet50", "densenet121", "convnext_tiny")
 
@@ -29,24 +30,13 @@ _NAME = re.compile(
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network as it is to be trained: its head, the size of its input, and by which recipe.
+    """A network as it is trained, written ``NETWORK[:HEAD][@SIZE][+RECIPE]``.
 
-    Written ``NETWORK[:HEAD][@SIZE][+RECIPE]``, as ``vgg16:no-last-pool@448`` or ``resnet50+gain``.
-
-    Parameters
-    ----------
-    network
-        One of torchvision's classifiers, or a small network that learns from nothing.
-    head
-        ``"gap"``: pooling and one linear layer. ``"dropout"``: with dropout between the two.
-        ``"mlp"``: pooling and the three linear layers that AlexNet and VGG have, no class weights.
-        ``"conv"``: the last pooling out, one more convolution in (Zhou's VGGnet-GAP).
-        ``"no-last-pool"``: the last pooling out, which doubles the grid of the map.
-    size
-        Height and width of the input; None is the study's.
-    recipe
-        ``""``; ``"gain"``: attention mining beside the classification; ``"longer"``: twice the
-        epochs, as many passes through the network as ``"gain"`` needs.
+    Heads: ``"gap"``, pooling and one linear layer; ``"dropout"``, with dropout between the two;
+    ``"mlp"``, pooling and three linear layers, which have no class weights; ``"conv"``, the last
+    pooling out and one more convolution in (Zhou's VGGnet-GAP); ``"no-last-pool"``, the last
+    pooling out, which doubles the grid of the map. Recipes: ``"gain"``, attention mining beside the
+    classification; ``"longer"``, twice the epochs, as many passes as ``"gain"`` needs.
     """
 
     network: str
@@ -55,7 +45,6 @@ class Candidate:
     recipe: Recipe = ""
 
     def __str__(self) -> str:
-        """Write the candidate as it is given, without what is usual."""
         head = "" if self.head == "gap" else f":{self.head}"
         size = "" if self.size is None else f"@{self.size}"
         return f"{self.network}{head}{size}" + (f"+{self.recipe}" if self.recipe else "")
@@ -63,14 +52,14 @@ class Candidate:
     @classmethod
     def parse(cls, text: str) -> "Candidate":
         """Read a candidate."""
-        found = _NAME.fullmatch(text)
-        head, recipe = (found["head"] or "gap", found["recipe"] or "") if found else ("", "")
-        if found is None or head not in HEADS or recipe not in get_args(Recipe):
+        match = _NAME.fullmatch(text)
+        head, recipe = (match["head"] or "gap", match["recipe"] or "") if match else ("", "")
+        if match is None or head not in HEADS or recipe not in get_args(Recipe):
             raise SettingError(
                 "a model must be written NETWORK[:HEAD][@SIZE][+RECIPE] with a head of "
                 f"{', '.join(HEADS)} and gain or longer for a recipe, got {text!r}"
             )
-        network, size = found["network"], int(found["size"]) if found["size"] else None
+        network, size = match["network"], int(match["size"]) if match["size"] else None
         if network not in SMALL:
             check_name(network)
         if head in ("mlp", "conv", "no-last-pool") and not ends_in_linear_layers(network):
@@ -82,24 +71,14 @@ class Candidate:
 
     @property
     def file(self) -> str:
-        """What the candidate's files are called."""
+        """The candidate as part of a file name."""
         return re.sub(r"[^\w.-]", "_", str(self))
 
-    @property
-    def trunk(self) -> "Candidate":
-        """The same without its recipe: those with one trunk share frozen features."""
-        return replace(self, recipe="")
-
     def build(self, pretrained: str, num_classes: int) -> CAMModel:
-        """Make the network, with a fresh head.
+        """Build the network, with a fresh head.
 
-        Parameters
-        ----------
-        pretrained
-            Where torchvision's networks start: ``"imagenet"`` (a download), ``"none"``, a file of
-            weights, or a folder with a file whose name starts with the network's.
-        num_classes
-            Number of classes.
+        ``pretrained`` says where torchvision's networks start: ``"imagenet"`` (a download),
+        ``"none"``, a file of weights, or a folder with a file whose name starts with the network's.
         """
         if self.network in SMALL:
             return _small_cnn(SMALL[self.network], num_classes, self.head)
@@ -109,8 +88,8 @@ class Candidate:
         model = adapt(net, num_classes=num_classes).train()
         channels = model.get_submodule("head.linear").get_parameter("weight").shape[1]
         if self.head == "dropout":
-            head = GAPHead(nn.Linear(channels, num_classes), nn.Dropout())
-            return CAMModel(model.features, head, model.cell_centers)
+            dropout = GAPHead(nn.Linear(channels, num_classes), nn.Dropout())
+            return CAMModel(model.features, dropout, model.cell_centers)
         if self.head == "conv":
             more = nn.Conv2d(channels, 1024, 3, padding=1), nn.ReLU(inplace=True)
             features = nn.Sequential(*model.features.children(), *more)
@@ -124,13 +103,19 @@ class Candidate:
             )
         return model
 
+    def build_seeded(self, pretrained: str, num_classes: int, seed: int) -> CAMModel:
+        """Build the network in evaluation mode, its random weights drawn from a seed."""
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            return self.build(pretrained, num_classes).eval()
+
 
 def ends_in_linear_layers(network: str) -> bool:
     """Tell whether a network ends in pooling and three linear layers: AlexNet and VGG do."""
     if network in SMALL:
         return False
-    made = get_type_hints(get_model_builder(network)).get("return")
-    return isinstance(made, type) and issubclass(made, VGG | AlexNet)
+    kind = get_type_hints(get_model_builder(network)).get("return")
+    return isinstance(kind, type) and issubclass(kind, VGG | AlexNet)
 
 
 def class_map(activations: Activations, target: Target, /) -> Tensor:
@@ -139,32 +124,54 @@ def class_map(activations: Activations, target: Target, /) -> Tensor:
     return method(activations, target)
 
 
+class Grid(NamedTuple):
+    """Cells of a network's maps, their place where maps are aligned by it, and its input size."""
+
+    cells: tuple[int, int]
+    cell_centers: CellCenters | None
+    size: int
+
+
+def grid_of(candidate: Candidate, size: int, alignment: str) -> Grid:
+    """Return the grid of a network's maps; refuse an input too small for 2 x 2 cells."""
+    model = candidate.build("none", 3).eval()
+    try:
+        with torch.no_grad():
+            height, width = model.features(torch.zeros(1, 3, size, size)).shape[2:]
+    except RuntimeError:
+        height = width = 0
+    if min(height, width) < 2:
+        raise SettingError(
+            f"the input must be large enough for a map of at least 2 x 2 cells, got {size} px for "
+            f"{candidate}; take a larger one with --size or {candidate.network}@SIZE"
+        )
+    return Grid(
+        (height, width), model.cell_centers if alignment == "receptive_field" else None, size
+    )
+
+
 def _weights(network: str, pretrained: str) -> str:
-    """Say in the library's words where a network starts."""
+    """Return the weights as `load_network` takes them."""
     if pretrained in ("imagenet", "none"):
-        return {"imagenet": "DEFAULT", "none": "none"}[pretrained]
+        return "DEFAULT" if pretrained == "imagenet" else "none"
     path = Path(pretrained)
     if not path.is_dir():
         return pretrained
-    found = sorted(path.glob(f"{network}*.pth"))
-    if not found:
+    files = sorted(path.glob(f"{network}*.pth"))
+    if not files:
         raise DataError(f"{path} must hold a file {network}*.pth, got none")
-    return str(found[0])
+    return str(files[0])
 
 
 def _small_cnn(halvings: int, num_classes: int, head: Head) -> CAMModel:
-    """Make a plain convolutional network that trains from nothing in a minute."""
+    """Build a plain convolutional network that trains without pretraining in a minute."""
     layers: list[nn.Module] = []
     channels = 3
-    for width in (16, 32, 64, 96)[:halvings]:
+    for width in (*(16, 32, 64, 96)[:halvings], 96):
         layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
         layers += [nn.ReLU(inplace=True), nn.MaxPool2d(2)]
         channels = width
-    layers += [nn.Conv2d(channels, 96, 3, padding=1, bias=False), nn.BatchNorm2d(96)]
-    layers += [nn.ReLU(inplace=True)]
     cell = 2**halvings  # max-pooling keeps the first cell half a cell inside the image
-    cell_centers = CellCenters(offset=cell / 2, stride=cell)
     dropout = nn.Dropout() if head == "dropout" else None
-    return CAMModel(
-        nn.Sequential(*layers), GAPHead(nn.Linear(96, num_classes), dropout), cell_centers
-    )
+    gap = GAPHead(nn.Linear(96, num_classes), dropout)
+    return CAMModel(nn.Sequential(*layers[:-1]), gap, CellCenters(offset=cell / 2, stride=cell))

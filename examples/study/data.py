@@ -1,0 +1,85 @@
+"""The slices: read from a folder, brought to one size, or generated as a phantom."""
+
+import shutil
+import string
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from cameval import Preparation, Sample
+from cameval.data import FigshareDataset, Fold, cached, write_phantom
+from study.networks import Candidate
+from study.settings import Run, Settings
+
+
+class Slices(Dataset[Sample]):
+    """The slices of a folder; the group of a slice is its patient.
+
+    They are packed into one file first, which is read many times faster than the folder.
+    """
+
+    def __init__(self, folder: Path, packed: Path) -> None:
+        files = FigshareDataset(folder)
+        self._samples = cached(files, packed)
+        self.names = files.names
+        self.class_names = files.class_names
+        self.labels: NDArray[np.intp] = files.labels
+        self.patients = np.array([person(patient) for patient in files.groups])
+        published = folder / "cvind.mat"
+        self.published_folds = files.folds(published) if published.exists() else None
+        self._pictures: dict[tuple[int, float | None], tuple[Tensor, Tensor]] = {}
+
+    def __len__(self) -> int:
+        """Return the number of slices."""
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read a slice."""
+        sample = self._samples[index]
+        return replace(sample, group=person(sample.group))
+
+    def pictures(self, size: int, crop: float | None) -> tuple[Tensor, Tensor]:
+        """Read every slice once: images ``(N, S, S)`` in [0, 1], and masks, at an input size."""
+        if (size, crop) not in self._pictures:
+            square = (size, size)
+            prepare = Preparation(size, crop, truth_size=square, mean=(0, 0, 0), std=(1, 1, 1))
+            images = torch.empty(len(self), *square)
+            masks = torch.empty(len(self), *square, dtype=torch.bool)
+            for index in tqdm(range(len(self)), desc=f"reading slices, {size} px", unit="slice"):
+                channels, masks[index] = prepare(self[index])
+                images[index] = channels[0]
+            self._pictures[size, crop] = images, masks
+        return self._pictures[size, crop]
+
+
+def person(patient: str) -> str:
+    """Return a patient id without its trailing letter: 049453 and 049453B may be one person."""
+    return patient.rstrip(string.ascii_letters) or patient
+
+
+def make_phantom(folder: Path, slices: int, size: int, seed: int) -> None:
+    """Write synthetic slices, whole or not at all."""
+    part = folder.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)  # of a run that was interrupted here
+    write_phantom(part, slices=slices, patients=max(15, slices // 6), size=size, seed=seed)
+    part.rename(folder)
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """The settings of a study, where it runs, its slices and its folds."""
+
+    settings: Settings
+    run: Run
+    slices: Slices
+    folds: list[Fold]
+
+    def file(self, candidate: Candidate, fold: Fold) -> Path:
+        """Return the file of a trained network."""
+        return self.run.out / "checkpoints" / f"{candidate.file}-fold{fold.number}.pth"

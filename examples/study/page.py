@@ -1,0 +1,204 @@
+"""The pages of both protocols: what was run, the study's tables, and a summary as text.
+
+The findings, figures and further tables of a page are those of `cameval.report.write_report`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from textwrap import fill
+
+import pandas as pd
+from torch.utils.data import Subset
+
+from cameval import CAMModel, Preparation, Results, concat
+from cameval.report import (
+    Cell,
+    Section,
+    draw_examples,
+    format_number,
+    page_tests,
+    table_of,
+    write_report,
+)
+from study import tables
+from study.data import Study
+from study.evaluation import MAP, OPTIMUM, PAPER_BINARIZERS, VALIDATED, FoldResult, Variation
+from study.networks import Candidate, class_map, grid_of
+
+ON_THE_PAGE = ("", VALIDATED, "p95")  # thresholds of which the page has every table
+OVER_FOLDS = "Mean and standard deviation over folds (divided by n - 1)"
+TEXTS = {
+    "classification": "All slices: accuracy of all together, with an interval by patient. The "
+    "paper's folds are by slice: its networks have seen the patients that they are tested on.",
+    "thresholds": "Validated: the best threshold on the validation patients of each fold. Test "
+    "optimum: the best on the tested slices. Truth on grid: the tumors on the network's grid; no "
+    "bound, other maps may have more. No mask of the same area exceeds the area cap.",
+    "planned": "Sign-flip tests of whole patients; each p is corrected by Holm's method for the "
+    "tests of its family, and each interval agrees with its p. The last five were planned: the "
+    "size-standardized IoU against the best map without the image; Otsu's and adaptive thresholds "
+    "were expected to lower the IoU against p95 and to raise the coverage.",
+    "tumors": "The paper's shares are of VGG-19 at p95. At most: masks of these areas.",
+    "resolution": "The tumors on the network's grid, at the thresholds chosen for them and at the "
+    "best of each slice; the best map found for each slice; and masks of whole cells.",
+    "paper": "The paper prints one IoU, .153 at p95. The best threshold is chosen on the tested "
+    "slices themselves, an optimistic choice; on which slices the paper chose, it does not say. "
+    "No mask of the same area exceeds the area cap.",
+    "switches": "One answer changed at a time, in each row with the best of the five thresholds. "
+    "Other folds test other slices, and a crop may cut tumors off.",
+    "masks": "The study's tables have the masks that --threshold-on and --inclusive ask for; the "
+    "tests, the pictures and the library's sections have those above the upsampled threshold.",
+}
+
+
+class Page:
+    """Sections of a page, whose tables are also written as CSV and as text."""
+
+    def __init__(self, out: Path) -> None:
+        self.out, self.sections, self.texts = out, list[Section](), dict[str, str]()
+        (out / "tables").mkdir(exist_ok=True)
+
+    def add(self, name: str, title: str, frames: Mapping[str, tuple[pd.DataFrame, str]]) -> None:
+        """Add a section with tables and their captions."""
+        for table, (frame, caption) in frames.items():
+            plain = frame.map(lambda c: f"{c.text} {c.detail}".strip() if type(c) is Cell else c)
+            plain.to_csv(self.out / "tables" / f"{table}.csv", index=False)
+            self.texts[table] = f"{caption}\n\n{plain.to_string(index=False)}\n"
+        shown = [table_of(frame, caption) for frame, caption in frames.values()]
+        self.sections.append(Section(name, title, TEXTS[name], shown))
+
+    def write(self, results: Results, lead: list[str], summary: list[str], **kind: str) -> Path:
+        """Write the page, all tables as text, and a summary for the terminal; return the page."""
+        lines = [fill(text, 98).replace("\u00a0", " ") + "\n" for text in lead]
+        (self.out / "tables.txt").write_text("\n".join(self.texts.values()))
+        shown = [*(self.texts[name] for name in summary), *lines]
+        (self.out / "summary.txt").write_text("\n".join(shown))
+        kind |= {"method": MAP}
+        return write_report(results, self.out, lead=lead, sections=self.sections, **kind)
+
+
+def describe_run(study: Study) -> str:
+    """Say what was run."""
+    settings, slices, folds = study.settings, study.slices, study.folds
+    sizes = [f"{one} ({settings.size_of(one)} px)" for one in settings.candidates]
+    shared = len({patient for fold in folds for patient in fold.shared})
+    training = "features frozen" if settings.freeze else f"at most {settings.epochs} epochs"
+    mining = f", GAIN with omega and sigma {settings.gain}" if settings.gain else ""
+    return (
+        f"{len(slices):,} {'phantom' if settings.data == 'phantom' else 'MRI'} slices of "
+        f"{len(set(slices.patients.tolist()))} patients in {len(folds)} folds; {shared} patients "
+        f"are in several folds. {', '.join(sizes)}, {training}{mining}, seed {settings.seed}."
+    )
+
+
+def write_strict(study: Study, scored: Sequence[FoldResult]) -> Path:
+    """Write page, tables and summary of the strict protocol; return the page."""
+    settings, slices, folds, out = study.settings, study.slices, study.folds, study.run.out
+    accuracy = pd.DataFrame([(one.validated.model, one.validation_accuracy) for one in scored])
+    best = str(accuracy.groupby(0, sort=False)[1].mean().idxmax())  # on the validation patients
+    scored = sorted(scored, key=lambda one: one.validated.model != best)
+    results = concat([one.results for one in scored])
+    predictions = results.samples.astype({"label": int, "predicted": int})
+    fold_of = {slices.names[i]: fold.number for fold in folds for i in fold.test.tolist()}
+    predictions["fold"] = predictions["sample"].map(fold_of)
+    scores, names = tables.Scores(results), slices.class_names
+    of = settings.size_of
+    grids = {str(one): grid_of(one, of(one), settings.alignment) for one in settings.candidates}
+    kept = results.select(binarizer=ON_THE_PAGE)
+    tests = page_tests(kept, binarizer=VALIDATED, method=MAP).assign(metric="iou")
+    of_map = (tests["first"] == MAP) | (tests["second"] == MAP)
+    own = tests[((tests["model"] == best) & of_map) | (tests["kind"] == "model")]
+    planned = tables.planned_tests(scores, best, settings.seed)
+
+    page = Page(out)
+    of_best = predictions[predictions["model"] == best]
+    classification = {
+        "classification": (tables.classification_table(predictions), OVER_FOLDS),
+        "confusion": (tables.confusion_table(of_best, names), f"Classes that {best} predicts"),
+    }
+    thresholds = {}
+    for model in grids:
+        name, table = (
+            f"thresholds-{Candidate.parse(model).file}",
+            tables.threshold_table(scores, model),
+        )
+        thresholds[name] = table, f"IoU of {model}"
+    thresholds["choices"] = tables.choice_table(scored, scores), "Threshold of each fold"
+    classes = {
+        f"classes-{binarizer}": (
+            tables.class_table(tables.by_slice(scores, best, binarizer, names), names),
+            f"IoU of {best} by class, {binarizer} threshold",
+        )
+        for binarizer in (VALIDATED, "p95")
+    }
+    resolution = tables.resolution_table(scores, grids, slices, settings.crop)
+    page.add("classification", "Classification", classification)
+    page.add("thresholds", "Thresholds", thresholds)
+    every = tables.test_table(pd.concat([own, planned]))
+    page.add("planned", "Planned and paired tests", {"tests": (every, f"Differences, {best}")})
+    page.add("tumors", "Kinds of tumor", classes)
+    page.add("resolution", "Resolution", {"resolution": (resolution, "What the grid can hold")})
+
+    predictions.to_csv(out / "predictions.csv", index=False)
+    scores.table.to_csv(out / "summary.csv", index=False)
+    kept.select(target_class="predicted", kind="method").to_csv(out / "scores.csv")
+    validated, optimum = (scores.mean(best, MAP, label) for label in (VALIDATED, OPTIMUM))
+    lead = [
+        describe_run(study),
+        f"{best}, which classifies the validation patients best, has a mean IoU of "
+        f"{format_number(validated)} with thresholds chosen on other patients. Chosen on the "
+        f"tested slices of each fold, it would read {format_number(optimum)}: an optimism of "
+        f"{format_number(optimum - validated)}.",
+    ]
+    summary = ["classification", f"thresholds-{Candidate.parse(best).file}", "tests"]
+    title = "Where networks look that classify brain tumors"
+    return page.write(kept, lead, summary, title=title, binarizer=VALIDATED)
+
+
+def write_paper(
+    study: Study,
+    model: CAMModel,
+    best: Candidate,
+    predictions: pd.DataFrame,
+    results: Results,
+    varied: Sequence[tuple[Variation, pd.DataFrame]],
+) -> Path:
+    """Write page, tables and summary of the paper's protocol; return the page."""
+    settings, slices, folds, out = study.settings, study.slices, study.folds, study.run.out
+    scores, names = varied[0][1], slices.class_names
+    chosen = tables.best_threshold(scores)
+    at = scores[scores["threshold"] == chosen]
+    of_all = tables.ALL_ABOVE_HALF if chosen == "p95" else None
+    tests = page_tests(results, method=MAP).assign(metric="iou")
+    page = Page(out)
+    table = tables.classification_table(predictions)
+    page.add("classification", "Table 2: classification", {"classification": (table, OVER_FOLDS)})
+    iou = {
+        "thresholds": (
+            tables.paper_threshold_table(scores, results),
+            f"IoU of {best} on the {len(folds[-1].test):,} slices of the last fold",
+        ),
+        "classes": (tables.class_table(at, names, of_all), f"By class, at {chosen}"),
+        "tests": (tables.test_table(tests), "Differences at the best threshold"),
+    }
+    page.add("paper", "IoU at the five thresholds", iou)
+    table = tables.switch_table(varied)
+    page.add("switches", "What the paper leaves open", {"switches": (table, "By open question")})
+
+    size = settings.size_of(best)
+    grid = (size, size) if settings.truth_grid == "input" else None
+    draw_examples(
+        results,
+        Subset(slices, folds[-1].test.tolist()),
+        model,
+        out,
+        method=(MAP, class_map),
+        binarizer=(chosen, PAPER_BINARIZERS[chosen]),
+        prepare=Preparation(size, settings.crop, truth_size=grid),
+        alignment=settings.alignment,
+    )
+    predictions.to_csv(out / "predictions.csv", index=False)
+    scores.to_csv(out / "scores.csv", index=False)
+    other = settings.threshold_on != "upsampled" or settings.inclusive
+    lead = [describe_run(study), TEXTS["paper"], *[TEXTS["masks"]] * other]
+    summary = ["classification", "thresholds", "classes", "tests", "switches"]
+    return page.write(results, lead, summary, title="The brain-tumor study by the paper's protocol")

@@ -1,0 +1,119 @@
+"""Train the linear layer of a network on frozen features.
+
+Needs scikit-learn: ``pip install 'cameval[study]'``.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from cameval.errors import SettingError
+from cameval.networks.model import CAMModel
+
+__all__ = ["fit_linear_head", "pooled_features"]
+
+_STRENGTHS = (0.01, 0.1, 1.0, 10.0)
+
+
+def pooled_features(model: CAMModel, batches: Iterable[Tensor]) -> Tensor:
+    """Return the features of images averaged over positions, as a head with one linear layer sees.
+
+    Parameters
+    ----------
+    model
+        A network that was adapted. It is not changed; put it into evaluation mode first.
+    batches
+        Batches of prepared images ``(N, C, H, W)``, on the device of the network.
+
+    Returns
+    -------
+    Tensor
+        The features of all batches ``(N, K)``, on the CPU.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from cameval import CAMModel, GAPHead
+    >>> from cameval.networks import pooled_features
+    >>> model = CAMModel(torch.nn.Conv2d(3, 8, 3), GAPHead(torch.nn.Linear(8, 2)))
+    >>> pooled_features(model, [torch.rand(4, 3, 16, 16)]).shape
+    torch.Size([4, 8])
+    """
+    with torch.no_grad():
+        return torch.cat([model.features(images).mean((2, 3)).cpu() for images in batches])
+
+
+def fit_linear_head(
+    model: CAMModel,
+    features: Tensor,
+    labels: ArrayLike,
+    train: ArrayLike,
+    validation: ArrayLike = (),
+    *,
+    balanced: bool = False,
+) -> None:
+    """Fit the linear layer of a network by logistic regression on frozen features.
+
+    Parameters
+    ----------
+    model
+        A network whose head has one linear layer, as ``adapt(net, num_classes=k)``. The weights of
+        this layer are replaced.
+    features
+        Pooled features ``(N, K)``, as of `pooled_features`.
+    labels
+        The class of each row.
+    train
+        Indices of the rows that are fitted.
+    validation
+        Indices of the rows that choose the strength of the regularization, by the lowest loss; with
+        none it is 1.
+    balanced
+        Whether each class has the same share in the loss.
+
+    Raises
+    ------
+    SettingError
+        If the head has no single linear layer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from cameval import CAMModel, GAPHead
+    >>> from cameval.networks import fit_linear_head
+    >>> model = CAMModel(torch.nn.Conv2d(3, 2, 3), GAPHead(torch.nn.Linear(2, 2)))
+    >>> features = torch.tensor([[0.0, 1.0], [1.0, 0.0]] * 5)
+    >>> fit_linear_head(model, features, [0, 1] * 5, range(10))
+    >>> model.head(features[:2, :, None, None]).argmax(1)
+    tensor([0, 1])
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+
+    linear = getattr(model.head, "linear", None)
+    if not isinstance(linear, nn.Linear):
+        raise SettingError(
+            f"the head must have one linear layer, got a {type(model.head).__name__}; use "
+            "adapt(net, num_classes=k)"
+        )
+    x, y = features.numpy(), np.asarray(labels)
+    fitted, held_out = np.asarray(train, dtype=np.intp), np.asarray(validation, dtype=np.intp)
+    models = [
+        LogisticRegression(
+            C=strength, class_weight="balanced" if balanced else None, max_iter=5000
+        ).fit(x[fitted], y[fitted])
+        for strength in (_STRENGTHS if held_out.size else (1.0,))
+    ]
+
+    def loss(one: Any) -> float:
+        return float(log_loss(y[held_out], one.predict_proba(x[held_out]), labels=one.classes_))
+
+    best = min(models, key=loss) if held_out.size else models[0]
+    weights = {"weight": best.coef_, "bias": best.intercept_}
+    if len(best.coef_) == 1:  # of two classes it is the difference of the logits
+        weights = {name: np.concatenate([-one / 2, one / 2]) for name, one in weights.items()}
+    linear.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
