@@ -44,14 +44,15 @@ inspect.is_singledispatch_function = lambda obj: False
 PACKAGES = ["cameval"] + [
     f"cameval.{package}"
     for package in (
-        *("arrays", "baselines", "data", "errors", "evaluation", "losses", "metrics", "report"),
-        *("sanity", "statistics"),
+        *("baselines", "binarizers", "data", "distributed", "errors", "evaluation", "extractor"),
+        *("losses", "maps", "methods", "metrics", "networks", "plots", "protocols", "report"),
+        *("sanity", "statistics", "target_classes", "arrays"),
     )
 ]
 
 
 def bare_name(app: Sphinx, env: Any, node: Any, text: Any) -> nodes.Element | None:
-    """Link a bare `name` to the public object of that name; other names, as of parameters, are italic.
+    """Link a bare `name` to the public object of that name; set other names in italics.
 
     Names in ``:func:`` and ``:class:`` are looked up in every public package, too.
     """

@@ -7,7 +7,6 @@ are evaluated. Writes a page to runs/your-data.
 """
 
 import sys
-from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
@@ -21,10 +20,11 @@ from cameval.data import ManifestDataset, phantom_samples
 from cameval.networks import load_network
 from cameval.report import write_report
 
-data: Iterable[cameval.Sample] = islice(phantom_samples(seed=0), 60)
+samples: list[cameval.Sample] = list(islice(phantom_samples(seed=0), 60))
 if len(sys.argv) > 1:
-    data = ManifestDataset(sys.argv[1])
-samples, prepare = list(data), cameval.Preparation(size=128)
+    table = ManifestDataset(sys.argv[1])
+    samples = [table[i] for i in range(len(table))]
+prepare = cameval.Preparation(size=128)
 images = torch.stack([prepare(sample)[0] for sample in samples])
 labels = torch.tensor([sample.label for sample in samples])
 patients, classes = [sample.group for sample in samples], int(labels.max()) + 1
@@ -48,14 +48,14 @@ scored = []
 for test, validation in zip(folds, folds[1:] + folds[:1], strict=True):
     training = np.setdiff1d(np.arange(len(samples)), [*test, *validation])
     net = train(training)
-    means = ClassMeanBaseline.of((samples[i] for i in training), classes)
+    mean_masks = ClassMeanBaseline.of((samples[i] for i in training), classes)
     validated, tested = (
         cameval.evaluate(
             net,
             [samples[i] for i in part],
             methods=[cameval.cam, cameval.grad_cam],
             binarizers=[cameval.PercentileBinarizer(p) for p in (50, 75, 90, 95)],
-            baselines=cameval.evaluation.default_baselines() | {"class_mean": means},
+            baselines=cameval.evaluation.default_baselines() | {"class_mean": mean_masks},
             prepare=prepare,
         )
         for part in (validation, test)
@@ -63,6 +63,6 @@ for test, validation in zip(folds, folds[1:] + folds[:1], strict=True):
     scored.append(cameval.choose_binarizers(validated, metric="iou").apply(tested))
 
 results = cameval.concat(scored)
-table = results.select(metric="iou", binarizer="validated").summary()
-print(table[["method", "n", "n_groups", "mean", "low", "high"]].round(3).to_string(index=False))
+means = results.select(metric="iou", binarizer="validated").summary()
+print(means[["method", "n", "n_groups", "mean", "low", "high"]].round(3).to_string(index=False))
 print(write_report(results, "runs/your-data"))

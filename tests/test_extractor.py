@@ -218,3 +218,18 @@ def test_a_constant_image_gives_a_constant_map() -> None:
     net = CAMModel(nn.Conv2d(3, 4, 1), GAPHead(nn.Linear(4, 2))).eval()
     maps = CAMExtractor(net, cam)(torch.full((1, 3, 9, 7), 0.3), size=(31, 33)).maps
     assert maps.min() == maps.max()
+
+
+def test_the_classes_of_a_result_are_its_own() -> None:
+    torch.manual_seed(0)
+    extract = CAMExtractor(CAMModel(nn.Identity(), GAPHead(nn.Linear(3, 4))).eval())
+    batch = torch.rand(2, 3, 4, 4)
+    for labels in (
+        torch.tensor([1, 2]),
+        np.array([1, 2]),
+        torch.tensor([[1, 0], [2, 3]]),
+    ):
+        expected = extract(batch, labels).classes.tolist()
+        result = extract(batch, labels)
+        labels += 1
+        assert result.classes.tolist() == expected

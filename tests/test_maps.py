@@ -229,3 +229,13 @@ def test_an_extractor_aligns_maps_by_the_cell_centers_of_the_model():
         assert torch.equal(custom.coarse, aligned.coarse)
         assert torch.equal(custom.maps, upsample(custom.coarse, size or (24, 32)))
         assert not torch.allclose(custom.maps, aligned.maps)
+
+
+def test_a_map_is_scaled_in_double_precision_and_rounded_once():
+    generator = torch.Generator().manual_seed(0)
+    for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+        values = torch.randn(4, 30, 40, generator=generator, dtype=torch.float64)
+        scores = values.exp().to(dtype)
+        values = scores.double()
+        low, high = values.amin((1, 2), keepdim=True), values.amax((1, 2), keepdim=True)
+        assert torch.equal(normalize_maps(scores), ((values - low) / (high - low)).to(dtype))

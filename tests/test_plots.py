@@ -64,3 +64,21 @@ def test_any_precision_and_a_graph_are_drawn() -> None:
     axes = Figure().subplots()
     score_map = torch.rand(SIZE).to(torch.bfloat16)
     overlay(axes, torch.rand(SIZE, requires_grad=True), score_map=score_map)
+
+
+def test_an_image_is_as_bright_as_its_numbers_say() -> None:
+    figure = Figure(figsize=(2, 2), dpi=100)
+    axes = figure.add_axes((0, 0, 1, 1))
+    halves = torch.full(SIZE, 0.2)
+    halves[:, SIZE[1] // 2 :] = 0.4
+    overlay(axes, halves)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    left, right = np.asarray(canvas.buffer_rgba())[100, [50, 150], 0].astype(int)
+    assert abs(left - 0.2 * 255) <= 1
+    assert abs(right - 0.4 * 255) <= 1
+
+
+def test_a_plot_does_not_depend_on_the_scale_of_the_map() -> None:
+    scores = center_map(SIZE)
+    assert (pixels(score_map=scores) == pixels(score_map=8 * scores - 4)).all()

@@ -133,6 +133,17 @@ def test_the_top_classes_come_highest_first() -> None:
         CAMExtractor(counting_model())(images("any"), classes=TopClasses(5))
 
 
+def test_the_top_classes_may_be_all_of_them() -> None:
+    logits = torch.tensor([[0.5, 2.0, -1.0], [3.0, 1.0, 2.0]])
+    assert TopClasses(3)(logits).tolist() == [[1, 0, 2], [0, 2, 1]]
+    one_logit = logits[:, :1]  # stands for two classes
+    assert TopClasses(2)(one_logit).tolist() == [[1, 0], [1, 0]]
+    for count, outputs in ((4, logits), (3, one_logit)):
+        message = f"count must be at most the network's {count - 1}"
+        with pytest.raises(SettingError, match=message):
+            TopClasses(count)(outputs)
+
+
 # --- several methods and layers -----------------------------------------------------------------
 
 
@@ -154,6 +165,16 @@ def test_gradient_methods_share_one_backward_pass(monkeypatch: pytest.MonkeyPatc
     )
     CAMSweep(family("vgg"), METHODS | {"cam": grad_cam})(images("vgg"))
     assert len(calls) == 1
+
+
+def test_a_sweep_is_aligned_as_an_extractor() -> None:
+    model = adapt(family("squeezenet"))
+    batch = images("squeezenet")
+    for alignment in ("half_pixel", "receptive_field"):
+        (swept,) = CAMSweep(model, {"grad": grad_cam}, alignment=alignment)(batch).values()
+        single = CAMExtractor(model, grad_cam, alignment)(batch)
+        assert torch.equal(swept.maps, single.maps)
+    assert not torch.equal(swept.maps, CAMExtractor(model, grad_cam)(batch).maps)
 
 
 def test_layers_share_one_pass() -> None:

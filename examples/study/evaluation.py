@@ -12,10 +12,11 @@ from torch.nn.functional import interpolate
 
 import cameval
 from cameval import CAMExtractor, CAMModel, CAMResult
-from cameval.baselines import ClassMeanBaseline, UntrainedBaseline
+from cameval.baselines import ClassMeanBaseline, UntrainedBaseline, area_bound, class_mean_masks
+from cameval.binarizers import MeanSDBinarizer
 from cameval.data import Fold
-from cameval.evaluation import Choice, Preparation, Results
-from cameval.evaluation.defaults import default_baselines
+from cameval.evaluation import Choice, Preparation, Results, default_baselines
+from cameval.methods import OtherClass
 from cameval.metrics import Outcomes, overlap_coefficient, volumetric_similarity
 from cameval.protocols import Baseline, Binarizer, CAMMethod, MapMetric, MaskMetric
 from study.data import Slices
@@ -23,20 +24,18 @@ from study.networks import Candidate, Head, class_map, ends_in_linear_layers
 from study.settings import Settings
 
 MAP, WRONG_CLASS = "CAM", "wrong class"
-CLASS_MEAN, TRUTH_ON_GRID = "class mean", "truth on grid"
+CLASS_MEAN, TRUTH = "class mean", "truth"
 VALIDATED, OPTIMUM = "validated", "test optimum"
 
+P95 = "percentile:95"  # the best of the paper's five thresholds
 PAPER_BINARIZERS: dict[str, Binarizer] = {
     "mean": cameval.MeanBinarizer(),
     "median": cameval.MedianBinarizer(),
-    "p75": cameval.PercentileBinarizer(75),
-    "p90": cameval.PercentileBinarizer(90),
-    "p95": cameval.PercentileBinarizer(95),
+    **{f"percentile:{p}": cameval.PercentileBinarizer(p) for p in (75, 90, 95)},
 }
 BINARIZERS: dict[str, Binarizer] = PAPER_BINARIZERS | {
-    "p98": cameval.PercentileBinarizer(98),
-    "p99": cameval.PercentileBinarizer(99),
-    "mean+2sd": cameval.binarizers.MeanSDBinarizer(2),
+    **{f"percentile:{p}": cameval.PercentileBinarizer(p) for p in (98, 99)},
+    "mean_sd": MeanSDBinarizer(2),
     "otsu": cameval.OtsuBinarizer(),
     "adaptive": cameval.AdaptiveBinarizer(block_size=51),
 }
@@ -46,7 +45,7 @@ METHODS: dict[str, CAMMethod] = {
     "Grad-CAM++": cameval.grad_cam_pp,
     "LayerCAM": cameval.layer_cam,
     "Eigen-CAM": cameval.eigen_cam,
-    WRONG_CLASS: cameval.methods.OtherClass(class_map),
+    WRONG_CLASS: OtherClass(class_map),
 }
 PAPER_METRICS: dict[str, MapMetric | MaskMetric] = {
     "pointing_game": cameval.pointing_game,
@@ -54,7 +53,7 @@ PAPER_METRICS: dict[str, MapMetric | MaskMetric] = {
     "pixel_average_precision": cameval.pixel_average_precision,
     "relevance_rank_accuracy": cameval.relevance_rank_accuracy,
     "iou": cameval.iou,
-    "area_bound": cameval.baselines.area_bound,
+    "area_bound": area_bound,
     "size_standardized_iou": cameval.size_standardized_iou,
     "coverage": cameval.coverage,
     "informedness": cameval.informedness,
@@ -90,9 +89,7 @@ def baselines_of(
     labels = torch.from_numpy(slices.labels[fold.train])
     untrained = candidate.build_seeded("none", classes, settings.seed).to(device)
     own: dict[str, Baseline] = {
-        CLASS_MEAN: ClassMeanBaseline(
-            cameval.baselines.class_mean_masks(masks[fold.train], labels, classes)
-        ),
+        CLASS_MEAN: ClassMeanBaseline(class_mean_masks(masks[fold.train], labels, classes)),
         "untrained": UntrainedBaseline(CAMExtractor(untrained, class_map, settings.alignment)),
     }
     return own | default_baselines(settings.seed)
@@ -166,11 +163,7 @@ def paper_scores(
     extract = CAMExtractor(model, class_map, settings.alignment)
     grid = (size, size) if settings.truth_grid == "input" else None
     prepare = Preparation(size, settings.crop, truth_size=grid)
-    metrics = {
-        "iou": cameval.iou,
-        "coverage": cameval.coverage,
-        "area_bound": cameval.baselines.area_bound,
-    }
+    metrics = {"iou": cameval.iou, "coverage": cameval.coverage, "area_bound": area_bound}
     rows = []
     for batch in torch.from_numpy(fold.test).split(32 if grid else 1):  # pixels may differ
         chosen = batch.numpy()

@@ -98,9 +98,8 @@ class Candidate:
             layers = [nn.Linear(channels, 4096), nn.ReLU(), nn.Dropout(), nn.Linear(4096, 4096)]
             layers += [nn.ReLU(), nn.Dropout(), nn.Linear(4096, num_classes)]
             pool = nn.AdaptiveAvgPool2d(1)
-            return CAMModel(
-                model.features, PooledHead(pool, nn.Sequential(*layers)), model.cell_centers
-            )
+            mlp = PooledHead(pool, nn.Sequential(*layers))
+            return CAMModel(model.features, mlp, model.cell_centers)
         return model
 
     def build_seeded(self, pretrained: str, num_classes: int, seed: int) -> CAMModel:
@@ -145,9 +144,8 @@ def grid_of(candidate: Candidate, size: int, alignment: str) -> Grid:
             f"the input must be large enough for a map of at least 2 x 2 cells, got {size} px for "
             f"{candidate}; take a larger one with --size or {candidate.network}@SIZE"
         )
-    return Grid(
-        (height, width), model.cell_centers if alignment == "receptive_field" else None, size
-    )
+    centers = model.cell_centers if alignment == "receptive_field" else None
+    return Grid((height, width), centers, size)
 
 
 def _weights(network: str, pretrained: str) -> str:

@@ -11,38 +11,30 @@ import pandas as pd
 from torch.utils.data import Subset
 
 from cameval import CAMModel, Preparation, Results, concat
-from cameval.report import (
-    Cell,
-    Section,
-    draw_examples,
-    format_number,
-    page_tests,
-    table_of,
-    write_report,
-)
+from cameval.report import Cell, Section, draw_examples, page_tests, table_of, write_report
+from cameval.report import format_number as number
 from study import tables
 from study.data import Study
-from study.evaluation import MAP, OPTIMUM, PAPER_BINARIZERS, VALIDATED, FoldResult, Variation
+from study.evaluation import MAP, OPTIMUM, P95, PAPER_BINARIZERS, VALIDATED, FoldResult, Variation
 from study.networks import Candidate, class_map, grid_of
 
-ON_THE_PAGE = ("", VALIDATED, "p95")  # thresholds of which the page has every table
+ON_THE_PAGE = ("", VALIDATED, P95)  # thresholds of which the page has every table
 OVER_FOLDS = "Mean and standard deviation over folds (divided by n - 1)"
 TEXTS = {
     "classification": "All slices: accuracy of all together, with an interval by patient. The "
     "paper's folds are by slice: its networks have seen the patients that they are tested on.",
     "thresholds": "Validated: the best threshold on the validation patients of each fold. Test "
-    "optimum: the best on the tested slices. Truth on grid: the tumors on the network's grid; no "
-    "bound, other maps may have more. No mask of the same area exceeds the area cap.",
+    "optimum: the best on the tested slices. Truth: the tumors on the network's grid; no "
+    "bound, other maps may have more. No mask of the same area exceeds the area bound.",
     "planned": "Sign-flip tests of whole patients; each p is corrected by Holm's method for the "
     "tests of its family, and each interval agrees with its p. The last five were planned: the "
     "size-standardized IoU against the best map without the image; Otsu's and adaptive thresholds "
-    "were expected to lower the IoU against p95 and to raise the coverage.",
-    "tumors": "The paper's shares are of VGG-19 at p95. At most: masks of these areas.",
+    "were expected to lower the IoU against percentile:95 and to raise the coverage.",
+    "tumors": "The paper's shares are of VGG-19, percentile:95. At most: masks of these areas.",
     "resolution": "The tumors on the network's grid, at the thresholds chosen for them and at the "
     "best of each slice; the best map found for each slice; and masks of whole cells.",
-    "paper": "The paper prints one IoU, .153 at p95. The best threshold is chosen on the tested "
-    "slices themselves, an optimistic choice; on which slices the paper chose, it does not say. "
-    "No mask of the same area exceeds the area cap.",
+    "paper": "The paper prints one IoU, .153 at the 95th percentile. The best threshold is chosen "
+    "on the tested slices, an optimistic choice; the paper does not say on which slices it chose.",
     "switches": "One answer changed at a time, in each row with the best of the five thresholds. "
     "Other folds test other slices, and a crop may cut tumors off.",
     "masks": "The study's tables have the masks that --threshold-on and --inclusive ask for; the "
@@ -117,18 +109,15 @@ def write_strict(study: Study, scored: Sequence[FoldResult]) -> Path:
     }
     thresholds = {}
     for model in grids:
-        name, table = (
-            f"thresholds-{Candidate.parse(model).file}",
-            tables.threshold_table(scores, model),
-        )
-        thresholds[name] = table, f"IoU of {model}"
+        table = tables.threshold_table(scores, model)
+        thresholds[f"thresholds-{Candidate.parse(model).file}"] = table, f"IoU of {model}"
     thresholds["choices"] = tables.choice_table(scored, scores), "Threshold of each fold"
     classes = {
-        f"classes-{binarizer}": (
+        f"classes-{binarizer.replace(':', '-')}": (
             tables.class_table(tables.by_slice(scores, best, binarizer, names), names),
             f"IoU of {best} by class, {binarizer} threshold",
         )
-        for binarizer in (VALIDATED, "p95")
+        for binarizer in (VALIDATED, P95)
     }
     resolution = tables.resolution_table(scores, grids, slices, settings.crop)
     page.add("classification", "Classification", classification)
@@ -145,9 +134,9 @@ def write_strict(study: Study, scored: Sequence[FoldResult]) -> Path:
     lead = [
         describe_run(study),
         f"{best}, which classifies the validation patients best, has a mean IoU of "
-        f"{format_number(validated)} with thresholds chosen on other patients. Chosen on the "
-        f"tested slices of each fold, it would read {format_number(optimum)}: an optimism of "
-        f"{format_number(optimum - validated)}.",
+        f"{number(validated)} with thresholds chosen on other patients. Chosen on the "
+        f"tested slices of each fold, it would read {number(optimum)}: an optimism of "
+        f"{number(optimum - validated)}.",
     ]
     summary = ["classification", f"thresholds-{Candidate.parse(best).file}", "tests"]
     title = "Where networks look that classify brain tumors"
@@ -167,7 +156,7 @@ def write_paper(
     scores, names = varied[0][1], slices.class_names
     chosen = tables.best_threshold(scores)
     at = scores[scores["threshold"] == chosen]
-    of_all = tables.ALL_ABOVE_HALF if chosen == "p95" else None
+    of_all = tables.ALL_ABOVE_HALF if chosen == P95 else None
     tests = page_tests(results, method=MAP).assign(metric="iou")
     page = Page(out)
     table = tables.classification_table(predictions)

@@ -11,7 +11,9 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from cameval import Preparation, Results
 from cameval.baselines import Knowledge, grid_bound, reachable_iou
 from cameval.metrics import share_above, share_below
-from cameval.report import Cell, format_interval, format_number, format_p, format_percent
+from cameval.report import Cell, format_interval, format_p
+from cameval.report import format_number as number
+from cameval.report import format_percent as percent
 from cameval.statistics import mean_interval, paired_tests
 from study.data import Slices
 from study.evaluation import (
@@ -19,8 +21,9 @@ from study.evaluation import (
     CLASS_MEAN,
     MAP,
     OPTIMUM,
+    P95,
     PAPER_BINARIZERS,
-    TRUTH_ON_GRID,
+    TRUTH,
     VALIDATED,
     FoldResult,
     Variation,
@@ -33,7 +36,7 @@ PAPER_TABLE_2 = {  # mean and standard deviation over five folds: accuracy, prec
     "vgg16": ((0.928, 0.089), (0.926, 0.082), (0.928, 0.072), (0.924, 0.087)),
     "vgg19": ((0.950, 0.040), (0.944, 0.048), (0.946, 0.038), (0.944, 0.043)),
 }
-PAPER_IOU = 0.153  # of VGG-19 at p95, as the shares of slices below
+PAPER_IOU = 0.153  # of VGG-19 at the 95th percentile, as the shares of slices below
 PAPER_ABOVE_HALF = {"meningioma": 0.23, "glioma": 0.05, "pituitary": 0.0}
 PAPER_BELOW_HUNDREDTH = {"meningioma": 0.02, "glioma": 0.33, "pituitary": 0.85, "all": 0.42}
 # Share of all 3,064 slices with which masks of 5 % of the frame can have an IoU above .5:
@@ -46,7 +49,7 @@ Row = dict[str, Any]  # text, or a `Cell` of a number with its interval, by colu
 
 def estimate(value: float, low: float, high: float) -> Cell:
     """Write a number with its interval."""
-    return Cell(format_number(value), format_interval(low, high))
+    return Cell(number(value), format_interval(low, high))
 
 
 def mean_of(values: "pd.Series[Any]", patients: "pd.Series[Any]") -> Cell:
@@ -82,21 +85,19 @@ def classification_table(predictions: pd.DataFrame) -> pd.DataFrame:
         part = predictions[predictions["model"] == model]
         row: Row = {"model": model}
         for name in ("accuracy", "precision", "recall", "F1"):
-            row[name] = f"{format_number(folds[name].mean())} ({format_number(folds[name].std())})"
+            row[name] = f"{number(folds[name].mean())} ({number(folds[name].std())})"
         row["all slices"] = mean_of(part["label"] == part["predicted"], part["group"])
         rows.append(row)
         network = Candidate.parse(str(model)).network
         rows += [_paper_row(network, paper.pop(network))] if network in paper else []
     rows += [_paper_row(network, scores) for network, scores in paper.items()]
     shares = predictions.drop_duplicates("sample")["label"].value_counts(normalize=True)
-    rows.append(
-        {"model": "always the most frequent class", "all slices": format_number(shares.iloc[0])}
-    )
+    rows.append({"model": "always the most frequent class", "all slices": number(shares.iloc[0])})
     return pd.DataFrame(rows).fillna("")
 
 
 def _paper_row(network: str, scores: Sequence[tuple[float, float]]) -> Row:
-    cells = [f"{format_number(mean)} ({format_number(sd)})" for mean, sd in scores]
+    cells = [f"{number(mean)} ({number(sd)})" for mean, sd in scores]
     names = ("model", "accuracy", "precision", "recall", "F1")
     return dict(zip(names, [f"the paper's {network}", *cells], strict=True))
 
@@ -108,9 +109,7 @@ def confusion_table(predictions: pd.DataFrame, names: Sequence[str]) -> pd.DataF
     table = pd.DataFrame({"true class": names})
     for k, name in enumerate(names):
         table[f"predicted {name}"] = [f"{count:,}" for count in counts[:, k]]
-    return table.assign(
-        recall=[format_percent(c) for c in counts.diagonal() / counts.sum(1).clip(1)]
-    )
+    return table.assign(recall=[percent(c) for c in counts.diagonal() / counts.sum(1).clip(1)])
 
 
 def class_table(
@@ -127,16 +126,14 @@ def class_table(
         above, below = int((values > 0.5).sum()), int((values < 0.01).sum())
         row: Row = {"class": name, "slices": _count(part)}
         row["IoU"] = mean_of(part["iou"], part["patient"])
-        row["median"] = format_number(part["iou"].median())
+        row["median"] = number(part["iou"].median())
         if "class_mean" in part:
-            row["class-mean mask"] = format_number(part["class_mean"].mean())
-        row["> .5"] = Cell(format_percent(share_above(values, 0.5)), f"({above}/{len(values)})")
-        detail = f"({format_percent(of_all[name])} of all 3,064)" if of_all else ""
-        row["> .5 at most"] = Cell(
-            format_percent(share_above(part["area_bound"].to_numpy(), 0.5)), detail
-        )
+            row["class-mean mask"] = number(part["class_mean"].mean())
+        row["> .5"] = Cell(percent(share_above(values, 0.5)), f"({above}/{len(values)})")
+        detail = f"({percent(of_all[name])} of all 3,064)" if of_all else ""
+        row["> .5 at most"] = Cell(percent(share_above(part["area_bound"].to_numpy(), 0.5)), detail)
         row["paper > .5"] = _paper_share(PAPER_ABOVE_HALF, name)
-        row["< .01"] = Cell(format_percent(share_below(values, 0.01)), f"({below}/{len(values)})")
+        row["< .01"] = Cell(percent(share_below(values, 0.01)), f"({below}/{len(values)})")
         row["paper < .01"] = _paper_share(PAPER_BELOW_HUNDREDTH, name)
         rows.append(row)
     return pd.DataFrame(rows)
@@ -190,12 +187,10 @@ class Scores:
         one = self.results.select(model=model, method=method, binarizer=binarizer, metric=metric)
         return one.values[:, 0]
 
-    def best_baseline(
-        self, model: str, binarizer: str, *knows: Knowledge, metric: str = "iou"
-    ) -> str:
+    def best_baseline(self, model: str, binarizer: str, *of: Knowledge, metric: str = "iou") -> str:
         """Return the baseline of the highest mean among those that know one of these things."""
         known = self.results.meanings.baselines.items()
-        labels = [label for label, meaning in known if meaning.knows in knows]
+        labels = [label for label, meaning in known if meaning.knows in of]
         return max(labels, key=lambda label: self.mean(model, label, binarizer, metric))
 
 
@@ -213,20 +208,16 @@ def by_slice(scores: Scores, model: str, binarizer: str, names: Sequence[str]) -
 
 
 def threshold_table(scores: Scores, model: str) -> pd.DataFrame:
-    """Return the IoU at each threshold, beside baselines, truth on the grid and area cap."""
+    """Return the IoU at each threshold, beside baselines, the truth map and the area bound."""
     rows = []
     for name in (VALIDATED, OPTIMUM, *BINARIZERS):
         without = scores.best_baseline(model, name, "nothing", "labels")
         image = scores.best_baseline(model, name, "image")
         row: Row = {"threshold": name, "IoU": scores.cell(model, MAP, name)}
-        row["best without image"] = Cell(
-            format_number(scores.mean(model, without, name)), f"({without})"
-        )
-        row["best of image alone"] = Cell(
-            format_number(scores.mean(model, image, name)), f"({image})"
-        )
-        row["truth on grid"] = format_number(scores.mean(model, TRUTH_ON_GRID, name))
-        row["area cap (at most)"] = format_number(scores.mean(model, MAP, name, "area_bound"))
+        row["best blind"] = Cell(number(scores.mean(model, without, name)), f"({without})")
+        row["best of the image"] = Cell(number(scores.mean(model, image, name)), f"({image})")
+        row["truth"] = number(scores.mean(model, TRUTH, name))
+        row["area bound"] = number(scores.mean(model, MAP, name, "area_bound"))
         row["coverage"] = scores.cell(model, MAP, name, "coverage")
         rows.append(row)
     return pd.DataFrame(rows)
@@ -241,7 +232,7 @@ def choice_table(folds: Sequence[FoldResult], scores: Scores) -> pd.DataFrame:
         row[f"fold {len(row)}"] = Cell(fold.validated.binarizer("predicted", "method", MAP), best)
     for model, row in rows.items():
         gap = scores.mean(model, MAP, OPTIMUM) - scores.mean(model, MAP, VALIDATED)
-        row["optimism"] = format_number(gap)
+        row["optimism"] = number(gap)
     return pd.DataFrame(rows.values())
 
 
@@ -250,14 +241,14 @@ def resolution_table(
 ) -> pd.DataFrame:
     """Return the IoU beside that of the tumors themselves on the network's grid, on all slices."""
     bounds = {grid: grid_bounds(grid, slices, crop) for grid in dict.fromkeys(grids.values())}
-    titles = ("truth on grid, best threshold", "some map, at least", "whole cells, at most")
+    titles = ("truth, best threshold", "some map, at least", "whole cells, at most")
     rows = []
     for model, grid in grids.items():
         row: Row = {"model": model, "input": f"{grid.size} px"}
         row["grid"] = " \u00d7 ".join(map(str, grid.cells))
         row["IoU"] = scores.cell(model, MAP, VALIDATED)
-        row["truth on grid"] = format_number(scores.mean(model, TRUTH_ON_GRID, VALIDATED))
-        rows.append(row | dict(zip(titles, map(format_number, bounds[grid]), strict=True)))
+        row["truth"] = number(scores.mean(model, TRUTH, VALIDATED))
+        rows.append(row | dict(zip(titles, map(number, bounds[grid]), strict=True)))
     return pd.DataFrame(rows)
 
 
@@ -288,7 +279,7 @@ def planned_tests(scores: Scores, model: str, seed: int) -> pd.DataFrame:
     without = scores.best_baseline(model, VALIDATED, "nothing", "labels", metric=SIZED)
     pairs = [(SIZED, (MAP, VALIDATED), (without, VALIDATED))]
     for metric in ("iou", "coverage"):
-        pairs += [(metric, (MAP, name), (MAP, "p95")) for name in ("otsu", "adaptive")]
+        pairs += [(metric, (MAP, name), (MAP, P95)) for name in ("otsu", "adaptive")]
     differences = {
         str(k): scores.values(model, *one, metric) - scores.values(model, *other, metric)
         for k, (metric, one, other) in enumerate(pairs)
@@ -314,20 +305,20 @@ def best_threshold(scores: pd.DataFrame) -> str:
 
 
 def paper_threshold_table(scores: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """Return the IoU at the five thresholds, beside maps without the image and the area cap."""
+    """Return the IoU at the five thresholds, beside blind baselines and the area bound."""
     rows = []
     for name in PAPER_BINARIZERS:
         part = scores[scores["threshold"] == name]
-        row: Row = {"threshold": name, "mask area": format_percent(part["mask_area"].mean())}
+        row: Row = {"threshold": name, "mask area": percent(part["mask_area"].mean())}
         row["IoU"] = mean_of(part["iou"], part["patient"])
-        row["paper"] = format_number(PAPER_IOU) if name == "p95" else DASH
+        row["paper"] = number(PAPER_IOU) if name == P95 else DASH
         for baseline in ("center", CLASS_MEAN):
             one = results.select(metric="iou", binarizer=name, method=baseline)
-            row[baseline] = format_number(float(np.nanmean(one.values)))
-        row["area cap (at most)"] = format_number(part["area_bound"].mean())
-        row["coverage"] = format_number(part["coverage"].mean())
-        row["IoU > .5"] = format_percent(share_above(part["iou"].to_numpy(), 0.5))
-        row["IoU < .01"] = format_percent(share_below(part["iou"].to_numpy(), 0.01))
+            row[baseline] = number(float(np.nanmean(one.values)))
+        row["area bound"] = number(part["area_bound"].mean())
+        row["coverage"] = number(part["coverage"].mean())
+        row["IoU > .5"] = percent(share_above(part["iou"].to_numpy(), 0.5))
+        row["IoU < .01"] = percent(share_below(part["iou"].to_numpy(), 0.01))
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -341,23 +332,23 @@ def switch_table(varied: Sequence[tuple[Variation, pd.DataFrame]]) -> pd.DataFra
     rows = []
     for variation, scores in [*varied, *([(right, once)] if len(once) else [])]:
         threshold = best_threshold(scores)
-        part, p95 = (scores[scores["threshold"] == name] for name in (threshold, "p95"))
+        part, p95 = (scores[scores["threshold"] == name] for name in (threshold, P95))
         iou = float(part["iou"].mean())
         row: Row = {"question": Cell(variation.question, "(trained again)" * variation.trains)}
         row |= {"answer": variation.answer, "slices": _count(part)}
-        row["accuracy"] = format_number(float((part["label"] == part["predicted"]).mean()))
-        row |= {"best threshold": threshold, "IoU": format_number(iou)}
+        row["accuracy"] = number(float((part["label"] == part["predicted"]).mean()))
+        row |= {"best threshold": threshold, "IoU": number(iou)}
         row["change"] = "" if scores is base else signed(iou - ours)
-        row["> .5"] = format_percent(share_above(part["iou"].to_numpy(), 0.5))
-        row["< .01"] = format_percent(share_below(part["iou"].to_numpy(), 0.01))
-        row["IoU at p95"] = format_number(p95["iou"].mean())
-        row["area at p95"] = format_percent(p95["mask_area"].mean())
-        row["area cap at p95"] = format_number(p95["area_bound"].mean())
+        row["> .5"] = percent(share_above(part["iou"].to_numpy(), 0.5))
+        row["< .01"] = percent(share_below(part["iou"].to_numpy(), 0.01))
+        row["IoU at percentile:95"] = number(p95["iou"].mean())
+        row["area at percentile:95"] = percent(p95["mask_area"].mean())
+        row["area bound at percentile:95"] = number(p95["area_bound"].mean())
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def signed(value: float) -> str:
     """Write a difference with its sign; what rounds to nothing has none."""
-    text = format_number(abs(value))
-    return text if text == format_number(0) else ("+" if value > 0 else MINUS) + text
+    text = number(abs(value))
+    return text if text == number(0) else ("+" if value > 0 else MINUS) + text

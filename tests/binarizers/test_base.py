@@ -9,7 +9,7 @@ from smooth_maps import smooth_maps
 from strategies import maps
 
 from cameval import _sorting
-from cameval._memo import memo, memo_active
+from cameval._memo import memo, memo_active, memoized
 from cameval.binarizers import (
     AdaptiveBinarizer,
     FractionOfMaxBinarizer,
@@ -42,7 +42,6 @@ ALL = [
     SauvolaBinarizer(21),
     LargestComponent(PercentileBinarizer(90)),
 ]
-every_binarizer = pytest.mark.parametrize("binarizer", ALL, ids=repr)
 every_binarizer = pytest.mark.parametrize("binarizer", ALL, ids=repr)
 
 
@@ -118,3 +117,18 @@ def test_sorting_gives_the_order_statistics_too(scores, one, other):
     plain = _sorting.select_by_partition(scores.flatten(-2), (one, other))
     for got, expected in zip(_sorting.select_by_sorting(scores, (one, other)), plain, strict=True):
         assert torch.equal(got, expected)
+
+
+def test_tensors_at_one_address_are_told_apart_by_shape_strides_and_dtype():
+    @memoized
+    def doubled(values):
+        return values * 2
+
+    square = torch.arange(18, dtype=torch.float32).reshape(2, 3, 3)
+    others = [square[:1], square.mT, square.reshape(3, 2, 3), square.view(torch.int32)]
+    with memo():
+        first = doubled(square)
+        assert doubled(square) is first
+        for other in others:  # all begin at the same place in memory
+            assert other.data_ptr() == square.data_ptr()
+            assert torch.equal(doubled(other), other * 2)

@@ -317,3 +317,21 @@ def test_equal_settings_have_one_name():
     assert repr(MultiOtsuBinarizer(np.int64(4))) == "MultiOtsuBinarizer(classes=4, nbins=64)"
     assert repr(NiblackBinarizer(k=-1)) == "NiblackBinarizer(window_size=101, k=-1.0)"
     assert repr(SauvolaBinarizer()) == "SauvolaBinarizer(window_size=51, k=0.2, r=0.5)"
+
+
+@pytest.mark.parametrize("binarizer", [MeanBinarizer(), MeanSDBinarizer(0.5)], ids=repr)
+def test_a_constant_map_whose_mean_is_rounded_down_is_empty(binarizer):
+    constants = np.random.default_rng(0).random(200)
+    below = [value for value in constants if np.full((2, 3), value).mean() < value]
+    assert len(below) > 3
+    for value in below:
+        assert not binarizer(np.full((2, 3), value)).any()
+
+
+def test_the_widest_range_that_otsu_gives_a_bin_for_each_level():
+    values = np.r_[0, 2**16 - 1, np.full(9, 1000), np.full(9, 50_000)].reshape(4, 5)
+    assert OtsuBinarizer().threshold(values) == filters.threshold_otsu(values)
+    wider = np.where(values == 2**16 - 1, 2**16, values)
+    binned = OtsuBinarizer().threshold(wider)
+    assert binned == filters.threshold_otsu(wider.astype(float))
+    assert binned != OtsuBinarizer().threshold(values)

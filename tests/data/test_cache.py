@@ -324,3 +324,18 @@ def test_a_cache_that_was_replaced_before_a_worker_opens_it_is_told(packed, tmp_
         DataError, match=r"samples.h5: the cache must not be replaced .* open it again"
     ):
         travelled[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on one core
+def test_a_forked_process_opens_the_file_itself(packed, tmp_path):
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("this system does not fork")
+    first = packed[0]  # opens the file here
+    pack(phantom_samples(slices=5, patients=3, size=48), tmp_path / "samples.h5")
+    assert same(packed[0], first)
+    loader = DataLoader(packed, num_workers=1, collate_fn=list, multiprocessing_context="fork")
+    with pytest.raises(
+        DataError, match=r"samples.h5: the cache must not be replaced .* open it again"
+    ):
+        next(iter(loader))

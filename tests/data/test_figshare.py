@@ -583,3 +583,11 @@ def test_a_real_file_survives_being_written_again(real, real_slices, tmp_path):
             before, after = one["cjdata"][field], other["cjdata"][field]
             assert before.dtype == after.dtype
             np.testing.assert_allclose(before[()], after[()], rtol=1e-15)
+
+
+def test_the_next_number_above_one_is_no_pixel():
+    image, mask = np.ones((2, 2), np.float32), np.zeros((2, 2), bool)
+    assert Sample("one", image, mask).image.max() == 1
+    image[0, 1] = np.nextafter(np.float32(1), np.float32(2))
+    with pytest.raises(DataError, match=r"image must be in \[0, 1\], got \[1, 1\]"):
+        Sample("above", image, mask)

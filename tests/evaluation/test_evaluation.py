@@ -101,29 +101,10 @@ def test_lists_datasets_iterables_and_workers_give_the_same_table() -> None:
     assert lazy.read == list(range(7))
 
 
-def test_an_extractor_brings_its_method_and_alignment() -> None:
-    extract = CAMExtractor(
-        cameval.CAMModel(
-            *dataclasses_of(small_network()), cell_centers=cameval.maps.CellCenters(2.5, 4)
-        ),
-        cameval.hires_cam,
-        alignment="receptive_field",
-    )
-    results = evaluate(
-        extract, samples(2), metrics=[cameval.pixel_auroc], prepare=SMALL, baselines={}
-    )
-    assert results.columns[0].method == "hires_cam"
-    assert results.provenance["settings"]["alignment"] == "receptive_field"
-
-
 def test_an_extractor_of_a_network_gives_the_name_of_the_network() -> None:
     net = torchvision.models.squeezenet1_1(num_classes=3).eval()
     results = run(net=CAMExtractor(net), data=samples(2), prepare=Preparation(size=64))
     assert results.samples["model"].tolist() == ["SqueezeNet"] * 2
-
-
-def dataclasses_of(model: cameval.CAMModel) -> tuple[nn.Module, nn.Module]:
-    return model.features, model.head
 
 
 def test_an_inner_layer_can_be_evaluated() -> None:
@@ -196,41 +177,6 @@ def test_an_error_of_a_map_metric_that_is_not_decorated_names_the_decorator() ->
         run(metrics=[mine])
     assert "decorate a metric of maps with cameval.metrics.of_maps" in raised.value.__notes__[0]
     assert "while scoring samples 'image 0' to 'image 6'" in raised.value.__notes__[1]
-
-
-@pytest.mark.parametrize(
-    "setting", [{"batch_size": 3}, {"seed": 5}, {"name": "mine"}, {"class_names": ["a", "b", "c"]}]
-)
-def test_a_setting_of_the_run_is_in_its_record(setting) -> None:
-    [(name, value)] = setting.items()
-    recorded = {"name": "model"}.get(name, name)
-    assert run(**setting).provenance["settings"][recorded] == value
-    assert run().provenance["settings"][recorded] != value
-
-
-def test_the_seed_arrives_at_the_random_baseline() -> None:
-    first, again, other = (run(seed=seed, baselines=None).values for seed in (0, 0, 1))
-    assert np.array_equal(first, again, equal_nan=True)
-    assert not np.array_equal(first, other, equal_nan=True)
-
-
-def test_workers_read_the_samples() -> None:
-    lazy = Lazy(samples())
-    run(lazy, workers=1)
-    assert lazy.read == [0]  # the first, which is tried before
-
-
-@pytest.mark.parametrize(("progress", "disable"), [(True, None), (False, True)])
-def test_the_progress_bar_is_shown_if_it_is_wanted(monkeypatch, progress, disable) -> None:
-    seen = []
-    whole = cameval.evaluation.evaluate.__globals__["tqdm"]
-    monkeypatch.setitem(
-        cameval.evaluation.evaluate.__globals__,
-        "tqdm",
-        lambda **options: seen.append(options["disable"]) or whole(**options | {"disable": True}),
-    )
-    run(progress=progress)
-    assert seen == [disable]
 
 
 def test_an_argument_that_evaluate_does_not_have_is_named_as_python_does() -> None:
@@ -537,7 +483,7 @@ def test_a_crop_takes_image_and_truth_alike() -> None:
     assert torch.allclose(prepared, torch.ones(()))
 
 
-def test_the_truth_can_be_laid_on_another_grid_by_majority() -> None:
+def test_the_truth_is_resized_by_majority() -> None:
     mask = np.zeros((4, 4), bool)
     mask[0, :3] = mask[1, 0] = True  # three quarters of one cell, a quarter of another
     sample = Sample("a", np.zeros((4, 4), np.float32), mask, 0, "a")
@@ -570,3 +516,54 @@ def test_results_can_be_sent_to_another_process() -> None:
     results = run()
     again = pickle.loads(pickle.dumps(results))
     assert np.array_equal(again.values, results.values)
+
+
+def test_a_photo_is_averaged_when_it_is_made_smaller() -> None:
+    image = np.zeros((64, 64), np.float32)
+    image[:, ::4] = 1  # plain interpolation reads only between these lines
+    prepare = Preparation(size=16, mean=(0, 0, 0), std=(1, 1, 1))
+    prepared, _ = prepare(Sample("lines", image, image > 0))
+    torch.testing.assert_close(prepared[:, 2:-2, 2:-2], torch.full((3, 12, 12), 0.25))
+
+
+def test_a_map_of_zeros_alone_is_told_from_one_with_a_negative_value() -> None:
+    def zeros(batch: BaselineInput) -> Tensor:
+        return torch.zeros(batch.truth.shape)
+
+    def dip(batch: BaselineInput) -> Tensor:
+        return torch.zeros(batch.truth.shape).index_fill(1, torch.tensor([0]), -1.0)
+
+    def bump(batch: BaselineInput) -> Tensor:
+        return -dip(batch)
+
+    @of_maps(higher_is_better=True)
+    def nowhere(maps: Tensor, target: Tensor) -> Tensor:
+        return torch.full(maps.shape[:1], torch.nan)
+
+    blind = {"zeros": zeros, "dip": dip, "bump": bump}
+    table = run(samples(2), methods={}, baselines=blind, metrics=[nowhere]).to_pandas()
+    reasons = dict(zip(table["method"], table["reason"], strict=True))
+    assert reasons == {
+        "zeros": "map without a positive value",
+        "dip": "map without a positive value",
+        "bump": "undefined",
+    }
+
+
+def test_half_a_cell_of_truth_is_no_majority() -> None:
+    mask = np.zeros((4, 4), bool)
+    mask[:, 1] = True
+    mask[:3, 2:] = True
+    _, truth = Preparation(size=4, truth_size=(2, 2))(
+        Sample("half", np.ones_like(mask, np.float32), mask)
+    )
+    assert truth.tolist() == [[False, True], [False, False]]
+
+
+def test_a_distance_of_an_empty_mask_says_that_it_is_empty() -> None:
+    distance = cameval.metrics.HausdorffDistance()
+    blind = {"flat": flat, "varied": lambda batch: batch.truth.float()}
+    table = run(samples(2), methods={}, baselines=blind, metrics={"hd": distance}).to_pandas()
+    reasons = table.groupby("method", observed=True)["reason"].unique()
+    assert reasons["flat"].tolist() == ["empty prediction"]
+    assert reasons["varied"].tolist() == [""]

@@ -4,11 +4,13 @@ import dataclasses
 import json
 import os
 import pathlib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from evaluations import PLAN, SMALL, same, samples, small_network
+from pages import made
 
 import cameval
 from cameval import evaluate
@@ -576,3 +578,12 @@ def test_dependence_on_size_and_confidence(results) -> None:
 
 def test_the_repr_says_how_much_there_is(results) -> None:
     assert repr(results) == "Results(10 samples x 10 columns, 10 undefined values, models net)"
+
+
+def test_a_comparison_has_the_seed_of_the_run_or_its_own() -> None:
+    table = made(40, groups=25, methods=("cam", "grad_cam"), baselines={}, binarizers=("p95",))
+    ps = [table.compare("iou", seed=seed)["p"].tolist() for seed in (None, 3, 4, 5)]
+    assert ps[0] == ps[1]
+    assert len({tuple(p) for p in ps}) == 3
+    again = replace(table, provenance={"settings": table.provenance["settings"] | {"seed": 4}})
+    assert again.compare("iou")["p"].tolist() == ps[2]

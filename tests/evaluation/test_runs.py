@@ -26,6 +26,7 @@ from cameval.data import Sample
 from cameval.errors import CamevalError, DataError, OutputError, SettingError
 from cameval.evaluation import Preparation, Results
 from cameval.evaluation._batch import BatchScores
+from cameval.evaluation._run_folder import RunFolder, write_atomically
 from cameval.metrics import of_masks
 from cameval.protocols import BaselineInput
 
@@ -123,10 +124,12 @@ def test_other_weights_are_another_run(tmp_path) -> None:
 
 def test_changed_samples_are_noticed(tmp_path) -> None:
     run(tmp_path)
-    changed = samples()
-    changed[3].image[0, 0] = 0.123
-    with pytest.raises(DataError, match="another 'image 3' than sample 'image 3' is now"):
-        run(tmp_path, changed)
+    for part in ("image", "mask"):
+        changed = samples()
+        pixels = getattr(changed[3], part)
+        pixels[0, 0] = 0.123 if part == "image" else ~pixels[0, 0]
+        with pytest.raises(DataError, match="another 'image 3' than sample 'image 3' is now"):
+            run(tmp_path, changed)
 
 
 def test_a_stream_that_has_become_shorter_is_noticed(tmp_path) -> None:
@@ -149,10 +152,18 @@ def test_a_damaged_batch_is_named(tmp_path, content) -> None:
 
 def test_a_batch_is_never_unpickled(tmp_path) -> None:
     run(tmp_path)
-    file = tmp_path / "batches" / "000001.npz"
-    np.savez(file, sample=np.array([{"a": 1}], dtype=object))
+    file, trace = tmp_path / "batches" / "000001.npz", tmp_path / "was run"
+
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (trace,)
+
+    with np.load(file) as arrays:
+        kept = dict(arrays)
+    np.savez(file, **kept | {"sample": np.array([Evil()], dtype=object)})
     with pytest.raises(DataError, match=r"000001\.npz must hold"):
         Results.load(tmp_path)
+    assert not trace.exists()
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}"])
@@ -797,3 +808,31 @@ def test_if_one_process_fails_all_stop(tmp_path) -> None:
     assert done.returncode != 0
     assert "no such scan" in done.stderr
     assert "ProcessError: every process must succeed, process 1 failed: ValueError" in done.stderr
+
+
+def test_a_record_that_another_process_has_just_written_is_kept(tmp_path, monkeypatch) -> None:
+    first = run(tmp_path, seed=4, name="first")
+    kept = (tmp_path / "run.json").read_bytes()
+    assert not write_atomically(tmp_path / "run.json", "{}", keep=True)
+    assert (tmp_path / "run.json").read_bytes() == kept
+    answers = iter([False])  # the record is written right after the first look
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: next(answers, True) and exists(path))
+    folder = RunFolder(tmp_path)
+    later = json.loads(kept) | {"started": "2999-01-01T00:00:00+00:00"}
+    assert folder.claim(later) == json.loads(kept)
+    assert (tmp_path / "run.json").read_bytes() == kept
+    monkeypatch.undo()
+    again = run(tmp_path, seed=4, name="first")
+    assert (tmp_path / "run.json").read_bytes() == kept
+    assert again.provenance["started"] == first.provenance["started"]
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_run_of_other_columns_is_not_mixed_in_though_its_parts_are_the_same(
+    tmp_path,
+) -> None:
+    run(tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text())
+    with pytest.raises(SettingError, match="with another order of its columns"):
+        RunFolder(tmp_path).claim(record | {"columns": record["columns"][::-1]})

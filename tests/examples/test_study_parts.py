@@ -384,7 +384,7 @@ def test_masks_are_made_as_the_settings_say(where: str, inclusive: bool) -> None
     maps = cameval.maps.upsample(coarse, (16, 16))
     result = CAMResult(maps, coarse, torch.zeros(2, 3), torch.zeros(2, dtype=torch.long))
     chosen = ["--protocol", "paper", "--threshold-on", where, *["--inclusive"] * inclusive]
-    masks = evaluation.paper_masks(result, "p75", settings(*chosen))
+    masks = evaluation.paper_masks(result, "percentile:75", settings(*chosen))
     for k in range(2):
         values = (maps if where == "upsampled" else coarse)[k].double().numpy()
         threshold = np.percentile(values, 75)

@@ -245,3 +245,24 @@ def test_the_global_random_state_is_left_alone(name: str) -> None:
 def test_settings_are_checked(method, settings: dict[str, object], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         method(**settings)
+
+
+@pytest.mark.parametrize("cells", [1, (2, 2), (3, 1)])
+@pytest.mark.parametrize("hooked", [False, True])
+@pytest.mark.parametrize("chain", [False, True])
+def test_ablation_is_of_maps_where_the_means_alone_would_not_do(
+    cells: int | tuple[int, int], hooked: bool, chain: bool
+) -> None:
+    torch.manual_seed(0)
+    pool = nn.AdaptiveAvgPool2d(cells)
+    if hooked:  # the mean of cubes is not the cube of the mean
+        pool.register_forward_pre_hook(lambda _, inputs: (inputs[0] ** 3,))
+    count = 1 if cells == 1 else cells[0] * cells[1]
+    mlp = [nn.Linear(6 * count, 5), nn.Tanh(), nn.Linear(5, CLASSES)]
+    parts = nn.Sequential(pool, nn.Flatten(), *mlp)
+    head = parts if chain else PooledHead(pool, nn.Sequential(*mlp))
+    model = CAMModel(small("pooled").features, head).double().eval()
+    activations, classes = model.activations(5 * pictures("pooled")), some_classes()
+    found = AblationCAM()(activations, classes)
+    torch.testing.assert_close(found, ablated_by_hand(activations, classes))
+    assert found.any()

@@ -678,3 +678,20 @@ def test_no_batch_is_larger_than_asked_for(metric):
     metric(counting, pictures("curved"), some_maps(), some_classes())
     assert max(sizes) == 4
     assert sum(sizes) == 3 * (8 if isinstance(metric, ROAD) else 6)
+
+
+def test_a_network_that_answers_always_the_same_gains_and_loses_nothing():
+    def network(images):
+        return torch.tensor([[0.3, -0.2, 1.1]], dtype=torch.float64).expand(len(images), 3)
+
+    given = network, pictures("pooled"), some_maps(), some_classes() % 3
+    for metric in (increase_in_confidence, average_drop, average_gain):
+        assert metric(*given).tolist() == [0, 0, 0]
+
+
+def test_a_constant_map_coheres_with_none():
+    flat, varied = torch.full((1, 3, 4), 2.0), torch.arange(12.0).reshape(1, 3, 4)
+    assert coherency(flat, varied).tolist() == [0]
+    assert coherency(varied, flat).tolist() == [0]
+    assert coherency(flat, flat).tolist() == [0]
+    assert coherency(varied, varied).tolist() == [1]

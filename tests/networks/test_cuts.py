@@ -7,6 +7,7 @@ import threading
 import types
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -643,3 +644,20 @@ def test_a_failing_pass_leaves_buffers_as_they_were() -> None:
     with pytest.raises(RuntimeError, match="on purpose"):
         model.activations(BATCH)
     assert model.head.seen == 0
+
+
+@pytest.mark.parametrize(("factor", "told"), [(1.0, False), (1 + 1e-7, False), (1.001, True)])
+def test_a_gap_of_more_than_rounding_is_told(factor: float, told: bool) -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(self.body(x).mean((2, 3))) * factor
+
+    torch.manual_seed(0)
+    net = Scaled().eval()
+    model = CAMModel(net.body, GAPHead(net.fc)).cut_from(net)
+    with pytest.raises(UnsupportedModelError, match="a difference of") if told else nullcontext():
+        CAMExtractor(model)(BATCH)

@@ -641,3 +641,36 @@ def test_errors_are_also_the_builtin_ones() -> None:
     assert issubclass(ArrayTypeError, cameval.errors.CamevalError)
     assert isinstance(LayerError("x"), ValueError)
     assert isinstance(adapt(Tiny(), layer="conv"), LayerModel)
+
+
+class Overwriting(nn.Module):
+    """Overwrite the input or the output of a layer after the layer has run."""
+
+    def __init__(self, *, what: str) -> None:
+        super().__init__()
+        self.what = what
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.passing = nn.Identity()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, images: Tensor) -> Tensor:  # noqa: D102
+        before = self.conv(images)
+        after = self.passing(before)  # the same memory
+        total = after.sin().mean((2, 3)) if self.what == "output after use" else 0
+        (before if self.what == "input" else after).mul_(3).add_(1)
+        return self.fc(after.cos().mean((2, 3)) + total)
+
+
+@pytest.mark.parametrize("what", ["input", "output", "output after use"])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_features_that_the_network_overwrites_later_are_those_of_the_layer(
+    what: str, create_graph: bool
+) -> None:
+    torch.manual_seed(0)
+    net = Overwriting(what=what).double().eval()
+    batch = torch.randn(2, 3, 5, 6, dtype=torch.float64)
+    found = LayerModel(net, "passing").activations(batch, create_graph=create_graph)
+    with torch.no_grad():
+        assert torch.equal(found.features, net.conv(batch))
+        if what != "input":  # through its input the network overwrites its own features alone
+            assert torch.equal(found.logits, net(batch))

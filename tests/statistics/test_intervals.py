@@ -431,3 +431,11 @@ def test_more_confidence_needs_a_wider_interval():
     for narrow, wide in pairwise(found):
         assert wide.low < narrow.low
         assert narrow.high < wide.high
+
+
+@pytest.mark.parametrize("values", [[1, 1, 1], [0, 0, 0], [0, 1, 1], [0.25, 0.25, 0.25], [0.5]])
+def test_one_group_has_no_interval_whatever_its_values(values):
+    for bounds in (None, (0, 1)):
+        found = mean_interval(values, ["one"] * len(values), bounds=bounds)
+        assert found.estimate == pytest.approx(np.mean(values))
+        assert np.isnan([found.low, found.high]).all()

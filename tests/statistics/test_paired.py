@@ -382,3 +382,13 @@ def test_splits_are_checked():
         corrected_resampled_t([1.0], n_train=0, n_test=1)
     with pytest.raises(SettingError, match=r"confidence must be in \(0, 1\)"):
         corrected_resampled_t([1.0], n_train=1, n_test=1, confidence=1)
+
+
+def test_a_seed_repeats_a_test_and_another_draws_other_signs():
+    rng = np.random.default_rng(0)
+    first, second, groups = rng.normal(0.1, 1, 30), np.zeros(30), np.arange(30)
+    ps = [sign_flip_test(first, second, groups, seed=seed).p for seed in (0, 0, 1, 2)]
+    assert ps[0] == ps[1]
+    assert len(set(ps)) == 3
+    ps = [paired_tests({"a": first, "b": second}, groups, seed=seed)[0].p for seed in (0, 1, 2)]
+    assert ps == [sign_flip_test(first, second, groups, seed=seed).p for seed in (0, 1, 2)]

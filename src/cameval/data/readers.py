@@ -56,7 +56,7 @@ class FileDataset(Dataset[Sample]):
         Paths of at least one file, in the order of the samples.
     read
         From the path of a file to its `Sample`. For worker processes it must be one that can be
-        pickled: a function of a module, or a `functools.partial` of one. `cached` notices changes
+        pickled: a function of a module, or a ``functools.partial`` of one. `cached` notices changes
         of its code and settings, but not of other functions that it calls.
     class_names
         The class of label 0, 1, ...; empty if the classes have no names.
@@ -66,7 +66,7 @@ class FileDataset(Dataset[Sample]):
     DataError
         If there are no files.
     SettingError
-        In `cached`, if `read` is no function, `functools.partial` of one or object whose `repr`
+        In `cached`, if `read` is no function, ``functools.partial`` of one or object whose `repr`
         says its settings, so that a change cannot be noticed.
 
     Examples

@@ -10,7 +10,7 @@ from cameval.evaluation.defaults import (
 )
 from cameval.evaluation.evaluate import evaluate
 from cameval.evaluation.labels import label_of
-from cameval.evaluation.meaning import REASONS, Column, Meanings, Origin
+from cameval.evaluation.meaning import REASONS, Column, Meanings, MetricMeaning, Origin
 from cameval.evaluation.preparation import IMAGENET_MEAN, IMAGENET_STD, Preparation
 from cameval.evaluation.results import Results
 from cameval.evaluation.settings import RunSettings
@@ -22,6 +22,7 @@ __all__ = [
     "Choice",
     "Column",
     "Meanings",
+    "MetricMeaning",
     "Origin",
     "Preparation",
     "Results",

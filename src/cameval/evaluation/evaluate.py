@@ -57,7 +57,7 @@ def evaluate(
         and whether the cut is checked on two images first. It runs on its device in evaluation
         mode, and is never changed.
     samples
-        Any dataset of `torch.utils.data`, list or iterable of :class:`cameval.data.Sample`.
+        Any dataset of `torch.utils.data`, list or iterable of :class:`cameval.Sample`.
     methods, binarizers, metrics, baselines
         One, several, or several by label. Without labels each has its own; see :func:`label_of`.
         Defaults: :func:`default_methods`, :func:`default_binarizers`, :func:`default_metrics` and

@@ -9,7 +9,7 @@ from cameval.baselines import Knowledge
 from cameval.errors import DataError
 from cameval.metrics.properties import Takes
 
-__all__ = ["REASONS", "Column", "Meanings", "Origin"]
+__all__ = ["REASONS", "Column", "Meanings", "MetricMeaning", "Origin"]
 
 
 @dataclass(frozen=True, order=True)

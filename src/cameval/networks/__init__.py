@@ -7,7 +7,7 @@ from cameval.networks.heads import ClassMapHead, ExactHead, GAPHead, NormHead, P
 from cameval.networks.layers import Grid, LayerModel, TokenGrid, channels_last_grid
 from cameval.networks.linear_head import fit_linear_head, pooled_features
 from cameval.networks.model import CAMModel
-from cameval.networks.zoo import describe_network, load_network, network_names
+from cameval.networks.zoo import NetworkFacts, describe_network, load_network, network_names
 
 __all__ = [
     "Activations",
@@ -17,6 +17,7 @@ __all__ = [
     "GAPHead",
     "Grid",
     "LayerModel",
+    "NetworkFacts",
     "NormHead",
     "PooledHead",
     "Split",

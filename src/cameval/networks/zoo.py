@@ -22,7 +22,7 @@ from cameval.networks.adapt import adapt
 from cameval.networks.heads import ExactHead
 from cameval.networks.model import CAMModel
 
-__all__ = ["describe_network", "load_network", "network_names"]
+__all__ = ["NetworkFacts", "describe_network", "load_network", "network_names"]
 
 _DAMAGED = (  # errors of torch.load on damaged files
     *(OSError, RuntimeError, EOFError, UnpicklingError, BadZipFile, ValueError, KeyError),
