@@ -107,8 +107,19 @@ import torch
 from torch import nn
 import cameval
 from cameval import *
+from cameval.baselines import *
+from cameval.binarizers import *
+from cameval.data import *
+from cameval.evaluation import *
+from cameval.losses import *
+from cameval.maps import *
+from cameval.methods import *
 from cameval.metrics import *
+from cameval.networks import *
+from cameval.protocols import *
 from cameval.sanity import *
+from cameval.statistics import *
+from cameval.target_classes import *
 from cameval._memo import memo
 torch.manual_seed(0)
 """
