@@ -1,4 +1,9 @@
-"""NumPy arrays and torch tensors: conversion, checks, checksums."""
+"""NumPy arrays and torch tensors: conversion, checks, checksums.
+
+Public functions return the kind of array that they are given: NumPy in, NumPy out; torch in, torch
+out, on the same device. Internally everything is torch. Arrays are checked here, once; the formulas
+trust their input.
+"""
 
 from typing import Any, TypeAlias, TypeVar
 from zlib import crc32

@@ -1,4 +1,8 @@
-"""Maps on images: cell centers, upsampling, scaling to [0, 1]."""
+"""Maps on images: cell centers, upsampling, scaling to [0, 1].
+
+Positions are in pixels of the network's input; the center of pixel k is at k + 0.5. No method and
+no binarizer calls `normalize_maps` by itself.
+"""
 
 from dataclasses import dataclass
 from math import isfinite

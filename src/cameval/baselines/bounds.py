@@ -1,4 +1,9 @@
-"""Bounds of the IoU (area bound, grid bound), chance level, and skill relative to a baseline."""
+"""Bounds of the IoU (area bound, grid bound), chance level, and skill relative to a baseline.
+
+A cell of a 7 x 7 grid is a fiftieth of the image, so no map of this grid outlines a smaller object.
+How well the best map of a grid scores is not known in general: `reachable_iou` is a lower bound of
+it, and `grid_bound` is exact for masks of whole cells.
+"""
 
 from collections.abc import Iterator
 from typing import Any, overload

@@ -1,4 +1,8 @@
-"""Image baselines: intensity and edges, computed from the image without the network."""
+"""Image baselines: intensity and edges, computed from the image without the network.
+
+They are computed from the network's input, which shows exactly the part of the image that is
+scored; a preparation may have cropped it.
+"""
 
 import torch
 from torch import Tensor

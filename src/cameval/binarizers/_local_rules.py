@@ -1,4 +1,9 @@
-"""Formulas of thresholds for each pixel, from the moments of its neighborhood."""
+"""Formulas of thresholds for each pixel, from the moments of its neighborhood.
+
+A separable filter with its border rule is a product with a matrix on either side,
+``D @ map @ A.T``. The matrices are banded: they are multiplied in blocks of rows, each with the
+columns that it reads.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,4 +1,10 @@
-"""Synthetic heads and lesions for the phantom."""
+"""Synthetic heads and lesions for the phantom.
+
+A picture is a float array ``(size, size)``, about 0 in air and 1 in fat. Positions are in head
+coordinates: the head's outline is the unit circle, x runs to the right, y down. The classes overlap
+on purpose: some meningiomas lie at the skull base, where pituitary tumors do, some gliomas are
+bright throughout, as meningiomas are, and any lesion may be small or large.
+"""
 
 from dataclasses import dataclass, replace
 from typing import TypeAlias

@@ -1,4 +1,7 @@
-"""MATLAB v7.3 files through h5py, with typed errors."""
+"""MATLAB v7.3 files through h5py, with typed errors.
+
+Messages name the file and, if one field is wrong, the field.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

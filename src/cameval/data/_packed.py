@@ -1,4 +1,13 @@
-"""File format of packed samples: lossless encoding, writing, validated reading."""
+"""File format of packed samples: lossless encoding, writing, validated reading.
+
+An image that was scaled from whole numbers, ``k / scale`` with scale up to 65,535, is written as
+these numbers, in 8 or 16 bits; their quotient is always rounded to the same float32. Any other
+image is written as it is. The mask follows, eight pixels to a byte.
+
+The file holds ``pixels``, the bytes of all samples one after the other; ``index``, a row of whole
+numbers for each sample; and ``text``, a JSON document with names, groups, class names and what is
+known of the sources.
+"""
 
 import json
 from collections.abc import Iterator

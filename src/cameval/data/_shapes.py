@@ -1,4 +1,11 @@
-"""COCO segmentations (polygons, run lengths, boxes) and the pixels that they cover."""
+"""COCO segmentations (polygons, run lengths, boxes) and the pixels that they cover.
+
+Coordinates are continuous: the pixel in row i and column j covers [j, j + 1] x [i, i + 1], and it
+belongs to a polygon or a box if its center (j + 0.5, i + 0.5) lies in it or on its edge. The parts
+of one object are united; a part that crosses itself is filled by the even-odd rule. An object that
+is too small to hold a center has no pixels. Run lengths are exact: they run down the columns and
+begin with pixels outside.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard

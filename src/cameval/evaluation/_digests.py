@@ -1,4 +1,8 @@
-"""Digests of contents: of functions with their code, objects, arrays, and networks."""
+"""Digests of contents: of functions with their code, objects, arrays, and networks.
+
+A digest depends on what an object holds, not on how it is written: an object without a repr, an
+array inside a partial and a number in a closure all count.
+"""
 
 import copyreg
 import dis

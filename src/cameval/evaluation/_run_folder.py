@@ -1,4 +1,8 @@
-"""Run folder: one file for each batch, written atomically; versions and dates."""
+"""Run folder: one file for each batch, written atomically; versions and dates.
+
+A run that was interrupted continues from its last batch; two runs that write to the same folder
+write the same files. Nothing in the folder is unpickled.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""Meanings of the labels in a table, stored with the results."""
+"""Meanings of the labels in a table, stored with the results.
+
+Nothing is inferred from a label, a repr or a sentence. What is not recorded is unknown.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

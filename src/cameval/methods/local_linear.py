@@ -1,4 +1,9 @@
-"""Local linear CAM: exact decomposition of a logit, by linearizing the head at each image."""
+"""Local linear CAM: exact decomposition of a logit, by linearizing the head at each image.
+
+A layer such as ReLU, Hardswish or Tanh multiplies each of its inputs by some number, and layer
+normalization divides by one. With these numbers fixed at their values for one image, the head is an
+affine function of its features and equals the head on them.
+"""
 
 from collections.abc import Callable
 from math import prod

@@ -1,4 +1,9 @@
-"""Contours of masks as small elements with their lengths or areas."""
+"""Contours of masks as small elements with their lengths or areas.
+
+An element lies at a corner where some of the adjacent pixels are in the mask and some are not. It
+measures the length of the line (marching squares), or the area of the surface (marching cubes),
+between the centers of these pixels.
+"""
 
 from functools import cache
 from itertools import product

@@ -1,4 +1,8 @@
-"""Input checks and class probabilities shared by the metrics that run the network."""
+"""Input checks and class probabilities shared by the metrics that run the network.
+
+Scores are probabilities of the target class, in float64, and never logits: logits have no zero, so
+a ratio of logits is no share of a confidence.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple

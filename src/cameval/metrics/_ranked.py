@@ -1,4 +1,8 @@
-"""Ranks of the true pixels among the pixels of a map."""
+"""Ranks of the true pixels among the pixels of a map.
+
+A map is sorted once, and inside ``with memo():`` once for all metrics and binarizers. Equal values
+are one level; -0.0 and 0.0 are equal.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property

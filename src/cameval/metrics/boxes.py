@@ -1,4 +1,8 @@
-"""Bounding boxes of masks: box IoU and box precision."""
+"""Bounding boxes of masks: box IoU and box precision.
+
+A box is ``(x0, y0, x1, y1)`` in pixels and half-open: it holds the columns x0 to x1 - 1 and the
+rows y0 to y1 - 1, so its area is ``(x1 - x0) * (y1 - y0)``.
+"""
 
 from collections.abc import Callable
 from typing import Any, Literal

@@ -1,4 +1,8 @@
-"""Mask metrics corrected for chance or for the size of the truth."""
+"""Mask metrics corrected for chance or for the size of the truth.
+
+If every pixel is true, agreement and chance cannot be distinguished, so all of them are NaN. Other
+edge cases follow `cameval.metrics.properties`.
+"""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,8 @@
-"""Threshold curves of a map, and metrics read from them."""
+"""Threshold curves of a map, and metrics read from them.
+
+Tied pixels are scored by the expectation over all their orders. Only the order of the pixels
+matters, so signed raw maps need no scaling. Edge cases follow `cameval.metrics.properties`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,10 @@
-"""Faithfulness by masking: average drop, increase in confidence, average gain, ADCC."""
+"""Faithfulness by masking: average drop, increase in confidence, average gain, ADCC.
+
+The image is multiplied by its map, scaled to [0, 1] by the map's own extremes: where the map is
+lowest, the image becomes 0, which is the mean of normalized images. Scores are of softmax
+probabilities, from one pass on the images and one on the masked images. A constant map masks the
+whole image.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

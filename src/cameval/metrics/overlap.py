@@ -1,4 +1,8 @@
-"""Overlap of a mask with the truth: IoU, Dice and weighted forms."""
+"""Overlap of a mask with the truth: IoU, Dice and weighted forms.
+
+Metrics that correct for chance or for the size of the truth are in `chance_corrected`, rates in
+`rates`. Edge cases follow `cameval.metrics.properties`.
+"""
 
 from dataclasses import dataclass
 from math import isfinite

@@ -1,6 +1,34 @@
 """Properties of a metric: what it takes, its direction, its range; where a score is undefined.
 
-A score that is undefined is NaN. Most metrics are undefined where the truth is empty.
+Edge cases of all metrics:
+
+===============================  ==================================================================
+case                             score
+===============================  ==================================================================
+empty truth, any prediction      NaN: undefined, and counted as such; but `false_positive_rate`,
+                                 `specificity` and `marked_area` are defined without an object, and
+                                 `ZeroWithoutObject` scores marks there as 0
+empty prediction, not the truth  the worst, 0 (for `informedness`, `matthews_correlation` and
+                                 `cohen_kappa` also the level of chance); NaN for distances, or the
+                                 image's diagonal if asked for; `false_positive_rate` and
+                                 `marked_area` are 0
+everything predicted             the plain formula
+everything true                  NaN for all that counts false positives: `false_positive_rate`,
+                                 `specificity`, `informedness`, `size_standardized_iou`,
+                                 `matthews_correlation`, `cohen_kappa`, `chance_corrected_overlap`,
+                                 `pixel_auroc` and the skills, since no pixel could be one
+constant map                     `pixel_auroc` .5; `pixel_average_precision`,
+                                 `relevance_rank_accuracy`, `max_iou` and `pointing_game` the area
+                                 share of the truth; `relevance_mass_accuracy` the same if the
+                                 constant is positive, else NaN; skills 0
+ties in a map                    the expectation over all orders of the tied pixels
+NaN or infinity in a map         `NonFiniteError`
+other shapes or dtypes           an error: nothing is resized, masks are boolean
+===============================  ==================================================================
+
+Whether a score is defined depends on the truth (and on the map's positive part), never on how good
+the prediction is; distances to an empty prediction are the exception, and `ZeroWithoutObject`,
+which excludes the images that have neither object nor mark unless it is told what to score.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,8 @@
-"""Pixel rates of a mask: coverage (recall), precision, false-positive rate, specificity, area."""
+"""Pixel rates of a mask: coverage (recall), precision, false-positive rate, specificity, area.
+
+Rates that do not need an object are defined without one: `false_positive_rate`, `specificity` and
+`marked_area`. Other edge cases follow `cameval.metrics.properties`.
+"""
 
 from cameval._arrays import Array
 from cameval.metrics.counts import score_counts

@@ -1,4 +1,9 @@
-"""Private copies of a network, with their own modules and buffers and shared weights."""
+"""Private copies of a network, with their own modules and buffers and shared weights.
+
+Recording activations may need evaluation mode or a hook. On the user's modules either would be
+visible to the user and to other threads. A structural copy takes a few milliseconds and shares
+every weight; it follows training and ``.to``, since a new one is made at each call.
+"""
 
 import copy
 from collections import deque

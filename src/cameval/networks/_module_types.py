@@ -1,4 +1,8 @@
-"""Checks of modules: exact type, overridden calls, forward hooks."""
+"""Checks of modules: exact type, overridden calls, forward hooks.
+
+A subclass may compute something else than its parent, and so may an instance with its own
+``forward`` or a module with a hook. What is known of a class is known of exactly that class.
+"""
 
 from torch import nn
 from torch._dynamo.eval_frame import OptimizedModule

@@ -1,4 +1,10 @@
-"""Centers of the receptive fields of the features of torchvision's networks."""
+"""Centers of the receptive fields of the features of torchvision's networks.
+
+The cell centers follow from the kernels, strides and paddings between input and features. They are
+read from the network's own modules, not looked up by its name, so that they are right for a dilated
+ResNet, a smaller stem or a VGG without its last pooling. Only modules of exactly known classes are
+followed; with any other module, or any hook, the centers are unknown. Parallel branches must agree.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, cast
