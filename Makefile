@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help study test oldest slow bench lint types docs clean
+.PHONY: help study test oldest slow oracle mutants bench lint types docs clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -41,6 +41,24 @@ oldest: .venv-oldest/.installed  ## Run the tests with the lowest versions that 
 
 slow: $(VENV)/.installed-test  ## Run the slow tests
 	$(BIN)/python -m pytest -m slow
+
+# The other libraries have a folder of their own, so that the versions in $(VENV) stay as they are. It
+# reads torch and all else from there, by a .pth file.
+ORACLE := $(VENV)-oracle
+PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+
+$(ORACLE)/.installed: $(VENV)/.installed-test
+	@test -x $(ORACLE)/bin/python || $(BIN)/python -m venv $(ORACLE)
+	$(BIN)/python $(PACKAGES) > "$$($(ORACLE)/bin/python $(PACKAGES))/base.pth"
+	$(ORACLE)/bin/python $(PIP) -e '.[oracle]'
+	@touch $@
+
+oracle: $(ORACLE)/.installed  ## Compare maps with those of other libraries
+	$(ORACLE)/bin/python -m pytest tests/methods/test_oracles.py
+
+# A fault is caught if a test fails. The working tree is not changed.
+mutants: $(VENV)/.installed-test  ## Apply faults to a copy of the source: tests must catch 95 %
+	PYTHONPATH=tests $(BIN)/python -m mutants.run --jobs 2
 
 bench: $(VENV)/.installed-study  ## Measure what evaluations and maps cost: time, then memory
 	$(BIN)/python benchmarks/evaluation.py

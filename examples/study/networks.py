@@ -12,8 +12,16 @@ from torchvision.models import VGG, AlexNet, get_model_builder
 from cameval import cam, grad_cam
 from cameval.errors import DataError, SettingError
 from cameval.maps import CellCenters
-from cameval.networks import Activations, CAMModel, ExactHead, GAPHead, PooledHead, Target, adapt
-from cameval.networks.zoo import check_name, load_network
+from cameval.networks import (
+    Activations,
+    CAMModel,
+    ExactHead,
+    GAPHead,
+    PooledHead,
+    Target,
+    adapt,
+    load_network,
+)
 
 Head = Literal["gap", "dropout", "mlp", "conv", "no-last-pool"]
 HEADS: tuple[Head, ...] = get_args(Head)
@@ -61,7 +69,7 @@ class Candidate:
             )
         network, size = match["network"], int(match["size"]) if match["size"] else None
         if network not in SMALL:
-            check_name(network)
+            load_network(network)  # refuses a name that torchvision does not have
         if head in ("mlp", "conv", "no-last-pool") and not ends_in_linear_layers(network):
             raise SettingError(
                 f"the head {head} must be of a network that ends in pooling and three linear "

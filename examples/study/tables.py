@@ -255,7 +255,7 @@ def resolution_table(
 def grid_bounds(grid: Grid, slices: Slices, crop: float | None) -> list[float]:
     """Return mean IoUs that a grid can hold, on the pixels of each slice.
 
-    First that of the truth on the grid, with the best threshold of each slice, which is no bound;
+    First that of the truth map, with the best threshold of each slice, which is no bound;
     then of the best map found for each slice, which some maps reach; then of the best masks of
     whole cells, which no such mask exceeds.
     """

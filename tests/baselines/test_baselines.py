@@ -34,7 +34,7 @@ from cameval.baselines import (
 from cameval.binarizers import PercentileBinarizer
 from cameval.data import Sample
 from cameval.errors import ArrayTypeError, ClassIndexError, DataError, SettingError, ShapeError
-from cameval.evaluation.defaults import default_baselines
+from cameval.evaluation.settings import default_baselines
 from cameval.maps import CellCenters, upsample
 from cameval.metrics import pixel_auroc
 from cameval.protocols import BaselineInput

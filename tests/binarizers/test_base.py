@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from smooth_maps import smooth_maps
 from strategies import maps
 
-from cameval import _sorting
+from cameval import _arrays as _sorting
 from cameval._memo import memo, memo_active, memoized
 from cameval.binarizers import (
     AdaptiveBinarizer,

@@ -134,15 +134,6 @@ def test_only_the_named_images(folder, tmp_path) -> None:
     assert results.samples["sample"].tolist() == ["image 4", "image 1"]
 
 
-def test_a_cache_gives_the_same_table(folder, finished, tmp_path) -> None:
-    for _ in range(2):
-        changes = {"cache": tmp_path / "cache.h5", "out": tmp_path / "out", "no_report": True}
-        assert main(words(folder, **changes)) == 0
-    assert (tmp_path / "cache.h5").is_file()
-    again = Results.from_csv(tmp_path / "out" / "results.csv")
-    assert np.array_equal(again.values, Results.from_csv(finished / "results.csv").values)
-
-
 def test_several_models_layers_and_an_untrained_network(tmp_path) -> None:
     command = (
         f"evaluate --phantom 3 --model squeezenet1_0 squeezenet1_1 --num-classes 3 --size 64 "
@@ -277,7 +268,7 @@ PHANTOM = {"images": None, "masks": None, "labels": None, "group_column": None, 
 def test_a_folder_in_the_place_of_a_table_is_told_before_the_work(
     folder, tmp_path, capsys, monkeypatch, name
 ) -> None:
-    monkeypatch.setattr("cameval.cli._evaluate.load_networks", pytest.fail)
+    monkeypatch.setattr("cameval.cli._commands.load_networks", pytest.fail)
     (tmp_path / name).mkdir()
     assert main(words(folder, **PHANTOM, out=tmp_path)) == 2
     said_in_one_line(capsys, rf"{name} must be a file or not be there, got a folder")
@@ -312,7 +303,7 @@ def test_a_place_that_no_folder_can_have_is_told(folder, tmp_path, capsys, name)
     "place",
     [
         "pathlib.Path.mkdir",
-        "cameval.cli._evaluate.TemporaryFile",
+        "cameval.cli._commands.TemporaryFile",
         "pandas.DataFrame.to_csv",
         "cameval.evaluation.results.Results.to_csv",
         "cameval.report.write_report",
@@ -338,7 +329,7 @@ def test_too_little_memory_is_told(folder, tmp_path, capsys, monkeypatch) -> Non
         def fail(*_: object, error: BaseException = error, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr("cameval.cli._evaluate.evaluate", fail)
+        monkeypatch.setattr("cameval.cli._commands.evaluate", fail)
         assert main(words(folder, **PHANTOM, out=tmp_path / "out")) == 2
         said_in_one_line(capsys, "memory must suffice, got: .*; use a smaller --batch-size")
 
@@ -486,7 +477,7 @@ def test_the_task_is_passed_on(folder, tmp_path, monkeypatch, given, passed) -> 
         raise Enough
 
     seen: list[str | None] = []
-    monkeypatch.setattr("cameval.cli._evaluate.evaluate", noting)
+    monkeypatch.setattr("cameval.cli._commands.evaluate", noting)
     with pytest.raises(Enough):
         main(words(folder, **PHANTOM, out=tmp_path, task=given))
     assert seen == [passed]
@@ -502,7 +493,7 @@ def test_an_interrupt_says_how_to_go_on(folder, monkeypatch, capsys) -> None:
     def interrupted(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cameval.cli._evaluate.evaluate", interrupted)
+    monkeypatch.setattr("cameval.cli._commands.evaluate", interrupted)
     assert main(words(folder)) == 130
     assert "the same command continues from there" in capsys.readouterr().err
 

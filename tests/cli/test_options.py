@@ -1,141 +1,383 @@
-"""Every option of ``cameval evaluate`` arrives where it is used."""
+"""Every option of ``cameval evaluate`` changes the table, or the files beside it."""
 
+import csv
+import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from evaluations import samples
+from PIL import Image
 
+import cameval
+from cameval import CAMExtractor, adapt, evaluate
+from cameval.baselines import LeaveGroupOutBaseline, UntrainedBaseline, center_baseline
 from cameval.cli import main
-from cameval.data import phantom_samples
-from cameval.evaluation import Preparation
-from cameval.extractor import CAMExtractor
-from cameval.protocols import Baseline, BaselineInput
+from cameval.cli._parser import parse
+from cameval.data import CLASS_NAMES, FolderDataset, Sample, write_phantom
+from cameval.evaluation import Preparation, Results
+from cameval.networks import load_network
+from cameval.sanity import untrained_copy
+
+COUNT = 4
 
 
-class Enough(Exception):
-    """The call of `evaluate` has been noted."""
+def write_folder(root: Path, data: list[Sample], orientation: int = 1) -> None:
+    """Write images and masks, and tables of them: a CSV file, COCO boxes, a list of names."""
+    for part in ("images", "masks"):
+        (root / part).mkdir(parents=True)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    rows = []
+    for i, sample in enumerate(data):
+        file = f"{sample.name}.png"
+        pixels = (sample.image * 255).astype(np.uint8)
+        Image.fromarray(pixels).save(root / "images" / file, exif=exif)
+        Image.fromarray(sample.mask).save(root / "masks" / file)
+        rows.append(
+            {
+                "name": sample.name,
+                "label": sample.label,
+                "image": f"images/{file}",
+                "mask": f"masks/{file}",
+                "group": f"manifest {i}",
+                "doctor": f"doctor {i % 2}",
+                "alias": data[i - 1].name,
+                "second": (sample.label + 1) % 3,
+            }
+        )
+    with (root / "table.csv").open("w", newline="") as stream:
+        table = csv.DictWriter(stream, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    (root / "names.txt").write_text("image 2\nimage 0\nimage 1\n")
+    sizes = [dict(zip(("height", "width"), sample.mask.shape, strict=True)) for sample in data]
+    objects = {
+        "images": [
+            {"id": i, "file_name": f"{sample.name}.png", **sizes[i]}
+            for i, sample in enumerate(data)
+        ],
+        "annotations": [
+            {"image_id": i, "category_id": 1, "bbox": [3, 4, 9, 9 + i]} for i in range(len(data))
+        ],
+        "categories": [{"id": 1, "name": "box"}],
+    }
+    (root / "objects.json").write_text(json.dumps(objects))
 
 
-@pytest.fixture
-def call(tmp_path, monkeypatch) -> Callable[..., dict[str, Any]]:
-    """Return a function that notes what a command gives to `evaluate`."""
-
-    def note(model: CAMExtractor, samples: object, **options: object) -> None:
-        noted.update(options, model=model, samples=samples)
-        raise Enough
-
-    noted: dict[str, Any] = {}
-    monkeypatch.setattr("cameval.cli._evaluate.evaluate", note)
-
-    def command(words: str = "") -> dict[str, Any]:
-        noted.clear()
-        torch.rand(3)  # random numbers that were drawn before do not matter
-        base = "evaluate --model resnet18 --num-classes 3 --phantom 3 --size 64"
-        with pytest.raises(Enough):
-            main([*base.split(), *words.split(), "--out", str(tmp_path)])
-        return dict(noted)
-
-    return command
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Write the files of the options: folders of images, one of them upside down, and weights."""
+    root = tmp_path_factory.mktemp("data")
+    write_folder(root, samples(COUNT, sizes=(64, 72)))
+    write_folder(root / "other", samples(9, sizes=(64, 72))[-COUNT:])
+    write_folder(root / "turned", samples(COUNT, sizes=(64,)), orientation=3)
+    write_phantom(root / "mat", slices=3, patients=3, size=32)
+    for seed, classes in ((0, 3), (1, 3), (2, 2)):
+        torch.manual_seed(seed)
+        net = load_network("squeezenet1_1", num_classes=classes)
+        torch.save(net.state_dict(), root / f"{seed}.pth")
+    return root
 
 
-OPTIONS: dict[str, tuple[str, object]] = {
-    "--batch-size 3": ("batch_size", 3),
-    "--workers 2": ("workers", 2),
-    "--seed 5": ("seed", 5),
-    "--task binary": ("task", "binary"),
-    "--task auto": ("task", None),
-    "--classes true predicted": ("classes", ["true", "predicted"]),
-    "--size 48": ("prepare", Preparation(size=48)),
-    "--crop 0.5": ("prepare", Preparation(size=64, crop=0.5)),
-}
+Options = dict[str, Any]
 
 
-@pytest.mark.parametrize(("words", "expected"), OPTIONS.items(), ids=OPTIONS)
-def test_an_option_arrives(call, words, expected) -> None:
-    name, value = expected
-    assert call(words)[name] == value
-    assert call()[name] != value or words == "--task auto"
+def usual_options(data: Path) -> Options:
+    """Return the options that a case changes."""
+    return {
+        "model": "squeezenet1_1",
+        "weights": data / "0.pth",
+        "num_classes": 3,
+        "images": data / "images",
+        "masks": data / "masks",
+        "labels": data / "table.csv",
+        "method": "grad_cam",
+        "binarizer": "percentile:80",
+        "metric": "iou",
+        "baseline": "center",
+        "size": 64,
+        "batch_size": 2,
+        "threads": 1,
+        "no_report": True,
+    }
 
 
-@pytest.mark.parametrize(
-    ("option", "name", "words"),
-    [
-        ("--method", "methods", ["layer_cam", "random_cam:3"]),
-        ("--binarizer", "binarizers", ["mean", "adaptive:31,mean"]),
-        ("--metric", "metrics", ["dice", "pointing_game:tolerance=3"]),
-        ("--baseline", "baselines", ["center", "random:seed=2", "mean_mask", "untrained"]),
-    ],
-)
-def test_words_arrive_as_labels(call, option, name, words) -> None:
-    assert list(call(f"{option} {' '.join(words)}")[name]) == words
+def run(data: Path, out: Path, **changes: Any) -> Results:
+    """Run the command with changed options, and read the table that it writes."""
+    words = ["evaluate", "--out", str(out)]
+    for name, value in (usual_options(data) | changes).items():
+        if value is None or value is False:
+            continue
+        words.append("--" + name.replace("_", "-"))
+        if value is not True:
+            words += value.split() if isinstance(value, str) else [str(value)]
+    assert main(words) == 0
+    return Results.from_csv(out / "results.csv")
 
 
-def test_the_alignment_arrives(call) -> None:
-    assert call()["model"].alignment == "half_pixel"
-    assert call("--alignment receptive_field")["model"].alignment == "receptive_field"
+Reading = Callable[[Results], Any]
 
 
-def test_the_layer_arrives(call) -> None:
-    assert call("--layer layer3")["model"].model.layer == "layer3"
+def numbers(results: Results) -> Any:
+    return np.nan_to_num(results.values, nan=-1).tolist()
 
 
-def test_the_folder_and_the_name_of_the_model_arrive(call, tmp_path) -> None:
-    noted = call()
-    assert (noted["name"], noted["out"]) == ("resnet18", Path(tmp_path) / "runs" / "resnet18")
-    assert noted["class_names"] == ["meningioma", "glioma", "pituitary"]
+def column(name: str) -> Reading:
+    """Return a function that reads a column of the samples."""
+    return lambda results: results.samples[name].astype(str).tolist()
 
 
-def test_the_number_of_threads_is_set_for_the_run_alone(call, monkeypatch) -> None:
-    counts: list[int] = []
+def setting(name: str) -> Reading:
+    """Return a function that reads a setting in the record of a run."""
+    return lambda results: results.provenance["settings"][name]
+
+
+def labels(kind: str) -> Reading:
+    """Return a function that reads the labels of the methods, of the metrics, and so on."""
+    return lambda results: list(dict.fromkeys(getattr(c, kind) for c in results.columns))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A value of an option, and in what the tables with and without it differ."""
+
+    value: Any
+    differ: tuple[Reading, ...] = (numbers,)
+    others: Options = field(default_factory=dict)
+    """Options of both commands."""
+    instead: Options = field(default_factory=dict)
+    """Options that must change with it, such as the folder of masks with that of images."""
+
+
+def cases(data: Path) -> dict[str, Case]:
+    """Return a case for each option, given the folder of the files."""
+    none = dict.fromkeys(("images", "masks", "labels"))
+    turned = {"images": data / "turned" / "images", "masks": data / "turned" / "masks"}
+    turned |= {"mask_orientation": "stored", "labels": None}
+    two_classes = {"weights": data / "2.pth", "num_classes": 2, "labels": None}
+    untrained = {"weights": "none"}
+    names = column("sample")
+    return {
+        "model": Case("squeezenet1_0", (numbers, column("model")), untrained),
+        "weights": Case(data / "1.pth", (numbers, setting("weights"))),
+        "num_classes": Case(5, (numbers, setting("weights")), untrained),
+        "layer": Case("features.7", (numbers, setting("layer"))),
+        "images": Case(
+            data / "other" / "images",
+            (numbers, names),
+            {"labels": None},
+            {"masks": data / "other" / "masks"},
+        ),
+        "masks": Case(
+            data / "other" / "masks",
+            (numbers, column("area")),
+            {"labels": None},
+            {"images": data / "other" / "images"},
+        ),
+        "manifest": Case(data / "table.csv", (column("group"),), {}, none),
+        "coco": Case(
+            data / "objects.json",
+            (numbers, column("area"), setting("class_names")),
+            {},
+            {"masks": None, "labels": None},
+        ),
+        "figshare": Case(data / "mat", (numbers, names), {}, none),
+        "phantom": Case(3, (numbers, names), {}, none),
+        "labels": Case(None, (column("label"),)),
+        "name_column": Case("alias", (column("label"),)),
+        "label_column": Case("second", (column("label"),)),
+        "group_column": Case("doctor", (column("group"),)),
+        "mask_orientation": Case("upright", (numbers,), turned),
+        "names": Case(data / "names.txt", (numbers, names)),
+        "method": Case("eigen_cam", (numbers, labels("method"))),
+        "binarizer": Case("percentile:60", (numbers, labels("binarizer"))),
+        "metric": Case("dice", (numbers, labels("metric"))),
+        "baseline": Case("intensity", (numbers, labels("method"))),
+        "classes": Case("true", (numbers, labels("target_class"))),
+        "task": Case("binary", (setting("task"),), two_classes),
+        "alignment": Case("receptive_field", (numbers, setting("alignment"))),
+        "size": Case(80, (numbers, setting("prepare"))),
+        "crop": Case(0.5, (numbers, setting("prepare"))),
+        "batch_size": Case(3, (setting("batch_size"),)),
+        "seed": Case(7, (numbers, setting("seed")), {"baseline": "untrained"}),
+    }
+
+
+NOT_IN_THE_TABLE = {"device", "cache", "workers", "threads", "out", "parquet", "no_report"}
+"""Options that change no table; each has a test of its own below."""
+
+
+def test_every_option_has_a_case() -> None:
+    options = vars(parse(["evaluate", "--model", "resnet18", "--out", "run"]))
+    assert {*options} - {"command"} == {*cases(Path())} | NOT_IN_THE_TABLE
+
+
+@pytest.fixture(scope="module")
+def usual(data, tmp_path_factory) -> Callable[[Options], Results]:
+    """Return a function that runs the command without the option of a case, once for all cases."""
+    known: dict[str, Results] = {}
+
+    def run_once(others: Options) -> Results:
+        key = repr(others)
+        if key not in known:
+            known[key] = run(data, tmp_path_factory.mktemp("usual"), **others)
+        return known[key]
+
+    return run_once
+
+
+@pytest.mark.parametrize("name", cases(Path()))
+def test_every_option_changes_the_table(name: str, data: Path, usual, tmp_path: Path) -> None:
+    case = cases(data)[name]
+    before = usual(case.others)
+    after = run(data, tmp_path, **case.others | case.instead | {name: case.value})
+    for read in case.differ:
+        assert read(before) != read(after)
+
+
+def test_the_words_of_a_command_are_the_labels_of_the_table(data, tmp_path) -> None:
+    words = {
+        "method": ["layer_cam", "random_cam:3"],
+        "binarizer": ["mean", "adaptive:31,mean"],
+        "metric": ["dice", "pointing_game:tolerance=3"],
+        "baseline": ["center", "random:seed=2", "mean_mask", "untrained"],
+    }
+    options = {name: " ".join(each) for name, each in words.items()}
+    results = run(data, tmp_path, **options, classes="true predicted")
+    assert labels("method")(results) == [*words["method"], *words["baseline"]]
+    assert labels("binarizer")(results.select(metric="dice")) == words["binarizer"]
+    assert {*labels("metric")(results)} == {*words["metric"]}
+    assert labels("target_class")(results) == ["true", "predicted"]
+
+
+def test_a_run_of_each_network_is_written_to_the_folder_out(data, tmp_path) -> None:
+    form = {"images": None, "masks": None, "labels": None, "phantom": 3}
+    models = ["squeezenet1_0", "squeezenet1_1"]
+    results = run(data, tmp_path, **form, model=" ".join(models), weights="none")
+    assert results.class_names == CLASS_NAMES
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {*models}
+    for model in models:
+        one = Results.load(tmp_path / "runs" / model)
+        assert column("model")(one) == [model] * 3
+        assert numbers(one) == numbers(results.select(model=model))
+
+
+def test_the_device_is_that_of_the_network(data, tmp_path, capsys) -> None:
+    words = "evaluate --model squeezenet1_1 --phantom 2 --size 64 --no-report"
+    command = [*words.split(), "--out", str(tmp_path)]
+    assert main([*command, "--device", "no-such-device"]) == 2
+    assert "--device must be available, got 'no-such-device'" in capsys.readouterr().err
+
+
+def test_the_cache_is_written_and_read(data, usual, tmp_path) -> None:
+    tables, times = [], []
+    for name in ("first", "second"):
+        tables.append(run(data, tmp_path / name, cache=tmp_path / "cache.h5"))
+        times.append((tmp_path / "cache.h5").stat().st_mtime_ns)
+    assert numbers(tables[0]) == numbers(tables[1]) == numbers(usual({}))
+    assert times[0] == times[1]
+
+
+def test_workers_read_the_images(data, tmp_path, monkeypatch) -> None:
+    read = []
+    read_one = FolderDataset.__getitem__
+
+    def note(dataset: FolderDataset, index: int) -> Sample:
+        read.append(index)
+        return read_one(dataset, index)
+
+    monkeypatch.setattr(FolderDataset, "__getitem__", note)
+    before = run(data, tmp_path / "usual")
+    assert read == [0, 1, 2, 3]
+    read.clear()
+    found = run(data, tmp_path / "out", workers=1)
+    assert read == [0]  # the first, on which the network is tried
+    assert numbers(found) == numbers(before)
+
+
+def test_the_number_of_threads_is_set_for_the_run_alone(data, tmp_path, monkeypatch) -> None:
+    counts, before = [], torch.get_num_threads()
     monkeypatch.setattr(torch, "set_num_threads", counts.append)
-    before = torch.get_num_threads()
-    call("--threads 7")
+    run(data, tmp_path, threads=7, names=data / "names.txt")
     assert counts == [7, before]
 
 
-def test_the_seed_arrives_at_the_network_and_at_the_samples(call) -> None:
-    first, second = call("--seed 0"), call("--seed 1")
-    weights = [next(noted["model"].model.parameters()) for noted in (first, second)]
-    assert not torch.equal(*weights)
-    images = [noted["samples"][0].image for noted in (first, second)]
-    assert (images[0] != images[1]).any()
-    assert (images[1] == next(phantom_samples(seed=1)).image).all()
+def test_a_report_and_parquet_are_written_if_they_are_wanted(data, tmp_path) -> None:
+    run(data, tmp_path / "bare", names=data / "names.txt")
+    assert not (tmp_path / "bare" / "report.html").exists()
+    assert not (tmp_path / "bare" / "results.parquet").exists()
+    results = run(data, tmp_path / "all", no_report=False, parquet=True)
+    assert (tmp_path / "all" / "report.html").is_file()
+    again = Results.from_parquet(tmp_path / "all" / "results.parquet")
+    assert numbers(again) == numbers(results)
 
 
-def maps_of(baseline: Baseline) -> torch.Tensor:
-    """Return the map of a baseline for the first sample of another phantom."""
-    sample = next(phantom_samples(seed=7))
-    truth = torch.from_numpy(sample.mask)[None]
-    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    return baseline(BaselineInput([sample], images, truth, torch.tensor([1]), (2, 2)))
-
-
-@pytest.mark.parametrize(
-    ("baseline", "words"),
-    [
-        ("untrained", "--method layer_cam"),
-        ("untrained", "--alignment receptive_field"),
-        ("mean_mask", "--crop 0.5"),
-    ],
-)
-def test_an_option_changes_the_baselines_that_use_it(call, baseline, words) -> None:
-    before, after = (
-        maps_of(call(f"--baseline {baseline} {more}")["baselines"][baseline])
-        for more in ("", words)
+def test_options_of_the_run_are_those_of_its_baselines(data, tmp_path) -> None:
+    options = {"size": 80, "crop": 0.6, "seed": 5, "alignment": "receptive_field"}
+    options |= {"method": "eigen_cam", "labels": None}
+    options |= {"baseline": "center mean_mask mean_mask:by_class=True untrained"}
+    options |= {"threads": torch.get_num_threads()}  # as those of `evaluate` below
+    found = run(data, tmp_path / "out", **options)
+    prepare = Preparation(size=80, crop=0.6)
+    net = adapt(load_network("squeezenet1_1", data / "0.pth", num_classes=3))
+    dataset = FolderDataset(data / "images", data / "masks")
+    truth = {"truth": lambda sample: prepare(sample)[1]}
+    again = CAMExtractor(untrained_copy(net, 5), cameval.eigen_cam, "receptive_field")
+    expected = evaluate(
+        CAMExtractor(net, alignment="receptive_field"),
+        dataset,
+        methods={"eigen_cam": cameval.eigen_cam},
+        binarizers={"percentile:80": cameval.PercentileBinarizer(80)},
+        metrics={"iou": cameval.iou},
+        baselines={
+            "center": center_baseline,
+            "mean_mask": LeaveGroupOutBaseline.of(dataset, **truth),
+            "mean_mask:by_class=True": LeaveGroupOutBaseline.of(dataset, by_class=True, **truth),
+            "untrained": UntrainedBaseline(again),
+        },
+        prepare=prepare,
+        batch_size=2,
+        progress=False,
     )
-    assert not torch.equal(before, after)
+    assert found.columns == expected.columns
+    assert numbers(found) == numbers(expected)
+    everything = {"eigen_cam", "center", "mean_mask", "untrained"}
+    for change, changed in (
+        ({"crop": None}, everything),
+        ({"seed": 6}, {"untrained"}),
+        ({"alignment": "half_pixel"}, {"eigen_cam", "untrained"}),
+    ):
+        other = run(data, tmp_path / str(change), **options | change)
+        for label in everything:
+            one, two = (numbers(results.select(method=label)) for results in (found, other))
+            assert (one != two) == (label in changed)
 
 
-def test_the_seed_of_the_untrained_copy_is_that_of_the_command(call, tmp_path) -> None:
-    torch.save(call()["model"].model.state_dict(), tmp_path / "resnet18.pth")
-    before, after = (
-        maps_of(
-            call(f"--weights {tmp_path / 'resnet18.pth'} --baseline untrained --seed {seed}")[
-                "baselines"
-            ]["untrained"]
-        )
-        for seed in (0, 1)
+def test_the_slices_of_the_phantom_are_those_of_the_seed(data, tmp_path) -> None:
+    options = {"images": None, "masks": None, "labels": None, "phantom": 2, "method": "eigen_cam"}
+    first, again, other = (
+        column("area")(run(data, tmp_path / str(k), seed=seed, **options))
+        for k, seed in enumerate((0, 0, 1))
     )
-    assert not torch.equal(before, after)
+    assert first == again != other
+
+
+def test_examples_are_drawn_with_the_options_of_the_run(data, tmp_path, monkeypatch) -> None:
+    drawn: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        "cameval.report.draw_examples", lambda *args, **options: drawn.append(options)
+    )
+    monkeypatch.setattr("cameval.report.write_report", lambda results, folder: folder)
+    options = {"alignment": "receptive_field", "crop": 0.5, "size": 80}
+    things = {"method": "eigen_cam hires_cam", "binarizer": "otsu percentile:80"}
+    run(data, tmp_path, **options, **things, names=data / "names.txt", no_report=False)
+    [asked] = drawn
+    assert asked["alignment"] == "receptive_field"
+    assert asked["prepare"] == Preparation(size=80, crop=0.5)
+    assert asked["method"] == ("eigen_cam", cameval.eigen_cam)
+    assert asked["binarizer"] == ("otsu", cameval.OtsuBinarizer())

@@ -13,7 +13,7 @@ import cameval
 from cameval import CAMExtractor, CAMModel, GAPHead, baselines, metrics
 from cameval.baselines import knowledge_of, knows
 from cameval.errors import SettingError
-from cameval.evaluation.defaults import default_baselines
+from cameval.evaluation.settings import default_baselines
 from cameval.metrics import (
     OUTCOMES,
     BoundaryIoU,

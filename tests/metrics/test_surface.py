@@ -21,8 +21,8 @@ from cameval._memo import memo
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.metrics import iou
 from cameval.metrics._contours import contour_elements
-from cameval.metrics.boundary import BoundaryIoU
 from cameval.metrics.centroid import CentroidDistance, equivalent_radius, image_diagonal
+from cameval.metrics.overlap import BoundaryIoU
 from cameval.metrics.surface import AverageSurfaceDistance, HausdorffDistance, SurfaceDice
 
 METRICS = [

@@ -19,8 +19,9 @@ from cameval.evaluation.meaning import MetricMeaning
 from cameval.metrics import coverage, of_maps, of_masks
 from cameval.protocols import BaselineInput
 from cameval.report import format_interval, format_number, format_p, page_tests
-from cameval.report import page as writing
 from cameval.statistics import holm, sign_flip_test
+
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 VERDICT = re.compile(
     r"scores (?P<size>[\d.]+) (?P<direction>higher|lower) than the best \w+ baseline "
@@ -29,18 +30,6 @@ VERDICT = re.compile(
     r"\((?:95 % CI of the difference \[(?P<low>-?[\d.]+), (?P<high>-?[\d.]+)\], )?"
     r"p (?P<sign>[=<]) (?P<p>[\d.]+)"
 )
-
-
-@pytest.fixture(autouse=True)
-def no_figures(request, monkeypatch) -> None:
-    """Draw no figures, which take most of the time."""
-    if "figures_drawn" not in request.fixturenames:
-        monkeypatch.setattr(writing, "draw_figures", lambda *values: [])
-
-
-@pytest.fixture
-def figures_drawn() -> None:
-    """Draw them after all."""
 
 
 def verdicts(page: Page) -> Iterator[dict[str, str]]:

@@ -31,17 +31,7 @@ from cameval.report import _figures as plots
 from cameval.report import page as writing
 from cameval.report.formatting import MISSING
 
-
-@pytest.fixture(autouse=True)
-def no_figures(request, monkeypatch) -> None:
-    """Draw no figures of the evaluation, which take most of the time."""
-    if "figures_drawn" not in request.fixturenames:
-        monkeypatch.setattr(writing, "draw_figures", lambda *values: [])
-
-
-@pytest.fixture
-def figures_drawn() -> None:
-    """Draw them after all."""
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 @pytest.fixture(scope="module")

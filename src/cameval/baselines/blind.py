@@ -30,7 +30,7 @@ __all__ = [
 
 
 def center_map(size: tuple[int, ...]) -> Tensor:
-    """Return a blind map: 1 at the center of the image, falling linearly to 0 at the corners.
+    """Return a center map: 1 at the center of the image, falling linearly to 0 at the corners.
 
     Its mask at any percentile is a centered disc.
 
@@ -114,7 +114,7 @@ def center_baseline(batch: BaselineInput, /) -> Tensor:
 
 @dataclass(frozen=True)
 class GaussianBaseline:
-    r"""A blind map: a Gaussian at the center of the image, scaled with the size of the image.
+    r"""Blind baseline: a Gaussian at the center of the image, scaled with the size of the image.
 
     .. math:: \exp\left(-\frac{x^2}{2 (\sigma W)^2} - \frac{y^2}{2 (\sigma H)^2}\right)
 
@@ -162,7 +162,7 @@ class GaussianBaseline:
 
 @dataclass(frozen=True)
 class RandomBaseline:
-    """A blind map: uniform random numbers on a coarse grid, upsampled as the network's maps are.
+    """Blind baseline: uniform random numbers on a coarse grid, upsampled as the network's maps are.
 
     The map of a sample depends only on `seed` and the name of the sample, not on batches, processes
     or the order of the samples.

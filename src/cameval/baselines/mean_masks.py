@@ -24,7 +24,7 @@ Truth = Callable[[Sample], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class ClassMeanBaseline:
-    """A blind map: the mean mask of the target class over the training images.
+    """Blind baseline: the mean mask of the target class over the training images.
 
     It knows the target class (``knows`` is ``"labels"``), which may be the true label. It does not
     see the image.
@@ -124,7 +124,7 @@ class ClassMeanBaseline:
 
 
 def class_mean_masks(masks: Array, labels: Array, num_classes: int) -> Array:
-    """Return the mean mask of each class, a blind map for images of the class.
+    """Return the mean mask of each class, a blind baseline for images of the class.
 
     Use the masks of the training images only.
 
@@ -216,7 +216,7 @@ class _Sum:
 
 @dataclass(frozen=True, eq=False)
 class LeaveGroupOutBaseline:
-    """A blind map: the mean mask of all samples of other groups, for data without a training part.
+    """Blind baseline: the mean mask of the samples of other groups, for data without training part.
 
     The map of a sample does not use its mask, or any other mask of its group (patient). Create it
     with :meth:`of`.

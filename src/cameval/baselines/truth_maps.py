@@ -28,11 +28,11 @@ _DECIMALS = 12
 
 @knows("truth", label="truth")
 def truth_baseline(batch: BaselineInput, /) -> Tensor:
-    """Return the truth on the network's feature grid: a map that knows the truth.
+    """Return the truth on the network's feature grid, as a map.
 
     It is :func:`truth_map` on the network's cells, upsampled as the network's maps are. Binarized
     and scored like them, it shows the loss due to the coarse grid. It is not an upper bound: other
-    maps on the grid can score higher, and so can a blind map by chance.
+    maps on the grid can score higher, and so can a blind baseline by chance.
 
     Parameters
     ----------

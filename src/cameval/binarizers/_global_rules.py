@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from skimage.filters import threshold_multiotsu, threshold_otsu
 from torch import Tensor
 
-from cameval._arrays import as_numpy, exact, extremes
+from cameval._arrays import as_numpy, exact, extremes, order_statistics, sort_values
 from cameval._memo import memoized
-from cameval._sorting import order_statistics, sort_values
 from cameval.binarizers._base import MOST_BINS, apply_in_batches, exact_dtype
 
 

@@ -10,8 +10,7 @@ from io import TextIOWrapper
 
 import torch
 
-from cameval.cli._evaluate import evaluate_networks
-from cameval.cli._models import list_models, rewrite_report
+from cameval.cli._commands import evaluate_networks, list_models, rewrite_report
 from cameval.cli._parser import parse
 from cameval.errors import CamevalError
 

@@ -6,14 +6,19 @@ from cameval.data.fetch import fetch_figshare
 from cameval.data.figshare import FigshareDataset, read_folds
 from cameval.data.folders import FolderDataset
 from cameval.data.folds import Fold, LeakError, folds_by_group, folds_by_sample
-from cameval.data.manifest import ManifestDataset
 from cameval.data.phantom import phantom_sample, phantom_samples, write_phantom
 from cameval.data.pictures import ImageFile, MaskFile
-from cameval.data.readers import FileDataset, Reader
-from cameval.data.records import MaskSource, OrientationWarning, PictureDataset, Record
+from cameval.data.readers import (
+    FileDataset,
+    MaskSource,
+    OrientationWarning,
+    PictureDataset,
+    Reader,
+    Record,
+)
 from cameval.data.samples import Sample
 from cameval.data.slices import CLASS_NAMES, FigshareSample, read_slice, write_slice
-from cameval.data.tables import read_labels, read_names
+from cameval.data.tables import ManifestDataset, read_labels, read_names
 
 __all__ = [
     "CLASS_NAMES",

@@ -32,8 +32,7 @@ from cameval.data._packed import (
     size_in_bytes,
     write_samples,
 )
-from cameval.data.readers import Reader
-from cameval.data.records import check_index, label_array, shorten_names
+from cameval.data.readers import Reader, check_index, label_array, shorten_names
 from cameval.data.samples import Sample
 from cameval.errors import ArrayTypeError, CamevalError, DataError
 

@@ -14,7 +14,7 @@ from PIL import Image
 from cameval.data._files import is_file, kind_at, read_file
 from cameval.data._shapes import Shape, is_whole, parse_shape, short
 from cameval.data.pictures import ImageFile
-from cameval.data.records import MaskOrientation, PictureDataset, Record, assign_group
+from cameval.data.readers import MaskOrientation, PictureDataset, Record, assign_group
 from cameval.errors import DataError, SettingError
 
 __all__ = ["CocoDataset"]

@@ -1,4 +1,4 @@
-"""Fetch the brain-tumor data of figshare: verified by size and md5, and unpacked safely.
+"""Download of the figshare brain tumor data: verified by size and md5, and unpacked safely.
 
 Needs pooch: ``pip install 'cameval[study]'``.
 """

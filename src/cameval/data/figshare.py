@@ -1,4 +1,4 @@
-"""The figshare brain tumor slices in a folder, and the folds of the dataset."""
+"""The figshare brain tumor data as a dataset: a folder of slices, and its published folds."""
 
 from functools import cached_property
 from os import PathLike
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from cameval.data._files import list_folder
-from cameval.data._matfile import field_error, open_mat, read_vector
-from cameval.data.records import check_index
+from cameval.data._hdf5 import field_error, open_mat, read_vector
+from cameval.data.readers import check_index
 from cameval.data.slices import CLASS_NAMES, FigshareSample, read_label, read_patient, read_slice
 from cameval.errors import DataError
 

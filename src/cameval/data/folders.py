@@ -7,7 +7,7 @@ from typing import Any
 
 from cameval.data._files import FOLDER, kind_at, list_folder, same_file
 from cameval.data.pictures import FILE_SUFFIXES, ImageFile, MaskFile
-from cameval.data.records import (
+from cameval.data.readers import (
     MaskOrientation,
     PictureDataset,
     Record,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cameval.data._anatomy import Head, Lesion, draw_lesion, draw_slice
 from cameval.data._files import raise_output_errors
-from cameval.data._matfile import USERBLOCK
+from cameval.data._hdf5 import USERBLOCK
 from cameval.data.slices import CLASS_NAMES, FigshareSample, write_slice
 from cameval.errors import DataError, SettingError
 

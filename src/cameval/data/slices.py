@@ -1,4 +1,4 @@
-"""The brain tumor slices of figshare: MATLAB v7.3 files, one T1-weighted contrast MRI slice each.
+"""Files of the figshare brain tumor data: one MRI slice each (MATLAB v7.3), read and written.
 
 Jun Cheng, brain tumor dataset, doi 10.6084/m9.figshare.1512427, CC BY 4.0: 3,064 slices of 233
 patients with a meningioma, a glioma or a pituitary tumor, its outline drawn by hand.
@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameval.data._files import raise_output_errors
-from cameval.data._matfile import USERBLOCK, field_error, open_mat, read_array, read_vector
+from cameval.data._hdf5 import USERBLOCK, field_error, open_mat, read_array, read_vector
 from cameval.data.samples import Sample
 from cameval.errors import ArrayTypeError, DataError, ShapeError
 

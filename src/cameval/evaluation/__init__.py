@@ -2,18 +2,18 @@
 
 from cameval.evaluation.choice import Choice, choose_binarizers
 from cameval.evaluation.concat import concat
-from cameval.evaluation.defaults import (
-    default_baselines,
-    default_binarizers,
-    default_methods,
-    default_metrics,
-)
 from cameval.evaluation.evaluate import evaluate
 from cameval.evaluation.labels import label_of
 from cameval.evaluation.meaning import REASONS, Column, Meanings, MetricMeaning, Origin
 from cameval.evaluation.preparation import IMAGENET_MEAN, IMAGENET_STD, Preparation
 from cameval.evaluation.results import Results
-from cameval.evaluation.settings import RunSettings
+from cameval.evaluation.settings import (
+    RunSettings,
+    default_baselines,
+    default_binarizers,
+    default_methods,
+    default_metrics,
+)
 
 __all__ = [
     "IMAGENET_MEAN",

@@ -1,4 +1,4 @@
-"""Batches of samples from datasets and iterables."""
+"""Batches of samples from datasets and iterables, shared by the processes of a run."""
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Evaluation plan: methods, baselines, binarizers and metrics by label."""
+"""Plan: which maps, masks and scores `evaluate` computes for each sample, by label."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Planned run: the network, what is computed, the samples, and the record of it all."""
+"""A run before its first batch: network, plan and samples, and the record that identifies it."""
 
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`evaluate`: from a network, samples and metrics to a table of scores."""
+"""`evaluate`: the loop over batches, from a network and samples to a table of scores."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,16 +17,18 @@ from cameval.evaluation._loading import Samples, number_of_batches, read_batches
 from cameval.evaluation._plan import Named, Plan, TargetClass, Task
 from cameval.evaluation._run import Network, Run, plan_run
 from cameval.evaluation._run_folder import RunFolder
-from cameval.evaluation.defaults import (
+from cameval.evaluation.labels import map_by_label
+from cameval.evaluation.preparation import Preparation, Prepare
+from cameval.evaluation.results import Results
+from cameval.evaluation.settings import (
+    RunSettings,
+    Settings,
+    check_names,
     default_baselines,
     default_binarizers,
     default_methods,
     default_metrics,
 )
-from cameval.evaluation.labels import map_by_label
-from cameval.evaluation.preparation import Preparation, Prepare
-from cameval.evaluation.results import Results
-from cameval.evaluation.settings import RunSettings, Settings, check_names
 from cameval.extractor import CAMExtractor
 from cameval.protocols import Baseline, Binarizer, CAMMethod, Metric
 

@@ -1,4 +1,4 @@
-"""Meanings of the labels in a table, stored with the results.
+"""Meanings of the labels in a table: direction of a metric, what a baseline knows, and others.
 
 Nothing is inferred from a label, a repr or a sentence. What is not recorded is unknown.
 """

@@ -10,12 +10,12 @@ from cameval.methods.gradient import (
     grad_cam_elementwise,
     hires_cam,
     layer_cam,
+    shapley_cam,
     xgrad_cam,
 )
 from cameval.methods.local_linear import local_linear_cam, local_linear_constant
 from cameval.methods.plusplus import SmoothGradCAMpp, grad_cam_pp
 from cameval.methods.score import ISCAM, SSCAM, ScoreCAM
-from cameval.methods.shapley import shapley_cam
 from cameval.methods.targets import FinerTarget
 
 __all__ = [

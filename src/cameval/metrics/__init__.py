@@ -28,7 +28,6 @@ Which metric of the network?
 or below a score.
 """
 
-from cameval.metrics.boundary import BoundaryIoU
 from cameval.metrics.boxes import (
     box_intersections,
     box_iou,
@@ -65,8 +64,15 @@ from cameval.metrics.faithfulness import (
 )
 from cameval.metrics.mask_shape import MaskShape, mask_shape
 from cameval.metrics.mass import relevance_mass_accuracy, relevance_mass_ratio, relevance_mass_skill
-from cameval.metrics.outcome import OUTCOMES, Outcomes, containment_metrics, count_outcomes
+from cameval.metrics.outcome import (
+    OUTCOMES,
+    Outcomes,
+    ZeroWithoutObject,
+    containment_metrics,
+    count_outcomes,
+)
 from cameval.metrics.overlap import (
+    BoundaryIoU,
     FBeta,
     Tversky,
     dice,
@@ -88,7 +94,6 @@ from cameval.metrics.rates import coverage, false_positive_rate, marked_area, pr
 from cameval.metrics.road import ROAD, noisy_linear_imputation
 from cameval.metrics.summary import share_above, share_below, share_equal
 from cameval.metrics.surface import AverageSurfaceDistance, HausdorffDistance, SurfaceDice
-from cameval.metrics.without_object import ZeroWithoutObject
 
 __all__ = [
     "ADCC",

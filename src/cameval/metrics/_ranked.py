@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from cameval._arrays import as_numpy, exact
+from cameval._arrays import as_numpy, exact, sort_values
 from cameval._memo import memoized
-from cameval._sorting import sort_values
 
 _LARGE = 64 * 64
 """From this number of pixels on, NumPy ranks image by image faster than torch ranks a batch."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cameval._arrays import Array, as_scores, exact, mask_pair
 from cameval.errors import SettingError
-from cameval.metrics._spacing import Spacing, flatten_pixels, pixel_size
+from cameval.metrics._contours import Spacing, flatten_pixels, pixel_size
 from cameval.metrics.properties import Takes, undefined_without_truth
 
 __all__ = ["CentroidDistance", "equivalent_radius", "image_diagonal"]

@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 
 from cameval._arrays import Array, as_scores, exact, extremes, maps_and_truth
 from cameval.errors import SettingError
-from cameval.metrics._spacing import image_pixel_size
+from cameval.metrics._contours import image_pixel_size
 from cameval.metrics.properties import of_maps, undefined_without_truth, within
 
 __all__ = ["pointing_game"]

@@ -46,8 +46,14 @@ from torch import Tensor
 from cameval._arrays import Array, as_scores, mask_pair
 from cameval._memo import memoized
 from cameval.errors import SettingError
-from cameval.metrics._contours import Floats, Mask, contour_elements
-from cameval.metrics._spacing import Spacing, flatten_pixels, pixel_size
+from cameval.metrics._contours import (
+    Floats,
+    Mask,
+    Spacing,
+    contour_elements,
+    flatten_pixels,
+    pixel_size,
+)
 from cameval.metrics.centroid import Length, image_diagonal
 from cameval.metrics.properties import Takes, undefined_without_truth
 

@@ -1,4 +1,4 @@
-"""Centers of the receptive fields of the features of torchvision's networks.
+"""Cell centers of torchvision's networks, from their kernels, strides and paddings.
 
 The cell centers follow from the kernels, strides and paddings between input and features. They are
 read from the network's own modules, not looked up by its name, so that they are right for a dilated

@@ -1,4 +1,4 @@
-"""Recorded activations: features, outputs and gradients of one pass through a network."""
+"""`Activations`: the features and outputs of one pass, and gradients with respect to them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Activations at inner layers of any network, recorded with forward hooks."""
+"""Hooks at inner layers of any network, which record the activations there."""
 
 import difflib
 from collections.abc import Callable, Mapping

@@ -20,9 +20,8 @@ from cameval.report._contents import Contents
 from cameval.report._files import draw_png
 from cameval.report._findings import format_correlation
 from cameval.report._headline import Headline
-from cameval.report._images import Images
 from cameval.report._names import Names, metric_title, one_line
-from cameval.report._scores import Scores
+from cameval.report._scores import Images, Scores
 from cameval.report.formatting import format_count
 from cameval.report.sections import Picture
 

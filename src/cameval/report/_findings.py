@@ -9,9 +9,8 @@ from cameval.evaluation import Column, Results
 from cameval.evaluation.meaning import CONSTANT, BinarizerMeaning, ChosenOn
 from cameval.report._contents import Contents, Role
 from cameval.report._headline import MOST_MODELS, Headline
-from cameval.report._images import Images, high_and_low_shares
 from cameval.report._names import Names, describe_origin, metric_title, one_line
-from cameval.report._scores import ROLES, Score, Scores
+from cameval.report._scores import ROLES, Images, Score, Scores, high_and_low_shares
 from cameval.report.comparisons import Comparison, Family, Verdict
 from cameval.report.formatting import (
     format_count,

@@ -11,9 +11,8 @@ from cameval.evaluation import Column
 from cameval.evaluation.meaning import BinarizerMeaning, MetricMeaning
 from cameval.report._contents import Contents, Role
 from cameval.report._headline import Headline
-from cameval.report._images import Images
 from cameval.report._names import Names, describe_binarizer, metric_title, one_line
-from cameval.report._scores import ROLES, Score, Scores
+from cameval.report._scores import ROLES, Images, Score, Scores
 from cameval.report.formatting import format_interval, format_number, format_percent
 from cameval.report.sections import Block, Cell, Row, Table
 from cameval.statistics import ENOUGH_GROUPS, Summary

@@ -1,14 +1,18 @@
-"""Mean scores with intervals, by model and column, and the best baselines."""
+"""Mean scores with intervals, and the scores and labels of single images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from cameval.evaluation import Column, Results
+from cameval.metrics.summary import share_above, share_below
 from cameval.report._contents import Contents, Role
-from cameval.statistics import ENOUGH_GROUPS, Summary
+from cameval.statistics import ENOUGH_GROUPS, Summary, describe
 
 ROLES: dict[Role, str] = {
     "nothing": "blind",
@@ -102,3 +106,121 @@ def _column(row: Any) -> Column:
 
 def _score(row: Any) -> Score:
     return Score(**{field: getattr(row, field) for field in Score.__dataclass_fields__})
+
+
+HIGH, LOW = 0.5, 0.01
+"""Levels of scores in [0, 1]: the shares of images above the one and below the other are given."""
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """The images of one model.
+
+    Parameters
+    ----------
+    model
+        Label of the model.
+    samples
+        Its rows of `Results.samples`.
+    columns, scores
+        The columns of the results, and the score of each image in each, ``(n, K)``.
+    n_named
+        How many classes have a name; 0 if names are not known.
+    """
+
+    model: str
+    samples: pd.DataFrame
+    columns: Sequence[Column]
+    scores: NDArray[np.float64]
+    n_named: int
+
+    def values(self, column: Column) -> NDArray[np.float64]:
+        """Return the score of each image."""
+        values: NDArray[np.float64] = self.scores[:, self.columns.index(column)]
+        return values
+
+    def describe(
+        self,
+        column: Column,
+        where: NDArray[np.bool_],
+        value_range: tuple[float, float] | None = None,
+    ) -> Summary:
+        """Return mean, interval and quartiles of some images, within a range."""
+        kept, ends = clip_to_range(self.values(column)[where], value_range)
+        return describe(kept, self.groups[where], bounds=ends)
+
+    @cached_property
+    def groups(self) -> NDArray[np.str_]:
+        """The group of each image."""
+        return self.samples["group"].to_numpy().astype(str)
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """The label of each image; -1 if it has none."""
+        return self.samples["label"].fillna(-1).to_numpy(np.int64)
+
+    @cached_property
+    def correct(self) -> NDArray[np.bool_]:
+        """Which images have a prediction that is their label."""
+        predicted = self.samples["predicted"].fillna(-2)
+        same: NDArray[np.bool_] = self.labels == predicted.to_numpy(np.int64)
+        return same
+
+    @cached_property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Which images have a label and another prediction."""
+        predicted: NDArray[np.bool_] = self.samples["predicted"].notna().to_numpy()
+        return ~self.correct & (self.labels >= 0) & predicted
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether any image has a label."""
+        return bool(self.samples["label"].notna().any())
+
+    @cached_property
+    def has_accuracy(self) -> bool:
+        """Whether labels and predictions are of the same classes, as far as can be known."""
+        both = self.samples[["label", "predicted"]].dropna().to_numpy(np.int64)
+        if not both.size:
+            return False
+        if self.n_named:
+            return int(self.samples[["label", "predicted"]].max().max()) < self.n_named
+        label, predicted = both.T
+        return bool(predicted.max() <= label.max() or (predicted == label).any())
+
+    def frequent_classes(self, most: int) -> tuple[list[int], int]:
+        """Return the most frequent classes, and how many are left out."""
+        counts = self.samples["label"].dropna().value_counts()
+        chosen = sorted(counts.index, key=lambda label: (-counts[label], label))[:most]
+        left_out = len(counts) - len(chosen)
+        return [int(label) for label in (chosen if left_out else sorted(chosen))], left_out
+
+
+def images_by_model(results: Results) -> dict[str, Images]:
+    """Return the images of each model."""
+    models = results.samples["model"]
+    rows = {str(model): (models == model).to_numpy() for model in models.unique()}
+    n_named = len(results.class_names)
+    return {
+        model: Images(model, results.samples[at], results.columns, results.values[at], n_named)
+        for model, at in rows.items()
+    }
+
+
+def clip_to_range(
+    values: NDArray[np.float64], value_range: tuple[float, float] | None
+) -> tuple[NDArray[np.float64], tuple[float, float] | None]:
+    """Return scores without rounding beyond their range, and the range.
+
+    There is no range if it is not known, or if a score is outside by more than rounding.
+    """
+    if value_range is None:
+        return values, None
+    if ((values < value_range[0] - 1e-9) | (values > value_range[1] + 1e-9)).any():
+        return values, None
+    return values.clip(*value_range), value_range
+
+
+def high_and_low_shares(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the shares of scores above `HIGH` and below `LOW`."""
+    return share_above(values, HIGH), share_below(values, LOW)

@@ -1,4 +1,4 @@
-"""Paired tests of the page, adjusted as one family."""
+"""Paired tests of a page, adjusted as one family, and the verdict of each."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from cameval.evaluation import Results
 from cameval.report._contents import Contents, contents_of
 from cameval.report._headline import Headline, headline_of
-from cameval.report._images import Images, images_by_model
-from cameval.report._scores import scores_of
+from cameval.report._scores import Images, images_by_model, scores_of
 from cameval.report.formatting import ALPHA
 from cameval.statistics import SignFlip, holm, sign_flip_test
 

@@ -26,7 +26,7 @@ from cameval.protocols import Binarizer, CAMMethod
 from cameval.report._contents import Contents, contents_of
 from cameval.report._files import draw_png, make_folder, write_bytes
 from cameval.report._headline import headline_metric
-from cameval.report._images import Images, images_by_model
+from cameval.report._scores import Images, images_by_model
 
 __all__ = ["Example", "draw_examples"]
 

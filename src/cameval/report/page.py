@@ -1,4 +1,4 @@
-"""The report: one HTML page with tables, figures and findings."""
+"""`write_report`: the sections of the page, in order, and the writing of its files."""
 
 import re
 from base64 import b64encode
@@ -18,13 +18,11 @@ from cameval.report._figures import draw_figures
 from cameval.report._files import make_folder, write_bytes
 from cameval.report._findings import caveats, describe_run, findings
 from cameval.report._headline import MOST_MODELS, headline_of
-from cameval.report._images import images_by_model
 from cameval.report._names import names_of, one_line, replace_unprintable
-from cameval.report._run_settings import list_settings
+from cameval.report._run_settings import constant_table, list_settings, undefined_table
 from cameval.report._score_tables import category_table, main_table, map_table, other_table
-from cameval.report._scores import scores_of
+from cameval.report._scores import images_by_model, scores_of
 from cameval.report._test_tables import method_tests, model_tests, target_class_tests
-from cameval.report._undefined import constant_table, undefined_table
 from cameval.report.comparisons import compare_all, seed_of
 from cameval.report.formatting import format_count
 from cameval.report.sections import Picture, Section, Table

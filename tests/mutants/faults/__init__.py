@@ -1,0 +1,35 @@
+"""All faults, by area: see `mutants.fault.Fault`."""
+
+from mutants.faults import (
+    baselines,
+    binarizers,
+    cli,
+    data,
+    evaluation,
+    maps,
+    methods,
+    metrics,
+    networks,
+    others,
+    report,
+    run_folder,
+    statistics,
+)
+
+__all__ = ["FAULTS"]
+
+FAULTS = (
+    *maps.FAULTS,
+    *networks.FAULTS,
+    *methods.FAULTS,
+    *binarizers.FAULTS,
+    *metrics.FAULTS,
+    *baselines.FAULTS,
+    *statistics.FAULTS,
+    *evaluation.FAULTS,
+    *run_folder.FAULTS,
+    *report.FAULTS,
+    *cli.FAULTS,
+    *data.FAULTS,
+    *others.FAULTS,
+)

@@ -1,0 +1,283 @@
+"""Faults of evaluations, their labels and their processes."""
+
+from mutants.fault import Fault
+
+FAULTS = (
+    Fault(
+        "images are resized without averaging",
+        "evaluation/preparation.py",
+        before="antialias=True",
+        after="antialias=False",
+        tests=("evaluation/test_evaluation.py::test_a_photo_is_averaged_when_it_is_made_smaller",),
+    ),
+    Fault(
+        "a pixel that is half covered is true",
+        "evaluation/preparation.py",
+        before="self.truth_size)[0] > 0.5",
+        after="self.truth_size)[0] >= 0.5",
+        tests=("evaluation/test_evaluation.py::test_half_a_cell_of_truth_is_no_majority",),
+    ),
+    Fault(
+        "the crop is taken from the corner",
+        "evaluation/preparation.py",
+        before="(height - side) // 2, (width - side) // 2",
+        after="0, 0",
+        tests=("evaluation/test_evaluation.py::test_a_crop_takes_image_and_truth_alike",),
+    ),
+    Fault(
+        "a map of zeros counts as one with positive values",
+        "evaluation/_batch.py",
+        before="maps.amax((1, 2)).cpu().numpy() > 0",
+        after="maps.amax((1, 2)).cpu().numpy() >= 0",
+        tests=(
+            (
+                "evaluation/test_evaluation.py::"
+                "test_a_map_of_zeros_alone_is_told_from_one_with_a_negative_value"
+            ),
+        ),
+    ),
+    Fault(
+        "an empty mask is not given as the reason",
+        "evaluation/_batch.py",
+        before="predicted.cpu().numpy() > 0",
+        after="predicted.cpu().numpy() >= 0",
+        tests=(
+            (
+                "evaluation/test_evaluation.py::"
+                "test_a_distance_of_an_empty_mask_says_that_it_is_empty"
+            ),
+        ),
+    ),
+    Fault(
+        "the flag of constant maps is inverted",
+        "evaluation/_batch.py",
+        before="np.where(flat, CONSTANT, 0)",
+        after="np.where(~flat, CONSTANT, 0)",
+        tests=("evaluation/test_evaluation.py::test_what_is_undefined_says_why",),
+    ),
+    Fault(
+        "the two logits of one logit are swapped for metrics",
+        "evaluation/_batch.py",
+        before="pad(network(images), (1, 0))",
+        after="pad(network(images), (0, 1))",
+        tests=(
+            "evaluation/test_task.py::test_metrics_of_the_network_are_those_of_its_probabilities",
+            (
+                "evaluation/test_task.py::"
+                "test_a_metric_of_the_network_is_given_logits_whose_softmax_are_the_probabilities"
+            ),
+        ),
+    ),
+    Fault(
+        "baselines get the images of the first rows",
+        "evaluation/_sources.py",
+        before="self.view.images[rows], self.classes[rows]",
+        after="self.view.images[: len(rows)], self.classes[rows]",
+        tests=(
+            (
+                "evaluation/test_options.py::"
+                "test_each_truth_of_a_mixed_batch_is_scored_with_its_own_image"
+            ),
+        ),
+    ),
+    Fault(
+        "baselines ignore the alignment",
+        "evaluation/_sources.py",
+        before="classes, self.cells, self.cell_centers)",
+        after="classes, self.cells, None)",
+        tests=("evaluation/test_options.py::test_baselines_on_the_grid_are_aligned_as_the_maps",),
+    ),
+    Fault(
+        "maps ignore the alignment",
+        "evaluation/_run.py",
+        before='return self.model.cell_centers if self.alignment == "receptive_field" else None',
+        after="return None",
+        tests=(
+            (
+                "evaluation/test_options.py::"
+                "test_the_settings_of_an_extractor_are_recorded_and_change_the_results"
+            ),
+        ),
+    ),
+    Fault(
+        "the default baselines of a run ignore the seed",
+        "evaluation/evaluate.py",
+        before="default_baselines(checked.seed)",
+        after="default_baselines(0)",
+        tests=(
+            (
+                "evaluation/test_options.py::"
+                "test_every_argument_is_recorded_and_changes_the_results[seed]"
+            ),
+        ),
+    ),
+    Fault(
+        "the check setting of an extractor is ignored",
+        "evaluation/_run.py",
+        before="extractor.alignment, extractor.check)",
+        after="extractor.alignment)",
+        tests=(
+            (
+                "evaluation/test_options.py::"
+                "test_an_extractor_without_its_check_is_evaluated_without_it"
+            ),
+        ),
+    ),
+    Fault(
+        "samples that lack one batch of the run are accepted",
+        "evaluation/evaluate.py",
+        before="number >= last + number_of_processes()]",
+        after="number > last + number_of_processes()]",
+        tests=("evaluation/test_runs.py::test_a_stream_that_has_become_shorter_is_noticed",),
+    ),
+    Fault(
+        "the task argument is ignored",
+        "evaluation/_run.py",
+        before="task_of(logits, task)",
+        after="task_of(logits, None)",
+        tests=(
+            (
+                "evaluation/test_options.py::"
+                "test_every_argument_is_recorded_and_changes_the_results[task]"
+            ),
+        ),
+    ),
+    Fault(
+        "comparisons ignore the seed of the run",
+        "evaluation/results.py",
+        before="self._seed if seed is None else seed",
+        after="0 if seed is None else seed",
+        tests=("evaluation/test_results.py::test_a_comparison_has_the_seed_of_the_run_or_its_own",),
+    ),
+    Fault(
+        "comparisons ignore their own seed",
+        "evaluation/_summaries.py",
+        before=("        seed=seed,\n"),
+        after="",
+        tests=("evaluation/test_results.py::test_a_comparison_has_the_seed_of_the_run_or_its_own",),
+    ),
+    Fault(
+        "the dependence is not within classes",
+        "evaluation/_summaries.py",
+        before=", within=classes)",
+        after=")",
+        tests=("evaluation/test_summaries.py::test_dependence_is_within_the_labels",),
+    ),
+    Fault(
+        "intervals ignore the range of the metric",
+        "evaluation/_summaries.py",
+        before="confidence=confidence, bounds=ends)",
+        after="confidence=confidence)",
+        tests=(
+            "evaluation/test_summaries.py::test_intervals_end_where_the_metric_says_that_it_ends",
+        ),
+    ),
+    Fault(
+        "the binarizer with the lowest score is chosen",
+        "evaluation/choice.py",
+        before="pick = max if higher_is_better else min",
+        after="pick = min if higher_is_better else max",
+        tests=("evaluation/test_choice.py::test_each_map_gets_the_binarizer_of_the_highest_mean",),
+    ),
+    Fault(
+        "validation and test images may overlap",
+        "evaluation/choice.py",
+        before="if 0 < common < len(read):",
+        after="if False:",
+        tests=("evaluation/test_choice.py::test_images_that_are_in_both_parts_are_refused",),
+    ),
+    Fault(
+        "concatenated results are not reordered",
+        "evaluation/concat.py",
+        before="values=part.values[:, at], codes",
+        after="values=part.values, codes",
+        tests=(
+            (
+                "evaluation/test_results.py::"
+                "test_columns_in_another_order_are_put_into_that_of_the_first"
+            ),
+        ),
+    ),
+    Fault(
+        "names that are formulas are written as they are",
+        "evaluation/_tables.py",
+        before="if word.startswith(_FORMULA) else word",
+        after="if False else word",
+        tests=(
+            (
+                "evaluation/test_results.py::"
+                "test_names_that_a_spreadsheet_would_run_are_written_as_text"
+            ),
+        ),
+    ),
+    Fault(
+        "a table with missing rows is accepted",
+        "evaluation/_tables.py",
+        before="if count != len(samples):",
+        after="if count < len(samples):",
+        tests=(
+            "evaluation/test_results.py::test_the_number_of_rows_is_that_of_what_is_written",
+            "evaluation/test_results.py::test_a_csv_that_was_cut_between_two_samples_is_refused",
+        ),
+    ),
+    Fault(
+        "the true area is in pixels",
+        "evaluation/_sources.py",
+        before=".double().mean((1, 2))",
+        after=".double().sum((1, 2))",
+        tests=(
+            (
+                "evaluation/test_evaluation.py::"
+                "test_what_is_known_of_a_sample_stands_beside_its_scores"
+            ),
+        ),
+    ),
+    Fault(
+        "the checksum of a sample leaves out its mask",
+        "evaluation/_batch.py",
+        before="return crc32(np.ascontiguousarray(sample.mask).data, found)",
+        after="return found",
+        tests=("evaluation/test_runs.py::test_changed_samples_are_noticed",),
+    ),
+    Fault(
+        "a setting after one with its default has no name",
+        "evaluation/labels.py",
+        before=("            positional = False\n"),
+        after=("            pass\n"),
+        tests=(
+            "cli/test_words.py::test_a_word_with_settings_is_the_label_of_its_thing",
+            "cli/test_words.py::test_the_label_of_a_thing_is_read_as_that_thing",
+        ),
+    ),
+    Fault(
+        "a nested label with a comma has no parentheses",
+        "evaluation/labels.py",
+        before='f"({word})" if "," in word else word',
+        after="word",
+        tests=(
+            "cli/test_words.py::test_a_word_with_settings_is_the_label_of_its_thing",
+            "cli/test_words.py::test_the_label_of_a_thing_is_read_as_that_thing",
+        ),
+    ),
+    Fault(
+        "every process does all jobs",
+        "distributed.py",
+        before="jobs[rank() :: number_of_processes()]",
+        after="jobs[:]",
+        tests=("test_distributed.py::test_two_processes_share_the_work",),
+    ),
+    Fault(
+        "a failure of another process is ignored",
+        "distributed.py",
+        before="if isinstance(one, _Failure):",
+        after="if False:",
+        tests=("test_distributed.py::test_two_processes_share_the_work",),
+    ),
+    Fault(
+        "a process may have a GPU that does not exist",
+        "distributed.py",
+        before=" % torch.cuda.device_count())",
+        after=")",
+        tests=("test_distributed.py::test_only_cuda_without_a_number_gets_one",),
+    ),
+)

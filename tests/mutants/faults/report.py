@@ -1,0 +1,181 @@
+"""Faults of the report."""
+
+from mutants.fault import Fault
+
+FAULTS = (
+    Fault(
+        "the verdict uses the unadjusted p",
+        "report/comparisons.py",
+        before="if self.p >= ALPHA:",
+        after="if self.test.p >= ALPHA:",
+        tests=(
+            (
+                "report/test_verdicts.py::"
+                "test_the_verdict_follows_from_the_adjusted_p_and_the_groups_that_differ"
+            ),
+        ),
+    ),
+    Fault(
+        "the least p value is that of one group fewer",
+        "report/comparisons.py",
+        before="2.0 ** (1 - n_groups)",
+        after="2.0 ** (2 - n_groups)",
+        tests=(
+            (
+                "report/test_verdicts.py::"
+                "test_the_verdict_follows_from_the_adjusted_p_and_the_groups_that_differ"
+            ),
+        ),
+    ),
+    Fault(
+        "the least p value is that of one group more",
+        "report/comparisons.py",
+        before="2.0 ** (1 - n_groups)",
+        after="2.0 ** (0 - n_groups)",
+        tests=(
+            (
+                "report/test_verdicts.py::"
+                "test_the_verdict_follows_from_the_adjusted_p_and_the_groups_that_differ"
+            ),
+        ),
+    ),
+    Fault(
+        "a higher score is always better",
+        "report/comparisons.py",
+        before="(self.test.difference > 0) == higher_is_better",
+        after="self.test.difference > 0",
+        tests=(
+            (
+                "report/test_verdicts.py::"
+                "test_the_verdict_follows_from_the_adjusted_p_and_the_groups_that_differ"
+            ),
+        ),
+    ),
+    Fault(
+        "ten groups are called few",
+        "report/_findings.py",
+        before="if test.n_differing < ENOUGH_GROUPS:",
+        after="if test.n_differing <= ENOUGH_GROUPS:",
+        tests=(
+            (
+                "report/test_verdicts.py::"
+                "test_the_verdict_follows_from_the_adjusted_p_and_the_groups_that_differ"
+            ),
+        ),
+    ),
+    Fault(
+        "tests of the page ignore the seed of the run",
+        "report/comparisons.py",
+        before="[pair.test(seed) for pair in pairs]",
+        after="[pair.test(0) for pair in pairs]",
+        tests=("report/test_verdicts.py::test_the_p_of_a_page_is_that_of_the_seed_of_the_run",),
+    ),
+    Fault(
+        "intervals of tests have the unadjusted level",
+        "report/comparisons.py",
+        before="1 - ALPHA * test.p / p)",
+        after="1 - ALPHA)",
+        tests=(
+            "report/test_meaning.py::test_the_family_is_tested_once_and_agrees_with_its_own_p",
+            (
+                "report/test_meaning.py::test_a_verdict_is_that_of_the_adjusted_test_and_"
+                "nothing_else"
+            ),
+        ),
+    ),
+    Fault(
+        "the limit of low scores is wrong",
+        "report/_scores.py",
+        before="HIGH, LOW = 0.5, 0.01",
+        after="HIGH, LOW = 0.5, 0.1",
+        tests=("report/test_page.py::test_the_verdict_follows_the_numbers",),
+    ),
+    Fault(
+        "the headline is of the worst map",
+        "report/_scores.py",
+        before="pick = max if higher else min",
+        after="pick = min if higher else max",
+        tests=("report/test_page.py::test_for_distances_less_is_better",),
+    ),
+    Fault(
+        "baselines that see the truth are rivals",
+        "report/_contents.py",
+        before='if role != "truth")',
+        after=")",
+        tests=("report/test_meaning.py::test_truth_baselines_alone_have_no_summary",),
+    ),
+    Fault(
+        "an image without label and prediction is correct",
+        "report/_scores.py",
+        before='["predicted"].fillna(-2)',
+        after='["predicted"].fillna(-1)',
+        tests=(
+            "report/test_meaning.py::test_a_missing_prediction_is_neither_right_nor_wrong",
+            "report/test_meaning.py::test_what_has_no_label_is_neither_right_nor_wrong",
+        ),
+    ),
+    Fault(
+        "the mean of classes is their sum",
+        "report/_class_tables.py",
+        before="float(np.mean(means))",
+        after="float(np.sum(means))",
+        tests=("report/test_page.py::test_classes_and_predictions_say_what_the_summary_says",),
+    ),
+    Fault(
+        "reasons of undefined scores are added up",
+        "report/_run_settings.py",
+        before="tuple(int((here == code).sum()) for",
+        after="tuple(int((here > 0).sum()) for",
+        tests=("report/test_page.py::test_what_is_undefined_is_told_apart",),
+    ),
+    Fault(
+        "names are inserted as HTML",
+        "report/page.py",
+        before="autoescape=True",
+        after="autoescape=False",
+        tests=("report/test_page.py::test_names_stay_text",),
+    ),
+    Fault(
+        "differences have the wrong sign",
+        "report/comparisons.py",
+        before="of_model.values(one), of_model.values(other)",
+        after="of_model.values(other), of_model.values(one)",
+        tests=(
+            (
+                "report/test_verdicts.py::"
+                "test_the_verdict_follows_from_the_adjusted_p_and_the_groups_that_differ"
+            ),
+        ),
+    ),
+    Fault(
+        "p values are not adjusted",
+        "report/comparisons.py",
+        before="adjusted = holm([test.p for test in tests]).tolist()",
+        after="adjusted = [test.p for test in tests]",
+        tests=(
+            (
+                "report/test_verdicts.py::"
+                "test_the_verdict_follows_from_the_adjusted_p_and_the_groups_that_differ"
+            ),
+        ),
+    ),
+    Fault(
+        "p values below .01 are written as below .001",
+        "report/formatting.py",
+        before="if p < 0.001:",
+        after="if p < 0.01:",
+        tests=(
+            (
+                "report/test_verdicts.py::"
+                "test_the_verdict_follows_from_the_adjusted_p_and_the_groups_that_differ"
+            ),
+        ),
+    ),
+    Fault(
+        "a p value just below .05 is written as .050",
+        "report/formatting.py",
+        before="if p < ALPHA and format_number(p) == format_number(ALPHA):",
+        after="if False:",
+        tests=("report/test_meaning.py::test_an_end_or_a_p_is_never_rounded_across_its_limit",),
+    ),
+)
