@@ -9,19 +9,10 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import VGG, AlexNet, get_model_builder
 
-from cameval import cam, grad_cam
+from cameval import CAMModel, GAPHead, adapt, cam, grad_cam
 from cameval.errors import DataError, SettingError
 from cameval.maps import CellCenters
-from cameval.networks import (
-    Activations,
-    CAMModel,
-    ExactHead,
-    GAPHead,
-    PooledHead,
-    Target,
-    adapt,
-    load_network,
-)
+from cameval.networks import Activations, ExactHead, PooledHead, Target, load_network, network_names
 
 Head = Literal["gap", "dropout", "mlp", "conv", "no-last-pool"]
 HEADS: tuple[Head, ...] = get_args(Head)
@@ -68,8 +59,8 @@ class Candidate:
                 f"{', '.join(HEADS)} and gain or longer for a recipe, got {text!r}"
             )
         network, size = match["network"], int(match["size"]) if match["size"] else None
-        if network not in SMALL:
-            load_network(network)  # refuses a name that torchvision does not have
+        if network not in (*SMALL, *network_names()):
+            raise SettingError(f"a model must be one of `cameval models`, got {network!r}")
         if head in ("mlp", "conv", "no-last-pool") and not ends_in_linear_layers(network):
             raise SettingError(
                 f"the head {head} must be of a network that ends in pooling and three linear "
