@@ -103,7 +103,7 @@ def test_targets_are_checked() -> None:
         extract(batch, target=lambda logits: 1.0)
     with pytest.raises(SettingError, match="both"):
         extract(batch, classes=1, target=lambda logits: logits[:, 1])
-    with pytest.raises(SettingError, match="cam explains classes"):
+    with pytest.raises(SettingError, match="target of cam must be classes"):
         CAMExtractor(family("squeezenet"), cam)(batch, target=lambda logits: logits[:, 1])
 
 
