@@ -60,13 +60,7 @@ FAULTS = (
         "evaluation/_batch.py",
         before="pad(network(images), (1, 0))",
         after="pad(network(images), (0, 1))",
-        tests=(
-            "evaluation/test_task.py::test_metrics_of_the_network_are_those_of_its_probabilities",
-            (
-                "evaluation/test_task.py::"
-                "test_a_metric_of_the_network_is_given_logits_whose_softmax_are_the_probabilities"
-            ),
-        ),
+        tests=("evaluation/test_task.py::test_one_logit_is_scored_as_the_two_that_say_the_same",),
     ),
     Fault(
         "baselines get the images of the first rows",
