@@ -129,7 +129,7 @@ FAULTS = (
         "data/readers.py",
         before="sha256(marshal.dumps(read.__code__, 2)).hexdigest()",
         after='""',
-        tests=("data/test_readers.py::test_a_cache_of_another_dataset_is_written_again",),
+        tests=("data/test_reader_settings.py",),
     ),
     Fault(
         "a slice with another md5 is accepted",

@@ -109,10 +109,7 @@ FAULTS = (
         "report/_scores.py",
         before='["predicted"].fillna(-2)',
         after='["predicted"].fillna(-1)',
-        tests=(
-            "report/test_meaning.py::test_a_missing_prediction_is_neither_right_nor_wrong",
-            "report/test_meaning.py::test_what_has_no_label_is_neither_right_nor_wrong",
-        ),
+        tests=("report/test_missing_values.py",),
     ),
     Fault(
         "the mean of classes is their sum",
@@ -126,7 +123,7 @@ FAULTS = (
         "report/_run_settings.py",
         before="tuple(int((here == code).sum()) for",
         after="tuple(int((here > 0).sum()) for",
-        tests=("report/test_page.py::test_what_is_undefined_is_told_apart",),
+        tests=("report/test_missing_values.py",),
     ),
     Fault(
         "names are inserted as HTML",
