@@ -214,7 +214,7 @@ def threshold_table(scores: Scores, model: str) -> pd.DataFrame:
         without = scores.best_baseline(model, name, "nothing", "labels")
         image = scores.best_baseline(model, name, "image")
         row: Row = {"threshold": name, "IoU": scores.cell(model, MAP, name)}
-        row["best blind"] = Cell(number(scores.mean(model, without, name)), f"({without})")
+        row["best without image"] = Cell(number(scores.mean(model, without, name)), f"({without})")
         row["best of the image"] = Cell(number(scores.mean(model, image, name)), f"({image})")
         row["truth"] = number(scores.mean(model, TRUTH, name))
         row["area bound"] = number(scores.mean(model, MAP, name, "area_bound"))
