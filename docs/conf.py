@@ -120,7 +120,6 @@ from cameval.protocols import *
 from cameval.sanity import *
 from cameval.statistics import *
 from cameval.target_classes import *
-from cameval._memo import memo
 torch.manual_seed(0)
 """
 
