@@ -90,7 +90,8 @@ def mark_above(maps: Tensor, threshold: Tensor) -> Tensor:
     """
     if not maps.is_cpu:
         return maps > threshold
-    values, limits = as_numpy(maps), threshold.numpy()
+    # NumPy 1 would round a threshold without axes to the maps' precision.
+    values, limits = as_numpy(maps), np.atleast_1d(threshold.numpy())
     if values.dtype == np.float32 and limits.dtype == np.float64 and limits.size < values.size:
         with np.errstate(over="ignore"):
             rounded = limits.astype(np.float32)

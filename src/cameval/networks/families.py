@@ -101,6 +101,8 @@ def split(net: nn.Module) -> Split:
 
     Your own class, with the centers of its cells, so that maps can be aligned by receptive fields:
 
+    >>> from cameval.maps import CellCenters
+    >>> from cameval.networks import Split
     >>> class TinyNet(nn.Module):
     ...     def __init__(self):
     ...         super().__init__()
