@@ -12,7 +12,14 @@ from torchvision.models import VGG, AlexNet, get_model_builder
 from cameval import CAMModel, GAPHead, adapt, cam, grad_cam
 from cameval.errors import DataError, SettingError
 from cameval.maps import CellCenters
-from cameval.networks import Activations, ExactHead, PooledHead, Target, load_network, network_names
+from cameval.networks import (
+    Activations,
+    ExactHead,
+    PooledHead,
+    ScoreTarget,
+    load_network,
+    network_names,
+)
 
 Head = Literal["gap", "dropout", "mlp", "conv", "no-last-pool"]
 HEADS: tuple[Head, ...] = get_args(Head)
@@ -116,7 +123,7 @@ def ends_in_linear_layers(network: str) -> bool:
     return isinstance(kind, type) and issubclass(kind, VGG | AlexNet)
 
 
-def class_map(activations: Activations, target: Target, /) -> Tensor:
+def class_map(activations: Activations, target: ScoreTarget, /) -> Tensor:
     """Class activation map; where the head has no class weights, Grad-CAM, the nearest to it."""
     method = cam if isinstance(activations.head, ExactHead) else grad_cam
     return method(activations, target)

@@ -31,7 +31,7 @@ from cameval.binarizers import (
     PercentileBinarizer,
     SkimageBinarizer,
 )
-from cameval.data import Sample
+from cameval.data import Sample, Target
 from cameval.evaluation import Preparation, Results, choose_binarizers, concat, evaluate
 from cameval.extractor import CAMExtractor, CAMResult, CAMSweep
 from cameval.maps import normalize_maps
@@ -78,6 +78,7 @@ __all__ = [
     "Sample",
     "ScoreCAM",
     "SkimageBinarizer",
+    "Target",
     "adapt",
     "cam",
     "center_map",

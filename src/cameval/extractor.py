@@ -11,7 +11,7 @@ from cameval._arrays import dtype_or_type, shape_or_type
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.maps import CellCenters, upsample
 from cameval.methods import grad_cam
-from cameval.networks import LayerModel, Target, adapt
+from cameval.networks import LayerModel, ScoreTarget, adapt
 from cameval.networks._cuts import check_cut
 from cameval.networks._outputs import check_no_sigmoid
 from cameval.networks.activations import Activations, identity, recording
@@ -188,7 +188,7 @@ def compute_maps(
     return CAMResult(maps, stacked, activations.logits, classes)
 
 
-def coarse_maps(activations: Activations, method: CAMMethod, target: Target) -> Tensor:
+def coarse_maps(activations: Activations, method: CAMMethod, target: ScoreTarget) -> Tensor:
     """Apply a method to the activations, and check its output."""
     maps: object = method(activations, target)
     count, axes = len(activations.features), activations.features.ndim - 1

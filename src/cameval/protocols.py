@@ -46,7 +46,7 @@ from torch import Tensor
 
 from cameval.data import Sample
 from cameval.maps import CellCenters
-from cameval.networks import Activations, Target
+from cameval.networks import Activations, ScoreTarget
 
 __all__ = [
     "Baseline",
@@ -74,7 +74,7 @@ class CAMMethod(Protocol):
     torch.Size([1, 14, 14])
     """
 
-    def __call__(self, activations: Activations, target: Target, /) -> Tensor:
+    def __call__(self, activations: Activations, target: ScoreTarget, /) -> Tensor:
         """Return raw maps ``(N, h, w)``.
 
         Parameters

@@ -6,6 +6,7 @@ from cameval.data.fetch import fetch_figshare
 from cameval.data.figshare import FigshareDataset, read_folds
 from cameval.data.folders import FolderDataset
 from cameval.data.folds import Fold, LeakError, folds_by_group, folds_by_sample
+from cameval.data.objects import Objects
 from cameval.data.phantom import phantom_sample, phantom_samples, write_phantom
 from cameval.data.pictures import ImageFile, MaskFile
 from cameval.data.readers import (
@@ -16,7 +17,7 @@ from cameval.data.readers import (
     Reader,
     Record,
 )
-from cameval.data.samples import Sample
+from cameval.data.samples import Sample, Target
 from cameval.data.slices import CLASS_NAMES, FigshareSample, read_slice, write_slice
 from cameval.data.tables import ManifestDataset, read_labels, read_names
 
@@ -34,11 +35,13 @@ __all__ = [
     "ManifestDataset",
     "MaskFile",
     "MaskSource",
+    "Objects",
     "OrientationWarning",
     "PictureDataset",
     "Reader",
     "Record",
     "Sample",
+    "Target",
     "cached",
     "fetch_figshare",
     "folds_by_group",

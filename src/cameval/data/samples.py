@@ -1,18 +1,22 @@
-"""`Sample`: an image with its mask, label and group."""
+"""`Sample`: an image with its targets; `Target`: a class with the truth of its objects."""
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
+from math import isfinite
 from numbers import Real
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cameval.data.objects import Objects
 from cameval.errors import ArrayTypeError, DataError, NonFiniteError, ShapeError
 
-__all__ = ["Sample"]
+__all__ = ["Sample", "Target"]
 
 _CLASSES = 2**31
 """A class index is below this number."""
@@ -20,37 +24,187 @@ _CLASSES = 2**31
 _BITS_OF_ONE = np.float32(1).view(np.uint32)
 """Floats that are not negative are ordered as their bits, so one comparison checks [0, 1]."""
 
+RESERVED = frozenset(
+    {"model", "sample", "group", "label", "present", "predicted", "probability", "area", "correct"}
+    | {"target_class", "kind", "method", "binarizer", "metric"}
+    | {"value", "reason", "constant", "weight"}
+)
+"""Columns of the table of results, which `Sample.info` must not have."""
+
+Info = str | int | float | bool | None
+"""A value of a column that a user adds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A class, and where its objects are in one image.
+
+    The truth is a mask, boxes, or objects that are kept apart. Metrics of masks and maps see the
+    union of the objects, metrics of objects each of them.
+
+    Parameters
+    ----------
+    label
+        Class index, counted from 0; None where the class is not known.
+    mask
+        Boolean array ``(H, W)``, ``(D, H, W)`` of a volume; true on the objects. It is empty where
+        the image has none, a *negative*. By default the union of `instances`, or of `boxes`.
+    boxes
+        One box for each object: ``(n, 4)`` as ``(x0, y0, x1, y1)`` in pixels, half-open, with or
+        without fractions; ``(n, 6)`` as ``(x0, y0, z0, x1, y1, z1)`` in volumes. ``(0, 4)`` for a
+        negative.
+    instances
+        The objects: their numbers ``(H, W)`` as integers, 0 for background; or one boolean mask for
+        each, ``(n, H, W)``, which may overlap. By default the connected components of the mask.
+
+    Raises
+    ------
+    ArrayTypeError
+        If an array is not a NumPy array of its dtype.
+    ShapeError
+        If the shapes do not agree.
+    DataError
+        If there is no truth, the label is not one class index, or the mask is another than the
+        union of the instances.
+
+    Examples
+    --------
+    >>> Target(2, np.eye(4, dtype=bool))
+    Target(label=2)
+    >>> Target(0, boxes=np.array([[0, 0, 3, 4], [3, 0, 6, 4]]))  # two objects, side by side
+    Target(label=0)
+    """
+
+    label: int | None = None
+    mask: NDArray[np.bool_] = field(default=None, repr=False)  # type: ignore[arg-type]
+    boxes: NDArray[Any] | None = field(default=None, repr=False)
+    instances: NDArray[Any] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the truth. Boxes are filled when the size of the image is known, by `Sample`."""
+        object.__setattr__(self, "label", class_index(self.label, "label"))
+        if self.mask is not None:
+            _check_dtype(self.mask, np.bool_, "mask", "compare first, as in mask > 0")
+        elif self.instances is not None:
+            object.__setattr__(self, "mask", self._instances().union)
+        elif self.boxes is None:
+            raise DataError(
+                "a target must have a mask, boxes or instances, got none; an image without the "
+                "object has an empty mask"
+            )
+        if self.instances is not None and self.mask is not None:
+            union = self._instances().union
+            if union.shape != self.mask.shape or not np.array_equal(union, self.mask):
+                raise DataError(
+                    "mask must be the union of the instances, got another; leave it out"
+                )
+
+    @cached_property
+    def objects(self) -> Objects:
+        """The objects, kept apart: the instances, the boxes, or the mask's connected components.
+
+        A box that is given with a mask has the pixels of the mask that lie in it, or all of the box
+        if there are none.
+        """
+        shape = self._mask_of_size().shape
+        boxes = None if self.boxes is None else np.asarray(self.boxes)
+        if self.instances is not None:
+            return Objects(shape, boxes, self._instances().masks)
+        if boxes is None:
+            return Objects.of_components(self.mask)
+        objects = Objects(shape, boxes)
+        if np.array_equal(objects.union, self.mask):
+            return objects
+        inside = objects.masks & self.mask
+        some = inside.any(tuple(range(1, inside.ndim)), keepdims=True)
+        return Objects(shape, boxes, np.where(some, inside, objects.masks))
+
+    def of_size(self, shape: tuple[int, ...]) -> "Target":
+        """Return the target with a mask on an image of this size.
+
+        Raises
+        ------
+        ShapeError
+            If the mask is not of this size.
+        """
+        if self.mask is None:
+            boxes = np.asarray(self.boxes)
+            mask = Objects(shape, boxes).union
+            return Target(self.label, mask, boxes)
+        if self.mask.shape != shape:
+            raise ShapeError(
+                f"mask must have the height and width of the image, got {self.mask.shape} and "
+                f"{shape}"
+            )
+        if self.boxes is not None:
+            Objects(shape, np.asarray(self.boxes))  # checks that they lie in the image
+        return self
+
+    def _mask_of_size(self) -> NDArray[np.bool_]:
+        if self.mask is None:
+            raise DataError(
+                "a target of boxes must have the size of its image to have a mask; use the targets "
+                "of a Sample, or target.of_size((height, width))"
+            )
+        return self.mask
+
+    def _instances(self) -> Objects:
+        """Return the objects of `instances` alone."""
+        given = self.instances
+        if isinstance(given, np.ndarray) and given.dtype == np.bool_:
+            return Objects(given.shape[1:], given_masks=given)
+        return Objects.of_labels(given)  # type: ignore[arg-type]  # it checks the type
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """An image, the mask of the object in it, its class, and the group it belongs to.
+    """An image, its targets (class and truth), and the group it belongs to.
+
+    Most images have one target, whose mask and label are given directly. An image with several
+    classes has a list of `targets`; each is scored by itself, and the network runs once.
 
     Parameters
     ----------
     name
         The name of the image in tables, such as a file name without suffix.
     image
-        float32 array ``(H, W)`` or ``(H, W, C)`` with values in [0, 1].
+        float32 array ``(H, W)`` or ``(H, W, C)`` with values in [0, 1]. A volume is ``(D, H, W)``
+        or ``(D, H, W, C)``, and its mask has three axes.
     mask
-        Boolean array ``(H, W)``, true on the object. It may be empty.
+        Boolean array ``(H, W)``, true on the object. It may be empty. Of several targets, the
+        pixels of any.
     label
         Class index, counted from 0; None where the class is not known. A whole number of another
-        type, such as ``np.float64(3.0)``, is stored as an int.
+        type, such as ``np.float64(3.0)``, is stored as an int. Of several targets, None.
     group
         The unit that is kept together when data is split or resampled, such as the patient. By
         default every image is its own group, with its name.
+    targets
+        In place of mask and label: one or more :class:`Target`, with different labels. Several
+        objects of one class are one target.
+    info
+        More columns for the tables, such as ``{"view": "lateral", "age": 61}``: text, numbers,
+        truth values, or None. They can be used in `Results.select`, ``summary(by=...)`` and the
+        report.
+    ignore
+        Boolean array ``(H, W)``: pixels that count for nothing, as padding or burnt-in text. No
+        threshold, metric or area uses them.
+    spacing
+        Distance between pixels along each axis, such as millimeters, ``(rows, columns)`` or
+        ``(slices, rows, columns)``. Metrics of distances are then in this unit.
 
     Raises
     ------
     ArrayTypeError
-        If image or mask is not a NumPy array of its dtype.
+        If image, mask or ignore is not a NumPy array of its dtype.
     ShapeError
         If the image is not ``(H, W)`` or ``(H, W, C)`` with at least one pixel, or the mask is not
         of its height and width.
     NonFiniteError
         If the image holds NaN or infinity.
     DataError
-        If the image leaves [0, 1], the label is not one class index, or name or group is empty.
+        If the image leaves [0, 1], the label is not one class index, name or group is empty, two
+        targets have one label, all pixels are ignored, or info has a column of the tables.
 
     Examples
     --------
@@ -59,44 +213,146 @@ class Sample:
     Sample(name='x-ray 7', label=1, group='patient 3')
     >>> Sample("x-ray 8", image, image > 0.5)
     Sample(name='x-ray 8', label=None, group='x-ray 8')
+
+    Two findings in one image, the second one absent:
+
+    >>> effusion, edema = Target(2, image < 0.5), Target(5, image > 0.5)
+    >>> Sample("x-ray 9", image, targets=[effusion, edema], info={"view": "lateral"})
+    Sample(name='x-ray 9', labels=(2, 5), group='x-ray 9')
     """
 
     name: str
     image: NDArray[np.float32] = field(repr=False)
-    mask: NDArray[np.bool_] = field(repr=False)
+    mask: NDArray[np.bool_] = field(default=None, repr=False)  # type: ignore[arg-type]
     label: int | None = None
     group: str = None  # type: ignore[assignment]  # None becomes the name
+    targets: Sequence[Target] = field(default=(), repr=False, kw_only=True)
+    info: Mapping[str, Info] = field(default_factory=dict, repr=False, kw_only=True)
+    ignore: NDArray[np.bool_] | None = field(default=None, repr=False, kw_only=True)
+    spacing: Sequence[float] | None = field(default=None, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
         """Check all parts."""
         _check_dtype(self.image, np.float32, "image", "divide it by its largest possible value")
-        _check_dtype(self.mask, np.bool_, "mask", "compare first, as in mask > 0")
-        if self.image.ndim not in (2, 3) or 0 in self.image.shape:
-            raise ShapeError(
-                "image must have shape (H, W) or (H, W, C) with at least one pixel, "
-                f"got {self.image.shape}"
-            )
-        if self.mask.shape != self.image.shape[:2]:
-            raise ShapeError(
-                "mask must have the height and width of the image, "
-                f"got {self.mask.shape} and {self.image.shape}"
-            )
+        _set(self, targets=self._given_targets())
+        shape = self._spatial_shape()
+        targets = tuple(target.of_size(shape) for target in self.targets)
+        only = targets[0] if len(targets) == 1 else None
+        _set(
+            self,
+            targets=targets,
+            mask=_union(targets) if only is None else only.mask,
+            label=None if only is None else only.label,
+            group=self.name if self.group is None else self.group,
+        )
         if self.image.view(np.uint32).max() > _BITS_OF_ONE:
             _explain_range(self.image)
-        object.__setattr__(self, "label", class_index(self.label, "label"))
-        if self.group is None:
-            object.__setattr__(self, "group", self.name)
-        for what, word in (("name", self.name), ("group", self.group)):
-            if not isinstance(word, str):
-                raise DataError(f"{what} must be text, got {type(word).__name__}")
-            if "\0" in word or "\r" in word or (not word.isascii() and not _is_text(word)):
-                raise DataError(f"{what} must be text without NUL or carriage return, got {word!r}")
-        if not self.name:
-            raise DataError("name must not be empty, got ''")
-        if not self.group:
-            raise DataError(
-                "group must not be empty, got ''; leave it out where every image stands for itself"
+        _check_words(name=self.name, group=self.group)
+        _check_labels_differ(targets)
+        _set(self, info=MappingProxyType(_checked_info(self.info)))
+        self._check_ignore()
+        if self.spacing is not None:
+            _set(self, spacing=check_spacing(self.spacing, len(shape)))
+
+    def __repr__(self) -> str:
+        """Return name, label and group; of several targets, the labels."""
+        if len(self.targets) == 1:
+            what = f"label={self.label!r}"
+        else:
+            what = f"labels={tuple(target.label for target in self.targets)}"
+        return f"{type(self).__name__}(name={self.name!r}, {what}, group={self.group!r})"
+
+    def __reduce__(self) -> Any:
+        """Pickle the fields, for worker processes."""
+        state = {name: value for name, value in vars(self).items() if name != "info"}
+        return _restore, (type(self), state | {"info": dict(self.info)})
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height and width of the image; depth, height and width of a volume."""
+        return self.mask.shape
+
+    def by_target(self) -> list["Sample"]:
+        """Return one sample for each target; they share the image.
+
+        Examples
+        --------
+        >>> image = np.zeros((4, 6), dtype=np.float32)
+        >>> both = [Target(2, image < 0.5), Target(5, image > 0.5)]
+        >>> Sample("x-ray 9", image, targets=both).by_target()
+        [Sample(name='x-ray 9', label=2, group='x-ray 9'), Sample(name='x-ray 9', label=5, \
+group='x-ray 9')]
+        """
+        if len(self.targets) == 1:
+            return [self]
+        return [self._only(target) for target in self.targets]
+
+    def _only(self, target: Target) -> "Sample":
+        """Return this sample with one of its targets; nothing is checked again."""
+        other = object.__new__(type(self))
+        other.__dict__.update(vars(self))
+        _set(other, targets=(target,), mask=target.mask, label=target.label)
+        return other
+
+    def _given_targets(self) -> tuple[Target, ...]:
+        """Return the targets as they are given: by mask and label, or as a list."""
+        if isinstance(self.targets, Target) or not isinstance(self.targets, Sequence):
+            raise ArrayTypeError(
+                f"targets must be a list of Target, got {type(self.targets).__name__}"
             )
+        for target in self.targets:
+            if not isinstance(target, Target):
+                raise ArrayTypeError(
+                    f"targets must be a list of Target, got one of {type(target).__name__}"
+                )
+        if not self.targets:
+            if self.mask is None:
+                raise DataError(
+                    "a sample must have a mask or targets, got neither; an image without an object "
+                    "has an empty mask, as in np.zeros(image.shape[:2], bool)"
+                )
+            return (Target(self.label, self.mask),)
+        targets = tuple(self.targets)
+        if self.mask is None and self.label is None:
+            return targets
+        # `dataclasses.replace` gives all fields: the targets, and the mask and label of them.
+        if len(targets) == 1:
+            same = self.mask is targets[0].mask and self.label == targets[0].label
+            return targets if same else (Target(self.label, self.mask),)
+        if self.label is None and np.array_equal(self.mask, _union(targets)):
+            return targets
+        raise DataError(
+            f"a sample must have targets or mask and label, got {len(targets)} targets and a mask "
+            "or label that is not theirs"
+        )
+
+    def _spatial_shape(self) -> tuple[int, ...]:
+        """Return the size of the image without channels: two axes, or three of a volume."""
+        shape = self.image.shape
+        first = self.targets[0]
+        axes = first.mask.ndim if first.mask is not None else np.shape(first.boxes)[-1] // 2
+        if axes not in (2, 3) or len(shape) not in (axes, axes + 1) or 0 in shape:
+            if axes == 3 or len(shape) == 4:
+                raise ShapeError(
+                    "image and mask must have shapes (H, W) or (H, W, C) and (H, W), or of volumes "
+                    f"(D, H, W) or (D, H, W, C) and (D, H, W), got {shape} and {axes} axes"
+                )
+            raise ShapeError(
+                f"image must have shape (H, W) or (H, W, C) with at least one pixel, got {shape}"
+            )
+        return shape[:axes]
+
+    def _check_ignore(self) -> None:
+        if self.ignore is None:
+            return
+        _check_dtype(self.ignore, np.bool_, "ignore", "compare first, as in ignore > 0")
+        if self.ignore.shape != self.shape:
+            raise ShapeError(
+                "ignore must have the height and width of the image, "
+                f"got {self.ignore.shape} and {self.shape}"
+            )
+        if self.ignore.all():
+            raise DataError("ignore must leave at least one pixel, got all of them")
 
 
 def class_index(label: object, what: str) -> int | None:
@@ -109,8 +365,8 @@ def class_index(label: object, what: str) -> int | None:
     if row or getattr(value, "ndim", None):
         raise DataError(
             f"{what} must be one class index or None, got {type(value).__name__} of "
-            f"{len(value)} entries; an image of several classes has several targets, which "
-            'task="multilabel" scores'
+            f"{len(value)} entries; an image of several classes has several targets, as in "
+            "Sample(name, image, targets=[Target(2, mask), Target(5, other)])"
         )
     real = isinstance(value, Real) and not isinstance(value, bool)
     if real and 0 <= value < _CLASSES and value == int(value):
@@ -136,6 +392,82 @@ def parse_class(text: str, what: str) -> int | None:
         if 0 <= number < _CLASSES and number == int(number):
             return int(number)
     raise DataError(f"{what} must be a class index from 0, got {text}; leave it empty if not known")
+
+
+def check_spacing(spacing: object, axes: int) -> tuple[float, ...]:
+    """Return the distances between pixels along each axis, checked."""
+    numbers = tuple(spacing) if isinstance(spacing, Sequence | np.ndarray) else ()
+    good = all(isinstance(n, Real) and isfinite(n) and float(n) > 0 for n in numbers)
+    if len(numbers) != axes or not good:
+        raise DataError(
+            f"spacing must be {axes} positive numbers, one for each axis of the image, "
+            f"got {spacing!r}"
+        )
+    return tuple(float(n) for n in numbers)
+
+
+def _union(targets: Sequence[Target]) -> NDArray[np.bool_]:
+    """Return the pixels of any target."""
+    union: NDArray[np.bool_] = np.any([target.mask for target in targets], axis=0)
+    return union
+
+
+def _set(sample: Sample, **values: object) -> None:
+    for name, value in values.items():
+        object.__setattr__(sample, name, value)
+
+
+def _restore(kind: type[Sample], state: dict[str, Any]) -> Sample:
+    """Return a pickled sample; it was checked when it was made."""
+    sample = object.__new__(kind)
+    _set(sample, **state | {"info": MappingProxyType(state["info"])})
+    return sample
+
+
+def _check_words(**words: object) -> None:
+    for what, word in words.items():
+        if not isinstance(word, str):
+            raise DataError(f"{what} must be text, got {type(word).__name__}")
+        if "\0" in word or "\r" in word or (not word.isascii() and not _is_text(word)):
+            raise DataError(f"{what} must be text without NUL or carriage return, got {word!r}")
+        if not word:
+            out = "; leave it out where every image stands for itself" if what == "group" else ""
+            raise DataError(f"{what} must not be empty, got ''{out}")
+
+
+def _check_labels_differ(targets: Sequence[Target]) -> None:
+    labels = [target.label for target in targets]
+    if len(labels) > 1 and None in labels:
+        raise DataError("each of several targets must have a label, got None")
+    if again := [label for label in labels if labels.count(label) > 1]:
+        raise DataError(
+            f"targets must have different labels, got {again[0]} twice; several objects of a class "
+            "are one target, as in Target(label, boxes=...) or Target(label, instances=...)"
+        )
+
+
+def _checked_info(info: object) -> dict[str, Info]:
+    """Return the columns that a user adds, checked."""
+    if not isinstance(info, Mapping):
+        raise DataError(f"info must be a mapping of columns, got {type(info).__name__}")
+    for name, value in info.items():
+        _check_words(**{"name of info": name})
+        if name in RESERVED:
+            raise DataError(
+                f"info must have other names than the columns of the tables, got {name!r}"
+            )
+        scalar = value is None or isinstance(value, str | bool | Real)
+        if not scalar or (isinstance(value, float) and not isfinite(value)):
+            raise DataError(
+                f"info must be text, finite numbers, truth values or None, got {value!r} for "
+                f"{name!r}"
+            )
+        if isinstance(value, str) and value:
+            _check_words(**{f"info {name!r}": value})
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in info.items()
+    }
 
 
 def _is_text(word: str) -> bool:

@@ -68,7 +68,7 @@ class FigshareSample(Sample):
         increasing pair of int16 values.
     """
 
-    label: int
+    label: int = field(kw_only=True)
     border: NDArray[np.float64] = field(repr=False, kw_only=True)
     intensity: tuple[int, int] = field(kw_only=True)
 

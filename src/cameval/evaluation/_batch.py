@@ -1,5 +1,6 @@
 """Scores of one batch: one forward pass, then every map, mask and metric of the plan."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -123,13 +124,19 @@ class BatchScores:
     probability
         Probability of the predicted class, ``(N,)``.
     area
-        Share of the pixels that are true, ``(N,)``.
+        Share of the pixels that are true, of those that are not ignored, ``(N,)``.
+    present
+        Whether the target has a true pixel, ``(N,)``.
+    info
+        The columns that a user adds, as a JSON object for each row, ``(N,)``.
     checksum
         Checksum of the contents of each sample, ``(N,)``.
     values
         Scores ``(N, K)``, NaN where undefined.
     codes
         Index into `REASONS` for each score, plus `CONSTANT` where the map is constant.
+    weights
+        Denominators of the scores that are ratios of pixel counts ``(N, K)``, NaN for others.
     """
 
     sample: NDArray[np.str_]
@@ -138,9 +145,12 @@ class BatchScores:
     predicted: NDArray[np.int64]
     probability: NDArray[np.float64]
     area: NDArray[np.float64]
+    present: NDArray[np.bool_]
+    info: NDArray[np.str_]
     checksum: NDArray[np.uint32]
     values: NDArray[np.float64]
     codes: NDArray[np.uint8]
+    weights: NDArray[np.float64]
 
     def check(self, columns: int) -> None:
         """Check that the arrays are those of one batch, scored in this many columns.
@@ -152,12 +162,13 @@ class BatchScores:
         """
         n, shape = len(self.sample), self.values.shape
         kinds = {"sample": "U", "group": "U", "label": "i", "predicted": "i", "probability": "f"}
-        kinds |= {"area": "f", "checksum": "u", "values": "f", "codes": "u"}
-        good = shape == self.codes.shape == (n, columns) and n > 0
+        kinds |= {"area": "f", "present": "b", "info": "U", "checksum": "u"}
+        kinds |= {"values": "f", "codes": "u", "weights": "f"}
+        good = shape == self.codes.shape == self.weights.shape == (n, columns) and n > 0
         for name, kind in kinds.items():
             array = getattr(self, name)
             good &= array.dtype.kind == kind
-            good &= name in ("values", "codes") or array.shape == (n,)
+            good &= name in ("values", "codes", "weights") or array.shape == (n,)
         if not good:
             raise ShapeError(
                 f"scores of a batch must be of {n} samples and {columns} columns, got others"
@@ -212,9 +223,12 @@ def score_batch(
         predicted=predicted.numpy(),
         probability=probability.numpy(),
         area=view.areas.numpy(),
+        present=view.areas.numpy() > 0,
+        info=np.array([json.dumps(dict(sample.info)) for sample in samples]),
         checksum=np.array([fingerprint(sample) for sample in samples], np.uint32),
         values=np.concatenate([table.values for table in tables], 1),
         codes=np.concatenate([table.codes for table in tables], 1),
+        weights=np.concatenate([np.full_like(table.values, np.nan) for table in tables], 1),
     )
 
 

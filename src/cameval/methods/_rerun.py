@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cameval.errors import SettingError
-from cameval.networks import Activations, Target
+from cameval.networks import Activations, ScoreTarget
 
 
 def check_no_graph(activations: Activations, method: str) -> None:
@@ -43,7 +43,7 @@ def rerun_from_features(activations: Activations, features: Tensor) -> Tensor:
     return activations.rerun(features, images)
 
 
-def score_variants(activations: Activations, target: Target, outputs: Tensor) -> Tensor:
+def score_variants(activations: Activations, target: ScoreTarget, outputs: Tensor) -> Tensor:
     """Return the scores ``(m, N)`` of the network's outputs for m variants of N images.
 
     The target is given the outputs of one variant at a time, so that a function with one setting

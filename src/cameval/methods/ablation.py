@@ -13,7 +13,7 @@ from cameval.methods._rerun import (
     rerun_from_features,
     score_variants,
 )
-from cameval.networks import Activations, Target
+from cameval.networks import Activations, ScoreTarget
 from cameval.networks._outputs import output_of
 from cameval.networks.activations import recording
 from cameval.networks.heads import linear_head, pools_globally, positions
@@ -77,7 +77,7 @@ class AblationCAM:
     def __post_init__(self) -> None:
         check_count("batch_size", self.batch_size)
 
-    def __call__(self, activations: Activations, target: Target, /) -> Tensor:
+    def __call__(self, activations: Activations, target: ScoreTarget, /) -> Tensor:
         """Return one map per image, ``(N, h, w)``."""
         features, head = activations.features, linear_head(activations.head)
         with recording(activations.create_graph):
@@ -93,7 +93,7 @@ class AblationCAM:
             weights = drops / magnitude.where(magnitude > 0, 1)
             return torch.einsum("nk,nk...->n...", weights, features).relu()
 
-    def _ablated_scores(self, activations: Activations, target: Target) -> Tensor:
+    def _ablated_scores(self, activations: Activations, target: ScoreTarget) -> Tensor:
         """Return the scores ``(N, K)`` with each channel set to zero."""
         features = activations.features
         means = features.mean(positions(features), keepdim=True)

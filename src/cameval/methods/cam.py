@@ -9,7 +9,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from cameval._arrays import exact
 from cameval.errors import SettingError, UnsupportedHeadError
-from cameval.networks import Activations, ExactHead, Target
+from cameval.networks import Activations, ExactHead, ScoreTarget
 from cameval.networks._outputs import output_of, tf32
 from cameval.networks.activations import check_classes, without_graph
 
@@ -129,7 +129,7 @@ def _weight_layers(head: nn.Module) -> list[nn.Linear | _ConvNd]:
     return [part for part in head.modules() if isinstance(part, nn.Linear | _ConvNd)]
 
 
-def check_class_target(method: str, target: Target) -> Tensor:
+def check_class_target(method: str, target: ScoreTarget) -> Tensor:
     """Return the target if it holds classes, and raise an error if it is a function.
 
     Raises
@@ -145,7 +145,7 @@ def check_class_target(method: str, target: Target) -> Tensor:
     return target
 
 
-def cam(activations: Activations, target: Target, /) -> Tensor:
+def cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     r"""Class activation map: exact decomposition of the logit over positions.
 
     On a head that is global average pooling and one linear layer,

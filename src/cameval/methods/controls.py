@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cameval.errors import SettingError
-from cameval.networks.activations import Activations, Target, check_classes
+from cameval.networks.activations import Activations, ScoreTarget, check_classes
 from cameval.protocols import CAMMethod
 
 __all__ = ["OtherClass", "RandomCAM"]
@@ -52,7 +52,7 @@ class RandomCAM:
         if not isinstance(self.seed, int):
             raise SettingError(f"seed must be an integer, got {self.seed!r}")
 
-    def __call__(self, activations: Activations, target: Target, /) -> Tensor:
+    def __call__(self, activations: Activations, target: ScoreTarget, /) -> Tensor:
         """Return one map per image, ``(N, h, w)``; the target is ignored."""
         features = activations.features
         generator = torch.Generator().manual_seed(self.seed)
@@ -101,7 +101,7 @@ class OtherClass:
                 f"method must be callable as method(activations, target), got {self.method!r}"
             )
 
-    def __call__(self, activations: Activations, target: Target, /) -> Tensor:
+    def __call__(self, activations: Activations, target: ScoreTarget, /) -> Tensor:
         """Return the map of the strongest other class of each image, ``(N, h, w)``."""
         if not isinstance(target, Tensor):
             raise SettingError(

@@ -5,13 +5,13 @@ from math import prod
 import torch
 from torch import Tensor
 
-from cameval.networks import Activations, Target
+from cameval.networks import Activations, ScoreTarget
 from cameval.networks.heads import positions
 
 __all__ = ["eigen_cam", "eigen_grad_cam"]
 
 
-def eigen_cam(activations: Activations, target: Target, /) -> Tensor:
+def eigen_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     r"""Eigen-CAM: first principal component of the features, independent of the class.
 
     With :math:`\tilde A` the matrix of features (positions times channels), each channel minus its
@@ -56,7 +56,7 @@ def eigen_cam(activations: Activations, target: Target, /) -> Tensor:
     return _first_component(activations.features)
 
 
-def eigen_grad_cam(activations: Activations, target: Target, /) -> Tensor:
+def eigen_grad_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     r"""Eigen-Grad-CAM: first principal component of gradient times activation.
 
     As `eigen_cam`, with :math:`g_k \odot A_k` instead of the features. The sign is chosen so that

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from cameval.methods._rerun import check_no_graph, rerun_from_features
-from cameval.networks import Activations, Target
+from cameval.networks import Activations, ScoreTarget
 from cameval.networks.activations import fresh_leaf, without_graph
 from cameval.networks.heads import linear_head, positions
 
 __all__ = ["grad_cam", "grad_cam_elementwise", "hires_cam", "layer_cam", "shapley_cam", "xgrad_cam"]
 
 
-def grad_cam(activations: Activations, target: Target, /) -> Tensor:
+def grad_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     r"""Gradient-weighted class activation map.
 
     .. math:: \operatorname{ReLU}\left(\sum_k \operatorname{mean}_{xy}(g_k) \, A_k\right)
@@ -59,7 +59,7 @@ def grad_cam(activations: Activations, target: Target, /) -> Tensor:
     return (weights * activations.features).sum(1).relu()
 
 
-def hires_cam(activations: Activations, target: Target, /) -> Tensor:
+def hires_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     r"""High-resolution class activation map: elementwise gradient times activation.
 
     .. math:: \sum_k g_k \odot A_k
@@ -100,7 +100,7 @@ def hires_cam(activations: Activations, target: Target, /) -> Tensor:
     return (activations.gradients(target) * activations.features).sum(1)
 
 
-def layer_cam(activations: Activations, target: Target, /) -> Tensor:
+def layer_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     r"""Class activation map of any layer, each position weighted by its own positive gradient.
 
     .. math:: \operatorname{ReLU}\left(\sum_k \operatorname{ReLU}(g_k) \odot A_k\right)
@@ -141,7 +141,7 @@ def layer_cam(activations: Activations, target: Target, /) -> Tensor:
     return (weights * activations.features).sum(1).relu()
 
 
-def xgrad_cam(activations: Activations, target: Target, /) -> Tensor:
+def xgrad_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     r"""Axiom-based Grad-CAM: each channel weighted by the mean gradient where it is active.
 
     .. math:: \sum_k w_k A_k, \qquad w_k = \frac{\sum_{xy} g_k A_k}{\sum_{xy} A_k}
@@ -192,7 +192,7 @@ def xgrad_cam(activations: Activations, target: Target, /) -> Tensor:
     return (weights * features).sum(1)
 
 
-def grad_cam_elementwise(activations: Activations, target: Target, /) -> Tensor:
+def grad_cam_elementwise(activations: Activations, target: ScoreTarget, /) -> Tensor:
     r"""Element-wise Grad-CAM: positive part of gradient times activation, summed over channels.
 
     .. math:: \sum_k \operatorname{ReLU}(g_k \odot A_k)
@@ -233,7 +233,7 @@ def grad_cam_elementwise(activations: Activations, target: Target, /) -> Tensor:
     return (activations.gradients(target) * activations.features).relu().sum(1)
 
 
-def shapley_cam(activations: Activations, target: Target, /) -> Tensor:
+def shapley_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     r"""ShapleyCAM: Grad-CAM, with the gradient corrected by the curvature of the score.
 
     .. math:: \operatorname{ReLU}\left(\sum_k w_k A_k\right), \qquad
@@ -291,7 +291,7 @@ def shapley_cam(activations: Activations, target: Target, /) -> Tensor:
     return (weights * features).sum(1).relu()
 
 
-def _curvature(activations: Activations, target: Target) -> Tensor:
+def _curvature(activations: Activations, target: ScoreTarget) -> Tensor:
     """Return the product of the matrix of second derivatives with the features."""
     with torch.enable_grad():
         leaf = fresh_leaf(activations.features)

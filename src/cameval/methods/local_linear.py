@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cameval.errors import UnsupportedHeadError
 from cameval.methods.cam import check_class_target, check_law, exact_maps
-from cameval.networks import Activations, ExactHead, GAPHead, PooledHead, Target
+from cameval.networks import Activations, ExactHead, GAPHead, PooledHead, ScoreTarget
 from cameval.networks._module_types import is_exactly
 
 __all__ = ["local_linear_cam", "local_linear_constant"]
@@ -85,7 +85,7 @@ def _flatten_layers(head: nn.Module | None) -> list[nn.Module]:
     )
 
 
-def local_linear_cam(activations: Activations, target: Target, /) -> Tensor:
+def local_linear_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     r"""Exact decomposition of the logit over positions, by a head linearized at each image.
 
     With :math:`J_k` the gradient of the affine function that equals the head at this image, each
@@ -148,7 +148,7 @@ def local_linear_cam(activations: Activations, target: Target, /) -> Tensor:
     return _decompose(activations, target)[0]
 
 
-def local_linear_constant(activations: Activations, target: Target, /) -> Tensor:
+def local_linear_constant(activations: Activations, target: ScoreTarget, /) -> Tensor:
     """Return the constant of `local_linear_cam`: the logit minus the mean of the map.
 
     Parameters
@@ -184,7 +184,7 @@ def local_linear_constant(activations: Activations, target: Target, /) -> Tensor
     return _decompose(activations, target)[1]
 
 
-def _decompose(activations: Activations, target: Target) -> tuple[Tensor, Tensor]:
+def _decompose(activations: Activations, target: ScoreTarget) -> tuple[Tensor, Tensor]:
     """Return the maps and the constants."""
     classes = check_class_target("local_linear_cam", target)
     activations.score(classes)  # checks the classes

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from cameval._checks import check_count, check_noise
 from cameval.methods._rerun import check_no_graph, noise_source
-from cameval.networks import Activations, Target
+from cameval.networks import Activations, ScoreTarget
 from cameval.networks.activations import without_graph
 from cameval.networks.heads import positions
 
 __all__ = ["SmoothGradCAMpp", "grad_cam_pp"]
 
 
-def grad_cam_pp(activations: Activations, target: Target, /) -> Tensor:
+def grad_cam_pp(activations: Activations, target: ScoreTarget, /) -> Tensor:
     r"""Grad-CAM++: positive gradients, weighted for each position.
 
     .. math:: \operatorname{ReLU}\left(\sum_k w_k A_k\right), \qquad
@@ -126,7 +126,7 @@ class SmoothGradCAMpp:
         check_count("num_samples", self.num_samples)
         check_noise(self.std)
 
-    def __call__(self, activations: Activations, target: Target, /) -> Tensor:
+    def __call__(self, activations: Activations, target: ScoreTarget, /) -> Tensor:
         """Return one map per image, ``(N, h, w)``."""
         check_no_graph(activations, "SmoothGradCAMpp")
         network, images, features = (

@@ -15,7 +15,7 @@ from cameval.methods._rerun import (
     noise_source,
     score_variants,
 )
-from cameval.networks import Activations, Target
+from cameval.networks import Activations, ScoreTarget
 from cameval.networks.activations import without_graph
 from cameval.networks.heads import positions
 
@@ -75,7 +75,7 @@ class ScoreCAM:
     def __post_init__(self) -> None:
         check_count("batch_size", self.batch_size)
 
-    def __call__(self, activations: Activations, target: Target, /) -> Tensor:
+    def __call__(self, activations: Activations, target: ScoreTarget, /) -> Tensor:
         """Return one map per image, ``(N, h, w)``."""
         check_no_graph(activations, "ScoreCAM")
         return _map_by_scores(activations, target, self.batch_size, [lambda masks: masks])
@@ -142,7 +142,7 @@ class SSCAM:
         check_noise(self.std)
         check_count("batch_size", self.batch_size)
 
-    def __call__(self, activations: Activations, target: Target, /) -> Tensor:
+    def __call__(self, activations: Activations, target: ScoreTarget, /) -> Tensor:
         """Return one map per image, ``(N, h, w)``."""
         check_no_graph(activations, "SSCAM")
         draw = noise_source(activations, tuple(activations.images.shape[2:]), self.seed)
@@ -204,7 +204,7 @@ class ISCAM:
         check_count("num_samples", self.num_samples)
         check_count("batch_size", self.batch_size)
 
-    def __call__(self, activations: Activations, target: Target, /) -> Tensor:
+    def __call__(self, activations: Activations, target: ScoreTarget, /) -> Tensor:
         """Return one map per image, ``(N, h, w)``."""
         check_no_graph(activations, "ISCAM")
 
@@ -216,7 +216,7 @@ class ISCAM:
 
 
 def _map_by_scores(
-    activations: Activations, target: Target, batch_size: int, changes: Sequence[MaskChange]
+    activations: Activations, target: ScoreTarget, batch_size: int, changes: Sequence[MaskChange]
 ) -> Tensor:
     """Sum the channels, weighted by the softmax of their masks' scores, mean over the changes."""
     features = activations.features
@@ -249,7 +249,7 @@ def _channel_masks(channels: Tensor, size: tuple[int, ...]) -> Tensor:
     return (fine - low) / span.where(span > 0, 1)
 
 
-def _masked_scores(activations: Activations, target: Target, masks: Tensor) -> Tensor:
+def _masked_scores(activations: Activations, target: ScoreTarget, masks: Tensor) -> Tensor:
     """Return the scores ``(m, N)`` of the images multiplied with masks ``(m, N, H, W)``."""
     masked = (masks[:, :, None] * activations.images).flatten(0, 1)
     return score_variants(activations, target, activations.network(masked))

@@ -30,7 +30,11 @@ __all__ = [
 ]
 
 
-@of_masks(higher_is_better=True)
+@of_masks(
+    higher_is_better=True,
+    pixelwise=True,
+    denominator=lambda n: n.predicted + n.true - n.both,
+)
 @within(0, 1)
 def iou(pred: Array, target: Array, /) -> Array:
     """Intersection over union (Jaccard index) of predicted and true masks.

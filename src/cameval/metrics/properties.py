@@ -40,10 +40,14 @@ from torch import Tensor
 
 from cameval.errors import SettingError
 
-__all__ = ["higher_is_better", "of_maps", "of_masks", "of_network", "takes"]
+__all__ = ["higher_is_better", "is_pixelwise", "of_maps", "of_masks", "of_network", "takes"]
 
 Takes = Literal["masks", "maps", "network"]
 """What a metric is given: predicted masks, score maps, or the network itself."""
+
+
+Truth = Literal["mask", "objects"]
+"""What of the truth a metric is given: the union of the objects, or a list of `Objects`."""
 
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -60,6 +64,10 @@ class _MetricDecorator(Protocol):
         higher_is_better: bool | None = None,
         categories: tuple[str, ...] = (),
         bounds: Callable[..., object] | None = None,
+        truth: Truth = "mask",
+        pixelwise: bool = False,
+        from_sample: tuple[str, ...] = (),
+        denominator: Callable[..., object] | None = None,
     ) -> F: ...
 
     @overload
@@ -70,6 +78,10 @@ class _MetricDecorator(Protocol):
         higher_is_better: bool | None = None,
         categories: tuple[str, ...] = (),
         bounds: Callable[..., object] | None = None,
+        truth: Truth = "mask",
+        pixelwise: bool = False,
+        from_sample: tuple[str, ...] = (),
+        denominator: Callable[..., object] | None = None,
     ) -> Callable[[F], F]: ...
 
 
@@ -82,6 +94,10 @@ def _metric_decorator(kind: Takes, doc: str) -> _MetricDecorator:
         higher_is_better: bool | None = None,
         categories: tuple[str, ...] = (),
         bounds: Callable[..., object] | None = None,
+        truth: Truth = "mask",
+        pixelwise: bool = False,
+        from_sample: tuple[str, ...] = (),
+        denominator: Callable[..., object] | None = None,
     ) -> F | Callable[[F], F]:
         properties: dict[str, object] = {"takes": kind}
         if _check_direction(higher_is_better, metric) is not None:
@@ -90,6 +106,14 @@ def _metric_decorator(kind: Takes, doc: str) -> _MetricDecorator:
             properties["categories"] = categories
         if _check_bounded(bounds, metric) is not None:
             properties["bounds"] = bounds
+        if _check_truth(truth, metric) != "mask":
+            properties["truth"] = truth
+        if _check_pixelwise(pixelwise, metric):
+            properties["pixelwise"] = True
+        if _check_from_sample(from_sample, metric):
+            properties["from_sample"] = from_sample
+        if _check_denominator(denominator, metric) is not None:
+            properties["denominator"] = denominator
 
         def mark(one: F) -> F:
             _set_attributes(one, properties)
@@ -132,6 +156,19 @@ of_masks = _metric_decorator(
         of its name.
     bounds
         The metric of which this one is an upper bound, on the same masks.
+    truth
+        ``"mask"`` if the metric is given the true mask of each image, ``"objects"`` if it is given
+        a list with the :class:`cameval.data.Objects` of each.
+    pixelwise
+        Whether the score depends only on which pixels are marked or true (or on their values), not
+        on where they lie. Such a metric is scored on the pixels that are not ignored, and on
+        volumes, without more.
+    from_sample
+        Keyword settings that `cameval.evaluate` sets for each sample, unless they are set already:
+        ``"spacing"``, and ``"spatial_axes"``, 2 for images and 3 for volumes.
+    denominator
+        Function of :class:`Counts` that returns the denominator of a score that is a ratio of pixel
+        counts. It is the weight of the score in the pooled mean.
 
     Returns
     -------
@@ -298,6 +335,61 @@ def value_range(metric: object) -> tuple[float, float] | None:
     return _check_range(_read(metric, "value_range", None), metric)
 
 
+def truth_of(metric: object) -> Truth:
+    """Return what of the truth a metric is given: ``"mask"`` or ``"objects"``.
+
+    Raises
+    ------
+    SettingError
+        If the property is another.
+
+    Examples
+    --------
+    >>> truth_of(iou)
+    'mask'
+    """
+    return _check_truth(_read(metric, "truth", "mask"), metric)
+
+
+def is_pixelwise(thing: object) -> bool:
+    """Tell whether a metric or binarizer depends on the pixels' values only, not on their places.
+
+    Raises
+    ------
+    SettingError
+        If the property is not a bool.
+
+    Examples
+    --------
+    >>> from cameval.metrics import HausdorffDistance
+    >>> is_pixelwise(iou), is_pixelwise(HausdorffDistance(95))
+    (True, False)
+    """
+    return _check_pixelwise(_read(thing, "pixelwise", False), thing)
+
+
+def settings_from_sample(thing: object) -> tuple[str, ...]:
+    """Return the settings of a metric or binarizer that are set for each sample.
+
+    Raises
+    ------
+    SettingError
+        If the property is not a tuple of known words.
+    """
+    return _check_from_sample(_read(thing, "from_sample", ()), thing)
+
+
+def denominator(metric: object) -> Callable[..., Any] | None:
+    """Return the denominator of a ratio of pixel counts; None for other metrics.
+
+    Raises
+    ------
+    SettingError
+        If the property is neither a function nor None.
+    """
+    return _check_denominator(_read(metric, "denominator", None), metric)
+
+
 def undefined_without_truth(scores: Tensor, true: Tensor) -> Tensor:
     """Return the scores, with NaN where no pixel is true."""
     return scores.where(true > 0, float("nan"))
@@ -328,6 +420,31 @@ def _check_bounded(value: Any, metric: object) -> Callable[..., object] | None:
     if not (value is None or callable(value)):
         raise SettingError(f"bounds must be a metric or None, got {value!r} of {metric!r}")
     return cast(Callable[..., object] | None, value)
+
+
+def _check_truth(value: Any, metric: object) -> Truth:
+    if value not in get_args(Truth):
+        raise SettingError(f"truth must be 'mask' or 'objects', got {value!r} of {metric!r}")
+    return cast(Truth, value)
+
+
+def _check_pixelwise(value: Any, thing: object) -> bool:
+    if not isinstance(value, bool):
+        raise SettingError(f"pixelwise must be True or False, got {value!r} of {thing!r}")
+    return value
+
+
+def _check_from_sample(value: Any, thing: object) -> tuple[str, ...]:
+    known = ("spacing", "spatial_axes")
+    if not (isinstance(value, tuple) and set(value) <= set(known)):
+        raise SettingError(f"from_sample must be a tuple of {known}, got {value!r} of {thing!r}")
+    return value
+
+
+def _check_denominator(value: Any, metric: object) -> Callable[..., Any] | None:
+    if not (value is None or callable(value)):
+        raise SettingError(f"denominator must be a function or None, got {value!r} of {metric!r}")
+    return cast("Callable[..., Any] | None", value)
 
 
 def _check_range(value: Any, metric: object) -> tuple[float, float] | None:

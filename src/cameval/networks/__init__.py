@@ -1,6 +1,6 @@
 """Networks: where they are cut, and what can be read at the cut."""
 
-from cameval.networks.activations import Activations, Target
+from cameval.networks.activations import Activations, ScoreTarget
 from cameval.networks.adapt import adapt
 from cameval.networks.families import Split, split
 from cameval.networks.heads import ClassMapHead, ExactHead, GAPHead, NormHead, PooledHead
@@ -20,8 +20,8 @@ __all__ = [
     "NetworkFacts",
     "NormHead",
     "PooledHead",
+    "ScoreTarget",
     "Split",
-    "Target",
     "TokenGrid",
     "adapt",
     "channels_last_grid",

@@ -19,9 +19,9 @@ from cameval.errors import (
 from cameval.networks._copies import shared_tensor
 from cameval.networks._outputs import count_classes, output_of
 
-__all__ = ["Activations", "Target"]
+__all__ = ["Activations", "ScoreTarget"]
 
-Target = Tensor | Callable[[Tensor], Tensor]
+ScoreTarget = Tensor | Callable[[Tensor], Tensor]
 """Target of a map: one class per image ``(N,)``, or a function of the network's output that returns
 one score per image ``(N,)``."""
 
@@ -106,7 +106,7 @@ class Activations:
     _source: Tensor = field(repr=False)
     _outputs: Tensor = field(repr=False)
     _grid: Callable[[Tensor], Tensor] = field(repr=False)
-    _known: dict[object, tuple[Target, Tensor]] = field(default_factory=dict, repr=False)
+    _known: dict[object, tuple[ScoreTarget, Tensor]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def record(
@@ -143,7 +143,7 @@ class Activations:
             images, features, logits, head, network, rerun, create_graph, source, outputs, grid
         )
 
-    def score(self, target: Target, outputs: Tensor | None = None) -> Tensor:
+    def score(self, target: ScoreTarget, outputs: Tensor | None = None) -> Tensor:
         """Return the target's score of each image, ``(N,)``, by default for this pass.
 
         Raises
@@ -168,7 +168,7 @@ class Activations:
             )
         return scores
 
-    def gradients(self, target: Target) -> Tensor:
+    def gradients(self, target: ScoreTarget) -> Tensor:
         """Return the gradient of each image's score with respect to its features.
 
         Parameters
@@ -198,7 +198,7 @@ class Activations:
             self._known[key] = target, self._grid(self._gradient(target))
         return self._known[key][1]
 
-    def _gradient(self, target: Target) -> Tensor:
+    def _gradient(self, target: ScoreTarget) -> Tensor:
         with torch.inference_mode(False), torch.enable_grad():
             total = self.score(target, self._outputs).sum()
             gradient = None
