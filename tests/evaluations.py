@@ -75,6 +75,7 @@ def same(first: Results, second: Results) -> bool:
         all_known(first.samples).equals(all_known(second.samples))
         and first.columns == second.columns
         and np.array_equal(first.values.view(np.int64), second.values.view(np.int64))
+        and np.array_equal(first.weights, second.weights, equal_nan=True)
         and np.array_equal(first.codes, second.codes)
     )
 

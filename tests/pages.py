@@ -198,6 +198,7 @@ def made(
                 "sample": [f"image {i}" for i in range(n)],
                 "group": [f"person {i % groups}" for i in range(n)],
                 "label": labels,
+                "present": True,
                 "predicted": pd.array(
                     [k if i % 4 else (k + 1) % 3 for i, k in enumerate(sure)], dtype="Int64"
                 ),

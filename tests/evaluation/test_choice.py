@@ -71,6 +71,7 @@ def made(
             "sample": [f"image {i}" for i in rows],
             "group": [f"person {i // 2}" for i in rows],
             "label": rows % 2,
+            "present": True,
             "predicted": rows % 2,
             "probability": 0.9,
             "area": 0.01 + rows / 1000,

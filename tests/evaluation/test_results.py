@@ -73,6 +73,7 @@ def test_names_that_a_spreadsheet_would_run_are_written_as_text(results, tmp_pat
         samples=found.samples.iloc[many].assign(sample=FORMULAS, group=FORMULAS[::-1], model="=m"),
         values=found.values[many],
         codes=found.codes[many],
+        weights=found.weights[many],
     )
     found.to_csv(tmp_path / "table.csv")
     assert same(found, Results.from_csv(tmp_path / "table.csv"))
@@ -127,8 +128,9 @@ def test_the_number_of_rows_is_that_of_what_is_written(results, tmp_path) -> Non
 def test_the_tidy_table_has_a_row_for_each_value(results) -> None:
     table = results.to_pandas()
     assert list(table.columns) == [
-        *("model", "sample", "group", "label", "predicted", "probability", "area"),
-        *("target_class", "kind", "method", "binarizer", "metric", "value", "reason", "constant"),
+        *("model", "sample", "group", "label", "present", "predicted", "probability", "area"),
+        *("target_class", "kind", "method", "binarizer", "metric"),
+        *("value", "reason", "constant", "weight"),
     ]
     assert len(table) == len(results) * len(results.columns)
     assert (table["value"].isna() == (table["reason"] != "")).all()

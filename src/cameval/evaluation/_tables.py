@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.errors import DataError, SettingError
+from cameval.evaluation._info import KINDS, SAMPLE, kind_of
 from cameval.evaluation._run_folder import (
     is_there,
     part_of,
@@ -20,13 +21,14 @@ from cameval.evaluation._run_folder import (
 )
 from cameval.evaluation.meaning import CONSTANT, REASONS, Column
 
-SAMPLE = ("model", "sample", "group", "label", "predicted", "probability", "area")
-
-
 COLUMN = tuple(field.name for field in fields(Column))
 
 
-SCORE = ("value", "reason", "constant")
+KEY = ("model", "sample", "label")
+"""The columns that tell the rows of a table of samples apart."""
+
+
+SCORE = ("value", "reason", "constant", "weight")
 
 
 _WORDS = ("model", "sample", "group", *COLUMN, "reason")
@@ -35,13 +37,18 @@ _WORDS = ("model", "sample", "group", *COLUMN, "reason")
 _KINDS: dict[str, Any] = (
     dict.fromkeys(_WORDS, "object")
     | dict.fromkeys(("label", "predicted"), "Int64")
-    | dict.fromkeys(("probability", "area", "value"), "float64")
-    | {"constant": "bool"}
+    | dict.fromkeys(("probability", "area", "value", "weight"), "float64")
+    | dict.fromkeys(("present", "constant"), "bool")
 )
 
 
 Parts = tuple[
-    pd.DataFrame, tuple[Column, ...], NDArray[np.float64], NDArray[np.uint8], dict[str, Any]
+    pd.DataFrame,
+    tuple[Column, ...],
+    NDArray[np.float64],
+    NDArray[np.uint8],
+    dict[str, Any],
+    NDArray[np.float64],
 ]
 
 
@@ -50,6 +57,7 @@ def tidy(
     columns: Sequence[Column],
     values: NDArray[np.float64],
     codes: NDArray[np.uint8],
+    weights: NDArray[np.float64],
 ) -> pd.DataFrame:
     """Return one row for each value, sample by sample."""
     n, k = values.shape
@@ -67,30 +75,34 @@ def tidy(
     reasons = (codes & ~np.uint8(CONSTANT)).ravel()
     table["reason"] = pd.Categorical.from_codes(reasons, pd.Index(REASONS))
     table["constant"] = ((codes & CONSTANT) > 0).ravel()
+    table["weight"] = weights.ravel()
     return pd.DataFrame(table)
 
 
 def untidy(table: pd.DataFrame, provenance: dict[str, Any], source: str) -> Parts:
-    """Take a tidy table apart: samples, columns, values, codes and provenance."""
+    """Take a tidy table apart: samples, columns, values, codes, provenance and weights."""
     missing = [name for name in (*SAMPLE, *COLUMN, *SCORE) if name not in table.columns]
     if missing:
-        raise DataError(f"{source} must have the column {missing[0]!r}, got {list(table.columns)}")
+        raise DataError(
+            f"{source} must have the column {missing[0]!r}, got {list(table.columns)}; evaluate "
+            "again if another version of cameval wrote the file"
+        )
     if table.empty:
         raise DataError(f"{source} must have at least one row, got none")
     _check_provenance(provenance, source)
     names = [name for name in table.columns if name not in (*COLUMN, *SCORE)]
-    samples = table[names].drop_duplicates(["model", "sample"]).reset_index(drop=True)
+    samples = table[names].drop_duplicates(list(KEY)).reset_index(drop=True)
     labels = table[[*COLUMN]].drop_duplicates().astype(object)
     columns = tuple(Column(*row) for row in labels.itertuples(index=False, name=None))
     if len(table) != len(samples) * len(columns):
         raise DataError(
             f"{source} must have one row for each of {len(samples)} samples and {len(columns)} "
-            f"columns, got {len(table)} rows"
+            f"columns, with the targets of a sample as samples, got {len(table)} rows"
         )
-    expected = tidy(
-        samples, columns, *(np.zeros((len(samples), len(columns)), t) for t in (float, np.uint8))
-    )
-    for name in (*SAMPLE, *COLUMN):
+    shape = len(samples), len(columns)
+    blank = (np.zeros(shape, kind) for kind in (float, np.uint8, float))
+    expected = tidy(samples, columns, *blank)
+    for name in (*names, *COLUMN):
         came, expected_values = (_comparable(t[name]) for t in (table, expected))
         wrong = came != expected_values
         if wrong.any():
@@ -102,17 +114,19 @@ def untidy(table: pd.DataFrame, provenance: dict[str, Any], source: str) -> Part
     unknown = set(table["reason"].astype(object)) - set(REASONS)
     if unknown:
         raise DataError(f"{source}: reason must be one of {REASONS}, got {sorted(unknown)[0]!r}")
+    provenance.pop("info", None)
     count = provenance.pop("rows", len(samples))
     if count != len(samples):
         raise DataError(
-            f"{source} must have the {count} samples of its record, got {len(samples)}; the "
-            "file was cut, or is of another table"
+            f"{source} must have the {count} samples and targets of its record, got "
+            f"{len(samples)}; the file was cut, or is of another table"
         )
-    shape = len(samples), len(columns)
     reasons = pd.Categorical(table["reason"].astype(object), REASONS).codes.astype(np.uint8)
     codes = reasons | np.where(table["constant"], CONSTANT, 0).astype(np.uint8)
-    values = table["value"].to_numpy(np.float64).reshape(shape)
-    return samples, columns, values, codes.reshape(shape), provenance
+    values, weights = (table[n].to_numpy(np.float64).reshape(shape) for n in ("value", "weight"))
+    if ((weights < 0) | np.isinf(weights)).any():
+        raise DataError(f"{source}: weight must be a number of pixels or missing, got another")
+    return samples, columns, values, codes.reshape(shape), provenance, weights
 
 
 def _comparable(column: pd.Series) -> NDArray[np.object_]:
@@ -156,6 +170,9 @@ def write_csv(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) ->
     if path.suffix == ".json":
         raise SettingError(f"path must not end in .json, where the provenance goes, got {path}")
     safe = table.assign(**{name: _quote_formulas(table[name]) for name in _text_columns(table)})
+    own = _info_kinds(table)
+    texts = {name: _quote_text(table[name]) for name, kind in own.items() if kind == "object"}
+    safe = safe.assign(**texts).rename(columns={name: _quote(name) for name in own})
     with raise_output_errors("path", path):
         part = part_of(path)
         try:
@@ -173,11 +190,16 @@ def read_csv(path: Path) -> tuple[pd.DataFrame, dict[str, Any], str]:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, compression=None)
     except (OSError, ValueError, MemoryError) as error:
         raise DataError(f"{path} must be a table of results as CSV, got {error}") from error
-    for name in _text_columns(table):
-        table[name] = [word.removeprefix("'") for word in table[name]]
     beside = path.with_suffix(".json")
     provenance = read_json(beside, "the provenance of a table") if is_there(beside) else {}
-    return _typed(table, str(path)), provenance, str(path)
+    table = table.rename(columns=lambda name: name.removeprefix("'"))
+    for name in _text_columns(table):
+        table[name] = [word.removeprefix("'") for word in table[name]]
+    kinds = _kinds_of(table, provenance, str(beside))
+    for name in set(kinds) - set(_KINDS):
+        if kinds[name] == "object":
+            table[name] = [word.removeprefix("'") if word else None for word in table[name]]
+    return _typed(table, kinds, str(path)), provenance, str(path)
 
 
 def write_parquet(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) -> None:
@@ -207,7 +229,7 @@ def read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, Any], str]:
         raise DataError(f"{path}: provenance must be JSON, got {error}") from error
     if not isinstance(provenance, dict):
         raise DataError(f"{path}: provenance must be an object, got {type(provenance).__name__}")
-    return _typed(table, str(path)), provenance, str(path)
+    return _typed(table, _kinds_of(table, provenance, str(path)), str(path)), provenance, str(path)
 
 
 def _check_provenance(provenance: Mapping[str, Any], source: str) -> None:
@@ -230,19 +252,39 @@ def _check_provenance(provenance: Mapping[str, Any], source: str) -> None:
         raise DataError(f"{source}: parts of its record are nested too deeply") from error
 
 
-def _typed(table: pd.DataFrame, source: str) -> pd.DataFrame:
+def _info_kinds(table: pd.DataFrame) -> dict[str, str]:
+    """Return the kinds of the columns that users have added to a tidy table."""
+    own = [name for name in table.columns if name not in _KINDS]
+    return {name: kind_of(table[name]) for name in own}
+
+
+def _kinds_of(table: pd.DataFrame, provenance: Mapping[str, Any], source: str) -> dict[str, str]:
+    """Return the kind of each column; a column of a user that the record does not know is text."""
+    recorded = provenance.get("info", {})
+    if not isinstance(recorded, dict) or not set(map(str, recorded.values())) <= set(KINDS):
+        raise DataError(
+            f"{source}: info of its record must be the kind of each column ({', '.join(KINDS)}), "
+            f"got {recorded!r:.60}"
+        )
+    own = [name for name in table.columns if name not in _KINDS]
+    return _KINDS | {name: recorded.get(name, "object") for name in own}
+
+
+def _typed(table: pd.DataFrame, kinds: Mapping[str, str], source: str) -> pd.DataFrame:
     """Return the table with the dtype that each column has in memory.
 
     Numbers in text are read by Python, which restores every bit.
     """
-    for name in set(_KINDS) & set(table.columns):  # `untidy` says what is missing
-        column = table[name]
-        words = column.dtype.kind not in "biuf" and name not in _WORDS
+    for name in table.columns:  # `untidy` says what is missing
+        column, kind = table[name], kinds[name]
+        words = column.dtype.kind not in "biuf" and kind != "object"
         try:
-            table[name] = [_READ[_KINDS[name]](v) for v in column] if words else column
-            table[name] = table[name].astype(_KINDS[name])
+            table[name] = [_READ[kind](value) for value in column] if words else column
+            table[name] = table[name].astype(kind)  # type: ignore[call-overload]
         except (TypeError, ValueError, KeyError, OverflowError) as error:
-            raise DataError(f"{source}: {name} must be {_KINDS[name]}, got {error}") from error
+            raise DataError(f"{source}: {name} must be {kind}, got {error}") from error
+        if name not in _KINDS and kind == "object":
+            table[name] = table[name].where(table[name].notna(), None)
     return table
 
 
@@ -265,24 +307,35 @@ _READ: dict[str, Any] = {
     "Int64": _int,
     "float64": _float,
     "bool": {"True": True, "False": False}.__getitem__,
+    "boolean": {"True": True, "False": False, "": pd.NA}.__getitem__,
 }
 
 
 def _json(provenance: Mapping[str, Any], table: pd.DataFrame) -> str:
-    """Return the record of a table with its number of samples, as JSON."""
-    rows = len(table[["model", "sample"]].drop_duplicates())
-    return json.dumps({**provenance, "rows": rows}, indent=2, ensure_ascii=False)
+    """Return the record of a table, with its number of samples and the kinds of info, as JSON."""
+    record = {**provenance, "rows": len(table[list(KEY)].drop_duplicates())}
+    if own := _info_kinds(table):
+        record["info"] = own
+    return json.dumps(record, indent=2, ensure_ascii=False)
 
 
 def _text_columns(table: pd.DataFrame) -> list[str]:
-    """Return the columns of names that users choose."""
+    """Return the columns of labels and names, which are never missing."""
     return [name for name in ("model", "sample", "group", *COLUMN) if name in table.columns]
 
 
 def _quote_formulas(column: pd.Series) -> list[str]:
     """Return text with an apostrophe before what a spreadsheet would read as a formula."""
-    words = column.astype(str)
-    return [f"'{word}" if word.startswith(_FORMULA) else word for word in words]
+    return [_quote(word) for word in column.astype(str)]
+
+
+def _quote(word: str) -> str:
+    return f"'{word}" if word.startswith(_FORMULA) else word
+
+
+def _quote_text(column: pd.Series) -> list[str]:
+    """Return text of a user: an apostrophe for empty text, nothing for what is missing."""
+    return ["" if word is None else _quote(word) or "'" for word in _comparable(column)]
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")

@@ -120,6 +120,7 @@ class Choice:
             columns=tuple(column for column, _ in order),
             values=results.values[:, at],
             codes=results.codes[:, at],
+            weights=results.weights[:, at],
             provenance=_provenance(results, self, label),
         )
 

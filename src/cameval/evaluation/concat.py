@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
-import pandas as pd
 
 from cameval.errors import SettingError
+from cameval.evaluation._info import concatenated
 from cameval.evaluation._run_folder import runs
+from cameval.evaluation._tables import KEY
 from cameval.evaluation.meaning import Column, Meanings
 from cameval.evaluation.results import Results
 
@@ -18,7 +19,8 @@ __all__ = ["concat"]
 def concat(parts: Sequence[Results]) -> Results:
     """Concatenate results of several models, or of several parts of the data.
 
-    Columns are put into the order of the first.
+    Columns are put into the order of the first. A column of `Sample.info` that a part lacks is
+    missing for its samples.
 
     Parameters
     ----------
@@ -33,7 +35,7 @@ def concat(parts: Sequence[Results]) -> Results:
     Raises
     ------
     SettingError
-        If their columns differ, a model has a sample twice, binarizers of one label were not
+        If their columns differ, a model has a sample twice with one label, binarizers of one label were not
         chosen in the same way in all parts, or a label stands for different classes, methods or
         metrics, or for baselines with different knowledge.
 
@@ -51,10 +53,12 @@ def concat(parts: Sequence[Results]) -> Results:
     first = parts[0]
     parts = [_in_order(part, first.columns) for part in parts]
     _check_meanings(parts)
-    samples = pd.concat([part.samples for part in parts], ignore_index=True)
-    if samples.duplicated(["model", "sample"]).any():
+    samples = concatenated([part.samples for part in parts])
+    again = samples[samples.duplicated(list(KEY))]
+    if len(again):
         raise SettingError(
-            "a model must have a sample once, got some twice; "
+            "a model must have a sample once with each label, got "
+            f"{again['sample'].iloc[0]!r} twice; "
             "give the models names, as in evaluate(..., name='resnet50, seed 1')"
         )
     return replace(
@@ -62,6 +66,7 @@ def concat(parts: Sequence[Results]) -> Results:
         samples=samples,
         values=np.concatenate([part.values for part in parts]),
         codes=np.concatenate([part.codes for part in parts]),
+        weights=np.concatenate([part.weights for part in parts]),
         provenance=_provenance(parts),
     )
 
@@ -117,7 +122,13 @@ def _in_order(part: Results, columns: tuple[Column, ...]) -> Results:
             "them have, as in results.select(metric=...)"
         )
     at = [part.columns.index(column) for column in columns]
-    return replace(part, columns=columns, values=part.values[:, at], codes=part.codes[:, at])
+    return replace(
+        part,
+        columns=columns,
+        values=part.values[:, at],
+        codes=part.codes[:, at],
+        weights=part.weights[:, at],
+    )
 
 
 def _check_meanings(parts: Sequence[Results]) -> None:

@@ -15,6 +15,7 @@ from cameval.errors import DataError
 from cameval.evaluation import _summaries as summaries
 from cameval.evaluation import _tables as tables
 from cameval.evaluation._batch import BatchScores
+from cameval.evaluation._info import SAMPLE, columns_of_json, with_info
 from cameval.evaluation._plan import Task, check_task
 from cameval.evaluation._run_folder import RunFolder
 from cameval.evaluation._sources import NO_LABEL
@@ -25,14 +26,15 @@ __all__ = ["Results"]
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """Scores of an evaluation: one value for each sample and column.
+    """Scores of an evaluation: one value for each sample, target and column.
 
     Parameters
     ----------
     samples
-        One row for each sample of each model: model, sample, group, label (missing where it is not
-        known), predicted, probability (of the predicted class), area (the share of its pixels that
-        are true).
+        One row for each target of each sample of each model: model, sample, group, label (missing
+        where it is not known), the columns of `Sample.info`, present (whether the target has a true
+        pixel), predicted (missing without a classifier), probability (of the predicted class), area
+        (the share of the pixels that are true).
     columns
         The target class, method, binarizer and metric of each column of `values`.
     values
@@ -41,10 +43,17 @@ class Results:
         The reason why each score is undefined, and whether its map is constant, ``(N, K)``.
     provenance
         Settings, versions, a hash of the weights, the seed, the date.
+    weights
+        The denominator of each score that is a ratio of pixel counts, NaN for others, ``(N, K)``.
+        By default all are NaN.
 
     Notes
     -----
     ``to_pandas()`` is the tidy table: one row for each value.
+
+    A sample with several targets has several rows, one below the other, with different labels. In a
+    task with several labels, ``predicted`` is the label of the row if its probability is above .5,
+    else missing, and ``probability`` is that of this label.
     """
 
     samples: pd.DataFrame
@@ -52,6 +61,12 @@ class Results:
     values: NDArray[np.float64]
     codes: NDArray[np.uint8]
     provenance: Mapping[str, Any]
+    weights: NDArray[np.float64] = None  # type: ignore[assignment]  # None becomes NaN
+
+    def __post_init__(self) -> None:
+        """Fill in the weights."""
+        if self.weights is None:
+            object.__setattr__(self, "weights", np.full(np.shape(self.values), np.nan))
 
     # --- Construction -----------------------------------------------------------------------------
 
@@ -61,10 +76,10 @@ class Results:
     ) -> "Results":
         """Return the results of batches, in order."""
         samples = _sample_table(parts, str(provenance["settings"]["model"]))
-        values, codes = (
-            np.concatenate([getattr(p, n) for p in parts]) for n in ("values", "codes")
+        values, codes, weights = (
+            np.concatenate([getattr(p, n) for p in parts]) for n in ("values", "codes", "weights")
         )
-        return cls(samples, tuple(columns), values, codes, provenance)
+        return cls(samples, tuple(columns), values, codes, provenance, weights)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Results":
@@ -84,14 +99,16 @@ class Results:
         return cls.of(parts, columns, record)
 
     def __len__(self) -> int:
-        """Return the number of rows: samples, times models."""
+        """Return the number of rows: targets of samples, times models."""
         return len(self.samples)
 
     def __repr__(self) -> str:
         """Return the numbers of samples, columns and undefined values, and the models."""
         undefined = int(np.isnan(self.values).sum())
+        n = len(self.samples[["model", "sample"]].drop_duplicates())
+        rows = f"{n} samples" if n == len(self) else f"{n} samples, {len(self)} targets"
         return (
-            f"Results({len(self)} samples x {len(self.columns)} columns, {undefined} undefined "
+            f"Results({rows} x {len(self.columns)} columns, {undefined} undefined "
             f"values, models {', '.join(map(str, self.samples['model'].unique()))})"
         )
 
@@ -138,15 +155,17 @@ class Results:
             columns=tuple(self.columns[i] for i in columns),
             values=self.values[np.ix_(rows, columns)],
             codes=self.codes[np.ix_(rows, columns)],
+            weights=self.weights[np.ix_(rows, columns)],
         )
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the tidy table, one row for each value.
 
         Its columns are those of `samples`, the fields of :class:`Column`, ``value``, ``reason``
-        (why the value is undefined, else empty) and ``constant`` (whether the map is constant).
+        (why the value is undefined, else empty), ``constant`` (whether the map is constant) and
+        ``weight`` (the denominator of a ratio of pixel counts).
         """
-        return tables.tidy(self.samples, self.columns, self.values, self.codes)
+        return tables.tidy(self.samples, self.columns, self.values, self.codes, self.weights)
 
     def summary(
         self,
@@ -304,15 +323,21 @@ class Results:
 
 
 def _sample_table(batches: Sequence[BatchScores], model: str) -> pd.DataFrame:
-    """Return one row for each sample of the batches of a model, in order."""
-    names = ("sample", "group", "label", "predicted", "probability", "area")
+    """Return one row for each target of the samples of the batches of a model, in order."""
     samples = pd.DataFrame(
-        {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in names}
+        {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in SAMPLE[1:]}
     )
     for name in ("label", "predicted"):
         samples[name] = samples[name].astype("Int64").mask(samples[name] == NO_LABEL)
     samples.insert(0, "model", model)
-    again = samples["sample"][samples["sample"].duplicated()]
+    _check_names(samples)
+    return with_info(samples, columns_of_json(np.concatenate([batch.info for batch in batches])))
+
+
+def _check_names(samples: pd.DataFrame) -> None:
+    """Check that the rows of a name are one below the other, with different labels."""
+    names = samples["sample"]
+    first = names.ne(names.shift())  # of the rows of a sample
+    again = names[(first & names.duplicated()) | samples.duplicated(["sample", "label"])]
     if len(again):
         raise DataError(f"names of samples must be unique, got {again.iloc[0]!r} twice")
-    return samples

@@ -183,8 +183,8 @@ FAULTS = (
     Fault(
         "concatenated results are not reordered",
         "evaluation/concat.py",
-        before="values=part.values[:, at], codes",
-        after="values=part.values, codes",
+        before="values=part.values[:, at],",
+        after="values=part.values,",
         tests=(
             (
                 "evaluation/test_results.py::"
