@@ -20,7 +20,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "cameval"
 LEVELS = [
     ["errors", "_memo"],
     ["_arrays", "_checks", "data", "distributed"],
-    ["_sorting", "maps"],
+    ["_sorting", "_spatial", "maps"],
     ["networks"],
     ["protocols", "target_classes"],
     ["methods"],

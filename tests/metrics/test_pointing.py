@@ -38,6 +38,24 @@ def test_a_maximum_counts_by_its_distance_to_the_truth(pair, tolerance, spacing)
     assert score == pytest.approx(expected)
 
 
+@given(st.data(), tolerances, st.sampled_from([(1.0, 1.0, 1.0), (5, 1, 1), (0.5, 2, 1.25)]))
+def test_a_maximum_of_a_volume_counts_by_its_distance_in_three_axes(data, tolerance, spacing):
+    shape = data.draw(st.tuples(*[st.integers(1, 5)] * 3))
+    scores = data.draw(maps((2, *shape)))
+    truth = data.draw(masks((2, *shape)))
+    game = pointing_game(scores, truth, tolerance=tolerance, spacing=spacing)
+    assert game.shape == (2,)
+    for score, one, true in zip(game.tolist(), scores.numpy(), truth.numpy(), strict=True):
+        distance = distance_transform_edt(~true, sampling=spacing)
+        near = (true | (distance < tolerance))[one == one.max()].mean()
+        assert score == pytest.approx(near if true.any() else NAN, nan_ok=True)
+
+
+def test_a_spacing_of_three_numbers_is_for_volumes():
+    with pytest.raises(ShapeError, match=r"maps must be volumes \(..., D, H, W\)"):
+        pointing_game(np.ones((2, 3)), np.ones((2, 3), bool), spacing=(5, 1, 1))
+
+
 @given(scored(min_true=0), spacings)
 def test_without_a_tolerance_the_share_of_true_maxima_counts(pair, spacing):
     scores, truth = pair
@@ -138,8 +156,8 @@ def test_the_tolerance_is_a_length(tolerance):
         pointing_game(np.ones((2, 3)), np.ones((2, 3), bool), tolerance=tolerance)
 
 
-@pytest.mark.parametrize("spacing", [0, -1, NAN, float("inf"), "1", (1,), (1, 2, 3), (1, 0)])
-def test_the_spacing_is_one_length_or_two(spacing):
+@pytest.mark.parametrize("spacing", [0, -1, NAN, float("inf"), "1", (1,), (1, 2, 3, 4), (1, 0)])
+def test_the_spacing_is_one_length_or_two_or_three(spacing):
     with pytest.raises(SettingError, match="spacing must be one positive number, or two for rows"):
         pointing_game(np.ones((2, 3)), np.ones((2, 3), bool), tolerance=3, spacing=spacing)
 

@@ -63,7 +63,7 @@ NO_METRICS = {  # what else `cameval.metrics` offers: parts, whole datasets, cou
     *("containment_metrics", "count_outcomes", "curve_at_areas", "equivalent_radius"),
     *("higher_is_better", "image_diagonal", "largest_box", "noisy_linear_imputation", "of_maps"),
     *("of_masks", "of_network", "pairwise_box_iou", "share_above", "share_below", "share_equal"),
-    *("takes", "threshold_curve"),
+    *("is_pixelwise", "on_volumes", "takes", "threshold_curve"),
 }
 KINDS = [(of_masks, "masks"), (of_maps, "maps"), (of_network, "network")]
 

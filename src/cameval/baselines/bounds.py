@@ -28,7 +28,7 @@ __all__ = ["area_bound", "grid_bound", "independent_iou", "reachable_iou", "skil
 NAN = float("nan")
 
 
-@of_masks(bounds=iou)
+@of_masks(bounds=iou, pixelwise=True)
 @within(0, 1)
 def area_bound(pred: Array, target: Array, /) -> Array:
     """Upper bound of the IoU of a mask, given its area: the area bound.

@@ -36,6 +36,7 @@ class MeanBinarizer(ThresholdBinarizer):
     """
 
     label: ClassVar[str] = "mean"
+    pixelwise: ClassVar[bool] = True
 
     def _rule(self, maps: Tensor, /) -> Tensor:
         return rules.mean(maps)
@@ -65,6 +66,7 @@ class MeanSDBinarizer(ThresholdBinarizer):
     """
 
     label: ClassVar[str] = "mean_sd"
+    pixelwise: ClassVar[bool] = True
 
     k: float = 2.0
 
@@ -105,6 +107,7 @@ class FractionOfMaxBinarizer(ThresholdBinarizer):
     """
 
     label: ClassVar[str] = "fraction_of_max"
+    pixelwise: ClassVar[bool] = True
 
     fraction: float = 0.2
 
@@ -145,6 +148,7 @@ class PercentileBinarizer(ThresholdBinarizer):
     """
 
     label: ClassVar[str] = "percentile"
+    pixelwise: ClassVar[bool] = True
 
     percentile: float
 
@@ -170,6 +174,7 @@ class MedianBinarizer(ThresholdBinarizer):
     """
 
     label: ClassVar[str] = "median"
+    pixelwise: ClassVar[bool] = True
 
     def _rule(self, maps: Tensor, /) -> Tensor:
         return rules.percentile(maps, 50)
@@ -203,6 +208,7 @@ class TopAreaBinarizer(ThresholdBinarizer):
     """
 
     label: ClassVar[str] = "top_area"
+    pixelwise: ClassVar[bool] = True
 
     area: float = 0.05
 
@@ -237,6 +243,7 @@ class OtsuBinarizer(ThresholdBinarizer):
     """
 
     label: ClassVar[str] = "otsu"
+    pixelwise: ClassVar[bool] = True
 
     def _rule(self, maps: Tensor, /) -> Tensor:
         return rules.otsu_threshold(maps)
@@ -276,6 +283,7 @@ class MultiOtsuBinarizer(ThresholdBinarizer):
     """
 
     label: ClassVar[str] = "multi_otsu"
+    pixelwise: ClassVar[bool] = True
 
     classes: int = 3
     nbins: int = 64

@@ -6,12 +6,24 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage import filters
 from torch import Tensor
 
 from cameval.binarizers._base import ThresholdBinarizer, apply_per_image
 from cameval.errors import NonFiniteError, SettingError, ShapeError
 
 __all__ = ["SkimageBinarizer"]
+
+_GLOBAL = (
+    filters.threshold_isodata,
+    filters.threshold_li,
+    filters.threshold_mean,
+    filters.threshold_minimum,
+    filters.threshold_otsu,
+    filters.threshold_triangle,
+    filters.threshold_yen,
+)
+"""Functions of scikit-image with one threshold for a map, from the values of its pixels."""
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -22,7 +34,8 @@ class SkimageBinarizer(ThresholdBinarizer):
     each pixel. Half-precision maps are passed in float32, and integer maps with a value of 2**16 or
     more, or -2**16 or less, in float64: scikit-image has a bin for every integer up to the largest.
     Constant maps are not passed to the function; if all maps are constant, `threshold` returns one
-    number for each map.
+    number for each map. Volumes and maps with ignored pixels are supported for scikit-image's
+    functions of the whole map; for volumes with other functions, write a binarizer of your own.
 
     Parameters
     ----------
@@ -66,6 +79,11 @@ class SkimageBinarizer(ThresholdBinarizer):
         name = getattr(self.function, "__name__", repr(self.function))
         settings = [f"{option}={value!r}" for option, value in self.options]
         return f"{type(self).__name__}({', '.join([name, *settings])})"
+
+    @property
+    def pixelwise(self) -> bool:
+        """Whether the function is one of scikit-image's with one threshold for the whole map."""
+        return any(self.function is one for one in _GLOBAL)
 
     def _rule(self, maps: Tensor, /) -> Tensor:
         def checked_threshold(image: NDArray[Any]) -> NDArray[Any]:

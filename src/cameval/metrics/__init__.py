@@ -10,6 +10,7 @@ Which metric of masks?
 - How far apart are the borders or the centers: `surface`, `boundary`, `centroid`.
 - What is scored where the image has no object: `without_object`.
 - Your own formula of pixel counts: `counts`. The shape of a mask: `mask_shape`.
+- Any of them on volumes: `volumes`.
 
 Which metric of maps, without a threshold?
 
@@ -82,7 +83,14 @@ from cameval.metrics.overlap import (
 )
 from cameval.metrics.perturbation import Deletion, Insertion
 from cameval.metrics.pointing import pointing_game
-from cameval.metrics.properties import higher_is_better, of_maps, of_masks, of_network, takes
+from cameval.metrics.properties import (
+    higher_is_better,
+    is_pixelwise,
+    of_maps,
+    of_masks,
+    of_network,
+    takes,
+)
 from cameval.metrics.ranking import (
     average_precision_skill,
     iou_at_true_area,
@@ -94,6 +102,7 @@ from cameval.metrics.rates import coverage, false_positive_rate, marked_area, pr
 from cameval.metrics.road import ROAD, noisy_linear_imputation
 from cameval.metrics.summary import share_above, share_below, share_equal
 from cameval.metrics.surface import AverageSurfaceDistance, HausdorffDistance, SurfaceDice
+from cameval.metrics.volumes import on_volumes
 
 __all__ = [
     "ADCC",
@@ -141,6 +150,7 @@ __all__ = [
     "informedness",
     "iou",
     "iou_at_true_area",
+    "is_pixelwise",
     "largest_box",
     "marked_area",
     "mask_shape",
@@ -150,6 +160,7 @@ __all__ = [
     "of_maps",
     "of_masks",
     "of_network",
+    "on_volumes",
     "overlap_coefficient",
     "pairwise_box_iou",
     "pixel_auroc",

@@ -44,23 +44,12 @@ def pixel_size(spacing: object) -> tuple[float, ...]:
     return size
 
 
-def image_pixel_size(spacing: object) -> tuple[float, float]:
-    """Check the spacing of images, which are no volumes, and return it along both axes."""
-    size = pixel_size(spacing)
-    if len(size) != 2:
-        raise SettingError(
-            "spacing must be one positive number, or two for rows and columns, for images are "
-            f"scored one by one, got {spacing!r}"
-        )
-    return size[0], size[1]
-
-
-def flatten_pixels(masks: Tensor, spacing: Spacing) -> Tensor:
+def flatten_pixels(masks: Tensor, spacing: Spacing, name: str = "masks") -> Tensor:
     """Return masks with one axis of pixels, ``(..., pixels)``, that of images or of volumes."""
     axes = len(pixel_size(spacing))
     if masks.ndim < axes:
         raise ShapeError(
-            "masks must be volumes (..., D, H, W) where the spacing has three numbers, "
+            f"{name} must be volumes (..., D, H, W) where the spacing has three numbers, "
             f"got {tuple(masks.shape)}; give two numbers for images"
         )
     return masks.flatten(-axes)

@@ -115,6 +115,7 @@ class CentroidDistance:
     label: ClassVar[str] = "centroid_distance"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = False
+    from_sample: ClassVar[tuple[str, ...]] = ("spacing",)
 
     spacing: Spacing = 1.0
     relative_to: Length | None = None

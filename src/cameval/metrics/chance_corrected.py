@@ -24,7 +24,7 @@ STANDARD_REFERENCE = 0.05
 """Default area share of `size_standardized_iou`."""
 
 
-@of_masks(higher_is_better=True)
+@of_masks(higher_is_better=True, pixelwise=True)
 @within(-1, 1)
 def informedness(pred: Array, target: Array, /) -> Array:
     """Youden's J: recall minus false-positive rate.
@@ -65,7 +65,7 @@ def informedness(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: n.recall - n.false_positive_rate, pred, target)
 
 
-@of_masks(higher_is_better=True)
+@of_masks(higher_is_better=True, pixelwise=True)
 @within(0, 1)
 def size_standardized_iou(
     pred: Array, target: Array, /, reference: float = STANDARD_REFERENCE
@@ -139,7 +139,7 @@ def size_standardized_iou(
     )
 
 
-@of_masks(higher_is_better=True)
+@of_masks(higher_is_better=True, pixelwise=True)
 @within(-1, 1)
 def matthews_correlation(pred: Array, target: Array, /) -> Array:
     """Matthews' correlation coefficient (phi): correlation of the two masks over the pixels.
@@ -185,7 +185,7 @@ def matthews_correlation(pred: Array, target: Array, /) -> Array:
     return score_counts(formula, pred, target)
 
 
-@of_masks(higher_is_better=True)
+@of_masks(higher_is_better=True, pixelwise=True)
 @within(-1, 1)
 def cohen_kappa(pred: Array, target: Array, /) -> Array:
     """Cohen's kappa: agreement over all pixels beyond that of independent masks.
@@ -231,7 +231,7 @@ def cohen_kappa(pred: Array, target: Array, /) -> Array:
     return score_counts(formula, pred, target)
 
 
-@of_masks(higher_is_better=True)
+@of_masks(higher_is_better=True, pixelwise=True)
 def chance_corrected_overlap(pred: Array, target: Array, /) -> Array:
     """Overlap beyond chance, divided by its maximum for masks of these sizes (Loevinger's H).
 

@@ -71,7 +71,7 @@ class Counts:
         return (self.predicted - self.both) / (self.pixels - self.true)
 
 
-@of_masks
+@of_masks(pixelwise=True)
 def score_counts(
     formula: Callable[[Counts], Tensor], pred: Array, target: Array, /, *, needs_truth: bool = True
 ) -> Array:

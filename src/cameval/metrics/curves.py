@@ -182,7 +182,7 @@ def _append(tensor: Tensor, value: float) -> Tensor:
     return torch.cat([tensor, tensor.new_tensor([value])])
 
 
-@of_maps(higher_is_better=True)
+@of_maps(higher_is_better=True, pixelwise=True)
 @within(0, 1)
 def max_iou(maps: Array, target: Array, /) -> Array:
     """Highest `iou` of the map over all thresholds, chosen for each image with its truth.
@@ -261,6 +261,7 @@ class CoverageAtArea:
     takes: ClassVar[Takes] = "maps"
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
+    pixelwise: ClassVar[bool] = True
 
     area: float = 0.05
 
@@ -311,6 +312,7 @@ class AreaToCover:
     takes: ClassVar[Takes] = "maps"
     higher_is_better: ClassVar[bool | None] = False
     value_range: ClassVar[tuple[float, float]] = (0, 1)
+    pixelwise: ClassVar[bool] = True
 
     share: float = 0.9
 

@@ -314,7 +314,7 @@ def coherency(maps: Array, again: Array, /) -> Array:
     return as_scores(scores, maps)
 
 
-@of_maps(higher_is_better=False)
+@of_maps(higher_is_better=False, pixelwise=True)
 @within(0, 1)
 def complexity(maps: Array, target: Array | None = None, /) -> Array:
     """Mean of a map over its pixels once it is scaled to [0, 1]: how much it marks.

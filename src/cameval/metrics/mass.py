@@ -16,7 +16,7 @@ from cameval.metrics.properties import of_maps, undefined_without_truth, within
 __all__ = ["relevance_mass_accuracy", "relevance_mass_ratio", "relevance_mass_skill"]
 
 
-@of_maps(higher_is_better=True)
+@of_maps(higher_is_better=True, pixelwise=True)
 @within(0, 1)
 def relevance_mass_accuracy(maps: Array, target: Array, /) -> Array:
     """Share of the map's positive sum that lies in the truth (energy-based pointing game).
@@ -63,7 +63,7 @@ def relevance_mass_accuracy(maps: Array, target: Array, /) -> Array:
     return _score_mass(lambda share, area: share, maps, target)
 
 
-@of_maps(higher_is_better=True)
+@of_maps(higher_is_better=True, pixelwise=True)
 def relevance_mass_skill(maps: Array, target: Array, /) -> Array:
     """`relevance_mass_accuracy` beyond that of a uniform map, divided by its maximum.
 
@@ -105,7 +105,7 @@ def relevance_mass_skill(maps: Array, target: Array, /) -> Array:
     )
 
 
-@of_maps(higher_is_better=True)
+@of_maps(higher_is_better=True, pixelwise=True)
 def relevance_mass_ratio(maps: Array, target: Array, /) -> Array:
     """Mean positive value in the truth, over that of the whole map (weighted inside-total ratio).
 

@@ -9,6 +9,7 @@ from functools import partial
 from numbers import Real
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +18,14 @@ from cameval.errors import ArrayTypeError, SettingError
 from cameval.metrics.chance_corrected import informedness, size_standardized_iou
 from cameval.metrics.counts import Counts, score_counts
 from cameval.metrics.overlap import iou, overlap_coefficient, volumetric_similarity
-from cameval.metrics.properties import Takes, higher_is_better, takes
+from cameval.metrics.properties import (
+    Takes,
+    denominator,
+    higher_is_better,
+    is_pixelwise,
+    settings_from_sample,
+    takes,
+)
 from cameval.metrics.rates import coverage
 from cameval.protocols import MaskMetric
 
@@ -79,6 +87,7 @@ class Outcomes:
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = None
     categories: ClassVar[tuple[str, ...]] = OUTCOMES
+    pixelwise: ClassVar[bool] = True
 
     match: float = 0.5
     miss: float = 0.1
@@ -248,10 +257,29 @@ class ZeroWithoutObject:
         ):
             raise SettingError(f"both_empty must be None or in [0, 1], got {self.both_empty!r}")
 
+    @property
+    def pixelwise(self) -> bool:
+        """Whether the metric is one of the pixels' values only."""
+        return is_pixelwise(self.metric)
+
+    @property
+    def from_sample(self) -> tuple[str, ...]:
+        """The settings that the metric takes from each sample."""
+        return settings_from_sample(self.metric)
+
+    @property
+    def denominator(self) -> Callable[..., Any] | None:
+        """The denominator of the metric; a score of 0 without an object has it as well."""
+        return denominator(self.metric)
+
     def __call__(self, pred: Array, target: Array, /) -> Array:
-        """Return scores ``(...)`` of boolean masks ``(..., H, W)``."""
-        marked, object_there = (masks.any(-1).any(-1) for masks in mask_pair(pred, target))
-        scores = exact(as_tensor(self.metric(pred, target), "scores"))
+        """Return scores ``(...)`` of boolean masks ``(..., H, W)``, or of volumes."""
+        pair = mask_pair(pred, target)
+        result = self.metric(pred, target)  # of one NumPy image a scalar
+        scores = exact(
+            as_tensor(result if isinstance(result, Tensor) else np.asarray(result), "scores")
+        )
+        marked, object_there = (masks.flatten(scores.ndim).any(-1) for masks in pair)
         neither = float("nan") if self.both_empty is None else float(self.both_empty)
         without = torch.zeros_like(scores).masked_fill(~marked, neither)
         return as_scores(scores.where(object_there, without), pred)

@@ -15,6 +15,7 @@ from torch.nn.functional import pad
 
 from cameval._arrays import Array, mask_pair, restore
 from cameval._memo import memoized
+from cameval._spatial import check_spatial_axes, check_volumes
 from cameval.errors import SettingError
 from cameval.metrics.counts import Counts, score_counts
 from cameval.metrics.properties import Takes, of_masks, within
@@ -73,7 +74,7 @@ def iou(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: n.both / (n.predicted + n.true - n.both), pred, target)
 
 
-@of_masks(higher_is_better=True)
+@of_masks(higher_is_better=True, pixelwise=True, denominator=lambda n: n.predicted + n.true)
 @within(0, 1)
 def dice(pred: Array, target: Array, /) -> Array:
     """Dice coefficient (F1 score of the pixels), ``2 iou / (1 + iou)``.
@@ -108,7 +109,7 @@ def dice(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: 2 * n.both / (n.predicted + n.true), pred, target)
 
 
-@of_masks(higher_is_better=True)
+@of_masks(higher_is_better=True, pixelwise=True)
 @within(0, 1)
 def overlap_coefficient(pred: Array, target: Array, /) -> Array:
     """Share of the smaller mask inside the larger (Szymkiewicz-Simpson coefficient).
@@ -149,7 +150,7 @@ def overlap_coefficient(pred: Array, target: Array, /) -> Array:
     )
 
 
-@of_masks(higher_is_better=True)
+@of_masks(higher_is_better=True, pixelwise=True)
 @within(0, 1)
 def volumetric_similarity(pred: Array, target: Array, /) -> Array:
     """Similarity of the two areas p and g, ``1 - |p - g| / (p + g)``, whatever their positions.
@@ -220,6 +221,7 @@ class FBeta:
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
+    pixelwise: ClassVar[bool] = True
 
     beta: float
 
@@ -237,9 +239,11 @@ class FBeta:
         An empty truth gives NaN, an empty prediction 0.
         """
         square = self.beta * self.beta
-        return score_counts(
-            lambda n: (1 + square) * n.both / (square * n.true + n.predicted), pred, target
-        )
+        return score_counts(lambda n: (1 + square) * n.both / self.denominator(n), pred, target)
+
+    def denominator(self, counts: Counts, /) -> Tensor:
+        """Return the weighted numbers of pixels by which the score divides."""
+        return self.beta * self.beta * counts.true + counts.predicted
 
 
 @dataclass(frozen=True)
@@ -277,6 +281,7 @@ class Tversky:
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
+    pixelwise: ClassVar[bool] = True
 
     alpha: float
     beta: float
@@ -298,11 +303,16 @@ class Tversky:
         """
 
         def formula(n: Counts) -> Tensor:
-            false_positives, false_negatives = n.predicted - n.both, n.true - n.both
-            weighted = n.both + self.alpha * false_positives + self.beta * false_negatives
-            return (n.both / weighted).where(n.both > 0, 0)
+            return (n.both / self.denominator(n)).where(n.both > 0, 0)
 
         return score_counts(formula, pred, target)
+
+    def denominator(self, counts: Counts, /) -> Tensor:
+        """Return the weighted numbers of pixels by which the score divides."""
+        false_positives, false_negatives = (
+            marked - counts.both for marked in (counts.predicted, counts.true)
+        )
+        return counts.both + self.alpha * false_positives + self.beta * false_negatives
 
 
 @dataclass(frozen=True)
@@ -312,19 +322,21 @@ class BoundaryIoU:
     The band of a mask consists of its pixels with background within d pixels in chessboard distance
     (the mask minus d erosions by a square of 3 x 3). The outside of the image is background. The
     width d is `width` times the image's diagonal, rounded to whole pixels, at least 1. For masks no
-    wider than twice d the bands are the masks, and the score is the `iou`. Slices of a volume are
-    scored one by one.
+    wider than twice d the bands are the masks, and the score is the `iou`. In volumes the square is
+    a cube; distances are in voxels, whatever the spacing.
 
     Parameters
     ----------
     width
         Width of the band as a share of the image's diagonal, in (0, 1]. The paper's is .02: 6
         pixels of a 224 x 224 image.
+    spatial_axes
+        2 for images ``(..., H, W)``, 3 for volumes ``(..., D, H, W)``.
 
     Raises
     ------
     SettingError
-        If `width` is not in (0, 1].
+        If `width` is not in (0, 1], or `spatial_axes` neither 2 nor 3.
 
     References
     ----------
@@ -343,10 +355,13 @@ class BoundaryIoU:
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
+    from_sample: ClassVar[tuple[str, ...]] = ("spatial_axes",)
 
     width: float = 0.02
+    spatial_axes: int = 2
 
     def __post_init__(self) -> None:
+        check_spatial_axes(self.spatial_axes)
         if not 0 < self.width <= 1:
             raise SettingError(f"width must be in (0, 1], got {self.width}")
 
@@ -356,7 +371,7 @@ class BoundaryIoU:
         Parameters
         ----------
         pred, target
-            Boolean masks of one shape ``(..., H, W)``.
+            Boolean masks of one shape ``(..., H, W)``, or ``(..., D, H, W)``.
 
         Returns
         -------
@@ -364,17 +379,20 @@ class BoundaryIoU:
             Scores in [0, 1]. An empty truth gives NaN, an empty prediction 0.
         """
         pair = mask_pair(pred, target)
-        pixels = max(1, round(self.width * hypot(*pair[0].shape[-2:])))
-        predicted, true = (_band(masks, pixels) for masks in pair)
+        axes = self.spatial_axes
+        check_volumes(pair[0], axes, "pred")
+        pixels = max(1, round(self.width * hypot(*pair[0].shape[-axes:])))
+        predicted, true = (_band(masks, pixels, axes).flatten(-axes, -2) for masks in pair)
         return iou(restore(predicted, pred), restore(true, pred))
 
 
 @memoized
-def _band(masks: Tensor, pixels: int) -> Tensor:
+def _band(masks: Tensor, pixels: int, axes: int) -> Tensor:
     """Return the pixels that have background within a square of ``2 * pixels + 1`` around them."""
     side = 2 * pixels + 1
-    background = pad((~masks).int(), (pixels + 1, pixels) * 2, value=1)
-    for axis in (-2, -1):  # the sum over a window is the difference of two running sums
+    margins = (pixels + 1, pixels) * axes
+    background = pad((~masks).int(), margins, value=1)
+    for axis in range(-axes, 0):  # the sum over a window is the difference of two running sums
         total = background.cumsum(axis, dtype=torch.int32)
         steps = total.shape[axis] - side
         background = total.narrow(axis, side, steps) - total.narrow(axis, 0, steps)

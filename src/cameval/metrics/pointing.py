@@ -1,5 +1,6 @@
 """Pointing game: whether the maximum of a map lies in the truth."""
 
+from collections.abc import Sequence
 from math import floor, isfinite
 from numbers import Real
 
@@ -7,18 +8,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from cameval._arrays import Array, as_scores, exact, extremes, maps_and_truth
+from cameval._arrays import Array, as_scores, exact, maps_and_truth
 from cameval.errors import SettingError
-from cameval.metrics._contours import image_pixel_size
+from cameval.metrics._contours import Spacing, flatten_pixels, pixel_size
 from cameval.metrics.properties import of_maps, undefined_without_truth, within
 
 __all__ = ["pointing_game"]
 
-_AT_ONCE = 4096
-"""Maxima that are compared with the truth at once. It bounds the memory for a constant map."""
+_AT_ONCE = 2**21
+"""Rows around maxima that are compared with the truth at once. It bounds the memory."""
 
 
-@of_maps(higher_is_better=True)
+@of_maps(higher_is_better=True, from_sample=("spacing",))
 @within(0, 1)
 def pointing_game(
     maps: Array,
@@ -26,7 +27,7 @@ def pointing_game(
     /,
     *,
     tolerance: float = 0,
-    spacing: float | tuple[float, float] = 1.0,
+    spacing: Spacing = 1.0,
 ) -> Array:
     """Score whether the map's maximum lies in the truth, or within a tolerance of it.
 
@@ -37,14 +38,16 @@ def pointing_game(
     Parameters
     ----------
     maps
-        Real, finite maps ``(..., H, W)``.
+        Real, finite maps ``(..., H, W)``, or volumes ``(..., D, H, W)``.
     target
         Boolean masks of the same shape.
     tolerance
         A distance in the unit of `spacing`, at least 0. The reference uses 15 pixels.
     spacing
-        Distance between neighboring pixels: one number, or one for the rows and one for the
-        columns. With spacings in millimeters the tolerance is in millimeters.
+        Distance between neighboring pixels: one number, or two for rows and columns, or three for
+        the slices, rows and columns of volumes. With spacings in millimeters the tolerance is in
+        millimeters. `cameval.evaluate` sets the spacing of each sample that has one;
+        ``partial(pointing_game, tolerance=15, spacing=1.0)`` keeps the tolerance in pixels.
 
     Returns
     -------
@@ -92,12 +95,15 @@ def pointing_game(
     >>> metric = partial(pointing_game, tolerance=15)
     """
     _check_tolerance(tolerance)
-    steps = image_pixel_size(spacing)
+    steps = pixel_size(spacing)
     scores, truth = maps_and_truth(maps, target)
-    top = _maxima(scores)
+    flat = flatten_pixels(scores, spacing, "maps")
+    top = (flat == flat.amax(-1, keepdim=True)).reshape(scores.shape)
     near = truth | _near_truth(top & ~truth, truth, tolerance, steps) if tolerance else truth
-    shares = _count(top & near) / _count(top)
-    return as_scores(undefined_without_truth(shares, _count(truth)), maps)
+    hits, maxima, true = (
+        exact(flatten_pixels(mask, spacing).sum(-1)) for mask in (top & near, top, truth)
+    )
+    return as_scores(undefined_without_truth(hits / maxima, true), maps)
 
 
 def _check_tolerance(tolerance: float) -> None:
@@ -106,7 +112,7 @@ def _check_tolerance(tolerance: float) -> None:
 
 
 def _near_truth(
-    points: Tensor, truth: Tensor, tolerance: float, steps: tuple[float, float]
+    points: Tensor, truth: Tensor, tolerance: float, steps: tuple[float, ...]
 ) -> Tensor:
     """Mark the points with a true pixel nearer than the tolerance.
 
@@ -115,37 +121,37 @@ def _near_truth(
     """
     near = torch.zeros_like(points)
     before = pad(truth.cumsum(-1, dtype=torch.int32), (1, 0))
-    height, width = points.shape[-2:]
+    *lengths, width = points.shape[-len(steps) :]
     offsets, reach = (
-        tensor.to(points.device) for tensor in _disc(tolerance, steps, (height, width))
+        tensor.to(points.device) for tensor in _ball(tolerance, steps, (*lengths, width))
     )
-    for some in points.nonzero().split(_AT_ONCE):
-        *index, rows, columns = some.T.unsqueeze(-1).unbind()
-        around = rows + offsets
-        inside = (around >= 0) & (around < height)
-        around = around.clamp(0, height - 1)
+    for some in points.nonzero().split(max(1, _AT_ONCE // len(reach))):
+        *index, columns = some.T.unsqueeze(-1).unbind()
+        batch, rows = index[: -len(lengths)], index[-len(lengths) :]
+        around, inside = [], torch.ones_like(columns, dtype=torch.bool)
+        for row, offset, length in zip(rows, offsets, lengths, strict=True):
+            other = row + offset
+            inside = inside & (other >= 0) & (other < length)
+            around.append(other.clamp(0, length - 1))
         start, end = (columns - reach).clamp(min=0), (columns + reach + 1).clamp(max=width)
-        hit = before[(*index, around, end)] > before[(*index, around, start)]
+        hit = before[(*batch, *around, end)] > before[(*batch, *around, start)]
         near[tuple(some.T)] = (hit & inside).any(-1)
     return near
 
 
-def _disc(
-    tolerance: float, steps: tuple[float, float], size: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
-    """Return the offsets of rows within the tolerance, and how many columns are within it there."""
-    (down, across), (height, width) = steps, size
-    furthest = min(height - 1, floor(tolerance / down))
-    offsets = torch.arange(-furthest, furthest + 1)
-    sides = down * offsets.double(), across * torch.arange(width).double()
-    reach = (torch.hypot(sides[0].unsqueeze(-1), sides[1]) < tolerance).sum(-1) - 1
-    return offsets[reach >= 0], reach[reach >= 0]
+def _ball(tolerance: float, steps: Sequence[float], size: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return the offsets of rows within the tolerance, and how many columns are within it there.
 
-
-def _maxima(scores: Tensor) -> Tensor:
-    _, high = extremes(scores)
-    return scores == high[..., None, None]
-
-
-def _count(mask: Tensor) -> Tensor:
-    return exact(mask.sum((-2, -1)))
+    Offsets have one axis less than the image, ``(axes - 1, k)``.
+    """
+    furthest = [
+        min(length - 1, floor(tolerance / step))
+        for length, step in zip(size[:-1], steps[:-1], strict=True)
+    ]
+    offsets = torch.cartesian_prod(*(torch.arange(-far, far + 1) for far in furthest))
+    offsets = offsets.reshape(-1, len(furthest)).T
+    away = offsets.double() * torch.tensor(steps[:-1], dtype=torch.float64)[:, None]
+    across = steps[-1] * torch.arange(size[-1]).double()
+    distance = torch.hypot(torch.linalg.vector_norm(away, dim=0)[:, None], across)
+    reach = (distance < tolerance).sum(-1) - 1
+    return offsets[:, reach >= 0], reach[reach >= 0]

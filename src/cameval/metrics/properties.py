@@ -32,12 +32,13 @@ which excludes the images that have neither object nor mark unless it is told wh
 """
 
 from collections.abc import Callable
-from functools import partial
 from math import inf
 from typing import Any, Literal, Protocol, TypeVar, cast, get_args, overload
 
 from torch import Tensor
 
+from cameval._spatial import check_from_sample, check_pixelwise, read_from_sample, read_pixelwise
+from cameval._spatial import read_property as _read
 from cameval.errors import SettingError
 
 __all__ = ["higher_is_better", "is_pixelwise", "of_maps", "of_masks", "of_network", "takes"]
@@ -108,9 +109,9 @@ def _metric_decorator(kind: Takes, doc: str) -> _MetricDecorator:
             properties["bounds"] = bounds
         if _check_truth(truth, metric) != "mask":
             properties["truth"] = truth
-        if _check_pixelwise(pixelwise, metric):
+        if check_pixelwise(pixelwise, metric):
             properties["pixelwise"] = True
-        if _check_from_sample(from_sample, metric):
+        if check_from_sample(from_sample, metric):
             properties["from_sample"] = from_sample
         if _check_denominator(denominator, metric) is not None:
             properties["denominator"] = denominator
@@ -365,7 +366,7 @@ def is_pixelwise(thing: object) -> bool:
     >>> is_pixelwise(iou), is_pixelwise(HausdorffDistance(95))
     (True, False)
     """
-    return _check_pixelwise(_read(thing, "pixelwise", False), thing)
+    return read_pixelwise(thing)
 
 
 def settings_from_sample(thing: object) -> tuple[str, ...]:
@@ -376,7 +377,7 @@ def settings_from_sample(thing: object) -> tuple[str, ...]:
     SettingError
         If the property is not a tuple of known words.
     """
-    return _check_from_sample(_read(thing, "from_sample", ()), thing)
+    return read_from_sample(thing)
 
 
 def denominator(metric: object) -> Callable[..., Any] | None:
@@ -393,13 +394,6 @@ def denominator(metric: object) -> Callable[..., Any] | None:
 def undefined_without_truth(scores: Tensor, true: Tensor) -> Tensor:
     """Return the scores, with NaN where no pixel is true."""
     return scores.where(true > 0, float("nan"))
-
-
-def _read(metric: object, name: str, default: object) -> Any:
-    """Return an attribute of a metric; for a partial its own, then that of its function."""
-    while isinstance(metric, partial) and not hasattr(metric, name):
-        metric = metric.func
-    return getattr(metric, name, default)
 
 
 def _check_direction(value: Any, metric: object) -> bool | None:
@@ -426,19 +420,6 @@ def _check_truth(value: Any, metric: object) -> Truth:
     if value not in get_args(Truth):
         raise SettingError(f"truth must be 'mask' or 'objects', got {value!r} of {metric!r}")
     return cast(Truth, value)
-
-
-def _check_pixelwise(value: Any, thing: object) -> bool:
-    if not isinstance(value, bool):
-        raise SettingError(f"pixelwise must be True or False, got {value!r} of {thing!r}")
-    return value
-
-
-def _check_from_sample(value: Any, thing: object) -> tuple[str, ...]:
-    known = ("spacing", "spatial_axes")
-    if not (isinstance(value, tuple) and set(value) <= set(known)):
-        raise SettingError(f"from_sample must be a tuple of {known}, got {value!r} of {thing!r}")
-    return value
 
 
 def _check_denominator(value: Any, metric: object) -> Callable[..., Any] | None:

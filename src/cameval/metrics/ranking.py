@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-@of_maps
+@of_maps(pixelwise=True)
 def score_ranks(formula: Callable[[Ranked], Tensor], maps: Array, target: Array, /) -> Array:
     """Score each map by a formula on its `Ranked` pixels; an empty truth gives NaN.
 
@@ -62,7 +62,7 @@ def score_ranks(formula: Callable[[Ranked], Tensor], maps: Array, target: Array,
     return as_scores(undefined_without_truth(formula(ranked), ranked.true), maps)
 
 
-@of_maps(higher_is_better=True)
+@of_maps(higher_is_better=True, pixelwise=True)
 @within(0, 1)
 def relevance_rank_accuracy(maps: Array, target: Array, /) -> Array:
     """Share of true pixels among as many highest pixels as the truth has (R-precision).
@@ -105,7 +105,7 @@ def relevance_rank_accuracy(maps: Array, target: Array, /) -> Array:
     return score_ranks(_share_in_true_area, maps, target)
 
 
-@of_maps(higher_is_better=True)
+@of_maps(higher_is_better=True, pixelwise=True)
 @within(0, 1)
 def iou_at_true_area(maps: Array, target: Array, /) -> Array:
     """IoU of the truth with as many highest pixels as the truth has.
@@ -149,7 +149,7 @@ def iou_at_true_area(maps: Array, target: Array, /) -> Array:
     return score_ranks(formula, maps, target)
 
 
-@of_maps(higher_is_better=True)
+@of_maps(higher_is_better=True, pixelwise=True)
 @within(0, 1)
 def pixel_auroc(maps: Array, target: Array, /) -> Array:
     """Area under the ROC curve: how often a true pixel is higher than another pixel.
@@ -201,7 +201,7 @@ def pixel_auroc(maps: Array, target: Array, /) -> Array:
     return score_ranks(formula, maps, target)
 
 
-@of_maps(higher_is_better=True)
+@of_maps(higher_is_better=True, pixelwise=True)
 @within(0, 1)
 def pixel_average_precision(maps: Array, target: Array, /) -> Array:
     """Average precision: the precision of all thresholds, weighted by the gain in coverage.
@@ -245,7 +245,7 @@ def pixel_average_precision(maps: Array, target: Array, /) -> Array:
     return score_ranks(_average_precision, maps, target)
 
 
-@of_maps(higher_is_better=True)
+@of_maps(higher_is_better=True, pixelwise=True)
 def average_precision_skill(maps: Array, target: Array, /) -> Array:
     """`pixel_average_precision` beyond that of a constant map, divided by its maximum.
 

@@ -11,7 +11,7 @@ from cameval.metrics.properties import of_masks, within
 __all__ = ["coverage", "false_positive_rate", "marked_area", "precision", "specificity"]
 
 
-@of_masks(higher_is_better=True)
+@of_masks(higher_is_better=True, pixelwise=True, denominator=lambda n: n.true)
 @within(0, 1)
 def coverage(pred: Array, target: Array, /) -> Array:
     """Share of the truth inside the predicted mask (recall, sensitivity).
@@ -44,7 +44,7 @@ def coverage(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: n.recall, pred, target)
 
 
-@of_masks(higher_is_better=True)
+@of_masks(higher_is_better=True, pixelwise=True, denominator=lambda n: n.predicted)
 @within(0, 1)
 def precision(pred: Array, target: Array, /) -> Array:
     """Share of the predicted mask inside the truth (intersection over prediction).
@@ -75,7 +75,7 @@ def precision(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: n.both / n.predicted.clamp(min=1), pred, target)
 
 
-@of_masks(higher_is_better=False)
+@of_masks(higher_is_better=False, pixelwise=True, denominator=lambda n: n.pixels - n.true)
 @within(0, 1)
 def false_positive_rate(pred: Array, target: Array, /) -> Array:
     """Share of the pixels outside the truth that are predicted; lower is better.
@@ -112,7 +112,7 @@ def false_positive_rate(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: n.false_positive_rate, pred, target, needs_truth=False)
 
 
-@of_masks(higher_is_better=True)
+@of_masks(higher_is_better=True, pixelwise=True, denominator=lambda n: n.pixels - n.true)
 @within(0, 1)
 def specificity(pred: Array, target: Array, /) -> Array:
     """Share of the pixels outside the truth that are not predicted, ``1 - false_positive_rate``.
@@ -148,7 +148,7 @@ def specificity(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: 1 - n.false_positive_rate, pred, target, needs_truth=False)
 
 
-@of_masks
+@of_masks(pixelwise=True, denominator=lambda n: n.pixels)
 @within(0, 1)
 def marked_area(pred: Array, target: Array, /) -> Array:
     """Share of the image that is predicted; neither high nor low is better.

@@ -111,6 +111,7 @@ class HausdorffDistance:
     label: ClassVar[str] = "hausdorff_distance"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = False
+    from_sample: ClassVar[tuple[str, ...]] = ("spacing",)
 
     percentile: float = 95
     spacing: Spacing = 1.0
@@ -193,6 +194,7 @@ class AverageSurfaceDistance:
     label: ClassVar[str] = "average_surface_distance"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = False
+    from_sample: ClassVar[tuple[str, ...]] = ("spacing",)
 
     spacing: Spacing = 1.0
     penalize_empty: bool = False
@@ -269,6 +271,7 @@ class SurfaceDice:
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
+    from_sample: ClassVar[tuple[str, ...]] = ("spacing",)
 
     tolerance: float
     spacing: Spacing = 1.0
