@@ -184,7 +184,7 @@ def test_boxes_broadcast_keep_their_kind_and_do_not_overflow():
 
 def test_boxes_that_are_none_are_refused():
     box = np.array([[0, 0, 2, 2]])
-    with pytest.raises(ShapeError, match=r"boxes must have shape \(..., n, 4\), got \(4,\)"):
+    with pytest.raises(ShapeError, match=r"boxes must have shape \(..., n, 4\), or .*got \(4,\)"):
         box_intersections(box[0], box)
     with pytest.raises(ShapeError, match=r"got \(1, 3\)"):
         pairwise_box_iou(box, box[:, :3])

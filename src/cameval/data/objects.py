@@ -178,7 +178,7 @@ def _check_masks(masks: object, shape: tuple[int, ...]) -> None:
             f"masks of objects must have shape (n, {', '.join(map(str, shape))}), one for each "
             f"object, got {masks.shape}"
         )
-    empty = ~masks.reshape(len(masks), -1).any(1)
+    empty = ~masks.any(tuple(range(1, masks.ndim)))
     if empty.any():
         raise DataError(
             f"masks of objects must not be empty, got number {int(empty.argmax()) + 1} without a "

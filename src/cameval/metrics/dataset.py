@@ -2,22 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cameval._arrays import Array, Maps, as_masks, exact, finite_maps, maps_and_truth
+from cameval._arrays import Array, Maps, as_masks, exact, finite_maps, maps_and_truth, restore
 from cameval._checks import check_count
+from cameval._spatial import check_spatial_axes, check_volumes
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.maps import normalize_maps
-from cameval.metrics.boxes import Boxes, Connectivity, check_boxes, find_boxes
+from cameval.metrics._objects import Truths, pair_with_objects
+from cameval.metrics.boxes import Boxes, Connectivity, boxes_per_mask, check_boxes, find_boxes
 
 __all__ = ["MaxBoxAcc", "PxAP"]
 
 Floats = NDArray[np.float64]
+
+Mask = NDArray[np.bool_]
 
 
 class _Hits(NamedTuple):
@@ -34,7 +38,8 @@ class MaxBoxAcc:
     A map is scaled to [0, 1] by its own extremes. At the threshold t its mask is ``map >= t``, as
     published; the binarizers mark ``map > t``. A box is correct if its IoU with any true box of the
     image is at least delta. MaxBoxAcc takes the box of the mask's largest component; MaxBoxAccV2
-    takes the component whose box fits best.
+    takes the component whose box fits best. `of_objects` and `of_boxes` take the annotated boxes,
+    `of` one box for each component of a mask, where boxes that touch are one.
 
     The maximum is over thresholds on the images that are scored. Choose `best_threshold` on
     validation images and report `accuracy_at` on the test images.
@@ -85,7 +90,8 @@ class MaxBoxAcc:
         masks: Array,
         *,
         thresholds: Sequence[float] | Floats | None = None,
-        connectivity: Connectivity = 8,
+        connectivity: Connectivity | None = None,
+        spatial_axes: int = 2,
     ) -> "MaxBoxAcc":
         """Compare maps with masks. Each component of a mask has a true box.
 
@@ -98,7 +104,10 @@ class MaxBoxAcc:
         thresholds
             Increasing numbers in [0, 1]; by default 0 to 1 in steps of .01.
         connectivity
-            8 if pixels that share a corner are connected, 4 if only those that share a side are.
+            8 if pixels that share a corner are connected, the default, 4 if only those that share a
+            side are. In volumes 26 and 6.
+        spatial_axes
+            2 for images, 3 for volumes ``(..., D, H, W)``.
 
         Raises
         ------
@@ -111,10 +120,51 @@ class MaxBoxAcc:
         SettingError
             If a setting is out of its range.
         """
-        _, truth = maps_and_truth(maps, masks)
-        images = truth.cpu().numpy().reshape(truth.shape[:-2].numel(), *truth.shape[-2:])
-        boxes = [find_boxes(image, connectivity) for image in images]
-        return cls.of_boxes(maps, boxes, thresholds=thresholds, connectivity=connectivity)
+        scores, truth = maps_and_truth(maps, masks)
+        check_volumes(truth, check_spatial_axes(spatial_axes), "masks")
+        size = truth.shape[-spatial_axes:]
+        boxes = boxes_per_mask(truth, connectivity, spatial_axes)
+        return cls._of(exact(scores).reshape(-1, *size), boxes, thresholds, connectivity)
+
+    @classmethod
+    def of_objects(
+        cls,
+        maps: Array,
+        objects: Truths,
+        *,
+        ignore: Array | None = None,
+        thresholds: Sequence[float] | Floats | None = None,
+        connectivity: Connectivity | None = None,
+    ) -> "MaxBoxAcc":
+        """Compare maps with the boxes of objects.
+
+        Parameters
+        ----------
+        maps
+            Real, finite maps ``(N, H, W)``; of volumes ``(N, D, H, W)``.
+        objects
+            A list with the :class:`cameval.data.Objects` of each image. For one map without the
+            axis N, its objects.
+        ignore
+            Boolean masks of the maps' shape. Their pixels are not marked and do not affect the
+            scaling of their map; the true boxes stay as they are.
+        thresholds, connectivity
+            As for `of`.
+
+        Raises
+        ------
+        ArrayTypeError
+            If the maps hold no real numbers, or the truth is no list of objects.
+        ShapeError
+            If there are not objects of the maps' shape for each map.
+        NonFiniteError
+            If a value of the maps is NaN or infinite.
+        SettingError
+            If a setting is out of its range.
+        """
+        images, listed = pair_with_objects(exact(finite_maps(maps)), objects, "maps")
+        ignored = ignored_pixels(ignore, maps, tuple(images.shape))
+        return cls._of(images, [each.boxes for each in listed], thresholds, connectivity, ignored)
 
     @classmethod
     def of_boxes(
@@ -123,7 +173,8 @@ class MaxBoxAcc:
         boxes: Sequence[object],
         *,
         thresholds: Sequence[float] | Floats | None = None,
-        connectivity: Connectivity = 8,
+        connectivity: Connectivity | None = None,
+        spatial_axes: int = 2,
     ) -> "MaxBoxAcc":
         """Compare maps with annotated boxes.
 
@@ -133,11 +184,10 @@ class MaxBoxAcc:
             Real, finite maps ``(..., H, W)``; the leading axes count images.
         boxes
             For each image, in order, an array ``(n, 4)`` of its boxes as ``(x0, y0, x1, y1)``,
-            half-open, in pixels of the map.
-        thresholds
-            Increasing numbers in [0, 1]; by default 0 to 1 in steps of .01.
-        connectivity
-            8 if pixels that share a corner are connected, 4 if only those that share a side are.
+            half-open, in pixels of the map; of volumes ``(n, 6)`` as
+            ``(x0, y0, z0, x1, y1, z1)``.
+        thresholds, connectivity, spatial_axes
+            As for `of`.
 
         Raises
         ------
@@ -148,22 +198,40 @@ class MaxBoxAcc:
         SettingError
             If a setting is out of its range.
         """
-        grid = _check_grid(thresholds)
-        values = exact(finite_maps(maps)).cpu().numpy().astype(np.float64)
-        images = values.reshape(int(np.prod(values.shape[:-2])), *values.shape[-2:])
+        values = exact(finite_maps(maps))
+        check_volumes(values, check_spatial_axes(spatial_axes), "maps")
+        images = values.reshape(-1, *values.shape[-spatial_axes:])
         true = [check_boxes(each).cpu().numpy().astype(np.float64) for each in boxes]
-        if len(true) != len(images) or any(each.ndim != 2 for each in true):
+        width = 2 * spatial_axes
+        if len(true) != len(images) or any(each.shape[1:] != (width,) for each in true):
             raise ShapeError(
-                "boxes must hold one array (n, 4) for each map, "
-                f"got {len(true)} arrays for {len(images)} maps"
+                f"boxes must hold one array (n, {width}) for each map, got "
+                f"{len(true)} arrays for {len(images)} maps, of shapes "
+                f"{sorted({each.shape for each in true})}"
             )
+        return cls._of(images, true, thresholds, connectivity)
+
+    @classmethod
+    def _of(
+        cls,
+        images: Tensor,
+        boxes: Sequence[NDArray[Any]],
+        thresholds: Sequence[float] | Floats | None,
+        connectivity: Connectivity | None,
+        ignored: Sequence[Mask | None] | None = None,
+    ) -> "MaxBoxAcc":
+        """Compare checked maps ``(N, ...)`` with boxes."""
+        grid = check_grid(thresholds)
+        arrays = images.cpu().numpy()
         hits = [
-            _hits(image, each, grid, connectivity)
-            for image, each in zip(images, true, strict=True)
-            if len(each)
+            _hits(image, true.astype(np.float64), grid, connectivity, without)
+            for image, true, without in zip(
+                arrays, boxes, ignored or [None] * len(arrays), strict=True
+            )
+            if len(true)
         ]
         largest, any_box = np.array(hits).reshape(-1, 2, len(grid)).transpose(1, 0, 2)
-        return cls(grid, largest, any_box, len(images) - len(hits))
+        return cls(grid, largest, any_box, len(arrays) - len(hits))
 
     def __add__(self, other: "MaxBoxAcc") -> "MaxBoxAcc":
         """Combine two sets of images."""
@@ -245,17 +313,25 @@ class MaxBoxAcc:
         return float(self.curve(delta, any_box=any_box)[near[0]])
 
 
-def _hits(image: Floats, true: Floats, grid: Floats, connectivity: Connectivity) -> _Hits:
+def _hits(
+    image: Floats,
+    true: Floats,
+    grid: Floats,
+    connectivity: Connectivity | None,
+    ignored: Mask | None = None,
+) -> _Hits:
     """Return the IoU with the best true box of one map at each threshold.
 
     Boxes are computed only where the mask changes. Masks shrink as the threshold rises, so each is
     computed in the bounding box of the previous one, whose corner becomes the origin.
     """
     hits = _Hits(np.zeros(len(grid)), np.zeros(len(grid)))
-    low, high = image.min(), image.max()
-    if low == high:
+    axes = image.ndim
+    scaled = scale_kept(image, ignored)
+    if scaled.max() <= 0:  # constant, or everything is ignored
         return hits
-    scaled = (image - low) / (high - low)
+    if ignored is not None:
+        scaled = np.where(ignored, -1, scaled)
     marked, best = -1, (0.0, 0.0)
     for step, threshold in enumerate(grid):
         mask = scaled >= threshold
@@ -263,23 +339,54 @@ def _hits(image: Floats, true: Floats, grid: Floats, connectivity: Connectivity)
             marked, boxes = count, find_boxes(mask, connectivity)
             overlaps = _best_overlaps(boxes, true)
             best = overlaps[0], overlaps.max()
-            (left, top), (right, bottom) = boxes[:, :2].min(0), boxes[:, 2:].max(0)
-            scaled, true = scaled[top:bottom, left:right], true - (left, top, left, top)
+            corner, end = boxes[:, :axes].min(0), boxes[:, axes:].max(0)
+            window = tuple(slice(*span) for span in zip(corner[::-1], end[::-1], strict=True))
+            scaled, true = scaled[window], true - np.tile(corner, 2)
         hits.largest[step], hits.any_box[step] = best
     return hits
 
 
 def _best_overlaps(boxes: Boxes, true: Floats) -> Floats:
     """Return the highest IoU of each box with a true box."""
-    start = np.maximum(boxes[:, None, :2], true[:, :2])
-    stop = np.minimum(boxes[:, None, 2:], true[:, 2:])
+    axes = boxes.shape[1] // 2
+    start = np.maximum(boxes[:, None, :axes], true[:, :axes])
+    stop = np.minimum(boxes[:, None, axes:], true[:, axes:])
     both = (stop - start).clip(0).prod(-1)
-    areas, true_areas = ((each[:, 2:] - each[:, :2]).prod(-1) for each in (boxes, true))
+    areas, true_areas = ((each[:, axes:] - each[:, :axes]).prod(-1) for each in (boxes, true))
     best: Floats = (both / (areas[:, None] + true_areas - both)).max(-1)
     return best
 
 
-def _check_grid(thresholds: Sequence[float] | Floats | None) -> Floats:
+def scale_kept(image: Floats, ignored: Mask | None) -> Floats:
+    """Return one map scaled to [0, 1] by the extremes of the pixels that are not ignored.
+
+    Ignored pixels are 0, and so is a map that is constant.
+    """
+    kept = image if ignored is None else image[~ignored]
+    low, high = (kept.min(), kept.max()) if kept.size else (0.0, 0.0)
+    if low == high:
+        return np.zeros_like(image)
+    scaled = (image - low) / (high - low)
+    return scaled if ignored is None else np.where(ignored, 0, scaled)
+
+
+def ignored_pixels(
+    ignore: Array | None, maps: Array, shape: tuple[int, ...]
+) -> list[Mask] | list[None]:
+    """Return the ignored pixels of each map ``(N, ...)``; None if there are none."""
+    if ignore is None:
+        return [None] * shape[0]
+    check_same_kind(ignore, maps)
+    masks: Mask = as_masks(ignore, "ignore").cpu().numpy()
+    if masks.shape != shape and (1, *masks.shape) != shape:
+        raise ShapeError(
+            f"ignore and maps must have one shape, got {masks.shape} and {tuple(maps.shape)}"
+        )
+    return list(masks.reshape(shape))
+
+
+def check_grid(thresholds: Sequence[float] | Floats | None) -> Floats:
+    """Return increasing thresholds in [0, 1], by default in steps of .01."""
     if thresholds is None:
         return np.arange(101) / 100
     grid = np.array(thresholds, np.float64)
@@ -359,6 +466,36 @@ class PxAP:
         both = torch.bincount(codes, minlength=2 * (bins + 1)).cpu().numpy()
         return cls(both[1::2], both[::2])
 
+    @classmethod
+    def of_objects(
+        cls, maps: Array, objects: Truths, /, ignore: Array | None = None, bins: int = 1000
+    ) -> "PxAP":
+        """Count the pixels of maps; the pixels of any object are true.
+
+        Parameters
+        ----------
+        maps
+            Real, finite maps ``(N, H, W)``. Volumes ``(N, D, H, W)`` are scaled as a whole.
+        objects
+            A list with the :class:`cameval.data.Objects` of each image. For one map without the
+            axis N, its objects.
+        ignore, bins
+            As for `of`.
+
+        Raises
+        ------
+        ArrayTypeError, ShapeError, NonFiniteError, SettingError
+            As for `of`, and if there are not objects of the maps' shape for each map.
+        """
+        images, listed = pair_with_objects(finite_maps(maps), objects, "maps")
+        size = images.shape[1:]
+        unions = np.array([each.union for each in listed], np.bool_).reshape(images.shape)
+        truth = torch.from_numpy(unions).to(images.device)
+        rows = (len(images), -1, size[-1])  # all pixels of a volume are one image
+        without = None if ignore is None else ignore.reshape(rows)
+        values, true = (restore(each.reshape(rows), maps) for each in (images, truth))
+        return cls.of(values, true, ignore=without, bins=bins)
+
     def __add__(self, other: "PxAP") -> "PxAP":
         """Add the counts of disjoint images."""
         if self.true.shape != other.true.shape:
@@ -384,11 +521,7 @@ class PxAP:
 def _check_ignored(ignore: Array | None, maps: Array, truth: Tensor) -> Tensor:
     if ignore is None:
         return torch.zeros_like(truth)
-    if isinstance(ignore, Tensor) != isinstance(maps, Tensor):
-        raise ArrayTypeError(
-            "ignore and maps must both be NumPy arrays or both torch tensors, "
-            f"got {type(ignore).__name__} and {type(maps).__name__}"
-        )
+    check_same_kind(ignore, maps)
     ignored = as_masks(ignore, "ignore")
     if ignored.shape != truth.shape:
         raise ShapeError(
@@ -396,3 +529,12 @@ def _check_ignored(ignore: Array | None, maps: Array, truth: Tensor) -> Tensor:
             f"{tuple(truth.shape)}"
         )
     return ignored
+
+
+def check_same_kind(ignore: object, maps: object) -> None:
+    """Check that both are NumPy arrays, or both torch tensors."""
+    if isinstance(ignore, Tensor) != isinstance(maps, Tensor):
+        raise ArrayTypeError(
+            "ignore and maps must both be NumPy arrays or both torch tensors, "
+            f"got {type(ignore).__name__} and {type(maps).__name__}"
+        )
