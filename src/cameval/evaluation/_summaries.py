@@ -21,6 +21,15 @@ _COMPARED = (
 _VARYING = ("model", "target_class", "method", "binarizer", "metric")
 
 
+_NUMBERS = (
+    *("n", "n_groups", "n_undefined", "n_constant"),
+    *("mean", "low", "high", "macro", "pooled", "median", "q25", "q75"),
+)
+
+
+Ends = tuple[float, float] | None
+
+
 def summary(
     samples: pd.DataFrame,
     columns: Sequence[Column],
@@ -30,15 +39,30 @@ def summary(
     meanings: Meanings,
     *,
     confidence: float,
+    weights: NDArray[np.float64] | None = None,
+    multilabel: bool = False,
 ) -> pd.DataFrame:
-    """Return mean, interval, quartiles and counts of each column and part of the samples."""
-    known = samples.assign(correct=samples["label"] == samples["predicted"])
+    """Return means, interval, quartiles and counts of each column and part of the samples."""
+    known = samples.assign(correct=correct(samples, multilabel=multilabel))
     if strange := [name for name in by if name not in known.columns]:
         raise SettingError(f"by must name columns of {list(known.columns)}, got {strange[0]!r}")
+    if taken := [name for name in by if name in _NUMBERS]:
+        raise SettingError(
+            f"by must name no column of the summary itself, got {taken[0]!r}; give the column of "
+            "info another name"
+        )
+    if weights is None:
+        weights = np.full(values.shape, np.nan)
     rows: list[dict[str, Any]] = []
     for key, part in known.groupby(list(by), sort=False, observed=True, dropna=False):
         at = part.index.to_numpy()
-        found = _describe(values[at], _groups(part), columns, meanings, confidence)
+        ends = [
+            _range_of(meanings.metric(column.metric), scores)
+            for column, scores in zip(columns, values[at].T, strict=True)
+        ]
+        found = _describe(values[at], _groups(part), ends, confidence)
+        macro = macro_means(values[at], part["label"])
+        pooled = pooled_means(values[at], weights[at])
         for k, (column, one) in enumerate(zip(columns, found, strict=True)):
             rows.append(
                 dict(zip(by, key, strict=True))
@@ -51,6 +75,8 @@ def summary(
                     "mean": one.mean,
                     "low": one.low,
                     "high": one.high,
+                    "macro": _clip(macro[k], ends[k]),
+                    "pooled": _clip(pooled[k], ends[k]),
                     "median": one.median,
                     "q25": one.q25,
                     "q75": one.q75,
@@ -59,27 +85,75 @@ def summary(
     return pd.DataFrame(rows)
 
 
+def correct(samples: pd.DataFrame, *, multilabel: bool) -> pd.Series:
+    """Return whether each row is classified correctly, missing where that is not known.
+
+    In a task with several labels, whether the label is predicted where it is present, and not where
+    it is absent.
+    """
+    if not multilabel:
+        return samples["label"] == samples["predicted"]
+    predicted = samples["predicted"].notna()
+    known = samples["label"].notna() & (predicted | samples["probability"].notna())
+    return (predicted == samples["present"]).astype("boolean").where(known)
+
+
+def macro_means(values: NDArray[np.float64], labels: pd.Series) -> NDArray[np.float64]:
+    """Return the mean over the labels of the mean of each label, of each column.
+
+    Labels without a defined value, and rows without a label, do not count.
+    """
+    codes, names = pd.factorize(labels)
+    sums, counts = np.zeros((2, len(names), values.shape[1]))
+    known, defined = codes >= 0, ~np.isnan(values)
+    np.add.at(sums, codes[known], np.where(defined, values, 0)[known])
+    np.add.at(counts, codes[known], defined[known])
+    means = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
+    return _ratio(means.sum(0), (counts > 0).sum(0).astype(np.float64))
+
+
+def pooled_means(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the score of the pixels of all rows taken together, of each column.
+
+    A score times its weight, the denominator, is its numerator. A score that is undefined has the
+    numerator 0, as IoU where no pixel is true. The result is undefined if no score is defined, or
+    the scores have no weights. If all weights are 0, it is the mean.
+    """
+    defined, weighted = ~np.isnan(values), ~np.isnan(weights)
+    known = np.where(weighted, weights, 0.0)
+    plain = np.where(defined & weighted, values, 0.0)
+    count = (defined & weighted).sum(0).astype(np.float64)
+    total = np.where(count > 0, known.sum(0), 0.0)
+    pooled, mean = _ratio((plain * known).sum(0), total), _ratio(plain.sum(0), count)
+    return np.where(total > 0, pooled, mean)
+
+
+def _ratio(numerator: NDArray[np.float64], count: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a ratio, NaN where the denominator is 0."""
+    found = np.full(numerator.shape, np.nan)
+    np.divide(numerator, count, out=found, where=count > 0)
+    return found
+
+
 def _describe(
-    values: NDArray[np.float64],
-    groups: NDArray[np.str_],
-    columns: Sequence[Column],
-    meanings: Meanings,
-    confidence: float,
+    values: NDArray[np.float64], groups: NDArray[np.str_], ranges: Sequence[Ends], confidence: float
 ) -> list[Summary]:
     """Return the summary of each column, with intervals inside the range of its metric."""
     found: dict[int, Summary] = {}
-    ranges = [_range_of(meanings.metric(c.metric), values[:, k]) for k, c in enumerate(columns)]
     for ends in dict.fromkeys(ranges):
         at = [k for k, other in enumerate(ranges) if other == ends]
         several = values[:, at] if ends is None else values[:, at].clip(*ends)
         one = describe_columns(several, groups, confidence=confidence, bounds=ends)
         found |= dict(zip(at, one, strict=True))
-    return [found[k] for k in range(len(columns))]
+    return [found[k] for k in range(len(ranges))]
 
 
-def _range_of(
-    meaning: MetricMeaning | None, values: NDArray[np.float64]
-) -> tuple[float, float] | None:
+def _clip(value: float, ends: Ends) -> float:
+    """Return a mean without the rounding error that takes it out of its range."""
+    return float(value if ends is None else np.clip(value, *ends))
+
+
+def _range_of(meaning: MetricMeaning | None, values: NDArray[np.float64]) -> Ends:
     """Return the range of a metric; None if it has none, or a value is outside beyond rounding."""
     ends = None if meaning is None else meaning.value_range
     if ends is None or not ((values < ends[0] - 1e-9) | (values > ends[1] + 1e-9)).any():
@@ -101,7 +175,7 @@ def pivot(table: pd.DataFrame, index: str, columns: str) -> pd.DataFrame:
 def compare(
     table: pd.DataFrame, over: str, reference: str | None, resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Test differences between the values of the column `over`, paired by sample."""
+    """Test differences between the values of the column `over`, paired by sample and label."""
     if over not in ("model", "target_class", "method", "binarizer"):
         raise SettingError(
             f"over must be 'model', 'target_class', 'method' or 'binarizer', got {over!r}"
@@ -111,7 +185,9 @@ def compare(
     if group_of.index.has_duplicates:
         name = group_of.index[group_of.index.duplicated()][0]
         raise SettingError(f"a sample must have one group, got several of {name!r}")
-    wide = table.pivot(index="sample", columns=over, values="value")
+    pair = table.groupby(["sample", "label"], sort=False, observed=True, dropna=False).ngroup()
+    wide = table[[over, "value"]].assign(pair=pair).pivot(index="pair", columns=over)["value"]
+    of_pair = table["group"].groupby(pair).first().loc[wide.index]
     names = list(dict.fromkeys(table[over].astype(str)))
     if len(names) < 2:
         raise SettingError(f"{over} must have at least two values to compare, got {names}")
@@ -119,7 +195,7 @@ def compare(
         raise SettingError(f"reference must be one of {names}, got {reference!r}")
     tests = paired_tests(
         {name: wide[name].to_numpy() for name in names},
-        group_of.loc[wide.index].to_numpy().astype(str),
+        of_pair.to_numpy().astype(str),
         reference=reference,
         resamples=resamples,
         seed=seed,

@@ -1,14 +1,27 @@
 """Choice of the best binarizer of each map on validation results, applied to other results."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from functools import cached_property
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cameval.errors import DataError, SettingError
+from cameval.errors import SettingError
+from cameval.evaluation._candidates import (
+    ImageKey,
+    MapKey,
+    candidates,
+    check_comparable,
+    direction_of,
+    images_of,
+    is_chosen,
+    labels_of,
+    map_of,
+    only_model,
+)
 from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn, Column, Origin
 from cameval.evaluation.results import Results
 
@@ -17,16 +30,10 @@ __all__ = ["Choice", "choose_binarizers"]
 VALIDATED: Final = "validated"
 """The default label of chosen binarizers; only a choice made on other images may have it."""
 
-MapKey: TypeAlias = tuple[str, str, str]
-"""Target class, kind and method of a map."""
-
-ImageKey: TypeAlias = tuple[str, str, int | None]
-"""Name, group and label of an image."""
-
 
 @dataclass(frozen=True)
 class Choice:
-    """The best binarizer of each map, and the images on which it was chosen.
+    """The best binarizer of each map, or of each map and label, and the images of the choice.
 
     `choose_binarizers` returns one; `apply` adds the scores of the chosen binarizers to results.
 
@@ -39,11 +46,17 @@ class Choice:
     model
         Name of the model.
     columns
-        The best column of each map, that is of each target class, kind and method.
+        The best column of each map, that is of each target class, kind and method. In a choice by
+        label, the best over all labels and then the best of each label.
     scores
         The mean of each of these columns over the images on which it was chosen.
     images
         Name, group and label of these images.
+    labels
+        In a choice by label, the label of each of these columns; None for all labels together.
+    fallbacks
+        In a choice by label, maps and labels without a defined score. Each has the column of its
+        map that is the best over all labels.
 
     Examples
     --------
@@ -60,6 +73,13 @@ class Choice:
     columns: tuple[Column, ...]
     scores: tuple[float, ...]
     images: frozenset[ImageKey] = field(repr=False)
+    labels: tuple[int | None, ...] = ()
+    fallbacks: tuple[tuple[Column, int], ...] = ()
+
+    @property
+    def by(self) -> Literal["label"] | None:
+        """``"label"`` if each label has its own binarizers, else None."""
+        return "label" if self.labels else None
 
     def apply(self, results: Results, label: str = VALIDATED) -> Results:
         """Return results with more columns: the scores of each map with its chosen binarizer.
@@ -75,11 +95,12 @@ class Choice:
         Returns
         -------
         Results
-            With one more column for each map and metric of masks, whose binarizer is `label`. Its
-            meaning (`Results.meanings`) is the metric of the choice, and whether the choice was
-            made on other images, on other images of the same groups (patients), or on these same
-            images; ``provenance["chosen"]`` is the record of the choice. So the folds of a
-            cross-validation have equal columns for `concat` even if their choices differ.
+            With one more column for each map and metric of masks, whose binarizer is `label`. In a
+            choice by label, each row has the score of the binarizer of its own label. The meaning
+            of the new binarizer (`Results.meanings`) is the metric of the choice, and whether the
+            choice was made on other images, on other images of the same groups (patients), or on
+            these same images; ``provenance["chosen"]`` is the record of the choice. So the folds of
+            a cross-validation have equal columns for `concat` even if their choices differ.
 
         Raises
         ------
@@ -92,7 +113,7 @@ class Choice:
         -----
         Images are the same if name, group and label are equal, however they were prepared.
         """
-        model = _only_model(results)
+        model = only_model(results)
         if model != self.model:
             raise SettingError(
                 f"results must be of the model of the choice, {self.model!r}, got "
@@ -108,63 +129,101 @@ class Choice:
         added = dict(_added(results, self, label))
         if not added:
             raise SettingError("results must have a metric of masks for a binarizer, got none")
-        last = {_map_of(column): k for k, column in enumerate(results.columns)}
-        order: list[tuple[Column, int]] = []
+        last = {map_of(column): k for k, column in enumerate(results.columns)}
+        order: list[tuple[Column, NDArray[np.intp]]] = []
         for k, column in enumerate(results.columns):  # new ones follow the others of their map
-            order.append((column, k))
-            if last[_map_of(column)] == k:
-                order += [(new, of) for new, of in added.items() if _map_of(new) == _map_of(column)]
-        at = [k for _, k in order]
+            order.append((column, np.full(len(results), k)))
+            if last[map_of(column)] == k:
+                order += [(new, of) for new, of in added.items() if map_of(new) == map_of(column)]
+        at = np.stack([of for _, of in order], 1)
         return replace(
             results,
             columns=tuple(column for column, _ in order),
-            values=results.values[:, at],
-            codes=results.codes[:, at],
-            weights=results.weights[:, at],
+            values=np.take_along_axis(results.values, at, 1),
+            codes=np.take_along_axis(results.codes, at, 1),
+            weights=np.take_along_axis(results.weights, at, 1),
             provenance=_provenance(results, self, label),
         )
 
-    def binarizer(self, target_class: str, kind: str, method: str) -> str:
-        """Return the label of the binarizer that was chosen for a map.
+    def binarizer(self, target_class: str, kind: str, method: str, label: int | None = None) -> str:
+        """Return the label of the binarizer that was chosen for a map, or for a map and a label.
 
-        If the choice has no map of this target class, it is the binarizer that was chosen for the
-        same method and the first target class.
+        If the choice has none for the label, or the label is None, it is the binarizer that was
+        chosen over all labels. If the choice has no map of this target class, it is the binarizer
+        that was chosen for the same method and the first target class.
 
         Raises
         ------
         SettingError
             If nothing was chosen for the method.
         """
-        chosen = {_map_of(column): column.binarizer for column in self.columns}
         for of_class in (target_class, self.columns[0].target_class):
-            if (found := chosen.get((of_class, kind, method))) is not None:
-                return found
+            for of_label in (label, None):
+                found = self._chosen.get(((of_class, kind, method), of_label))
+                if found is not None:
+                    return found
         known = ", ".join(dict.fromkeys(column.method for column in self.columns))
         raise SettingError(
             f"choice must have a binarizer for each map, got none for the {kind} {method!r}, only "
             f"for {known}; evaluate it on the validation data too"
         )
 
+    @cached_property
+    def _chosen(self) -> dict[tuple[tuple[str, str, str], int | None], str]:
+        """The binarizer of each map and label; None for all labels together."""
+        labels = self.labels or (None,) * len(self.columns)
+        return {
+            (map_of(column), label): column.binarizer
+            for column, label in zip(self.columns, labels, strict=True)
+        }
+
     def to_pandas(self) -> pd.DataFrame:
-        """Return the choice as a table, one row for each map: a :class:`Column` and its score."""
-        return pd.DataFrame([asdict(column) for column in self.columns]).assign(score=self.scores)
+        """Return the choice as a table, one row for each map: a :class:`Column` and its score.
+
+        A choice by label has a row for each map and label, with the columns ``label``, which is
+        missing for all labels together, and ``fallback``: whether the label has the binarizer, and
+        the score, of all labels together because it had no defined score.
+        """
+        columns, scores = list(self.columns), list(self.scores)
+        if self.labels:
+            overall = {
+                column: score
+                for column, score, label in zip(columns, scores, self.labels, strict=True)
+                if label is None
+            }
+            columns += [column for column, _ in self.fallbacks]
+            scores += [overall[column] for column, _ in self.fallbacks]
+        table = pd.DataFrame([asdict(column) for column in columns]).assign(score=scores)
+        if self.labels:
+            labels = [*self.labels, *(label for _, label in self.fallbacks)]
+            table.insert(0, "label", pd.Series(pd.array(labels, dtype="Int64")))
+            table["fallback"] = np.arange(len(table)) >= len(self.columns)
+        return table
 
     def record(self) -> dict[str, Any]:
         """Return the choice as a dictionary for JSON."""
-        table = self.to_pandas().drop(columns="metric")
+        rows = self.to_pandas().drop(columns="metric").to_dict("records")
+        for row in rows:
+            if "label" in row:
+                row["label"] = None if pd.isna(row["label"]) else int(row["label"])
         return {
             "metric": self.metric,
             "higher_is_better": self.higher_is_better,
             "model": self.model,
-            "images": len(self.images),
-            "binarizers": table.to_dict("records"),
+            "by": self.by,
+            "images": len({(name, group) for name, group, _ in self.images}),
+            "binarizers": rows,
         }
 
 
 def choose_binarizers(
-    validation: Results, metric: str = "iou", *, higher_is_better: bool | None = None
+    validation: Results,
+    metric: str = "iou",
+    *,
+    by: Literal["label"] | None = None,
+    higher_is_better: bool | None = None,
 ) -> Choice:
-    r"""Choose the binarizer of each map by its mean score.
+    r"""Choose the binarizer of each map, or of each map and label, by its mean score.
 
     For each target class, kind and method, of the binarizers :math:`b`
 
@@ -180,6 +239,9 @@ def choose_binarizers(
         Results of one model on images that are used only for the choice.
     metric
         A metric of masks.
+    by
+        ``"label"`` to choose for each label by itself, as thresholds are tuned for each finding of
+        chest X-rays. By default each map has one binarizer.
     higher_is_better
         By default the property of the metric (see :func:`cameval.metrics.of_masks`), which it must
         not contradict.
@@ -187,13 +249,15 @@ def choose_binarizers(
     Returns
     -------
     Choice
-        A binarizer for each map; the first of those with equal means.
+        A binarizer for each map, by label for each map and label; the first of those with equal
+        means.
 
     Raises
     ------
     SettingError
         If the results are of several models or lack the metric, if the metric needs no binarizer,
-        or if it is not known whether higher values of it are better.
+        if it is not known whether higher values of it are better, or if the choice is by label and
+        no label is known.
     DataError
         If no score of a map is defined, or a score is undefined for one binarizer and defined for
         another on the same map of an image.
@@ -207,184 +271,106 @@ def choose_binarizers(
     ``HausdorffDistance(penalize_empty=True)``, or leave out the binarizers with empty masks:
     ``choose_binarizers(validation.select(binarizer=[...]), ...)``.
 
+    By label, :math:`D` are the rows of the label, and the choice over all labels is made too. It is
+    the fallback, and `Choice.fallbacks` lists where it was needed: a label for which no score of a
+    map is defined, such as one that is nowhere present, has the binarizer of all labels together.
+    So have rows without a label, and labels of other results that the validation results lack.
+
     Applied to the results on which it was made, a choice gives the best mean of any choice of one
     binarizer for each map. Its difference from the choice made on validation data is the optimism
     of choosing on the test images::
 
         optimum = choose_binarizers(test).apply(test, label="test optimum")
 
+    References
+    ----------
+    A. Saporta et al., "Benchmarking Saliency Methods for Chest X-ray Interpretation", Nature
+    Machine Intelligence 4 (2022).
+
     Examples
     --------
     ``choose_binarizers(validation).apply(test).select(binarizer="validated").summary()``
+
+    ``choose_binarizers(validation, by="label").apply(test)`` for one threshold for each class.
     """
-    model = _only_model(validation)
-    maps = list(_candidates(validation, metric))
+    model = only_model(validation)
+    if by not in (None, "label"):
+        raise SettingError(f"by must be 'label' or None, got {by!r}")
+    known = sorted(label for label in set(labels_of(validation)) if label is not None)
+    if by and not known:
+        raise SettingError(
+            "a choice by label needs results with labels, got none; give the samples or targets a "
+            "label"
+        )
+    maps = list(candidates(validation, metric))
     if not maps:
         there = dict.fromkeys(c.metric for c in validation.columns if c.binarizer)
         raise SettingError(
             f"metric must be one of the metrics of masks ({', '.join(there)}), got {metric!r}"
         )
-    _check_comparable(maps, len(validation))
-    direction = _direction(validation, metric, higher_is_better)
-    chosen = [each.best(direction) for each in maps]
-    columns, scores = zip(*chosen, strict=True)
-    return Choice(metric, direction, model, columns, scores, _images_of(validation))
-
-
-@dataclass(frozen=True, eq=False)
-class _Candidates:
-    """The columns of one map, and their scores ``(N, K)`` on images where one is defined."""
-
-    columns: Sequence[Column]
-    values: NDArray[np.float64]
-
-    @property
-    def undefined(self) -> dict[str, int]:
-        """The number of images on which each binarizer has no score."""
-        counts = np.isnan(self.values).sum(0).tolist()
-        return {column.binarizer: n for column, n in zip(self.columns, counts, strict=True)}
-
-    @property
-    def map(self) -> str:
-        """The map in words."""
-        first = self.columns[0]
-        return f"the {first.kind} {first.method!r} ({first.target_class} class)"
-
-    def best(self, higher_is_better: bool) -> tuple[Column, float]:
-        """Return the best column and its mean; of equals, the first."""
-        pick = max if higher_is_better else min
-        means = [float(self.values[:, k].copy().mean()) for k in range(len(self.columns))]
-        return pick(zip(self.columns, means, strict=True), key=lambda each: each[1])
-
-
-def _candidates(validation: Results, metric: str) -> Iterator[_Candidates]:
-    """Yield the columns to choose from, map by map."""
-    of_map: dict[MapKey, list[int]] = {}
-    for k, column in enumerate(validation.columns):
-        if column.binarizer and column.metric == metric and not _is_chosen(validation, column):
-            of_map.setdefault(_map_of(column), []).append(k)
-    for at in of_map.values():
-        values = validation.values[:, at]
-        some = ~np.isnan(values).all(1)
-        yield _Candidates([validation.columns[k] for k in at], values[some])
-
-
-def _check_comparable(maps: Sequence[_Candidates], images: int) -> None:
-    """Check that every binarizer of a map has a score wherever another has one."""
-    gaps = {binarizer for each in maps for binarizer, n in each.undefined.items() if n}
+    check_comparable(maps, len(validation))
+    direction = direction_of(validation, metric, higher_is_better)
+    chosen: list[tuple[Column, float, int | None]] = []
+    fallbacks: list[tuple[Column, int]] = []
     for each in maps:
-        metric = each.columns[0].metric
-        if not len(each.values):
-            raise DataError(
-                f"each map must have a defined {metric} on some image to choose by, got none of "
-                f"{images} for {each.map}; give empty masks a score, as penalize_empty=True does "
-                "for distances, or leave the map out of both parts with results.select"
-            )
-        for binarizer, count in each.undefined.items():
-            if count:
-                whole = [label for label in each.undefined if label not in gaps]
-                out = f", or leave it out, as in results.select(binarizer={whole})" if whole else ""
-                raise DataError(
-                    f"each binarizer of a map must have a defined {metric} wherever another has "
-                    f"one, got {binarizer!r} of {each.map} undefined on {count} of "
-                    f"{len(each.values)} images; give empty masks a score, as penalize_empty=True "
-                    f"does for distances{out}"
-                )
-
-
-def _direction(results: Results, metric: str, asked: bool | None) -> bool:
-    """Return whether higher values of a metric are better, by its property or as given."""
-    meaning = results.meanings.metric(metric)
-    said = None if meaning is None else meaning.higher_is_better
-    if meaning is not None and meaning.categories:
-        raise SettingError(
-            f"metric must be an amount to choose by, got {metric!r}, whose scores are codes of "
-            f"{', '.join(meaning.categories)}"
-        )
-    if asked is not None and not isinstance(asked, bool):
-        raise SettingError(f"higher_is_better must be True, False or None, got {asked!r}")
-    if said is None and asked is None:
-        raise SettingError(
-            f"metric {metric!r} must say whether higher is better if a binarizer is chosen by it; "
-            "decorate it with cameval.metrics.of_masks(higher_is_better=...), or give "
-            "higher_is_better"
-        )
-    if None not in (said, asked) and said != asked:
-        raise SettingError(
-            f"higher_is_better must be what the metric {metric!r} says, {said}, got {asked}"
-        )
-    return bool(said if asked is None else asked)
-
-
-def _is_chosen(results: Results, column: Column) -> bool:
-    """Tell whether a column is one that a choice has added."""
-    return results.meanings.origin(column.binarizer) is not None
-
-
-def _map_of(column: Column) -> MapKey:
-    """Return the key of the map of a column."""
-    return column.target_class, column.kind, column.method
-
-
-def _only_model(results: Results) -> str:
-    """Return the name of the one model that the results are of."""
-    models = [str(model) for model in results.samples["model"].unique()]
-    if len(models) > 1:
-        raise SettingError(
-            f"results must be of one model, got {len(models)}; choose for each, as in "
-            f"results.select(model={models[0]!r}), and put them together with concat"
-        )
-    return models[0]
-
-
-def _images_of(results: Results) -> frozenset[ImageKey]:
-    """Return the keys of the images: name, group and label.
-
-    Nothing that depends on the preparation is part of them: images that are scored on another grid
-    are the same. Images of two data sets with equal names, groups and labels are assumed to be the
-    same too, so that a choice on them is never reported as one on other images.
-    """
-    table = results.samples
-    return frozenset(
-        zip(
-            table["sample"].astype(str),
-            table["group"].astype(str),
-            [None if pd.isna(label) else int(label) for label in table["label"]],
-            strict=True,
-        )
+        overall = each.best(direction)
+        chosen.append((*overall, None))
+        for label in known if by else ():
+            if len((part := each.of_label(label)).values):
+                chosen.append((*part.best(direction), label))
+            else:
+                fallbacks.append((overall[0], label))
+    columns, scores, labels = zip(*chosen, strict=True)
+    return Choice(
+        metric,
+        direction,
+        model,
+        columns,
+        scores,
+        images_of(validation),
+        labels if by else (),
+        tuple(fallbacks),
     )
 
 
-def _added(results: Results, choice: Choice, label: str) -> Iterator[tuple[Column, int]]:
-    """Yield each new column, and the index of the column whose scores it has."""
-    lacking: dict[MapKey, str] = {}
-    for k, column in enumerate(results.columns):
-        if not column.binarizer or _is_chosen(results, column):
-            continue
-        binarizer = choice.binarizer(*_map_of(column))
-        lacking.setdefault(_map_of(column), binarizer)
-        if column.binarizer == binarizer:
-            lacking[_map_of(column)] = ""
-            yield replace(column, binarizer=label), k
-    for (_, kind, method), binarizer in lacking.items():
-        if binarizer:
+def _added(
+    results: Results, choice: Choice, label: str
+) -> Iterator[tuple[Column, NDArray[np.intp]]]:
+    """Yield each new column, and the index of the column whose score each row has, ``(N,)``."""
+    at = {column: k for k, column in enumerate(results.columns)}
+    of_maps: dict[MapKey, list[Column]] = {}
+    for column in results.columns:
+        if column.binarizer and not is_chosen(results, column):
+            of_maps.setdefault(map_of(column), []).append(column)
+    labels = labels_of(results) if choice.by else [None] * len(results)
+    number = {one: k for k, one in enumerate(dict.fromkeys(labels))}
+    of_row = np.array([number[one] for one in labels])
+    for key, columns in of_maps.items():
+        wanted = [choice.binarizer(*key, one) for one in number]
+        there = {column.binarizer for column in columns}
+        if lacking := [binarizer for binarizer in wanted if binarizer not in there]:
             raise SettingError(
-                f"results must have the binarizer that was chosen for the {kind} {method!r}, got "
-                f"no {binarizer!r}; evaluate both parts with the same binarizers"
+                f"results must have the binarizer that was chosen for the {key[1]} {key[2]!r}, got "
+                f"no {lacking[0]!r}; evaluate both parts with the same binarizers"
             )
+        for metric in dict.fromkeys(column.metric for column in columns):
+            sources = [at.get(Column(*key, binarizer, metric), -1) for binarizer in wanted]
+            if min(sources) >= 0:
+                yield Column(*key, label, metric), np.array(sources)[of_row]
 
 
 def _provenance(results: Results, choice: Choice, label: str) -> dict[str, Any]:
     """Return the provenance with the meaning of the label and the record of the choice."""
-    chosen_on = _chosen_on(_images_of(results), choice.images)
+    chosen_on = _chosen_on(images_of(results), choice.images)
     if chosen_on == "these same images" and label == VALIDATED:
         raise SettingError(
             "a choice that is applied to the images on which it was made must have another label, "
             f"got {label!r}; give it one, as in label='test optimum'"
         )
-    origin = Origin(chosen_on, choice.metric, choice.higher_is_better)
+    origin = Origin(chosen_on, choice.metric, choice.higher_is_better, choice.by)
     meanings = results.meanings
-    binarizers = {**meanings.binarizers, label: BinarizerMeaning("chosen for each map", origin)}
+    setting = "chosen for each map and label" if choice.by else "chosen for each map"
+    binarizers = {**meanings.binarizers, label: BinarizerMeaning(setting, origin)}
     chosen = {**(results.provenance.get("chosen") or {}), label: choice.record()}
     return {
         **results.provenance,

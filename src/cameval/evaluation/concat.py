@@ -35,9 +35,9 @@ def concat(parts: Sequence[Results]) -> Results:
     Raises
     ------
     SettingError
-        If their columns differ, a model has a sample twice with one label, binarizers of one label were not
-        chosen in the same way in all parts, or a label stands for different classes, methods or
-        metrics, or for baselines with different knowledge.
+        If their columns differ, a model has a sample twice with the same label, binarizers of one
+        name were not chosen in the same way in all parts, or a name stands for different classes,
+        methods or metrics, or for baselines with different knowledge.
 
     Notes
     -----

@@ -74,16 +74,20 @@ class Origin:
         Label of the metric.
     higher_is_better
         Whether the binarizer with the highest mean was chosen, or that with the lowest.
+    by
+        ``"label"`` if one was chosen for each map and label, None if for each map.
     """
 
     chosen_on: ChosenOn
     metric: str
     higher_is_better: bool
+    by: Literal["label"] | None = None
 
     def __post_init__(self) -> None:
         _check(self.chosen_on in get_args(ChosenOn), "chosen_on", self.chosen_on)
         _check(isinstance(self.metric, str), "metric", self.metric)
         _check(isinstance(self.higher_is_better, bool), "higher_is_better", self.higher_is_better)
+        _check(self.by in ("label", None), "by", self.by)
 
 
 @dataclass(frozen=True)

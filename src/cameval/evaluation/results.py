@@ -173,13 +173,16 @@ class Results:
         *,
         confidence: float = 0.95,
     ) -> pd.DataFrame:
-        """Return mean, interval by group, quartiles and counts of each column.
+        r"""Return means, interval by group, quartiles and counts of each column.
 
         Parameters
         ----------
         by
-            Columns of `samples` by which the rows are split first: ``"label"``, ``"predicted"``,
-            ``"correct"`` (whether label and prediction agree). Models are always separate.
+            Columns of `samples` by which the rows are split first: ``"label"``, ``"present"``
+            (targets with an object, and without), ``"predicted"``, a column of `Sample.info`, or
+            ``"correct"`` (whether label and prediction agree; in a task with several labels,
+            whether the label is predicted where it is present and only there). Models are always
+            separate.
         confidence
             Of the intervals; see :func:`mean_interval`.
 
@@ -187,7 +190,26 @@ class Results:
         -------
         pandas.DataFrame
             One row for each column and part: n, n_groups, n_undefined, n_constant, mean, low,
-            high, median, q25, q75.
+            high, macro, pooled, median, q25, q75.
+
+        Raises
+        ------
+        SettingError
+            If there is no such column, or it has a name of the summary.
+
+        Notes
+        -----
+        There are three means of the scores :math:`s_i` of the rows. ``mean`` counts every row alike
+        (the micro average). ``macro`` is the mean over the labels of the mean of each label, so
+        that rare labels count as much as frequent ones; it is NaN if no label is known. ``pooled``
+        is the score of all pixels taken together,
+
+        .. math:: \frac{\sum_i w_i s_i}{\sum_i w_i},
+
+        where :math:`w_i` is the denominator of :math:`s_i` (`weights`), such as the size of the
+        union for IoU. A target without an object, which has no IoU, adds its union to the
+        denominator. ``pooled`` is NaN for metrics that are no ratio of pixel counts. The interval
+        is that of ``mean``.
         """
         split = ["model", *([by] if isinstance(by, str) else by)]
         return summaries.summary(
@@ -198,6 +220,8 @@ class Results:
             split,
             self.meanings,
             confidence=confidence,
+            weights=self.weights,
+            multilabel=self.task == "multilabel",
         )
 
     def pivot(
@@ -228,6 +252,8 @@ class Results:
         **conditions: Any,
     ) -> pd.DataFrame:
         """Test differences in one metric between methods, binarizers or models, sample by sample.
+
+        Values are paired by sample and label.
 
         Parameters
         ----------

@@ -168,7 +168,7 @@ FAULTS = (
     ),
     Fault(
         "the binarizer with the lowest score is chosen",
-        "evaluation/choice.py",
+        "evaluation/_candidates.py",
         before="pick = max if higher_is_better else min",
         after="pick = min if higher_is_better else max",
         tests=("evaluation/test_choice.py::test_each_map_gets_the_binarizer_of_the_highest_mean",),
