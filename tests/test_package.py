@@ -20,7 +20,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "cameval"
 LEVELS = [
     ["errors", "_memo"],
     ["_arrays", "_checks", "data", "distributed"],
-    ["_sorting", "_spatial", "maps"],
+    ["_sorting", "_spatial"],
+    ["maps"],
     ["networks"],
     ["protocols", "target_classes"],
     ["methods"],

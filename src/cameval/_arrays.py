@@ -114,10 +114,14 @@ def exact(tensor: Tensor) -> Tensor:
     return tensor.to(torch.float32 if tensor.device.type == "mps" else torch.float64)
 
 
-@memoized
-def extremes(maps: Tensor) -> tuple[Tensor, Tensor]:
+def extremes(maps: Tensor, spatial_axes: int = 2) -> tuple[Tensor, Tensor]:
     """Return the minimum and the maximum of each map; NaN if it holds NaN."""
-    return maps.amin((-2, -1)), maps.amax((-2, -1))
+    return _extremes(maps, tuple(range(-spatial_axes, 0)))
+
+
+@memoized
+def _extremes(maps: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    return maps.amin(axes), maps.amax(axes)
 
 
 def finite_maps(maps: object, name: str = "maps") -> Tensor:

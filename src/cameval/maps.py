@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cameval._arrays import Array, dtype_or_type, exact, extremes, finite_maps, restore
 from cameval._checks import check_size
+from cameval._spatial import check_spatial_axes, check_volumes
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 
 __all__ = ["CellCenters", "is_constant", "normalize_maps", "upsample"]
@@ -99,13 +100,31 @@ def receptive_field_coordinates(length: int, pixels: int, cell_centers: CellCent
     return (centers - cell_centers.offset) / cell_centers.stride
 
 
-def is_constant(maps: Array, /) -> Array:
+def window_coordinates(
+    length: int,
+    extent: int,
+    cells: int,
+    cell_centers: CellCenters | None,
+    window: tuple[int, int],
+) -> Tensor:
+    """Return cell coordinates of `length` output pixels that cover a part of an input's `extent`."""
+    start, stop = window
+    step = (stop - start) / length
+    centers = start + (torch.arange(length, dtype=torch.float64) + 0.5) * step
+    even = CellCenters(extent / cells / 2, extent / cells)
+    placed = even if cell_centers is None else cell_centers
+    return (centers - placed.offset) / placed.stride
+
+
+def is_constant(maps: Array, /, *, spatial_axes: int = 2) -> Array:
     """Tell which maps have a single value. Every binarizer returns an empty mask for them.
 
     Parameters
     ----------
     maps
         Real, finite maps ``(..., H, W)``.
+    spatial_axes
+        2 for images, 3 for volumes ``(..., D, H, W)``.
 
     Returns
     -------
@@ -116,28 +135,35 @@ def is_constant(maps: Array, /) -> Array:
     ------
     NonFiniteError
         If a value is NaN or infinite.
+    SettingError
+        If `spatial_axes` is neither 2 nor 3.
 
     Examples
     --------
     >>> is_constant(torch.tensor([[[2.0, 2.0]], [[2.0, 3.0]]]))
     tensor([ True, False])
     """
-    return restore(are_constant(finite_maps(maps)), maps)
+    axes = check_spatial_axes(spatial_axes)
+    tensor = finite_maps(maps)
+    check_volumes(tensor, axes, "maps")
+    return restore(are_constant(tensor, axes), maps)
 
 
-def are_constant(maps: Tensor) -> Tensor:
+def are_constant(maps: Tensor, spatial_axes: int = 2) -> Tensor:
     """Tell which maps have a single value, as `is_constant`, for maps that are checked already."""
-    low, high = extremes(maps)
+    low, high = extremes(maps, spatial_axes)
     return low == high
 
 
-def normalize_maps(maps: Array, /) -> Array:
+def normalize_maps(maps: Array, /, *, spatial_axes: int = 2) -> Array:
     """Scale each map to [0, 1] by its own minimum and maximum.
 
     Parameters
     ----------
     maps
         Real, finite maps ``(..., H, W)``.
+    spatial_axes
+        2 for images, 3 for volumes ``(..., D, H, W)``.
 
     Returns
     -------
@@ -149,6 +175,8 @@ def normalize_maps(maps: Array, /) -> Array:
     ------
     NonFiniteError
         If a value is NaN or infinite.
+    SettingError
+        If `spatial_axes` is neither 2 nor 3.
 
     Examples
     --------
@@ -156,10 +184,12 @@ def normalize_maps(maps: Array, /) -> Array:
     tensor([[0.0000, 0.2500],
             [0.5000, 1.0000]])
     """
+    axes = tuple(range(-check_spatial_axes(spatial_axes), 0))
     tensor = finite_maps(maps)
+    check_volumes(tensor, len(axes), "maps")
     values = exact(tensor)
-    low = values.amin((-2, -1), keepdim=True)
-    span = values.amax((-2, -1), keepdim=True) - low
+    low = values.amin(axes, keepdim=True)
+    span = values.amax(axes, keepdim=True) - low
     scaled = (values - low) / span.where(span > 0, 1)
     dtype = tensor.dtype if tensor.is_floating_point() else torch.get_default_dtype()
     return restore(scaled.to(dtype), maps)
@@ -171,6 +201,7 @@ def upsample(
     *,
     cell_centers: CellCenters | None = None,
     image_size: tuple[int, ...] | None = None,
+    window: tuple[tuple[int, int], ...] | None = None,
 ) -> Tensor:
     """Interpolate coarse maps linearly to the size of the image.
 
@@ -185,6 +216,9 @@ def upsample(
         half-pixel convention, ``align_corners=False``.
     image_size
         Size of the network's input, in whose pixels `cell_centers` is given; by default `size`.
+    window
+        First and last pixel (exclusive) of the network's input, along each axis, that the result
+        covers, as where the input is padded. By default all of it.
 
     Returns
     -------
@@ -227,13 +261,14 @@ def upsample(
     if coarse.dtype in (torch.float16, torch.bfloat16):
         coarse = coarse.float()
     fine = coarse
-    for axis, length, extent in zip(axes, lengths, pixels, strict=True):
+    for k, (axis, length, extent) in enumerate(zip(axes, lengths, pixels, strict=True)):
         cells = coarse.shape[axis]
-        coordinates = (
-            half_pixel_coordinates(length, cells)
-            if cell_centers is None
-            else receptive_field_coordinates(length, extent, cell_centers)
-        )
+        if window is not None:
+            coordinates = window_coordinates(length, extent, cells, cell_centers, window[k])
+        elif cell_centers is None:
+            coordinates = half_pixel_coordinates(length, cells)
+        else:
+            coordinates = receptive_field_coordinates(length, extent, cell_centers)
         weights = linear_weights(coordinates, cells).to(coarse.device, coarse.dtype)
         with torch.autocast(coarse.device.type, enabled=False):
             fine = (fine.movedim(axis, -1) @ weights.T).movedim(-1, axis)

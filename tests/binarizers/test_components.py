@@ -54,7 +54,7 @@ def test_the_largest_component_keeps_kind_and_axes_and_is_a_value():
     assert isinstance(binarizer(scores.numpy()), np.ndarray)
     np.testing.assert_array_equal(binarizer(scores[0].numpy()), kept[0])
     assert binarizer(scores[:0]).shape == (0, 41, 53)
-    assert repr(binarizer) == "LargestComponent(binarizer=MeanBinarizer())"
+    assert repr(binarizer) == "LargestComponent(binarizer=MeanBinarizer(), spatial_axes=2)"
     assert binarizer == LargestComponent(MeanBinarizer())
     assert hash(binarizer) == hash(LargestComponent(MeanBinarizer()))
 

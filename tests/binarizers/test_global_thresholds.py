@@ -315,7 +315,9 @@ def test_equal_settings_have_one_name():
     assert repr(TopAreaBinarizer(np.float64(0.1))) == repr(TopAreaBinarizer(0.1))
     assert repr(MeanSDBinarizer(2)) == repr(MeanSDBinarizer()) == "MeanSDBinarizer(k=2.0)"
     assert repr(MultiOtsuBinarizer(np.int64(4))) == "MultiOtsuBinarizer(classes=4, nbins=64)"
-    assert repr(NiblackBinarizer(k=-1)) == "NiblackBinarizer(window_size=101, k=-1.0)"
+    assert repr(NiblackBinarizer(k=-1)) == (
+        "NiblackBinarizer(window_size=101, k=-1.0, spatial_axes=2)"
+    )
     assert repr(SauvolaBinarizer()) == "SauvolaBinarizer(window_size=51, k=0.2, r=0.5)"
 
 

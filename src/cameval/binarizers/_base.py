@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval._arrays import Array, as_numpy, exact, finite_maps, restore
+from cameval._spatial import check_volumes
 from cameval.errors import NonFiniteError
 from cameval.maps import are_constant
 
@@ -27,10 +28,12 @@ Rule: TypeAlias = Callable[[Tensor], Tensor]
 class ThresholdBinarizer(ABC):
     """A binarizer whose masks are ``map > threshold``.
 
-    A subclass is a frozen dataclass with a label and one formula, `_rule`.
+    A subclass is a frozen dataclass with a label and one formula, `_rule`. One whose threshold
+    depends on places has a setting `spatial_axes`.
     """
 
     label: ClassVar[str]
+    spatial_axes: int = 2
 
     @abstractmethod
     def _rule(self, maps: Tensor, /) -> Tensor:
@@ -60,26 +63,37 @@ class ThresholdBinarizer(ABC):
         NonFiniteError
             If a map has NaN or infinity, or a range too wide for the arithmetic of the threshold.
         """
-        return restore(exact(self._guarded_rule(finite_maps(maps))), maps)
+        return restore(exact(self._guarded_rule(self._checked(maps))), maps)
 
     def __call__(self, maps: Array, /) -> Array:
         """Return boolean masks of maps ``(..., H, W)``; errors are those of `threshold`."""
-        tensor = finite_maps(maps)
+        tensor = self._checked(maps)
         threshold = self._guarded_rule(tensor)
         per_pixel = threshold.ndim == tensor.ndim
         limits = threshold if per_pixel else threshold[..., None, None]
         return restore(mark_above(tensor, limits), maps)
 
+    def _checked(self, maps: object) -> Tensor:
+        tensor = finite_maps(maps)
+        check_volumes(tensor, self.spatial_axes, "maps")
+        return tensor
+
     def _guarded_rule(self, maps: Tensor) -> Tensor:
         """Apply the rule; the threshold of a constant map is its value."""
-        threshold, flat = self._rule(maps), are_constant(maps)
+        threshold, flat = self._rule(maps), are_constant(maps, self.spatial_axes)
         _check_range(maps, threshold)
         if not flat.any():
             return threshold
-        value = maps[..., 0, 0].to(threshold.dtype)
+        value = maps.flatten(-self.spatial_axes)[..., 0].to(threshold.dtype)
         if threshold.ndim == maps.ndim:
-            return value[..., None, None].where(flat[..., None, None], threshold)
+            value, flat = (spread(each, self.spatial_axes) for each in (value, flat))
+            return torch.where(flat, value, threshold)
         return value.where(flat, threshold)
+
+
+def spread(values: Tensor, spatial_axes: int) -> Tensor:
+    """Return one value for each map with an axis of length 1 for each spatial axis."""
+    return values[(..., *[None] * spatial_axes)]
 
 
 def mark_above(maps: Tensor, threshold: Tensor) -> Tensor:
@@ -99,32 +113,36 @@ def mark_above(maps: Tensor, threshold: Tensor) -> Tensor:
     return torch.from_numpy(values > limits)
 
 
-def apply_per_image(maps: Tensor, function: Callable[[NDArray[Any]], object]) -> Tensor:
+def apply_per_image(
+    maps: Tensor, function: Callable[[NDArray[Any]], object], spatial_axes: int = 2
+) -> Tensor:
     """Apply a function of one NumPy map to each map that is not constant.
 
     The function returns a number, or an array with one number for each pixel. Integers beyond
     `MOST_BINS` are passed to it in float64: scikit-image's histograms have a bin for every integer
     from 0 to the largest, which takes 30 GiB for a value of 4e9.
     """
-    varies = (~are_constant(maps)).flatten().tolist()
-    images = as_numpy(maps).reshape(-1, *maps.shape[-2:])
+    varies = (~are_constant(maps, spatial_axes)).flatten().tolist()
+    images = as_numpy(maps).reshape(len(varies), *maps.shape[-spatial_axes:])
     results = [
-        np.asarray(function(_limit_bins(image)) if varied else image[0, 0], dtype=np.float64)
+        np.asarray(function(_limit_bins(image)) if varied else image.flat[0], dtype=np.float64)
         for image, varied in zip(images, varies, strict=True)
     ]
     stacked = np.stack(np.broadcast_arrays(*results)) if results else np.empty(0)
-    thresholds = torch.from_numpy(stacked.reshape((*maps.shape[:-2], *stacked.shape[1:])))
+    leading = maps.shape[:-spatial_axes]
+    thresholds = torch.from_numpy(stacked.reshape((*leading, *stacked.shape[1:])))
     return thresholds.to(maps.device, exact_dtype(maps))
 
 
-def apply_in_batches(maps: Tensor, rule: Rule) -> Tensor:
+def apply_in_batches(maps: Tensor, rule: Rule, spatial_axes: int = 2) -> Tensor:
     """Apply a rule to small batches of maps on a CPU, which is much faster than to all at once."""
     if not maps.is_cpu:
         return rule(maps)
-    size = max(1, _BATCH_PIXELS // maps.shape[-2:].numel())
-    batches = maps.reshape(-1, *maps.shape[-2:]).split(size)
+    leading, shape = maps.shape[:-spatial_axes], maps.shape[-spatial_axes:]
+    size = max(1, _BATCH_PIXELS // shape.numel())
+    batches = maps.reshape(leading.numel(), *shape).split(size)
     results = torch.cat([rule(batch) for batch in batches])
-    return results.reshape((*maps.shape[:-2], *results.shape[1:]))
+    return results.reshape((*leading, *results.shape[1:]))
 
 
 def exact_dtype(maps: Tensor) -> torch.dtype:

@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from torch import Tensor
 
 from cameval._arrays import Array, as_masks, finite_maps, restore
+from cameval._spatial import binarize_kept, check_spatial_axes, check_volumes, for_volumes
 from cameval.errors import SettingError, ShapeError
 from cameval.protocols import Binarizer
 
@@ -19,18 +21,21 @@ __all__ = ["LargestComponent"]
 class LargestComponent:
     """Keep the largest connected component of the masks of another binarizer.
 
-    Pixels are connected by their sides and corners. Of several largest components the first in row
-    order is kept. An empty mask stays empty.
+    Pixels are connected by their sides and corners, voxels of volumes also by their edges. Of
+    several largest components the first in row order is kept. An empty mask stays empty.
 
     Parameters
     ----------
     binarizer
         The binarizer whose masks are reduced: any callable from maps to masks.
+    spatial_axes
+        2 for images ``(..., H, W)``, 3 for volumes ``(..., D, H, W)``. `binarizer` is then applied
+        to volumes as by `cameval.metrics.on_volumes`.
 
     Raises
     ------
     SettingError
-        If `binarizer` is not callable.
+        If `binarizer` is not callable, or cannot be applied to volumes where `spatial_axes` is 3.
     ArrayTypeError, ShapeError
         In a call, if it does not return boolean masks of the maps' shape.
 
@@ -46,33 +51,48 @@ class LargestComponent:
     """
 
     label: ClassVar[str] = "largest_component"
+    from_sample: ClassVar[tuple[str, ...]] = ("spatial_axes",)
 
     binarizer: Binarizer
+    spatial_axes: int = 2
 
     def __post_init__(self) -> None:
         """Check the setting."""
         if not callable(self.binarizer):
             raise SettingError(f"binarizer must be callable, got {self.binarizer!r}")
+        if check_spatial_axes(self.spatial_axes) == 3:
+            for_volumes(self.binarizer)
 
     def __call__(self, maps: Array, /) -> Array:
-        """Return boolean masks of maps ``(..., H, W)``."""
+        """Return boolean masks of maps ``(..., H, W)``, or of volumes."""
         tensor = finite_maps(maps)
-        masks = as_masks(self.binarizer(tensor), "masks")
+        check_volumes(tensor, self.spatial_axes, "maps")
+        inner = self.binarizer if self.spatial_axes == 2 else for_volumes(self.binarizer)
+        masks = as_masks(inner(tensor), "masks")
         if masks.shape != tensor.shape:
             raise ShapeError(
                 f"{self.binarizer!r} must return masks of the maps' shape {tuple(tensor.shape)}, "
                 f"got {tuple(masks.shape)}"
             )
-        images = masks.cpu().numpy().reshape(-1, *masks.shape[-2:])
+        return restore(self._reduce(masks), maps)
+
+    def on_kept(self, maps: Tensor, keep: Tensor, /) -> Tensor:
+        """Return masks where `keep` is true; components do not extend over ignored pixels."""
+        return self._reduce(binarize_kept(self.binarizer, maps, keep))
+
+    def _reduce(self, masks: Tensor) -> Tensor:
+        """Return the largest component of each mask."""
+        leading, shape = masks.shape[: -self.spatial_axes], masks.shape[-self.spatial_axes :]
+        images = masks.cpu().numpy().reshape(leading.numel(), *shape)
         largest = np.empty(images.shape, dtype=np.bool_)
         for image, kept in zip(images, largest, strict=True):
             kept[:] = _largest_component(image)
-        return restore(torch.from_numpy(largest).reshape(masks.shape).to(tensor.device), maps)
+        return torch.from_numpy(largest).reshape(masks.shape).to(masks.device)
 
 
 def _largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the largest component of one mask; components are numbered in row order."""
-    labels: NDArray[Any] = ndimage.label(mask, structure=np.ones((3, 3)))[0]
+    labels: NDArray[Any] = ndimage.label(mask, structure=np.ones((3,) * mask.ndim))[0]
     sizes = np.bincount(labels[mask], minlength=2)
     kept: NDArray[np.bool_] = labels == max(1, int(sizes.argmax()))
     return kept

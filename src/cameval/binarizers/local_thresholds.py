@@ -8,8 +8,9 @@ from skimage.filters import threshold_local
 from torch import Tensor
 
 from cameval._checks import finite_number, odd_size
+from cameval._spatial import check_spatial_axes
 from cameval.binarizers import _local_rules as rules
-from cameval.binarizers._base import ThresholdBinarizer, apply_per_image
+from cameval.binarizers._base import ThresholdBinarizer, apply_per_image, spread
 from cameval.errors import SettingError
 
 __all__ = ["AdaptiveBinarizer", "NiblackBinarizer", "SauvolaBinarizer"]
@@ -31,6 +32,9 @@ class AdaptiveBinarizer(ThresholdBinarizer):
         ``"gaussian"`` (standard deviation ``(block_size - 1) / 6``), ``"mean"`` or ``"median"``.
     offset
         Number that is subtracted from each threshold, in units of the map.
+    spatial_axes
+        2 for images ``(..., H, W)``, 3 for volumes ``(..., D, H, W)``, where the neighborhood is a
+        cube of voxels.
 
     Raises
     ------
@@ -46,13 +50,16 @@ class AdaptiveBinarizer(ThresholdBinarizer):
     """
 
     label: ClassVar[str] = "adaptive"
+    from_sample: ClassVar[tuple[str, ...]] = ("spatial_axes",)
 
     block_size: int = 51
     method: Literal["gaussian", "mean", "median"] = "gaussian"
     offset: float = 0.0
+    spatial_axes: int = 2
 
     def __post_init__(self) -> None:
         """Check the settings."""
+        check_spatial_axes(self.spatial_axes)
         size = odd_size("block_size", self.block_size)
         if self.method not in ("gaussian", "mean", "median"):
             raise SettingError(
@@ -68,11 +75,11 @@ class AdaptiveBinarizer(ThresholdBinarizer):
             case "mean":
                 kernel = rules.box_kernel(self.block_size)
             case "median":
-                medians = apply_per_image(maps, self._local_median)
+                medians = apply_per_image(maps, self._local_median, self.spatial_axes)
                 if medians.ndim == maps.ndim:
                     return medians
-                return medians[..., None, None].expand_as(maps)  # all maps are constant
-        return rules.local_mean(maps, kernel, self.offset)
+                return spread(medians, self.spatial_axes).expand_as(maps)  # all maps are constant
+        return rules.local_mean(maps, kernel, self.offset, self.spatial_axes)
 
     def _local_median(self, image: NDArray[Any]) -> object:
         return threshold_local(image, self.block_size, "median", self.offset)
@@ -95,6 +102,9 @@ class NiblackBinarizer(ThresholdBinarizer):
     k
         Factor of the standard deviation. Use a negative number to mark local peaks; scikit-image's
         default of 0.2 marks more than half of a smooth map.
+    spatial_axes
+        2 for images ``(..., H, W)``, 3 for volumes ``(..., D, H, W)``, where the window is a
+        cube of voxels.
 
     Raises
     ------
@@ -112,17 +122,20 @@ class NiblackBinarizer(ThresholdBinarizer):
     """
 
     label: ClassVar[str] = "niblack"
+    from_sample: ClassVar[tuple[str, ...]] = ("spatial_axes",)
 
     window_size: int = 101
     k: float = -1.0
+    spatial_axes: int = 2
 
     def __post_init__(self) -> None:
         """Check the settings."""
+        check_spatial_axes(self.spatial_axes)
         object.__setattr__(self, "window_size", odd_size("window_size", self.window_size))
         object.__setattr__(self, "k", finite_number("k", self.k))
 
     def _rule(self, maps: Tensor, /) -> Tensor:
-        return rules.niblack_threshold(maps, self.window_size, self.k)
+        return rules.niblack_threshold(maps, self.window_size, self.k, self.spatial_axes)
 
 
 @dataclass(frozen=True)
@@ -146,6 +159,9 @@ class SauvolaBinarizer(ThresholdBinarizer):
         pixels.
     r
         Standard deviation at full contrast; for numbers in [0, 1] it is at most 0.5.
+    spatial_axes
+        2 for images ``(..., H, W)``, 3 for volumes ``(..., D, H, W)``, where the window is a
+        cube of voxels.
 
     Raises
     ------
@@ -164,13 +180,16 @@ class SauvolaBinarizer(ThresholdBinarizer):
     """
 
     label: ClassVar[str] = "sauvola"
+    from_sample: ClassVar[tuple[str, ...]] = ("spatial_axes",)
 
     window_size: int = 51
     k: float = 0.2
     r: float = 0.5
+    spatial_axes: int = 2
 
     def __post_init__(self) -> None:
         """Check the settings."""
+        check_spatial_axes(self.spatial_axes)
         object.__setattr__(self, "window_size", odd_size("window_size", self.window_size))
         object.__setattr__(self, "k", finite_number("k", self.k))
         object.__setattr__(self, "r", finite_number("r", self.r))
@@ -178,4 +197,4 @@ class SauvolaBinarizer(ThresholdBinarizer):
             raise SettingError(f"r must be positive, got {self.r}")
 
     def _rule(self, maps: Tensor, /) -> Tensor:
-        return rules.sauvola_threshold(maps, self.window_size, self.k, self.r)
+        return rules.sauvola_threshold(maps, self.window_size, self.k, self.r, self.spatial_axes)

@@ -10,6 +10,7 @@ from scipy.spatial import ConvexHull
 from skimage.measure import label
 
 from cameval._arrays import Array, as_masks, as_scores
+from cameval._spatial import check_spatial_axes, check_volumes
 
 __all__ = ["MaskShape", "mask_shape"]
 
@@ -37,21 +38,25 @@ class MaskShape(Generic[Array]):
     irrectangularity: Array
 
 
-def mask_shape(masks: Array, /) -> MaskShape[Array]:
+def mask_shape(masks: Array, /, *, spatial_axes: int = 2) -> MaskShape[Array]:
     """Return area, number of components, elongation and irrectangularity of masks.
 
-    Pixels are unit squares, so that one pixel is a rectangle of elongation 1.
+    Pixels are unit squares, so that one pixel is a rectangle of elongation 1. Volumes have an area,
+    their share of the voxels, and components.
 
     Parameters
     ----------
     masks
         Boolean masks ``(..., H, W)``.
+    spatial_axes
+        2 for images, 3 for volumes ``(..., D, H, W)``.
 
     Returns
     -------
     MaskShape
         Arrays ``(...)``. An empty mask has no component, and its elongation and irrectangularity
-        are NaN. Of several largest components the first in reading order counts.
+        are NaN; so are those of volumes, for which they are not defined. Of several largest
+        components the first in reading order counts.
 
     Raises
     ------
@@ -59,6 +64,8 @@ def mask_shape(masks: Array, /) -> MaskShape[Array]:
         If the masks are not boolean arrays.
     ShapeError
         If they have no pixels.
+    SettingError
+        If `spatial_axes` is neither 2 nor 3.
 
     References
     ----------
@@ -75,10 +82,13 @@ def mask_shape(masks: Array, /) -> MaskShape[Array]:
     >>> shape.elongation, shape.irrectangularity
     (tensor([3., 3.]), tensor([0., 0.]))
     """
+    axes = check_spatial_axes(spatial_axes)
     tensor = as_masks(masks, "masks")
-    flat = tensor.reshape(-1, *tensor.shape[-2:]).cpu().numpy()
+    check_volumes(tensor, axes, "masks")
+    leading, shape = tensor.shape[:-axes], tensor.shape[-axes:]
+    flat = tensor.reshape(leading.numel(), *shape).cpu().numpy()
     rows = np.array([_describe(mask) for mask in flat]).reshape(len(flat), 4)
-    columns = torch.from_numpy(rows.T.reshape(4, *tensor.shape[:-2]))
+    columns = torch.from_numpy(rows.T.reshape(4, *leading))
     return MaskShape(*(as_scores(column, masks) for column in columns))
 
 
@@ -87,6 +97,8 @@ def _describe(mask: NDArray[np.bool_]) -> tuple[float, int, float, float]:
     parts, count = label(mask, return_num=True)
     if count == 0:
         return 0.0, 0, float("nan"), float("nan")
+    if mask.ndim == 3:
+        return float(mask.mean()), count, float("nan"), float("nan")
     largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
     elongation, rectangle = _smallest_rectangle(largest)
     gap = max(0.0, 1 - largest.sum() / rectangle)

@@ -18,7 +18,7 @@ FAULTS = (
     Fault(
         "a constant map lies above thresholds of single pixels",
         "binarizers/_base.py",
-        before="value[..., None, None].where(flat[..., None, None], threshold)",
+        before="torch.where(flat, value, threshold)",
         after="threshold",
         tests=(
             "binarizers/test_laws.py::test_a_constant_map_gives_an_empty_mask",
@@ -113,7 +113,7 @@ FAULTS = (
     Fault(
         "components do not connect at corners",
         "binarizers/components.py",
-        before="structure=np.ones((3, 3))",
+        before="structure=np.ones((3,) * mask.ndim)",
         after="structure=None",
         tests=(
             "binarizers/test_components.py::test_corners_connect_and_the_first_of_equals_stays",
