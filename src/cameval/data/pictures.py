@@ -85,7 +85,7 @@ class ImageFile:
         DataError
             As when called.
         """
-        picture, orientation = _decode(self.path)
+        picture, orientation = decode_picture(self.path)
         if picture.mode in _COLOR:
             picture = picture.convert("RGB")
         elif picture.mode in ("1", "LA"):
@@ -171,7 +171,7 @@ class MaskFile:
         DataError
             As when called.
         """
-        picture, orientation = _decode(self.path)
+        picture, orientation = decode_picture(self.path)
         return self._marked(_pixels(_flat(picture, self.path), self.path)), orientation
 
     def _marked(self, raw: NDArray[Any]) -> NDArray[np.bool_]:
@@ -191,6 +191,21 @@ class MaskFile:
         return np.asarray(raw != 0)
 
 
+def read_indices(path: Path) -> NDArray[np.integer[Any]]:
+    """Return the values of a picture with one channel; where a palette is used, the indices.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged or no picture, has colors, or does not hold integers.
+    """
+    picture, _ = decode_picture(path)
+    raw = _pixels(_flat(picture, path), path)
+    if raw.dtype.kind not in "iu":
+        raise DataError(f"{path}: the picture must hold integers, got {raw.dtype}")
+    return raw
+
+
 def turn_upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Return an array ``(H, W)`` upright that is stored in an EXIF orientation, from 1 to 8."""
     if orientation in (5, 6, 7, 8):
@@ -202,7 +217,7 @@ def turn_upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.ascontiguousarray(array)
 
 
-def _decode(path: Path) -> tuple[Image.Image, int | None]:
+def decode_picture(path: Path) -> tuple[Image.Image, int | None]:
     """Return the picture, loaded and upright, and the orientation that its file notes."""
     with open_file(path, "an image file") as stream:
         try:
