@@ -3,15 +3,17 @@
 import multiprocessing
 import os
 import pickle
+from contextlib import suppress
+from fractions import Fraction
 
 import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from PIL import Image
-from torch.utils.data import DataLoader
+from strategies import samples
+from torch.utils.data import DataLoader, Subset
 
 from cameval.data import (
     CachedDataset,
@@ -24,31 +26,31 @@ from cameval.data import (
     phantom_samples,
     write_phantom,
 )
-from cameval.data._packed import decode, encode, size_in_bytes
-from cameval.errors import DataError
-
-SHAPES = st.one_of(
-    st.tuples(st.integers(1, 9), st.integers(1, 9)),
-    st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 4)),
-)
-
-
-@st.composite
-def images(draw):
-    """Draw an image of whole numbers over a scale, or of any floats in [0, 1]."""
-    shape = draw(SHAPES)
-    if draw(st.booleans()):
-        return draw(arrays(np.float32, shape, elements=st.floats(0, 1, width=32)))
-    scale = draw(st.sampled_from([1, 2, 254, 255, 256, 3000, 65534, 65535]))
-    whole = draw(arrays(np.int64, shape, elements=st.integers(0, scale)))
-    return (whole / scale).astype(np.float32)
+from cameval.data._packed import decode, encode
+from cameval.errors import ArrayTypeError, DataError, SettingError
 
 
 def same(one, other):
     """Whether two samples are one, to the last bit."""
-    fields = [(s.name, s.label, s.group, s.image.shape, s.mask.dtype) for s in (one, other)]
-    bits = one.image.tobytes() == other.image.tobytes() and one.image.dtype == other.image.dtype
-    return fields[0] == fields[1] and bits and np.array_equal(one.mask, other.mask)
+    return describe(one) == describe(other)
+
+
+def describe(sample):
+    """Return everything that a sample has, in values that can be compared."""
+    targets = [
+        (target.label, bits(target.mask), bits(target.boxes), bits(target.instances))
+        for target in sample.targets
+    ]
+    info = [(key, type(value), repr(value)) for key, value in sample.info.items()]
+    others = (sample.label, bits(sample.mask), bits(sample.ignore), sample.spacing)
+    return sample.name, sample.group, bits(sample.image), targets, info, others
+
+
+def bits(array):
+    if array is None:
+        return None
+    array = np.asarray(array)
+    return array.dtype.str, array.shape, array.tobytes()
 
 
 def plain(sample):
@@ -75,16 +77,28 @@ def read(folder, **settings):
 # Bits
 
 
-@given(images(), st.data())
-def test_coding_is_lossless(image, data):
-    mask = data.draw(arrays(bool, image.shape[:2]))
-    raw, scale = encode(image, mask)
-    again, mask_again = decode(raw, image.shape, scale)
-    assert raw.size == size_in_bytes(image.shape, scale)
-    assert again.dtype == np.float32
-    assert mask_again.dtype == np.bool_
-    assert again.tobytes() == image.tobytes()
-    np.testing.assert_array_equal(mask_again, mask)
+@given(samples())
+def test_coding_is_lossless(sample):
+    assert same(decode(encode(sample), sample.name, sample.group), sample)
+
+
+@given(samples(), st.data())
+def test_bytes_that_are_missing_or_too_many_are_told(sample, data):
+    raw = encode(sample)
+    end = data.draw(st.integers(0, raw.size - 1))
+    for broken in (raw[:end], np.append(raw, np.uint8(0))):
+        with pytest.raises(DataError):
+            decode(broken, sample.name, sample.group)
+
+
+@settings(max_examples=300)
+@given(samples(), st.data())
+def test_no_damaged_byte_gets_past_the_errors_of_ours(sample, data):
+    raw = encode(sample)
+    at = data.draw(st.integers(0, raw.size - 1))
+    raw[at] = data.draw(st.integers(0, 255))
+    with suppress(DataError):
+        decode(raw, sample.name, sample.group)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +106,10 @@ def test_coding_is_lossless(image, data):
 )
 def test_whole_numbers_over_a_scale_take_one_byte_or_two(scale, size):
     whole = np.append(np.arange(64 * 64 - 1) % (scale + 1), scale).reshape(64, 64)
-    raw, _ = encode((whole / scale).astype(np.float32), np.zeros((64, 64), bool))
-    assert raw.size == 64 * 64 * size + 64 * 64 / 8
+    image = (whole / scale).astype(np.float32)
+    sizes = [encode(Sample("x", image, mask)).size for mask in (image >= 0, image < 0)]
+    assert sizes[0] - sizes[1] == 64 * 64 / 8 - 1  # "bits" and "empty" differ by a letter
+    assert 64 * 64 * size < sizes[1] < 64 * 64 * size + 200
 
 
 def test_every_quotient_is_the_same_float_in_either_precision():
@@ -119,24 +135,20 @@ def place(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
-WORDS = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), min_size=1)
-
-
 @settings(max_examples=20)  # each writes a megabyte
-@given(st.lists(st.tuples(images(), st.integers(0, 2**31 - 1), WORDS), min_size=1))
+@given(st.lists(samples(), min_size=1))
 def test_samples_come_back_as_they_were(place, drawn):
-    samples = [
-        Sample(f"{i} {text}", image, image.reshape(*image.shape[:2], -1)[..., 0] > 0.5, label, text)
-        for i, (image, label, text) in enumerate(drawn)
-    ]
     path = place / "samples.h5"
-    pack(iter(samples), path)
+    pack(iter(drawn), path)
     dataset = CachedDataset(path)
-    assert len(dataset) == len(samples)
-    assert all(map(same, dataset, samples))
-    assert dataset.names == tuple(sample.name for sample in samples)
-    assert dataset.groups == tuple(sample.group for sample in samples)
-    assert dataset.labels.tolist() == [sample.label for sample in samples]
+    assert len(dataset) == len(drawn)
+    assert all(map(same, dataset, drawn))
+    assert dataset.names == tuple(sample.name for sample in drawn)
+    assert dataset.groups == tuple(sample.group for sample in drawn)
+    assert dataset.labels.tolist() == [sample.label for sample in drawn]
+    assert dataset.target_labels == tuple(
+        tuple(target.label for target in sample.targets) for sample in drawn
+    )
     assert dataset.class_names == ()
 
 
@@ -170,7 +182,7 @@ def test_figshare_slices_come_back_in_two_bytes_a_pixel(tmp_path):
     assert dataset.labels.tolist() == slices.labels.tolist()
     assert dataset.groups == slices.groups
     with h5py.File(tmp_path / "new" / "slices.h5") as file:
-        assert file["pixels"].shape == (4 * (64 * 64 * 2 + 64 * 8),)
+        assert 0 < file["pixels"].shape[0] - 4 * (64 * 64 * 2 + 64 * 8) < 4 * 200
 
 
 def test_real_slices_come_back(real_slices, tmp_path):
@@ -261,8 +273,8 @@ def group_otherwise(folder):
         (change_content, r"masks/a.png', which was changed since"),
         (add, r"images/d.png', .*masks/d.png', which is new"),
         (remove, r"images/a.png', .*masks/a.png', which is no longer read"),
-        (set_otherwise, "got other settings of the reader"),
-        (group_otherwise, "got other settings of the reader"),
+        (set_otherwise, "got other settings of the reader or another version"),
+        (group_otherwise, "got other settings of the reader or another version"),
     ],
 )
 def test_a_cache_that_was_overtaken_is_told_and_packed_again(folder, change, words):
@@ -275,6 +287,63 @@ def test_a_cache_that_was_overtaken_is_told_and_packed_again(folder, change, wor
     dataset = cached(now, path)
     assert len(dataset) == len(now)
     assert all(map(same, dataset, now))
+
+
+class Items:
+    """A dataset that has a length and items, and nothing else; it does not end by itself."""
+
+    def __init__(self, samples):
+        self.samples = samples
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        return self.samples[index % len(self.samples)]
+
+
+@pytest.mark.parametrize("kind", [list, Items, lambda samples: Subset(Items(samples), [2, 0])])
+def test_any_dataset_with_a_version_is_cached(tmp_path, kind):
+    path = tmp_path / "c.h5"
+    dataset = kind(list(phantom_samples(slices=3, patients=3, size=32)))
+    expected = [dataset[i] for i in range(len(dataset))]
+    for version in ("1", "1", "2"):
+        before = path.exists() and path.stat().st_ino
+        assert all(map(same, cached(dataset, path, version=version), expected))
+        kept = path.stat().st_ino == before
+        assert kept == (before is not False and version == "1")
+    with pytest.raises(DataError, match=r"c.h5: .*or another version; pack it again"):
+        CachedDataset(path, sources=dataset, version="1")
+    with pytest.raises(DataError, match=rf"got 1 samples instead of {len(expected)}; pack"):
+        CachedDataset(path, sources=[expected[0]], version="2")
+    assert len(cached([expected[0]], path, version="2")) == 1
+
+
+def test_a_version_is_compared_for_a_reader_too(folder):
+    path = folder / "c.h5"
+    cached(read(folder), path, version="1")
+    with pytest.raises(DataError, match="another version"):
+        CachedDataset(path, sources=read(folder))
+    assert all(map(same, cached(read(folder), path, version="2"), read(folder)))
+
+
+@pytest.mark.parametrize("version", ["", 3, b"1"])
+def test_a_version_is_a_text(folder, version):
+    with pytest.raises(SettingError, match="version must be a text that is not empty"):
+        cached(read(folder), folder / "c.h5", version=version)
+
+
+def test_a_dataset_without_a_length_is_refused(tmp_path):
+    with pytest.raises(ArrayTypeError, match=r"dataset must be a reader .*, got generator; make"):
+        cached(phantom_samples(slices=3, patients=3), tmp_path / "c.h5", version="1")
+
+
+def test_info_that_is_no_plain_number_is_told(tmp_path):
+    image = np.zeros((2, 2), np.float32)
+    sample = Sample("x", image, image > 0, info={"share": Fraction(1, 3)})
+    with pytest.raises(DataError, match="info of sample 'x' must be text, plain numbers"):
+        pack([sample], tmp_path / "c.h5")
+    assert not list(tmp_path.iterdir())
 
 
 def test_samples_of_no_reader_are_no_copy_of_one(folder):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from cameval.data import CocoDataset
 from cameval.data._shapes import Polygons, Runs, run_lengths
-from cameval.errors import SettingError
+from cameval.errors import DataError, SettingError
 
 HEIGHT, WIDTH = 5, 8
 BOX = [1, 1, 3, 2]
@@ -128,13 +128,22 @@ def test_a_box_of_whole_pixels_covers_these(read):
 
 
 def test_the_edge_belongs_to_the_object(read):
-    mask = read({"category_id": 3, "bbox": [1.5, 0.5, 2, 2]})[0].mask
+    mask = read({"category_id": 3, "bbox": [1.5, 0.5, 2, 2]}, classes="largest")[0].mask
     assert mask.sum() == 9
     assert mask[0:3, 1:4].all()
 
 
 def test_an_object_between_centers_has_no_pixels(read):
-    assert not read({"category_id": 3, "bbox": [1.6, 1.6, 0.3, 0.3]})[0].mask.any()
+    box = {"category_id": 3, "bbox": [1.6, 1.6, 0.3, 0.3]}
+    assert not read(box, classes="largest")[0].mask.any()
+
+
+def test_an_object_between_centers_that_is_kept_apart_has_the_pixel_it_is_in(read):
+    thin = [[1.6, 1.6, 1.9, 1.6, 1.9, 1.9]]
+    for shape in ({}, {"segmentation": thin}):
+        target = read({"category_id": 3, "bbox": [1.6, 1.6, 0.3, 0.3]} | shape)[0].targets[0]
+        assert np.argwhere(target.mask).tolist() == [[1, 1]]
+        assert target.objects.boxes.tolist() == [[1.6, 1.6, 1.6 + 0.3, 1.6 + 0.3]]
 
 
 def test_a_polygon_of_two_parts_is_their_union(read):
@@ -174,6 +183,7 @@ def test_the_largest_object_decides_and_all_of_its_category_are_the_mask(read):
         {"category_id": 3, "bbox": [4, 0, 4, 2]},
         {"category_id": 3, "bbox": [0, 4, 1, 1]},
         {"category_id": 9, "bbox": [0, 0, 8, 5], "iscrowd": 1},
+        classes="largest",
     )
     expected = np.zeros((HEIGHT, WIDTH), bool)
     expected[:2, 4:] = expected[4, 0] = True
@@ -183,14 +193,16 @@ def test_the_largest_object_decides_and_all_of_its_category_are_the_mask(read):
 
 def test_of_equal_objects_the_lowest_category_decides(read):
     boxes = [{"category_id": i, "bbox": BOX} for i in (9, 5)]
-    assert read(*boxes)[0].label == read(*boxes[::-1])[0].label == 1
+    for order in (boxes, boxes[::-1]):
+        assert read(*order, classes="largest")[0].label == 1
 
 
 def test_a_crowd_is_part_of_the_mask_and_decides_where_it_is_alone(read):
     crowd = {"category_id": 5, "bbox": [0, 0, 8, 1], "iscrowd": 1}
-    assert read(crowd)[0].label == 1
-    assert read(crowd, {"category_id": 3, "bbox": BOX})[0].label == 0
-    assert read(crowd, {"category_id": 5, "bbox": BOX})[0].mask.sum() == 8 + 6
+    one = {"classes": "largest"}
+    assert read(crowd, **one)[0].label == 1
+    assert read(crowd, {"category_id": 3, "bbox": BOX}, **one)[0].label == 0
+    assert read(crowd, {"category_id": 5, "bbox": BOX}, **one)[0].mask.sum() == 8 + 6
 
 
 def test_one_category_may_be_all_that_counts(read):
@@ -224,3 +236,115 @@ def test_the_dataset_travels_and_knows_its_sources(read):
     np.testing.assert_array_equal(again[0].mask, dataset[0].mask)
     assert again[0].group == "group 0"
     assert [path.name for path in dataset.sources] == ["0.png", "objects.json"]
+
+
+# All categories of an image
+
+
+def test_every_category_is_a_target_whose_objects_are_kept_apart(read):
+    sample = read(
+        {"category_id": 5, "bbox": [0, 0, 2, 2]},
+        {"category_id": 3, "bbox": [4, 0, 2, 2]},
+        {"category_id": 5, "bbox": [2, 0, 2, 2]},
+    )[0]
+    assert [target.label for target in sample.targets] == [0, 1]
+    dog, cat = (target.objects for target in sample.targets)
+    assert dog.boxes.tolist() == [[4, 0, 6, 2]]
+    assert cat.boxes.tolist() == [[0, 0, 2, 2], [2, 0, 4, 2]]  # they touch, and stay two
+    assert cat.masks.sum((1, 2)).tolist() == [4, 4]
+
+
+@given(st.data())
+def test_masks_and_boxes_are_those_of_a_loop_over_the_annotations(place, data):
+    count = data.draw(st.integers(1, 5))
+    truths = [data.draw(arrays(bool, (HEIGHT, WIDTH)).filter(np.any)) for _ in range(count)]
+    categories = [data.draw(st.sampled_from([3, 5, 9])) for _ in range(count)]
+    boxed = [data.draw(st.booleans()) for _ in range(count)]
+    side = st.floats(0.1, 3)
+    corner = st.floats(-0.9, 3)
+    boxes = [[data.draw(s) for s in (corner, corner, side, side)] for _ in range(count)]
+    annotations = []
+    for i in range(count):
+        runs = {"size": [HEIGHT, WIDTH], "counts": encode(truths[i])[data.draw(st.booleans())]}
+        annotation = {"category_id": categories[i], "segmentation": runs}
+        annotations.append(annotation | ({"bbox": boxes[i]} if boxed[i] else {}))
+    path = place / "objects.json"
+    path.write_text(json.dumps(content(*annotations)))
+    sample = CocoDataset(path, place)[0]
+    labels = {3: 0, 5: 1, 9: 2}
+    assert [t.label for t in sample.targets] == sorted({labels[each] for each in categories})
+    for target in sample.targets:
+        own = [i for i in range(count) if labels[categories[i]] == target.label]
+        np.testing.assert_array_equal(target.objects.masks, [truths[i] for i in own])
+        for i, box in zip(own, target.objects.boxes, strict=True):
+            rows, columns = np.nonzero(truths[i])
+            x, y, w, h = boxes[i]
+            expected = [max(x, 0), max(y, 0), min(x + w, WIDTH), min(y + h, HEIGHT)]
+            if not boxed[i]:
+                expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            if expected[2] > expected[0] and expected[3] > expected[1]:
+                np.testing.assert_allclose(box, expected)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("coco")
+    Image.new("L", (WIDTH, HEIGHT)).save(folder / "0.png")
+    return folder
+
+
+CROWD = {"category_id": 5, "bbox": [0, 0, 8, 2], "iscrowd": 1}
+
+
+def test_crowds_are_ignored_where_they_are_no_other_object(read):
+    sample = read(CROWD, {"category_id": 3, "bbox": BOX})[0]
+    expected = np.zeros((HEIGHT, WIDTH), bool)
+    expected[:2] = True
+    expected[1:3, 1:4] = False
+    np.testing.assert_array_equal(sample.ignore, expected)
+    assert [target.label for target in sample.targets] == [0]
+
+
+def test_crowds_may_be_objects_or_dropped(read):
+    dog = {"category_id": 3, "bbox": BOX}
+    sample = read(CROWD, dog, crowds="objects")[0]
+    assert sample.ignore is None
+    assert [(t.label, t.mask.sum()) for t in sample.targets] == [(0, 6), (1, 16)]
+    sample = read(CROWD, dog, crowds="dropped")[0]
+    assert sample.ignore is None
+    assert [t.label for t in sample.targets] == [0]
+    with pytest.raises(DataError, match="at least one image must have objects"):
+        read(CROWD)
+
+
+def test_categories_that_an_image_does_not_have_may_be_negatives(read):
+    dataset = read({"category_id": 5, "bbox": BOX}, images=2, negatives=True)
+    assert dataset.target_labels == ((0, 1, 2), (0, 1, 2))
+    assert [[bool(t.mask.any()) for t in sample.targets] for sample in dataset] == [
+        [False, True, False],
+        [False, False, False],
+    ]
+    some = read({"category_id": 5, "bbox": BOX}, negatives=True, category=["cat", "dog"])
+    assert some.target_labels == ((0, 1),)
+    assert some.labels.tolist() == [None]
+
+
+def test_a_box_without_a_side_of_a_drawn_object_is_the_pixel_it_is_in(read):
+    line = {"category_id": 5, "bbox": [2, 1, 3, 0], "segmentation": [[2, 1, 5, 1, 5, 1]]}
+    assert read(line)[0].targets[0].objects.boxes.tolist() == [[2, 1, 5, 2]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"classes": "some"}, "classes must be 'all' or 'largest', got 'some'"),
+        ({"crowds": None}, "crowds must be 'ignored' or 'objects' or 'dropped', got None"),
+        ({"category": []}, "category must be one of .* got none"),
+        ({"category": ["cat", "cow"]}, "category must be one of .* got 'cow'"),
+        ({"negatives": True, "empty_label": 1}, "negatives must be without"),
+        ({"negatives": True, "classes": "largest"}, "negatives must be without"),
+    ],
+)
+def test_settings_that_are_none_are_told(read, settings, words):
+    with pytest.raises(SettingError, match=words):
+        read({"category_id": 5, "bbox": BOX}, **settings)

@@ -278,9 +278,9 @@ def test_run_lengths_of_any_length_are_told(tmp_path, content, counts):
 
 
 def test_run_lengths_of_a_large_image_are_read():
-    assert run_lengths("`" * 11 + "0") == [16 * sum(32**k for k in range(11))]
+    assert run_lengths("`" * 7 + "0") == [16 * sum(32**k for k in range(7))]
     with pytest.raises(ValueError, match="too many characters"):
-        run_lengths("o" * 14)
+        run_lengths("o" * 8 + "0")
 
 
 @pytest.mark.parametrize("size", [[40, 60, 1], ["40", "60"], [10**9, 10**9], "40x60", [[40], [60]]])

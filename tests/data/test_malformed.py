@@ -264,12 +264,12 @@ def pairs(folder, images=("a", "b"), masks=("a", "b"), **settings):
     return lambda: FolderDataset(folder / "images", folder / "masks", **settings)
 
 
-@case("masks: every image must have a mask, got none for 'b'$")
+@case("masks: every image must have a mask, got none for 'b'; set missing_masks='negative'")
 def an_image_without_a_mask(folder):
     return pairs(folder, masks=("a",))
 
 
-@case("masks: every image must have a mask, got none for 'b', 'c', 'd' and 2 more$")
+@case("masks: every image must have a mask, got none for 'b', 'c', 'd' and 2 more; set")
 def images_without_masks(folder):
     return pairs(folder, images="abcdef", masks=("a",))
 
@@ -279,7 +279,7 @@ def a_mask_without_an_image(folder):
     return pairs(folder, images=("a",))
 
 
-@case("masks: every image must have a mask, got none for 'b'$")
+@case("masks: every image must have a mask, got none for 'b'; set missing_masks='negative'")
 def a_mask_of_the_wrong_suffix(folder):
     return pairs(folder, masks=("a", "b.gif"))
 
@@ -596,7 +596,7 @@ def a_folder_for_objects(folder):
     return lambda: CocoDataset(folder, folder)
 
 
-@case(r"o.json: the mask must have .* of its image .*1.png, got \(40, 60\) and \(8, 9\)")
+@case(r"o.json: boxes must be for an image of the size of .*1.png, got \(40, 60\) and \(8, 9\)")
 def an_image_of_another_size_than_its_entry(folder):
     read = objects(folder)
     save(folder / "1.png", np.zeros((8, 9), np.uint8))
@@ -664,9 +664,14 @@ def packing_onto_another_kind_of_hdf5(folder):
     return lambda: cache(folder)
 
 
-@case("c.h5: the version of the cache must be 1, got 2; read it with the cameval that wrote it")
-def a_newer_version(folder):
-    return changed(folder, lambda file: file.attrs.update(version=2))
+@case("c.h5: the version of the cache must be 2, got 3; .* delete it and pack again")
+def a_cache_of_a_newer_version(folder):
+    return changed(folder, lambda file: file.attrs.update(version=3))
+
+
+@case("c.h5: the version of the cache must be 2, got 1; .* delete it and pack again")
+def a_cache_of_an_older_version(folder):
+    return changed(folder, lambda file: file.attrs.update(version=1))
 
 
 @case("c.h5: the file must be readable, got .*truncated.*; delete the file and pack again")
@@ -689,9 +694,9 @@ def a_cache_with_a_group_for_an_array(folder):
     return changed(folder, change)
 
 
-@case(r"c.h5: index must be an array of int64, got float64 \(3, 6\)")
+@case(r"c.h5: index must be an array of int64, got float64 \(3, 2\)")
 def a_cache_of_the_wrong_dtype(folder):
-    return changed(folder, replaced("index", np.zeros((3, 6))))
+    return changed(folder, replaced("index", np.zeros((3, 2))))
 
 
 @case(r"c.h5: index must be an array of int64, got int64 \(3, 5\)")
@@ -699,14 +704,14 @@ def a_cache_of_the_wrong_shape(folder):
     return changed(folder, replaced("index", np.zeros((3, 5), np.int64)))
 
 
-@case("c.h5: index must hold offset, height, .* of samples, got others")
+@case("c.h5: index must hold offset, size of samples, got others")
 def a_cache_of_negative_sizes(folder):
-    return changed(folder, replaced("index", np.full((3, 6), -1)))
+    return changed(folder, replaced("index", np.full((3, 2), -1)))
 
 
-@case("c.h5: index must hold offset, height, .* of samples, got others")
+@case("c.h5: index must hold offset, size of samples, got others")
 def a_cache_without_samples(folder):
-    return changed(folder, replaced("index", np.zeros((0, 6), np.int64)))
+    return changed(folder, replaced("index", np.zeros((0, 2), np.int64)))
 
 
 @case("c.h5: pixels must hold sample '1', got an end at 10 before")
@@ -714,7 +719,7 @@ def a_cache_with_too_few_pixels(folder):
     return changed(folder, lambda file: file["pixels"].resize((10,)))
 
 
-@case("c.h5: pixels of sample '1' must be those that were packed; image must be in")
+@case("c.h5: pixels of sample '1' must be those that were packed; got .*bytes where")
 def a_cache_with_other_pixels(folder):
     def change(file):
         file["pixels"][...] = 255
@@ -722,17 +727,23 @@ def a_cache_with_other_pixels(folder):
     return changed(folder, change)
 
 
-@case(r"c.h5: text must hold names, groups and sources, got \[2, 3\] names and groups for 3")
+@case(r"c.h5: text must hold names, .* got \[2, 3, 3\] names, groups and labels for 3 samples")
 def a_cache_with_too_few_names(folder):
     return changed(folder, rewritten(names=["1", "2"]))
 
 
-@case("c.h5: text must hold names, groups and sources")
+@case("c.h5: text must hold names, groups, labels and sources")
 def a_cache_with_numbers_for_names(folder):
     return changed(folder, rewritten(names=[1, 2, 3]))
 
 
-@case("c.h5: text must hold names, groups and sources, got JSONDecodeError")
+@pytest.mark.parametrize("labels", [[[0], [1]], [[0], [1], []], [[0], [1], ["2"]], [0, 1, 2]])
+def test_a_cache_with_other_labels_is_told(tmp_path, labels):
+    with pytest.raises(DataError, match="c.h5: text must hold names, groups, labels and sources"):
+        changed(tmp_path, rewritten(labels=labels))()
+
+
+@case("c.h5: text must hold names, groups, labels and sources, got JSONDecodeError")
 def a_cache_with_broken_text(folder):
     return changed(folder, replaced("text", np.full(9, 123, np.uint8)))
 

@@ -55,7 +55,10 @@ def _open_dataset(options: Namespace) -> Any:
             return ManifestDataset(options.manifest, mask_orientation=options.mask_orientation)
         case "coco":
             return CocoDataset(
-                options.coco, options.images, mask_orientation=options.mask_orientation
+                options.coco,
+                options.images,
+                classes="largest",
+                mask_orientation=options.mask_orientation,
             )
         case "figshare":
             return FigshareDataset(options.figshare)

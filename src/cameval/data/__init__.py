@@ -1,47 +1,65 @@
 """Images with masks: samples, readers of files, a cache, and a phantom (synthetic slices)."""
 
 from cameval.data.cache import CachedDataset, cached, pack
+from cameval.data.chexlocalize import CHEXLOCALIZE_FINDINGS, CheXlocalizeDataset
 from cameval.data.coco import CocoDataset
+from cameval.data.cub import CubDataset
+from cameval.data.dicom import DicomDataset, DicomImage, read_dicom
 from cameval.data.fetch import fetch_figshare
 from cameval.data.figshare import FigshareDataset, read_folds
 from cameval.data.folders import FolderDataset
 from cameval.data.folds import Fold, LeakError, folds_by_group, folds_by_sample
+from cameval.data.imagenet import ImageNetDataset, read_synsets
+from cameval.data.map_files import MapFile, MapFolder
+from cameval.data.nifti import NiftiDataset, NiftiImage, read_nifti
 from cameval.data.objects import Objects
 from cameval.data.phantom import phantom_sample, phantom_samples, write_phantom
 from cameval.data.pictures import ImageFile, MaskFile
-from cameval.data.readers import (
-    FileDataset,
-    MaskSource,
-    OrientationWarning,
-    PictureDataset,
-    Reader,
-    Record,
-)
+from cameval.data.predictions import Prediction, read_predictions
+from cameval.data.readers import FileDataset, PictureDataset, Reader
+from cameval.data.records import MaskSource, OrientationWarning, Record, TargetRecord
 from cameval.data.samples import Sample, Target
+from cameval.data.scans import Scan
 from cameval.data.slices import CLASS_NAMES, FigshareSample, read_slice, write_slice
 from cameval.data.tables import ManifestDataset, read_labels, read_names
+from cameval.data.voc import VOC_CLASSES, VocDataset
 
 __all__ = [
+    "CHEXLOCALIZE_FINDINGS",
     "CLASS_NAMES",
+    "VOC_CLASSES",
     "CachedDataset",
+    "CheXlocalizeDataset",
     "CocoDataset",
+    "CubDataset",
+    "DicomDataset",
+    "DicomImage",
     "FigshareDataset",
     "FigshareSample",
     "FileDataset",
     "Fold",
     "FolderDataset",
     "ImageFile",
+    "ImageNetDataset",
     "LeakError",
     "ManifestDataset",
+    "MapFile",
+    "MapFolder",
     "MaskFile",
     "MaskSource",
+    "NiftiDataset",
+    "NiftiImage",
     "Objects",
     "OrientationWarning",
     "PictureDataset",
+    "Prediction",
     "Reader",
     "Record",
     "Sample",
+    "Scan",
     "Target",
+    "TargetRecord",
+    "VocDataset",
     "cached",
     "fetch_figshare",
     "folds_by_group",
@@ -49,10 +67,14 @@ __all__ = [
     "pack",
     "phantom_sample",
     "phantom_samples",
+    "read_dicom",
     "read_folds",
     "read_labels",
     "read_names",
+    "read_nifti",
+    "read_predictions",
     "read_slice",
+    "read_synsets",
     "write_phantom",
     "write_slice",
 ]

@@ -2,15 +2,18 @@
 
 An image that was scaled from whole numbers, ``k / scale`` with scale up to 65,535, is written as
 these numbers, in 8 or 16 bits; their quotient is always rounded to the same float32. Any other
-image is written as it is. The mask follows, eight pixels to a byte.
+image is written as it is. Masks take a bit for each pixel, empty ones nothing. Boxes and numbers of
+instances keep their dtype.
 
-The file holds ``pixels``, the bytes of all samples one after the other; ``index``, a row of whole
-numbers for each sample; and ``text``, a JSON document with names, groups, class names and what is
-known of the sources.
+The file holds ``pixels``, the bytes of all samples one after the other: a JSON document that
+describes the sample, then its image, the truth of each target, and the ignored pixels. ``index`` is
+a row for each sample with the start and the lengths of these; ``text`` is a JSON document with
+names, groups, labels, class names and what is known of the sources.
 """
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from numpy.typing import NDArray
 
 from cameval.data._files import NOTHING, kind_at, open_file, raise_output_errors
 from cameval.data._hdf5 import READING_ERRORS, find_array
-from cameval.data.samples import Sample
+from cameval.data.samples import Sample, Target
 from cameval.errors import CamevalError, DataError
 
 Bytes = NDArray[np.uint8]
@@ -30,40 +33,165 @@ Bytes = NDArray[np.uint8]
 _LARGEST = 65535
 
 
-def encode(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[Bytes, int]:
-    """Return image and mask as bytes, and the scale; 0 where the image is written as it is."""
-    image = np.ascontiguousarray(image)
+_BROKEN = (ArithmeticError, AttributeError, IndexError, MemoryError, RecursionError)
+"""What damaged descriptions raise beside `READING_ERRORS`."""
+
+
+_EMPTY, _BITS, _UNION = "empty", "bits", "union of the instances"
+"""How a mask is written."""
+
+
+def encode(sample: Sample) -> Bytes:
+    """Return the pixels of a sample as bytes, after a JSON document that describes them."""
+    image = np.ascontiguousarray(sample.image)
     scale, codes = _find_codes(image)
-    pixels: Bytes = (image.astype("<f4") if codes is None else codes).reshape(-1).view(np.uint8)
-    return np.concatenate([pixels, np.packbits(mask)]), scale
+    parts: list[Bytes] = [_bytes_of(image.astype("<f4") if codes is None else codes)]
+    described: dict[str, Any] = {
+        "image": [list(image.shape), scale],
+        "axes": len(sample.shape),
+        "targets": [_encode_target(target, parts) for target in sample.targets],
+        "info": dict(sample.info),
+        "ignore": sample.ignore is not None,
+        "spacing": sample.spacing,
+    }
+    if sample.ignore is not None:
+        parts.append(np.packbits(sample.ignore))
+    try:
+        text = json.dumps(described, allow_nan=False).encode("ascii")
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"info of sample {sample.name!r} must be text, plain numbers, truth values or None to "
+            f"be packed, got {dict(sample.info)!r}"
+        ) from error
+    length = np.frombuffer(len(text).to_bytes(_LENGTH, "little"), np.uint8)
+    return np.concatenate([length, np.frombuffer(text, np.uint8), *parts])
 
 
-def decode(
-    raw: Bytes, shape: tuple[int, ...], scale: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return image and mask; the inverse of `encode` for an image of that shape."""
-    height, width = shape[:2]
-    split = raw.size - _mask_bytes(shape)
-    codes = raw[:split].view(_dtype(scale)).reshape(shape)
-    image = np.divide(codes, np.float32(scale), dtype=np.float32) if scale else codes.astype("=f4")
-    bits = np.unpackbits(raw[split:], count=height * width)
-    return image, bits.view(np.bool_).reshape(height, width)
+def _encode_target(target: Target, parts: list[Bytes]) -> list[Any]:
+    """Return the description of a target, and append its bytes."""
+    how = _UNION if target.instances is not None else _BITS if target.mask.any() else _EMPTY
+    if how == _BITS:
+        parts.append(np.packbits(target.mask))
+    boxes = instances = None
+    if target.boxes is not None:
+        array = np.asarray(target.boxes)
+        boxes = [array.dtype.str, list(array.shape)]
+        parts.append(_bytes_of(array))
+    if target.instances is not None:
+        array = target.instances
+        instances = [array.dtype.str, len(array) if array.dtype == np.bool_ else None, ""]
+        if array.dtype == np.bool_:
+            parts.append(np.packbits(array))
+        else:
+            codes = array.astype(np.min_scalar_type(int(array.max(initial=0))))
+            instances[2] = codes.dtype.str
+            parts.append(_bytes_of(codes))
+    return [target.label, how, boxes, instances]
 
 
-def size_in_bytes(shape: tuple[int, ...], scale: int) -> int:
-    """Return how many bytes `encode` gives."""
-    size = _dtype(scale).itemsize
-    for side in shape:
-        size *= side
-    return size + _mask_bytes(shape)
+def _bytes_of(array: NDArray[Any]) -> Bytes:
+    found: Bytes = np.frombuffer(array.tobytes(), np.uint8)
+    return found
 
 
-def _dtype(scale: int) -> np.dtype[np.generic]:
+def decode(raw: Bytes, name: str, group: str) -> Sample:
+    """Return a sample; the inverse of `encode`.
+
+    Raises
+    ------
+    DataError
+        If the bytes are not those of a sample.
+    """
+    try:
+        rest = _Parts(raw)
+        text = rest.take(int.from_bytes(rest.take(_LENGTH).tobytes(), "little"))
+        described = json.loads(text.tobytes())
+        shape, scale = described["image"]
+        axes = described["axes"]
+        if axes not in (2, 3) or len(shape) not in (axes, axes + 1):
+            raise ValueError(f"an image of shape {shape}")
+        size = tuple(shape[:axes])
+        codes = rest.array(_dtype(scale), shape)
+        image = (
+            np.divide(codes, np.float32(scale), dtype=np.float32)
+            if scale
+            else codes.astype("=f4", copy=False)
+        )
+        targets = [_decode_target(one, size, rest) for one in described["targets"]]
+        ignore = rest.mask(size) if described["ignore"] else None
+        if rest.raw.size:
+            raise ValueError(f"{rest.raw.size} bytes too many")
+        return Sample(
+            name,
+            image,
+            group=group,
+            targets=targets,
+            info=described["info"],
+            ignore=ignore,
+            spacing=described["spacing"],
+        )
+    except CamevalError as error:
+        raise DataError(str(error)) from error
+    except (*READING_ERRORS, *_BROKEN) as error:
+        raise DataError(f"got {str(error)[:200] or type(error).__name__}") from error
+
+
+def _decode_target(described: list[Any], size: tuple[int, ...], rest: "_Parts") -> Target:
+    label, how, boxes, instances = described
+    mask = None
+    if how == _BITS:
+        mask = rest.mask(size)
+    elif how == _EMPTY:
+        mask = np.zeros(size, np.bool_)
+    elif how != _UNION:
+        raise ValueError(f"a mask of {how!r}")
+    if boxes is not None:
+        boxes = rest.array(np.dtype(boxes[0]), boxes[1])
+    if instances is not None:
+        dtype, count, codes = instances
+        if count is not None:
+            instances = rest.mask((count, *size))
+        else:
+            instances = rest.array(np.dtype(codes), size).astype(np.dtype(dtype))
+    return Target(label, mask, boxes, instances)  # type: ignore[arg-type]  # None is filled
+
+
+class _Parts:
+    """Bytes that are taken from the front; no more than there are."""
+
+    def __init__(self, raw: Bytes) -> None:
+        self.raw = raw
+
+    def take(self, count: int) -> Bytes:
+        """Return the next bytes."""
+        if not 0 <= count <= self.raw.size:
+            raise ValueError(f"{self.raw.size} bytes where {count} are described")
+        first, self.raw = self.raw[:count], self.raw[count:]
+        return first
+
+    def array(self, dtype: np.dtype[Any], shape: Sequence[int]) -> NDArray[Any]:
+        """Return the next array."""
+        if dtype.kind not in "iuf":
+            raise ValueError(f"an array of {dtype}")
+        return self.take(_count(shape) * dtype.itemsize).copy().view(dtype).reshape(shape)
+
+    def mask(self, shape: Sequence[int]) -> NDArray[np.bool_]:
+        """Return the next mask."""
+        count = _count(shape)
+        bits = np.unpackbits(self.take((count + 7) // 8), count=count)
+        return bits.view(np.bool_).reshape(shape)
+
+
+def _count(shape: Sequence[int]) -> int:
+    if not all(isinstance(side, int) and side >= 0 for side in shape):
+        raise ValueError(f"a shape of {shape}")
+    return math.prod(shape)
+
+
+def _dtype(scale: int) -> np.dtype[Any]:
+    if not isinstance(scale, int) or not 0 <= scale <= _LARGEST:
+        raise ValueError(f"a scale of {scale!r}")
     return np.dtype("<f4" if scale == 0 else "u1" if scale <= 255 else "<u2")
-
-
-def _mask_bytes(shape: tuple[int, ...]) -> int:
-    return (shape[0] * shape[1] + 7) // 8
 
 
 def _find_codes(image: NDArray[np.float32]) -> tuple[int, NDArray[np.generic] | None]:
@@ -82,18 +210,18 @@ def _find_codes(image: NDArray[np.float32]) -> tuple[int, NDArray[np.generic] | 
 _FORMAT = "cameval samples"
 
 
-_VERSION = 1
+_VERSION = 2
 
 
 _CHUNK = 1 << 20
 
 
-_COLUMNS = ("offset", "height", "width", "channels", "scale", "label")
-"""One number of each for a sample; no channels (0) is an image without that axis."""
+_LENGTH = 8
+"""Bytes of the length of a description."""
 
 
-NO_LABEL = -1
-"""Stands for None in the column of the labels."""
+_COLUMNS = ("offset", "size")
+"""One number of each for a sample: where its bytes start, and how many there are."""
 
 
 def write_samples(
@@ -103,23 +231,23 @@ def write_samples(
     pixels = file.create_dataset(
         "pixels", shape=(0,), maxshape=(None,), chunks=(_CHUNK,), dtype=np.uint8
     )
-    names, groups, rows, end = [], [], [], 0
+    names, groups, labels, rows, end = [], [], [], [], 0
     for sample in samples:
         if not isinstance(sample, Sample):
             raise DataError(f"samples must be Sample records, got {type(sample).__name__}")
-        raw, scale = encode(sample.image, sample.mask)
+        raw = encode(sample)
         with raise_output_errors(path):
             pixels.resize((end + raw.size,))
             pixels[end:] = raw
-        height, width, channels = (*sample.image.shape, 0)[:3]
-        label = NO_LABEL if sample.label is None else sample.label
-        rows.append((end, height, width, channels, scale, label))
+        rows.append((end, raw.size))
         names.append(sample.name)
         groups.append(sample.group)
+        labels.append([target.label for target in sample.targets])
         end += raw.size
     if not rows:
         raise DataError("samples to pack must be one or more, got none")
-    content = json.dumps(text | {"names": names, "groups": groups})  # ASCII, whatever the names
+    known = text | {"names": names, "groups": groups, "labels": labels}
+    content = json.dumps(known)  # ASCII, whatever the names
     with raise_output_errors(path):
         file["index"] = np.array(rows, dtype="<i8")
         file["text"] = np.frombuffer(content.encode("ascii"), dtype=np.uint8)
@@ -147,8 +275,8 @@ def open_cache(path: Path) -> Iterator[h5py.File]:
                 raise _foreign(path, f"format {kind!r}")
             if version != _VERSION:
                 raise DataError(
-                    f"{path}: the version of the cache must be {_VERSION}, got {version}; "
-                    "read it with the cameval that wrote it, or delete it and pack again"
+                    f"{path}: the version of the cache must be {_VERSION}, got {version}; it is of "
+                    "another version of cameval: delete it and pack again"
                 )
             yield file
 
@@ -205,12 +333,10 @@ def _fits(came: tuple[int, ...] | None, shape: tuple[int, ...]) -> bool:
 
 
 def read_index(file: h5py.File) -> NDArray[np.int64]:
-    """Read a row for each sample: its offset, height, width, channels, scale and label."""
+    """Read a row for each sample: the start of its bytes, and their number."""
     _find(file, "pixels", "u1", (-1,))
     index: NDArray[np.int64] = _find(file, "index", "<i8", (-1, len(_COLUMNS)))[()]
-    least = (0, 1, 1, 0, 0, NO_LABEL)
-    most = (2**62, 2**31, 2**31, 2**31, 2**16 - 1, 2**31 - 1)
-    if not index.size or (index < least).any() or (index > most).any():
+    if not index.size or (index < 0).any() or (index > 2**62).any():
         raise DataError(
             f"{file.filename}: index must hold {', '.join(_COLUMNS)} of samples, got others; "
             "delete the file and pack again"
@@ -219,21 +345,23 @@ def read_index(file: h5py.File) -> NDArray[np.int64]:
 
 
 def read_text(file: h5py.File, count: int) -> dict[str, Any]:
-    """Read names, groups, class names and sources, which must all be there."""
+    """Read names, groups, labels, class names and sources, which must all be there."""
     raw = _find(file, "text", "u1", (-1,))[()]
     try:
         text: dict[str, Any] = json.loads(raw.tobytes())
         lists = [text[key] for key in ("names", "groups", "class_names")]
-        sizes = [len(words) for words in lists[:2]]
+        sizes = [len(words) for words in (*lists[:2], text["labels"])]
         worded = all(isinstance(word, str) for words in lists for word in words)
+        labels = [label for own in text["labels"] for label in own]
+        classes = all(label is None or (type(label) is int and label >= 0) for label in labels)
         noted = isinstance(text["sources"], dict) and isinstance(text["settings"], str)
-        whole = worded and noted and sizes == [count, count]
-        came = f"{sizes} names and groups for {count} samples"
+        whole = worded and classes and all(text["labels"]) and noted and sizes == [count] * 3
+        came = f"{sizes} names, groups and labels for {count} samples"
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         whole, came = False, repr(error)
     if not whole:
         raise DataError(
-            f"{file.filename}: text must hold names, groups and sources, got {came}; delete the "
-            "file and pack again"
+            f"{file.filename}: text must hold names, groups, labels and sources, got {came}; "
+            "delete the file and pack again"
         )
     return text

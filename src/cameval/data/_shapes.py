@@ -7,17 +7,21 @@ is too small to hold a center has no pixels. Run lengths are exact: they run dow
 begin with pixels outside.
 """
 
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeGuard
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.draw import polygon2mask
 
+from cameval.data._documents import is_number, is_whole, short
+from cameval.data.objects import fill_box
+from cameval.data.records import Box
 from cameval.errors import DataError
 
-_MOST_BITS = 60
-"""Bits of a compressed run length; no image has as many pixels."""
+_MOST_LETTERS = 8
+"""Characters of a compressed run length, of 5 bits each; no image has as many pixels."""
 
 
 _SLACK = 1.0
@@ -30,6 +34,9 @@ class Shape(Protocol):
     @property
     def area(self) -> float:
         """The area in pixels, from the geometry."""
+
+    def box(self, height: int, width: int) -> Box | None:
+        """Return the box that just holds the object; None if it has no pixels."""
 
     def __call__(self, height: int, width: int) -> NDArray[np.bool_]:
         """Return the pixels that the object covers."""
@@ -45,6 +52,11 @@ class Polygons:
     def area(self) -> float:
         """The sum of the areas of the parts."""
         return sum(abs(_signed_area(part)) for part in self.parts)
+
+    def box(self, height: int, width: int) -> Box | None:
+        """Return the box that just holds the points, in an image of any size."""
+        x, y = np.concatenate([np.array(part).reshape(-1, 2) for part in self.parts]).T
+        return (x.min(), y.min(), x.max(), y.max())
 
     def __call__(self, height: int, width: int) -> NDArray[np.bool_]:
         """Return the pixels whose centers are in a part or on its edge."""
@@ -66,10 +78,85 @@ class Runs:
         """The number of pixels inside."""
         return float(sum(self.counts[1::2]))
 
+    def box(self, height: int, width: int) -> Box | None:
+        """Return the box that just holds the pixels."""
+        mask = self(height, width)
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        if not len(rows):
+            return None
+        return (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+
     def __call__(self, height: int, width: int) -> NDArray[np.bool_]:
         """Return the pixels inside."""
         inside = np.arange(len(self.counts)) % 2 == 1
         return np.ascontiguousarray(np.repeat(inside, self.counts).reshape(width, height).T)
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """A mask that is the union of shapes, computed when called.
+
+    Parameters
+    ----------
+    path
+        The file that the shapes are from.
+    height, width
+        The size of the mask.
+    shapes
+        The objects; none give an empty mask.
+    without
+        Objects whose pixels are not part of the mask.
+    """
+
+    path: Path
+    height: int
+    width: int
+    shapes: tuple[Shape, ...] = field(repr=False)
+    without: tuple[Shape, ...] = field(default=(), repr=False)
+
+    def __call__(self) -> NDArray[np.bool_]:
+        """Return the mask ``(H, W)``."""
+        mask = np.zeros((self.height, self.width), dtype=np.bool_)
+        for shape in self.shapes:
+            mask |= shape(self.height, self.width)
+        for shape in self.without:
+            mask &= ~shape(self.height, self.width)
+        return mask
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Masks of shapes, one for each, computed when called.
+
+    An object that is too small to hold the center of a pixel has the pixels of its box.
+
+    Parameters
+    ----------
+    path
+        The file that the shapes are from.
+    height, width
+        The size of the masks.
+    shapes
+        The objects.
+    boxes
+        The box of each object, within the image.
+    """
+
+    path: Path
+    height: int
+    width: int
+    shapes: tuple[Shape, ...] = field(repr=False)
+    boxes: tuple[Box, ...] = field(repr=False)
+
+    def __call__(self) -> NDArray[np.bool_]:
+        """Return the masks ``(n, H, W)``."""
+        size = (self.height, self.width)
+        masks = np.zeros((len(self.shapes), *size), dtype=np.bool_)
+        for mask, shape, box in zip(masks, self.shapes, self.boxes, strict=True):
+            mask[:] = shape(*size)
+            if not mask.any():
+                mask[:] = fill_box(np.array(box), size)
+        return masks
 
 
 def parse_shape(annotation: dict[str, Any], height: int, width: int, where: str) -> Shape:
@@ -96,7 +183,7 @@ def parse_shape(annotation: dict[str, Any], height: int, width: int, where: str)
     """
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, dict):
-        return _parse_runs(segmentation, height, width, f"{where}.segmentation")
+        return parse_runs(segmentation, height, width, f"{where}.segmentation")
     if segmentation is not None and not isinstance(segmentation, list):
         raise DataError(
             f"{where}.segmentation: must be a list of polygons or run lengths, "
@@ -139,34 +226,27 @@ def run_lengths(text: str) -> list[int]:
     >>> run_lengths("52203"), run_lengths("52203M"), run_lengths("`0")
     ([5, 2, 2, 2, 5], [5, 2, 2, 2, 5, -1], [16])
     """
-    counts: list[int] = []
-    value = shift = 0
-    for letter in text:
-        code = ord(letter) - 48
-        if not 0 <= code < 64:
-            raise ValueError(f"no such character: {letter!r}")
-        if shift > _MOST_BITS:
-            raise ValueError("a number of too many characters")
-        value |= (code & 31) << shift
-        shift += 5
-        if not code & 32:
-            if code & 16:
-                value -= 1 << shift
-            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-            value = shift = 0
-    if shift:
+    codes = np.array([ord(letter) - 48 for letter in text], np.int64)
+    strange = (codes < 0) | (codes > 63)
+    if strange.any():
+        raise ValueError(f"no such character: {text[int(strange.argmax())]!r}")
+    if not text:
+        return []
+    last = (codes & 32) == 0
+    if not last[-1]:
         raise ValueError("the last number is cut off")
+    ends = np.flatnonzero(last)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    if lengths.max() > _MOST_LETTERS or len(ends) > 2**22:  # the sums below stay under 2**63
+        raise ValueError("a number of too many characters, or too many numbers")
+    places = np.arange(len(codes)) - np.repeat(starts, lengths)
+    numbers = np.add.reduceat((codes & 31) << 5 * places, starts)
+    numbers -= np.where(codes[ends] & 16, 1 << 5 * lengths, 0)
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    counts: list[int] = numbers.tolist()
     return counts
-
-
-def is_whole(value: object, least: int) -> TypeGuard[int]:
-    """Return whether a value of a JSON file is a whole number, from `least` on, of 63 bits."""
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**63
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Return whether a value of a JSON file is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def _parse_polygon(part: Any, height: int, width: int, where: str) -> tuple[float, ...]:
@@ -188,15 +268,44 @@ def _parse_box(box: Any, height: int, width: int, where: str) -> Polygons:
             f"{where}: an object without segmentation must have a box of four finite numbers "
             f"x, y, width, height, got {short(box)}"
         )
-    x, y, w, h = map(float, box)
-    if w <= 0 or h <= 0:
+    if box[2] <= 0 or box[3] <= 0:
         raise DataError(f"{where}: width and height of a box must be above 0, got {short(box)}")
+    x0, y0, x1, y1 = _corners(box, height, width, where)
+    return Polygons(((x0, y0, x1, y0, x1, y1, x0, y1),))
+
+
+def parse_box(box: Any, height: int, width: int, where: str) -> Box:
+    """Check a box ``[x, y, width, height]``, and return its corners ``x0, y0, x1, y1``.
+
+    Raises
+    ------
+    DataError
+        If it is not four finite numbers, has a negative side, or lies outside the image.
+    """
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
+        raise DataError(
+            f"{where}: a box must be four finite numbers x, y, width, height, got {short(box)}"
+        )
+    if box[2] < 0 or box[3] < 0:
+        raise DataError(f"{where}: width and height of a box must be 0 or more, got {short(box)}")
+    return _corners(box, height, width, where)
+
+
+def _corners(box: list[float], height: int, width: int, where: str) -> Box:
+    x, y, w, h = map(float, box)
     _check_within([x, x + w], width, "x", where)
     _check_within([y, y + h], height, "y", where)
-    return Polygons(((x, y, x + w, y, x + w, y + h, x, y + h),))
+    return (x, y, x + w, y + h)
 
 
-def _parse_runs(runs: dict[str, Any], height: int, width: int, where: str) -> Runs:
+def parse_runs(runs: dict[str, Any], height: int, width: int, where: str) -> Runs:
+    """Check run lengths, which must be those of an image of this size.
+
+    Raises
+    ------
+    DataError
+        If they are not what COCO describes, or do not add up to the pixels of the image.
+    """
     if runs.get("size") != [height, width]:
         raise DataError(
             f"{where}.size: must be [height, width] of the image, {[height, width]}, "
@@ -230,12 +339,3 @@ def _check_within(values: list[float], limit: int, axis: str, where: str) -> Non
 def _signed_area(part: tuple[float, ...]) -> float:
     x, y = np.array(part).reshape(-1, 2).T
     return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2
-
-
-def short(value: object) -> str:
-    """Return a value of a JSON file in at most 60 characters."""
-    try:
-        text = repr(value)
-    except (RecursionError, ValueError):  # nested too deep, or of too many digits
-        text = type(value).__name__
-    return text if len(text) <= 60 else f"{text[:57]}..."

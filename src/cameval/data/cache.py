@@ -1,18 +1,19 @@
 """Cache of samples in one HDF5 file, which is read in a fraction of the time of decoding.
 
-The file holds images losslessly and masks as single bits. What is read is equal to the `Sample`
-that was packed, without the attributes of a subclass, such as the outline of a figshare slice. For
-a reader, the size and the time of change of every file and a hash of the settings are packed too,
-so that an outdated cache is noticed.
+The file holds images losslessly, all targets with their masks, boxes and instances, and all else
+that a `Sample` has. What is read is equal to the `Sample` that was packed, to the last bit, without
+the attributes of a subclass, such as the outline of a figshare slice. For a reader, the size and
+the time of change of every file and a hash of the settings are packed too, so that an outdated
+cache is noticed.
 """
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 from uuid import uuid4
 
 import h5py
@@ -22,24 +23,36 @@ from torch.utils.data import Dataset
 from cameval.data._files import NOTHING, kind_at, raise_output_errors
 from cameval.data._hdf5 import find_array
 from cameval.data._packed import (
-    NO_LABEL,
     check_is_file,
     decode,
     open_cache,
     raise_data_errors,
     read_index,
     read_text,
-    size_in_bytes,
     write_samples,
 )
-from cameval.data.readers import Reader, check_index, label_array, shorten_names
+from cameval.data.readers import Reader, check_index, only_labels, shorten_names
 from cameval.data.samples import Sample
-from cameval.errors import ArrayTypeError, CamevalError, DataError
+from cameval.errors import ArrayTypeError, DataError, SettingError
 
 __all__ = ["CachedDataset", "cached", "pack"]
 
 
-def pack(samples: Iterable[Sample] | Dataset[Any] | Reader, path: str | PathLike[str]) -> None:
+@runtime_checkable
+class _Items(Protocol):
+    """A dataset with a length and items."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sample: ...
+
+
+def pack(
+    samples: "Iterable[Sample] | Dataset[Any] | Reader | _Items",
+    path: str | PathLike[str],
+    *,
+    version: str | None = None,
+) -> None:
     """Write samples to one file, for `CachedDataset` to read.
 
     The file appears under its name only when it is complete, and replaces a cache that is there.
@@ -51,12 +64,16 @@ def pack(samples: Iterable[Sample] | Dataset[Any] | Reader, path: str | PathLike
         files and settings are noted too.
     path
         Where to write. Folders are made as needed.
+    version
+        As in `cached`.
 
     Raises
     ------
+    SettingError
+        If the version is an empty text, or no text.
     DataError
-        If there are no samples, one is no `Sample`, a source vanished, or another file has the
-        path.
+        If there are no samples, one is no `Sample` or has info that cannot be written, a source
+        vanished, or another file has the path.
     OutputError
         If the file cannot be written, as on a full disk.
 
@@ -76,7 +93,7 @@ def pack(samples: Iterable[Sample] | Dataset[Any] | Reader, path: str | PathLike
         with open_cache(path):  # raises on what is no cache
             pass
     text: dict[str, Any] = {"class_names": list(getattr(samples, "class_names", ()))}
-    text |= _state(samples) if isinstance(samples, Reader) else {"sources": {}, "settings": ""}
+    text |= _state(samples, version)
     temporary = path.with_name(f".{uuid4().hex}.part")
     with raise_output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +101,7 @@ def pack(samples: Iterable[Sample] | Dataset[Any] | Reader, path: str | PathLike
         with raise_output_errors(path):
             file = h5py.File(temporary, "w-")
         try:
-            write_samples(file, path, iter(samples), text)
+            write_samples(file, path, _iterate(samples), text)
             with raise_output_errors(path):
                 file.close()
                 temporary.replace(path)
@@ -96,16 +113,26 @@ def pack(samples: Iterable[Sample] | Dataset[Any] | Reader, path: str | PathLike
             temporary.unlink(missing_ok=True)
 
 
-def cached(dataset: Reader, path: str | PathLike[str]) -> "CachedDataset":
+def cached(
+    dataset: Reader | Dataset[Any] | "_Items",
+    path: str | PathLike[str],
+    *,
+    version: str | None = None,
+) -> "CachedDataset":
     """Return the cache of a dataset; it is written first if it is missing or outdated.
 
     Parameters
     ----------
     dataset
         A `Reader`: a dataset with the attributes ``sources`` (its files) and ``settings`` (text).
-        Those of this package are readers; for a format of your own use `FileDataset`.
+        Those of this package are readers; for a format of your own use `FileDataset`. Any other
+        dataset with a length and items, or a list, needs a version.
     path
         The cache.
+    version
+        A text of your own that stands for the state of the data, such as ``"2"`` or a date. With
+        another version the cache is written again. It is all that is compared for a dataset that
+        does not name its files, beside its length.
 
     Returns
     -------
@@ -115,7 +142,9 @@ def cached(dataset: Reader, path: str | PathLike[str]) -> "CachedDataset":
     Raises
     ------
     ArrayTypeError
-        If the dataset is no reader.
+        If the dataset has no length and items, or does not name its files and has no version.
+    SettingError
+        If the version is an empty text, or no text.
     DataError
         If the path is that of another or a damaged file, or a sample cannot be read.
 
@@ -127,15 +156,24 @@ def cached(dataset: Reader, path: str | PathLike[str]) -> "CachedDataset":
     ...     slices = FigshareDataset(write_phantom(folder, slices=3, patients=3, size=32))
     ...     cached(slices, Path(folder) / "slices.h5").names
     ('1', '2', '3')
+
+    A dataset that does not name its files:
+
+    >>> from cameval.data import phantom_samples
+    >>> with TemporaryDirectory() as folder:
+    ...     samples = list(phantom_samples(slices=3, patients=3, size=32))
+    ...     cached(samples, Path(folder) / "list.h5", version="1")[0].name
+    '1'
     """
-    if not isinstance(dataset, Reader):
+    if not isinstance(dataset, _Items) or not (isinstance(dataset, Reader) or version):
         raise ArrayTypeError(
             "dataset must be a reader with sources, settings, a length and items, got "
-            f"{type(dataset).__name__}; make it of its files with FileDataset(files, read)"
+            f"{type(dataset).__name__}; make it of its files with FileDataset(files, read), or set "
+            "a version, as in cached(dataset, path, version='1'), and change it when the data does"
         )
-    if kind_at(Path(path)) == NOTHING or CachedDataset(path)._staleness(dataset):
-        pack(dataset, path)
-    return CachedDataset(path, sources=dataset)
+    if kind_at(Path(path)) == NOTHING or CachedDataset(path)._staleness(dataset, version):
+        pack(dataset, path, version=version)
+    return CachedDataset(path, sources=dataset, version=version)
 
 
 class CachedDataset(Dataset[Sample]):
@@ -152,14 +190,22 @@ class CachedDataset(Dataset[Sample]):
     sources
         The reader of the original samples: the cache is then refused if files of the reader were
         changed, added or removed since, or its settings differ.
+    version
+        As in `cached`.
 
     Raises
     ------
     DataError
-        If the file is missing, damaged, no cache or one of a newer version, or outdated.
+        If the file is missing, damaged, no cache or one of another version of cameval, or outdated.
     """
 
-    def __init__(self, path: str | PathLike[str], *, sources: Reader | None = None) -> None:
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        *,
+        sources: "Reader | _Items | Dataset[Any] | None" = None,
+        version: str | None = None,
+    ) -> None:
         self._path = Path(path)
         self._pixels: h5py.Dataset | None = None
         self._process = 0
@@ -168,7 +214,7 @@ class CachedDataset(Dataset[Sample]):
         with open_cache(self._path) as file:
             self._index = read_index(file)
             self._text = read_text(file, len(self._index))
-        if sources is not None and (changed := self._staleness(sources)):
+        if sources is not None and (changed := self._staleness(sources, version)):
             raise DataError(
                 f"{self._path}: the cache must be of the dataset as it is now, {changed}; "
                 "pack it again, or use cached"
@@ -185,10 +231,8 @@ class CachedDataset(Dataset[Sample]):
     def __getitem__(self, index: int, /) -> Sample:
         """Read the sample at `index`; negative indices count from the end."""
         at = check_index(index, len(self))
-        offset, height, width, channels, scale, label = self._index[at].tolist()
+        offset, size = self._index[at].tolist()
         name = self._text["names"][at]
-        shape = (height, width, channels) if channels else (height, width)
-        size = size_in_bytes(shape, scale)
         pixels = self._open()
         if offset + size > pixels.shape[0]:
             raise DataError(
@@ -198,10 +242,8 @@ class CachedDataset(Dataset[Sample]):
         with raise_data_errors(self._path, "pixels"):
             raw = pixels[offset : offset + size]
         try:
-            image, mask = decode(raw, shape, scale)
-            known = None if label == NO_LABEL else label
-            return Sample(name, image, mask, known, self._text["groups"][at])
-        except CamevalError as error:
+            return decode(raw, name, self._text["groups"][at])
+        except DataError as error:
             raise DataError(
                 f"{self._path}: pixels of sample {name!r} must be those that were packed; "
                 f"{error}; delete the file and pack again"
@@ -218,9 +260,16 @@ class CachedDataset(Dataset[Sample]):
 
     @property
     def labels(self) -> NDArray[Any]:
-        """The classes of the samples; of dtype object, with None, where one is not known."""
-        found = self._index[:, -1].tolist()
-        return label_array(None if label == NO_LABEL else label for label in found)
+        """The classes of the samples; of dtype object, with None, where one is not known.
+
+        A sample with several targets has None here, and its classes in `target_labels`.
+        """
+        return only_labels(self.target_labels)
+
+    @property
+    def target_labels(self) -> tuple[tuple[int | None, ...], ...]:
+        """The classes of the targets of each sample, negatives included."""
+        return tuple(map(tuple, self._text["labels"]))
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -246,9 +295,9 @@ class CachedDataset(Dataset[Sample]):
             self._process = os.getpid()
         return self._pixels
 
-    def _staleness(self, dataset: Reader) -> str:
+    def _staleness(self, dataset: Any, version: str | None) -> str:
         """Return a description of what changed in the dataset; empty text if nothing did."""
-        now, then = _state(dataset), self._text
+        now, then = _state(dataset, version), self._text
         before, after = then["sources"], now["sources"]
         for names, what in (
             ([name for name in before if name not in after], "is no longer read"),
@@ -257,17 +306,32 @@ class CachedDataset(Dataset[Sample]):
         ):
             if names:
                 return f"got {shorten_names(names)}, which {what}"
-        if now["settings"] != then["settings"] or len(dataset) != len(self):
-            return "got other settings of the reader"
+        if now["settings"] != then["settings"]:
+            return "got other settings of the reader or another version"
+        if len(dataset) != len(self):
+            return f"got {len(dataset)} samples instead of {len(self)}"
         return ""
 
 
-def _state(reader: Reader) -> dict[str, Any]:
-    """Return the files of a reader with their stamps, and a hash of its settings."""
+def _state(dataset: Any, version: str | None) -> dict[str, Any]:
+    """Return the files of a reader with their stamps, and a hash of its settings and version."""
+    if version is not None and (not isinstance(version, str) or not version):
+        raise SettingError(f"version must be a text that is not empty, got {version!r}")
+    reader = isinstance(dataset, Reader)
+    words = [dataset.settings] if reader else []
+    words += [] if version is None else [f"version {version}"]
+    text = "\0".join(words).encode("utf-8", "surrogatepass")
     return {
-        "sources": {str(path.absolute()): _stamp(path) for path in reader.sources},
-        "settings": hashlib.sha256(reader.settings.encode("utf-8", "surrogatepass")).hexdigest(),
+        "sources": {str(p.absolute()): _stamp(p) for p in dataset.sources} if reader else {},
+        "settings": hashlib.sha256(text).hexdigest() if words else "",
     }
+
+
+def _iterate(samples: Any) -> Iterator[Any]:
+    """Return the samples one after the other; those of a dataset by its length."""
+    if not hasattr(samples, "__iter__") and isinstance(samples, _Items):
+        return (samples[i] for i in range(len(samples)))
+    return iter(samples)
 
 
 def _stamp(path: Path) -> list[int]:

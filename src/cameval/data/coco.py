@@ -1,63 +1,44 @@
 """Images with objects in a JSON file, as COCO writes it: boxes, polygons, run lengths."""
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from cameval.data._files import is_file, kind_at, read_file
-from cameval.data._shapes import Shape, is_whole, parse_shape, short
+from cameval.data._documents import is_whole, read_json, short
+from cameval.data._files import is_file, kind_at
+from cameval.data._shapes import Instances, Outlines, Shape, parse_box, parse_shape
 from cameval.data.pictures import ImageFile
-from cameval.data.readers import MaskOrientation, PictureDataset, Record, assign_group
+from cameval.data.readers import PictureDataset, assign_group, check_choice
+from cameval.data.records import Box, MaskOrientation, Record, TargetRecord, clip_boxes
 from cameval.errors import DataError, SettingError
 
 __all__ = ["CocoDataset"]
 
+Classes: TypeAlias = Literal["all", "largest"]
+Crowds: TypeAlias = Literal["ignored", "objects", "dropped"]
+
 _Entry = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Outlines:
-    """A mask that is the union of shapes, computed when called.
-
-    Parameters
-    ----------
-    path
-        The file that the shapes are from.
-    height, width
-        The size of the mask.
-    shapes
-        The objects; none give an empty mask.
-    """
-
-    path: Path
-    height: int
-    width: int
-    shapes: tuple[Shape, ...] = field(repr=False)
-
-    def __call__(self) -> NDArray[np.bool_]:
-        """Return the mask ``(H, W)``."""
-        mask = np.zeros((self.height, self.width), dtype=np.bool_)
-        for shape in self.shapes:
-            mask |= shape(self.height, self.width)
-        return mask
 
 
 class CocoDataset(PictureDataset):
     """Images with the objects of a COCO file, in the order of the file.
 
-    The category of an image is that of its largest object, by the area of its shape; objects marked
-    ``iscrowd`` decide only where there are no others, and of equals the category with the lowest id
-    does. The mask is the union of all objects of that category, crowds included. Labels count the
-    categories in the order of their ids. An object's shape is its segmentation - polygons, or run
-    lengths as numbers or as a compressed string - or, if that is missing or empty, its box; a
-    pixel is in a polygon if its center is. The name of an image is its file name without suffix.
+    Each category with an object in an image is a target, whose objects are kept apart with their
+    masks and boxes. Labels count the categories in the order of their ids. An object's mask is its
+    segmentation - polygons, or run lengths as numbers or as a compressed string - or, if that is
+    missing or empty, its box; a pixel is in a polygon if its center is. Boxes are those of the
+    file, clipped to the image, or else the smallest around the segmentation. The name of an image
+    is its file name without suffix.
+
+    With ``classes="largest"`` each image has one target: the category of its largest object, by the
+    area of its shape. Objects marked ``iscrowd`` decide only where there are no others, and of
+    equals the category with the lowest id does. The mask is the union of all objects of that
+    category, crowds included.
 
     Everything but the images is checked at once. Images are decoded when they are asked for, as
     `cameval.data.pictures` describes.
@@ -68,10 +49,17 @@ class CocoDataset(PictureDataset):
         The JSON file.
     images
         The folder of the images, to which their file names are relative.
+    classes
+        ``"all"`` categories of an image are targets, or the category of its ``"largest"`` object.
     category
-        Name of the only category that is used. By default all are.
+        Name or names of the only categories that are used. By default all are.
+    negatives
+        Whether the categories that an image does not have are targets too, with an empty mask.
+    crowds
+        What regions marked ``iscrowd`` are in ``classes="all"``: ``"ignored"`` pixels, which count
+        for nothing unless they are of another object; ``"objects"``; or ``"dropped"``.
     empty_label
-        The label of images without objects (of the category), which get an empty mask. By default
+        The label of images without objects (of the categories), which get an empty mask. By default
         such images are left out.
     groups
         From the name of an image to its group. By default the name.
@@ -83,7 +71,8 @@ class CocoDataset(PictureDataset):
     Raises
     ------
     SettingError
-        If there is no such category, or the empty label is none of the categories'.
+        If there is no such category, the empty label is none of the categories', or a setting is
+        none of its values.
     DataError
         If the file is missing or not JSON, or an entry is not what COCO describes; an image does
         not exist or is of another size; ids come twice or refer to nothing. The message names file
@@ -91,22 +80,25 @@ class CocoDataset(PictureDataset):
 
     Examples
     --------
+    >>> import json
     >>> from tempfile import TemporaryDirectory
     >>> from PIL import Image
+    >>> boxes = [(18, [1, 1, 3, 2]), (18, [4, 1, 2, 2]), (17, [0, 0, 1, 4])]
     >>> content = {
     ...     "images": [{"id": 7, "file_name": "1.png", "height": 4, "width": 6}],
     ...     "categories": [{"id": 18, "name": "dog"}, {"id": 17, "name": "cat"}],
-    ...     "annotations": [{"image_id": 7, "category_id": 18, "bbox": [1, 1, 3, 2]}],
+    ...     "annotations": [{"image_id": 7, "category_id": i, "bbox": box} for i, box in boxes],
     ... }
     >>> with TemporaryDirectory() as folder:
     ...     Image.new("L", (6, 4)).save(Path(folder) / "1.png")
     ...     _ = (Path(folder) / "objects.json").write_text(json.dumps(content))
     ...     dataset = CocoDataset(Path(folder) / "objects.json", folder)
-    ...     dataset.class_names, dataset[0].label, dataset[0].mask.astype(int)
-    (('cat', 'dog'), 1, array([[0, 0, 0, 0, 0, 0],
-           [0, 1, 1, 1, 0, 0],
-           [0, 1, 1, 1, 0, 0],
-           [0, 0, 0, 0, 0, 0]]))
+    ...     sample = dataset[0]
+    >>> dataset.class_names, sample
+    (('cat', 'dog'), Sample(name='1', labels=(0, 1), group='1'))
+    >>> sample.targets[1].objects.boxes
+    array([[1., 1., 4., 3.],
+           [4., 1., 6., 3.]])
     """
 
     def __init__(
@@ -114,45 +106,51 @@ class CocoDataset(PictureDataset):
         annotations: str | PathLike[str],
         images: str | PathLike[str],
         *,
-        category: str | None = None,
+        classes: Classes = "all",
+        category: str | Collection[str] | None = None,
+        negatives: bool = False,
+        crowds: Crowds = "ignored",
         empty_label: int | None = None,
         groups: Callable[[str], str] | None = None,
         stretch: bool = False,
         mask_orientation: MaskOrientation | None = None,
     ) -> None:
         path, folder = Path(annotations), Path(images)
-        content = _read_json(path)
-        classes = _categories(path, content)
-        wanted = set(classes) if category is None else _ids_called(category, classes)
-        if empty_label is not None and not (
-            is_whole(empty_label, 0) and empty_label < len(classes)
-        ):
+        check_choice("classes", classes, Classes)
+        check_choice("crowds", crowds, Crowds)
+        if negatives and (classes == "largest" or empty_label is not None):
             raise SettingError(
-                f"empty_label must be the label of a category, below {len(classes)}, "
+                "negatives must be without classes='largest' and without empty_label, got both"
+            )
+        content = read_json(path, "with images, annotations and categories")
+        names = _categories(path, content)
+        wanted = _ids_called(category, names)
+        if empty_label is not None and not (is_whole(empty_label, 0) and empty_label < len(names)):
+            raise SettingError(
+                f"empty_label must be the label of a category, below {len(names)}, "
                 f"got {empty_label!r}"
             )
-        order = {identity: label for label, identity in enumerate(classes)}
+        choose = _Choice(
+            path, {i: k for k, i in enumerate(names)}, wanted, classes, negatives, crowds
+        )
         pictures = _images(path, content, folder)
-        objects = _objects(path, content, pictures, classes)
+        objects = _objects(path, content, pictures, names)
         records = []
         for identity, picture in pictures.items():
-            own = [item for item in objects[identity] if item.category in wanted]
-            if not own and empty_label is None:
+            truth = choose(picture, [each for each in objects[identity] if each.category in wanted])
+            if truth is None and empty_label is None:
                 continue
-            label, shapes = empty_label or 0, tuple[Shape, ...]()
-            if own:
-                main = max(own, key=_Object.rank).category
-                label = order[main]
-                shapes = tuple(item.shape for item in own if item.category == main)
+            targets, ignore = truth or ({empty_label or 0: TargetRecord(path=path)}, None)
             name = Path(picture.name).with_suffix("").as_posix()
             records.append(
                 Record(
                     name,
                     ImageFile(picture.file, stretch),
-                    Outlines(path, picture.height, picture.width, shapes),
-                    label,
-                    assign_group(groups, name, picture.file),
-                    mask_orientation,
+                    group=assign_group(groups, name, picture.file),
+                    mask_orientation=mask_orientation,
+                    targets=targets,
+                    ignore=ignore,
+                    size=(picture.height, picture.width),
                 )
             )
         if not records:
@@ -160,34 +158,84 @@ class CocoDataset(PictureDataset):
                 f"{path}: at least one image must have objects of {category or 'any category'!r}, "
                 "got none; set empty_label to keep images without"
             )
-        super().__init__(records, tuple(classes.values()))
+        super().__init__(records, tuple(names.values()))
 
 
 @dataclass(frozen=True)
 class _Object:
-    """An annotation: its category, its shape, and whether it is a crowd."""
+    """An annotation: its category, its shape and box, and whether it is a crowd."""
 
     category: int
     shape: Shape
+    outlined: bool
+    box: Box | None
     crowd: bool
+    where: str
 
     def rank(self) -> tuple[bool, float, int]:
         """Return a key that is greatest for the object that decides the category of its image."""
         return not self.crowd, self.shape.area, -self.category
 
+    def box_in(self, height: int, width: int) -> Box:
+        """Return the box of the object, clipped to its image."""
+        box = self.shape.box(height, width) if self.box is None else self.box
+        if box is None:
+            raise DataError(
+                f"{self.where}: an object must have a pixel, got an empty segmentation and no box; "
+                "remove the annotation"
+            )
+        found: Box = tuple(clip_boxes(np.array([box], float), (height, width), self.where)[0])
+        return tuple(map(float, found))
 
-def _read_json(path: Path) -> _Entry:
-    raw = read_file(path, "a JSON file")
-    try:
-        content = json.loads(raw)
-    except (ValueError, RecursionError) as error:  # of syntax, of encoding, of depth
-        raise DataError(f"{path}: the file must be JSON, {error}") from error
-    if not isinstance(content, dict):
-        raise DataError(
-            f"{path}: the file must hold an object with images, annotations and categories, "
-            f"got {type(content).__name__}"
+
+@dataclass(frozen=True)
+class _Choice:
+    """From the objects of an image to its targets and the pixels that are ignored."""
+
+    path: Path
+    labels: Mapping[int, int]
+    wanted: Collection[int]
+    classes: Classes
+    negatives: bool
+    crowds: Crowds
+
+    def __call__(
+        self, picture: "_Picture", objects: list[_Object]
+    ) -> tuple[dict[int, TargetRecord], Outlines | None] | None:
+        """Return targets and ignored pixels, None if the image is left out."""
+        size = (picture.height, picture.width)
+        if self.classes == "largest":
+            return self._largest(size, objects) if objects else None
+        crowds = [each for each in objects if each.crowd and self.crowds != "objects"]
+        kept = [each for each in objects if not each.crowd or self.crowds == "objects"]
+        targets = {}
+        for category, label in self.labels.items():
+            own = [each for each in kept if each.category == category]
+            if own:
+                targets[label] = self._target(size, own)
+            elif self.negatives and category in self.wanted:
+                targets[label] = TargetRecord(path=self.path)
+        ignore = None
+        if crowds and self.crowds == "ignored":
+            shapes = tuple(each.shape for each in crowds)
+            ignore = Outlines(self.path, *size, shapes, tuple(each.shape for each in kept))
+        return (targets, ignore) if targets else None
+
+    def _largest(
+        self, size: tuple[int, int], objects: list[_Object]
+    ) -> tuple[dict[int, TargetRecord], None]:
+        main = max(objects, key=_Object.rank).category
+        shapes = tuple(each.shape for each in objects if each.category == main)
+        return {self.labels[main]: TargetRecord(Outlines(self.path, *size, shapes))}, None
+
+    def _target(self, size: tuple[int, int], objects: list[_Object]) -> TargetRecord:
+        boxes = tuple(each.box_in(*size) for each in objects)
+        if not any(each.outlined for each in objects):
+            return TargetRecord(boxes=boxes, path=self.path)
+        shapes = tuple(each.shape for each in objects)
+        return TargetRecord(
+            boxes=boxes, instances=Instances(self.path, *size, shapes, boxes), path=self.path
         )
-    return content
 
 
 def _entries(path: Path, content: _Entry, key: str) -> list[tuple[str, _Entry]]:
@@ -240,11 +288,14 @@ def _categories(path: Path, content: _Entry) -> dict[int, str]:
     return dict(sorted(found.items()))
 
 
-def _ids_called(category: str, classes: Mapping[int, str]) -> set[int]:
-    ids = {identity for identity, name in classes.items() if name == category}
-    if not ids:
-        raise SettingError(f"category must be one of {list(classes.values())}, got {category!r}")
-    return ids
+def _ids_called(category: str | Collection[str] | None, classes: Mapping[int, str]) -> set[int]:
+    if category is None:
+        return set(classes)
+    wanted = [category] if isinstance(category, str) else list(category)
+    if not wanted or (wrong := [name for name in wanted if name not in classes.values()]):
+        came = repr(wrong[0]) if wanted else "none"
+        raise SettingError(f"category must be one of {list(classes.values())}, got {came}")
+    return {identity for identity, name in classes.items() if name in wanted}
 
 
 @dataclass(frozen=True)
@@ -299,9 +350,13 @@ def _objects(
         if category not in classes:
             raise DataError(f"{where}.category_id: must be the id of a category, got {category}")
         crowd = entry.get("iscrowd", 0)
-        if crowd not in (0, 1):
+        if not isinstance(crowd, int | float) or crowd not in (0, 1):
             raise DataError(f"{where}.iscrowd: must be 0 or 1, got {short(crowd)}")
         size = pictures[image]
         shape = parse_shape(entry, size.height, size.width, where)
-        found[image].append(_Object(category, shape, bool(crowd)))
+        box = entry.get("bbox")
+        if box is not None:
+            box = parse_box(box, size.height, size.width, f"{where}.bbox")
+        outlined = bool(entry.get("segmentation"))
+        found[image].append(_Object(category, shape, outlined, box, bool(crowd), where))
     return found

@@ -1,27 +1,23 @@
 """A folder of images and a folder of masks, matched by their names."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from cameval.data._files import FOLDER, kind_at, list_folder, same_file
 from cameval.data.pictures import FILE_SUFFIXES, ImageFile, MaskFile
-from cameval.data.readers import (
-    MaskOrientation,
-    PictureDataset,
-    Record,
-    assign_group,
-    shorten_names,
-)
+from cameval.data.readers import PictureDataset, assign_group, check_choice, shorten_names
+from cameval.data.records import MaskOrientation, Missing, Record
 from cameval.data.samples import class_index
-from cameval.errors import DataError
+from cameval.errors import DataError, SettingError
 
 __all__ = ["FolderDataset"]
 
 
 class FolderDataset(PictureDataset):
-    """Images and masks in two folders, matched by their names without suffix.
+    """Images in one folder and masks in others, matched by their names without suffix.
 
     The images are either all directly in their folder, or each is in the subfolder of its class,
     and the masks are in subfolders of the same names; the names are then ``class/name``. Hidden
@@ -33,7 +29,10 @@ class FolderDataset(PictureDataset):
     images
         The folder of images.
     masks
-        The folder of masks. It may be the folder of images if there is a mask suffix.
+        The folder of masks. It may be the folder of images if there is a mask suffix. For several
+        targets an image, the folder of the masks of each class, by the name of the class:
+        ``{"effusion": "masks/effusion", "edema": "masks/edema"}``; their labels count the names in
+        the order given. None if no image has an object.
     labels
         From the name of an image to its class index, or to None where that is not known. By
         default it is the index of the subfolder among the sorted subfolders, and None where there
@@ -49,11 +48,15 @@ class FolderDataset(PictureDataset):
         As in `ImageFile`: scale each image by its own minimum and maximum.
     mask_orientation
         Orientation of masks whose files note none, as in `Record`.
+    missing_masks
+        What an image without a mask is: an ``"error"``, or a ``"negative"``, whose mask is empty.
+    info
+        From the name of an image to more columns of the tables, as `Sample`'s info.
 
     Raises
     ------
     SettingError
-        If a setting of the masks is out of its range.
+        If a setting is out of its range, or there are labels beside the classes of the masks.
     DataError
         If a folder is missing or holds no images, an image has no mask or no label or a mask no
         image, two files have one name, or subfolders lie beside images or in subfolders.
@@ -69,12 +72,23 @@ class FolderDataset(PictureDataset):
     ...     dataset = FolderDataset(Path(root) / "images", Path(root) / "masks")
     ...     dataset.names, dataset.class_names, dataset[1]
     (('cat/1', 'dog/1'), ('cat', 'dog'), Sample(name='dog/1', label=1, group='dog/1'))
+
+    Two classes an image, the second one absent:
+
+    >>> with TemporaryDirectory() as root:
+    ...     for path in ("images/1", "effusion/1"):
+    ...         (Path(root) / path).parent.mkdir(parents=True)
+    ...         Image.new("L", (6, 4)).save(Path(root) / f"{path}.png")
+    ...     (Path(root) / "edema").mkdir()
+    ...     folders = {"effusion": Path(root) / "effusion", "edema": Path(root) / "edema"}
+    ...     FolderDataset(Path(root) / "images", folders, missing_masks="negative")[0]
+    Sample(name='1', labels=(0, 1), group='1')
     """
 
     def __init__(
         self,
         images: str | PathLike[str],
-        masks: str | PathLike[str],
+        masks: str | PathLike[str] | Mapping[str, str | PathLike[str]] | None,
         *,
         labels: Mapping[str, int | None] | None = None,
         groups: Callable[[str], str] | None = None,
@@ -83,32 +97,93 @@ class FolderDataset(PictureDataset):
         mask_threshold: float | None = None,
         stretch: bool = False,
         mask_orientation: MaskOrientation | None = None,
+        missing_masks: Missing = "error",
+        info: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        images, masks = Path(images), Path(masks)
+        check_choice("missing_masks", missing_masks, Missing)
+        images = Path(images)
         pictures, classes = _search(images)
-        truths, _ = _search(masks)
-        if mask_suffix and same_file(images, masks):
-            pictures = {n: path for n, path in pictures.items() if not n.endswith(mask_suffix)}
-            truths = {n: path for n, path in truths.items() if n.endswith(mask_suffix)}
-        truths = _without_suffix(truths, mask_suffix, masks)
-        _check_pairs(images, pictures, masks, truths)
-        super().__init__(
-            [
+        find = _Masks(images, mask_suffix, missing_masks, mask_value, mask_threshold)
+        if isinstance(masks, Mapping):
+            if labels is not None or classes or not masks:
+                raise SettingError(
+                    "masks of several classes must be one folder or more, without labels and "
+                    "without subfolders of images, got "
+                    f"{'no folder' if not masks else 'labels' if not classes else 'subfolders'}"
+                )
+            folders = [Path(folder) for folder in masks.values()]
+            for folder in folders:
+                pictures = find.only_images(pictures, folder)
+            by_class = {label: find(pictures, folder) for label, folder in enumerate(folders)}
+            classes = tuple(masks)
+        else:
+            truths = None if masks is None else Path(masks)
+            pictures = pictures if truths is None else find.only_images(pictures, truths)
+            by_class = {0: find(pictures, truths)}
+        records = []
+        for name, path in pictures.items():
+            own = {label: found.get(name) for label, found in by_class.items()}
+            several = isinstance(masks, Mapping)
+            records.append(
                 Record(
                     name,
                     ImageFile(path, stretch),
-                    MaskFile(truths[name], mask_value, mask_threshold),
-                    _label(name, labels, classes, path),
+                    None if several else own[0],
+                    None if several else _label(name, labels, classes, path),
                     assign_group(groups, name, path),
                     mask_orientation,
+                    targets=own if several else {},
+                    info=_info(name, info, path),
                 )
-                for name, path in pictures.items()
-            ],
-            () if labels is not None else classes,
-        )
+            )
+        super().__init__(records, () if labels is not None else classes)
 
 
-def _search(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+@dataclass(frozen=True)
+class _Masks:
+    """The rule that finds the masks of images in a folder."""
+
+    images: Path
+    suffix: str
+    missing: Missing
+    value: int | Collection[int] | None
+    threshold: float | None
+
+    def __call__(self, pictures: Mapping[str, Path], masks: Path | None) -> dict[str, MaskFile]:
+        """Return the masks of images by name; an image that is a negative has none."""
+        if masks is None:
+            if self.missing != "negative":
+                raise SettingError(
+                    "masks must be a folder, got None; set missing_masks='negative' if no image "
+                    "has an object"
+                )
+            return {}
+        truths, _ = _search(masks, may_be_empty=self.missing == "negative")
+        if self._shared(masks):
+            truths = {n: path for n, path in truths.items() if n.endswith(self.suffix)}
+        truths = _without_suffix(truths, self.suffix, masks)
+        if self.missing == "error" and (alone := [name for name in pictures if name not in truths]):
+            raise DataError(
+                f"{masks}: every image must have a mask, got none for {shorten_names(alone)}; set "
+                "missing_masks='negative' if these have no object"
+            )
+        if alone := [name for name in truths if name not in pictures]:
+            raise DataError(
+                f"{self.images}: every mask must have an image, got none for {shorten_names(alone)}"
+            )
+        return {name: MaskFile(path, self.value, self.threshold) for name, path in truths.items()}
+
+    def only_images(self, pictures: dict[str, Path], masks: Path) -> dict[str, Path]:
+        """Return the images of a folder in which masks are too."""
+        if not self._shared(masks):
+            return pictures
+        return {n: path for n, path in pictures.items() if not n.endswith(self.suffix)}
+
+    def _shared(self, masks: Path) -> bool:
+        return bool(self.suffix) and same_file(self.images, masks)
+
+
+def _search(folder: Path, *, may_be_empty: bool = False) -> tuple[dict[str, Path], tuple[str, ...]]:
     """Return the image files of a folder by name, in order, and the names of its subfolders."""
     entries = _visible(folder)
     classes = tuple(entry.name for entry in entries if kind_at(entry) == FOLDER)
@@ -126,7 +201,7 @@ def _search(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
                 "folder above the classes"
             )
         files += [entry for entry in inner if _is_picture(entry)]
-    if not files:
+    if not files and not may_be_empty:
         raise DataError(
             f"{folder}: the folder must hold images, got none of {sorted(FILE_SUFFIXES)}"
         )
@@ -157,19 +232,6 @@ def _without_suffix(truths: dict[str, Path], suffix: str, masks: Path) -> dict[s
     return {name.removesuffix(suffix): path for name, path in truths.items()}
 
 
-def _check_pairs(
-    images: Path, pictures: Mapping[str, Path], masks: Path, truths: Mapping[str, Path]
-) -> None:
-    if alone := [name for name in pictures if name not in truths]:
-        raise DataError(
-            f"{masks}: every image must have a mask, got none for {shorten_names(alone)}"
-        )
-    if alone := [name for name in truths if name not in pictures]:
-        raise DataError(
-            f"{images}: every mask must have an image, got none for {shorten_names(alone)}"
-        )
-
-
 def _label(
     name: str, labels: Mapping[str, Any] | None, classes: tuple[str, ...], path: Path
 ) -> int | None:
@@ -178,3 +240,11 @@ def _label(
     if name not in labels:
         raise DataError(f"{path}: labels must have every image, got none for {name!r}")
     return class_index(labels[name], f"{path}: the label of {name!r}")
+
+
+def _info(name: str, info: Mapping[str, Mapping[str, Any]] | None, path: Path) -> Mapping[str, Any]:
+    if info is None:
+        return {}
+    if name not in info:
+        raise DataError(f"{path}: info must have every image, got none for {name!r}")
+    return info[name]

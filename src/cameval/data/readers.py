@@ -1,140 +1,31 @@
-"""Readers: datasets that name their files; records of images and masks; your own formats."""
+"""Readers: datasets that name their files, from lists of records or in formats of your own."""
 
 import marshal
 import operator
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
 from types import FunctionType
-from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
-from warnings import warn
+from typing import Any, Protocol, TypeAlias, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from cameval.data.pictures import UPRIGHT, ImageFile, MaskFile, turn_upright
+from cameval.data.records import Record
 from cameval.data.samples import Sample
 from cameval.errors import DataError, SettingError
 
-__all__ = ["FileDataset", "MaskSource", "OrientationWarning", "PictureDataset", "Reader", "Record"]
-
-
-class MaskSource(Protocol):
-    """A callable that returns the mask of one image: `MaskFile`, or one of your own."""
-
-    @property
-    def path(self) -> Path:
-        """The file that the mask comes from."""
-
-    def __call__(self) -> NDArray[np.bool_]:
-        """Return the mask ``(H, W)``."""
-
-
-MaskOrientation: TypeAlias = Literal["stored", "upright"]
-"""Orientation of masks whose files note none: see `Record`."""
-
-
-class OrientationWarning(UserWarning):
-    """A photograph is stored rotated or mirrored, and it is not known whether its mask is too."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """The files of one sample, and its name, label and group.
-
-    A camera may store a photograph rotated or mirrored and note its orientation (EXIF). The image
-    is always returned upright. A mask whose file notes another orientation than upright follows its
-    own note. Any other mask can match the stored pixels or the upright photograph. If the sides of
-    the photograph differ and the rotation swaps them, the size of the mask decides. Otherwise the
-    mask is assumed to match the stored pixels and is rotated with them, unless its file notes that
-    it is upright; an `OrientationWarning` is raised until `mask_orientation` is set.
-
-    Parameters
-    ----------
-    name, label, group
-        As in `Sample`.
-    image
-        The image's file.
-    mask
-        The mask's file, or another source of the mask; one that can be pickled, for workers.
-    mask_orientation
-        ``"stored"`` if masks whose files note no orientation match the pixels as stored,
-        ``"upright"`` if they match the upright photograph.
-    """
-
-    name: str
-    image: ImageFile
-    mask: MaskSource
-    label: int | None = None
-    group: str | None = None
-    mask_orientation: MaskOrientation | None = None
-
-    def __post_init__(self) -> None:
-        """Check the setting."""
-        if self.mask_orientation not in (None, *get_args(MaskOrientation)):
-            raise SettingError(
-                "mask_orientation must be 'stored', 'upright' or None, "
-                f"got {self.mask_orientation!r}"
-            )
-
-    def read(self) -> Sample:
-        """Decode image and mask.
-
-        Returns
-        -------
-        Sample
-            The sample.
-
-        Raises
-        ------
-        DataError
-            If a file is not what it should be, or the mask is not of the image's size.
-        """
-        image, orientation = self.image.read()
-        if isinstance(self.mask, MaskFile):
-            mask, noted = self.mask.read()
-        else:
-            mask, noted = self.mask(), None
-        if orientation != UPRIGHT and noted in (None, UPRIGHT):
-            mask = self._turn_mask(mask, image.shape[:2], orientation, noted)
-        if mask.shape != image.shape[:2]:
-            raise DataError(
-                f"{self.mask.path}: the mask must have the height and width of its image "
-                f"{self.image.path}, got {mask.shape} and {image.shape[:2]}; nothing is resized"
-            )
-        return Sample(self.name, image, mask, self.label, self.group or self.name)
-
-    def _turn_mask(
-        self, mask: NDArray[np.bool_], size: tuple[int, ...], orientation: int, noted: int | None
-    ) -> NDArray[np.bool_]:
-        """Return the upright mask of an image of this upright size that is stored rotated."""
-        upright, stored = mask.shape == size, turn_upright(mask, orientation).shape == size
-        if self.mask_orientation is not None:
-            turn = self.mask_orientation == "stored"
-        elif upright and stored:
-            turn = noted is None
-            warn(
-                f"{self.image.path} is stored rotated or mirrored (EXIF orientation {orientation}) "
-                f"and the size of its mask {self.mask.path} does not show whether the mask is too; "
-                f"it is assumed to be {'stored alike' if turn else 'upright'}: set "
-                "mask_orientation to 'stored' or 'upright'",
-                OrientationWarning,
-                stacklevel=4,
-            )
-        else:
-            turn = stored
-        return turn_upright(mask, orientation) if turn else mask
+__all__ = ["FileDataset", "PictureDataset", "Reader"]
 
 
 class PictureDataset(Dataset[Sample]):
     """The samples of a list of records, each decoded when it is asked for.
 
-    `FolderDataset`, `ManifestDataset` and `CocoDataset` are subclasses that find the records. For a
+    The readers of folders, tables and public datasets are subclasses that find the records. For a
     layout of your own, make the list of records yourself. Files stay closed between reads, so the
     dataset can be pickled and used by any number of workers. A `torch.utils.data.DataLoader` needs
     ``collate_fn=list`` or a function of your own, as images differ in size.
@@ -169,7 +60,7 @@ class PictureDataset(Dataset[Sample]):
             raise DataError("a dataset must hold at least one record, got none")
         if again := find_repeated(self.names):
             raise DataError(f"names must differ, got {shorten_names(again)} more than once")
-        known = [record.label for record in self._records if record.label is not None]
+        known = [label for labels in self.target_labels for label in labels if label is not None]
         if class_names and known and max(known) >= len(class_names):
             raise DataError(
                 f"labels must be below {len(class_names)}, the number of classes, got {max(known)}"
@@ -195,8 +86,16 @@ class PictureDataset(Dataset[Sample]):
 
     @property
     def labels(self) -> NDArray[Any]:
-        """The classes of the images; of dtype object, with None, where one is not known."""
-        return label_array(record.label for record in self._records)
+        """The classes of the images; of dtype object, with None, where one is not known.
+
+        An image with several targets has None here, and its classes in `target_labels`.
+        """
+        return only_labels(self.target_labels)
+
+    @property
+    def target_labels(self) -> tuple[tuple[int | None, ...], ...]:
+        """The classes of the targets of each image, negatives included."""
+        return tuple(record.labels for record in self._records)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -211,8 +110,7 @@ class PictureDataset(Dataset[Sample]):
     @property
     def sources(self) -> tuple[Path, ...]:
         """Every file that the samples are read from."""
-        files = [path for record in self._records for path in (record.image.path, record.mask.path)]
-        return tuple(dict.fromkeys(files))
+        return tuple(dict.fromkeys(path for record in self._records for path in record.paths))
 
     @property
     def settings(self) -> str:
@@ -228,10 +126,22 @@ def check_index(index: Any, length: int) -> int:
     return position
 
 
+def check_choice(what: str, value: object, choices: Any) -> None:
+    """Check that a setting is one of the values of a `Literal`."""
+    if value not in get_args(choices):
+        words = " or ".join(map(repr, get_args(choices)))
+        raise SettingError(f"{what} must be {words}, got {value!r}")
+
+
 def label_array(labels: Iterable[int | None]) -> NDArray[Any]:
     """Return labels as integers, or as objects if one of them is None."""
     found = list(labels)
     return np.array(found, dtype=object if None in found else np.intp)
+
+
+def only_labels(labels: Iterable[Sequence[int | None]]) -> NDArray[Any]:
+    """Return the label of each image with one target, None of each with several."""
+    return label_array(own[0] if len(own) == 1 else None for own in labels)
 
 
 def assign_group(groups: Callable[[str], str] | None, name: str, where: object) -> str:
@@ -263,8 +173,8 @@ ReadFile: TypeAlias = Callable[[Path], Sample]
 class Reader(Protocol):
     """A dataset that `cached` accepts: it names its files and settings.
 
-    `FigshareDataset`, `FolderDataset`, `ManifestDataset`, `CocoDataset`, `PictureDataset` and
-    `FileDataset` are readers. A class of your own is one if it has these four members.
+    Every dataset of this package that reads files is a reader. A class of your own is one if it has
+    these four members.
     """
 
     @property

@@ -1,15 +1,19 @@
 """CSV tables: images with masks, labels, groups and names."""
 
 import csv
+import re
 from collections.abc import Collection
+from dataclasses import replace
 from io import StringIO
 from os import PathLike
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from cameval.data._files import is_file, kind_at, read_file
 from cameval.data.pictures import ImageFile, MaskFile
-from cameval.data.readers import MaskOrientation, PictureDataset, Record
-from cameval.data.samples import parse_class
+from cameval.data.readers import PictureDataset, check_choice
+from cameval.data.records import MaskOrientation, Missing, Record
+from cameval.data.samples import Info, parse_class
 from cameval.errors import DataError
 
 __all__ = ["ManifestDataset", "read_labels", "read_names"]
@@ -18,6 +22,9 @@ _NEEDED = ("image", "mask")
 
 
 _KNOWN = ("image", "mask", "name", "label", "group")
+
+Rows: TypeAlias = Literal["images", "targets"]
+"""What a row of a table is."""
 
 
 class ManifestDataset(PictureDataset):
@@ -28,9 +35,9 @@ class ManifestDataset(PictureDataset):
     ``group`` is by default the name. Labels are either all whole numbers from 0, or all names of
     classes, which are then counted in their sorted order. A whole number may be written as ``3.0``
     or ``3e0``, as programs write a column in which cells are empty. Without a column of labels, or
-    where its cell is empty, the label is None. Other columns are left out. The table and the
-    existence of the files are checked at once. Images are decoded when they are asked for, as
-    `cameval.data.pictures` describes.
+    where its cell is empty, the label is None. Other columns are left out, unless `info` names
+    them. The table and the existence of the files are checked at once. Images are decoded when they
+    are asked for, as `cameval.data.pictures` describes.
 
     Parameters
     ----------
@@ -42,11 +49,20 @@ class ManifestDataset(PictureDataset):
         As in `ImageFile`: scale each image by its own minimum and maximum.
     mask_orientation
         Orientation of masks whose files note none, as in `Record`.
+    missing_masks
+        What an empty cell of ``mask`` is: an ``"error"``, or a ``"negative"``, an image without an
+        object.
+    rows
+        ``"images"``, or ``"targets"``: rows with one name are then the targets of one image, each
+        with its label and mask, and with the same image, group and info.
+    info
+        More columns that are kept, as `Sample`'s info: numbers where every cell of the column is
+        one or is empty, else text. An empty cell is None.
 
     Raises
     ------
     SettingError
-        If a setting of the masks is out of its range.
+        If a setting is out of its range.
     DataError
         If the file is missing or not UTF-8, a column is missing or comes twice, or a cell that may
         not be is empty, names no file, or is no label. The message names file, line and column.
@@ -71,26 +87,49 @@ class ManifestDataset(PictureDataset):
         mask_threshold: float | None = None,
         stretch: bool = False,
         mask_orientation: MaskOrientation | None = None,
+        missing_masks: Missing = "error",
+        rows: Rows = "images",
+        info: Collection[str] = (),
     ) -> None:
+        check_choice("missing_masks", missing_masks, Missing)
+        check_choice("rows", rows, Rows)
         path = Path(path)
-        rows = _read_rows(path)
-        files = [[_file(path, line, row, column) for column in _NEEDED] for line, row in rows]
-        names = _names(path, rows)
-        labels, classes = _labels(path, rows)
+        wanted = [info] if isinstance(info, str) else list(info)
+        table = _read_rows(path, wanted, "mask" if missing_masks == "negative" else "")
+        names = _names(path, table, again=rows == "targets")
+        labels, classes = _labels(path, table)
+        columns = {column: _column(column, table) for column in wanted}
+        records: dict[str, Record] = {}
+        targets: dict[str, dict[int, MaskFile | None]] = {}
+        for i, ((line, row), name, label) in enumerate(zip(table, names, labels, strict=True)):
+            mask = None
+            if row["mask"]:
+                file = _file(path, line, row, "mask")
+                mask = MaskFile(file, mask_value, mask_threshold)
+            record = Record(
+                name,
+                ImageFile(_file(path, line, row, "image"), stretch),
+                group=row.get("group", name),
+                mask_orientation=mask_orientation,
+                info={column: values[i] for column, values in columns.items()},
+            )
+            if rows == "images":
+                records[name] = replace(record, mask=mask, label=label)
+                continue
+            if label is None:
+                raise _cell_error(path, line, "label", "must be given where rows are targets")
+            if record != records.setdefault(name, record):
+                raise _cell_error(
+                    path, line, "image", f"and group and info must be those of {name!r} above"
+                )
+            own = targets.setdefault(name, {})
+            if label in own:
+                raise _cell_error(
+                    path, line, "label", f"must differ from the others of {name!r}, got it again"
+                )
+            own[label] = mask
         super().__init__(
-            [
-                Record(
-                    name,
-                    ImageFile(image, stretch),
-                    MaskFile(mask, mask_value, mask_threshold),
-                    label,
-                    row.get("group", name),
-                    mask_orientation,
-                )
-                for (_, row), (image, mask), name, label in zip(
-                    rows, files, names, labels, strict=True
-                )
-            ],
+            [replace(record, targets=targets.get(name, {})) for name, record in records.items()],
             classes,
         )
         self._path = path
@@ -120,7 +159,7 @@ def _read_text(path: Path) -> str:
         ) from error
 
 
-def _read_rows(path: Path) -> _Rows:
+def _read_rows(path: Path, info: Collection[str] = (), may_be_empty: str = "") -> _Rows:
     reader = csv.reader(StringIO(_read_text(path), newline=""), strict=True)
     try:
         lines = [(reader.line_num, row) for row in reader if row]
@@ -135,30 +174,64 @@ def _read_rows(path: Path) -> _Rows:
             raise DataError(
                 f"{path}, line {header_line}: the columns must have one {column}, got {columns}"
             )
+    for column in info:
+        if columns.count(column) != 1 or column in _KNOWN:
+            raise DataError(
+                f"{path}, line {header_line}: the columns must have one {column}, which is none of "
+                f"{', '.join(_KNOWN)}, got {columns}"
+            )
     if len(lines) == 1:
         raise DataError(f"{path}: the file must hold at least one row, got its header alone")
-    return [(line, _cells(path, line, columns, row)) for line, row in lines[1:]]
+    kept = {*_KNOWN, *info}
+    free = {"label", may_be_empty, *info}
+    return [(line, _cells(path, line, columns, row, kept, free)) for line, row in lines[1:]]
 
 
-def _cells(path: Path, line: int, columns: list[str], row: list[str]) -> dict[str, str]:
+def _cells(
+    path: Path, line: int, columns: list[str], row: list[str], kept: set[str], free: set[str]
+) -> dict[str, str]:
     if len(row) != len(columns):
         raise DataError(
             f"{path}, line {line}: the row must have {len(columns)} cells, got {len(row)}"
         )
     cells = {
-        column: cell.strip() for column, cell in zip(columns, row, strict=True) if column in _KNOWN
+        column: cell.strip() for column, cell in zip(columns, row, strict=True) if column in kept
     }
     for column, cell in cells.items():
-        if not cell and column != "label":
-            raise _cell_error(path, line, column, "must not be empty, got ''")
+        if not cell and column not in free:
+            out = "; set missing_masks='negative' if the image has no object"
+            raise _cell_error(
+                path, line, column, f"must not be empty, got ''{out if column == 'mask' else ''}"
+            )
     return cells
 
 
-def _names(path: Path, rows: _Rows) -> list[str]:
+def _column(column: str, rows: _Rows) -> list[Info]:
+    """Return the values of a column of info."""
+    cells = [row[column] for _, row in rows]
+    return [_number(cell) for cell in cells] if _is_numeric(cells) else [c or None for c in cells]
+
+
+def _is_numeric(cells: list[str]) -> bool:
+    found = [cell for cell in cells if cell]
+    plain = re.compile(r"[+-]?(\d{1,15}(\.\d*)?|\.\d+)(e[+-]?\d{1,2})?", re.ASCII | re.IGNORECASE)
+    return bool(found) and all(plain.fullmatch(cell) for cell in found)
+
+
+def _number(cell: str) -> int | float | None:
+    if not cell:
+        return None
+    return int(cell) if cell.lstrip("+-").isdecimal() else float(cell)
+
+
+def _names(path: Path, rows: _Rows, *, again: bool = False) -> list[str]:
+    """Return the name of each row, which may come again where rows are targets."""
     lines: dict[str, int] = {}
+    names = []
     for line, row in rows:
         name = row.get("name") or Path(row["image"]).with_suffix("").as_posix()
-        if name in lines:
+        names.append(name)
+        if name in lines and not again:
             raise _cell_error(
                 path,
                 line,
@@ -166,7 +239,7 @@ def _names(path: Path, rows: _Rows) -> list[str]:
                 f"must differ from the others, got {name!r} as in line {lines[name]}",
             )
         lines[name] = line
-    return list(lines)
+    return names
 
 
 def _labels(path: Path, rows: _Rows) -> tuple[list[int | None], tuple[str, ...]]:
