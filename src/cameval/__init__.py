@@ -32,7 +32,14 @@ from cameval.binarizers import (
     SkimageBinarizer,
 )
 from cameval.data import Sample, Target
-from cameval.evaluation import Preparation, Results, choose_binarizers, concat, evaluate
+from cameval.evaluation import (
+    Preparation,
+    Results,
+    choose_binarizers,
+    concat,
+    evaluate,
+    evaluate_maps,
+)
 from cameval.extractor import CAMExtractor, CAMResult, CAMSweep
 from cameval.maps import normalize_maps
 from cameval.methods import (
@@ -89,6 +96,7 @@ __all__ = [
     "eigen_cam",
     "errors",
     "evaluate",
+    "evaluate_maps",
     "grad_cam",
     "grad_cam_pp",
     "hires_cam",

@@ -221,7 +221,7 @@ class BaselineInput:
     Parameters
     ----------
     samples
-        The `Sample` of each image, ``N`` of them.
+        The `Sample` of each map, ``N`` of them, each with one target.
     images
         Input of the network, ``(N, channels, h, w)``, normalized.
     truth
@@ -229,9 +229,12 @@ class BaselineInput:
     classes
         Target class of each map, ``(N,)``.
     cells
-        Height and width of the network's coarse maps.
+        Height and width of the network's coarse maps; 7 along each axis where there is none.
     cell_centers
         Positions of the cells' centers in the image. None: the cells divide the image evenly.
+    window
+        First and last pixel (exclusive) of the input along each axis that show the image, where the
+        input is padded. None: all of it.
     """
 
     samples: Sequence[Sample]
@@ -240,6 +243,17 @@ class BaselineInput:
     classes: Tensor
     cells: tuple[int, ...]
     cell_centers: CellCenters | None = None
+    window: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def shown(self) -> Tensor:
+        """The images without their padding."""
+        if self.window is None:
+            return self.images
+        images = self.images
+        for axis, (start, stop) in enumerate(self.window, start=2):
+            images = images.narrow(axis, start, stop - start)
+        return images
 
 
 class Baseline(Protocol):

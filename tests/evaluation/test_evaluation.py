@@ -378,7 +378,8 @@ def test_an_iterable_has_no_workers() -> None:
     [
         ([], DataError, "samples must hold at least one"),
         (5, ArrayTypeError, "samples must be a dataset or an iterable"),
-        ([samples(1)[0], (1, 2)], ArrayTypeError, "got tuple for sample 1"),
+        ([samples(1)[0], (1, 2)], ArrayTypeError, "sample 1: image must be an array or tensor"),
+        ([samples(1)[0], 7], ArrayTypeError, "sample 1: samples must be .* got int; wrap"),
         (samples(1) * 2, DataError, "names of samples must be unique, got 'image 0' twice"),
         ([*samples(3), *samples(1)], DataError, "unique, got 'image 0' twice"),
     ],
@@ -497,7 +498,7 @@ def test_the_truth_is_resized_by_majority() -> None:
         ({"size": 0}, "size must be"),
         ({"size": "big"}, "size must be"),
         ({"crop": 1.5}, "crop must be"),
-        ({"mean": (0, 0)}, "mean must be three"),
+        ({"mean": (0, 0)}, "mean and std must have one number for each channel"),
         ({"std": (1, 0, 1)}, "std must be positive"),
     ],
 )

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 from evaluations import Lazy, samples, small_network
+from numpy.typing import NDArray
 from torch import nn
 
 import cameval
 from cameval import CAMExtractor, CAMModel, GAPHead, evaluate
 from cameval.baselines import center_baseline, intensity_baseline
+from cameval.data import Sample
 from cameval.errors import SettingError, UnsupportedModelError
-from cameval.evaluation import Preparation, Results, RunSettings
+from cameval.evaluation import Preparation, Results, RunSettings, _loop
 from cameval.maps import CellCenters
 
 BASE: dict[str, Any] = {
@@ -66,11 +68,17 @@ class Case:
     """Other arguments, without which it changes nothing."""
 
 
+def brightness(sample: Sample) -> NDArray[np.float32]:
+    """Return the image as its map."""
+    return sample.image
+
+
 CASES = {
     "methods": Case({"cam": cameval.grad_cam_pp}, meanings("methods")),
     "binarizers": Case({"p80": cameval.MeanBinarizer()}, meanings("binarizers")),
     "metrics": Case({"iou": cameval.dice}, meanings("metrics")),
     "baselines": Case({"center": intensity_baseline}, meanings("baselines")),
+    "maps": Case({"brightness": brightness}, meanings("methods")),
     "classes": Case("true", meanings("target_class")),
     "task": Case("binary", setting("task"), setting("task")),  # of two logits: no number changes
     "prepare": Case(Preparation(size=32, crop=0.5), setting("prepare")),
@@ -151,7 +159,7 @@ def bars(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         def update(self) -> None:
             noted[-1]["count"] += 1
 
-    monkeypatch.setattr(inspect.getmodule(evaluate), "tqdm", Bar)
+    monkeypatch.setattr(_loop, "tqdm", Bar)
     return noted
 
 

@@ -280,7 +280,6 @@ def test_the_task_follows_from_the_logits_or_is_asked_for(count, asked, task, tm
         (3, "", "task must be one of"),
         (3, True, "task must be one of .* got True"),
         (3, ["binary"], "task must be one of"),
-        (3, "multilabel", "got 'multilabel', which needs several targets an image; evaluate each"),
     ],
 )
 def test_a_task_that_is_not_the_networks_is_refused(count, asked, message, tmp_path) -> None:

@@ -27,7 +27,9 @@ Knowledge = Literal["nothing", "image", "labels", "truth"]
 F = TypeVar("F", bound=Callable[..., object])
 
 
-def knows(what: Knowledge, *, label: str | None = None) -> Callable[[F], F]:
+def knows(
+    what: Knowledge, *, label: str | None = None, needs_network: bool = False
+) -> Callable[[F], F]:
     """Mark a baseline with what it knows of the sample that its map is for.
 
     A class has an attribute of that name instead, as in ``knows: ClassVar[Knowledge] = "image"``. A
@@ -60,7 +62,9 @@ def knows(what: Knowledge, *, label: str | None = None) -> Callable[[F], F]:
     >>> knowledge_of(true_mask), true_mask.label
     ('truth', 'mask')
     """
-    attributes: dict[str, str] = {"knows": _check_knowledge(what, "knows")}
+    attributes: dict[str, object] = {"knows": _check_knowledge(what, "knows")}
+    if needs_network:
+        attributes["needs_network"] = True
     if label is not None:
         attributes["label"] = _check_label(label)
 
@@ -100,6 +104,20 @@ def knowledge_of(baseline: object) -> Knowledge | None:
         baseline = baseline.func
     value = getattr(baseline, "knows", None)
     return None if value is None else _check_knowledge(value, f"knows of {baseline!r}")
+
+
+def needs_network(baseline: object) -> bool:
+    """Tell whether a baseline uses the network or its feature grid, so that it needs one.
+
+    Examples
+    --------
+    >>> from cameval.baselines import center_baseline, truth_baseline
+    >>> needs_network(center_baseline), needs_network(truth_baseline)
+    (False, True)
+    """
+    while isinstance(baseline, partial) and not hasattr(baseline, "needs_network"):
+        baseline = baseline.func
+    return bool(getattr(baseline, "needs_network", False))
 
 
 def _check_knowledge(value: Any, name: str) -> Knowledge:

@@ -1,11 +1,21 @@
 """Evaluation: scores of maps on samples as a table, with summaries, tests and choices."""
 
+from cameval.evaluation.chexlocalize import CheXlocalizeProtocol, CheXlocalizeScores
 from cameval.evaluation.choice import Choice, choose_binarizers
 from cameval.evaluation.concat import concat
 from cameval.evaluation.evaluate import evaluate
+from cameval.evaluation.evaluate_maps import evaluate_maps
 from cameval.evaluation.labels import label_of
 from cameval.evaluation.meaning import REASONS, Column, Meanings, MetricMeaning, Origin
-from cameval.evaluation.preparation import IMAGENET_MEAN, IMAGENET_STD, Preparation
+from cameval.evaluation.preparation import IMAGENET_MEAN, IMAGENET_STD, Preparation, Prepared
+from cameval.evaluation.published_protocols import (
+    KangScores,
+    PointingProtocol,
+    PointingScores,
+    WSOLProtocol,
+    WSOLScores,
+    kang_protocol,
+)
 from cameval.evaluation.results import Results
 from cameval.evaluation.settings import (
     RunSettings,
@@ -19,14 +29,22 @@ __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "REASONS",
+    "CheXlocalizeProtocol",
+    "CheXlocalizeScores",
     "Choice",
     "Column",
+    "KangScores",
     "Meanings",
     "MetricMeaning",
     "Origin",
+    "PointingProtocol",
+    "PointingScores",
     "Preparation",
+    "Prepared",
     "Results",
     "RunSettings",
+    "WSOLProtocol",
+    "WSOLScores",
     "choose_binarizers",
     "concat",
     "default_baselines",
@@ -34,5 +52,7 @@ __all__ = [
     "default_methods",
     "default_metrics",
     "evaluate",
+    "evaluate_maps",
+    "kang_protocol",
     "label_of",
 ]

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from zlib import crc32
 
 import numpy as np
@@ -12,108 +12,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from cameval._arrays import as_numpy
+from cameval._arrays import exact
 from cameval._memo import memo
 from cameval.data import Sample
-from cameval.errors import CamevalError, NonFiniteError, ShapeError
+from cameval.errors import ClassIndexError, NonFiniteError, ShapeError
+from cameval.evaluation._grid_scores import check_scores, score_grid
 from cameval.evaluation._plan import Plan, Task, task_of
-from cameval.evaluation._sources import Source, View, map_sources
+from cameval.evaluation._sources import NO_LABEL, Grid, Source, View, map_sources
 from cameval.evaluation.meaning import CONSTANT, REASONS
 from cameval.evaluation.preparation import Prepare
-from cameval.maps import CellCenters, are_constant, upsample
-from cameval.metrics import Counts, takes
+from cameval.maps import CellCenters, upsample
 from cameval.networks import Activations, CAMModel, LayerModel
 from cameval.networks._outputs import class_probabilities
 from cameval.networks.activations import without_graph
+from cameval.target_classes import choose_classes
 
-
-def score_images(
-    metric: Callable[..., object], name: str, given: Tensor, truth: Tensor
-) -> NDArray[np.float64]:
-    """Return the score of each image, ``(N,)``.
-
-    A metric that returns a single number for a batch is called for each image by itself.
-
-    Parameters
-    ----------
-    metric, name
-        A metric of masks or maps, and its label.
-    given
-        Predicted masks or maps ``(N, H, W)``.
-    truth
-        True masks ``(N, H, W)``.
-
-    Raises
-    ------
-    ShapeError
-        If the metric does not return one score per image.
-    NonFiniteError
-        If a score is infinite.
-    """
-    scores = _call(metric, name, given, truth)
-    numbers = _as_array(scores)
-    if numbers is not None and numbers.ndim == 0:
-        scores = [_call(metric, name, *pair) for pair in zip(given, truth, strict=True)]
-    return check_scores(scores, name, len(given))
-
-
-def check_scores(scores: object, name: str, count: int) -> NDArray[np.float64]:
-    """Return the scores of a metric in float64, checked to be one for each image."""
-    numbers = _as_array(scores)
-    if numbers is None or numbers.shape != (count,):
-        came = type(scores).__name__ if numbers is None else numbers.shape
-        raise ShapeError(f"metric {name} must return one score per image, ({count},), got {came}")
-    if np.isinf(numbers).any():
-        raise NonFiniteError(
-            f"metric {name} must return numbers, or NaN where it is undefined, got infinity"
-        )
-    return numbers
-
-
-def _as_array(scores: object) -> NDArray[np.float64] | None:
-    """Return scores in float64, whether they are a tensor, an array, a list or a number."""
-    if isinstance(scores, Tensor):
-        numbers: NDArray[np.float64] = scores.detach().cpu().double().numpy()
-        return numbers
-    if isinstance(scores, list | tuple):
-        scores = [one.item() if isinstance(one, Tensor) else one for one in scores]
-    if not isinstance(scores, np.ndarray | np.generic | float | int | list):
-        return None
-    try:
-        return np.asarray(scores, np.float64)
-    except (TypeError, ValueError):  # words, or rows of different lengths
-        return None
-
-
-def _call(metric: Callable[..., object], name: str, given: Tensor, truth: Tensor) -> object:
-    """Call a metric with tensors or, if it cannot take these, with NumPy arrays."""
-    try:
-        return metric(given, truth)
-    except CamevalError:
-        raise
-    except Exception as error:
-        if isinstance(error, TypeError | AttributeError):
-            try:
-                return metric(as_numpy(given), as_numpy(truth))
-            except Exception as again:
-                error.add_note(f"called with NumPy arrays, the metric raised {again!r}")
-        error.add_note(_note(metric, name, given))
-        raise
-
-
-def _note(metric: Any, name: str, given: Tensor) -> str:
-    note = f"metric {name!r} was called with {given.dtype} {tuple(given.shape)} and true masks"
-    if takes(metric) is None:
-        note += (
-            "; it does not say what it takes, so these are predicted masks: decorate a metric of "
-            "maps with cameval.metrics.of_maps(higher_is_better=...)"
-        )
-    return note
+Predictions: TypeAlias = Callable[[Sample], "tuple[int | None, float | None] | None"]
+"""From a sample with one target to its predicted class and a probability; None if not known."""
 
 
 @dataclass(frozen=True, eq=False)
 class BatchScores:
-    """The scores of a batch of N samples in the K columns of a plan.
+    """The scores of a batch in the K columns of a plan: N rows, one for each sample and target.
 
     Parameters
     ----------
@@ -169,6 +89,7 @@ class BatchScores:
             array = getattr(self, name)
             good &= array.dtype.kind == kind
             good &= name in ("values", "codes", "weights") or array.shape == (n,)
+        good = good and all(_is_object(text) for text in self.info.tolist())
         if not good:
             raise ShapeError(
                 f"scores of a batch must be of {n} samples and {columns} columns, got others"
@@ -180,56 +101,122 @@ class BatchScores:
             )
 
 
+def _is_object(text: str) -> bool:
+    """Tell whether text is a JSON object."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def fingerprint(sample: Sample) -> int:
     """Return a checksum of the contents of a sample."""
-    words = f"{sample.name}\0{sample.group}\0{sample.label}\0{sample.image.shape}".encode()
-    found = crc32(np.ascontiguousarray(sample.image).data, crc32(words))
-    return crc32(np.ascontiguousarray(sample.mask).data, found)
+    words = f"{sample.name}\0{sample.group}\0{sample.image.shape}\0{sample.spacing}"
+    found = crc32(np.ascontiguousarray(sample.image).data, crc32(words.encode()))
+    arrays: list[NDArray[Any] | None] = [sample.ignore]
+    for target in sample.targets:
+        found = crc32(f"{target.label}".encode(), found)
+        arrays += [target.mask, target.boxes, target.instances]
+    for array in arrays:
+        if array is not None:
+            found = crc32(np.ascontiguousarray(array).data, found)
+    return crc32(_info(sample).encode(), found) if sample.info else found
+
+
+def _info(sample: Sample) -> str:
+    """Return the columns that a user adds, as JSON."""
+    return json.dumps(dict(sample.info), ensure_ascii=False)
 
 
 def score_batch(
-    model: CAMModel | LayerModel,
+    model: CAMModel | LayerModel | None,
     plan: Plan,
     prepare: Prepare,
     samples: Sequence[Sample],
     *,
-    cell_centers: CellCenters | None,
-    device: torch.device,
+    cell_centers: CellCenters | None = None,
+    device: torch.device | None = None,
     task: Task | None = None,
     probabilities: bool = False,
+    predictions: Predictions | None = None,
 ) -> BatchScores:
-    """Score every map of the plan on every sample."""
-    view = View.of(samples, prepare, device)
-    activations = model.activations(view.images)
-    task_of(activations.logits, task)
-    _check_logits(activations.logits, samples)
+    """Score every map of the plan on every target of the samples.
+
+    Without a model all maps were made elsewhere, and so were the predictions, if there are any.
+    """
+    view = View.of(samples, prepare, device or torch.device("cpu"))
+    activations = None if model is None else model.activations(view.images)
+    if activations is not None:
+        task_of(activations.logits, task)
+        _check_logits(activations.logits, samples)
+        chosen = [view.classes(how, activations.logits) for how in plan.target_class.values()]
+    else:
+        chosen = [view.labels for _ in plan.target_class]
     tables = [
         _Table.of(plan, view, activations, source, classes)
-        for how in plan.target_class.values()
-        for classes in [view.classes(how, activations.logits)]
+        for classes in chosen
         for source in map_sources(plan, view, activations, classes, cell_centers)
     ]
-    with memo(), without_graph():  # the same changed images serve all maps
-        for table in tables:
-            table.score_network(plan, activations, probabilities=probabilities)
-    logits = activations.logits.cpu()
-    predicted = view.classes("predicted", logits)
-    of_classes = class_probabilities(logits, already=probabilities)
-    probability = of_classes.gather(1, predicted[:, None])[:, 0]
+    if activations is not None:
+        with memo(), without_graph():  # the same changed images serve all maps
+            for table in tables:
+                table.score_network(plan, view, activations, task, probabilities=probabilities)
+    predicted, probability = (
+        given_predictions(view, predictions)
+        if activations is None
+        else _predictions(view, activations.logits.cpu(), task, probabilities=probabilities)
+    )
+    sums = [fingerprint(sample) for sample in samples]
     return BatchScores(
-        sample=np.array([sample.name for sample in samples]),
-        group=np.array([sample.group for sample in samples]),
+        sample=np.array([row.name for row in view.rows]),
+        group=np.array([row.group for row in view.rows]),
         label=view.labels.numpy(),
         predicted=predicted.numpy(),
         probability=probability.numpy(),
         area=view.areas.numpy(),
         present=view.areas.numpy() > 0,
-        info=np.array([json.dumps(dict(sample.info)) for sample in samples]),
-        checksum=np.array([fingerprint(sample) for sample in samples], np.uint32),
+        info=np.array([_info(row) for row in view.rows]),
+        checksum=np.array([sums[k] for k in view.image_of.tolist()], np.uint32),
         values=np.concatenate([table.values for table in tables], 1),
         codes=np.concatenate([table.codes for table in tables], 1),
-        weights=np.concatenate([np.full_like(table.values, np.nan) for table in tables], 1),
+        weights=np.concatenate([table.weights for table in tables], 1),
     )
+
+
+def _predictions(
+    view: View, logits: Tensor, task: Task | None, *, probabilities: bool
+) -> tuple[Tensor, Tensor]:
+    """Return the predicted class of each row, -1 for none, and a probability.
+
+    In a multi-label task it is the label of the row, if its probability is above one half, and the
+    probability is that of the label.
+    """
+    if task != "multilabel":
+        predicted = choose_classes(None, None, logits)
+        of_classes = class_probabilities(logits, already=probabilities)
+        probability = of_classes.gather(1, predicted[:, None])[:, 0]
+        return predicted[view.image_of], probability[view.image_of]
+    labels = view.labels
+    outside = labels >= logits.shape[1]
+    if outside.any():
+        name = view.rows[int(outside.nonzero()[0, 0])].name
+        raise ClassIndexError(
+            f"sample {name!r}: label must be one of the network's {logits.shape[1]} classes, got "
+            f"{int(labels[outside][0])}"
+        )
+    known = labels != NO_LABEL
+    numbers = exact(logits) if probabilities else exact(logits).sigmoid()
+    of_label = numbers[view.image_of, labels.clamp(min=0)]
+    probability = of_label.where(known, torch.nan)
+    return labels.where(known & (of_label > 0.5), torch.tensor(NO_LABEL)), probability
+
+
+def given_predictions(view: View, predictions: Predictions | None) -> tuple[Tensor, Tensor]:
+    """Return the given class of each row, -1 for none, and its probability."""
+    found = [None if predictions is None else predictions(row) for row in view.rows]
+    classes = [NO_LABEL if one is None or one[0] is None else one[0] for one in found]
+    numbers = [float("nan") if one is None or one[1] is None else one[1] for one in found]
+    return torch.tensor(classes), torch.tensor(numbers, dtype=torch.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,43 +225,101 @@ class _Table:
 
     values: NDArray[np.float64]
     codes: NDArray[np.uint8]
+    weights: NDArray[np.float64]
     classes: Tensor
     on_images: Tensor | None  # the maps at the size of the images, if a metric needs the network
 
     @classmethod
     def of(
-        cls, plan: Plan, view: View, activations: Activations, source: Source, classes: Tensor
+        cls,
+        plan: Plan,
+        view: View,
+        activations: Activations | None,
+        source: Source,
+        classes: Tensor,
     ) -> "_Table":
         """Score the maps and masks, grid by grid."""
-        images = activations.images
-        values = np.full((len(images), len(plan.scores)), np.nan)
+        count = len(view.rows)
+        values = np.full((count, len(plan.scores)), np.nan)
+        weights = np.full(values.shape, np.nan)
         codes = np.zeros(values.shape, np.uint8)
-        on_images = images.new_empty(len(images), *images.shape[2:]) if plan.of_network else None
+        on_images = None
+        if activations is not None and plan.of_network:
+            on_images = view.images.new_empty(count, *view.images.shape[2:])
         first, skipped = len(plan.of_maps), len(plan.of_network)
         columns = [*range(first), *range(first + skipped, values.shape[1])]
         for grid in view.grids:
             maps = source(grid)
             if on_images is not None:
                 rows = grid.rows.to(on_images.device)
-                resized = upsample(maps, tuple(images.shape[2:]))
-                on_images[rows] = resized.to(on_images.dtype)
+                on_images[rows] = _on_input(maps, grid, on_images)
             at = np.ix_(grid.rows.numpy(), columns)
             with memo():
-                values[at], codes[at] = _score_maps(plan, maps, grid.truth)
-                flat = are_constant(maps).cpu().numpy()
+                values[at], codes[at], weights[at], flat = score_grid(plan, maps, grid)
             codes[grid.rows.numpy()] |= np.where(flat, CONSTANT, 0).astype(np.uint8)[:, None]
-        return cls(values, codes, classes, on_images)
+        return cls(values, codes, weights, classes, on_images)
 
-    def score_network(self, plan: Plan, activations: Activations, *, probabilities: bool) -> None:
+    def score_network(
+        self,
+        plan: Plan,
+        view: View,
+        activations: Activations,
+        task: Task | None,
+        *,
+        probabilities: bool,
+    ) -> None:
         """Score the maps with the metrics that run the network on changed images."""
         if self.on_images is None:
             return
-        network = _with_logits(activations, probabilities=probabilities)
-        for column, (name, metric) in enumerate(plan.of_network.items(), start=len(plan.of_maps)):
-            scores = metric(network, activations.images, self.on_images, self.classes)
-            self.values[:, column] = check_scores(scores, name, len(self.values))
-            undefined = np.isnan(self.values[:, column])
-            self.codes[undefined, column] |= REASONS.index("undefined")
+        for number in range(view.passes):
+            rows, of_sample = view.of_pass(number)
+            images = view.image_of[rows].numpy()
+            maps = self.on_images[of_sample.to(self.on_images.device)]
+            classes = self.classes[of_sample.to(self.classes.device)]
+            for column, (name, metric) in enumerate(plan.of_network.items(), len(plan.of_maps)):
+                if task == "multilabel":
+                    scores = _score_each_class(metric, name, activations, maps, classes)
+                else:
+                    network = _with_logits(activations, probabilities=probabilities)
+                    found = metric(network, activations.images, maps, classes)
+                    scores = check_scores(found, name, len(maps))
+                at = rows.numpy()
+                self.values[at, column] = scores[images]
+                undefined = at[np.isnan(scores[images])]
+                self.codes[undefined, column] |= REASONS.index("undefined")
+
+
+def _on_input(maps: Tensor, grid: Grid, like: Tensor) -> Tensor:
+    """Return maps at the size of the network's input; its padding has the lowest value."""
+    size = tuple(like.shape[1:])
+    if grid.window is None:
+        return upsample(maps, size).to(like.dtype)
+    inner = tuple(stop - start for start, stop in grid.window)
+    shown = upsample(maps, inner).to(like.dtype)
+    whole = shown.flatten(1).amin(1)[(..., *(None for _ in size))].expand(-1, *size).clone()
+    whole[(slice(None), *(slice(start, stop) for start, stop in grid.window))] = shown
+    return whole
+
+
+def _score_each_class(
+    metric: Callable[..., object],
+    name: str,
+    activations: Activations,
+    maps: Tensor,
+    classes: Tensor,
+) -> NDArray[np.float64]:
+    """Score maps of several sigmoid classes: each class against its absence."""
+    scores = np.full(len(maps), np.nan)
+    for index in classes.unique().tolist():
+        at = (classes == index).nonzero()[:, 0]
+
+        def network(images: Tensor, index: int = index) -> Tensor:
+            return pad(activations.network(images)[:, index : index + 1], (1, 0))
+
+        images = activations.images[at.to(activations.images.device)]
+        found = metric(network, images, maps[at.to(maps.device)], torch.ones_like(classes[at]))
+        scores[at.cpu().numpy()] = check_scores(found, name, len(at))
+    return scores
 
 
 def _with_logits(activations: Activations, *, probabilities: bool) -> Callable[[Tensor], Tensor]:
@@ -290,52 +335,6 @@ def _with_logits(activations: Activations, *, probabilities: bool) -> Callable[[
         return shares.clamp_min(torch.finfo(shares.dtype).tiny).log()
 
     return logits
-
-
-def _score_maps(
-    plan: Plan, maps: Tensor, truth: Tensor
-) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Return the scores of the maps of one grid, and the reason code of each."""
-    count = len(maps)
-    columns: list[NDArray[np.float64]] = []
-    reasons: list[NDArray[np.intp]] = []
-    undefined = REASONS.index("undefined")
-    positive = maps.amax((1, 2)).cpu().numpy() > 0
-    for name, metric in plan.of_maps.items():
-        columns.append(score_images(metric, name, maps, truth))
-        reasons.append(np.where(positive, undefined, REASONS.index("map without a positive value")))
-    for label, binarize in plan.binarizers.items() if plan.of_masks else ():
-        masks = _check_masks(binarize(maps), label, maps)
-        marked = Counts.of(masks, truth).predicted.cpu().numpy() > 0  # memoized for the metrics
-        for name, metric in plan.of_masks.items():
-            columns.append(score_images(metric, name, masks, truth))
-            reasons.append(np.where(marked, undefined, REASONS.index("empty prediction")))
-    if not columns:
-        return np.empty((count, 0)), np.empty((count, 0), np.uint8)
-    values = np.stack(columns, 1)
-    of_truth = _reason_in_truth(truth)[:, None]
-    why = np.where(of_truth > 0, of_truth, np.stack(reasons, 1))
-    return values, np.where(np.isnan(values), why, 0).astype(np.uint8)
-
-
-def _reason_in_truth(truth: Tensor) -> NDArray[np.intp]:
-    """Return the reason code that the truth gives, which precedes all others; 0 if none."""
-    counts = Counts.of(truth, truth)
-    empty, full = (counts.true == 0).cpu().numpy(), (counts.true == counts.pixels).cpu().numpy()
-    return np.select(
-        [empty, full], [REASONS.index("empty truth"), REASONS.index("truth is everything")], 0
-    )
-
-
-def _check_masks(masks: object, name: str, maps: Tensor) -> Tensor:
-    if isinstance(masks, Tensor) and masks.shape == maps.shape and masks.dtype == torch.bool:
-        return masks
-    came = (
-        f"{masks.dtype} {tuple(masks.shape)}" if isinstance(masks, Tensor) else type(masks).__name__
-    )
-    raise ShapeError(
-        f"binarizer {name} must return boolean masks of shape {tuple(maps.shape)}, got {came}"
-    )
 
 
 def _check_logits(logits: Tensor, samples: Sequence[Sample]) -> None:

@@ -1,14 +1,15 @@
-"""Batches of samples from datasets and iterables, shared by the processes of a run."""
+"""Batches of samples from datasets, iterables and loaders, shared by the processes of a run."""
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count, islice
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, RandomSampler
 
 from cameval.data import Sample
 from cameval.errors import ArrayTypeError, CamevalError, SettingError
+from cameval.evaluation._samples import as_sample, unbatch
 
 
 class SizedSamples(Protocol):
@@ -23,8 +24,26 @@ class SizedSamples(Protocol):
         ...
 
 
-Samples: TypeAlias = SizedSamples | Iterable[Sample]
-"""Any map-style or iterable dataset of `torch.utils.data`, a list or a generator of samples."""
+Samples: TypeAlias = SizedSamples | Iterable[Any]
+"""Any map-style or iterable dataset of `torch.utils.data`, a list or a generator of samples, or a
+`DataLoader`."""
+
+
+def as_samples(samples: Samples) -> Samples:
+    """Return samples as they are, and those of a `DataLoader` one by one.
+
+    Raises
+    ------
+    SettingError
+        If the loader shuffles: names and order of the samples would differ between runs.
+    """
+    if not isinstance(samples, DataLoader):
+        return samples
+    if isinstance(samples.sampler, RandomSampler):
+        raise SettingError(
+            "samples must come in one order, got a DataLoader that shuffles; set shuffle=False"
+        )
+    return unbatch(samples)
 
 
 def number_of_batches(samples: Samples, batch_size: int) -> int | None:
@@ -140,10 +159,10 @@ def _check(sample: object, index: int) -> Sample:
     if isinstance(sample, Exception):
         sample.add_note(f"while reading sample {index}")
         raise sample
-    raise ArrayTypeError(
-        f"samples must be cameval.data.Sample, got {type(sample).__name__} for sample {index}; "
-        "wrap your dataset in one that returns Sample(name, image, mask)"
-    )
+    try:
+        return as_sample(sample, index)
+    except CamevalError as error:
+        raise type(error)(f"sample {index}: {error}") from error
 
 
 def _check_iterable(samples: object) -> Iterable[Sample]:

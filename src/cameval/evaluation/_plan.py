@@ -2,13 +2,16 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, get_args
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval.baselines import knowledge_of
+from cameval.data import Sample
 from cameval.errors import SettingError, ShapeError
 from cameval.evaluation._digests import digest_of, digest_or_none
 from cameval.evaluation.labels import map_by_label, setting_text
@@ -34,13 +37,20 @@ from cameval.protocols import Baseline, Binarizer, CAMMethod, Metric
 T = TypeVar("T")
 
 
+MapSource: TypeAlias = Callable[[Sample], "Tensor | NDArray[np.floating[Any]]"]
+"""From a sample with one target to its map ``(H, W)``, of any size; ``(D, H, W)`` of a volume."""
+
+GIVEN: Final = "given"
+"""The target class of maps that were made elsewhere."""
+
+
 Named: TypeAlias = Mapping[str, T] | Sequence[T] | T
 """One, several, or several by label; without labels each has its own, see `label_of`."""
 
 
-TargetClass: TypeAlias = Literal["predicted", "true"] | int | Callable[[Tensor], Tensor]
-"""The class of the maps: the predicted one, the true one, a fixed one, or what a function of the
-logits ``(N, C)`` returns, ``(N,)``."""
+TargetClass: TypeAlias = Literal["predicted", "true", "given"] | int | Callable[[Tensor], Tensor]
+"""The class of the maps: the predicted one, the true one, a fixed one, what a function of the
+logits ``(N, C)`` returns, ``(N,)``; or the one for which a map was made elsewhere."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +62,7 @@ class Plan:
     baselines: Mapping[str, Baseline]
     binarizers: Mapping[str, Binarizer]
     metrics: Mapping[str, Metric]
+    maps: Mapping[str, MapSource] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -62,19 +73,27 @@ class Plan:
         baselines: Named[Baseline],
         binarizers: Named[Binarizer],
         metrics: Named[Metric],
+        maps: Named[MapSource] = (),
     ) -> "Plan":
         """Return the plan of these things, each by its label."""
         return cls(
             target_class=_check_classes(map_by_label(classes, "classes")),
             methods=map_by_label(methods, "methods"),
+            maps=map_by_label(maps, "maps"),
             baselines=map_by_label(baselines, "baselines"),
             binarizers=map_by_label(binarizers, "binarizers"),
             metrics=map_by_label(metrics, "metrics"),
         )
 
     def __post_init__(self) -> None:
-        if not self.methods and not self.baselines:
+        if not self.methods and not self.maps and not self.baselines:
             raise SettingError("methods must name at least one method, got none")
+        for name, source in self.maps.items():
+            if not callable(source):
+                raise SettingError(
+                    "maps must be folders or functions of a sample, "
+                    f"got {type(source).__name__} for {name!r}"
+                )
         if not self.metrics:
             raise SettingError("metrics must name at least one metric, got none")
         if self.of_masks and not self.binarizers:
@@ -82,9 +101,10 @@ class Plan:
                 "binarizers must name at least one for metrics of masks "
                 f"({', '.join(self.of_masks)}), got none"
             )
-        if both := sorted(set(self.methods) & set(self.baselines)):
+        names = [*self.methods, *self.maps, *self.baselines]
+        if both := sorted(name for name in set(names) if names.count(name) > 1):
             raise SettingError(
-                f"methods and baselines must have different labels, got {both} twice"
+                f"methods, maps and baselines must have different labels, got {both} twice"
             )
         for name, metric in self.metrics.items():
             if takes(metric) is None:
@@ -120,7 +140,7 @@ class Plan:
     def columns(self) -> list[Column]:
         """Every score that a sample gets, in the order of the table."""
         sources: list[tuple[Literal["method", "baseline"], str]] = [
-            *(("method", name) for name in self.methods),
+            *(("method", name) for name in (*self.methods, *self.maps)),
             *(("baseline", name) for name in self.baselines),
         ]
         return [
@@ -142,7 +162,11 @@ class Plan:
         """Return what every label stands for."""
         label = {id(metric): name for name, metric in self.metrics.items()}
         return Meanings(
-            methods={name: MethodMeaning(setting_text(one)) for name, one in self.methods.items()},
+            methods={
+                name: MethodMeaning(setting_text(one))
+                for things in (self.methods, self.maps)
+                for name, one in things.items()
+            },
             baselines={
                 name: BaselineMeaning(setting_text(one), knowledge_of(one))
                 for name, one in self.baselines.items()
@@ -164,7 +188,9 @@ class Plan:
                 for name, one in self.metrics.items()
             },
             target_class={
-                name: TargetClassMeaning(setting_text(one), None if callable(one) else one)
+                name: TargetClassMeaning(
+                    setting_text(one), None if callable(one) or one == GIVEN else one
+                )
                 for name, one in self.target_class.items()
             },
         )
@@ -174,16 +200,17 @@ class Plan:
 
         None stands for what has no contents that can be compared.
         """
+        parts = vars(self) | {"maps": {name: _with_files(one) for name, one in self.maps.items()}}
         return {
             part: {name: digest_or_none(digest_of, thing) for name, thing in things.items()}
-            for part, things in vars(self).items()
+            for part, things in parts.items()
         }
 
 
 def _check_classes(named: dict[str, TargetClass]) -> dict[str, TargetClass]:
     for one in named.values():
         fixed = isinstance(one, int) and not isinstance(one, bool)
-        if one not in ("predicted", "true") and not fixed and not callable(one):
+        if one not in ("predicted", "true", GIVEN) and not fixed and not callable(one):
             raise SettingError(
                 "classes must be 'predicted', 'true', a class index or a function of the logits, "
                 f"got {one!r}"
@@ -191,6 +218,13 @@ def _check_classes(named: dict[str, TargetClass]) -> dict[str, TargetClass]:
     if not named:
         raise SettingError("classes must name at least one target class, got none")
     return named
+
+
+def _with_files(source: MapSource) -> list[object]:
+    """Return a source of maps with the names, sizes and times of change of its files, if any."""
+    files = sorted(getattr(source, "sources", ()))
+    stats = [(str(path), path.stat()) for path in files]
+    return [source, [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]]
 
 
 def _reference(metric: object) -> float | None:
@@ -209,9 +243,9 @@ def _chance(metric: object) -> Literal["half", "area"] | None:
     return "area" if metric is pixel_average_precision or metric is pointing_game else None
 
 
-Task: TypeAlias = Literal["multiclass", "binary"]
+Task: TypeAlias = Literal["multiclass", "binary", "multilabel"]
 """``"multiclass"``: one of several logits is the prediction. ``"binary"``: one logit, positive for
-class 1, or two logits."""
+class 1, or two logits. ``"multilabel"``: each logit is positive where its class is present."""
 
 
 def check_task(task: object) -> Task | None:
@@ -222,14 +256,9 @@ def check_task(task: object) -> Task | None:
     SettingError
         If there is no such task.
     """
-    if task == "multilabel":
-        raise SettingError(
-            "task must be 'multiclass' or 'binary', got 'multilabel', which needs several targets "
-            "an image; evaluate each class by itself, with classes=index and no labels"
-        )
     if task is not None and task not in get_args(Task):
         raise SettingError(f"task must be one of {get_args(Task)} or None, got {task!r}")
-    return None if task is None else "binary" if task == "binary" else "multiclass"
+    return cast(Task | None, task)
 
 
 def task_of(logits: Tensor, asked: Task | None) -> Task:

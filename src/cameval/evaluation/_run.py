@@ -11,12 +11,13 @@ from torch import nn
 from cameval.data import Sample
 from cameval.distributed import number_of_processes
 from cameval.errors import DataError
-from cameval.evaluation._batch import fingerprint
+from cameval.evaluation._batch import Predictions, fingerprint
 from cameval.evaluation._digests import digest_of, digest_or_none, structure_of, weights_hash
 from cameval.evaluation._identity import fixed_image, outputs_of
-from cameval.evaluation._loading import Samples, peek
+from cameval.evaluation._loading import Samples, as_samples, peek
 from cameval.evaluation._plan import Plan, Task, check_task, task_of
 from cameval.evaluation._run_folder import now, versions
+from cameval.evaluation._sources import prepare_targets
 from cameval.evaluation.labels import setting_text
 from cameval.evaluation.preparation import Prepare
 from cameval.evaluation.settings import Settings
@@ -70,7 +71,7 @@ class Run:
     Parameters
     ----------
     network, plan, prepare, samples, settings
-        The parts of the evaluation.
+        The parts of the evaluation. Without a network all maps were made elsewhere.
     task
         The task that was asked for; None leaves it to the number of logits.
     probabilities
@@ -79,9 +80,11 @@ class Run:
         The samples that are compared between processes: all that are in memory, or the first.
     record
         Settings, meanings, identity and columns, as they are stored with the results.
+    predictions
+        The predictions of a classifier whose maps were made elsewhere.
     """
 
-    network: Network
+    network: Network | None
     plan: Plan
     prepare: Prepare
     samples: Samples
@@ -90,6 +93,7 @@ class Run:
     probabilities: bool
     known: Sequence[Sample]
     record: dict[str, Any]
+    predictions: Predictions | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -99,55 +103,65 @@ class Run:
 
 
 def plan_run(
-    network: Network,
+    network: Network | None,
     plan: Plan,
     samples: Samples,
     *,
     prepare: Prepare,
     task: Task | None,
     settings: Settings,
+    predictions: Predictions | None = None,
 ) -> Run:
     """Return the run, after its network has been tried on the first sample."""
     task = check_task(task)
-    given, count = samples, len(samples) if isinstance(samples, Sized) else None
     class_names = settings.class_names
     if class_names is None:
         class_names = getattr(samples, "class_names", None)
+    samples = as_samples(samples)
+    given, count = samples, len(samples) if isinstance(samples, Sized) else None
     first, samples = peek(samples)
     if first is None:
         raise DataError("samples must hold at least one sample, got none")
     in_memory = type(given) in (list, tuple) and number_of_processes() > 1
-    trial = _try(network, prepare(first)[0], task)
     recorded = {
-        "model": settings.name or network.name,
-        "weights": weights_hash(network.model),
-        "layer": getattr(network.model, "layer", "features"),
-        "alignment": network.alignment,
+        "model": settings.name or ("maps" if network is None else network.name),
         "batch_size": settings.batch_size,
         "threads": torch.get_num_threads(),
         "seed": settings.seed,
         "samples": count,
         "class_names": None if class_names is None else [str(name) for name in class_names],
         "versions": versions(),
-        "task": trial.task,
-        "outputs_are": "probabilities" if trial.probabilities else "logits",
+        "task": task if network is None else None,
     }
-    contents = {
-        "structure": digest_or_none(structure_of, network.model),
-        "outputs": trial.outputs,
-        "prepare": digest_or_none(digest_of, prepare),
-    }
+    contents: dict[str, Any] = {"prepare": digest_or_none(digest_of, prepare)}
+    probabilities = False
+    if network is None:
+        contents["predictions"] = digest_or_none(digest_of, predictions)
+    else:
+        (prepared, *_) = prepare_targets(prepare, first.by_target()[:1])
+        trial = _try(network, prepared.image, task)
+        probabilities = trial.probabilities
+        recorded |= {
+            "weights": weights_hash(network.model),
+            "layer": getattr(network.model, "layer", "features"),
+            "alignment": network.alignment,
+            "task": trial.task,
+            "outputs_are": "probabilities" if probabilities else "logits",
+        }
+        contents["structure"] = digest_or_none(structure_of, network.model)
+        contents["outputs"] = trial.outputs
     record = {
         "settings": recorded | {"prepare": setting_text(prepare)},
         "meanings": plan.meanings().to_record(),
         "identity": recorded | contents | plan.identity(),
         "columns": [list(vars(column).values()) for column in plan.columns],
         "started": now(),
-        "device": str(network.device),
+        "device": "cpu" if network is None else str(network.device),
     }
     known = cast(Sequence[Sample], given) if in_memory else [first]
-    probabilities = trial.probabilities
-    return Run(network, plan, prepare, samples, settings, task, probabilities, known, record)
+    return Run(
+        network, plan, prepare, samples, settings, task, probabilities, known, record, predictions
+    )
 
 
 @dataclass(frozen=True)
@@ -166,7 +180,8 @@ def _try(network: Network, image: torch.Tensor, task: Task | None) -> _Trial:
     logits = activations.logits
     if network.check:
         check_cut(network.model, images, logits)
-    kind, probabilities = task_of(logits, task), are_probabilities(logits)
+    kind = task_of(logits, task)
+    probabilities = kind != "multilabel" and are_probabilities(logits)
     if network.check and not probabilities:
         check_no_sigmoid(logits, activations.network, images)
     return _Trial(kind, probabilities, outputs_of(logits[0]))

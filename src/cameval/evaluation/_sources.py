@@ -1,131 +1,209 @@
-"""Sources of the maps of a batch: the methods and the baselines."""
+"""Prepared batches, and the sources of their maps: methods, maps made elsewhere, baselines."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from cameval.data import Sample
+from cameval.data import Objects, Sample
 from cameval.errors import CamevalError, ClassIndexError, DataError, NonFiniteError, ShapeError
-from cameval.evaluation._plan import Plan, TargetClass
-from cameval.evaluation.preparation import Prepare
+from cameval.evaluation._map_checks import check_map
+from cameval.evaluation._plan import MapSource, Plan, TargetClass
+from cameval.evaluation.preparation import Preparation, Prepare, Prepared, Window
 from cameval.extractor import coarse_maps
 from cameval.maps import CellCenters, upsample
 from cameval.networks import Activations
 from cameval.networks._outputs import count_classes
 from cameval.networks.activations import without_graph
-from cameval.protocols import Baseline, BaselineInput
+from cameval.protocols import Baseline, BaselineInput, CAMMethod
 from cameval.target_classes import choose_classes
 
 NO_LABEL = -1
 """The label of a sample without a label, in arrays."""
 
+_CELLS = 7
+"""Cells along each axis of a baseline's coarse maps where there is no network."""
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """The samples of a batch whose true masks have one size.
+    """The rows of a batch whose truth has one size, spacing and part of the input.
 
     Parameters
     ----------
     rows
         Their indices in the batch, ``(n,)``.
     truth
-        Their true masks, ``(n, H, W)``.
+        Their true masks, ``(n, H, W)``, or ``(n, D, H, W)`` of volumes.
+    keep
+        The pixels that count, ``(n, H, W)``; None if all do.
+    window
+        The part of the network's input that the grid shows; None if all of it.
+    spacing
+        Distance between pixels along each axis; None if it is not known.
+    prepared
+        The rows as they were prepared.
+    samples
+        The sample of each row, with one target.
     """
 
     rows: Tensor
     truth: Tensor
+    keep: Tensor | None
+    window: Window | None
+    spacing: tuple[float, ...] | None
+    prepared: Sequence[Prepared] = field(repr=False)
+    samples: Sequence[Sample] = field(repr=False)
+
+    @property
+    def axes(self) -> int:
+        """The number of spatial axes, 2 or 3."""
+        return self.truth.ndim - 1
+
+    @cached_property
+    def objects(self) -> list[Objects]:
+        """The objects of each row; those of the mask's components if no others are known."""
+        found: list[Objects] = []
+        for prepared, sample in zip(self.prepared, self.samples, strict=True):
+            mask = prepared.truth.cpu().numpy()
+            (target,) = sample.targets
+            if prepared.objects is not None:
+                found.append(prepared.objects)
+            elif mask.shape == target.mask.shape and (mask == target.mask).all():
+                found.append(target.objects)
+            else:
+                found.append(Objects.of_components(mask))
+        return found
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A prepared batch of N samples.
+    """A prepared batch of M samples with N targets: N rows.
 
     Parameters
     ----------
     samples
-        The samples.
-    images
-        The network's input, ``(N, channels, h, w)``.
+        The samples, M of them.
+    rows
+        The sample of each row, with one target.
+    image_of
+        The index of the sample of each row, ``(N,)``.
+    place
+        The number of the row's target among those of its sample, ``(N,)``.
+    inputs
+        The network's input of each sample.
     grids
-        The true masks, by size.
+        The truth of the rows, by size.
     """
 
     samples: Sequence[Sample]
-    images: Tensor
+    rows: Sequence[Sample]
+    image_of: Tensor
+    place: Tensor
+    inputs: Sequence[Tensor]
     grids: Sequence[Grid]
+    device: torch.device
 
     @classmethod
     def of(cls, samples: Sequence[Sample], prepare: Prepare, device: torch.device) -> "View":
         """Prepare every sample; an error names it."""
-        images: list[Tensor] = []
-        truths: list[Tensor] = []
-        for sample in samples:
+        inputs: list[Tensor] = []
+        rows: list[Sample] = []
+        prepared: list[Prepared] = []
+        image_of: list[int] = []
+        place: list[int] = []
+        for k, sample in enumerate(samples):
+            targets = sample.by_target()
             try:
-                image, truth = prepare(sample)
+                found = prepare_targets(prepare, targets)
             except CamevalError as error:
                 raise type(error)(f"sample {sample.name!r}: {error}") from error
-            if truth.ndim != 2 or truth.dtype != torch.bool:
-                raise ShapeError(
-                    f"sample {sample.name!r}: prepare must return a boolean mask (H, W), "
-                    f"got {truth.dtype} of shape {tuple(truth.shape)}"
-                )
-            if images and image.shape != images[0].shape:
+            for one in found:
+                _check_prepared(one, sample.name)
+            inputs.append(found[0].image)
+            prepared += found
+            rows += targets
+            image_of += [k] * len(targets)
+            place += range(len(targets))
+        by_size: dict[object, list[int]] = {}
+        for row, one in enumerate(prepared):
+            key = (one.truth.shape, one.window, one.spacing, one.ignore is None, one.image.shape)
+            by_size.setdefault(key, []).append(row)
+        grids = [_grid(at, prepared, rows, device) for at in by_size.values()]
+        where = torch.tensor(image_of), torch.tensor(place)
+        return cls(samples, rows, *where, inputs, grids, device)
+
+    @cached_property
+    def images(self) -> Tensor:
+        """The network's input, ``(M, channels, h, w)``."""
+        first = self.inputs[0]
+        for sample, image in zip(self.samples, self.inputs, strict=True):
+            if image.shape != first.shape:
                 raise ShapeError(
                     f"sample {sample.name!r}: prepare must return images of one shape, "
-                    f"got {tuple(image.shape)} after {tuple(images[0].shape)}; resize them"
+                    f"got {tuple(image.shape)} after {tuple(first.shape)}; resize them"
                 )
-            images.append(image)
-            truths.append(truth)
-        sizes = [truth.shape for truth in truths]
-        by_size = {
-            size: [i for i, other in enumerate(sizes) if other == size]
-            for size in dict.fromkeys(sizes)
-        }
-        grids = [
-            Grid(torch.tensor(rows), torch.stack([truths[i] for i in rows]).to(device))
-            for rows in by_size.values()
-        ]
-        return cls(samples, torch.stack(images).to(device), grids)
+        return torch.stack([*self.inputs]).to(self.device)
+
+    @property
+    def passes(self) -> int:
+        """The highest number of targets of a sample."""
+        return int(self.place.max()) + 1
 
     @property
     def labels(self) -> Tensor:
-        """The true classes, ``(N,)``; -1 where one is not known."""
-        return torch.tensor([NO_LABEL if s.label is None else s.label for s in self.samples])
+        """The class of each row's target, ``(N,)``; -1 where one is not known."""
+        return torch.tensor([NO_LABEL if s.label is None else s.label for s in self.rows])
 
     @property
     def areas(self) -> Tensor:
-        """The share of the pixels that are true, ``(N,)``."""
-        areas = torch.empty(len(self.samples), dtype=torch.float64)
+        """The share of the pixels that count that are true, ``(N,)``."""
+        areas = torch.empty(len(self.rows), dtype=torch.float64)
         for grid in self.grids:
-            areas[grid.rows] = grid.truth.cpu().double().mean((1, 2))
+            truth, keep = grid.truth.cpu(), None if grid.keep is None else grid.keep.cpu()
+            if keep is None:
+                areas[grid.rows] = truth.double().flatten(1).mean(1)
+            else:
+                counted = keep.flatten(1).sum(1)
+                areas[grid.rows] = (truth & keep).flatten(1).sum(1) / counted.double()
         return areas
 
+    def of_pass(self, number: int) -> tuple[Tensor, Tensor]:
+        """Return the rows of the targets of one number, and for each sample one of its rows.
+
+        A sample with fewer targets has its first row there.
+        """
+        rows = (self.place == number).nonzero()[:, 0]
+        first = (self.place == 0).nonzero()[:, 0]
+        of_sample = first.clone()
+        of_sample[self.image_of[rows]] = rows
+        return rows, of_sample
+
     def classes(self, how: TargetClass, logits: Tensor) -> Tensor:
-        """Return the target classes, ``(N,)``; of one logit, 0 and 1.
+        """Return the target class of each row, ``(N,)``; of one logit, 0 and 1.
 
         Raises
         ------
         DataError
-            If the true classes are wanted and a sample has no label; it is named.
+            If the true classes are wanted and a target has no label; its sample is named.
         ClassIndexError
             If one is no class of the network.
         ShapeError
             If there is not one class per image.
         """
-        if how == "predicted":
-            return choose_classes(None, None, logits)
-        if how == "true":
+        if how in ("true", "given"):
             self._check_labels(count_classes(logits))
-            how = _constant_function(self.labels)
-        classes = choose_classes(how, None, logits)
+            return self.labels.to(logits.device)
+        fixed = None if isinstance(how, str) else how
+        classes = choose_classes(fixed, None, logits)
         if classes.ndim != 1:
             raise ShapeError(f"classes must be one per image, got shape {tuple(classes.shape)}")
-        return classes
+        return classes[self.image_of.to(classes.device)]
 
     def _check_labels(self, classes: int) -> None:
-        for sample in self.samples:
+        for sample in self.rows:
             if sample.label is None:
                 raise DataError(
                     f"sample {sample.name!r}: maps of the true class need a label, got none; "
@@ -138,30 +216,98 @@ class View:
                 )
 
 
-def _constant_function(classes: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda _logits: classes
+def prepare_targets(prepare: Prepare, targets: Sequence[Sample]) -> list[Prepared]:
+    """Prepare one sample for each of its targets; a `Preparation` prepares the image once."""
+    if type(prepare) is Preparation:
+        image, window = prepare.image(targets[0])
+        return [prepare.with_truth(target, image, window) for target in targets]
+    found = [prepare(target) for target in targets]
+    return [one if isinstance(one, Prepared) else Prepared(*one) for one in found]
+
+
+def _check_prepared(prepared: Prepared, name: str) -> None:
+    truth, ignore = prepared.truth, prepared.ignore
+    axes = prepared.image.ndim - 1
+    if truth.ndim not in (2, 3) or truth.dtype != torch.bool or truth.ndim != axes:
+        raise ShapeError(
+            f"sample {name!r}: prepare must return a boolean mask (H, W), or (D, H, W) of a "
+            f"volume, with an image of {axes} axes and channels, "
+            f"got {truth.dtype} of shape {tuple(truth.shape)}"
+        )
+    if ignore is not None and (ignore.shape != truth.shape or ignore.dtype != torch.bool):
+        raise ShapeError(
+            f"sample {name!r}: prepare must return boolean ignored pixels of the truth's shape, "
+            f"got {ignore.dtype} of shape {tuple(ignore.shape)}"
+        )
+    if ignore is not None and ignore.all():
+        raise DataError(f"sample {name!r}: ignore must leave at least one pixel, got all of them")
+
+
+def _grid(
+    at: Sequence[int], prepared: Sequence[Prepared], rows: Sequence[Sample], device: torch.device
+) -> Grid:
+    first = prepared[at[0]]
+    kept = [~one.ignore for k in at if (one := prepared[k]).ignore is not None]
+    truth = torch.stack([prepared[k].truth for k in at])
+    if kept:
+        truth = truth & torch.stack(kept)
+    return Grid(
+        torch.tensor(at),
+        truth.to(device),
+        torch.stack(kept).to(device) if kept else None,
+        first.window,
+        first.spacing,
+        [prepared[k] for k in at],
+        [rows[k] for k in at],
+    )
 
 
 Source = Callable[[Grid], Tensor]
-"""From samples of the batch to their maps ``(n, H, W)``, of the size of their masks."""
+"""From rows of the batch to their maps ``(n, H, W)``, of the size of their masks."""
 
 
 def map_sources(
     plan: Plan,
     view: View,
-    activations: Activations,
+    activations: Activations | None,
     classes: Tensor,
     cell_centers: CellCenters | None,
 ) -> Iterator[Source]:
-    """Yield the source of the maps of each method, then of each baseline."""
-    for name, method in plan.methods.items():
-        with without_graph():
-            coarse = coarse_maps(activations, method, classes)
-        _check_finite(coarse, view.samples, name)
-        yield _MethodMaps(coarse, tuple(view.images.shape[2:]), cell_centers)
-    cells = tuple(activations.features.shape[2:])
+    """Yield the source of the maps of each method, of those made elsewhere, of each baseline."""
+    cells: tuple[int, ...] = ()
+    if activations is not None:
+        cells = tuple(activations.features.shape[2:])
+        for name, method in plan.methods.items():
+            coarse = _coarse_maps(view, activations, method, classes)
+            _check_finite(coarse, view.rows, name)
+            yield _MethodMaps(coarse, tuple(view.images.shape[2:]), cell_centers)
+    for name, source in plan.maps.items():
+        yield _GivenMaps(name, source)
     for name, baseline in plan.baselines.items():
         yield _BaselineMaps(name, baseline, view, classes, cells, cell_centers)
+
+
+def _coarse_maps(
+    view: View, activations: Activations, method: CAMMethod, classes: Tensor
+) -> Tensor:
+    """Return the coarse map of each row. The features are those of one pass for all targets."""
+    known: list[tuple[Tensor, Tensor]] = []
+    maps: Tensor | None = None
+    for number in range(view.passes):
+        rows, of_sample = view.of_pass(number)
+        wanted = classes[of_sample.to(classes.device)]
+        coarse = next((maps for same, maps in known if torch.equal(same, wanted)), None)
+        if coarse is None:
+            with without_graph():
+                coarse = coarse_maps(activations, method, wanted)
+            known.append((wanted, coarse))
+        if view.passes == 1:
+            return coarse
+        if maps is None:
+            maps = coarse.new_empty(len(view.rows), *coarse.shape[1:])
+        maps[rows.to(maps.device)] = coarse[view.image_of[rows].to(coarse.device)]
+    assert maps is not None
+    return maps
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,9 +319,37 @@ class _MethodMaps:
     cell_centers: CellCenters | None
 
     def __call__(self, grid: Grid) -> Tensor:
-        coarse = self.coarse[grid.rows.to(self.coarse.device)]
+        return upsample(
+            self.coarse[grid.rows.to(self.coarse.device)],
+            tuple(grid.truth.shape[1:]),
+            cell_centers=self.cell_centers,
+            image_size=self.image_size,
+            window=grid.window,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _GivenMaps:
+    """Maps made elsewhere, resized to the size of the true masks."""
+
+    name: str
+    source: MapSource
+
+    def __call__(self, grid: Grid) -> Tensor:
         size = tuple(grid.truth.shape[1:])
-        return upsample(coarse, size, cell_centers=self.cell_centers, image_size=self.image_size)
+        maps = [given_map(self.source, self.name, sample) for sample in grid.samples]
+        found = torch.stack([one if one.shape == size else upsample(one, size) for one in maps])
+        return found.to(grid.truth.device)
+
+
+def given_map(source: MapSource, name: str, sample: Sample) -> Tensor:
+    """Return the map of a sample from a source, checked; an error names both."""
+    stretch = bool(getattr(source, "stretch", False))
+    try:
+        return check_map(source(sample), sample, stretch=stretch)
+    except CamevalError as error:
+        label = "" if sample.label is None else f" of class {sample.label}"
+        raise type(error)(f"maps {name!r}, sample {sample.name!r}{label}: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,11 +364,18 @@ class _BaselineMaps:
     cell_centers: CellCenters | None
 
     def __call__(self, grid: Grid) -> Tensor:
-        samples = [self.view.samples[row] for row in grid.rows.tolist()]
-        rows = grid.rows.to(self.classes.device)
-        images, classes = self.view.images[rows], self.classes[rows]
+        images = torch.stack([one.image for one in grid.prepared]).to(grid.truth.device)
+        classes = self.classes[grid.rows.to(self.classes.device)]
         maps: object = self.baseline(
-            BaselineInput(samples, images, grid.truth, classes, self.cells, self.cell_centers)
+            BaselineInput(
+                grid.samples,
+                images,
+                grid.truth,
+                classes,
+                self.cells or (_CELLS,) * grid.axes,
+                self.cell_centers,
+                grid.window,
+            )
         )
         if not isinstance(maps, Tensor) or maps.shape != grid.truth.shape:
             came = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
@@ -202,7 +383,7 @@ class _BaselineMaps:
                 f"baseline {self.name} must return maps of shape {tuple(grid.truth.shape)}, "
                 f"got {came}"
             )
-        _check_finite(maps, samples, self.name)
+        _check_finite(maps, grid.samples, self.name)
         return maps.to(grid.truth.device)
 
 

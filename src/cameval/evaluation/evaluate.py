@@ -1,22 +1,15 @@
-"""`evaluate`: the loop over batches, from a network and samples to a table of scores."""
+"""`evaluate`: from a network and samples to a table of scores."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Unpack
+from os import PathLike
+from typing import Unpack
 
 from torch import nn
-from tqdm import tqdm
 
-from cameval.data import Sample
-from cameval.distributed import gather, number_of_processes, rank
-from cameval.errors import CamevalError, DataError
-from cameval.evaluation._batch import BatchScores, fingerprint, score_batch
-from cameval.evaluation._identity import same_run
-from cameval.evaluation._loading import Samples, number_of_batches, read_batches
-from cameval.evaluation._plan import Named, Plan, TargetClass, Task
+from cameval.evaluation._loading import Samples
+from cameval.evaluation._loop import score_run
+from cameval.evaluation._plan import MapSource, Named, Plan, TargetClass, Task
 from cameval.evaluation._run import Network, Run, plan_run
-from cameval.evaluation._run_folder import RunFolder
+from cameval.evaluation.evaluate_maps import named_maps
 from cameval.evaluation.labels import map_by_label
 from cameval.evaluation.preparation import Preparation, Prepare
 from cameval.evaluation.results import Results
@@ -43,14 +36,16 @@ def evaluate(
     binarizers: Named[Binarizer] | None = None,
     metrics: Named[Metric] | None = None,
     baselines: Named[Baseline] | None = None,
-    classes: Named[TargetClass] = "predicted",
+    maps: Named[MapSource | str | PathLike[str]] | None = None,
+    classes: Named[TargetClass] | None = None,
     task: Task | None = None,
     prepare: Prepare | None = None,
     **settings: Unpack[RunSettings],
 ) -> Results:
-    """Score the maps of a network and of baselines on every sample.
+    """Score the maps of a network and of baselines on every target of every sample.
 
-    The network runs once for each batch, whatever the number of methods, binarizers and metrics.
+    The network runs once for each batch, whatever the number of methods, binarizers, metrics and
+    targets of an image.
 
     Parameters
     ----------
@@ -59,17 +54,25 @@ def evaluate(
         and whether the cut is checked on two images first. It runs on its device in evaluation
         mode, and is never changed.
     samples
-        Any dataset of `torch.utils.data`, list or iterable of :class:`cameval.Sample`.
+        Any dataset of `torch.utils.data`, list or iterable of :class:`cameval.Sample`. In place of
+        samples also tuples ``(image, mask)`` or ``(image, mask, label)``, or dictionaries of the
+        arguments of a sample, or a `DataLoader` of batches of these. Images are then NumPy arrays
+        or tensors, ``(C, H, W)`` if they are tensors, with values in [0, 1] or of 8 bits.
     methods, binarizers, metrics, baselines
         One, several, or several by label. Without labels each has its own; see :func:`label_of`.
         Defaults: :func:`default_methods`, :func:`default_binarizers`, :func:`default_metrics` and
         :func:`default_baselines`. ``baselines={}`` means none. A metric of your own returns one
         score per image; if it returns a single number, it is called for each image by itself.
+    maps
+        Maps made elsewhere, scored beside those of the methods; as for :func:`evaluate_maps`.
     classes
-        The target class of the maps: ``"predicted"``, ``"true"`` (every sample then needs a label),
-        an index, a function of the logits, or several of these.
+        The target class of the maps: ``"predicted"``, ``"true"`` (the class of the target, which
+        then needs a label), an index, a function of the logits, or several of these. By default
+        ``"true"`` in a multi-label task, else ``"predicted"``.
     task
-        ``"multiclass"`` or ``"binary"``; by default binary if the network has one logit. One logit
+        ``"multiclass"``, ``"binary"`` or ``"multilabel"``; by default binary if the network has one
+        logit, else multiclass. In a multi-label task each logit has its own sigmoid: a target is
+        predicted if the probability of its class is above one half. In a binary task one logit
         z stands for two classes: the predicted one is 1 where z is positive, its probability is the
         sigmoid, and the map of class 0 is that of -z. Several logits have their softmax as
         probabilities, unless the first outputs are probabilities already (rows in [0, 1] with sum
@@ -84,7 +87,7 @@ def evaluate(
     Returns
     -------
     Results
-        One value for each sample and column, in the order of the samples.
+        One value for each column and each target of each sample, in the order of the samples.
 
     Raises
     ------
@@ -137,8 +140,9 @@ def evaluate(
         return plan_run(
             Network.of(model, named),
             Plan.of(
-                classes=classes,
+                classes=_classes_of(classes, task),
                 methods=named,
+                maps=named_maps(maps, settings.get("class_names"), samples),
                 baselines=default_baselines(checked.seed) if baselines is None else baselines,
                 binarizers=default_binarizers() if binarizers is None else binarizers,
                 metrics=default_metrics() if metrics is None else metrics,
@@ -149,109 +153,16 @@ def evaluate(
             settings=checked,
         )
 
-    run = same_run(plan)
-    shares = gather(lambda: _score_share(run))
-    batches = {number: scores for share in shares for number, scores in share.batches.items()}
-    record = shares[rank()].record | {"processes": len(shares)}
-    return Results.of([batches[number] for number in sorted(batches)], run.plan.columns, record)
+    return score_run(plan)
+
+
+def _classes_of(classes: Named[TargetClass] | None, task: Task | None) -> Named[TargetClass]:
+    """Return the target classes, by default those of the targets in a multi-label task."""
+    if classes is not None:
+        return classes
+    return "true" if task == "multilabel" else "predicted"
 
 
 def _methods_of(model: nn.Module | CAMExtractor) -> Named[CAMMethod]:
     """Return the methods to use if none are given: the extractor's, or the default."""
     return model.method if isinstance(model, CAMExtractor) else default_methods()
-
-
-@dataclass(frozen=True, eq=False)
-class _Share:
-    """The batches of one process by number, and the record of the run."""
-
-    record: dict[str, Any]
-    batches: dict[int, BatchScores]
-
-
-def _score_share(run: Run) -> _Share:
-    """Score the batches of this process, or read them from the folder of the run."""
-    out = run.settings.out
-    folder = None if out is None else RunFolder(Path(out))
-    record = dict(run.record) if folder is None else folder.claim(run.record)
-    return _Share(record, dict(_score_batches(run, folder)))
-
-
-def _score_batches(run: Run, folder: RunFolder | None) -> Iterator[tuple[int, BatchScores]]:
-    """Yield this process's batches; those that are in the folder are read and checked."""
-    settings = run.settings
-    written = set(folder.numbers()) if folder else set()
-    total = number_of_batches(run.samples, settings.batch_size)
-    mine = None if total is None else sum(map(_is_mine, range(total)))
-    hide = None if settings.progress and rank() == 0 else True  # None: hidden but in a terminal
-    names: set[str] = set()
-    last = -1
-    with tqdm(total=mine, desc="evaluate", unit="batch", disable=hide) as bar:
-        for number, batch in read_batches(
-            run.samples, settings.batch_size, _is_mine, settings.workers
-        ):
-            if folder and (number in written or folder.has(number)):
-                scores = folder.read(number, len(run.plan.columns))
-                _check_same(scores, batch, folder)
-            else:
-                scores = _score(run, batch)
-                if folder:
-                    folder.write(number, scores)
-            _check_names_differ(scores, names)
-            yield number, scores
-            bar.update()
-            last = number
-    extra = [number for number in written if number >= last + number_of_processes()]
-    if extra and folder:
-        raise DataError(
-            f"out must be a new folder or one of the same samples, got {folder.path} with "
-            f"{len(extra)} more batches than there are samples for"
-        )
-
-
-def _is_mine(number: int) -> bool:
-    """Tell whether a batch is scored by this process."""
-    return number % number_of_processes() == rank()
-
-
-def _score(run: Run, batch: Sequence[Sample]) -> BatchScores:
-    """Score a batch; an error of a user's function gets a note with the samples."""
-    try:
-        return score_batch(
-            run.network.model,
-            run.plan,
-            run.prepare,
-            batch,
-            cell_centers=run.network.cell_centers,
-            device=run.network.device,
-            task=run.task,
-            probabilities=run.probabilities,
-        )
-    except CamevalError:
-        raise
-    except Exception as error:
-        error.add_note(f"while scoring samples {batch[0].name!r} to {batch[-1].name!r}")
-        raise
-
-
-def _check_names_differ(scores: BatchScores, names: set[str]) -> None:
-    """Check that no sample of a batch has the name of another, and add the names."""
-    new = scores.sample.tolist()
-    if again := sorted({name for name in new if name in names or new.count(name) > 1}):
-        raise DataError(f"names of samples must be unique, got {again[0]!r} twice")
-    names.update(new)
-
-
-def _check_same(scores: BatchScores, batch: Sequence[Sample], folder: RunFolder) -> None:
-    """Check that scores in a folder are those of these samples."""
-    for name, checksum, sample in zip(scores.sample.tolist(), scores.checksum, batch, strict=False):
-        if sample.name != name or fingerprint(sample) != checksum:
-            raise DataError(
-                f"out must be a new folder or one of the same samples, got {folder.path} with "
-                f"another {name!r} than sample {sample.name!r} is now"
-            )
-    if len(batch) != len(scores.sample):
-        raise DataError(
-            f"out must be a new folder or one of the same samples, got {folder.path} with "
-            f"{len(scores.sample)} in place of {len(batch)} samples in a batch"
-        )

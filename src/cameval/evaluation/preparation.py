@@ -1,32 +1,79 @@
-"""Preparation of samples: crop, resize and normalize images; the true mask for the scores."""
+"""Preparation of samples: crop, resize or pad, and normalize images; the truth for the scores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, adaptive_avg_pool3d, pad
 from torchvision.transforms.v2.functional import resize
 
 from cameval._checks import check_size
-from cameval.data import Sample
+from cameval.data import Objects, Sample
 from cameval.errors import SettingError, ShapeError
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Preparation"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Preparation", "Prepared"]
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+Fit: TypeAlias = Literal["squeeze", "crop", "pad"]
+"""How an image of another aspect ratio fits the network's input."""
 
-Prepare: TypeAlias = Callable[[Sample], tuple[Tensor, Tensor]]
-"""From a sample to the network's input ``(channels, h, w)`` and the true mask ``(H, W)`` on the
-grid on which maps are scored. Both must show the same part of the image."""
+Window: TypeAlias = tuple[tuple[int, int], ...]
+"""First and last pixel of the network's input, along each axis, that show the image."""
+
+Span: TypeAlias = tuple[slice, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A sample as it is evaluated: the network's input, and the truth of one target.
+
+    A function of your own for ``evaluate(..., prepare=...)`` may return one, or just the pair
+    ``(image, truth)``.
+
+    Parameters
+    ----------
+    image
+        The network's input ``(channels, h, w)``, or ``(channels, d, h, w)`` of a volume.
+    truth
+        The true mask ``(H, W)`` on the grid on which maps are scored; ``(D, H, W)`` of a volume.
+    ignore
+        Pixels of this grid that count for nothing; None if all count.
+    objects
+        The objects of the target on this grid; None if they are the components of the mask.
+    window
+        First and last pixel (exclusive) of the input along each axis that show what the grid shows,
+        where the input is padded; None if all of it does.
+    spacing
+        Distance between the pixels of the grid along each axis; None if it is not known.
+
+    Examples
+    --------
+    >>> Prepared(torch.zeros(3, 8, 8), torch.zeros(4, 6, dtype=torch.bool)).truth.shape
+    torch.Size([4, 6])
+    """
+
+    image: Tensor
+    truth: Tensor
+    ignore: Tensor | None = None
+    objects: Objects | None = None
+    window: Window | None = None
+    spacing: tuple[float, ...] | None = None
+
+
+Prepare: TypeAlias = Callable[[Sample], "tuple[Tensor, Tensor] | Prepared"]
+"""From a sample with one target to the network's input ``(channels, h, w)`` and the true mask
+``(H, W)`` on the grid on which maps are scored. Both must show the same part of the image."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """Crop, resize and normalize images as ImageNet's networks expect, with their masks.
+    """Crop, resize or pad, and normalize images as networks expect, with their truth.
 
     The image is cropped, and resized to `size` for the network. The maps of the network are
     upsampled to the grid of the true mask, on which they are scored: by default the mask's own
@@ -35,16 +82,24 @@ class Preparation:
     Parameters
     ----------
     size
-        Height and width of the network's input, or one number for both. The image is resized to it
-        without keeping its aspect ratio (bilinear, antialiased).
+        Height and width of the network's input, or one number for both; depth, height and width
+        for volumes. None keeps the size of the image; those of a batch must then be equal.
+    fit
+        How an image of another aspect ratio fits the input. ``"squeeze"`` resizes each axis by
+        itself. ``"crop"`` keeps the largest centered part with the input's aspect ratio. ``"pad"``
+        keeps the aspect ratio and surrounds the image with the mean color (letterbox); the padding
+        is not on the grid of the scores, so no metric and no baseline sees it. Images are resized
+        bilinearly and antialiased.
     crop
         Keep only the centered square with this share of the shorter side; torchvision's own
-        transforms keep .875. By default the whole image.
+        transforms keep .875. With ``fit="crop"`` the share of the largest centered part. By default
+        all.
     truth_size
-        Height and width of the grid of the scores. A pixel is true where more than half of it is.
+        Size of the grid of the scores. A pixel is true, or ignored, where more than half of it is.
         By default the mask's own.
     mean, std
-        For each of three channels, by default ImageNet's. Gray images get three equal channels.
+        One number for each channel of the input, by default ImageNet's three. Gray images get that
+        many equal channels.
 
     Raises
     ------
@@ -57,48 +112,176 @@ class Preparation:
     >>> image, truth = Preparation(size=64)(next(phantom_samples()))
     >>> image.shape, truth.shape
     (torch.Size([3, 64, 64]), torch.Size([128, 128]))
+
+    A wide photograph in a square input, with rows of the mean color above and below:
+
+    >>> photo = np.ones((50, 100), np.float32)
+    >>> prepared = Preparation(size=64, fit="pad").prepare(Sample("photo", photo, photo > 0))
+    >>> prepared.image.shape, prepared.window, prepared.truth.shape
+    (torch.Size([3, 64, 64]), ((16, 48), (0, 64)), torch.Size([50, 100]))
     """
 
-    size: int | tuple[int, int] = 224
+    size: int | tuple[int, ...] | None = 224
     crop: float | None = None
-    truth_size: tuple[int, int] | None = None
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    truth_size: tuple[int, ...] | None = None
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    fit: Fit = "squeeze"
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        size = (self.size, self.size) if isinstance(self.size, int) else tuple(self.size)
-        object.__setattr__(self, "size", check_size(size))
+        if self.size is not None:
+            size = (self.size, self.size) if isinstance(self.size, int) else tuple(self.size)
+            object.__setattr__(self, "size", check_size(size))
         if self.truth_size is not None:
             object.__setattr__(self, "truth_size", check_size(tuple(self.truth_size)))
         if self.crop is not None and not 0 < self.crop <= 1:
             raise SettingError(f"crop must be in (0, 1] or None, got {self.crop}")
+        if self.fit not in get_args(Fit):
+            raise SettingError(f"fit must be one of {get_args(Fit)}, got {self.fit!r}")
+        if self.fit != "squeeze" and self.size is None:
+            raise SettingError(f"fit must be 'squeeze' where size is None, got {self.fit!r}")
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) != 3 or not all(isfinite(v) for v in values):
-                raise SettingError(f"{name} must be three finite numbers, got {values}")
+            if not len(values) or not all(isfinite(v) for v in values):
+                raise SettingError(f"{name} must be finite numbers, got {values}")
+        if len(self.mean) != len(self.std):
+            raise SettingError(
+                "mean and std must have one number for each channel, "
+                f"got {self.mean} and {self.std}"
+            )
         if min(self.std) <= 0:
             raise SettingError(f"std must be positive, got {self.std}")
 
     def __call__(self, sample: Sample) -> tuple[Tensor, Tensor]:
-        """Return the network's input ``(3, h, w)`` and the true mask ``(H, W)``."""
-        image, truth = torch.from_numpy(sample.image), torch.from_numpy(sample.mask)
-        if image.ndim == 3 and image.shape[2] not in (1, 3):
-            raise ShapeError(f"image must be gray or have 3 channels, got {image.shape[2]}")
-        channels = image[None] if image.ndim == 2 else image.movedim(2, 0)
-        if self.crop is not None:
-            channels, truth = _crop(channels, self.crop), _crop(truth, self.crop)
-        height, width = check_size(self.size)
-        if channels.shape[-2:] != (height, width):
-            channels = resize(channels, [height, width], antialias=True)
-        if self.truth_size is not None and truth.shape != self.truth_size:
-            truth = adaptive_avg_pool2d(truth[None].float(), self.truth_size)[0] > 0.5
-        mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))
-        return (channels.expand(3, -1, -1) - mean) / std, truth
+        """Return the network's input ``(channels, h, w)`` and the true mask ``(H, W)``."""
+        return self.image(sample)[0], self._truth(sample.mask, self._part(sample.shape))
+
+    def prepare(self, sample: Sample) -> Prepared:
+        """Return the sample as it is evaluated, for a sample with one target."""
+        image, window = self.image(sample)
+        return self.with_truth(sample, image, window)
+
+    def image(self, sample: Sample) -> tuple[Tensor, Window | None]:
+        """Return the network's input, and the part of it that shows the image if it is padded."""
+        shape = sample.shape
+        image = torch.from_numpy(sample.image)
+        channels = image[None] if image.ndim == len(shape) else image.movedim(-1, 0)
+        if channels.shape[0] not in (1, len(self.mean)):
+            raise ShapeError(
+                f"image must be gray or have {len(self.mean)} channels, got {channels.shape[0]}; "
+                "give a mean and std for each of its channels"
+            )
+        channels = channels[(slice(None), *self._part(shape))]
+        size = self._size(shape)
+        inner = self._inner(tuple(channels.shape[1:]), size)
+        channels = _resize(channels, inner)
+        axes = (..., *(None for _ in shape))
+        mean, std = (torch.tensor(values)[axes] for values in (self.mean, self.std))
+        normalized = (channels.expand(len(self.mean), *inner) - mean) / std
+        if inner == size:
+            return normalized, None
+        before = [(whole - part) // 2 for whole, part in zip(size, inner, strict=True)]
+        window = tuple((b, b + part) for b, part in zip(before, inner, strict=True))
+        ends = [(b, whole - e) for (b, e), whole in zip(window, size, strict=True)]
+        return pad(normalized, [n for pair in reversed(ends) for n in pair]), window
+
+    def with_truth(self, sample: Sample, image: Tensor, window: Window | None) -> Prepared:
+        """Return a sample with one target as it is evaluated, with the input that it has."""
+        part = self._part(sample.shape)
+        (target,) = sample.targets
+        ignore = None if sample.ignore is None else self._truth(sample.ignore, part)
+        truth = self._truth(target.mask, part)
+        spacing = sample.spacing
+        if spacing is not None and self.truth_size is not None:
+            cut = [len(range(n)[s]) for n, s in zip(sample.shape, part, strict=True)]
+            steps = zip(spacing, cut, self.truth_size, strict=True)
+            spacing = tuple(step * length / new for step, length, new in steps)
+        changed = self.truth_size is not None or tuple(truth.shape) != sample.shape
+        objects = self._objects(target.objects, part, tuple(truth.shape)) if changed else None
+        return Prepared(
+            image,
+            truth,
+            ignore if ignore is None or ignore.any() else None,
+            objects if changed else None,
+            window,
+            None if spacing is None else tuple(spacing),
+        )
+
+    def _part(self, shape: tuple[int, ...]) -> Span:
+        """Return the part of the image that is shown to the network."""
+        share = 1.0 if self.crop is None else self.crop
+        if self.fit == "crop":
+            size = self._size(shape)
+            scale = min(have / want for have, want in zip(shape, size, strict=True))
+            sides = [
+                min(n, max(1, round(share * scale * w))) for n, w in zip(shape, size, strict=True)
+            ]
+        elif self.crop is not None:
+            sides = [max(1, round(share * min(shape)))] * len(shape)
+        else:
+            return tuple(slice(0, length) for length in shape)
+        starts = [(length - side) // 2 for length, side in zip(shape, sides, strict=True)]
+        return tuple(slice(b, b + side) for b, side in zip(starts, sides, strict=True))
+
+    def _size(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the size of the network's input for an image of this shape."""
+        if self.size is None:
+            return tuple(len(range(n)[s]) for n, s in zip(shape, self._part(shape), strict=True))
+        size = check_size(self.size)
+        if len(size) != len(shape):
+            raise ShapeError(
+                f"size must have one number for each axis of the image, got {size} for an image of "
+                f"{shape}; give three for volumes, or None to keep the size"
+            )
+        return size
+
+    def _inner(self, shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the size to which the image is resized."""
+        if self.fit != "pad":
+            return size
+        scale = min(want / have for have, want in zip(shape, size, strict=True))
+        return tuple(min(w, max(1, round(n * scale))) for n, w in zip(shape, size, strict=True))
+
+    def _truth(self, mask: NDArray[np.bool_], part: Span) -> Tensor:
+        """Return a mask on the grid of the scores."""
+        cut = torch.from_numpy(mask)[part]
+        if self.truth_size is None or tuple(cut.shape) == self.truth_size:
+            return cut
+        return _shares(cut, self.truth_size) > 0.5
+
+    def _objects(self, objects: Objects, part: Span, shape: tuple[int, ...]) -> Objects:
+        """Return objects on the grid of the scores; those that are not on it are left out."""
+        lengths = [s.stop - s.start for s in part]
+        starts = np.array([s.start for s in part][::-1] * 2, float)
+        scale = np.array([new / n for new, n in zip(shape, lengths, strict=True)][::-1] * 2)
+        limits = np.array(list(shape)[::-1] * 2, float)
+        boxes = ((objects.boxes - starts) * scale).clip(0, limits)
+        axes = len(shape)
+        kept = (boxes[:, :axes] < boxes[:, axes:]).all(1)
+        if objects.given_masks is None:
+            return Objects(shape, boxes[kept])
+        masks = [self._truth(mask, part).numpy() for mask in objects.given_masks]
+        kept &= [bool(mask.any()) for mask in masks]
+        stack = np.stack(masks)[kept] if kept.any() else np.zeros((0, *shape), np.bool_)
+        given = None if objects.given_boxes is None else boxes[kept]
+        return Objects(shape, given, stack)
 
 
-def _crop(array: Tensor, share: float) -> Tensor:
-    """Return the centered square with a share of the shorter side."""
-    height, width = array.shape[-2:]
-    side = max(1, round(share * min(height, width)))
-    top, left = (height - side) // 2, (width - side) // 2
-    return array[..., top : top + side, left : left + side]
+def _resize(channels: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Resize an image ``(channels, h, w)`` or a volume linearly, antialiased."""
+    if tuple(channels.shape[1:]) == size:
+        return channels
+    if len(size) == 2:
+        return resize(channels, list(size), antialias=True)
+    flat = channels.flatten(0, 1)
+    planes = resize(flat, list(size[1:]), antialias=True) if flat.shape[1:] != size[1:] else flat
+    stack = planes.reshape(len(channels), -1, size[1] * size[2])
+    if stack.shape[1] != size[0]:
+        stack = resize(stack, [size[0], stack.shape[2]], antialias=True)
+    return stack.reshape(len(channels), *size)
+
+
+def _shares(mask: Tensor, size: Sequence[int]) -> Tensor:
+    """Return the share of each new pixel that a mask covers."""
+    average = adaptive_avg_pool2d if len(size) == 2 else adaptive_avg_pool3d
+    return average(mask[None].float(), tuple(size))[0]  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ from cameval.errors import DataError, SettingError
 from cameval.evaluation import Column, Preparation, Results
 from cameval.evaluation._loading import SizedSamples
 from cameval.evaluation._run_folder import write_atomically
+from cameval.evaluation._sources import prepare_targets
 from cameval.evaluation.preparation import Prepare
 from cameval.extractor import Alignment, CAMExtractor
 from cameval.plots import overlay
@@ -274,7 +275,8 @@ def _draw_sample(
     sample: Sample, extract: CAMExtractor, class_: int, binarizer: Binarizer, prepare: Prepare
 ) -> bytes:
     """Draw a sample: map and truth, and beside it mask and truth."""
-    seen, truth = prepare(sample)
+    (prepared,) = prepare_targets(prepare, [sample])
+    seen, truth = prepared.image, prepared.truth
     device = next((p.device for p in extract.model.parameters()), torch.device("cpu"))
     size = tuple(truth.shape)
     maps = extract(seen[None].to(device), class_, size=size).maps.detach()

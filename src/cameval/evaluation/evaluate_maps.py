@@ -1,0 +1,185 @@
+"""`evaluate_maps`: from maps made elsewhere and samples to a table of scores."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeAlias, Unpack
+
+from cameval.baselines.properties import needs_network
+from cameval.data.map_files import maps_at
+from cameval.errors import SettingError
+from cameval.evaluation._given import GivenPredictions, PredictionsGiven
+from cameval.evaluation._loading import Samples
+from cameval.evaluation._loop import score_run
+from cameval.evaluation._plan import GIVEN, MapSource, Named, Plan
+from cameval.evaluation._run import Run, plan_run
+from cameval.evaluation.labels import map_by_label
+from cameval.evaluation.preparation import Preparation, Prepare
+from cameval.evaluation.results import Results
+from cameval.evaluation.settings import (
+    RunSettings,
+    Settings,
+    check_names,
+    default_baselines,
+    default_binarizers,
+    default_metrics,
+)
+from cameval.metrics import takes
+from cameval.protocols import Baseline, Binarizer, Metric
+
+__all__ = ["evaluate_maps"]
+
+Maps: TypeAlias = Named[MapSource | str | PathLike[str]]
+"""Folders of map files or functions of a sample: one, several, or several by label."""
+
+
+def evaluate_maps(
+    maps: Maps,
+    samples: Samples,
+    *,
+    binarizers: Named[Binarizer] | None = None,
+    metrics: Named[Metric] | None = None,
+    baselines: Named[Baseline] | None = None,
+    predictions: PredictionsGiven | None = None,
+    prepare: Prepare | None = None,
+    **settings: Unpack[RunSettings],
+) -> Results:
+    """Score maps that were made elsewhere, and baselines, on every target of every sample.
+
+    No network is needed. Everything else is as in :func:`evaluate`: binarizers, metrics, baselines,
+    statistics, the folder of a run, several processes, the report.
+
+    Parameters
+    ----------
+    maps
+        Where the maps come from: the path of a folder of map files, a
+        :class:`cameval.data.MapFolder` with settings, or a function from a `Sample` with one target
+        to its map, an array ``(H, W)``; one, several, or several by label. Maps may have any size:
+        they are interpolated linearly to the size of the mask.
+    samples
+        As for :func:`evaluate`.
+    binarizers, metrics, baselines
+        As for :func:`evaluate`. Metrics that run the network are refused. Baselines that need the
+        network, as the truth on its feature grid, are left out of the defaults, and refused
+        otherwise.
+    predictions
+        What a classifier predicted: the path of a CSV file with the columns name, predicted and
+        probability, or a mapping from the sample's name to the predicted class, or to class and
+        probability. By default nothing is known of a classifier, and nothing is said of it.
+    prepare
+        As for :func:`evaluate`, for the truth and the image that baselines see. By default the
+        image as it is.
+    **settings
+        As for :func:`evaluate`. The default name is ``"maps"``.
+
+    Returns
+    -------
+    Results
+        One value for each column and each target of each sample. The target class is ``"given"``.
+
+    Raises
+    ------
+    SettingError
+        If a setting is out of its range, there are no maps, or a metric needs a network.
+    DataError
+        If a sample has no map, or a file is not one of a map; sample and file are named.
+    ShapeError
+        If a map does not have the axes of its sample.
+    NonFiniteError
+        If a map holds NaN or infinity.
+
+    Examples
+    --------
+    >>> from itertools import islice
+    >>> from cameval.data import phantom_samples
+    >>> def brightness(sample):
+    ...     return sample.image
+    >>> samples = list(islice(phantom_samples(seed=1), 4))
+    >>> results = evaluate_maps(brightness, samples, metrics=[iou, pointing_game])
+    >>> len(results), results.samples["model"].unique().tolist()
+    (4, ['maps'])
+    """
+    check_names(settings)
+
+    def plan() -> Run:
+        checked = Settings(**settings)
+        named = named_maps(maps, settings.get("class_names"), samples)
+        if not named:
+            raise SettingError("maps must name at least one source of maps, got none")
+        given = default_baselines(checked.seed) if baselines is None else baselines
+        names = class_names_of(settings.get("class_names"), samples)
+        said = None if predictions is None else GivenPredictions.of(predictions, names)
+        return plan_run(
+            None,
+            Plan.of(
+                classes={GIVEN: GIVEN},
+                methods={},
+                maps=named,
+                baselines=_without_network(given, default=baselines is None),
+                binarizers=default_binarizers() if binarizers is None else binarizers,
+                metrics=_of_maps(default_metrics() if metrics is None else metrics),
+            ),
+            samples,
+            prepare=Preparation(size=None) if prepare is None else prepare,
+            task=None if said is None else said.task,
+            settings=checked,
+            predictions=said,
+        )
+
+    return score_run(plan)
+
+
+def named_maps(
+    maps: Maps | None, class_names: Sequence[str] | None, samples: object
+) -> dict[str, MapSource]:
+    """Return sources of maps by label; a path stands for the folder's map files."""
+    if maps is None:
+        return {}
+    names = class_names_of(class_names, samples)
+    if isinstance(maps, str | PathLike):
+        maps = [maps]
+    if isinstance(maps, Sequence):
+        maps = {_name(one): one for one in maps} if _are_paths(maps) else maps
+    named: dict[str, Any] = map_by_label(maps, "maps")
+    return {
+        label: maps_at(one, names) if isinstance(one, str | PathLike) else one
+        for label, one in named.items()
+    }
+
+
+def class_names_of(class_names: Sequence[str] | None, samples: object) -> tuple[str, ...]:
+    """Return the names of the classes: the given ones, or those of the dataset."""
+    return tuple(class_names or getattr(samples, "class_names", None) or ())
+
+
+def _are_paths(maps: Sequence[object]) -> bool:
+    return bool(maps) and all(isinstance(one, str | PathLike) for one in maps)
+
+
+def _name(path: Any) -> str:
+    """Return the label of a folder: its name."""
+    return Path(path).name or str(path)
+
+
+def _without_network(given: Named[Baseline], *, default: bool) -> dict[str, Baseline]:
+    """Return the baselines that need no network; others are left out of the defaults only."""
+    named: dict[str, Baseline] = map_by_label(given, "baselines")
+    if needing := [label for label, one in named.items() if needs_network(one)]:
+        if not default:
+            raise SettingError(
+                f"baselines must need no network where maps are given, got {needing}; leave them "
+                "out, or evaluate the network with cameval.evaluate(net, samples, maps=...)"
+            )
+        named = {label: one for label, one in named.items() if label not in needing}
+    return named
+
+
+def _of_maps(given: Named[Metric]) -> dict[str, Metric]:
+    """Return the metrics, none of which runs the network."""
+    named: dict[str, Metric] = map_by_label(given, "metrics")
+    if needing := [label for label, one in named.items() if takes(one) == "network"]:
+        raise SettingError(
+            f"metrics must take masks or maps where maps are given, got {needing}, which run the "
+            "network; evaluate the network with cameval.evaluate(net, samples, maps=...)"
+        )
+    return named
