@@ -291,7 +291,7 @@ def test_class_means_need_classes():
         BASELINES["class mean"](batch)
     with pytest.raises(ArrayTypeError, match=r"masks must be a floating .* got torch.bool"):
         ClassMeanBaseline(torch.ones(1, 2, 2, dtype=torch.bool))
-    with pytest.raises(ShapeError, match=r"masks must have shape \(C, h, w\), got \(2, 2\)"):
+    with pytest.raises(ShapeError, match=r"must have shape \(C, h, w\), .* got \(2, 2\)"):
         ClassMeanBaseline(torch.ones(2, 2))
 
 

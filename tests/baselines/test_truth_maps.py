@@ -317,7 +317,9 @@ def test_masks_and_sizes_are_checked(function):
         function(truth.float(), (2, 2))
     with pytest.raises(ShapeError, match="truth must have shape"):
         function(truth[0], (2, 2))
-    for cells in ((0, 2), (2,), 2, (2, 2, 2)):
+    with pytest.raises(ShapeError, match=r"truth must be volumes \(..., D, H, W\)"):
+        function(truth, (2, 2, 2))
+    for cells in ((0, 2), (2,), 2, (2, 2, 2, 2), (2, 2.0)):
         with pytest.raises(SettingError, match="cells must be a pair of positive integers"):
             function(truth, cells)
     with pytest.raises(SettingError, match="image_size must be a pair of positive integers"):

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from cameval._arrays import checksum
 from cameval._checks import check_size
-from cameval.baselines._pooling import check_pair
+from cameval.baselines._pooling import check_cells
 from cameval.baselines.properties import Knowledge, knows
 from cameval.errors import ArrayTypeError, SettingError
 from cameval.extractor import CAMExtractor
 from cameval.maps import upsample
+from cameval.networks import adapt
 from cameval.protocols import BaselineInput
 
 __all__ = [
@@ -32,22 +33,23 @@ __all__ = [
 def center_map(size: tuple[int, ...]) -> Tensor:
     """Return a center map: 1 at the center of the image, falling linearly to 0 at the corners.
 
-    Its mask at any percentile is a centered disc.
+    Its mask at any percentile is a centered disc, in volumes a ball.
 
     Parameters
     ----------
     size
-        Height and width.
+        Height and width; depth, height and width of a volume.
 
     Returns
     -------
     Tensor
-        A float32 map ``(H, W)``; distances are measured from pixel centers to the image's center.
+        A float32 map ``(H, W)``, or ``(D, H, W)``; distances are measured from pixel centers to the
+        image's center.
 
     Raises
     ------
     SettingError
-        If `size` is not a pair of positive integers.
+        If `size` is not two or three positive integers.
 
     Examples
     --------
@@ -59,19 +61,19 @@ def center_map(size: tuple[int, ...]) -> Tensor:
 
 
 def center_disc(size: tuple[int, ...], area: float = 0.05) -> Tensor:
-    """Return a blind mask: the centered disc whose area share is closest to `area`.
+    """Return a blind mask: the centered disc, or ball, whose area share is closest to `area`.
 
     Parameters
     ----------
     size
-        Height and width.
+        Height and width; depth, height and width of a volume.
     area
         Share of the image, in (0, 1]. The disc is clipped at the image's edges.
 
     Returns
     -------
     Tensor
-        A boolean mask ``(H, W)``, never empty.
+        A boolean mask ``(H, W)``, or ``(D, H, W)``, never empty.
 
     Raises
     ------
@@ -119,7 +121,7 @@ class GaussianBaseline:
     .. math:: \exp\left(-\frac{x^2}{2 (\sigma W)^2} - \frac{y^2}{2 (\sigma H)^2}\right)
 
     Its level lines are ellipses with the aspect ratio of the image; those of `center_map` are
-    circles.
+    circles. Volumes have a third term for the depth.
 
     Parameters
     ----------
@@ -152,8 +154,10 @@ class GaussianBaseline:
 
     def __call__(self, batch: BaselineInput, /) -> Tensor:
         """Return maps ``(N, H, W)`` in [0, 1], all the same."""
-        height, width = (self._along(length) for length in batch.truth.shape[1:])
-        return (height[:, None] * width).to(batch.truth.device).expand(batch.truth.shape)
+        product = torch.ones(())
+        for length in batch.truth.shape[1:]:
+            product = product[..., None] * self._along(length)
+        return product.to(batch.truth.device).expand(batch.truth.shape)
 
     def _along(self, length: int) -> Tensor:
         shares = (torch.arange(length) - (length - 1) / 2) / (self.sigma * length)
@@ -170,8 +174,8 @@ class RandomBaseline:
     Parameters
     ----------
     cells
-        Height and width of a coarse grid that fills the image evenly. By default the cells and cell
-        centers of the network.
+        Height and width of a coarse grid that fills the image evenly, three lengths for volumes.
+        By default the cells and cell centers of the network.
     seed
         An integer. The global random state is not changed.
 
@@ -184,12 +188,12 @@ class RandomBaseline:
     label: ClassVar[str] = "random"
     knows: ClassVar[Knowledge] = "nothing"
 
-    cells: tuple[int, int] | None = None
+    cells: tuple[int, ...] | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.cells is not None:
-            check_pair(self.cells, "cells")
+            check_cells(self.cells, "cells")
         if not isinstance(self.seed, int):
             raise SettingError(f"seed must be an integer, got {self.seed!r}")
 
@@ -198,12 +202,14 @@ class RandomBaseline:
         cells, cell_centers = (
             (batch.cells, batch.cell_centers) if self.cells is None else (self.cells, None)
         )
+        check_cells(cells, "cells", batch.truth.ndim - 1)
         coarse = np.stack([self._draw(sample.name, cells) for sample in batch.samples])
         return upsample(
             torch.from_numpy(coarse).to(batch.truth.device),
             tuple(batch.truth.shape[1:]),
             cell_centers=cell_centers,
             image_size=tuple(batch.images.shape[2:]),
+            window=batch.window,
         )
 
     def _draw(self, name: str, cells: tuple[int, ...]) -> NDArray[np.float32]:
@@ -242,7 +248,17 @@ class UntrainedBaseline:
     def __call__(self, batch: BaselineInput, /) -> Tensor:
         """Return maps ``(N, H, W)`` of the target classes."""
         size = tuple(batch.truth.shape[1:])
-        return self.extractor(batch.images, classes=batch.classes, size=size).maps
+        result = self.extractor(batch.images, classes=batch.classes, size=size)
+        if batch.window is None:
+            return result.maps
+        aligned = self.extractor.alignment == "receptive_field"
+        return upsample(
+            result.coarse,
+            size,
+            cell_centers=adapt(self.extractor.model).cell_centers if aligned else None,
+            image_size=tuple(batch.images.shape[2:]),
+            window=batch.window,
+        )
 
     def __repr__(self) -> str:
         net = self.extractor.model

@@ -13,8 +13,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from cameval._arrays import Array, as_masks, as_scores, exact
-from cameval.baselines._pooling import axis_lengths, nearest_cells, pool
+from cameval._arrays import Array, as_scores, exact
+from cameval.baselines._pooling import (
+    axis_lengths,
+    masks_on,
+    multiply_axes,
+    nearest_cells,
+    pool,
+)
 from cameval.baselines.truth_maps import truth_map
 from cameval.errors import ArrayTypeError, SettingError
 from cameval.maps import CellCenters, upsample
@@ -122,16 +128,16 @@ def reachable_iou(
     """
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
         raise SettingError(f"steps must be an integer of at least 0, got {steps!r}")
-    masks = as_masks(truth, "truth")
-    flat = masks.reshape(-1, *masks.shape[-2:])
+    masks, axes = masks_on(truth, cells)
+    size = tuple(masks.shape[-axes:])
+    flat = masks.reshape(-1, *size)
+    pixels = flat.flatten(1, -2)  # the score does not depend on their places
     start = truth_map(flat, cells, cell_centers=cell_centers, image_size=image_size)
-    scores = exact(max_iou(start, flat))
+    scores = exact(max_iou(start.flatten(1, -2), pixels))
     for coarse in _climb(flat, cells, steps, cell_centers, image_size):
-        fine = upsample(
-            coarse, tuple(flat.shape[-2:]), cell_centers=cell_centers, image_size=image_size
-        )
-        scores = torch.maximum(scores, exact(max_iou(fine, flat)))
-    return as_scores(scores.reshape(masks.shape[:-2]), truth)
+        fine = upsample(coarse, size, cell_centers=cell_centers, image_size=image_size)
+        scores = torch.maximum(scores, exact(max_iou(fine.flatten(1, -2), pixels)))
+    return as_scores(scores.reshape(masks.shape[:-axes]), truth)
 
 
 def grid_bound(
@@ -174,13 +180,15 @@ def grid_bound(
     >>> grid_bound(torch.tensor([[True, True, True, False]]), (1, 2))
     tensor(0.7500)
     """
-    masks = as_masks(truth, "truth")
-    rows, columns = (
-        one_hot(nearest_cells(length, extent, count, cell_centers), count).to(exact(masks))
+    masks, axes = masks_on(truth, cells)
+    values = exact(masks)
+    owners = [
+        one_hot(nearest_cells(length, extent, count, cell_centers), count).T.to(values)
         for length, extent, count in axis_lengths(masks, cells, image_size)
-    )
-    hits = (rows.T @ exact(masks) @ columns).flatten(-2)
-    pixels = (rows.sum(0)[:, None] * columns.sum(0)).flatten().expand_as(hits)
+    ]
+    hits = multiply_axes(values, owners).flatten(-axes)
+    every = torch.ones(masks.shape[-axes:]).to(values)
+    pixels = multiply_axes(every, owners).flatten(-axes).expand_as(hits)
     order = (hits / pixels.clamp(min=1)).argsort(-1, descending=True)
     hits, pixels = (array.gather(-1, order).cumsum(-1) for array in (hits, pixels))
     true = hits[..., -1]
@@ -325,18 +333,20 @@ def _climb(
     Yields the cells every 20 steps and at the end.
     """
     true = truth.to(torch.float32)
-    rows, columns = _upsampling_matrices(truth, cells, cell_centers, image_size)
-    area = true.sum((-2, -1), keepdim=True)
+    matrices = _upsampling_matrices(truth, cells, cell_centers, image_size)
+    back = [matrix.T for matrix in matrices]
+    axes = tuple(range(-len(matrices), 0))
+    area = true.sum(axes, keepdim=True)
     coarse = (2 * pool(truth, cells, cell_centers, image_size) - 1).to(torch.float32)
     optimizer = torch.optim.Adam([coarse], lr=0.2)
     for step in range(steps):
         sharpness = 2 * 25 ** (step / steps)
-        soft = (sharpness * (rows @ coarse @ columns.T)).sigmoid()
-        both = (soft * true).sum((-2, -1), keepdim=True)
-        either = soft.sum((-2, -1), keepdim=True) + area - both
+        soft = (sharpness * multiply_axes(coarse, matrices)).sigmoid()
+        both = (soft * true).sum(axes, keepdim=True)
+        either = soft.sum(axes, keepdim=True) + area - both
         gain = torch.where(truth, 1 / either, -both / either.square())
         slope = gain * sharpness * soft * (1 - soft)
-        coarse.grad = -(rows.T @ slope @ columns)
+        coarse.grad = -multiply_axes(slope, back)
         optimizer.step()
         if (step + 1) % 20 == 0 or step + 1 == steps:
             yield coarse.clone()
@@ -347,13 +357,13 @@ def _upsampling_matrices(
     cells: tuple[int, ...],
     cell_centers: CellCenters | None,
     image_size: tuple[int, ...] | None,
-) -> tuple[Tensor, Tensor]:
-    """Return the matrices of `upsample` for rows and columns, ``(H, h)`` and ``(W, w)``."""
-    (height, tall, h), (width, wide, w) = axis_lengths(truth, cells, image_size)
-    down = upsample(
-        torch.eye(h)[:, :, None], (height, 1), cell_centers=cell_centers, image_size=(tall, 1)
-    )
-    across = upsample(
-        torch.eye(w)[:, None], (1, width), cell_centers=cell_centers, image_size=(1, wide)
-    )
-    return down[..., 0].T.to(truth.device), across[:, 0].T.to(truth.device)
+) -> list[Tensor]:
+    """Return the matrix of `upsample` along each axis, ``(length, cells)``."""
+    matrices = []
+    for length, extent, count in axis_lengths(truth, cells, image_size):
+        one_cell_each = torch.eye(count)[:, :, None]
+        fine = upsample(
+            one_cell_each, (length, 1), cell_centers=cell_centers, image_size=(extent, 1)
+        )
+        matrices.append(fine[..., 0].T.to(truth.device))
+    return matrices

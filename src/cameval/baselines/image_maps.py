@@ -4,6 +4,8 @@ They are computed from the network's input, which shows exactly the part of the 
 scored; a preparation may have cropped it.
 """
 
+from math import sqrt
+
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
@@ -26,8 +28,8 @@ def intensity_baseline(batch: BaselineInput, /) -> Tensor:
     Returns
     -------
     Tensor
-        Maps ``(N, H, W)``: the mean over the channels of the network's input, resized to the grid
-        of the truth (bilinear, antialiased), minus its minimum.
+        Maps ``(N, H, W)``, or ``(N, D, H, W)``: the mean over the channels of the network's input,
+        resized to the grid of the truth (linear along each axis, antialiased), minus its minimum.
 
     Examples
     --------
@@ -37,12 +39,12 @@ def intensity_baseline(batch: BaselineInput, /) -> Tensor:
     >>> intensity_baseline(batch)
     tensor([[[0.0000, 0.5000, 2.5000]]])
     """
-    gray = batch.images.detach().float().mean(1, keepdim=True)
-    size = list(batch.truth.shape[1:])
-    if list(gray.shape[2:]) != size:
-        gray = interpolate(gray, size, mode="bilinear", align_corners=False, antialias=True)
+    gray = batch.shown.detach().float().mean(1, keepdim=True)
+    size = tuple(batch.truth.shape[1:])
+    if tuple(gray.shape[2:]) != size:
+        gray = _resize(gray, size)
     gray = gray.squeeze(1).to(batch.truth.device)
-    return gray - gray.amin((1, 2), keepdim=True)
+    return gray - gray.amin(tuple(range(1, gray.ndim)), keepdim=True)
 
 
 @knows("image", label="edges")
@@ -57,7 +59,7 @@ def edge_baseline(batch: BaselineInput, /) -> Tensor:
     Returns
     -------
     Tensor
-        Maps ``(N, H, W)`` of at least 0.
+        Maps ``(N, H, W)``, or ``(N, D, H, W)``, of at least 0.
 
     References
     ----------
@@ -72,10 +74,30 @@ def edge_baseline(batch: BaselineInput, /) -> Tensor:
     >>> edge_baseline(batch)
     tensor([[[0.0000, 2.8284, 2.8284, 0.0000]]])
     """
-    gray = pad(intensity_baseline(batch)[:, None], (1, 1, 1, 1), mode="replicate").squeeze(1)
-    across = _difference(_smooth(gray, 1), 2)
-    down = _difference(_smooth(gray, 2), 1)
-    return torch.hypot(across, down) / 2**0.5
+    gray = intensity_baseline(batch)[:, None]
+    axes = gray.ndim - 2
+    gray = pad(gray, (1, 1) * axes, mode="replicate").squeeze(1)
+    slopes = []
+    for axis in range(1, axes + 1):
+        smooth = gray
+        for other in range(1, axes + 1):
+            smooth = smooth if other == axis else _smooth(smooth, other)
+        slopes.append(_difference(smooth, axis))
+    return torch.linalg.vector_norm(torch.stack(slopes), dim=0) / sqrt(axes)
+
+
+def _resize(gray: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Resize images ``(N, 1, H, W)``, or volumes slice by slice and then along the depth."""
+    if len(size) == 2:
+        resized: Tensor = interpolate(
+            gray, list(size), mode="bilinear", align_corners=False, antialias=True
+        )
+        return resized
+    depth, *plane = size
+    slices = _resize(gray.transpose(1, 2).flatten(0, 1), (plane[0], plane[1]))
+    count = plane[0] * plane[1]
+    columns = slices.reshape(len(gray), 1, -1, count)
+    return _resize(columns, (depth, count)).reshape(len(gray), 1, *size)
 
 
 def _smooth(array: Tensor, axis: int) -> Tensor:

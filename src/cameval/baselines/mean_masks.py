@@ -1,7 +1,7 @@
 """Mean masks of other images, by class: blind baselines that learn the usual position."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cameval._arrays import Array, as_masks, as_scores, as_tensor, checksum, exact
-from cameval.baselines._pooling import check_pair, pool
+from cameval.baselines._pooling import check_axes, check_cells, pool
 from cameval.baselines.properties import Knowledge
 from cameval.data import Sample
 from cameval.errors import ArrayTypeError, ClassIndexError, DataError, ShapeError
@@ -32,15 +32,16 @@ class ClassMeanBaseline:
     Parameters
     ----------
     masks
-        One map for each class, ``(C, h, w)``, as `class_mean_masks` or :meth:`of` return them. They
-        are resized to the grid of the scores (bilinear, cells fill the image evenly).
+        One map for each class, ``(C, h, w)``, or ``(C, d, h, w)`` of volumes, as `class_mean_masks`
+        or :meth:`of` return them. They are resized to the grid of the scores (linear, cells fill
+        the image evenly).
 
     Raises
     ------
     ArrayTypeError
         If `masks` are not a floating tensor.
     ShapeError
-        If `masks` are not ``(C, h, w)``.
+        If `masks` are neither ``(C, h, w)`` nor ``(C, d, h, w)``.
     """
 
     label: ClassVar[str] = "class_mean"
@@ -53,8 +54,11 @@ class ClassMeanBaseline:
         if not isinstance(self.masks, Tensor) or not self.masks.is_floating_point():
             came = self.masks.dtype if isinstance(self.masks, Tensor) else type(self.masks).__name__
             raise ArrayTypeError(f"masks must be a floating torch tensor of mean masks, got {came}")
-        if self.masks.ndim != 3 or 0 in self.masks.shape:
-            raise ShapeError(f"masks must have shape (C, h, w), got {tuple(self.masks.shape)}")
+        if self.masks.ndim not in (3, 4) or 0 in self.masks.shape:
+            raise ShapeError(
+                "masks must have shape (C, h, w), or (C, d, h, w) of volumes, "
+                f"got {tuple(self.masks.shape)}"
+            )
         object.__setattr__(self, "checksum", checksum(self.masks))
 
     @classmethod
@@ -62,7 +66,7 @@ class ClassMeanBaseline:
         cls,
         samples: Iterable[Sample],
         num_classes: int,
-        size: tuple[int, int] = (64, 64),
+        size: tuple[int, ...] | None = None,
         *,
         truth: Truth | None = None,
     ) -> "ClassMeanBaseline":
@@ -71,14 +75,16 @@ class ClassMeanBaseline:
         Parameters
         ----------
         samples
-            The training images. They must not include images that are scored.
+            The training images. They must not include images that are scored. A sample with several
+            targets counts once for each.
         num_classes
-            Number of classes C. Each class must have a sample.
+            Number of classes C. Each class must have a target.
         size
-            Grid of the means; masks are pooled to it.
+            Grid of the means; masks are pooled to it. By default 64 cells along each axis.
         truth
-            Function from a sample to its mask on the part of the image that is scored, by default
-            the whole mask. If the preparation crops, ``lambda sample: preparation(sample)[1]``.
+            Function from a sample with one target to its mask on the part of the image that is
+            scored, by default the whole mask. If the preparation crops,
+            ``lambda sample: preparation(sample).truth``.
 
         Returns
         -------
@@ -90,12 +96,11 @@ class ClassMeanBaseline:
         ClassIndexError
             If a label is not in [0, num_classes).
         DataError
-            If a class has no sample, or a sample no label.
+            If a class has no target, or a target no label.
         """
-        grid = check_pair(size, "size")
-        sums = torch.zeros(num_classes, *grid, dtype=torch.float64)
-        counts = torch.zeros(num_classes, 1, 1, dtype=torch.float64)
-        for sample in samples:
+        sums: list[Tensor | None] = [None] * num_classes
+        counts = [0] * num_classes
+        for sample in _targets(samples):
             if sample.label is None:
                 raise DataError(
                     f"every sample must have a label, got none of {sample.name!r}; "
@@ -106,11 +111,15 @@ class ClassMeanBaseline:
                     f"labels must be in [0, {num_classes}), "
                     f"got {sample.label} of sample {sample.name!r}"
                 )
-            sums[sample.label] += pool_mask(sample, grid, truth)
+            shares = pool_mask(sample, size, truth, cells=64)
+            size = tuple(shares.shape)
+            known = sums[sample.label]
+            sums[sample.label] = shares if known is None else known + shares
             counts[sample.label] += 1
-        if missing := (counts.flatten() == 0).nonzero().flatten().tolist():
+        if missing := [label for label, count in enumerate(counts) if count == 0]:
             raise DataError(f"every class must have a mask, got none of {missing}")
-        return cls((sums / counts).to(torch.float32))
+        means = [one / n for one, n in zip(sums, counts, strict=True) if one is not None]
+        return cls(torch.stack(means).to(torch.float32))
 
     def __call__(self, batch: BaselineInput, /) -> Tensor:
         """Return maps ``(N, H, W)``, chosen by ``batch.classes``."""
@@ -131,7 +140,7 @@ def class_mean_masks(masks: Array, labels: Array, num_classes: int) -> Array:
     Parameters
     ----------
     masks
-        Boolean masks ``(N, H, W)``.
+        Boolean masks ``(N, H, W)``, or of volumes ``(N, D, H, W)``.
     labels
         The class of each mask, integers ``(N,)`` in [0, num_classes).
     num_classes
@@ -140,7 +149,8 @@ def class_mean_masks(masks: Array, labels: Array, num_classes: int) -> Array:
     Returns
     -------
     Array
-        Maps ``(C, H, W)`` in [0, 1]: the frequency with which each pixel is true in a class.
+        Maps ``(C, H, W)``, or ``(C, D, H, W)``, in [0, 1]: the frequency with which each pixel is
+        true in a class.
 
     Raises
     ------
@@ -164,9 +174,9 @@ def class_mean_masks(masks: Array, labels: Array, num_classes: int) -> Array:
     truth, classes = as_masks(masks, "masks"), as_tensor(labels, "labels")
     if classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
         raise ArrayTypeError(f"labels must be integers, got {classes.dtype}")
-    if truth.ndim != 3 or classes.shape != truth.shape[:1]:
+    if truth.ndim not in (3, 4) or classes.shape != truth.shape[:1]:
         raise ShapeError(
-            "masks and labels must have shapes (N, H, W) and (N,), "
+            "masks and labels must have shapes (N, H, W), or (N, D, H, W), and (N,), "
             f"got {tuple(truth.shape)} and {tuple(classes.shape)}"
         )
     present = set(classes.tolist())
@@ -179,14 +189,24 @@ def class_mean_masks(masks: Array, labels: Array, num_classes: int) -> Array:
     return as_scores(torch.stack(means), masks)
 
 
-def pool_mask(sample: Sample, size: tuple[int, int], truth: Truth | None) -> Tensor:
-    """Return the share of each cell of a grid that is true."""
+def _targets(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Yield a sample for each target of each sample."""
+    for sample in samples:
+        yield from sample.by_target()
+
+
+def pool_mask(
+    sample: Sample, size: tuple[int, ...] | None, truth: Truth | None, cells: int
+) -> Tensor:
+    """Return the share of each cell of a grid that is true; by default `cells` along each axis."""
     mask = as_masks(sample.mask if truth is None else truth(sample), "truth")
-    return pool(mask.cpu(), size)
+    grid = (cells,) * mask.ndim if size is None else size
+    return pool(mask.cpu(), check_cells(grid, "size", mask.ndim))
 
 
 def to_grid(means: Tensor, batch: BaselineInput) -> Tensor:
     """Upsample one mean mask for each sample to the grid of the scores."""
+    check_axes(means, batch.truth, "mean masks")
     return upsample(means.to(batch.truth.device), tuple(batch.truth.shape[1:]))
 
 
@@ -218,7 +238,7 @@ class _Sum:
 class LeaveGroupOutBaseline:
     """Blind baseline: the mean mask of the samples of other groups, for data without training part.
 
-    The map of a sample does not use its mask, or any other mask of its group (patient). Create it
+    The map of a target does not use its mask, or any other mask of its group (patient). Create it
     with :meth:`of`.
 
     Parameters
@@ -266,7 +286,7 @@ class LeaveGroupOutBaseline:
     def of(
         cls,
         samples: Iterable[Sample],
-        size: tuple[int, int] = (32, 32),
+        size: tuple[int, ...] | None = None,
         *,
         by_class: bool = False,
         truth: Truth | None = None,
@@ -276,15 +296,18 @@ class LeaveGroupOutBaseline:
         Parameters
         ----------
         samples
-            The samples that are scored, or any others.
+            The samples that are scored, or any others. Each of several targets counts with its
+            label.
         size
-            Grid of the sums; masks are pooled to it. Sums take 4 bytes for each cell, group and
-            class: 4 KiB for each group and class by default.
+            Grid of the sums; masks are pooled to it. By default 32 cells along each axis. Sums take
+            4 bytes for each cell, group and class: 4 KiB for each group and class of images by
+            default, 128 KiB of volumes.
         by_class
             As for `LeaveGroupOutBaseline`.
         truth
-            Function from a sample to its mask on the part of the image that is scored, by default
-            the whole mask. If the preparation crops, ``lambda sample: preparation(sample)[1]``.
+            Function from a sample with one target to its mask on the part of the image that is
+            scored, by default the whole mask. If the preparation crops,
+            ``lambda sample: preparation(sample).truth``.
 
         Returns
         -------
@@ -296,10 +319,10 @@ class LeaveGroupOutBaseline:
         DataError
             If there are fewer than two groups.
         """
-        grid = check_pair(size, "size")
         sums: dict[str, dict[int | None, _Sum]] = defaultdict(dict)
-        for sample in samples:
-            shares = pool_mask(sample, grid, truth)
+        for sample in _targets(samples):
+            shares = pool_mask(sample, size, truth, cells=32)
+            size = tuple(shares.shape)
             one = _Sum((shares * _QUANTUM).round().to(torch.int32), 1)
             of_group = sums[sample.group]
             known = of_group.get(sample.label)

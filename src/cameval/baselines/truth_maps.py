@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from cameval._arrays import Array, as_masks, restore
-from cameval.baselines._pooling import pool
+from cameval._arrays import Array, restore
+from cameval.baselines._pooling import Window, masks_on, pool
 from cameval.baselines.properties import knows
 from cameval.maps import CellCenters, upsample
 from cameval.protocols import BaselineInput
@@ -26,7 +26,7 @@ _DECIMALS = 12
 """Decimals to which maps are rounded, so that values that differ by rounding are equal."""
 
 
-@knows("truth", label="truth")
+@knows("truth", label="truth", needs_network=True)
 def truth_baseline(batch: BaselineInput, /) -> Tensor:
     """Return the truth on the network's feature grid, as a map.
 
@@ -42,7 +42,7 @@ def truth_baseline(batch: BaselineInput, /) -> Tensor:
     Returns
     -------
     Tensor
-        Maps ``(N, H, W)``.
+        Maps ``(N, H, W)``, or ``(N, D, H, W)``.
 
     Examples
     --------
@@ -52,7 +52,13 @@ def truth_baseline(batch: BaselineInput, /) -> Tensor:
     tensor([[[0.5000, 0.3750, 0.1250, 0.0000]]], dtype=torch.float64)
     """
     size = tuple(batch.images.shape[2:])
-    return truth_map(batch.truth, batch.cells, cell_centers=batch.cell_centers, image_size=size)
+    return truth_map(
+        batch.truth,
+        batch.cells,
+        cell_centers=batch.cell_centers,
+        image_size=size,
+        window=batch.window,
+    )
 
 
 def truth_map(
@@ -61,6 +67,7 @@ def truth_map(
     *,
     cell_centers: CellCenters | None = None,
     image_size: tuple[int, ...] | None = None,
+    window: Window | None = None,
 ) -> Array:
     """Return the truth on a coarse grid: pooled to the cells and upsampled.
 
@@ -76,14 +83,17 @@ def truth_map(
     Parameters
     ----------
     truth
-        Boolean masks ``(..., H, W)``.
+        Boolean masks ``(..., H, W)``, or of volumes ``(..., D, H, W)``.
     cells
-        Height and width of the coarse map.
+        Height and width of the coarse map; three lengths for volumes.
     cell_centers
         Positions of the cells in the image. By default they fill it evenly.
     image_size
         Size of the network's input, to whose pixels `cell_centers` refers; by default the size of
         the masks.
+    window
+        First and last pixel (exclusive) of the network's input, along each axis, that the masks
+        cover, as where the input is padded. By default all of it.
 
     Returns
     -------
@@ -98,7 +108,7 @@ def truth_map(
     ShapeError
         If the masks are not ``(..., H, W)``.
     SettingError
-        If a size is not a pair of positive integers.
+        If a size is not two or three positive integers.
 
     Notes
     -----
@@ -112,19 +122,19 @@ def truth_map(
     >>> truth_map(torch.tensor([[True, False, False, False]]), (1, 2))
     tensor([[0.5000, 0.3750, 0.1250, 0.0000]], dtype=torch.float64)
     """
-    masks = as_masks(truth, "truth")
-    coarse = _order_by_depth(pool(masks, cells, cell_centers, image_size))
-    size = tuple(masks.shape[-2:])
-    fine = upsample(coarse, size, cell_centers=cell_centers, image_size=image_size)
+    masks, axes = masks_on(truth, cells)
+    coarse = _order_by_depth(pool(masks, cells, cell_centers, image_size, window), axes)
+    size = tuple(masks.shape[-axes:])
+    fine = upsample(coarse, size, cell_centers=cell_centers, image_size=image_size, window=window)
     return restore(fine.round(decimals=_DECIMALS), truth)
 
 
-def _order_by_depth(shares: Tensor) -> Tensor:
+def _order_by_depth(shares: Tensor, axes: int = 2) -> Tensor:
     """Order the values of the cells that are wholly inside the truth, the deepest highest."""
     inside = shares >= _WHOLE
     if not inside.any():
         return shares
-    grids = inside.reshape(-1, *inside.shape[-2:]).cpu().numpy()
+    grids = inside.reshape(-1, *inside.shape[-axes:]).cpu().numpy()
     order = np.stack([_depth_order(grid) for grid in grids]).reshape(inside.shape)
     steps = torch.from_numpy(order).to(shares)
     return torch.where(inside, 1 + _DEPTH * steps, shares)
@@ -138,7 +148,8 @@ def _depth_order(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
     """
     order = np.zeros(inside.shape)
     if count := np.count_nonzero(inside):
-        depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1][inside]
+        within = (slice(1, -1),) * inside.ndim
+        depth = ndimage.distance_transform_edt(np.pad(inside, 1))[within][inside]
         where = np.argwhere(inside)
         off_center = np.square(where - where.mean(0)).sum(1)
         ranked = np.empty(count)

@@ -13,7 +13,7 @@ FAULTS = (
     Fault(
         "the intensity baseline subtracts the minimum of the batch",
         "baselines/image_maps.py",
-        before="gray - gray.amin((1, 2), keepdim=True)",
+        before="gray - gray.amin(tuple(range(1, gray.ndim)), keepdim=True)",
         after="gray - gray.amin()",
         tests=(
             (
@@ -97,8 +97,8 @@ FAULTS = (
     Fault(
         "the ascent may lower the reachable IoU",
         "baselines/bounds.py",
-        before="torch.maximum(scores, exact(max_iou(fine, flat)))",
-        after="exact(max_iou(fine, flat))",
+        before="torch.maximum(scores, exact(max_iou(fine.flatten(1, -2), pixels)))",
+        after="exact(max_iou(fine.flatten(1, -2), pixels))",
         tests=("baselines/test_ascent.py",),
     ),
 )
