@@ -12,6 +12,7 @@ from strategies import maps, mask_pairs, masks, shapes
 from torch.testing import assert_close
 from torchvision.ops import box_iou as torchvision_box_iou
 
+from cameval.data import Objects
 from cameval.errors import ArrayTypeError, NonFiniteError, SettingError, ShapeError
 from cameval.metrics.boxes import (
     box_intersections,
@@ -21,7 +22,7 @@ from cameval.metrics.boxes import (
     largest_box,
     pairwise_box_iou,
 )
-from cameval.metrics.dataset import MaxBoxAcc
+from cameval.metrics.dataset import MaxBoxAcc, PxAP
 
 METRICS = [box_iou, box_precision]
 every_metric = pytest.mark.parametrize("metric", METRICS)
@@ -420,3 +421,126 @@ def test_what_cannot_be_measured_is_refused():
         MaxBoxAcc.of(STAIRS * NAN, TWO)
     with pytest.raises(ArrayTypeError, match="target must be boolean"):
         MaxBoxAcc.of(STAIRS, STAIRS)
+
+
+# Objects, and boxes in volumes
+
+TOUCHING = np.array([[0, 0, 3, 4], [3, 0, 6, 4]])
+
+
+def test_a_perfect_box_beside_a_touching_one_is_correct():
+    objects = Objects((4, 6), given_boxes=TOUCHING)
+    maps = np.where(np.arange(6) < 3, 2.0, 1.0) * np.ones((1, 4, 1))
+    found = MaxBoxAcc.of_objects(maps, [objects])
+    assert found.max_box_acc(1) == found.max_box_acc_v2((1,)) == 1
+    assert MaxBoxAcc.of(maps, objects.union[None]).max_box_acc(0.51) == 1  # of the whole image
+    assert MaxBoxAcc.of(maps, objects.union[None]).accuracy_at(1, 0.51) == 0
+    same = MaxBoxAcc.of_boxes(maps, [TOUCHING])
+    np.testing.assert_array_equal(found.any_box, same.any_box)
+    np.testing.assert_array_equal(found.largest, same.largest)
+
+
+@given(st.data(), st.booleans())
+def test_overlaps_with_objects_are_those_with_a_list_of_boxes(data, ignoring):
+    shape = data.draw(shapes())
+    count = data.draw(st.integers(1, 3))
+    images = np.stack([data.draw(maps(shape, torch.float64)).numpy() for _ in range(count)])
+    listed = [Objects.of_components(data.draw(masks(shape)).numpy()) for _ in range(count)]
+    ignored = np.stack([data.draw(masks(shape)).numpy() for _ in range(count)]) & ignoring
+    grid = [0, 0.3, 0.5, 1]
+    found = MaxBoxAcc.of_objects(images, listed, ignore=ignored, thresholds=grid)
+    rows = []
+    for image, objects, without in zip(images, listed, ignored, strict=True):
+        true = [hull(set(map(tuple, np.argwhere(mask)))) for mask in objects.masks]
+        if true:
+            rows.append([naive_best(image, true, without, threshold) for threshold in grid])
+    expected = np.array(rows).reshape(-1, len(grid), 2)
+    np.testing.assert_allclose(found.largest, expected[..., 0], rtol=1e-15)
+    np.testing.assert_allclose(found.any_box, expected[..., 1], rtol=1e-15)
+    assert found.undefined == count - len(rows)
+
+
+def naive_best(image, true, without, threshold):
+    """Return the IoU of the largest and of the best component of the pixels that count."""
+    kept = image[~without]
+    if not kept.size or kept.min() == kept.max():
+        return 0.0, 0.0
+    scaled = (image - kept.min()) / (kept.max() - kept.min())
+    marked = flood((scaled >= threshold) & ~without, 8)
+    best = [max(naive_iou(hull(each), box) for box in true) for each in marked]
+    return best[0], max(best)
+
+
+def test_boxes_of_volumes_count_slices_last():
+    volume = np.zeros((5, 4, 3), bool)
+    volume[1:3, 0:3, 1] = volume[3, 3, 2] = True
+    assert component_boxes(volume, spatial_axes=3).tolist() == [[1, 0, 1, 3, 4, 4]]
+    apart = [[1, 0, 1, 2, 3, 3], [2, 3, 3, 3, 4, 4]]
+    assert component_boxes(volume, 6, spatial_axes=3).tolist() == apart
+    assert largest_box(torch.from_numpy(volume[None]), 6, spatial_axes=3).tolist() == apart[:1]
+    assert largest_box(volume[:0][None], spatial_axes=2).shape == (1, 0, 4)
+    first, second = np.array([apart[0]]), np.array([[1, 1, 0, 3, 3, 2], apart[1]])
+    assert box_intersections(first, second).tolist() == [[2, 0]]  # 1 x 2 x 1
+    assert pairwise_box_iou(first, second).tolist() == [[2 / (6 + 8 - 2), 0]]
+    target = np.zeros_like(volume)
+    target[0:2, 1:3, 1:3] = True
+    for truth in (target[None], [Objects.of_components(target)]):
+        assert box_iou(volume[None], truth, 6, spatial_axes=3).tolist() == [2 / 12]
+        assert box_precision(volume[None], truth, 6, spatial_axes=3).tolist() == [2 / 6]
+
+
+def test_volumes_are_asked_for_and_fit():
+    volume = np.ones((2, 3, 4), bool)
+    with pytest.raises(ShapeError, match=r"mask must have shape \(H, W\).*spatial_axes=3 for a"):
+        component_boxes(volume)
+    with pytest.raises(ShapeError, match=r"mask must have shape \(D, H, W\), got \(3, 4\)"):
+        component_boxes(volume[0], spatial_axes=3)
+    with pytest.raises(SettingError, match="connectivity must be 6 or 26, got 8"):
+        component_boxes(volume, 8, spatial_axes=3)
+    with pytest.raises(ShapeError, match="boxes must both be of images or both of volumes"):
+        box_intersections(np.zeros((1, 4)), np.zeros((1, 6)))
+    with pytest.raises(ShapeError, match="x0 <= x1, y0 <= y1 and z0 <= z1"):
+        pairwise_box_iou(np.zeros((1, 6)), np.array([[0, 0, 2, 1, 1, 1]]))
+    for metric in (largest_box, partial(box_iou, volume), partial(MaxBoxAcc.of, volume * 1.0)):
+        with pytest.raises(SettingError, match="spatial_axes must be 2 for images or 3 for"):
+            metric(volume, spatial_axes=4)
+    with pytest.raises(ShapeError, match="volumes"):
+        box_iou(volume[0], volume[0], spatial_axes=3)
+    with pytest.raises(ShapeError, match=r"one array \(n, 6\) for each map, got 1 arrays for 1"):
+        MaxBoxAcc.of_boxes(np.zeros((1, 2, 3, 4)), [np.ones((1, 4))], spatial_axes=3)
+
+
+def test_max_box_acc_of_volumes_is_that_of_their_boxes():
+    volume = np.zeros((4, 5, 6))
+    volume[1:3, 2:4, 0:5] = 1
+    volume[3, 0, 5] = 2
+    objects = Objects(volume.shape, given_boxes=np.array([[0, 2, 1, 5, 4, 3]]))
+    found = MaxBoxAcc.of_objects(volume, objects, thresholds=[0, 0.5, 0.7])
+    whole, object_ = 4 * 5 * 6, 2 * 2 * 5
+    assert found.largest[0].tolist() == pytest.approx([object_ / whole, 1, 0])
+    assert found.any_box[0].tolist() == pytest.approx([object_ / whole, 1, 0])
+    for same in (
+        MaxBoxAcc.of(volume, objects.union, thresholds=[0, 0.5, 0.7], spatial_axes=3),
+        MaxBoxAcc.of_boxes(
+            volume, [objects.boxes], thresholds=[0, 0.5, 0.7], spatial_axes=3, connectivity=26
+        ),
+    ):
+        np.testing.assert_array_equal(same.largest, found.largest)
+
+
+def test_pxap_of_objects_is_that_of_their_union():
+    draw = np.random.default_rng(2)
+    images, ignored = draw.random((3, 5, 6)), draw.random((3, 5, 6)) > 0.7
+    listed = [Objects.of_components(draw.random((5, 6)) > 0.7) for _ in images]
+    unions = np.stack([each.union for each in listed])
+    found = PxAP.of_objects(images, listed, ignore=ignored)
+    expected = PxAP.of(images, unions, ignore=ignored)
+    np.testing.assert_array_equal(found.true, expected.true)
+    np.testing.assert_array_equal(found.other, expected.other)
+    torched = PxAP.of_objects(torch.from_numpy(images), listed, ignore=torch.from_numpy(ignored))
+    np.testing.assert_array_equal(torched.true, expected.true)
+    volume = Objects((3, 5, 6), given_masks=unions[None])
+    whole = PxAP.of_objects(images, volume)  # one scale for all slices
+    flat = PxAP.of(images.reshape(1, -1), unions.reshape(1, -1))
+    np.testing.assert_array_equal(whole.true, flat.true)
+    assert PxAP.of_objects(images[:0], []).true.sum() == 0

@@ -12,6 +12,7 @@ from torch import nn
 import cameval
 from cameval import CAMExtractor, CAMModel, GAPHead, baselines, metrics
 from cameval.baselines import knowledge_of, knows
+from cameval.data import Objects
 from cameval.errors import SettingError
 from cameval.evaluation.settings import default_baselines
 from cameval.metrics import (
@@ -27,7 +28,7 @@ from cameval.metrics import (
     of_network,
     takes,
 )
-from cameval.metrics.properties import bounds, categories, value_range, within
+from cameval.metrics.properties import bounds, categories, truth_of, value_range, within
 from cameval.metrics.ranking import score_ranks
 
 UP, DOWN = True, False
@@ -39,14 +40,15 @@ PROPERTIES = {  # every metric of the library: what it takes, and whether higher
         **dict.fromkeys(["matthews_correlation", "overlap_coefficient", "precision"], UP),
         **dict.fromkeys(["size_standardized_iou", "specificity", "volumetric_similarity"], UP),
         **dict.fromkeys(["AverageSurfaceDistance", "CentroidDistance", "HausdorffDistance"], DOWN),
-        **dict.fromkeys(["false_positive_rate"], DOWN),
+        **dict.fromkeys(["false_positive_rate", "FalsePositivesPerImage"], DOWN),
+        **dict.fromkeys(["ObjectF1", "ObjectRecall"], UP),
         **dict.fromkeys(["Outcomes", "marked_area", "score_counts"], None),
         "ZeroWithoutObject": UP,
     },
     "maps": {
         **dict.fromkeys(["CoverageAtArea", "average_precision_skill"], UP),
         **dict.fromkeys(["iou_at_true_area", "max_iou", "pixel_auroc"], UP),
-        **dict.fromkeys(["pixel_average_precision", "pointing_game"], UP),
+        **dict.fromkeys(["pixel_average_precision", "pointing_game", "pointing_recall"], UP),
         **dict.fromkeys(["relevance_mass_accuracy", "relevance_mass_ratio"], UP),
         **dict.fromkeys(["relevance_mass_skill", "relevance_rank_accuracy"], UP),
         **dict.fromkeys(["AreaToCover", "complexity"], DOWN),
@@ -58,13 +60,22 @@ PROPERTIES = {  # every metric of the library: what it takes, and whether higher
     },
 }
 NO_METRICS = {  # what else `cameval.metrics` offers: parts, whole datasets, counts, decorators
-    *("MaxBoxAcc", "Counts", "MaskShape", "mask_shape", "OUTCOMES"),
+    *("FROC", "MaxBoxAcc", "Counts", "MaskShape", "mask_shape", "OUTCOMES"),
     *("PxAP", "ThresholdCurve", "box_intersections", "coherency", "component_boxes"),
     *("containment_metrics", "count_outcomes", "curve_at_areas", "equivalent_radius"),
     *("higher_is_better", "image_diagonal", "largest_box", "noisy_linear_imputation", "of_maps"),
     *("of_masks", "of_network", "pairwise_box_iou", "share_above", "share_below", "share_equal"),
     *("is_pixelwise", "on_volumes", "takes", "threshold_curve"),
 }
+
+
+def truth_for(metric, truth):
+    """Return true masks as the metric takes them."""
+    if truth_of(metric) == "mask":
+        return truth
+    return [Objects.of_components(mask.numpy()) for mask in truth]
+
+
 KINDS = [(of_masks, "masks"), (of_maps, "maps"), (of_network, "network")]
 
 
@@ -184,7 +195,7 @@ def test_a_metric_of_maps_that_needs_no_truth_takes_one_like_all_others():
     for name in PROPERTIES["maps"]:
         metric = getattr(metrics, name)
         metric = metric() if isinstance(metric, type) else metric
-        assert metric(scores, truth).shape == (2,), name
+        assert metric(scores, truth_for(metric, truth)).shape == (2,), name
 
 
 def test_codes_have_names_and_no_direction():
@@ -359,7 +370,7 @@ def test_scores_stay_in_the_range_that_a_metric_says():
             continue
         if (kind := takes(made)) not in ("masks", "maps"):
             continue
-        scores = made(masks if kind == "masks" else maps, truth)
+        scores = made(masks if kind == "masks" else maps, truth_for(made, truth))
         low, high = value_range(made)
         inside = (scores >= low - 1e-12) & (scores <= high + 1e-12) | scores.isnan()
         assert inside.all(), name

@@ -7,6 +7,7 @@ Which metric of masks?
 - Is the overlap better than chance, or than the size of the truth explains: `chance_corrected`.
 - Is the object matched, missed, or is one mask inside the other: `outcome`.
 - Do the bounding boxes match: `boxes`.
+- Which of several objects are found, and what is marked beside them: `objects`.
 - How far apart are the borders or the centers: `surface`, `boundary`, `centroid`.
 - What is scored where the image has no object: `without_object`.
 - Your own formula of pixel counts: `counts`. The shape of a mask: `mask_shape`.
@@ -14,11 +15,11 @@ Which metric of masks?
 
 Which metric of maps, without a threshold?
 
-- Does the maximum lie in the truth: `pointing`.
+- Does the maximum lie in the truth: `pointing`. Which of several objects have a peak: `peaks`.
 - How much of the positive sum lies in the truth: `mass`.
 - How well do the values rank the true pixels: `ranking`.
 - How do scores depend on threshold or area: `curves`.
-- How good are maps over a whole dataset: `dataset` (MaxBoxAcc, PxAP).
+- How good are maps over a whole dataset: `dataset` (MaxBoxAcc, PxAP), `froc`.
 
 Which metric of the network?
 
@@ -63,8 +64,10 @@ from cameval.metrics.faithfulness import (
     complexity,
     increase_in_confidence,
 )
+from cameval.metrics.froc import FROC
 from cameval.metrics.mask_shape import MaskShape, mask_shape
 from cameval.metrics.mass import relevance_mass_accuracy, relevance_mass_ratio, relevance_mass_skill
+from cameval.metrics.objects import FalsePositivesPerImage, ObjectF1, ObjectRecall
 from cameval.metrics.outcome import (
     OUTCOMES,
     Outcomes,
@@ -81,6 +84,7 @@ from cameval.metrics.overlap import (
     overlap_coefficient,
     volumetric_similarity,
 )
+from cameval.metrics.peaks import pointing_recall
 from cameval.metrics.perturbation import Deletion, Insertion
 from cameval.metrics.pointing import pointing_game
 from cameval.metrics.properties import (
@@ -106,6 +110,7 @@ from cameval.metrics.volumes import on_volumes
 
 __all__ = [
     "ADCC",
+    "FROC",
     "OUTCOMES",
     "ROAD",
     "AreaToCover",
@@ -116,10 +121,13 @@ __all__ = [
     "CoverageAtArea",
     "Deletion",
     "FBeta",
+    "FalsePositivesPerImage",
     "HausdorffDistance",
     "Insertion",
     "MaskShape",
     "MaxBoxAcc",
+    "ObjectF1",
+    "ObjectRecall",
     "Outcomes",
     "PxAP",
     "SurfaceDice",
@@ -166,6 +174,7 @@ __all__ = [
     "pixel_auroc",
     "pixel_average_precision",
     "pointing_game",
+    "pointing_recall",
     "precision",
     "relevance_mass_accuracy",
     "relevance_mass_ratio",

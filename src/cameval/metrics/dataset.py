@@ -491,7 +491,7 @@ class PxAP:
         size = images.shape[1:]
         unions = np.array([each.union for each in listed], np.bool_).reshape(images.shape)
         truth = torch.from_numpy(unions).to(images.device)
-        rows = (len(images), -1, size[-1])  # all pixels of a volume are one image
+        rows = (len(images), size[:-1].numel(), size[-1])  # a volume is one image
         without = None if ignore is None else ignore.reshape(rows)
         values, true = (restore(each.reshape(rows), maps) for each in (images, truth))
         return cls.of(values, true, ignore=without, bins=bins)

@@ -138,15 +138,15 @@ FAULTS = (
     Fault(
         "the boundary band has pixels along the image border",
         "metrics/overlap.py",
-        before="* 2, value=1)",
-        after="* 2, value=0)",
+        before="margins, value=1)",
+        after="margins, value=0)",
         tests=("metrics/test_surface.py::test_bands_are_what_repeated_erosion_removes",),
     ),
     Fault(
         "boxes ignore the connectivity",
         "metrics/boxes.py",
-        before="connectivity // 4)",
-        after="1)",
+        before="corners=connectivity != sides",
+        after="corners=True",
         tests=("metrics/test_boxes.py::test_corners_connect_unless_told_otherwise",),
     ),
     Fault(
@@ -159,9 +159,39 @@ FAULTS = (
     Fault(
         "true boxes are not shifted by the crop",
         "metrics/dataset.py",
-        before="true - (left, top, left, top)",
+        before="true - np.tile(corner, 2)",
         after="true",
         tests=("metrics/test_boxes.py::test_overlaps_are_those_of_thresholding_again",),
+    ),
+    Fault(
+        "the true boxes of objects are those of their union",
+        "metrics/boxes.py",
+        before="(each.boxes for each in objects)",
+        after="(find_boxes(each.union, None) for each in objects)",
+        tests=(
+            "metrics/test_objects.py::test_boxes_that_touch_or_have_fractions_stay_as_they_are",
+        ),
+    ),
+    Fault(
+        "a component is matched with several objects",
+        "metrics/objects.py",
+        before="int(pairs[linear_sum_assignment(pairs, maximize=True)].sum())",
+        after="int(pairs.any(0).sum())",
+        tests=("metrics/test_objects.py::test_the_f1_score_is_that_of_the_best_of_all_matchings",),
+    ),
+    Fault(
+        "false positives are not counted in images without an object",
+        "metrics/froc.py",
+        before="(~pairs.any(1)).sum()",
+        after="(~pairs.any(1)).sum() * bool(len(kept))",
+        tests=("metrics/test_objects.py::test_values_are_compared_where_maps_are_not_scaled",),
+    ),
+    Fault(
+        "as many peaks count as the map has",
+        "metrics/peaks.py",
+        before="taken = min(count, len(values))",
+        after="taken = len(values)",
+        tests=("metrics/test_objects.py::test_two_objects_need_two_peaks",),
     ),
     Fault(
         "each step of the deletion removes one pixel more",
