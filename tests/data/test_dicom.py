@@ -329,6 +329,32 @@ def test_a_segmentation_with_several_segments_needs_classes(tmp_path):
         DicomDataset([Scan(image, seg)], segments={0: "Lesion"})[0]
 
 
+def test_a_frame_of_several_sources_is_where_its_position_is(tmp_path):
+    folder = write_series(tmp_path / "series", VOLUME)
+    items = []
+    for plane in read_dicom(folder).planes:
+        items += place(plane.position)
+        items[-1].DerivationImageSequence = group(
+            SourceImageSequence=[
+                group(ReferencedSOPInstanceUID=other.instance)[0]
+                for other in read_dicom(folder).planes
+            ]
+        )
+    made = make_segmentation(TRUTH, [1] * 4, items)
+    dataset = DicomDataset([Scan(folder, save(made, tmp_path / "seg.dcm"))])
+    np.testing.assert_array_equal(dataset[0].mask, TRUTH)
+
+
+def test_a_single_image_is_matched_by_the_list_of_references(tmp_path):
+    image = make_dicom(RAMP)
+    named = group(ReferencedInstanceSequence=group(ReferencedSOPInstanceUID=image.SOPInstanceUID))
+    made = make_segmentation(
+        (RAMP > 5)[None], [1], [pydicom.Dataset()], ReferencedSeriesSequence=named
+    )
+    scan = Scan(save(image, tmp_path / "1.dcm"), save(made, tmp_path / "seg.dcm"))
+    np.testing.assert_array_equal(DicomDataset([scan])[0].mask, RAMP > 5)
+
+
 def test_fractions_and_label_maps_are_segmentations(tmp_path):
     image = make_dicom(RAMP)
     path = save(image, tmp_path / "1.dcm")

@@ -414,6 +414,13 @@ def missing_slice(path):
     return partial(read_dicom, folder)
 
 
+@case("must lie along their normal, got some that are shifted sideways by 1 .* resample")
+def tilted_gantry(path):
+    items = [place([0, z / 5, z])[0] for z in (0, 5, 10)]
+    made = make_dicom(VOLUME, NumberOfFrames=3, PerFrameFunctionalGroupsSequence=items)
+    return partial(read_dicom, save(made, path / "1.dcm"))
+
+
 @case("each file of a series must have one frame, got 3")
 def frames_in_a_series(path):
     files = [write_dicom(path / f"{k}.dcm", VOLUME, NumberOfFrames=3) for k in range(2)]
@@ -486,6 +493,42 @@ def segmentation_on_another_grid(path):
         "PixelSpacing": [2, 2],
     }
     return masked(path, lambda image: segmented(image, places=[place([1, 2, 3])]), lies)
+
+
+@case("must have the position, orientation and pixel spacing of its image")
+def segmentation_that_names_an_image_elsewhere(path):
+    def make(image):
+        named = source(image.SOPInstanceUID)[0]
+        named.update(place([1, 2, 30])[0])
+        return segmented(image, places=[named])
+
+    lies = {
+        "ImagePositionPatient": [1, 2, 3],
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+        "PixelSpacing": [0.5, 0.25],
+    }
+    return masked(path, make, lies)
+
+
+@case("must be of its image .*1.dcm, got frames and references of other images")
+def segmentation_in_another_space(path):
+    def make(image):
+        return segmented(image, places=[place([1, 2, 3])], FrameOfReferenceUID="1.9")
+
+    return masked(path, make, {"ImagePositionPatient": [1, 2, 3]})
+
+
+@case("must name its source image or its position, got neither in frame 0")
+def segmentation_of_all_slices_at_once(path):
+    folder = write_series(path / "series", VOLUME)
+    uids = [pydicom.dcmread(file).SOPInstanceUID for file in folder.iterdir()]
+    named = group(
+        DerivationImageSequence=group(
+            SourceImageSequence=[group(ReferencedSOPInstanceUID=uid)[0] for uid in uids]
+        )
+    )
+    made = make_segmentation((VOLUME[:1] > 5), [1], [named])
+    return lambda: DicomDataset([Scan(folder, save(made, path / "seg.dcm"))])[0]
 
 
 @case("must be of its image .*1.dcm, got frames and references of other images")

@@ -186,7 +186,10 @@ def _is_compressed(header: Any) -> bool:
 def read_pixels(
     path: Path, header: Any, shape: tuple[int, int, int, int], frame: int | None = None
 ) -> NDArray[Any]:
-    """Return the stored pixels ``(frames, rows, columns[, 3])``, or those of one frame."""
+    """Return the stored pixels ``(frames, rows, columns[, 3])``, or those of one frame.
+
+    Indices of a palette become colors, except in a segmentation.
+    """
     pydicom = import_medical("pydicom", "DICOM files")
     pixels = import_medical("pydicom.pixels", "DICOM files")
     with raise_data_errors(path):
@@ -207,7 +210,8 @@ def read_pixels(
                 f"{path}: the pixels must have the size that the header declares, got "
                 f"{found.shape} and {wanted}"
             )
-        if str(full.PhotometricInterpretation) == "PALETTE COLOR":
+        palette = str(full.PhotometricInterpretation) == "PALETTE COLOR"
+        if palette and header.get("SOPClassUID") not in SEGMENTATIONS:
             color = import_medical("pydicom.pixels.processing", "DICOM files").apply_color_lut
             found = color(found, full)
             wanted = (*wanted[:3], found.shape[-1])

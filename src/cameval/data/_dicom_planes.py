@@ -101,7 +101,8 @@ def sort_planes(planes: Sequence[Plane], tolerance: float) -> tuple[list[int], f
             f"{odd.path}: the slices of a volume must be parallel, got orientation "
             f"{odd.orientation} and {planes[0].orientation} in {path}; leave out localizers"
         )
-    along = np.array([plane.position for plane in planes]) @ planes[0].normal
+    positions = np.array([plane.position for plane in planes])
+    along = positions @ planes[0].normal
     order = np.argsort(along, kind="stable").tolist()
     steps = np.diff(along[order])
     if len(planes) == 1:
@@ -123,6 +124,14 @@ def sort_planes(planes: Sequence[Plane], tolerance: float) -> tuple[list[int], f
             f"{planes[order[at + 1]].path}: the slices of a volume must have equal distances, got "
             f"{steps.min():g} to {steps.max():g}; a file is missing, or set slice_tolerance higher "
             f"than {tolerance:g}"
+        )
+    aside = np.linalg.norm(np.diff(positions[order], axis=0), axis=1)
+    shift = float(np.sqrt(np.maximum(aside**2 - steps**2, 0)).max())
+    if shift > max(tolerance * step, SAME_PLACE * min(planes[0].spacing or (0.0,))):
+        raise DataError(
+            f"{path}: the slices of a volume must lie along their normal, got some that are "
+            f"shifted sideways by {shift:g} from one to the next, as by a tilted gantry; resample "
+            f"the volume, or set slice_tolerance higher than {tolerance:g}"
         )
     return order, step
 

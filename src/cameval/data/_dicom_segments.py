@@ -147,7 +147,7 @@ def _places(path: Path, header: Any, frame: int, planes: tuple[Plane, ...]) -> l
 
 def _check_agrees(path: Path, own: Plane, plane: Plane) -> None:
     """Raise a `DataError` if a frame that names another lies elsewhere."""
-    if own.reference != plane.reference:
+    if not own.reference or own.reference != plane.reference:
         return  # the places cannot be compared
     placed = own.position and plane.position
     if not same_grid(own, plane) or (placed and not same_place(own, plane)):

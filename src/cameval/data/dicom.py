@@ -85,7 +85,8 @@ def read_dicom(
     group
         Keyword of the element that is the group.
     slice_tolerance
-        By how much distances between slices may differ, as a share of their mean.
+        By how much distances between slices may differ, and slices be shifted sideways from one to
+        the next, as a share of the mean distance.
     max_values
         How many values the image may have, so that no file takes all memory.
 
@@ -135,7 +136,8 @@ class DicomDataset(ScanDataset):
     """DICOM images with masks as DICOM segmentations (SEG) or pictures.
 
     Frames of a segmentation are matched to those of the image by the source image that they name,
-    or else by their position. Frames of other images are left out.
+    or else by their position. Frames of other images are left out. Of a segmentation of fractions,
+    pixels with at least half of the largest possible value are the object.
 
     Parameters
     ----------
