@@ -6,6 +6,7 @@ from mutants.faults import (
     cli,
     data,
     evaluation,
+    map_files,
     maps,
     methods,
     metrics,
@@ -31,5 +32,6 @@ FAULTS = (
     *report.FAULTS,
     *cli.FAULTS,
     *data.FAULTS,
+    *map_files.FAULTS,
     *others.FAULTS,
 )
