@@ -169,11 +169,27 @@ def unknown_transfer_syntax(path):
     return partial(read_dicom, file)
 
 
-@case("must be complete and valid|must hold whole PixelData")
+@case("compressed pixels .RLE Lossless. must be undamaged|must be complete and valid")
 def damaged_compression(path):
     content = Path(get_testdata_file("MR_small_RLE.dcm", download=False)).read_bytes()
     (path / "1.dcm").write_bytes(content[:-3000] + b"\xff" * 3000)
     return partial(read_dicom, path / "1.dcm")
+
+
+@case("compressed pixels .JPEG Extended.* must be .* that an installed decoder knows")
+def compression_of_a_rare_kind(path):
+    content = Path(get_testdata_file("JPGExtended.dcm", download=False)).read_bytes()
+    (path / "1.dcm").write_bytes(content)
+    syntax = pydicom.dcmread(path / "1.dcm").file_meta.TransferSyntaxUID
+    decoder = pydicom.pixels.get_decoder(syntax)
+
+    def read():
+        with pytest.MonkeyPatch.context() as patch:
+            only = {k: v for k, v in decoder._available.items() if k == "pillow"}
+            patch.setattr(decoder, "_available", only)
+            return read_dicom(path / "1.dcm")
+
+    return read
 
 
 @case("must be complete and valid")

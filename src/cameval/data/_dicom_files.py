@@ -202,7 +202,7 @@ def read_pixels(
                 f"{header.get('Modality', 'not stated')}); it is no image, or truncated"
             )
         _check_held(path, header, shape, len(full[held[0]].value or b""))
-        found: NDArray[Any] = pixels.pixel_array(full, index=frame)
+        found = _decoded(path, full, pixels, frame)
         frames, rows, columns, samples = shape
         wanted = (1 if frame is not None else frames, rows, columns, samples)
         if found.size != prod(wanted):
@@ -216,6 +216,18 @@ def read_pixels(
             found = color(found, full)
             wanted = (*wanted[:3], found.shape[-1])
         return found.reshape(wanted if wanted[3] > 1 else wanted[:3])
+
+
+def _decoded(path: Path, full: Any, pixels: Any, frame: int | None) -> NDArray[Any]:
+    try:
+        found: NDArray[Any] = pixels.pixel_array(full, index=frame)
+    except RuntimeError as error:  # every decoder that is installed failed
+        raise DataError(
+            f"{path}: the compressed pixels ({full.file_meta.TransferSyntaxUID.name}) must be "
+            f"undamaged, of a kind that an installed decoder knows, got {error}; install another, "
+            "as in pip install 'pylibjpeg[all]', or save the file uncompressed"
+        ) from error
+    return found
 
 
 def _check_decoder(path: Path, header: Any, pixels: Any) -> None:
