@@ -169,11 +169,20 @@ def unknown_transfer_syntax(path):
     return partial(read_dicom, file)
 
 
-@case("compressed pixels .RLE Lossless. must be undamaged|must be complete and valid")
-def damaged_compression(path):
+@case("must hold whole PixelData, got none")
+def truncated_compression(path):
     content = Path(get_testdata_file("MR_small_RLE.dcm", download=False)).read_bytes()
-    (path / "1.dcm").write_bytes(content[:-3000] + b"\xff" * 3000)
+    (path / "1.dcm").write_bytes(content[:-3000])
     return partial(read_dicom, path / "1.dcm")
+
+
+@case("compressed pixels .RLE Lossless. must be undamaged")
+def damaged_compression(path):
+    made = pydicom.dcmread(get_testdata_file("MR_small_RLE.dcm", download=False))
+    content = bytearray(made.PixelData)
+    content[16:24] = b"\x09\0\0\0\xff\xff\xff\xff"  # segments, and where the first one is
+    made.PixelData = bytes(content)
+    return partial(read_dicom, save(made, path / "1.dcm"))
 
 
 @case("compressed pixels .JPEG Extended.* must be .* that an installed decoder knows")
