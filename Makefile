@@ -53,8 +53,8 @@ $(ORACLE)/.installed: $(VENV)/.installed-test
 	$(ORACLE)/bin/python $(PIP) -e '.[oracle]'
 	@touch $@
 
-oracle: $(ORACLE)/.installed  ## Compare maps with those of other libraries
-	$(ORACLE)/bin/python -m pytest tests/methods/test_oracles.py
+oracle: $(ORACLE)/.installed  ## Compare with other libraries
+	$(ORACLE)/bin/python -m pytest tests/methods/test_oracles.py tests/metrics/test_oracles.py
 
 # A fault is caught if a test fails. The working tree is not changed.
 mutants: $(VENV)/.installed-test  ## Apply faults to a copy of the source: tests must catch 95 %
@@ -62,6 +62,7 @@ mutants: $(VENV)/.installed-test  ## Apply faults to a copy of the source: tests
 
 bench: $(VENV)/.installed-study  ## Measure what evaluations and maps cost: time, then memory
 	$(BIN)/python benchmarks/evaluation.py
+	$(BIN)/python benchmarks/targets.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/memory.py
 

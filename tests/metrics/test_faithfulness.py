@@ -432,6 +432,33 @@ def test_adcc_is_zero_where_a_term_is():
     assert ADCC(Returning(-best))(blind, ONES, -best, FIRST).item() < 1e-6  # drop of everything
 
 
+def test_volumes_are_masked_as_a_whole():
+    network, volumes, classes = small("volumes"), pictures("volumes"), some_classes()
+    extract = CAMExtractor(network)
+    maps = extract(volumes, classes).maps
+    low, high = maps.amin((1, 2, 3), keepdim=True), maps.amax((1, 2, 3), keepdim=True)
+    masked = volumes * ((maps - low) / (high - low))[:, None]
+    whole, part = (
+        network(shown).detach().softmax(1).gather(1, classes[:, None])[:, 0]
+        for shown in (volumes, masked)
+    )
+    expected = ((whole - part) / whole).clamp(min=0)
+    drops = average_drop(network, volumes, maps, classes).double()
+    torch.testing.assert_close(drops, expected, atol=1e-6, rtol=0)
+    again = extract(masked, classes).maps
+    scores = ADCC(extract)(network, volumes, maps, classes).tolist()
+    for i, score in enumerate(scores):
+        r = np.corrcoef(maps[i].flatten(), again[i].flatten())[0, 1]
+        size = ((maps[i] - low[i]) / (high[i] - low[i])).mean().item()
+        terms = [(r + 1) / 2, 1 - size, 1 - expected[i].item()]
+        assert score == pytest.approx(3 / sum(1 / term for term in terms), rel=1e-4)
+    with pytest.raises(ShapeError, match="extract must return maps of shape"):
+        ADCC(Returning(maps[:, 0]))(network, volumes, maps, classes)
+    for metric in (Deletion(steps=3), Insertion(steps=3)):
+        with pytest.raises(ShapeError, match="this metric is not defined for volumes"):
+            metric(network, volumes, maps, classes)
+
+
 @given(drawn_maps(dtype=torch.float64), st.floats(0.1, 10), st.floats(-5, 5))
 def test_coherency_and_complexity(one_map, scale, offset):
     flat = (one_map == one_map.flatten()[0]).all()

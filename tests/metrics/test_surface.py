@@ -444,6 +444,34 @@ def test_distances_in_volumes_are_those_of_all_pairs_of_voxels(spacing, seed):
     assert CentroidDistance(spacing)(*pair) == pytest.approx(np.linalg.norm(apart), rel=1e-12)
 
 
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_the_hausdorff_distance_of_volumes_is_scipys(spacing):
+    pair = some_volumes(6, 7, 8)
+    points = [np.argwhere(mask & ~ndimage.binary_erosion(mask)) * spacing for mask in pair]
+    both = (directed_hausdorff(*points)[0], directed_hausdorff(*points[::-1])[0])
+    assert HausdorffDistance(100, spacing)(*pair) == pytest.approx(max(both), rel=1e-12)
+
+
+@pytest.mark.parametrize("width", [0.02, 0.2, 0.5])
+def test_bands_of_volumes_are_what_repeated_erosion_removes(width):
+    pred, target = some_volumes(2, 7, 8, 9)
+    pred[1] |= ndimage.binary_dilation(target[1])
+    pixels = max(1, round(width * sqrt(7**2 + 8**2 + 9**2)))
+    cube = np.ones((3, 3, 3))
+    expected = []
+    for pair in zip(pred, target, strict=True):
+        first, second = (
+            mask & ~ndimage.binary_erosion(mask, cube, iterations=pixels) for mask in pair
+        )
+        expected.append((first & second).sum() / (first | second).sum())
+    np.testing.assert_allclose(BoundaryIoU(width, spatial_axes=3)(pred, target), expected)
+    assert BoundaryIoU(width)(pred, target).shape == (2, 7)
+    with pytest.raises(ShapeError, match=r"pred must be volumes \(..., D, H, W\)"):
+        BoundaryIoU(width, spatial_axes=3)(pred[0, 0], target[0, 0])
+    with pytest.raises(SettingError, match="spatial_axes must be 2 for images or 3 for volumes"):
+        BoundaryIoU(spatial_axes=1)
+
+
 def test_lengths_of_volumes():
     volume = torch.zeros(2, 3, 4, 12, dtype=torch.bool)
     volume[0, 0, :2, :3] = True

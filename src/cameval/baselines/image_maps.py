@@ -83,7 +83,8 @@ def edge_baseline(batch: BaselineInput, /) -> Tensor:
         for other in range(1, axes + 1):
             smooth = smooth if other == axis else _smooth(smooth, other)
         slopes.append(_difference(smooth, axis))
-    return torch.linalg.vector_norm(torch.stack(slopes), dim=0) / sqrt(axes)
+    strength: Tensor = torch.linalg.vector_norm(torch.stack(slopes), dim=0)
+    return strength / sqrt(axes)
 
 
 def _resize(gray: Tensor, size: tuple[int, ...]) -> Tensor:

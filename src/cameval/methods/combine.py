@@ -15,13 +15,15 @@ from cameval.maps import normalize_maps
 __all__ = ["augmentation_smoothing", "max_fusion", "mean_fusion", "product_fusion"]
 
 
-def mean_fusion(maps: Sequence[Array], /) -> Array:
+def mean_fusion(maps: Sequence[Array], /, *, spatial_axes: int = 2) -> Array:
     """Mean of several maps, each scaled to [0, 1] by its own minimum and maximum first.
 
     Parameters
     ----------
     maps
         One or more stacks of maps of one shape ``(..., H, W)``, already on the image.
+    spatial_axes
+        2 for images, 3 for volumes ``(..., D, H, W)``.
 
     Returns
     -------
@@ -44,16 +46,18 @@ def mean_fusion(maps: Sequence[Array], /) -> Array:
     >>> mean_fusion([torch.tensor([[0.0, 1.0, 4.0]]), torch.tensor([[5.0, 5.0, 7.0]])])
     tensor([[0.0000, 0.1250, 1.0000]])
     """
-    return _fuse(maps, lambda scaled: sum(scaled[1:], scaled[0]) / len(scaled))
+    return _fuse(maps, spatial_axes, lambda scaled: sum(scaled[1:], scaled[0]) / len(scaled))
 
 
-def max_fusion(maps: Sequence[Array], /) -> Array:
+def max_fusion(maps: Sequence[Array], /, *, spatial_axes: int = 2) -> Array:
     """Maximum of several maps, each scaled to [0, 1] by its own minimum and maximum first.
 
     Parameters
     ----------
     maps
         One or more stacks of maps of one shape ``(..., H, W)``, already on the image.
+    spatial_axes
+        2 for images, 3 for volumes ``(..., D, H, W)``.
 
     Returns
     -------
@@ -75,16 +79,18 @@ def max_fusion(maps: Sequence[Array], /) -> Array:
     >>> max_fusion([torch.tensor([[0.0, 1.0, 4.0]]), torch.tensor([[5.0, 5.0, 7.0]])])
     tensor([[0.0000, 0.2500, 1.0000]])
     """
-    return _fuse(maps, lambda scaled: reduce(torch.maximum, scaled))
+    return _fuse(maps, spatial_axes, lambda scaled: reduce(torch.maximum, scaled))
 
 
-def product_fusion(maps: Sequence[Array], /) -> Array:
+def product_fusion(maps: Sequence[Array], /, *, spatial_axes: int = 2) -> Array:
     """Product of several maps, each scaled to [0, 1] by its own minimum and maximum first.
 
     Parameters
     ----------
     maps
         One or more stacks of maps of one shape ``(..., H, W)``, already on the image.
+    spatial_axes
+        2 for images, 3 for volumes ``(..., D, H, W)``.
 
     Returns
     -------
@@ -106,14 +112,16 @@ def product_fusion(maps: Sequence[Array], /) -> Array:
     >>> product_fusion([torch.tensor([[0.0, 1.0, 4.0]]), torch.tensor([[5.0, 5.0, 7.0]])])
     tensor([[0., 0., 1.]])
     """
-    return _fuse(maps, lambda scaled: reduce(torch.mul, scaled))
+    return _fuse(maps, spatial_axes, lambda scaled: reduce(torch.mul, scaled))
 
 
-def _fuse(maps: Sequence[Array], fuse: Callable[[list[Tensor]], Tensor]) -> Array:
+def _fuse(
+    maps: Sequence[Array], spatial_axes: int, fuse: Callable[[list[Tensor]], Tensor]
+) -> Array:
     """Check and scale the maps, and combine them."""
     if len(maps) == 0:
         raise SettingError("maps must be one or more stacks of maps, got none")
-    scaled = [normalize_maps(finite_maps(stack)) for stack in maps]
+    scaled = [normalize_maps(finite_maps(stack), spatial_axes=spatial_axes) for stack in maps]
     shapes = [tuple(stack.shape) for stack in scaled]
     if len(set(shapes)) > 1:
         raise ShapeError(

@@ -30,8 +30,12 @@ class NetworkInputs(NamedTuple):
     classes: Tensor
 
 
-def check_network_inputs(images: object, maps: object, classes: object) -> NetworkInputs:
+def check_network_inputs(
+    images: object, maps: object, classes: object, *, volumes: bool = False
+) -> NetworkInputs:
     """Check the images, maps and classes of a metric of the network.
+
+    With `volumes` the images can be volumes ``(N, channels, D, H, W)``.
 
     Raises
     ------
@@ -49,10 +53,14 @@ def check_network_inputs(images: object, maps: object, classes: object) -> Netwo
     images, maps = finite_maps(images, "images"), finite_maps(maps)
     if not images.is_floating_point():
         raise ArrayTypeError(f"images must be floating-point, got {images.dtype}")
-    if images.ndim != 4:
+    if images.ndim != 4 and not (volumes and images.ndim == 5):
         raise ShapeError(
-            f"images must have shape (N, channels, H, W), got {tuple(images.shape)}; a single one "
-            "needs a batch axis, as in images[None]"
+            f"images must have shape (N, channels, H, W), got {tuple(images.shape)}; "
+            + (
+                "this metric is not defined for volumes"
+                if images.ndim == 5
+                else "a single one needs a batch axis, as in images[None]"
+            )
         )
     if maps.shape != (len(images), *images.shape[2:]):
         raise ShapeError(
@@ -72,7 +80,8 @@ def check_network_inputs(images: object, maps: object, classes: object) -> Netwo
 
 def mask_images(images: Tensor, maps: Tensor) -> Tensor:
     """Return each image times its map, scaled to [0, 1] by its own extremes."""
-    return images * normalize_maps(maps)[:, None].to(images.dtype)
+    scaled = normalize_maps(maps, spatial_axes=images.ndim - 2)
+    return images * scaled[:, None].to(images.dtype)
 
 
 @memoized

@@ -3,7 +3,7 @@
 The image is multiplied by its map, scaled to [0, 1] by the map's own extremes: where the map is
 lowest, the image becomes 0, which is the mean of normalized images. Scores are of softmax
 probabilities, from one pass on the images and one on the masked images. A constant map masks the
-whole image.
+whole image. Images and maps can be volumes.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from cameval._arrays import Array, as_scores, exact, finite_maps, map_pair
-from cameval.errors import SettingError
+from cameval.errors import SettingError, ShapeError
 from cameval.maps import are_constant, normalize_maps
 from cameval.metrics._network import (
     Network,
@@ -195,7 +195,7 @@ def _clean_and_part(
     network: Network, images: Tensor, maps: Tensor, classes: Tensor
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Return `log_probability` of the images and of the images times their maps."""
-    images, maps, classes = check_network_inputs(images, maps, classes)
+    images, maps, classes = check_network_inputs(images, maps, classes, volumes=True)
     return (
         log_probability(log_probabilities_of_images(network, images), classes),
         log_probability(log_probabilities_of_masked_images(network, images, maps), classes),
@@ -262,11 +262,17 @@ class ADCC:
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
     ) -> Tensor:
         """Return the score of each image, ``(N,)``."""
-        checked = check_network_inputs(images, maps, classes)
+        checked = check_network_inputs(images, maps, classes, volumes=True)
         drop = average_drop(network, *checked)
         again = self.extract(mask_images(checked.images, checked.maps), checked.classes).maps
-        coherent = exact(coherency(checked.maps, again.to(checked.maps.device)))
-        sparse, kept = exact(1 - complexity(checked.maps)), exact(1 - drop)
+        if again.shape != checked.maps.shape:
+            raise ShapeError(
+                f"extract must return maps of shape {tuple(checked.maps.shape)}, "
+                f"got {tuple(again.shape)}"
+            )
+        pixels = [each.flatten(1, -2) for each in (checked.maps, again.to(checked.maps.device))]
+        coherent = exact(coherency(*pixels))
+        sparse, kept = exact(1 - complexity(pixels[0])), exact(1 - drop)
         return as_scores(3 / (1 / coherent + 1 / sparse + 1 / kept), images)
 
 

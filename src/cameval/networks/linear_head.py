@@ -27,7 +27,7 @@ def pooled_features(model: CAMModel, batches: Iterable[Tensor]) -> Tensor:
     model
         A network that was adapted. It is not changed; put it into evaluation mode first.
     batches
-        Batches of prepared images ``(N, C, H, W)``, on the device of the network.
+        Batches of prepared images ``(N, C, H, W)``, or volumes, on the device of the network.
 
     Returns
     -------
@@ -44,7 +44,8 @@ def pooled_features(model: CAMModel, batches: Iterable[Tensor]) -> Tensor:
     torch.Size([4, 8])
     """
     with torch.no_grad():
-        return torch.cat([model.features(images).mean((2, 3)).cpu() for images in batches])
+        features = (model.features(images) for images in batches)
+        return torch.cat([each.mean(tuple(range(2, each.ndim))).cpu() for each in features])
 
 
 def fit_linear_head(
