@@ -25,10 +25,14 @@ from cameval.evaluation.meaning import (
     TargetClassMeaning,
 )
 from cameval.metrics import (
+    ZeroWithoutObject,
+    false_positive_rate,
+    marked_area,
     pixel_auroc,
     pixel_average_precision,
     pointing_game,
     size_standardized_iou,
+    specificity,
 )
 from cameval.metrics.chance_corrected import STANDARD_REFERENCE
 from cameval.metrics.properties import bounds, categories, higher_is_better, takes, value_range
@@ -163,8 +167,8 @@ class Plan:
         label = {id(metric): name for name, metric in self.metrics.items()}
         return Meanings(
             methods={
-                name: MethodMeaning(setting_text(one))
-                for things in (self.methods, self.maps)
+                name: MethodMeaning(setting_text(one), is_given)
+                for things, is_given in ((self.methods, False), (self.maps, True))
                 for name, one in things.items()
             },
             baselines={
@@ -184,13 +188,12 @@ class Plan:
                     value_range(one),
                     _reference(one),
                     _chance(one),
+                    _without_object(one),
                 )
                 for name, one in self.metrics.items()
             },
             target_class={
-                name: TargetClassMeaning(
-                    setting_text(one), None if callable(one) or one == GIVEN else one
-                )
+                name: TargetClassMeaning(setting_text(one), None if callable(one) else one)
                 for name, one in self.target_class.items()
             },
         )
@@ -241,6 +244,15 @@ def _chance(metric: object) -> Literal["half", "area"] | None:
     if metric is pixel_auroc:
         return "half"
     return "area" if metric is pixel_average_precision or metric is pointing_game else None
+
+
+def _without_object(metric: object) -> Literal["marked", "unmarked", "zero"] | None:
+    """Return what the score of a target without an object says of its mask, where it is known."""
+    if isinstance(metric, ZeroWithoutObject):
+        return "zero"
+    if metric is false_positive_rate or metric is marked_area:
+        return "marked"
+    return "unmarked" if metric is specificity else None
 
 
 Task: TypeAlias = Literal["multiclass", "binary", "multilabel"]

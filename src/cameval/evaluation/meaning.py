@@ -92,12 +92,22 @@ class Origin:
 
 @dataclass(frozen=True)
 class MethodMeaning:
-    """Meaning of the label of a method: its settings, as text."""
+    """Meaning of the label of a method, or of maps made elsewhere.
+
+    Parameters
+    ----------
+    setting
+        How it is written in Python.
+    given
+        Whether the maps were made elsewhere.
+    """
 
     setting: str
+    given: bool = False
 
     def __post_init__(self) -> None:
         _check_setting(self.setting)
+        _check(isinstance(self.given, bool), "given", self.given)
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,10 @@ class MetricMeaning:
     chance
         The expected score of a map that is independent of the truth: ``"half"`` for .5, ``"area"``
         for the truth's share of the image; None for anything else.
+    without_object
+        The score of a target without an object: ``"marked"`` if it is above 0 where a pixel is
+        marked, ``"unmarked"`` if it is below 1 there, ``"zero"`` if any marked pixel makes it 0;
+        None for anything else.
     """
 
     setting: str
@@ -133,6 +147,7 @@ class MetricMeaning:
     value_range: tuple[float, float] | None = None
     reference: float | None = None
     chance: Literal["half", "area"] | None = None
+    without_object: Literal["marked", "unmarked", "zero"] | None = None
 
     def __post_init__(self) -> None:
         _check_setting(self.setting)
@@ -149,6 +164,8 @@ class MetricMeaning:
         number = self.reference is None or isinstance(self.reference, int | float)
         _check(number, "reference", self.reference)
         _check(self.chance in ("half", "area", None), "chance", self.chance)
+        known_mark = self.without_object in ("marked", "unmarked", "zero", None)
+        _check(known_mark, "without_object", self.without_object)
 
 
 @dataclass(frozen=True)
@@ -202,16 +219,17 @@ class TargetClassMeaning:
     setting
         How it is written in Python.
     classes
-        ``"predicted"``, ``"true"`` or a class index; None for a function of the logits.
+        ``"predicted"``, ``"true"`` or a class index; ``"given"`` if all maps were made elsewhere;
+        None for a function of the logits.
     """
 
     setting: str
-    classes: Literal["predicted", "true"] | int | None = None
+    classes: Literal["predicted", "true", "given"] | int | None = None
 
     def __post_init__(self) -> None:
         _check_setting(self.setting)
         index = isinstance(self.classes, int) and not isinstance(self.classes, bool)
-        good = self.classes in ("predicted", "true", None) or index
+        good = self.classes in ("predicted", "true", "given", None) or index
         _check(good, "classes", self.classes)
 
 
