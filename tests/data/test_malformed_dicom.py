@@ -180,7 +180,7 @@ def truncated_compression(path):
 def damaged_compression(path):
     made = pydicom.dcmread(get_testdata_file("MR_small_RLE.dcm", download=False))
     content = bytearray(made.PixelData)
-    content[16:24] = b"\x09\0\0\0\xff\xff\xff\xff"  # segments, and where the first one is
+    content[20:28] = b"\x09\0\0\0\xff\xff\xff\xff"  # segments, and where the first one is
     made.PixelData = bytes(content)
     return partial(read_dicom, save(made, path / "1.dcm"))
 
