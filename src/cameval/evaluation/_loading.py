@@ -43,7 +43,7 @@ def as_samples(samples: Samples) -> Samples:
         raise SettingError(
             "samples must come in one order, got a DataLoader that shuffles; set shuffle=False"
         )
-    return unbatch(samples)
+    return samples if samples.batch_sampler is None else unbatch(samples)
 
 
 def number_of_batches(samples: Samples, batch_size: int) -> int | None:

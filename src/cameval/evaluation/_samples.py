@@ -111,7 +111,7 @@ def _image(image: Any) -> NDArray[np.float32]:
 def _mask(mask: Any, name: str) -> NDArray[np.bool_]:
     """Return a mask as a boolean array; numbers must be 0 and one other."""
     if isinstance(mask, Image):
-        mask = np.asarray(mask)
+        mask = np.array(mask)
     if isinstance(mask, Tensor):
         mask = mask.detach().cpu().numpy()
     if not isinstance(mask, np.ndarray):
