@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from evaluations import same
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import mask_pairs
 from target_rows import LABELS, RATIOS, SAMPLES, batch, columns_of, made
@@ -135,6 +135,7 @@ TEXTS = st.one_of(
 )
 
 
+@settings(max_examples=25)
 @given(st.lists(st.tuples(TEXTS, st.floats(allow_nan=False, allow_infinity=False)), min_size=1))
 def test_text_and_numbers_of_users_are_given_back_to_the_bit(tmp_path_factory, rows) -> None:
     folder = tmp_path_factory.mktemp("texts")

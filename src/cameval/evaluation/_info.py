@@ -72,7 +72,7 @@ def columns_of_json(info: NDArray[np.str_]) -> dict[str, list[Any]]:
 
 
 def concatenated(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Return tables of samples under each other; a part without a column has missing values."""
+    """Return the rows of several tables of samples; a part without a column has missing values."""
     several = list(parts)
     names = dict.fromkeys(name for part in several for name in names_of_info(part))
     own: dict[str, list[Any]] = {

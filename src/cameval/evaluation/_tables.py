@@ -96,8 +96,8 @@ def untidy(table: pd.DataFrame, provenance: dict[str, Any], source: str) -> Part
     columns = tuple(Column(*row) for row in labels.itertuples(index=False, name=None))
     if len(table) != len(samples) * len(columns):
         raise DataError(
-            f"{source} must have one row for each of {len(samples)} samples and {len(columns)} "
-            f"columns, with the targets of a sample as samples, got {len(table)} rows"
+            f"{source} must have one row for each of {len(samples)} samples and targets in each of "
+            f"{len(columns)} columns, got {len(table)} rows"
         )
     shape = len(samples), len(columns)
     blank = (np.zeros(shape, kind) for kind in (float, np.uint8, float))

@@ -181,6 +181,61 @@ FAULTS = (
         tests=("evaluation/test_choice.py::test_images_that_are_in_both_parts_are_refused",),
     ),
     Fault(
+        "labels without a score have no binarizer",
+        "evaluation/choice.py",
+        before="for of_label in (label, None):",
+        after="for of_label in (label,):",
+        tests=(
+            (
+                "evaluation/test_choice_by_label.py::"
+                "test_a_label_without_a_score_falls_back_to_all_labels"
+            ),
+        ),
+    ),
+    Fault(
+        "the binarizer of a label is chosen on all labels",
+        "evaluation/_candidates.py",
+        before="rows = self.labels == label",
+        after="rows = self.labels > -9",
+        tests=(
+            (
+                "evaluation/test_choice_by_label.py::"
+                "test_each_label_has_the_binarizer_of_its_own_highest_mean"
+            ),
+        ),
+    ),
+    Fault(
+        "marks where there is no object are not pooled",
+        "evaluation/_summaries.py",
+        before="known = np.where(weighted, weights, 0.0)",
+        after="known = np.where(weighted & defined, weights, 0.0)",
+        tests=(
+            (
+                "evaluation/test_rows_of_targets.py::"
+                "test_the_pooled_mean_counts_marks_where_there_is_no_object"
+            ),
+        ),
+    ),
+    Fault(
+        "an absent label that is not predicted is wrong",
+        "evaluation/_summaries.py",
+        before='(predicted == samples["present"])',
+        after="predicted",
+        tests=("evaluation/test_rows_of_targets.py::test_what_is_correct_depends_on_the_task",),
+    ),
+    Fault(
+        "empty text of a user is read as missing",
+        "evaluation/_tables.py",
+        before='_quote(word) or "\'"',
+        after="_quote(word)",
+        tests=(
+            (
+                "evaluation/test_rows_of_targets.py::"
+                "test_files_keep_targets_weights_and_columns_of_users"
+            ),
+        ),
+    ),
+    Fault(
         "concatenated results are not reordered",
         "evaluation/concat.py",
         before="values=part.values[:, at],",
