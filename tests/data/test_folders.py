@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from cameval.data import FolderDataset, ImageFile, MaskFile, PictureDataset, Record
+from cameval.data import FolderDataset, ImageFile, MaskFile, PictureDataset, Record, cached
 from cameval.errors import DataError, SettingError
 
 GRAY = np.arange(24, dtype=np.uint8).reshape(4, 6) * 11
@@ -260,6 +260,73 @@ def test_subfolders_are_classes(tmp_path):
     dataset = FolderDataset(tmp_path / "images", tmp_path / "masks", labels=labels)
     assert dataset.labels.tolist() == [7, 7, 7]
     assert dataset.class_names == ()
+
+
+# Negatives, several classes
+
+
+@pytest.fixture
+def findings(tmp_path):
+    """Write three images, masks of two classes for some of them, and an empty folder."""
+    for path in ("images/a", "images/b", "images/c", "edema/a", "mass/a", "mass/c"):
+        raw = np.zeros((4, 6), np.uint8)
+        raw[0, : len(path)] = 255
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        Image.fromarray(raw).save(tmp_path / f"{path}.png")
+    (tmp_path / "none").mkdir()
+    return tmp_path
+
+
+def test_images_without_a_mask_are_negatives_where_it_is_set(findings):
+    dataset = FolderDataset(
+        findings / "images",
+        findings / "mass",
+        labels=dict.fromkeys("abc", 3),
+        missing_masks="negative",
+    )
+    assert [bool(sample.mask.any()) for sample in dataset] == [True, False, True]
+    assert dataset.labels.tolist() == [3, 3, 3]
+    assert len(dataset.sources) == 5
+    with pytest.raises(DataError, match=r"got none for 'b'; set missing_masks='negative'"):
+        FolderDataset(findings / "images", findings / "mass")
+    with pytest.raises(SettingError, match="missing_masks must be 'error' or 'negative', got None"):
+        FolderDataset(findings / "images", findings / "mass", missing_masks=None)
+
+
+@pytest.mark.parametrize("masks", ["none", None])
+def test_healthy_images_need_no_mask(findings, masks):
+    masks = None if masks is None else findings / masks
+    dataset = FolderDataset(findings / "images", masks, missing_masks="negative")
+    assert [bool(sample.mask.any()) for sample in dataset] == [False] * 3
+    with pytest.raises((DataError, SettingError), match=r"missing_masks|must hold images"):
+        FolderDataset(findings / "images", masks)
+
+
+def test_a_folder_for_each_class_gives_several_targets(findings, tmp_path):
+    folders = {"mass": findings / "mass", "edema": findings / "edema"}
+    dataset = FolderDataset(
+        findings / "images",
+        folders,
+        missing_masks="negative",
+        info={name: {"site": name.upper(), "age": 3} for name in "abc"},
+    )
+    assert dataset.class_names == ("mass", "edema")
+    assert dataset.target_labels == ((0, 1),) * 3
+    assert dataset.labels.tolist() == [None] * 3
+    found = [[int(target.mask.sum()) for target in sample.targets] for sample in dataset]
+    assert found == [[6, 6], [0, 0], [6, 0]]
+    assert dict(dataset[2].info) == {"site": "C", "age": 3}
+    copy = cached(dataset, tmp_path / "c.h5")
+    assert [[int(t.mask.sum()) for t in sample.targets] for sample in copy] == found
+    with pytest.raises(
+        DataError, match=r"mass: every image must have a mask, got none for 'b'; set"
+    ):
+        FolderDataset(findings / "images", {"mass": findings / "images", **folders})
+    for wrong in ({"labels": {"a": 0}}, {}):
+        with pytest.raises(SettingError, match="masks of several classes must be one folder"):
+            FolderDataset(findings / "images", folders if wrong else {}, **wrong)
+    with pytest.raises(DataError, match=r"b.png: info must have every image, got none for 'b'"):
+        FolderDataset(findings / "images", None, missing_masks="negative", info={"a": {}})
 
 
 def test_workers_read_what_one_process_reads(folders):

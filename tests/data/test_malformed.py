@@ -739,7 +739,7 @@ def a_cache_with_numbers_for_names(folder):
 
 @pytest.mark.parametrize("labels", [[[0], [1]], [[0], [1], []], [[0], [1], ["2"]], [0, 1, 2]])
 def test_a_cache_with_other_labels_is_told(tmp_path, labels):
-    with pytest.raises(DataError, match="c.h5: text must hold names, groups, labels and sources"):
+    with pytest.raises(DataError, match=r"c.h5: text must hold names, groups, labels and sources"):
         changed(tmp_path, rewritten(labels=labels))()
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cameval.data import ManifestDataset
+from cameval.errors import DataError, SettingError
 
 GRAY = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
@@ -111,3 +112,74 @@ def test_names_that_csv_can_write_are_read(place, names):
         writer = csv.writer(stream)
         writer.writerows([["image", "mask", "name"], *[["1.png", "1.png", n] for n in names]])
     assert ManifestDataset(place / "index.csv").names == tuple(names)
+
+
+# Negatives, several targets, more columns
+
+
+def test_an_empty_mask_is_a_negative_where_it_is_set(folder):
+    path = write(folder, "image,mask,label\n1.png,,0\n2.png,2_mask.png,0\n")
+    dataset = ManifestDataset(path, missing_masks="negative")
+    assert [bool(sample.mask.any()) for sample in dataset] == [False, True]
+    assert dataset.labels.tolist() == [0, 0]
+    with pytest.raises(
+        DataError, match="line 2: mask must not be empty, got ''; set missing_masks"
+    ):
+        ManifestDataset(path)
+
+
+def test_rows_of_one_name_may_be_targets_of_one_image(folder):
+    path = write(
+        folder,
+        "image,mask,label,group\n2.png,2_mask.png,edema,p\n1.png,,mass,q\n2.png,,mass,p\n",
+    )
+    dataset = ManifestDataset(path, rows="targets", missing_masks="negative")
+    assert dataset.names == ("2", "1")
+    assert dataset.class_names == ("edema", "mass")
+    assert dataset.target_labels == ((0, 1), (1,))
+    assert [[bool(t.mask.any()) for t in s.targets] for s in dataset] == [[True, False], [False]]
+    assert dataset.groups == ("p", "q")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (
+            "2.png,2_mask.png,1,p\n1.png,1_mask.png,,p\n",
+            "line 3: label must be given where rows are",
+        ),
+        ("2.png,2_mask.png,1,p\n2.png,2_mask.png,1,p\n", "line 3: label must differ .* of '2'"),
+        (
+            "2.png,2_mask.png,1,p\n2.png,2_mask.png,2,q\n",
+            "line 3: image and group and info must be",
+        ),
+    ],
+)
+def test_targets_that_contradict_each_other_are_told(folder, rows, words):
+    with pytest.raises(DataError, match=rf"index.csv, {words}"):
+        ManifestDataset(write(folder, f"image,mask,label,group\n{rows}"), rows="targets")
+
+
+def test_more_columns_are_info_if_they_are_named(folder):
+    path = write(
+        folder,
+        "image,mask,age,view,code,share\n1.png,1_mask.png,61,lateral,07,.5\n"
+        "2.png,2_mask.png,,,a,1e-3\n",
+    )
+    dataset = ManifestDataset(path, info=["view", "age", "code", "share"])
+    assert dict(dataset[0].info) == {"view": "lateral", "age": 61, "code": "07", "share": 0.5}
+    assert dict(dataset[1].info) == {"view": None, "age": None, "code": "a", "share": 0.001}
+    assert dict(ManifestDataset(path, info="age")[0].info) == {"age": 61}
+    assert not ManifestDataset(path)[0].info
+    for column in ("sex", "mask"):
+        with pytest.raises(
+            DataError, match=f"line 1: the columns must have one {column}, which is"
+        ):
+            ManifestDataset(path, info=[column])
+
+
+def test_settings_of_rows_are_checked(folder):
+    path = write(folder, "image,mask\n1.png,1_mask.png\n")
+    for name in ("rows", "missing_masks"):
+        with pytest.raises(SettingError, match=f"{name} must be '"):
+            ManifestDataset(path, **{name: "?"})

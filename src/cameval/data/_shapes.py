@@ -226,7 +226,8 @@ def run_lengths(text: str) -> list[int]:
     >>> run_lengths("52203"), run_lengths("52203M"), run_lengths("`0")
     ([5, 2, 2, 2, 5], [5, 2, 2, 2, 5, -1], [16])
     """
-    codes = np.array([ord(letter) - 48 for letter in text], np.int64)
+    letters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    codes = letters.astype(np.int64) - 48
     strange = (codes < 0) | (codes > 63)
     if strange.any():
         raise ValueError(f"no such character: {text[int(strange.argmax())]!r}")
