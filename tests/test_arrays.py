@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+import cameval
 from cameval._arrays import (
     as_masks,
     as_scores,
@@ -120,3 +122,18 @@ def test_results_have_the_kind_of_the_template():
 
 def test_exact_is_double_where_the_device_has_it():
     assert exact(torch.ones(1, dtype=torch.bfloat16)).dtype == torch.float64
+
+
+def test_a_mask_of_a_picture_of_one_bit_is_a_mask() -> None:
+    """Pillow's arrays of such pictures are boolean, and hold 255 for True."""
+    truth = np.zeros((8, 12), bool)
+    truth[2:4, 3:6] = True
+    read = np.array(Image.fromarray(truth))
+    assert read.dtype == bool
+    assert read.view(np.uint8).max() == 255
+    assert cameval.iou(read, truth) == cameval.iou(truth, read) == 1
+    sample = cameval.Sample("a", np.zeros(truth.shape, np.float32), read, ignore=read)
+    assert sample.mask.view(np.uint8).max() == 1
+    assert sample.ignore.view(np.uint8).max() == 1
+    target = cameval.Target(0, instances=read[None])
+    assert target.mask.view(np.uint8).max() == 1

@@ -59,6 +59,8 @@ def as_tensor(array: object, name: str) -> Tensor:
     if isinstance(array, np.ndarray):
         sharable = array.dtype.isnative and array.flags.writeable and array.flags.c_contiguous
         native = array if sharable else array.astype(array.dtype.newbyteorder("="), order="C")
+        if native.dtype == np.bool_ and native.size and native.view(np.uint8).max() > 1:
+            native = native != 0  # Pillow's 1-bit pictures hold 255 for True
         try:
             return torch.from_numpy(native)
         except TypeError as error:

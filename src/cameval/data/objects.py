@@ -60,6 +60,7 @@ class Objects:
             raise DataError("objects must have boxes or masks, got neither")
         if self.given_masks is not None:
             _check_masks(self.given_masks, self.shape)
+            object.__setattr__(self, "given_masks", plain_bool(self.given_masks))
         if self.given_boxes is not None:
             boxes = _check_boxes(self.given_boxes, self.shape)
             object.__setattr__(self, "given_boxes", boxes)
@@ -138,6 +139,12 @@ class Objects:
         for box in self.boxes:
             mask |= fill_box(box, self.shape)
         return mask
+
+
+def plain_bool(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask whose bytes are 0 and 1; Pillow's 1-bit pictures hold 255 for True."""
+    plain = not mask.size or np.ascontiguousarray(mask).view(np.uint8).max() <= 1
+    return mask if plain else mask != 0
 
 
 def fill_box(box: NDArray[np.float64], shape: Sequence[int]) -> NDArray[np.bool_]:

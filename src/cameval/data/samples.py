@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cameval.data.objects import Objects
+from cameval.data.objects import Objects, plain_bool
 from cameval.errors import ArrayTypeError, DataError, NonFiniteError, ShapeError
 
 __all__ = ["Sample", "Target"]
@@ -85,6 +85,7 @@ class Target:
         object.__setattr__(self, "label", class_index(self.label, "label"))
         if self.mask is not None:
             _check_dtype(self.mask, np.bool_, "mask", "compare first, as in mask > 0")
+            object.__setattr__(self, "mask", plain_bool(self.mask))
         elif self.instances is not None:
             object.__setattr__(self, "mask", self._instances().union)
         elif self.boxes is None:
@@ -351,6 +352,7 @@ group='x-ray 9')]
                 "ignore must have the height and width of the image, "
                 f"got {self.ignore.shape} and {self.shape}"
             )
+        _set(self, ignore=plain_bool(self.ignore))
         if self.ignore.all():
             raise DataError("ignore must leave at least one pixel, got all of them")
 
