@@ -458,7 +458,7 @@ def _checked_info(info: object) -> dict[str, Info]:
             raise DataError(
                 f"info must have other names than the columns of the tables, got {name!r}"
             )
-        scalar = value is None or isinstance(value, str | bool | Real)
+        scalar = value is None or isinstance(value, str | bool | int | float | np.generic)
         if not scalar or (isinstance(value, float) and not isfinite(value)):
             raise DataError(
                 f"info must be text, finite numbers, truth values or None, got {value!r} for "

@@ -15,6 +15,7 @@ from mutants.faults import (
     report,
     run_folder,
     statistics,
+    targets,
 )
 
 __all__ = ["FAULTS"]
@@ -33,5 +34,6 @@ FAULTS = (
     *cli.FAULTS,
     *data.FAULTS,
     *map_files.FAULTS,
+    *targets.FAULTS,
     *others.FAULTS,
 )

@@ -6,29 +6,29 @@ FAULTS = (
     Fault(
         "images are resized without averaging",
         "evaluation/preparation.py",
-        before="antialias=True",
-        after="antialias=False",
+        before="return resize(channels, list(size), antialias=True)",
+        after="return resize(channels, list(size), antialias=False)",
         tests=("evaluation/test_evaluation.py::test_a_photo_is_averaged_when_it_is_made_smaller",),
     ),
     Fault(
         "a pixel that is half covered is true",
         "evaluation/preparation.py",
-        before="self.truth_size)[0] > 0.5",
-        after="self.truth_size)[0] >= 0.5",
+        before="_shares(cut, self.truth_size) > 0.5",
+        after="_shares(cut, self.truth_size) >= 0.5",
         tests=("evaluation/test_evaluation.py::test_half_a_cell_of_truth_is_no_majority",),
     ),
     Fault(
         "the crop is taken from the corner",
         "evaluation/preparation.py",
-        before="(height - side) // 2, (width - side) // 2",
-        after="0, 0",
+        before="starts = [(length - side) // 2 for",
+        after="starts = [0 * (length - side) for",
         tests=("evaluation/test_evaluation.py::test_a_crop_takes_image_and_truth_alike",),
     ),
     Fault(
         "a map of zeros counts as one with positive values",
-        "evaluation/_batch.py",
-        before="maps.amax((1, 2)).cpu().numpy() > 0",
-        after="maps.amax((1, 2)).cpu().numpy() >= 0",
+        "evaluation/_grid_scores.py",
+        before="values.amax((1, 2)).cpu().numpy() > 0",
+        after="values.amax((1, 2)).cpu().numpy() >= 0",
         tests=(
             (
                 "evaluation/test_evaluation.py::"
@@ -38,7 +38,7 @@ FAULTS = (
     ),
     Fault(
         "an empty mask is not given as the reason",
-        "evaluation/_batch.py",
+        "evaluation/_grid_scores.py",
         before="predicted.cpu().numpy() > 0",
         after="predicted.cpu().numpy() >= 0",
         tests=(
@@ -65,8 +65,8 @@ FAULTS = (
     Fault(
         "baselines get the images of the first rows",
         "evaluation/_sources.py",
-        before="self.view.images[rows], self.classes[rows]",
-        after="self.view.images[: len(rows)], self.classes[rows]",
+        before="torch.stack([one.image for one in grid.prepared])",
+        after="torch.stack([self.view.inputs[k] for k in range(len(grid.prepared))])",
         tests=(
             (
                 "evaluation/test_options.py::"
@@ -77,8 +77,8 @@ FAULTS = (
     Fault(
         "baselines ignore the alignment",
         "evaluation/_sources.py",
-        before="classes, self.cells, self.cell_centers)",
-        after="classes, self.cells, None)",
+        before="                self.cell_centers,\n                grid.window",
+        after="                None,\n                grid.window",
         tests=("evaluation/test_options.py::test_baselines_on_the_grid_are_aligned_as_the_maps",),
     ),
     Fault(
@@ -119,7 +119,7 @@ FAULTS = (
     ),
     Fault(
         "samples that lack one batch of the run are accepted",
-        "evaluation/evaluate.py",
+        "evaluation/_loop.py",
         before="number >= last + number_of_processes()]",
         after="number > last + number_of_processes()]",
         tests=("evaluation/test_runs.py::test_a_stream_that_has_become_shorter_is_noticed",),
@@ -272,8 +272,8 @@ FAULTS = (
     Fault(
         "the true area is in pixels",
         "evaluation/_sources.py",
-        before=".double().mean((1, 2))",
-        after=".double().sum((1, 2))",
+        before=".double().flatten(1).mean(1)",
+        after=".double().flatten(1).sum(1)",
         tests=(
             (
                 "evaluation/test_evaluation.py::"
@@ -284,8 +284,8 @@ FAULTS = (
     Fault(
         "the checksum of a sample leaves out its mask",
         "evaluation/_batch.py",
-        before="return crc32(np.ascontiguousarray(sample.mask).data, found)",
-        after="return found",
+        before="arrays += [target.mask, target.boxes, target.instances]",
+        after="arrays += [target.boxes, target.instances]",
         tests=("evaluation/test_runs.py::test_changed_samples_are_noticed",),
     ),
     Fault(

@@ -1,0 +1,188 @@
+"""Maps made elsewhere: `evaluate_maps`, and maps beside those of a network."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from evaluations import SMALL, samples, small_network
+
+import cameval
+from cameval import CAMExtractor, Sample, Target, evaluate, evaluate_maps
+from cameval.baselines import center_baseline, truth_baseline
+from cameval.data import MapFolder
+from cameval.errors import (
+    ArrayTypeError,
+    DataError,
+    NonFiniteError,
+    SettingError,
+    ShapeError,
+)
+from cameval.evaluation import Results
+from cameval.metrics import Deletion
+
+PARTS: dict[str, Any] = {
+    "binarizers": {"p80": cameval.PercentileBinarizer(80)},
+    "metrics": {"iou": cameval.iou, "auroc": cameval.pixel_auroc},
+    "baselines": {"center": center_baseline},
+    "progress": False,
+}
+
+
+def maps_of(net, made: list[Sample]) -> dict[str, np.ndarray]:
+    """Return the map of each sample at the size of its mask."""
+    extract = CAMExtractor(net, cameval.cam)
+    return {
+        sample.name: extract(SMALL(sample)[0][None], size=sample.shape).maps[0].numpy()
+        for sample in made
+    }
+
+
+def of_name(maps, sample):
+    return maps[sample.name]
+
+
+def test_maps_of_a_network_score_as_the_network_does() -> None:
+    net, made = small_network(), samples(5)
+    expected = evaluate(net, made, methods={"cam": cameval.cam}, prepare=SMALL, **PARTS)
+    given = evaluate_maps({"cam": partial(of_name, maps_of(net, made))}, made, **PARTS)
+    for method in ("cam", "center"):
+        np.testing.assert_allclose(
+            given.select(method=method).values,
+            expected.select(method=method).values,
+            rtol=0,
+            atol=1e-9,
+        )
+    assert {column.target_class for column in given.columns} == {"given"}
+    assert given.task is None
+    assert given.samples["predicted"].isna().all()
+    assert given.samples["probability"].isna().all()
+
+
+def test_maps_stand_beside_those_of_the_network() -> None:
+    net, made = small_network(), samples(5)
+    source = partial(of_name, maps_of(net, made))
+    both = evaluate(
+        net, made, methods={"cam": cameval.cam}, maps={"theirs": source}, prepare=SMALL, **PARTS
+    )
+    np.testing.assert_allclose(
+        both.select(method="cam").values, both.select(method="theirs").values, rtol=0, atol=1e-9
+    )
+    assert both.compare("iou", binarizer="p80", kind="method").iloc[0]["difference"] == 0
+
+
+def test_a_folder_of_files_is_a_source(tmp_path) -> None:
+    net, made = small_network(), samples(5)
+    maps = maps_of(net, made)
+    for name, array in maps.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    expected = evaluate_maps({"cam": partial(of_name, maps)}, made, **PARTS)
+    for source in (tmp_path, str(tmp_path), MapFolder(tmp_path)):
+        found = evaluate_maps({"cam": source}, made, **PARTS)
+        np.testing.assert_array_equal(found.values, expected.values)
+    [label] = {
+        c.method for c in evaluate_maps(tmp_path, made, **PARTS).columns if c.kind == "method"
+    }
+    assert label == tmp_path.name
+
+
+def test_maps_of_any_size_are_interpolated() -> None:
+    made = samples(3)
+    coarse = torch.rand(1, 8, 8, generator=torch.manual_seed(0))
+    results = evaluate_maps({"coarse": lambda sample: coarse[0]}, made, **PARTS)
+    for row, sample in enumerate(made):
+        whole = cameval.maps.upsample(coarse, sample.shape)
+        expected = cameval.pixel_auroc(whole, torch.from_numpy(sample.mask)[None])
+        assert results.select(method="coarse", metric="auroc").values[row, 0] == pytest.approx(
+            float(expected)
+        )
+
+
+def test_each_target_has_its_map() -> None:
+    made = [
+        Sample(s.name, s.image, targets=[Target(0, s.mask), Target(1, ~s.mask)]) for s in samples(3)
+    ]
+
+    def of_label(sample):
+        return sample.mask.astype(float)
+
+    results = evaluate_maps({"truth": of_label}, made, **PARTS)
+    assert results.select(method="truth", metric="auroc").values.tolist() == [[1.0]] * 6
+
+
+def test_predictions_are_given_by_name_or_file(tmp_path) -> None:
+    made = samples(3)
+    source = {"image": lambda sample: sample.image}
+    given = {"image 0": 0, "image 1": (2, 0.75), "image 2": (2, None)}
+    table = evaluate_maps(source, made, predictions=given, **PARTS).samples
+    assert table["predicted"].tolist() == [0, 2, 2]
+    assert table["probability"].fillna(-1).tolist() == [-1, 0.75, -1]
+    file = tmp_path / "predictions.csv"
+    file.write_text("name,predicted,probability\nimage 0,0,\nimage 1,2,0.75\nimage 2,2,\n")
+    again = evaluate_maps(source, made, predictions=file, **PARTS).samples
+    assert again.equals(table)
+
+
+def test_probabilities_by_class_make_a_multilabel_task(tmp_path) -> None:
+    made = [
+        Sample(s.name, s.image, targets=[Target(0, s.mask), Target(1, ~s.mask)]) for s in samples(2)
+    ]
+    rows = [f"image {i},{k},{p}" for i in range(2) for k, p in ((0, 0.9), (1, 0.2))]
+    file = tmp_path / "predictions.csv"
+    file.write_text("name,label,probability\n" + "\n".join(rows) + "\n")
+    results = evaluate_maps({"a": lambda s: s.image}, made, predictions=file, **PARTS)
+    assert results.task == "multilabel"
+    assert results.samples["probability"].tolist() == [0.9, 0.2] * 2
+    assert results.samples["predicted"].isna().tolist() == [False, True] * 2
+
+
+def test_defaults_leave_out_what_needs_a_network() -> None:
+    results = evaluate_maps({"image": lambda s: s.image}, samples(2), progress=False)
+    baselines = {column.method for column in results.columns if column.kind == "baseline"}
+    assert baselines == {"center", "random", "intensity", "edges"}
+
+
+BAD: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
+    "no source": ({}, {}, SettingError, "at least one source of maps"),
+    "a number": ({"a": 7}, {}, SettingError, "folders or functions of a sample, got int"),
+    "no folder": ({"a": "/none/there"}, {}, DataError, "/none/there"),
+    "a metric of a network": (None, {"metrics": [Deletion()]}, SettingError, "run the network"),
+    "the truth on a grid": (None, {"baselines": [truth_baseline]}, SettingError, "no network"),
+    "two labels": (None, {"baselines": {"image": center_baseline}}, SettingError, "'image'"),
+    "predictions of a type": (None, {"predictions": 7}, ArrayTypeError, "got int"),
+    "too few predictions": (None, {"predictions": {"image 0": 1}}, DataError, "for 'image 1'"),
+    "a class that is none": (
+        None,
+        {"predictions": {"image 0": -1, "image 1": 0}},
+        DataError,
+        "predicted class of 'image 0'",
+    ),
+    "three axes": ({"a": lambda s: np.ones((2, 32, 32))}, {}, ShapeError, "'image 0'"),
+    "another shape": ({"a": lambda s: np.ones((4, 32))}, {}, ShapeError, "aspect ratio"),
+    "no array": ({"a": lambda s: "map"}, {}, ArrayTypeError, "maps 'a', sample 'image 0'"),
+    "NaN": ({"a": lambda s: s.image * np.nan}, {}, NonFiniteError, "sample 'image 0' of class 0"),
+    "a mask": ({"a": lambda s: s.mask}, {}, ArrayTypeError, "real numbers"),
+}
+
+
+@pytest.mark.parametrize(("maps", "options", "error", "message"), BAD.values(), ids=BAD)
+def test_what_is_no_map_is_refused(maps, options, error, message) -> None:
+    source = {"image": lambda sample: sample.image} if maps is None else maps
+    with pytest.raises(error, match=message):
+        evaluate_maps(source, samples(2), **PARTS | options)
+
+
+def test_a_run_of_given_maps_continues_and_notices_other_files(tmp_path) -> None:
+    made, folder, out = samples(4), tmp_path / "maps", tmp_path / "run"
+    folder.mkdir()
+    for sample in made:
+        np.save(folder / f"{sample.name}.npy", sample.image)
+    first = evaluate_maps({"a": folder}, made, out=out, batch_size=2, **PARTS)
+    (out / "batches" / "000000.npz").unlink()
+    again = evaluate_maps({"a": folder}, made, out=out, batch_size=2, **PARTS)
+    np.testing.assert_array_equal(first.values, again.values)
+    np.testing.assert_array_equal(Results.load(out).values, first.values)
+    np.save(folder / "image 0.npy", np.zeros((64, 64)))
+    with pytest.raises(SettingError, match="another maps, of which 'a'"):
+        evaluate_maps({"a": folder}, made, out=out, batch_size=2, **PARTS)
