@@ -143,6 +143,22 @@ def test_a_crop_has_the_aspect_ratio_of_the_input() -> None:
     assert prepared.truth.shape == (13, 40)
 
 
+@pytest.mark.parametrize("setting", [{"fit": "crop"}, {"truth_size": (10, 10)}])
+def test_negatives_and_objects_outside_a_crop_have_no_object(setting: dict[str, Any]) -> None:
+    image, ids = np.zeros((20, 40), np.float32), np.zeros((20, 40), np.int64)
+    ids[:, :4], ids[:, 15:25] = 1, 2
+    cut = Preparation(size=(10, 10), **setting)
+    for instances, whole in ((ids, 2), (np.where(ids == 1, 1, 0), 1), (np.zeros_like(ids), 0)):
+        sample = Sample("wide", image, targets=[Target(0, instances=instances)])
+        prepared = cut.prepare(sample)
+        assert prepared.objects is not None
+        cropped = [k for k in np.unique(instances[:, 10:30]) if k]
+        assert len(prepared.objects) == (len(cropped) if "fit" in setting else whole)
+    negative = cut.prepare(Sample("healthy", image, image > 0))
+    assert negative.objects is not None
+    assert not len(negative.objects)
+
+
 def test_photographs_of_mixed_shapes_are_evaluated_at_once() -> None:
     rng = np.random.default_rng(0)
     made = []

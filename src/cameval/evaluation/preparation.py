@@ -261,7 +261,7 @@ class Preparation:
         if objects.given_masks is None:
             return Objects(shape, boxes[kept])
         masks = [self._truth(mask, part).numpy() for mask in objects.given_masks]
-        kept &= [bool(mask.any()) for mask in masks]
+        kept &= np.array([mask.any() for mask in masks], np.bool_)
         stack = np.stack(masks)[kept] if kept.any() else np.zeros((0, *shape), np.bool_)
         given = None if objects.given_boxes is None else boxes[kept]
         return Objects(shape, given, stack)
