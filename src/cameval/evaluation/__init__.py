@@ -4,7 +4,7 @@ from cameval.evaluation.chexlocalize import CheXlocalizeProtocol, CheXlocalizeSc
 from cameval.evaluation.choice import Choice, choose_binarizers
 from cameval.evaluation.concat import concat
 from cameval.evaluation.evaluate import evaluate
-from cameval.evaluation.evaluate_maps import evaluate_maps
+from cameval.evaluation.evaluate_maps import evaluate_maps, pair_maps
 from cameval.evaluation.labels import label_of
 from cameval.evaluation.meaning import REASONS, Column, Meanings, MetricMeaning, Origin
 from cameval.evaluation.preparation import IMAGENET_MEAN, IMAGENET_STD, Preparation, Prepared
@@ -24,6 +24,7 @@ from cameval.evaluation.settings import (
     default_methods,
     default_metrics,
 )
+from cameval.evaluation.slice_maps import SliceMaps
 
 __all__ = [
     "IMAGENET_MEAN",
@@ -43,6 +44,7 @@ __all__ = [
     "Prepared",
     "Results",
     "RunSettings",
+    "SliceMaps",
     "WSOLProtocol",
     "WSOLScores",
     "choose_binarizers",
@@ -55,4 +57,5 @@ __all__ = [
     "evaluate_maps",
     "kang_protocol",
     "label_of",
+    "pair_maps",
 ]

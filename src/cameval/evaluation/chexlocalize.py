@@ -1,10 +1,11 @@
 """The protocol of CheXlocalize: thresholds by finding, IoU and pointing game, bootstrap."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cameval._checks import check_count, finite_number
@@ -38,7 +39,7 @@ class CheXlocalizeScores:
     iou_all
         Mean IoU over all images that have the finding or a marked pixel: 0 if the finding is
         missed, and 0 for any mark on an image without the finding. Images with neither have no
-        score.
+        score. It depends on how many images without the finding there are.
     pointing
         Share of the images with the finding whose maximum lies in it.
     thresholds
@@ -49,6 +50,25 @@ class CheXlocalizeScores:
     iou_all: Mapping[Label, Interval]
     pointing: Mapping[Label, Interval]
     thresholds: Thresholds
+
+    def to_pandas(self, class_names: Sequence[str] = ()) -> pd.DataFrame:
+        """Return the scores as a table, one row for each finding and score.
+
+        Its columns are ``finding`` (the name where `class_names` has it, else the label),
+        ``threshold`` (NaN where it is Otsu's), ``score`` (``"iou"``, ``"iou_all"`` or
+        ``"pointing"``), ``mean``, ``low``, ``high``, ``n`` and ``n_undefined``.
+        """
+        rows = []
+        for label, threshold in self.thresholds.items():
+            named = label is not None and label < len(class_names)
+            finding = class_names[label] if label is not None and named else label
+            cut = float("nan") if threshold is None else threshold
+            for score in ("iou", "iou_all", "pointing"):
+                of: Interval = getattr(self, score)[label]
+                ends = (of.estimate, of.low, of.high, of.n, of.n_undefined)
+                rows.append((finding, cut, score, *ends))
+        columns = ["finding", "threshold", "score", "mean", "low", "high", "n", "n_undefined"]
+        return pd.DataFrame(rows, columns=columns)
 
 
 @dataclass(frozen=True)
@@ -85,13 +105,28 @@ class CheXlocalizeProtocol:
 
     Notes
     -----
-    The released code takes the first of several maxima; here their share counts. Its Otsu's
-    threshold is that of the map rounded to 256 levels.
+    Formulas are those of the released code, ``eval.py`` of commit a9619f8: its ``iou`` with
+    ``true_pos_only`` is `CheXlocalizeScores.iou`, and without it `CheXlocalizeScores.iou_all`. An
+    earlier version (0e45730) gives a mark on an image without the finding no score instead of 0.
+    Both draw from all images with replacement, and leave out undefined scores in each replicate.
+    What differs:
+
+    - The estimate here is the mean over the images; commit a9619f8 reports the mean of the
+      replicates.
+    - Of several maxima their share counts here; the released code takes the first. Its commit
+      a9619f8 takes the first pixel of the mask by Otsu's threshold instead of the maximum; the
+      earlier version takes the maximum of the map, and so does this class.
+    - Otsu's threshold here is that of the map; in the released code the map is rounded to 256
+      levels first.
+    - The released code tunes a finding without positive images to its lowest threshold, .2.
+    - Cut-offs of the probability, which the paper uses for scores over all images, are not part of
+      it. Give zeros as the map where the probability is below the cut-off.
 
     References
     ----------
     A. Saporta et al., "Benchmarking Saliency Methods for Chest X-ray Interpretation", Nature
-    Machine Intelligence 4 (2022), and the code at github.com/rajpurkarlab/cheXlocalize.
+    Machine Intelligence 4 (2022), and the code at github.com/rajpurkarlab/cheXlocalize:
+    ``eval.py``, ``heatmap_to_segmentation.py`` and ``tune_heatmap_threshold.py``.
 
     Examples
     --------
@@ -196,7 +231,7 @@ class CheXlocalizeProtocol:
 
     def _intervals(self, scores: Floats, units: list[str]) -> Iterable[Interval]:
         """Return the mean of each column with its bootstrap interval."""
-        numbers = np.unique(np.array(units, dtype=object), return_inverse=True)[1]
+        numbers = pd.factorize(np.array(units, dtype=object))[0]  # in the order of the images
         size = int(numbers.max(initial=-1)) + 1
         sums, counts = np.zeros((2, size, scores.shape[1]))
         np.add.at(sums, numbers, np.nan_to_num(scores))

@@ -1,18 +1,25 @@
-"""`evaluate_maps`: from maps made elsewhere and samples to a table of scores."""
+"""`evaluate_maps`: from maps made elsewhere and samples to a table of scores; `pair_maps`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias, Unpack
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cameval._arrays import as_numpy
 from cameval.baselines.properties import needs_network
+from cameval.data import Sample
 from cameval.data.map_files import maps_at
 from cameval.errors import SettingError
 from cameval.evaluation._given import GivenPredictions, PredictionsGiven
-from cameval.evaluation._loading import Samples
+from cameval.evaluation._loading import Samples, as_samples, read_batches
 from cameval.evaluation._loop import score_run
 from cameval.evaluation._plan import GIVEN, MapSource, Named, Plan
 from cameval.evaluation._run import Run, plan_run
+from cameval.evaluation._sources import given_map
 from cameval.evaluation.labels import map_by_label
 from cameval.evaluation.preparation import Preparation, Prepare
 from cameval.evaluation.results import Results
@@ -24,10 +31,11 @@ from cameval.evaluation.settings import (
     default_binarizers,
     default_metrics,
 )
+from cameval.maps import upsample
 from cameval.metrics import takes
 from cameval.protocols import Baseline, Binarizer, Metric
 
-__all__ = ["evaluate_maps"]
+__all__ = ["evaluate_maps", "pair_maps"]
 
 Maps: TypeAlias = Named[MapSource | str | PathLike[str]]
 """Folders of map files or functions of a sample: one, several, or several by label."""
@@ -127,6 +135,56 @@ def evaluate_maps(
         )
 
     return score_run(plan)
+
+
+def pair_maps(
+    maps: MapSource | str | PathLike[str],
+    samples: Samples,
+    *,
+    class_names: Sequence[str] | None = None,
+) -> Iterator[tuple[NDArray[np.floating[Any]], Sample]]:
+    """Yield each sample with the maps of its targets, as the published protocols take them.
+
+    Parameters
+    ----------
+    maps
+        Where the maps come from: one source, as for :func:`evaluate_maps`.
+    samples
+        As for :func:`evaluate`.
+    class_names
+        Names of the classes, for map files that have them in their names; by default those of the
+        dataset.
+
+    Yields
+    ------
+    tuple of numpy.ndarray and Sample
+        The maps ``(T, H, W)`` of the T targets, interpolated to the size of the image, and the
+        sample. Samples are read one by one.
+
+    Raises
+    ------
+    ArrayTypeError
+        If an item of `samples` is no sample.
+    DataError, ShapeError, NonFiniteError
+        If a sample or its map cannot be read; the sample is named.
+
+    Examples
+    --------
+    >>> from cameval.evaluation import PointingProtocol, pair_maps
+    >>> image = np.array([[0, 0, 1, 0]], np.float32)
+    >>> sample = Sample("bright", image, image > 0, label=0)
+    >>> PointingProtocol()(pair_maps(lambda sample: sample.image, [sample])).accuracy
+    1.0
+    """
+    named = named_maps(maps, class_names, samples)
+    if len(named) != 1:
+        raise SettingError(f"maps must be one source of maps, got {len(named)}")
+    ((label, source),) = named.items()
+    for _, batch in read_batches(as_samples(samples), 1, lambda _: True, 0):
+        for sample in batch:
+            found = [given_map(source, label, one) for one in sample.by_target()]
+            fitted = [m if m.shape == sample.shape else upsample(m, sample.shape) for m in found]
+            yield as_numpy(torch.stack(fitted)), sample
 
 
 def named_maps(

@@ -14,7 +14,8 @@ maps ``(T, H, W)``, one for each target in their order, or one map ``(H, W)`` fo
 
     WSOLProtocol()((make_map(sample), sample) for sample in samples)
 
-Pixels that a sample ignores count for nothing.
+`pair_maps` makes the pairs from files of maps or from a function, and interpolates the maps to the
+size of the image. Pixels that a sample ignores count for nothing.
 """
 
 from collections.abc import Mapping
