@@ -48,7 +48,7 @@ BUILT = {
     "score_counts": partial(score_counts, lambda n: n.predicted / n.true),
 }
 OF_PLACES = {"AverageSurfaceDistance", "BoundaryIoU", "CentroidDistance", "HausdorffDistance"}
-OF_PLACES |= {"SurfaceDice", "box_iou", "box_precision", "pointing_game"}
+OF_PLACES |= {"SurfaceDice", "pointing_game"}
 OF_PIXELS = {
     name: BUILT.get(name, metric)
     for name in metrics.__all__

@@ -49,6 +49,7 @@ _AREA_BY_PATH = (
     ("maps.py", "maps"),
     ("_arrays.py", "maps"),
     ("_memo.py", "maps"),
+    ("_spatial.py", "metrics"),
     ("distributed.py", "distributed"),
     ("sanity.py", "sanity"),
     ("plots.py", "plots"),

@@ -34,10 +34,11 @@ def pool(
 
 
 def multiply_axes(array: Tensor, matrices: Sequence[Tensor]) -> Tensor:
-    """Multiply the last axes of an array each by a matrix ``(new length, length)``."""
-    for axis, matrix in zip(range(-len(matrices), 0), matrices, strict=True):
-        array = (array.movedim(axis, -1) @ matrix.T).movedim(-1, axis)
-    return array
+    """Multiply the last two or three axes of an array each by a matrix ``(new length, length)``."""
+    *through, down, across = matrices
+    for matrix in through:
+        array = (matrix @ array.flatten(-2)).unflatten(-1, array.shape[-2:])
+    return down @ array @ across.T
 
 
 def axis_lengths(

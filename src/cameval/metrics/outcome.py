@@ -242,7 +242,7 @@ class ZeroWithoutObject:
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = True
 
-    metric: Callable[..., Any]
+    metric: MaskMetric
     both_empty: float | None = None
 
     def __post_init__(self) -> None:
@@ -275,7 +275,8 @@ class ZeroWithoutObject:
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return scores ``(...)`` of boolean masks ``(..., H, W)``, or of volumes."""
         pair = mask_pair(pred, target)
-        result = self.metric(pred, target)  # of one NumPy image a scalar
+        metric: Callable[..., Any] = self.metric
+        result = metric(pred, target)  # of one NumPy image a scalar
         scores = exact(
             as_tensor(result if isinstance(result, Tensor) else np.asarray(result), "scores")
         )

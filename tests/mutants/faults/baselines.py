@@ -101,4 +101,13 @@ FAULTS = (
         after="exact(max_iou(fine.flatten(1, -2), pixels))",
         tests=("baselines/test_ascent.py",),
     ),
+    Fault(
+        "the truth map of a padded input covers the padding",
+        "baselines/_pooling.py",
+        before="(0, extent) if window is None else window",
+        after="(0, extent)",
+        tests=(
+            ("baselines/test_volumes.py::test_maps_show_the_part_of_a_padded_input_that_is_scored"),
+        ),
+    ),
 )

@@ -153,4 +153,21 @@ FAULTS = (
             ),
         ),
     ),
+    Fault(
+        "components extend over ignored pixels",
+        "binarizers/components.py",
+        before="self._reduce(binarize_kept(self.binarizer, maps, keep))",
+        after="self._reduce(self.binarizer(maps))",
+        tests=("binarizers/test_volumes.py::test_components_end_where_pixels_are_ignored",),
+    ),
+    Fault(
+        "the neighborhood of a voxel is in its slice only",
+        "binarizers/_local_rules.py",
+        before="return _smooth_depth(smooth(maps, kernel), kernel)",
+        after="return smooth(maps, kernel)",
+        tests=(
+            "binarizers/test_volumes.py::test_windows_of_volumes_are_those_of_a_brute_force",
+            ("binarizers/test_volumes.py::test_adaptive_thresholds_of_volumes_are_scikit_images"),
+        ),
+    ),
 )

@@ -263,4 +263,46 @@ FAULTS = (
         after="marked",
         tests=("metrics/test_curves.py::test_area_to_cover_is_what_reading_on_gives",),
     ),
+    Fault(
+        "an ignored pixel of a constant map is a maximum",
+        "_spatial.py",
+        before="fill_ignored(given, keep, below=True)",
+        after="fill_ignored(given, keep)",
+        tests=(
+            (
+                "metrics/test_pixelwise.py::"
+                "test_a_metric_of_places_sees_background_where_pixels_are_ignored"
+            ),
+        ),
+    ),
+    Fault(
+        "a spacing of one number stays one of images in volumes",
+        "_spatial.py",
+        before="value if spatial_axes == 2 else (value,) * spatial_axes",
+        after="value",
+        tests=(
+            (
+                "metrics/test_pixelwise.py::"
+                "test_settings_of_a_sample_are_those_that_the_user_left_open"
+            ),
+        ),
+    ),
+    Fault(
+        "the spacing of a sample replaces that of the user",
+        "_spatial.py",
+        before="given[name] if chosen is MISSING else chosen",
+        after="given[name]",
+        tests=(
+            "metrics/test_pixelwise.py::test_settings_reach_functions_partials_and_inner_metrics",
+        ),
+    ),
+    Fault(
+        "the precision is pooled by the size of the truth",
+        "metrics/rates.py",
+        before="denominator=lambda n: n.predicted)",
+        after="denominator=lambda n: n.true)",
+        tests=(
+            ("metrics/test_pixelwise.py::test_a_pooled_score_is_that_of_the_images_side_by_side"),
+        ),
+    ),
 )
