@@ -12,6 +12,7 @@ from strategies import maps, mask_pairs, masks, shapes
 from cameval import baselines, metrics
 from cameval._spatial import score_kept, with_sample_settings
 from cameval.errors import SettingError, ShapeError
+from cameval.evaluation import label_of
 from cameval.metrics import (
     AreaToCover,
     AverageSurfaceDistance,
@@ -250,3 +251,10 @@ def test_a_metric_that_says_nothing_of_places_is_refused_for_volumes():
     again = on_volumes(false_positive_rate)
     assert on_volumes(again) is again
     assert on_volumes(AverageSurfaceDistance(), spacing=(5, 1, 1)).spacing == (5, 1, 1)
+
+
+def test_a_label_tells_whether_the_spacing_is_that_of_the_sample():
+    in_pixels = partial(pointing_game, tolerance=15, spacing=1.0)
+    assert label_of(in_pixels) == "pointing_game:tolerance=15,spacing=1"
+    assert label_of(partial(pointing_game, tolerance=15)) == "pointing_game:tolerance=15"
+    assert label_of(BoundaryIoU()) == "boundary_iou"

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from cameval.errors import SettingError
+from cameval.metrics.properties import settings_from_sample
 
 __all__ = ["label_of"]
 
@@ -153,7 +154,11 @@ def _default_of(thing: object, parameter: Parameter) -> object:
 
 
 def _settings_of_partial(thing: "partial[Any]") -> list[str]:
-    """Return the settings of a partial that differ from the defaults of its function."""
+    """Return the settings of a partial that differ from the defaults of its function.
+
+    A setting that would be taken from each sample is one in any case.
+    """
+    from_sample = settings_from_sample(thing)
     try:
         known = signature(thing.func).parameters
     except (TypeError, ValueError):
@@ -161,7 +166,7 @@ def _settings_of_partial(thing: "partial[Any]") -> list[str]:
     changed = {
         name: value
         for name, value in thing.keywords.items()
-        if name not in known or not _is_equal(value, known[name].default)
+        if name in from_sample or name not in known or not _is_equal(value, known[name].default)
     }
     return [*filter(None, map(_write, thing.args)), *_named(changed)]
 
