@@ -25,6 +25,7 @@ def overlay(
     score_map: Maps | None = None,
     mask: Masks | None = None,
     truth: Masks | None = None,
+    ignore: Masks | None = None,
 ) -> None:
     """Plot an image with a map in colors, and a mask and the truth as outlines.
 
@@ -40,6 +41,8 @@ def overlay(
         A predicted mask ``(H, W)``, outlined in dashed blue.
     truth
         The true mask ``(H, W)``, outlined in solid white.
+    ignore
+        Pixels ``(H, W)`` that count for nothing, in gray stripes. The map is scaled without them.
 
     Raises
     ------
@@ -57,11 +60,18 @@ def overlay(
     >>> overlay(Figure().subplots(), image, score_map=score_map, truth=truth)
     """
     picture = as_tensor(image, "image").float().cpu().numpy()
+    ignored = None
+    if ignore is not None:
+        ignored = _check_size(as_masks(ignore, "ignore"), picture, "ignore")
     axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
     if score_map is not None:
         checked = _check_size(finite_maps(score_map, "score_map"), picture, "score_map")
+        if ignored is not None and not ignored.all():
+            checked = checked.masked_fill(ignored, checked[~ignored].min())
         values = np.asarray(normalize_maps(checked.float()))
         axes.imshow(values, cmap="inferno", alpha=0.25 + 0.5 * values, vmin=0, vmax=1)
+    if ignored is not None and ignored.any():
+        axes.imshow(_stripes(np.asarray(ignored)))
     for name, outline, color, style in (
         ("mask", mask, MASK_COLOR, "dashed"),
         ("truth", truth, TRUTH_COLOR, "solid"),
@@ -74,6 +84,15 @@ def overlay(
                         inside, levels=[0.5], colors=ink, linewidths=width, linestyles=style
                     )
     axes.set_axis_off()
+
+
+def _stripes(ignored: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return gray stripes where pixels are ignored, as a color image with transparency."""
+    rows, columns = np.indices(ignored.shape)
+    width = max(2, max(ignored.shape) // 40)
+    light = (rows + columns) // width % 2 == 0
+    shades = np.where(light, 0.62, 0.45)[..., None].repeat(3, -1)
+    return np.concatenate([shades, ignored[..., None]], -1).astype(np.float32)
 
 
 def _check_size(array: Tensor, picture: NDArray[Any], name: str) -> Tensor:

@@ -30,6 +30,7 @@ from cameval.report import (
 from cameval.report import _figures as plots
 from cameval.report import examples as drawing
 from cameval.report import page as writing
+from cameval.report._example_pictures import crop_image
 from cameval.report._figures import figure_text
 from cameval.report._names import one_line
 from cameval.statistics import mean_interval
@@ -604,12 +605,12 @@ def test_the_part_of_the_image_that_was_scored_is_shown() -> None:
     sample = Sample("a", image, image > 0, 0, "g")
     prepare = Preparation(size=16, crop=0.5)
     seen, truth = prepare(sample)
-    shown = drawing._crop_image(sample, prepare, seen, tuple(truth.shape))
+    shown = crop_image(sample, prepare, seen, tuple(truth.shape))
     assert shown.shape == (20, 20, 3)
     np.testing.assert_allclose(shown, 1, atol=1e-6)
     whole = Preparation(size=16)
     seen, truth = whole(sample)
-    shown = drawing._crop_image(sample, whole, seen, tuple(truth.shape))
+    shown = crop_image(sample, whole, seen, tuple(truth.shape))
     np.testing.assert_allclose(shown, np.repeat(image[..., None], 3, 2), atol=1e-6)
 
     def own(sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
@@ -617,7 +618,7 @@ def test_the_part_of_the_image_that_was_scored_is_shown() -> None:
         return part.expand(3, -1, -1) * 7 - 2, part > 0
 
     seen, truth = own(sample)
-    shown = drawing._crop_image(sample, own, seen, tuple(truth.shape))
+    shown = crop_image(sample, own, seen, tuple(truth.shape))
     np.testing.assert_allclose(shown, np.repeat(image[:20, :30, None], 3, 2), atol=1e-6)
 
 

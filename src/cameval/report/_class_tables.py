@@ -50,11 +50,12 @@ def class_table(
     if any(sum(count) > 1 for count in counts.values()):
         notes.append("The mean of classes gives each class the same weight.")
     if has_blind:
-        notes.append("The best blind baseline has the best mean on all of these images.")
+        notes.append(f"The best blind baseline has the best mean on all of these {names.row}s.")
     return Table(
-        f"{headline.title} {'by true class' if has_labels else 'of all images'}",
+        f"{headline.title} {by_class(names) if has_labels else f'of all {names.row}s'}"
+        + names.part,
         [
-            "class" if has_labels else "images",
+            "class" if has_labels else f"{names.row}s",
             *("n", "groups", headline.title, "median", "quartiles"),
             *(("> .5", "< .01") if headline.is_unit_score else ()),
             *((metric_title(headline.bound),) if headline.bound else ()),
@@ -63,6 +64,11 @@ def class_table(
         blocks,
         notes,
     )
+
+
+def by_class(names: Names) -> str:
+    """Return the words for a split by label: the true class, or that of the target."""
+    return "by class" if names.several or names.is_multilabel else "by true class"
 
 
 def _class_rows(
@@ -78,7 +84,7 @@ def _class_rows(
     rows = [row(names.class_name(label), label_of == label) for label in labels]
     if labels and (label_of < 0).any():
         rows.append(row("without a label", label_of < 0))
-    rows.append(row("all images", np.ones(len(label_of), bool), "total"))
+    rows.append(row(names.all_rows, np.ones(len(label_of), bool), "total"))
     if len(labels) + left_out > 1:
         blank = [Cell("")] * (len(rows[-1].cells) - 3)
         mean = Cell(format_number(_mean_of_classes(images.values(column), label_of)))
@@ -134,32 +140,56 @@ def correctness_table(
             continue
         rows = [
             _part_row(of_model, column, headline, title, where)
-            for title, where in (
-                ("right predictions", of_model.correct),
-                ("wrong predictions", of_model.wrong),
+            for title, where in zip(
+                correctness_titles(of_model), right_and_wrong(of_model), strict=True
             )
         ]
         blank = Cell("")
         difference = _right_minus_wrong(of_model, column, headline)
-        rows.append(Row(Cell("right minus wrong"), [blank, blank, difference, blank], "total"))
+        first, second = (title.split()[0] for title in correctness_titles(of_model))
+        head = Cell(f"{first} minus {second}")
+        rows.append(Row(head, [blank, blank, difference, blank], "total"))
         blocks.append(Block(rows, names.with_model(model, names.column(column))))
     if not blocks:
         return None
+    several_labels = any(of_model.is_multilabel for of_model in images.values())
+    parts = "targets that are found and missed" if several_labels else "right and wrong predictions"
+    difference_of = "Found minus missed" if several_labels else "Right minus wrong"
+    notes = [f"{_BY_GROUP} {difference_of} is descriptive: it is not one of the paired tests."]
+    if several_labels:
+        notes.append("Found: the probability of the class of the target is above .5.")
+    elif names.several:
+        notes.append("Right: the class that is predicted for the image is that of the target.")
     return Table(
-        f"{headline.title} of right and wrong predictions",
-        ["images", "n", "groups", headline.title, "median"],
+        f"{headline.title} of {parts}",
+        [f"{names.row}s", "n", "groups", headline.title, "median"],
         blocks,
-        [f"{_BY_GROUP} Right minus wrong is descriptive: it is not one of the paired tests."],
+        notes,
     )
+
+
+def right_and_wrong(images: Images) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return where predictions are right, and where wrong; of several labels, of present ones."""
+    if images.is_multilabel:
+        return images.correct & images.present, images.wrong & images.present
+    return images.correct, images.wrong
+
+
+def correctness_titles(images: Images) -> tuple[str, str]:
+    """Return what right and wrong predictions are called."""
+    if images.is_multilabel:
+        return "found targets", "missed targets"
+    return "right predictions", "wrong predictions"
 
 
 def _right_minus_wrong(images: Images, column: Column, headline: Headline) -> Cell:
     """Return the difference of the means of right and wrong predictions."""
     values, groups = images.values(column), images.groups
-    known, defined = images.correct | images.wrong, ~np.isnan(values)
+    right, wrong = right_and_wrong(images)
+    known, defined = right | wrong, ~np.isnan(values)
     kept, ends = clip_to_range(values[known], headline.meaning.value_range)
-    gap = difference_interval(kept, images.correct[known], groups[known], bounds=ends)
-    n_groups = [len(np.unique(groups[part & defined])) for part in (images.correct, images.wrong)]
+    gap = difference_interval(kept, right[known], groups[known], bounds=ends)
+    n_groups = [len(np.unique(groups[part & defined])) for part in (right, wrong)]
     interval = format_interval(gap.low, gap.high)
     return Cell(format_number(gap.estimate), interval, min(n_groups) < ENOUGH_GROUPS)
 
@@ -193,12 +223,10 @@ def target_class_table(
     blocks = []
     for model, column in headline.columns.items():
         of_model = images[model]
-        parts = [("all images", np.ones(len(of_model.labels), bool))]
+        parts = [(names.all_rows, np.ones(len(of_model.labels), bool))]
         if of_model.has_accuracy:
-            parts += [
-                ("right predictions", of_model.correct),
-                ("wrong predictions", of_model.wrong),
-            ]
+            right, wrong = correctness_titles(of_model)
+            parts += zip((right, wrong), right_and_wrong(of_model), strict=True)
         rows = [
             _part_row(
                 of_model,
@@ -212,7 +240,7 @@ def target_class_table(
         blocks.append(Block(rows, names.with_model(model, map_and_mask(column))))
     return Table(
         f"{headline.title} by target class",
-        ["images and target class", "n", "groups", headline.title, "median"],
+        [f"{names.row}s and target class", "n", "groups", headline.title, "median"],
         blocks,
         [_BY_GROUP],
     )

@@ -1,7 +1,7 @@
-"""What was evaluated: models, target classes, methods, baselines, binarizers and metrics."""
+"""What was evaluated: models, target classes, methods, baselines, binarizers, metrics, targets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cameval.baselines import Knowledge
 from cameval.evaluation import Column, Results
@@ -27,6 +27,13 @@ class Contents:
         Metrics of masks, and metrics of maps, whose scores are averaged.
     category_metrics
         Metrics whose scores are codes of categories, which are counted.
+    conventions
+        Metrics of masks that score any mark on a negative as 0. They are of all targets, and are
+        kept apart from metrics of targets with an object.
+    given
+        Labels of the methods whose maps were made elsewhere.
+    has_network
+        Whether a network was evaluated; otherwise all maps were made elsewhere.
     """
 
     models: tuple[str, ...]
@@ -37,6 +44,9 @@ class Contents:
     mask_metrics: Mapping[str, MetricMeaning]
     map_metrics: Mapping[str, MetricMeaning]
     category_metrics: Mapping[str, MetricMeaning]
+    conventions: Mapping[str, MetricMeaning] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
+    has_network: bool = True
 
     @property
     def averaged_metrics(self) -> dict[str, MetricMeaning]:
@@ -60,6 +70,15 @@ def contents_of(results: Results, *, first_binarizer: str | None = None) -> Cont
     of_masks = dict.fromkeys(c.metric for c in columns if c.binarizer)
     of_maps = dict.fromkeys(c.metric for c in columns if not c.binarizer)
     binarizers = [label for label in _labels(columns, "binarizer") if label]
+    conventions = {
+        label: averaged[label]
+        for label in of_masks
+        if label in averaged and averaged[label].without_object == "zero"
+    }
+    if len(conventions) == len(averaged) or results.samples["present"].all():
+        conventions = {}
+    averaged = {label: meaning for label, meaning in averaged.items() if label not in conventions}
+    known = meanings.target_class.values()
     return Contents(
         models=tuple(map(str, results.samples["model"].unique())),
         target_classes=tuple(_labels(columns, "target_class")),
@@ -76,7 +95,48 @@ def contents_of(results: Results, *, first_binarizer: str | None = None) -> Cont
         mask_metrics={label: averaged[label] for label in of_masks if label in averaged},
         map_metrics={label: averaged[label] for label in of_maps if label in averaged},
         category_metrics={k: meaning for k, meaning in metrics.items() if meaning.categories},
+        conventions=conventions,
+        given=frozenset(label for label, one in meanings.methods.items() if one.given),
+        has_network=not known or any(one.classes != "given" for one in known),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """The targets of all samples, and those that the scores of the page are of.
+
+    Parameters
+    ----------
+    everything
+        The results.
+    scored
+        Those of the targets with an object; of all targets if there are no others, if a model has
+        none, or if the only metrics are of all targets by their convention.
+    """
+
+    everything: Results
+    scored: Results
+
+    @property
+    def n_negatives(self) -> int:
+        """The number of targets without a true pixel."""
+        return int((~self.everything.samples["present"].to_numpy(bool)).sum())
+
+    @property
+    def are_split(self) -> bool:
+        """Whether the scores of the page are of the targets with an object alone."""
+        return len(self.scored) < len(self.everything)
+
+
+def targets_of(results: Results, contents: Contents) -> Targets:
+    """Return all targets, and those that the scores of the page are of."""
+    present = results.samples["present"].to_numpy(bool)
+    averaged = contents.averaged_metrics.values()
+    by_convention = any(meaning.without_object == "zero" for meaning in averaged)
+    models = results.samples["model"]
+    if by_convention or present.all() or set(models[present]) != set(models):
+        return Targets(results, results)
+    return Targets(results, results.select(present=True))
 
 
 def _labels(columns: tuple[Column, ...], field: str) -> list[str]:

@@ -60,7 +60,7 @@ def make_example_section(
     if n_others:
         are = "is of other results, and is" if n_others == 1 else "are of other results, and are"
         lead += f" {format_count(n_others, 'example')} in the folder {are} not shown."
-    titles = {None: "All images"} | {
+    titles = {None: names.all_rows.capitalize()} | {
         label: names.class_name(label) for label in groups if label is not None
     }
     examples = [(titles[label], pictures) for label, pictures in groups.items()]
@@ -71,10 +71,18 @@ def _describe_pictures(example: Example, names: Names) -> str:
     binarizer = one_line(example.binarizer)
     mask = f"Right, dashed: the mask by {binarizer}. " if example.binarizer else ""
     return (
-        f"Maps of {one_line(example.method)} of {one_line(example.model)} for "
-        f"{names.target_class(example.target_class)}; the images were chosen by "
+        f"{_describe_maps(example, names)}; the {names.row}s were chosen by "
         f"{metric_title(example.metric)}. Left: the map, colored from its own lowest value to its "
         f"highest. {mask}White: the outline of the truth."
+    )
+
+
+def _describe_maps(example: Example, names: Names) -> str:
+    if example.method in names.contents.given:
+        return f"Maps of {one_line(example.method)}, made elsewhere"
+    return (
+        f"Maps of {one_line(example.method)} of {one_line(example.model)} for "
+        f"{names.target_class(example.target_class)}"
     )
 
 
@@ -85,6 +93,8 @@ def _find_row(results: Results, example: Example) -> int | None:
     )
     samples = results.samples
     here = (samples["model"] == example.model) & (samples["sample"] == example.sample)
+    if example.target is not None:
+        here &= (samples["label"] == example.target).fillna(False).astype(bool)
     if column not in results.columns or not here.any():
         return None
     row = int(np.flatnonzero(here)[0])
@@ -98,7 +108,13 @@ def _make_picture(
     score = f"{metric_title(example.metric)} {format_number(example.score)}"
     area = format_percent(float(sample["area"]))
     parts = [score, f"object {area} of the image"]
-    if has_accuracy and not pd.isna(sample["predicted"]):
+    has_class = names.several or names.is_multilabel
+    if has_class and not pd.isna(sample["label"]):
+        parts.insert(0, names.class_name(int(sample["label"])))
+    if names.is_multilabel:
+        if not pd.isna(sample["probability"]):
+            parts.append(f"probability {format_number(float(sample['probability']))}")
+    elif has_accuracy and not pd.isna(sample["predicted"]):
         predicted = names.class_name(int(sample["predicted"]))
         wrong = not pd.isna(sample["label"]) and sample["predicted"] != sample["label"]
         parts.append(f"predicted {predicted}" + (" (wrong)" if wrong else ""))
@@ -106,5 +122,6 @@ def _make_picture(
         f"Map and mask of {one_line(example.method)} on image {one_line(example.sample)}, "
         f"with the outline of the truth; {score}."
     )
+    parts += [one_line(example.remark)] if example.remark else []
     caption = f"{', '.join(parts)}; image {one_line(example.sample, 60)}"
     return ExamplePicture(data, alt, example.pick, caption)

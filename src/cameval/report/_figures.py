@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from cameval.evaluation import Column, Results
-from cameval.report._class_tables import MOST_CLASSES
+from cameval.report._class_tables import MOST_CLASSES, by_class
 from cameval.report._contents import Contents
 from cameval.report._files import draw_png
 from cameval.report._findings import format_correlation
@@ -210,9 +210,9 @@ def _draw_classes(images: Images, column: Column, scores: Scores, names: Names) 
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.grid(False, axis="y")
     title = metric_title(column.metric)
-    axes.set_xlabel(f"{figure_text(title)} of each image")
+    axes.set_xlabel(f"{figure_text(title)} of each {names.row}")
     start_at_zero(axes, "x")
-    text = f"{title} of each image by true class, {names.column(column)}. Box: quartiles"
+    text = f"{title} of each {names.row} {by_class(names)}, {names.column(column)}. Box: quartiles"
     if best is not None:
         text += f"; diamond: mean of the best blind baseline ({one_line(best.method)})"
     if left_out:
@@ -260,7 +260,7 @@ def _draw_bounds(
     """Draw an upper bound, as a line if all masks have one area; return its words."""
     if (p := _fixed_area(area, bounds)) is None:
         axes.scatter(area, bounds, s=26, c=PALE, marker="_", linewidths=1.4)
-        return f" Dashes: the upper bound ({title}) of each image's mask."
+        return f" Dashes: the upper bound ({title}) of each mask."
     xs = np.geomspace(area.min() / 1.3, min(1, area.max() * 1.3), 200)
     axes.plot(xs, np.minimum(xs, p) / np.maximum(xs, p), color=INK, linewidth=1.6)
     return f" Line: the upper bound ({title}) for masks of {100 * p:.1f} % of the image."
@@ -269,7 +269,7 @@ def _draw_bounds(
 def _draw_confidence(
     results: Results, images: Images, column: Column, names: Names
 ) -> _Drawing | None:
-    """Draw scores against the probability of the predicted class."""
+    """Draw scores against the probability of the predicted class, or of that of the target."""
     values, p = images.values(column), images.samples["probability"].to_numpy()
     shown = ~np.isnan(values) & np.isfinite(p)
     if not shown.any():
@@ -278,9 +278,10 @@ def _draw_confidence(
     correct, wrong = np.zeros((2, len(values)), bool)
     if images.has_accuracy:
         correct, wrong = images.correct, images.wrong
+    right_word, wrong_word = ("found", "missed") if images.is_multilabel else ("right", "wrong")
     for where, color, marker, legend in (
-        (correct, COLORS[0], "o", "right"),
-        (wrong, COLORS[1], "X", "wrong"),
+        (correct, COLORS[0], "o", right_word),
+        (wrong, COLORS[1], "X", wrong_word),
         (
             ~correct & ~wrong,
             PALE if images.has_accuracy else COLORS[0],
@@ -295,12 +296,13 @@ def _draw_confidence(
                 p[here], values[here], c=color, marker=marker, label=label, **_points(shown)
             )
     if images.has_accuracy:
-        axes.legend(title="prediction", loc="center left", bbox_to_anchor=(1, 0.5))
-    axes.set_xlabel("probability of the predicted class")
+        title = names.row if images.is_multilabel else "prediction"
+        axes.legend(title=title, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.set_xlabel(f"probability of the {images.rated_class}")
     title = metric_title(column.metric)
     axes.set_ylabel(figure_text(title))
     start_at_zero(axes, "y")
-    what = f"{title} against the probability of the predicted class"
+    what = f"{title} against the probability of the {images.rated_class}"
     correlation = _describe_correlation(results, images, column, "probability")
     return _Drawing(figure, f"Scatter of {what}.", f"{what}, {names.column(column)}.{correlation}")
 

@@ -1,4 +1,4 @@
-"""Findings and caveats in sentences, computed from the scores."""
+"""Findings in sentences, computed from the scores."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from cameval.evaluation import Column, Results
-from cameval.evaluation.meaning import CONSTANT, BinarizerMeaning, ChosenOn
-from cameval.report._contents import Contents, Role
-from cameval.report._headline import MOST_MODELS, Headline
+from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn
+from cameval.report._accuracy import describe_accuracy
+from cameval.report._contents import Contents, Role, Targets
+from cameval.report._headline import Headline
+from cameval.report._marks import are_marked, mark_metric, share_cell
 from cameval.report._names import Names, describe_origin, metric_title, one_line
 from cameval.report._scores import ROLES, Images, Score, Scores, high_and_low_shares
 from cameval.report.comparisons import Comparison, Family, Verdict
@@ -21,31 +23,12 @@ from cameval.report.formatting import (
     format_p,
     format_percent,
 )
-from cameval.statistics import ENOUGH_GROUPS, mean_interval
-
-
-def describe_run(results: Results, models: Sequence[str]) -> str:
-    """Return in one line which models and images were evaluated, when, and by which version."""
-    samples, provenance = results.samples, results.provenance
-    shown = ", ".join(one_line(model, 40) for model in models[:MOST_MODELS])
-    if len(models) > MOST_MODELS:
-        shown += f" and {len(models) - MOST_MODELS} more"
-    settings = provenance.get("settings") or {}
-    version = (settings.get("versions") or {}).get("cameval")
-    classes = samples["label"].nunique()
-    parts = [
-        shown,
-        format_count(samples["sample"].nunique(), "image"),
-        format_count(samples["group"].nunique(), "group"),
-        format_count(classes, "class", "classes") if classes else "no labels",
-        one_line(str(provenance.get("started") or "")[:10], 20),
-        f"cameval {one_line(version, 20)}" if version else "",
-    ]
-    return " · ".join(filter(None, parts))
+from cameval.statistics import ENOUGH_GROUPS
 
 
 def findings(
-    results: Results,
+    targets: Targets,
+    everything: Images,
     images: Images,
     contents: Contents,
     headline: Headline,
@@ -53,18 +36,21 @@ def findings(
     names: Names,
     family: Family,
 ) -> list[str]:
-    """Return the findings of one model, in paragraphs."""
-    accuracy = describe_accuracy(images, names)
+    """Return the findings of one model, in paragraphs.
+
+    `everything` has all of its targets, `images` those that the scores are of.
+    """
+    accuracy = describe_accuracy(everything, names)
     column = headline.columns.get(images.model)
     if column is None:
         reason = "no metric other than counted categories"
         if headline.metric is not None:
             reason = "no maps other than those of truth baselines"
-        return [f"{accuracy} There is no score to summarize: the results have {reason}."]
+        return [f"{accuracy} There is no score to summarize: the results have {reason}.".strip()]
     score = scores.by_column[images.model, column]
-    mean = describe_mean(images.model, column, score, names)
+    mean = describe_mean(images, column, score, names)
     if np.isnan(score.mean):
-        return [f"{accuracy} {mean}"]
+        return [f"{accuracy} {mean}".strip()]
     choice = describe_choice(
         column,
         headline.candidates[images.model],
@@ -72,84 +58,31 @@ def findings(
         has_direction=headline.meaning.higher_is_better is not None,
     )
     paragraphs = (
-        [accuracy, mean, *choice],
-        compare_with_baselines(images, column, headline, scores, family),
+        filter(None, [accuracy, mean, *choice]),
+        compare_with_baselines(images, column, headline, scores, family, names),
         [
             *describe_bounds(images.model, column, headline, scores, contents.binarizers),
-            *describe_shares(images, column, headline),
+            *describe_shares(images, column, headline, names),
+            *describe_marks(everything, column, contents, names),
         ],
-        describe_dependence(results, images, column, headline.bound, scores),
+        describe_dependence(targets.scored, images, column, headline.bound, scores),
     )
     return list(filter(None, map(" ".join, paragraphs)))
 
 
-def caveats(results: Results, models: Sequence[str]) -> list[str]:
-    """Return what a reader should be careful about."""
-    samples = results.samples
-    images, groups = samples["sample"].nunique(), samples["group"].nunique()
-    sentences = []
-    if images > 1 and groups == images:
-        sentences.append(
-            "Every image is its own group. If several images are of one patient, the intervals "
-            "are too narrow."
-        )
-    if groups == 1:
-        sentences.append("There is only one group: the mean of a score has no interval.")
-    elif groups < ENOUGH_GROUPS:
-        sentences.append(f"There are only {groups} groups: intervals may be too narrow.")
-    undefined = int(np.isnan(results.values).any(1).sum())
-    constant = int(((results.codes & CONSTANT) > 0).any(1).sum())
-    pairs = ("pair of image and model", "pairs of image and model")
-    rows = format_count(len(results), *(pairs if len(models) > 1 else ("image",)))
-    for count, what in (
-        (undefined, "an undefined score; the reasons are counted below."),
-        (constant, "a constant map; the maps are listed below."),
-    ):
-        if count:
-            sentences.append(f"{count:,} of {rows} {'has' if count == 1 else 'have'} {what}")
-    return sentences
-
-
-# --- Accuracy and mean --------------------------------------------------------------------------
-def describe_accuracy(images: Images, names: Names) -> str:
-    """Return how many images the model classifies correctly, or why that is not known."""
-    model = one_line(images.model)
-    if not images.has_labels:
-        of_model = names.of_model(images.model)
-        return f"The images{of_model} have no labels, so the accuracy is not known."
-    if not images.has_accuracy:
-        return (
-            f"The labels of the images do not seem to be classes of {model}, so the accuracy is "
-            "not known."
-        )
-    known = images.correct | images.wrong
-    share = mean_interval(images.correct[known].astype(float), images.groups[known], bounds=(0, 1))
-    interval = ""
-    if not np.isnan(share.low):
-        few = "" if share.is_reliable else f"; only {format_count(share.n_groups, 'group')}"
-        interval = f" [{format_percent(share.low)}, {format_percent(share.high)}{few}]"
-    return (
-        f"{model} classifies {format_percent(share.estimate)}{interval} of "
-        f"{format_count(share.n, 'labeled image')} correctly."
-    )
-
-
-def describe_mean(model: str, column: Column, score: Score, names: Names) -> str:
+# --- Mean ----------------------------------------------------------------------------------------
+def describe_mean(images: Images, column: Column, score: Score, names: Names) -> str:
     """Return the mean score of the headline's maps."""
-    baseline = "the baseline " if column.kind == "baseline" else ""
-    binarizer = f", thresholded by {one_line(column.binarizer)}," if column.binarizer else ""
-    title = metric_title(column.metric)
-    subject = (
-        f"The maps of {baseline}{one_line(column.method)}{names.of_model(model)} for "
-        f"{names.target_class(column.target_class)}{binarizer}"
-    )
+    title, subject = metric_title(column.metric), f"The maps of {names.maps(images.model, column)}"
     if np.isnan(score.mean):
-        return f"{subject} have no defined {title} on any image."
+        return f"{subject} have no defined {title} on any {names.row}."
     interval = format_interval_after(score.low, score.high, score.n_groups)
-    return (
-        f"{subject} have a mean {title} of {format_number(score.mean)}{interval} over "
-        f"{format_count(score.n, 'image')}."
-    )
+    defined = ~np.isnan(images.values(column))
+    count = names.scored(images.samples[defined])
+    absent = int((defined & ~images.present).sum())
+    if absent and absent < defined.sum():
+        count += f", {absent:,} of them without an object"
+    return f"{subject} have a mean {title} of {format_number(score.mean)}{interval} over {count}."
 
 
 _WARNINGS: dict[ChosenOn, str] = {
@@ -193,7 +126,12 @@ _ROLES_TO_BEAT: tuple[Role, ...] = ("nothing", "labels", "image", None)
 
 
 def compare_with_baselines(
-    images: Images, column: Column, headline: Headline, scores: Scores, family: Family
+    images: Images,
+    column: Column,
+    headline: Headline,
+    scores: Scores,
+    family: Family,
+    names: Names,
 ) -> Iterator[str]:
     """Yield how the maps compare with the best baseline of each role, by the adjusted tests."""
     if "nothing" not in scores.baselines.values():
@@ -216,13 +154,15 @@ def compare_with_baselines(
             continue
         comparison = family.find("method", images.model, column.method, best.method)
         baseline = f"the best {ROLES[role]} baseline"
-        means = _means_of_both(images, column, best, scores)
+        means = _means_of_both(images, column, best, scores, names)
         yield describe_comparison(
-            comparison, baseline, means, family.size, higher_is_better=bool(higher)
+            comparison, baseline, means, family.size, names.row, higher_is_better=bool(higher)
         )
 
 
-def _means_of_both(images: Images, column: Column, best: Column, scores: Scores) -> str:
+def _means_of_both(
+    images: Images, column: Column, best: Column, scores: Scores, names: Names
+) -> str:
     """Return the baseline with its mean; if the images differ, both means on those of both."""
     label, score = one_line(best.method), scores.by_column[images.model, best]
     ours, theirs = images.values(column), images.values(best)
@@ -230,7 +170,7 @@ def _means_of_both(images: Images, column: Column, best: Column, scores: Scores)
     if not both.any() or both.sum() == score.n == scores.by_column[images.model, column].n:
         return f"({label}, {format_number(score.mean)})"
     our_mean, their_mean = (format_number(float(v[both].mean())) for v in (ours, theirs))
-    count = format_count(int(both.sum()), "image")
+    count = names.rows(int(both.sum()))
     return f"({label}, {their_mean} against {our_mean} on the {count} that have both scores)"
 
 
@@ -243,7 +183,13 @@ _VERDICTS: Mapping[Verdict, str] = {
 
 
 def describe_comparison(
-    comparison: Comparison | None, baseline: str, means: str, size: int, *, higher_is_better: bool
+    comparison: Comparison | None,
+    baseline: str,
+    means: str,
+    size: int,
+    row: str,
+    *,
+    higher_is_better: bool,
 ) -> str:
     """Return a comparison of maps with a baseline as a sentence.
 
@@ -255,6 +201,8 @@ def describe_comparison(
         The words for the baseline, and for its mean.
     size
         For how many tests p and interval are adjusted.
+    row
+        What a score is of, ``"image"`` or ``"target"``.
     higher_is_better
         Of the metric.
     """
@@ -263,7 +211,7 @@ def describe_comparison(
     if comparison is not None:
         verdict = comparison.verdict(higher_is_better=higher_is_better)
     if comparison is None or verdict == "not tested":
-        return f"There is no test against {other}: no image has both scores."
+        return f"There is no test against {other}: no {row} has both scores."
     method, test = one_line(comparison.first), comparison.test
     if verdict == "equal":
         return f"{method} and {other} do not differ in any group."
@@ -320,16 +268,37 @@ def describe_bounds(
         )
 
 
-def describe_shares(images: Images, column: Column, headline: Headline) -> Iterator[str]:
+def describe_shares(
+    images: Images, column: Column, headline: Headline, names: Names
+) -> Iterator[str]:
     """Yield on how many images the score is high, and on how many it is low."""
     if not column.binarizer or not headline.is_unit_score:
         return
     above, below = high_and_low_shares(images.values(column))
-    text = f"{headline.title} is above .5 on {format_percent(above)} of the images"
+    text = f"{headline.title} is above .5 on {format_percent(above)} of the {names.row}s"
     if headline.bound:
         bound = images.values(replace(column, metric=headline.bound))
         text += f" (its upper bound: {format_percent(high_and_low_shares(bound)[0])})"
     yield f"{text} and below .01 on {format_percent(below)}."
+
+
+def describe_marks(
+    everything: Images, column: Column, contents: Contents, names: Names
+) -> Iterator[str]:
+    """Yield on how many negatives the masks have a mark."""
+    negative = ~everything.present
+    metric = mark_metric(contents, {everything.model: everything})
+    if metric is None or not column.binarizer or not negative.any():
+        return
+    of_marks = replace(column, metric=metric)
+    if of_marks not in everything.columns:
+        return
+    known = {**contents.mask_metrics, **contents.conventions}[metric]
+    marked = are_marked(everything.values(of_marks)[negative], known)
+    cell = share_cell(marked, everything.groups[negative])
+    interval = f" {cell.detail}" if cell.detail else ""
+    count = format_count(int(negative.sum()), names.row)
+    yield f"The masks have a mark on {cell.text}{interval} of {count} without an object."
 
 
 def describe_dependence(
@@ -356,8 +325,8 @@ def describe_dependence(
         yield "; ".join(parts) + "."
     if correlation := format_correlation(results, model, column, "probability"):
         yield (
-            f"The rank correlation of {title} with the probability of the predicted class{within} "
-            f"is {correlation}."
+            f"The rank correlation of {title} with the probability of the {images.rated_class}"
+            f"{within} is {correlation}."
         )
 
 

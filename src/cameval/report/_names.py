@@ -5,9 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from unicodedata import bidirectional
 
-from cameval.evaluation import Column, Origin, Results
+import pandas as pd
+
+from cameval.evaluation import Column, Origin
 from cameval.evaluation.meaning import BinarizerMeaning, TargetClassMeaning
-from cameval.report._contents import Contents
+from cameval.metrics import ZeroWithoutObject
+from cameval.report._contents import Contents, Targets
+from cameval.report.formatting import format_count
 
 _TITLES = {
     "iou": "IoU",
@@ -16,6 +20,8 @@ _TITLES = {
     "pixel_auroc": "AUROC",
     "pixel_average_precision": "AP",
 }
+
+_ZERO = f"{ZeroWithoutObject.label}:"
 
 
 _FIRST_STRONG, _POP = "\u2068", "\u2069"
@@ -65,7 +71,11 @@ def metric_title(label: str) -> str:
     --------
     >>> metric_title("iou"), metric_title("pointing_game"), metric_title("my_own")
     ('IoU', 'pointing game', 'my own')
+    >>> metric_title("zero_without_object:iou")
+    'IoU (0 for marks on negatives)'
     """
+    if label.startswith(_ZERO):
+        return f"{metric_title(label.removeprefix(_ZERO))} (0 for marks on negatives)"
     return _TITLES.get(label) or one_line(label.replace("_", " "))
 
 
@@ -79,7 +89,8 @@ def describe_origin(origin: Origin) -> str:
     'chosen on other images by the highest mean IoU'
     """
     best = "highest" if origin.higher_is_better else "lowest"
-    return f"chosen on {origin.chosen_on} by the {best} mean {metric_title(origin.metric)}"
+    each = " for each class" if origin.by == "label" else ""
+    return f"chosen{each} on {origin.chosen_on} by the {best} mean {metric_title(origin.metric)}"
 
 
 def describe_binarizer(meaning: BinarizerMeaning, longest: int = _LONGEST) -> str:
@@ -120,11 +131,50 @@ class Names:
         Names of the classes, as far as they are known.
     target_classes
         Meanings of the labels of target classes, as far as they are known.
+    several
+        Whether an image has several targets.
+    are_split
+        Whether the scores are of targets with an object alone.
+    is_multilabel
+        Whether the task is one with several labels.
     """
 
     contents: Contents
     classes: Sequence[str]
     target_classes: Mapping[str, TargetClassMeaning]
+    several: bool = False
+    are_split: bool = False
+    is_multilabel: bool = False
+
+    @property
+    def row(self) -> str:
+        """What a score is of: an image, or a target if an image has several."""
+        return "target" if self.several else "image"
+
+    @property
+    def with_object(self) -> str:
+        """What is added to "images" or "targets" if those without an object are left out."""
+        return " with an object" if self.are_split else ""
+
+    @property
+    def all_rows(self) -> str:
+        """The head of a row of a table that is of all that is scored."""
+        return f"all {self.row}s{self.with_object}"
+
+    @property
+    def part(self) -> str:
+        """What is added to the caption of a table if targets without an object are left out."""
+        return f", {self.row}s{self.with_object}" if self.are_split else ""
+
+    def rows(self, count: int) -> str:
+        """Return a number of images, or of targets if an image has several."""
+        return format_count(count, self.row)
+
+    def scored(self, samples: pd.DataFrame) -> str:
+        """Return how many of these rows there are, and in how many images."""
+        images = samples[["model", "sample"]].drop_duplicates()
+        of_images = f" in {format_count(len(images), 'image')}" if self.several else ""
+        return f"{self.rows(len(samples))}{self.with_object}{of_images}"
 
     def class_name(self, label: int) -> str:
         """Return the name of a class."""
@@ -134,6 +184,10 @@ class Names:
     def target_class(self, label: str) -> str:
         """Return the words for a target class."""
         meaning = self.target_classes.get(label)
+        if meaning is not None and meaning.classes == "given":
+            return "the class for which they were made"
+        if meaning is not None and meaning.classes == "true" and self.is_multilabel:
+            return "the class of the target"
         if meaning is None or not isinstance(meaning.classes, int):
             return f"the {one_line(label)} class"
         named = 0 <= meaning.classes < len(self.classes)
@@ -145,6 +199,17 @@ class Names:
             return map_and_mask(column)
         return f"{map_and_mask(column)}, {self.target_class(column.target_class)}"
 
+    def maps(self, model: str, column: Column) -> str:
+        """Return whose maps the column is of, for which class, and with which threshold."""
+        given = column.kind == "method" and column.method in self.contents.given
+        baseline = "the baseline " if column.kind == "baseline" else ""
+        parts = [f"{baseline}{one_line(column.method)}{self.of_model(model)}"]
+        if not given and self.contents.has_network:
+            parts[0] += f" for {self.target_class(column.target_class)}"
+        parts += ["made elsewhere"] if given else []
+        parts += [f"thresholded by {one_line(column.binarizer)}"] if column.binarizer else []
+        return parts[0] + "".join(f", {part}" for part in parts[1:]) + "," * (len(parts) > 1)
+
     def of_model(self, model: str) -> str:
         """Return " of" and the model, if there are several."""
         return f" of {one_line(model)}" if len(self.contents.models) > 1 else ""
@@ -155,6 +220,14 @@ class Names:
         return ": ".join(filter(None, [shown, text]))
 
 
-def names_of(results: Results, contents: Contents) -> Names:
+def names_of(targets: Targets, contents: Contents) -> Names:
     """Return the words for what was evaluated."""
-    return Names(contents, results.class_names, results.meanings.target_class)
+    results = targets.everything
+    return Names(
+        contents,
+        results.class_names,
+        results.meanings.target_class,
+        several=bool(results.samples.duplicated(["model", "sample"]).any()),
+        are_split=targets.are_split,
+        is_multilabel=results.task == "multilabel",
+    )

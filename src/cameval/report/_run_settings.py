@@ -24,11 +24,15 @@ def list_settings(results: Results, names: Names) -> list[tuple[str, str]]:
     recorded = [(run, run.get("settings") or {}) for run in runs(results.provenance)]
     for run, known in recorded:
         if known:
-            settings.append((one_line(known.get("model", "model")), _describe_network(run, known)))
+            described = _describe_network(run, known)
+            if not names.contents.has_network:
+                described = _join(["maps made elsewhere", described])
+            settings.append((one_line(known.get("model", "model")), described))
             settings += _list_choices(run, names)
     meanings = results.meanings
     for title, things in (
-        ("Methods", meanings.methods),
+        ("Methods", {k: one for k, one in meanings.methods.items() if not one.given}),
+        ("Maps made elsewhere", {k: one for k, one in meanings.methods.items() if one.given}),
         ("Baselines", meanings.baselines),
         ("Binarizers", meanings.binarizers),
         ("Metrics", meanings.metrics),
@@ -53,13 +57,60 @@ def list_settings(results: Results, names: Names) -> list[tuple[str, str]]:
     return settings or [("Settings", "not recorded: these results came without a record of them")]
 
 
+def list_rules(results: Results, names: Names) -> list[str]:
+    """Return how maps, masks, scores and means were made, in sentences."""
+    contents = names.contents
+    is_given = set(contents.methods) <= contents.given
+    rules = []
+    if not is_given or not contents.methods:
+        rules.append(
+            "Maps of cameval's methods are raw: signed and unscaled. They are interpolated "
+            "linearly from the network's cells to the grid of the true mask, where they are scored."
+        )
+    if contents.given:
+        rules.append(
+            "Maps that were made elsewhere are not scaled. A map of another size than the true "
+            "mask is interpolated linearly to its grid."
+        )
+    each = "each image"
+    if names.several:
+        each = "each target of each image"
+    rules += [
+        "Masks of cameval's binarizers are the pixels where the map is strictly above a "
+        "threshold, which is computed for each image.",
+        f"A score is computed for {each}. Pixels that a sample ignores count for nothing. "
+        "Undefined scores are counted, and left out of means.",
+    ]
+    if names.are_split:
+        rules.append(
+            f"Scores of {names.row}s with an object and of negatives, which have none, are in "
+            "different means, except where a table says otherwise."
+        )
+    rules += [
+        f"A mean gives each {names.row} the same weight. Its 95 % interval is by group: "
+        "cluster-robust variance, Student's t with Satterthwaite's degrees of freedom, and a "
+        "score interval if values are bounded.",
+        "A paired test flips the signs of the differences of whole groups. The interval of a "
+        "difference is the inversion of its test.",
+    ]
+    has_predictions = bool(results.samples["predicted"].notna().any())
+    labels = "labels or predictions" if has_predictions or contents.has_network else "labels"
+    network = "the image without the trained network" if contents.has_network else "the image"
+    rules.append(
+        f"A blind baseline does not use the image. A labels baseline uses {labels} alone, an image "
+        f"baseline {network}, a truth baseline the true mask. An unspecified baseline does not "
+        "state what it uses."
+    )
+    return rules
+
+
 def _describe_network(run: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     weights, layer = known.get("weights"), known.get("layer")
     return _join(
         [
             f"weights {str(weights)[:16]}" if weights else "",
             f"layer {layer}" if layer else "",
-            f"on {run.get('device')}" if run.get("device") else "",
+            f"on {run.get('device')}" if run.get("device") and weights else "",
             f"{run.get('started')}" if run.get("started") else "",
         ]
     )

@@ -41,9 +41,9 @@ def main_table(
         roles = []
     further = _further_metrics(contents, headline)
     blocks = []
-    for model, target_class, binarizer in _blocks(contents, contents.binarizers):
+    for model, target_class, binarizer in blocks_of(contents, contents.binarizers):
         rows = []
-        for column in _maps(contents, target_class, binarizer, metric):
+        for column in maps_of(contents, target_class, binarizer, metric):
             if (score := scores.get(model, column)) is None:
                 continue
             cells = [mean_cell(score)]
@@ -52,8 +52,8 @@ def main_table(
                 bound = scores.in_metric(model, column, headline.bound)
                 cells.append(Cell("") if bound is None else Cell(format_number(bound.mean)))
             cells += [mean_cell(scores.in_metric(model, column, label)) for label in further]
-            rows.append(_row(contents, column, [*cells, *_count_cells([score])]))
-        blocks.append(Block(rows, _heading(contents, names, model, target_class, binarizer)))
+            rows.append(map_row(contents, column, [*cells, *_count_cells([score])]))
+        blocks.append(Block(rows, heading_of(contents, names, model, target_class, binarizer)))
     titles = [
         *("map", _metric_heading(metric, headline.meaning)),
         *(f"best {ROLES[role]} baseline" for role in roles),
@@ -62,18 +62,18 @@ def main_table(
         *("n", "undefined", "constant maps"),
     ]
     return Table(
-        f"{headline.title} of each map and binarizer",
+        f"{headline.title} of each map and binarizer{names.part}",
         titles,
         blocks,
-        _notes_on_main_table(contents, headline, roles, scores),
+        _notes_on_main_table(contents, headline, roles, scores, names),
         look="lead",
     )
 
 
 def _notes_on_main_table(
-    contents: Contents, headline: Headline, roles: Sequence[Role], scores: Scores
+    contents: Contents, headline: Headline, roles: Sequence[Role], scores: Scores, names: Names
 ) -> list[str]:
-    notes = [_note_on_intervals(scores)]
+    notes = [_note_on_intervals(scores, names)]
     if headline.meaning.higher_is_better is None:
         notes.append(
             f"It is not known whether a higher {headline.title} is better, so no baseline is "
@@ -81,8 +81,8 @@ def _notes_on_main_table(
         )
     if roles:
         notes.append(
-            "The best baseline of a kind has the best mean on these same images with the same "
-            "binarizer."
+            f"The best baseline of a kind has the best mean on these same {names.row}s with the "
+            "same binarizer."
         )
     if headline.bound:
         notes.append(
@@ -100,6 +100,7 @@ def _notes_on_main_table(
             f"With {' and '.join(chosen)}, each method and each baseline has the binarizer that "
             "was chosen for it."
         )
+    notes += [note_on_convention(title) for title in _conventions(contents.mask_metrics)]
     notes += [
         f"{metric_title(label)}: the IoU that a mask with this recall and false-positive rate "
         "would have for an object whose share of the image is "
@@ -119,7 +120,7 @@ def other_table(
     if not others:
         return None
     blocks = _blocks_of_metrics(contents, scores, names, list(others), contents.binarizers)
-    return _table_of_metrics("Other metrics of masks", others, blocks, scores)
+    return _table_of_metrics("Other metrics of masks", others, blocks, scores, names)
 
 
 def map_table(
@@ -130,12 +131,11 @@ def map_table(
     if not metrics:
         return None
     blocks = _blocks_of_metrics(contents, scores, names, list(metrics), ("",))
-    table = _table_of_metrics("Metrics of maps", metrics, blocks, scores)
-    mean_area = format_number(float(areas[areas > 0].mean()))
-    levels = {
-        "half": ".500",
-        "area": f"the share of the object in the image, here {mean_area} on average",
-    }
+    table = _table_of_metrics("Metrics of maps", metrics, blocks, scores, names)
+    mean_area = ""
+    if (areas > 0).any():
+        mean_area = f", here {format_number(float(areas[areas > 0].mean()))} on average"
+    levels = {"half": ".500", "area": f"the share of the object in the image{mean_area}"}
     expected: dict[str, list[str]] = {}
     for label, meaning in metrics.items():
         if meaning.chance is not None:
@@ -151,24 +151,24 @@ def category_table(contents: Contents, images: Mapping[str, Images], names: Name
     titles = dict.fromkeys(title for known in metrics.values() for title in known.categories)
     blocks = []
     for label, meaning in metrics.items():
-        for model, target_class, binarizer in _blocks(contents, ("", *contents.binarizers)):
+        for model, target_class, binarizer in blocks_of(contents, ("", *contents.binarizers)):
             rows = [
-                _row(
+                map_row(
                     contents,
                     column,
                     _category_cells(meaning.categories, images[model].values(column), titles),
                 )
-                for column in _maps(contents, target_class, binarizer, label)
+                for column in maps_of(contents, target_class, binarizer, label)
                 if column in images[model].columns
             ]
             heading = [metric_title(label)] if len(metrics) > 1 else []
-            heading.append(_heading(contents, names, model, target_class, binarizer))
+            heading.append(heading_of(contents, names, model, target_class, binarizer))
             if rows:
                 blocks.append(Block(rows, " · ".join(filter(None, heading))))
     if not blocks:
         return None
     of = f" of {metric_title(next(iter(metrics)))}" if len(metrics) == 1 else ""
-    caption = f"Number of images in each category{of}"
+    caption = f"Number of {names.row}s in each category{of}{names.part}"
     return Table(caption, ["map", *titles, "undefined"], blocks)
 
 
@@ -195,23 +195,27 @@ def _blocks_of_metrics(
 ) -> list[Block]:
     """Return the scores of all maps in some metrics."""
     blocks = []
-    for model, target_class, binarizer in _blocks(contents, binarizers):
+    for model, target_class, binarizer in blocks_of(contents, binarizers):
         rows = []
-        for column in _maps(contents, target_class, binarizer, metrics[0]):
+        for column in maps_of(contents, target_class, binarizer, metrics[0]):
             in_metrics = [scores.in_metric(model, column, metric) for metric in metrics]
             if known := [score for score in in_metrics if score is not None]:
                 cells = [*map(mean_cell, in_metrics), *_count_cells(known)]
-                rows.append(_row(contents, column, cells))
-        blocks.append(Block(rows, _heading(contents, names, model, target_class, binarizer)))
+                rows.append(map_row(contents, column, cells))
+        blocks.append(Block(rows, heading_of(contents, names, model, target_class, binarizer)))
     return blocks
 
 
 def _table_of_metrics(
-    caption: str, metrics: Mapping[str, MetricMeaning], blocks: Sequence[Block], scores: Scores
+    caption: str,
+    metrics: Mapping[str, MetricMeaning],
+    blocks: Sequence[Block],
+    scores: Scores,
+    names: Names,
 ) -> Table:
     headings = [_metric_heading(label, meaning) for label, meaning in metrics.items()]
     titles = ["map", *headings, "n", "undefined", "constant maps"]
-    return Table(caption, titles, blocks, [_note_on_intervals(scores)])
+    return Table(caption + names.part, titles, blocks, [_note_on_intervals(scores, names)])
 
 
 def _metric_heading(label: str, meaning: MetricMeaning) -> str:
@@ -228,23 +232,36 @@ def _further_metrics(contents: Contents, headline: Headline) -> list[str]:
     return [label for label in contents.mask_metrics if label not in first][:_MOST_FURTHER_METRICS]
 
 
-def _note_on_intervals(scores: Scores) -> str:
+def _note_on_intervals(scores: Scores, names: Names) -> str:
+    over = f"Scores are means over {names.row}s{names.with_object}"
     if all(np.isnan(score.low) for score in scores.by_column.values()):
-        return (
-            "Scores are means over images. There are no intervals, which need two groups with "
-            "different scores."
-        )
-    return "Scores are means over images, in brackets the 95 % interval by group."
+        return f"{over}. There are no intervals, which need two groups with different scores."
+    return f"{over}, in brackets the 95 % interval by group."
 
 
-def _blocks(contents: Contents, binarizers: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+def _conventions(metrics: Mapping[str, MetricMeaning]) -> list[str]:
+    """Return the names of the metrics that score any mark on a negative as 0."""
+    return [metric_title(label) for label, one in metrics.items() if one.without_object == "zero"]
+
+
+def note_on_convention(title: str) -> str:
+    """Explain a metric that scores any mark on a negative as 0."""
+    return (
+        f"{title}: the convention of CheXlocalize. Any mark on a negative scores 0, so that the "
+        "mean depends on the number of negatives."
+    )
+
+
+def blocks_of(contents: Contents, binarizers: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield model, target class and binarizer of each block of a table."""
     for model in contents.models:
         for target_class in contents.target_classes:
             for binarizer in binarizers:
                 yield model, target_class, binarizer
 
 
-def _maps(contents: Contents, target_class: str, binarizer: str, metric: str) -> Iterator[Column]:
+def maps_of(contents: Contents, target_class: str, binarizer: str, metric: str) -> Iterator[Column]:
+    """Yield the columns of all maps, of the baselines by what they know."""
     for method in contents.methods:
         yield Column(target_class, "method", method, binarizer, metric)
     order = list(ROLES)
@@ -252,7 +269,7 @@ def _maps(contents: Contents, target_class: str, binarizer: str, metric: str) ->
         yield Column(target_class, "baseline", label, binarizer, metric)
 
 
-def _heading(
+def heading_of(
     contents: Contents, names: Names, model: str, target_class: str, binarizer: str
 ) -> str:
     """Return what is the same in all rows of a block."""
@@ -272,7 +289,8 @@ def _binarizer_heading(label: str, meaning: BinarizerMeaning) -> str:
     return f"{one_line(label)}: {describe_binarizer(meaning)}"
 
 
-def _row(contents: Contents, column: Column, cells: Sequence[Cell]) -> Row:
+def map_row(contents: Contents, column: Column, cells: Sequence[Cell]) -> Row:
+    """Return the row of a map, in the look of its kind."""
     if column.kind == "method":
         return Row(Cell(one_line(column.method)), cells, "method")
     role = contents.baselines[column.method]

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.evaluation import Column, Results
+from cameval.evaluation._summaries import correct
 from cameval.metrics.summary import share_above, share_below
 from cameval.report._contents import Contents, Role
 from cameval.statistics import ENOUGH_GROUPS, Summary, describe
@@ -126,6 +127,8 @@ class Images:
         The columns of the results, and the score of each image in each, ``(n, K)``.
     n_named
         How many classes have a name; 0 if names are not known.
+    is_multilabel
+        Whether the task is one with several labels.
     """
 
     model: str
@@ -133,6 +136,7 @@ class Images:
     columns: Sequence[Column]
     scores: NDArray[np.float64]
     n_named: int
+    is_multilabel: bool = False
 
     def values(self, column: Column) -> NDArray[np.float64]:
         """Return the score of each image."""
@@ -161,7 +165,9 @@ class Images:
 
     @cached_property
     def correct(self) -> NDArray[np.bool_]:
-        """Which images have a prediction that is their label."""
+        """Which images have a prediction that is their label; see `Results.summary`."""
+        if self.is_multilabel:
+            return self._known_correct.fillna(False).to_numpy(bool)
         predicted = self.samples["predicted"].fillna(-2)
         same: NDArray[np.bool_] = self.labels == predicted.to_numpy(np.int64)
         return same
@@ -169,8 +175,29 @@ class Images:
     @cached_property
     def wrong(self) -> NDArray[np.bool_]:
         """Which images have a label and another prediction."""
+        if self.is_multilabel:
+            return (~self._known_correct.fillna(True)).to_numpy(bool)
         predicted: NDArray[np.bool_] = self.samples["predicted"].notna().to_numpy()
         return ~self.correct & (self.labels >= 0) & predicted
+
+    @cached_property
+    def _known_correct(self) -> "pd.Series[bool]":
+        return correct(self.samples, multilabel=True)
+
+    @cached_property
+    def present(self) -> NDArray[np.bool_]:
+        """Which targets have a true pixel."""
+        return self.samples["present"].to_numpy(bool)
+
+    @property
+    def has_predictions(self) -> bool:
+        """Whether anything that a classifier predicts is known."""
+        return bool(self.samples[["predicted", "probability"]].notna().any(axis=None))
+
+    @property
+    def rated_class(self) -> str:
+        """What the probabilities are of, as words after "the"."""
+        return "class of the target" if self.is_multilabel else "predicted class"
 
     @property
     def has_labels(self) -> bool:
@@ -180,6 +207,8 @@ class Images:
     @cached_property
     def has_accuracy(self) -> bool:
         """Whether labels and predictions are of the same classes, as far as can be known."""
+        if self.is_multilabel:
+            return bool((self.correct | self.wrong).any())
         both = self.samples[["label", "predicted"]].dropna().to_numpy(np.int64)
         if not both.size:
             return False
@@ -200,9 +229,11 @@ def images_by_model(results: Results) -> dict[str, Images]:
     """Return the images of each model."""
     models = results.samples["model"]
     rows = {str(model): (models == model).to_numpy() for model in models.unique()}
-    n_named = len(results.class_names)
+    n_named, is_multilabel = len(results.class_names), results.task == "multilabel"
     return {
-        model: Images(model, results.samples[at], results.columns, results.values[at], n_named)
+        model: Images(
+            model, results.samples[at], results.columns, results.values[at], n_named, is_multilabel
+        )
         for model, at in rows.items()
     }
 

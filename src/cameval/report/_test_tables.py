@@ -42,10 +42,10 @@ def method_tests(
     chosen = (_is_binarizer_chosen_here(contents, headline, c) for c in headline.columns.values())
     note = "The binarizer was chosen by these same scores, which p does not take into account."
     return Table(
-        f"Paired differences in {headline.title}",
+        f"Paired differences in {headline.title}{names.part}",
         ["map", *_TITLES],
         blocks,
-        [*_notes(family), *([note] if any(chosen) else [])],
+        [*_notes(family, names), *([note] if any(chosen) else [])],
     )
 
 
@@ -67,7 +67,7 @@ def model_tests(headline: Headline, names: Names, family: Family) -> Table | Non
         f"{names.column(headline.columns[reference])}",
         ["model", *_TITLES],
         blocks,
-        [*_notes(family), *_favored_model(headline, reference)],
+        [*_notes(family, names), *_favored_model(headline, reference)],
     )
 
 
@@ -86,24 +86,24 @@ def target_class_tests(headline: Headline, names: Names, family: Family) -> Tabl
     ]
     return Table(
         f"Paired differences in {headline.title} from maps for "
-        f"{names.target_class(comparisons[0].second)}, all images",
+        f"{names.target_class(comparisons[0].second)}, {names.all_rows}",
         ["maps for", *_TITLES],
         blocks,
-        _notes(family),
+        _notes(family, names),
     )
 
 
-def _notes(family: Family) -> list[str]:
+def _notes(family: Family, names: Names) -> list[str]:
     """Explain the numbers of a table of tests."""
     adjusted = "of the one test of this page"
     if family.size > 1:
         adjusted = f"adjusted by Holm's method for the {family.size:,} tests of this page"
     notes = [
-        "Difference: the mean over the images for which both have a score. "
-        f"p: sign-flip test of groups, {adjusted}. The interval is of the level that agrees with "
-        f"this p: it excludes 0 exactly where p is below {format_number(ALPHA)}. Effect: the "
-        "difference in standard deviations of the differences of the images; its interval may "
-        "include 0 where that of the difference does not."
+        f"Difference: the mean over the {names.row}s{names.with_object} for which both have a "
+        f"score. p: sign-flip test of groups, {adjusted}. The interval is of the level that agrees "
+        f"with this p: it excludes 0 exactly where p is below {format_number(ALPHA)}. Effect: the "
+        f"difference in standard deviations of the differences of the {names.row}s; its interval "
+        "may include 0 where that of the difference does not."
     ]
     if any(not np.isnan(one.p) and not one.test.is_reliable for one in family.comparisons):
         notes.append(

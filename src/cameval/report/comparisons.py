@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.evaluation import Results
-from cameval.report._contents import Contents, contents_of
+from cameval.report._contents import Contents, contents_of, targets_of
 from cameval.report._headline import Headline, headline_of
 from cameval.report._scores import Images, images_by_model, scores_of
 from cameval.report.formatting import ALPHA
@@ -127,6 +127,7 @@ def page_tests(
     ``page_tests(results, binarizer="validated", method="cam")[["first", "second", "p"]]``
     """
     contents = contents_of(results, first_binarizer=binarizer)
+    results = targets_of(results, contents).scored
     scores = scores_of(results, contents)
     headline = headline_of(contents, scores, method=method, binarizer=binarizer)
     family = compare_all(contents, headline, images_by_model(results), seed_of(results))
@@ -207,12 +208,12 @@ def _pairs_of_methods(
 
 
 def _pairs_of_models(headline: Headline, images: Mapping[str, Images]) -> Iterator[_Pair]:
-    """Yield each pair of models, with the method and binarizer of the first, by sample."""
+    """Yield each pair of models, with the method and binarizer of the first, by target."""
     column = headline.columns.get(next(iter(images)))
     if column is None:
         return
     for first, second in combinations(images.values(), 2):
-        here, there = _common(first.samples["sample"], second.samples["sample"])
+        here, there = _common(first.samples, second.samples)
         if here.size:
             scores = first.values(column)[here], second.values(column)[there]
             yield _Pair(
@@ -220,11 +221,13 @@ def _pairs_of_models(headline: Headline, images: Mapping[str, Images]) -> Iterat
             )
 
 
-def _common(
-    first: "pd.Series[str]", second: "pd.Series[str]"
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the positions of the names that both have, in the order of the first."""
-    at = pd.Index(second.astype(str)).get_indexer(pd.Index(first.astype(str)))
+def _common(first: pd.DataFrame, second: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the positions of the targets that both have, in the order of the first."""
+    here, there = (
+        pd.MultiIndex.from_arrays([one["sample"].astype(str), one["label"].fillna(-1)])
+        for one in (first, second)
+    )
+    at = there.get_indexer(here)
     return np.flatnonzero(at >= 0), at[at >= 0]
 
 

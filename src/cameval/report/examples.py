@@ -1,31 +1,30 @@
-"""Pictures of example images: the best, the median and the worst of each class."""
+"""Pictures of examples: the best, the median and the worst target of each class."""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import torch
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch import nn
 
 from cameval.data import Sample
+from cameval.data.map_files import maps_at
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Column, Preparation, Results
 from cameval.evaluation._loading import SizedSamples
+from cameval.evaluation._plan import MapSource
 from cameval.evaluation._run_folder import write_atomically
-from cameval.evaluation._sources import prepare_targets
+from cameval.evaluation._samples import as_sample
 from cameval.evaluation.preparation import Prepare
 from cameval.extractor import Alignment, CAMExtractor
-from cameval.plots import overlay
 from cameval.protocols import Binarizer, CAMMethod
-from cameval.report._contents import Contents, contents_of
-from cameval.report._files import draw_png, make_folder, write_bytes
+from cameval.report._contents import Contents, contents_of, targets_of
+from cameval.report._example_pictures import GivenMap, MapOf, NetworkMap, draw_target
+from cameval.report._files import make_folder, write_bytes
 from cameval.report._headline import headline_metric
 from cameval.report._scores import Images, images_by_model
 
@@ -34,7 +33,7 @@ __all__ = ["Example", "draw_examples"]
 
 @dataclass(frozen=True)
 class Example:
-    """A picture of one sample's map and mask, and why it was chosen.
+    """A picture of the map and mask of one target of a sample, and why it was chosen.
 
     Parameters
     ----------
@@ -46,11 +45,15 @@ class Example:
         ``"best"``, ``"median"`` or ``"worst"``; ``"highest"`` and ``"lowest"`` for a metric that
         does not state which is better.
     label
-        The true class of which it was chosen; None for all images.
+        The class of which it was chosen; None for all images.
     score
         Its value of the metric.
     file
         Name of the picture in ``figures/examples/``.
+    target
+        The label of the target; None if it is not known.
+    remark
+        What else is to be known of the picture, such as which slice of a volume it shows.
     """
 
     model: str
@@ -63,6 +66,8 @@ class Example:
     label: int | None
     score: float
     file: str
+    target: int | None = None
+    remark: str = ""
 
 
 def write_examples(figures: Path, examples: Sequence[Example]) -> None:
@@ -103,17 +108,25 @@ def read_examples(folder: Path) -> list[Example]:
 
 def _check_example(record: object, file: Path) -> Example:
     """Return a record as an example, if it is one."""
-    if not isinstance(record, Mapping) or set(record) != {f.name for f in fields(Example)}:
+    names = {f.name for f in fields(Example)}
+    if not isinstance(record, Mapping) or not names - _OPTIONAL <= set(record) <= names:
         raise DataError(f"{file}: an example must have the fields of Example, got {record!r:.80}")
     words: dict[str, Any] = dict(record)
-    label, score = words["label"], words["score"]
-    whole = isinstance(label, int) and not isinstance(label, bool)
-    good = all(isinstance(v, str) for k, v in words.items() if k not in ("label", "score"))
-    if not good or not (label is None or whole) or not isinstance(score, int | float):
+    numbers = ("label", "score", "target")
+    good = all(isinstance(v, str) for k, v in words.items() if k not in numbers)
+    good &= all(_is_label(words.get(name)) for name in ("label", "target"))
+    if not good or not isinstance(words["score"], int | float):
         raise DataError(f"{file}: an example must be words, a label, a score, got {record!r:.80}")
     if not re.fullmatch(r"[\w-]+\.png", words["file"], re.ASCII):
         raise DataError(f"{file}: file must be the name of a picture, got {words['file']!r:.80}")
     return Example(**words)
+
+
+_OPTIONAL = {"target", "remark"}
+
+
+def _is_label(value: object) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
 MOST_CLASSES = 6
@@ -122,11 +135,12 @@ MOST_CLASSES = 6
 def draw_examples(
     results: Results,
     samples: SizedSamples,
-    model: nn.Module,
-    folder: Path,
+    model: nn.Module | None,
+    folder: str | PathLike[str],
     *,
-    method: tuple[str, CAMMethod],
     binarizer: tuple[str, Binarizer],
+    method: tuple[str, CAMMethod] | None = None,
+    maps: tuple[str, MapSource | str | PathLike[str]] | None = None,
     prepare: Prepare | None = None,
     alignment: Alignment = "half_pixel",
 ) -> list[Example]:
@@ -134,21 +148,29 @@ def draw_examples(
 
     The maps are computed again, for the first target class of the results. Each picture shows the
     map in colors and, to its right, the outline of the mask, both with the outline of the truth.
-    `write_report` shows the pictures that are in its folder.
+    Pixels that the sample ignores are striped. A sample with several targets has a picture for
+    each. Of a volume the slice is shown where the truth is largest. `write_report` shows the
+    pictures that are in its folder.
 
     Parameters
     ----------
     results
         Results of one model.
     samples
-        What was evaluated: row i of the results is sample i.
+        What was evaluated, in the same order.
     model
-        The network.
+        The network; None for maps made elsewhere.
     folder
         Where ``figures/examples/`` and ``figures/examples.json`` are written.
-    method, binarizer
+    binarizer
         One of those evaluated: its label and the callable. Images are chosen by the first metric
-        of masks, or of maps, that is no upper bound.
+        of masks, or of maps, that is no upper bound; without a true pixel they are only chosen if
+        all are.
+    method
+        One of those evaluated: its label and the callable.
+    maps
+        Instead of a method, maps made elsewhere: their label and where they come from, as for
+        `evaluate_maps`.
     prepare, alignment
         As they were for `evaluate`.
 
@@ -161,8 +183,9 @@ def draw_examples(
     Raises
     ------
     SettingError
-        If the results are of several models, lack the method or binarizer, have no metric other
-        than counted categories, or have target classes that were chosen by a function.
+        If the results are of several models, lack the method, maps or binarizer, have no metric
+        other than counted categories, or have target classes that were chosen by a function; or
+        unless either a method with its model or maps are given.
     DataError
         If a sample is not the one that was evaluated.
     """
@@ -172,22 +195,41 @@ def draw_examples(
             f"results must be of one model, got {len(contents.models)}; choose one, as in "
             f"results.select(model={contents.models[0]!r})"
         )
-    column = _select_column(results, contents, method[0], binarizer[0])
-    prepare = Preparation() if prepare is None else prepare
-    extract = CAMExtractor(model, method[1], alignment)
+    if (method is None) == (maps is None) or (maps is None and model is None):
+        raise SettingError(
+            "draw_examples must have either a method with its model, or maps; give one of them"
+        )
+    of_maps, source = maps or method or ("", None)
+    scored = targets_of(results, contents).scored
+    column = _select_column(scored, contents, of_maps, binarizer[0], computed=maps is None)
+    if prepare is None:
+        prepare = Preparation() if contents.has_network else Preparation(size=None)
+    draw: MapOf
+    if maps is None:
+        assert model is not None
+        assert method is not None
+        extract = CAMExtractor(model, method[1], alignment)
+        draw = NetworkMap(extract, scored, column.target_class)
+    else:
+        if isinstance(source, str | PathLike):
+            source = maps_at(source, results.class_names)
+        draw = GivenMap(of_maps, cast(MapSource, source))
     pictures = make_folder(Path(folder) / "figures" / "examples")
-    images = images_by_model(results)[contents.models[0]]
+    images = images_by_model(scored)[contents.models[0]]
     higher = contents.averaged_metrics[column.metric].higher_is_better
-    files: dict[int, str] = {}
+    number = {
+        name: k for k, name in enumerate(dict.fromkeys(results.samples["sample"].astype(str)))
+    }
+    drawn: dict[int, tuple[str, str]] = {}
     examples = []
     for label, pick, row in _pick_rows(images, column, higher_is_better=higher):
         name = str(images.samples["sample"].iloc[row])
-        if row not in files:
-            sample = _read_sample(samples, row, name)
-            class_ = _find_class(results, column.target_class, row)
-            files[row] = f"sample-{row:06d}.png"
-            picture = _draw_sample(sample, extract, class_, binarizer[1], prepare)
-            write_bytes(pictures / files[row], picture)
+        target = _label_of(images, row)
+        if row not in drawn:
+            sample = _read_target(samples, number[name], name, target)
+            picture, remark = draw_target(sample, row, draw, binarizer[1], prepare)
+            drawn[row] = f"sample-{row:06d}.png", remark
+            write_bytes(pictures / drawn[row][0], picture)
         examples.append(
             Example(
                 model=contents.models[0],
@@ -199,7 +241,9 @@ def draw_examples(
                 pick=pick,
                 label=label,
                 score=float(images.values(column)[row]),
-                file=files[row],
+                file=drawn[row][0],
+                target=target,
+                remark=drawn[row][1],
             )
         )
     write_examples(pictures.parent, examples)
@@ -207,11 +251,20 @@ def draw_examples(
 
 
 # --- Choosing -----------------------------------------------------------------------------------
-def _select_column(results: Results, contents: Contents, method: str, binarizer: str) -> Column:
-    """Return the column by which examples are chosen."""
+def _select_column(
+    results: Results, contents: Contents, method: str, binarizer: str, *, computed: bool
+) -> Column:
+    """Return the column by which examples are chosen, of maps that can be computed again."""
     known = results.meanings.target_class
+    good: tuple[object, ...] = ("predicted", "true") if computed else ("predicted", "true", "given")
     target_class = next(
-        (e for e in contents.target_classes if e in known and known[e].classes is not None), None
+        (
+            e
+            for e in contents.target_classes
+            if not computed
+            or (e in known and (known[e].classes in good or isinstance(known[e].classes, int)))
+        ),
+        None,
     )
     if target_class is None:
         raise SettingError(
@@ -230,13 +283,9 @@ def _select_column(results: Results, contents: Contents, method: str, binarizer:
     return columns[0]
 
 
-def _find_class(results: Results, target_class: str, row: int) -> int:
-    """Return the index of the target class of a row."""
-    classes = results.meanings.target_class[target_class].classes
-    if isinstance(classes, int):
-        return classes
-    sample = results.samples.iloc[row]
-    return int(sample["predicted"] if classes == "predicted" else sample["label"])
+def _label_of(images: Images, row: int) -> int | None:
+    label = int(images.labels[row])
+    return None if label < 0 else label
 
 
 def _pick_rows(
@@ -260,51 +309,17 @@ def _pick_rows(
     return picks
 
 
-def _read_sample(samples: SizedSamples, row: int, expected: str) -> Sample:
-    if row >= len(samples):
+def _read_target(samples: SizedSamples, index: int, expected: str, label: int | None) -> Sample:
+    """Return a sample of one target."""
+    if index >= len(samples):
         raise DataError(f"samples must be those of the results, got only {len(samples)}")
-    sample = samples[row]
-    if not isinstance(sample, Sample) or sample.name != expected:
-        came = repr(sample.name) if isinstance(sample, Sample) else type(sample).__name__
-        raise DataError(f"sample {row} must be {expected!r}, as in the results, got {came}")
-    return sample
-
-
-# --- Drawing ------------------------------------------------------------------------------------
-def _draw_sample(
-    sample: Sample, extract: CAMExtractor, class_: int, binarizer: Binarizer, prepare: Prepare
-) -> bytes:
-    """Draw a sample: map and truth, and beside it mask and truth."""
-    (prepared,) = prepare_targets(prepare, [sample])
-    seen, truth = prepared.image, prepared.truth
-    device = next((p.device for p in extract.model.parameters()), torch.device("cpu"))
-    size = tuple(truth.shape)
-    maps = extract(seen[None].to(device), class_, size=size).maps.detach()
-    mask = binarizer(maps)[0]
-    picture = _crop_image(sample, prepare, seen, size)
-    figure = Figure(figsize=(6.4, 3.2 * size[0] / size[1]))
-    left = figure.add_axes((0, 0, 0.497, 1))
-    right = figure.add_axes((0.503, 0, 0.497, 1))
-    overlay(left, picture, score_map=maps[0].cpu(), truth=truth.cpu())
-    overlay(right, picture, mask=mask.cpu(), truth=truth.cpu())
-    return draw_png(figure, dpi=110)
-
-
-def _crop_image(
-    sample: Sample, prepare: Prepare, seen: Tensor, size: tuple[int, ...]
-) -> NDArray[np.float32]:
-    """Return the part of the image that the truth covers, on its grid, in [0, 1]."""
-    if isinstance(prepare, Preparation):
-        height, width = size
-        seen, _ = replace(prepare, size=(height, width))(sample)
-        mean, std = (torch.tensor(v)[:, None, None] for v in (prepare.mean, prepare.std))
-        return np.asarray((seen * std + mean).clamp(0, 1).movedim(0, 2))
-    image = sample.image
-    if image.shape[:2] != size:  # another part of the image: show the input of the network
-        low, high = seen.min(), seen.max()
-        scaled = ((seen - low) / (high - low).clamp(min=1e-12)).float().cpu()
-        resized = interpolate(scaled[None], size=size, mode="bilinear", antialias=True)[0]
-        image = np.asarray(resized.clamp(0, 1).movedim(0, 2))
-    if image.ndim == 3 and image.shape[2] != 3:
-        image = image.mean(2)
-    return image
+    sample = as_sample(samples[index], index)
+    if sample.name != expected:
+        raise DataError(
+            f"sample {index} must be {expected!r}, as in the results, got {sample.name!r}"
+        )
+    targets = sample.by_target()
+    found = [one for one in targets if one.label == label]
+    if not found and len(targets) > 1:
+        raise DataError(f"sample {expected!r} must have a target of class {label}, got none")
+    return (found or targets)[0]

@@ -11,15 +11,24 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from cameval.errors import SettingError
 from cameval.evaluation import Results
 from cameval.evaluation._run_folder import write_atomically
+from cameval.report._caveats import caveats, describe_limits, describe_run
 from cameval.report._class_tables import class_table, correctness_table, target_class_table
-from cameval.report._contents import contents_of
+from cameval.report._contents import contents_of, targets_of
 from cameval.report._example_section import make_example_section
 from cameval.report._figures import draw_figures
 from cameval.report._files import make_folder, write_bytes
-from cameval.report._findings import caveats, describe_run, findings
+from cameval.report._findings import findings
 from cameval.report._headline import MOST_MODELS, headline_of
-from cameval.report._names import names_of, one_line, replace_unprintable
-from cameval.report._run_settings import constant_table, list_settings, undefined_table
+from cameval.report._info_tables import info_section
+from cameval.report._label_tables import means_table, positives_table
+from cameval.report._names import Names, names_of, one_line, replace_unprintable
+from cameval.report._negatives import negatives_section
+from cameval.report._run_settings import (
+    constant_table,
+    list_rules,
+    list_settings,
+    undefined_table,
+)
 from cameval.report._score_tables import category_table, main_table, map_table, other_table
 from cameval.report._scores import images_by_model, scores_of
 from cameval.report._test_tables import method_tests, model_tests, target_class_tests
@@ -30,7 +39,11 @@ from cameval.report.sections import Picture, Section, Table
 __all__ = ["write_report"]
 
 TITLE = "Where the network looks, and how well that agrees with the truth"
-ANCHORS = ("masks", "maps", "classes", "predictions", "tests", "figures", "examples", "undefined")
+TITLE_OF_MAPS = "Where the maps are high, and how well that agrees with the truth"
+ANCHORS = (
+    *("masks", "maps", "classes", "negatives", "parts", "predictions"),
+    *("tests", "figures", "examples", "undefined"),
+)
 _AROUND = ("in-short", "findings", "methods")
 _OWN_FIGURES = r"(means|classes|size|confidence)(-\d+)?\.png"
 
@@ -88,16 +101,20 @@ def write_report(
     """
     folder = Path(folder)
     contents = contents_of(results, first_binarizer=binarizer)
-    scores = scores_of(results, contents)
+    targets = targets_of(results, contents)
+    scored = targets.scored
+    scores = scores_of(scored, contents)
     headline = headline_of(contents, scores, method=method, binarizer=binarizer)
     _check_sections(sections)
     pictures_in = make_folder(folder / "figures")
-    names, images = names_of(results, contents), images_by_model(results)
-    examples = make_example_section(results, images, names, folder)
-    pictures = draw_figures(results, images, contents, headline, scores, names)
+    names, images = names_of(targets, contents), images_by_model(scored)
+    everything = images_by_model(results) if targets.are_split else images
+    examples = make_example_section(scored, images, names, folder)
+    pictures = draw_figures(scored, images, contents, headline, scores, names)
     family = compare_all(contents, headline, images, seed_of(results))
     masks = (
         main_table(contents, headline, scores, names),
+        means_table(targets, contents, headline, scores, names),
         other_table(contents, headline, scores, names),
         category_table(contents, images, names),
     )
@@ -110,7 +127,11 @@ def write_report(
         method_tests(contents, headline, names, family),
         model_tests(headline, names, family),
     )
-    maps = map_table(contents, scores, names, results.samples["area"])
+    maps = map_table(contents, scores, names, scored.samples["area"])
+    classes = (
+        positives_table(everything, contents, headline, scores, names),
+        class_table(images, headline, scores, names),
+    )
     undefined = _present(undefined_table(results), constant_table(results, names))
     has_labels = any(one.has_labels for one in images.values())
     has_accuracy = any(one.has_accuracy for one in images.values())
@@ -120,12 +141,14 @@ def write_report(
         Section("maps", "Maps without a threshold", tables=_present(maps)),
         Section(
             "classes",
-            "Classes" if has_labels else "All images",
-            tables=_present(class_table(images, headline, scores, names)),
+            "Classes" if has_labels else f"All {names.row}s",
+            tables=_present(*classes),
         ),
+        negatives_section(targets, everything, contents, headline, scores, names),
+        info_section(images, headline, scores, names),
         Section(
             "predictions",
-            "Right and wrong predictions" if has_accuracy else "Target classes",
+            _title_of_predictions(names) if has_accuracy else "Target classes",
             tables=_present(*predictions),
         ),
         Section("tests", "Paired tests", tables=_present(*tests)),
@@ -142,17 +165,22 @@ def write_report(
         _environment()
         .get_template("report.html.j2")
         .render(
-            title=one_line(title or TITLE, 200),
-            run=describe_run(results, contents.models),
+            title=one_line(title or (TITLE if contents.has_network else TITLE_OF_MAPS), 200),
+            run=describe_run(results, contents, names),
             lead=[part for part in ([lead] if isinstance(lead, str) else lead) if part.strip()],
             findings=[
-                findings(results, images[model], contents, headline, scores, names, family)
+                findings(
+                    *(targets, everything[model], images[model], contents),
+                    *(headline, scores, names, family),
+                )
                 for model in contents.models[:MOST_MODELS]
             ],
             more_models=_describe_more_models(len(contents.models) - MOST_MODELS),
-            caveats=caveats(results, contents.models),
+            caveats=caveats(targets, names),
+            warning=describe_limits(contents),
             sections=[section for section in shown if not section.empty],
             settings=list_settings(results, names),
+            rules=list_rules(results, names),
         )
     )
     for picture in (*pictures, *_pictures(sections)):
@@ -197,6 +225,10 @@ def _pictures(sections: Iterable[Section]) -> list[Picture]:
 
 def _present(*tables: Table | None) -> list[Table]:
     return [table for table in tables if table is not None]
+
+
+def _title_of_predictions(names: Names) -> str:
+    return "Found and missed targets" if names.is_multilabel else "Right and wrong predictions"
 
 
 def _describe_more_models(more: int) -> str:

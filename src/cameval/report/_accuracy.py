@@ -1,0 +1,86 @@
+"""How often a classifier is right, in sentences; nothing where no classifier is known."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameval.report._names import Names, one_line
+from cameval.report._scores import Images
+from cameval.report.formatting import format_count, format_percent
+from cameval.statistics import mean_interval
+
+
+def describe_accuracy(images: Images, names: Names) -> str:
+    """Return how many images the model classifies correctly, or why that is not known.
+
+    Nothing is returned where no classifier is known.
+    """
+    model, of_model = one_line(images.model), names.of_model(images.model)
+    has_network, several = names.contents.has_network, names.several
+    if not has_network and not images.has_predictions:
+        return ""
+    if not images.has_labels:
+        unknown = "the accuracy is not known"
+        if not has_network:
+            unknown = "it is not known which of the given predictions are right"
+        return f"The {names.row}s{of_model} have no labels, so {unknown}."
+    if not images.has_accuracy:
+        if images.is_multilabel:
+            return f"No probability of a label{of_model} is known."
+        whose = model if has_network else f"the given predictions{of_model}"
+        return (
+            f"The labels of the {names.row}s do not seem to be classes of {whose}, so the accuracy "
+            "is not known."
+        )
+    known = images.correct | images.wrong
+    if images.is_multilabel:
+        return _describe_sensitivity(images, known, names)
+    if several:
+        known = known & images.present
+    share, interval, count = _share_right(images, known)
+    if several:
+        of_images = format_count(images.samples["sample"][known].nunique(), "image")
+        subject = f"The class that {model} predicts" if has_network else "The given class"
+        return (
+            f"{subject} is that of the target for {share}{interval} of "
+            f"{format_count(count, 'labeled target')} in {of_images}. One class is predicted for "
+            "each image."
+        )
+    if has_network:
+        images_ = format_count(count, "labeled image")
+        return f"{model} classifies {share}{interval} of {images_} correctly."
+    return (
+        f"The given predictions{of_model} are right for {share}{interval} of "
+        f"{format_count(count, 'labeled image')}."
+    )
+
+
+def _describe_sensitivity(images: Images, known: NDArray[np.bool_], names: Names) -> str:
+    """Return sensitivity and specificity over all classes of a task with several labels."""
+    predictor = one_line(images.model)
+    if not names.contents.has_network:
+        predictor = f"the given predictions{names.of_model(images.model)}"
+    parts = []
+    for name, kind, where in (
+        ("sensitivity", "target with the object", images.present),
+        ("specificity", "target without", ~images.present),
+    ):
+        if (known & where).any():
+            share, interval, count = _share_right(images, known & where)
+            noun = kind.replace("target", "targets", 1)
+            parts.append(f"a {name} of {share}{interval} on {format_count(count, kind, noun)}")
+    have = "has" if names.contents.has_network else "have"
+    text = f"Over all classes, at a probability of .5, {predictor} {have} {' and '.join(parts)}."
+    if len(parts) == 1:
+        missing = "specificity" if images.present[known].any() else "sensitivity"
+        text += f" The {missing} is not known."
+    return text
+
+
+def _share_right(images: Images, known: NDArray[np.bool_]) -> tuple[str, str, int]:
+    """Return the share of right predictions among some images, its interval, and their number."""
+    share = mean_interval(images.correct[known].astype(float), images.groups[known], bounds=(0, 1))
+    interval = ""
+    if not np.isnan(share.low):
+        few = "" if share.is_reliable else f"; only {format_count(share.n_groups, 'group')}"
+        interval = f" [{format_percent(share.low)}, {format_percent(share.high)}{few}]"
+    return format_percent(share.estimate), interval, share.n
