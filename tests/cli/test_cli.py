@@ -466,7 +466,12 @@ def test_the_same_command_with_a_drawn_network_goes_on(folder, tmp_path, capsys)
 
 
 @pytest.mark.parametrize(
-    ("given", "passed"), [(None, None), ("auto", None), ("binary", "binary"), ("multiclass",) * 2]
+    ("given", "passed"),
+    [
+        (None, None),
+        ("auto", None),
+        *((task, task) for task in ("binary", "multiclass", "multilabel")),
+    ],
 )
 def test_the_task_is_passed_on(folder, tmp_path, monkeypatch, given, passed) -> None:
     class Enough(Exception):
@@ -504,12 +509,13 @@ def test_a_report_of_nothing_is_a_mistake(tmp_path, capsys) -> None:
 
 
 def test_help_names_every_option(capsys) -> None:
-    for command in ([], ["evaluate"], ["report"], ["models"]):
+    for command in ([], ["evaluate"], ["score"], ["report"], ["models"]):
         with pytest.raises(SystemExit) as ended:
             main([*command, "--help"])
         assert ended.value.code == 0
     shown = capsys.readouterr().out
-    for name in ("--model", "--figshare", "percentile:95", "torchrun", "mean_mask", "FOLDER"):
+    names = ("--model", "--figshare", "percentile:95", "torchrun", "mean_mask", "FOLDER")
+    for name in (*names, "--maps NAME=PATH", "--predictions", "--fit"):
         assert name in shown
 
 

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,10 @@ def write_folder(root: Path, data: list[Sample], orientation: int = 1) -> None:
         "categories": [{"id": 1, "name": "box"}],
     }
     (root / "objects.json").write_text(json.dumps(objects))
+    (root / "classes.txt").write_text("left\nmiddle\nright\n")
+    (root / "maps").mkdir()
+    for sample in data:
+        np.save(root / "maps" / f"{sample.name}.npy", sample.image)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +80,8 @@ def data(tmp_path_factory) -> Path:
     write_folder(root, samples(COUNT, sizes=(64, 72)))
     write_folder(root / "other", samples(9, sizes=(64, 72))[-COUNT:])
     write_folder(root / "turned", samples(COUNT, sizes=(64,)), orientation=3)
+    wide = [replace(s, image=s.image[:52], mask=s.mask[:52]) for s in samples(COUNT, sizes=(64,))]
+    write_folder(root / "wide", wide)
     write_phantom(root / "mat", slices=3, patients=3, size=32)
     for seed, classes in ((0, 3), (1, 3), (2, 2)):
         torch.manual_seed(seed)
@@ -159,6 +165,7 @@ def cases(data: Path) -> dict[str, Case]:
     none = dict.fromkeys(("images", "masks", "labels"))
     turned = {"images": data / "turned" / "images", "masks": data / "turned" / "masks"}
     turned |= {"mask_orientation": "stored", "labels": None}
+    wide = {"images": data / "wide" / "images", "masks": data / "wide" / "masks"}
     two_classes = {"weights": data / "2.pth", "num_classes": 2, "labels": None}
     untrained = {"weights": "none"}
     names = column("sample")
@@ -193,6 +200,7 @@ def cases(data: Path) -> dict[str, Case]:
         "label_column": Case("second", (column("label"),)),
         "group_column": Case("doctor", (column("group"),)),
         "mask_orientation": Case("upright", (numbers,), turned),
+        "class_names": Case(data / "classes.txt", (setting("class_names"),)),
         "names": Case(data / "names.txt", (numbers, names)),
         "method": Case("eigen_cam", (numbers, labels("method"))),
         "binarizer": Case("percentile:60", (numbers, labels("binarizer"))),
@@ -200,8 +208,10 @@ def cases(data: Path) -> dict[str, Case]:
         "baseline": Case("intensity", (numbers, labels("method"))),
         "classes": Case("true", (numbers, labels("target_class"))),
         "task": Case("binary", (setting("task"),), two_classes),
+        "maps": Case(data / "maps", (numbers, labels("method"))),
         "alignment": Case("receptive_field", (numbers, setting("alignment"))),
         "size": Case(80, (numbers, setting("prepare"))),
+        "fit": Case("pad", (numbers, setting("prepare")), wide),
         "crop": Case(0.5, (numbers, setting("prepare"))),
         "batch_size": Case(3, (setting("batch_size"),)),
         "seed": Case(7, (numbers, setting("seed")), {"baseline": "untrained"}),
@@ -211,10 +221,20 @@ def cases(data: Path) -> dict[str, Case]:
 NOT_IN_THE_TABLE = {"device", "cache", "workers", "threads", "out", "parquet", "no_report"}
 """Options that change no table; each has a test of its own below."""
 
+OF_FORMS = {
+    *("voc", "chexlocalize", "dicom", "nifti", "missing_masks", "negatives", "largest"),
+    *("segmentation", "rows", "info", "value_range"),
+}
+"""Options of forms of data, which are tested in ``test_forms.py``."""
+
+OF_MAPS = {"pattern", "per_class", "stretch"}
+"""Options of maps made elsewhere, which are tested in ``test_score.py``."""
+
 
 def test_every_option_has_a_case() -> None:
     options = vars(parse(["evaluate", "--model", "resnet18", "--out", "run"]))
-    assert {*options} - {"command"} == {*cases(Path())} | NOT_IN_THE_TABLE
+    tested = {*cases(Path())} | NOT_IN_THE_TABLE | OF_FORMS | OF_MAPS
+    assert {*options} - {"command"} == tested
 
 
 @pytest.fixture(scope="module")

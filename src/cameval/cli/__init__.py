@@ -1,4 +1,4 @@
-"""The command line: ``cameval evaluate``, ``cameval report`` and ``cameval models``.
+"""The command line: ``cameval evaluate``, ``score``, ``report`` and ``models``.
 
 Exit codes: 0 done; 2 a mistake, described in one line on the standard error; 130 interrupted.
 """
@@ -10,8 +10,9 @@ from io import TextIOWrapper
 
 import torch
 
-from cameval.cli._commands import evaluate_networks, list_models, rewrite_report
+from cameval.cli._commands import evaluate_networks, rewrite_report, score_maps
 from cameval.cli._parser import parse
+from cameval.cli._tables import list_models
 from cameval.errors import CamevalError
 
 __all__ = ["main"]
@@ -24,7 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, TextIOWrapper):  # names of files may hold bytes that are no text
         sys.stdout.reconfigure(errors="backslashreplace")
     options = parse(arguments)
-    commands = {"evaluate": evaluate_networks, "models": list_models, "report": rewrite_report}
+    commands = {
+        "evaluate": evaluate_networks,
+        "models": list_models,
+        "report": rewrite_report,
+        "score": score_maps,
+    }
     try:
         code = commands[options.command](options)
         sys.stdout.flush()  # a full disk raises here

@@ -1,9 +1,9 @@
-"""The commands ``evaluate``, ``report`` and ``models``: from options to tables and pages."""
+"""The commands ``evaluate``, ``score`` and ``report``: from options to tables and pages."""
 
 import os
 import stat
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -11,32 +11,93 @@ from typing import Any
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from cameval.baselines import LeaveGroupOutBaseline, UntrainedBaseline
-from cameval.cli._inputs import class_names, load_networks, load_samples
-from cameval.cli._words import BASELINES, BINARIZERS, METHODS, METRICS, OF_THE_RUN, parse_words
+from cameval.cli._inputs import (
+    class_names,
+    load_maps,
+    load_networks,
+    load_samples,
+    names_of_weights,
+)
+from cameval.cli._tables import print_means
+from cameval.cli._words import (
+    BASELINES,
+    BINARIZERS,
+    METHODS,
+    METRICS,
+    NEED_NETWORK,
+    OF_THE_RUN,
+    parse_words,
+)
 from cameval.distributed import own_device, process_group, rank
 from cameval.errors import OutputError, SettingError
-from cameval.evaluation import Preparation, Results, concat, evaluate
+from cameval.evaluation import Preparation, Results, RunSettings, concat, evaluate, evaluate_maps
 from cameval.extractor import CAMExtractor
-from cameval.networks import adapt, describe_network, network_names
+from cameval.networks import adapt
 from cameval.protocols import Baseline
 from cameval.sanity import untrained_copy
 
-_TITLES = ("network", "head", "CAM", "grid", "channels", "first cell", "stride")
+MOST_THREADS = 1024
 
 
-def list_models(options: Namespace) -> int:
-    """Print the table of networks."""
-    names = options.name or network_names()
-    bar = tqdm(names, desc="models", leave=False, disable=None)
-    print_table(_TITLES, [_row(name, options.size) for name in bar])
-    print(
-        f"\nAt {options.size} px. CAM: exact for the network as it is, or for a new head trained "
-        "after\nadapt(net, num_classes=k). First cell: px from the image's edge to the center of "
-        "the first cell's\nreceptive field."
-    )
+def evaluate_networks(options: Namespace) -> int:
+    """Evaluate each network, write the tables and the report, and print the summary."""
+    prepare = Preparation(size=options.size, crop=options.crop, fit=options.fit)
+    with _begin(options):
+        options.device = _choose_device(options.device)
+        nets = load_networks(options)
+        dataset = load_samples(options)
+        parts = [_evaluate(name, net, dataset, prepare, options) for name, net in nets.items()]
+        if rank() > 0:
+            return 0
+        results = concat(parts)
+        _write_tables(results, options)
+        print_means(results, of_network=True)
+        if not options.no_report:
+            name, method = next(iter(nets)), options.method[0]
+            _draw_examples(
+                results.select(model=name),
+                dataset,
+                nets[name],
+                prepare,
+                options,
+                method=(method, parse_words([method], METHODS, "--method")[method]),
+                alignment=options.alignment,
+            )
+            _write_report(results, options)
+    _print_files(options)
+    return 0
+
+
+def score_maps(options: Namespace) -> int:
+    """Score maps that were made elsewhere, write the tables and the report, print the summary."""
+    _check_no_network(options.metric, "--metric")
+    _check_no_network(options.baseline, "--baseline")
+    prepare = Preparation(size=None)
+    with _begin(options):
+        dataset = load_samples(options)
+        names = class_names(dataset, options)
+        maps = load_maps(options, names)
+        results = evaluate_maps(
+            maps,
+            dataset,
+            binarizers=parse_words(options.binarizer, BINARIZERS, "--binarizer"),
+            metrics=_parse_metrics(options),
+            baselines=_make_baselines(None, dataset, prepare, options),
+            predictions=options.predictions,
+            prepare=prepare,
+            **_settings(options, "maps", options.name, names),
+        )
+        if rank() > 0:
+            return 0
+        _write_tables(results, options)
+        print_means(results, of_network=False)
+        if not options.no_report:
+            first = next(iter(maps.items()))
+            _draw_examples(results, dataset, None, prepare, options, maps=first)
+            _write_report(results, options)
+    _print_files(options)
     return 0
 
 
@@ -45,69 +106,22 @@ def rewrite_report(options: Namespace) -> int:
     try:
         from cameval.report import write_report
     except ModuleNotFoundError as error:
-        raise SettingError(
-            f"the report needs {error.name}, which is not installed; install it with pip install "
-            "'cameval[report]'"
-        ) from error
+        raise _report_error(error, "") from error
     folder = Path(options.folder)
     results = Results.from_csv(folder / "results.csv")
     print(f"report: {write_report(results, folder, title=options.title)}")
     return 0
 
 
-def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of text in aligned columns."""
-    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-    for cells in (titles, ["-" * width for width in widths], *rows):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        print(line.rstrip())
+# --- Before the work ------------------------------------------------------------------------------
 
 
-def _row(name: str, size: int) -> list[str]:
-    facts = describe_network(name, size)
-    if facts.cells is None:
-        return [facts.name, facts.head, "no", "", "", "", ""]
-    centers = facts.cell_centers
-    return [
-        facts.name,
-        facts.head,
-        "exact" if facts.exact else "new head",
-        " x ".join(map(str, facts.cells)),
-        str(facts.channels),
-        "" if centers is None else _shorten(centers.offset),
-        "" if centers is None else _shorten(centers.stride),
-    ]
-
-
-def _shorten(value: object) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
-
-
-MOST_THREADS = 1024
-
-
-def evaluate_networks(options: Namespace) -> int:
-    """Evaluate each network, write the tables and the report, and print the summary."""
-    prepare = Preparation(size=options.size, crop=options.crop)
-    out = Path(options.out)
-    _check_output(out, options)
+@contextmanager
+def _begin(options: Namespace) -> Iterator[None]:
+    """Check that the results can be written, and set threads and processes until the end."""
+    _check_output(Path(options.out), options)
     with _set_threads(options.threads), process_group():
-        options.device = _choose_device(options.device)
-        nets = load_networks(options)
-        dataset = load_samples(options)
-        parts = [_evaluate(name, net, dataset, prepare, options) for name, net in nets.items()]
-        if rank() > 0:
-            return 0
-        results = concat(parts)
-        results.to_csv(out / "results.csv")
-        if options.parquet:
-            results.to_parquet(out / "results.parquet")
-        _write_summary(results, out / "summary.csv")
-        _print_means(results)
-        if not options.no_report:
-            _write_report(results, nets, dataset, prepare, options)
-        print(f"\ntables: {out / 'results.csv'}, {out / 'summary.csv'}")
-    return 0
+        yield
 
 
 def _check_output(out: Path, options: Namespace) -> None:
@@ -142,6 +156,19 @@ def _describe_path(path: Path) -> str | None:
     return kinds.get(stat.S_IFMT(mode), "a device")
 
 
+@contextmanager
+def _set_threads(count: int | None) -> Iterator[None]:
+    """Compute with this many threads until the end of the block."""
+    before = torch.get_num_threads()
+    if count is not None and not 1 <= count <= MOST_THREADS:
+        raise SettingError(f"--threads must be at least 1 and at most {MOST_THREADS}, got {count}")
+    torch.set_num_threads(before if count is None else count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _choose_device(name: str) -> str:
     """Return the device of this process; with several GPUs each process has its own."""
     try:
@@ -153,32 +180,58 @@ def _choose_device(name: str) -> str:
     return str(device)
 
 
+def _check_no_network(words: list[str] | None, option: str) -> None:
+    """Check that metrics or baselines need no network."""
+    if needing := [word for word in words or () if word.partition(":")[0] in NEED_NETWORK]:
+        raise SettingError(
+            f"{option} must need no network, got {needing[0]!r}; `cameval evaluate --maps` scores "
+            "maps beside those of a network"
+        )
+
+
+# --- The work -------------------------------------------------------------------------------------
+
+
 def _evaluate(
     name: str, net: nn.Module, dataset: Any, prepare: Preparation, options: Namespace
 ) -> Results:
     methods = parse_words(options.method, METHODS, "--method")
-    metrics = options.metric
+    known = names_of_weights(name, _count_classes(net, options))
+    names = class_names(dataset, options) or known
     return evaluate(
         CAMExtractor(net, alignment=options.alignment),
         dataset,
         methods=methods,
         binarizers=parse_words(options.binarizer, BINARIZERS, "--binarizer"),
-        metrics=None if metrics is None else parse_words(metrics, METRICS, "--metric"),
+        metrics=_parse_metrics(options),
         baselines=_make_baselines(net, dataset, prepare, options),
+        maps=load_maps(options, names) or None,
         classes=options.classes,
         prepare=prepare,
         task=None if options.task == "auto" else options.task,
+        **_settings(options, name, name, names),
+    )
+
+
+def _settings(options: Namespace, folder: str, name: str, names: list[str] | None) -> RunSettings:
+    """Return the settings of a run, whose batches are written to a folder in ``runs``."""
+    return RunSettings(
         batch_size=options.batch_size,
         workers=options.workers,
-        out=Path(options.out) / "runs" / name,
+        out=Path(options.out) / "runs" / folder,
         name=name,
-        class_names=class_names(dataset, name, _count_classes(net, options)),
+        class_names=names,
         seed=options.seed,
     )
 
 
+def _parse_metrics(options: Namespace) -> dict[str, Any] | None:
+    words = options.metric
+    return None if words is None else parse_words(words, METRICS, "--metric")
+
+
 def _make_baselines(
-    net: nn.Module, dataset: Any, prepare: Preparation, options: Namespace
+    net: nn.Module | None, dataset: Any, prepare: Preparation, options: Namespace
 ) -> dict[str, Baseline] | None:
     """Return the baselines that are asked for; two of them need the data and the network."""
     if options.baseline is None:
@@ -190,10 +243,12 @@ def _make_baselines(
         )
 
     def untrained_network() -> Baseline:
+        assert net is not None  # `_check_no_network`
         method = next(iter(parse_words(options.method, METHODS, "--method").values()))
         copy = untrained_copy(net, options.seed)
         return UntrainedBaseline(CAMExtractor(copy, method, alignment=options.alignment))
 
+    makers: dict[str, Callable[..., Baseline]]
     makers = dict(zip(OF_THE_RUN, (mean_mask, untrained_network), strict=True))
     return parse_words(options.baseline, BASELINES, "--baseline", makers)
 
@@ -210,6 +265,18 @@ def _count_classes(net: nn.Module, options: Namespace) -> int:
         ) from error
 
 
+# --- What is written ------------------------------------------------------------------------------
+
+
+def _write_tables(results: Results, options: Namespace) -> None:
+    """Write the table of scores and that of the means."""
+    out = Path(options.out)
+    results.to_csv(out / "results.csv")
+    if options.parquet:
+        results.to_parquet(out / "results.parquet")
+    _write_summary(results, out / "summary.csv")
+
+
 def _write_summary(results: Results, path: Path) -> None:
     """Write the means with intervals, so that a file is there as a whole or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -217,66 +284,46 @@ def _write_summary(results: Results, path: Path) -> None:
     part.replace(path)
 
 
-def _write_report(
+def _draw_examples(
     results: Results,
-    nets: dict[str, nn.Module],
     dataset: Any,
+    net: nn.Module | None,
     prepare: Preparation,
     options: Namespace,
+    **source: Any,
 ) -> None:
+    """Draw the examples of a method or of maps, with the first binarizer."""
     try:
-        from cameval.report import draw_examples, write_report
+        from cameval.report import draw_examples
     except ModuleNotFoundError as error:
-        raise SettingError(
-            f"the report needs {error.name}, which is not installed; install it with pip install "
-            "'cameval[report]', or use --no-report"
-        ) from error
-    folder = Path(options.out)
-    name = next(iter(nets))
-    method, binarizer = options.method[0], options.binarizer[0]
+        raise _report_error(error, ", or use --no-report") from error
+    binarizer = options.binarizer[0]
     draw_examples(
-        results.select(model=name),
+        results,
         dataset,
-        nets[name],
-        folder,
-        method=(method, parse_words([method], METHODS, "--method")[method]),
+        net,
+        Path(options.out),
         binarizer=(binarizer, parse_words([binarizer], BINARIZERS, "--binarizer")[binarizer]),
         prepare=prepare,
-        alignment=options.alignment,
+        **source,
     )
-    print(f"report: {write_report(results, folder)}")
 
 
-def _print_means(results: Results) -> None:
-    """Print the means of one metric with their intervals: IoU, or the first one."""
-    table = results.summary()
-    metric = "iou" if "iou" in set(table["metric"]) else table["metric"].iloc[0]
-    print(f"{metric}: mean [95 % interval by group]\n")
-    titles = ("model", "target_class", "method", "binarizer", "score", "n", "undefined", "constant")
-    rows = [
-        (
-            row["model"],
-            row["target_class"],
-            f"{row['method']} (baseline)" if row["kind"] == "baseline" else row["method"],
-            row["binarizer"],
-            f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
-            str(row["n"]),
-            str(row["n_undefined"]),
-            str(row["n_constant"]),
-        )
-        for row in table[table["metric"] == metric].to_dict("records")
-    ]
-    print_table(titles, rows)
-
-
-@contextmanager
-def _set_threads(count: int | None) -> Iterator[None]:
-    """Compute with this many threads until the end of the block."""
-    before = torch.get_num_threads()
-    if count is not None and not 1 <= count <= MOST_THREADS:
-        raise SettingError(f"--threads must be at least 1 and at most {MOST_THREADS}, got {count}")
-    torch.set_num_threads(before if count is None else count)
+def _write_report(results: Results, options: Namespace) -> None:
     try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+        from cameval.report import write_report
+    except ModuleNotFoundError as error:
+        raise _report_error(error, ", or use --no-report") from error
+    print(f"report: {write_report(results, Path(options.out))}")
+
+
+def _report_error(error: ModuleNotFoundError, more: str) -> SettingError:
+    return SettingError(
+        f"the report needs {error.name}, which is not installed; install it with pip install "
+        f"'cameval[report]'{more}"
+    )
+
+
+def _print_files(options: Namespace) -> None:
+    out = Path(options.out)
+    print(f"\ntables: {out / 'results.csv'}, {out / 'summary.csv'}")

@@ -1,7 +1,7 @@
-"""Samples and networks from command-line options."""
+"""Samples, maps and networks from command-line options."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,20 @@ from torch import nn
 from torch.utils.data import Subset
 
 from cameval.data import (
+    CHEXLOCALIZE_FINDINGS,
     CLASS_NAMES,
+    VOC_CLASSES,
+    CheXlocalizeDataset,
     CocoDataset,
+    DicomDataset,
     FigshareDataset,
     FigshareSample,
     FolderDataset,
     ManifestDataset,
+    MapFile,
+    MapFolder,
+    NiftiDataset,
+    VocDataset,
     cached,
     phantom_samples,
     read_labels,
@@ -26,47 +34,120 @@ from cameval.distributed import first_alone
 from cameval.errors import DataError, SettingError
 from cameval.networks import adapt, load_network, network_names
 
-_FORMS = "--images with --masks, --images with --coco, --manifest, --figshare or --phantom"
+# --- Samples --------------------------------------------------------------------------------------
+
+_FORMS = (
+    *("masks", "manifest", "coco", "voc", "chexlocalize", "dicom", "nifti", "figshare"),
+    "phantom",
+)
+"""The options that say where the truth is."""
+
+_WITH_IMAGES = ("masks", "coco", "chexlocalize")
+"""Those of them that go with a folder of images."""
+
+_DESCRIBED = (
+    "--images with --masks, --coco or --chexlocalize, --manifest, --voc, --dicom, --nifti, "
+    "--figshare or --phantom"
+)
+
+_GOES_WITH: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "labels": (("masks",), "--images and --masks"),
+    "missing_masks": (
+        ("masks", "manifest", "chexlocalize"),
+        "--masks, --manifest or --chexlocalize",
+    ),
+    "negatives": (("coco", "voc"), "--coco or --voc"),
+    "largest": (("coco",), "--coco"),
+    "segmentation": (("voc",), "--voc"),
+    "rows": (("manifest",), "--manifest"),
+    "info": (("manifest",), "--manifest"),
+    "value_range": (("dicom", "nifti"), "--dicom or --nifti"),
+    "mask_orientation": (("masks", "manifest", "coco", "voc"), "photographs"),
+}
+"""For options that are only for some forms of data: these forms, and their description."""
 
 
 def load_samples(options: Namespace) -> Any:
     """Return the samples that the options describe, a map-style dataset."""
-    dataset = _open_dataset(options)
+    form = _choose_form(options)
+    dataset = _open_dataset(form, options)
     if options.cache is not None:
         if isinstance(dataset, list):
             raise SettingError("--cache must go with images in files, got --phantom")
         source = dataset
         dataset = first_alone(lambda: cached(source, options.cache))
-    return dataset if options.names is None else _select(dataset, options.names)
+    if options.names is None or form == "voc":  # its reader reads the named images alone
+        return dataset
+    return _select(dataset, options.names)
 
 
-def _open_dataset(options: Namespace) -> Any:
-    forms = ("masks", "manifest", "coco", "figshare", "phantom")
-    given = [form for form in forms if getattr(options, form) is not None]
-    if len(given) != 1 or (options.images is not None) != (given[0] in ("masks", "coco")):
-        asked = " ".join(f"--{form}" for form in (*(["images"] if options.images else []), *given))
-        raise SettingError(f"the images must be given by one of {_FORMS}, got {asked or 'none'}")
-    if options.labels is not None and given[0] != "masks":
-        raise SettingError(f"--labels must go with --images and --masks, got --{given[0]}")
-    if options.mask_orientation is not None and given[0] in ("figshare", "phantom"):
-        raise SettingError(f"--mask-orientation must go with photographs, got --{given[0]}")
-    match given[0]:
+def _choose_form(options: Namespace) -> str:
+    """Return the one option that says where the truth is, checked with the others."""
+    given = [form for form in _FORMS if getattr(options, form) is not None]
+    asked = " ".join(f"--{form}" for form in (*(["images"] if options.images else []), *given))
+    if not given and options.images is not None and options.missing_masks == "negative":
+        given = ["masks"]
+    if len(given) != 1 or (options.images is not None) != (given[0] in _WITH_IMAGES):
+        raise SettingError(
+            f"the images must be given by one of {_DESCRIBED}, got {asked or 'none'}"
+        )
+    for option, (forms, described) in _GOES_WITH.items():
+        if getattr(options, option) not in (None, False) and given[0] not in forms:
+            name = option.replace("_", "-")
+            raise SettingError(f"--{name} must go with {described}, got --{given[0]}")
+    return given[0]
+
+
+def _open_dataset(form: str, options: Namespace) -> Any:
+    orientation = options.mask_orientation
+    missing: Any = options.missing_masks or "error"
+    match form:
+        case "masks":
+            return _open_folders(options)
         case "manifest":
-            return ManifestDataset(options.manifest, mask_orientation=options.mask_orientation)
+            return ManifestDataset(
+                options.manifest,
+                mask_orientation=orientation,
+                missing_masks=missing,
+                rows=options.rows or "images",
+                info=options.info or (),
+            )
         case "coco":
             return CocoDataset(
                 options.coco,
                 options.images,
-                classes="largest",
-                mask_orientation=options.mask_orientation,
+                classes="largest" if options.largest else "all",
+                negatives=options.negatives,
+                mask_orientation=orientation,
+            )
+        case "voc":
+            return VocDataset(
+                options.voc,
+                options.names,
+                segmentation=options.segmentation,
+                negatives=options.negatives,
+                class_names=_given_names(options) or VOC_CLASSES,
+                mask_orientation=orientation,
+            )
+        case "chexlocalize":
+            return CheXlocalizeDataset(
+                options.images,
+                options.chexlocalize,
+                class_names=_given_names(options) or CHEXLOCALIZE_FINDINGS,
+                unlisted="negative" if missing == "negative" else "dropped",
+            )
+        case "dicom" | "nifti":
+            reader = DicomDataset if form == "dicom" else NiftiDataset
+            return reader(
+                getattr(options, form),
+                _given_names(options),
+                value_range=None if options.value_range is None else tuple(options.value_range),
             )
         case "figshare":
             return FigshareDataset(options.figshare)
-        case "phantom":
-            if options.phantom < 1:
-                raise SettingError(f"--phantom must be at least 1, got {options.phantom}")
-            return list(islice(phantom_samples(seed=options.seed), options.phantom))
-    return _open_folders(options)
+    if options.phantom < 1:
+        raise SettingError(f"--phantom must be at least 1, got {options.phantom}")
+    return list(islice(phantom_samples(seed=options.seed), options.phantom))
 
 
 def _open_folders(options: Namespace) -> FolderDataset:
@@ -78,13 +159,40 @@ def _open_folders(options: Namespace) -> FolderDataset:
             label=options.label_column,
             group=options.group_column,
         )
+    masks: str | dict[str, str] | None = None
+    if options.masks is not None:
+        first, *others = options.masks
+        masks = _by_name(options.masks, "--masks") if others or _split_name(first)[0] else first
     return FolderDataset(
         options.images,
-        options.masks,
+        masks,
         labels=labels,
         groups=groups.__getitem__ if groups else None,
         mask_orientation=options.mask_orientation,
+        missing_masks=options.missing_masks or "error",
     )
+
+
+def _by_name(words: Sequence[str], option: str) -> dict[str, str]:
+    """Return paths by their names; a folder without a name has its own."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, path = _split_name(word)
+        name = name or Path(path).name or path
+        if not path:
+            raise SettingError(f"{option} must be NAME=PATH or PATH, got {word!r}")
+        if name in found:
+            raise SettingError(
+                f"{option} must have names that differ, got {name!r} twice; give them as NAME=PATH"
+            )
+        found[name] = path
+    return found
+
+
+def _split_name(word: str) -> tuple[str, str]:
+    """Return name and path of ``NAME=PATH``; the name of a path alone is empty."""
+    name, found, path = word.partition("=")
+    return (name, path) if found and name and "/" not in name else ("", word)
 
 
 def _select(dataset: Any, path: str) -> Any:
@@ -100,6 +208,58 @@ def _select(dataset: Any, path: str) -> Any:
     return Subset(dataset, [indices[name] for name in wanted])
 
 
+def _given_names(options: Namespace) -> list[str]:
+    """Return the names of the classes in the file of that option, none without it."""
+    return [] if options.class_names is None else read_names(options.class_names)
+
+
+def class_names(dataset: Any, options: Namespace) -> list[str] | None:
+    """Return the names of the classes, those of the dataset or of a file; None without any."""
+    whole = getattr(dataset, "dataset", dataset)  # of a subset
+    given = _given_names(options)
+    if isinstance(whole, list) and isinstance(whole[0], FigshareSample):  # the phantom
+        named = list(CLASS_NAMES)
+    else:
+        named = list(getattr(whole, "class_names", None) or ())
+    if given and named and given != named:
+        raise SettingError(
+            f"--class-names must be those of the data, {', '.join(named)}, or the data must have "
+            f"none, got {', '.join(given)}"
+        )
+    return named or given or None
+
+
+# --- Maps -----------------------------------------------------------------------------------------
+
+
+def load_maps(options: Namespace, names: Sequence[str] | None) -> dict[str, MapFolder | MapFile]:
+    """Return the maps that were made elsewhere, by their names in the tables."""
+    for option in ("pattern", "per_class", "stretch"):
+        if not options.maps and getattr(options, option):
+            raise SettingError(f"--{option.replace('_', '-')} must go with --maps, got none")
+    maps: dict[str, MapFolder | MapFile] = {}
+    for name, path in _by_name(options.maps or (), "--maps").items():
+        reader = MapFile if _is_file(path) else MapFolder
+        maps[name] = reader(
+            path,
+            pattern=options.pattern,
+            class_names=names or (),
+            per_class=options.per_class,
+            stretch=options.stretch,
+        )
+    return maps
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # a path that cannot be
+        return False
+
+
+# --- Networks -------------------------------------------------------------------------------------
+
+
 def load_networks(options: Namespace) -> dict[str, nn.Module]:
     """Return the networks by name, in evaluation mode on their device."""
     models, weights = options.model, options.weights
@@ -110,6 +270,8 @@ def load_networks(options: Namespace) -> dict[str, nn.Module]:
         )
     if again := [name for name in models if models.count(name) > 1]:
         raise SettingError(f"--model must name each network once, got {again[0]} twice")
+    if options.maps and len(models) > 1:
+        raise SettingError(f"--maps must go with one --model, got {len(models)}")
     for name in set(models) - set(network_names()):
         load_network(name)  # raises an error that lists similar names
     loaded: dict[str, nn.Module] = {}
@@ -147,13 +309,8 @@ def _find_file(source: str, name: str) -> str:
     return str(files[0])
 
 
-def class_names(dataset: Any, model: str, classes: int) -> list[str] | None:
-    """Return the names of the classes: the dataset's, or ImageNet's of a network that has them."""
-    whole = getattr(dataset, "dataset", dataset)  # of a subset
-    if isinstance(whole, list) and isinstance(whole[0], FigshareSample):  # the phantom
-        return list(CLASS_NAMES)
-    if named := getattr(whole, "class_names", None):
-        return list(named)
+def names_of_weights(model: str, classes: int) -> list[str] | None:
+    """Return ImageNet's names of the classes, of a network that has as many."""
     for entry in torchvision.models.get_model_weights(model):
         if len(entry.meta.get("categories", ())) == classes:
             return list(entry.meta["categories"])

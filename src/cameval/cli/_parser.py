@@ -1,32 +1,63 @@
 """Command-line options and their help."""
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
+from typing import TypeAlias
 
-from cameval.cli._words import BASELINES, BINARIZERS, METHODS, METRICS, OF_THE_RUN
+from cameval.cli._option_groups import (
+    add_data,
+    add_maps,
+    add_names,
+    add_output,
+    add_scores,
+    add_settings,
+)
+from cameval.cli._words import BASELINES, METHODS, METRICS, NEED_NETWORK, OF_THE_RUN
 
 _DESCRIPTION = """\
-Class activation maps of image classifiers, compared with ground-truth masks.
+Maps of image classifiers, compared with ground-truth masks.
 
-  cameval models                 list the networks, and whether their CAM is exact
-  cameval evaluate --help        score the maps of a network on images with masks
-  cameval report FOLDER          write the report of a finished run again
+  cameval models            list the networks, and whether their CAM is exact
+  cameval evaluate --help   score the maps of a network on images with masks
+  cameval score --help      score maps that were made elsewhere, without network
+  cameval report FOLDER     write the report of a finished run again
 """
-
 
 _EVALUATE = """\
 Score the maps of networks, and of baselines, on images with masks.
 
 example:
-  cameval evaluate --model resnet50 --weights DEFAULT --images photos --masks masks \\
-      --labels labels.csv --method grad_cam hires_cam --binarizer percentile:95 otsu --out run
+  cameval evaluate --model resnet50 --weights DEFAULT --images photos \\
+      --masks masks --labels labels.csv --method grad_cam hires_cam \\
+      --binarizer percentile:95 otsu --out run
 
-The command writes to the folder --out: results.csv (one row for each image, method, binarizer and
-metric), summary.csv (means with intervals), report.html and figures/. To continue an interrupted
-run, give the same command again. Several processes share the work:
+The command writes to the folder --out: results.csv (one row for each image,
+target, method, binarizer and metric), summary.csv (means with intervals),
+report.html and figures/. To continue an interrupted run, give the same command
+again. Several processes share the work:
   torchrun --nproc-per-node 2 -m cameval evaluate ...
 """
+
+_SCORE = """\
+Score maps that were made elsewhere, and baselines, on images with masks.
+
+example:
+  cameval score --maps theirs=maps ours=other_maps --images photos \\
+      --masks masks --binarizer percentile:95 otsu --out run
+
+A map is a file with the name of its image: .npy, .npz, .pt, or gray .png or
+.tif; one for each image (NAME), or for each image and class (NAME_CLASS,
+NAME/CLASS or CLASS/NAME, the class by index or by name). It may have any size.
+
+The command writes to the folder --out: results.csv (one row for each image,
+target, map, binarizer and metric), summary.csv (means with intervals) and
+report.html. To continue an interrupted run, give the same command again.
+Several processes share the work:
+  torchrun --nproc-per-node 2 -m cameval score ...
+"""
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -37,17 +68,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"cameval {version('cameval')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add_evaluate(commands)
+    _add_score(commands)
     _add_report(commands)
     _add_models(commands)
     return parser.parse_args(arguments)
 
 
-def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "evaluate",
-        help="score the maps of networks on images with masks",
-        description=_EVALUATE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def _add_evaluate(commands: _Commands) -> None:
+    parser = _add_command(
+        commands, "evaluate", "score the maps of networks on images with masks", _EVALUATE
     )
     network = parser.add_argument_group("the network")
     network.add_argument(
@@ -72,69 +101,27 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "--layer", metavar="NAME", help="compute the maps at this layer, such as layer3"
     )
     network.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps (cpu)")
-
-    data = parser.add_argument_group("the images, in one of five forms")
-    data.add_argument(
-        "--images", metavar="DIR", help="folder of images; goes with --masks or --coco"
-    )
-    data.add_argument("--masks", metavar="DIR", help="masks with the images' names")
-    data.add_argument("--manifest", metavar="CSV", help="columns image, mask, name, label, group")
-    data.add_argument("--coco", metavar="JSON", help="COCO-style boxes and polygons")
-    data.add_argument("--figshare", metavar="DIR", help="brain-tumor slices (.mat) of figshare")
-    data.add_argument(
-        "--phantom", type=int, metavar="N", help="N synthetic slices, for a trial run"
-    )
-    data.add_argument(
-        "--labels",
-        metavar="CSV",
-        help="for --images --masks: a table of the images' names, class indices and groups",
-    )
-    data.add_argument(
-        "--name-column", default="name", metavar="C", help="column of --labels (name)"
-    )
-    data.add_argument(
-        "--label-column", default="label", metavar="C", help="column of --labels (label)"
-    )
-    data.add_argument(
-        "--group-column",
-        metavar="C",
-        help="column of --labels with groups, such as patients",
-    )
-    data.add_argument(
-        "--mask-orientation",
-        choices=["stored", "upright"],
-        help="whether masks match photographs as stored or upright, if the camera noted an "
-        "orientation (by size; stored if that does not decide)",
-    )
-    data.add_argument(
-        "--names",
-        metavar="FILE",
-        help="evaluate only the images named in this file, one on each line",
-    )
-    data.add_argument(
-        "--cache",
-        metavar="FILE",
-        help="write the decoded images to this HDF5 file, and read them from it",
-    )
+    add_data(parser)
 
     what = parser.add_argument_group("what is scored (names may have settings: percentile:95)")
-    _add_names(what, "--method", ["grad_cam"], METHODS)
-    _add_names(what, "--binarizer", ["percentile:95", "otsu"], BINARIZERS)
-    _add_names(what, "--metric", None, METRICS)
-    _add_names(what, "--baseline", None, [*BASELINES, *OF_THE_RUN])
+    add_names(what, "--method", ["grad_cam"], METHODS)
+    add_scores(what, METRICS, [*BASELINES, *OF_THE_RUN])
     what.add_argument(
         "--classes",
         nargs="+",
-        default=["predicted"],
         choices=["predicted", "true"],
-        help="target class of the maps: the predicted class, the true class, or both (predicted)",
+        help="target class of the maps: the predicted class, the true class, or both (predicted; "
+        "true with --task multilabel)",
     )
-
     what.add_argument(
         "--task",
-        choices=["auto", "multiclass", "binary"],
-        help="multiclass: one output for each class; binary: one or two outputs (auto)",
+        choices=["auto", "multiclass", "binary", "multilabel"],
+        help="multiclass: one output for each class; binary: one or two outputs; multilabel: one "
+        "output for each class, several classes an image (auto: binary or multiclass)",
     )
+
+    maps = parser.add_argument_group("maps made elsewhere, scored beside those of the network")
+    add_maps(maps, required=False)
 
     how = parser.add_argument_group("settings")
     how.add_argument(
@@ -147,61 +134,66 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "--size", type=int, default=224, metavar="PX", help="side of the network's input (224)"
     )
     how.add_argument(
+        "--fit",
+        default="squeeze",
+        choices=["squeeze", "crop", "pad"],
+        help="how an image fits the input: each axis resized by itself, the largest centered part "
+        "with the input's aspect ratio, or all of it with padding, which is not scored (squeeze)",
+    )
+    how.add_argument(
         "--crop",
         type=float,
         metavar="SHARE",
         help="keep the centered square with this share of the shorter side, such as .875",
     )
-    how.add_argument(
-        "--batch-size", type=int, default=16, metavar="N", help="images in a batch (16)"
-    )
-    how.add_argument(
-        "--workers", type=int, default=0, metavar="N", help="processes that read images (0)"
-    )
-    how.add_argument(
-        "--threads",
-        type=int,
-        metavar="N",
-        help="threads of each process (all cores; one under torchrun); the last digits of a score "
-        "depend on it",
-    )
-    how.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of all random numbers (0)"
-    )
-
-    output = parser.add_argument_group("output")
-    output.add_argument("--out", required=True, metavar="DIR", help="folder of the run")
-    output.add_argument("--parquet", action="store_true", help="also write results.parquet")
-    output.add_argument("--no-report", action="store_true", help="write only the tables")
+    add_settings(how)
+    add_output(parser)
 
 
-def _add_names(
-    group: "argparse._ArgumentGroup",
-    option: str,
-    default: list[str] | None,
-    known: Iterable[str],
-) -> None:
-    shown = "the default ones" if default is None else " ".join(default)
-    group.add_argument(
-        option,
-        nargs="+",
-        default=default,
-        metavar="NAME",
-        help=f"{', '.join(known)} ({shown})",
+def _add_score(commands: _Commands) -> None:
+    parser = _add_command(commands, "score", "score maps that were made elsewhere", _SCORE)
+    maps = parser.add_argument_group("the maps")
+    add_maps(maps, required=True)
+    maps.add_argument(
+        "--predictions",
+        metavar="CSV",
+        help="what a classifier predicted: columns name, predicted and, if known, probability; or "
+        "name, label and probability, where an image has several classes",
+    )
+    maps.add_argument(
+        "--name", default="maps", help="name of the source of the maps in the tables (maps)"
+    )
+    add_data(parser)
+    what = parser.add_argument_group("what is scored (names may have settings: percentile:95)")
+    metrics = [word for word in METRICS if word not in NEED_NETWORK]
+    add_scores(what, metrics, [b for b in (*BASELINES, *OF_THE_RUN) if b not in NEED_NETWORK])
+    add_settings(parser.add_argument_group("settings"))
+    add_output(parser)
+
+
+def _add_command(
+    commands: _Commands, name: str, summary: str, description: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
-def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_report(commands: _Commands) -> None:
     parser = commands.add_parser(
         "report",
         help="write the report of a run again",
-        description="Write report.html again from the results of `cameval evaluate`.",
+        description="Write report.html again from the results of `cameval evaluate` or `cameval "
+        "score`.",
     )
     parser.add_argument("folder", metavar="FOLDER", help="the --out of the run")
     parser.add_argument("--title", help="the report's title")
 
 
-def _add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_models(commands: _Commands) -> None:
     parser = commands.add_parser(
         "models",
         help="list the networks",

@@ -15,7 +15,7 @@ from typing import Any, get_args, get_type_hints
 import cameval
 from cameval import baselines, binarizers, methods, metrics
 from cameval.errors import CamevalError, SettingError
-from cameval.protocols import Binarizer, CAMMethod
+from cameval.protocols import Binarizer, CAMMethod, MaskMetric
 
 _NAME_AND_VALUE = re.compile(r"\s*([A-Za-z_]\w*)\s*=(.*)", re.DOTALL)
 
@@ -72,6 +72,7 @@ METRICS = _by_label(
     metrics.precision,
     metrics.false_positive_rate,
     metrics.specificity,
+    metrics.marked_area,
     metrics.overlap_coefficient,
     metrics.volumetric_similarity,
     metrics.informedness,
@@ -82,6 +83,7 @@ METRICS = _by_label(
     metrics.box_iou,
     metrics.box_precision,
     metrics.pointing_game,
+    metrics.pointing_recall,
     metrics.relevance_mass_accuracy,
     metrics.relevance_mass_skill,
     metrics.relevance_mass_ratio,
@@ -98,6 +100,10 @@ METRICS = _by_label(
     metrics.FBeta,
     metrics.Tversky,
     metrics.Outcomes,
+    metrics.ZeroWithoutObject,
+    metrics.ObjectRecall,
+    metrics.ObjectF1,
+    metrics.FalsePositivesPerImage,
     metrics.CentroidDistance,
     metrics.HausdorffDistance,
     metrics.AverageSurfaceDistance,
@@ -125,8 +131,18 @@ OF_THE_RUN = (baselines.LeaveGroupOutBaseline.label, baselines.UntrainedBaseline
 """The words of the baselines that need the data or the network."""
 
 
-_NESTED = {CAMMethod: METHODS, Binarizer: BINARIZERS}
-"""The words of a setting that is itself a method or a binarizer."""
+NEED_NETWORK = frozenset(
+    [
+        baselines.UntrainedBaseline.label,
+        *(word for word, one in BASELINES.items() if getattr(one, "needs_network", False)),
+        *(word for word, one in METRICS.items() if metrics.takes(one) == "network"),
+    ]
+)
+"""The words of baselines and metrics that need a network."""
+
+
+_NESTED = {CAMMethod: METHODS, Binarizer: BINARIZERS, MaskMetric: METRICS}
+"""The words of a setting that is itself a method, a binarizer or a metric."""
 
 
 def parse_words(

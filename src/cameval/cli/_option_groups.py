@@ -1,0 +1,197 @@
+"""Options that ``cameval evaluate`` and ``cameval score`` share, in groups."""
+
+import argparse
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from cameval.cli._words import BINARIZERS
+
+Group: TypeAlias = argparse._ArgumentGroup
+
+
+def add_maps(maps: Group, *, required: bool) -> None:
+    """Add the options of maps that were made elsewhere."""
+    maps.add_argument(
+        "--maps",
+        nargs="+",
+        required=required,
+        metavar="NAME=PATH",
+        help="folders of maps, or .npz and .pt files with the maps of all images; each by a name "
+        "for the tables, or else the name of the folder",
+    )
+    maps.add_argument(
+        "--pattern",
+        metavar="P",
+        help="path of a map in its folder, with {name} and where needed {label} or {class}, such "
+        "as {label}/{name}_cam.npy (what is there)",
+    )
+    maps.add_argument(
+        "--per-class", action="store_true", help="the first axis of every array is the class"
+    )
+    maps.add_argument(
+        "--stretch",
+        action="store_true",
+        help="maps cover the whole image, whatever their aspect ratio, as where images were "
+        "resized to a square",
+    )
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add the options of images and truth."""
+    forms = parser.add_argument_group("the images and their truth, in one of these forms")
+    forms.add_argument(
+        "--images",
+        metavar="DIR",
+        help="folder of images; goes with --masks, --coco or --chexlocalize, or with "
+        "--missing-masks negative if no image has an object",
+    )
+    forms.add_argument(
+        "--masks",
+        nargs="+",
+        metavar="DIR",
+        help="folder of masks with the images' names; or a folder for each of several classes of "
+        "an image, CLASS=DIR",
+    )
+    forms.add_argument("--manifest", metavar="CSV", help="columns image, mask, name, label, group")
+    forms.add_argument(
+        "--coco", metavar="JSON", help="COCO-style boxes and polygons of the objects"
+    )
+    forms.add_argument("--voc", metavar="DIR", help="folder in the layout of PASCAL VOC")
+    forms.add_argument(
+        "--chexlocalize", metavar="JSON", help="segmentations or annotations of CheXlocalize"
+    )
+    forms.add_argument(
+        "--dicom", metavar="CSV", help="DICOM images: columns image, mask, label, name, group"
+    )
+    forms.add_argument(
+        "--nifti", metavar="CSV", help="NIfTI images and volumes: columns as for --dicom"
+    )
+    forms.add_argument("--figshare", metavar="DIR", help="brain-tumor slices (.mat) of figshare")
+    forms.add_argument(
+        "--phantom", type=int, metavar="N", help="N synthetic slices, for a trial run"
+    )
+
+    data = parser.add_argument_group("how they are read")
+    data.add_argument(
+        "--labels",
+        metavar="CSV",
+        help="for --images --masks: a table of the images' names, class indices and groups",
+    )
+    data.add_argument(
+        "--name-column", default="name", metavar="C", help="column of --labels (name)"
+    )
+    data.add_argument(
+        "--label-column", default="label", metavar="C", help="column of --labels (label)"
+    )
+    data.add_argument(
+        "--group-column",
+        metavar="C",
+        help="column of --labels with groups, such as patients",
+    )
+    data.add_argument(
+        "--class-names",
+        metavar="FILE",
+        help="names of the classes, one on each line, in the order of their indices",
+    )
+    data.add_argument(
+        "--missing-masks",
+        choices=["error", "negative"],
+        help="what an image without a mask is, for --masks, --manifest and --chexlocalize: an "
+        "error, or one without an object (error)",
+    )
+    data.add_argument(
+        "--negatives",
+        action="store_true",
+        help="for --coco and --voc: the classes that an image does not have are targets too, "
+        "without an object",
+    )
+    data.add_argument(
+        "--largest",
+        action="store_true",
+        help="for --coco: only the class of the largest object of each image is a target",
+    )
+    data.add_argument(
+        "--segmentation",
+        action="store_true",
+        help="for --voc: the objects are those of the segmentations, not of the boxes",
+    )
+    data.add_argument(
+        "--rows",
+        choices=["images", "targets"],
+        help="for --manifest: whether a row is an image, or one of several classes of an image "
+        "(images)",
+    )
+    data.add_argument(
+        "--info",
+        nargs="+",
+        metavar="C",
+        help="for --manifest: more columns to keep in the tables, such as view or site",
+    )
+    data.add_argument(
+        "--value-range",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="for --dicom and --nifti: the values that are black and white, such as -160 240",
+    )
+    data.add_argument(
+        "--mask-orientation",
+        choices=["stored", "upright"],
+        help="whether masks match photographs as stored or upright, if the camera noted an "
+        "orientation (by size; stored if that does not decide)",
+    )
+    data.add_argument(
+        "--names",
+        metavar="FILE",
+        help="evaluate only the images named in this file, one on each line",
+    )
+    data.add_argument(
+        "--cache",
+        metavar="FILE",
+        help="write the decoded images to this HDF5 file, and read them from it",
+    )
+
+
+def add_scores(what: Group, metrics: Iterable[str], baselines: Iterable[str]) -> None:
+    """Add the options of binarizers, metrics and baselines."""
+    add_names(what, "--binarizer", ["percentile:95", "otsu"], BINARIZERS)
+    add_names(what, "--metric", None, metrics)
+    add_names(what, "--baseline", None, baselines)
+
+
+def add_names(group: Group, option: str, default: list[str] | None, known: Iterable[str]) -> None:
+    shown = "the default ones" if default is None else " ".join(default)
+    group.add_argument(
+        option,
+        nargs="+",
+        default=default,
+        metavar="NAME",
+        help=f"{', '.join(known)} ({shown})",
+    )
+
+
+def add_settings(how: Group) -> None:
+    """Add the options that say how a run is done."""
+    how.add_argument(
+        "--batch-size", type=int, default=16, metavar="N", help="images in a batch (16)"
+    )
+    how.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="processes that read images (0)"
+    )
+    how.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads of each process (all cores; one under torchrun); the last digits of a score "
+        "depend on it",
+    )
+    how.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of all random numbers (0)"
+    )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", required=True, metavar="DIR", help="folder of the run")
+    output.add_argument("--parquet", action="store_true", help="also write results.parquet")
+    output.add_argument("--no-report", action="store_true", help="write only the tables")

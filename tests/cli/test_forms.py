@@ -1,0 +1,278 @@
+"""Forms of images and truth on the command line: each is the reader with the same settings."""
+
+import json
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+from medical_files import write_dicom
+from PIL import Image
+
+from cameval.cli._inputs import class_names, load_samples
+from cameval.cli._parser import parse
+from cameval.data import (
+    CHEXLOCALIZE_FINDINGS,
+    CheXlocalizeDataset,
+    CocoDataset,
+    DicomDataset,
+    FolderDataset,
+    ManifestDataset,
+    NiftiDataset,
+    Sample,
+    VocDataset,
+)
+from cameval.errors import SettingError
+
+HEIGHT, WIDTH = 12, 16
+NAMES = ("a", "b", "c")
+
+
+def write_pictures(root: Path) -> None:
+    """Write images, a folder of masks for each of two classes, and a table of these."""
+    rng = np.random.default_rng(0)
+    for part in ("images", "masks", "lungs", "hearts"):
+        (root / part).mkdir()
+    rows = ["image,mask,name,label,view"]
+    for k, name in enumerate(NAMES):
+        pixels = rng.integers(0, 256, (HEIGHT, WIDTH)).astype(np.uint8)
+        Image.fromarray(pixels).save(root / "images" / f"{name}.png")
+        for part, stop in (("masks", 9), ("lungs", 5), ("hearts", 7)):
+            mask = np.zeros((HEIGHT, WIDTH), bool)
+            mask[2 : stop + k, 3 + k : 9] = True
+            if (part, name) not in (("lungs", "b"), ("hearts", "c")):
+                Image.fromarray(mask).save(root / part / f"{name}.png")
+                if part != "masks":
+                    rows.append(f"images/{name}.png,{part}/{name}.png,{name},{part},view {k}")
+    (root / "targets.csv").write_text("\n".join(rows))
+    one = ["image,mask,label", *(f"images/{n}.png,masks/{n}.png,0" for n in "ab")]
+    (root / "one.csv").write_text("\n".join([*one, "images/c.png,,0"]))
+
+
+def write_objects(root: Path) -> None:
+    """Write the objects of the images as COCO, PASCAL VOC and CheXlocalize have them."""
+    size = {"height": HEIGHT, "width": WIDTH}
+    images = [{"id": k, "file_name": f"{name}.png", **size} for k, name in enumerate(NAMES)]
+    boxes = [
+        (0, 1, [1, 2, 5, 4]),
+        (0, 2, [6, 1, 3, 9]),
+        (0, 2, [10, 4, 2, 2]),
+        (1, 1, [0, 0, 9, 9]),
+    ]
+    content = {
+        "images": images,
+        "annotations": [{"image_id": i, "category_id": c, "bbox": box} for i, c, box in boxes],
+        "categories": [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}],
+    }
+    (root / "objects.json").write_text(json.dumps(content))
+    for part in ("JPEGImages", "Annotations", "SegmentationClass", "SegmentationObject"):
+        (root / "voc" / part).mkdir(parents=True)
+    for k, (name, kind) in enumerate((("a", "dog"), ("b", "cat"))):
+        Image.new("L", (WIDTH, HEIGHT), 90).save(root / "voc" / "JPEGImages" / f"{name}.jpg")
+        (root / "voc" / "Annotations" / f"{name}.xml").write_text(
+            f"<annotation><size><width>{WIDTH}</width><height>{HEIGHT}</height></size>"
+            f"<object><name>{kind}</name><bndbox><xmin>2</xmin><ymin>1</ymin><xmax>{5 + k}</xmax>"
+            "<ymax>6</ymax></bndbox></object></annotation>"
+        )
+        for part, value in (("SegmentationClass", 12), ("SegmentationObject", 1)):
+            pixels = np.zeros((HEIGHT, WIDTH), np.uint8)
+            pixels[3:7, 2:8] = value
+            picture = Image.fromarray(pixels, "L").convert("P")
+            picture.putdata(pixels.ravel().tolist())
+            picture.save(root / "voc" / part / f"{name}.png")
+    (root / "voc.txt").write_text("b\n")
+    (root / "animals.txt").write_text("cat\ndog\n")
+    contour = [[1, 1], [6, 1], [6, 5], [1, 5]]
+    findings = {"img_size": [HEIGHT, WIDTH], "Edema": [contour]}
+    (root / "findings.json").write_text(json.dumps({"a": findings}))
+    (root / "outputs.txt").write_text("No Finding\nEdema\nPneumothorax\n")
+
+
+def write_scans(root: Path) -> None:
+    """Write tables of a DICOM image and of NIfTI images."""
+    pixels = np.arange(HEIGHT * WIDTH, dtype=np.int16).reshape(HEIGHT, WIDTH)
+    write_dicom(root / "1.dcm", pixels)
+    Image.fromarray(pixels > 99).save(root / "dicom mask.png")
+    (root / "dicom.csv").write_text("image,mask,label\n1.dcm,dicom mask.png,nodule\n")
+    voxels = np.arange(3 * 4 * 5, dtype=np.int16).reshape(3, 4, 5)
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), root / "1.nii")
+    nibabel.save(nibabel.Nifti1Image((voxels > 30).astype(np.uint8), np.eye(4)), root / "m.nii")
+    (root / "nifti.csv").write_text("image,mask,label,site\n1.nii,m.nii,tumor,Ghent\n")
+    (root / "tissues.txt").write_text("edema\nnodule\ntumor\n")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """Return a folder with the files of every form."""
+    folder = tmp_path_factory.mktemp("forms")
+    write_pictures(folder)
+    write_objects(folder)
+    write_scans(folder)
+    return folder
+
+
+def options_of(root: Path, words: str) -> Namespace:
+    """Return the options of a command; ``@`` stands for the folder."""
+    found = [word.replace("@", f"{root}/") for word in words.split()]
+    return parse(["score", "--maps", "maps", "--out", "run", *found])
+
+
+Read = Callable[[Path], Any]
+
+FORMS: dict[str, Read] = {
+    "--images @images --masks @masks": lambda r: FolderDataset(r / "images", r / "masks"),
+    "--images @images --masks lung=@lungs heart=@hearts --missing-masks negative": lambda r: (
+        FolderDataset(
+            r / "images",
+            {"lung": r / "lungs", "heart": r / "hearts"},
+            missing_masks="negative",
+        )
+    ),
+    "--images @images --masks lung=@lungs --missing-masks negative": lambda r: FolderDataset(
+        r / "images", {"lung": r / "lungs"}, missing_masks="negative"
+    ),
+    "--images @images --masks @lungs @hearts --missing-masks negative": lambda r: FolderDataset(
+        r / "images",
+        {"lungs": r / "lungs", "hearts": r / "hearts"},
+        missing_masks="negative",
+    ),
+    "--images @images --missing-masks negative": lambda r: FolderDataset(
+        r / "images", None, missing_masks="negative"
+    ),
+    "--manifest @one.csv --missing-masks negative": lambda r: ManifestDataset(
+        r / "one.csv", missing_masks="negative"
+    ),
+    "--manifest @targets.csv --rows targets --info view": lambda r: ManifestDataset(
+        r / "targets.csv", rows="targets", info=["view"]
+    ),
+    "--images @images --coco @objects.json": lambda r: CocoDataset(
+        r / "objects.json", r / "images"
+    ),
+    "--images @images --coco @objects.json --negatives": lambda r: CocoDataset(
+        r / "objects.json", r / "images", negatives=True
+    ),
+    "--images @images --coco @objects.json --largest": lambda r: CocoDataset(
+        r / "objects.json", r / "images", classes="largest"
+    ),
+    "--voc @voc": lambda r: VocDataset(r / "voc"),
+    "--voc @voc --segmentation --names @voc.txt": lambda r: VocDataset(
+        r / "voc", r / "voc.txt", segmentation=True
+    ),
+    "--voc @voc --negatives --class-names @animals.txt": lambda r: VocDataset(
+        r / "voc", negatives=True, class_names=["cat", "dog"]
+    ),
+    "--images @images --chexlocalize @findings.json": lambda r: CheXlocalizeDataset(
+        r / "images", r / "findings.json"
+    ),
+    "--images @images --chexlocalize @findings.json --missing-masks negative --class-names "
+    "@outputs.txt": lambda r: CheXlocalizeDataset(
+        r / "images",
+        r / "findings.json",
+        unlisted="negative",
+        class_names=["No Finding", "Edema", "Pneumothorax"],
+    ),
+    "--dicom @dicom.csv": lambda r: DicomDataset(r / "dicom.csv"),
+    "--dicom @dicom.csv --value-range -20 90.5 --class-names @tissues.txt": lambda r: DicomDataset(
+        r / "dicom.csv", ["edema", "nodule", "tumor"], value_range=(-20, 90.5)
+    ),
+    "--nifti @nifti.csv": lambda r: NiftiDataset(r / "nifti.csv"),
+    "--nifti @nifti.csv --value-range 3 40 --class-names @tissues.txt": lambda r: NiftiDataset(
+        r / "nifti.csv", ["edema", "nodule", "tumor"], value_range=(3, 40)
+    ),
+}
+
+
+def contents(sample: Sample) -> list[Any]:
+    """Return everything that a sample holds, as lists."""
+    targets = [
+        (target.label, target.mask.tolist(), target.objects.boxes.tolist())
+        for target in sample.targets
+    ]
+    ignore = None if sample.ignore is None else sample.ignore.tolist()
+    parts = [sample.name, sample.group, dict(sample.info), sample.spacing, ignore]
+    return [*parts, targets, sample.image.tolist()]
+
+
+@pytest.mark.parametrize("words", FORMS)
+def test_a_form_is_the_reader_with_the_same_settings(root, words) -> None:
+    options = options_of(root, words)
+    found, expected = load_samples(options), FORMS[words](root)
+    assert type(found) is type(expected)
+    assert len(found) == len(expected)
+    for k in range(len(expected)):
+        assert contents(found[k]) == contents(expected[k])
+    assert tuple(class_names(found, options) or ()) == tuple(expected.class_names)
+
+
+def test_no_two_forms_give_the_same_samples(root) -> None:
+    seen = [
+        json.dumps([contents(s) for s in map(read(root).__getitem__, range(len(read(root))))])
+        for read in FORMS.values()
+    ]
+    names = [tuple(read(root).class_names) for read in FORMS.values()]
+    assert len({*zip(seen, names, strict=True)}) == len(FORMS)
+
+
+def test_names_of_classes_are_for_data_without_any(root, tmp_path) -> None:
+    words = f"--images @images --masks @masks --class-names {tmp_path}/names.txt"
+    (tmp_path / "names.txt").write_text("left\nright\n")
+    options = options_of(root, words)
+    assert class_names(load_samples(options), options) == ["left", "right"]
+    options = options_of(root, words.replace("--masks @masks", "--coco @objects.json"))
+    with pytest.raises(SettingError, match="--class-names must be those of the data, dog, cat"):
+        class_names(load_samples(options), options)
+
+
+def test_the_named_images_of_a_cache(root, tmp_path) -> None:
+    (tmp_path / "names.txt").write_text("c\na\n")
+    words = "--images @images --masks lung=@lungs heart=@hearts --missing-masks negative --names "
+    options = options_of(root, f"{words}{tmp_path}/names.txt --cache {tmp_path}/cache.h5")
+    found = load_samples(options)
+    whole = FORMS["--images @images --masks lung=@lungs heart=@hearts --missing-masks negative"]
+    assert [contents(found[k]) for k in range(2)] == [contents(whole(root)[k]) for k in (2, 0)]
+    assert class_names(found, options) == ["lung", "heart"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "must be given by one of --images with --masks, .* got none"),
+        ("--images @images", "must be given by one of .* got --images"),
+        ("--masks @masks", "must be given by one of .* got --masks"),
+        ("--voc @voc --dicom @dicom.csv", "must be given by one of .* got --voc --dicom"),
+        ("--images @images --voc @voc", "must be given by one of .* got --images --voc"),
+        ("--chexlocalize @findings.json", "must be given by one of .* got --chexlocalize"),
+        ("--voc @voc --labels @one.csv", "--labels must go with --images and --masks, got --voc"),
+        ("--voc @voc --largest", "--largest must go with --coco, got --voc"),
+        ("--manifest @one.csv --negatives", "--negatives must go with --coco or --voc, got --man"),
+        ("--manifest @one.csv --segmentation", "--segmentation must go with --voc, got --manif"),
+        ("--voc @voc --rows targets", "--rows must go with --manifest, got --voc"),
+        ("--voc @voc --info view", "--info must go with --manifest, got --voc"),
+        ("--voc @voc --value-range 0 1", "--value-range must go with --dicom or --nifti, got --v"),
+        (
+            "--voc @voc --missing-masks negative",
+            "--missing-masks must go with --masks, --manifest or --chexlocalize, got --voc",
+        ),
+        (
+            "--dicom @dicom.csv --mask-orientation stored",
+            "--mask-orientation must go with photographs, got --dicom",
+        ),
+        (
+            "--images @images --masks a=@lungs a=@hearts",
+            "--masks must have names that differ, got 'a' twice",
+        ),
+        ("--images @images --masks a= b=@lungs", "--masks must be NAME=PATH or PATH, got 'a='"),
+        ("--nifti @nifti.csv --value-range 5 5", "value_range must"),
+    ],
+)
+def test_forms_that_do_not_go_together_are_refused(root, words, message) -> None:
+    with pytest.raises(SettingError, match=message):
+        load_samples(options_of(root, words))
+
+
+def test_the_findings_of_chexlocalize_are_its_classes(root) -> None:
+    options = options_of(root, "--images @images --chexlocalize @findings.json")
+    assert class_names(load_samples(options), options) == list(CHEXLOCALIZE_FINDINGS)
