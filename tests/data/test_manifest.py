@@ -151,7 +151,7 @@ def test_rows_of_one_name_may_be_targets_of_one_image(folder):
         ("2.png,2_mask.png,1,p\n2.png,2_mask.png,1,p\n", "line 3: label must differ .* of '2'"),
         (
             "2.png,2_mask.png,1,p\n2.png,2_mask.png,2,q\n",
-            "line 3: image and group and info must be",
+            "line 3: image and group, info, ignore must be",
         ),
     ],
 )

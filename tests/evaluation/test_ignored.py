@@ -143,6 +143,17 @@ def test_a_crop_has_the_aspect_ratio_of_the_input() -> None:
     assert prepared.truth.shape == (13, 40)
 
 
+def test_a_larger_grid_does_not_shrink_the_truth() -> None:
+    mask = np.zeros((5, 5), np.bool_)
+    mask[1:4, 1:4] = True  # nine pixels of 1.4 x 1.4 new ones: from 1.4 to 5.6
+    sample = Sample("small", np.zeros((5, 5), np.float32), mask)
+    _, truth = Preparation(size=None, truth_size=(7, 7))(sample)
+    expected = np.zeros((7, 7), np.bool_)
+    expected[1:6, 1:6] = True  # a share of .6 of pixels 1 and 5 along each side
+    expected[1, [1, 5]] = expected[5, [1, 5]] = False  # .36 of those in the corners
+    np.testing.assert_array_equal(truth.numpy(), expected)
+
+
 @pytest.mark.parametrize("setting", [{"fit": "crop"}, {"truth_size": (10, 10)}])
 def test_negatives_and_objects_outside_a_crop_have_no_object(setting: dict[str, Any]) -> None:
     image, ids = np.zeros((20, 40), np.float32), np.zeros((20, 40), np.int64)

@@ -52,6 +52,11 @@ class FolderDataset(PictureDataset):
         What an image without a mask is: an ``"error"``, or a ``"negative"``, whose mask is empty.
     info
         From the name of an image to more columns of the tables, as `Sample`'s info.
+    ignore
+        A folder of masks of the pixels that count for nothing, such as a ruler, by the names of the
+        images. An image without a file there has none.
+    resize_masks
+        Whether masks of another size than their image are resized, as in `Record`.
 
     Raises
     ------
@@ -99,6 +104,8 @@ class FolderDataset(PictureDataset):
         mask_orientation: MaskOrientation | None = None,
         missing_masks: Missing = "error",
         info: Mapping[str, Mapping[str, Any]] | None = None,
+        ignore: str | PathLike[str] | None = None,
+        resize_masks: bool = False,
     ) -> None:
         check_choice("missing_masks", missing_masks, Missing)
         images = Path(images)
@@ -120,6 +127,7 @@ class FolderDataset(PictureDataset):
             truths = None if masks is None else Path(masks)
             pictures = pictures if truths is None else find.only_images(pictures, truths)
             by_class = {0: find(pictures, truths)}
+        ignored = {} if ignore is None else _Masks(images, "", "negative")(pictures, Path(ignore))
         records = []
         for name, path in pictures.items():
             own = {label: found.get(name) for label, found in by_class.items()}
@@ -134,6 +142,8 @@ class FolderDataset(PictureDataset):
                     mask_orientation,
                     targets=own if several else {},
                     info=_info(name, info, path),
+                    ignore=ignored.get(name),
+                    resize_masks=resize_masks,
                 )
             )
         super().__init__(records, () if labels is not None else classes)
@@ -146,8 +156,8 @@ class _Masks:
     images: Path
     suffix: str
     missing: Missing
-    value: int | Collection[int] | None
-    threshold: float | None
+    value: int | Collection[int] | None = None
+    threshold: float | None = None
 
     def __call__(self, pictures: Mapping[str, Path], masks: Path | None) -> dict[str, MaskFile]:
         """Return the masks of images by name; an image that is a negative has none."""

@@ -9,6 +9,7 @@ from warnings import warn
 import numpy as np
 from numpy.typing import NDArray
 
+from cameval.data._mask_sizes import resize_mask, resize_numbers, same_view
 from cameval.data.pictures import UPRIGHT, ImageFile, MaskFile, turn_upright
 from cameval.data.samples import Info, Sample, Target, class_index
 from cameval.errors import CamevalError, DataError, SettingError
@@ -144,6 +145,10 @@ class Record:
     size
         Height and width of the image that the boxes are for, where the annotation notes them. An
         image of another size is then refused.
+    resize_masks
+        Whether masks, instances and ignored pixels of another size are resized to the image. They
+        must have its aspect ratio, to within one pixel. A pixel is true where more than half of its
+        area is. By default another size is an error.
 
     Raises
     ------
@@ -176,6 +181,7 @@ class Record:
     ignore: MaskSource | None = field(default=None, kw_only=True)
     spacing: Sequence[float] | None = field(default=None, kw_only=True)
     size: tuple[int, ...] | None = field(default=None, kw_only=True)
+    resize_masks: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -287,12 +293,24 @@ class _Frame:
             if turned:
                 mask = np.stack(turned) if stacked else turned[0]
                 shape = turned[0].shape
-        if shape != self.size:
+        if not self._fits(shape):
+            needed = "aspect ratio" if self.record.resize_masks else "height and width"
+            out = "" if self.record.resize_masks else "; set resize_masks=True to resize it"
             raise DataError(
-                f"{source.path}: the mask must have the height and width of its image "
-                f"{self.record.image.path}, got {shape} and {self.size}; nothing is resized"
+                f"{source.path}: the mask must have the {needed} of its image "
+                f"{self.record.image.path}, got {shape} and {self.size}{out}"
             )
-        return mask
+        if shape == self.size:
+            return mask
+        if stacked:
+            return np.array([resize_mask(part, self.size) for part in mask], np.bool_)
+        return (resize_mask if mask.dtype == np.bool_ else resize_numbers)(mask, self.size)
+
+    def _fits(self, shape: tuple[int, ...] | None) -> bool:
+        """Tell whether truth of this size can be that of the upright image."""
+        if shape is None or shape == self.size or not self.record.resize_masks:
+            return shape == self.size
+        return len(shape) == len(self.size) and 0 not in shape and same_view(shape, self.size)
 
     def _boxes(self, source: TargetRecord) -> NDArray[np.float64]:
         record, size = self.record, self.record.size
@@ -306,7 +324,7 @@ class _Frame:
         if size is not None and size != self.size:
             raise DataError(
                 f"{path}: boxes must be for an image of the size of {record.image.path}, got "
-                f"{size} and {self.size}; nothing is resized"
+                f"{size} and {self.size}; boxes are not resized"
             )
         return clip_boxes(boxes, self.size, f"{path}: {record.name!r}")
 
@@ -316,8 +334,8 @@ class _Frame:
         turned = shape[::-1] if shape is not None and orientation in (5, 6, 7, 8) else shape
         if self.record.mask_orientation is not None:
             return self.record.mask_orientation == "stored"
-        if shape is not None and not (shape == turned == self.size):
-            return turned == self.size
+        if shape is not None and not (self._fits(shape) and self._fits(turned)):
+            return self._fits(turned)
         stored = noted is None
         warn(
             f"{self.record.image.path} is stored rotated or mirrored (EXIF orientation "

@@ -21,7 +21,7 @@ __all__ = ["ManifestDataset", "read_labels", "read_names"]
 _NEEDED = ("image", "mask")
 
 
-_KNOWN = ("image", "mask", "name", "label", "group")
+_KNOWN = ("image", "mask", "name", "label", "group", "ignore")
 
 Rows: TypeAlias = Literal["images", "targets"]
 """What a row of a table is."""
@@ -35,9 +35,10 @@ class ManifestDataset(PictureDataset):
     ``group`` is by default the name. Labels are either all whole numbers from 0, or all names of
     classes, which are then counted in their sorted order. A whole number may be written as ``3.0``
     or ``3e0``, as programs write a column in which cells are empty. Without a column of labels, or
-    where its cell is empty, the label is None. Other columns are left out, unless `info` names
-    them. The table and the existence of the files are checked at once. Images are decoded when they
-    are asked for, as `cameval.data.pictures` describes.
+    where its cell is empty, the label is None. ``ignore`` is the path of a mask of the pixels that
+    count for nothing, such as a ruler; where it is empty, all pixels count. Other columns are left
+    out, unless `info` names them. The table and the existence of the files are checked at once.
+    Images are decoded when they are asked for, as `cameval.data.pictures` describes.
 
     Parameters
     ----------
@@ -58,6 +59,8 @@ class ManifestDataset(PictureDataset):
     info
         More columns that are kept, as `Sample`'s info: numbers where every cell of the column is
         one or is empty, else text. An empty cell is None.
+    resize_masks
+        Whether masks of another size than their image are resized, as in `Record`.
 
     Raises
     ------
@@ -90,6 +93,7 @@ class ManifestDataset(PictureDataset):
         missing_masks: Missing = "error",
         rows: Rows = "images",
         info: Collection[str] = (),
+        resize_masks: bool = False,
     ) -> None:
         check_choice("missing_masks", missing_masks, Missing)
         check_choice("rows", rows, Rows)
@@ -106,12 +110,15 @@ class ManifestDataset(PictureDataset):
             if row["mask"]:
                 file = _file(path, line, row, "mask")
                 mask = MaskFile(file, mask_value, mask_threshold)
+            ignored = row.get("ignore")
             record = Record(
                 name,
                 ImageFile(_file(path, line, row, "image"), stretch),
                 group=row.get("group", name),
                 mask_orientation=mask_orientation,
                 info={column: values[i] for column, values in columns.items()},
+                ignore=MaskFile(_file(path, line, row, "ignore")) if ignored else None,
+                resize_masks=resize_masks,
             )
             if rows == "images":
                 records[name] = replace(record, mask=mask, label=label)
@@ -120,7 +127,7 @@ class ManifestDataset(PictureDataset):
                 raise _cell_error(path, line, "label", "must be given where rows are targets")
             if record != records.setdefault(name, record):
                 raise _cell_error(
-                    path, line, "image", f"and group and info must be those of {name!r} above"
+                    path, line, "image", f"and group, info, ignore must be those of {name!r} above"
                 )
             own = targets.setdefault(name, {})
             if label in own:
@@ -183,7 +190,7 @@ def _read_rows(path: Path, info: Collection[str] = (), may_be_empty: str = "") -
     if len(lines) == 1:
         raise DataError(f"{path}: the file must hold at least one row, got its header alone")
     kept = {*_KNOWN, *info}
-    free = {"label", may_be_empty, *info}
+    free = {"label", "ignore", may_be_empty, *info}
     return [(line, _cells(path, line, columns, row, kept, free)) for line, row in lines[1:]]
 
 

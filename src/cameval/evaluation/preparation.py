@@ -1,6 +1,6 @@
 """Preparation of samples: crop, resize or pad, and normalize images; the truth for the scores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 from typing import Literal, TypeAlias, get_args
@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, adaptive_avg_pool3d, pad
+from torch.nn.functional import pad
 from torchvision.transforms.v2.functional import resize
 
 from cameval._checks import check_size
 from cameval.data import Objects, Sample
+from cameval.data._mask_sizes import resize_mask
 from cameval.errors import SettingError, ShapeError
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Preparation", "Prepared"]
@@ -244,10 +245,10 @@ class Preparation:
 
     def _truth(self, mask: NDArray[np.bool_], part: Span) -> Tensor:
         """Return a mask on the grid of the scores."""
-        cut = torch.from_numpy(mask)[part]
-        if self.truth_size is None or tuple(cut.shape) == self.truth_size:
-            return cut
-        return _shares(cut, self.truth_size) > 0.5
+        cut = mask[part]
+        if self.truth_size is None or cut.shape == self.truth_size:
+            return torch.from_numpy(cut)
+        return torch.from_numpy(resize_mask(cut, self.truth_size))
 
     def _objects(self, objects: Objects, part: Span, shape: tuple[int, ...]) -> Objects:
         """Return objects on the grid of the scores; those that are not on it are left out."""
@@ -279,9 +280,3 @@ def _resize(channels: Tensor, size: tuple[int, ...]) -> Tensor:
     if stack.shape[1] != size[0]:
         stack = resize(stack, [size[0], stack.shape[2]], antialias=True)
     return stack.reshape(len(channels), *size)
-
-
-def _shares(mask: Tensor, size: Sequence[int]) -> Tensor:
-    """Return the share of each new pixel that a mask covers."""
-    average = adaptive_avg_pool2d if len(size) == 2 else adaptive_avg_pool3d
-    return average(mask[None].float(), tuple(size))[0]  # type: ignore[arg-type]

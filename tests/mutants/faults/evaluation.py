@@ -12,9 +12,9 @@ FAULTS = (
     ),
     Fault(
         "a pixel that is half covered is true",
-        "evaluation/preparation.py",
-        before="_shares(cut, self.truth_size) > 0.5",
-        after="_shares(cut, self.truth_size) >= 0.5",
+        "data/_mask_sizes.py",
+        before="2 * areas > mask.size",
+        after="2 * areas >= mask.size",
         tests=("evaluation/test_evaluation.py::test_half_a_cell_of_truth_is_no_majority",),
     ),
     Fault(
