@@ -453,6 +453,22 @@ def test_a_table_lists_images_masks_classes_and_columns(tmp_path):
     assert set(dataset.sources) == {table, *tmp_path.glob("*.dcm"), *tmp_path.glob("*.png")}
 
 
+def test_names_in_a_table_have_the_places_of_the_class_names(tmp_path):
+    write_dicom(tmp_path / "1.dcm", RAMP)
+    table = tmp_path / "index.csv"
+    table.write_text("image,mask,label\n1.dcm,,effusion\n1.dcm,,edema\n")
+    names = ["nodule", "effusion", "edema"]
+    dataset = DicomDataset(table, names)
+    assert dataset.class_names == tuple(names)
+    assert [target.label for target in dataset[0].targets] == [1, 2]
+    with pytest.raises(
+        DataError, match=r"index\.csv, line 3: label must be one of the class names, .*got 'edema'"
+    ):
+        DicomDataset(table, ["effusion"])
+    table.write_text("image,mask,label\n1.dcm,,1\n")
+    assert DicomDataset(table, ["1", "0"])[0].label == 1  # a number is an index
+
+
 def test_a_data_set_can_be_cached_and_pickled(tmp_path):
     paths = [write_dicom(tmp_path / f"{k}.dcm", RAMP + k) for k in (1, 2)]
     dataset = DicomDataset(paths)

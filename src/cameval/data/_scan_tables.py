@@ -1,12 +1,14 @@
 """CSV tables of medical images: a row for each image and class."""
 
 import csv
+from collections.abc import Sequence
 from io import StringIO
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from cameval.data._files import read_file
+from cameval.data.readers import shorten_names
 from cameval.data.samples import Info, parse_class
 from cameval.data.scans import Scan, name_of
 from cameval.errors import CamevalError, DataError
@@ -14,19 +16,23 @@ from cameval.errors import CamevalError, DataError
 _KNOWN = ("image", "mask", "label", "name", "group", "frame")
 
 
-def read_scans(path: Path) -> tuple[list[Scan], tuple[str, ...]]:
-    """Return the scans of a CSV file, and the names of the classes if its labels are names.
+def read_scans(path: Path, class_names: Sequence[str] = ()) -> tuple[list[Scan], tuple[str, ...]]:
+    """Return the scans of a CSV file, and the names of the classes as far as they are known.
 
-    Rows of one name are one image with several classes. Paths are relative to the table's folder.
-    Columns that have no meaning here are the scan's info: numbers where they can be, else text.
+    Labels that are names get their places in `class_names`, or without these in the sorted names of
+    the table. Rows of one name are one image with several classes. Paths are relative to the folder
+    of the table. Columns that have no meaning here are the scan's info: numbers where they can be,
+    else text.
     """
     rows = _rows(path)
-    classes = _class_names(path, rows)
+    classes = _class_names(path, rows, tuple(class_names))
     found: dict[str, list[tuple[int, dict[str, str]]]] = {}
     for line, row in rows:
         name = row.get("name") or name_of(Path(row["image"]))
         found.setdefault(name, []).append((line, row))
-    return [_scan(path, name, its, classes) for name, its in found.items()], classes
+    return [_scan(path, name, its, classes) for name, its in found.items()], classes or tuple(
+        class_names
+    )
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -53,7 +59,9 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     return [(line, {key: cell.strip() for key, cell in row.items()}) for line, row in rows]
 
 
-def _class_names(path: Path, rows: list[tuple[int, dict[str, str]]]) -> tuple[str, ...]:
+def _class_names(
+    path: Path, rows: list[tuple[int, dict[str, str]]], given: tuple[str, ...]
+) -> tuple[str, ...]:
     cells = [(line, row["label"]) for line, row in rows if row.get("label")]
     names = [parse_class(cell, f"{path}, line {line}: label") is None for line, cell in cells]
     if len(set(names)) > 1:
@@ -61,7 +69,15 @@ def _class_names(path: Path, rows: list[tuple[int, dict[str, str]]]) -> tuple[st
         raise DataError(
             f"{path}, line {line}: label must be all whole numbers or all names, got {cell!r}"
         )
-    return tuple(sorted({cell for _, cell in cells})) if names and names[0] else ()
+    if not names or not names[0]:
+        return ()
+    for line, cell in cells if given else ():
+        if cell not in given:
+            raise DataError(
+                f"{path}, line {line}: label must be one of the class names, "
+                f"{shorten_names(given)}, got {cell!r}"
+            )
+    return given or tuple(sorted({cell for _, cell in cells}))
 
 
 def _scan(

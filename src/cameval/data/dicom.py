@@ -147,7 +147,8 @@ class DicomDataset(ScanDataset):
         ``frame``; others are ``info``. Paths are relative to its folder. An image with several
         classes has a row for each. An empty mask is that of an image without the object.
     class_names
-        The class of label 0, 1, ...; in a CSV file labels can be names.
+        The class of label 0, 1, ...; in a CSV file labels can be names. By default the names in a
+        CSV file, sorted.
     segments
         From class index to the segments of a segmentation, by number or label, one or several:
         ``{0: "effusion", 1: (2, 3)}``. A scan then has all these classes, unless it has a label.
@@ -195,8 +196,7 @@ class DicomDataset(ScanDataset):
         tables: list[Path] = []
         if isinstance(scans, str | PathLike):
             tables = [Path(scans)]
-            scans, names = read_scans(tables[0])
-            class_names = class_names or names
+            scans, class_names = read_scans(tables[0], class_names)
         self._reading = DicomSettings(
             window, value_range, ignore_padding, tags, group, slice_tolerance, max_values
         )

@@ -254,7 +254,8 @@ class NiftiDataset(ScanDataset):
         ``frame``; others are ``info``. Paths are relative to its folder. An image with several
         classes has a row for each. An empty mask is that of an image without the object.
     class_names
-        The class of label 0, 1, ...; in a CSV file labels can be names.
+        The class of label 0, 1, ...; in a CSV file labels can be names. By default the names in a
+        CSV file, sorted.
     values
         From class index to the mask's values of the class, one or several: ``{0: (1, 2, 4), 1:
         4}``; classes may overlap. A scan then has all these classes, unless it has a label. A value
@@ -303,8 +304,7 @@ class NiftiDataset(ScanDataset):
         tables: list[Path] = []
         if isinstance(scans, str | PathLike):
             tables = [Path(scans)]
-            scans, names = read_scans(tables[0])
-            class_names = class_names or names
+            scans, class_names = read_scans(tables[0], class_names)
         self._reading = _Settings(
             channels, value_range, percentiles, missing, canonical, max_values
         )
