@@ -64,7 +64,8 @@ PROMISED = """
     iou dice coverage precision informedness size_standardized_iou
     pointing_game relevance_mass_accuracy relevance_rank_accuracy pixel_auroc
     pixel_average_precision
-    center_map Sample Preparation evaluate Results choose_binarizers concat normalize_maps
+    center_map Sample Target Preparation evaluate evaluate_maps Results choose_binarizers concat
+    normalize_maps
 """
 
 

@@ -1,5 +1,7 @@
 """Weights in files: supported dtypes, and errors for others."""
 
+from zipfile import ZipFile
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -128,3 +130,15 @@ def test_seeds_that_torch_cannot_take_are_refused(seed):
 def test_more_classes_than_memory_are_refused():
     with pytest.raises(SettingError, match="num_classes must be a number of classes that"):
         load_network(NAME, num_classes=10**13)
+
+
+def test_weights_of_which_the_file_holds_a_part_are_refused(tmp_path) -> None:
+    """Some versions of torch return a tensor that reaches beyond the file."""
+    whole, cut = tmp_path / "whole.pth", tmp_path / "cut.pth"
+    torch.save({"weight": torch.ones(4096)}, whole)
+    with ZipFile(whole) as source, ZipFile(cut, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            target.writestr(name, data[:64] if name.endswith("data/0") else data)
+    with pytest.raises(DataError, match=r"cut\.pth must"):
+        read_weights(cut)

@@ -187,16 +187,17 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
             f"{path} must hold a state dict (names to tensors), got {type(state).__name__}; save "
             "it with torch.save(net.state_dict(), path)"
         )
+    size = path.stat().st_size
     for name, tensor in state.items():
-        _check_storage(path, str(name), tensor)
+        _check_storage(path, str(name), tensor, size)
     return {
         str(name): tensor.float() if tensor.dtype in _FLOATS else tensor
         for name, tensor in state.items()
     }
 
 
-def _check_storage(path: Path, name: str, tensor: Tensor) -> None:
-    """Check that a tensor is dense, and that the file contains all of its numbers."""
+def _check_storage(path: Path, name: str, tensor: Tensor, size: int) -> None:
+    """Check that a tensor is dense, and that the file of this size contains all of its numbers."""
     plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
     if not plain or tensor.is_quantized or tensor.is_nested:
         kind = "quantized" if tensor.is_quantized else f"{tensor.layout} on {tensor.device}"
@@ -205,6 +206,11 @@ def _check_storage(path: Path, name: str, tensor: Tensor) -> None:
         raise DataError(
             f"{path} must hold every number of a tensor, got {tuple(tensor.shape)} with repeated "
             f"numbers in {name}; save tensor.contiguous()"
+        )
+    if tensor.untyped_storage().nbytes() > size:  # some versions of torch read beyond the file
+        raise DataError(
+            f"{path} must hold every number of a tensor, got {tuple(tensor.shape)} in {name} from "
+            f"{size} bytes; save it again with torch.save, which does not compress"
         )
 
 
