@@ -471,3 +471,14 @@ def test_froc_without_objects_and_with_wrong_settings():
         FROC.of(np.ones((1, 2)), none, ignore=np.zeros((1, 2)))
     with pytest.raises(ArrayTypeError, match="ignore and maps must both be NumPy arrays or both"):
         FROC.of(np.ones((1, 2)), none, ignore=torch.zeros(1, 2, dtype=torch.bool))
+
+
+def test_one_mask_of_ignored_pixels_counts_for_all_maps_of_froc():
+    rng = np.random.default_rng(0)
+    maps, ignore = rng.random((3, 6, 7)), rng.random((6, 7)) < 0.3
+    objects = [Objects.of_components(rng.random((6, 7)) < 0.4) for _ in range(3)]
+    found = FROC.of(maps, objects, ignore=ignore)
+    expected = FROC.of(maps, objects, ignore=np.stack([ignore] * 3))
+    np.testing.assert_array_equal(found.detected, expected.detected)
+    np.testing.assert_array_equal(found.false_positives, expected.false_positives)
+    assert found.objects == expected.objects

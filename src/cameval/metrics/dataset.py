@@ -146,8 +146,8 @@ class MaxBoxAcc:
             A list with the :class:`cameval.data.Objects` of each image. For one map without the
             axis N, its objects.
         ignore
-            Boolean masks of the maps' shape. Their pixels are not marked and do not affect the
-            scaling of their map; the true boxes stay as they are.
+            Boolean masks of the maps' shape, or one for all maps. Their pixels are not marked and
+            do not affect the scaling of their map; the true boxes stay as they are.
         thresholds, connectivity
             As for `of`.
 
@@ -378,11 +378,12 @@ def ignored_pixels(
         return [None] * shape[0]
     check_same_kind(ignore, maps)
     masks: Mask = as_masks(ignore, "ignore").cpu().numpy()
-    if masks.shape != shape and (1, *masks.shape) != shape:
+    if masks.shape not in (shape, shape[1:]):
         raise ShapeError(
-            f"ignore and maps must have one shape, got {masks.shape} and {tuple(maps.shape)}"
+            f"ignore and maps must have one shape, got {masks.shape} and {tuple(maps.shape)}; "
+            "give one mask for each map, or one (H, W) for all"
         )
-    return list(masks.reshape(shape))
+    return list(np.broadcast_to(masks, shape))
 
 
 def check_grid(thresholds: Sequence[float] | Floats | None) -> Floats:

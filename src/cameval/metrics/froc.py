@@ -53,7 +53,9 @@ class FROC:
 
     Notes
     -----
-    Components merge as the threshold falls, so the numbers of false positives need not increase.
+    Components merge as the threshold falls, so the numbers of false positives need not increase. At
+    the lowest thresholds the mask of a smooth map is nearly the whole image: one component, which
+    covers every object. Where masks can be so large, use ``measure="iou"``.
 
     References
     ----------
@@ -104,8 +106,9 @@ class FROC:
             A list with the :class:`cameval.data.Objects` of each image. For one map without the
             axis N, its objects.
         ignore
-            Boolean masks of the maps' shape. Their pixels are neither marked nor part of an object,
-            and do not affect the scaling; an object without other pixels is not counted.
+            Boolean masks of the maps' shape, or one for all maps. Their pixels are neither marked
+            nor part of an object, and do not affect the scaling; an object without other pixels is
+            not counted.
         thresholds
             Increasing numbers; in [0, 1] if maps are scaled, by default 0 to 1 in steps of .01.
         scale
