@@ -147,6 +147,15 @@ KNOWN = {
     "dice": MetricMeaning("dice", "masks", True, value_range=(0, 1)),
     "coverage": MetricMeaning("coverage", "masks", True, value_range=(0, 1)),
     "area_bound": MetricMeaning("area_bound", "masks", bounds="iou", value_range=(0, 1)),
+    "false_positive_rate": MetricMeaning(
+        "fpr", "masks", False, value_range=(0, 1), without_object="marked"
+    ),
+    "specificity": MetricMeaning(
+        "specificity", "masks", True, value_range=(0, 1), without_object="unmarked"
+    ),
+    "zero_without_object:iou": MetricMeaning(
+        "ZeroWithoutObject(iou)", "masks", True, without_object="zero"
+    ),
     "hd": MetricMeaning("HausdorffDistance(percentile=95)", "masks", False),
     "outcome": MetricMeaning("Outcomes()", "masks", categories=OUTCOMES),
 }
@@ -231,6 +240,68 @@ def made(
         codes = np.zeros(values.shape, np.uint8)
         parts.append(Results(table, columns, values, codes, provenance))
     return concat(parts) if len(parts) > 1 else parts[0]
+
+
+def of_targets(
+    results: Results, *, per_image: int = 3, absent=lambda i: False, task: str | None = "multilabel"
+) -> Results:
+    """Return results as those of several targets of each image, some of them without an object."""
+    n = len(results)
+    order = np.arange(n)
+    present = np.array([not absent(i) for i in range(n)])
+    labels = order % per_image
+    number = order // per_image
+    probability = np.random.default_rng(5).uniform(0, 1, n)
+    table = results.samples.assign(
+        sample=[f"image {k}" for k in number],
+        group=[f"person {k // 2}" for k in number],
+        label=pd.array(labels, dtype="Int64"),
+        present=present,
+        area=results.samples["area"].where(present, 0.0),
+        probability=probability,
+        predicted=pd.array(np.where(probability > 0.5, labels, -1), dtype="Int64"),
+    )
+    table["predicted"] = table["predicted"].mask(table["predicted"] < 0)
+    known = results.meanings.metrics
+    needs = [known[c.metric].without_object is None for c in results.columns]
+    values, codes = results.values.copy(), results.codes.copy()
+    marked = np.random.default_rng(6).random(values.shape) < 0.6
+    for k, column in enumerate(results.columns):
+        kind = known[column.metric].without_object
+        if kind is not None:  # where nothing is marked, and where something is
+            empty = {"marked": 0.0, "unmarked": 1.0, "zero": np.nan}[kind]
+            score = np.zeros(n) if kind == "zero" else values[:, k]
+            values[:, k] = np.where(present, values[:, k], np.where(marked[:, k], score, empty))
+    at = np.ix_(~present, needs)
+    values[at], codes[at] = np.nan, 1
+    weights = np.full(values.shape, np.nan)
+    of_iou = [c.metric == "iou" for c in results.columns]
+    weights[:, of_iou] = np.random.default_rng(7).integers(1, 50, (n, sum(of_iou)))
+    settings = {**results.provenance["settings"], "task": task}
+    provenance = {**results.provenance, "settings": settings}
+    return replace(
+        results, samples=table, values=values, codes=codes, weights=weights, provenance=provenance
+    )
+
+
+def elsewhere(results: Results, *, predictions: bool = False) -> Results:
+    """Return results as those of maps that were made elsewhere."""
+    known = results.meanings
+    meanings = replace(
+        known,
+        methods={m: MethodMeaning(m, given=True) for m in known.methods},
+        target_class={"given": TargetClassMeaning("given", "given")},
+    )
+    columns = tuple(replace(column, target_class="given") for column in results.columns)
+    table = results.samples
+    if not predictions:
+        nothing = pd.array([pd.NA] * len(table), dtype="Int64")
+        table = table.assign(predicted=nothing, probability=np.nan)
+    settings = {**results.provenance["settings"], "model": "maps", "task": None}
+    settings = {k: v for k, v in settings.items() if k not in ("weights", "layer", "alignment")}
+    provenance = {**results.provenance, "settings": settings, "meanings": meanings.to_record()}
+    table = table.assign(model="maps")
+    return replace(results, samples=table, columns=columns, provenance=provenance)
 
 
 def undefined(results: Results, where, code: int) -> Results:

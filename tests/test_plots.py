@@ -82,3 +82,22 @@ def test_an_image_is_as_bright_as_its_numbers_say() -> None:
 def test_a_plot_does_not_depend_on_the_scale_of_the_map() -> None:
     scores = center_map(SIZE)
     assert (pixels(score_map=scores) == pixels(score_map=8 * scores - 4)).all()
+
+
+def test_ignored_pixels_are_gray_stripes_and_do_not_scale_the_map() -> None:
+    ignore = torch.zeros(SIZE, dtype=torch.bool)
+    ignore[:12] = True
+    scores = center_map(SIZE)
+    loud = scores.clone()
+    loud[:12] = 1e6
+    picture = pixels(score_map=scores, ignore=ignore)
+    assert (picture == pixels(score_map=loud, ignore=ignore)).all()
+    assert not (picture == pixels(score_map=loud)).all()
+    figure_rows = picture[30:60, 20:180]  # of the upper quarter of the image
+    assert not is_colored(figure_rows).any()
+    assert len(np.unique(figure_rows[..., 0])) > 1
+    none, all_of_it = torch.zeros(SIZE, dtype=torch.bool), torch.ones(SIZE, dtype=torch.bool)
+    assert (pixels(score_map=scores, ignore=none) == pixels(score_map=scores)).all()
+    assert not is_colored(pixels(score_map=scores, ignore=all_of_it)).any()
+    with pytest.raises(ShapeError, match="ignore must have the image's height and width"):
+        pixels(ignore=torch.zeros(3, 3, dtype=torch.bool))

@@ -39,7 +39,9 @@ def describe_accuracy(images: Images, names: Names) -> str:
     share, interval, count = _share_right(images, known)
     if several:
         of_images = format_count(images.samples["sample"][known].nunique(), "image")
-        subject = f"The class that {model} predicts" if has_network else "The given class"
+        subject = f"The class that {model} predicts"
+        if not has_network:
+            subject = f"The class of the given predictions{of_model}"
         return (
             f"{subject} is that of the target for {share}{interval} of "
             f"{format_count(count, 'labeled target')} in {of_images}. One class is predicted for "

@@ -37,6 +37,7 @@ def class_table(
         blocks.append(Block(rows, names.with_model(model, names.column(column))))
         counts[model] = len(labels), left_out
     has_labels = any(of_model.has_labels for of_model in images.values())
+    of_what = f"{by_class(names)}{names.part}" if has_labels else f"of {names.all_rows}"
     has_blind = any(scores.best_baseline(*best, "nothing") for best in headline.columns.items())
     notes = [
         _BY_GROUP,
@@ -52,8 +53,7 @@ def class_table(
     if has_blind:
         notes.append(f"The best blind baseline has the best mean on all of these {names.row}s.")
     return Table(
-        f"{headline.title} {by_class(names) if has_labels else f'of all {names.row}s'}"
-        + names.part,
+        f"{headline.title} {of_what}",
         [
             "class" if has_labels else f"{names.row}s",
             *("n", "groups", headline.title, "median", "quartiles"),
@@ -136,7 +136,7 @@ def correctness_table(
     blocks = []
     for model, column in headline.columns.items():
         of_model = images[model]
-        if not of_model.has_accuracy:
+        if not of_model.has_accuracy or not np.any(right_and_wrong(of_model)):
             continue
         rows = [
             _part_row(of_model, column, headline, title, where)

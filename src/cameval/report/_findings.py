@@ -1,6 +1,6 @@
 """Findings in sentences, computed from the scores."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -55,6 +55,7 @@ def findings(
         column,
         headline.candidates[images.model],
         contents.binarizers.get(column.binarizer),
+        given=contents.given,
         has_direction=headline.meaning.higher_is_better is not None,
     )
     paragraphs = (
@@ -97,9 +98,13 @@ def describe_choice(
     candidates: Sequence[Column],
     binarizer: BinarizerMeaning | None,
     *,
+    given: Collection[str],
     has_direction: bool,
 ) -> Iterator[str]:
-    """Yield which of method and binarizer was chosen by its score, and on which images."""
+    """Yield which of method and binarizer was chosen by its score, and on which images.
+
+    `given` has the labels of maps made elsewhere.
+    """
     origin = None if binarizer is None else binarizer.origin
     if origin is not None:
         warning = _WARNINGS[origin.chosen_on]
@@ -108,9 +113,11 @@ def describe_choice(
         return
     methods, binarizers = {c.method for c in candidates}, {c.binarizer for c in candidates}
     kind = "baseline" if column.kind == "baseline" else "method"
+    if column.kind == "method" and column.method in given:
+        kind = "maps"
     chosen = f"{kind.capitalize()} and binarizer are"
     if len(binarizers) == 1:
-        chosen = f"The {kind} is"
+        chosen = f"The {kind} {'are' if kind == 'maps' else 'is'}"
     elif len(methods) == 1:
         chosen = "The binarizer is"
     combinations = " combinations" if min(len(methods), len(binarizers)) > 1 else ""

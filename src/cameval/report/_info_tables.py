@@ -42,8 +42,7 @@ def info_section(
     if _has_blind(headline, scores):
         lead += f" The best blind baseline has the best mean on all of these {names.row}s."
     if many:
-        column = "Column" if len(many) == 1 else "Columns"
-        lead += f" {column} with more than {_MOST_VALUES} values, not shown: {', '.join(many)}."
+        lead += f" With more than {_MOST_VALUES} values, and not shown: {', '.join(many)}."
     return Section("parts", "Parts of the data", lead, tables)
 
 

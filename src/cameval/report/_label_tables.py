@@ -29,10 +29,12 @@ def means_table(
         return None
     metric = headline.metric
     of_masks = metric in contents.mask_metrics
-    kinds = [_Means.of(targets.scored, metric)]
+    found = [_Means.of(targets.scored, metric)]
     if targets.are_split:
-        kinds.append(_Means.of(targets.everything, metric))
-    has_pooled = [one.has_pooled for one in kinds]
+        found.append(_Means.of(targets.everything, metric))
+    has_macro, has_pooled = found[0].has_macro, [one.has_pooled for one in found]
+    if not has_macro and not has_pooled[0]:
+        return None
     blocks = []
     for model, target_class, binarizer in blocks_of(
         contents, contents.binarizers if of_masks else ("",)
@@ -41,27 +43,27 @@ def means_table(
         for column in maps_of(contents, target_class, binarizer, metric):
             if (score := scores.get(model, column)) is None:
                 continue
-            found = kinds[0].at(model, column)
-            cells = [mean_cell(score), Cell(format_number(found[0]))]
-            cells += [
-                Cell(format_number(one.at(model, column)[1]))
-                for one, shown in zip(kinds, has_pooled, strict=True)
-                if shown
-            ]
+            means = [found[0].at(model, column)[0]] if has_macro else []
+            shown = zip(found, has_pooled, strict=True)
+            means += [one.at(model, column)[1] for one, is_shown in shown if is_shown]
+            cells = [mean_cell(score), *(Cell(format_number(mean)) for mean in means)]
             rows.append(map_row(contents, column, cells))
         blocks.append(Block(rows, heading_of(contents, names, model, target_class, binarizer)))
-    titles = ["map", "micro", "macro"]
-    notes = [
-        f"Micro: the mean over {names.row}s{names.with_object}, with its 95 % interval by group. "
-        "Macro: the mean over classes of the mean of each class."
-    ]
+    rows_ = f"{names.row}s{names.with_object}"
+    titles = ["micro"]
+    notes = [f"Micro: the mean over {rows_}, with its 95 % interval by group."]
+    if has_macro:
+        titles.append("macro")
+        notes.append("Macro: the mean over classes of the mean of each class.")
     if has_pooled[0]:
         titles.append("pooled")
-        notes[0] += f" Pooled: {headline.title} of the pixels of all these {names.row}s together."
-    if len(kinds) > 1 and has_pooled[1]:
+        notes.append(f"Pooled: {headline.title} of the pixels of all these {names.row}s together.")
+    kinds = " and ".join(filter(None, [", ".join(titles[:-1]), titles[-1]])).capitalize()
+    if any(has_pooled[1:]):
         titles.append("pooled with negatives")
         notes.append("Pooled with negatives: the pixels that are marked on negatives count too.")
-    return Table(f"Three means of {headline.title}{names.part}", titles, blocks, notes)
+    caption = f"{kinds} means of {headline.title}{names.part}"
+    return Table(caption, ["map", *titles], blocks, [" ".join(notes)])
 
 
 class _Means:
@@ -87,6 +89,11 @@ class _Means:
     def at(self, model: str, column: Column) -> tuple[float, float]:
         """Return the macro and the pooled mean of a column."""
         return self._found[model, column]
+
+    @property
+    def has_macro(self) -> bool:
+        """Whether a macro mean is defined."""
+        return not all(np.isnan(macro) for macro, _ in self._found.values())
 
     @property
     def has_pooled(self) -> bool:

@@ -36,7 +36,7 @@ def list_settings(results: Results, names: Names) -> list[tuple[str, str]]:
         ("Baselines", meanings.baselines),
         ("Binarizers", meanings.binarizers),
         ("Metrics", meanings.metrics),
-        ("Target classes", meanings.target_class),
+        ("Target classes", meanings.target_class if names.contents.has_network else {}),
     ):
         if things:
             settings.append((title, _join(_describe(things))))
