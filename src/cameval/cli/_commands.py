@@ -54,6 +54,7 @@ def evaluate_networks(options: Namespace) -> int:
         results = concat(parts)
         _write_tables(results, options)
         print_means(results, of_network=True)
+        print()
         if not options.no_report:
             name, method = next(iter(nets)), options.method[0]
             _draw_examples(
@@ -93,6 +94,7 @@ def score_maps(options: Namespace) -> int:
             return 0
         _write_tables(results, options)
         print_means(results, of_network=False)
+        print()
         if not options.no_report:
             first = next(iter(maps.items()))
             _draw_examples(results, dataset, None, prepare, options, maps=first)
@@ -326,4 +328,4 @@ def _report_error(error: ModuleNotFoundError, more: str) -> SettingError:
 
 def _print_files(options: Namespace) -> None:
     out = Path(options.out)
-    print(f"\ntables: {out / 'results.csv'}, {out / 'summary.csv'}")
+    print(f"tables: {out / 'results.csv'}, {out / 'summary.csv'}")

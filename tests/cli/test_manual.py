@@ -1,0 +1,69 @@
+"""The page about the command line: its commands run, and print what the page shows."""
+
+import doctest
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cameval
+from cameval.cli import main
+from cameval.cli._parser import parse
+
+PAGE = Path(cameval.__file__).parents[2] / "docs" / "command_line.rst"
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Yield the commands of the page's console blocks, and the output that is shown."""
+    text = PAGE.read_text()
+    for block in re.findall(r"^\.\. code-block:: console\n\n((?:   .*\n|\n)+)", text, re.MULTILINE):
+        lines = re.sub(r"\\\n +", "", re.sub(r"^   ", "", block, flags=re.MULTILINE))
+        for part in re.split(r"^\$ ", lines, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            yield command, output.strip("\n")
+
+
+SHOWN = [(command, output) for command, output in commands() if output]
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    """Make the files of the page with its own code."""
+    names = {"np": np}
+    source = doctest.script_from_examples(PAGE.read_text())
+    exec(compile(source, str(PAGE), "exec"), names)
+    made = names["folder"]
+    assert isinstance(made, Path)
+    return made
+
+
+def test_the_page_has_commands() -> None:
+    assert len(SHOWN) == 4
+    assert len(list(commands())) > 4
+
+
+@pytest.mark.parametrize("command", [command for command, _ in commands()])
+def test_every_command_is_one(command) -> None:
+    program, *words = shlex.split(command)
+    assert program == "cameval"
+    parse(words)
+
+
+@pytest.mark.parametrize(("command", "output"), SHOWN)
+def test_a_command_prints_what_the_page_shows(folder, command, output, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(folder)
+    assert main(shlex.split(command)[1:]) == 0
+    assert capsys.readouterr().out.strip("\n") == output
+
+
+def test_every_option_of_data_and_maps_is_on_the_page() -> None:
+    text = PAGE.read_text()
+    options = vars(parse(["score", "--maps", "maps", "--out", "run"]))
+    small = {"command", "name", "workers", "batch_size", "seed", "parquet", "cache"}
+    small |= {"name_column", "label_column", "mask_orientation", "value_range", "info"}
+    small |= {"largest", "segmentation"}
+    missing = [name for name in options if f"--{name.replace('_', '-')}" not in text]
+    assert {*missing} <= small
