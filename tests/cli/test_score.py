@@ -277,14 +277,18 @@ def test_positives_and_negatives_have_tables_of_their_own(
         assert "with an object: mean" not in said
 
 
-def test_the_means_of_the_blocks_are_those_of_their_targets(root, tmp_path, capsys) -> None:
-    options = {"masks": f"{root}/some", "missing_masks": "negative", "binarizer": "otsu"}
-    found = run(root, tmp_path, **options, metric="iou marked_area")
+@pytest.mark.parametrize("metrics", ["iou marked_area", "marked_area"])
+def test_the_means_of_the_blocks_are_those_of_their_targets(
+    root, tmp_path, capsys, metrics
+) -> None:
+    options = {"masks": root / "some", "missing_masks": "negative", "binarizer": "otsu"}
+    found = run(root, tmp_path, **options, metric=metrics)
     said = capsys.readouterr().out
     shown = [float(mean) for mean in re.findall(r"npy +otsu +([\d.]+)", said)]
     present = found.samples["present"].to_numpy()
     of = {c.metric: k for k, c in enumerate(found.columns) if c.method == "npy"}
-    wanted = [found.values[present, of["iou"]], found.values[~present, of["marked_area"]]]
+    first = metrics.split()[0]
+    wanted = [found.values[present, of[first]], found.values[~present, of["marked_area"]]]
     np.testing.assert_allclose(shown, [column.mean() for column in wanted], atol=6e-4)
 
 

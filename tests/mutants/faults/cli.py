@@ -99,7 +99,7 @@ FAULTS = (
         "cli/_tables.py",
         before="of_positives = results.select(present=True)",
         after="of_positives = results",
-        tests=("cli/test_score.py::test_positives_and_negatives_have_tables_of_their_own",),
+        tests=("cli/test_score.py::test_the_means_of_the_blocks_are_those_of_their_targets",),
     ),
     Fault(
         "--workers does not reach the evaluation",
