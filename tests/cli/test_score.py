@@ -285,6 +285,7 @@ def test_the_means_of_the_blocks_are_those_of_their_targets(
     found = run(root, tmp_path, **options, metric=metrics)
     said = capsys.readouterr().out
     shown = [float(mean) for mean in re.findall(r"npy +otsu +([\d.]+)", said)]
+    assert re.findall(r"npy +otsu +[\d.]+ \[.*\] +(\d) ", said) == ["4", "2"]
     present = found.samples["present"].to_numpy()
     of = {c.metric: k for k, c in enumerate(found.columns) if c.method == "npy"}
     first = metrics.split()[0]
