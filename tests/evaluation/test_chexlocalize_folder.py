@@ -20,6 +20,7 @@ from PIL import Image
 from run_lengths import encode
 from skimage.filters import threshold_otsu
 
+from cameval import evaluate_maps, pointing_game
 from cameval.data import CHEXLOCALIZE_FINDINGS, CheXlocalizeDataset, MapFolder
 from cameval.errors import DataError, SettingError, ShapeError
 from cameval.evaluation import CheXlocalizeProtocol, CheXlocalizeScores, pair_maps
@@ -282,4 +283,20 @@ def test_pairs_name_the_map_that_does_not_fit(parts):
     with pytest.raises(ShapeError, match=f"sample '{wide}' of class 0.*aspect ratio"):
         next(pair_maps(maps, [dataset[part.names.index(wide)]]))
     with pytest.raises(SettingError, match="maps must be one source of maps, got 2"):
-        next(pair_maps([maps, maps.path], dataset))
+        next(pair_maps([maps, lambda sample: sample.image], dataset))
+
+
+def test_files_of_maps_have_the_name_of_their_folder_as_label(parts):
+    first, second = (part.folder / "gradcam_maps_val" for part in parts)
+    settings = {"metrics": [pointing_game], "baselines": {}, "progress": False}
+    dataset = CheXlocalizeDataset(
+        parts[1].folder / "valid", parts[1].folder / "gt_segmentations_val.json"
+    )
+    maps = MapFolder(
+        second, pattern="{name}_{class}_map", class_names=dataset.class_names, stretch=True
+    )
+    for one in (maps, [maps]):
+        results = evaluate_maps(one, [dataset[0]], **settings)
+        assert [column.method for column in results.columns] == ["gradcam_maps_val"]
+    with pytest.raises(SettingError, match="folders of maps must have different names"):
+        evaluate_maps([first, second], dataset, **settings)

@@ -350,6 +350,14 @@ def test_chexlocalize_settings_are_checked():
             CheXlocalizeProtocol(confidence=confidence)
     with pytest.raises(SettingError, match="unit must be 'sample' or 'group', got 'image'"):
         CheXlocalizeProtocol(unit="image")
+    for thresholds, words in (
+        ({"Edema": 0.5}, "as those of tune have, got 'Edema'"),
+        ({True: 0.5}, "labels .* as keys, .* got True"),
+        ({0: 1.0}, r"None or in \[0, 1\), got 1.0 for 0"),
+        ({0: NAN}, "threshold must be"),
+    ):
+        with pytest.raises(SettingError, match=words):
+            CheXlocalizeProtocol()([], thresholds)
 
 
 # The paper
@@ -387,6 +395,8 @@ def test_the_papers_five_thresholds_are_numpys():
 )
 def test_what_is_no_map_with_its_sample_is_refused(protocol):
     sample = Sample("x-ray 7", image(), np.ones(SHAPE, bool), 0)
+    with pytest.raises(ArrayTypeError, match=r"must be an iterable of maps .* got function"):
+        protocol(image)
     for pair, came in (
         (sample, "one Sample"),
         ((sample, image()), "a tuple of Sample, ndarray"),

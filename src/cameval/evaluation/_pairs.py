@@ -41,6 +41,11 @@ def each_target(pairs: Pairs) -> Iterator[MapOfTarget]:
 
     A map of the size of the image belongs to all targets of the sample.
     """
+    if not isinstance(pairs, Iterable):
+        raise ArrayTypeError(
+            f"pairs must be an iterable of maps with their samples, got {type(pairs).__name__}; "
+            "write pair_maps(maps, samples)"
+        )
     for number, pair in enumerate(pairs, start=1):
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], Sample)):
             raise ArrayTypeError(

@@ -200,13 +200,17 @@ class CheXlocalizeProtocol:
         test
             Pairs of maps and samples.
         thresholds
-            The result of `tune`. Findings that are missing get Otsu's threshold.
+            The result of `tune`: from label to threshold. Labels that are missing get Otsu's
+            threshold.
 
         Raises
         ------
+        SettingError
+            If `thresholds` has a key that is no label, or a threshold that is not in [0, 1).
         ArrayTypeError, ShapeError, NonFiniteError
             If a pair is not a map and its sample.
         """
+        _check_thresholds(thresholds)
         names: list[str] = []
         units: list[str] = []
         seen: set[Label] = set()
@@ -265,6 +269,17 @@ class CheXlocalizeProtocol:
         ranks = [int(share * len(means) + 1e-9) - 1 for share in (tail, 1 - tail)]
         low, high = np.sort(means)[np.maximum(ranks, 0)].tolist()
         return low, high
+
+
+def _check_thresholds(thresholds: Thresholds) -> None:
+    for label, cut in thresholds.items():
+        if not (label is None or (isinstance(label, int) and not isinstance(label, bool))):
+            raise SettingError(
+                "thresholds must have labels (class indices) as keys, as those of tune have, got "
+                f"{label!r}"
+            )
+        if cut is not None and not 0 <= finite_number("threshold", cut) < 1:
+            raise SettingError(f"thresholds must be None or in [0, 1), got {cut} for {label}")
 
 
 def _scores(one: MapOfTarget, thresholds: Thresholds) -> tuple[float, float, float]:

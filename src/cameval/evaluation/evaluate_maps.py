@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cameval._arrays import as_numpy
 from cameval.baselines.properties import needs_network
-from cameval.data import Sample
+from cameval.data import MapFile, MapFolder, Sample
 from cameval.data.map_files import maps_at
 from cameval.errors import SettingError
 from cameval.evaluation._given import GivenPredictions, PredictionsGiven
@@ -36,6 +36,9 @@ from cameval.metrics import takes
 from cameval.protocols import Baseline, Binarizer, Metric
 
 __all__ = ["evaluate_maps", "pair_maps"]
+
+_FILES = (str, PathLike, MapFile, MapFolder)
+"""Maps in files: they have the name of their folder or file as label."""
 
 Maps: TypeAlias = Named[MapSource | str | PathLike[str]]
 """Folders of map files or functions of a sample: one, several, or several by label."""
@@ -194,10 +197,16 @@ def named_maps(
     if maps is None:
         return {}
     names = class_names_of(class_names, samples)
-    if isinstance(maps, str | PathLike):
+    if isinstance(maps, _FILES):
         maps = [maps]
-    if isinstance(maps, Sequence):
-        maps = {_name(one): one for one in maps} if _are_paths(maps) else maps
+    if isinstance(maps, Sequence) and maps and all(isinstance(one, _FILES) for one in maps):
+        labels = [_name(one) for one in maps]
+        if len(set(labels)) < len(labels):
+            raise SettingError(
+                f"folders of maps must have different names, got {labels}; give them labels, as in "
+                "maps={'first': ..., 'second': ...}"
+            )
+        maps = dict(zip(labels, maps, strict=True))
     named: dict[str, Any] = map_by_label(maps, "maps")
     return {
         label: maps_at(one, names) if isinstance(one, str | PathLike) else one
@@ -210,12 +219,9 @@ def class_names_of(class_names: Sequence[str] | None, samples: object) -> tuple[
     return tuple(class_names or getattr(samples, "class_names", None) or ())
 
 
-def _are_paths(maps: Sequence[object]) -> bool:
-    return bool(maps) and all(isinstance(one, str | PathLike) for one in maps)
-
-
-def _name(path: Any) -> str:
-    """Return the label of a folder: its name."""
+def _name(files: Any) -> str:
+    """Return the label of a folder or file of maps: its name."""
+    path = files.path if isinstance(files, MapFile | MapFolder) else files
     return Path(path).name or str(path)
 
 
