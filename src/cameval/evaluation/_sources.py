@@ -143,7 +143,8 @@ class View:
             if image.shape != first.shape:
                 raise ShapeError(
                     f"sample {sample.name!r}: prepare must return images of one shape, "
-                    f"got {tuple(image.shape)} after {tuple(first.shape)}; resize them"
+                    f"got {tuple(image.shape)} after {tuple(first.shape)}; resize them, "
+                    "or set batch_size=1"
                 )
         return torch.stack([*self.inputs]).to(self.device)
 
