@@ -152,7 +152,7 @@ def write_report(
             tables=_present(*predictions),
         ),
         Section("tests", "Paired tests", tables=_present(*tests)),
-        Section("figures", "Figures", pictures=pictures),
+        Section("figures", "Figures", _describe_figures(pictures, names), pictures=pictures),
         examples,
         Section(
             "undefined",
@@ -225,6 +225,13 @@ def _pictures(sections: Iterable[Section]) -> list[Picture]:
 
 def _present(*tables: Table | None) -> list[Table]:
     return [table for table in tables if table is not None]
+
+
+def _describe_figures(pictures: Sequence[Picture], names: Names) -> str:
+    """Return of what the figures are, if that is not everything."""
+    if not pictures or not names.are_split:
+        return ""
+    return f"The figures are of the {names.row}s{names.with_object}."
 
 
 def _title_of_predictions(names: Names) -> str:

@@ -175,4 +175,56 @@ FAULTS = (
         after="if False:",
         tests=("report/test_meaning.py::test_an_end_or_a_p_is_never_rounded_across_its_limit",),
     ),
+    Fault(
+        "scores of the page are of all targets",
+        "report/_contents.py",
+        before="return Targets(results, results.select(present=True))",
+        after="return Targets(results, results)",
+        tests=("report/test_targets.py::test_every_table_of_scores_is_of_targets_with_an_object",),
+    ),
+    Fault(
+        "a negative without a mark is marked",
+        "report/_marks.py",
+        before='marked = values > 0 if meaning.without_object == "marked"',
+        after='marked = values >= 0 if meaning.without_object == "marked"',
+        tests=("report/test_targets.py::test_what_a_score_says_of_marks",),
+    ),
+    Fault(
+        "sensitivity is of all targets",
+        "report/_accuracy.py",
+        before='("sensitivity", "target with the object", images.present)',
+        after='("sensitivity", "target with the object", images.present | True)',
+        tests=("report/test_targets.py::test_sensitivity_and_specificity_are_said",),
+    ),
+    Fault(
+        "an example is of the first target of its sample",
+        "report/examples.py",
+        before="found = [one for one in targets if one.label == label]",
+        after="found = targets[:1]",
+        tests=(
+            (
+                "report/test_examples_of_targets.py::"
+                "test_a_picture_is_of_one_target_with_the_mask_that_was_scored"
+            ),
+        ),
+    ),
+    Fault(
+        "the map of a padded input is drawn with its padding",
+        "report/_example_pictures.py",
+        before="window=prepared.window,",
+        after="window=None,",
+        tests=(
+            (
+                "report/test_examples_of_targets.py::"
+                "test_a_picture_is_of_one_target_with_the_mask_that_was_scored"
+            ),
+        ),
+    ),
+    Fault(
+        "ignored pixels scale the map of a plot",
+        "plots.py",
+        before="if ignored is not None and not ignored.all():",
+        after="if ignored is not None and ignored.all():",
+        tests=("test_plots.py::test_ignored_pixels_are_gray_stripes_and_do_not_scale_the_map",),
+    ),
 )
