@@ -107,7 +107,7 @@ def window_coordinates(
     cell_centers: CellCenters | None,
     window: tuple[int, int],
 ) -> Tensor:
-    """Return cell coordinates of `length` output pixels that cover a part of an input's `extent`."""
+    """Return cell coordinates of `length` output pixels that cover a part of an input."""
     start, stop = window
     step = (stop - start) / length
     centers = start + (torch.arange(length, dtype=torch.float64) + 0.5) * step

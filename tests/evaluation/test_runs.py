@@ -511,7 +511,9 @@ NAMES = [field.name for field in dataclasses.fields(BatchScores)]
 BATCHES = {
     **{f"{name} of one sample": _short(name) for name in NAMES},
     **{f"no {name}": _arrays(lambda a, name=name: a.pop(name)) for name in NAMES},
-    **{f"{name} of words": _of_words(name) for name in NAMES[2:]},
+    **{f"{name} of words": _of_words(name) for name in NAMES[2:] if name != "info"},
+    "info that is no object": _arrays(lambda a: a.update(info=np.full(len(a["info"]), "[1]"))),
+    "info that is no JSON": _arrays(lambda a: a.update(info=np.full(len(a["info"]), "view"))),
     "a column less": _arrays(
         lambda a: a.update(values=a["values"][:, 1:], codes=a["codes"][:, 1:])
     ),

@@ -60,7 +60,7 @@ def singles(made: list[Sample]) -> list[list[Sample]]:
     ]
 
 
-@pytest.mark.parametrize("task", ["multilabel", None])
+@pytest.mark.parametrize("task", ["multilabel", "multiclass"])
 @pytest.mark.parametrize("classes", ["true", "predicted", 1])
 def test_rows_of_several_targets_are_those_of_single_targets_bit_for_bit(task, classes) -> None:
     made, net = several(), small_network()
@@ -87,6 +87,7 @@ def test_the_network_runs_once_for_all_targets() -> None:
     net, seen = small_network(), []
     net.features.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     options = PARTS | {"methods": {"cam": cameval.cam}, "metrics": {"iou": cameval.iou}}
+    options |= {"task": "multilabel"}
     evaluate(net, several(6), batch_size=6, **options)
     counted = seen[:]
     seen.clear()
@@ -273,3 +274,40 @@ def test_two_kinds_of_maps_with_one_label_are_refused() -> None:
     options = PARTS | {"maps": {"cam": lambda sample: sample.image}}
     with pytest.raises(SettingError, match="different labels, got \\['cam'\\] twice"):
         evaluate(small_network(), samples(2), **options)
+
+
+def test_several_targets_without_a_task_are_warned_of() -> None:
+    with pytest.warns(UserWarning, match="has 3 targets.*task='multilabel'"):
+        evaluate(small_network(), several(3), **PARTS)
+
+
+def test_classes_are_selected_and_summarized_by_name() -> None:
+    names = ["edema", "effusion", "mass"]
+    results = evaluate(small_network(), several(6), task="multilabel", class_names=names, **PARTS)
+    by_name, by_number = results.select(label="effusion"), results.select(label=1)
+    np.testing.assert_array_equal(by_name.values, by_number.values)
+    np.testing.assert_array_equal(
+        results.select(label=["edema", 1]).values, results.select(label=[0, 1]).values
+    )
+    table = results.select(metric="iou").summary(by="class_name")
+    assert set(table["class_name"]) == set(names)
+    of_mass = results.select(metric="fpr", label=2).summary()["mean"]
+    found = results.select(metric="fpr").summary(by="class_name")
+    np.testing.assert_array_equal(found[found["class_name"] == "mass"]["mean"], of_mass)
+    with pytest.raises(SettingError, match="one of the names edema, effusion, mass, got 'tumor'"):
+        results.select(label="tumor")
+    unnamed = evaluate(small_network(), several(3), task="multilabel", **PARTS)
+    with pytest.raises(SettingError, match="needs results with class_names"):
+        unnamed.summary(by="class_name")
+    with pytest.raises(SettingError, match="names none, got 'mass'"):
+        unnamed.select(label="mass")
+
+
+def test_a_run_that_ended_before_its_first_batch_may_change(tmp_path) -> None:
+    made, out = several(3), tmp_path / "run"
+    evaluate(small_network(), made, task="multilabel", out=out, **PARTS)
+    for file in (out / "batches").iterdir():
+        file.unlink()
+    parts = PARTS | {"metrics": {"iou": cameval.iou}}
+    results = evaluate(small_network(), made, task="multilabel", out=out, **parts)
+    assert Results.load(out).columns == results.columns

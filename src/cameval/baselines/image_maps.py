@@ -4,6 +4,7 @@ They are computed from the network's input, which shows exactly the part of the 
 scored; a preparation may have cropped it.
 """
 
+from functools import reduce
 from math import sqrt
 
 import torch
@@ -83,8 +84,7 @@ def edge_baseline(batch: BaselineInput, /) -> Tensor:
         for other in range(1, axes + 1):
             smooth = smooth if other == axis else _smooth(smooth, other)
         slopes.append(_difference(smooth, axis))
-    strength: Tensor = torch.linalg.vector_norm(torch.stack(slopes), dim=0)
-    return strength / sqrt(axes)
+    return reduce(torch.hypot, slopes) / sqrt(axes)
 
 
 def _resize(gray: Tensor, size: tuple[int, ...]) -> Tensor:

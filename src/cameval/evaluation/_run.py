@@ -1,5 +1,6 @@
 """A run before its first batch: network, plan and samples, and the record that identifies it."""
 
+import warnings
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import chain
@@ -141,6 +142,13 @@ def plan_run(
         (prepared, *_) = prepare_targets(prepare, first.by_target()[:1])
         trial = _try(network, prepared.image, task)
         probabilities = trial.probabilities
+        if task is None and trial.task == "multiclass" and len(first.targets) > 1:
+            warnings.warn(
+                f"sample {first.name!r} has {len(first.targets)} targets, and one of the network's "
+                "classes is taken as the prediction; give task='multilabel' if each output has its "
+                "own sigmoid, or task='multiclass' if not",
+                stacklevel=2,
+            )
         recorded |= {
             "weights": weights_hash(network.model),
             "layer": getattr(network.model, "layer", "features"),

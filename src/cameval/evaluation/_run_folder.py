@@ -87,6 +87,10 @@ class RunFolder:
         changes = differences(kept["identity"], asked["identity"])
         if not changes and kept["columns"] != asked["columns"]:
             changes = ["order of its columns"]
+        if changes and not self.numbers():  # it ended before its first batch
+            with raise_output_errors("out", self.path):
+                write_atomically(file, text)
+            return self.record()
         if changes:
             raise SettingError(
                 f"out must be a new folder or one of the same run, got {self.path} with another "

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cameval.errors import DataError
+from cameval.errors import DataError, SettingError
 from cameval.evaluation import _summaries as summaries
 from cameval.evaluation import _tables as tables
 from cameval.evaluation._batch import BatchScores
@@ -137,7 +137,8 @@ class Results:
         **conditions
             A value, or several, for columns of `samples` (``label=2``, ``group="p7"``) and for the
             fields of a :class:`Column` (``method="cam"``, ``metric=["iou", "dice"]``). None selects
-            what is not known, as in ``label=None``.
+            what is not known, as in ``label=None``. Labels and predicted classes may be given by
+            their names, as in ``label="edema"``, if the results have `class_names`.
 
         Raises
         ------
@@ -148,7 +149,11 @@ class Results:
         --------
         ``results.select(metric="iou", binarizer="percentile:95", kind="method").summary()``
         """
-        rows, columns = tables.find(self.samples, self.columns, conditions)
+        numbers = {
+            name: self._numbers_of(wanted) if name in ("label", "predicted") else wanted
+            for name, wanted in conditions.items()
+        }
+        rows, columns = tables.find(self.samples, self.columns, numbers)
         return replace(
             self,
             samples=self.samples.iloc[rows].reset_index(drop=True),
@@ -157,6 +162,19 @@ class Results:
             codes=self.codes[np.ix_(rows, columns)],
             weights=self.weights[np.ix_(rows, columns)],
         )
+
+    def _numbers_of(self, wanted: Any) -> Any:
+        """Return classes that are given by their names as numbers; others as they are."""
+        if isinstance(wanted, list | tuple | set | frozenset):
+            return [self._numbers_of(one) for one in wanted]
+        if not isinstance(wanted, str):
+            return wanted
+        if wanted not in self.class_names:
+            known = ", ".join(self.class_names) or "none"
+            raise SettingError(
+                f"a class must be a number or one of the names {known}, got {wanted!r}"
+            )
+        return self.class_names.index(wanted)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the tidy table, one row for each value.
@@ -178,7 +196,8 @@ class Results:
         Parameters
         ----------
         by
-            Columns of `samples` by which the rows are split first: ``"label"``, ``"present"``
+            Columns of `samples` by which the rows are split first: ``"label"``, ``"class_name"``
+            (the name of the label, if the results have `class_names`), ``"present"``
             (targets with an object, and without), ``"predicted"``, a column of `Sample.info`, or
             ``"correct"`` (whether label and prediction agree; in a task with several labels,
             whether the label is predicted where it is present and only there). Models are always
@@ -213,7 +232,7 @@ class Results:
         """
         split = ["model", *([by] if isinstance(by, str) else by)]
         return summaries.summary(
-            self.samples,
+            self._with_names(split),
             self.columns,
             self.values,
             (self.codes & CONSTANT) > 0,
@@ -223,6 +242,22 @@ class Results:
             weights=self.weights,
             multilabel=self.task == "multilabel",
         )
+
+    def _with_names(self, by: Sequence[str]) -> pd.DataFrame:
+        """Return the sample table, with the names of the classes if it is split by them."""
+        if "class_name" not in by or "class_name" in self.samples.columns:
+            return self.samples
+        if not self.class_names:
+            raise SettingError(
+                "by='class_name' needs results with class_names, got none; give them to evaluate, "
+                "or use by='label'"
+            )
+        names = dict(enumerate(self.class_names))
+        named = [
+            pd.NA if pd.isna(label) else names.get(int(label), str(label))
+            for label in self.samples["label"]
+        ]
+        return self.samples.assign(class_name=pd.Series(named, self.samples.index, dtype=object))
 
     def pivot(
         self, metric: str, *, index: str = "method", columns: str = "binarizer", **conditions: Any

@@ -21,6 +21,7 @@ from cameval.errors import SettingError
 from cameval.methods import grad_cam
 from cameval.metrics import (
     coverage,
+    false_positive_rate,
     informedness,
     iou,
     pixel_auroc,
@@ -139,6 +140,8 @@ def default_binarizers() -> dict[str, Binarizer]:
 def default_metrics() -> dict[str, Metric]:
     """Return the default metrics by label: three of maps, then those of masks with their bound.
 
+    The false-positive rate is defined on images without the object, too.
+
     Examples
     --------
     >>> list(default_metrics())[:4]
@@ -154,6 +157,7 @@ def default_metrics() -> dict[str, Metric]:
         "coverage": coverage,
         "precision": precision,
         "informedness": informedness,
+        "false_positive_rate": false_positive_rate,
     }
 
 
