@@ -21,6 +21,7 @@ from cameval import (
     layer_cam,
     xgrad_cam,
 )
+from cameval.evaluation import label_of
 from cameval.maps import normalize_maps
 from cameval.methods import (
     AblationCAM,
@@ -87,7 +88,7 @@ def test_on_pooling_and_one_linear_layer_gradient_maps_are_the_exact_map() -> No
     assert_close(grads * cells, exact.clamp(min=0))
 
 
-@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("method", METHODS, ids=label_of)
 def test_a_volume_of_one_slice_has_the_map_of_the_image(method) -> None:
     deep, flat = network((1, 3, 3)), network((1, 3, 3))
     layers = []
@@ -116,7 +117,7 @@ def test_a_volume_of_one_slice_has_the_map_of_the_image(method) -> None:
     assert_close(found.maps[:, 0], expected.maps)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("method", METHODS, ids=label_of)
 @pytest.mark.parametrize("order", [(2, 0, 1), (1, 0, 2)])
 def test_turning_the_axes_of_network_and_volume_turns_the_map(method, order) -> None:
     net, turned = network(), network()
