@@ -35,7 +35,14 @@ from cameval.metrics import (
     specificity,
 )
 from cameval.metrics.chance_corrected import STANDARD_REFERENCE
-from cameval.metrics.properties import bounds, categories, higher_is_better, takes, value_range
+from cameval.metrics.properties import (
+    bounds,
+    categories,
+    higher_is_better,
+    takes,
+    truth_of,
+    value_range,
+)
 from cameval.protocols import Baseline, Binarizer, CAMMethod, Metric
 
 T = TypeVar("T")
@@ -189,6 +196,7 @@ class Plan:
                     _reference(one),
                     _chance(one),
                     _without_object(one),
+                    truth_of(one),
                 )
                 for name, one in self.metrics.items()
             },

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from cameval.baselines import Knowledge
 from cameval.errors import DataError
-from cameval.metrics.properties import Takes
+from cameval.metrics.properties import Takes, Truth
 
 __all__ = ["REASONS", "Column", "Meanings", "MetricMeaning", "Origin"]
 
@@ -137,6 +137,8 @@ class MetricMeaning:
         The score of a target without an object: ``"marked"`` if it is above 0 where a pixel is
         marked, ``"unmarked"`` if it is below 1 there, ``"zero"`` if any marked pixel makes it 0;
         None for anything else.
+    truth
+        What of the truth the metric is given: the mask, or the objects.
     """
 
     setting: str
@@ -148,6 +150,7 @@ class MetricMeaning:
     reference: float | None = None
     chance: Literal["half", "area"] | None = None
     without_object: Literal["marked", "unmarked", "zero"] | None = None
+    truth: Truth = "mask"
 
     def __post_init__(self) -> None:
         _check_setting(self.setting)
@@ -166,6 +169,7 @@ class MetricMeaning:
         _check(self.chance in ("half", "area", None), "chance", self.chance)
         known_mark = self.without_object in ("marked", "unmarked", "zero", None)
         _check(known_mark, "without_object", self.without_object)
+        _check(self.truth in get_args(Truth), "truth", self.truth)
 
 
 @dataclass(frozen=True)
