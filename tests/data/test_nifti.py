@@ -638,3 +638,25 @@ def test_damaged_bytes_give_an_image_or_an_error_of_ours(tmp_path_factory, data,
     except CamevalError:
         return
     assert 0 <= image.min() <= image.max() <= 1
+
+
+def test_numbers_of_objects_are_kept_apart(tmp_path) -> None:
+    voxels = np.zeros((4, 5, 6), np.int16)
+    voxels[1, 1:3, 1:3], voxels[1, 3, 1:3], voxels[3, 0, 0] = 1, 2, 7
+    image, mask = tmp_path / "image.nii", tmp_path / "mask.nii"
+    nibabel.save(
+        nibabel.Nifti1Image(np.arange(120, dtype=np.int16).reshape(4, 5, 6), np.eye(4)), image
+    )
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), mask)
+    (target,) = NiftiDataset([Scan(image, mask, label=3)], instances=True)[0].targets
+    assert target.label == 3
+    assert sorted(each.sum() for each in target.objects.masks) == [1, 2, 4]
+    assert target.mask.sum() == 7
+    of_classes = NiftiDataset([Scan(image, mask)], values={0: (1, 2), 1: 7}, instances=True)[0]
+    assert [len(each.objects) for each in of_classes.targets] == [2, 1]
+    merged = NiftiDataset([Scan(image, mask)], values={0: (1, 2)})[0]
+    assert len(merged.targets[0].objects) == 1
+    with pytest.raises(DataError, match="instances=True if they number"):
+        _ = NiftiDataset([Scan(image, mask)])[0]
+    with pytest.raises(SettingError, match="instances must be True or False"):
+        NiftiDataset([Scan(image, mask)], instances="yes")

@@ -23,6 +23,7 @@ def samples():
             "sample": [f"image {k}" for k in range(N)],
             "group": [f"p{k // 2}" for k in range(N)],
             "label": pd.array(np.arange(N) % 3, dtype="Int64"),
+            "present": True,
             "predicted": pd.array(np.arange(N) % 2, dtype="Int64"),
             "probability": rng.random(N),
             "area": rng.random(N) + np.arange(N) % 3,

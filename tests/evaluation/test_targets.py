@@ -311,3 +311,52 @@ def test_a_run_that_ended_before_its_first_batch_may_change(tmp_path) -> None:
     parts = PARTS | {"metrics": {"iou": cameval.iou}}
     results = evaluate(small_network(), made, task="multilabel", out=out, **parts)
     assert Results.load(out).columns == results.columns
+
+
+class Sigmoid(nn.Module):
+    """A head whose outputs are probabilities of several classes."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the probabilities."""
+        return self.head(features).sigmoid()
+
+
+def test_outputs_of_sigmoids_are_the_probabilities_of_a_multilabel_task(recwarn) -> None:
+    plain, made = small_network(), several(4)
+    ending = cameval.CAMModel(plain.features, Sigmoid(plain.head)).eval()
+    parts = PARTS | {"methods": {"grad_cam": cameval.grad_cam}, "task": "multilabel"}
+    usual, found = evaluate(plain, made, **parts), evaluate(ending, made, **parts)
+    np.testing.assert_allclose(
+        found.samples["probability"], usual.samples["probability"], rtol=0, atol=1e-6
+    )
+    assert found.provenance["settings"]["outputs_are"] == "probabilities"
+    np.testing.assert_allclose(
+        found.select(metric="deletion").values,
+        usual.select(metric="deletion").values,
+        rtol=0,
+        atol=1e-4,
+    )
+    assert not [one for one in recwarn if "softmax" in str(one.message)]
+
+
+def test_an_object_that_a_crop_hides_is_no_negative() -> None:
+    image = np.random.default_rng(0).random((40, 80), np.float32)
+    mask = np.zeros((40, 80), bool)
+    mask[5:20, :10] = True
+    parts = PARTS | {"prepare": Preparation(32, fit="crop"), "methods": {"cam": cameval.cam}}
+    results = evaluate(small_network(), [Sample("wide", image, mask, 1)], **parts)
+    assert results.samples["present"].tolist() == [True]
+    assert results.samples["area"].tolist() == [0]
+    assert np.isnan(results.select(metric="iou").values).all()
+
+
+def test_a_summary_counts_the_negatives_in_a_mean() -> None:
+    results = evaluate(small_network(), several(6), task="multilabel", **PARTS)
+    table = results.select(metric=["fpr", "iou"]).summary()
+    absent = int((~results.samples["present"]).sum())
+    assert set(table[table["metric"] == "fpr"]["n_negative"]) == {absent}
+    assert set(table[table["metric"] == "iou"]["n_negative"]) == {0}

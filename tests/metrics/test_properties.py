@@ -341,15 +341,15 @@ def _leave_out(*, by_class):
     )
 
 
-def test_a_range_is_two_finite_ascending_numbers():
+def test_a_range_is_two_ascending_numbers_of_which_one_may_be_infinite():
     @within(0, 2)
     def twice(pred, target):
         return 2 * iou(pred, target)
 
     assert value_range(twice) == value_range(partial(twice)) == (0.0, 2.0)
-    assert value_range(HausdorffDistance()) is None
-    for ends in ((1, 0), (0, 0), (0, float("inf")), (float("nan"), 1)):
-        with pytest.raises(SettingError, match="two finite ascending numbers"):
+    assert value_range(HausdorffDistance()) == (0, float("inf"))
+    for ends in ((1, 0), (0, 0), (float("-inf"), float("inf")), (float("nan"), 1)):
+        with pytest.raises(SettingError, match="two ascending numbers"):
             within(*ends)
     strange = SimpleNamespace(value_range="all")
     with pytest.raises(SettingError, match=r"got 'all' of namespace"):

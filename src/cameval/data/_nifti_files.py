@@ -50,7 +50,8 @@ class StoredImage:
     @property
     def spacing(self) -> tuple[float, ...]:
         """Distances between voxels along slices, rows and columns, in millimeters."""
-        return tuple(float(n) for n in np.linalg.norm(self.affine[:3, :3], axis=0))
+        steps = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return tuple(float(n) for n in steps.round(6))  # headers hold them in single precision
 
     def values(self, part: NDArray[Any]) -> NDArray[np.float64]:
         """Return scaled values of a part of `raw`."""

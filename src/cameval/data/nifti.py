@@ -260,6 +260,9 @@ class NiftiDataset(ScanDataset):
         From class index to the mask's values of the class, one or several: ``{0: (1, 2, 4), 1:
         4}``; classes may overlap. A scan then has all these classes, unless it has a label. A value
         that does not occur gives an empty mask. By default a mask must hold 0 and one other value.
+    instances
+        Whether the values of a mask are numbers of objects, which are kept apart also where they
+        touch. With `values` these are the objects of a class; without, all of the scan's class.
     affine_tolerance
         How far the corners of mask and image may be apart, in voxels.
     channels, value_range, percentiles, missing, canonical, max_values
@@ -293,6 +296,7 @@ class NiftiDataset(ScanDataset):
         class_names: Sequence[str] = (),
         *,
         values: Mapping[int, int | Collection[int]] | None = None,
+        instances: bool = False,
         affine_tolerance: float = 0.05,
         channels: bool = False,
         value_range: tuple[float, float] | None = None,
@@ -309,12 +313,16 @@ class NiftiDataset(ScanDataset):
             channels, value_range, percentiles, missing, canonical, max_values
         )
         self._values = None if values is None else check_classes(values, "values")
+        if not isinstance(instances, bool):
+            raise SettingError(f"instances must be True or False, got {instances!r}")
+        self._instances = instances
         if not 0 <= affine_tolerance < 1:
             raise SettingError(f"affine_tolerance must be in [0, 1), got {affine_tolerance!r}")
         self._tolerance = affine_tolerance
         settings = {
             "reading": self._reading,
             "values": self._values,
+            "instances": instances,
             "affine_tolerance": affine_tolerance,
         }
         super().__init__(scans, class_names, tables, settings, self._values)
@@ -330,18 +338,21 @@ class NiftiDataset(ScanDataset):
 
     def _read_masks(
         self, scan: Scan, label: int | None, source: Path | MaskSource, image: Any, size: Any
-    ) -> dict[int | None, NDArray[np.bool_]]:
+    ) -> dict[int | None, NDArray[Any]]:
         if not isinstance(source, Path):
             return {label: check_mask(source.path, source(), first_path(scan), size)}
         stored = read_stored(source, self._reading.canonical, self._reading.max_values)
         held = self._checked(stored, image, first_path(scan)).reshape(size)
+        if self._values is None and self._instances:
+            return {label: self._numbers(source, held)}
         if self._values is None:
             others = np.unique(held[held != 0])
             if others.size > 1:
                 raise DataError(
                     f"{source}: the mask must hold 0 and one other value, got "
                     f"{', '.join(f'{n:g}' for n in others[:6])}{', ...' * (others.size > 6)}; set "
-                    "values to those of each class, as in values={0: 1, 1: 2}"
+                    "values to those of each class, as in values={0: 1, 1: 2}, or instances=True "
+                    "if they number the objects of one class"
                 )
             return {label: held != 0}
         if label is not None and label not in self._values:
@@ -350,7 +361,22 @@ class NiftiDataset(ScanDataset):
                 f"{list(self._values)}"
             )
         chosen = self._values if label is None else {label: self._values[label]}
-        return {each: np.isin(held, value) for each, value in chosen.items()}
+        masks: dict[int | None, NDArray[Any]] = {
+            each: np.isin(held, value) for each, value in chosen.items()
+        }
+        if not self._instances:
+            return masks
+        numbers = self._numbers(source, held)
+        return {each: numbers * mask for each, mask in masks.items()}
+
+    def _numbers(self, source: Path, held: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the numbers of the objects in a mask."""
+        if (held < 0).any():
+            raise DataError(
+                f"{source}: numbers of objects must be 0 or more, got {held.min():g}; set "
+                "instances=False"
+            )
+        return held.astype(np.int64)
 
     def _checked(self, stored: StoredImage, image: NiftiImage, path: Path) -> NDArray[Any]:
         """Return the values of a mask, which must be whole numbers on the image's grid."""

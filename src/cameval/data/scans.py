@@ -197,7 +197,7 @@ class ScanDataset(Dataset[Sample]):
                 targets += [Target(each, np.zeros(size, np.bool_)) for each in classes]
             else:
                 masks = self._read_masks(scan, label, source, image, size)
-                targets += [Target(each, mask) for each, mask in masks.items()]
+                targets += [_target(each, mask) for each, mask in masks.items()]
         parts["info"] = {**parts.get("info", {}), **scan.info}
         name = scan.name or ""
         try:
@@ -212,8 +212,8 @@ class ScanDataset(Dataset[Sample]):
     @abstractmethod
     def _read_masks(
         self, scan: Scan, label: int | None, source: Path | MaskSource, image: Any, size: Any
-    ) -> dict[int | None, NDArray[np.bool_]]:
-        """Return the mask of each class in a source."""
+    ) -> Mapping[int | None, NDArray[Any]]:
+        """Return the mask of each class in a source, or the numbers of its objects."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -296,3 +296,8 @@ def check_classes(classes: object, what: str) -> dict[int, Any]:
             )
         found[index] = tuple(held) if several else held
     return found
+
+
+def _target(label: int | None, mask: NDArray[Any]) -> Target:
+    """Return a target of a mask, or of numbers of objects."""
+    return Target(label, mask) if mask.dtype == np.bool_ else Target(label, instances=mask)

@@ -46,7 +46,7 @@ class BatchScores:
     area
         Share of the pixels that are true, of those that are not ignored, ``(N,)``.
     present
-        Whether the target has a true pixel, ``(N,)``.
+        Whether the target has a true pixel, ``(N,)``, also if a crop or ignored pixels hide it.
     info
         The columns that a user adds, as a JSON object for each row, ``(N,)``.
     checksum
@@ -174,7 +174,7 @@ def score_batch(
         predicted=predicted.numpy(),
         probability=probability.numpy(),
         area=view.areas.numpy(),
-        present=view.areas.numpy() > 0,
+        present=np.array([bool(row.mask.any()) for row in view.rows]),
         info=np.array([_info(row) for row in view.rows]),
         checksum=np.array([sums[k] for k in view.image_of.tolist()], np.uint32),
         values=np.concatenate([table.values for table in tables], 1),
@@ -278,7 +278,8 @@ class _Table:
             classes = self.classes[of_sample.to(self.classes.device)]
             for column, (name, metric) in enumerate(plan.of_network.items(), len(plan.of_maps)):
                 if task == "multilabel":
-                    scores = _score_each_class(metric, name, activations, maps, classes)
+                    logits = _class_logits(activations, probabilities=probabilities)
+                    scores = _score_each_class(metric, name, logits, activations, maps, classes)
                 else:
                     network = _with_logits(activations, probabilities=probabilities)
                     found = metric(network, activations.images, maps, classes)
@@ -304,6 +305,7 @@ def _on_input(maps: Tensor, grid: Grid, like: Tensor) -> Tensor:
 def _score_each_class(
     metric: Callable[..., object],
     name: str,
+    logits: Callable[[Tensor], Tensor],
     activations: Activations,
     maps: Tensor,
     classes: Tensor,
@@ -314,12 +316,24 @@ def _score_each_class(
         at = (classes == index).nonzero()[:, 0]
 
         def network(images: Tensor, index: int = index) -> Tensor:
-            return pad(activations.network(images)[:, index : index + 1], (1, 0))
+            return pad(logits(images)[:, index : index + 1], (1, 0))
 
         images = activations.images[at.to(activations.images.device)]
         found = metric(network, images, maps[at.to(maps.device)], torch.ones_like(classes[at]))
         scores[at.cpu().numpy()] = check_scores(found, name, len(at))
     return scores
+
+
+def _class_logits(activations: Activations, *, probabilities: bool) -> Callable[[Tensor], Tensor]:
+    """Return the network with one logit for each class, also if it ends in sigmoids."""
+    if not probabilities:
+        return activations.network
+
+    def logits(images: Tensor) -> Tensor:
+        chances = activations.network(images)
+        return chances.logit(torch.finfo(chances.dtype).eps)
+
+    return logits
 
 
 def _with_logits(activations: Activations, *, probabilities: bool) -> Callable[[Tensor], Tensor]:

@@ -39,6 +39,7 @@ from cameval.metrics.properties import (
     bounds,
     categories,
     higher_is_better,
+    settings_from_sample,
     takes,
     truth_of,
     value_range,
@@ -183,11 +184,11 @@ class Plan:
                 for name, one in self.baselines.items()
             },
             binarizers={
-                name: BinarizerMeaning(setting_text(one)) for name, one in self.binarizers.items()
+                name: BinarizerMeaning(_setting(one)) for name, one in self.binarizers.items()
             },
             metrics={
                 name: MetricMeaning(
-                    setting_text(one),
+                    _setting(one),
                     takes(one) or "masks",
                     higher_is_better(one),
                     categories(one),
@@ -229,6 +230,13 @@ def _check_classes(named: dict[str, TargetClass]) -> dict[str, TargetClass]:
     if not named:
         raise SettingError("classes must name at least one target class, got none")
     return named
+
+
+def _setting(thing: object) -> str:
+    """Return how a thing is written in Python, and what it takes from each sample."""
+    words = {"spacing": "spacing", "spatial_axes": "number of axes"}
+    taken = " and ".join(words[name] for name in settings_from_sample(thing))
+    return setting_text(thing) + (f", with the {taken} of each sample" if taken else "")
 
 
 def _with_files(source: MapSource) -> list[object]:

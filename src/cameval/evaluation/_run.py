@@ -26,7 +26,7 @@ from cameval.extractor import Alignment, CAMExtractor, check_alignment, check_pa
 from cameval.maps import CellCenters
 from cameval.networks import CAMModel, LayerModel, adapt
 from cameval.networks._cuts import check_cut
-from cameval.networks._outputs import are_probabilities, check_no_sigmoid
+from cameval.networks._outputs import are_probabilities, are_sigmoids, check_no_sigmoid
 from cameval.protocols import CAMMethod
 
 
@@ -189,7 +189,10 @@ def _try(network: Network, image: torch.Tensor, task: Task | None) -> _Trial:
     if network.check:
         check_cut(network.model, images, logits)
     kind = task_of(logits, task)
-    probabilities = kind != "multilabel" and are_probabilities(logits)
-    if network.check and not probabilities:
-        check_no_sigmoid(logits, activations.network, images)
+    if kind == "multilabel":
+        probabilities = network.check and are_sigmoids(logits, activations.network, images)
+    else:
+        probabilities = are_probabilities(logits)
+        if network.check and not probabilities:
+            check_no_sigmoid(logits, activations.network, images)
     return _Trial(kind, probabilities, outputs_of(logits[0]))

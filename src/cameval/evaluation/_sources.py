@@ -346,8 +346,9 @@ class _GivenMaps:
 def given_map(source: MapSource, name: str, sample: Sample) -> Tensor:
     """Return the map of a sample from a source, checked; an error names both."""
     stretch = bool(getattr(source, "stretch", False))
+    found = source(sample)
     try:
-        return check_map(source(sample), sample, stretch=stretch)
+        return check_map(found, sample, stretch=stretch)
     except CamevalError as error:
         label = "" if sample.label is None else f" of class {sample.label}"
         raise type(error)(f"maps {name!r}, sample {sample.name!r}{label}: {error}") from error

@@ -22,7 +22,7 @@ _VARYING = ("model", "target_class", "method", "binarizer", "metric")
 
 
 _NUMBERS = (
-    *("n", "n_groups", "n_undefined", "n_constant"),
+    *("n", "n_groups", "n_undefined", "n_constant", "n_negative"),
     *("mean", "low", "high", "macro", "pooled", "median", "q25", "q75"),
 )
 
@@ -54,6 +54,9 @@ def summary(
     if weights is None:
         weights = np.full(values.shape, np.nan)
     rows: list[dict[str, Any]] = []
+    present = samples["present"].to_numpy(bool)
+    if {"label", "class_name"} & set(by):
+        known = known.sort_values("label", kind="stable")
     for key, part in known.groupby(list(by), sort=False, observed=True, dropna=False):
         at = part.index.to_numpy()
         ends = [
@@ -72,6 +75,7 @@ def summary(
                     "n_groups": one.n_groups,
                     "n_undefined": one.n_undefined,
                     "n_constant": int(constant[at, k].sum()),
+                    "n_negative": int((~np.isnan(values[at, k]) & ~present[at]).sum()),
                     "mean": one.mean,
                     "low": one.low,
                     "high": one.high,

@@ -1,7 +1,7 @@
 """Choice of the best binarizer of each map on validation results, applied to other results."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -72,9 +72,18 @@ class Choice:
     model: str
     columns: tuple[Column, ...]
     scores: tuple[float, ...]
-    images: frozenset[ImageKey] = field(repr=False)
+    images: frozenset[ImageKey]
     labels: tuple[int | None, ...] = ()
     fallbacks: tuple[tuple[Column, int], ...] = ()
+
+    def __repr__(self) -> str:
+        """Return the metric, the model, and the numbers of choices and images."""
+        way = "lowest" if not self.higher_is_better else "highest"
+        labels = " and label" if self.by else ""
+        return (
+            f"Choice(by the {way} {self.metric} of each map{labels}: {len(self.columns)} "
+            f"binarizers, model {self.model}, {len(self.images)} images; to_pandas() lists them)"
+        )
 
     @property
     def by(self) -> Literal["label"] | None:

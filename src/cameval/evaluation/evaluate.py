@@ -72,11 +72,12 @@ def evaluate(
     task
         ``"multiclass"``, ``"binary"`` or ``"multilabel"``; by default binary if the network has one
         logit, else multiclass. In a multi-label task each logit has its own sigmoid: a target is
-        predicted if the probability of its class is above one half. In a binary task one logit
-        z stands for two classes: the predicted one is 1 where z is positive, its probability is the
-        sigmoid, and the map of class 0 is that of -z. Several logits have their softmax as
-        probabilities, unless the first outputs are probabilities already (rows in [0, 1] with sum
-        1). The output of a sigmoid is refused; of several there is a warning.
+        predicted if the probability of its class is above one half; outputs of sigmoids are such
+        probabilities already. In a binary task one logit z stands for two classes: the predicted
+        one is 1 where z is positive, its probability is the sigmoid, and the map of class 0 is that
+        of -z. Several logits have their softmax as probabilities, unless the first outputs are
+        probabilities already (rows in [0, 1] with sum 1). In these tasks the output of a sigmoid is
+        refused; of several there is a warning.
     prepare
         From a sample to the network's input and the true mask on the grid of the scores. By default
         ``Preparation()``: the whole image at 224 x 224, ImageNet's normalization, scores on the
@@ -132,7 +133,7 @@ def evaluate(
     >>> len(results), results.to_pandas()["metric"].unique().tolist()
     (4, ['pixel_auroc', 'iou'])
     """
-    check_names(settings)
+    check_names(settings, "evaluate")
 
     def plan() -> Run:
         checked = Settings(**settings)

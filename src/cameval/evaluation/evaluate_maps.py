@@ -110,7 +110,7 @@ def evaluate_maps(
     >>> len(results), results.samples["model"].unique().tolist()
     (4, ['maps'])
     """
-    check_names(settings)
+    check_names(settings, "evaluate_maps")
 
     def plan() -> Run:
         checked = Settings(**settings)

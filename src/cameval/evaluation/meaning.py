@@ -3,9 +3,9 @@
 Nothing is inferred from a label, a repr or a sentence. What is not recorded is unknown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from math import isfinite
+from math import inf, isinf, isnan
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from cameval.baselines import Knowledge
@@ -163,7 +163,7 @@ class MetricMeaning:
         _check(self.bounds is None or isinstance(self.bounds, str), "bounds", self.bounds)
         if self.value_range is not None:
             _check(_are_ends(self.value_range), "value_range", self.value_range)
-            object.__setattr__(self, "value_range", tuple(map(float, self.value_range)))
+            object.__setattr__(self, "value_range", _ends(self.value_range))
         number = self.reference is None or isinstance(self.reference, int | float)
         _check(number, "reference", self.reference)
         _check(self.chance in ("half", "area", None), "chance", self.chance)
@@ -281,7 +281,7 @@ class Meanings:
     def to_record(self) -> dict[str, Any]:
         """Return the meanings as a dictionary for JSON."""
         return {
-            part: {label: asdict(meaning) for label, meaning in things.items()}
+            part: {label: _record(meaning) for label, meaning in things.items()}
             for part, things in vars(self).items()
         }
 
@@ -305,13 +305,29 @@ def _of(kind: type[T], record: object) -> T:
         raise DataError(f"{kind.__name__} must have its fields, got {record!r:.60}") from error
 
 
+def _record(meaning: Meaning) -> dict[str, Any]:
+    """Return a meaning for JSON, which has no infinite numbers."""
+    record = asdict(meaning)
+    if record.get("value_range") is not None:
+        record["value_range"] = [None if isinf(end) else end for end in record["value_range"]]
+    return record
+
+
 def _check_setting(setting: object) -> None:
     _check(isinstance(setting, str), "setting", setting)
 
 
 def _are_ends(pair: object) -> bool:
-    numbers = isinstance(pair, list | tuple) and len(pair) == 2
-    return numbers and all(isinstance(n, int | float) and isfinite(n) for n in pair)  # type: ignore[attr-defined]
+    """Tell whether a pair is a range: two numbers, of which one may be infinite (None in JSON)."""
+    if not isinstance(pair, list | tuple) or len(pair) != 2 or tuple(pair) == (None, None):
+        return False
+    return all(n is None or (isinstance(n, int | float) and not isnan(n)) for n in pair)
+
+
+def _ends(pair: Sequence[float | None]) -> tuple[float, float]:
+    """Return a range as two numbers; None is infinite."""
+    low, high = pair
+    return -inf if low is None else float(low), inf if high is None else float(high)
 
 
 def _check(good: bool, what: str, came: object) -> None:

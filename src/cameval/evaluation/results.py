@@ -208,8 +208,9 @@ class Results:
         Returns
         -------
         pandas.DataFrame
-            One row for each column and part: n, n_groups, n_undefined, n_constant, mean, low,
-            high, macro, pooled, median, q25, q75.
+            One row for each column and part: n (rows with a score), n_groups, n_undefined,
+            n_constant, n_negative (how many of the n have no object; ``by="present"`` separates
+            them), mean, low, high, macro, pooled, median, q25, q75.
 
         Raises
         ------

@@ -83,11 +83,14 @@ class RunSettings(TypedDict, total=False):
     progress: bool
 
 
-def check_names(settings: Mapping[str, object]) -> None:
+def check_names(settings: Mapping[str, object], function: str) -> None:
     """Raise a TypeError, as Python does, if a keyword argument is no setting of a run."""
     for name in settings:
         if name not in RunSettings.__annotations__:
-            raise TypeError(f"evaluate() got an unexpected keyword argument {name!r}")
+            raise TypeError(
+                f"{function}() got an unexpected keyword argument {name!r}; settings of a run are "
+                f"{', '.join(RunSettings.__annotations__)}"
+            )
 
 
 @dataclass(frozen=True)

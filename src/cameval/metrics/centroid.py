@@ -7,7 +7,7 @@ Lengths are in the unit of `spacing`, the distance between neighboring pixels: i
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import hypot, pi, prod
+from math import hypot, inf, pi, prod
 from typing import ClassVar, TypeAlias
 
 import torch
@@ -115,6 +115,7 @@ class CentroidDistance:
     label: ClassVar[str] = "centroid_distance"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = False
+    value_range: ClassVar[tuple[float, float]] = (0, inf)
     from_sample: ClassVar[tuple[str, ...]] = ("spacing",)
 
     spacing: Spacing = 1.0

@@ -7,6 +7,7 @@ used, so objects that touch stay apart.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from numbers import Real
 from typing import ClassVar
 
@@ -132,6 +133,7 @@ class FalsePositivesPerImage:
     takes: ClassVar[Takes] = "masks"
     truth: ClassVar[Truth] = "objects"
     higher_is_better: ClassVar[bool | None] = False
+    value_range: ClassVar[tuple[float, float]] = (0, inf)
 
     at_least: float = 0.0
     measure: Measure = "coverage"

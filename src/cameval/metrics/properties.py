@@ -32,7 +32,7 @@ which excludes the images that have neither object nor mark unless it is told wh
 """
 
 from collections.abc import Callable
-from math import inf
+from math import isinf
 from typing import Any, Literal, Protocol, TypeVar, cast, get_args, overload
 
 from torch import Tensor
@@ -224,7 +224,7 @@ def within(low: float, high: float) -> Callable[[F], F]:
     Raises
     ------
     SettingError
-        If the numbers are not finite and ascending.
+        If the numbers are not ascending, or both are infinite.
 
     Examples
     --------
@@ -326,7 +326,7 @@ def value_range(metric: object) -> tuple[float, float] | None:
     Raises
     ------
     SettingError
-        If the property is not two finite ascending numbers.
+        If the property is not two ascending numbers, one of which may be infinite.
 
     Examples
     --------
@@ -433,8 +433,9 @@ def _check_range(value: Any, metric: object) -> tuple[float, float] | None:
         return None
     pair = value if isinstance(value, tuple) and len(value) == 2 else None
     numbers = pair is not None and all(isinstance(end, int | float) for end in pair)
-    if not numbers or not -inf < value[0] < value[1] < inf:
+    if not numbers or not value[0] < value[1] or (isinf(value[0]) and isinf(value[1])):
         raise SettingError(
-            f"value_range must be two finite ascending numbers or None, got {value!r} of {metric!r}"
+            "value_range must be two ascending numbers, one of which may be infinite, or None, got "
+            f"{value!r} of {metric!r}"
         )
     return float(value[0]), float(value[1])

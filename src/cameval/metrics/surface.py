@@ -36,6 +36,7 @@ Distances are exact Euclidean distance transforms on the CPU, image by image. In
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -111,6 +112,7 @@ class HausdorffDistance:
     label: ClassVar[str] = "hausdorff_distance"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = False
+    value_range: ClassVar[tuple[float, float]] = (0, inf)
     from_sample: ClassVar[tuple[str, ...]] = ("spacing",)
 
     percentile: float = 95
@@ -194,6 +196,7 @@ class AverageSurfaceDistance:
     label: ClassVar[str] = "average_surface_distance"
     takes: ClassVar[Takes] = "masks"
     higher_is_better: ClassVar[bool | None] = False
+    value_range: ClassVar[tuple[float, float]] = (0, inf)
     from_sample: ClassVar[tuple[str, ...]] = ("spacing",)
 
     spacing: Spacing = 1.0

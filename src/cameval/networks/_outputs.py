@@ -69,10 +69,7 @@ def check_no_sigmoid(outputs: Tensor, network: Callable[[Tensor], Tensor], image
         If the network has one output, and that lies in [0, 1] on all of them: as a logit it would
         be positive, and class 1 predicted, for every image.
     """
-    inside = bool(((outputs > 0) & (outputs < 1)).any())
-    if not inside or not _in_unit_interval(outputs):
-        return
-    if not all(_in_unit_interval(network(images * factor)) for factor in (1000, -1000)):
+    if not are_sigmoids(outputs, network, images):
         return
     if outputs.shape[1] == 1:
         raise UnsupportedModelError(
@@ -86,6 +83,14 @@ def check_no_sigmoid(outputs: Tensor, network: Callable[[Tensor], Tensor], image
         "network without its last sigmoid",
         stacklevel=2,
     )
+
+
+def are_sigmoids(outputs: Tensor, network: Callable[[Tensor], Tensor], images: Tensor) -> bool:
+    """Tell whether outputs are those of sigmoids: in [0, 1], also for images times 1000."""
+    inside = bool(((outputs > 0) & (outputs < 1)).any())
+    if not inside or not _in_unit_interval(outputs):
+        return False
+    return all(_in_unit_interval(network(images * factor)) for factor in (1000, -1000))
 
 
 def _in_unit_interval(outputs: Tensor) -> bool:
