@@ -46,6 +46,7 @@ ALL = Meanings(
         "share": MetricMeaning("s", "masks", True, reference=0.01),
         "auroc": MetricMeaning("pixel_auroc", "maps", True, chance="half"),
         "drop": MetricMeaning("average_drop", "network", False),
+        "boxes": MetricMeaning("box_iou", "masks", True, truth="objects"),
     },
     target_class={
         "predicted": TargetClassMeaning("predicted", "predicted"),
@@ -85,6 +86,7 @@ def test_what_is_not_known_is_none() -> None:
         {"metrics": {"iou": {"setting": "iou", "takes": "masks", "bounds": 3}}},
         {"metrics": {"iou": {"setting": "iou", "takes": "masks", "reference": "x"}}},
         {"metrics": {"iou": {"setting": "iou", "takes": "masks", "chance": "coin"}}},
+        {"metrics": {"iou": {"setting": "iou", "takes": "masks", "truth": "boxes"}}},
         {"baselines": {"center": {"setting": "c", "knows": "everything"}}},
         {"baselines": {"center": {"setting": "c", "knows": ["truth"]}}},
         {"baselines": {"center": {"setting": None}}},
@@ -208,6 +210,20 @@ def test_codes_bounds_and_references_are_told_by_the_metrics() -> None:
     assert (found["rank"].chance, found["point"].chance) == ("half", "area")
     assert found["overlap"].chance is None
     assert plan(metrics={"most": bound}).meanings().metrics["most"].bounds is None
+
+
+def test_what_of_the_truth_a_metric_is_given_is_recorded() -> None:
+    @of_masks(higher_is_better=True, truth="objects")
+    def found(masks: Tensor, objects: object) -> Tensor:
+        return masks.flatten(1).any(1).float()
+
+    meanings = plan(metrics={"iou": cameval.iou, "found": found, "own": partial(found)}).meanings()
+    assert {label: one.truth for label, one in meanings.metrics.items()} == {
+        "iou": "mask",
+        "found": "objects",
+        "own": "objects",
+    }
+    assert MetricMeaning("iou", "masks").truth == "mask"  # also of a record from before
 
 
 def test_the_target_class_is_told_by_the_setting_and_not_by_its_label() -> None:

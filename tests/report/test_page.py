@@ -210,7 +210,8 @@ def test_what_is_undefined_is_told_apart(tmp_path) -> None:
 
 
 def test_every_image_alone_is_said(tmp_path) -> None:
-    assert "Every image is its own group" in written(made(groups=24), tmp_path).text
+    text = written(made(groups=24), tmp_path).text
+    assert "Every image is its own group. If several images are of one group (such as a" in text
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -523,6 +524,23 @@ def test_the_report_is_made_again_without_network_and_data(run, tmp_path) -> Non
 
 
 @pytest.mark.usefixtures("no_figures")
+@pytest.mark.usefixtures("no_figures")
+def test_the_size_of_an_object_is_its_share_of_the_scored_pixels(tmp_path) -> None:
+    results = made(methods=("cam",), binarizers=("p95",), metrics=("iou",))
+    results = replace(results, samples=results.samples.assign(area=0.095))
+    score = float(results.values[0, 0])
+    example = Example(
+        *("net", "image 0", "predicted", "cam", "p95", "iou", "best", None, score, "a.png")
+    )
+    (tmp_path / "figures" / "examples").mkdir(parents=True)
+    (tmp_path / "figures" / "examples" / "a.png").write_bytes(b"a picture")
+    drawing.write_examples(tmp_path / "figures", [example])
+    text = written(results, tmp_path).text
+    assert (
+        f"IoU {format_number(score)}, object {format_percent(0.095)} of the scored pixels" in text
+    )
+
+
 def test_examples_of_other_results_are_not_shown(run, tmp_path) -> None:
     results, data, net = run
     count = len(draw_examples(results, data, net, tmp_path, **PARTS))

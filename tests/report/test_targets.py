@@ -9,8 +9,10 @@ import pytest
 from pages import KNOWN, bare, cell, elsewhere, made, of_targets, undefined, written
 
 from cameval.evaluation import Results, concat
+from cameval.evaluation.meaning import MetricMeaning
 from cameval.report import format_number, format_percent, page_tests
 from cameval.report._marks import are_marked
+from cameval.report._names import metric_title
 from cameval.report.formatting import MISSING
 from cameval.statistics import mean_interval
 
@@ -175,6 +177,45 @@ def test_each_class_has_its_positives_and_negatives(tmp_path) -> None:
             expected = percent(right[where], groups_of(known)[where])
             assert table.find(name, title) == expected, title
     assert table.find("all classes", "positives") == "36"
+
+
+OBJECTS = {
+    "object_recall": MetricMeaning("ObjectRecall()", "masks", True, truth="objects"),
+    "box_iou": MetricMeaning("box_iou", "masks", True, value_range=(0, 1), truth="objects"),
+    "pointing_recall": MetricMeaning("pointing_recall", "maps", True, truth="objects"),
+    "matched_f1": MetricMeaning("matched_f1", "masks", True, truth="objects"),
+}
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4])
+@pytest.mark.parametrize("task", ["multilabel", "multiclass"])
+def test_classes_have_the_metrics_of_objects(task, count, tmp_path) -> None:
+    of_objects = dict(list(OBJECTS.items())[:count])
+    metrics = {"iou": KNOWN["iou"], "pixel_auroc": KNOWN["pixel_auroc"], **of_objects}
+    results = of_targets(
+        made(60, metrics=metrics, methods=("cam",), binarizers=("p95",)), absent=absent, task=task
+    )
+    page = written(results, tmp_path)
+    captions = ["IoU by class"]
+    captions += ["Classes, their positives and negatives"] if task == "multilabel" else []
+    summary = results.select(present=True, method="cam").summary(by="label")
+    for table in map(page.table, captions):
+        shown = [metric_title(one) for one in of_objects if count <= 3]
+        known = [one for one in map(metric_title, OBJECTS) if one in table.titles]
+        assert known == shown
+        for row in summary[summary["metric"].isin(list(of_objects))].itertuples():
+            if count > 3:
+                continue
+            name = ("round", "square", "long")[row.label]
+            text = table.find(name, metric_title(row.metric))
+            assert text.split(" | ")[0] == format_number(row.mean)
+        assert ("AUROC" in table.titles) == table.caption.startswith("Classes")
+
+
+def test_one_class_has_no_metrics_of_objects(tmp_path) -> None:
+    metrics = {"iou": KNOWN["iou"], "object_recall": OBJECTS["object_recall"]}
+    page = written(made(metrics=metrics, label=lambda i: 1), tmp_path)
+    assert metric_title("object_recall") not in page.table("IoU by true class").titles
 
 
 def test_sensitivity_and_specificity_are_said(tmp_path) -> None:

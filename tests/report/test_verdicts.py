@@ -6,11 +6,15 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pages import made, written
 
 from cameval.evaluation import Results
 from cameval.report import format_p
 from cameval.report import page as writing
+from cameval.report.comparisons import least_adjusted
+from cameval.report.formatting import ALPHA
 from cameval.statistics import holm, sign_flip_test
 
 WORDS = {
@@ -66,7 +70,7 @@ HIGH = 0.2
         pytest.param([HIGH] * 10, 5, 2 / 1024, 10 / 1024, "= .010", "better", id="of five tests"),
         pytest.param([HIGH] * 9, 1, 1 / 256, 1 / 256, "= .004", "better", id="9 groups"),
         pytest.param([HIGH] * 6, 1, 1 / 32, 1 / 32, "= .031", "better", id="6 groups"),
-        pytest.param([HIGH] * 6, 2, 1 / 32, 1 / 16, "= .062", "open", id="6 groups, adjusted"),
+        pytest.param([HIGH] * 6, 2, 1 / 32, 1 / 16, "= .062", "too few", id="6 groups x 2"),
         pytest.param([HIGH] * 9 + [-HIGH], 1, 22 / 1024, 22 / 1024, "= .021", "better", id="9:1"),
         pytest.param([HIGH] * 9 + [-HIGH], 3, 22 / 1024, 66 / 1024, "= .064", "open", id="9:1 x 3"),
         pytest.param([-HIGH] * 9 + [HIGH], 2, 22 / 1024, 44 / 1024, "= .043", "worse", id="1:9"),
@@ -100,6 +104,76 @@ def test_the_verdict_follows_from_the_adjusted_p_and_the_groups_that_differ(
         verb = "differs" if groups == 1 else "differ"
         assert (f"only {groups} group" in text) == (groups < 10)
         assert (f" {verb})" in text) == (groups < 10)
+
+
+@pytest.mark.parametrize(
+    ("groups", "rivals"), [(6, 1), (6, 2), (7, 3), (7, 4), (8, 6), (8, 7), (10, 25), (10, 26)]
+)
+def test_groups_are_too_few_where_no_result_could_be_significant(groups, rivals, tmp_path) -> None:
+    least = rivals * 2 / 2**groups
+    text = written(differing([HIGH] * groups, rivals=rivals), tmp_path).text
+    said = [name for name, words in WORDS.items() if words in text]
+    assert said == ["better" if least < ALPHA else "too few"]
+    assert (f"; only {groups} groups differ)" in text) == (least >= ALPHA or groups < 10)
+
+
+@pytest.mark.parametrize(
+    ("others", "kind"), [([HIGH] * 12, "open"), ([HIGH] * 6 + [-HIGH] * 6, "too few")]
+)
+def test_what_a_result_could_be_depends_on_its_place_among_the_tests(
+    others, kind, tmp_path
+) -> None:
+    roles = {"blind": "nothing", "seeing": "image"}
+    results = made(
+        12, groups=12, methods=("cam",), baselines=roles, binarizers=("p95",), metrics=("iou",)
+    )
+    values = np.full(results.values.shape, 0.5)
+    values[:, 1] -= others
+    values[:6, 2] -= np.array([1, 1, 1, 1, -1, -1]) * HIGH
+    text = written(replace(results, values=values), tmp_path).text
+    (sentence,) = [part for part in text.split("cam scores ") if "best image baseline" in part]
+    assert WORDS[kind] in sentence
+    assert "; only 6 groups differ)" in sentence
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from([-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0]), min_size=1, max_size=5),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_the_least_adjusted_p_is_that_of_the_most_extreme_signs(families) -> None:
+    tests = [sign_flip_test(one, np.zeros(len(one)), range(len(one))) for one in families]
+    found = [of_all_signs(one) for one in families]
+    for k, (one, least) in enumerate(zip(families, least_adjusted(tests), strict=True)):
+        every = product((1, -1), repeat=len(one))
+        adjusted = [
+            holm([*found[:k], of_all_signs(np.multiply(one, signs)), *found[k + 1 :]])[k]
+            for signs in every
+        ]
+        assert least == pytest.approx(min(adjusted))
+        assert least <= holm(found)[k] + 1e-12
+
+
+def test_what_is_not_tested_counts_in_no_place() -> None:
+    tests = [sign_flip_test([one] * 6, [0.0] * 6, range(6)) for one in (1.0, np.nan)]
+    assert least_adjusted(tests) == [1 / 32, pytest.approx(np.nan, nan_ok=True)]
+
+
+@pytest.mark.parametrize("groups", [5, 7, 12])
+def test_intervals_are_explained_where_there_are_some(groups, tmp_path) -> None:
+    page = written(differing([HIGH] * (groups - 1) + [HIGH / 2]), tmp_path)
+    table = page.table("Paired differences")
+    (cells,) = [cells for _, _, cells in table.rows]
+    assert ("[" in cells[table.titles.index("difference") - 1]) == (groups > 5)
+    assert cells[table.titles.index("p") - 1] == format_p(2 / 2**groups)
+    assert table.find("cam", "groups that differ") == str(groups)
+    assert ("The interval is of the level that agrees with this p" in page.text) == (groups > 5)
+    assert ("its interval may include 0" in page.text) == (groups > 5)
+    few = "Where fewer than ten groups differ, p may be too small"
+    assert (f"{few} and the interval too narrow." in page.text) == (groups == 7)
+    assert (f"{few}." in page.text) == (groups == 5)
 
 
 def test_scores_of_no_common_image_are_not_tested(tmp_path) -> None:

@@ -51,8 +51,8 @@ def caveats(targets: Targets, names: Names) -> list[str]:
     sentences = []
     if images > 1 and groups == images:
         sentences.append(
-            "Every image is its own group. If several images are of one patient, the intervals "
-            "are too narrow."
+            "Every image is its own group. If several images are of one group (such as a "
+            "patient), the intervals are too narrow."
         )
     if groups == 1:
         sentences.append("There is only one group: the mean of a score has no interval.")

@@ -1,6 +1,6 @@
 """Tables by class, by right and wrong predictions, and by target class."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -24,18 +24,25 @@ MOST_CLASSES = 25
 """How many classes are shown, the most frequent."""
 
 
+_MOST_OBJECT_METRICS = 3
+
+
 def class_table(
-    images: Mapping[str, Images], headline: Headline, scores: Scores, names: Names
+    images: Mapping[str, Images],
+    contents: Contents,
+    headline: Headline,
+    scores: Scores,
+    names: Names,
 ) -> Table | None:
     """Return the scores of the headline's maps, class by class."""
     if not headline.columns:
         return None
+    of_objects = object_metrics(contents, headline, images)
     blocks, counts = [], {}
     for model, column in headline.columns.items():
-        labels, left_out = images[model].frequent_classes(MOST_CLASSES)
-        rows = _class_rows(images[model], column, headline, scores, names)
+        rows = _class_rows(images[model], column, contents, headline, scores, names, of_objects)
         blocks.append(Block(rows, names.with_model(model, names.column(column))))
-        counts[model] = len(labels), left_out
+        counts[model] = _count_classes(images[model])
     has_labels = any(of_model.has_labels for of_model in images.values())
     of_what = f"{by_class(names)}{names.part}" if has_labels else f"of {names.all_rows}"
     has_blind = any(scores.best_baseline(*best, "nothing") for best in headline.columns.items())
@@ -59,11 +66,37 @@ def class_table(
             *("n", "groups", headline.title, "median", "quartiles"),
             *(("> .5", "< .01") if headline.is_unit_score else ()),
             *((metric_title(headline.bound),) if headline.bound else ()),
+            *map(metric_title, of_objects),
             *(("best blind baseline",) if has_blind else ()),
         ],
         blocks,
         notes,
     )
+
+
+def object_metrics(
+    contents: Contents, headline: Headline, images: Mapping[str, Images]
+) -> list[str]:
+    """Return the metrics of objects that tables by class show.
+
+    They are shown if there are several classes, and at most three such metrics.
+    """
+    further = [label for label in contents.object_metrics if label != headline.metric]
+    several = any(sum(_count_classes(of_model)) > 1 for of_model in images.values())
+    return further if several and len(further) <= _MOST_OBJECT_METRICS else []
+
+
+def _count_classes(images: Images) -> tuple[int, int]:
+    """Return how many classes are shown, and how many are left out."""
+    shown, left_out = images.frequent_classes(MOST_CLASSES)
+    return len(shown), left_out
+
+
+def of_metric(column: Column, metric: str, contents: Contents) -> Column:
+    """Return the column of the same map in another metric, of its masks or of the map itself."""
+    if metric in contents.map_metrics:
+        return replace(column, binarizer="", metric=metric)
+    return replace(column, metric=metric)
 
 
 def by_class(names: Names) -> str:
@@ -72,12 +105,20 @@ def by_class(names: Names) -> str:
 
 
 def _class_rows(
-    images: Images, column: Column, headline: Headline, scores: Scores, names: Names
+    images: Images,
+    column: Column,
+    contents: Contents,
+    headline: Headline,
+    scores: Scores,
+    names: Names,
+    of_objects: Sequence[str],
 ) -> list[Row]:
     """Return the rows of a model: its most frequent classes, and all images."""
+    further = [of_metric(column, metric, contents) for metric in of_objects]
 
     def row(title: str, where: NDArray[np.bool_], look: str = "") -> Row:
-        return Row(Cell(title), _class_cells(images, column, where, headline, scores), look)
+        cells = _class_cells(images, column, where, headline, scores, further)
+        return Row(Cell(title), cells, look)
 
     labels, left_out = images.frequent_classes(MOST_CLASSES)
     label_of = images.labels
@@ -109,6 +150,7 @@ def _class_cells(
     where: NDArray[np.bool_],
     headline: Headline,
     scores: Scores,
+    further: Sequence[Column],
 ) -> list[Cell]:
     summary = images.describe(column, where, headline.meaning.value_range)
     quartiles = f"{format_number(summary.q25)} to {format_number(summary.q75)}"
@@ -118,6 +160,7 @@ def _class_cells(
         cells += [Cell(format_percent(share)) for share in high_and_low_shares(values)]
     if headline.bound:
         cells.append(_mean_of(images, replace(column, metric=headline.bound), where))
+    cells += [_mean_of(images, one, where) for one in further]
     if best := scores.best_baseline(images.model, column, "nothing"):
         cells.append(replace(_mean_of(images, best, where), detail=one_line(best.method, 24)))
     return cells

@@ -54,6 +54,12 @@ class Contents:
         return {**self.mask_metrics, **self.map_metrics}
 
     @property
+    def object_metrics(self) -> dict[str, MetricMeaning]:
+        """Metrics that are given the objects of a target, such as the share that is found."""
+        averaged = self.averaged_metrics.items()
+        return {label: meaning for label, meaning in averaged if meaning.truth == "objects"}
+
+    @property
     def rivals(self) -> tuple[str, ...]:
         """Baselines that a map should beat: all that do not know the true mask."""
         return tuple(label for label, role in self.baselines.items() if role != "truth")

@@ -107,7 +107,7 @@ def _make_picture(
 ) -> ExamplePicture:
     score = f"{metric_title(example.metric)} {format_number(example.score)}"
     area = format_percent(float(sample["area"]))
-    parts = [score, f"object {area} of the image"]
+    parts = [score, f"object {area} of the scored pixels"]
     has_class = names.several or names.is_multilabel
     if has_class and not pd.isna(sample["label"]):
         parts.insert(0, names.class_name(int(sample["label"])))

@@ -242,7 +242,7 @@ def _draw_sizes(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:g} %"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", labelsize=9)
-    axes.set_xlabel("area of the true mask, share of the image (log)")
+    axes.set_xlabel("area of the true mask, share of the scored pixels (log)")
     title = metric_title(column.metric)
     axes.set_ylabel(figure_text(title))
     start_at_zero(axes, "y")

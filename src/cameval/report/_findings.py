@@ -229,7 +229,7 @@ def describe_comparison(
     if size > 1:
         both = "both " if interval else ""
         evidence += f", {both}adjusted for {format_count(size, 'test')}"
-    if test.n_differing < ENOUGH_GROUPS:
+    if verdict == "too few groups" or test.n_differing < ENOUGH_GROUPS:
         differ = "differs" if test.n_differing == 1 else "differ"
         evidence += f"; only {format_count(test.n_differing, 'group')} {differ}"
     return f"{method} scores {_amount(test.difference)} {other}: {_VERDICTS[verdict]} ({evidence})."

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cameval.evaluation import Column, Results
 from cameval.evaluation._summaries import macro_means, pooled_means
-from cameval.report._class_tables import MOST_CLASSES
+from cameval.report._class_tables import MOST_CLASSES, object_metrics, of_metric
 from cameval.report._contents import Contents, Targets
 from cameval.report._headline import Headline
 from cameval.report._marks import are_marked, mark_metric, share_cell
@@ -117,7 +117,9 @@ def positives_table(
     has_labels = any(images.has_labels for images in everything.values())
     if not has_labels:
         return None
-    of_maps = [m for m in contents.map_metrics if m != headline.metric][:_MOST_MAP_METRICS]
+    of_objects = object_metrics(contents, headline, everything)
+    of_maps = [m for m in contents.map_metrics if m not in (headline.metric, *of_objects)]
+    further = [*of_maps[:_MOST_MAP_METRICS], *of_objects]
     marks = mark_metric(contents, everything) if contents.binarizers else None
     has_negatives = any((~images.present).any() for images in everything.values())
     has_accuracy = any(images.has_accuracy for images in everything.values())
@@ -134,9 +136,9 @@ def positives_table(
             positive, negative = here & images.present, here & ~images.present
             cells = [Cell(f"{int(positive.sum()):,}"), Cell(f"{int(negative.sum()):,}")]
             cells.append(_mean(images, column, positive, contents))
-            for metric in of_maps:
-                of_map = replace(column, binarizer="", metric=metric)
-                cells.append(_mean(images, of_map, positive, contents))
+            for metric in further:
+                one = of_metric(column, metric, contents)
+                cells.append(_mean(images, one, positive, contents))
             if has_blind:
                 best = scores.best_baseline(model, column, "nothing")
                 cell = Cell("") if best is None else _mean(images, best, positive, contents)
@@ -153,7 +155,7 @@ def positives_table(
         blocks.append(Block(rows, names.with_model(model, names.column(column))))
     titles = [
         *("class", "positives", "negatives", headline.title),
-        *(metric_title(metric) for metric in of_maps),
+        *map(metric_title, further),
         *(["best blind baseline"] if has_blind else []),
         *(["negatives with a mark"] if marks is not None and has_negatives else []),
         *(["sensitivity", "specificity", "accuracy"] if has_accuracy else []),

@@ -135,7 +135,7 @@ def map_table(
     mean_area = ""
     if (areas > 0).any():
         mean_area = f", here {format_number(float(areas[areas > 0].mean()))} on average"
-    levels = {"half": ".500", "area": f"the share of the object in the image{mean_area}"}
+    levels = {"half": ".500", "area": f"the object's share of the scored pixels{mean_area}"}
     expected: dict[str, list[str]] = {}
     for label, meaning in metrics.items():
         if meaning.chance is not None:

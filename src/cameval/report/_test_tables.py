@@ -1,5 +1,7 @@
 """Tables of paired tests: methods and baselines, models, target classes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cameval.evaluation import Column
@@ -18,16 +20,17 @@ from cameval.report.formatting import (
 from cameval.report.sections import Block, Cell, Row, Table
 from cameval.statistics import ENOUGH_GROUPS
 
-_TITLES = ("difference", "p", "effect", "n", "groups")
+_TITLES = ("difference", "p", "effect", "n", "groups", "groups that differ")
 
 
 def method_tests(
     contents: Contents, headline: Headline, names: Names, family: Family
 ) -> Table | None:
     """Return differences between methods, and from the baselines."""
-    blocks = []
+    blocks, shown = [], []
     for model, column in headline.columns.items():
         comparisons = family.select("method", model)
+        shown += comparisons
         for reference in dict.fromkeys(one.second for one in comparisons):
             known = reference in contents.rivals
             role = f" ({ROLES[contents.baselines[reference]]})" if known else ""
@@ -45,7 +48,7 @@ def method_tests(
         f"Paired differences in {headline.title}{names.part}",
         ["map", *_TITLES],
         blocks,
-        [*_notes(family, names), *([note] if any(chosen) else [])],
+        [*_notes(shown, family, names), *([note] if any(chosen) else [])],
     )
 
 
@@ -67,7 +70,7 @@ def model_tests(headline: Headline, names: Names, family: Family) -> Table | Non
         f"{names.column(headline.columns[reference])}",
         ["model", *_TITLES],
         blocks,
-        [*_notes(family, names), *_favored_model(headline, reference)],
+        [*_notes(comparisons, family, names), *_favored_model(headline, reference)],
     )
 
 
@@ -89,27 +92,37 @@ def target_class_tests(headline: Headline, names: Names, family: Family) -> Tabl
         f"{names.target_class(comparisons[0].second)}, {names.all_rows}",
         ["maps for", *_TITLES],
         blocks,
-        _notes(family, names),
+        _notes(comparisons, family, names),
     )
 
 
-def _notes(family: Family, names: Names) -> list[str]:
-    """Explain the numbers of a table of tests."""
+def _notes(shown: Sequence[Comparison], family: Family, names: Names) -> list[str]:
+    """Explain the numbers of a table of tests, and its intervals if there is one."""
     adjusted = "of the one test of this page"
     if family.size > 1:
         adjusted = f"adjusted by Holm's method for the {family.size:,} tests of this page"
+    has_interval = any(_has_interval(one) for one in shown)
+    of_interval = (
+        "The interval is of the level that agrees with this p: it excludes 0 exactly where p is "
+        f"below {format_number(ALPHA)}. "
+    )
+    of_effect = "; its interval may include 0 where that of the difference does not"
     notes = [
         f"Difference: the mean over the {names.row}s{names.with_object} for which both have a "
-        f"score. p: sign-flip test of groups, {adjusted}. The interval is of the level that agrees "
-        f"with this p: it excludes 0 exactly where p is below {format_number(ALPHA)}. Effect: the "
-        f"difference in standard deviations of the differences of the {names.row}s; its interval "
-        "may include 0 where that of the difference does not."
+        f"score. p: sign-flip test of groups, {adjusted}. {of_interval if has_interval else ''}"
+        f"Effect: the difference in standard deviations of the differences of the {names.row}s"
+        f"{of_effect if has_interval else ''}."
     ]
-    if any(not np.isnan(one.p) and not one.test.is_reliable for one in family.comparisons):
-        notes.append(
-            "Where fewer than ten groups differ, p may be too small and the interval too narrow."
-        )
+    few = [one for one in shown if not np.isnan(one.p) and one.test.n_differing < ENOUGH_GROUPS]
+    if few:
+        narrow = " and the interval too narrow" if any(map(_has_interval, few)) else ""
+        notes.append(f"Where fewer than ten groups differ, p may be too small{narrow}.")
     return notes
+
+
+def _has_interval(one: Comparison) -> bool:
+    """Tell whether the difference of a test has an interval."""
+    return not (np.isnan(one.test.low) or np.isnan(one.test.high))
 
 
 def _is_binarizer_chosen_here(contents: Contents, headline: Headline, column: Column) -> bool:
@@ -134,16 +147,15 @@ def _favored_model(headline: Headline, model: str) -> list[str]:
 def _row(one: Comparison, head: str | None = None) -> Row:
     test = one.test
     undefined = f"{test.n_undefined:,} undefined" if test.n_undefined else ""
-    few = not np.isnan(one.p) and test.n_differing < ENOUGH_GROUPS
-    differ = "differs" if test.n_differing == 1 else "differ"
     effect_interval = format_interval(test.effect_low, test.effect_high)
     return Row(
         Cell(one_line(one.first) if head is None else head),
         [
             Cell(format_difference(test.difference), format_interval(test.low, test.high)),
-            Cell(format_p(one.p), f"{test.n_differing} {differ}" if few else ""),
+            Cell(format_p(one.p)),
             Cell(format_difference(test.effect), effect_interval),
             Cell(f"{test.n:,}", undefined),
             Cell(f"{test.n_groups:,}"),
+            Cell(f"{test.n_differing:,}"),
         ],
     )

@@ -42,6 +42,9 @@ class Comparison:
         The test; its interval is of the level at which it agrees with the adjusted p.
     p
         The p value, adjusted for all tests of the page.
+    least
+        The least adjusted p that this test could have had, with as many groups that differ and the
+        other tests as they are.
     """
 
     kind: Kind
@@ -50,6 +53,7 @@ class Comparison:
     second: str
     test: SignFlip
     p: float
+    least: float
 
     def verdict(self, *, higher_is_better: bool) -> Verdict:
         """Return what the adjusted test says of the first, and nothing but the test."""
@@ -57,7 +61,7 @@ class Comparison:
             return "not tested"
         if self.test.n_differing == 0:
             return "equal"
-        if least_p(self.test.n_differing) >= ALPHA:
+        if self.least >= ALPHA:
             return "too few groups"
         if self.p >= ALPHA:
             return "open"
@@ -73,6 +77,20 @@ def least_p(n_groups: int) -> float:
     (0.0625, 0.03125)
     """
     return float(2.0 ** (1 - n_groups))
+
+
+def least_adjusted(tests: Sequence[SignFlip]) -> list[float]:
+    """Return the least adjusted p that each test could have had, the others as they are.
+
+    A test has its least p if no other pattern of signs is as extreme as the observed one. The
+    factor of Holm's method is then that of the test's place among the others.
+    """
+    found = [test.p for test in tests]
+    least = []
+    for k, test in enumerate(tests):
+        at_least = min(test.p, least_p(test.n_differing))  # random signs may be rarer
+        least.append(float(holm([*found[:k], at_least, *found[k + 1 :]])[k]))
+    return least
 
 
 @dataclass(frozen=True)
@@ -182,9 +200,10 @@ def compare_all(
     tests = [pair.test(seed) for pair in pairs]
     adjusted = holm([test.p for test in tests]).tolist()
     comparisons = []
-    for pair, test, p in zip(pairs, tests, adjusted, strict=True):
+    for pair, test, p, least in zip(pairs, tests, adjusted, least_adjusted(tests), strict=True):
         at_level = pair.test(seed, 1 - ALPHA * test.p / p) if p > test.p else test
-        comparisons.append(Comparison(pair.kind, pair.model, pair.first, pair.second, at_level, p))
+        about = (pair.kind, pair.model, pair.first, pair.second)
+        comparisons.append(Comparison(*about, at_level, p, least))
     return Family(comparisons)
 
 

@@ -130,7 +130,7 @@ def write_report(
     maps = map_table(contents, scores, names, scored.samples["area"])
     classes = (
         positives_table(everything, contents, headline, scores, names),
-        class_table(images, headline, scores, names),
+        class_table(images, contents, headline, scores, names),
     )
     undefined = _present(undefined_table(results), constant_table(results, names))
     has_labels = any(one.has_labels for one in images.values())

@@ -40,6 +40,15 @@ FAULTS = (
         ),
     ),
     Fault(
+        "the least p value is not adjusted",
+        "report/comparisons.py",
+        before="if self.least >= ALPHA:",
+        after="if least_p(self.test.n_differing) >= ALPHA:",
+        tests=(
+            "report/test_verdicts.py::test_groups_are_too_few_where_no_result_could_be_significant",
+        ),
+    ),
+    Fault(
         "a higher score is always better",
         "report/comparisons.py",
         before="(self.test.difference > 0) == higher_is_better",
@@ -54,8 +63,8 @@ FAULTS = (
     Fault(
         "ten groups are called few",
         "report/_findings.py",
-        before="if test.n_differing < ENOUGH_GROUPS:",
-        after="if test.n_differing <= ENOUGH_GROUPS:",
+        before="or test.n_differing < ENOUGH_GROUPS:",
+        after="or test.n_differing <= ENOUGH_GROUPS:",
         tests=(
             (
                 "report/test_verdicts.py::"
