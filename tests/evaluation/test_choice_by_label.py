@@ -274,3 +274,13 @@ def test_a_choice_made_by_hand_is_for_each_map() -> None:
     choice = Choice("iou", True, "net", (column,), (0.5,), frozenset())
     assert choice.by is None
     assert choice.binarizer("true", "method", "cam", 7) == "p80"
+
+
+def test_a_choice_is_shown_in_one_line() -> None:
+    column = Column("predicted", "method", "cam", "otsu", "iou")
+    images = frozenset({("a", "p", 0), ("a", "p", 1), ("b", "p", 0)})
+    choice = Choice("iou", True, "net", (column,), (0.5,), images, labels=(1,))
+    assert repr(choice) == (
+        "Choice(by the highest iou of each map and label: 1 binarizers, model net, 2 images; "
+        "to_pandas() lists them)"
+    )

@@ -80,9 +80,10 @@ class Choice:
         """Return the metric, the model, and the numbers of choices and images."""
         way = "lowest" if not self.higher_is_better else "highest"
         labels = " and label" if self.by else ""
+        images = len({(name, group) for name, group, _ in self.images})
         return (
             f"Choice(by the {way} {self.metric} of each map{labels}: {len(self.columns)} "
-            f"binarizers, model {self.model}, {len(self.images)} images; to_pandas() lists them)"
+            f"binarizers, model {self.model}, {images} images; to_pandas() lists them)"
         )
 
     @property

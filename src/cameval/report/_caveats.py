@@ -65,10 +65,11 @@ def caveats(targets: Targets, names: Names) -> list[str]:
         sentences.append(_describe_negatives(targets, noun))
     scored = targets.scored
     undefined = int(np.isnan(scored.values).any(1).sum())
-    constant = int(((results.codes & CONSTANT) > 0).any(1).sum())
+    of_methods = np.array([column.kind == "method" for column in results.columns])
+    constant = int(((results.codes[:, of_methods] & CONSTANT) > 0).any(1).sum())
     for count, of, what in (
         (undefined, scored, "an undefined score; the reasons are counted below."),
-        (constant, results, "a constant map; the maps are listed below."),
+        (constant, results, "a constant map of a method; all are listed below."),
     ):
         if count:
             rows = format_count(len(of), *noun)

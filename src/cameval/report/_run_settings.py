@@ -126,11 +126,21 @@ def _list_choices(run: Mapping[str, Any], names: Names) -> list[tuple[str, str]]
         for one in chosen:
             of_class = f" ({names.target_class(one['target_class'])})" if several else ""
             maps.setdefault(one_line(one["binarizer"]), []).append(
-                f"{one_line(one['method'])}{of_class}"
+                f"{one_line(one['method'])}{of_class}{_of_label(one, names)}"
             )
         parts = [f"{binarizer} for {', '.join(methods)}" for binarizer, methods in maps.items()]
         settings.append((f"Chosen as {one_line(label)}", _join(parts)))
     return settings
+
+
+def _of_label(chosen: Mapping[str, Any], names: Names) -> str:
+    """Return the class for which a binarizer was chosen, in a choice by label."""
+    if "label" not in chosen:
+        return ""
+    if chosen["label"] is None:
+        return " (all classes)"
+    why = ", as for all: no defined score" if chosen.get("fallback") else ""
+    return f" ({names.class_name(chosen['label'])}{why})"
 
 
 def _describe(things: Mapping[str, Meaning]) -> list[str]:
