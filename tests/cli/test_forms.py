@@ -25,7 +25,7 @@ from cameval.data import (
     Sample,
     VocDataset,
 )
-from cameval.errors import SettingError
+from cameval.errors import DataError, SettingError
 
 HEIGHT, WIDTH = 12, 16
 NAMES = ("a", "b", "c")
@@ -50,6 +50,11 @@ def write_pictures(root: Path) -> None:
     (root / "targets.csv").write_text("\n".join(rows))
     one = ["image,mask,label", *(f"images/{n}.png,masks/{n}.png,0" for n in "ab")]
     (root / "one.csv").write_text("\n".join([*one, "images/c.png,,0"]))
+    (root / "organs.txt").write_text("bone\nlungs\nliver\nhearts\n")
+    people = ["id,patient,view,age", "a,Ann,lateral,61", "c,Ann,frontal,", "b,Bo,frontal,70"]
+    (root / "people.csv").write_text("\n".join(people))
+    both = ["name,label,site", "a,1,Ghent", "b,0,Leuven", "c,,Ghent"]
+    (root / "labels.csv").write_text("\n".join(both))
 
 
 def write_objects(root: Path) -> None:
@@ -122,6 +127,18 @@ def options_of(root: Path, words: str) -> Namespace:
 
 Read = Callable[[Path], Any]
 
+VIEWS = {"a": {"view": "lateral"}, "b": {"view": "frontal"}, "c": {"view": "frontal"}}
+SITES = {"a": {"site": "Ghent"}, "b": {"site": "Leuven"}, "c": {"site": "Ghent"}}
+ORGANS = ("bone", "lungs", "liver", "hearts")
+TWO_FOLDERS = "--images @images --masks lungs=@lungs hearts=@hearts --missing-masks negative"
+
+
+def two_folders(root: Path, **settings: Any) -> FolderDataset:
+    """Return the samples of one folder of masks for each of two classes."""
+    folders = {"lungs": root / "lungs", "hearts": root / "hearts"}
+    return FolderDataset(root / "images", folders, missing_masks="negative", **settings)
+
+
 FORMS: dict[str, Read] = {
     "--images @images --masks @masks": lambda r: FolderDataset(r / "images", r / "masks"),
     "--images @images --masks lung=@lungs heart=@hearts --missing-masks negative": lambda r: (
@@ -138,6 +155,27 @@ FORMS: dict[str, Read] = {
         r / "images",
         {"lungs": r / "lungs", "hearts": r / "hearts"},
         missing_masks="negative",
+    ),
+    f"{TWO_FOLDERS} --labels @people.csv --name-column id --group-column patient": lambda r: (
+        two_folders(r, groups={"a": "Ann", "b": "Bo", "c": "Ann"}.__getitem__)
+    ),
+    f"{TWO_FOLDERS} --labels @people.csv --name-column id --info view": lambda r: two_folders(
+        r, info=VIEWS
+    ),
+    f"{TWO_FOLDERS} --class-names @organs.txt": lambda r: two_folders(r, class_names=ORGANS),
+    "--images @images --masks @hearts @lungs --missing-masks negative --class-names @organs.txt "
+    "--labels @people.csv --name-column id --info age view": lambda r: two_folders(
+        r,
+        class_names=ORGANS,
+        info={
+            name: {"age": age, **VIEWS[name]} for name, age in (("a", 61), ("b", 70), ("c", None))
+        },
+    ),
+    "--images @images --masks @masks --labels @labels.csv --info site": lambda r: FolderDataset(
+        r / "images", r / "masks", labels={"a": 1, "b": 0, "c": None}, info=SITES
+    ),
+    "--manifest @targets.csv --rows targets --class-names @organs.txt": lambda r: ManifestDataset(
+        r / "targets.csv", rows="targets", class_names=ORGANS
     ),
     "--images @images --missing-masks negative": lambda r: FolderDataset(
         r / "images", None, missing_masks="negative"
@@ -250,7 +288,21 @@ def test_the_named_images_of_a_cache(root, tmp_path) -> None:
         ("--manifest @one.csv --negatives", "--negatives must go with --coco or --voc, got --man"),
         ("--manifest @one.csv --segmentation", "--segmentation must go with --voc, got --manif"),
         ("--voc @voc --rows targets", "--rows must go with --manifest, got --voc"),
-        ("--voc @voc --info view", "--info must go with --manifest, got --voc"),
+        ("--voc @voc --info view", "--info must go with --manifest or --labels, got --voc"),
+        (f"{TWO_FOLDERS} --info view", "--info must go with --labels, got no --labels"),
+        *(
+            (f"{form} --{option}-column name", f"--{option}-column must go with --labels, got no")
+            for form in (TWO_FOLDERS, "--images @images --masks @masks", "--voc @voc")
+            for option in ("name", "label", "group")
+        ),
+        (
+            f"{TWO_FOLDERS} --labels @people.csv --label-column age --group-column patient",
+            "--label-column must go with one folder of masks, got a folder for each class",
+        ),
+        (
+            f"{TWO_FOLDERS} --labels @people.csv --name-column id",
+            "--labels beside a folder .* must go with --group-column or --info, got none of them",
+        ),
         ("--voc @voc --value-range 0 1", "--value-range must go with --dicom or --nifti, got --v"),
         (
             "--voc @voc --missing-masks negative",
@@ -270,6 +322,40 @@ def test_the_named_images_of_a_cache(root, tmp_path) -> None:
 )
 def test_forms_that_do_not_go_together_are_refused(root, words, message) -> None:
     with pytest.raises(SettingError, match=message):
+        load_samples(options_of(root, words))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            f"{TWO_FOLDERS} --class-names @animals.txt",
+            "the folder of a class must have one of the class names, 'cat', 'dog', got 'lungs'",
+        ),
+        (
+            "--manifest @targets.csv --rows targets --class-names @animals.txt",
+            r"targets.csv, line 2: label must be one of the class names 'cat', 'dog', got 'lungs'",
+        ),
+        (
+            f"{TWO_FOLDERS} --labels @some.csv --group-column patient",
+            "some.csv must have every image, got none for 'c'",
+        ),
+        (f"{TWO_FOLDERS} --labels @some.csv --group-column group", "groups must give a text that"),
+        (f"{TWO_FOLDERS} --labels @some.csv --info patient", "info must have every image, got no"),
+        (f"{TWO_FOLDERS} --labels @some.csv --info sex", "must have a column 'sex', got name, pat"),
+        (
+            "--images @images --masks @hearts",
+            "got none for 'c'; set missing_masks='negative', or --missing-masks negative, if",
+        ),
+        (
+            "--manifest @one.csv",
+            "got ''; set missing_masks='negative', or --missing-masks negative, if",
+        ),
+    ],
+)
+def test_tables_and_folders_that_do_not_fit_are_refused(root, words, message) -> None:
+    (root / "some.csv").write_text("name,patient,group\na,Ann,p\nb,Bo,\n")
+    with pytest.raises(DataError, match=message):
         load_samples(options_of(root, words))
 
 

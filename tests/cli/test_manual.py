@@ -63,7 +63,7 @@ def test_every_option_of_data_and_maps_is_on_the_page() -> None:
     text = PAGE.read_text()
     options = vars(parse(["score", "--maps", "maps", "--out", "run"]))
     small = {"command", "name", "workers", "batch_size", "seed", "parquet", "cache"}
-    small |= {"name_column", "label_column", "mask_orientation", "value_range", "info"}
+    small |= {"name_column", "label_column", "mask_orientation", "value_range"}
     small |= {"largest", "segmentation"}
     missing = [name for name in options if f"--{name.replace('_', '-')}" not in text]
     assert {*missing} <= small

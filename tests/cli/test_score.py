@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from evaluations import same, samples
@@ -214,7 +215,9 @@ def test_maps_of_another_aspect_ratio_need_a_word(root, tmp_path, capsys) -> Non
         save(tmp_path / "wide" / f"{sample.name}.npy", map_of(sample)[:8])
     maps = f"theirs={tmp_path}/wide"
     assert main(words(root, tmp_path / "out", maps=maps)) == 2
-    assert "the map must have the aspect ratio of the image" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "the map must have the aspect ratio of the image" in said
+    assert "set MapFolder(..., stretch=True), or --stretch; if" in said
     found = run(root, tmp_path / "stretched", maps=maps, stretch=True)
     wanted = expected(root, {"theirs": MapFolder(tmp_path / "wide", stretch=True)})
     assert same(found, wanted)
@@ -293,6 +296,59 @@ def test_the_means_of_the_blocks_are_those_of_their_targets(
     np.testing.assert_allclose(shown, [column.mean() for column in wanted], atol=6e-4)
 
 
+@pytest.mark.parametrize(
+    ("metrics", "titles"),
+    [
+        ("iou pixel_auroc pointing_game", ["iou", "pointing_game"]),
+        ("dice pixel_auroc relevance_mass_accuracy", ["dice", "pixel_auroc"]),
+        ("pointing_game pixel_auroc", ["pointing_game"]),
+        ("iou dice", ["iou"]),
+    ],
+)
+def test_a_metric_of_the_maps_has_a_second_table(root, tmp_path, capsys, metrics, titles) -> None:
+    found = run(root, tmp_path, metric=metrics, binarizer="otsu")
+    said = capsys.readouterr().out
+    assert re.findall(r"^(\w+): mean \[95 % interval by group\]$", said, re.MULTILINE) == titles
+    shown = [float(mean) for mean in re.findall(r"^npy +(?:otsu +)?([\d.]+)", said, re.MULTILINE)]
+    of = {c.metric: k for k, c in enumerate(found.columns) if c.method == "npy"}
+    wanted = [np.nanmean(found.values[:, of[title]]) for title in titles]
+    np.testing.assert_allclose(shown, wanted, atol=6e-4)
+
+
+def test_the_summary_has_no_mean_of_targets_with_and_without_an_object(root, tmp_path) -> None:
+    options = {"masks": root / "some", "missing_masks": "negative", "metric": "iou marked_area"}
+    mixed = run(root, tmp_path / "mixed", **options)
+    table = pd.read_csv(tmp_path / "mixed" / "summary.csv")
+    assert len(table) == 2 * len(mixed.columns)
+    assert table.groupby("present")["n"].max().to_dict() == {False: 2, True: 4}
+    for present, part in table.groupby("present"):
+        alone = mixed.select(present=bool(present)).summary()
+        np.testing.assert_allclose(part["mean"], alone["mean"])
+    whole = run(root, tmp_path / "whole")
+    table = pd.read_csv(tmp_path / "whole" / "summary.csv")
+    assert "present" not in table
+    assert len(table) == len(whole.columns)
+
+
+def test_patients_with_a_folder_of_masks_for_each_class(root, tmp_path) -> None:
+    (tmp_path / "people.csv").write_text(
+        "\n".join(
+            [
+                "name,patient,sex",
+                *(f"image {k},person {k // 2},{'fm'[k % 2]}" for k in range(COUNT)),
+            ]
+        )
+    )
+    options = {"masks": [f"long={root}/masks", f"round={root}/some"], "missing_masks": "negative"}
+    options |= {"labels": tmp_path / "people.csv", "info": "sex", "maps": [f"m={root}/by name"]}
+    found = run(root, tmp_path / "out", **options, class_names=root / "classes.txt")
+    assert found.samples["label"].tolist() == [0, 2] * COUNT
+    assert found.class_names == CLASSES
+    assert found.samples["group"].tolist() == [f"person {k // 4}" for k in range(2 * COUNT)]
+    assert found.samples["sex"].tolist() == ["fm"[k // 2 % 2] for k in range(2 * COUNT)]
+    assert found.summary()["n_groups"].max() == 3
+
+
 # --- What is refused ------------------------------------------------------------------------------
 
 
@@ -347,7 +403,7 @@ def test_a_missing_map_is_told_with_its_sample(root, tmp_path, capsys) -> None:
         save(tmp_path / "maps" / f"{sample.name}.npy", map_of(sample))
     assert main(words(root, tmp_path / "out", maps=f"{tmp_path}/maps")) == 2
     said = one_line(capsys)
-    assert "maps 'maps', sample 'image 4' of class 1: " in said
+    assert "sample 'image 4' of class 1" in said
     assert "must have a map, got none named" in said
 
 

@@ -329,6 +329,45 @@ def test_a_folder_for_each_class_gives_several_targets(findings, tmp_path):
         FolderDataset(findings / "images", None, missing_masks="negative", info={"a": {}})
 
 
+def test_folders_of_classes_have_the_places_of_the_class_names(findings):
+    folders = {"mass": findings / "mass", "edema": findings / "edema"}
+    names = ("edema", "cyst", "mass")
+    dataset = FolderDataset(
+        findings / "images", folders, missing_masks="negative", class_names=names
+    )
+    assert dataset.class_names == names
+    assert dataset.target_labels == ((0, 2),) * 3
+    found = [{t.label: int(t.mask.sum()) for t in sample.targets} for sample in dataset]
+    assert found == [{0: 6, 2: 6}, {0: 0, 2: 0}, {0: 0, 2: 6}]
+    words = "images: the folder of a class must have one of the class names, 'mass', got 'edema'"
+    with pytest.raises(DataError, match=words):
+        FolderDataset(findings / "images", folders, missing_masks="negative", class_names=["mass"])
+    with pytest.raises(SettingError, match="class_names must differ, got 'a' more than once"):
+        FolderDataset(findings / "images", folders, class_names=["a", "a"])
+
+
+def test_subfolders_of_images_have_the_places_of_the_class_names(tmp_path):
+    for name in ("dog/1", "cat/1"):
+        save(tmp_path / "images" / f"{name}.png", COLOR)
+        save(tmp_path / "masks" / f"{name}.png", TRUTH)
+    where = tmp_path / "images", tmp_path / "masks"
+    dataset = FolderDataset(*where, class_names=["dog", "bee", "cat"])
+    assert dict(zip(dataset.names, dataset.labels, strict=True)) == {"cat/1": 2, "dog/1": 0}
+    assert dataset.class_names == ("dog", "bee", "cat")
+    with pytest.raises(DataError, match="must have one of the class names, 'dog', got 'cat'"):
+        FolderDataset(*where, class_names=["dog"])
+    given = FolderDataset(*where, labels={"cat/1": 1, "dog/1": 1}, class_names=["no", "yes"])
+    assert (given.labels.tolist(), given.class_names) == ([1, 1], ("no", "yes"))
+    with pytest.raises(DataError, match="labels must be below 1, the number of classes, got 1"):
+        FolderDataset(*where, labels={"cat/1": 1, "dog/1": 0}, class_names=["no"])
+
+
+def test_class_names_without_labels_are_kept(folders):
+    dataset = FolderDataset(*folders, class_names=["no", "yes"])
+    assert dataset.labels.tolist() == [None] * 3
+    assert dataset.class_names == ("no", "yes")
+
+
 def test_workers_read_what_one_process_reads(folders):
     dataset = FolderDataset(*folders, groups=lambda name: name, mask_value=[1, 255])
     loader = DataLoader(pickle.loads(pickle.dumps(dataset)), 2, collate_fn=list, num_workers=1)

@@ -82,6 +82,44 @@ def test_an_empty_label_is_not_known(folder, first, label, classes):
     assert dataset.class_names == classes
 
 
+def test_names_have_their_places_in_the_class_names(folder):
+    rows = "1.png,1_mask.png,cat\n2.png,2_mask.png,ape\nsub/1.png,sub/1_mask.png,\n"
+    path = write(folder, f"image,mask,label\n{rows}")
+    names = ("dog", "cat", "bee", "ape")
+    dataset = ManifestDataset(path, class_names=names)
+    assert dataset.labels.tolist() == [1, 3, None]
+    assert dataset.class_names == names
+    assert ManifestDataset(path).labels.tolist() == [1, 0, None]
+    assert ManifestDataset(path, class_names=[]).class_names == ("ape", "cat")
+    words = "index.csv, line 3: label must be one of the class names 'cat', 'dog', got 'ape'"
+    with pytest.raises(DataError, match=words):
+        ManifestDataset(path, class_names=["cat", "dog"])
+    with pytest.raises(SettingError, match="class_names must differ, got 'cat' more than once"):
+        ManifestDataset(path, class_names=["cat", "ape", "cat"])
+
+
+def test_numbers_are_places_in_the_class_names(folder):
+    path = write(folder, "image,mask,label\n1.png,1_mask.png,0\n2.png,2_mask.png,2.0\n")
+    dataset = ManifestDataset(path, class_names=["dog", "cat", "ape"])
+    assert dataset.labels.tolist() == [0, 2]
+    assert dataset.class_names == ("dog", "cat", "ape")
+    words = "line 3: label must be below 2, as there are the class names 'dog', 'cat', got '2.0'"
+    with pytest.raises(DataError, match=words):
+        ManifestDataset(path, class_names=["dog", "cat"])
+
+
+def test_class_names_without_labels_are_kept(folder):
+    dataset = ManifestDataset(write(folder, "image,mask\n1.png,1_mask.png\n"), class_names="ab")
+    assert (dataset.labels.tolist(), dataset.class_names) == ([None], ("a", "b"))
+
+
+def test_targets_have_the_places_of_the_class_names(folder):
+    rows = "2.png,2_mask.png,edema\n2.png,1_mask.png,mass\n"
+    path = write(folder, f"image,mask,label\n{rows}")
+    dataset = ManifestDataset(path, rows="targets", class_names=["mass", "nodule", "edema"])
+    assert {t.label: t.mask.sum() for t in dataset[0].targets} == {2: 6, 0: 6}
+
+
 def test_paths_may_be_absolute(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     text = f"image,mask\n{folder / '1.png'},{folder / '1_mask.png'}\n"

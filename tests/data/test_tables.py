@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cameval.data import read_labels, read_names
+from cameval.data import read_info, read_labels, read_names
 from cameval.errors import DataError
 
 
@@ -30,6 +30,30 @@ def test_a_table_that_is_wrong_is_named_with_the_line(tmp_path, text, message) -
     (tmp_path / "l.csv").write_text(text)
     with pytest.raises(DataError, match=re.escape(message)):
         read_labels(tmp_path / "l.csv")
+
+
+def test_groups_are_read_without_labels(tmp_path) -> None:
+    (tmp_path / "l.csv").write_text("name,patient\na,p\nb, q \n")
+    assert read_labels(tmp_path / "l.csv", label=None, group="patient") == (
+        {},
+        {"a": "p", "b": "q"},
+    )
+
+
+def test_info_is_read_by_name(tmp_path) -> None:
+    (tmp_path / "l.csv").write_text("id,age,code,view\na,61,07,\nb,.5,a7, lateral\nc,,,x\n")
+    info = read_info(tmp_path / "l.csv", ["view", "age", "code"], name="id")
+    assert info == {
+        "a": {"view": None, "age": 61, "code": "07"},
+        "b": {"view": "lateral", "age": 0.5, "code": "a7"},
+        "c": {"view": "x", "age": None, "code": None},
+    }
+    assert read_info(tmp_path / "l.csv", "age", name="id")["a"] == {"age": 61}
+    with pytest.raises(DataError, match="must have a column 'sex', got id, age, code, view"):
+        read_info(tmp_path / "l.csv", ["sex"], name="id")
+    (tmp_path / "l.csv").write_text("name,age\na,1\na,2\n")
+    with pytest.raises(DataError, match="line 3: name must name an image once, got 'a'"):
+        read_info(tmp_path / "l.csv", ["age"])
 
 
 def test_names_are_read_without_empty_lines(tmp_path) -> None:

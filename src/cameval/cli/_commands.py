@@ -280,9 +280,13 @@ def _write_tables(results: Results, options: Namespace) -> None:
 
 
 def _write_summary(results: Results, path: Path) -> None:
-    """Write the means with intervals, so that a file is there as a whole or not at all."""
+    """Write the means with intervals, so that a file is there as a whole or not at all.
+
+    Targets with an object and those without have rows of their own.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    results.summary().to_csv(part, index=False)
+    by = ["present"] if results.samples["present"].nunique() > 1 else []
+    results.summary(by).to_csv(part, index=False)
     part.replace(path)
 
 

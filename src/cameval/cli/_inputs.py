@@ -27,6 +27,7 @@ from cameval.data import (
     VocDataset,
     cached,
     phantom_samples,
+    read_info,
     read_labels,
     read_names,
 )
@@ -60,11 +61,14 @@ _GOES_WITH: Mapping[str, tuple[tuple[str, ...], str]] = {
     "largest": (("coco",), "--coco"),
     "segmentation": (("voc",), "--voc"),
     "rows": (("manifest",), "--manifest"),
-    "info": (("manifest",), "--manifest"),
+    "info": (("masks", "manifest"), "--manifest or --labels"),
     "value_range": (("dicom", "nifti"), "--dicom or --nifti"),
     "mask_orientation": (("masks", "manifest", "coco", "voc"), "photographs"),
 }
 """For options that are only for some forms of data: these forms, and their description."""
+
+_OF_LABELS = ("name_column", "label_column", "group_column")
+"""The options of the table ``--labels``."""
 
 
 def load_samples(options: Namespace) -> Any:
@@ -95,6 +99,11 @@ def _choose_form(options: Namespace) -> str:
         if getattr(options, option) not in (None, False) and given[0] not in forms:
             name = option.replace("_", "-")
             raise SettingError(f"--{name} must go with {described}, got --{given[0]}")
+    if options.labels is None:
+        for option in (*_OF_LABELS, *(["info"] if given[0] == "masks" else [])):
+            if getattr(options, option) is not None:
+                name = option.replace("_", "-")
+                raise SettingError(f"--{name} must go with --labels, got no --labels")
     return given[0]
 
 
@@ -111,6 +120,7 @@ def _open_dataset(form: str, options: Namespace) -> Any:
                 missing_masks=missing,
                 rows=options.rows or "images",
                 info=options.info or (),
+                class_names=_given_names(options),
             )
         case "coco":
             return CocoDataset(
@@ -151,26 +161,52 @@ def _open_dataset(form: str, options: Namespace) -> Any:
 
 
 def _open_folders(options: Namespace) -> FolderDataset:
-    labels, groups = None, None
-    if options.labels is not None:
-        labels, groups = read_labels(
-            options.labels,
-            name=options.name_column,
-            label=options.label_column,
-            group=options.group_column,
-        )
     masks: str | dict[str, str] | None = None
     if options.masks is not None:
         first, *others = options.masks
         masks = _by_name(options.masks, "--masks") if others or _split_name(first)[0] else first
+    table = {}
+    if options.labels is not None:
+        table = _read_table(options, of_classes=not isinstance(masks, dict))
     return FolderDataset(
         options.images,
         masks,
-        labels=labels,
-        groups=groups.__getitem__ if groups else None,
         mask_orientation=options.mask_orientation,
         missing_masks=options.missing_masks or "error",
+        class_names=_given_names(options),
+        **table,
     )
+
+
+def _read_table(options: Namespace, *, of_classes: bool) -> dict[str, Any]:
+    """Return labels, groups and info of images from a table; labels only if it has the classes."""
+    if not of_classes and options.label_column is not None:
+        raise SettingError(
+            "--label-column must go with one folder of masks, got a folder for each class"
+        )
+    if not of_classes and options.group_column is None and not options.info:
+        raise SettingError(
+            "--labels beside a folder of masks for each class must go with --group-column or "
+            "--info, got none of them"
+        )
+    name = options.name_column or "name"
+    labels, groups = read_labels(
+        options.labels,
+        name=name,
+        label=(options.label_column or "label") if of_classes else None,
+        group=options.group_column,
+    )
+
+    def group_of(image: str) -> str:
+        if image not in groups:
+            raise DataError(f"{options.labels} must have every image, got none for {image!r}")
+        return groups[image]
+
+    return {
+        "labels": labels if of_classes else None,
+        "groups": None if options.group_column is None else group_of,
+        "info": read_info(options.labels, options.info, name=name) if options.info else None,
+    }
 
 
 def _by_name(words: Sequence[str], option: str) -> dict[str, str]:

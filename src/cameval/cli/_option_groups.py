@@ -75,13 +75,14 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--labels",
         metavar="CSV",
-        help="for --images --masks: a table of the images' names, class indices and groups",
+        help="for --images --masks: a table of the images' names, class indices, groups and "
+        "--info; class indices only where --masks is one folder",
     )
     data.add_argument(
-        "--name-column", default="name", metavar="C", help="column of --labels (name)"
+        "--name-column", metavar="C", help="column of --labels with the images' names (name)"
     )
     data.add_argument(
-        "--label-column", default="label", metavar="C", help="column of --labels (label)"
+        "--label-column", metavar="C", help="column of --labels with class indices (label)"
     )
     data.add_argument(
         "--group-column",
@@ -91,7 +92,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--class-names",
         metavar="FILE",
-        help="names of the classes, one on each line, in the order of their indices",
+        help="names of the classes, one on each line, in the order of the network's outputs; it "
+        "is also that of the names in --manifest and of the CLASS of --masks CLASS=DIR",
     )
     data.add_argument(
         "--missing-masks",
@@ -125,7 +127,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--info",
         nargs="+",
         metavar="C",
-        help="for --manifest: more columns to keep in the tables, such as view or site",
+        help="more columns of --manifest or --labels to keep in the tables, such as view or site",
     )
     data.add_argument(
         "--value-range",

@@ -5,6 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from cameval.evaluation import Results
@@ -58,7 +59,8 @@ def print_means(results: Results, *, of_network: bool) -> None:
     """Print how many samples there are, and the means of one metric with their intervals.
 
     The metric is IoU, or the first one. Targets without an object have a table of their own, of the
-    first metric that is defined for them.
+    first metric that is defined for them. Where maps were made elsewhere, a metric of masks is
+    followed by one of the maps themselves: the pointing game, or the first one.
     """
     model = results.samples["model"].iloc[0]
     one = results.samples[results.samples["model"] == model]
@@ -95,7 +97,23 @@ def _print_block(results: Results, which: str, *, of_network: bool) -> None:
     table = results.summary()
     defined = table[table["n"] > 0]["metric"]
     known = list(table["metric"] if defined.empty else defined)
-    metric = "iou" if "iou" in known else known[0]
+    kinds = results.meanings.metrics
+    of_maps = [name for name in known if name in kinds and kinds[name].takes == "maps"]
+    others = [name for name in known if name not in of_maps]
+    if of_network or not (of_maps and others):
+        _print_metric(table, _choose(known, "iou"), which, of_network=of_network)
+        return
+    _print_metric(table, _choose(others, "iou"), which, of_network=of_network)
+    print()
+    _print_metric(table, _choose(of_maps, "pointing_game"), which, of_network=of_network)
+
+
+def _choose(labels: Sequence[str], best: str) -> str:
+    return best if best in labels else labels[0]
+
+
+def _print_metric(table: pd.DataFrame, metric: str, which: str, *, of_network: bool) -> None:
+    """Print the means of a metric."""
     print(f"{metric}{which}: mean [95 % interval by group]\n")
     columns = ["model", "target_class"] if of_network else []
     rows = [

@@ -21,7 +21,7 @@ from cameval.data.records import MaskSource, OrientationWarning, Record, TargetR
 from cameval.data.samples import Sample, Target
 from cameval.data.scans import Scan
 from cameval.data.slices import CLASS_NAMES, FigshareSample, read_slice, write_slice
-from cameval.data.tables import ManifestDataset, read_labels, read_names
+from cameval.data.tables import ManifestDataset, read_info, read_labels, read_names
 from cameval.data.voc import VOC_CLASSES, VocDataset
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "phantom_samples",
     "read_dicom",
     "read_folds",
+    "read_info",
     "read_labels",
     "read_names",
     "read_nifti",

@@ -1,6 +1,6 @@
 """A folder of images and a folder of masks, matched by their names."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -8,7 +8,13 @@ from typing import Any
 
 from cameval.data._files import FOLDER, kind_at, list_folder, same_file
 from cameval.data.pictures import FILE_SUFFIXES, ImageFile, MaskFile
-from cameval.data.readers import PictureDataset, assign_group, check_choice, shorten_names
+from cameval.data.readers import (
+    PictureDataset,
+    assign_group,
+    check_choice,
+    check_class_names,
+    shorten_names,
+)
 from cameval.data.records import MaskOrientation, Missing, Record
 from cameval.data.samples import class_index
 from cameval.errors import DataError, SettingError
@@ -31,12 +37,12 @@ class FolderDataset(PictureDataset):
     masks
         The folder of masks. It may be the folder of images if there is a mask suffix. For several
         targets an image, the folder of the masks of each class, by the name of the class:
-        ``{"effusion": "masks/effusion", "edema": "masks/edema"}``; their labels count the names in
-        the order given. None if no image has an object.
+        ``{"effusion": "masks/effusion", "edema": "masks/edema"}``; without `class_names` their
+        labels count the names in the order given. None if no image has an object.
     labels
         From the name of an image to its class index, or to None where that is not known. By
-        default it is the index of the subfolder among the sorted subfolders, and None where there
-        are none.
+        default it is the index of the subfolder among the sorted subfolders, or its place in
+        `class_names`, and None where there are no subfolders.
     groups
         From the name of an image to its group, such as ``lambda name: name.split("_")[0]``. By
         default the name.
@@ -57,14 +63,19 @@ class FolderDataset(PictureDataset):
         images. An image without a file there has none.
     resize_masks
         Whether masks of another size than their image are resized, as in `Record`.
+    class_names
+        The class of label 0, 1, ..., in the order of the network's outputs. Folders of classes have
+        the labels of their places in it; it may name more classes than there are folders.
 
     Raises
     ------
     SettingError
-        If a setting is out of its range, or there are labels beside the classes of the masks.
+        If a setting is out of its range, a class name comes twice, or there are labels beside the
+        classes of the masks.
     DataError
         If a folder is missing or holds no images, an image has no mask or no label or a mask no
-        image, two files have one name, or subfolders lie beside images or in subfolders.
+        image, two files have one name, subfolders lie beside images or in subfolders, or a class
+        has no class name.
 
     Examples
     --------
@@ -106,24 +117,31 @@ class FolderDataset(PictureDataset):
         info: Mapping[str, Mapping[str, Any]] | None = None,
         ignore: str | PathLike[str] | None = None,
         resize_masks: bool = False,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         check_choice("missing_masks", missing_masks, Missing)
+        given = check_class_names(class_names)
         images = Path(images)
-        pictures, classes = _search(images)
+        pictures, subfolders = _search(images)
+        classes = given or (subfolders if labels is None else ())
+        places: dict[str, int] = {}
         find = _Masks(images, mask_suffix, missing_masks, mask_value, mask_threshold)
         if isinstance(masks, Mapping):
-            if labels is not None or classes or not masks:
+            if labels is not None or subfolders or not masks:
                 raise SettingError(
                     "masks of several classes must be one folder or more, without labels and "
                     "without subfolders of images, got "
-                    f"{'no folder' if not masks else 'labels' if not classes else 'subfolders'}"
+                    f"{'no folder' if not masks else 'labels' if not subfolders else 'subfolders'}"
                 )
             folders = [Path(folder) for folder in masks.values()]
             for folder in folders:
                 pictures = find.only_images(pictures, folder)
-            by_class = {label: find(pictures, folder) for label, folder in enumerate(folders)}
-            classes = tuple(masks)
+            classes = given or tuple(masks)
+            labeled = zip((_place(name, classes, images) for name in masks), folders, strict=True)
+            by_class = {label: find(pictures, folder) for label, folder in sorted(labeled)}
         else:
+            if labels is None:
+                places = {name: _place(name, classes, images) for name in subfolders}
             truths = None if masks is None else Path(masks)
             pictures = pictures if truths is None else find.only_images(pictures, truths)
             by_class = {0: find(pictures, truths)}
@@ -137,7 +155,7 @@ class FolderDataset(PictureDataset):
                     name,
                     ImageFile(path, stretch),
                     None if several else own[0],
-                    None if several else _label(name, labels, classes, path),
+                    None if several else _label(name, labels, places, path),
                     assign_group(groups, name, path),
                     mask_orientation,
                     targets=own if several else {},
@@ -146,7 +164,7 @@ class FolderDataset(PictureDataset):
                     resize_masks=resize_masks,
                 )
             )
-        super().__init__(records, () if labels is not None else classes)
+        super().__init__(records, classes)
 
 
 @dataclass(frozen=True)
@@ -164,8 +182,8 @@ class _Masks:
         if masks is None:
             if self.missing != "negative":
                 raise SettingError(
-                    "masks must be a folder, got None; set missing_masks='negative' if no image "
-                    "has an object"
+                    "masks must be a folder, got None; set missing_masks='negative', or "
+                    "--missing-masks negative, if no image has an object"
                 )
             return {}
         truths, _ = _search(masks, may_be_empty=self.missing == "negative")
@@ -175,7 +193,7 @@ class _Masks:
         if self.missing == "error" and (alone := [name for name in pictures if name not in truths]):
             raise DataError(
                 f"{masks}: every image must have a mask, got none for {shorten_names(alone)}; set "
-                "missing_masks='negative' if these have no object"
+                "missing_masks='negative', or --missing-masks negative, if these have no object"
             )
         if alone := [name for name in truths if name not in pictures]:
             raise DataError(
@@ -243,13 +261,23 @@ def _without_suffix(truths: dict[str, Path], suffix: str, masks: Path) -> dict[s
 
 
 def _label(
-    name: str, labels: Mapping[str, Any] | None, classes: tuple[str, ...], path: Path
+    name: str, labels: Mapping[str, Any] | None, places: Mapping[str, int], path: Path
 ) -> int | None:
     if labels is None:
-        return classes.index(name.partition("/")[0]) if classes else None
+        return places.get(name.partition("/")[0])
     if name not in labels:
         raise DataError(f"{path}: labels must have every image, got none for {name!r}")
     return class_index(labels[name], f"{path}: the label of {name!r}")
+
+
+def _place(name: str, classes: tuple[str, ...], images: Path) -> int:
+    """Return the label of a class that a folder is named after."""
+    if name not in classes:
+        raise DataError(
+            f"{images}: the folder of a class must have one of the class names, "
+            f"{shorten_names(classes)}, got {name!r}"
+        )
+    return classes.index(name)
 
 
 def _info(name: str, info: Mapping[str, Mapping[str, Any]] | None, path: Path) -> Mapping[str, Any]:

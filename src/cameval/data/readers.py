@@ -133,6 +133,14 @@ def check_choice(what: str, value: object, choices: Any) -> None:
         raise SettingError(f"{what} must be {words}, got {value!r}")
 
 
+def check_class_names(names: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of the classes, which must differ; none if they are None."""
+    given = tuple(names or ())
+    if again := find_repeated(given):
+        raise SettingError(f"class_names must differ, got {shorten_names(again)} more than once")
+    return given
+
+
 def label_array(labels: Iterable[int | None]) -> NDArray[Any]:
     """Return labels as integers, or as objects if one of them is None."""
     found = list(labels)

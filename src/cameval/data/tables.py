@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from io import StringIO
 from os import PathLike
@@ -11,12 +11,17 @@ from typing import Literal, TypeAlias
 
 from cameval.data._files import is_file, kind_at, read_file
 from cameval.data.pictures import ImageFile, MaskFile
-from cameval.data.readers import PictureDataset, check_choice
+from cameval.data.readers import (
+    PictureDataset,
+    check_choice,
+    check_class_names,
+    shorten_names,
+)
 from cameval.data.records import MaskOrientation, Missing, Record
 from cameval.data.samples import Info, parse_class
 from cameval.errors import DataError
 
-__all__ = ["ManifestDataset", "read_labels", "read_names"]
+__all__ = ["ManifestDataset", "read_info", "read_labels", "read_names"]
 
 _NEEDED = ("image", "mask")
 
@@ -33,12 +38,14 @@ class ManifestDataset(PictureDataset):
     The first line names the columns, in any order. ``image`` and ``mask`` are paths, relative to
     the folder of the CSV file. ``name`` is by default the path of the image without its suffix,
     ``group`` is by default the name. Labels are either all whole numbers from 0, or all names of
-    classes, which are then counted in their sorted order. A whole number may be written as ``3.0``
-    or ``3e0``, as programs write a column in which cells are empty. Without a column of labels, or
-    where its cell is empty, the label is None. ``ignore`` is the path of a mask of the pixels that
-    count for nothing, such as a ruler; where it is empty, all pixels count. Other columns are left
-    out, unless `info` names them. The table and the existence of the files are checked at once.
-    Images are decoded when they are asked for, as `cameval.data.pictures` describes.
+    classes. A name is the class of its place in `class_names`, or without these in the sorted names
+    of the table, which may be in another order than the outputs of the network. A whole number may
+    be written as ``3.0`` or ``3e0``, as programs write a column in which cells are empty. Without a
+    column of labels, or where its cell is empty, the label is None. ``ignore`` is the path of a
+    mask of the pixels that count for nothing, such as a ruler; where it is empty, all pixels count.
+    Other columns are left out, unless `info` names them. The table and the existence of the files
+    are checked at once. Images are decoded when they are asked for, as `cameval.data.pictures`
+    describes.
 
     Parameters
     ----------
@@ -61,14 +68,18 @@ class ManifestDataset(PictureDataset):
         one or is empty, else text. An empty cell is None.
     resize_masks
         Whether masks of another size than their image are resized, as in `Record`.
+    class_names
+        The class of label 0, 1, ..., in the order of the network's outputs. By default the names in
+        the table in their sorted order, which may be another.
 
     Raises
     ------
     SettingError
-        If a setting is out of its range.
+        If a setting is out of its range, or a class name comes twice.
     DataError
         If the file is missing or not UTF-8, a column is missing or comes twice, or a cell that may
-        not be is empty, names no file, or is no label. The message names file, line and column.
+        not be is empty, names no file, is no label, or is a label without a class name. The message
+        names file, line and column.
 
     Examples
     --------
@@ -79,7 +90,9 @@ class ManifestDataset(PictureDataset):
     ...     table = Path(folder) / "index.csv"
     ...     _ = table.write_text("image,mask,name,label,group\n1.png,1.png,Tom,cat,home 3\n")
     ...     ManifestDataset(table)[0]
+    ...     ManifestDataset(table, class_names=["dog", "cat"])[0]
     Sample(name='Tom', label=0, group='home 3')
+    Sample(name='Tom', label=1, group='home 3')
     """
 
     def __init__(
@@ -94,6 +107,7 @@ class ManifestDataset(PictureDataset):
         rows: Rows = "images",
         info: Collection[str] = (),
         resize_masks: bool = False,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         check_choice("missing_masks", missing_masks, Missing)
         check_choice("rows", rows, Rows)
@@ -101,7 +115,7 @@ class ManifestDataset(PictureDataset):
         wanted = [info] if isinstance(info, str) else list(info)
         table = _read_rows(path, wanted, "mask" if missing_masks == "negative" else "")
         names = _names(path, table, again=rows == "targets")
-        labels, classes = _labels(path, table)
+        labels, classes = _labels(path, table, check_class_names(class_names))
         columns = {column: _column(column, table) for column in wanted}
         records: dict[str, Record] = {}
         targets: dict[str, dict[int, MaskFile | None]] = {}
@@ -206,7 +220,10 @@ def _cells(
     }
     for column, cell in cells.items():
         if not cell and column not in free:
-            out = "; set missing_masks='negative' if the image has no object"
+            out = (
+                "; set missing_masks='negative', or --missing-masks negative, if the image has no "
+                "object"
+            )
             raise _cell_error(
                 path, line, column, f"must not be empty, got ''{out if column == 'mask' else ''}"
             )
@@ -249,7 +266,9 @@ def _names(path: Path, rows: _Rows, *, again: bool = False) -> list[str]:
     return names
 
 
-def _labels(path: Path, rows: _Rows) -> tuple[list[int | None], tuple[str, ...]]:
+def _labels(
+    path: Path, rows: _Rows, given: tuple[str, ...]
+) -> tuple[list[int | None], tuple[str, ...]]:
     """Return the class of each row, and the names of the classes if they have names."""
     cells = [(line, row["label"]) for line, row in rows if row.get("label")]
     found = {cell: parse_class(cell, f"{path}, line {line}: label") for line, cell in cells}
@@ -264,10 +283,17 @@ def _labels(path: Path, rows: _Rows) -> tuple[list[int | None], tuple[str, ...]]
                 f"must be all whole numbers or all names, got {cell!r} after {before}",
             )
     texts = [row.get("label", "") for _, row in rows]
-    if numbers:
-        return [found[text] if text else None for text in texts], ()
-    classes = tuple(sorted(found))
-    index = {name: i for i, name in enumerate(classes)}
+    classes = given or (() if numbers else tuple(sorted(found)))
+    index = found if numbers else {name: place for place, name in enumerate(classes)}
+    for line, cell in cells if given else ():
+        if index.get(cell) not in range(len(given)):
+            known = f"below {len(given)}, as there are" if numbers else "one of"
+            raise _cell_error(
+                path,
+                line,
+                "label",
+                f"must be {known} the class names {shorten_names(given)}, got {cell!r}",
+            )
     return [index.get(text) for text in texts], classes
 
 
@@ -279,7 +305,11 @@ def _file(path: Path, line: int, row: dict[str, str], column: str) -> Path:
 
 
 def read_labels(
-    path: str | PathLike[str], *, name: str = "name", label: str = "label", group: str | None = None
+    path: str | PathLike[str],
+    *,
+    name: str = "name",
+    label: str | None = "label",
+    group: str | None = None,
 ) -> tuple[dict[str, int | None], dict[str, str]]:
     r"""Read the labels of images, and their groups if a column is named, from a CSV file.
 
@@ -288,14 +318,15 @@ def read_labels(
     path
         The CSV file, in UTF-8, with commas. Its first line names the columns.
     name, label, group
-        The columns of the images' names, class indices and groups. An empty label is None.
+        The columns of the images' names, class indices and groups. An empty label is None. If
+        `label` is None, no labels are read, and none needs to be there.
 
     Returns
     -------
     tuple of dict
         Labels by name and groups by name, as `FolderDataset` takes them:
         ``FolderDataset(images, masks, labels=labels, groups=groups.get)``. Without a column of
-        groups the second is empty.
+        labels the first is empty, without a column of groups the second.
 
     Raises
     ------
@@ -313,29 +344,83 @@ def read_labels(
     ({'scan 1': 2, 'scan 2': None}, {'scan 1': 'p7', 'scan 2': 'p8'})
     """
     path = Path(path)
+    columns = [column for column in (label, group) if column is not None]
+    labels: dict[str, int | None] = {}
+    groups: dict[str, str] = {}
+    for line, image, row in _named_rows(path, name, columns):
+        if label is not None:
+            where = f"{path}, line {line}: {label}"
+            labels[image] = parse_class(row[label], where)
+            if row[label] and labels[image] is None:
+                raise DataError(f"{where} must be a class index, got {row[label]!r}")
+        if group is not None:
+            groups[image] = row[group]
+    return labels, groups
+
+
+def read_info(
+    path: str | PathLike[str], columns: Collection[str], *, name: str = "name"
+) -> dict[str, dict[str, Info]]:
+    r"""Read columns of info about images, such as view or site, from a CSV file.
+
+    Parameters
+    ----------
+    path
+        The CSV file, in UTF-8, with commas. Its first line names the columns.
+    columns
+        The columns that are read: numbers where every cell of the column is one or is empty, else
+        text. An empty cell is None.
+    name
+        The column of the images' names.
+
+    Returns
+    -------
+    dict
+        The info by name, as `FolderDataset` takes it: ``FolderDataset(images, masks, info=info)``.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, a column is missing, or a name is empty or comes twice.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     table = Path(folder) / "patients.csv"
+    ...     _ = table.write_text("name,age,view\nscan 1,61,lateral\nscan 2,,frontal\n")
+    ...     read_info(table, ["age", "view"])
+    {'scan 1': {'age': 61, 'view': 'lateral'}, 'scan 2': {'age': None, 'view': 'frontal'}}
+    """
+    wanted = [columns] if isinstance(columns, str) else list(columns)
+    rows = list(_named_rows(Path(path), name, wanted))
+    values = {column: _column(column, [(line, row) for line, _, row in rows]) for column in wanted}
+    return {
+        image: {column: values[column][k] for column in wanted}
+        for k, (_, image, _) in enumerate(rows)
+    }
+
+
+def _named_rows(
+    path: Path, name: str, columns: Collection[str]
+) -> Iterator[tuple[int, str, dict[str, str]]]:
+    """Yield line, name of the image and cells of each row; names must differ."""
     try:
         text = read_file(path, "a table of labels").decode("utf-8-sig")
         rows = list(csv.DictReader(StringIO(text, newline="")))
     except (DataError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} must be a table of labels as CSV in UTF-8, got {error}") from error
-    for column in (name, label, *([] if group is None else [group])):
+    for column in (name, *columns):
         if not rows or column not in rows[0]:
             there = ", ".join(rows[0]) if rows else "no rows"
             raise DataError(f"{path} must have a column {column!r}, got {there}")
-    labels: dict[str, int | None] = {}
-    groups: dict[str, str] = {}
+    seen: set[str] = set()
     for line, row in enumerate(rows, start=2):
-        image, cell = row[name], (row[label] or "").strip()
-        where = f"{path}, line {line}: {label}"
-        index = parse_class(cell, where)
-        if cell and index is None:
-            raise DataError(f"{where} must be a class index, got {cell!r}")
-        if not image or image in labels:
+        image = row[name]
+        if not image or image in seen:
             raise DataError(f"{path}, line {line}: {name} must name an image once, got {image!r}")
-        labels[image] = index
-        if group is not None:
-            groups[image] = row[group] or ""
-    return labels, groups
+        seen.add(image)
+        yield line, image, {column: (row[column] or "").strip() for column in columns}
 
 
 def read_names(path: str | PathLike[str]) -> list[str]:

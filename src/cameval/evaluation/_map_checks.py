@@ -71,9 +71,8 @@ def check_map(array: object, sample: Sample, *, stretch: bool = False) -> Tensor
             f"the map must have the aspect ratio of the image, {sample.shape}, to within one cell, "
             f"got {tuple(tensor.shape)}; if it covers the whole image, as where the image was "
             "resized to a square, resize it to the image or set MapFolder(..., stretch=True), or "
-            "--stretch; if "
-            "the network saw a crop, give the samples cropped in the same way; if it saw a padded "
-            "image, cut the padding off the map, as upsample(..., window=) does"
+            "--stretch; if the network saw a crop, give the samples cropped in the same way; if it "
+            "saw a padded image, cut the padding off the map, as upsample(..., window=) does"
         )
     exact = tensor.is_floating_point() and tensor.dtype != torch.float64
     few_bits = tensor.dtype in (torch.uint8, torch.int8, torch.int16)
