@@ -31,8 +31,8 @@ FAULTS = (
     Fault(
         "faithfulness of a multi-label task uses the softmax of all classes",
         "evaluation/_batch.py",
-        before='if task == "multilabel":\n                    scores',
-        after='if task == "none":\n                    scores',
+        before='if task == "multilabel":\n                    logits',
+        after='if task == "none":\n                    logits',
         tests=(
             "evaluation/test_targets.py::test_faithfulness_of_a_multilabel_task_uses_the_sigmoid_of_the_class",
         ),
