@@ -318,7 +318,9 @@ def test_equal_settings_have_one_name():
     assert repr(NiblackBinarizer(k=-1)) == (
         "NiblackBinarizer(window_size=101, k=-1.0, spatial_axes=2)"
     )
-    assert repr(SauvolaBinarizer()) == "SauvolaBinarizer(window_size=51, k=0.2, r=0.5)"
+    assert repr(SauvolaBinarizer()) == (
+        "SauvolaBinarizer(window_size=51, k=0.2, r=0.5, spatial_axes=2)"
+    )
 
 
 @pytest.mark.parametrize("binarizer", [MeanBinarizer(), MeanSDBinarizer(0.5)], ids=repr)

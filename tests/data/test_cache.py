@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import pickle
 from contextlib import suppress
-from fractions import Fraction
 
 import h5py
 import numpy as np
@@ -336,14 +335,6 @@ def test_a_version_is_a_text(folder, version):
 def test_a_dataset_without_a_length_is_refused(tmp_path):
     with pytest.raises(ArrayTypeError, match=r"dataset must be a reader .*, got generator; make"):
         cached(phantom_samples(slices=3, patients=3), tmp_path / "c.h5", version="1")
-
-
-def test_info_that_is_no_plain_number_is_told(tmp_path):
-    image = np.zeros((2, 2), np.float32)
-    sample = Sample("x", image, image > 0, info={"share": Fraction(1, 3)})
-    with pytest.raises(DataError, match="info of sample 'x' must be text, plain numbers"):
-        pack([sample], tmp_path / "c.h5")
-    assert not list(tmp_path.iterdir())
 
 
 def test_samples_of_no_reader_are_no_copy_of_one(folder):

@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -242,6 +243,7 @@ def test_a_sample_can_be_pickled_and_changed() -> None:
         ({"mask": MASK, "info": {3: 1}}, DataError, "name of info must be text"),
         ({"mask": MASK, "info": {"a": [1]}}, DataError, "got \\[1\\] for 'a'"),
         ({"mask": MASK, "info": {"a": float("nan")}}, DataError, "finite numbers"),
+        ({"mask": MASK, "info": {"a": Fraction(1, 3)}}, DataError, "got Fraction"),
         ({"mask": np.zeros((2, 6, 8), bool)}, ShapeError, "volumes"),
     ],
 )

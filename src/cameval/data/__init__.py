@@ -18,10 +18,11 @@ from cameval.data.pictures import ImageFile, MaskFile
 from cameval.data.predictions import Prediction, read_predictions
 from cameval.data.readers import FileDataset, PictureDataset, Reader
 from cameval.data.records import MaskSource, OrientationWarning, Record, TargetRecord
-from cameval.data.samples import Sample, Target
+from cameval.data.samples import Sample
 from cameval.data.scans import Scan
 from cameval.data.slices import CLASS_NAMES, FigshareSample, read_slice, write_slice
 from cameval.data.tables import ManifestDataset, read_info, read_labels, read_names
+from cameval.data.targets import Target
 from cameval.data.voc import VOC_CLASSES, VocDataset
 
 __all__ = [

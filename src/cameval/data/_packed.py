@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from cameval.data._files import NOTHING, kind_at, open_file, raise_output_errors
 from cameval.data._hdf5 import READING_ERRORS, find_array
-from cameval.data.samples import Sample, Target
+from cameval.data.samples import Sample
+from cameval.data.targets import Target
 from cameval.errors import CamevalError, DataError
 
 Bytes = NDArray[np.uint8]
@@ -56,13 +57,7 @@ def encode(sample: Sample) -> Bytes:
     }
     if sample.ignore is not None:
         parts.append(np.packbits(sample.ignore))
-    try:
-        text = json.dumps(described, allow_nan=False).encode("ascii")
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"info of sample {sample.name!r} must be text, plain numbers, truth values or None to "
-            f"be packed, got {dict(sample.info)!r}"
-        ) from error
+    text = json.dumps(described, allow_nan=False).encode("ascii")
     length = np.frombuffer(len(text).to_bytes(_LENGTH, "little"), np.uint8)
     return np.concatenate([length, np.frombuffer(text, np.uint8), *parts])
 

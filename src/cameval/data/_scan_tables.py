@@ -9,8 +9,9 @@ from typing import Any
 
 from cameval.data._files import read_file
 from cameval.data.readers import shorten_names
-from cameval.data.samples import Info, parse_class
+from cameval.data.samples import Info
 from cameval.data.scans import Scan, name_of
+from cameval.data.targets import parse_class
 from cameval.errors import CamevalError, DataError
 
 _KNOWN = ("image", "mask", "label", "name", "group", "frame")

@@ -16,7 +16,7 @@ from cameval.data.readers import (
     shorten_names,
 )
 from cameval.data.records import MaskOrientation, Missing, Record
-from cameval.data.samples import class_index
+from cameval.data.targets import class_index
 from cameval.errors import DataError, SettingError
 
 __all__ = ["FolderDataset"]

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cameval.data._files import read_file
-from cameval.data.samples import class_index, parse_class
+from cameval.data.targets import class_index, parse_class
 from cameval.errors import DataError
 
 __all__ = ["Prediction", "read_predictions"]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from cameval.data._mask_sizes import resize_mask, resize_numbers, same_view
 from cameval.data.pictures import UPRIGHT, ImageFile, MaskFile, turn_upright
-from cameval.data.samples import Info, Sample, Target, class_index
+from cameval.data.samples import Info, Sample
+from cameval.data.targets import Target, class_index
 from cameval.errors import CamevalError, DataError, SettingError
 
 __all__ = ["MaskSource", "OrientationWarning", "Record", "TargetRecord"]

@@ -14,7 +14,8 @@ from torch.utils.data import Dataset
 from cameval.data._intensities import check_position
 from cameval.data.readers import check_index, find_repeated, label_array, shorten_names
 from cameval.data.records import MaskSource
-from cameval.data.samples import Info, Sample, Target, class_index
+from cameval.data.samples import Info, Sample
+from cameval.data.targets import Target, class_index
 from cameval.errors import ArrayTypeError, CamevalError, DataError, SettingError
 
 __all__ = ["Scan"]

@@ -18,7 +18,8 @@ from cameval.data.readers import (
     shorten_names,
 )
 from cameval.data.records import MaskOrientation, Missing, Record
-from cameval.data.samples import Info, parse_class
+from cameval.data.samples import Info
+from cameval.data.targets import parse_class
 from cameval.errors import DataError
 
 __all__ = ["ManifestDataset", "read_info", "read_labels", "read_names"]

@@ -6,7 +6,7 @@ from os import PathLike
 from typing import Any, TypeAlias
 
 from cameval.data import Prediction, Sample, read_predictions
-from cameval.data.samples import class_index
+from cameval.data.targets import class_index
 from cameval.errors import ArrayTypeError, DataError
 from cameval.evaluation._plan import Task
 

@@ -63,7 +63,7 @@ FAULTS = (
     ),
     Fault(
         "a label that is no integer is accepted",
-        "data/samples.py",
+        "data/targets.py",
         before="0 <= value < _CLASSES and value == int(value)",
         after="0 <= value < _CLASSES",
         tests=(
