@@ -78,6 +78,7 @@ def shorten(_app: Sphinx, _what: str, _name: str, _obj: Any, _options: Any, *sig
 
 
 def _as_written(text: str) -> str:
+    text = text.replace("<factory>", "...")  # a default that is made for each call
     while found := _ARRAY.search(text):  # ndarray[tuple[Any, ...], dtype[X]] is NDArray[X]
         depth, end = 1, found.end()
         while depth:

@@ -86,7 +86,7 @@ class DicomImage:
     spacing: tuple[float, ...] | None
     info: Mapping[str, Info]
     group: str | None
-    planes: tuple[Plane, ...] = field(repr=False)
+    planes: tuple[Any, ...] = field(repr=False)
 
     @property
     def parts(self) -> dict[str, Any]:

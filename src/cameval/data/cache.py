@@ -9,11 +9,11 @@ cache is noticed.
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 from uuid import uuid4
 
 import h5py
@@ -48,7 +48,7 @@ class _Items(Protocol):
 
 
 def pack(
-    samples: "Iterable[Sample] | Dataset[Any] | Reader | _Items",
+    samples: Iterable[Sample] | Dataset[Any] | Reader,
     path: str | PathLike[str],
     *,
     version: str | None = None,
@@ -114,7 +114,7 @@ def pack(
 
 
 def cached(
-    dataset: Reader | Dataset[Any] | "_Items",
+    dataset: Reader | Dataset[Any] | Sequence[Sample],
     path: str | PathLike[str],
     *,
     version: str | None = None,
@@ -172,7 +172,7 @@ def cached(
             "a version, as in cached(dataset, path, version='1'), and change it when the data does"
         )
     if kind_at(Path(path)) == NOTHING or CachedDataset(path)._staleness(dataset, version):
-        pack(dataset, path, version=version)
+        pack(cast(Reader, dataset), path, version=version)
     return CachedDataset(path, sources=dataset, version=version)
 
 
@@ -203,7 +203,7 @@ class CachedDataset(Dataset[Sample]):
         self,
         path: str | PathLike[str],
         *,
-        sources: "Reader | _Items | Dataset[Any] | None" = None,
+        sources: Reader | Dataset[Any] | Sequence[Sample] | None = None,
         version: str | None = None,
     ) -> None:
         self._path = Path(path)

@@ -8,7 +8,7 @@ Needs pydicom: ``pip install 'cameval[medical]'``. Most compressed files also ne
   A file without a window has its table (VOI LUT), or else is scaled by its own range, a volume by
   that of all its slices.
 - MONOCHROME1, in which low values are bright, is inverted: bright is always near 1.
-- Padding is 0, and counts for nothing (`Sample.ignore`).
+- Padding is 0, and counts for nothing (``Sample.ignore``).
 - Color is RGB; palettes and YBR are converted by pydicom. Windows do not apply to color.
 - A file with several frames, a folder, or a list of files is a volume. Its slices are in the order
   of their positions along the normal, ``cross(rows, columns)``: of axial slices from the feet to

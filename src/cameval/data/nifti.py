@@ -132,7 +132,7 @@ def read_nifti(
         Percentiles of the image that become 0 and 1, such as ``(0.5, 99.5)``. Values outside are
         clipped. Each channel has its own.
     missing
-        ``"ignore"``: NaN and infinite values are 0, and count for nothing (`Sample.ignore`).
+        ``"ignore"``: NaN and infinite values are 0, and count for nothing (``Sample.ignore``).
     canonical
         Whether the axes are brought to one order, as `cameval.data.nifti` describes.
     max_values

@@ -24,7 +24,7 @@ RESERVED = frozenset(
     | {"target_class", "kind", "method", "binarizer", "metric"}
     | {"value", "reason", "constant", "weight"}
 )
-"""Columns of the table of results, which `Sample.info` must not have."""
+"""Columns of the table of results, which ``Sample.info`` must not have."""
 
 Info = str | int | float | bool | None
 """A value of a column that a user adds."""

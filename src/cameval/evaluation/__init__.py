@@ -6,7 +6,17 @@ from cameval.evaluation.concat import concat
 from cameval.evaluation.evaluate import evaluate
 from cameval.evaluation.evaluate_maps import evaluate_maps, pair_maps
 from cameval.evaluation.labels import label_of
-from cameval.evaluation.meaning import REASONS, Column, Meanings, MetricMeaning, Origin
+from cameval.evaluation.meaning import (
+    REASONS,
+    BaselineMeaning,
+    BinarizerMeaning,
+    Column,
+    Meanings,
+    MethodMeaning,
+    MetricMeaning,
+    Origin,
+    TargetClassMeaning,
+)
 from cameval.evaluation.preparation import IMAGENET_MEAN, IMAGENET_STD, Preparation, Prepared
 from cameval.evaluation.published_protocols import (
     KangScores,
@@ -30,12 +40,15 @@ __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "REASONS",
+    "BaselineMeaning",
+    "BinarizerMeaning",
     "CheXlocalizeProtocol",
     "CheXlocalizeScores",
     "Choice",
     "Column",
     "KangScores",
     "Meanings",
+    "MethodMeaning",
     "MetricMeaning",
     "Origin",
     "PointingProtocol",
@@ -45,6 +58,7 @@ __all__ = [
     "Results",
     "RunSettings",
     "SliceMaps",
+    "TargetClassMeaning",
     "WSOLProtocol",
     "WSOLScores",
     "choose_binarizers",

@@ -1,4 +1,4 @@
-"""Columns that users add to samples, `Sample.info`: kinds, missing values, order in the table."""
+"""Columns that users add to samples, ``Sample.info``: kinds, missing values, order in the table."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -49,7 +49,7 @@ from cameval.protocols import Baseline, Binarizer, CAMMethod, Metric
 T = TypeVar("T")
 
 
-MapSource: TypeAlias = Callable[[Sample], "Tensor | NDArray[np.floating[Any]]"]
+MapSource: TypeAlias = Callable[[Sample], Tensor | NDArray[np.floating[Any]]]
 """From a sample with one target to its map ``(H, W)``, of any size; ``(D, H, W)`` of a volume."""
 
 GIVEN: Final = "given"

@@ -106,8 +106,8 @@ class CheXlocalizeProtocol:
     Notes
     -----
     Formulas are those of the released code, ``eval.py`` of commit a9619f8: its ``iou`` with
-    ``true_pos_only`` is `CheXlocalizeScores.iou`, and without it `CheXlocalizeScores.iou_all`. An
-    earlier version (0e45730) gives a mark on an image without the finding no score instead of 0.
+    ``true_pos_only`` is the attribute ``iou`` of the scores, and without it ``iou_all``. An earlier
+    version (0e45730) gives a mark on an image without the finding no score instead of 0.
     Both draw from all images with replacement, and leave out undefined scores in each replicate.
     What differs:
 

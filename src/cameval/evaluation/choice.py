@@ -282,8 +282,8 @@ def choose_binarizers(
     ``choose_binarizers(validation.select(binarizer=[...]), ...)``.
 
     By label, :math:`D` are the rows of the label, and the choice over all labels is made too. It is
-    the fallback, and `Choice.fallbacks` lists where it was needed: a label for which no score of a
-    map is defined, such as one that is nowhere present, has the binarizer of all labels together.
+    the fallback, and ``Choice.fallbacks`` lists where it was needed: a label for which no score of
+    a map is defined, such as one that is nowhere present, has the binarizer of all labels together.
     So have rows without a label, and labels of other results that the validation results lack.
 
     Applied to the results on which it was made, a choice gives the best mean of any choice of one

@@ -19,7 +19,7 @@ __all__ = ["concat"]
 def concat(parts: Sequence[Results]) -> Results:
     """Concatenate results of several models, or of several parts of the data.
 
-    Columns are put into the order of the first. A column of `Sample.info` that a part lacks is
+    Columns are put into the order of the first. A column of ``Sample.info`` that a part lacks is
     missing for its samples.
 
     Parameters

@@ -12,7 +12,17 @@ from cameval.baselines import Knowledge
 from cameval.errors import DataError
 from cameval.metrics.properties import Takes, Truth
 
-__all__ = ["REASONS", "Column", "Meanings", "MetricMeaning", "Origin"]
+__all__ = [
+    "REASONS",
+    "BaselineMeaning",
+    "BinarizerMeaning",
+    "Column",
+    "Meanings",
+    "MethodMeaning",
+    "MetricMeaning",
+    "Origin",
+    "TargetClassMeaning",
+]
 
 
 @dataclass(frozen=True, order=True)

@@ -67,7 +67,7 @@ class Prepared:
     spacing: tuple[float, ...] | None = None
 
 
-Prepare: TypeAlias = Callable[[Sample], "tuple[Tensor, Tensor] | Prepared"]
+Prepare: TypeAlias = Callable[[Sample], tuple[Tensor, Tensor] | Prepared]
 """From a sample with one target to the network's input ``(channels, h, w)`` and the true mask
 ``(H, W)`` on the grid on which maps are scored. Both must show the same part of the image."""
 

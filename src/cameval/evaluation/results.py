@@ -32,9 +32,9 @@ class Results:
     ----------
     samples
         One row for each target of each sample of each model: model, sample, group, label (missing
-        where it is not known), the columns of `Sample.info`, present (whether the target has a true
-        pixel), predicted (missing without a classifier), probability (of the predicted class), area
-        (the share of the pixels that are true).
+        where it is not known), the columns of ``Sample.info``, present (whether the target has a
+        true pixel), predicted (missing without a classifier), probability (of the predicted
+        class), area (the share of the pixels that are true).
     columns
         The target class, method, binarizer and metric of each column of `values`.
     values
@@ -198,7 +198,7 @@ class Results:
         by
             Columns of `samples` by which the rows are split first: ``"label"``, ``"class_name"``
             (the name of the label, if the results have `class_names`), ``"present"``
-            (targets with an object, and without), ``"predicted"``, a column of `Sample.info`, or
+            (targets with an object, and without), ``"predicted"``, a column of ``Sample.info``, or
             ``"correct"`` (whether label and prediction agree; in a task with several labels,
             whether the label is predicted where it is present and only there). Models are always
             separate.
