@@ -55,8 +55,8 @@ class ObjectRecall:
     >>> from cameval.data import Objects
     >>> objects = Objects.of_labels(np.array([[1, 1, 2, 2, 0, 3]]))
     >>> mask = np.array([[False, True, True, True, False, False]])
-    >>> ObjectRecall()(mask, objects), ObjectRecall(0.6)(mask, objects)
-    (np.float64(0.6666666666666666), np.float64(0.3333333333333333))
+    >>> float(ObjectRecall()(mask, objects)), float(ObjectRecall(0.6)(mask, objects))
+    (0.6666666666666666, 0.3333333333333333)
     """
 
     label: ClassVar[str] = "object_recall"
@@ -125,8 +125,8 @@ class FalsePositivesPerImage:
     >>> from cameval.data import Objects
     >>> objects = Objects.of_labels(np.array([[1, 1, 0, 0, 0, 0]]))
     >>> mask = np.array([[False, True, False, True, False, True]])
-    >>> FalsePositivesPerImage()(mask, objects)
-    np.float64(2.0)
+    >>> float(FalsePositivesPerImage()(mask, objects))
+    2.0
     """
 
     label: ClassVar[str] = "false_positives_per_image"
@@ -189,8 +189,8 @@ class ObjectF1:
     >>> from cameval.data import Objects
     >>> objects = Objects.of_labels(np.array([[1, 1, 0, 2, 2, 0, 0]]))
     >>> mask = np.array([[True, True, False, False, False, False, True]])
-    >>> ObjectF1()(mask, objects)
-    np.float64(0.5)
+    >>> float(ObjectF1()(mask, objects))
+    0.5
     """
 
     label: ClassVar[str] = "object_f1"

@@ -81,10 +81,10 @@ def pointing_recall(
     --------
     >>> from cameval.data import Objects
     >>> objects = Objects.of_labels(np.array([[1, 1, 0, 2, 2]]))
-    >>> pointing_recall(np.array([[5.0, 1.0, 0.0, 1.0, 2.0]]), objects)
-    np.float64(1.0)
-    >>> pointing_recall(np.array([[5.0, 1.0, 2.0, 1.0, 0.0]]), objects)
-    np.float64(0.5)
+    >>> float(pointing_recall(np.array([[5.0, 1.0, 0.0, 1.0, 2.0]]), objects))
+    1.0
+    >>> float(pointing_recall(np.array([[5.0, 1.0, 2.0, 1.0, 0.0]]), objects))
+    0.5
     """
     if not (isinstance(tolerance, Real) and isfinite(tolerance) and tolerance >= 0):
         raise SettingError(f"tolerance must be a finite number of at least 0, got {tolerance}")
