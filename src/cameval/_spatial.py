@@ -257,8 +257,10 @@ def fill_ignored(given: Tensor, keep: Tensor, *, below: bool = False) -> Tensor:
     return values.where(keep, lowest[(..., *[None] * keep.ndim)])
 
 
-def score_kept(metric: Callable[..., Any], given: Tensor, truth: Any, keep: Tensor) -> Tensor:
-    """Score masks or maps of one sample without the pixels that are ignored.
+def without_ignored_pixels(
+    metric: Callable[..., Any], given: Tensor, truth: Any, keep: Tensor
+) -> tuple[Callable[..., Any], Tensor, Any]:
+    """Return a metric with masks or maps of one sample and its truth, without ignored pixels.
 
     A pixelwise metric gets the kept pixels as an image ``(1, n)``. Any other metric gets images in
     which ignored pixels are background: false in masks and truth, below the lowest kept value in
@@ -274,23 +276,19 @@ def score_kept(metric: Callable[..., Any], given: Tensor, truth: Any, keep: Tens
     truth
         True masks of that shape. `Objects` are passed on as they are.
     keep
-        Pixels that are not ignored, ``(H, W)`` or ``(D, H, W)``.
+        Pixels that are not ignored, at least one, ``(H, W)`` or ``(D, H, W)``.
 
     Returns
     -------
-    Tensor
-        Scores ``(...)``; NaN if every pixel is ignored.
+    tuple
+        The metric to call, and its two arguments.
     """
     if isinstance(metric, _PixelsOfVolumes):
         metric = metric.thing
-    if not keep.any():
-        return torch.full(given.shape[: -keep.ndim], torch.nan, device=given.device)
     if read_pixelwise(metric):
-        scores: Tensor = metric(kept_pixels(given, keep), kept_pixels(truth, keep))
-        return scores
+        return metric, kept_pixels(given, keep), kept_pixels(truth, keep)
     true = fill_ignored(truth, keep) if isinstance(truth, Tensor) else truth
-    scores = metric(fill_ignored(given, keep, below=True), true)
-    return as_tensor(scores, "scores")
+    return metric, fill_ignored(given, keep, below=True), true
 
 
 def binarize_kept(binarizer: Callable[..., Any], maps: Tensor, keep: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ declares more than it holds, or an array of more than 2**28 values.
 """
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from os import PathLike
@@ -46,7 +47,7 @@ _LAYOUTS = (
 
 
 @dataclass(frozen=True)
-class _MapFiles:
+class _MapFiles(ABC):
     """What `MapFolder` and `MapFile` share: their settings, and how a map is found by name."""
 
     path: str | PathLike[str]
@@ -83,9 +84,9 @@ class _MapFiles:
     def _path(self) -> Path:
         return Path(self.path)
 
+    @abstractmethod
     def _list(self) -> Mapping[str, tuple[str, ...]]:
         """Return the entries (files, or arrays of a file) by each name under which they are."""
-        raise NotImplementedError
 
     def _find(self, sample: Sample) -> str:
         """Return the one entry of a sample.

@@ -1,9 +1,7 @@
 """Predictions of a classifier, from a table: classes and probabilities."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from math import isfinite
 from numbers import Real
 from os import PathLike
@@ -11,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cameval.data._files import read_file
+from cameval.data._csv import cell_error, read_csv
 from cameval.data.targets import class_index, parse_class
 from cameval.errors import DataError
 
@@ -145,7 +143,7 @@ def read_predictions(
         label = _class(path, line, "label", row.get("label", ""), class_names)
         if (name, label) in lines:
             what = repr(name) if label is None else f"{name!r} of class {label}"
-            raise _cell_error(
+            raise cell_error(
                 path, line, "name", f"must come once, got {what} as in line {lines[name, label]}"
             )
         lines[name, label] = line
@@ -156,7 +154,7 @@ def read_predictions(
             more = {} if probability is None else {label: probability}
             found[name] = Prediction(probabilities=known | more)
         elif predicted is None and probability is not None:
-            raise _cell_error(path, line, "predicted", "must be given with a probability, got ''")
+            raise cell_error(path, line, "predicted", "must be given with a probability, got ''")
         else:
             found[name] = Prediction(predicted, probability)
     return found
@@ -167,11 +165,11 @@ _COLUMNS = ("name", "label", "predicted", "probability")
 
 def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Return the number of each row's line, and its cells by column."""
-    reader = csv.reader(StringIO(_read_text(path), newline=""), strict=True)
-    try:
-        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: the line must be CSV, {error}") from error
+    lines = [
+        (line, [cell.strip() for cell in row])
+        for line, row in read_csv(path, "a table of predictions")
+        if any(row)
+    ]
     columns = lines[0][1] if lines else []
     there = {column for column in _COLUMNS if columns.count(column) == 1}
     again = any(columns.count(column) > 1 for column in _COLUMNS)
@@ -191,26 +189,11 @@ def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             row.pop("label", None)
         for column in ("name", "label"):
             if row.get(column) == "":
-                raise _cell_error(path, line, column, "must not be empty, got ''")
+                raise cell_error(path, line, column, "must not be empty, got ''")
         rows.append((line, row))
     if not rows:
         raise DataError(f"{path}: the file must hold at least one row, got its header alone")
     return rows
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return read_file(path, "a table of predictions").decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path}, line {line}: the file must be UTF-8, got byte {error.object[error.start]:#x};"
-            " save it again with that encoding"
-        ) from error
-
-
-def _cell_error(path: Path, line: int, column: str, problem: str) -> DataError:
-    return DataError(f"{path}, line {line}: {column} {problem}")
 
 
 def _class(path: Path, line: int, column: str, text: str, class_names: Sequence[str]) -> int | None:
@@ -223,7 +206,7 @@ def _class(path: Path, line: int, column: str, text: str, class_names: Sequence[
     if index is None or (class_names and index >= len(class_names)):
         out = "" if class_names else "; give class_names where the table has names of classes"
         of = f" of {len(class_names)} or its name" if class_names else ""
-        raise _cell_error(path, line, column, f"must be a class index{of}, got {text!r}{out}")
+        raise cell_error(path, line, column, f"must be a class index{of}, got {text!r}{out}")
     return index
 
 
@@ -233,7 +216,7 @@ def _probability(path: Path, line: int, text: str) -> float | None:
     try:
         return _checked_probability(float(text), "")
     except (ValueError, DataError) as error:
-        raise _cell_error(
+        raise cell_error(
             path, line, "probability", f"must be a number in [0, 1], got {text!r}"
         ) from error
 

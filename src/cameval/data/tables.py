@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from cameval.data._csv import cell_error, read_csv
 from cameval.data._files import is_file, kind_at, read_file
 from cameval.data.pictures import ImageFile, MaskFile
 from cameval.data.readers import (
@@ -139,14 +140,14 @@ class ManifestDataset(PictureDataset):
                 records[name] = replace(record, mask=mask, label=label)
                 continue
             if label is None:
-                raise _cell_error(path, line, "label", "must be given where rows are targets")
+                raise cell_error(path, line, "label", "must be given where rows are targets")
             if record != records.setdefault(name, record):
-                raise _cell_error(
+                raise cell_error(
                     path, line, "image", f"and group, info, ignore must be those of {name!r} above"
                 )
             own = targets.setdefault(name, {})
             if label in own:
-                raise _cell_error(
+                raise cell_error(
                     path, line, "label", f"must differ from the others of {name!r}, got it again"
                 )
             own[label] = mask
@@ -166,27 +167,8 @@ _Rows = list[tuple[int, dict[str, str]]]
 """The number of each row's line and its cells by column."""
 
 
-def _cell_error(path: Path, line: int, column: str, problem: str) -> DataError:
-    return DataError(f"{path}, line {line}: {column} {problem}")
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return read_file(path, "a CSV file").decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path}, line {line}: the file must be UTF-8, got byte {error.object[error.start]:#x};"
-            " save it again with that encoding"
-        ) from error
-
-
 def _read_rows(path: Path, info: Collection[str] = (), may_be_empty: str = "") -> _Rows:
-    reader = csv.reader(StringIO(_read_text(path), newline=""), strict=True)
-    try:
-        lines = [(reader.line_num, row) for row in reader if row]
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: the line must be CSV, {error}") from error
+    lines = read_csv(path, "a CSV file")
     if not lines:
         raise DataError(f"{path}: the file must begin with the names of its columns, got nothing")
     header_line, header = lines[0]
@@ -225,7 +207,7 @@ def _cells(
                 "; set missing_masks='negative', or --missing-masks negative, if the image has no "
                 "object"
             )
-            raise _cell_error(
+            raise cell_error(
                 path, line, column, f"must not be empty, got ''{out if column == 'mask' else ''}"
             )
     return cells
@@ -257,7 +239,7 @@ def _names(path: Path, rows: _Rows, *, again: bool = False) -> list[str]:
         name = row.get("name") or Path(row["image"]).with_suffix("").as_posix()
         names.append(name)
         if name in lines and not again:
-            raise _cell_error(
+            raise cell_error(
                 path,
                 line,
                 "name",
@@ -277,7 +259,7 @@ def _labels(
     for line, cell in cells:
         if (found[cell] is not None) != numbers:
             before = "whole numbers" if numbers else "names"
-            raise _cell_error(
+            raise cell_error(
                 path,
                 line,
                 "label",
@@ -289,7 +271,7 @@ def _labels(
     for line, cell in cells if given else ():
         if index.get(cell) not in range(len(given)):
             known = f"below {len(given)}, as there are" if numbers else "one of"
-            raise _cell_error(
+            raise cell_error(
                 path,
                 line,
                 "label",
@@ -301,7 +283,7 @@ def _labels(
 def _file(path: Path, line: int, row: dict[str, str], column: str) -> Path:
     file = path.parent / row[column]
     if not is_file(file):
-        raise _cell_error(path, line, column, f"must name a file, got {kind_at(file)}: {file}")
+        raise cell_error(path, line, column, f"must name a file, got {kind_at(file)}: {file}")
     return file
 
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from cameval._arrays import as_numpy
 from cameval._spatial import (
     binarize_kept,
-    fill_ignored,
     for_volumes,
     kept_pixels,
     with_sample_settings,
+    without_ignored_pixels,
 )
 from cameval.data import Objects
 from cameval.errors import CamevalError, NonFiniteError, ShapeError
@@ -23,7 +23,8 @@ from cameval.evaluation._plan import Plan
 from cameval.evaluation._sources import Grid
 from cameval.evaluation.meaning import REASONS
 from cameval.maps import are_constant
-from cameval.metrics import Counts, is_pixelwise, takes
+from cameval.metrics import Counts, takes
+from cameval.metrics._objects import without_ignored
 from cameval.metrics.properties import denominator, truth_of
 
 Found = tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64], NDArray[np.bool_]]
@@ -101,26 +102,14 @@ class _Kept:
 
     def score(self, metric: Any, name: str, given: Tensor) -> NDArray[np.float64]:
         """Return the scores of masks or maps."""
-        if is_pixelwise(metric):
-            fitted = with_sample_settings(metric, spacing=self.grid.spacing)
-            return score_images(fitted, name, self.pixels(given), self.truth)
-        filled = fill_ignored(given, self.keep, below=True)
+        truth: Any = self.grid.truth[self.row : self.row + 1]
         if truth_of(metric) == "objects":
-            kept = _kept_objects(self.grid.objects[self.row], as_numpy(self.keep))
-            return score_images(metric, name, filled, [kept])
-        truth = self.grid.truth[self.row : self.row + 1]
-        return score_images(_Whole(self.grid).fit(metric), name, filled, truth)
-
-
-def _kept_objects(objects: Objects, keep: NDArray[np.bool_]) -> Objects:
-    """Return objects without those of which every pixel is ignored."""
-    inside = [bool((mask & keep).any()) for mask in objects.masks]
-    if all(inside) and objects.given_masks is None:
-        return objects
-    at = np.flatnonzero(inside)
-    boxes = None if objects.given_boxes is None else objects.given_boxes[at]
-    masks = None if objects.given_masks is None else objects.given_masks[at] & keep
-    return Objects(objects.shape, boxes, masks)
+            fitted = metric
+            truth = [without_ignored(self.grid.objects[self.row], as_numpy(~self.keep))]
+        else:
+            fitted = _Whole(self.grid).fit(metric)
+        fitted, shown, true = without_ignored_pixels(fitted, given, truth, self.keep)
+        return score_images(fitted, name, shown, true)
 
 
 def _score(plan: Plan, rows: "_Whole | _Kept", maps: Tensor) -> Found:

@@ -55,18 +55,18 @@ FAULTS = (
     ),
     Fault(
         "metrics of ignored pixels see the whole map",
-        "evaluation/_grid_scores.py",
-        before="return score_images(fitted, name, self.pixels(given), self.truth)",
-        after="return score_images(fitted, name, given, self.grid.truth[self.row : self.row + 1])",
+        "_spatial.py",
+        before="return metric, kept_pixels(given, keep), kept_pixels(truth, keep)",
+        after="return metric, given, truth",
         tests=(
             "evaluation/test_ignored.py::test_scores_of_pixels_are_those_without_the_ignored_ones",
         ),
     ),
     Fault(
         "objects that are ignored are kept",
-        "evaluation/_grid_scores.py",
-        before="at = np.flatnonzero(inside)",
-        after="at = np.arange(len(inside))",
+        "metrics/_objects.py",
+        before="kept = masks.any(tuple(range(1, masks.ndim)))",
+        after="kept = np.ones(len(masks), np.bool_)",
         tests=("evaluation/test_ignored.py",),
     ),
     Fault(

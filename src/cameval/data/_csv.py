@@ -1,0 +1,39 @@
+"""CSV files: their rows with the numbers of their lines, and errors that name a cell."""
+
+import csv
+from io import StringIO
+from pathlib import Path
+
+from cameval.data._files import read_file
+from cameval.errors import DataError
+
+
+def read_csv(path: Path, what: str) -> list[tuple[int, list[str]]]:
+    """Return the number of each row's line and its cells; empty lines are left out.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, is not UTF-8 or no CSV. The message names file and line.
+    """
+    reader = csv.reader(StringIO(_read_text(path, what), newline=""), strict=True)
+    try:
+        return [(reader.line_num, row) for row in reader if row]
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: the line must be CSV, {error}") from error
+
+
+def cell_error(path: Path, line: int, column: str, problem: str) -> DataError:
+    """Return the error of one cell."""
+    return DataError(f"{path}, line {line}: {column} {problem}")
+
+
+def _read_text(path: Path, what: str) -> str:
+    try:
+        return read_file(path, what).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path}, line {line}: the file must be UTF-8, got byte {error.object[error.start]:#x};"
+            " save it again with that encoding"
+        ) from error
