@@ -15,6 +15,7 @@ from cameval.evaluation._identity import same_run
 from cameval.evaluation._loading import number_of_batches, read_batches
 from cameval.evaluation._run import Run
 from cameval.evaluation._run_folder import RunFolder
+from cameval.evaluation._times import Sessions, Stopwatch, total_time
 from cameval.evaluation.results import Results
 
 
@@ -23,16 +24,18 @@ def score_run(plan: Callable[[], Run]) -> Results:
     run = same_run(plan)
     shares = gather(lambda: _score_share(run))
     batches = {number: scores for share in shares for number, scores in share.batches.items()}
-    record = shares[rank()].record | {"processes": len(shares)}
+    time = total_time(share.sessions for share in shares)
+    record = shares[rank()].record | {"processes": len(shares), "computing": time}
     return Results.of([batches[number] for number in sorted(batches)], run.plan.columns, record)
 
 
 @dataclass(frozen=True, eq=False)
 class _Share:
-    """The batches of one process by number, and the record of the run."""
+    """The batches of one process by number, the record of the run, and its computing time."""
 
     record: dict[str, Any]
     batches: dict[int, BatchScores]
+    sessions: Sessions
 
 
 def _score_share(run: Run) -> _Share:
@@ -40,10 +43,14 @@ def _score_share(run: Run) -> _Share:
     out = run.settings.out
     folder = None if out is None else RunFolder(Path(out))
     record = dict(run.record) if folder is None else folder.claim(run.record)
-    return _Share(record, dict(_score_batches(run, folder)))
+    watch = Stopwatch(None if folder is None else folder.path)
+    batches = dict(_score_batches(run, folder, watch))
+    return _Share(record, batches, watch.sessions())
 
 
-def _score_batches(run: Run, folder: RunFolder | None) -> Iterator[tuple[int, BatchScores]]:
+def _score_batches(
+    run: Run, folder: RunFolder | None, watch: Stopwatch
+) -> Iterator[tuple[int, BatchScores]]:
     """Yield this process's batches; those that are in the folder are read and checked."""
     settings = run.settings
     written = set(folder.numbers()) if folder else set()
@@ -63,8 +70,10 @@ def _score_batches(run: Run, folder: RunFolder | None) -> Iterator[tuple[int, Ba
                 scores = _score(run, batch)
                 if folder:
                     folder.write(number, scores)
+                watch.count()
             _check_names_differ(batch, names)
             yield number, scores
+            watch.restart()
             bar.update()
             last = number
     extra = [number for number in written if number >= last + number_of_processes()]

@@ -135,13 +135,13 @@ def plan_run(
         "task": task if network is None else None,
     }
     contents: dict[str, Any] = {"prepare": digest_or_none(digest_of, prepare)}
-    probabilities = False
+    probabilities, cells = False, None
     if network is None:
         contents["predictions"] = digest_or_none(digest_of, predictions)
     else:
         (prepared, *_) = prepare_targets(prepare, first.by_target()[:1])
         trial = _try(network, prepared.image, task)
-        probabilities = trial.probabilities
+        probabilities, cells = trial.probabilities, trial.cells
         if task is None and trial.task == "multiclass" and len(first.targets) > 1:
             warnings.warn(
                 f"sample {first.name!r} has {len(first.targets)} targets, and one of the network's "
@@ -165,6 +165,7 @@ def plan_run(
         "columns": [list(vars(column).values()) for column in plan.columns],
         "started": now(),
         "device": "cpu" if network is None else str(network.device),
+        "cells": cells,
     }
     known = cast(Sequence[Sample], given) if in_memory else [first]
     return Run(
@@ -174,11 +175,12 @@ def plan_run(
 
 @dataclass(frozen=True)
 class _Trial:
-    """What the outputs of a network are, and the outputs for the fixed image."""
+    """What the outputs of a network are, the outputs for the fixed image, and the cells of maps."""
 
     task: Task
     probabilities: bool
     outputs: list[float]
+    cells: list[int]
 
 
 def _try(network: Network, image: torch.Tensor, task: Task | None) -> _Trial:
@@ -195,4 +197,5 @@ def _try(network: Network, image: torch.Tensor, task: Task | None) -> _Trial:
         probabilities = are_probabilities(logits)
         if network.check and not probabilities:
             check_no_sigmoid(logits, activations.network, images)
-    return _Trial(kind, probabilities, outputs_of(logits[0]))
+    cells = list(activations.features.shape[2:])
+    return _Trial(kind, probabilities, outputs_of(logits[0]), cells)

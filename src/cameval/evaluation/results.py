@@ -19,6 +19,7 @@ from cameval.evaluation._info import SAMPLE, columns_of_json, with_info
 from cameval.evaluation._plan import Task, check_task
 from cameval.evaluation._run_folder import RunFolder
 from cameval.evaluation._sources import NO_LABEL
+from cameval.evaluation._times import sessions_in, total_time
 from cameval.evaluation.meaning import CONSTANT, Column, Meanings
 
 __all__ = ["Results"]
@@ -42,7 +43,7 @@ class Results:
     codes
         The reason why each score is undefined, and whether its map is constant, ``(N, K)``.
     provenance
-        Settings, versions, a hash of the weights, the seed, the date.
+        Settings, versions, a hash of the weights, the seed, the date, the computing time.
     weights
         The denominator of each score that is a ratio of pixel counts, NaN for others, ``(N, K)``.
         By default all are NaN.
@@ -96,7 +97,8 @@ class Results:
         parts = [folder.read(number, len(columns)) for number in folder.numbers()]
         if not parts:
             raise DataError(f"{path} must hold at least one batch of scores, got none yet")
-        return cls.of(parts, columns, record)
+        time = total_time([sessions_in(folder.path)])
+        return cls.of(parts, columns, record | {"computing": time})
 
     def __len__(self) -> int:
         """Return the number of rows: targets of samples, times models."""
