@@ -51,10 +51,12 @@ PROPERTIES = {  # every metric of the library: what it takes, and whether higher
         **dict.fromkeys(["pixel_average_precision", "pointing_game", "pointing_recall"], UP),
         **dict.fromkeys(["relevance_mass_accuracy", "relevance_mass_ratio"], UP),
         **dict.fromkeys(["relevance_mass_skill", "relevance_rank_accuracy"], UP),
+        **dict.fromkeys(["dual_polarity_precision", "energy_pointing_game"], UP),
         **dict.fromkeys(["AreaToCover", "complexity"], DOWN),
+        "grid_pointing_game": UP,
     },
     "network": {
-        **dict.fromkeys(["ADCC", "Insertion", "ROAD"], UP),
+        **dict.fromkeys(["ADCC", "ARCC", "Insertion", "ROAD"], UP),
         **dict.fromkeys(["average_gain", "increase_in_confidence"], UP),
         **dict.fromkeys(["Deletion", "average_drop"], DOWN),
     },

@@ -11,6 +11,7 @@ from cameval.data.folders import FolderDataset
 from cameval.data.folds import Fold, LeakError, folds_by_group, folds_by_sample
 from cameval.data.imagenet import ImageNetDataset, read_synsets
 from cameval.data.map_files import MapFile, MapFolder
+from cameval.data.mosaics import MosaicDataset
 from cameval.data.nifti import NiftiDataset, NiftiImage, read_nifti
 from cameval.data.objects import Objects
 from cameval.data.phantom import phantom_sample, phantom_samples, write_phantom
@@ -48,6 +49,7 @@ __all__ = [
     "MapFolder",
     "MaskFile",
     "MaskSource",
+    "MosaicDataset",
     "NiftiDataset",
     "NiftiImage",
     "Objects",

@@ -16,7 +16,7 @@ Which metric of masks?
 Which metric of maps, without a threshold?
 
 - Does the maximum lie in the truth: `pointing`. Which of several objects have a peak: `peaks`.
-- How much of the positive sum lies in the truth: `mass`.
+- How much of the positive sum lies in the truth, and has a map the right sign there: `mass`.
 - How well do the values rank the true pixels: `ranking`.
 - How do scores depend on threshold or area: `curves`.
 - How good are maps over a whole dataset: `dataset` (MaxBoxAcc, PxAP), `froc`.
@@ -25,11 +25,14 @@ Which metric of the network?
 
 - Does the network still see its class in the marked part alone: `faithfulness`.
 - How fast does the probability change as pixels are removed: `perturbation`, `road`.
+- Several of these in one number: `faithfulness` (ADCC), `arcc`.
 
-`properties` holds what a metric takes, its direction and its range. `summary` counts images above
+`properties` holds what a metric takes, its direction and its range; `questions` what it asks, and
+when its score misleads. `summary` counts images above
 or below a score.
 """
 
+from cameval.metrics.arcc import ARCC
 from cameval.metrics.boxes import (
     box_intersections,
     box_iou,
@@ -66,7 +69,14 @@ from cameval.metrics.faithfulness import (
 )
 from cameval.metrics.froc import FROC
 from cameval.metrics.mask_shape import MaskShape, mask_shape
-from cameval.metrics.mass import relevance_mass_accuracy, relevance_mass_ratio, relevance_mass_skill
+from cameval.metrics.mass import (
+    dual_polarity_precision,
+    energy_pointing_game,
+    grid_pointing_game,
+    relevance_mass_accuracy,
+    relevance_mass_ratio,
+    relevance_mass_skill,
+)
 from cameval.metrics.objects import FalsePositivesPerImage, ObjectF1, ObjectRecall
 from cameval.metrics.outcome import (
     OUTCOMES,
@@ -95,6 +105,7 @@ from cameval.metrics.properties import (
     of_network,
     takes,
 )
+from cameval.metrics.questions import MetricQuestion, asks, question_of
 from cameval.metrics.ranking import (
     average_precision_skill,
     iou_at_true_area,
@@ -110,6 +121,7 @@ from cameval.metrics.volumes import on_volumes
 
 __all__ = [
     "ADCC",
+    "ARCC",
     "FROC",
     "OUTCOMES",
     "ROAD",
@@ -126,6 +138,7 @@ __all__ = [
     "Insertion",
     "MaskShape",
     "MaxBoxAcc",
+    "MetricQuestion",
     "ObjectF1",
     "ObjectRecall",
     "Outcomes",
@@ -134,6 +147,7 @@ __all__ = [
     "ThresholdCurve",
     "Tversky",
     "ZeroWithoutObject",
+    "asks",
     "average_drop",
     "average_gain",
     "average_precision_skill",
@@ -150,8 +164,11 @@ __all__ = [
     "coverage",
     "curve_at_areas",
     "dice",
+    "dual_polarity_precision",
+    "energy_pointing_game",
     "equivalent_radius",
     "false_positive_rate",
+    "grid_pointing_game",
     "higher_is_better",
     "image_diagonal",
     "increase_in_confidence",
@@ -176,6 +193,7 @@ __all__ = [
     "pointing_game",
     "pointing_recall",
     "precision",
+    "question_of",
     "relevance_mass_accuracy",
     "relevance_mass_ratio",
     "relevance_mass_skill",

@@ -5,7 +5,7 @@ a ratio of logits is no share of a confidence.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -82,6 +82,25 @@ def mask_images(images: Tensor, maps: Tensor) -> Tensor:
     """Return each image times its map, scaled to [0, 1] by its own extremes."""
     scaled = normalize_maps(maps, spatial_axes=images.ndim - 2)
     return images * scaled[:, None].to(images.dtype)
+
+
+def maps_of_masked_images(
+    extract: Callable[[Tensor, Tensor], Any], inputs: NetworkInputs
+) -> Tensor:
+    """Return the maps that `extract` gives for the images times their maps, on the same device.
+
+    Raises
+    ------
+    ShapeError
+        If they have another shape than the maps.
+    """
+    images, maps, classes = inputs
+    again: Tensor = extract(mask_images(images, maps), classes).maps
+    if again.shape != maps.shape:
+        raise ShapeError(
+            f"extract must return maps of shape {tuple(maps.shape)}, got {tuple(again.shape)}"
+        )
+    return again.to(maps.device)
 
 
 @memoized

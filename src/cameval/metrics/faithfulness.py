@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from cameval._arrays import Array, as_scores, exact, finite_maps, map_pair
-from cameval.errors import SettingError, ShapeError
+from cameval.errors import SettingError
 from cameval.maps import are_constant, normalize_maps
 from cameval.metrics._network import (
     Network,
@@ -21,7 +21,7 @@ from cameval.metrics._network import (
     log_probabilities_of_images,
     log_probabilities_of_masked_images,
     log_probability,
-    mask_images,
+    maps_of_masked_images,
 )
 from cameval.metrics.properties import Takes, of_maps, of_network, within
 
@@ -215,19 +215,21 @@ class ADCC:
     ----------
     extract
         The source of the maps: a :class:`CAMExtractor`, or any function of images and classes whose
-        result has ``maps`` on the images. It is called with the images times their maps.
+        result has ``maps`` on the images. It is called with the images times their maps. None is
+        for `cameval.evaluate`, which then gives each method and baseline its own source.
 
     Raises
     ------
     SettingError
-        If `extract` is not callable.
+        If `extract` is not callable, or it is None in a call.
 
     Notes
     -----
     Called as ``metric(network, images, maps, classes)``, it gives one score in [0, 1] for each
-    image ``(N,)``, higher is better. A constant map scores 0. It is valid for maps of this
-    `extract` only: if several methods are scored, each needs its own metric. The errors
-    of a call are those of `average_drop`, and a `ShapeError` if `extract` gives other maps.
+    image ``(N,)``, higher is better. A constant map scores 0. With an `extract` it is valid for
+    maps of this `extract` only. In `cameval.evaluate`, maps that were made elsewhere have no score,
+    since they cannot be made again. The errors of a call are those of `average_drop`, and a
+    `ShapeError` if `extract` gives other maps.
 
     Cost: two passes, one of them shared with `average_drop`, and one call of `extract`.
 
@@ -247,13 +249,14 @@ class ADCC:
 
     label: ClassVar[str] = "adcc"
     takes: ClassVar[Takes] = "network"
+    uses_extract: ClassVar[bool] = True
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
 
-    extract: Callable[[Tensor, Tensor], Any]
+    extract: Callable[[Tensor, Tensor], Any] | None = None
 
     def __post_init__(self) -> None:
-        if not callable(self.extract):
+        if self.extract is not None and not callable(self.extract):
             raise SettingError(
                 f"extract must be callable as extract(images, classes), got {self.extract!r}"
             )
@@ -262,15 +265,15 @@ class ADCC:
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
     ) -> Tensor:
         """Return the score of each image, ``(N,)``."""
+        if self.extract is None:
+            raise SettingError(
+                "extract must be given, got None, which is for cameval.evaluate; give the "
+                "CAMExtractor of the maps, as in ADCC(extract)"
+            )
         checked = check_network_inputs(images, maps, classes, volumes=True)
         drop = average_drop(network, *checked)
-        again = self.extract(mask_images(checked.images, checked.maps), checked.classes).maps
-        if again.shape != checked.maps.shape:
-            raise ShapeError(
-                f"extract must return maps of shape {tuple(checked.maps.shape)}, "
-                f"got {tuple(again.shape)}"
-            )
-        pixels = [each.flatten(1, -2) for each in (checked.maps, again.to(checked.maps.device))]
+        again = maps_of_masked_images(self.extract, checked)
+        pixels = [each.flatten(1, -2) for each in (checked.maps, again)]
         coherent = exact(coherency(*pixels))
         sparse, kept = exact(1 - complexity(pixels[0])), exact(1 - drop)
         return as_scores(3 / (1 / coherent + 1 / sparse + 1 / kept), images)

@@ -252,4 +252,18 @@ FAULTS = (
         after="outline=1, fill=0)",
         tests=("data/test_chexlocalize.py::test_contours_are_objects_of_their_own",),
     ),
+    Fault(
+        "a mosaic uses an image that is classified wrongly",
+        "data/mosaics.py",
+        before="return predicted == one.label and probability",
+        after="return probability",
+        tests=("data/test_mosaics.py::test_only_confident_right_images_are_chosen",),
+    ),
+    Fault(
+        "the rows of a mosaic are its columns",
+        "data/mosaics.py",
+        before="y, x = divmod(k, columns)",
+        after="x, y = divmod(k, columns)",
+        tests=("data/test_mosaics.py::test_each_cell_is_an_image_and_the_truth_of_its_class",),
+    ),
 )

@@ -305,4 +305,25 @@ FAULTS = (
             ("metrics/test_pixelwise.py::test_a_pooled_score_is_that_of_the_images_side_by_side"),
         ),
     ),
+    Fault(
+        "dual polarity counts positive values outside the truth",
+        "metrics/mass.py",
+        before="torch.where(truth, signed, -signed)",
+        after="torch.where(truth, signed, signed)",
+        tests=("metrics/test_mass.py::test_the_three_are_sums_over_pixels",),
+    ),
+    Fault(
+        "the grid pointing game is undefined for a map without a positive value",
+        "metrics/mass.py",
+        before="share.nan_to_num(0)",
+        after="share",
+        tests=("metrics/test_mass.py::test_the_three_are_sums_over_pixels",),
+    ),
+    Fault(
+        "ARCC leaves ROAD on its scale from -0.5 to 0.5",
+        "metrics/arcc.py",
+        before="(2 * removal).clamp(0, 1)",
+        after="removal.clamp(0, 1)",
+        tests=("metrics/test_arcc.py::test_it_is_the_harmonic_mean_of_three_terms",),
+    ),
 )
