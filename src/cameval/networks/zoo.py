@@ -1,53 +1,37 @@
-"""torchvision's classifiers by name: names, weights, properties."""
+"""Networks by name, with their weights; properties of torchvision's classifiers."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from cameval._checks import check_count
-from cameval.data._files import NOTHING, check_file, kind_at
-from cameval.errors import CamevalError, DataError, SettingError, UnsupportedModelError
+from cameval.data._files import NOTHING, kind_at
+from cameval.errors import CamevalError, DataError, SettingError
 from cameval.maps import CellCenters
+from cameval.networks._own_code import OwnNetwork
+from cameval.networks._sources import (
+    TIMM,
+    Source,
+    TimmNetwork,
+    TorchvisionNetwork,
+    check_name,
+    network_names,
+)
 from cameval.networks.adapt import adapt
 from cameval.networks.heads import ExactHead
 from cameval.networks.model import CAMModel
+from cameval.networks.weights import StateDict
 
 __all__ = ["NetworkFacts", "describe_network", "load_network", "network_names"]
 
-_DAMAGED = (  # errors of torch.load on damaged files
-    *(OSError, RuntimeError, EOFError, UnpicklingError, BadZipFile, ValueError, KeyError),
-    *(IndexError, AssertionError, TypeError, AttributeError, MemoryError, RecursionError),
-)
-
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-"""The dtypes of weights; narrower ones have a scale that a state dict does not contain."""
-
-_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-
-
-def network_names() -> list[str]:
-    """Return the names of torchvision's image classifiers."""
-    return torchvision.models.list_models(module=torchvision.models)
-
-
-def check_name(name: str) -> None:
-    """Check that torchvision has a classifier of this name."""
-    if name not in network_names():
-        near = ", ".join(get_close_matches(name, network_names(), 4))
-        raise UnsupportedModelError(
-            f"a network must be one of torchvision's classifiers, got {name!r}; "
-            f"near names: {near or 'none'}"
-        )
+_NEW_HEAD = "head.linear.weight"
+"""The name of the weights of the head that ``adapt(net, num_classes=k)`` makes."""
 
 
 def load_network(
@@ -57,19 +41,29 @@ def load_network(
     num_classes: int | None = None,
     seed: int | None = None,
 ) -> nn.Module:
-    """Build one of torchvision's classifiers in evaluation mode, with random or given weights.
+    """Return the network of a name in evaluation mode, with random or given weights.
 
     Parameters
     ----------
     name
-        A name of torchvision's, as ``"resnet50"``.
+        One of
+
+        - a name of torchvision's, as ``"resnet50"``;
+        - ``"timm:NAME"``, a name of timm's with or without the tag of its weights, as
+          ``"timm:resnet18.a1_in1k"``; it needs the extra ``timm``;
+        - ``"package.module:function"`` or ``"path/file.py:function"``: a function or class that is
+          called without arguments, or with `num_classes` if that is given, and returns a network;
+          or a network, of which a copy is used. Modules in the working directory, or beside the
+          file, can be imported. *This runs the code of the module.*
     weights
-        ``"none"`` for random weights; ``"DEFAULT"`` or the name of another of torchvision's weights
-        (``"IMAGENET1K_V1"``), downloaded once; or a file: a state dict of the network, in floating
-        point of 16 to 64 bits, or of ``adapt(net, num_classes=k)``, which is then returned. Only
-        tensors are unpickled.
+        ``"none"`` for random weights, or those that your function gives its network; ``"DEFAULT"``
+        for those of torchvision or timm, or the name of another of torchvision's weights
+        (``"IMAGENET1K_V1"``), downloaded once; or a file as for `load_weights`, in floating point
+        of 16 to 64 bits. The file may also be a state dict of ``adapt(net, num_classes=k)``, which
+        is then returned. Only tensors are unpickled.
     num_classes
-        Number of classes, by default those of ImageNet.
+        Number of classes. By default that of the file of weights, if names and shapes show it; else
+        that of the network as it is made, which is mostly the 1,000 of ImageNet.
     seed
         Seed of the random weights; torch's generator is not changed. By default the weights are
         drawn by that generator.
@@ -77,155 +71,79 @@ def load_network(
     Returns
     -------
     nn.Module
-        The network in float32, on the CPU.
+        The network, in float32 on the CPU if your own function does not return another.
 
     Raises
     ------
     UnsupportedModelError
-        If torchvision has no such classifier.
+        If the name stands for no network; the message lists names that are like it. Also if your
+        own module or function raises an error, or returns no network.
     DataError
         If the weights cannot be downloaded or read, or are those of another network; the file is
         named. Also if a tensor of floating-point weights holds integers, booleans, complex or
         quantized numbers, numbers of 8 bits, NaN or infinity; the tensor is named.
     SettingError
-        If `num_classes` is not positive, or the network does not fit into memory; or `seed` is
-        negative.
+        If timm is needed and not installed; `num_classes` is not positive, is not what the function
+        takes, or the network does not fit into memory; or `seed` is negative.
 
     Examples
     --------
     >>> type(load_network("squeezenet1_1")).__name__
     'SqueezeNet'
+    >>> load_network("torchvision.models:resnet18", num_classes=3).fc.out_features
+    3
     """
-    check_name(name)
     if num_classes is not None:
         check_count("num_classes", num_classes)
-    options: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
-    if name in {"googlenet", "inception_v3"}:  # their weights expect another normalization
-        options |= {"init_weights": False, "transform_input": str(weights) != "none"}
+    source = _find_source(name)
     if str(weights) == "none":
-        return _build(name, options, seed).eval()
-    entries = torchvision.models.get_model_weights(name)
-    if str(weights) in entries.__members__:
-        return _download(name, entries[str(weights)], options)
+        return _build(source, num_classes, seed).eval()
+    if str(weights) in source.entries:
+        return source.download(str(weights), num_classes).eval()
     path = Path(weights)
     if kind_at(path) == NOTHING:
+        known = ", ".join(map(repr, ("none", *source.entries)))
         raise DataError(
-            f"weights must be 'none', {', '.join(map(repr, ('DEFAULT', *entries.__members__)))}, "
-            f"or a file, got {str(path)!r}, which does not exist"
+            f"weights must be {known}, or a file, got {str(path)!r}, which does not exist"
         )
-    state = read_weights(path)
-    model = _build(name, options, seed)
-    head = state.get("head.linear.weight")
-    if head is not None and head.ndim == 2:  # of adapt(net, num_classes=k)
-        model = adapt(model, num_classes=len(head))
-    _check_kinds(path, state, model.state_dict())
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise DataError(
-            f"{path} must hold the weights of {name} with {num_classes or 1000} classes, "
-            f"got: {reason}"
-        ) from error
+    state = StateDict.of(path)
+    model = _build(source, num_classes, seed, filled=True)
+    if not state.fits(model):
+        head = state.tensors.get(_NEW_HEAD)
+        if head is not None and head.ndim == 2:  # of adapt(net, num_classes=k)
+            model = adapt(model, num_classes=len(head))
+        elif num_classes is None and (found := state.count_classes(model)) is not None:
+            model = _build_for(source, found, seed) or model
+    classes = "" if num_classes is None else f" with {num_classes} classes"
+    state.load_into(model, f"{name}{classes}")
     return model.eval()
 
 
-def _build(name: str, options: dict[str, Any], seed: int | None) -> nn.Module:
+def _find_source(name: str) -> Source:
+    """Return where the network of a name comes from."""
+    if name.startswith(TIMM):
+        return TimmNetwork(name.removeprefix(TIMM))
+    return OwnNetwork(name) if ":" in name else TorchvisionNetwork(name)
+
+
+def _build(
+    source: Source, num_classes: int | None, seed: int | None, *, filled: bool = False
+) -> nn.Module:
     """Build a network with random weights."""
     if seed is not None and not 0 <= seed < 2**63:
         raise SettingError(f"seed must be in [0, 2**63), got {seed}")
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
-        try:
-            model: nn.Module = torchvision.models.get_model(name, weights=None, **options)
-        except (RuntimeError, MemoryError, TypeError) as error:  # too many classes for the memory
-            raise SettingError(
-                f"num_classes must be a number of classes that {name} can have, "
-                f"got {options.get('num_classes')}: {error}"
-            ) from error
-    return model
+        return source.build(num_classes, filled=filled)
 
 
-def _check_kinds(path: Path, state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
-    """Check that tensors have the kind of numbers that the network's own have."""
-    for name, tensor in state.items():
-        if name not in own:
-            continue  # load_state_dict raises an error
-        if not own[name].is_floating_point():
-            # In a state dict that was converted as a whole, counters are floating-point too.
-            floats = tensor.dtype in _FLOATS and torch.equal(tensor, tensor.trunc())
-            if tensor.dtype not in _INTEGERS and not floats:
-                raise DataError(f"{path} must hold whole numbers in {name}, got {tensor.dtype}")
-        elif tensor.dtype not in _FLOATS:
-            raise DataError(
-                f"{path} must hold weights in floating point of 16 to 64 bits, "
-                f"got {tensor.dtype} in {name}"
-            )
-        elif not tensor.isfinite().all():
-            raise DataError(f"{path} must hold finite weights, got NaN or infinity in {name}")
-
-
-def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
-    """Read a state dict and unpickle only tensors; floating-point tensors become float32.
-
-    Raises
-    ------
-    DataError
-        If the file is no state dict; the message names it.
-    """
-    path = Path(path)
-    check_file(path, "a file of weights")
+def _build_for(source: Source, num_classes: int, seed: int | None) -> nn.Module | None:
+    """Build a network for the classes of a file, None if it cannot have another number."""
     try:
-        state: object = torch.load(path, map_location="cpu", weights_only=True)
-    except _DAMAGED as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path} must be a file of weights, got: {reason}") from error
-    tensors = isinstance(state, Mapping) and all(isinstance(t, Tensor) for t in state.values())
-    if not isinstance(state, Mapping) or not tensors or not state:
-        raise DataError(
-            f"{path} must hold a state dict (names to tensors), got {type(state).__name__}; save "
-            "it with torch.save(net.state_dict(), path)"
-        )
-    size = path.stat().st_size
-    for name, tensor in state.items():
-        _check_storage(path, str(name), tensor, size)
-    return {
-        str(name): tensor.float() if tensor.dtype in _FLOATS else tensor
-        for name, tensor in state.items()
-    }
-
-
-def _check_storage(path: Path, name: str, tensor: Tensor, size: int) -> None:
-    """Check that a tensor is dense, and that the file of this size contains all of its numbers."""
-    plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
-    if not plain or tensor.is_quantized or tensor.is_nested:
-        kind = "quantized" if tensor.is_quantized else f"{tensor.layout} on {tensor.device}"
-        raise DataError(f"{path} must hold dense tensors, got {kind} in {name}")
-    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        raise DataError(
-            f"{path} must hold every number of a tensor, got {tuple(tensor.shape)} with repeated "
-            f"numbers in {name}; save tensor.contiguous()"
-        )
-    if tensor.untyped_storage().nbytes() > size:  # some versions of torch read beyond the file
-        raise DataError(
-            f"{path} must hold every number of a tensor, got {tuple(tensor.shape)} in {name} from "
-            f"{size} bytes; save it again with torch.save, which does not compress"
-        )
-
-
-def _download(name: str, entry: Any, options: dict[str, Any]) -> nn.Module:
-    if "num_classes" in options and options["num_classes"] != len(entry.meta["categories"]):
-        raise SettingError(
-            f"num_classes must be {len(entry.meta['categories'])} for {entry}, "
-            f"got {options['num_classes']}"
-        )
-    try:
-        return torchvision.models.get_model(name, weights=entry).eval()
-    except _DAMAGED as error:
-        raise DataError(
-            f"the weights {entry} must be downloadable and whole, got {error}; give a file instead"
-        ) from error
+        return _build(source, num_classes, seed, filled=True)
+    except SettingError:
+        return None
 
 
 # --- Properties -----------------------------------------------------------------------------------
