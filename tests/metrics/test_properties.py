@@ -68,6 +68,7 @@ NO_METRICS = {  # what else `cameval.metrics` offers: parts, whole datasets, cou
     *("higher_is_better", "image_diagonal", "largest_box", "noisy_linear_imputation", "of_maps"),
     *("of_masks", "of_network", "pairwise_box_iou", "share_above", "share_below", "share_equal"),
     *("is_pixelwise", "on_volumes", "takes", "threshold_curve"),
+    *("MetricQuestion", "asks", "question_of"),
 }
 
 

@@ -28,6 +28,7 @@ from cameval.metrics.counts import score_counts
 from cameval.metrics.curves import max_iou
 from cameval.metrics.overlap import iou
 from cameval.metrics.properties import of_masks, undefined_without_truth, within
+from cameval.metrics.questions import MetricQuestion, asks
 
 __all__ = ["area_bound", "grid_bound", "independent_iou", "reachable_iou", "skill"]
 
@@ -36,6 +37,14 @@ NAN = float("nan")
 
 @of_masks(bounds=iou, pixelwise=True)
 @within(0, 1)
+@asks(
+    MetricQuestion(
+        "bound",
+        "What is the highest IoU that a mask of this area can have?",
+        "It says nothing of the place. The area is that of the mask, which a map need not force.",
+        falls_with_size=True,
+    )
+)
 def area_bound(pred: Array, target: Array, /) -> Array:
     """Upper bound of the IoU of a mask, given its area: the area bound.
 

@@ -31,6 +31,7 @@ from cameval.metrics import (
     pixel_auroc,
     pixel_average_precision,
     pointing_game,
+    question_of,
     size_standardized_iou,
     specificity,
 )
@@ -198,6 +199,7 @@ class Plan:
                     _chance(one),
                     _without_object(one),
                     truth_of(one),
+                    question_of(one),
                 )
                 for name, one in self.metrics.items()
             },

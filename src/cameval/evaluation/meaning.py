@@ -9,7 +9,8 @@ from math import inf, isinf, isnan
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from cameval.baselines import Knowledge
-from cameval.errors import DataError
+from cameval.errors import DataError, SettingError
+from cameval.metrics import MetricQuestion
 from cameval.metrics.properties import Takes, Truth
 
 __all__ = [
@@ -149,6 +150,9 @@ class MetricMeaning:
         None for anything else.
     truth
         What of the truth the metric is given: the mask, or the objects.
+    question
+        The question that it answers, if that is documented. It is for readers: metrics that differ
+        in nothing else are equal.
     """
 
     setting: str
@@ -161,6 +165,7 @@ class MetricMeaning:
     chance: Literal["half", "area"] | None = None
     without_object: Literal["marked", "unmarked", "zero"] | None = None
     truth: Truth = "mask"
+    question: MetricQuestion | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         _check_setting(self.setting)
@@ -180,6 +185,10 @@ class MetricMeaning:
         known_mark = self.without_object in ("marked", "unmarked", "zero", None)
         _check(known_mark, "without_object", self.without_object)
         _check(self.truth in get_args(Truth), "truth", self.truth)
+        if isinstance(self.question, Mapping):
+            object.__setattr__(self, "question", _question(self.question))
+        known_question = self.question is None or isinstance(self.question, MetricQuestion)
+        _check(known_question, "question", self.question)
 
 
 @dataclass(frozen=True)
@@ -313,6 +322,14 @@ def _of(kind: type[T], record: object) -> T:
         return kind(**record)
     except TypeError as error:
         raise DataError(f"{kind.__name__} must have its fields, got {record!r:.60}") from error
+
+
+def _question(record: Mapping[str, Any]) -> MetricQuestion:
+    """Return the question of a metric of a record."""
+    try:
+        return _of(MetricQuestion, record)
+    except SettingError as error:
+        raise DataError(f"meanings of a table: {error}") from error
 
 
 def _record(meaning: Meaning) -> dict[str, Any]:
