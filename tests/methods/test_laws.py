@@ -34,11 +34,18 @@ from cameval.methods import (
     SSCAM,
     AblationCAM,
     FinerTarget,
+    GroupCAM,
+    OptiCAM,
     OtherClass,
     RandomCAM,
+    ReciproCAM,
+    RefineCAM,
     SmoothGradCAMpp,
+    WinsorCAM,
+    ZoomCAM,
     eigen_grad_cam,
     grad_cam_elementwise,
+    lafam,
     local_linear_cam,
     local_linear_constant,
     shapley_cam,
@@ -46,10 +53,16 @@ from cameval.methods import (
 from cameval.protocols import CAMMethod
 
 METHODS: dict[str, CAMMethod] = {
+    "GroupCAM": GroupCAM(groups=3),
     "ISCAM": ISCAM(num_samples=2),
+    "OptiCAM": OptiCAM(steps=4),
+    "ReciproCAM": ReciproCAM(),
+    "RefineCAM": RefineCAM(),
     "SSCAM": SSCAM(num_samples=2),
     "ScoreCAM": ScoreCAM(),
     "SmoothGradCAMpp": SmoothGradCAMpp(num_samples=2),
+    "WinsorCAM": WinsorCAM(),
+    "ZoomCAM": ZoomCAM(),
     "AblationCAM": AblationCAM(),
     "cam": cam,
     "eigen_cam": eigen_cam,
@@ -58,6 +71,7 @@ METHODS: dict[str, CAMMethod] = {
     "grad_cam_elementwise": grad_cam_elementwise,
     "grad_cam_pp": grad_cam_pp,
     "hires_cam": hires_cam,
+    "lafam": lafam,
     "layer_cam": layer_cam,
     "local_linear_cam": local_linear_cam,
     "RandomCAM": RandomCAM(),
@@ -65,7 +79,7 @@ METHODS: dict[str, CAMMethod] = {
     "xgrad_cam": xgrad_cam,
 }
 CUT_ONLY = {"cam", "local_linear_cam"}  # not at an inner layer
-BLIND = {"eigen_cam", "RandomCAM"}  # do not look at the class
+BLIND = {"eigen_cam", "lafam", "RandomCAM"}  # do not look at the class
 PAIRS = [
     (name, cut)
     for name in METHODS
@@ -85,7 +99,8 @@ def test_a_batch_is_its_images_one_by_one(name: str, cut: str) -> None:
     torch.testing.assert_close(together, torch.cat(alone))
     grid = model.activations(batch).features.shape[2:]
     assert together.shape == (3, *grid)
-    assert together.any()
+    # The one convolution of a small network may have a negative importance for Winsor-CAM.
+    assert together.any() or name == "WinsorCAM"
 
 
 @pytest.mark.parametrize(("name", "cut"), PAIRS)
@@ -121,7 +136,7 @@ def test_nothing_of_the_network_is_changed_or_held(name: str, cut: str) -> None:
     assert maps.grad_fn is None
 
 
-@pytest.mark.parametrize("name", sorted(METHODS.keys() - {"RandomCAM"}))
+@pytest.mark.parametrize("name", sorted(METHODS.keys() - {"GroupCAM", "RandomCAM"}))
 @given(seed=st.integers(0, 10))
 def test_the_order_of_the_channels_does_not_matter(name: str, seed: int) -> None:
     model, batch, classes = small("pooled", seed), pictures("pooled", seed=seed), some_classes()
@@ -139,6 +154,7 @@ BOTH = [pair for pair in PAIRS if pair[1] in ("pooled", "curved")]
 SCALE_FREE = [
     *("cam", "eigen_cam", "eigen_grad_cam", "grad_cam", "grad_cam_elementwise", "hires_cam"),
     *("layer_cam", "local_linear_cam", "shapley_cam", "xgrad_cam", "AblationCAM"),
+    *("WinsorCAM", "ZoomCAM"),
 ]
 
 
@@ -217,7 +233,10 @@ def test_a_failure_leaves_the_network_as_it_was(name: str) -> None:
     assert torch.is_grad_enabled()
 
 
-REFUSED = {"ISCAM", "SSCAM", "ScoreCAM", "SmoothGradCAMpp"}
+REFUSED = {
+    *("GroupCAM", "ISCAM", "OptiCAM", "ReciproCAM", "RefineCAM", "SSCAM", "ScoreCAM"),
+    *("SmoothGradCAMpp", "WinsorCAM", "ZoomCAM"),
+}
 REFUSED_ON_CURVED = REFUSED | {"AblationCAM", "shapley_cam"}
 IN_A_LOSS = [
     (name, cut)
@@ -304,12 +323,18 @@ def test_the_seed_is_in_the_repr_of_random_cam() -> None:
 LABELS = {
     AblationCAM: "ablation_cam",
     FinerTarget: "finer_target",
+    GroupCAM: "group_cam",
     ISCAM: "is_cam",
+    OptiCAM: "opti_cam",
     OtherClass: "other_class",
     RandomCAM: "random_cam",
+    ReciproCAM: "recipro_cam",
+    RefineCAM: "refine_cam",
     SSCAM: "ss_cam",
     ScoreCAM: "score_cam",
     SmoothGradCAMpp: "smooth_grad_cam_pp",
+    WinsorCAM: "winsor_cam",
+    ZoomCAM: "zoom_cam",
 }
 
 
@@ -321,6 +346,12 @@ def test_a_label_is_the_word_of_the_class_and_no_setting(cls: type, label: str) 
 
 def test_every_class_of_the_package_has_a_label() -> None:
     assert {cls for cls in vars(methods).values() if isinstance(cls, type)} == LABELS.keys()
+
+
+def test_the_docstring_of_an_experimental_class_says_why_and_no_other_does() -> None:
+    for cls in LABELS:
+        says = "Experimental: the text of the paper could not be consulted" in (cls.__doc__ or "")
+        assert says == getattr(cls, "experimental", False), cls
 
 
 def test_a_function_is_labeled_by_its_name() -> None:

@@ -25,8 +25,15 @@ from cameval.evaluation import label_of
 from cameval.maps import normalize_maps
 from cameval.methods import (
     AblationCAM,
+    GroupCAM,
+    OptiCAM,
+    ReciproCAM,
+    RefineCAM,
+    WinsorCAM,
+    ZoomCAM,
     eigen_grad_cam,
     grad_cam_elementwise,
+    lafam,
     local_linear_cam,
     max_fusion,
     mean_fusion,
@@ -38,6 +45,8 @@ from cameval.networks import pooled_features
 METHODS = [
     *(cam, grad_cam, grad_cam_pp, xgrad_cam, hires_cam, layer_cam, eigen_cam, eigen_grad_cam),
     *(grad_cam_elementwise, shapley_cam, local_linear_cam, AblationCAM(), ScoreCAM()),
+    *(lafam, GroupCAM(groups=3), OptiCAM(steps=3), ReciproCAM(), RefineCAM(), WinsorCAM()),
+    ZoomCAM(),
 ]
 SIZE = (9, 12, 10)
 

@@ -44,6 +44,13 @@ METHODS = _by_label(
     cameval.ScoreCAM,
     methods.SSCAM,
     methods.ISCAM,
+    methods.GroupCAM,
+    methods.ReciproCAM,
+    methods.OptiCAM,
+    methods.RefineCAM,
+    methods.WinsorCAM,
+    methods.ZoomCAM,
+    methods.lafam,
     methods.RandomCAM,
     methods.OtherClass,
 )

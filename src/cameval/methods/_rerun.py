@@ -7,6 +7,7 @@ from torch import Tensor
 
 from cameval.errors import SettingError
 from cameval.networks import Activations, ScoreTarget
+from cameval.networks._outputs import class_probabilities
 
 
 def check_no_graph(activations: Activations, method: str) -> None:
@@ -51,6 +52,21 @@ def score_variants(activations: Activations, target: ScoreTarget, outputs: Tenso
     """
     variants = outputs.split(len(activations.images))
     return torch.stack([activations.score(target, variant) for variant in variants])
+
+
+def probability_of_variants(
+    activations: Activations, target: ScoreTarget, outputs: Tensor
+) -> Tensor:
+    """Return the probability ``(m, N)`` of each image's class for m variants of N images.
+
+    If the target is a function of the output, its scores are returned as they are.
+    """
+    scores = score_variants(activations, target, outputs)
+    if not isinstance(target, Tensor):
+        return scores
+    classes = target.to(outputs.device).repeat(len(scores))
+    chances = class_probabilities(outputs).gather(1, classes[:, None])
+    return chances.reshape(scores.shape)
 
 
 def noise_source(

@@ -112,10 +112,12 @@ class SSCAM:
     Notes
     -----
     Maps are ``(N, h, w)``, non-negative and unbounded. Cost: `num_samples` times that of
-    :class:`ScoreCAM`. The text of the paper could not be consulted. According to secondary sources
-    it has two forms, with noise on the feature maps and on the input; the formula here, noise on
-    the scaled mask, and the defaults agree with torchcam's. With the default of 2 the noise is
-    larger than the mask: choose a smaller `std` for measurements.
+    :class:`ScoreCAM`. With the default of 2 the noise is larger than the mask: choose a smaller
+    `std` for measurements.
+
+    Experimental: the text of the paper could not be consulted. According to secondary sources it
+    has two forms, with noise on the feature maps and on the input; the formula here, noise on the
+    scaled mask, and the defaults agree with torchcam's.
 
     References
     ----------
@@ -131,6 +133,7 @@ class SSCAM:
     """
 
     label: ClassVar[str] = "ss_cam"
+    experimental: ClassVar[bool] = True
 
     num_samples: int = 35
     std: float = 2.0
@@ -178,10 +181,11 @@ class ISCAM:
     Notes
     -----
     Maps are ``(N, h, w)``, non-negative and unbounded. Cost: `num_samples` times that of
-    :class:`ScoreCAM`. With one step it equals :class:`ScoreCAM`. The text of the paper could not be
-    consulted. torchcam accumulates the steps, so that its masks become brighter than the image; the
-    formula here is the mean along a straight line, as in integrated gradients, and agrees with no
-    implementation that we know.
+    :class:`ScoreCAM`. With one step it equals :class:`ScoreCAM`.
+
+    Experimental: the text of the paper could not be consulted. torchcam accumulates the steps, so
+    that its masks become brighter than the image; the formula here is the mean along a straight
+    line, as in integrated gradients, and agrees with no implementation that we know.
 
     References
     ----------
@@ -196,6 +200,7 @@ class ISCAM:
     """
 
     label: ClassVar[str] = "is_cam"
+    experimental: ClassVar[bool] = True
 
     num_samples: int = 10
     batch_size: int = 32

@@ -48,9 +48,10 @@ class FinerTarget:
 
     Notes
     -----
-    The text of the paper could not be consulted. The unweighted mean agrees with the first target
-    of the authors' code (``FinerDefaultTarget``), the weighted mean with their later code and with
-    pytorch-grad-cam (``FinerWeightedTarget``). As there, the weights are differentiated too.
+    Experimental: the text of the paper could not be consulted. The unweighted mean agrees with the
+    first target of the authors' code (``FinerDefaultTarget``), the weighted mean with their later
+    code and with pytorch-grad-cam (``FinerWeightedTarget``). As there, the weights are
+    differentiated too.
 
     References
     ----------
@@ -68,6 +69,7 @@ class FinerTarget:
     """
 
     label: ClassVar[str] = "finer_target"
+    experimental: ClassVar[bool] = True
 
     classes: int | Tensor
     similar: int = 3
