@@ -26,7 +26,13 @@ from cameval.evaluation.published_protocols import (
     WSOLScores,
     kang_protocol,
 )
-from cameval.evaluation.results import Results
+from cameval.evaluation.results import Results, SanityResults
+from cameval.evaluation.sanity_checks import (
+    SanityChecks,
+    SanityCost,
+    Training,
+    default_faithfulness,
+)
 from cameval.evaluation.settings import (
     RunSettings,
     default_baselines,
@@ -57,14 +63,19 @@ __all__ = [
     "Prepared",
     "Results",
     "RunSettings",
+    "SanityChecks",
+    "SanityCost",
+    "SanityResults",
     "SliceMaps",
     "TargetClassMeaning",
+    "Training",
     "WSOLProtocol",
     "WSOLScores",
     "choose_binarizers",
     "concat",
     "default_baselines",
     "default_binarizers",
+    "default_faithfulness",
     "default_methods",
     "default_metrics",
     "evaluate",

@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import pad
 
 from cameval._arrays import exact
 from cameval._memo import memo
 from cameval.data import Sample
 from cameval.errors import ClassIndexError, NonFiniteError, ShapeError
-from cameval.evaluation._grid_scores import check_scores, score_grid
+from cameval.evaluation._grid_scores import score_grid
+from cameval.evaluation._network_scores import ScoredNetwork, on_input
 from cameval.evaluation._plan import Plan, Task, task_of
-from cameval.evaluation._sources import NO_LABEL, Grid, Source, View, map_sources
+from cameval.evaluation._sources import NO_LABEL, Source, View, map_sources
 from cameval.evaluation.meaning import CONSTANT, REASONS
 from cameval.evaluation.preparation import Prepare
-from cameval.maps import CellCenters, upsample
+from cameval.maps import CellCenters
 from cameval.networks import Activations, CAMModel, LayerModel
 from cameval.networks._outputs import class_probabilities
 from cameval.networks.activations import without_graph
@@ -159,8 +159,9 @@ def score_batch(
     ]
     if activations is not None:
         with memo(), without_graph():  # the same changed images serve all maps
+            network = ScoredNetwork(view, activations, task, probabilities)
             for table in tables:
-                table.score_network(plan, view, activations, task, probabilities=probabilities)
+                table.score_network(plan, view, network)
     predicted, probability = (
         given_predictions(view, predictions)
         if activations is None
@@ -226,6 +227,7 @@ class _Table:
     values: NDArray[np.float64]
     codes: NDArray[np.uint8]
     weights: NDArray[np.float64]
+    source: Source
     classes: Tensor
     on_images: Tensor | None  # the maps at the size of the images, if a metric needs the network
 
@@ -252,22 +254,14 @@ class _Table:
             maps = source(grid)
             if on_images is not None:
                 rows = grid.rows.to(on_images.device)
-                on_images[rows] = _on_input(maps, grid, on_images)
+                on_images[rows] = on_input(maps, grid, on_images)
             at = np.ix_(grid.rows.numpy(), columns)
             with memo():
                 values[at], codes[at], weights[at], flat = score_grid(plan, maps, grid)
             codes[grid.rows.numpy()] |= np.where(flat, CONSTANT, 0).astype(np.uint8)[:, None]
-        return cls(values, codes, weights, classes, on_images)
+        return cls(values, codes, weights, source, classes, on_images)
 
-    def score_network(
-        self,
-        plan: Plan,
-        view: View,
-        activations: Activations,
-        task: Task | None,
-        *,
-        probabilities: bool,
-    ) -> None:
+    def score_network(self, plan: Plan, view: View, network: ScoredNetwork) -> None:
         """Score the maps with the metrics that run the network on changed images."""
         if self.on_images is None:
             return
@@ -277,78 +271,11 @@ class _Table:
             maps = self.on_images[of_sample.to(self.on_images.device)]
             classes = self.classes[of_sample.to(self.classes.device)]
             for column, (name, metric) in enumerate(plan.of_network.items(), len(plan.of_maps)):
-                if task == "multilabel":
-                    logits = _class_logits(activations, probabilities=probabilities)
-                    scores = _score_each_class(metric, name, logits, activations, maps, classes)
-                else:
-                    network = _with_logits(activations, probabilities=probabilities)
-                    found = metric(network, activations.images, maps, classes)
-                    scores = check_scores(found, name, len(maps))
+                scores = network.score(metric, name, self.source, of_sample, maps, classes)
                 at = rows.numpy()
                 self.values[at, column] = scores[images]
                 undefined = at[np.isnan(scores[images])]
                 self.codes[undefined, column] |= REASONS.index("undefined")
-
-
-def _on_input(maps: Tensor, grid: Grid, like: Tensor) -> Tensor:
-    """Return maps at the size of the network's input; its padding has the lowest value."""
-    size = tuple(like.shape[1:])
-    if grid.window is None:
-        return upsample(maps, size).to(like.dtype)
-    inner = tuple(stop - start for start, stop in grid.window)
-    shown = upsample(maps, inner).to(like.dtype)
-    whole = shown.flatten(1).amin(1)[(..., *(None for _ in size))].expand(-1, *size).clone()
-    whole[(slice(None), *(slice(start, stop) for start, stop in grid.window))] = shown
-    return whole
-
-
-def _score_each_class(
-    metric: Callable[..., object],
-    name: str,
-    logits: Callable[[Tensor], Tensor],
-    activations: Activations,
-    maps: Tensor,
-    classes: Tensor,
-) -> NDArray[np.float64]:
-    """Score maps of several sigmoid classes: each class against its absence."""
-    scores = np.full(len(maps), np.nan)
-    for index in classes.unique().tolist():
-        at = (classes == index).nonzero()[:, 0]
-
-        def network(images: Tensor, index: int = index) -> Tensor:
-            return pad(logits(images)[:, index : index + 1], (1, 0))
-
-        images = activations.images[at.to(activations.images.device)]
-        found = metric(network, images, maps[at.to(maps.device)], torch.ones_like(classes[at]))
-        scores[at.cpu().numpy()] = check_scores(found, name, len(at))
-    return scores
-
-
-def _class_logits(activations: Activations, *, probabilities: bool) -> Callable[[Tensor], Tensor]:
-    """Return the network with one logit for each class, also if it ends in sigmoids."""
-    if not probabilities:
-        return activations.network
-
-    def logits(images: Tensor) -> Tensor:
-        chances = activations.network(images)
-        return chances.logit(torch.finfo(chances.dtype).eps)
-
-    return logits
-
-
-def _with_logits(activations: Activations, *, probabilities: bool) -> Callable[[Tensor], Tensor]:
-    """Return the network with one logit for each class, with the probabilities as softmax."""
-    network = activations.network
-    if activations.logits.shape[1] == 1:
-        return lambda images: pad(network(images), (1, 0))  # of class 0 the logit is 0
-    if not probabilities:
-        return network
-
-    def logits(images: Tensor) -> Tensor:
-        shares = network(images)
-        return shares.clamp_min(torch.finfo(shares.dtype).tiny).log()
-
-    return logits
 
 
 def _check_logits(logits: Tensor, samples: Sequence[Sample]) -> None:

@@ -48,12 +48,12 @@ def as_samples(samples: Samples) -> Samples:
 
 def number_of_batches(samples: Samples, batch_size: int) -> int | None:
     """Return how many batches there will be, if the samples can be counted beforehand."""
-    return -(-len(samples) // batch_size) if _is_sized(samples) else None
+    return -(-len(samples) // batch_size) if is_sized(samples) else None
 
 
 def peek(samples: Samples) -> tuple[Sample | None, Samples]:
     """Return the first sample, None if there is none, and all samples; it is not read twice."""
-    if _is_sized(samples):
+    if is_sized(samples):
         if not len(samples):
             return None, samples
         first = _check(_read(samples, 0), 0)
@@ -89,7 +89,7 @@ def read_batches(
     Of a map-style dataset only the wanted samples are read, by this process or by `workers` others.
     Of an iterable all are read.
     """
-    if _is_sized(samples):
+    if is_sized(samples):
         if workers:
             yield from _by_workers(samples, batch_size, wanted, workers)
             return
@@ -143,6 +143,11 @@ class _ErrorsAsItems:
         return sample
 
 
+def read_sample(samples: SizedSamples, index: int) -> Sample:
+    """Return one sample of a dataset; an error has its number."""
+    return _check(_read(samples, index), index)
+
+
 def _read(samples: SizedSamples, index: int) -> object:
     try:
         return samples[index]
@@ -174,5 +179,5 @@ def _check_iterable(samples: object) -> Iterable[Sample]:
     )
 
 
-def _is_sized(samples: object) -> TypeGuard[SizedSamples]:
+def is_sized(samples: object) -> TypeGuard[SizedSamples]:
     return hasattr(samples, "__len__") and hasattr(samples, "__getitem__")

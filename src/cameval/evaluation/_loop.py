@@ -18,11 +18,20 @@ from cameval.evaluation._run_folder import RunFolder
 from cameval.evaluation._times import Sessions, Stopwatch, total_time
 from cameval.evaluation.results import Results
 
+Seen = Callable[[int, Sequence[Sample]], None]
+"""What is called with the number and the samples of each batch of this process."""
+
 
 def score_run(plan: Callable[[], Run]) -> Results:
     """Score a run, with all processes, and return its results."""
-    run = same_run(plan)
-    shares = gather(lambda: _score_share(run))
+    return score_planned(same_run(plan))
+
+
+def score_planned(
+    run: Run, *, title: str = "evaluate", unit: str = "batch", seen: Seen | None = None
+) -> Results:
+    """Score a run that all processes have planned alike."""
+    shares = gather(lambda: _score_share(run, title, unit, seen))
     batches = {number: scores for share in shares for number, scores in share.batches.items()}
     time = total_time(share.sessions for share in shares)
     record = shares[rank()].record | {"processes": len(shares), "computing": time}
@@ -38,50 +47,61 @@ class _Share:
     sessions: Sessions
 
 
-def _score_share(run: Run) -> _Share:
+def _score_share(run: Run, title: str, unit: str, seen: Seen | None) -> _Share:
     """Score the batches of this process, or read them from the folder of the run."""
     out = run.settings.out
     folder = None if out is None else RunFolder(Path(out))
     record = dict(run.record) if folder is None else folder.claim(run.record)
     watch = Stopwatch(None if folder is None else folder.path)
-    batches = dict(_score_batches(run, folder, watch))
+    batches = {}
+    with progress_bar(run, _count_mine(run), title, unit) as bar:
+        for number, samples, scores in _score_batches(run, folder, watch):
+            batches[number] = scores
+            if seen is not None:
+                seen(number, samples)
+            bar.update()
     return _Share(record, batches, watch.sessions())
 
 
 def _score_batches(
     run: Run, folder: RunFolder | None, watch: Stopwatch
-) -> Iterator[tuple[int, BatchScores]]:
+) -> Iterator[tuple[int, list[Sample], BatchScores]]:
     """Yield this process's batches; those that are in the folder are read and checked."""
     settings = run.settings
     written = set(folder.numbers()) if folder else set()
-    total = number_of_batches(run.samples, settings.batch_size)
-    mine = None if total is None else sum(map(_is_mine, range(total)))
-    hide = None if settings.progress and rank() == 0 else True  # None: hidden but in a terminal
     names: set[str] = set()
     last = -1
-    with tqdm(total=mine, desc="evaluate", unit="batch", disable=hide) as bar:
-        for number, batch in read_batches(
-            run.samples, settings.batch_size, _is_mine, settings.workers
-        ):
-            if folder and (number in written or folder.has(number)):
-                scores = folder.read(number, len(run.plan.columns))
-                _check_same(scores, batch, folder)
-            else:
-                scores = _score(run, batch)
-                if folder:
-                    folder.write(number, scores)
-                watch.count()
-            _check_names_differ(batch, names)
-            yield number, scores
-            watch.restart()
-            bar.update()
-            last = number
+    for number, batch in read_batches(run.samples, settings.batch_size, _is_mine, settings.workers):
+        if folder and (number in written or folder.has(number)):
+            scores = folder.read(number, len(run.plan.columns))
+            _check_same(scores, batch, folder)
+        else:
+            scores = _score(run, batch)
+            if folder:
+                folder.write(number, scores)
+            watch.count()
+        _check_names_differ(batch, names)
+        yield number, batch, scores
+        watch.restart()
+        last = number
     extra = [number for number in written if number >= last + number_of_processes()]
     if extra and folder:
         raise DataError(
             f"out must be a new folder or one of the same samples, got {folder.path} with "
             f"{len(extra)} more batches than there are samples for"
         )
+
+
+def progress_bar(run: Run, total: int | None, title: str, unit: str) -> "tqdm[Any]":
+    """Return the bar of a part of a run; it is shown by the first process, in a terminal."""
+    hide = None if run.settings.progress and rank() == 0 else True  # None: hidden but in a terminal
+    return tqdm(total=total, desc=title, unit=unit, disable=hide)
+
+
+def _count_mine(run: Run) -> int | None:
+    """Return how many batches this process has, if they can be counted beforehand."""
+    total = number_of_batches(run.samples, run.settings.batch_size)
+    return None if total is None else sum(map(_is_mine, range(total)))
 
 
 def _is_mine(number: int) -> bool:

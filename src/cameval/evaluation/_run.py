@@ -83,6 +83,8 @@ class Run:
         Settings, meanings, identity and columns, as they are stored with the results.
     predictions
         The predictions of a classifier whose maps were made elsewhere.
+    image
+        The network's input for the first sample, ``(channels, h, w)``; None without a network.
     """
 
     network: Network | None
@@ -95,6 +97,7 @@ class Run:
     known: Sequence[Sample]
     record: dict[str, Any]
     predictions: Predictions | None = None
+    image: torch.Tensor | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -135,13 +138,13 @@ def plan_run(
         "task": task if network is None else None,
     }
     contents: dict[str, Any] = {"prepare": digest_or_none(digest_of, prepare)}
-    probabilities, cells = False, None
+    probabilities, cells, image = False, None, None
     if network is None:
         contents["predictions"] = digest_or_none(digest_of, predictions)
     else:
         (prepared, *_) = prepare_targets(prepare, first.by_target()[:1])
-        trial = _try(network, prepared.image, task)
-        probabilities, cells = trial.probabilities, trial.cells
+        trial = try_network(network, prepared.image, task)
+        probabilities, cells, image = trial.probabilities, trial.cells, prepared.image
         if task is None and trial.task == "multiclass" and len(first.targets) > 1:
             warnings.warn(
                 f"sample {first.name!r} has {len(first.targets)} targets, and one of the network's "
@@ -168,9 +171,8 @@ def plan_run(
         "cells": cells,
     }
     known = cast(Sequence[Sample], given) if in_memory else [first]
-    return Run(
-        network, plan, prepare, samples, settings, task, probabilities, known, record, predictions
-    )
+    checked = task, probabilities, known, record, predictions, image
+    return Run(network, plan, prepare, samples, settings, *checked)
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ class _Trial:
     cells: list[int]
 
 
-def _try(network: Network, image: torch.Tensor, task: Task | None) -> _Trial:
+def try_network(network: Network, image: torch.Tensor, task: Task | None) -> _Trial:
     """Run the network on the fixed image and the first sample's; check its cut and outputs."""
     images = torch.cat([fixed_image(image.shape).to(image.dtype), image[None]]).to(network.device)
     activations = network.model.activations(images)

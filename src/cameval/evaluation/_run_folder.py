@@ -153,10 +153,8 @@ class RunFolder:
         """
         file = self._file(number)
         try:
-            if not file.is_file():
-                raise OSError("no plain file")
-            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                scores = BatchScores(**{f.name: arrays[f.name] for f in fields(BatchScores)})
+            arrays = _load_arrays(file)
+            scores = BatchScores(**{f.name: arrays[f.name] for f in fields(BatchScores)})
             scores.check(columns)
         except _DAMAGED as error:
             raise DataError(
@@ -167,6 +165,48 @@ class RunFolder:
 
     def _file(self, number: int) -> Path:
         return self.path / "batches" / f"{number:06d}.npz"
+
+
+def write_arrays(file: Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays by name to a file in a folder of a run, as a whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    with raise_output_errors("out", file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = part_of(file)
+        try:
+            with part.open("wb") as stream:
+                np.savez(stream, **arrays)
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def read_arrays(file: Path) -> dict[str, Any]:
+    """Return the arrays that `write_arrays` wrote.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    """
+    try:
+        return _load_arrays(file)
+    except _DAMAGED as error:
+        raise DataError(
+            f"{file} must hold arrays of a run, got {error}; delete it to compute it again"
+        ) from error
+
+
+def _load_arrays(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise OSError("no plain file")
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
 def is_there(path: Path) -> bool:

@@ -1,8 +1,9 @@
 """Prepared batches, and the sources of their maps: methods, maps made elsewhere, baselines."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -263,8 +264,16 @@ def _grid(
     )
 
 
-Source = Callable[[Grid], Tensor]
-"""From rows of the batch to their maps ``(n, H, W)``, of the size of their masks."""
+class Source(Protocol):
+    """The source of the maps of a batch."""
+
+    def __call__(self, grid: Grid, /) -> Tensor:
+        """Return the maps of rows of the batch, ``(n, H, W)``, of the size of their masks."""
+        ...
+
+    def again(self, view: View, classes: Tensor, /) -> "Source | None":
+        """Return the source of the maps of other images; None if they cannot be made again."""
+        ...
 
 
 def map_sources(
@@ -281,9 +290,9 @@ def map_sources(
         for name, method in plan.methods.items():
             coarse = _coarse_maps(view, activations, method, classes)
             _check_finite(coarse, view.rows, name)
-            yield _MethodMaps(coarse, tuple(view.images.shape[2:]), cell_centers)
+            yield _MethodMaps(name, method, coarse, view, activations, cell_centers)
     for name, source in plan.maps.items():
-        yield _GivenMaps(name, source)
+        yield GivenMaps(name, source)
     for name, baseline in plan.baselines.items():
         yield _BaselineMaps(name, baseline, view, classes, cells, cell_centers)
 
@@ -315,8 +324,11 @@ def _coarse_maps(
 class _MethodMaps:
     """The maps of a method, upsampled to the size of the true masks."""
 
+    name: str
+    method: CAMMethod
     coarse: Tensor
-    image_size: tuple[int, ...]
+    view: View
+    activations: Activations
     cell_centers: CellCenters | None
 
     def __call__(self, grid: Grid) -> Tensor:
@@ -324,13 +336,20 @@ class _MethodMaps:
             self.coarse[grid.rows.to(self.coarse.device)],
             tuple(grid.truth.shape[1:]),
             cell_centers=self.cell_centers,
-            image_size=self.image_size,
+            image_size=tuple(self.view.images.shape[2:]),
             window=grid.window,
         )
 
+    def again(self, view: View, classes: Tensor) -> Source:
+        """Return the source of the maps of other images, of which the network is run."""
+        activations = self.activations.network.activations(view.images)
+        coarse = _coarse_maps(view, activations, self.method, classes)
+        _check_finite(coarse, view.rows, self.name)
+        return replace(self, coarse=coarse, view=view, activations=activations)
+
 
 @dataclass(frozen=True, eq=False)
-class _GivenMaps:
+class GivenMaps:
     """Maps made elsewhere, resized to the size of the true masks."""
 
     name: str
@@ -341,6 +360,9 @@ class _GivenMaps:
         maps = [given_map(self.source, self.name, sample) for sample in grid.samples]
         found = torch.stack([one if one.shape == size else upsample(one, size) for one in maps])
         return found.to(grid.truth.device)
+
+    def again(self, view: View, classes: Tensor) -> None:
+        """Return nothing: the maps cannot be made of other images."""
 
 
 def given_map(source: MapSource, name: str, sample: Sample) -> Tensor:
@@ -387,6 +409,10 @@ class _BaselineMaps:
             )
         _check_finite(maps, grid.samples, self.name)
         return maps.to(grid.truth.device)
+
+    def again(self, view: View, classes: Tensor) -> Source:
+        """Return the source of the maps of other images."""
+        return replace(self, view=view, classes=classes)
 
 
 def _check_finite(maps: Tensor, samples: Sequence[Sample], source: str) -> None:

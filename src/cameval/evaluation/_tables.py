@@ -169,7 +169,7 @@ def write_csv(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) ->
     """Write the table, and its provenance as JSON."""
     if path.suffix == ".json":
         raise SettingError(f"path must not end in .json, where the provenance goes, got {path}")
-    safe = table.assign(**{name: _quote_formulas(table[name]) for name in _text_columns(table)})
+    safe = table.assign(**{name: quote_formulas(table[name]) for name in _text_columns(table)})
     own = _info_kinds(table)
     texts = {name: _quote_text(table[name]) for name, kind in own.items() if kind == "object"}
     safe = safe.assign(**texts).rename(columns={name: _quote(name) for name in own})
@@ -324,7 +324,7 @@ def _text_columns(table: pd.DataFrame) -> list[str]:
     return [name for name in ("model", "sample", "group", *COLUMN) if name in table.columns]
 
 
-def _quote_formulas(column: pd.Series) -> list[str]:
+def quote_formulas(column: pd.Series) -> list[str]:
     """Return text with an apostrophe before what a spreadsheet would read as a formula."""
     return [_quote(word) for word in column.astype(str)]
 

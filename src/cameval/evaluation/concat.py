@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
+import pandas as pd
 
 from cameval.errors import SettingError
 from cameval.evaluation._info import concatenated
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._tables import KEY
 from cameval.evaluation.meaning import Column, Meanings
-from cameval.evaluation.results import Results
+from cameval.evaluation.results import Results, SanityResults
 
 __all__ = ["concat"]
 
@@ -30,7 +31,8 @@ def concat(parts: Sequence[Results]) -> Results:
     Returns
     -------
     Results
-        All rows. ``provenance["parts"]`` holds the record of each run.
+        All rows. ``provenance["parts"]`` holds the record of each run. Sanity checks are kept if
+        all parts have them with the same columns.
 
     Raises
     ------
@@ -68,7 +70,17 @@ def concat(parts: Sequence[Results]) -> Results:
         codes=np.concatenate([part.codes for part in parts]),
         weights=np.concatenate([part.weights for part in parts]),
         provenance=_provenance(parts),
+        sanity=_sanity([part.sanity for part in parts]),
     )
+
+
+def _sanity(parts: Sequence[SanityResults | None]) -> SanityResults | None:
+    """Return the sanity checks of all parts; None if one has none, or has other columns."""
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts) or len({frozenset(one.scores.columns) for one in known}) > 1:
+        return None
+    similarities = pd.concat([one.similarities for one in known], ignore_index=True)
+    return SanityResults(concat([one.scores for one in known]), similarities)
 
 
 def _provenance(parts: Sequence[Results]) -> Mapping[str, Any]:

@@ -9,10 +9,12 @@ from cameval.evaluation._loading import Samples
 from cameval.evaluation._loop import score_run
 from cameval.evaluation._plan import MapSource, Named, Plan, TargetClass, Task
 from cameval.evaluation._run import Network, Run, plan_run
+from cameval.evaluation._sanity_run import score_with_checks
 from cameval.evaluation.evaluate_maps import named_maps
 from cameval.evaluation.labels import map_by_label
 from cameval.evaluation.preparation import Preparation, Prepare
 from cameval.evaluation.results import Results
+from cameval.evaluation.sanity_checks import SanityChecks, checks_of
 from cameval.evaluation.settings import (
     RunSettings,
     Settings,
@@ -40,6 +42,7 @@ def evaluate(
     classes: Named[TargetClass] | None = None,
     task: Task | None = None,
     prepare: Prepare | None = None,
+    sanity: SanityChecks | bool | None = None,
     **settings: Unpack[RunSettings],
 ) -> Results:
     """Score the maps of a network and of baselines on every target of every sample.
@@ -82,6 +85,10 @@ def evaluate(
         From a sample to the network's input and the true mask on the grid of the scores. By default
         ``Preparation()``: the whole image at 224 x 224, ImageNet's normalization, scores on the
         mask's own pixels.
+    sanity
+        Also check on a sub-sample whether the maps depend on the weights, whether other trainings
+        give the same maps, and how faithful they are: True, or :class:`SanityChecks` with settings.
+        The checks are in ``Results.sanity``. By default none.
     **settings
         Batch size, workers, folder of the run, names, seed, progress bar; see :class:`RunSettings`.
 
@@ -117,6 +124,9 @@ def evaluate(
     number of threads: tables are equal to the bit where ``torch.get_num_threads()`` is equal, and a
     run in a folder continues with the same number only.
 
+    Sanity checks are kept in the folder ``sanity`` of `out`. Other checks of the same run need that
+    folder deleted; the table of the run stays.
+
     Examples
     --------
     >>> from itertools import islice
@@ -134,6 +144,7 @@ def evaluate(
     (4, ['pixel_auroc', 'iou'])
     """
     check_names(settings, "evaluate")
+    checks = checks_of(sanity)
 
     def plan() -> Run:
         checked = Settings(**settings)
@@ -154,6 +165,8 @@ def evaluate(
             settings=checked,
         )
 
+    if checks is not None:
+        return score_with_checks(plan, checks)
     return score_run(plan)
 
 

@@ -1,6 +1,6 @@
 """`Results`: the table of an evaluation, with summaries, tests and files."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.errors import DataError, SettingError
+from cameval.evaluation import _similarities as similarities
 from cameval.evaluation import _summaries as summaries
 from cameval.evaluation import _tables as tables
 from cameval.evaluation._batch import BatchScores
@@ -22,7 +23,7 @@ from cameval.evaluation._sources import NO_LABEL
 from cameval.evaluation._times import sessions_in, total_time
 from cameval.evaluation.meaning import CONSTANT, Column, Meanings
 
-__all__ = ["Results"]
+__all__ = ["Results", "SanityResults"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,9 @@ class Results:
     weights
         The denominator of each score that is a ratio of pixel counts, NaN for others, ``(N, K)``.
         By default all are NaN.
+    sanity
+        Results of the sanity checks on a sub-sample, if there are any. They are of the whole run,
+        and are not in a selection of it.
 
     Notes
     -----
@@ -63,6 +67,7 @@ class Results:
     codes: NDArray[np.uint8]
     provenance: Mapping[str, Any]
     weights: NDArray[np.float64] = None  # type: ignore[assignment]  # None becomes NaN
+    sanity: "SanityResults | None" = None
 
     def __post_init__(self) -> None:
         """Fill in the weights."""
@@ -98,7 +103,8 @@ class Results:
         if not parts:
             raise DataError(f"{path} must hold at least one batch of scores, got none yet")
         time = total_time([sessions_in(folder.path)])
-        return cls.of(parts, columns, record | {"computing": time})
+        found = cls.of(parts, columns, record | {"computing": time})
+        return replace(found, sanity=SanityResults.load(folder.path / "sanity"))
 
     def __len__(self) -> int:
         """Return the number of rows: targets of samples, times models."""
@@ -163,6 +169,7 @@ class Results:
             values=self.values[np.ix_(rows, columns)],
             codes=self.codes[np.ix_(rows, columns)],
             weights=self.weights[np.ix_(rows, columns)],
+            sanity=None,
         )
 
     def _numbers_of(self, wanted: Any) -> Any:
@@ -351,13 +358,26 @@ class Results:
     def to_csv(self, path: str | PathLike[str]) -> None:
         """Write the tidy table as CSV, and the provenance as ``.json`` with the same name.
 
-        Values that are read again are equal to the bit.
+        Values that are read again are equal to the bit. Sanity checks are in files of their own:
+        ``results-sanity.csv`` and ``results-similarities.csv`` beside ``results.csv``.
         """
-        tables.write_csv(self.to_pandas(), self.provenance, Path(path))
+        tables.write_csv(self.to_pandas(), self._provenance, Path(path))
+        if self.sanity is not None:
+            scores, maps = _paths_of_sanity(Path(path))
+            self.sanity.scores.to_csv(scores)
+            similarities.write_table(self.sanity.similarities, maps)
 
     def to_parquet(self, path: str | PathLike[str]) -> None:
-        """Write the tidy table with the provenance as Parquet. Needs ``cameval[parquet]``."""
-        tables.write_parquet(self.to_pandas(), self.provenance, Path(path))
+        """Write the tidy table with the provenance as Parquet. Needs ``cameval[parquet]``.
+
+        Sanity checks are in files of their own, as of `to_csv`: ``results-sanity.parquet`` and
+        ``results-similarities.csv``.
+        """
+        tables.write_parquet(self.to_pandas(), self._provenance, Path(path))
+        if self.sanity is not None:
+            scores, maps = _paths_of_sanity(Path(path))
+            self.sanity.scores.to_parquet(scores)
+            similarities.write_table(self.sanity.similarities, maps)
 
     @classmethod
     def from_csv(cls, path: str | PathLike[str]) -> "Results":
@@ -368,7 +388,8 @@ class Results:
         DataError
             If the file is not such a table; the field is named.
         """
-        return cls(*tables.untidy(*tables.read_csv(Path(path))))
+        found = cls(*tables.untidy(*tables.read_csv(Path(path))))
+        return found._with_sanity_of(Path(path), cls.from_csv)
 
     @classmethod
     def from_parquet(cls, path: str | PathLike[str]) -> "Results":
@@ -379,11 +400,89 @@ class Results:
         DataError
             If the file is not such a table; the field is named.
         """
-        return cls(*tables.untidy(*tables.read_parquet(Path(path))))
+        found = cls(*tables.untidy(*tables.read_parquet(Path(path))))
+        return found._with_sanity_of(Path(path), cls.from_parquet)
+
+    @property
+    def _provenance(self) -> dict[str, Any]:
+        """The provenance, with a note whether there are files of sanity checks."""
+        return {**self.provenance, "has_sanity": self.sanity is not None}
+
+    def _with_sanity_of(self, path: Path, read: Callable[[Path], "Results"]) -> "Results":
+        """Return the results with the sanity checks in the files beside theirs, if noted."""
+        provenance = dict(self.provenance)
+        noted = provenance.pop("has_sanity", False)
+        scores, maps = _paths_of_sanity(path)
+        checks = SanityResults(read(scores), similarities.read_table(maps)) if noted else None
+        return replace(self, provenance=provenance, sanity=checks)
 
     @property
     def _seed(self) -> int:
         return int(self.provenance.get("settings", {}).get("seed") or 0)
+
+
+@dataclass(frozen=True, eq=False)
+class SanityResults:
+    """Results of the sanity checks of a run, on a sub-sample with one target for each image.
+
+    Parameters
+    ----------
+    scores
+        The scores of methods and controls: the metrics of the run, and those of faithfulness. Its
+        ``provenance["sanity"]`` says what was done, and how many passes it took at most.
+    similarities
+        One row for each map that is compared with another one: model, sample, group, label and
+        method of the map; ``check``, with what it is compared (``"random weights"``, ``"other
+        training"`` or ``"other image"``); ``step``, the layer down to which the weights are random,
+        the checkpoint, or the other sample; ``random_modules``, how many modules have random
+        weights; ``ssim`` and ``spearman``, NaN where a map is not finite, the latter also where one
+        is constant; ``same_prediction``, whether the changed network predicts the same class.
+    """
+
+    scores: Results
+    similarities: pd.DataFrame
+
+    @classmethod
+    def load(cls, path: Path) -> "SanityResults | None":
+        """Read what is finished of the checks in a folder; None if nothing is."""
+        folder = RunFolder(path)
+        if not (path / "run.json").is_file() or not folder.numbers():
+            return None
+        scores = Results.load(path)
+        record = scores.provenance["sanity"]
+        model = str(scores.provenance["settings"]["model"])
+        rows = similarities.rows_in(path, model, record)
+        return cls(scores, similarities.table_of(rows))
+
+    def summary(self, *, confidence: float = 0.95) -> pd.DataFrame:
+        """Return the mean similarity of each method in each step, with intervals by group.
+
+        Parameters
+        ----------
+        confidence
+            Of the intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each model, method, check and step: random_modules, n, then for SSIM and
+            rank correlation the mean, the ends of its interval (low, high), the number of groups
+            and of undefined values; and the share of images with the same prediction. All pairs of
+            different images are one row; the interval of their mean is a jackknife over groups.
+
+        Examples
+        --------
+        ``results.sanity.summary().query("check == 'random weights'")``
+        """
+        return similarities.summarize(self.similarities, confidence)
+
+
+def _paths_of_sanity(path: Path) -> tuple[Path, Path]:
+    """Return the files of the scores and of the similarities beside a file of results."""
+    return (
+        path.with_name(f"{path.stem}-sanity{path.suffix}"),
+        path.with_name(f"{path.stem}-similarities.csv"),
+    )
 
 
 def _sample_table(batches: Sequence[BatchScores], model: str) -> pd.DataFrame:

@@ -51,7 +51,7 @@ def untrained_copy(model: Net, seed: int = 0) -> Net:
     """
     copy = private_copy(model, own_buffers=False)
     generator = torch.Generator().manual_seed(seed)
-    for name in reversed(_weighted_modules(model)):
+    for name in reversed(weighted_modules(model)):
         _randomize(copy.get_submodule(name), generator)
     return copy
 
@@ -105,8 +105,8 @@ def randomized_copies(
     >>> [name for name, _ in randomized_copies(net)]
     ['2', '0']
     """
-    weighted = _weighted_modules(model)
-    stops = _stops(model, weighted, layers)
+    weighted = weighted_modules(model)
+    stops = stops_of(model, weighted, layers)
     return _cascade(model, weighted, stops, seed)
 
 
@@ -121,7 +121,7 @@ def _cascade(
             yield stop, private_copy(copy, own_buffers=False)
 
 
-def _weighted_modules(model: nn.Module) -> list[str]:
+def weighted_modules(model: nn.Module) -> list[str]:
     """Return the names of modules with weights of their own, in the order of registration."""
     return [
         name
@@ -130,7 +130,7 @@ def _weighted_modules(model: nn.Module) -> list[str]:
     ]
 
 
-def _stops(
+def stops_of(
     model: nn.Module, weighted: list[str], layers: Sequence[str] | None
 ) -> dict[str, list[str]]:
     """Group the layers by their lowest module with weights."""

@@ -57,7 +57,7 @@ FAULTS = (
     ),
     Fault(
         "the two logits of one logit are swapped for metrics",
-        "evaluation/_batch.py",
+        "evaluation/_network_scores.py",
         before="pad(network(images), (1, 0))",
         after="pad(network(images), (0, 1))",
         tests=("evaluation/test_task.py::test_one_logit_is_scored_as_the_two_that_say_the_same",),

@@ -30,9 +30,9 @@ FAULTS = (
     ),
     Fault(
         "faithfulness of a multi-label task uses the softmax of all classes",
-        "evaluation/_batch.py",
-        before='if task == "multilabel":\n                    logits',
-        after='if task == "none":\n                    logits',
+        "evaluation/_network_scores.py",
+        before='if self.task == "multilabel":',
+        after='if self.task == "none":',
         tests=(
             "evaluation/test_targets.py::test_faithfulness_of_a_multilabel_task_uses_the_sigmoid_of_the_class",
         ),
