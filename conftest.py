@@ -2,6 +2,7 @@
 
 import gc
 import os
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,11 @@ import torch
 from torch import nn
 
 import cameval
+
+_EXTRA = {"torchmetrics": "_torchmetrics.py", "lightning": "_lightning.py"}
+collect_ignore = [
+    f"src/cameval/training/{file}" for package, file in _EXTRA.items() if find_spec(package) is None
+]
 
 
 def pytest_configure() -> None:

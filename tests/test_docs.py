@@ -12,6 +12,7 @@ from study.settings import parse
 
 import cameval
 import cameval.report
+import cameval.training
 
 DOCS = Path(__file__).parents[1] / "docs"
 PACKAGES = [
@@ -19,6 +20,7 @@ PACKAGES = [
     *(cameval.errors, cameval.evaluation, cameval.extractor, cameval.losses, cameval.maps),
     *(cameval.methods, cameval.metrics, cameval.networks, cameval.plots, cameval.protocols),
     *(cameval.report, cameval.sanity, cameval.statistics, cameval.target_classes),
+    cameval.training,
 ]
 PUBLIC = [
     (module, name)
