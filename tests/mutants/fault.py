@@ -55,7 +55,7 @@ _AREA_BY_PATH = (
     ("plots.py", "plots"),
     *((f"{folder}/", folder) for folder in ("networks", "methods", "binarizers", "metrics")),
     *((f"{folder}/", folder) for folder in ("baselines", "statistics", "evaluation", "report")),
-    *((f"{folder}/", folder) for folder in ("cli", "data", "losses")),
+    *((f"{folder}/", folder) for folder in ("cli", "data", "losses", "training")),
 )
 """The beginning of a path, and its area; the first that fits counts."""
 
@@ -78,6 +78,7 @@ AREAS = {
     "cache": ("data/test_cache.py", "data/test_readers.py", "data/test_malformed.py"),
     "sanity": ("test_sanity.py",),
     "losses": ("losses",),
+    "training": ("training",),
     "plots": ("test_plots.py",),
 }
 """Test files and folders of each area, for faults that their own tests do not catch."""

@@ -20,6 +20,7 @@ with warnings.catch_warnings():
     from lightning.pytorch import LightningModule, Trainer
 
     from cameval.training import MapScoreCallback
+    from cameval.training._lightning import arguments_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -81,7 +82,7 @@ def fit(tmp_path, *callbacks, epochs=2, **settings):
 
 def test_the_numbers_that_are_logged_are_those_of_evaluate(tmp_path):
     score = MapScore(metric=[iou, pixel_auroc])
-    module, watch = fit(tmp_path, MapScoreCallback(score, "net"), num_sanity_val_steps=2)
+    _, watch = fit(tmp_path, MapScoreCallback(score, "net"), num_sanity_val_steps=2)
     assert len(watch.logged) == 2
     for logged, weights in zip(watch.logged, watch.weights, strict=True):
         net = trained_network()
@@ -90,7 +91,7 @@ def test_the_numbers_that_are_logged_are_those_of_evaluate(tmp_path):
             net,
             some_samples(),
             4,
-            methods=module.net and score._scorer.plan.methods,
+            methods=score._scorer.plan.methods,
             metrics=[iou, pixel_auroc],
             binarizers=PercentileBinarizer(95),
         ).summary()
@@ -103,11 +104,11 @@ def test_the_numbers_that_are_logged_are_those_of_evaluate(tmp_path):
 
 
 def test_training_is_the_same_with_and_without(tmp_path):
-    first, _ = fit(tmp_path)
+    first, _ = fit(tmp_path, epochs=1)
     for settings in ({}, {"inference_mode": False}, {"precision": "bf16-mixed"}):
-        plain = first if "precision" not in settings else fit(tmp_path, **settings)[0]
+        plain = first if "precision" not in settings else fit(tmp_path, epochs=1, **settings)[0]
         callback = MapScoreCallback(MapScore(), lambda module: module.net, prefix="maps")
-        scored, watch = fit(tmp_path, callback, **settings)
+        scored, watch = fit(tmp_path, callback, epochs=1, **settings)
         for name, tensor in plain.net.state_dict().items():
             assert torch.equal(tensor, scored.net.state_dict()[name]), (settings, name)
         assert set(watch.logged[0]) == {"maps/mean", "maps/low", "maps/high"}
@@ -129,17 +130,14 @@ def test_every_second_validation_is_scored(tmp_path):
 def test_batches_of_other_forms(tmp_path):
     found = []
     for change in (
-        lambda batch: batch,
+        dict,
         lambda batch: (batch["images"], batch["masks"], batch["labels"]),
         lambda batch: [batch["images"], batch["masks"]],
     ):
         score = MapScore()
         callback = MapScoreCallback(
-            score, "net", batch=lambda b, change=change: callback.arguments_of(change(b))
+            score, "net", batch=lambda batch, change=change: arguments_of(change(batch))
         )
-        from cameval.training._lightning import arguments_of
-
-        callback.arguments_of = arguments_of
         fit(tmp_path, callback, epochs=1)
         found.append(score.compute().estimate)
     assert found[0] == found[1] == found[2]

@@ -244,6 +244,18 @@ def test_weights_are_those_of_the_update_and_a_copy_leaves_the_network_out():
     assert score.compute() == fresh.compute() != first
 
 
+def test_another_network_is_cut_again():
+    (batch, *_) = batches(some_samples(), 4)
+    one, other = trained_network(), small_network()
+    found = []
+    for nets in ([one, other], [one], [other]):
+        score = MapScore(metric=pixel_auroc)
+        for k, net in enumerate(nets):
+            score.update(net, **batch | {"names": [f"{k} {name}" for name in batch["names"]]})
+        found.append(score.results().values[:, 0])
+    np.testing.assert_array_equal(found[0], np.concatenate(found[1:]))
+
+
 # --- State, names, errors -----------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""`MapScoreMetric` in torchmetrics: the numbers of `evaluate`, in collections, copies, processes."""
+"""`MapScoreMetric` in torchmetrics equals `evaluate`, also in collections and in two processes."""
 
 import copy
 import warnings
@@ -35,6 +35,7 @@ def numbers_of(found: dict[str, torch.Tensor]) -> dict[str, float]:
     return {name: value.item() for name, value in found.items()}
 
 
+@pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")
 def test_it_equals_evaluate_to_the_bit():
     net, samples, metric = trained_network(), some_samples(), MapScoreMetric(**THINGS)
     for batch in batches(samples, 3):
@@ -44,8 +45,7 @@ def test_it_equals_evaluate_to_the_bit():
     assert metric.results().samples["sample"].tolist() == [one.name for one in samples]
     metric.reset()
     assert metric.records == []
-    with warnings.catch_warnings(), pytest.raises(DataError, match="at least one image"):
-        warnings.simplefilter("ignore")
+    with pytest.raises(DataError, match="at least one image"):
         metric.compute()
 
 
@@ -108,8 +108,8 @@ def test_state_dictionaries_copies_and_dtypes():
     assert not any(isinstance(one, torch.nn.Module) for one in metric.children())
     twin = copy.deepcopy(metric)
     assert twin._scorer._network is None
-    twin.set_dtype(torch.bfloat16)
-    assert numbers_of(twin.compute()) == found
+    twin.set_dtype(torch.bfloat16)  # torchmetrics rounds what was computed; the state is exact
+    np.testing.assert_array_equal(twin.results().values, metric.results().values)
     twin.update(net, **next(batches(some_samples(12)[11:], 1)))
     assert twin.results().samples["sample"].nunique() == 12
 

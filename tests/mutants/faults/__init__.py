@@ -1,6 +1,7 @@
 """All faults, by area: see `mutants.fault.Fault`."""
 
 from mutants.faults import (
+    attention,
     baselines,
     binarizers,
     cli,
@@ -16,6 +17,7 @@ from mutants.faults import (
     run_folder,
     statistics,
     targets,
+    training,
 )
 
 __all__ = ["FAULTS"]
@@ -24,6 +26,7 @@ FAULTS = (
     *maps.FAULTS,
     *networks.FAULTS,
     *methods.FAULTS,
+    *attention.FAULTS,
     *binarizers.FAULTS,
     *metrics.FAULTS,
     *baselines.FAULTS,
@@ -36,4 +39,5 @@ FAULTS = (
     *map_files.FAULTS,
     *targets.FAULTS,
     *others.FAULTS,
+    *training.FAULTS,
 )
