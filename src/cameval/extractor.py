@@ -14,8 +14,9 @@ from cameval.methods import grad_cam
 from cameval.networks import LayerModel, ScoreTarget, adapt
 from cameval.networks._cuts import check_cut
 from cameval.networks._outputs import check_no_sigmoid
-from cameval.networks.activations import Activations, identity, recording
+from cameval.networks.activations import Activations, recording
 from cameval.networks.adapt import unwrap
+from cameval.networks.grids import identity
 from cameval.networks.layers import check_layer, layer_activations
 from cameval.protocols import CAMMethod
 from cameval.target_classes import Classes, choose_classes

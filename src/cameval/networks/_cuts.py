@@ -5,9 +5,11 @@ from torch import Tensor, nn
 
 from cameval.errors import UnsupportedModelError
 from cameval.networks._copies import needs_copy, private_copy, refuse_changes
-from cameval.networks._outputs import tf32
-from cameval.networks.activations import identity, without_graph
+from cameval.networks._outputs import agree
+from cameval.networks._selection import check_outputs
+from cameval.networks.activations import without_graph
 from cameval.networks.families import cut_after
+from cameval.networks.grids import identity
 from cameval.networks.layers import LayerModel
 from cameval.networks.model import CAMModel
 
@@ -54,7 +56,7 @@ def check_cut(model: CAMModel | LayerModel, images: Tensor, logits: Tensor | Non
             runs = net if direct else private_copy(net)
             expected = _outputs(runs, images)
             found = model.activations(images).logits if logits is None else logits.detach()
-            if not _agree(found, expected):
+            if not agree(found, expected):
                 again = _outputs(runs, images)
                 message = _describe_difference(net, found, expected, again)
                 raise UnsupportedModelError(message)
@@ -81,36 +83,11 @@ def _outputs(net: nn.Module, images: Tensor) -> Tensor:
             "the network that was cut must run on the images to be compared with its cut, got "
             f"{type(error).__name__}: {error}; adapt it again if it was moved or changed since"
         ) from error
-    if not isinstance(outputs, Tensor):
-        raise UnsupportedModelError(
-            "the network must return one tensor, got "
-            f"{type(outputs).__name__}; wrap it in a module that picks the logits"
-        )
-    return outputs
-
-
-def _agree(found: Tensor, expected: Tensor) -> bool:
-    if found.shape != expected.shape or found.dtype != expected.dtype:
-        return False
-    if torch.equal(found, expected):
-        return True
-    finite = expected.isfinite()
-    if not torch.equal(found.isfinite(), finite):
-        return False
-    gap, scale = (found - expected)[finite].abs(), expected[finite].abs()
-    return not gap.numel() or bool(gap.max() <= _tolerance(expected) * scale.max())
-
-
-def _tolerance(outputs: Tensor) -> float:
-    """Return the difference that is allowed, relative to the largest output."""
-    eps = torch.finfo(outputs.dtype).eps
-    reduced = 2.0**-10 if outputs.is_cuda and tf32(convolutions=True) else 0.0
-    short = max(eps, reduced)
-    return 16 * short if short > 1e-6 else 256 * eps
+    return check_outputs(outputs)
 
 
 def _describe_difference(net: nn.Module, found: Tensor, expected: Tensor, again: Tensor) -> str:
-    if again.shape == expected.shape and not _agree(again, expected):
+    if again.shape == expected.shape and not agree(again, expected):
         return (
             "a network must give the same output twice in evaluation mode, got two outputs of "
             f"{type(net).__name__} that differ by up to "

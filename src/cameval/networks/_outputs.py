@@ -147,3 +147,24 @@ def tf32(*, convolutions: bool) -> bool:
         return in_convolutions or torch.backends.cuda.matmul.allow_tf32
     except RuntimeError:
         return True
+
+
+def agree(found: Tensor, expected: Tensor) -> bool:
+    """Tell whether two outputs of a network are equal up to rounding."""
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        return False
+    if torch.equal(found, expected):
+        return True
+    finite = expected.isfinite()
+    if not torch.equal(found.isfinite(), finite):
+        return False
+    gap, scale = (found - expected)[finite].abs(), expected[finite].abs()
+    return not gap.numel() or bool(gap.max() <= _tolerance(expected) * scale.max())
+
+
+def _tolerance(outputs: Tensor) -> float:
+    """Return the difference that is allowed, relative to the largest output."""
+    eps = torch.finfo(outputs.dtype).eps
+    reduced = 2.0**-10 if outputs.is_cuda and tf32(convolutions=True) else 0.0
+    short = max(eps, reduced)
+    return 16 * short if short > 1e-6 else 256 * eps

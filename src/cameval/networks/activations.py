@@ -14,10 +14,11 @@ from cameval.errors import (
     LayerError,
     SettingError,
     ShapeError,
-    UnsupportedModelError,
 )
 from cameval.networks._copies import shared_tensor
 from cameval.networks._outputs import count_classes, output_of
+from cameval.networks._selection import check_outputs
+from cameval.networks.grids import Grid, identity
 
 __all__ = ["Activations", "ScoreTarget"]
 
@@ -49,11 +50,6 @@ def recording(create_graph: bool) -> Iterator[None]:
             "create_graph must be used where autograd is on, got torch.no_grad() or "
             "torch.inference_mode() around the call; call it outside of them"
         )
-
-
-def identity(output: Tensor) -> Tensor:
-    """Return a layer's output, which is a feature map already."""
-    return output
 
 
 class RecordableNetwork(Protocol):
@@ -105,7 +101,7 @@ class Activations:
     create_graph: bool
     _source: Tensor = field(repr=False)
     _outputs: Tensor = field(repr=False)
-    _grid: Callable[[Tensor], Tensor] = field(repr=False)
+    _grid: Grid = field(repr=False)
     _known: dict[object, tuple[ScoreTarget, Tensor]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -118,18 +114,16 @@ class Activations:
         network: RecordableNetwork,
         rerun: Callable[[Tensor, Tensor], Tensor],
         head: nn.Module | None = None,
-        grid: Callable[[Tensor], Tensor] = identity,
+        logits: Tensor | None = None,
+        grid: Grid = identity,
         create_graph: bool = False,
     ) -> "Activations":
         """Check the output of a network and record it.
 
-        `source` is the leaf of the recorded graph, and `grid` turns it into feature maps.
+        `source` is the leaf of the recorded graph, and `grid` turns it into feature maps. `logits`
+        are the outputs of the network itself, where those of the head were computed separately.
         """
-        if not isinstance(outputs, Tensor):
-            raise UnsupportedModelError(
-                "the network must return one tensor, got "
-                f"{type(outputs).__name__}; wrap it in a module that picks the logits"
-            )
+        outputs = check_outputs(outputs)
         if outputs.ndim == 0 or len(outputs) != len(images):
             raise ShapeError(
                 f"the network must return one row for each of {len(images)} images, "
@@ -138,7 +132,8 @@ class Activations:
         features = grid(source)
         if not create_graph:
             features = features.detach()
-        logits = outputs if create_graph else outputs.detach()
+        if logits is None:
+            logits = outputs if create_graph else outputs.detach()
         return cls(
             images, features, logits, head, network, rerun, create_graph, source, outputs, grid
         )

@@ -3,16 +3,18 @@
 import copy
 from typing import TypeVar, overload
 
-from torch import nn
+from torch import Tensor, nn
 
 from cameval._checks import check_count
 from cameval.errors import SettingError, UnsupportedHeadError, UnsupportedModelError
 from cameval.networks._module_types import find_override, hooks_outside, unwrap_compiled
 from cameval.networks._receptive_fields import cell_centers_of
-from cameval.networks.activations import identity
-from cameval.networks.families import Split, check_forward, split
+from cameval.networks._search import pooled_tokens, search_cut
+from cameval.networks._selection import Select, SelectedOutput, is_of_transformers, logits_of
+from cameval.networks.families import Split, check_forward, declared_class, split
+from cameval.networks.grids import Grid, identity
 from cameval.networks.heads import GAPHead
-from cameval.networks.layers import Grid, LayerModel
+from cameval.networks.layers import LayerModel, layer_name
 from cameval.networks.model import CAMModel
 
 __all__ = ["adapt"]
@@ -21,16 +23,30 @@ Model = TypeVar("Model", CAMModel, LayerModel)
 
 
 @overload
-def adapt(net: nn.Module, *, num_classes: int | None = None) -> CAMModel: ...
+def adapt(
+    net: nn.Module,
+    *,
+    num_classes: int,
+    select: Select | None = None,
+    images: Tensor | None = None,
+) -> CAMModel: ...
 @overload
-def adapt(net: nn.Module, *, layer: str, grid: Grid = identity) -> LayerModel: ...
+def adapt(
+    net: nn.Module,
+    *,
+    layer: str | nn.Module,
+    grid: Grid = identity,
+    select: Select | None = None,
+) -> LayerModel: ...
 @overload
 def adapt(
     net: nn.Module,
     *,
     num_classes: int | None = None,
-    layer: str | None = None,
+    layer: str | nn.Module | None = None,
     grid: Grid = identity,
+    select: Select | None = None,
+    images: Tensor | None = None,
 ) -> CAMModel | LayerModel: ...
 
 
@@ -38,50 +54,68 @@ def adapt(
     net: nn.Module,
     *,
     num_classes: int | None = None,
-    layer: str | None = None,
+    layer: str | nn.Module | None = None,
     grid: Grid = identity,
+    select: Select | None = None,
+    images: Tensor | None = None,
 ) -> CAMModel | LayerModel:
     """Prepare a network for class activation mapping. The network itself is never changed.
 
     Parameters
     ----------
     net
-        A network of a family that `split` knows, or, with `layer`, any network. Modules that you
-        replaced, such as the pool, are used as they are. A network that is wrapped by
-        ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel`` is unwrapped, and runs on
-        its own device.
+        Any network. Modules that you replaced, such as the pool, are used as they are. A network
+        that is wrapped by ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel`` is
+        unwrapped, and runs on its own device. Of a classifier of transformers the logits are used.
     num_classes
         If given, put a new, untrained head (global average pooling and one linear layer) for this
         many classes on a *copy* of the network's features: the change that Zhou et al. and the
         brain-tumor study make to AlexNet and VGG. The result shares nothing with `net` and is to be
         trained.
     layer
-        If given, take the features from this inner layer (a dotted module name) instead of the last
-        features.
+        If given, take the features from this inner layer (a module of the network, or its dotted
+        name) instead of the last features.
     grid
         How the output of `layer` becomes feature maps, where it is not one: :class:`TokenGrid` for
         the tokens of a vision transformer, :func:`channels_last_grid` for Swin.
+    select
+        From what the network returns to its logits ``(N, C)``, where that is not one tensor:
+        ``lambda outputs: outputs["logits"]``.
+    images
+        Images ``(N, channels, H, W)`` for the trial, see the notes. By default random ones, of the
+        size in the network's configuration or of common sizes.
 
     Returns
     -------
     CAMModel or LayerModel
-        Without `num_classes`, a model of the same modules: its logits equal ``net(x)`` bit for bit.
-        A :class:`CAMModel` or :class:`LayerModel` is returned as it is, if it adds nothing to its
+        Without `num_classes`, a model of the same modules, whose logits are those of ``net(x)``. A
+        :class:`LayerModel` where `layer` is given, and of vision transformers whose classifier
+        reads the class token alone; there the layer is the input of the last attention. A
+        :class:`CAMModel` or :class:`LayerModel` is returned as it is, if it adds nothing to its
         class.
 
     Raises
     ------
     UnsupportedModelError
-        If `split` does not know the network; the message shows how to declare it. Also if some code
-        of the network would not run in the cut: forward hooks on the network itself, between
-        features and head, or on all modules of the process; a ``forward`` or ``__call__`` that a
-        subclass or the instance overrides.
+        If no cut of the network is declared or proved; the message lists layers that maps can be
+        taken from. Also if the network does not run on the images of the trial, or does not return
+        one tensor.
     UnsupportedHeadError
         If a new head is asked for and the old one does not say how many channels the features have.
     LayerError
         If the network has no such layer.
     SettingError
-        If `num_classes` is not positive, or both settings are given.
+        If `num_classes` is not positive, or settings are given that exclude each other.
+
+    Notes
+    -----
+    Networks of torchvision and of classes registered with `split` are cut as declared. Any other
+    network is tried once, on a private copy. Its cut is *proved* if a linear layer returns the
+    logits, bit for bit, and reads the mean of some layer's output, with or without a LayerNorm
+    between them; then `cam` is exact. What is between them in training mode only, such as dropout,
+    is not part of the cut. In each later pass the logits of the cut are compared with those of the
+    network. A network that keeps timm's contract, and whose cut is not proved, is cut between its
+    ``forward_features`` and its ``forward_head``.
 
     Examples
     --------
@@ -92,26 +126,49 @@ def adapt(
     >>> model = adapt(vgg11(), num_classes=3)
     >>> model(torch.rand(1, 3, 64, 64)).shape
     torch.Size([1, 3])
-    >>> adapt(resnet18(), layer="layer3").layer
+    >>> net = resnet18()
+    >>> adapt(net, layer=net.layer3).layer
     'layer3'
+
+    A network of your own, whose last layers are pooling and one linear layer:
+
+    >>> class Net(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.body, self.classify = nn.Conv2d(1, 8, 3), nn.Linear(8, 2)
+    ...     def forward(self, x):
+    ...         return self.classify(self.body(x).relu().mean((2, 3)))
+    >>> model = adapt(Net())
+    >>> model.features.layer, type(model.head).__name__
+    ('body', 'GAPHead')
     """
-    if layer is not None:
-        if num_classes is not None:
+    if num_classes is not None:
+        check_count("num_classes", num_classes)
+        if layer is not None:
             raise SettingError(
                 f"num_classes and layer must not both be given, got {num_classes} and {layer!r}; "
                 "adapt with num_classes first, then adapt the result with layer"
             )
-        net = unwrap(net)
+    name = None if layer is None else layer_name(unwrap(net), layer)
+    if isinstance(net, LayerModel) and name is None and num_classes is None:
+        return _check_adapted(net)
+    net, prefix = _select_logits(unwrap(net), select)
+    if name is not None:
         if isinstance(net, CAMModel):  # it may be cut between its stages
             _check_own_forward(net)
-        return LayerModel(net, layer, grid)
-    if num_classes is not None:
-        check_count("num_classes", num_classes)
-    if isinstance(net, LayerModel) and num_classes is None:
-        return _check_adapted(net)
-    net = unwrap(net)
-    model = _check_adapted(net) if isinstance(net, CAMModel) else _cut(net)
+        return LayerModel(net, prefix + name, grid)
+    if isinstance(net, CAMModel):
+        model: CAMModel | LayerModel = _check_adapted(net)
+    else:
+        model = _cut(net, images)
     return model if num_classes is None else _replace_head(model, num_classes)
+
+
+def _select_logits(net: nn.Module, select: Select | None) -> tuple[nn.Module, str]:
+    """Return a network that returns its logits alone, and the prefix of its layers' names."""
+    if select is None and is_of_transformers(net):
+        select = logits_of
+    return (net, "") if select is None else (SelectedOutput(net, select), "net.")
 
 
 def unwrap(net: nn.Module) -> nn.Module:
@@ -153,7 +210,20 @@ def _check_hooks(net: nn.Module, *parts: nn.Module) -> None:
         )
 
 
-def _cut(net: nn.Module) -> CAMModel:
+def _cut(net: nn.Module, images: Tensor | None) -> CAMModel | LayerModel:
+    """Cut a network as its class declares, or as a trial shows."""
+    if declared_class(net) is None:
+        return search_cut(net, images)
+    try:
+        return _cut_as_declared(net)
+    except UnsupportedModelError as refused:
+        try:
+            return search_cut(net, images)
+        except UnsupportedModelError as unproved:
+            raise refused from unproved
+
+
+def _cut_as_declared(net: nn.Module) -> CAMModel:
     """Split a network once, and put its parts into a model."""
     check_forward(net)
     parts = split(net)
@@ -169,7 +239,9 @@ def _cut(net: nn.Module) -> CAMModel:
     return model
 
 
-def _replace_head(model: CAMModel, num_classes: int) -> CAMModel:
+def _replace_head(model: CAMModel | LayerModel, num_classes: int) -> CAMModel:
+    if isinstance(model, LayerModel):
+        model = pooled_tokens(model)
     channels = getattr(model.head, "in_channels", None)
     if not isinstance(channels, int):
         raise UnsupportedHeadError(

@@ -72,7 +72,8 @@ class Split:
 def split(net: nn.Module) -> Split:
     """Split a network into features and head.
 
-    A family is one registration: ``@split.register`` on a function whose argument is annotated with
+    Classes of torchvision and of your own are declared; the cut of any other network is searched
+    for in one trial, see `adapt`. A family is one registration: ``@split.register`` on a function whose argument is annotated with
     the network's class. It returns a :class:`Split`, or a pair of modules. A subclass is covered if
     it overrides nothing that runs; extractors compare the outputs of the split and of the network
     on their first batch. ``split.registry`` lists the registered classes.
@@ -80,17 +81,19 @@ def split(net: nn.Module) -> Split:
     Parameters
     ----------
     net
-        A network of a registered class. Its modules are shared, not copied, and not changed.
+        A network. Its modules are shared, not copied, and not changed.
 
     Returns
     -------
     Split
-        Features and head, with ``net(x) == head(features(x))`` bit for bit in evaluation mode.
+        Features and head, with ``net(x) == head(features(x))`` in evaluation mode: bit for bit of
+        registered classes, else up to rounding.
 
     Raises
     ------
     UnsupportedModelError
-        If no registration covers the network's class. The message shows the lines that add one.
+        If no registration covers the network's class and no cut is proved. The message shows the
+        lines that add one.
 
     Examples
     --------
@@ -115,22 +118,15 @@ def split(net: nn.Module) -> Split:
     >>> CAMExtractor(TinyNet(), alignment="receptive_field")(torch.rand(1, 3, 9, 9)).maps.shape
     torch.Size([1, 9, 9])
     """
-    name = type(net).__name__
-    known = sorted(cls.__name__ for cls in split.registry if cls is not object)
     raise UnsupportedModelError(
-        f"the network must be of a class with a declared split, got {name}. Known: "
-        f"{', '.join(known)}. Declare yours:\n\n"
-        f"    @cameval.split.register\n"
-        f"    def _(net: {name}):\n"
-        f"        return net.body, cameval.GAPHead(net.fc)  # head(features(x)) == net(x)\n\n"
-        f'or choose one of its inner layers with cameval.adapt(net, layer="name.of.layer")'
+        f"the network must be an nn.Module, got {type(net).__name__}; pass the network itself"
     )
 
 
 def declared_class(net: nn.Module) -> type | None:
     """Return the registered class whose split applies to `net`, None if there is none."""
-    known = (cls for cls in type(net).__mro__ if cls in split.registry and cls is not object)
-    return next(known, None)
+    known = (cls for cls in type(net).__mro__ if cls in split.registry)
+    return next((cls for cls in known if cls not in (nn.Module, object)), None)
 
 
 def forward_override(net: nn.Module) -> str | None:

@@ -16,7 +16,15 @@ from torch import Tensor, nn
 from cameval.errors import UnsupportedHeadError
 from cameval.networks._module_types import has_hooks, is_exactly, runs_code_of
 
-__all__ = ["ClassMapHead", "ExactHead", "GAPHead", "NormHead", "PooledHead"]
+__all__ = [
+    "ClassMapHead",
+    "ConvHead",
+    "ExactHead",
+    "GAPHead",
+    "MeanHead",
+    "NormHead",
+    "PooledHead",
+]
 
 
 @runtime_checkable
@@ -131,6 +139,84 @@ class ClassMapHead(nn.Module):
         return maps[torch.arange(len(classes), device=maps.device), classes]
 
 
+class ConvHead(nn.Module):
+    """Global average pooling, then a 1x1 convolution: one linear layer, written as a convolution.
+
+    Parameters
+    ----------
+    conv
+        The 1x1 convolution, ``K`` channels to ``C`` classes, without groups.
+
+    Examples
+    --------
+    >>> head = ConvHead(nn.Conv2d(512, 3, 1))
+    >>> head(torch.rand(2, 512, 7, 7)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, conv: nn.Conv2d | nn.Conv3d) -> None:
+        super().__init__()
+        self.conv = conv
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the features."""
+        return self.conv.in_channels
+
+    @property
+    def bias(self) -> Tensor:
+        """The convolution's bias (zeros where it has none), shape ``(C,)``."""
+        if self.conv.bias is None:
+            return self.conv.weight.new_zeros(self.conv.out_channels)
+        return self.conv.bias
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits ``(N, C)`` of features ``(N, K, h, w)``."""
+        logits: Tensor = self.conv(features.mean(positions(features), keepdim=True)).flatten(1)
+        return logits
+
+    def class_maps(self, features: Tensor, classes: Tensor) -> Tensor:
+        r""":math:`\mathrm{CAM}_c = \sum_k W_{ck} F_k`."""
+        return torch.einsum("nk,nk...->n...", self.conv.weight.flatten(1)[classes], features)
+
+
+class MeanHead(nn.Module):
+    """Global average pooling alone: the features are the maps of the classes.
+
+    Fully convolutional classifiers end in it, as Network in Network.
+
+    Parameters
+    ----------
+    num_classes
+        Number of classes, and of channels of the features.
+
+    Examples
+    --------
+    >>> MeanHead(3)(torch.ones(2, 3, 7, 7))
+    tensor([[1., 1., 1.],
+            [1., 1., 1.]])
+    """
+
+    bias: Tensor
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.register_buffer("bias", torch.zeros(num_classes), persistent=False)
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the features."""
+        return len(self.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits ``(N, C)`` of features ``(N, C, h, w)``."""
+        return features.mean(positions(features))
+
+    def class_maps(self, features: Tensor, classes: Tensor) -> Tensor:
+        r""":math:`\mathrm{CAM}_c = F_c`."""
+        return features[torch.arange(len(classes), device=features.device), classes]
+
+
 class NormHead(nn.Module):
     """Global average pooling, LayerNorm over the channels, then one linear layer (ConvNeXt).
 
@@ -140,7 +226,8 @@ class NormHead(nn.Module):
     Parameters
     ----------
     norm
-        The layer normalization over ``K`` channels (torchvision's ``LayerNorm2d``).
+        The layer normalization over ``K`` channels: torchvision's ``LayerNorm2d``, or exactly
+        ``nn.LayerNorm`` of vectors.
     linear
         The classifier, ``K`` channels to ``C`` classes.
     """
@@ -164,6 +251,8 @@ class NormHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return logits ``(N, C)`` of features ``(N, K, h, w)``."""
         pooled = features.mean(positions(features), keepdim=True)
+        if type(self.norm) is nn.LayerNorm:
+            pooled = pooled.flatten(1)
         logits: Tensor = self.linear(self.norm(pooled).flatten(1))
         return logits
 
@@ -241,7 +330,7 @@ def pools_globally(head: nn.Module | None) -> bool:
     if is_exactly(head, nn.Sequential):
         children = [*head.children()]
         return bool(children) and grid_cells(children[0]) == 1
-    return is_exactly(head, GAPHead, NormHead)
+    return is_exactly(head, GAPHead, ConvHead, NormHead, MeanHead)
 
 
 def linear_head(head: nn.Module | None) -> GAPHead | None:

@@ -3,87 +3,25 @@
 import difflib
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
-from math import isqrt
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cameval.errors import LayerError, SettingError, ShapeError
+from cameval.errors import LayerError
 from cameval.maps import CellCenters
 from cameval.networks._copies import private_copy, refuse_changes
 from cameval.networks.activations import (
     Activations,
     check_feature_maps,
     fresh_leaf,
-    identity,
     recording,
 )
 from cameval.networks.families import cut_after
+from cameval.networks.grids import Grid, identity
 
-__all__ = ["Grid", "LayerModel", "TokenGrid", "channels_last_grid"]
-
-Grid = Callable[[Tensor], Tensor]
-"""From a layer's output to feature maps ``(N, K, h, w)``, by selecting and ordering its entries."""
-
-
-@dataclass(frozen=True)
-class TokenGrid:
-    """The tokens of a vision transformer as feature maps.
-
-    Parameters
-    ----------
-    skip
-        Tokens before those of the patches, such as the class token.
-    size
-        Height and width of the grid of patches, by default a square.
-
-    Raises
-    ------
-    SettingError
-        If `skip` is negative or `size` not positive.
-
-    Examples
-    --------
-    >>> TokenGrid()(torch.rand(2, 197, 768)).shape
-    torch.Size([2, 768, 14, 14])
-    """
-
-    skip: int = 1
-    size: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        if self.skip < 0:
-            raise SettingError(f"skip must not be negative, got {self.skip}")
-        if self.size is not None and min(self.size) < 1:
-            raise SettingError(f"size must be positive, got {self.size}")
-
-    def __call__(self, output: Tensor, /) -> Tensor:
-        """Reshape tokens ``(N, skip + h w, K)`` to maps ``(N, K, h, w)``."""
-        if output.ndim != 3:
-            raise ShapeError(f"tokens must have shape (N, T, K), got {tuple(output.shape)}")
-        tokens = output[:, self.skip :]
-        side = isqrt(tokens.shape[1])
-        height, width = self.size or (side, side)
-        if height * width != tokens.shape[1]:
-            raise ShapeError(
-                f"the {tokens.shape[1]} tokens after the first {self.skip} must fill a grid of "
-                f"{height} x {width}; give TokenGrid the right skip or size"
-            )
-        return tokens.transpose(1, 2).reshape(*tokens.shape[::2], height, width)
-
-
-def channels_last_grid(output: Tensor, /) -> Tensor:
-    """Move the channels of ``(N, h, w, K)``, the output of Swin's layers, to ``(N, K, h, w)``.
-
-    Examples
-    --------
-    >>> channels_last_grid(torch.rand(2, 7, 7, 768)).shape
-    torch.Size([2, 768, 7, 7])
-    """
-    return output.movedim(-1, 1)
+__all__ = ["LayerModel"]
 
 
 class LayerModel(nn.Module):
@@ -250,6 +188,27 @@ def layer_activations(
             create_graph=create_graph,
         )
     return activations
+
+
+def layer_name(net: nn.Module, layer: str | nn.Module) -> str:
+    """Return the name of a layer, which is given by its name or itself.
+
+    Raises
+    ------
+    LayerError
+        If the network has no such layer.
+    """
+    if isinstance(layer, str):
+        check_layer(net, layer)
+        return layer
+    names: dict[nn.Module, str] = {module: name for name, module in net.named_modules()}
+    name = names.get(layer)
+    if not name:
+        raise LayerError(
+            f"layer must be a module inside the {type(net).__name__}, got a "
+            f"{type(layer).__name__} that is not; take it from the network itself, as net.layer3"
+        )
+    return name
 
 
 def check_layer(net: nn.Module, layer: str) -> nn.Module:

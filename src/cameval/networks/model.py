@@ -5,10 +5,14 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
+from cameval.errors import UnsupportedModelError
 from cameval.maps import CellCenters
 from cameval.networks._copies import Origin, needs_copy, private_copy, refuse_changes
+from cameval.networks._layer_features import LayerFeatures
+from cameval.networks._outputs import agree
+from cameval.networks._selection import SelectedOutput
 from cameval.networks.activations import Activations, check_feature_maps, fresh_leaf, recording
-from cameval.networks.heads import ClassMapHead, GAPHead, NormHead, PooledHead
+from cameval.networks.heads import ClassMapHead, ConvHead, GAPHead, MeanHead, NormHead, PooledHead
 
 __all__ = ["CAMModel"]
 
@@ -99,13 +103,21 @@ class CAMModel(nn.Module):
         direct = create_graph or not needs_copy(self, _MODELESS)
         model = self if direct else private_copy(self)
         guard = nullcontext() if create_graph else refuse_changes(self, restore=direct)
+        logits: object = None
         with guard, recording(create_graph):
-            features = check_feature_maps(model.features(images), "the features")
+            found: object
+            if isinstance(model.features, LayerFeatures) and self.origin and not create_graph:
+                found, logits = model.features.with_outputs(images, private=not direct)
+            else:
+                found = model.features(images)
+            features = check_feature_maps(found, "the features")
             if not features.requires_grad:
                 features = fresh_leaf(features)
             with torch.enable_grad():
                 # A clone, since a head may begin with an in-place operation.
                 outputs = model.head(features.clone())
+        if isinstance(logits, Tensor) and isinstance(model.features, LayerFeatures):
+            _check_proof(model.features, outputs.detach(), logits)
         return Activations.record(
             images,
             features,
@@ -113,8 +125,30 @@ class CAMModel(nn.Module):
             network=model,
             rerun=lambda others, _images: model.head(others),
             head=model.head,
+            logits=logits if isinstance(logits, Tensor) else None,
             create_graph=create_graph,
         )
 
 
-_MODELESS = (nn.Sequential, nn.Identity, CAMModel, GAPHead, ClassMapHead, NormHead, PooledHead)
+def _check_proof(features: LayerFeatures, found: Tensor, logits: Tensor) -> None:
+    """Refuse a cut that was proved for trial images, but does not hold for these.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the outputs of the head and of the network differ by more than rounding.
+    """
+    if not agree(found, logits):
+        layer = features.layer
+        raise UnsupportedModelError(
+            "a cut must give what the network gives for all images, got a difference of up to "
+            f"{(found - logits).abs().max().item():.3g} between the network and the cut after "
+            f"layer {layer!r}, which was equal for random images: a step after this layer depends "
+            f'on the image; use cameval.adapt(net, layer="{layer}") and a gradient method'
+        )
+
+
+_MODELESS = (
+    *(nn.Sequential, nn.Identity, CAMModel, LayerFeatures, SelectedOutput),
+    *(GAPHead, ClassMapHead, ConvHead, MeanHead, NormHead, PooledHead),
+)

@@ -1,0 +1,118 @@
+"""Tokens of transformers: their grid, and the layer at which maps are taken by default.
+
+A classifier that reads the class token alone has no gradient at the patch tokens of its last
+layers. Maps are taken where the last attention reads its input: at the last normalization whose
+patch tokens change the logits. Gradients decide which one that is.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from cameval.networks.grids import TokenGrid
+
+
+def patch_grid(clone: nn.Module, images: Tensor) -> tuple[int, int] | None:
+    """Return height and width of the first convolution's output, None if there is none."""
+    sizes: list[tuple[int, int]] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: object) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4:
+            sizes.append((output.shape[2], output.shape[3]))
+
+    convolution = next((m for m in clone.modules() if isinstance(m, nn.Conv2d)), None)
+    if convolution is None:
+        return None
+    handle = convolution.register_forward_hook(keep)
+    try:
+        with torch.no_grad():
+            clone(images.clone())
+    finally:
+        handle.remove()
+    return sizes[0] if sizes else None
+
+
+def token_grid(count: int, cells: tuple[int, int]) -> TokenGrid | None:
+    """Return the grid of tokens after patches of some number of cells, merged or not.
+
+    Examples
+    --------
+    >>> token_grid(197, (14, 14))
+    TokenGrid(skip=1, size=None)
+    >>> token_grid(49, (56, 56))
+    TokenGrid(skip=0, size=None)
+    >>> token_grid(33, (4, 8))
+    TokenGrid(skip=1, size=(4, 8))
+    """
+    height, width = cells
+    while height * width > count and height % 2 == 0 and width % 2 == 0:
+        height, width = height // 2, width // 2  # tokens of patches that were merged
+    skip = count - height * width
+    if height * width <= 1 or not 0 <= skip <= 16:
+        return None
+    return TokenGrid(skip, None if height == width else (height, width))
+
+
+def last_tokens(
+    clone: nn.Module,
+    images: Tensor,
+    cells: tuple[int, int],
+    *,
+    linear: str | None = None,
+    used: bool = True,
+) -> tuple[str, TokenGrid] | None:
+    """Return the last normalization of tokens, and its grid.
+
+    Parameters
+    ----------
+    clone
+        A private copy of the network, in evaluation mode.
+    images
+        Trial images.
+    cells
+        Height and width of the grid of patches.
+    linear
+        Name of the linear layer that returns the logits, if it is known. Its weights are often
+        zero before training, so its input is looked at.
+    used
+        Whether the patch tokens must change the logits.
+    """
+    found: list[tuple[str, Tensor]] = []
+    inputs: list[Tensor] = []
+
+    def hook(name: str) -> Callable[[nn.Module, object, object], None]:
+        def keep(_module: nn.Module, _inputs: object, output: object) -> None:
+            if isinstance(output, Tensor) and output.ndim == 3 and output.requires_grad:
+                found.append((name, output))
+
+        return keep
+
+    handles = [
+        module.register_forward_hook(hook(name))
+        for name, module in clone.named_modules()
+        if isinstance(module, nn.LayerNorm | nn.RMSNorm)
+    ]
+    if linear is not None:
+        module = clone.get_submodule(linear)
+        handles.append(module.register_forward_pre_hook(lambda _, given: inputs.append(given[0])))
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            outputs: object = clone(images[:1].clone().requires_grad_())
+            score = inputs[-1] if inputs else outputs
+            if not isinstance(score, Tensor) or not score.requires_grad or not found:
+                return None
+            weights = torch.linspace(1, 2, score.numel(), device=score.device, dtype=score.dtype)
+            gradients = torch.autograd.grad(
+                score.flatten() @ weights, [tokens for _, tokens in found], allow_unused=True
+            )
+    finally:
+        for handle in handles:
+            handle.remove()
+    for (name, tokens), gradient in zip(reversed(found), reversed(gradients), strict=True):
+        grid = token_grid(tokens.shape[1], cells)
+        if grid is None:
+            continue
+        if not used or (gradient is not None and bool(gradient[:, grid.skip :].any())):
+            return name, grid
+    return None
