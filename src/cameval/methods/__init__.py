@@ -1,6 +1,8 @@
 """Methods: functions and dataclasses that compute maps from recorded activations."""
 
 from cameval.methods.ablation import AblationCAM
+from cameval.methods.activation import lafam
+from cameval.methods.attention import LeGrad, attention_relevance, attention_rollout
 from cameval.methods.cam import cam
 from cameval.methods.combine import augmentation_smoothing, max_fusion, mean_fusion, product_fusion
 from cameval.methods.controls import OtherClass, RandomCAM
@@ -13,8 +15,12 @@ from cameval.methods.gradient import (
     shapley_cam,
     xgrad_cam,
 )
+from cameval.methods.group import GroupCAM
 from cameval.methods.local_linear import local_linear_cam, local_linear_constant
+from cameval.methods.multi_layer import RefineCAM, WinsorCAM, ZoomCAM
+from cameval.methods.opti import OptiCAM
 from cameval.methods.plusplus import SmoothGradCAMpp, grad_cam_pp
+from cameval.methods.recipro import ReciproCAM
 from cameval.methods.score import ISCAM, SSCAM, ScoreCAM
 from cameval.methods.targets import FinerTarget
 
@@ -23,10 +29,19 @@ __all__ = [
     "SSCAM",
     "AblationCAM",
     "FinerTarget",
+    "GroupCAM",
+    "LeGrad",
+    "OptiCAM",
     "OtherClass",
     "RandomCAM",
+    "ReciproCAM",
+    "RefineCAM",
     "ScoreCAM",
     "SmoothGradCAMpp",
+    "WinsorCAM",
+    "ZoomCAM",
+    "attention_relevance",
+    "attention_rollout",
     "augmentation_smoothing",
     "cam",
     "eigen_cam",
@@ -35,6 +50,7 @@ __all__ = [
     "grad_cam_elementwise",
     "grad_cam_pp",
     "hires_cam",
+    "lafam",
     "layer_cam",
     "local_linear_cam",
     "local_linear_constant",
