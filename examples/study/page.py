@@ -58,14 +58,29 @@ class Page:
         shown = [table_of(frame, caption) for frame, caption in frames.values()]
         self.sections.append(Section(name, title, TEXTS[name], shown))
 
-    def write(self, results: Results, lead: list[str], summary: list[str], **kind: str) -> Path:
+    def write(
+        self,
+        results: Results,
+        lead: list[str],
+        summary: list[str],
+        *,
+        title: str,
+        binarizer: str | None = None,
+    ) -> Path:
         """Write the page, all tables as text, and a summary for the terminal; return the page."""
         lines = [fill(text, 98).replace("\u00a0", " ") + "\n" for text in lead]
         (self.out / "tables.txt").write_text("\n".join(self.texts.values()))
         shown = [*(self.texts[name] for name in summary), *lines]
         (self.out / "summary.txt").write_text("\n".join(shown))
-        kind |= {"method": MAP}
-        return write_report(results, self.out, lead=lead, sections=self.sections, **kind)
+        return write_report(
+            results,
+            self.out,
+            title=title,
+            lead=lead,
+            sections=self.sections,
+            binarizer=binarizer,
+            method=MAP,
+        )
 
 
 def describe_run(study: Study) -> str:

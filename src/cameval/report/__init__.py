@@ -5,6 +5,7 @@ Needs jinja2 and matplotlib: ``pip install 'cameval[report]'``.
 
 from cameval.report.comparisons import page_tests
 from cameval.report.examples import Example, draw_examples
+from cameval.report.facts import StudyFacts
 from cameval.report.formatting import (
     format_count,
     format_difference,
@@ -14,6 +15,7 @@ from cameval.report.formatting import (
     format_percent,
 )
 from cameval.report.page import write_report
+from cameval.report.reviewers import reviewer_summary
 from cameval.report.sections import Block, Cell, Picture, Row, Section, Table, picture_of, table_of
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "Picture",
     "Row",
     "Section",
+    "StudyFacts",
     "Table",
     "draw_examples",
     "format_count",
@@ -33,6 +36,7 @@ __all__ = [
     "format_percent",
     "page_tests",
     "picture_of",
+    "reviewer_summary",
     "table_of",
     "write_report",
 ]

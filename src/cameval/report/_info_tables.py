@@ -16,7 +16,7 @@ from cameval.report._scores import Images, Scores
 from cameval.report.formatting import format_number
 from cameval.report.sections import Block, Cell, Row, Section, Table
 
-_MOST_VALUES = 12
+MOST_VALUES = 12
 """Columns with more values are left out."""
 
 
@@ -30,11 +30,11 @@ def info_section(
     tables = [
         _table(name, images, headline, scores, names)
         for name in columns
-        if 2 <= counts[name] <= _MOST_VALUES
+        if 2 <= counts[name] <= MOST_VALUES
     ]
     if not tables:
         return Section("parts", "Parts of the data")
-    many = [one_line(name) for name in columns if counts[name] > _MOST_VALUES]
+    many = [one_line(name) for name in columns if counts[name] > MOST_VALUES]
     lead = (
         "Differences between parts are descriptive: they are not among the paired tests. In "
         "brackets: the 95 % interval by group."
@@ -42,7 +42,7 @@ def info_section(
     if _has_blind(headline, scores):
         lead += f" The best blind baseline has the best mean on all of these {names.row}s."
     if many:
-        lead += f" With more than {_MOST_VALUES} values, and not shown: {', '.join(many)}."
+        lead += f" With more than {MOST_VALUES} values, and not shown: {', '.join(many)}."
     return Section("parts", "Parts of the data", lead, tables)
 
 

@@ -42,7 +42,7 @@ def method_tests(
             blocks.append(Block(rows, names.with_model(model, ", ".join(parts))))
     if not blocks:
         return None
-    chosen = (_is_binarizer_chosen_here(contents, headline, c) for c in headline.columns.values())
+    chosen = (is_binarizer_chosen_here(contents, headline, c) for c in headline.columns.values())
     note = "The binarizer was chosen by these same scores, which p does not take into account."
     return Table(
         f"Paired differences in {headline.title}{names.part}",
@@ -125,7 +125,7 @@ def _has_interval(one: Comparison) -> bool:
     return not (np.isnan(one.test.low) or np.isnan(one.test.high))
 
 
-def _is_binarizer_chosen_here(contents: Contents, headline: Headline, column: Column) -> bool:
+def is_binarizer_chosen_here(contents: Contents, headline: Headline, column: Column) -> bool:
     """Tell whether the binarizer of the tests was chosen by the scores that are tested."""
     if not column.binarizer or headline.meaning.higher_is_better is None:
         return False

@@ -1,5 +1,6 @@
 """`write_report`: the sections of the page, in order, and the writing of its files."""
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from cameval.errors import SettingError
 from cameval.evaluation import Results
 from cameval.evaluation._run_folder import write_atomically
+from cameval.report._answers import Known
 from cameval.report._caveats import caveats, describe_limits, describe_run
 from cameval.report._class_tables import class_table, correctness_table, target_class_table
 from cameval.report._contents import contents_of, targets_of
@@ -33,7 +35,9 @@ from cameval.report._score_tables import category_table, main_table, map_table, 
 from cameval.report._scores import images_by_model, scores_of
 from cameval.report._test_tables import method_tests, model_tests, target_class_tests
 from cameval.report.comparisons import compare_all, seed_of
+from cameval.report.facts import StudyFacts
 from cameval.report.formatting import format_count
+from cameval.report.reviewers import review, reviewers_section, to_record
 from cameval.report.sections import Picture, Section, Table
 
 __all__ = ["write_report"]
@@ -42,7 +46,7 @@ TITLE = "Where the network looks, and how well that agrees with the truth"
 TITLE_OF_MAPS = "Where the maps are high, and how well that agrees with the truth"
 ANCHORS = (
     *("masks", "maps", "classes", "negatives", "parts", "predictions"),
-    *("tests", "figures", "examples", "undefined"),
+    *("tests", "figures", "examples", "undefined", "reviewers"),
 )
 _AROUND = ("in-short", "findings", "methods")
 _OWN_FIGURES = r"(means|classes|size|confidence)(-\d+)?\.png"
@@ -57,12 +61,13 @@ def write_report(
     sections: Sequence[Section] = (),
     binarizer: str | None = None,
     method: str | None = None,
+    facts: StudyFacts | None = None,
 ) -> Path:
     """Write an evaluation as one HTML page, ``report.html``.
 
     The page needs no other file: style and figures are inside. The figures are also written to
-    ``figures/``. Pictures that `draw_examples` wrote to the folder are shown if they are of these
-    results.
+    ``figures/``, and the section for reviewers to ``reviewers.json``. Pictures that `draw_examples`
+    wrote to the folder are shown if they are of these results.
 
     Parameters
     ----------
@@ -81,6 +86,8 @@ def write_report(
         Labels of those that the findings and figures are about, if these were fixed before the
         scores were known, as by `Choice.apply`. By default those that score best on these same
         images, which the findings call an optimistic choice.
+    facts
+        What only the author knows, for the section for reviewers; see also `reviewer_summary`.
 
     Returns
     -------
@@ -132,6 +139,7 @@ def write_report(
         positives_table(everything, contents, headline, scores, names),
         class_table(images, contents, headline, scores, names),
     )
+    reviewed = review(Known(targets, contents, images, headline, scores, names, family), facts)
     undefined = _present(undefined_table(results), constant_table(results, names))
     has_labels = any(one.has_labels for one in images.values())
     has_accuracy = any(one.has_accuracy for one in images.values())
@@ -160,6 +168,7 @@ def write_report(
             "" if undefined else "Every score is defined, and no map is constant.",
             undefined,
         ),
+        reviewers_section(reviewed),
     ]
     text = (
         _environment()
@@ -185,6 +194,8 @@ def write_report(
     )
     for picture in (*pictures, *_pictures(sections)):
         write_bytes(pictures_in / picture.file, picture.data)
+    record = json.dumps(to_record(reviewed), indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(folder / "reviewers.json", replace_unprintable(record))
     page = folder / "report.html"
     write_atomically(page, replace_unprintable(text))
     return page

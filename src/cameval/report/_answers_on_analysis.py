@@ -1,0 +1,290 @@
+"""Answers to reviewers about the analysis: tuning, metrics, intervals, tests, computing time."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from cameval.evaluation.meaning import MetricMeaning
+from cameval.report._answers import Answer, Known, capital, join_words
+from cameval.report._findings import describe_choice
+from cameval.report._names import describe_origin, metric_title, one_line
+from cameval.report._test_tables import is_binarizer_chosen_here
+from cameval.report.formatting import ALPHA, format_count
+from cameval.statistics import ENOUGH_GROUPS
+
+# --- Tuning and metrics ---------------------------------------------------------------------------
+
+
+def answer_tuning(known: Known) -> Answer:
+    """Answer what was chosen by scores, and on which images."""
+    contents, headline = known.contents, known.headline
+    sentences: list[str] = []
+    for name, label in (("binarizer", headline.binarizer), ("method", headline.method)):
+        if label is not None and (name == "method" or contents.binarizers[label].origin is None):
+            sentences.append(
+                f"The {name} {one_line(label)} was given to the report as fixed before the scores."
+            )
+    for model, column in headline.columns.items():
+        told = describe_choice(
+            column,
+            headline.candidates[model],
+            contents.binarizers.get(column.binarizer),
+            given=contents.given,
+            has_direction=headline.meaning.higher_is_better is not None,
+        )
+        sentences += [known.names.with_model(model, sentence) for sentence in told]
+    choices = list(_choices(known))
+    compared = {
+        "methods": list(contents.methods),
+        "binarizers": [k for k, one in contents.binarizers.items() if one.origin is None],
+        "combinations": {model: len(of) for model, of in headline.candidates.items()},
+    }
+    several = len(contents.methods) > 1 or len(compared["binarizers"]) > 1
+    if not choices and several:
+        methods = format_count(len(contents.methods), "method")
+        binarizers = format_count(len(contents.binarizers), "binarizer")
+        sentences.append(
+            f"{methods} and {binarizers} are compared in the same tables, without a choice on "
+            "other images."
+        )
+    sentences += [
+        f"{one_line(one['label'])}: {one['described']}, {format_count(one['images'], 'image')}."
+        for one in choices
+        if one["images"] is not None
+    ]
+    if not sentences:
+        sentences.append("One method and one binarizer were evaluated: none was chosen by scores.")
+    tuned = "network, layer, methods or preparation" if contents.has_network else "the maps"
+    sentences.append(f"Whether {tuned} were tuned on these images is not recorded.")
+    values = {
+        "fixed_binarizer": headline.binarizer,
+        "fixed_method": headline.method,
+        "compared": compared,
+        "choices": [{k: v for k, v in one.items() if k != "described"} for one in choices],
+    }
+    return Answer("tuning", "What was tuned, and where?", sentences, values)
+
+
+def _choices(known: Known) -> Iterator[dict[str, Any]]:
+    """Yield each label of chosen binarizers: on which images, how many, and by which metric."""
+    recorded = [run.get("chosen") or {} for run in known.runs]
+    for label, meaning in known.contents.binarizers.items():
+        if meaning.origin is None:
+            continue
+        counts = {one[label].get("images") for one in recorded if label in one}
+        yield {
+            "label": label,
+            "chosen_on": meaning.origin.chosen_on,
+            "metric": meaning.origin.metric,
+            "by": meaning.origin.by,
+            "images": counts.pop() if len(counts) == 1 else None,
+            "described": describe_origin(meaning.origin),
+        }
+
+
+def metrics_of(known: Known) -> dict[str, MetricMeaning]:
+    """Return the metrics of the page with their meanings, in the order of its tables."""
+    contents = known.contents
+    return {**contents.averaged_metrics, **contents.conventions, **contents.category_metrics}
+
+
+def answer_metrics(known: Known) -> Answer:
+    """Answer what the metrics are about, and which are not there."""
+    metrics = metrics_of(known)
+    by_aspect: dict[str, list[str]] = {}
+    for label, meaning in metrics.items():
+        aspect = "not documented" if meaning.question is None else meaning.question.aspect
+        by_aspect.setdefault(aspect, []).append(metric_title(label))
+    parts = [f"{aspect}: {', '.join(titles)}" for aspect, titles in by_aspect.items()]
+    sentences = [f"{capital('; '.join(parts))}."] if parts else ["No metric."]
+    wanted = ["overlap", "border", "objects"] + ["faithfulness"] * known.contents.has_network
+    if absent := [one for one in wanted if one not in by_aspect]:
+        sentences.append(f"No metric is about {join_words(absent, 'or')}.")
+    falling = [
+        metric_title(label)
+        for label, one in metrics.items()
+        if one.question is not None and one.question.falls_with_size and one.bounds is None
+    ]
+    if falling:
+        sentences.append(f"Small objects have lower scores in {join_words(falling)}.")
+    sentences.append("The table below has the question of each.")
+    values = {"metrics": [_metric_record(label, one) for label, one in metrics.items()]}
+    return Answer("metrics", "Which metrics, and why?", sentences, values)
+
+
+def _metric_record(label: str, meaning: MetricMeaning) -> dict[str, Any]:
+    question = meaning.question
+    return {
+        "label": label,
+        "setting": meaning.setting,
+        "takes": meaning.takes,
+        "truth": meaning.truth,
+        "higher_is_better": meaning.higher_is_better,
+        "value_range": meaning.value_range,
+        "chance": meaning.chance,
+        "bounds": meaning.bounds,
+        "aspect": None if question is None else question.aspect,
+        "question": None if question is None else question.question,
+        "misleads": None if question is None else question.misleads,
+        "falls_with_size": None if question is None else question.falls_with_size,
+    }
+
+
+# --- Intervals, tests, computing -------------------------------------------------------
+
+
+def answer_intervals(known: Known) -> Answer:
+    """Answer how intervals are computed, and which may be too narrow."""
+    groups = int(known.targets.scored.samples["group"].nunique())
+    means = [one for one in known.scores.by_column.values() if not np.isnan(one.mean)]
+    without = sum(bool(np.isnan(one.low) or np.isnan(one.high)) for one in means)
+    few = sum(one.has_few_groups and not np.isnan(one.low) for one in means)
+    sentences = [
+        "95 %, by group: cluster-robust variance, Student's t with Satterthwaite's degrees of "
+        "freedom, and a score interval if values are bounded.",
+        f"{format_count(groups, 'group')} have a scored target."
+        if groups != 1
+        else "There is one group, so that no mean has an interval.",
+    ]
+    if few:
+        sentences.append(
+            f"{few:,} of {format_count(len(means), 'mean')} are of fewer than {ENOUGH_GROUPS} "
+            "groups: they are marked *, and may be too narrow."
+        )
+    if without and groups > 1:
+        sentences.append(f"{without:,} of {format_count(len(means), 'mean')} have no interval.")
+    images = int(known.targets.scored.samples["sample"].nunique())
+    if images == groups > 1:
+        sentences.append(
+            "Each image is a group: if several are of one patient, the intervals are too narrow."
+        )
+    values = {
+        "confidence": 0.95,
+        "unit": "group",
+        "groups": groups,
+        "means": len(means),
+        "of_few_groups": few,
+        "without_interval": without,
+        "fewer_than": ENOUGH_GROUPS,
+    }
+    return Answer("intervals", "How were intervals computed?", sentences, values)
+
+
+def answer_tests(known: Known) -> Answer:
+    """Answer how many tests there are, and how they are adjusted."""
+    family, headline = known.family, known.headline
+    size = family.size
+    clear = sum(one.p < ALPHA for one in family.comparisons)
+    few = sum(not np.isnan(one.p) and one.least >= ALPHA for one in family.comparisons)
+    chosen = any(
+        is_binarizer_chosen_here(known.contents, headline, column)
+        for column in headline.columns.values()
+    )
+    if not size:
+        sentences = ["No difference was tested."]
+    else:
+        adjusted = f", adjusted by Holm's method for all {size:,}" if size > 1 else ""
+        sentences = [
+            f"{format_count(size, 'paired sign-flip test')} of groups, of {headline.title}"
+            f"{adjusted}.",
+            f"{clear:,} {'has' if clear == 1 else 'have'} p below .05.",
+            *([f"{few:,} of them have too few groups to reach that."] if few else []),
+            *(["p does not account for the choice of the binarizer by these scores."] * chosen),
+            "Other differences on the page are not tested.",
+        ]
+    values = {
+        "tests": size,
+        "metric": headline.metric if size else None,
+        "correction": "Holm" if size > 1 else None,
+        "alpha": ALPHA,
+        "below_alpha": clear,
+        "with_too_few_groups": few,
+        "binarizer_chosen_by_these_scores": chosen,
+        "comparisons": [
+            {
+                "kind": one.kind,
+                "model": one.model,
+                "first": one.first,
+                "second": one.second,
+                "difference": one.test.difference,
+                "low": one.test.low,
+                "high": one.test.high,
+                "p": one.p,
+                "groups": one.test.n_groups,
+            }
+            for one in family.comparisons
+        ],
+    }
+    return Answer("tests", "Which tests, in which family?", sentences, values)
+
+
+def answer_computing(known: Known) -> Answer:
+    """Answer the computing time of each run, where, and by which versions."""
+    found = [_computing_of(run) for run in known.runs]
+    sentences = [
+        f"{known.names.with_model(str(one['model']), _describe_time(one))}." for one in found
+    ]
+    if any(one["batches_timed"] for one in found):
+        sentences.append(
+            "This is the wall time of reading, maps and scores, not of training or of this report."
+        )
+    versions: Mapping[str, Any] = next((one["versions"] for one in found if one["versions"]), {})
+    if versions:
+        parts = [f"{one_line(name)} {one_line(version)}" for name, version in versions.items()]
+        sentences.append(f"{', '.join(parts)}.")
+    return Answer("computing", "What was computed, how long?", sentences, {"runs": found})
+
+
+def _computing_of(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run has recorded of its computing time; None where it has not."""
+    settings: Mapping[str, Any] = run.get("settings") or {}
+    time: Mapping[str, Any] = run.get("computing") or {}
+    images, size = settings.get("samples"), settings.get("batch_size")
+    return {
+        "model": settings.get("model"),
+        "seconds": time.get("seconds"),
+        "batches_timed": time.get("batches"),
+        "batches": -(-images // size) if images and size else None,
+        "sessions": time.get("sessions"),
+        "processes": run.get("processes"),
+        "threads": settings.get("threads"),
+        "device": run.get("device"),
+        "started": run.get("started"),
+        "seed": settings.get("seed"),
+        "versions": settings.get("versions") or {},
+    }
+
+
+def _describe_time(one: Mapping[str, Any]) -> str:
+    timed, batches = one["batches_timed"], one["batches"]
+    parts = ["Computing time is not recorded"]
+    if timed:
+        parts = [format_duration(one["seconds"])]
+        if batches is not None and timed != batches:
+            parts[0] += f" for {timed:,} of {format_count(batches, 'batch', 'batches')}"
+        if (one["processes"] or 1) > 1:
+            parts.append(f"summed over {one['processes']} processes")
+    if one["device"]:
+        parts.append(f"on {one_line(one['device'])}")
+    if one["threads"]:
+        parts.append(format_count(one["threads"], "thread"))
+    return ", ".join(parts)
+
+
+def format_duration(seconds: float) -> str:
+    """Return a time in seconds, minutes or hours.
+
+    Examples
+    --------
+    >>> format_duration(0.04), format_duration(12.34), format_duration(125), format_duration(7300)
+    ('0.04 s', '12 s', '2 min 5 s', '2 h 1 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
