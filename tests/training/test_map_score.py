@@ -290,6 +290,20 @@ def test_a_sample_that_comes_again_counts_once():
     assert len(without.results()) == 6
 
 
+def test_rows_of_two_processes_are_in_the_order_of_a_sampler():
+    net, samples, shares = small_network(), some_samples(7), []
+    for process in (0, 1):
+        score = MapScore()
+        for batch in batches([*samples, samples[0]][process::2], 3):
+            score.update(net, **batch)
+        for record in score._records:
+            record.head.update(rank=process, processes=2)
+        shares += score._records
+    merged = MapScore()
+    merged._records = shares
+    assert merged.results().samples["sample"].tolist() == [one.name for one in samples]
+
+
 def test_integers_name_samples_and_groups():
     net, (batch, *_) = small_network(), batches(some_samples(), 4)
     score = MapScore()

@@ -15,7 +15,12 @@ FAULTS = (
         "training/_records.py",
         before="(seen[rank] + record.image) * processes + rank",
         after="seen[rank] + record.image + rank * 10**6",
-        tests=("training/test_map_score.py::test_two_processes_give_the_numbers_of_one",),
+        tests=(
+            (
+                "training/test_map_score.py::"
+                "test_rows_of_two_processes_are_in_the_order_of_a_sampler"
+            ),
+        ),
     ),
     Fault(
         "maps are computed under the caller's autocast",
