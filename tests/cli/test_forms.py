@@ -34,9 +34,10 @@ NAMES = ("a", "b", "c")
 def write_pictures(root: Path) -> None:
     """Write images, a folder of masks for each of two classes, and a table of these."""
     rng = np.random.default_rng(0)
-    for part in ("images", "masks", "lungs", "hearts"):
+    for part in ("images", "masks", "lungs", "hearts", "together", "resized"):
         (root / part).mkdir()
     rows = ["image,mask,name,label,view"]
+    several = ["image,mask"]
     for k, name in enumerate(NAMES):
         pixels = rng.integers(0, 256, (HEIGHT, WIDTH)).astype(np.uint8)
         Image.fromarray(pixels).save(root / "images" / f"{name}.png")
@@ -47,6 +48,13 @@ def write_pictures(root: Path) -> None:
                 Image.fromarray(mask).save(root / part / f"{name}.png")
                 if part != "masks":
                     rows.append(f"images/{name}.png,{part}/{name}.png,{name},{part},view {k}")
+        small = np.zeros((HEIGHT // 2, WIDTH // 2), np.uint8)
+        small[1:4, 2:6], small[1:3, 3:5] = 1, 40 + k
+        for part in ("together", "resized"):
+            Image.fromarray(small).save(root / part / f"{name}_seg.png")
+        Image.fromarray(small * 3 + 7).save(root / "together" / f"{name}.png")
+        several.append(f"together/{name}.png,together/{name}_seg.png")
+    (root / "several.csv").write_text("\n".join(several))
     (root / "targets.csv").write_text("\n".join(rows))
     one = ["image,mask,label", *(f"images/{n}.png,masks/{n}.png,0" for n in "ab")]
     (root / "one.csv").write_text("\n".join([*one, "images/c.png,,0"]))
@@ -176,6 +184,25 @@ FORMS: dict[str, Read] = {
     ),
     "--manifest @targets.csv --rows targets --class-names @organs.txt": lambda r: ManifestDataset(
         r / "targets.csv", rows="targets", class_names=ORGANS
+    ),
+    "--images @together --masks @together --mask-suffix _seg --mask-value 40 41 "
+    "--stretch-contrast": lambda r: FolderDataset(
+        r / "together", r / "together", mask_suffix="_seg", mask_value=(40, 41), stretch=True
+    ),
+    "--images @images --masks @resized --mask-suffix _seg --mask-threshold 1 --resize-masks": (
+        lambda r: FolderDataset(
+            r / "images",
+            r / "resized",
+            mask_suffix="_seg",
+            mask_threshold=1,
+            resize_masks=True,
+        )
+    ),
+    "--manifest @several.csv --mask-value 42": lambda r: ManifestDataset(
+        r / "several.csv", mask_value=42
+    ),
+    "--manifest @several.csv --mask-threshold 40.5 --stretch-contrast": lambda r: ManifestDataset(
+        r / "several.csv", mask_threshold=40.5, stretch=True
     ),
     "--images @images --missing-masks negative": lambda r: FolderDataset(
         r / "images", None, missing_masks="negative"

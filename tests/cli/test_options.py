@@ -168,6 +168,7 @@ def cases(data: Path) -> dict[str, Case]:
     wide = {"images": data / "wide" / "images", "masks": data / "wide" / "masks"}
     two_classes = {"weights": data / "2.pth", "num_classes": 2, "labels": None}
     untrained = {"weights": "none"}
+    normalized = {"mean": "0.5 0.5 0.5", "std": "0.2 0.2 0.2"}
     names = column("sample")
     return {
         "model": Case("squeezenet1_0", (numbers, column("model")), untrained),
@@ -207,6 +208,9 @@ def cases(data: Path) -> dict[str, Case]:
         "metric": Case("dice", (numbers, labels("metric"))),
         "baseline": Case("intensity", (numbers, labels("method"))),
         "classes": Case("true", (numbers, labels("target_class"))),
+        "largest_component": Case(True, (numbers, labels("binarizer"))),
+        "mean": Case("0.4 0.5 0.5", (numbers, setting("prepare")), normalized),
+        "std": Case("0.4 0.2 0.2", (numbers, setting("prepare")), normalized),
         "task": Case("binary", (setting("task"),), two_classes),
         "maps": Case(data / "maps", (numbers, labels("method"))),
         "alignment": Case("receptive_field", (numbers, setting("alignment"))),
@@ -219,11 +223,13 @@ def cases(data: Path) -> dict[str, Case]:
 
 
 NOT_IN_THE_TABLE = {"device", "cache", "workers", "threads", "out", "parquet", "no_report"}
+NOT_IN_THE_TABLE |= {"config"}  # tested in ``test_config.py``
 """Options that change no table; each has a test of its own below."""
 
 OF_FORMS = {
     *("voc", "chexlocalize", "dicom", "nifti", "missing_masks", "negatives", "largest"),
-    *("segmentation", "rows", "info", "value_range"),
+    *("segmentation", "rows", "info", "value_range", "mask_suffix", "mask_value"),
+    *("mask_threshold", "resize_masks", "stretch_contrast"),
 }
 """Options of forms of data, which are tested in ``test_forms.py``."""
 

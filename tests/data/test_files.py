@@ -31,7 +31,7 @@ from cameval.data import (
 )
 from cameval.data._shapes import run_lengths
 from cameval.errors import DataError, OutputError
-from cameval.networks.zoo import load_network, read_weights
+from cameval.networks import load_network, read_weights
 
 
 def of_an_image(path):

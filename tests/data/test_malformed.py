@@ -238,7 +238,9 @@ def a_picture_for_a_mask(folder):
     return mask(save(folder / "1.png", NOISE))
 
 
-@case("1.jpg: the mask must hold 0 and one of .* or mask_threshold if it has compression noise")
+@case(
+    "1.jpg: the mask must hold 0 and one of .* mask_threshold, or --mask-threshold, if it has compression noise"
+)
 def a_mask_with_compression_noise(folder):
     return mask(save(folder / "1.jpg", (GRAY > 99).astype(np.uint8) * 255, quality=50))
 

@@ -176,7 +176,7 @@ def of_table(folder: Path, **settings: bool) -> PictureDataset:
 
 @pytest.mark.parametrize("read", [of_folders, of_table])
 def test_readers_resize_masks_and_ignore_pixels(folder: Path, read) -> None:
-    with pytest.raises(DataError, match="set resize_masks=True to resize it"):
+    with pytest.raises(DataError, match="set resize_masks=True, or --resize-masks, to resize it"):
         read(folder)[0]
     dataset = read(folder, resize_masks=True)
     first, second = dataset

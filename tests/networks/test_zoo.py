@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cameval.errors import DataError, SettingError
-from cameval.networks.zoo import load_network, read_weights
+from cameval.networks import load_network, read_weights
 
 NAME = "squeezenet1_1"
 FIRST = "features.0.weight"

@@ -24,7 +24,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code."""
     if isinstance(sys.stdout, TextIOWrapper):  # names of files may hold bytes that are no text
         sys.stdout.reconfigure(errors="backslashreplace")
-    options = parse(arguments)
     commands = {
         "evaluate": evaluate_networks,
         "models": list_models,
@@ -32,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "score": score_maps,
     }
     try:
+        options = parse(arguments)
         code = commands[options.command](options)
         sys.stdout.flush()  # a full disk raises here
     except BrokenPipeError:

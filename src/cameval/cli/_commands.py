@@ -7,18 +7,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
 from cameval.baselines import LeaveGroupOutBaseline, UntrainedBaseline
+from cameval.binarizers import LargestComponent
+from cameval.cli._config import settings_text
 from cameval.cli._inputs import (
+    NamedNetwork,
     class_names,
+    folder_of,
     load_maps,
     load_networks,
     load_samples,
     names_of_weights,
+    parse_classes,
 )
 from cameval.cli._tables import print_means
 from cameval.cli._words import (
@@ -43,12 +49,12 @@ MOST_THREADS = 1024
 
 def evaluate_networks(options: Namespace) -> int:
     """Evaluate each network, write the tables and the report, and print the summary."""
-    prepare = Preparation(size=options.size, crop=options.crop, fit=options.fit)
     with _begin(options):
+        _parse_all(options)
         options.device = _choose_device(options.device)
         nets = load_networks(options)
         dataset = load_samples(options)
-        parts = [_evaluate(name, net, dataset, prepare, options) for name, net in nets.items()]
+        parts = [_evaluate(name, network, dataset, options) for name, network in nets.items()]
         if rank() > 0:
             return 0
         results = concat(parts)
@@ -56,12 +62,12 @@ def evaluate_networks(options: Namespace) -> int:
         print_means(results, of_network=True)
         print()
         if not options.no_report:
-            name, method = next(iter(nets)), options.method[0]
+            (name, first), method = next(iter(nets.items())), options.method[0]
             _draw_examples(
                 results.select(model=name),
                 dataset,
-                nets[name],
-                prepare,
+                first.net,
+                first.prepare,
                 options,
                 method=(method, parse_words([method], METHODS, "--method")[method]),
                 alignment=options.alignment,
@@ -77,13 +83,14 @@ def score_maps(options: Namespace) -> int:
     _check_no_network(options.baseline, "--baseline")
     prepare = Preparation(size=None)
     with _begin(options):
+        _parse_all(options)
         dataset = load_samples(options)
         names = class_names(dataset, options)
         maps = load_maps(options, names)
         results = evaluate_maps(
             maps,
             dataset,
-            binarizers=parse_words(options.binarizer, BINARIZERS, "--binarizer"),
+            binarizers=_parse_binarizers(options),
             metrics=_parse_metrics(options),
             baselines=_make_baselines(None, dataset, prepare, options),
             predictions=options.predictions,
@@ -105,13 +112,10 @@ def score_maps(options: Namespace) -> int:
 
 def rewrite_report(options: Namespace) -> int:
     """Write the report of the results.csv in a folder."""
-    try:
-        from cameval.report import write_report
-    except ModuleNotFoundError as error:
-        raise _report_error(error, "") from error
+    report = _import_report("")
     folder = Path(options.folder)
     results = Results.from_csv(folder / "results.csv")
-    print(f"report: {write_report(results, folder, title=options.title)}")
+    print(f"report: {report.write_report(results, folder, title=options.title)}")
     return 0
 
 
@@ -122,13 +126,20 @@ def rewrite_report(options: Namespace) -> int:
 def _begin(options: Namespace) -> Iterator[None]:
     """Check that the results can be written, and set threads and processes until the end."""
     _check_output(Path(options.out), options)
+    if not options.no_report:
+        _import_report(", or use --no-report")
+    if options.parquet:
+        _import_parquet()
+    options.settings = settings_text(options, options.command)
     with _set_threads(options.threads), process_group():
+        if rank() == 0 and not (Path(options.out) / "runs").exists():
+            _write_settings(options)  # of a run that another one did not begin
         yield
 
 
 def _check_output(out: Path, options: Namespace) -> None:
     """Check that the results can be written, before the work begins."""
-    files = ["results.csv", "results.json", "summary.csv"]
+    files = ["results.csv", "results.json", "summary.csv", "settings.toml"]
     files += ["results.parquet"] if options.parquet else []
     files += [] if options.no_report else ["report.html"]
     folders = ["runs"] if options.no_report else ["runs", "figures"]
@@ -191,24 +202,43 @@ def _check_no_network(words: list[str] | None, option: str) -> None:
         )
 
 
+def _parse_all(options: Namespace) -> None:
+    """Check every word before networks are loaded."""
+    _parse_binarizers(options)
+    _parse_metrics(options)
+    if options.baseline is not None:
+        checks = dict(zip(OF_THE_RUN, (_check_mean_mask, _check_untrained), strict=True))
+        parse_words(options.baseline, BASELINES, "--baseline", checks)
+    if options.command == "evaluate":
+        parse_words(options.method, METHODS, "--method")
+        parse_classes(options.classes)
+
+
+def _check_mean_mask(by_class: bool = False) -> None:
+    """Take the settings of that baseline."""
+
+
+def _check_untrained() -> None:
+    """Take the settings of that baseline."""
+
+
 # --- The work -------------------------------------------------------------------------------------
 
 
-def _evaluate(
-    name: str, net: nn.Module, dataset: Any, prepare: Preparation, options: Namespace
-) -> Results:
+def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace) -> Results:
+    net, prepare = network.net, network.prepare
     methods = parse_words(options.method, METHODS, "--method")
-    known = names_of_weights(name, _count_classes(net, options))
+    known = names_of_weights(network.source, _count_classes(net, prepare))
     names = class_names(dataset, options) or known
     return evaluate(
         CAMExtractor(net, alignment=options.alignment),
         dataset,
         methods=methods,
-        binarizers=parse_words(options.binarizer, BINARIZERS, "--binarizer"),
+        binarizers=_parse_binarizers(options),
         metrics=_parse_metrics(options),
         baselines=_make_baselines(net, dataset, prepare, options),
         maps=load_maps(options, names) or None,
-        classes=options.classes,
+        classes=parse_classes(options.classes),
         prepare=prepare,
         task=None if options.task == "auto" else options.task,
         **_settings(options, name, name, names),
@@ -220,11 +250,23 @@ def _settings(options: Namespace, folder: str, name: str, names: list[str] | Non
     return RunSettings(
         batch_size=options.batch_size,
         workers=options.workers,
-        out=Path(options.out) / "runs" / folder,
+        out=Path(options.out) / "runs" / folder_of(folder),
         name=name,
         class_names=names,
         seed=options.seed,
     )
+
+
+def _parse_binarizers(options: Namespace) -> dict[str, Any]:
+    """Return the binarizers by label; with ``--largest-component`` those of their largest parts."""
+    words = list(options.binarizer)
+    if options.largest_component:
+        start = f"{LargestComponent.label}:"
+        words = [
+            word if word.startswith(start) else start + (f"({word})" if "," in word else word)
+            for word in words
+        ]
+    return parse_words(words, BINARIZERS, "--binarizer")
 
 
 def _parse_metrics(options: Namespace) -> dict[str, Any] | None:
@@ -255,15 +297,18 @@ def _make_baselines(
     return parse_words(options.baseline, BASELINES, "--baseline", makers)
 
 
-def _count_classes(net: nn.Module, options: Namespace) -> int:
-    """Return the number of outputs of a network."""
-    device = next(net.parameters()).device
-    image = torch.zeros(1, 3, options.size, options.size, device=device)
+def _count_classes(net: nn.Module, prepare: Preparation) -> int:
+    """Return the number of outputs of a network, and check that it takes the images."""
+    like = next(net.parameters())
+    assert isinstance(prepare.size, tuple)  # `_preparation`
+    image = torch.zeros(1, len(prepare.mean), *prepare.size, device=like.device, dtype=like.dtype)
     try:
         return adapt(net).activations(image).logits.shape[1]
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
+        size, channels = prepare.size, len(prepare.mean)
         raise SettingError(
-            f"--size must be large enough for the network, got {options.size}: {error}"
+            f"--size must be large enough for the network, got {size[0]}, and --mean must have one "
+            f"number for each of its channels, got {channels}: {error}"
         ) from error
 
 
@@ -277,6 +322,15 @@ def _write_tables(results: Results, options: Namespace) -> None:
     if options.parquet:
         results.to_parquet(out / "results.parquet")
     _write_summary(results, out / "summary.csv")
+    _write_settings(options)
+
+
+def _write_settings(options: Namespace) -> None:
+    """Write the settings of the run, so that a file is there as a whole or not at all."""
+    path = Path(options.out) / "settings.toml"
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(options.settings, encoding="utf-8")
+    part.replace(path)
 
 
 def _write_summary(results: Results, path: Path) -> None:
@@ -299,35 +353,43 @@ def _draw_examples(
     **source: Any,
 ) -> None:
     """Draw the examples of a method or of maps, with the first binarizer."""
-    try:
-        from cameval.report import draw_examples
-    except ModuleNotFoundError as error:
-        raise _report_error(error, ", or use --no-report") from error
-    binarizer = options.binarizer[0]
-    draw_examples(
+    binarizer = next(iter(_parse_binarizers(options).items()))
+    _import_report("").draw_examples(
         results,
         dataset,
         net,
         Path(options.out),
-        binarizer=(binarizer, parse_words([binarizer], BINARIZERS, "--binarizer")[binarizer]),
+        binarizer=binarizer,
         prepare=prepare,
         **source,
     )
 
 
 def _write_report(results: Results, options: Namespace) -> None:
+    print(f"report: {_import_report('').write_report(results, Path(options.out))}")
+
+
+def _import_report(more: str) -> ModuleType:
+    """Return the module of reports; `more` is what else helps where a package is missing."""
     try:
-        from cameval.report import write_report
+        from cameval import report
     except ModuleNotFoundError as error:
-        raise _report_error(error, ", or use --no-report") from error
-    print(f"report: {write_report(results, Path(options.out))}")
+        package = str(error.name).partition(".")[0]
+        raise SettingError(
+            f"the report needs {package}, which is not installed; install it with pip install "
+            f"'cameval[report]'{more}"
+        ) from error
+    return report
 
 
-def _report_error(error: ModuleNotFoundError, more: str) -> SettingError:
-    return SettingError(
-        f"the report needs {error.name}, which is not installed; install it with pip install "
-        f"'cameval[report]'{more}"
-    )
+def _import_parquet() -> None:
+    try:
+        import pyarrow  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise SettingError(
+            "--parquet needs pyarrow, which is not installed; install it with pip install "
+            "'cameval[parquet]', or leave out --parquet"
+        ) from error
 
 
 def _print_files(options: Namespace) -> None:

@@ -1,7 +1,9 @@
 """Samples, maps and networks from command-line options."""
 
+import re
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import torchvision
 from torch import nn
 from torch.utils.data import Subset
 
+from cameval.cli._words import near_words
 from cameval.data import (
     CHEXLOCALIZE_FINDINGS,
     CLASS_NAMES,
@@ -33,6 +36,7 @@ from cameval.data import (
 )
 from cameval.distributed import first_alone
 from cameval.errors import DataError, SettingError
+from cameval.evaluation import IMAGENET_MEAN, IMAGENET_STD, Preparation
 from cameval.networks import adapt, load_network, network_names
 
 # --- Samples --------------------------------------------------------------------------------------
@@ -63,6 +67,11 @@ _GOES_WITH: Mapping[str, tuple[tuple[str, ...], str]] = {
     "rows": (("manifest",), "--manifest"),
     "info": (("masks", "manifest"), "--manifest or --labels"),
     "value_range": (("dicom", "nifti"), "--dicom or --nifti"),
+    "mask_suffix": (("masks",), "--images and --masks"),
+    **dict.fromkeys(
+        ("mask_value", "mask_threshold", "resize_masks", "stretch_contrast"),
+        (("masks", "manifest"), "--masks or --manifest"),
+    ),
     "mask_orientation": (("masks", "manifest", "coco", "voc"), "photographs"),
 }
 """For options that are only for some forms of data: these forms, and their description."""
@@ -118,6 +127,7 @@ def _open_dataset(form: str, options: Namespace) -> Any:
                 options.manifest,
                 mask_orientation=orientation,
                 missing_masks=missing,
+                **_pixel_settings(options),
                 rows=options.rows or "images",
                 info=options.info or (),
                 class_names=_given_names(options),
@@ -174,8 +184,20 @@ def _open_folders(options: Namespace) -> FolderDataset:
         mask_orientation=options.mask_orientation,
         missing_masks=options.missing_masks or "error",
         class_names=_given_names(options),
+        mask_suffix=options.mask_suffix or "",
+        **_pixel_settings(options),
         **table,
     )
+
+
+def _pixel_settings(options: Namespace) -> dict[str, Any]:
+    """Return how the pixels of images and masks are read."""
+    return {
+        "mask_value": options.mask_value,
+        "mask_threshold": options.mask_threshold,
+        "resize_masks": options.resize_masks,
+        "stretch": options.stretch_contrast,
+    }
 
 
 def _read_table(options: Namespace, *, of_classes: bool) -> dict[str, Any]:
@@ -296,58 +318,143 @@ def _is_file(path: str) -> bool:
 # --- Networks -------------------------------------------------------------------------------------
 
 
-def load_networks(options: Namespace) -> dict[str, nn.Module]:
-    """Return the networks by name, in evaluation mode on their device."""
+@dataclass(frozen=True)
+class NamedNetwork:
+    """A network that is evaluated.
+
+    Parameters
+    ----------
+    net
+        The network, in evaluation mode on its device.
+    source
+        Its name, as `load_network` takes it.
+    prepare
+        How its images are prepared.
+    """
+
+    net: nn.Module
+    source: str
+    prepare: Preparation
+
+
+def load_networks(options: Namespace) -> dict[str, NamedNetwork]:
+    """Return the networks by their names in the tables."""
     models, weights = options.model, options.weights
     if len(weights) not in (1, len(models)):
         raise SettingError(
             f"--weights must be one for all or one for each of {len(models)} models, "
             f"got {len(weights)}"
         )
-    if again := [name for name in models if models.count(name) > 1]:
-        raise SettingError(f"--model must name each network once, got {again[0]} twice")
+    labels = _check_labels(models)
     if options.maps and len(models) > 1:
         raise SettingError(f"--maps must go with one --model, got {len(models)}")
-    for name in set(models) - set(network_names()):
-        load_network(name)  # raises an error that lists similar names
-    loaded: dict[str, nn.Module] = {}
-    for name, source in zip(models, _repeat(weights, len(models)), strict=True):
+    for source in (_split_name(model)[1] for model in models):
+        if ":" not in source and source not in network_names():
+            load_network(source)  # raises an error that lists similar names
+    loaded: dict[str, NamedNetwork] = {}
+    for label, model, where in zip(labels, models, _repeat(weights, len(models)), strict=True):
+        source = _split_name(model)[1]
+        name = label if label != model else source.rpartition(":")[2]
         net = load_network(
-            name, _find_file(source, name), num_classes=options.num_classes, seed=options.seed
+            source, _find_file(where, name), num_classes=options.num_classes, seed=options.seed
         )
+        prepare = _preparation(net, source, options)
         try:
             net = net.to(options.device)
         except (RuntimeError, AssertionError) as error:
             raise SettingError(
                 f"--device must be available, got {options.device!r}: {error}"
             ) from error
-        loaded[name] = net if options.layer is None else adapt(net, layer=options.layer)
+        net = net if options.layer is None else adapt(net, layer=options.layer)
+        loaded[label] = NamedNetwork(net, source, prepare)
     return loaded
+
+
+def _check_labels(models: Sequence[str]) -> list[str]:
+    """Return the names of networks in the tables, which differ, as do the folders of their runs."""
+    labels = [_split_name(model)[0] or model for model in models]
+    folders = [folder_of(label) for label in labels]
+    for label, folder in zip(labels, folders, strict=True):
+        if folders.count(folder) > 1:
+            raise SettingError(
+                f"--model must name each network once, got {label} twice; name them for the "
+                "tables, as in --model first=resnet18 second=resnet18"
+            )
+    return labels
+
+
+def folder_of(label: str) -> str:
+    """Return the name of the folder with the run of a network."""
+    return re.sub(r"[^\w.-]+", "_", label)
+
+
+def _preparation(net: nn.Module, source: str, options: Namespace) -> Preparation:
+    """Return the preparation of a network's images: as asked, as timm has it, or ImageNet's."""
+    if (options.mean is None) != (options.std is None):
+        given = "--std" if options.mean is None else "--mean"
+        raise SettingError(f"--mean and --std must both be given, got {given} alone")
+    known = getattr(net, "pretrained_cfg", None) if source.startswith("timm:") else None
+    known = known if isinstance(known, dict) else {}
+    mean, std = options.mean or known.get("mean"), options.std or known.get("std")
+    if mean is None or std is None:
+        mean, std = _usual_normalization(net)
+    size = known.get("input_size", (3, 224, 224))[1:] if options.size is None else options.size
+    return Preparation(
+        size=size,
+        crop=options.crop,
+        fit=options.fit,
+        mean=tuple(mean),
+        std=tuple(std),
+    )
+
+
+def _usual_normalization(net: nn.Module) -> tuple[Iterable[float], Iterable[float]]:
+    """Return the mean and standard deviation of ImageNet, of all colors where these are not 3."""
+    first = next((m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)), None)
+    channels = 3 if first is None else first.in_channels
+    if channels == 3:
+        return IMAGENET_MEAN, IMAGENET_STD
+    return [sum(IMAGENET_MEAN) / 3] * channels, [sum(IMAGENET_STD) / 3] * channels
+
+
+def parse_classes(words: Sequence[str] | None) -> list[Any] | None:
+    """Return the target classes, indices as numbers."""
+    kinds = ("predicted", "true")
+    for word in words or ():
+        if word not in kinds and not word.isdecimal():
+            near = ", ".join(near_words(word, kinds))
+            raise SettingError(
+                f"--classes must be predicted, true or the index of a class, got {word!r}"
+                + (f"; near name: {near}" if near else "")
+            )
+    return None if words is None else [int(w) if w.isdecimal() else w for w in words]
 
 
 def _repeat(weights: Sequence[str], count: int) -> list[str]:
     return list(weights) * count if len(weights) == 1 else list(weights)
 
 
-def _find_file(source: str, name: str) -> str:
+def _find_file(where: str, name: str) -> str:
     """Return the file of weights in a folder, anything else as it is."""
     try:
-        if not Path(source).is_dir():
-            return source
+        if not Path(where).is_dir():
+            return where
     except (OSError, ValueError):  # a path that cannot be
-        return source
-    files = sorted([*Path(source).glob(f"{name}.pth"), *Path(source).glob(f"{name}-*.pth")])
+        return where
+    files = sorted([*Path(where).glob(f"{name}.pth"), *Path(where).glob(f"{name}-*.pth")])
     if len(files) != 1:
         raise DataError(
-            f"{source} must hold one file {name}.pth or {name}-*.pth, "
+            f"{where} must hold one file {name}.pth or {name}-*.pth, "
             f"got {', '.join(file.name for file in files) or 'none'}"
         )
     return str(files[0])
 
 
-def names_of_weights(model: str, classes: int) -> list[str] | None:
-    """Return ImageNet's names of the classes, of a network that has as many."""
-    for entry in torchvision.models.get_model_weights(model):
+def names_of_weights(source: str, classes: int) -> list[str] | None:
+    """Return ImageNet's names of the classes, of torchvision's networks that have as many."""
+    if source not in network_names():
+        return None
+    for entry in torchvision.models.get_model_weights(source):
         if len(entry.meta.get("categories", ())) == classes:
             return list(entry.meta["categories"])
     return None

@@ -9,6 +9,14 @@ from cameval.cli._words import BINARIZERS
 Group: TypeAlias = argparse._ArgumentGroup
 
 
+def add_flag(group: Group, option: str, text: str) -> None:
+    """Add an option without a value, and ``--no-...``, which undoes it in a file of settings."""
+    group.add_argument(option, action="store_true", help=text)
+    negative = f"--no-{option.removeprefix('--')}"
+    dest = option.removeprefix("--").replace("-", "_")
+    group.add_argument(negative, dest=dest, action="store_false", help=argparse.SUPPRESS)
+
+
 def add_maps(maps: Group, *, required: bool) -> None:
     """Add the options of maps that were made elsewhere."""
     maps.add_argument(
@@ -25,14 +33,12 @@ def add_maps(maps: Group, *, required: bool) -> None:
         help="path of a map in its folder, with {name} and where needed {label} or {class}, such "
         "as {label}/{name}_cam.npy (what is there)",
     )
-    maps.add_argument(
-        "--per-class", action="store_true", help="the first axis of every array is the class"
-    )
-    maps.add_argument(
+    add_flag(maps, "--per-class", "the first axis of every array is the class")
+    add_flag(
+        maps,
         "--stretch",
-        action="store_true",
-        help="maps cover the whole image, whatever their aspect ratio, as where images were "
-        "resized to a square",
+        "maps cover the whole image, whatever their aspect ratio, as where images were resized to "
+        "a square",
     )
 
 
@@ -102,20 +108,52 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "error, or one without an object (error)",
     )
     data.add_argument(
+        "--mask-suffix",
+        metavar="TEXT",
+        help="for --masks: what the names of masks end in, such as _mask where the mask of a.png "
+        "is a_mask.png; --masks may then be the folder of --images",
+    )
+    data.add_argument(
+        "--mask-value",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="for --masks and --manifest: the pixels of these values are the object, in masks "
+        "with several labels (all but 0, of which there may be one)",
+    )
+    data.add_argument(
+        "--mask-threshold",
+        type=float,
+        metavar="T",
+        help="for --masks and --manifest: the pixels above this value are the object, in masks "
+        "with compression noise",
+    )
+    add_flag(
+        data,
+        "--resize-masks",
+        "for --masks and --manifest: masks of another size than their image are resized to it",
+    )
+    add_flag(
+        data,
+        "--stretch-contrast",
+        "for --masks and --manifest: scale each image by its own minimum and maximum, as where "
+        "pixels have no fixed range",
+    )
+    add_flag(
+        data,
         "--negatives",
-        action="store_true",
-        help="for --coco and --voc: the classes that an image does not have are targets too, "
-        "without an object",
+        "for --coco and --voc: the classes that an image does not have are targets too, without "
+        "an object",
     )
-    data.add_argument(
+    add_flag(
+        data,
         "--largest",
-        action="store_true",
-        help="for --coco: only the class of the largest object of each image is a target",
+        "for --coco: only the class of the largest object of each image is a target",
     )
-    data.add_argument(
+    add_flag(
+        data,
         "--segmentation",
-        action="store_true",
-        help="for --voc: the objects are those of the segmentations, not of the boxes",
+        "for --voc: the objects are those of the segmentations, not of the boxes",
     )
     data.add_argument(
         "--rows",
@@ -157,6 +195,11 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 def add_scores(what: Group, metrics: Iterable[str], baselines: Iterable[str]) -> None:
     """Add the options of binarizers, metrics and baselines."""
     add_names(what, "--binarizer", ["percentile:95", "otsu"], BINARIZERS)
+    add_flag(
+        what,
+        "--largest-component",
+        "keep the largest connected part of the mask of each binarizer",
+    )
     add_names(what, "--metric", None, metrics)
     add_names(what, "--baseline", None, baselines)
 
@@ -195,5 +238,13 @@ def add_settings(how: Group) -> None:
 def add_output(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--out", required=True, metavar="DIR", help="folder of the run")
-    output.add_argument("--parquet", action="store_true", help="also write results.parquet")
+    add_flag(output, "--parquet", "also write results.parquet")
     output.add_argument("--no-report", action="store_true", help="write only the tables")
+    output.add_argument("--report", dest="no_report", action="store_false", help=argparse.SUPPRESS)
+    output.add_argument(
+        "--config",
+        metavar="FILE",
+        help="TOML file of settings with the names of these options, such as method = "
+        '["grad_cam", "cam"] and parquet = true; options of the command line override it, '
+        "--no-parquet a true; each run writes its own as settings.toml",
+    )

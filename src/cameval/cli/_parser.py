@@ -1,10 +1,12 @@
 """Command-line options and their help."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TypeAlias
 
+from cameval.cli._config import use_file
 from cameval.cli._option_groups import (
     add_data,
     add_maps,
@@ -14,6 +16,7 @@ from cameval.cli._option_groups import (
     add_settings,
 )
 from cameval.cli._words import BASELINES, METHODS, METRICS, NEED_NETWORK, OF_THE_RUN
+from cameval.errors import SettingError
 
 _DESCRIPTION = """\
 Maps of image classifiers, compared with ground-truth masks.
@@ -61,20 +64,46 @@ _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Return the options; the name of the command is in ``command``."""
+    """Return the options; the name of the command is in ``command``.
+
+    Raises
+    ------
+    DataError, SettingError
+        If a file of settings cannot be read, or is not one.
+    """
     parser = argparse.ArgumentParser(
         "cameval", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"cameval {version('cameval')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    _add_evaluate(commands)
-    _add_score(commands)
+    with_settings = {"evaluate": _add_evaluate(commands), "score": _add_score(commands)}
     _add_report(commands)
     _add_models(commands)
-    return parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = with_settings.get(words[0]) if words else None
+    if command is None:
+        return parser.parse_args(words)
+    path = _path_of_settings(words[1:])
+    if path is not None:
+        use_file(command, path)
+    options = parser.parse_args(words)
+    if options.config != path:
+        raise SettingError("--config must be written in full, got an abbreviation")
+    return options
 
 
-def _add_evaluate(commands: _Commands) -> None:
+def _path_of_settings(words: Sequence[str]) -> str | None:
+    """Return the file of settings, which is read before the other options are checked."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config")
+    try:
+        found: str | None = parser.parse_known_args(words)[0].config
+    except argparse.ArgumentError:  # without a file, which the whole parser describes
+        return None
+    return found
+
+
+def _add_evaluate(commands: _Commands) -> argparse.ArgumentParser:
     parser = _add_command(
         commands, "evaluate", "score the maps of networks on images with masks", _EVALUATE
     )
@@ -84,18 +113,24 @@ def _add_evaluate(commands: _Commands) -> None:
         nargs="+",
         required=True,
         metavar="NAME",
-        help="one or more classifiers of torchvision; `cameval models` lists them",
+        help="one or more networks: a classifier of torchvision (`cameval models` lists them), "
+        "timm:NAME, or package.module:function or file.py:function, a function without arguments "
+        "or of num_classes that returns the network; LABEL=NAME names it for the tables",
     )
     network.add_argument(
         "--weights",
         nargs="+",
         default=["none"],
         metavar="W",
-        help="DEFAULT (downloaded), none (untrained), a file of weights, or a folder with a file "
-        "NAME.pth or NAME-*.pth; one for all models or one for each (none)",
+        help="DEFAULT (downloaded), none (untrained, or as your function returns it), a file of "
+        "weights (a state dict, a checkpoint, .safetensors), or a folder with a file NAME.pth or "
+        "NAME-*.pth (LABEL, if there is one); one for all models or one for each (none)",
     )
     network.add_argument(
-        "--num-classes", type=int, metavar="N", help="number of classes of the weights"
+        "--num-classes",
+        type=int,
+        metavar="N",
+        help="number of classes of the weights (that of the file of weights, or of the network)",
     )
     network.add_argument(
         "--layer", metavar="NAME", help="compute the maps at this layer, such as layer3"
@@ -109,9 +144,9 @@ def _add_evaluate(commands: _Commands) -> None:
     what.add_argument(
         "--classes",
         nargs="+",
-        choices=["predicted", "true"],
-        help="target class of the maps: the predicted class, the true class, or both (predicted; "
-        "true with --task multilabel)",
+        metavar="CLASS",
+        help="target class of the maps: predicted, true, or the index of a class; one or more "
+        "(predicted; true with --task multilabel)",
     )
     what.add_argument(
         "--task",
@@ -131,8 +166,20 @@ def _add_evaluate(commands: _Commands) -> None:
         help="how maps are aligned with the image (half_pixel)",
     )
     how.add_argument(
-        "--size", type=int, default=224, metavar="PX", help="side of the network's input (224)"
+        "--size",
+        type=int,
+        metavar="PX",
+        help="side of the network's input (224, or as timm has it)",
     )
+    for option, what_of in (("--mean", "mean"), ("--std", "standard deviation")):
+        how.add_argument(
+            option,
+            nargs="+",
+            type=float,
+            metavar="X",
+            help=f"{what_of} by which images are normalized, one number for each channel of the "
+            "input (ImageNet's, or as timm has it)",
+        )
     how.add_argument(
         "--fit",
         default="squeeze",
@@ -148,9 +195,10 @@ def _add_evaluate(commands: _Commands) -> None:
     )
     add_settings(how)
     add_output(parser)
+    return parser
 
 
-def _add_score(commands: _Commands) -> None:
+def _add_score(commands: _Commands) -> argparse.ArgumentParser:
     parser = _add_command(commands, "score", "score maps that were made elsewhere", _SCORE)
     maps = parser.add_argument_group("the maps")
     add_maps(maps, required=True)
@@ -169,6 +217,7 @@ def _add_score(commands: _Commands) -> None:
     add_scores(what, metrics, [b for b in (*BASELINES, *OF_THE_RUN) if b not in NEED_NETWORK])
     add_settings(parser.add_argument_group("settings"))
     add_output(parser)
+    return parser
 
 
 def _add_command(

@@ -6,132 +6,70 @@ A word is a label as :func:`cameval.evaluation.label_of` writes it: ``otsu``, ``
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from difflib import get_close_matches
 from functools import partial
-from inspect import Parameter, isclass, signature
-from types import MappingProxyType
-from typing import Any, get_args, get_type_hints
+from inspect import Parameter, isclass, isfunction, signature
+from types import MappingProxyType, ModuleType
+from typing import Any, get_args, get_origin, get_type_hints
 
-import cameval
 from cameval import baselines, binarizers, methods, metrics
 from cameval.errors import CamevalError, SettingError
+from cameval.networks import Activations
 from cameval.protocols import Binarizer, CAMMethod, MaskMetric
 
 _NAME_AND_VALUE = re.compile(r"\s*([A-Za-z_]\w*)\s*=(.*)", re.DOTALL)
 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
-
-def _by_label(*things: Any) -> dict[str, Any]:
-    """Return functions and classes by the word that begins their labels."""
-    return {getattr(thing, "label", thing.__name__): thing for thing in things}
+_NESTABLE = (CAMMethod, Binarizer, MaskMetric)
+"""The kinds of things that a word can have as a setting."""
 
 
-METHODS = _by_label(
-    cameval.cam,
-    methods.local_linear_cam,
-    cameval.grad_cam,
-    cameval.grad_cam_pp,
-    methods.SmoothGradCAMpp,
-    cameval.xgrad_cam,
-    cameval.hires_cam,
-    cameval.layer_cam,
-    methods.grad_cam_elementwise,
-    methods.shapley_cam,
-    cameval.eigen_cam,
-    methods.eigen_grad_cam,
-    methods.AblationCAM,
-    cameval.ScoreCAM,
-    methods.SSCAM,
-    methods.ISCAM,
-    methods.GroupCAM,
-    methods.ReciproCAM,
-    methods.OptiCAM,
-    methods.RefineCAM,
-    methods.WinsorCAM,
-    methods.ZoomCAM,
-    methods.lafam,
-    methods.RandomCAM,
-    methods.OtherClass,
-)
+def _words(wanted: Callable[[Any], bool], *packages: ModuleType) -> dict[str, Any]:
+    """Return the public functions and classes that are wanted, by the word of their labels.
+
+    Those that cannot be made from words, as they need a function of your own, are left out.
+    """
+    things = [getattr(package, name) for package in packages for name in package.__all__]
+    named = {
+        getattr(thing, "label", None) or thing.__name__: thing
+        for thing in things
+        if (isclass(thing) or isfunction(thing)) and wanted(thing) and not _needs_code(thing)
+    }
+    return dict(sorted(named.items()))
 
 
-BINARIZERS = _by_label(
-    cameval.MeanBinarizer,
-    cameval.MedianBinarizer,
-    cameval.PercentileBinarizer,
-    binarizers.TopAreaBinarizer,
-    binarizers.FractionOfMaxBinarizer,
-    binarizers.MeanSDBinarizer,
-    cameval.OtsuBinarizer,
-    binarizers.MultiOtsuBinarizer,
-    cameval.AdaptiveBinarizer,
-    binarizers.NiblackBinarizer,
-    binarizers.SauvolaBinarizer,
-    binarizers.LargestComponent,
-)
+def _needs_code(thing: Any) -> bool:
+    """Tell whether a function or class needs a function of your own."""
+    if isfunction(thing) and getattr(thing, "takes", None) == "network":
+        return False  # its function is the network
+    kinds = get_type_hints(thing.__init__ if isclass(thing) else thing)
+    needed = [n for n, p in signature(thing).parameters.items() if p.default is Parameter.empty]
+    return any(get_origin(kinds.get(name)) is Callable for name in needed)
 
 
-METRICS = _by_label(
-    metrics.iou,
-    metrics.dice,
-    metrics.coverage,
-    metrics.precision,
-    metrics.false_positive_rate,
-    metrics.specificity,
-    metrics.marked_area,
-    metrics.overlap_coefficient,
-    metrics.volumetric_similarity,
-    metrics.informedness,
-    metrics.size_standardized_iou,
-    metrics.matthews_correlation,
-    metrics.cohen_kappa,
-    metrics.chance_corrected_overlap,
-    metrics.box_iou,
-    metrics.box_precision,
-    metrics.pointing_game,
-    metrics.pointing_recall,
-    metrics.relevance_mass_accuracy,
-    metrics.relevance_mass_skill,
-    metrics.relevance_mass_ratio,
-    metrics.relevance_rank_accuracy,
-    metrics.iou_at_true_area,
-    metrics.pixel_auroc,
-    metrics.pixel_average_precision,
-    metrics.average_precision_skill,
-    metrics.max_iou,
-    metrics.average_drop,
-    metrics.average_gain,
-    metrics.increase_in_confidence,
-    baselines.area_bound,
-    metrics.FBeta,
-    metrics.Tversky,
-    metrics.Outcomes,
-    metrics.ZeroWithoutObject,
-    metrics.ObjectRecall,
-    metrics.ObjectF1,
-    metrics.FalsePositivesPerImage,
-    metrics.CentroidDistance,
-    metrics.HausdorffDistance,
-    metrics.AverageSurfaceDistance,
-    metrics.SurfaceDice,
-    metrics.BoundaryIoU,
-    metrics.CoverageAtArea,
-    metrics.AreaToCover,
-    metrics.Deletion,
-    metrics.Insertion,
-    metrics.ROAD,
-)
+def _is_method(thing: Any) -> bool:
+    """Tell whether a thing computes a map for each image, of activations and a target."""
+    call = thing.__call__ if isclass(thing) else thing
+    kinds = list(get_type_hints(call).values())
+    return kinds[:1] == [Activations] and thing is not methods.local_linear_constant
 
 
-BASELINES = _by_label(
-    baselines.center_baseline,
-    baselines.GaussianBaseline,
-    baselines.RandomBaseline,
-    baselines.intensity_baseline,
-    baselines.edge_baseline,
-    baselines.truth_baseline,
-)
+def _is_baseline(thing: Any) -> bool:
+    """Tell whether a thing is a baseline that needs only a batch."""
+    needed = [p for p in signature(thing).parameters.values() if p.default is Parameter.empty]
+    made = not needed if isclass(thing) else len(needed) == 1
+    return made and isinstance(getattr(thing, "knows", None), str)
+
+
+METHODS = _words(_is_method, methods)
+
+BINARIZERS = _words(lambda thing: isclass(thing) and hasattr(thing, "label"), binarizers)
+
+METRICS = _words(lambda thing: isinstance(getattr(thing, "takes", None), str), metrics, baselines)
+
+BASELINES = _words(_is_baseline, baselines)
 """Baselines that need only a batch."""
 
 OF_THE_RUN = (baselines.LeaveGroupOutBaseline.label, baselines.UntrainedBaseline.label)
@@ -148,8 +86,15 @@ NEED_NETWORK = frozenset(
 """The words of baselines and metrics that need a network."""
 
 
-_NESTED = {CAMMethod: METHODS, Binarizer: BINARIZERS, MaskMetric: METRICS}
+_NESTED = dict(zip(_NESTABLE, (METHODS, BINARIZERS, METRICS), strict=True))
 """The words of a setting that is itself a method, a binarizer or a metric."""
+
+_OPTIONS = {
+    "--method": METHODS,
+    "--binarizer": BINARIZERS,
+    "--metric": METRICS,
+    "--baseline": BASELINES | dict.fromkeys(OF_THE_RUN),
+}
 
 
 def parse_words(
@@ -190,8 +135,7 @@ def parse_word(
     """
     name, _, settings = word.partition(":")
     if name not in known and name not in makers:
-        names = ", ".join(sorted({*known, *makers}))
-        raise SettingError(f"{option} must be one of {names}, got {name!r}")
+        raise SettingError(_unknown(name, [*known, *makers], option))
     thing = known.get(name)
     if name not in makers and not isclass(thing) and not settings:
         return thing
@@ -200,7 +144,7 @@ def parse_word(
     except CamevalError:
         raise
     except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
-        reason = str(error).split("() ", 1)[-1]
+        reason = re.sub(r"^[\w.]+\(\) ", "", str(error))
         raise SettingError(f"{word}: settings must fit, got: {reason}") from error
 
 
@@ -220,14 +164,48 @@ def _make(maker: Any, settings: str, word: str, *, calls: bool) -> Any:
         else:
             place = parameters[len(args)].name if len(args) < len(parameters) else ""
             args.append(_parse_value(part, kinds.get(place), word))
+    names = [one.name for one in parameters]
+    if strange := [name for name in options if name not in names]:
+        raise TypeError(_no_setting(strange[0], names))
     if calls:
         return maker(*args, **options)
-    names = [one.name for one in parameters]
     if len(args) > len(names):
         raise TypeError(f"takes {len(names)} settings, got {len(args)}")
-    if strange := [name for name in options if name not in names[len(args) :]]:
-        raise TypeError(f"an unexpected keyword argument {strange[0]!r}")
+    if again := [name for name in options if name in names[: len(args)]]:
+        raise TypeError(f"{again[0]!r} twice")
     return partial(maker, **dict(zip(names, args, strict=False)), **options)
+
+
+def near_words(name: str, known: Collection[str]) -> list[str]:
+    """Return known words that are like a name, whatever its case, hyphens and signs."""
+    plain = {_plain(word): word for word in known}
+    return [plain[one] for one in get_close_matches(_plain(name), list(plain), 4)]
+
+
+def _plain(word: str) -> str:
+    """Return a word in lower case without separators; ``grad-cam++`` is ``gradcampp``."""
+    return re.sub(r"[\W_]", "", word.replace("++", "pp")).lower()
+
+
+def _unknown(name: str, known: list[str], option: str) -> str:
+    """Return what is wrong with an unknown word: near words, the right option, or all words."""
+    if others := [one for one, words in _OPTIONS.items() if name in words and one != option]:
+        return f"{option} must be one of its own words, got {name!r}, a word of {others[0]}"
+    if near := near_words(name, known):
+        return (
+            f"{option} must be one of the names that --help lists, got {name!r}; near names: "
+            f"{', '.join(near)}"
+        )
+    return f"{option} must be one of {', '.join(sorted(known))}, got {name!r}"
+
+
+def _no_setting(name: str, known: list[str]) -> str:
+    if not known:
+        return f"{name!r}, but there are no settings"
+    near = get_close_matches(name, known, 1)
+    return f"no setting {name!r}, only {', '.join(known)}" + (
+        f"; near name: {near[0]}" if near else ""
+    )
 
 
 def _parse_value(text: str, kind: Any, word: str) -> Any:

@@ -185,8 +185,9 @@ class MaskFile:
             raise DataError(
                 f"{self.path}: the mask must hold 0 and one of 1, 255 and 65535, got "
                 f"{held.size} values ({', '.join(map(str, held[:6].tolist()))}"
-                f"{', ...' if held.size > 6 else ''}); set mask_value to those of the object if it "
-                "is indexed, or mask_threshold if it has compression noise, or save it as PNG"
+                f"{', ...' if held.size > 6 else ''}); set mask_value, or --mask-value, to those "
+                "of the object if it is indexed, mask_threshold, or --mask-threshold, if it has "
+                "compression noise, or save it as PNG"
             )
         return np.asarray(raw != 0)
 
@@ -272,13 +273,14 @@ def _scaled(raw: NDArray[Any], path: Path) -> NDArray[np.float32]:
         if low < 0 or high > 1:
             raise DataError(
                 f"{path}: floating-point pixels must be in [0, 1], got [{low:g}, {high:g}]; "
-                "set stretch=True to scale each image by its own range"
+                "set stretch=True, or --stretch-contrast, to scale each image by its own range"
             )
         return raw.astype(np.float32)
     if raw.dtype.kind == "i":
         raise DataError(
             f"{path}: integer pixels must be unsigned, of 8 or 16 bits, to be scaled by their "
-            f"range, got {raw.dtype}; set stretch=True to scale each image by its own range"
+            f"range, got {raw.dtype}; set stretch=True, or --stretch-contrast, to scale each image "
+            "by its own range"
         )
     scaled: NDArray[np.float32] = np.divide(
         raw, np.float32(np.iinfo(raw.dtype).max), dtype=np.float32

@@ -296,7 +296,11 @@ class _Frame:
                 shape = turned[0].shape
         if not self._fits(shape):
             needed = "aspect ratio" if self.record.resize_masks else "height and width"
-            out = "" if self.record.resize_masks else "; set resize_masks=True to resize it"
+            out = (
+                ""
+                if self.record.resize_masks
+                else "; set resize_masks=True, or --resize-masks, to resize it"
+            )
             raise DataError(
                 f"{source.path}: the mask must have the {needed} of its image "
                 f"{self.record.image.path}, got {shape} and {self.size}{out}"
