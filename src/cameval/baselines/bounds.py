@@ -41,7 +41,7 @@ NAN = float("nan")
     MetricQuestion(
         "bound",
         "What is the highest IoU that a mask of this area can have?",
-        "It says nothing of the place. The area is that of the mask, which a map need not force.",
+        "It says nothing of the place: a mask of this area can be anywhere.",
         falls_with_size=True,
     )
 )

@@ -115,7 +115,8 @@ def rewrite_report(options: Namespace) -> int:
     report = _import_report("")
     folder = Path(options.folder)
     results = Results.from_csv(folder / "results.csv")
-    print(f"report: {report.write_report(results, folder, title=options.title)}")
+    facts = None if options.facts is None else report.StudyFacts.read(options.facts)
+    print(f"report: {report.write_report(results, folder, title=options.title, facts=facts)}")
     return 0
 
 

@@ -240,6 +240,12 @@ def _add_report(commands: _Commands) -> None:
     )
     parser.add_argument("folder", metavar="FOLDER", help="the --out of the run")
     parser.add_argument("--title", help="the report's title")
+    parser.add_argument(
+        "--facts",
+        metavar="FILE",
+        help="a TOML or JSON file of what only the author knows, such as truth_drawn_by, for the "
+        "section for reviewers",
+    )
 
 
 def _add_models(commands: _Commands) -> None:

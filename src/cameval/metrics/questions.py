@@ -242,7 +242,7 @@ _OF_FUNCTIONS: Mapping[Callable[..., object], MetricQuestion] = {
     informedness: MetricQuestion(
         "overlap",
         "By how much does the marked share of the truth exceed that of the background?",
-        "With a large background, a mask much larger than the object still scores high.",
+        "With a large background, a mask much larger than the object can score high.",
     ),
     matthews_correlation: MetricQuestion(
         "overlap",
@@ -281,7 +281,7 @@ _OF_FUNCTIONS: Mapping[Callable[..., object], MetricQuestion] = {
     pointing_game: MetricQuestion(
         "position",
         "Is the maximum of the map in the truth?",
-        "It uses one place of the map. By chance it is hit as often as the object is large.",
+        "It uses one place of the map. A random place is in the truth with its area share.",
         falls_with_size=True,
     ),
     pointing_recall: MetricQuestion(

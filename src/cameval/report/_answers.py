@@ -139,12 +139,13 @@ def answer_truth(known: Known) -> Answer:
     rows = known.rows
     areas = rows["area"][rows["present"].to_numpy(bool)].to_numpy(float)
     cells = _cells(known)
+    question = "Who drew the truth, and how large is it?"
     values: dict[str, Any] = {"objects": len(areas), "cells_of_maps": cells}
     if not len(areas):
-        return Answer("truth", "Who drew the truth?", ["No target has a true pixel."], values)
+        return Answer("truth", question, ["No target has a true pixel."], values)
     low, median, high = np.quantile(areas, [0.25, 0.5, 0.75]).tolist()
     sentences = [
-        f"The truth of a target is {format_percent(median)} of the image in the median (quartiles "
+        f"The median object has {format_percent(median)} of the image (quartiles "
         f"{format_percent(low)} and {format_percent(high)})."
     ]
     values |= {"area_median": median, "area_q25": low, "area_q75": high}
@@ -152,12 +153,12 @@ def answer_truth(known: Known) -> Answer:
         least = min(prod(one) for one in cells)
         below = float((areas < 1 / least).mean())
         shape = ", ".join(" by ".join(map(str, one)) for one in cells)
+        share = f"{format_percent(below)} of the objects are" if below else "no object is"
         sentences.append(
-            f"The maps of the network have {shape} cells: {format_percent(below)} of the targets "
-            "are smaller than one cell."
+            f"The maps of the network have {shape} cells; {share} smaller than one cell."
         )
         values["share_smaller_than_a_cell"] = below
-    return Answer("truth", "Who drew the truth?", sentences, values)
+    return Answer("truth", question, sentences, values)
 
 
 def _cells(known: Known) -> list[list[int]]:

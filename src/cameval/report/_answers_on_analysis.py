@@ -99,6 +99,12 @@ def answer_metrics(known: Known) -> Answer:
     parts = [f"{aspect}: {', '.join(titles)}" for aspect, titles in by_aspect.items()]
     sentences = [f"{capital('; '.join(parts))}."] if parts else ["No metric."]
     wanted = ["overlap", "border", "objects"] + ["faithfulness"] * known.contents.has_network
+    checks, sub_sample = known.targets.everything.sanity, None
+    if checks is not None:
+        sub_sample = int(checks.scores.samples["sample"].nunique())
+        sentences.append(f"Sanity checks were made on {format_count(sub_sample, 'image')}.")
+        if any(one.takes == "network" for one in checks.scores.meanings.metrics.values()):
+            by_aspect.setdefault("faithfulness", [])
     if absent := [one for one in wanted if one not in by_aspect]:
         sentences.append(f"No metric is about {join_words(absent, 'or')}.")
     falling = [
@@ -107,9 +113,13 @@ def answer_metrics(known: Known) -> Answer:
         if one.question is not None and one.question.falls_with_size and one.bounds is None
     ]
     if falling:
-        sentences.append(f"Small objects have lower scores in {join_words(falling)}.")
+        sentences.append(
+            "Of equally well placed maps, those of smaller objects score lower in "
+            f"{join_words(falling)}."
+        )
     sentences.append("The table below has the question of each.")
-    values = {"metrics": [_metric_record(label, one) for label, one in metrics.items()]}
+    records = [_metric_record(label, one) for label, one in metrics.items()]
+    values = {"metrics": records, "images_with_sanity_checks": sub_sample}
     return Answer("metrics", "Which metrics, and why?", sentences, values)
 
 
@@ -171,6 +181,9 @@ def answer_intervals(known: Known) -> Answer:
     return Answer("intervals", "How were intervals computed?", sentences, values)
 
 
+_CHOSEN_HERE = "The binarizer was chosen by these same scores, which p does not take into account."
+
+
 def answer_tests(known: Known) -> Answer:
     """Answer how many tests there are, and how they are adjusted."""
     family, headline = known.family, known.headline
@@ -184,13 +197,13 @@ def answer_tests(known: Known) -> Answer:
     if not size:
         sentences = ["No difference was tested."]
     else:
-        adjusted = f", adjusted by Holm's method for all {size:,}" if size > 1 else ""
+        adjusted = "; p is adjusted by Holm's method for all of them" if size > 1 else ""
         sentences = [
-            f"{format_count(size, 'paired sign-flip test')} of groups, of {headline.title}"
-            f"{adjusted}.",
-            f"{clear:,} {'has' if clear == 1 else 'have'} p below .05.",
-            *([f"{few:,} of them have too few groups to reach that."] if few else []),
-            *(["p does not account for the choice of the binarizer by these scores."] * chosen),
+            f"{format_count(size, 'paired test')} of {headline.title}, by flipping the signs of "
+            f"whole groups{adjusted}.",
+            f"p is below .05 in {clear:,}.",
+            *([f"In {few:,} the groups are too few for that."] if few else []),
+            *([_CHOSEN_HERE] * chosen),
             "Other differences on the page are not tested.",
         ]
     values = {
@@ -227,13 +240,14 @@ def answer_computing(known: Known) -> Answer:
     ]
     if any(one["batches_timed"] for one in found):
         sentences.append(
-            "This is the wall time of reading, maps and scores, not of training or of this report."
+            "This is the wall time of reading, maps and scores; training, sanity checks and this "
+            "report are not included."
         )
     versions: Mapping[str, Any] = next((one["versions"] for one in found if one["versions"]), {})
     if versions:
         parts = [f"{one_line(name)} {one_line(version)}" for name, version in versions.items()]
         sentences.append(f"{', '.join(parts)}.")
-    return Answer("computing", "What was computed, how long?", sentences, {"runs": found})
+    return Answer("computing", "How long did it take, and with what?", sentences, {"runs": found})
 
 
 def _computing_of(run: Mapping[str, Any]) -> dict[str, Any]:
