@@ -25,6 +25,7 @@ from cameval.evaluation.settings import (
     default_metrics,
 )
 from cameval.extractor import CAMExtractor
+from cameval.networks._trial import input_channels
 from cameval.protocols import Baseline, Binarizer, CAMMethod, Metric
 
 __all__ = ["evaluate"]
@@ -83,8 +84,9 @@ def evaluate(
         refused; of several there is a warning.
     prepare
         From a sample to the network's input and the true mask on the grid of the scores. By default
-        ``Preparation()``: the whole image at 224 x 224, ImageNet's normalization, scores on the
-        mask's own pixels.
+        the whole image at 224 x 224 in the channels of the network's first convolution, three of
+        them normalized as ImageNet's, and scores on the mask's own pixels; see
+        :meth:`Preparation.for_channels`.
     sanity
         Also check on a sub-sample whether the maps depend on the weights, whether other trainings
         give the same maps, and how faithful they are: True, or :class:`SanityChecks` with settings.
@@ -160,7 +162,7 @@ def evaluate(
                 metrics=default_metrics() if metrics is None else metrics,
             ),
             samples,
-            prepare=Preparation() if prepare is None else prepare,
+            prepare=_preparation_for(model) if prepare is None else prepare,
             task=task,
             settings=checked,
         )
@@ -180,3 +182,9 @@ def _classes_of(classes: Named[TargetClass] | None, task: Task | None) -> Named[
 def _methods_of(model: nn.Module | CAMExtractor) -> Named[CAMMethod]:
     """Return the methods to use if none are given: the extractor's, or the default."""
     return model.method if isinstance(model, CAMExtractor) else default_methods()
+
+
+def _preparation_for(model: nn.Module | CAMExtractor) -> Preparation:
+    """Return the default preparation for a network's number of channels."""
+    channels = input_channels(model.model if isinstance(model, CAMExtractor) else model)
+    return Preparation() if channels is None else Preparation.for_channels(channels)

@@ -21,6 +21,9 @@ __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Preparation", "Prepared"]
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+_LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the brightness of a gray image, of ITU-R BT.601."""
+
 Fit: TypeAlias = Literal["squeeze", "crop", "pad"]
 """How an image of another aspect ratio fits the network's input."""
 
@@ -100,7 +103,7 @@ class Preparation:
         By default the mask's own.
     mean, std
         One number for each channel of the input, by default ImageNet's three. Gray images get that
-        many equal channels.
+        many equal channels; of images of three channels a single one is the luma of ITU-R BT.601.
 
     Raises
     ------
@@ -153,6 +156,24 @@ class Preparation:
         if min(self.std) <= 0:
             raise SettingError(f"std must be positive, got {self.std}")
 
+    @classmethod
+    def for_channels(cls, channels: int) -> "Preparation":
+        """Return the default preparation for a network whose images have this many channels.
+
+        Three channels are normalized as ImageNet's, and one by the means of its mean and standard
+        deviation. Images of any other number of channels are not normalized.
+
+        Examples
+        --------
+        >>> Preparation.for_channels(1).mean, Preparation.for_channels(5).std
+        ((0.449,), (1.0, 1.0, 1.0, 1.0, 1.0))
+        """
+        if channels == 3:
+            return cls()
+        if channels == 1:
+            return cls(mean=(0.449,), std=(0.226,))
+        return cls(mean=(0.0,) * channels, std=(1.0,) * channels)
+
     def __call__(self, sample: Sample) -> tuple[Tensor, Tensor]:
         """Return the network's input ``(channels, h, w)`` and the true mask ``(H, W)``."""
         return self.image(sample)[0], self._truth(sample.mask, self._part(sample.shape))
@@ -167,6 +188,8 @@ class Preparation:
         shape = sample.shape
         image = torch.from_numpy(sample.image)
         channels = image[None] if image.ndim == len(shape) else image.movedim(-1, 0)
+        if len(self.mean) == 1 and channels.shape[0] == 3:
+            channels = torch.einsum("k,k...->...", channels.new_tensor(_LUMA), channels)[None]
         if channels.shape[0] not in (1, len(self.mean)):
             raise ShapeError(
                 f"image must be gray or have {len(self.mean)} channels, got {channels.shape[0]}; "
