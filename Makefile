@@ -53,8 +53,13 @@ $(ORACLE)/.installed: $(VENV)/.installed-test
 	$(ORACLE)/bin/python $(PIP) -e '.[oracle]'
 	@touch $@
 
-oracle: $(ORACLE)/.installed  ## Compare with other libraries
-	$(ORACLE)/bin/python -m pytest tests/methods/test_oracles.py tests/metrics/test_oracles.py
+OF_OTHERS := tests/methods/test_oracles.py tests/methods/test_attention.py \
+	tests/metrics/test_oracles.py tests/metrics/test_arcc.py tests/networks/test_foreign_networks.py \
+	tests/networks/test_named.py tests/networks/test_weights.py tests/cli/test_any_network.py \
+	tests/training
+
+oracle: $(ORACLE)/.installed  ## Compare with other libraries, and run with their networks
+	$(ORACLE)/bin/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=worksteal $(OF_OTHERS)
 
 # A fault is caught if a test fails. The working tree is not changed.
 mutants: $(VENV)/.installed-test  ## Apply faults to a copy of the source: tests must catch 95 %
