@@ -31,7 +31,9 @@ class Stopwatch:
     name: str = field(default_factory=lambda: uuid4().hex)
     seconds: float = 0.0
     batches: int = 0
-    began: float = field(default_factory=perf_counter)
+
+    def __post_init__(self) -> None:
+        self.restart()
 
     def restart(self) -> None:
         """Begin the time of the next batch."""

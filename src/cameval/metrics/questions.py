@@ -67,8 +67,16 @@ __all__ = ["MetricQuestion", "asks", "question_of"]
 F = TypeVar("F", bound=Callable[..., object])
 
 Aspect = Literal[
-    *("overlap", "size", "border", "position", "objects", "ranking", "mass"),
-    *("marked area", "faithfulness", "bound"),
+    "overlap",
+    "size",
+    "border",
+    "position",
+    "objects",
+    "ranking",
+    "mass",
+    "marked area",
+    "faithfulness",
+    "bound",
 ]
 """What a metric is about: overlap of areas; equal size; distance of borders; place of a maximum or
 a center; finding of objects; order of the pixels' values; share of the map's sum; what is marked,

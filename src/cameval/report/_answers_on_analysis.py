@@ -160,7 +160,12 @@ def answer_intervals(known: Known) -> Answer:
     if few:
         sentences.append(
             f"{few:,} of {format_count(len(means), 'mean')} are of fewer than {ENOUGH_GROUPS} "
-            "groups: they are marked *, and may be too narrow."
+            "groups: their intervals are marked *, and may be too narrow."
+        )
+    elif groups > 1:
+        sentences.append(
+            f"An interval of fewer than {ENOUGH_GROUPS} groups, as of a class, is marked * and may "
+            "be too narrow."
         )
     if without and groups > 1:
         sentences.append(f"{without:,} of {format_count(len(means), 'mean')} have no interval.")
