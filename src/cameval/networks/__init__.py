@@ -16,8 +16,8 @@ from cameval.networks.heads import (
 from cameval.networks.layers import LayerModel
 from cameval.networks.linear_head import fit_linear_head, pooled_features
 from cameval.networks.model import CAMModel
-from cameval.networks.weights import CHECKPOINT_ENTRIES, load_weights, read_weights
 from cameval.networks.transformer_parts import TransformerParts, transformer_parts
+from cameval.networks.weights import CHECKPOINT_ENTRIES, load_weights, read_weights
 from cameval.networks.zoo import NetworkFacts, describe_network, load_network, network_names
 
 __all__ = [

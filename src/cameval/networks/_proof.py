@@ -340,9 +340,14 @@ def _vector_norm(norm: nn.LayerNorm) -> nn.LayerNorm:
 
 def candidate_layers(trial: Trial, limit: int = 6) -> list[tuple[str, tuple[int, ...]]]:
     """Return the layers that maps can be taken from: the last of each shape, the last one first."""
-    spatial = [layer for layer in trial.layers if len(layer.shape) >= 4 and _has_positions(layer)]
+    repeated = {layer.name for layer in trial.layers if layer.run}
+    spatial = [
+        layer
+        for layer in trial.layers
+        if layer.name not in repeated and len(layer.shape) >= 4 and _has_positions(layer)
+    ]
     by_shape = [[*same][-1] for _, same in groupby(spatial, key=lambda layer: layer.shape)]
-    return [(layer.name, layer.shape) for layer in reversed(by_shape)][:limit]
+    return [(layer.name, layer.shape[1:]) for layer in reversed(by_shape)][:limit]
 
 
 def _has_positions(layer: Layer) -> bool:
