@@ -41,12 +41,13 @@ def folder() -> Path:
 
 
 def test_the_page_has_commands() -> None:
-    assert len(SHOWN) == 4
-    assert len(list(commands())) > 4
+    assert len(SHOWN) == 6
+    assert len(list(commands())) > 6
 
 
 @pytest.mark.parametrize("command", [command for command, _ in commands()])
-def test_every_command_is_one(command) -> None:
+def test_every_command_is_one(folder, command, monkeypatch) -> None:
+    monkeypatch.chdir(folder)  # the files of settings are read
     program, *words = shlex.split(command)
     assert program == "cameval"
     parse(words)

@@ -31,7 +31,7 @@ def _words(wanted: Callable[[Any], bool], *packages: ModuleType) -> dict[str, An
 
     Those that cannot be made from words, as they need a function of your own, are left out.
     """
-    things = [getattr(package, name) for package in packages for name in package.__all__]
+    things = [thing for package in packages for thing in vars(package).values()]
     named = {
         getattr(thing, "label", None) or thing.__name__: thing
         for thing in things

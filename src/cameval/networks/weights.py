@@ -207,7 +207,7 @@ class StateDict:
         return self._prefixes_of(_tensors_of(net))
 
     def _prefixes_of(self, own: Mapping[str, Tensor]) -> list[str]:
-        """Return what stands before a name of the network in names of the file."""
+        """Return what comes before a name of the network in names of the file."""
         plain = [_plain(name) for name in self.tensors]
         found: dict[str, None] = {}
         for name in map(_plain, _first_and_last(own)):

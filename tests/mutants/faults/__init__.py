@@ -5,6 +5,7 @@ from mutants.faults import (
     baselines,
     binarizers,
     cli,
+    cuts,
     data,
     evaluation,
     map_files,
@@ -19,6 +20,7 @@ from mutants.faults import (
     statistics,
     targets,
     training,
+    weights,
 )
 
 __all__ = ["FAULTS"]
@@ -26,6 +28,8 @@ __all__ = ["FAULTS"]
 FAULTS = (
     *maps.FAULTS,
     *networks.FAULTS,
+    *cuts.FAULTS,
+    *weights.FAULTS,
     *methods.FAULTS,
     *attention.FAULTS,
     *binarizers.FAULTS,
