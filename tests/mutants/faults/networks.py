@@ -110,7 +110,7 @@ FAULTS = (
     ),
     Fault(
         "a cut with other outputs than the network is accepted",
-        "networks/_cuts.py",
+        "networks/_outputs.py",
         before="_tolerance(expected) * scale.max()",
         after="scale.max()",
         tests=("networks/test_cuts.py::test_a_gap_of_more_than_rounding_is_told",),
@@ -138,7 +138,7 @@ FAULTS = (
     ),
     Fault(
         "tokens are reshaped without a transpose",
-        "networks/layers.py",
+        "networks/grids.py",
         before="tokens.transpose(1, 2).reshape",
         after="tokens.reshape",
         tests=("test_target_classes.py::test_the_tokens_of_a_vision_transformer_become_a_grid",),
