@@ -186,6 +186,14 @@ def test_the_maps_are_those_of_hooks_and_autograd() -> None:
     torch.testing.assert_close(found, (weights * kept[0]).sum(1).detach())
 
 
+def test_of_a_module_that_runs_twice_the_last_run_is_taken() -> None:
+    net, batch = make("module used twice"), images(2)
+    model = adapt(net, images=TRIAL)
+    assert (model.features.layer, model.features.run) == ("act", 1)
+    assert torch.equal(model(batch), net(batch))
+    assert torch.equal(model.activations(batch).features, model.features(batch))
+
+
 def test_a_relu_that_is_a_function_is_part_of_the_features() -> None:
     net, batch = make("in place"), images(2)
     features = adapt(net).features(batch)

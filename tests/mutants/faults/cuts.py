@@ -49,7 +49,7 @@ FAULTS = [
         "networks/_layer_features.py",
         before="self.grid(found[self.run])",
         after="self.grid(found[0])",
-        tests=("networks/test_search.py::test_pooling_and_one_linear_layer_are_proved",),
+        tests=("networks/test_search.py::test_of_a_module_that_runs_twice_the_last_run_is_taken",),
     ),
     Fault(
         "a ReLU that is a function is left out",
