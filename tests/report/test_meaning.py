@@ -92,7 +92,8 @@ def test_baselines_are_what_they_say(tmp_path) -> None:
         "mask": cameval.baselines.intensity_baseline,
     }
     page = written(run(baselines=marked), tmp_path)
-    looks = dict(re.findall(r'<th scope="row">([\w ]+) <small>([\w ]+)</small>', page.source))
+    rows = r'<tr class="\w+"><th scope="row">([\w ]+) <small>([\w ]+)</small>'
+    looks = dict(re.findall(rows, page.source))
     assert looks == {
         "random guess": "truth",
         "truth": "blind",

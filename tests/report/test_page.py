@@ -298,7 +298,9 @@ def test_outcomes_are_counted_and_never_averaged(tmp_path) -> None:
     page = written(alone, tmp_path / "alone")
     assert "no metric other than counted categories" in page.text
     assert [table.caption for table in page.tables] == [
-        "Number of images in each category of outcome"
+        "Number of images in each category of outcome",
+        "Questions and answers",
+        "What each metric asks",
     ]
 
 
