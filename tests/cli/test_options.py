@@ -233,13 +233,16 @@ OF_FORMS = {
 }
 """Options of forms of data, which are tested in ``test_forms.py``."""
 
+OF_SANITY = {"sanity", "sanity_samples", "checkpoints"}
+"""Options of sanity checks, which are tested in ``test_sanity_option.py``."""
+
 OF_MAPS = {"pattern", "per_class", "stretch"}
 """Options of maps made elsewhere, which are tested in ``test_score.py``."""
 
 
 def test_every_option_has_a_case() -> None:
     options = vars(parse(["evaluate", "--model", "resnet18", "--out", "run"]))
-    tested = {*cases(Path())} | NOT_IN_THE_TABLE | OF_FORMS | OF_MAPS
+    tested = {*cases(Path())} | NOT_IN_THE_TABLE | OF_FORMS | OF_MAPS | OF_SANITY
     assert {*options} - {"command"} == tested
 
 

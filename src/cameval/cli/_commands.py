@@ -20,6 +20,7 @@ from cameval.cli._inputs import (
     NamedNetwork,
     class_names,
     folder_of,
+    load_checkpoints,
     load_maps,
     load_networks,
     load_samples,
@@ -38,7 +39,15 @@ from cameval.cli._words import (
 )
 from cameval.distributed import own_device, process_group, rank
 from cameval.errors import OutputError, SettingError
-from cameval.evaluation import Preparation, Results, RunSettings, concat, evaluate, evaluate_maps
+from cameval.evaluation import (
+    Preparation,
+    Results,
+    RunSettings,
+    SanityChecks,
+    concat,
+    evaluate,
+    evaluate_maps,
+)
 from cameval.extractor import CAMExtractor
 from cameval.networks import adapt
 from cameval.protocols import Baseline
@@ -242,8 +251,20 @@ def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace
         classes=parse_classes(options.classes),
         prepare=prepare,
         task=None if options.task == "auto" else options.task,
+        sanity=_checks(network.source, options),
         **_settings(options, name, name, names),
     )
+
+
+def _checks(source: str, options: Namespace) -> SanityChecks | None:
+    """Return the checks that are asked for, if any."""
+    checkpoints = load_checkpoints(source, options)
+    if not (options.sanity or checkpoints):
+        if options.sanity_samples is not None:
+            raise SettingError("--sanity-samples must go with --sanity, got no --sanity")
+        return None
+    count = SanityChecks.samples if options.sanity_samples is None else options.sanity_samples
+    return SanityChecks(samples=count, checkpoints=checkpoints, seed=options.seed)
 
 
 def _settings(options: Namespace, folder: str, name: str, names: list[str] | None) -> RunSettings:

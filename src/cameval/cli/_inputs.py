@@ -2,7 +2,7 @@
 
 import re
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -36,7 +36,7 @@ from cameval.data import (
 )
 from cameval.distributed import first_alone
 from cameval.errors import DataError, SettingError
-from cameval.evaluation import IMAGENET_MEAN, IMAGENET_STD, Preparation
+from cameval.evaluation import Preparation
 from cameval.networks import adapt, load_network, network_names
 
 # --- Samples --------------------------------------------------------------------------------------
@@ -370,6 +370,20 @@ def load_networks(options: Namespace) -> dict[str, NamedNetwork]:
     return loaded
 
 
+def load_checkpoints(source: str, options: Namespace) -> dict[str, nn.Module]:
+    """Return other trainings of a network by the names of their files."""
+    files = options.checkpoints or []
+    names = [Path(file).stem for file in files]
+    if again := [name for name in names if names.count(name) > 1]:
+        raise SettingError(f"--checkpoints must be files of different names, got {again[0]} twice")
+    if files and len(options.model) > 1:
+        raise SettingError(f"--checkpoints must go with one --model, got {len(options.model)}")
+    return {
+        name: load_network(source, file, num_classes=options.num_classes).to(options.device)
+        for name, file in zip(names, files, strict=True)
+    }
+
+
 def _check_labels(models: Sequence[str]) -> list[str]:
     """Return the names of networks in the tables, which differ, as do the folders of their runs."""
     labels = [_split_name(model)[0] or model for model in models]
@@ -389,7 +403,7 @@ def folder_of(label: str) -> str:
 
 
 def _preparation(net: nn.Module, source: str, options: Namespace) -> Preparation:
-    """Return the preparation of a network's images: as asked, as timm has it, or ImageNet's."""
+    """Return the preparation of a network's images: as asked, as timm has it, or the default."""
     if (options.mean is None) != (options.std is None):
         given = "--std" if options.mean is None else "--mean"
         raise SettingError(f"--mean and --std must both be given, got {given} alone")
@@ -397,7 +411,8 @@ def _preparation(net: nn.Module, source: str, options: Namespace) -> Preparation
     known = known if isinstance(known, dict) else {}
     mean, std = options.mean or known.get("mean"), options.std or known.get("std")
     if mean is None or std is None:
-        mean, std = _usual_normalization(net)
+        usual = Preparation.for_channels(_channels_of(net))
+        mean, std = usual.mean, usual.std
     size = known.get("input_size", (3, 224, 224))[1:] if options.size is None else options.size
     return Preparation(
         size=size,
@@ -408,13 +423,10 @@ def _preparation(net: nn.Module, source: str, options: Namespace) -> Preparation
     )
 
 
-def _usual_normalization(net: nn.Module) -> tuple[Iterable[float], Iterable[float]]:
-    """Return the mean and standard deviation of ImageNet, of all colors where these are not 3."""
+def _channels_of(net: nn.Module) -> int:
+    """Return the channels of a network's images, those of its first convolution."""
     first = next((m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)), None)
-    channels = 3 if first is None else first.in_channels
-    if channels == 3:
-        return IMAGENET_MEAN, IMAGENET_STD
-    return [sum(IMAGENET_MEAN) / 3] * channels, [sum(IMAGENET_STD) / 3] * channels
+    return 3 if first is None else first.in_channels
 
 
 def parse_classes(words: Sequence[str] | None) -> list[Any] | None:

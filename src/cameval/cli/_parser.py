@@ -194,8 +194,29 @@ def _add_evaluate(commands: _Commands) -> argparse.ArgumentParser:
         help="keep the centered square with this share of the shorter side, such as .875",
     )
     add_settings(how)
+    _add_sanity(parser)
     add_output(parser)
     return parser
+
+
+def _add_sanity(parser: argparse.ArgumentParser) -> None:
+    checks = parser.add_argument_group("checks of the maps on some of the images")
+    checks.add_argument(
+        "--sanity",
+        action="store_true",
+        help="compare the maps with those of random weights, and measure insertion, deletion, ROAD "
+        "and ADCC beside the scores; the progress bar states the passes through the network",
+    )
+    checks.add_argument(
+        "--sanity-samples", type=int, metavar="N", help="number of images of the checks (32)"
+    )
+    checks.add_argument(
+        "--checkpoints",
+        nargs="+",
+        metavar="FILE",
+        help="weights of other trainings of the network, whose maps are compared with its maps; "
+        "implies --sanity",
+    )
 
 
 def _add_score(commands: _Commands) -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from cameval.baselines import RandomBaseline, knowledge_of
 from cameval.errors import SettingError, ShapeError
@@ -253,10 +253,9 @@ def _trainings_of(network: Network, checkpoints: Mapping[str, Training]) -> dict
 def _with_weights(model: Model, name: str, given: object) -> nn.Module:
     """Return the network that was cut with the weights of a state dict or file."""
     origin = model.net if isinstance(model, LayerModel) else model.origin
-    net = private_copy(model if origin is None else origin)
-    own = {key: tensor.clone() for key, tensor in net.state_dict().items()}
+    net = _own_weights(private_copy(model if origin is None else origin))
+    own = net.state_dict()
     try:
-        net.load_state_dict(own, assign=True)
         if isinstance(given, Mapping):
             state = {
                 key: one.to(own[key].device, own[key].dtype) if key in own else one
@@ -271,4 +270,18 @@ def _with_weights(model: Model, name: str, given: object) -> nn.Module:
             "checkpoints must be networks, or state dicts that fit the network, got for "
             f"{name!r}: {' '.join(reason[:2])}"
         ) from error
+    return net
+
+
+def _own_weights(net: nn.Module) -> nn.Module:
+    """Return a private copy with parameters and buffers of its own; shared ones stay shared."""
+    known: dict[int, Tensor] = {}
+    for module in net.modules():
+        for kind in ("_parameters", "_buffers"):
+            tensors = vars(module)[kind]
+            for name, tensor in tensors.items():
+                if isinstance(tensor, Tensor):
+                    clone = known.setdefault(id(tensor), tensor.detach().clone())
+                    parameter = kind == "_parameters"
+                    tensors[name] = nn.Parameter(clone, requires_grad=False) if parameter else clone
     return net

@@ -119,7 +119,7 @@ class SanityChecks:
     >>> from cameval.evaluation import SanityChecks
     >>> checks = SanityChecks(samples=20, layers=4)
     >>> print(checks.cost(methods=2, controls=2))
-    4,321 passes: 216 for each of 20 images
+    4,261 passes: 213 for each of 20 images
 
     ``evaluate(net, samples, sanity=SanityChecks(checkpoints={"seed 1": other_net}))``
     """

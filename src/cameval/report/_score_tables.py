@@ -55,10 +55,10 @@ def main_table(
             rows.append(map_row(contents, column, [*cells, *_count_cells([score])]))
         blocks.append(Block(rows, heading_of(contents, names, model, target_class, binarizer)))
     titles = [
-        *("map", _metric_heading(metric, headline.meaning)),
+        *("map", metric_heading(metric, headline.meaning)),
         *(f"best {ROLES[role]} baseline" for role in roles),
         *([metric_title(headline.bound)] if headline.bound else []),
-        *(_metric_heading(label, contents.mask_metrics[label]) for label in further),
+        *(metric_heading(label, contents.mask_metrics[label]) for label in further),
         *("n", "undefined", "constant maps"),
     ]
     return Table(
@@ -213,12 +213,12 @@ def _table_of_metrics(
     scores: Scores,
     names: Names,
 ) -> Table:
-    headings = [_metric_heading(label, meaning) for label, meaning in metrics.items()]
+    headings = [metric_heading(label, meaning) for label, meaning in metrics.items()]
     titles = ["map", *headings, "n", "undefined", "constant maps"]
     return Table(caption + names.part, titles, blocks, [_note_on_intervals(scores, names)])
 
 
-def _metric_heading(label: str, meaning: MetricMeaning) -> str:
+def metric_heading(label: str, meaning: MetricMeaning) -> str:
     """Return the name of a metric, with its direction where a reader may not expect it."""
     if meaning.bounds is not None:
         return f"{metric_title(label)} (upper bound of {metric_title(meaning.bounds)})"

@@ -31,6 +31,7 @@ from cameval.report._run_settings import (
     list_settings,
     undefined_table,
 )
+from cameval.report._sanity_section import sanity_section
 from cameval.report._score_tables import category_table, main_table, map_table, other_table
 from cameval.report._scores import images_by_model, scores_of
 from cameval.report._test_tables import method_tests, model_tests, target_class_tests
@@ -46,10 +47,10 @@ TITLE = "Where the network looks, and how well that agrees with the truth"
 TITLE_OF_MAPS = "Where the maps are high, and how well that agrees with the truth"
 ANCHORS = (
     *("masks", "maps", "classes", "negatives", "parts", "predictions"),
-    *("tests", "figures", "examples", "undefined", "reviewers"),
+    *("tests", "figures", "examples", "sanity", "undefined", "reviewers"),
 )
 _AROUND = ("in-short", "findings", "methods")
-_OWN_FIGURES = r"(means|classes|size|confidence)(-\d+)?\.png"
+_OWN_FIGURES = r"(means|classes|size|confidence|random-weights)(-\d+)?\.png"
 
 
 def write_report(
@@ -140,6 +141,7 @@ def write_report(
         class_table(images, contents, headline, scores, names),
     )
     reviewed = review(Known(targets, contents, images, headline, scores, names, family), facts)
+    sanity = sanity_section(results, headline, names)
     undefined = _present(undefined_table(results), constant_table(results, names))
     has_labels = any(one.has_labels for one in images.values())
     has_accuracy = any(one.has_accuracy for one in images.values())
@@ -162,6 +164,7 @@ def write_report(
         Section("tests", "Paired tests", tables=_present(*tests)),
         Section("figures", "Figures", _describe_figures(pictures, names), pictures=pictures),
         examples,
+        sanity,
         Section(
             "undefined",
             "Undefined scores and constant maps",
@@ -192,7 +195,7 @@ def write_report(
             rules=list_rules(results, names),
         )
     )
-    for picture in (*pictures, *_pictures(sections)):
+    for picture in (*pictures, *sanity.pictures, *_pictures(sections)):
         write_bytes(pictures_in / picture.file, picture.data)
     record = json.dumps(to_record(reviewed), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(folder / "reviewers.json", replace_unprintable(record))
