@@ -189,7 +189,7 @@ def test_a_choice_is_told_with_its_images() -> None:
     assert found["run"][:3] == [
         "The method cam was given to the report as fixed before the scores.",
         "The binarizer of each map was chosen on other images by the highest mean IoU.",
-        "validated: chosen on other images by the highest mean IoU, 12 images.",
+        "The choice validated was made on 12 images.",
     ]
     assert found["values"]["choices"] == [
         {

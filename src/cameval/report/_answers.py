@@ -122,13 +122,14 @@ def answer_data(known: Known) -> Answer:
     if names.several:
         sentences.append(f"{format_count(len(rows), 'target')}.")
     shown = [
-        f"{names.class_name(label)} {count:,}" for label, count in [*by_class.items()][:_MOST_NAMES]
+        f"{names.class_name(label)}: {count:,}"
+        for label, count in [*by_class.items()][:_MOST_NAMES]
     ]
     if len(by_class) > _MOST_NAMES:
         shown.append(f"{len(by_class) - _MOST_NAMES:,} more classes")
     if shown:
         kind = "Targets" if names.several else "Images"
-        sentences.append(f"{kind} of each class: {', '.join(shown)}.")
+        sentences.append(f"{kind} by class: {', '.join(shown)}.")
     else:
         sentences.append("No labels are known.")
     return Answer("data", "Which data?", sentences, {**counts, "targets_by_class": by_class})

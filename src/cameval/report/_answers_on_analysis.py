@@ -8,7 +8,7 @@ import numpy as np
 from cameval.evaluation.meaning import MetricMeaning
 from cameval.report._answers import Answer, Known, capital, join_words
 from cameval.report._findings import describe_choice
-from cameval.report._names import describe_origin, metric_title, one_line
+from cameval.report._names import metric_title, one_line
 from cameval.report._test_tables import is_binarizer_chosen_here
 from cameval.report.formatting import ALPHA, format_count
 from cameval.statistics import ENOUGH_GROUPS
@@ -49,7 +49,7 @@ def answer_tuning(known: Known) -> Answer:
             "other images."
         )
     sentences += [
-        f"{one_line(one['label'])}: {one['described']}, {format_count(one['images'], 'image')}."
+        f"The choice {one_line(one['label'])} was made on {format_count(one['images'], 'image')}."
         for one in choices
         if one["images"] is not None
     ]
@@ -61,7 +61,7 @@ def answer_tuning(known: Known) -> Answer:
         "fixed_binarizer": headline.binarizer,
         "fixed_method": headline.method,
         "compared": compared,
-        "choices": [{k: v for k, v in one.items() if k != "described"} for one in choices],
+        "choices": choices,
     }
     return Answer("tuning", "What was tuned, and where?", sentences, values)
 
@@ -79,7 +79,6 @@ def _choices(known: Known) -> Iterator[dict[str, Any]]:
             "metric": meaning.origin.metric,
             "by": meaning.origin.by,
             "images": counts.pop() if len(counts) == 1 else None,
-            "described": describe_origin(meaning.origin),
         }
 
 
