@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from cameval.cli import _inputs as inputs
 from cameval.cli import main
+from cameval.cli._networks import NamedNetwork, load_networks
 from cameval.cli._parser import parse
 from cameval.evaluation import Preparation, Results
 from cameval.networks import load_network
@@ -50,9 +50,9 @@ def nets(tmp_path, monkeypatch) -> Path:
     return tmp_path / "nets.py"
 
 
-def loaded(words: str) -> dict[str, inputs.NamedNetwork]:
+def loaded(words: str) -> dict[str, NamedNetwork]:
     """Return the networks of a command."""
-    return inputs.load_networks(parse(["evaluate", "--out", "run", *words.split()]))
+    return load_networks(parse(["evaluate", "--out", "run", *words.split()]))
 
 
 def prepared(words: str) -> Preparation:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from cameval.cli import _inputs as inputs
 from cameval.cli import main
+from cameval.cli._networks import load_networks
 from cameval.cli._parser import parse
 from cameval.errors import DataError
 from cameval.evaluation import Results
@@ -452,7 +453,7 @@ def test_the_network_that_is_drawn_is_that_of_the_seed(folder, tmp_path, capsys)
     def weights(seed: int) -> torch.Tensor:
         torch.rand(3)  # whatever was drawn before
         options = parse(words(folder, **PHANTOM, weights="none", seed=seed))
-        return inputs.load_networks(options)["squeezenet1_1"].net.features[0].weight
+        return load_networks(options)["squeezenet1_1"].net.features[0].weight
 
     assert torch.equal(weights(0), weights(0))
     assert not torch.equal(weights(0), weights(1))

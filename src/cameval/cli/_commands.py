@@ -16,14 +16,12 @@ from torch import nn
 from cameval.baselines import LeaveGroupOutBaseline, UntrainedBaseline
 from cameval.binarizers import LargestComponent
 from cameval.cli._config import settings_text
-from cameval.cli._inputs import (
+from cameval.cli._inputs import class_names, load_maps, load_samples
+from cameval.cli._networks import (
     NamedNetwork,
-    class_names,
     folder_of,
     load_checkpoints,
-    load_maps,
     load_networks,
-    load_samples,
     names_of_weights,
     parse_classes,
 )

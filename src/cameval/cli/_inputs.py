@@ -1,18 +1,13 @@
-"""Samples, maps and networks from command-line options."""
+"""Samples and maps from command-line options."""
 
-import re
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torchvision
-from torch import nn
 from torch.utils.data import Subset
 
-from cameval.cli._words import near_words
 from cameval.data import (
     CHEXLOCALIZE_FINDINGS,
     CLASS_NAMES,
@@ -36,8 +31,6 @@ from cameval.data import (
 )
 from cameval.distributed import first_alone
 from cameval.errors import DataError, SettingError
-from cameval.evaluation import Preparation
-from cameval.networks import adapt, load_network, network_names
 
 # --- Samples --------------------------------------------------------------------------------------
 
@@ -174,7 +167,7 @@ def _open_folders(options: Namespace) -> FolderDataset:
     masks: str | dict[str, str] | None = None
     if options.masks is not None:
         first, *others = options.masks
-        masks = _by_name(options.masks, "--masks") if others or _split_name(first)[0] else first
+        masks = _by_name(options.masks, "--masks") if others or split_name(first)[0] else first
     table = {}
     if options.labels is not None:
         table = _read_table(options, of_classes=not isinstance(masks, dict))
@@ -235,7 +228,7 @@ def _by_name(words: Sequence[str], option: str) -> dict[str, str]:
     """Return paths by their names; a folder without a name has its own."""
     found: dict[str, str] = {}
     for word in words:
-        name, path = _split_name(word)
+        name, path = split_name(word)
         name = name or Path(path).name or path
         if not path:
             raise SettingError(f"{option} must be NAME=PATH or PATH, got {word!r}")
@@ -247,7 +240,7 @@ def _by_name(words: Sequence[str], option: str) -> dict[str, str]:
     return found
 
 
-def _split_name(word: str) -> tuple[str, str]:
+def split_name(word: str) -> tuple[str, str]:
     """Return name and path of ``NAME=PATH``; the name of a path alone is empty."""
     name, found, path = word.partition("=")
     return (name, path) if found and name and "/" not in name else ("", word)
@@ -313,160 +306,3 @@ def _is_file(path: str) -> bool:
         return Path(path).is_file()
     except (OSError, ValueError):  # a path that cannot be
         return False
-
-
-# --- Networks -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class NamedNetwork:
-    """A network that is evaluated.
-
-    Parameters
-    ----------
-    net
-        The network, in evaluation mode on its device.
-    source
-        Its name, as `load_network` takes it.
-    prepare
-        How its images are prepared.
-    """
-
-    net: nn.Module
-    source: str
-    prepare: Preparation
-
-
-def load_networks(options: Namespace) -> dict[str, NamedNetwork]:
-    """Return the networks by their names in the tables."""
-    models, weights = options.model, options.weights
-    if len(weights) not in (1, len(models)):
-        raise SettingError(
-            f"--weights must be one for all or one for each of {len(models)} models, "
-            f"got {len(weights)}"
-        )
-    labels = _check_labels(models)
-    if options.maps and len(models) > 1:
-        raise SettingError(f"--maps must go with one --model, got {len(models)}")
-    for source in (_split_name(model)[1] for model in models):
-        if ":" not in source and source not in network_names():
-            load_network(source)  # raises an error that lists similar names
-    loaded: dict[str, NamedNetwork] = {}
-    for label, model, where in zip(labels, models, _repeat(weights, len(models)), strict=True):
-        source = _split_name(model)[1]
-        name = label if label != model else source.rpartition(":")[2]
-        net = load_network(
-            source, _find_file(where, name), num_classes=options.num_classes, seed=options.seed
-        )
-        prepare = _preparation(net, source, options)
-        try:
-            net = net.to(options.device)
-        except (RuntimeError, AssertionError) as error:
-            raise SettingError(
-                f"--device must be available, got {options.device!r}: {error}"
-            ) from error
-        net = net if options.layer is None else adapt(net, layer=options.layer)
-        loaded[label] = NamedNetwork(net, source, prepare)
-    return loaded
-
-
-def load_checkpoints(source: str, options: Namespace) -> dict[str, nn.Module]:
-    """Return other trainings of a network by the names of their files."""
-    files = options.checkpoints or []
-    names = [Path(file).stem for file in files]
-    if again := [name for name in names if names.count(name) > 1]:
-        raise SettingError(f"--checkpoints must be files of different names, got {again[0]} twice")
-    if files and len(options.model) > 1:
-        raise SettingError(f"--checkpoints must go with one --model, got {len(options.model)}")
-    return {
-        name: load_network(source, file, num_classes=options.num_classes).to(options.device)
-        for name, file in zip(names, files, strict=True)
-    }
-
-
-def _check_labels(models: Sequence[str]) -> list[str]:
-    """Return the names of networks in the tables, which differ, as do the folders of their runs."""
-    labels = [_split_name(model)[0] or model for model in models]
-    folders = [folder_of(label) for label in labels]
-    for label, folder in zip(labels, folders, strict=True):
-        if folders.count(folder) > 1:
-            raise SettingError(
-                f"--model must name each network once, got {label} twice; name them for the "
-                "tables, as in --model first=resnet18 second=resnet18"
-            )
-    return labels
-
-
-def folder_of(label: str) -> str:
-    """Return the name of the folder with the run of a network."""
-    return re.sub(r"[^\w.-]+", "_", label)
-
-
-def _preparation(net: nn.Module, source: str, options: Namespace) -> Preparation:
-    """Return the preparation of a network's images: as asked, as timm has it, or the default."""
-    if (options.mean is None) != (options.std is None):
-        given = "--std" if options.mean is None else "--mean"
-        raise SettingError(f"--mean and --std must both be given, got {given} alone")
-    known = getattr(net, "pretrained_cfg", None) if source.startswith("timm:") else None
-    known = known if isinstance(known, dict) else {}
-    mean, std = options.mean or known.get("mean"), options.std or known.get("std")
-    if mean is None or std is None:
-        usual = Preparation.for_channels(_channels_of(net))
-        mean, std = usual.mean, usual.std
-    size = known.get("input_size", (3, 224, 224))[1:] if options.size is None else options.size
-    return Preparation(
-        size=size,
-        crop=options.crop,
-        fit=options.fit,
-        mean=tuple(mean),
-        std=tuple(std),
-    )
-
-
-def _channels_of(net: nn.Module) -> int:
-    """Return the channels of a network's images, those of its first convolution."""
-    first = next((m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)), None)
-    return 3 if first is None else first.in_channels
-
-
-def parse_classes(words: Sequence[str] | None) -> list[Any] | None:
-    """Return the target classes, indices as numbers."""
-    kinds = ("predicted", "true")
-    for word in words or ():
-        if word not in kinds and not word.isdecimal():
-            near = ", ".join(near_words(word, kinds))
-            raise SettingError(
-                f"--classes must be predicted, true or the index of a class, got {word!r}"
-                + (f"; near name: {near}" if near else "")
-            )
-    return None if words is None else [int(w) if w.isdecimal() else w for w in words]
-
-
-def _repeat(weights: Sequence[str], count: int) -> list[str]:
-    return list(weights) * count if len(weights) == 1 else list(weights)
-
-
-def _find_file(where: str, name: str) -> str:
-    """Return the file of weights in a folder, anything else as it is."""
-    try:
-        if not Path(where).is_dir():
-            return where
-    except (OSError, ValueError):  # a path that cannot be
-        return where
-    files = sorted([*Path(where).glob(f"{name}.pth"), *Path(where).glob(f"{name}-*.pth")])
-    if len(files) != 1:
-        raise DataError(
-            f"{where} must hold one file {name}.pth or {name}-*.pth, "
-            f"got {', '.join(file.name for file in files) or 'none'}"
-        )
-    return str(files[0])
-
-
-def names_of_weights(source: str, classes: int) -> list[str] | None:
-    """Return ImageNet's names of the classes, of torchvision's networks that have as many."""
-    if source not in network_names():
-        return None
-    for entry in torchvision.models.get_model_weights(source):
-        if len(entry.meta.get("categories", ())) == classes:
-            return list(entry.meta["categories"])
-    return None

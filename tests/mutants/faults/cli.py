@@ -47,14 +47,14 @@ FAULTS = (
     ),
     Fault(
         "--crop does not reach the preparation",
-        "cli/_inputs.py",
+        "cli/_networks.py",
         before="        crop=options.crop,\n",
         after="",
         tests=("cli/test_options.py::test_every_option_changes_the_table[crop]",),
     ),
     Fault(
         "--fit does not reach the preparation",
-        "cli/_inputs.py",
+        "cli/_networks.py",
         before="        fit=options.fit,\n",
         after="",
         tests=("cli/test_options.py::test_every_option_changes_the_table[fit]",),
@@ -124,7 +124,7 @@ FAULTS = (
     ),
     Fault(
         "--seed does not reach the network",
-        "cli/_inputs.py",
+        "cli/_networks.py",
         before=", num_classes=options.num_classes, seed=options.seed",
         after=", num_classes=options.num_classes",
         tests=("cli/test_cli.py::test_the_network_that_is_drawn_is_that_of_the_seed",),
@@ -152,7 +152,7 @@ FAULTS = (
     ),
     Fault(
         "--mean and --std do not reach the preparation",
-        "cli/_inputs.py",
+        "cli/_networks.py",
         before='options.mean or known.get("mean"), options.std or known.get("std")',
         after='known.get("mean"), known.get("std")',
         tests=(
@@ -161,14 +161,14 @@ FAULTS = (
     ),
     Fault(
         "a network of one channel gets three",
-        "cli/_inputs.py",
+        "cli/_networks.py",
         before="3 if first is None else first.in_channels",
         after="3",
         tests=("cli/test_any_network.py::test_a_network_of_one_channel_is_evaluated",),
     ),
     Fault(
         "an index is a word for the target class",
-        "cli/_inputs.py",
+        "cli/_networks.py",
         before="[int(w) if w.isdecimal() else w for w in words]",
         after="list(words)",
         tests=("cli/test_any_network.py::test_target_classes_may_be_given_by_index",),
