@@ -37,8 +37,6 @@ def list_models(options: Namespace) -> int:
 
 def _row(name: str, size: int) -> list[str]:
     facts = describe_network(name, size)
-    if facts.cells is None:
-        return [facts.name, facts.head, "no", "", "", "", ""]
     centers = facts.cell_centers
     return [
         facts.name,

@@ -9,10 +9,11 @@ import torch
 import torchvision
 from torch import nn
 from torch.overrides import TorchFunctionMode
+from torchvision.models import VisionTransformer
 
 from cameval._checks import check_count
 from cameval.data._files import NOTHING, kind_at
-from cameval.errors import CamevalError, DataError, SettingError
+from cameval.errors import DataError, SettingError
 from cameval.maps import CellCenters
 from cameval.networks._own_code import OwnNetwork
 from cameval.networks._sources import (
@@ -158,12 +159,13 @@ class NetworkFacts:
     name
         torchvision's name.
     head
-        Class of the head, or why there is none.
+        Class of the head; "of the class token" where the features are the patch tokens that the
+        last attention reads.
     exact
         Whether an exact class activation map exists; else ``adapt(net, num_classes=k)`` gives the
         network a head for which it does.
     cells
-        Height and width of the coarse maps, None if the network cannot be split.
+        Height and width of the coarse maps.
     channels
         Channels of the features.
     cell_centers
@@ -173,8 +175,8 @@ class NetworkFacts:
     name: str
     head: str
     exact: bool
-    cells: tuple[int, ...] | None
-    channels: int | None
+    cells: tuple[int, ...]
+    channels: int
     cell_centers: CellCenters | None
 
 
@@ -186,7 +188,7 @@ def describe_network(name: str, size: int = 224) -> NetworkFacts:
     name
         A name of torchvision's.
     size
-        Height and width of the images.
+        Height and width of the images. Vision transformers have the only size that they take.
 
     Returns
     -------
@@ -206,13 +208,11 @@ def describe_network(name: str, size: int = 224) -> NetworkFacts:
     check_name(name)
     with _ParametersOnMeta():
         net = torchvision.models.get_model(name, weights=None, **_fast_options(name))
-    net = net.to("meta").eval()
-    try:
-        model = adapt(net)
-    except CamevalError:
-        return NetworkFacts(name, "no feature map at the end", False, None, None, None)
-    if not isinstance(model, CAMModel):
-        return NetworkFacts(name, type(model).__name__, False, None, None, None)
+    if isinstance(net, VisionTransformer):  # patch tokens at the input of the last attention
+        cells = net.image_size // net.patch_size
+        return NetworkFacts(name, "of the class token", False, (cells, cells), net.hidden_dim, None)
+    model = adapt(net.to("meta").eval())
+    assert isinstance(model, CAMModel)
     try:
         with torch.no_grad():
             features = model.features(torch.empty(1, 3, size, size, device="meta"))
