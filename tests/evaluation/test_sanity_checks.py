@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 import cameval
 from cameval import CAMExtractor, CAMModel, GAPHead, Sample, Target, concat, evaluate
+from cameval.baselines import knows
 from cameval.errors import DataError, LayerError, SettingError, ShapeError
 from cameval.evaluation import (
     Preparation,
@@ -28,6 +30,7 @@ from cameval.evaluation import (
 from cameval.evaluation._similarities import pair_interval, pairs_of
 from cameval.evaluation._sub_sample import Candidate, choose
 from cameval.metrics import ADCC, ROAD, average_drop
+from cameval.protocols import BaselineInput
 from cameval.sanity import cascading_randomization, repeatability
 
 METHODS = {"cam": cameval.cam, "grad": cameval.grad_cam}
@@ -157,16 +160,23 @@ def test_adcc_of_maps_that_cannot_be_made_again_is_undefined() -> None:
     assert ((center > 0) & (center < 1)).all()
 
 
+@knows("truth")
+def exact_truth(batch: BaselineInput) -> Tensor:
+    """Return the truth as maps."""
+    return batch.truth.float()
+
+
 def test_adcc_of_several_targets_is_of_the_map_of_each_target() -> None:
     net, rng = small_network(), np.random.default_rng(2)
     image, mask = rng.random((32, 32), dtype=np.float32), np.eye(32, dtype=bool)
-    both = Sample("one", image, targets=[Target(0, mask), Target(2, mask)])
+    masks = mask, ~mask
+    both = Sample("one", image, targets=[Target(0, masks[0]), Target(2, masks[1])])
     results = evaluate(
         net,
         [both],
         methods={"grad": cameval.grad_cam},
         metrics={"adcc": ADCC()},
-        baselines={},
+        baselines={"truth": exact_truth},
         prepare=SMALL,
         task="multilabel",
     )
@@ -180,9 +190,14 @@ def test_adcc_of_several_targets_is_of_the_map_of_each_target() -> None:
         def of_class(images: Tensor, _: Tensor, label: int = label) -> cameval.CAMResult:
             return extract(images, label)
 
-        maps = extract(given, label).maps
-        expected = ADCC(of_class)(presence, given, maps, torch.tensor([1]))
-        assert results.values[row, 0] == pytest.approx(float(expected), abs=1e-6)
+        def of_truth(images: Tensor, _: Tensor, row: int = row) -> SimpleNamespace:
+            return SimpleNamespace(maps=torch.from_numpy(masks[row])[None].float())
+
+        for source in (of_class, of_truth):
+            maps = source(given, torch.tensor([1])).maps
+            expected = ADCC(source)(presence, given, maps, torch.tensor([1]))
+            found = results.values[row, 0 if source is of_class else 1]
+            assert found == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_faithfulness_stands_beside_localisation_with_blind_controls(plain: Results) -> None:

@@ -208,7 +208,7 @@ def _add_sanity(parser: argparse.ArgumentParser) -> None:
         "and ADCC beside the scores; the progress bar states the passes through the network",
     )
     checks.add_argument(
-        "--sanity-samples", type=int, metavar="N", help="number of images of the checks (32)"
+        "--sanity-samples", type=int, metavar="N", help="number of images of the checks (24)"
     )
     checks.add_argument(
         "--checkpoints",

@@ -16,7 +16,7 @@ from cameval.networks import Activations, CAMModel, GAPHead, ScoreTarget
 from cameval.networks.activations import RecordableNetwork
 from cameval.protocols import BaselineInput, CAMMethod, Metric
 
-_SIDE = {2: 64, 3: 16}
+_SIDE = {2: 32, 3: 16}
 """Sides of the image on which passes are counted, by the number of axes."""
 
 

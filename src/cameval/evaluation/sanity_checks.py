@@ -124,7 +124,7 @@ class SanityChecks:
     ``evaluate(net, samples, sanity=SanityChecks(checkpoints={"seed 1": other_net}))``
     """
 
-    samples: int = 32
+    samples: int = 24
     layers: int | Literal["all"] | Sequence[str] = 5
     checkpoints: Mapping[str, Training] = field(default_factory=dict)
     faithfulness: Named[Metric] | None = None
