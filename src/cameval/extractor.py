@@ -181,7 +181,9 @@ def compute_maps(
     image_size = tuple(activations.images.shape[2:])
     with recording(activations.create_graph):
         columns = [classes] if classes.ndim == 1 else classes.unbind(1)
-        coarse = [coarse_maps(activations, method, target or column) for column in columns]
+        coarse = [
+            coarse_maps(activations, method, target or column, cell_centers) for column in columns
+        ]
         stacked = coarse[0] if classes.ndim == 1 else torch.stack(coarse, 1)
         maps = upsample(
             stacked, size or image_size, cell_centers=cell_centers, image_size=image_size
@@ -189,14 +191,28 @@ def compute_maps(
     return CAMResult(maps, stacked, activations.logits, classes)
 
 
-def coarse_maps(activations: Activations, method: CAMMethod, target: ScoreTarget) -> Tensor:
-    """Apply a method to the activations, and check its output."""
+def coarse_maps(
+    activations: Activations,
+    method: CAMMethod,
+    target: ScoreTarget,
+    cell_centers: CellCenters | None = None,
+) -> Tensor:
+    """Apply a method to the activations, and check its output.
+
+    Cell centers are those of the features: with them maps must be on the feature grid.
+    """
     maps: object = method(activations, target)
     count, axes = len(activations.features), activations.features.ndim - 1
     if not isinstance(maps, Tensor) or maps.ndim != axes or len(maps) != count:
         raise ShapeError(
             f"a method must return maps of shape (N, h, w) with N = {count}, "
             f"got {shape_or_type(maps)}"
+        )
+    grid, features = tuple(maps.shape[1:]), tuple(activations.features.shape[2:])
+    if cell_centers is not None and grid != features:
+        raise SettingError(
+            f"maps must be on the feature grid {features} for alignment by receptive fields, got "
+            f"{grid}, as of a method over several layers; use alignment='half_pixel'"
         )
     return maps
 

@@ -31,6 +31,7 @@ from cameval import (
 from cameval.errors import ClassIndexError, ShapeError
 from cameval.methods import (
     ISCAM,
+    KPCACAM,
     SSCAM,
     AblationCAM,
     FinerTarget,
@@ -56,6 +57,7 @@ from cameval.protocols import CAMMethod
 METHODS: dict[str, CAMMethod] = {
     "GroupCAM": GroupCAM(groups=3),
     "ISCAM": ISCAM(num_samples=2),
+    "KPCACAM": KPCACAM(),
     "OptiCAM": OptiCAM(steps=4),
     "ReciproCAM": ReciproCAM(),
     "RefineCAM": RefineCAM(),
@@ -80,7 +82,7 @@ METHODS: dict[str, CAMMethod] = {
     "xgrad_cam": xgrad_cam,
 }
 CUT_ONLY = {"cam", "local_linear_cam"}  # not at an inner layer
-BLIND = {"eigen_cam", "lafam", "RandomCAM"}  # do not look at the class
+BLIND = {"eigen_cam", "KPCACAM", "lafam", "RandomCAM"}  # do not look at the class
 PAIRS = [
     (name, cut)
     for name in METHODS
@@ -155,7 +157,7 @@ BOTH = [pair for pair in PAIRS if pair[1] in ("pooled", "curved")]
 SCALE_FREE = [
     *("cam", "eigen_cam", "eigen_grad_cam", "grad_cam", "grad_cam_elementwise", "hires_cam"),
     *("layer_cam", "local_linear_cam", "shapley_cam", "xgrad_cam", "AblationCAM"),
-    *("WinsorCAM", "ZoomCAM"),
+    *("KPCACAM", "WinsorCAM", "ZoomCAM"),
 ]
 
 
@@ -195,7 +197,7 @@ def test_signed_maps_are_linear_in_the_head(name: str, seed: int, share: float) 
 
 SIGNED = {
     *("cam", "eigen_cam", "eigen_grad_cam", "hires_cam", "local_linear_cam", "RandomCAM"),
-    "xgrad_cam",
+    *("KPCACAM", "xgrad_cam"),
 }
 
 
@@ -326,6 +328,7 @@ LABELS = {
     FinerTarget: "finer_target",
     GroupCAM: "group_cam",
     ISCAM: "is_cam",
+    KPCACAM: "kpca_cam",
     LeGrad: "legrad",
     OptiCAM: "opti_cam",
     OtherClass: "other_class",

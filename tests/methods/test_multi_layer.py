@@ -158,7 +158,7 @@ def test_names_are_those_of_the_users_network_or_of_the_adapted_one() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = resnet18().eval()
-    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     maps = [
         CAMExtractor(model, RefineCAM(layers=layers))(images, 5).coarse
         for model, layers in [
@@ -173,7 +173,7 @@ def test_names_are_those_of_the_users_network_or_of_the_adapted_one() -> None:
     automatic = CAMExtractor(net, RefineCAM())(images, 5).coarse
     stages = RefineCAM(layers=("layer1", "layer2", "layer3", "layer4"))
     assert torch.equal(automatic, CAMExtractor(net, stages)(images, 5).coarse)
-    assert automatic.shape == (2, 16, 16)
+    assert automatic.shape == (1, 16, 16)
 
 
 def test_names_that_do_not_exist_are_refused_with_close_ones() -> None:
@@ -223,6 +223,16 @@ def test_a_constant_map_of_a_layer_makes_the_product_zero() -> None:
         net.second.weight.zero_()
         net.second.bias.fill_(1)
     assert not found(RefineCAM(eigen_cam, ("first", "second")), net).any()
+
+
+def test_maps_of_another_grid_have_no_cell_centers() -> None:
+    from torchvision.models import resnet18
+
+    net, images = resnet18().eval(), torch.rand(1, 3, 64, 64)
+    with pytest.raises(SettingError, match=r"on the feature grid \(2, 2\) .* got \(16, 16\)"):
+        CAMExtractor(net, RefineCAM(), alignment="receptive_field")(images)
+    one = RefineCAM(layers=("layer4",))
+    assert CAMExtractor(net, one, alignment="receptive_field")(images).coarse.shape == (1, 2, 2)
 
 
 def test_labels_have_the_settings() -> None:

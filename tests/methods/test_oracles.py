@@ -27,7 +27,16 @@ from cameval import (
     xgrad_cam,
 )
 from cameval.maps import upsample
-from cameval.methods import ISCAM, AblationCAM, eigen_grad_cam, grad_cam_elementwise, shapley_cam
+from cameval.methods import (
+    ISCAM,
+    KPCACAM,
+    AblationCAM,
+    RefineCAM,
+    WinsorCAM,
+    eigen_grad_cam,
+    grad_cam_elementwise,
+    shapley_cam,
+)
 from cameval.networks import GAPHead, LayerModel, PooledHead, Split
 
 REASON = "the extra 'oracle' is not installed"
@@ -172,7 +181,8 @@ def test_methods_are_those_of_grad_cam(method, name: str, curve: bool) -> None:
 
 @pytest.mark.parametrize("curve", [False, True])
 @pytest.mark.parametrize(
-    ("method", "name"), [(eigen_cam, "EigenCAM"), (eigen_grad_cam, "EigenGradCAM")]
+    ("method", "name"),
+    [(eigen_cam, "EigenCAM"), (eigen_grad_cam, "EigenGradCAM"), (KPCACAM(), "KPCA_CAM")],
 )
 def test_eigen_methods_are_those_of_grad_cam_up_to_their_sign(
     method, name: str, curve: bool
@@ -264,3 +274,66 @@ def test_torchcams_smooth_grad_cam_pp_cannot_be_repeated() -> None:
     """B3: its noise is not seeded, and its activations are those of the last noisy pass."""
     first, second = (of_torchcam("SmoothGradCAMpp", made(curve=True)) for _ in range(2))
     assert not torch.equal(first, second)
+
+
+def over_layers(net: Net, method) -> Tensor:
+    return method(adapt(net).activations(shown()), CLASSES)
+
+
+def refined(net: Net, layers: list[str], base: str) -> Tensor:
+    """Make torchcam's product over layers, on the grid of the finest."""
+    library = peer("torchcam.methods")
+    with library.RefineCAM(copy.deepcopy(net), layers, base_method=getattr(library, base)) as made:
+        scores = made.base_cam.model(shown().requires_grad_())
+        return made(CLASSES.tolist(), scores, normalized=False)[0].detach()
+
+
+@pytest.mark.parametrize(
+    ("method", "base"), [(grad_cam, "GradCAM"), (layer_cam, "LayerCAM"), (xgrad_cam, "XGradCAM")]
+)
+def test_refine_cam_is_torchcams_where_nothing_is_interpolated(method, base: str) -> None:
+    net = made(curve=True)
+    found = over_layers(net, RefineCAM(method, ("second", "last")))
+    torch.testing.assert_close(found, refined(net, ["second", "last"], base), atol=1e-6, rtol=1e-5)
+
+
+def test_torchcams_refine_cam_does_not_scale_after_the_interpolation() -> None:
+    """The maximum of an interpolated map is less than 1 there, as no cell lies on the maximum."""
+    net = made(curve=True)
+    right = over_layers(net, RefineCAM(grad_cam, ("relu", "last")))
+    wrong = refined(net, ["relu", "last"], "GradCAM")
+    assert right.shape == wrong.shape == (3, 6, 8)
+    assert (right - wrong).abs().max() > 0.01
+
+
+def test_grad_cams_refine_cam_scales_on_the_image() -> None:
+    """Its loop that rescales each map has no effect; the maps are in [0, 1] already."""
+    library = peer("pytorch_grad_cam")
+    targets = peer("pytorch_grad_cam.utils.model_targets")
+    net = made(curve=True)
+    twin = copy.deepcopy(net)
+    layers = [twin.second, twin.last]
+    chosen = [targets.ClassifierOutputTarget(c) for c in CLASSES.tolist()]
+    theirs = library.RefineCAM(twin, layers, base_method=library.GradCAM)(shown(), chosen)
+    each = [as_grad_cam_shows_it(ours(net, grad_cam, layer)) for layer in ("second", "last")]
+    product = each[0] * each[1]
+    top = product.amax((1, 2), keepdim=True)
+    torch.testing.assert_close(torch.from_numpy(np.float32(theirs)), product / top)
+
+
+def test_winsor_cam_with_equal_weights_is_the_sum_of_grad_cams_of_captum() -> None:
+    net = made(curve=True)
+    library = peer("captum.attr")
+    total = torch.zeros(3, 6, 8)
+    importances = []
+    for layer in ("first", "relu"):
+        module = net.get_submodule(layer)
+        raw = library.LayerGradCam(net, module).attribute(shown(), CLASSES, relu_attributions=True)[
+            :, 0
+        ]
+        gradient = library.LayerGradientXActivation(net, module, multiply_by_inputs=False)
+        importances.append(gradient.attribute(shown(), CLASSES).mean((1, 2, 3)))
+        total += normalize_maps(raw) * (importances[-1] > 0)[:, None, None]
+    assert (torch.stack(importances) > 0).any()
+    found = over_layers(net, WinsorCAM(0, layers=("first", "relu")))
+    torch.testing.assert_close(found, total, atol=1e-6, rtol=1e-5)

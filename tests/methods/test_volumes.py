@@ -24,6 +24,7 @@ from cameval import (
 from cameval.evaluation import label_of
 from cameval.maps import normalize_maps
 from cameval.methods import (
+    KPCACAM,
     AblationCAM,
     GroupCAM,
     OptiCAM,
@@ -46,7 +47,7 @@ METHODS = [
     *(cam, grad_cam, grad_cam_pp, xgrad_cam, hires_cam, layer_cam, eigen_cam, eigen_grad_cam),
     *(grad_cam_elementwise, shapley_cam, local_linear_cam, AblationCAM(), ScoreCAM()),
     *(lafam, GroupCAM(groups=3), OptiCAM(steps=3), ReciproCAM(), RefineCAM(), WinsorCAM()),
-    ZoomCAM(),
+    *(KPCACAM(), ZoomCAM()),
 ]
 SIZE = (9, 12, 10)
 

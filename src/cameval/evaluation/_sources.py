@@ -288,7 +288,7 @@ def map_sources(
     if activations is not None:
         cells = tuple(activations.features.shape[2:])
         for name, method in plan.methods.items():
-            coarse = _coarse_maps(view, activations, method, classes)
+            coarse = _coarse_maps(view, activations, method, classes, cell_centers)
             _check_finite(coarse, view.rows, name)
             yield _MethodMaps(name, method, coarse, view, activations, cell_centers)
     for name, source in plan.maps.items():
@@ -298,7 +298,11 @@ def map_sources(
 
 
 def _coarse_maps(
-    view: View, activations: Activations, method: CAMMethod, classes: Tensor
+    view: View,
+    activations: Activations,
+    method: CAMMethod,
+    classes: Tensor,
+    cell_centers: CellCenters | None,
 ) -> Tensor:
     """Return the coarse map of each row. The features are those of one pass for all targets."""
     known: list[tuple[Tensor, Tensor]] = []
@@ -309,7 +313,7 @@ def _coarse_maps(
         coarse = next((maps for same, maps in known if torch.equal(same, wanted)), None)
         if coarse is None:
             with without_graph():
-                coarse = coarse_maps(activations, method, wanted)
+                coarse = coarse_maps(activations, method, wanted, cell_centers)
             known.append((wanted, coarse))
         if view.passes == 1:
             return coarse
@@ -343,7 +347,7 @@ class _MethodMaps:
     def again(self, view: View, classes: Tensor) -> Source:
         """Return the source of the maps of other images, of which the network is run."""
         activations = self.activations.network.activations(view.images)
-        coarse = _coarse_maps(view, activations, self.method, classes)
+        coarse = _coarse_maps(view, activations, self.method, classes, self.cell_centers)
         _check_finite(coarse, view.rows, self.name)
         return replace(self, coarse=coarse, view=view, activations=activations)
 

@@ -6,7 +6,7 @@ from cameval.methods.attention import LeGrad, attention_relevance, attention_rol
 from cameval.methods.cam import cam
 from cameval.methods.combine import augmentation_smoothing, max_fusion, mean_fusion, product_fusion
 from cameval.methods.controls import OtherClass, RandomCAM
-from cameval.methods.eigen import eigen_cam, eigen_grad_cam
+from cameval.methods.eigen import KPCACAM, eigen_cam, eigen_grad_cam
 from cameval.methods.gradient import (
     grad_cam,
     grad_cam_elementwise,
@@ -26,6 +26,7 @@ from cameval.methods.targets import FinerTarget
 
 __all__ = [
     "ISCAM",
+    "KPCACAM",
     "SSCAM",
     "AblationCAM",
     "FinerTarget",

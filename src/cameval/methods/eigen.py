@@ -1,14 +1,17 @@
-"""Eigen-CAM and Eigen-Grad-CAM: projection onto the first principal component."""
+"""Eigen-CAM, Eigen-Grad-CAM and KPCA-CAM: the first principal component of the features."""
 
+from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from cameval._checks import positive_number
 from cameval.networks import Activations, ScoreTarget
 from cameval.networks.heads import positions
 
-__all__ = ["eigen_cam", "eigen_grad_cam"]
+__all__ = ["KPCACAM", "eigen_cam", "eigen_grad_cam"]
 
 
 def eigen_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
@@ -98,6 +101,78 @@ def eigen_grad_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     torch.Size([1, 14, 14])
     """
     return _first_component(activations.gradients(target) * activations.features)
+
+
+@dataclass(frozen=True)
+class KPCACAM:
+    r"""KPCA-CAM: first kernel principal component of the features, independent of the class.
+
+    As `eigen_cam`, with the products of the cells' feature vectors :math:`\tilde a_p` (each channel
+    minus its mean over the positions) replaced by the sigmoid kernel
+
+    .. math:: \kappa_{pq} = \tanh\left(\gamma \langle \tilde a_p, \tilde a_q \rangle + 1\right) .
+
+    With :math:`\lambda, v` the largest eigenvalue and its eigenvector of the centered matrix
+    :math:`\kappa`, the map is :math:`\sqrt{\lambda} \, v`. The sign is chosen as for `eigen_cam`.
+
+    Parameters
+    ----------
+    gamma
+        The factor :math:`\gamma`; None: one over the number of channels.
+
+    Raises
+    ------
+    SettingError
+        If `gamma` is not positive.
+
+    Notes
+    -----
+    Maps are ``(N, h, w)``, signed, of mean 0, and zero where the features are constant. Cost: one
+    eigendecomposition of a square matrix of the number of positions; no gradient. The kernel limits
+    the effect of single large cells, which dominate the component of `eigen_cam`.
+
+    Experimental: the text of the paper could not be consulted. The formula is that of
+    pytorch-grad-cam, where the sign is arbitrary.
+
+    References
+    ----------
+    Karmani et al., "KPCA-CAM: Visual Explainability of Deep Computer Vision Models using Kernel
+    PCA", arXiv 2410.00267.
+
+    Examples
+    --------
+    >>> from cameval.methods import KPCACAM
+    >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
+    >>> KPCACAM()(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape
+    torch.Size([1, 14, 14])
+    """
+
+    label: ClassVar[str] = "kpca_cam"
+    experimental: ClassVar[bool] = True
+
+    gamma: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.gamma is not None:
+            positive_number("gamma", self.gamma)
+
+    def __call__(self, activations: Activations, target: ScoreTarget, /) -> Tensor:
+        """Return one map per image, ``(N, h, w)``; the target is ignored."""
+        features = activations.features
+        values = features if features.dtype == torch.float64 else features.float()
+        cells = (values - values.mean(positions(values), keepdim=True)).flatten(2)
+        gamma = 1 / features.shape[1] if self.gamma is None else self.gamma
+        kernel = torch.tanh(gamma * (cells.mT @ cells) + 1)
+        rows = kernel.mean(1, keepdim=True)
+        centered = kernel - rows - rows.mT + rows.mean(2, keepdim=True)
+        direction = _leading_vector(centered)[..., None]
+        largest = (direction.mT @ centered @ direction)[..., 0]
+        # The root of 0 has no derivative; of constant features the map is exactly 0.
+        varies = (cells != 0).flatten(1).any(1)[:, None] & (largest > 0)
+        component = (largest.where(varies, 1).sqrt() * direction[..., 0]).where(varies, 0)
+        agreement = (component * values.flatten(2).sum(1)).sum(1, keepdim=True)
+        signed = component.where(agreement >= 0, -component)
+        return signed.reshape(features.shape[:1] + features.shape[2:]).to(features.dtype)
 
 
 def _first_component(values: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.pooling import _AvgPoolNd, _MaxPoolNd
 
 from cameval.errors import LayerError, SettingError
-from cameval.networks._copies import private_copy, refuse_changes
+from cameval.networks._copies import Origin, private_copy, refuse_changes
 from cameval.networks._module_types import runs_code_of
 from cameval.networks.activations import Activations, ScoreTarget, without_graph
 from cameval.networks.grids import identity
@@ -227,13 +227,21 @@ def _module_of(activations: Activations) -> nn.Module:
 def _full_name(network: nn.Module, layer: str) -> str:
     """Return the name of a layer in the recorded network.
 
-    That network contains the user's network, or its parts, below a name such as ``features``. Among
-    the names that end in `layer` the shortest path counts.
+    It may be a name there; or that of a module of the user's network from which it was cut; or, as
+    it may contain the user's network below a name such as ``net``, the end of a name there, of
+    which the shortest path counts.
     """
     names: list[str] = [name for name, _ in network.named_modules() if name]
+    if layer in names:
+        return layer
+    origin = vars(network).get("_origin")
+    if isinstance(origin, Origin) and len(origin.modules) == len(names):
+        part = dict(origin.net.named_modules()).get(layer)
+        same = [name for name, one in zip(names, origin.modules, strict=True) if one is part]
+        if same:
+            return same[0]
     fitting: list[str] = sorted(
-        (name for name in names if name == layer or name.endswith(f".{layer}")),
-        key=lambda name: name.count("."),
+        (name for name in names if name.endswith(f".{layer}")), key=lambda name: name.count(".")
     )
     if fitting and [name.count(".") for name in fitting].count(fitting[0].count(".")) == 1:
         return fitting[0]

@@ -151,4 +151,65 @@ FAULTS = (
         after="classes).maps for",
         tests=("methods/test_combine.py::test_smoothing_is_the_mean_of_maps_turned_back",),
     ),
+    Fault(
+        "Recipro-CAM gives a neighbor its own features",
+        "methods/recipro.py",
+        before="line = (2 - away).clamp(min=0) / 4 if gaussian",
+        after="line = (away <= 1) / 3.0 if gaussian",
+        tests=("methods/test_recipro.py::test_recipro_cam_is_one_cell_after_the_other",),
+    ),
+    Fault(
+        "Recipro-CAM returns logits for probabilities",
+        "methods/recipro.py",
+        before="probability_of_variants if self.softmax else score_variants",
+        after="score_variants",
+        tests=("methods/test_recipro.py::test_recipro_cam_is_one_cell_after_the_other",),
+    ),
+    Fault(
+        "Group-CAM keeps the values at the percentile",
+        "methods/group.py",
+        before="(values > level)",
+        after="(values >= level)",
+        tests=("methods/test_recipro.py::test_group_cam_is_one_group_after_the_other",),
+    ),
+    Fault(
+        "Group-CAM masks on black",
+        "methods/group.py",
+        before="images * masks + blurred * (1 - masks)",
+        after="images * masks",
+        tests=("methods/test_recipro.py::test_group_cam_is_one_group_after_the_other",),
+    ),
+    Fault(
+        "Opti-CAM keeps the last step",
+        "methods/opti.py",
+        before="better = found.detach() > highest",
+        after="better = found.detach() > -torch.inf",
+        tests=(
+            "methods/test_recipro.py::"
+            "test_opti_cam_raises_the_score_of_the_masked_image_with_each_step",
+        ),
+    ),
+    Fault(
+        "RefineCAM scales before it interpolates",
+        "methods/multi_layer.py",
+        before="torch.stack([_scaled(fine) for fine in _on_finest(maps)]).prod(0)",
+        after="torch.stack(_on_finest([_scaled(fine) for fine in maps])).prod(0)",
+        tests=("methods/test_multi_layer.py::test_refine_cam_is_a_product_over_layers",),
+    ),
+    Fault(
+        "Winsor-CAM counts layers without importance in the percentile",
+        "methods/multi_layer.py",
+        before="kept.quantile(percentile / 100)",
+        after="values.quantile(percentile / 100)",
+        tests=("methods/test_multi_layer.py::test_winsor_cam_is_a_sum_with_bounded_weights",),
+    ),
+    Fault(
+        "the automatic choice takes layers inside blocks",
+        "networks/_inner_layers.py",
+        before="and not run.name.startswith(blocks)",
+        after="",
+        tests=(
+            "networks/test_inner_layers.py::test_the_layers_of_each_resolution_are_on_the_trunk",
+        ),
+    ),
 )
