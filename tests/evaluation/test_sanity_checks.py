@@ -504,6 +504,16 @@ def test_a_summary_has_the_mean_of_each_step_and_one_row_for_all_pairs(plain: Re
     assert sorted(set(shares)) == [1, 2]
 
 
+def test_maps_that_do_not_change_have_no_interval() -> None:
+    def blind(activations, target):
+        return torch.eye(8).expand(len(activations.features), 8, 8)
+
+    summary = run(methods={"blind": blind}).sanity.summary()
+    weights = summary[summary["check"] == "random weights"]
+    assert (weights["ssim"] > 1 - 1e-9).all()
+    assert weights[["ssim_low", "ssim_high"]].isna().all(axis=None)
+
+
 def test_the_interval_of_pairs_covers_the_mean() -> None:
     rng = np.random.default_rng(0)
     names = [f"g{k:02d}" for k in range(16)]

@@ -1,6 +1,7 @@
 """Similarity of maps in a table: its rows, its means with intervals, its file."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -55,7 +56,7 @@ def summarize(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
                 found = [group_of[row["model"], other] for other in others]
                 one = pair_interval(values, groups, np.array(found), confidence)
             else:
-                one = mean_interval(values, groups, confidence=confidence, bounds=(-1, 1))
+                one = _interval(values, groups, confidence)
             row |= {name: one.estimate, f"{name}_low": one.low, f"{name}_high": one.high}
             row[f"n_groups_{name}"] = one.n_groups
             row[f"n_undefined_{name}"] = one.n_undefined
@@ -63,6 +64,15 @@ def summarize(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
         row["same_prediction"] = float(same.mean()) if len(same) else float("nan")
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _interval(values: Floats, groups: NDArray[np.str_], confidence: float) -> Interval:
+    """Return the mean with its interval; equal values, as of maps that do not change, have none."""
+    one = mean_interval(values, groups, confidence=confidence, bounds=(-1, 1))
+    known = values[~np.isnan(values)]
+    if known.size and np.ptp(known) > 1e-9:
+        return one
+    return replace(one, low=float("nan"), high=float("nan"))
 
 
 def pair_interval(

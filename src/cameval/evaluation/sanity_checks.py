@@ -104,8 +104,8 @@ class SanityChecks:
         Metrics; see :func:`default_faithfulness`. A metric of the run with the same label has
         precedence. ``{}`` means none.
     controls
-        Baselines in the table of faithfulness; by default those of the run that know nothing of the
-        image, and random maps if there are none.
+        Baselines in the table of faithfulness; by default the blind baselines of the run, and
+        random maps if there are none.
     seed
         Seed of the sub-sample, of the random weights, and of the pairs of different images.
 

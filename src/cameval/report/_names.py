@@ -19,6 +19,8 @@ _TITLES = {
     "size_standardized_iou": "sIoU",
     "pixel_auroc": "AUROC",
     "pixel_average_precision": "AP",
+    "road": "ROAD",
+    "adcc": "ADCC",
 }
 
 _ZERO = f"{ZeroWithoutObject.label}:"

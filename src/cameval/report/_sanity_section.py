@@ -34,13 +34,15 @@ _MOST_MAP_METRICS = 3
 
 _MOST_METHODS = 6
 
+_MOST_TICKS = 8
+
 _WEIGHTS = (
     "Random weights. The weights of the network are replaced by random ones, from the last module "
     "to the first, and each map is compared with the original one, for the same class. The check "
     "can show that maps do not depend on the learned weights: they then stay similar. It cannot "
-    "show that maps are right, since a map that changes may have been wrong before. Some "
-    "similarity is left for other reasons, as that of maps which are high in the center or at "
-    "edges of the image: maps of different images are there for comparison."
+    "show that maps are right, since a map that changes may have been wrong before. Maps can also "
+    "be similar for other reasons, for example if all are high in the center: maps of different "
+    "images are there for comparison."
 )
 
 _TRAININGS = (
@@ -55,17 +57,20 @@ _FAITHFULNESS = (
     "probability of the class is measured. These metrics can show whether the pixels that a map "
     "marks matter to the network. They do not use the true mask: a map can be faithful and far "
     "from the object, or on the object and not faithful. Changed images differ from the images of "
-    "the training, which affects every map, so each score is to be read beside those of the "
-    "controls, whose maps do not depend on the image."
+    "the training, and this affects the scores of all maps."
 )
 
+_CONTROLS = (
+    "The blind baselines in the table are controls, whose maps do not depend on the image: each "
+    "score is to be read beside theirs."
+)
 
 _NOTES = {
     "insertion": "Insertion: area under the curve of the probability as pixels are added to the "
     "blurred image, the highest first.",
     "deletion": "Deletion: the same as pixels are removed, the highest first.",
-    "road": "ROAD: difference of the probability between removing the lowest and the highest "
-    "pixels; around 0 for a random order.",
+    "road": "ROAD: half the difference of the probability between removing the lowest and the "
+    "highest pixels; around 0 for a random order.",
     "adcc": "ADCC: harmonic mean of coherency, of one minus complexity and of one minus average "
     "drop. A map that does not depend on the image has the highest coherency by definition.",
 }
@@ -87,7 +92,8 @@ def sanity_section(results: Results, headline: Headline, names: Names) -> Sectio
         tables += [_table_of_trainings(summary, names)]
     table = _table_of_scores(checks.scores, headline, names)
     if table is not None:
-        lead += [_FAITHFULNESS]
+        knowledge = {one.knows for one in checks.scores.meanings.baselines.values()}
+        lead += [f"{_FAITHFULNESS} {_CONTROLS}" if knowledge == {"nothing"} else _FAITHFULNESS]
         tables.append(table)
     pictures = draw_cascades(summary, names) if "random weights" in has else []
     return Section("sanity", "Sanity checks", lead, tables, pictures)
@@ -100,11 +106,15 @@ def _describe_sample(results: Results, checks: SanityResults) -> str:
     groups = format_count(samples["group"].nunique(), "group")
     every = results.samples.drop_duplicates(["sample", "label"])
     one = ", with one target of each" if every.duplicated("sample").any() else ""
-    some = "all of them" if count == total else f"a choice of {total:,} that no score had a part in"
+    some = (
+        "all of them"
+        if count == total
+        else f"chosen from {total:,} by names and not by scores, those with an object first"
+    )
     return (
-        f"These checks are of {format_count(count, 'image')} of {groups}{one}: {some}. They say "
-        "something of the maps and of the network, not of the agreement with the truth. In "
-        "brackets: 95 % intervals by group."
+        f"These checks are of {format_count(count, 'image')} of {groups}{one}, {some}. They are "
+        "about the maps and the network. Only scores of agreement use the truth. In brackets: "
+        "95 % intervals by group."
     )
 
 
@@ -118,7 +128,8 @@ def _modules_of(checks: SanityResults) -> int | None:
 
 def _describe_weights(summary: pd.DataFrame, modules: int | None, names: Names) -> list[str]:
     """Return what is left of the maps of each method when the most weights are random."""
-    texts = []
+    texts: list[str] = []
+    described: set[object] = set()
     weights = summary[summary["check"] == "random weights"]
     for (model, method), part in [*weights.groupby(["model", "method"], sort=False)][
         :_MOST_METHODS
@@ -142,6 +153,10 @@ def _describe_weights(summary: pd.DataFrame, modules: int | None, names: Names) 
             text += f" (undefined for {format_count(undefined, 'constant map')})"
         if len(pairs):
             text += f"; maps of different images have {_with_interval(pairs.iloc[0], 'spearman')}"
+        if model not in described:
+            described.add(model)
+            same = format_percent(last["same_prediction"])
+            text += f". This network predicts the same class as before for {same} of the images"
         texts.append(f"{text}.")
     return texts
 
@@ -282,7 +297,7 @@ def draw_cascades(summary: pd.DataFrame, names: Names) -> list[Picture]:
             for axes, (measure, words) in zip(panels, _MEASURES.items(), strict=True):
                 _draw_cascade(axes, of_model, measure, words)
             handles, labels = panels[0].get_legend_handles_labels()
-            figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
+            figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
             data = draw_png(figure)
         suffix = f"-{k}" if len(models) > 1 else ""
         pictures.append(
@@ -307,28 +322,24 @@ def _draw_cascade(axes: Axes, summary: pd.DataFrame, measure: str, words: str) -
     weights = summary[summary["check"] == "random weights"]
     pairs = summary[summary["check"] == "other image"].set_index("method")[measure]
     methods = list(weights["method"].unique())[:_MOST_METHODS]
-    most = int(weights["random_modules"].max())
+    counts = sorted(set(weights["random_modules"].astype(int)))
     looks = zip(methods, cycle(COLORS), cycle(MARKERS), strict=False)
     for k, (method, color, marker) in enumerate(looks):
         part = weights[weights["method"] == method].sort_values("random_modules")
-        shift = 0.008 * most * (k - (len(methods) - 1) / 2)
-        x = part["random_modules"].to_numpy(float) + shift
+        places = [counts.index(int(count)) + 1 for count in part["random_modules"]]
+        x = np.array(places) + 0.07 * (k - (len(methods) - 1) / 2)
         mean, low, high = (
             part[name].to_numpy(float) for name in (measure, f"{measure}_low", f"{measure}_high")
         )
-        axes.plot(
-            [0, *x],
-            [1, *mean],
-            color=color,
-            marker=marker,
-            ms=4,
-            lw=1.2,
-            label=figure_text(str(method)),
-        )
+        look: dict[str, Any] = {"color": color, "marker": marker, "ms": 4, "lw": 1.2}
+        axes.plot([0, *x], [1, *mean], label=figure_text(str(method)), **look)
         axes.vlines(x, low, high, color=color, lw=1)
         if method in pairs.index and np.isfinite(pairs[method]):
             axes.axhline(pairs[method], color=color, ls=":", lw=1.2)
     axes.axhline(0, color=PALE, lw=0.8)
     axes.set_xlabel("modules with random weights", fontsize=9)
     axes.set_title(words, fontsize=10)
-    axes.set_xlim(-0.03 * most, 1.04 * most)
+    most = min(_MOST_TICKS, len(counts) + 1)
+    places = np.linspace(0, len(counts), most).round().astype(int).tolist()
+    axes.set_xticks(places, [f"{[0, *counts][place]:,}" for place in places])
+    axes.set_xlim(-0.3, len(counts) + 0.4)
