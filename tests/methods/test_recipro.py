@@ -145,12 +145,16 @@ def objective(activations: Activations, maps: Tensor, classes: Tensor) -> Tensor
 
 
 @pytest.mark.parametrize("cut", CUTS)
-def test_opti_cam_raises_the_score_of_the_masked_image_with_each_step(cut: str) -> None:
+@pytest.mark.parametrize("learning_rate", [0.1, 20])
+def test_opti_cam_raises_the_score_of_the_masked_image_with_each_step(
+    cut: str, learning_rate: float
+) -> None:
+    """With steps that are too large, later ones are worse, and the best one is kept."""
     activations, classes = activations_of(cut), some_classes()
     start = activations.features.relu().mean(1)
     scores = [objective(activations, start, classes)]
     for steps in (1, 3, 10, 30):
-        maps = OptiCAM(steps)(activations, classes)
+        maps = OptiCAM(steps, learning_rate)(activations, classes)
         scores.append(objective(activations, maps, classes))
         assert (maps >= 0).all()
         assert (scores[-1] >= scores[-2] - 1e-12).all()
