@@ -19,6 +19,7 @@ exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [  # external names only, never names of cameval
     (r"py:.*", r"(collections|nn|np|numpy|os|pandas|pathlib|python|skimage|torch)[.:].+"),
+    (r"py:.*", r"torchmetrics\..+"),
     (r"py:.*", r"matplotlib\..+"),
     (r"py:class", r"Axes"),  # matplotlib's
     (r"py:class", r"cameval\..+\.[A-Z]"),  # type variables

@@ -539,7 +539,9 @@ def test_models_are_listed(capsys) -> None:
         "32",
     ]
     assert "new head" in lines[3]
-    assert lines[4].split() == "vit_b_16 of the class token new head 14 x 14 768".split()
+    assert lines[4].split() == [
+        *("vit_b_16", "of", "the", "class", "token", "new", "head", "14", "x", "14", "768")
+    ]
     assert main(["models", "resnet5000"]) == 2
     assert main(["models", "vgg11", "--size", "8"]) == 2
     assert "size must be large enough for vgg11, got 8" in capsys.readouterr().err

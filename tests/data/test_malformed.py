@@ -239,7 +239,8 @@ def a_picture_for_a_mask(folder):
 
 
 @case(
-    "1.jpg: the mask must hold 0 and one of .* mask_threshold, or --mask-threshold, if it has compression noise"
+    "1.jpg: the mask must hold 0 and one of .* mask_threshold, or --mask-threshold, if it has "
+    "compression noise"
 )
 def a_mask_with_compression_noise(folder):
     return mask(save(folder / "1.jpg", (GRAY > 99).astype(np.uint8) * 255, quality=50))

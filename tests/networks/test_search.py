@@ -366,15 +366,6 @@ def test_the_network_is_not_changed(training: bool) -> None:
     extract = CAMExtractor(net, cam)
     extract(images(0))
     assert state(net) == before
-    features, head = split_of(net)
-    assert head is not None and features is not None
-
-
-def split_of(net: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """Return the parts of the adapted network."""
-    model = adapt(net)
-    assert isinstance(model, CAMModel)
-    return model.features, model.head
 
 
 def test_in_training_mode_maps_are_those_of_evaluation_mode() -> None:
@@ -507,7 +498,7 @@ def test_split_finds_the_same_cut() -> None:
     assert torch.equal(head(features(batch)), net(batch))
     with pytest.raises(UnsupportedModelError, match="depend on other tokens too"):
         split(small_vit())
-    with pytest.raises(UnsupportedModelError, match="must be an nn.Module, got str"):
+    with pytest.raises(UnsupportedModelError, match=r"must be an nn\.Module, got str"):
         split("resnet18")
 
 

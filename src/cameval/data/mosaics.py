@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,14 +17,6 @@ from cameval.data.targets import Target
 from cameval.errors import DataError, SettingError, ShapeError
 
 __all__ = ["MosaicDataset"]
-
-
-class _Images(Protocol):
-    """A dataset or list of samples."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Sample: ...
 
 
 class MosaicDataset(Dataset[Sample]):
@@ -97,7 +89,7 @@ class MosaicDataset(Dataset[Sample]):
 
     def __init__(
         self,
-        samples: _Images,
+        samples: Dataset[Sample] | Sequence[Sample],
         grid: tuple[int, int] = (2, 2),
         *,
         size: tuple[int, int] | None = None,
@@ -116,9 +108,10 @@ class MosaicDataset(Dataset[Sample]):
             raise SettingError(f"confidence must be in [0, 1), got {confidence}")
         if count is not None and count < 1:
             raise SettingError(f"count must be a positive integer or None, got {count!r}")
-        self._samples, self._grid, self._size = samples, (rows, columns), size
+        self._samples = cast(Sequence[Sample], samples)
+        self._grid, self._size = (rows, columns), size
         self._class_names = tuple(getattr(samples, "class_names", ()))
-        found = list(_labels(samples))
+        found = list(_labels(self._samples))
         if names is not None:
             known = {one.name for one in found}
             if strange := [name for name in names if name not in known]:
@@ -202,7 +195,7 @@ class _Labeled:
     label: int | None
 
 
-def _labels(samples: _Images) -> Iterator[_Labeled]:
+def _labels(samples: Sequence[Sample]) -> Iterator[_Labeled]:
     names, labels = getattr(samples, "names", None), getattr(samples, "labels", None)
     if isinstance(names, Sequence) and labels is not None:
         for index, (name, label) in enumerate(zip(names, labels, strict=True)):

@@ -28,7 +28,7 @@ def lafam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     -----
     It shows where the features are large, not evidence for a class. Use it for networks without
     classes, and as a floor: a method that explains a class should score higher. The paper scales
-    the map to [0, 1], which is left to `cameval.maps.normalize_maps`.
+    the map to [0, 1], which is left to `cameval.normalize_maps`.
 
     References
     ----------

@@ -58,7 +58,7 @@ class ReciproCAM:
 
     Experimental: the text of the paper could not be consulted. The formula is that of the authors'
     code, with its default, no Gaussian. That code scales each map to [0, 1], which is left to
-    `cameval.maps.normalize_maps`.
+    `cameval.normalize_maps`.
 
     References
     ----------

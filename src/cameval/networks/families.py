@@ -1,7 +1,7 @@
 """Declared splits into features and head, for the families of torchvision's networks.
 
-A cut is declared, never guessed: ``head(features(x))`` equals ``net(x)`` bit for bit, in evaluation
-mode, for every family here. The features end where the classifier's pooling begins. Parts that the
+A cut here is declared, never guessed: ``head(features(x))`` equals ``net(x)`` bit for bit, in
+evaluation mode, for every family here. The features end where the classifier's pooling begins. Parts that the
 user replaced are used as they are, or make the head a general one.
 """
 
@@ -73,10 +73,11 @@ def split(net: nn.Module) -> Split:
     """Split a network into features and head.
 
     Classes of torchvision and of your own are declared; the cut of any other network is searched
-    for in one trial, see `adapt`. A family is one registration: ``@split.register`` on a function whose argument is annotated with
-    the network's class. It returns a :class:`Split`, or a pair of modules. A subclass is covered if
-    it overrides nothing that runs; extractors compare the outputs of the split and of the network
-    on their first batch. ``split.registry`` lists the registered classes.
+    for in one trial, see `adapt`. A family is one registration: ``@split.register`` on a function
+    whose argument is annotated with the network's class. It returns a :class:`Split`, or a pair of
+    modules. A subclass is covered if it overrides nothing that runs; extractors compare the outputs
+    of the split and of the network on their first batch. ``split.registry`` lists the registered
+    classes.
 
     Parameters
     ----------
