@@ -86,7 +86,7 @@ def evaluate(
         From a sample to the network's input and the true mask on the grid of the scores. By default
         the whole image at 224 x 224 in the channels of the network's first convolution, three of
         them normalized as ImageNet's, and scores on the mask's own pixels; see
-        :meth:`cameval.Preparation.for_channels`.
+        :meth:`~cameval.Preparation.for_channels`.
     sanity
         Also check on a sub-sample whether the maps depend on the weights, whether other trainings
         give the same maps, and how faithful they are: True, or :class:`SanityChecks` with settings.

@@ -1,8 +1,8 @@
 """Declared splits into features and head, for the families of torchvision's networks.
 
 A cut here is declared, never guessed: ``head(features(x))`` equals ``net(x)`` bit for bit, in
-evaluation mode, for every family here. The features end where the classifier's pooling begins. Parts that the
-user replaced are used as they are, or make the head a general one.
+evaluation mode, for every family here. The features end where the classifier's pooling begins.
+Parts that the user replaced are used as they are, or make the head a general one.
 """
 
 from collections import OrderedDict
