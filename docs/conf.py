@@ -122,6 +122,7 @@ from cameval.protocols import *
 from cameval.sanity import *
 from cameval.statistics import *
 from cameval.target_classes import *
+from cameval.training import MapScore
 torch.manual_seed(0)
 """
 

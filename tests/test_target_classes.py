@@ -25,7 +25,6 @@ from cameval.errors import (
     LayerError,
     SettingError,
     ShapeError,
-    UnsupportedModelError,
 )
 from cameval.networks import TokenGrid, channels_last_grid
 from cameval.target_classes import TopClasses, all_classes
@@ -384,8 +383,3 @@ def test_channels_last_gives_the_same_maps(method) -> None:
     expected = CAMExtractor(net, method)(batch, classes).maps
     net, batch = (x.to(memory_format=torch.channels_last) for x in (net, batch))
     torch.testing.assert_close(CAMExtractor(net, method)(batch, classes).maps, expected)
-
-
-def test_a_vision_transformer_without_a_layer_is_refused() -> None:
-    with pytest.raises(UnsupportedModelError, match="layer="):
-        adapt(tv.VisionTransformer(32, 16, 1, 1, 8, 8))

@@ -87,7 +87,7 @@ CASES = {
     "class_names": Case(["a", "b", "c"], setting("class_names"), lambda r: r.class_names),
     "seed": Case(5, setting("seed"), others={"baselines": None}),
 }
-NOT_RECORDED = {"workers", "out", "progress"}
+NOT_RECORDED = {"workers", "out", "progress", "sanity"}
 """Arguments that do not change the results; each has a test of its own."""
 
 

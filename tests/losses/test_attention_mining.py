@@ -712,7 +712,7 @@ def test_settings_that_depend_on_the_network_are_checked() -> None:
 
 
 def test_networks_are_checked() -> None:
-    with pytest.raises(UnsupportedModelError, match="Linear"):
+    with pytest.raises(UnsupportedModelError, match="must take one batch of images"):
         GAIN(nn.Linear(2, 2), *batch())
     hooked = network("pooled")
     hooked.register_forward_hook(lambda _module, _images, logits: 2 * logits)

@@ -667,7 +667,7 @@ def test_only_a_network_that_trains_is_copied():
         (lambda: ROAD(percentiles=(50, 100)), r"in \(0, 100\)"),
         (lambda: ROAD(noise=-1), "noise must be finite and not negative"),
         (lambda: ROAD(batch_size=0), "batch_size must be"),
-        (lambda: ADCC(None), "extract must be callable"),
+        (lambda: ADCC("cam"), "extract must be callable"),
         (
             lambda: noisy_linear_imputation(ONES, ONES[:, 0] < 0, noise=math.inf),
             "noise must be finite",
