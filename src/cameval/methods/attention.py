@@ -130,11 +130,12 @@ def attention_relevance(activations: Activations, target: ScoreTarget, /) -> Ten
     Cost: one pass and one backward pass through the whole network for each target, and the
     attention of all blocks in memory, heads x T x T numbers for each block and image.
 
-    It is the paper's rule for self-attention, equations 5 and 6 as the authors' code numbers them;
-    the text itself could not be consulted. The rules for cross-attention are not needed for a
-    classifier of images. The method that the same authors published at CVPR 2021 has relevance by
-    layer-wise relevance propagation instead of :math:`A^l` in the same product. It is not provided,
-    since it needs a network that is rewritten with a backward rule for every module.
+    Experimental: the text of the paper could not be consulted. The formula is the rule for
+    self-attention of the authors' code, which numbers it as equations 5 and 6. The rules for
+    cross-attention are not needed for a classifier of images. The method that the same authors
+    published at CVPR 2021 has relevance by layer-wise relevance propagation instead of :math:`A^l`
+    in the same product. It is not provided, since it needs a network that is rewritten with a
+    backward rule for every module.
 
     References
     ----------
@@ -205,10 +206,10 @@ class LeGrad:
     block and the head. The graph of one block is in memory at a time, with its heads x T x T
     numbers for each image.
 
-    The text of the paper could be consulted in parts only. The formula agrees with summaries of it
-    and with the authors' code for CLIP, which takes the mean before the final normalization. That
-    code uses the last two blocks by default, and the paper's formula all. Networks that pool by
-    attention, for which the paper has a second form, are refused.
+    Experimental: the text of the paper could not be consulted as a whole. The formula agrees with
+    summaries of it and with the authors' code for CLIP, which takes the mean before the final
+    normalization. That code uses the last two blocks by default, and the paper's formula all.
+    Networks that pool by attention, for which the paper has a second form, are refused.
 
     References
     ----------
@@ -228,6 +229,7 @@ class LeGrad:
     """
 
     label: ClassVar[str] = "legrad"
+    experimental: ClassVar[bool] = True
 
     pooling: TokenPooling = "mean"
     last_blocks: int | None = None
