@@ -17,7 +17,7 @@ _IMAGES = 2
 _SIDES = (224, 96, 64, 28, 32, 256, 299, 384, 512)
 """Sides of the images that are tried where the network names none."""
 
-_VOLUMES = ((16, 112, 112), (64, 64, 64), (16, 224, 224), (96, 96, 96), (32, 32, 32))
+_VOLUMES = ((16, 64, 64), (64, 64, 64), (16, 112, 112), (16, 224, 224), (96, 96, 96))
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
