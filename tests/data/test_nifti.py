@@ -174,6 +174,17 @@ def test_percentiles_are_those_of_the_values_that_nibabel_reads(
     np.testing.assert_allclose(ranged, np.clip((values + 100) / 400, 0, 1), atol=1e-6)
 
 
+def test_percentiles_are_of_the_scaled_values_where_the_slope_is_negative(tmp_path):
+    made = nibabel.Nifti1Image(np.arange(11, dtype=np.int16).reshape(11, 1, 1), LPS)
+    made.header.set_slope_inter(1, 0)
+    nibabel.save(made, tmp_path / "1.nii")
+    content = bytearray((tmp_path / "1.nii").read_bytes())
+    content[112:120] = np.array([-1, 0], "<f4").tobytes()
+    (tmp_path / "1.nii").write_bytes(content)
+    found = read_nifti(tmp_path / "1.nii", percentiles=(0, 60)).image.ravel()
+    np.testing.assert_allclose(found, np.clip((10 - np.arange(11)) / 6, 0, 1), atol=1e-6)
+
+
 def test_a_constant_image_is_zero(tmp_path):
     path = write_nifti(tmp_path / "1.nii", np.full((2, 2, 2), 7, np.int16))
     assert not read_nifti(path).image.any()

@@ -236,7 +236,9 @@ def _scale(
         if settings.percentiles == (0, 100):
             ends = np.array([seen.min(), seen.max()])
         else:
-            ends = np.percentile(seen, settings.percentiles)
+            falling = stored.slope < 0  # the highest stored value is the lowest one
+            shares = [100 - p if falling else p for p in settings.percentiles]
+            ends = np.percentile(seen, shares)
         low, high = sorted(stored.values(ends).tolist())
     for k in range(len(raw)):
         part = raw[k] if valid is None else np.where(valid[k], raw[k], 0)
