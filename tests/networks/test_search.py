@@ -351,6 +351,7 @@ def test_a_new_head_is_put_on_a_copy() -> None:
     before = state(net)
     model = adapt(net, num_classes=7)
     assert model(images(0)).shape == (3, 7)
+    assert not any(module.training for module in model.modules())
     assert not {p.data_ptr() for p in model.parameters()} & {p.data_ptr() for p in net.parameters()}
     model.train()
     model(images(0)).sum().backward()
@@ -366,6 +367,32 @@ def test_the_network_is_not_changed(training: bool) -> None:
     extract = CAMExtractor(net, cam)
     extract(images(0))
     assert state(net) == before
+
+
+def test_the_trial_draws_no_random_numbers_of_the_user() -> None:
+    class Noisy(Network):
+        def forward(self, images: Tensor) -> Tensor:
+            return super().forward(images) + torch.rand(())
+
+    net = Noisy("relu", "mean", "linear").eval()
+    known = torch.get_rng_state()
+    with pytest.raises(UnsupportedModelError, match="no linear layer returns the logits"):
+        adapt(net, images=TRIAL)
+    assert torch.equal(torch.get_rng_state(), known)
+
+
+def test_layers_of_a_selected_network_have_the_names_of_the_user() -> None:
+    net = Dictionary().eval()
+    net.inner.parts = (*net.inner.parts[:1], POOLS["maximum"], HEADS["linear"])
+    with pytest.raises(UnsupportedModelError, match=r'(?s)a Dictionary.*layer="inner.block"'):
+        adapt(net, select=lambda outputs: outputs["out"], images=TRIAL)
+
+
+def test_a_cut_is_in_the_mode_of_its_network() -> None:
+    for mode in (False, True):
+        for net in (make("block"), OwnContract(), small_vit()):
+            model = adapt(net.train(mode))
+            assert {module.training for module in model.modules()} == {mode}
 
 
 def test_in_training_mode_maps_are_those_of_evaluation_mode() -> None:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from cameval.errors import UnsupportedHeadError, UnsupportedModelError
 from cameval.networks._contract import contract_cut, keeps_contract
 from cameval.networks._layer_features import LayerFeatures
+from cameval.networks._module_types import is_exactly
 from cameval.networks._proof import (
     ProvenCut,
     Trial,
@@ -15,7 +16,7 @@ from cameval.networks._proof import (
     last_linear,
     record_trial,
 )
-from cameval.networks._selection import check_outputs, is_of_transformers
+from cameval.networks._selection import check_outputs, is_of_transformers, own_name, own_network
 from cameval.networks._tokens import last_tokens, patch_grid, token_grid
 from cameval.networks._trial import try_network
 from cameval.networks.activations import without_graph
@@ -67,7 +68,7 @@ def _model_of(net: nn.Module, cut: ProvenCut) -> CAMModel:
 def _has_known_tokens(net: nn.Module) -> bool:
     """Tell whether the tokens of a network are in the order of the patches, row by row."""
     return any(
-        isinstance(module, tv.VisionTransformer)
+        is_exactly(module, tv.VisionTransformer)
         or keeps_contract(module)
         or is_of_transformers(module)
         for module in net.modules()
@@ -113,9 +114,9 @@ def pooled_tokens(model: LayerModel) -> CAMModel:
 def _explain(net: nn.Module, trial: Trial) -> str:
     """Return the message for a network without a proven cut."""
     candidates = candidate_layers(trial)
-    lines = [f"    {name}  {shape}" for name, shape in candidates]
-    name = type(net).__name__
-    first = candidates[0][0] if candidates else "name.of.layer"
+    lines = [f"    {own_name(net, name)}  {shape}" for name, shape in candidates]
+    name = type(own_network(net)).__name__
+    first = own_name(net, candidates[0][0]) if candidates else "name.of.layer"
     listed = "\n".join(["", *lines, ""]) if lines else " none. "
     return (
         "a network of a class without a declared split must end in the mean of a layer's output "

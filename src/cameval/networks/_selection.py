@@ -34,6 +34,16 @@ class SelectedOutput(nn.Module):
         return self.select(self.net(images))
 
 
+def own_network(net: nn.Module) -> nn.Module:
+    """Return the user's network, of which the logits are selected."""
+    return net.net if isinstance(net, SelectedOutput) else net
+
+
+def own_name(net: nn.Module, layer: str) -> str:
+    """Return the name of a layer in the user's network."""
+    return layer.removeprefix("net.") if isinstance(net, SelectedOutput) else layer
+
+
 def logits_of(outputs: Any) -> Tensor:
     """Return the attribute ``logits``, as of the outputs of transformers' classifiers."""
     logits: Tensor = outputs.logits

@@ -84,7 +84,8 @@ def try_network(
             clone = private_copy(net).to(dtype)
             inputs = batch.detach().to(reference.device, dtype)
             try:
-                return Tried(clone, inputs, run(clone, inputs))
+                with torch.random.fork_rng([reference.device] if reference.is_cuda else []):
+                    return Tried(clone, inputs, run(clone, inputs))
             except torch.OutOfMemoryError:
                 raise
             except Exception as failure:

@@ -150,7 +150,7 @@ def adapt(
                 "adapt with num_classes first, then adapt the result with layer"
             )
     name = None if layer is None else layer_name(unwrap(net), layer)
-    if isinstance(net, LayerModel) and name is None and num_classes is None:
+    if isinstance(net, LayerModel) and (name, num_classes, select) == (None, None, None):
         return _check_adapted(net)
     net, prefix = _select_logits(unwrap(net), select)
     if name is not None:
@@ -211,6 +211,16 @@ def _check_hooks(net: nn.Module, *parts: nn.Module) -> None:
 
 
 def _cut(net: nn.Module, images: Tensor | None) -> CAMModel | LayerModel:
+    """Cut a network, and put the modules that the cut made into its mode."""
+    model = _find_cut(net, images)
+    own = set(net.modules())
+    for module in model.modules():
+        if module not in own:
+            module.training = net.training
+    return model
+
+
+def _find_cut(net: nn.Module, images: Tensor | None) -> CAMModel | LayerModel:
     """Cut a network as its class declares, or as a trial shows."""
     if declared_class(net) is None:
         return search_cut(net, images)
@@ -231,12 +241,7 @@ def _cut_as_declared(net: nn.Module) -> CAMModel:
         parts = Split(*parts)
     _check_hooks(net, *parts)
     cell_centers = parts.cell_centers or cell_centers_of(net, parts.features)
-    model = CAMModel(parts.features, parts.head, cell_centers).cut_from(net)
-    own = set(net.modules())
-    for module in model.modules():
-        if module not in own:  # made by the split
-            module.training = net.training
-    return model
+    return CAMModel(parts.features, parts.head, cell_centers).cut_from(net)
 
 
 def _replace_head(model: CAMModel | LayerModel, num_classes: int) -> CAMModel:

@@ -10,7 +10,7 @@ from cameval.maps import CellCenters
 from cameval.networks._copies import Origin, needs_copy, private_copy, refuse_changes
 from cameval.networks._layer_features import LayerFeatures
 from cameval.networks._outputs import agree
-from cameval.networks._selection import SelectedOutput
+from cameval.networks._selection import SelectedOutput, own_name
 from cameval.networks.activations import Activations, check_feature_maps, fresh_leaf, recording
 from cameval.networks.heads import ClassMapHead, ConvHead, GAPHead, MeanHead, NormHead, PooledHead
 
@@ -139,7 +139,7 @@ def _check_proof(features: LayerFeatures, found: Tensor, logits: Tensor) -> None
         If the outputs of the head and of the network differ by more than rounding.
     """
     if not agree(found, logits):
-        layer = features.layer
+        layer = own_name(features.net, features.layer)
         raise UnsupportedModelError(
             "a cut must give what the network gives for all images, got a difference of up to "
             f"{(found - logits).abs().max().item():.3g} between the network and the cut after "
