@@ -6,7 +6,7 @@ import torch
 from skimage.color import rgb2yuv
 from torch import Tensor, nn
 
-from cameval import CAMExtractor, Preparation, Sample, evaluate, grad_cam, iou
+from cameval import CAMExtractor, Preparation, Sample, adapt, evaluate, grad_cam, iou
 from cameval.errors import ShapeError
 
 
@@ -57,3 +57,13 @@ def test_a_single_channel_of_a_color_image_is_its_luma() -> None:
 def test_images_of_another_number_of_channels_are_refused() -> None:
     with pytest.raises(ShapeError, match="must be gray or have 5 channels, got 3"):
         evaluate(Net(5).eval(), [sample(3)], metrics=iou, baselines={})
+
+
+def test_a_network_of_which_the_logits_are_selected_has_its_own_name() -> None:
+    class Pair(Net):
+        def forward(self, images: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+            return super().forward(images), None
+
+    model = adapt(Pair(3).eval(), select=lambda outputs: outputs[0])
+    results = evaluate(CAMExtractor(model, grad_cam), [sample(3)], metrics=iou, baselines={})
+    assert results.samples["model"].tolist() == ["Pair"]

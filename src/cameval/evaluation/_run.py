@@ -27,6 +27,7 @@ from cameval.maps import CellCenters
 from cameval.networks import CAMModel, LayerModel, adapt
 from cameval.networks._cuts import check_cut
 from cameval.networks._outputs import are_probabilities, are_sigmoids, check_no_sigmoid
+from cameval.networks._selection import own_network
 from cameval.protocols import CAMMethod
 
 
@@ -47,10 +48,10 @@ class Network:
         check_parts(net, *methods.values())
         adapted = adapt(net)
         if extractor is None:
-            return cls(adapted, type(net).__name__)
+            return cls(adapted, type(own_network(net)).__name__)
         check_alignment(extractor.alignment, adapted.cell_centers)
         origin = net.origin if isinstance(net, CAMModel) else None  # the extractor has cut it
-        name = type(net if origin is None else origin).__name__
+        name = type(own_network(net if origin is None else origin)).__name__
         return cls(adapted, name, extractor.alignment, extractor.check)
 
     @property

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cameval._arrays import finite_maps
 from cameval._memo import memoized
-from cameval.errors import ArrayTypeError, NonFiniteError, ShapeError
+from cameval.errors import ArrayTypeError, NonFiniteError, SettingError, ShapeError
 from cameval.maps import normalize_maps
 from cameval.networks._copies import private_copy
 from cameval.networks._outputs import log_class_probabilities
@@ -84,9 +84,27 @@ def mask_images(images: Tensor, maps: Tensor) -> Tensor:
     return images * scaled[:, None].to(images.dtype)
 
 
-def maps_of_masked_images(
-    extract: Callable[[Tensor, Tensor], Any], inputs: NetworkInputs
-) -> Tensor:
+Extract = Callable[[Tensor, Tensor], Any]
+"""A `CAMExtractor`, or a function of images and classes whose result has an attribute ``maps``."""
+
+
+def check_extract(extract: Extract | None) -> None:
+    """Check that the source of maps is callable, or None, which leaves it to `evaluate`."""
+    if extract is not None and not callable(extract):
+        raise SettingError(f"extract must be callable as extract(images, classes), got {extract!r}")
+
+
+def given_extract(extract: Extract | None, metric: str) -> Extract:
+    """Return the source of maps, which a call of the metric needs."""
+    if extract is None:
+        raise SettingError(
+            "extract must be given, got None, which is for cameval.evaluate; give the "
+            f"CAMExtractor of the maps, as in {metric}(extract)"
+        )
+    return extract
+
+
+def maps_of_masked_images(extract: Extract, inputs: NetworkInputs) -> Tensor:
     """Return the maps that `extract` gives for the images times their maps, on the same device.
 
     Raises

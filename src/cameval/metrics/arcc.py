@@ -1,14 +1,19 @@
 """ARCC: ROAD, coherency and complexity in one number."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
 from cameval._arrays import as_scores, exact
-from cameval.errors import SettingError
-from cameval.metrics._network import Network, check_network_inputs, maps_of_masked_images
+from cameval.metrics._network import (
+    Extract,
+    Network,
+    check_extract,
+    check_network_inputs,
+    given_extract,
+    maps_of_masked_images,
+)
 from cameval.metrics.faithfulness import coherency, complexity
 from cameval.metrics.properties import Takes
 from cameval.metrics.road import ROAD
@@ -72,27 +77,20 @@ class ARCC:
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
 
-    extract: Callable[[Tensor, Tensor], Any] | None = None
+    extract: Extract | None = None
     road: ROAD = field(default_factory=ROAD)
 
     def __post_init__(self) -> None:
-        if self.extract is not None and not callable(self.extract):
-            raise SettingError(
-                f"extract must be callable as extract(images, classes), got {self.extract!r}"
-            )
+        check_extract(self.extract)
 
     def __call__(
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
     ) -> Tensor:
         """Return the score of each image, ``(N,)``."""
-        if self.extract is None:
-            raise SettingError(
-                "extract must be given, got None, which is for cameval.evaluate; give the "
-                "CAMExtractor of the maps, as in ARCC(extract)"
-            )
+        extract = given_extract(self.extract, "ARCC")
         checked = check_network_inputs(images, maps, classes)
         removal = exact(self.road(network, *checked))
-        again = maps_of_masked_images(self.extract, checked)
+        again = maps_of_masked_images(extract, checked)
         coherent, sparse = coherency(checked.maps, again), 1 - complexity(checked.maps)
         above = (2 * removal).clamp(0, 1)
         return as_scores(3 / (1 / exact(coherent) + 1 / exact(sparse) + 1 / above), images)

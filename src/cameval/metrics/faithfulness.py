@@ -6,18 +6,19 @@ probabilities, from one pass on the images and one on the masked images. A const
 whole image. Images and maps can be volumes.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
 from cameval._arrays import Array, as_scores, exact, finite_maps, map_pair
-from cameval.errors import SettingError
 from cameval.maps import are_constant, normalize_maps
 from cameval.metrics._network import (
+    Extract,
     Network,
+    check_extract,
     check_network_inputs,
+    given_extract,
     log_probabilities_of_images,
     log_probabilities_of_masked_images,
     log_probability,
@@ -253,26 +254,19 @@ class ADCC:
     higher_is_better: ClassVar[bool | None] = True
     value_range: ClassVar[tuple[float, float]] = (0, 1)
 
-    extract: Callable[[Tensor, Tensor], Any] | None = None
+    extract: Extract | None = None
 
     def __post_init__(self) -> None:
-        if self.extract is not None and not callable(self.extract):
-            raise SettingError(
-                f"extract must be callable as extract(images, classes), got {self.extract!r}"
-            )
+        check_extract(self.extract)
 
     def __call__(
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
     ) -> Tensor:
         """Return the score of each image, ``(N,)``."""
-        if self.extract is None:
-            raise SettingError(
-                "extract must be given, got None, which is for cameval.evaluate; give the "
-                "CAMExtractor of the maps, as in ADCC(extract)"
-            )
+        extract = given_extract(self.extract, "ADCC")
         checked = check_network_inputs(images, maps, classes, volumes=True)
         drop = average_drop(network, *checked)
-        again = maps_of_masked_images(self.extract, checked)
+        again = maps_of_masked_images(extract, checked)
         pixels = [each.flatten(1, -2) for each in (checked.maps, again)]
         coherent = exact(coherency(*pixels))
         sparse, kept = exact(1 - complexity(pixels[0])), exact(1 - drop)
