@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
-from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from cameval._arrays import Array, as_scores, exact, finite_maps, map_pair
@@ -288,6 +286,9 @@ def _as_stack(maps: Tensor) -> Tensor:
 
 def _compare_maps(a: Tensor, b: Tensor) -> tuple[float, float]:
     """Return SSIM and Spearman's correlation of two maps ``(H, W)``."""
+    from scipy.stats import spearmanr
+    from skimage.metrics import structural_similarity
+
     ssim = structural_similarity(
         normalize_maps(a).numpy(),
         normalize_maps(b).numpy(),

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from cameval._arrays import Array, restore
@@ -146,6 +145,8 @@ def _depth_order(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
     The outside of the image counts as background. Of cells of one depth, those closer to the center
     of all are higher; of these the first in reading order.
     """
+    from scipy import ndimage
+
     order = np.zeros(inside.shape)
     if count := np.count_nonzero(inside):
         within = (slice(1, -1),) * inside.ndim

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skimage.filters import threshold_multiotsu, threshold_otsu
 from torch import Tensor
 
 from cameval._arrays import as_numpy, exact, extremes, order_statistics, sort_values
@@ -79,6 +78,7 @@ Choice = Callable[[NDArray[Any], NDArray[Any]], float]
 
 def otsu_threshold(maps: Tensor) -> Tensor:
     """Return Otsu's threshold of each map."""
+    from skimage.filters import threshold_otsu
 
     def choose(counts: NDArray[Any], centers: NDArray[Any]) -> float:
         return float(threshold_otsu(hist=(counts, centers)))
@@ -88,6 +88,7 @@ def otsu_threshold(maps: Tensor) -> Tensor:
 
 def multi_otsu_threshold(maps: Tensor, classes: int, nbins: int) -> Tensor:
     """Return the threshold of the top class of each map."""
+    from skimage.filters import threshold_multiotsu
 
     def choose(counts: NDArray[Any], centers: NDArray[Any]) -> float:
         shares = counts / counts.sum()

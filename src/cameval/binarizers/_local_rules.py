@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d
 from torch import Tensor
 
 from cameval._arrays import exact, extremes
@@ -37,6 +36,8 @@ class Kernel:
 
     def matrix(self, length: int) -> NDArray[np.float64]:
         """Return the filter of an axis of that length as a matrix."""
+        from scipy.ndimage import correlate1d
+
         filtered: NDArray[Any] = correlate1d(np.eye(length), self.weights, axis=0, mode=self.edge)
         return filtered
 

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from cameval._arrays import Array, as_masks, finite_maps, restore
@@ -92,6 +91,8 @@ class LargestComponent:
 
 def _largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the largest component of one mask; components are numbered in row order."""
+    from scipy import ndimage
+
     labels: NDArray[Any] = ndimage.label(mask, structure=np.ones((3,) * mask.ndim))[0]
     sizes = np.bincount(labels[mask], minlength=2)
     kept: NDArray[np.bool_] = labels == max(1, int(sizes.argmax()))

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from numpy.typing import NDArray
-from skimage.filters import threshold_local
 from torch import Tensor
 
 from cameval._checks import finite_number, odd_size
@@ -82,6 +81,8 @@ class AdaptiveBinarizer(ThresholdBinarizer):
         return rules.local_mean(maps, kernel, self.offset, self.spatial_axes)
 
     def _local_median(self, image: NDArray[Any]) -> object:
+        from skimage.filters import threshold_local
+
         return threshold_local(image, self.block_size, "median", self.offset)
 
 

@@ -12,7 +12,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from skimage.filters import gaussian
 
 Picture: TypeAlias = NDArray[np.float64]
 
@@ -108,6 +107,8 @@ def draw_slice(
 
     `rng` determines the texture, which changes gradually with `depth`.
     """
+    from skimage.filters import gaussian
+
     x, y = head.coordinates(size)
     picture = _tissue(x, y, depth, rng)
     _add_ventricles(picture, x, y, head.ventricles)
@@ -120,6 +121,8 @@ def draw_slice(
 
 def _smooth_noise(rng: Generator, depth: float, size: int, scale: float) -> Picture:
     """Return noise of unit variance with blobs of `scale` image widths, changing with `depth`."""
+    from skimage.filters import gaussian
+
     near, far = rng.standard_normal((2, size, size))
     noise = gaussian(np.cos(depth) * near + np.sin(depth) * far, scale * size, mode="wrap")
     centered: Picture = (noise - noise.mean()) / noise.std()

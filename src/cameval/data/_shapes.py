@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.draw import polygon2mask
 
 from cameval.data._documents import is_number, is_whole, short
 from cameval.data.objects import fill_box
@@ -60,6 +59,8 @@ class Polygons:
 
     def __call__(self, height: int, width: int) -> NDArray[np.bool_]:
         """Return the pixels whose centers are in a part or on its edge."""
+        from skimage.draw import polygon2mask
+
         mask = np.zeros((height, width), dtype=np.bool_)
         for part in self.parts:
             points = np.array(part).reshape(-1, 2)[:, ::-1] - 0.5

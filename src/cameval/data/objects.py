@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from cameval.errors import ArrayTypeError, DataError, NonFiniteError, ShapeError
 
@@ -105,6 +104,8 @@ class Objects:
         >>> len(Objects.of_components(np.array([[True, False, True]])))
         2
         """
+        from scipy import ndimage
+
         structure = np.ones((3,) * mask.ndim)
         labels, _ = ndimage.label(mask, structure)
         return cls.of_labels(labels)

@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from cameval.errors import DataError
 from cameval.evaluation._run_folder import part_of, raise_output_errors, read_arrays
@@ -83,6 +82,8 @@ def pair_interval(
     A group is left out with all pairs that have an image of it. The interval has Student's t with
     one degree of freedom less than there are groups.
     """
+    from scipy.special import stdtrit
+
     known = ~np.isnan(values)
     undefined = int((~known).sum())
     values, first, second = values[known], first[known], second[known]

@@ -18,7 +18,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import marching_cubes
 from torch import Tensor
 
 from cameval.errors import SettingError, ShapeError
@@ -118,6 +117,8 @@ def _triangles() -> list[Floats]:
     A mask and its complement have the same surface: the surface is drawn around the smaller set of
     pixels, and for sets of one size around that of the smaller code.
     """
+    from skimage.measure import marching_cubes
+
     triangles = [np.zeros((0, 3, 3))]
     for code in range(1, 255):
         smaller = min(code, 255 - code, key=lambda one: (one.bit_count(), one))

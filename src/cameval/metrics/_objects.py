@@ -8,7 +8,6 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from cameval._arrays import Array, as_scores
@@ -88,6 +87,8 @@ def label_components(
 
     Pixels are connected by their sides, and by edges and corners too if `corners`.
     """
+    from scipy import ndimage
+
     reach = mask.ndim if corners else 1
     labels, count = ndimage.label(mask, ndimage.generate_binary_structure(mask.ndim, reach))
     return labels.astype(np.int32, copy=False), count

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from cameval._arrays import Array, as_masks, as_scores, as_tensor, exact, mask_pair, restore
@@ -201,6 +200,8 @@ def pairwise_box_iou(first: Array, second: Array, /) -> Array:
 
 def find_boxes(mask: NDArray[np.bool_], connectivity: Connectivity | None) -> Boxes:
     """Return `component_boxes` of a NumPy mask ``(H, W)`` or ``(D, H, W)``."""
+    from scipy import ndimage
+
     sides, corners = (4, 8) if mask.ndim == 2 else (6, 26)
     if connectivity not in (None, sides, corners):
         raise SettingError(f"connectivity must be {sides} or {corners}, got {connectivity}")

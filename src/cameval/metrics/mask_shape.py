@@ -6,8 +6,6 @@ from typing import Any, Generic
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
-from skimage.measure import label
 
 from cameval._arrays import Array, as_masks, as_scores
 from cameval._spatial import check_spatial_axes, check_volumes
@@ -94,6 +92,8 @@ def mask_shape(masks: Array, /, *, spatial_axes: int = 2) -> MaskShape[Array]:
 
 def _describe(mask: NDArray[np.bool_]) -> tuple[float, int, float, float]:
     """Return the four numbers of `MaskShape` for one mask."""
+    from skimage.measure import label
+
     parts, count = label(mask, return_num=True)
     if count == 0:
         return 0.0, 0, float("nan"), float("nan")
@@ -110,6 +110,8 @@ def _smallest_rectangle(mask: NDArray[np.bool_]) -> tuple[float, float]:
 
     One of its sides lies along the convex hull. Of equal ones the least elongated counts.
     """
+    from scipy.spatial import ConvexHull
+
     rows = np.flatnonzero(mask.any(1))
     left, right = mask[rows].argmax(1), mask.shape[1] - mask[rows, ::-1].argmax(1)
     corners = np.concatenate(

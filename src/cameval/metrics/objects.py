@@ -11,8 +11,6 @@ from math import inf
 from numbers import Real
 from typing import ClassVar
 
-from scipy.optimize import linear_sum_assignment
-
 from cameval._arrays import Array, as_masks
 from cameval.errors import SettingError
 from cameval.metrics._objects import (
@@ -219,6 +217,8 @@ class ObjectF1:
         return _score(self._f1, pred, objects)
 
     def _f1(self, found: Overlaps) -> float:
+        from scipy.optimize import linear_sum_assignment
+
         if not len(found.objects):
             return float("nan")
         pairs = found.matches("iou", self.at_least)

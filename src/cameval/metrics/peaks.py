@@ -5,8 +5,6 @@ from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.morphology import local_maxima
 
 from cameval._arrays import Array, exact, finite_maps
 from cameval.data import Objects
@@ -111,6 +109,8 @@ def _check_spacing(spacing: float | tuple[float, ...], axes: int) -> tuple[float
 
 def _reach(objects: Objects, tolerance: float, steps: tuple[float, ...]) -> NDArray[np.bool_]:
     """Return the pixels ``(n, ...)`` that count for each object."""
+    from scipy import ndimage
+
     if not tolerance:
         return objects.masks
     near = [
@@ -135,6 +135,8 @@ def _expected_recall(image: Floats, objects: NDArray[np.bool_]) -> float:
 
 def _peaks(image: Floats, objects: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Return the value of each peak ``(k,)``, and the share of it in each object ``(k, n)``."""
+    from skimage.morphology import local_maxima
+
     constant = image.min() == image.max()
     found = np.ones(image.shape, np.bool_) if constant else local_maxima(image)
     labels, count = label_components(found)

@@ -41,7 +41,6 @@ from typing import ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from cameval._arrays import Array, as_scores, mask_pair
@@ -351,6 +350,8 @@ def _border_distances(
 
     Each is an array ``(2, points)``. Both are computed in the bounding box of both masks.
     """
+    from scipy import ndimage
+
     if not (pred.any() and target.any()):
         return None
     box = ndimage.find_objects((pred | target).astype(np.int8))[0]
@@ -367,12 +368,16 @@ def _border_distances(
 
 def _nearest_distances(here: Mask, there: Mask, size: tuple[float, ...]) -> Floats:
     """Return the distances from the points of one border to the nearest points of another."""
+    from scipy import ndimage
+
     distances: Floats = ndimage.distance_transform_edt(~there, sampling=size)
     return distances[here]
 
 
 def _border(mask: Mask) -> tuple[Mask, Floats]:
     """Return the pixels that a 4-connected erosion removes, and a length of 1 for each."""
+    from scipy import ndimage
+
     inside: Mask = ndimage.binary_erosion(mask, border_value=0)
     return mask & ~inside, np.ones(mask.shape)
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from cameval.errors import SettingError
 from cameval.statistics._inputs import Floats, Groups, check_confidence, mean_or_nan
@@ -146,6 +145,8 @@ class GroupDifferences:
         root of the sum of the two squared distances (MOVER). So the interval of the effect contains
         0 if that of the mean does.
         """
+        from scipy.special import stdtrit
+
         t = float(stdtrit(max(self.n_groups - 1, 1), (1 + confidence) / 2))
         from_deviation = t * self.log_error * self.effect
         below = np.hypot((self.mean - low) / self.deviation, from_deviation)

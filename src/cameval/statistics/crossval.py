@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from cameval.errors import SettingError
 from cameval.statistics._inputs import (
@@ -88,6 +87,8 @@ def corrected_resampled_t(
     >>> round(test.difference, 3), round(test.t, 3), round(test.p, 3)
     (0.03, 2.828, 0.047)
     """
+    from scipy.special import stdtr, stdtrit
+
     if not (n_train > 0 and n_test > 0):
         raise SettingError(f"n_train and n_test must be positive, got {n_train} and {n_test}")
     check_confidence(confidence)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from cameval.statistics._inputs import (
     Floats,
@@ -159,6 +158,8 @@ def _jackknife_weights(block: NDArray[np.intp]) -> Iterator[Floats]:
 
 def _jackknife_ends(estimate: float, left_out: Floats, confidence: float) -> tuple[float, float]:
     """Return the ends by the jackknife of Fisher's z; NaN where it is infinite."""
+    from scipy.special import stdtrit
+
     with np.errstate(divide="ignore"):
         z, others = np.arctanh(estimate), np.arctanh(left_out)
     if not np.isfinite(np.append(others, z)).all():

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from cameval.errors import ArrayTypeError
 from cameval.statistics._cluster_robust import ClusterRobust, cluster_robust
@@ -144,6 +143,8 @@ def _ends(
     fit: ClusterRobust, first: Interval, second: Interval, confidence: float
 ) -> tuple[float, float]:
     """Return the ends of the interval: the farther ones of regression and MOVER."""
+    from scipy.special import stdtrit
+
     estimate = first.estimate - second.estimate
     margin = np.sqrt(fit.covariance[1, 1]) * stdtrit(fit.freedom[1], (1 + confidence) / 2)
     r = _correlation(fit.covariance)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from cameval.errors import SettingError, ShapeError
 from cameval.statistics._inputs import (
@@ -193,6 +192,8 @@ def mean_intervals(
 def _intervals(
     values: Floats, groups: Groups, confidence: float, bounds: tuple[float, float] | None
 ) -> list[Interval]:
+    from scipy.special import stdtrit
+
     check_confidence(confidence)
     columns = np.ascontiguousarray(values.T)
     defined = ~np.isnan(columns)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
 
 from cameval.errors import NonFiniteError, SettingError, ShapeError
 from cameval.statistics._cluster_robust import cluster_robust
@@ -243,6 +242,8 @@ def _fit(
     confidence: float,
     defined: NDArray[np.bool_],
 ) -> Regression:
+    from scipy.special import stdtr, stdtrit
+
     n, n_groups, k = y.size, groups.stratum.size, len(design)
     if n <= k:
         raise ShapeError(
