@@ -5,67 +5,132 @@ sub-packages: `networks`, `methods`, `binarizers`, `metrics`, `baselines`, `stat
 `evaluation`, `data`, `report`, `plots`, `losses` and `sanity`.
 """
 
-from cameval import (  # noqa: F401 - `cameval.metrics` and the like, without another import
-    baselines,
-    binarizers,
-    data,
-    distributed,
-    errors,
-    evaluation,
-    losses,
-    maps,
-    methods,
-    metrics,
-    networks,
-    plots,
-    protocols,
-    sanity,
-    statistics,
-)
-from cameval.baselines import center_map
-from cameval.binarizers import (
-    AdaptiveBinarizer,
-    MeanBinarizer,
-    MedianBinarizer,
-    OtsuBinarizer,
-    PercentileBinarizer,
-    SkimageBinarizer,
-)
-from cameval.data import Sample, Target
-from cameval.evaluation import (
-    Preparation,
-    Results,
-    choose_binarizers,
-    concat,
-    evaluate,
-    evaluate_maps,
-)
-from cameval.extractor import CAMExtractor, CAMResult, CAMSweep
-from cameval.maps import normalize_maps
-from cameval.methods import (
-    ScoreCAM,
-    cam,
-    eigen_cam,
-    grad_cam,
-    grad_cam_pp,
-    hires_cam,
-    layer_cam,
-    xgrad_cam,
-)
-from cameval.metrics import (
-    coverage,
-    dice,
-    informedness,
-    iou,
-    pixel_auroc,
-    pixel_average_precision,
-    pointing_game,
-    precision,
-    relevance_mass_accuracy,
-    relevance_rank_accuracy,
-    size_standardized_iou,
-)
-from cameval.networks import CAMModel, GAPHead, adapt, split
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cameval import (  # noqa: F401 - `cameval.metrics` and the like, without another import
+        baselines,
+        binarizers,
+        data,
+        distributed,
+        errors,
+        evaluation,
+        extractor,
+        losses,
+        maps,
+        methods,
+        metrics,
+        networks,
+        plots,
+        protocols,
+        sanity,
+        statistics,
+        target_classes,
+    )
+    from cameval.baselines import center_map
+    from cameval.binarizers import (
+        AdaptiveBinarizer,
+        MeanBinarizer,
+        MedianBinarizer,
+        OtsuBinarizer,
+        PercentileBinarizer,
+        SkimageBinarizer,
+    )
+    from cameval.data import Sample, Target
+    from cameval.evaluation import (
+        Preparation,
+        Results,
+        choose_binarizers,
+        concat,
+        evaluate,
+        evaluate_maps,
+    )
+    from cameval.extractor import CAMExtractor, CAMResult, CAMSweep
+    from cameval.maps import normalize_maps
+    from cameval.methods import (
+        ScoreCAM,
+        cam,
+        eigen_cam,
+        grad_cam,
+        grad_cam_pp,
+        hires_cam,
+        layer_cam,
+        xgrad_cam,
+    )
+    from cameval.metrics import (
+        coverage,
+        dice,
+        informedness,
+        iou,
+        pixel_auroc,
+        pixel_average_precision,
+        pointing_game,
+        precision,
+        relevance_mass_accuracy,
+        relevance_rank_accuracy,
+        size_standardized_iou,
+    )
+    from cameval.networks import CAMModel, GAPHead, adapt, split
+else:
+    from cameval._lazy import import_when_used
+
+    __getattr__, __dir__ = import_when_used(
+        __name__,
+        {
+            "baselines": ["center_map"],
+            "binarizers": [
+                "AdaptiveBinarizer",
+                "MeanBinarizer",
+                "MedianBinarizer",
+                "OtsuBinarizer",
+                "PercentileBinarizer",
+                "SkimageBinarizer",
+            ],
+            "data": ["Sample", "Target"],
+            "distributed": [],
+            "errors": [],
+            "evaluation": [
+                "Preparation",
+                "Results",
+                "choose_binarizers",
+                "concat",
+                "evaluate",
+                "evaluate_maps",
+            ],
+            "extractor": ["CAMExtractor", "CAMResult", "CAMSweep"],
+            "losses": [],
+            "maps": ["normalize_maps"],
+            "methods": [
+                "ScoreCAM",
+                "cam",
+                "eigen_cam",
+                "grad_cam",
+                "grad_cam_pp",
+                "hires_cam",
+                "layer_cam",
+                "xgrad_cam",
+            ],
+            "metrics": [
+                "coverage",
+                "dice",
+                "informedness",
+                "iou",
+                "pixel_auroc",
+                "pixel_average_precision",
+                "pointing_game",
+                "precision",
+                "relevance_mass_accuracy",
+                "relevance_rank_accuracy",
+                "size_standardized_iou",
+            ],
+            "networks": ["CAMModel", "GAPHead", "adapt", "split"],
+            "plots": [],
+            "protocols": [],
+            "sanity": [],
+            "statistics": [],
+            "target_classes": [],
+        },
+    )
 
 __version__ = "0.1.0"
 

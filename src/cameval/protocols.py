@@ -40,13 +40,15 @@ words, or other objects with labels.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from torch import Tensor
 
 from cameval.data import Sample
 from cameval.maps import CellCenters
-from cameval.networks import Activations, ScoreTarget
+
+if TYPE_CHECKING:  # needs torchvision, which binarizers and most metrics do not
+    from cameval.networks import Activations, ScoreTarget
 
 __all__ = [
     "Baseline",
@@ -74,7 +76,7 @@ class CAMMethod(Protocol):
     torch.Size([1, 14, 14])
     """
 
-    def __call__(self, activations: Activations, target: ScoreTarget, /) -> Tensor:
+    def __call__(self, activations: "Activations", target: "ScoreTarget", /) -> Tensor:
         """Return raw maps ``(N, h, w)``.
 
         Parameters

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import filters
 from torch import Tensor
 
 from cameval.binarizers._base import ThresholdBinarizer, apply_per_image
@@ -15,15 +14,15 @@ from cameval.errors import NonFiniteError, SettingError, ShapeError
 __all__ = ["SkimageBinarizer"]
 
 _GLOBAL = (
-    filters.threshold_isodata,
-    filters.threshold_li,
-    filters.threshold_mean,
-    filters.threshold_minimum,
-    filters.threshold_otsu,
-    filters.threshold_triangle,
-    filters.threshold_yen,
+    "threshold_isodata",
+    "threshold_li",
+    "threshold_mean",
+    "threshold_minimum",
+    "threshold_otsu",
+    "threshold_triangle",
+    "threshold_yen",
 )
-"""Functions of scikit-image with one threshold for a map, from the values of its pixels."""
+"""Functions of `skimage.filters` with one threshold for a map, from the values of its pixels."""
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -83,7 +82,9 @@ class SkimageBinarizer(ThresholdBinarizer):
     @property
     def pixelwise(self) -> bool:
         """Whether the function is one of scikit-image's with one threshold for the whole map."""
-        return any(self.function is one for one in _GLOBAL)
+        from skimage import filters
+
+        return any(self.function is getattr(filters, name) for name in _GLOBAL)
 
     def _rule(self, maps: Tensor, /) -> Tensor:
         def checked_threshold(image: NDArray[Any]) -> NDArray[Any]:

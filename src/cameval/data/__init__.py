@@ -1,30 +1,66 @@
 """Images with masks: samples, readers of files, a cache, and a phantom (synthetic slices)."""
 
-from cameval.data.cache import CachedDataset, cached, pack
-from cameval.data.chexlocalize import CHEXLOCALIZE_FINDINGS, CheXlocalizeDataset
-from cameval.data.coco import CocoDataset
-from cameval.data.cub import CubDataset
-from cameval.data.dicom import DicomDataset, DicomImage, read_dicom
-from cameval.data.fetch import fetch_figshare
-from cameval.data.figshare import FigshareDataset, read_folds
-from cameval.data.folders import FolderDataset
-from cameval.data.folds import Fold, LeakError, folds_by_group, folds_by_sample
-from cameval.data.imagenet import ImageNetDataset, read_synsets
-from cameval.data.map_files import MapFile, MapFolder
-from cameval.data.mosaics import MosaicDataset
-from cameval.data.nifti import NiftiDataset, NiftiImage, read_nifti
-from cameval.data.objects import Objects
-from cameval.data.phantom import phantom_sample, phantom_samples, write_phantom
-from cameval.data.pictures import ImageFile, MaskFile
-from cameval.data.predictions import Prediction, read_predictions
-from cameval.data.readers import FileDataset, PictureDataset, Reader
-from cameval.data.records import MaskSource, OrientationWarning, Record, TargetRecord
-from cameval.data.samples import Sample
-from cameval.data.scans import Scan
-from cameval.data.slices import CLASS_NAMES, FigshareSample, read_slice, write_slice
-from cameval.data.tables import ManifestDataset, read_info, read_labels, read_names
-from cameval.data.targets import Target
-from cameval.data.voc import VOC_CLASSES, VocDataset
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cameval.data.cache import CachedDataset, cached, pack
+    from cameval.data.chexlocalize import CHEXLOCALIZE_FINDINGS, CheXlocalizeDataset
+    from cameval.data.coco import CocoDataset
+    from cameval.data.cub import CubDataset
+    from cameval.data.dicom import DicomDataset, DicomImage, read_dicom
+    from cameval.data.fetch import fetch_figshare
+    from cameval.data.figshare import FigshareDataset, read_folds
+    from cameval.data.folders import FolderDataset
+    from cameval.data.folds import Fold, LeakError, folds_by_group, folds_by_sample
+    from cameval.data.imagenet import ImageNetDataset, read_synsets
+    from cameval.data.map_files import MapFile, MapFolder
+    from cameval.data.mosaics import MosaicDataset
+    from cameval.data.nifti import NiftiDataset, NiftiImage, read_nifti
+    from cameval.data.objects import Objects
+    from cameval.data.phantom import phantom_sample, phantom_samples, write_phantom
+    from cameval.data.pictures import ImageFile, MaskFile
+    from cameval.data.predictions import Prediction, read_predictions
+    from cameval.data.readers import FileDataset, PictureDataset, Reader
+    from cameval.data.records import MaskSource, OrientationWarning, Record, TargetRecord
+    from cameval.data.samples import Sample
+    from cameval.data.scans import Scan
+    from cameval.data.slices import CLASS_NAMES, FigshareSample, read_slice, write_slice
+    from cameval.data.tables import ManifestDataset, read_info, read_labels, read_names
+    from cameval.data.targets import Target
+    from cameval.data.voc import VOC_CLASSES, VocDataset
+else:
+    from cameval._lazy import import_when_used
+
+    __getattr__, __dir__ = import_when_used(
+        __name__,
+        {
+            "cache": ["CachedDataset", "cached", "pack"],
+            "chexlocalize": ["CHEXLOCALIZE_FINDINGS", "CheXlocalizeDataset"],
+            "coco": ["CocoDataset"],
+            "cub": ["CubDataset"],
+            "dicom": ["DicomDataset", "DicomImage", "read_dicom"],
+            "fetch": ["fetch_figshare"],
+            "figshare": ["FigshareDataset", "read_folds"],
+            "folders": ["FolderDataset"],
+            "folds": ["Fold", "LeakError", "folds_by_group", "folds_by_sample"],
+            "imagenet": ["ImageNetDataset", "read_synsets"],
+            "map_files": ["MapFile", "MapFolder"],
+            "mosaics": ["MosaicDataset"],
+            "nifti": ["NiftiDataset", "NiftiImage", "read_nifti"],
+            "objects": ["Objects"],
+            "phantom": ["phantom_sample", "phantom_samples", "write_phantom"],
+            "pictures": ["ImageFile", "MaskFile"],
+            "predictions": ["Prediction", "read_predictions"],
+            "readers": ["FileDataset", "PictureDataset", "Reader"],
+            "records": ["MaskSource", "OrientationWarning", "Record", "TargetRecord"],
+            "samples": ["Sample"],
+            "scans": ["Scan"],
+            "slices": ["CLASS_NAMES", "FigshareSample", "read_slice", "write_slice"],
+            "tables": ["ManifestDataset", "read_info", "read_labels", "read_names"],
+            "targets": ["Target"],
+            "voc": ["VOC_CLASSES", "VocDataset"],
+        },
+    )
 
 __all__ = [
     "CHEXLOCALIZE_FINDINGS",

@@ -2,6 +2,9 @@
 
 Scores are probabilities of the target class, in float64, and never logits: logits have no zero, so
 a ratio of logits is no share of a confidence.
+
+`cameval.networks` is imported where a network is run: it needs torchvision, which the metrics of
+masks and of maps do not.
 """
 
 from collections.abc import Callable
@@ -14,9 +17,6 @@ from cameval._arrays import finite_maps
 from cameval._memo import memoized
 from cameval.errors import ArrayTypeError, NonFiniteError, SettingError, ShapeError
 from cameval.maps import normalize_maps
-from cameval.networks._copies import private_copy
-from cameval.networks._outputs import log_class_probabilities
-from cameval.networks.activations import check_classes, without_graph
 
 Network = Callable[[Tensor], Tensor]
 """From images ``(N, channels, H, W)`` to logits ``(N, K)``."""
@@ -138,6 +138,8 @@ def log_probability(log_probabilities: Tensor, classes: Tensor) -> tuple[Tensor,
 
     Both are exact also where the probability rounds to 0 or 1.
     """
+    from cameval.networks.activations import check_classes
+
     check_classes(classes, log_probabilities)
     own = classes[:, None]
     others = log_probabilities.scatter(1, own, -torch.inf)
@@ -178,12 +180,17 @@ def class_probabilities(
 @memoized
 def in_evaluation_mode(network: Network) -> Network:
     """Return the network, or a private copy in evaluation mode if it is in training mode."""
+    from cameval.networks._copies import private_copy
+
     if isinstance(network, nn.Module) and any(module.training for module in network.modules()):
         return private_copy(network)
     return network
 
 
 def _log_probabilities(network: Network, images: Tensor) -> Tensor:
+    from cameval.networks._outputs import log_class_probabilities
+    from cameval.networks.activations import without_graph
+
     with without_graph():
         logits: object = network(images)
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csc_array
-from scipy.sparse.linalg import splu
 from torch import Tensor
 
 from cameval._arrays import as_masks, as_scores, finite_maps
@@ -18,6 +16,9 @@ from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.metrics._network import Network, check_network_inputs, class_probabilities
 from cameval.metrics.perturbation import pixel_ranks
 from cameval.metrics.properties import Takes
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array
 
 __all__ = ["ROAD", "noisy_linear_imputation"]
 
@@ -207,6 +208,8 @@ def _impute(images: Tensor, removed: Tensor, noise: float, seed: int) -> Tensor:
 
 def _fill(image: NDArray[np.float64], removed: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Fill the removed pixels of an image ``(channels, H, W)`` by solving the system."""
+    from scipy.sparse.linalg import splu
+
     matrix, known = _system(image, removed)
     filled = image.copy()
     if len(known):  # The matrix is symmetric and diagonally dominant: no pivoting is needed.
@@ -223,6 +226,8 @@ def _system(
 
     A row states that a pixel times the sum of its weights is the weighted sum of its neighbors.
     """
+    from scipy.sparse import coo_array
+
     y, x = np.nonzero(removed)
     rows = np.arange(len(y), dtype=np.int32)  # the integers that SuperLU works with
     number = np.full(np.add(removed.shape, 2), -1, np.int32)  # -1: not removed, or outside

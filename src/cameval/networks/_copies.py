@@ -18,11 +18,10 @@ from weakref import ReferenceType
 
 import torch
 from torch import Tensor, nn
-from torch._dynamo.eval_frame import OptimizedModule
 from torch.nn.parameter import is_lazy
 
 from cameval.errors import UnsupportedModelError
-from cameval.networks._module_types import has_hooks
+from cameval.networks._module_types import has_hooks, is_compiled
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -113,7 +112,7 @@ def private_copy(net: Net, *, create_graph: bool = False, own_buffers: bool = Tr
                 "the network must be a plain nn.Module to be copied into evaluation mode, got "
                 f"{type(module).__name__}; pass the network that was scripted"
             )
-        kind = _Uncompiled if isinstance(module, OptimizedModule) else type(module)
+        kind = _Uncompiled if is_compiled(module) else type(module)
         clones[module] = memo[id(module)] = object.__new__(kind)
         for tensor in module.buffers(recurse=False):
             shared = tensor if create_graph or is_lazy(tensor) else shared_tensor(tensor)

@@ -4,8 +4,10 @@ A subclass may compute something else than its parent, and so may an instance wi
 ``forward`` or a module with a hook. What is known of a class is known of exactly that class.
 """
 
+import sys
+from typing import cast
+
 from torch import nn
-from torch._dynamo.eval_frame import OptimizedModule
 from torch.nn.modules import module as torch_module
 
 _CALLS = frozenset(
@@ -47,10 +49,19 @@ def find_override(module: nn.Module, base: type | None, *more: str) -> str | Non
     return next((cls.__name__ for cls in below if names & vars(cls).keys()), None)
 
 
+def is_compiled(module: object) -> bool:
+    """Tell whether a module is the wrapper of ``torch.compile``.
+
+    The compiler takes seconds to import: where it is not imported yet, no module is compiled.
+    """
+    compiler = sys.modules.get("torch._dynamo.eval_frame")
+    return isinstance(module, getattr(compiler, "OptimizedModule", ()))
+
+
 def unwrap_compiled(module: nn.Module) -> nn.Module:
     """Return the module inside ``torch.compile``, or the module itself."""
-    while isinstance(module, OptimizedModule):
-        module = module._orig_mod
+    while is_compiled(module):
+        module = cast(nn.Module, module._orig_mod)
     return module
 
 
