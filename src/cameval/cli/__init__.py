@@ -5,34 +5,22 @@ Exit codes: 0 done; 2 a mistake, described in one line on the standard error; 13
 
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-import torch
-
-from cameval.cli._commands import evaluate_networks, rewrite_report, score_maps
 from cameval.cli._parser import parse
-from cameval.cli._tables import list_models
 from cameval.errors import CamevalError
 
 __all__ = ["main"]
-
-_NO_MEMORY = (MemoryError, torch.OutOfMemoryError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code."""
     if isinstance(sys.stdout, TextIOWrapper):  # names of files may hold bytes that are no text
         sys.stdout.reconfigure(errors="backslashreplace")
-    commands = {
-        "evaluate": evaluate_networks,
-        "models": list_models,
-        "report": rewrite_report,
-        "score": score_maps,
-    }
     try:
-        options = parse(arguments)
-        code = commands[options.command](options)
+        code = _run(parse(arguments))
         sys.stdout.flush()  # a full disk raises here
     except BrokenPipeError:
         _drop_output()  # the reader of the output, such as head, has closed it
@@ -42,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         _drop_output()
         return _print_mistake(_describe(error))
-    except _NO_MEMORY as error:
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
         reason = str(error) or "none is left"
         return _print_mistake(f"memory must suffice, got: {reason}; use a smaller --batch-size")
     except KeyboardInterrupt:
@@ -52,6 +42,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 130
     return code
+
+
+def _run(options: Namespace) -> int:
+    """Run the command; help and version come before, so they do not wait for torch."""
+    from cameval.cli import _commands, _tables
+
+    commands = {
+        "evaluate": _commands.evaluate_networks,
+        "models": _tables.list_models,
+        "report": _commands.rewrite_report,
+        "score": _commands.score_maps,
+    }
+    return commands[options.command](options)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Tell whether memory was used up, that of the processor or that of a GPU."""
+    if isinstance(error, MemoryError):
+        return True
+    from torch import OutOfMemoryError
+
+    return isinstance(error, OutOfMemoryError)
 
 
 def _print_mistake(reason: str) -> int:

@@ -1,12 +1,40 @@
 """Options that ``cameval evaluate`` and ``cameval score`` share, in groups."""
 
 import argparse
-from collections.abc import Iterable
-from typing import TypeAlias
-
-from cameval.cli._words import BINARIZERS
+from typing import Any, TypeAlias
 
 Group: TypeAlias = argparse._ArgumentGroup
+
+
+class NamesAction(argparse.Action):
+    """Option that takes names, such as those of metrics, which its help lists."""
+
+    def __init__(self, *, with_network: bool, **settings: Any) -> None:
+        super().__init__(nargs="+", metavar="NAME", **settings)
+        self.with_network = with_network
+
+    def __call__(self, parser: object, namespace: object, values: object, *more: object) -> None:
+        """Store the names."""
+        setattr(namespace, self.dest, values)
+
+    def list_names(self) -> None:
+        """Write the help; the names are those of packages that take seconds to import."""
+        from cameval.cli._words import words_of
+
+        names = words_of(self.option_strings[0], with_network=self.with_network)
+        shown = "the default ones" if self.default is None else " ".join(self.default)
+        self.help = f"{', '.join(names)} ({shown})"
+
+
+class Parser(argparse.ArgumentParser):
+    """Parser whose options list the names that they take once the help is printed."""
+
+    def format_help(self) -> str:
+        """Return the help, with the names."""
+        for action in self._actions:
+            if isinstance(action, NamesAction):
+                action.list_names()
+        return super().format_help()
 
 
 def add_flag(group: Group, option: str, text: str) -> None:
@@ -192,27 +220,23 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_scores(what: Group, metrics: Iterable[str], baselines: Iterable[str]) -> None:
+def add_scores(what: Group, *, with_network: bool) -> None:
     """Add the options of binarizers, metrics and baselines."""
-    add_names(what, "--binarizer", ["percentile:95", "otsu"], BINARIZERS)
+    add_names(what, "--binarizer", ["percentile:95", "otsu"], with_network=with_network)
     add_flag(
         what,
         "--largest-component",
         "keep the largest connected part of the mask of each binarizer",
     )
-    add_names(what, "--metric", None, metrics)
-    add_names(what, "--baseline", None, baselines)
+    add_names(what, "--metric", None, with_network=with_network)
+    add_names(what, "--baseline", None, with_network=with_network)
 
 
-def add_names(group: Group, option: str, default: list[str] | None, known: Iterable[str]) -> None:
-    shown = "the default ones" if default is None else " ".join(default)
-    group.add_argument(
-        option,
-        nargs="+",
-        default=default,
-        metavar="NAME",
-        help=f"{', '.join(known)} ({shown})",
-    )
+def add_names(
+    group: Group, option: str, default: list[str] | None, *, with_network: bool = True
+) -> None:
+    """Add an option that takes names, with those that need a network or without them."""
+    group.add_argument(option, action=NamesAction, default=default, with_network=with_network)
 
 
 def add_settings(how: Group) -> None:

@@ -3,11 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import TypeAlias
 
+import cameval
 from cameval.cli._config import use_file
 from cameval.cli._option_groups import (
+    Parser,
     add_data,
     add_maps,
     add_names,
@@ -15,7 +16,6 @@ from cameval.cli._option_groups import (
     add_scores,
     add_settings,
 )
-from cameval.cli._words import BASELINES, METHODS, METRICS, NEED_NETWORK, OF_THE_RUN
 from cameval.errors import SettingError
 
 _DESCRIPTION = """\
@@ -60,7 +60,7 @@ Several processes share the work:
   torchrun --nproc-per-node 2 -m cameval score ...
 """
 
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -71,10 +71,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     DataError, SettingError
         If a file of settings cannot be read, or is not one.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "cameval", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--version", action="version", version=f"cameval {version('cameval')}")
+    parser.add_argument("--version", action="version", version=f"cameval {cameval.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     with_settings = {"evaluate": _add_evaluate(commands), "score": _add_score(commands)}
     _add_report(commands)
@@ -103,7 +103,7 @@ def _path_of_settings(words: Sequence[str]) -> str | None:
     return found
 
 
-def _add_evaluate(commands: _Commands) -> argparse.ArgumentParser:
+def _add_evaluate(commands: _Commands) -> Parser:
     parser = _add_command(
         commands, "evaluate", "score the maps of networks on images with masks", _EVALUATE
     )
@@ -139,8 +139,8 @@ def _add_evaluate(commands: _Commands) -> argparse.ArgumentParser:
     add_data(parser)
 
     what = parser.add_argument_group("what is scored (names may have settings: percentile:95)")
-    add_names(what, "--method", ["grad_cam"], METHODS)
-    add_scores(what, METRICS, [*BASELINES, *OF_THE_RUN])
+    add_names(what, "--method", ["grad_cam"])
+    add_scores(what, with_network=True)
     what.add_argument(
         "--classes",
         nargs="+",
@@ -219,7 +219,7 @@ def _add_sanity(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_score(commands: _Commands) -> argparse.ArgumentParser:
+def _add_score(commands: _Commands) -> Parser:
     parser = _add_command(commands, "score", "score maps that were made elsewhere", _SCORE)
     maps = parser.add_argument_group("the maps")
     add_maps(maps, required=True)
@@ -234,16 +234,13 @@ def _add_score(commands: _Commands) -> argparse.ArgumentParser:
     )
     add_data(parser)
     what = parser.add_argument_group("what is scored (names may have settings: percentile:95)")
-    metrics = [word for word in METRICS if word not in NEED_NETWORK]
-    add_scores(what, metrics, [b for b in (*BASELINES, *OF_THE_RUN) if b not in NEED_NETWORK])
+    add_scores(what, with_network=False)
     add_settings(parser.add_argument_group("settings"))
     add_output(parser)
     return parser
 
 
-def _add_command(
-    commands: _Commands, name: str, summary: str, description: str
-) -> argparse.ArgumentParser:
+def _add_command(commands: _Commands, name: str, summary: str, description: str) -> Parser:
     return commands.add_parser(
         name,
         help=summary,

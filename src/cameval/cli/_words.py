@@ -97,6 +97,11 @@ _OPTIONS = {
 }
 
 
+def words_of(option: str, *, with_network: bool) -> list[str]:
+    """Return the words of an option, with those that need a network or without them."""
+    return [word for word in _OPTIONS[option] if with_network or word not in NEED_NETWORK]
+
+
 def parse_words(
     words: list[str],
     known: Mapping[str, Any],
