@@ -1,11 +1,10 @@
-"""NumPy arrays and torch tensors: conversion, checks, checksums, sorted values.
+"""NumPy arrays and torch tensors: conversion, checks, checksums.
 
 Public functions return the kind of array that they are given: NumPy in, NumPy out; torch in, torch
 out, on the same device. Internally everything is torch. Arrays are checked here, once; the formulas
 trust their input.
 """
 
-from collections.abc import Sequence
 from typing import Any, TypeAlias, TypeVar
 from zlib import crc32
 
@@ -14,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cameval._memo import memo_active, memoized
+from cameval._memo import memoized
 from cameval.errors import ArrayTypeError, NonFiniteError, ShapeError
 
 Array = TypeVar("Array", Tensor, NDArray[Any])
@@ -231,40 +230,3 @@ def as_numpy(maps: Tensor) -> NDArray[Any]:
     half = maps.dtype in (torch.float16, torch.bfloat16)
     array: NDArray[Any] = (maps.float() if half else maps).cpu().numpy()
     return array
-
-
-def order_statistics(maps: Tensor, ranks: Sequence[int]) -> list[Tensor]:
-    """Return the values of these ranks, counted from 0, of each map.
-
-    Within `memo` each map is sorted once for all calls.
-    """
-    if memo_active():
-        return select_by_sorting(maps, ranks)
-    flat = maps.flatten(-2)
-    return (select_by_partition if flat.is_cpu else select_by_kthvalue)(flat, ranks)
-
-
-def select_by_sorting(maps: Tensor, ranks: Sequence[int]) -> list[Tensor]:
-    """Return the order statistics of `ranks` from the sorted maps."""
-    values = sort_values(maps)
-    return [exact(values[..., rank]) for rank in ranks]
-
-
-def select_by_partition(flat: Tensor, ranks: Sequence[int]) -> list[Tensor]:
-    """Return the order statistics of `ranks` by a partition, which is fastest on a CPU."""
-    values = np.partition(as_numpy(flat), ranks, axis=-1)[..., ranks]
-    return list(torch.from_numpy(values.astype(np.float64)).unbind(-1))
-
-
-def select_by_kthvalue(flat: Tensor, ranks: Sequence[int]) -> list[Tensor]:
-    """Return the order statistics of `ranks` one by one, which is fastest on an accelerator."""
-    return [exact(flat.kthvalue(rank + 1, dim=-1).values) for rank in ranks]
-
-
-@memoized
-def sort_values(maps: Tensor) -> Tensor:
-    """Return the values of each map in ascending order, shape ``(..., H * W)``."""
-    flat = maps.flatten(-2)
-    if not flat.is_cpu:
-        return flat.sort(-1).values
-    return torch.from_numpy(np.sort(as_numpy(flat), axis=-1))

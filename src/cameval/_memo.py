@@ -62,12 +62,26 @@ def memoized(function: Callable[P, T]) -> Callable[P, T]:
         if memory is None:
             return function(*args, **kwargs)
         named = tuple(sorted(kwargs.items()))
-        key = (function, *map(_key, args), *((name, _key(value)) for name, value in named))
+        key = (cached, *map(_key, args), *((name, _key(value)) for name, value in named))
         if key not in memory:  # the arguments are stored, so that their memory is not reused
             memory[key] = (args, kwargs), function(*args, **kwargs)
         return cast(T, memory[key][1])
 
     return cached
+
+
+def remember(function: Callable[P, T], result: T, *args: Any) -> None:
+    """Let `memo` return a result of a `memoized` function that was found in another way."""
+    memory = _memory.get()
+    if memory is not None:
+        memory[(function, *map(_key, args))] = args, result
+
+
+def recall(function: Callable[P, T], *args: Any) -> T | None:
+    """Return a result of a `memoized` function if `memo` has it."""
+    memory = _memory.get()
+    found = None if memory is None else memory.get((function, *map(_key, args)))
+    return None if found is None else cast(T, found[1])
 
 
 def _key(argument: Any) -> Hashable:

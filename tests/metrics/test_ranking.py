@@ -13,10 +13,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from strategies import maps, masks
 from torch.testing import assert_close
 
+from cameval import _sorting as order
 from cameval._memo import memo
 from cameval.errors import ArrayTypeError, NonFiniteError, ShapeError
 from cameval.maps import normalize_maps
-from cameval.metrics import _ranked as order
 from cameval.metrics import coverage, dice, informedness, iou, precision
 from cameval.metrics._ranked import Ranked
 from cameval.metrics.mass import (
@@ -197,10 +197,9 @@ def test_average_precision_of_a_blind_map_is_near_chance_on_average():
 
 # The one sorted pass
 
-ROUTES = {  # settings of the module: pixels from which on images go one by one, a sparse truth
+ROUTES = {  # settings of the module: pixels from which on images go one by one
     "batch": {"_LARGE": 10**9},
-    "looked up": {"_LARGE": 0, "_SPARSE": 1},
-    "carried": {"_LARGE": 0, "_SPARSE": -1},
+    "by image": {"_LARGE": 0},
 }
 DTYPES = [
     torch.float16,
@@ -309,7 +308,7 @@ def test_large_maps_are_scored_as_scikit_learn_scores_them(share):
 def test_memo_sorts_once_and_changes_no_bit(metric):
     scores, truth = random_scored(3, 70, 70)
     expected = metric(scores, truth)
-    with memo(), patch.object(order, "_levels", wraps=order._levels) as sorting:
+    with memo(), patch.object(order, "_sort", wraps=order._sort) as sorting:
         for _ in range(2):
             for each in METRICS:
                 each(scores, truth)

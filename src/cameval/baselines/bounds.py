@@ -24,7 +24,7 @@ from cameval.baselines._pooling import (
 from cameval.baselines.truth_maps import truth_map
 from cameval.errors import ArrayTypeError, SettingError
 from cameval.maps import CellCenters, upsample
-from cameval.metrics.counts import score_counts
+from cameval.metrics.counts import formula_of_counts, score_counts
 from cameval.metrics.curves import max_iou
 from cameval.metrics.overlap import iou
 from cameval.metrics.properties import of_masks, undefined_without_truth, within
@@ -35,6 +35,7 @@ __all__ = ["area_bound", "grid_bound", "independent_iou", "reachable_iou", "skil
 NAN = float("nan")
 
 
+@formula_of_counts
 @of_masks(bounds=iou, pixelwise=True)
 @within(0, 1)
 @asks(

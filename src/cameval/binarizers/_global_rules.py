@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cameval._arrays import as_numpy, exact, extremes, order_statistics, sort_values
+from cameval._arrays import as_numpy, exact, extremes
 from cameval._memo import memoized
+from cameval._sorting import order_statistics, sort_values
 from cameval.binarizers._base import MOST_BINS, apply_in_batches, exact_dtype
 
 

@@ -1,7 +1,7 @@
 """Scores of one batch: one forward pass, then every map, mask and metric of the plan."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from zlib import crc32
@@ -12,17 +12,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval._arrays import exact
+from cameval._deferred import deferred_checks, holds
 from cameval._memo import memo
 from cameval.data import Sample
 from cameval.errors import ClassIndexError, NonFiniteError, ShapeError
-from cameval.evaluation._grid_scores import score_grid
+from cameval.evaluation._grid_scores import (
+    NUMBERS,
+    GridScores,
+    check_count,
+    check_not_infinite,
+    score_grid,
+)
 from cameval.evaluation._network_scores import ScoredNetwork, on_input
 from cameval.evaluation._plan import Plan, Task, task_of
-from cameval.evaluation._sources import NO_LABEL, Source, View, map_sources
+from cameval.evaluation._sources import NO_LABEL, Grid, Source, View, map_sources
 from cameval.evaluation.meaning import CONSTANT, REASONS
 from cameval.evaluation.preparation import Prepare
 from cameval.maps import CellCenters
-from cameval.networks import Activations, CAMModel, LayerModel
+from cameval.metrics import Counts
+from cameval.metrics.properties import denominator
+from cameval.networks import CAMModel, LayerModel
 from cameval.networks._outputs import class_probabilities
 from cameval.networks.activations import without_graph
 from cameval.target_classes import choose_classes
@@ -128,60 +137,192 @@ def _info(sample: Sample) -> str:
     return json.dumps(dict(sample.info), ensure_ascii=False)
 
 
-def score_batch(
-    model: CAMModel | LayerModel | None,
-    plan: Plan,
-    prepare: Prepare,
-    samples: Sequence[Sample],
-    *,
-    cell_centers: CellCenters | None = None,
-    device: torch.device | None = None,
-    task: Task | None = None,
-    probabilities: bool = False,
-    predictions: Predictions | None = None,
-) -> BatchScores:
-    """Score every map of the plan on every target of the samples.
+@dataclass(frozen=True, eq=False)
+class BatchScorer:
+    """Scores every map of a plan on every target of a batch of samples.
 
     Without a model all maps were made elsewhere, and so were the predictions, if there are any.
     """
-    view = View.of(samples, prepare, device or torch.device("cpu"))
-    activations = None if model is None else model.activations(view.images)
-    if activations is not None:
-        task_of(activations.logits, task)
-        _check_logits(activations.logits, samples)
-        chosen = [view.classes(how, activations.logits) for how in plan.target_class.values()]
-    else:
-        chosen = [view.labels for _ in plan.target_class]
-    tables = [
-        _Table.of(plan, view, activations, source, classes)
-        for classes in chosen
-        for source in map_sources(plan, view, activations, classes, cell_centers)
-    ]
-    if activations is not None:
-        with memo(), without_graph():  # the same changed images serve all maps
-            network = ScoredNetwork(view, activations, task, probabilities)
-            for table in tables:
-                table.score_network(plan, view, network)
-    predicted, probability = (
-        given_predictions(view, predictions)
-        if activations is None
-        else _predictions(view, activations.logits.cpu(), task, probabilities=probabilities)
-    )
-    sums = [fingerprint(sample) for sample in samples]
-    return BatchScores(
-        sample=np.array([row.name for row in view.rows]),
-        group=np.array([row.group for row in view.rows]),
-        label=view.labels.numpy(),
-        predicted=predicted.numpy(),
-        probability=probability.numpy(),
-        area=view.areas.numpy(),
-        present=np.array([bool(row.mask.any()) for row in view.rows]),
-        info=np.array([_info(row) for row in view.rows]),
-        checksum=np.array([sums[k] for k in view.image_of.tolist()], np.uint32),
-        values=np.concatenate([table.values for table in tables], 1),
-        codes=np.concatenate([table.codes for table in tables], 1),
-        weights=np.concatenate([table.weights for table in tables], 1),
-    )
+
+    model: CAMModel | LayerModel | None
+    plan: Plan
+    prepare: Prepare
+    cell_centers: CellCenters | None = None
+    device: torch.device | None = None
+    task: Task | None = None
+    probabilities: bool = False
+    predictions: Predictions | None = None
+
+    def __call__(self, samples: Sequence[Sample]) -> BatchScores:
+        """Return the scores of samples."""
+        return self.begin(samples)()
+
+    def begin(self, samples: Sequence[Sample]) -> Callable[[], BatchScores]:
+        """Run the network on samples, and return the function that scores the maps.
+
+        Conditions for which an accelerator was not waited are looked at with the scores. If one of
+        them is false, all is computed again, and the check fails where it is made.
+        """
+        with deferred_checks() as unseen:
+            mapped = self._map(samples)
+
+        def finish() -> BatchScores:
+            with deferred_checks() as more:
+                found = mapped.scores([unseen, more])
+            if found is None:
+                found = self._map(samples).scores([])
+            assert found is not None
+            return found
+
+        return finish
+
+    def _map(self, samples: Sequence[Sample]) -> "_MappedBatch":
+        """Return the batch after the forward pass."""
+        plan = self.plan
+        view = View.of(samples, self.prepare, self.device or torch.device("cpu"))
+        if self.model is None:
+            activations = None
+            chosen = [view.labels for _ in plan.target_class]
+        else:
+            activations = self.model.activations(view.images)
+            task_of(activations.logits, self.task)
+            _check_logits(activations.logits, samples)
+            chosen = [view.classes(how, activations.logits) for how in plan.target_class.values()]
+        sources = [
+            (source, classes)
+            for classes in chosen
+            for source in map_sources(plan, view, activations, classes, self.cell_centers)
+        ]
+        network = None
+        if activations is not None and plan.of_network:
+            network = ScoredNetwork(view, activations, self.task, self.probabilities)
+        logits = None if activations is None else activations.logits
+        return _MappedBatch(self, view, sources, logits, network)
+
+
+@dataclass(frozen=True, eq=False)
+class _MappedBatch:
+    """A batch after the forward pass of the network: what is left is to score its maps.
+
+    Parameters
+    ----------
+    scorer, view
+        What is computed, and the prepared samples.
+    sources
+        Each source of maps with the target class of each row, in the order of the table.
+    logits
+        The outputs of the network, ``(M, C)``, if there is one.
+    network
+        The network with its outputs, for metrics that run it again; None if none does.
+    """
+
+    scorer: BatchScorer
+    view: View
+    sources: Sequence[tuple[Source, Tensor]]
+    logits: Tensor | None
+    network: ScoredNetwork | None
+
+    def scores(self, unseen: Sequence[list[Tensor]]) -> BatchScores | None:
+        """Score every map on every target; return None if an unseen condition is false."""
+        view, network = self.view, self.network
+        images = None if network is None else view.images
+        on_images = [
+            images.new_empty(len(view.rows), *images.shape[2:]) if images is not None else None
+            for _ in self.sources
+        ]
+        found = list(self._score_grids(on_images))
+        numbers = _to_host([each.numbers for _, each in found], unseen)
+        if numbers is None:
+            return None
+        source = np.concatenate([each for each, _ in found])
+        row = np.concatenate([each.rows.numpy() for _, each in found])
+        table = _Table.of(self.scorer.plan, (len(self.sources), len(view.rows)))
+        table.fill(source, row, numbers)
+        if network is not None:
+            with memo(), without_graph():  # the same changed images serve all maps
+                for k, (made, classes) in enumerate(self.sources):
+                    maps = on_images[k]
+                    assert maps is not None
+                    table.score_network(k, view, network, made, maps, classes)
+        predicted, probability = self._predictions()
+        sums = [fingerprint(sample) for sample in view.samples]
+        return BatchScores(
+            sample=np.array([row.name for row in view.rows]),
+            group=np.array([row.group for row in view.rows]),
+            label=view.labels.numpy(),
+            predicted=predicted.numpy(),
+            probability=probability.numpy(),
+            area=view.areas.numpy(),
+            present=np.array([bool(row.mask.any()) for row in view.rows]),
+            info=np.array([_info(row) for row in view.rows]),
+            checksum=np.array([sums[k] for k in view.image_of.tolist()], np.uint32),
+            values=_by_row(table.values),
+            codes=_by_row(table.codes),
+            weights=_by_row(table.weights),
+        )
+
+    def _score_grids(
+        self, on_images: Sequence[Tensor | None]
+    ) -> Iterator[tuple[NDArray[np.intp], GridScores]]:
+        """Yield the source of maps and their numbers, those of several sources together."""
+        plan = self.scorer.plan
+        for grid in self.view.grids:
+            for first, maps in _stacks([source for source, _ in self.sources], grid):
+                for k, of_source in enumerate(maps, first):
+                    if (whole := on_images[k]) is not None:
+                        whole[grid.rows.to(whole.device)] = on_input(of_source, grid, whole)
+                for each in score_grid(plan, maps, grid):
+                    rows = len(each.rows) // len(maps)
+                    yield np.repeat(np.arange(first, first + len(maps)), rows), each
+
+    def _predictions(self) -> tuple[Tensor, Tensor]:
+        """Return the predicted class of each row, -1 for none, and its probability."""
+        scorer = self.scorer
+        if self.logits is None:
+            return given_predictions(self.view, scorer.predictions)
+        logits = self.logits.cpu()
+        return _predictions(self.view, logits, scorer.task, probabilities=scorer.probabilities)
+
+
+_AT_ONCE = 2**20
+"""Pixels of the maps of several sources that are scored together. It bounds the memory."""
+
+
+def _stacks(sources: Sequence[Source], grid: Grid) -> Iterator[tuple[int, Tensor]]:
+    """Yield the maps ``(k, n, H, W)`` of k sources that follow each other, and the first's number.
+
+    Maps of different dtypes are not put together, so that no value is rounded.
+    """
+    together: list[Tensor] = []
+    for number, source in enumerate(sources):
+        maps = source(grid)
+        full = (len(together) + 1) * maps.numel() > _AT_ONCE
+        if together and (full or maps.dtype != together[0].dtype):
+            yield number - len(together), torch.stack(together)
+            together = []
+        together.append(maps)
+    if together:
+        yield len(sources) - len(together), torch.stack(together)
+
+
+def _to_host(
+    numbers: Sequence[Tensor], unseen: Sequence[list[Tensor]]
+) -> NDArray[np.float64] | None:
+    """Copy numbers in one piece, with the conditions; return None if one of these is false."""
+    joined = torch.cat([*numbers])
+    good = [condition.to(joined).reshape(1, 1) for each in unseen for condition in each]
+    if good:
+        seen = torch.cat(good).amin(0, keepdim=True).expand(1, joined.shape[1])
+        joined = torch.cat([joined, seen])
+    found: NDArray[np.float64] = joined.cpu().double().numpy()
+    if not good:
+        return found
+    return found[:-1] if found[-1, 0] else None
+
+
+def _by_row(table: NDArray[Any]) -> NDArray[Any]:
+    """Return a table ``(sources, rows, columns)`` as ``(rows, sources * columns)``."""
+    return np.ascontiguousarray(table.transpose(1, 0, 2)).reshape(table.shape[1], -1)
 
 
 def _predictions(
@@ -222,65 +363,85 @@ def given_predictions(view: View, predictions: Predictions | None) -> tuple[Tens
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """The scores of the maps of one source, with columns as in `Plan.scores`."""
+    """Values, reason codes and weights of S sources and N rows, ``(S, N, K)``."""
 
+    plan: Plan
     values: NDArray[np.float64]
     codes: NDArray[np.uint8]
     weights: NDArray[np.float64]
-    source: Source
-    classes: Tensor
-    on_images: Tensor | None  # the maps at the size of the images, if a metric needs the network
 
     @classmethod
-    def of(
-        cls,
-        plan: Plan,
-        view: View,
-        activations: Activations | None,
-        source: Source,
-        classes: Tensor,
-    ) -> "_Table":
-        """Score the maps and masks, grid by grid."""
-        count = len(view.rows)
-        values = np.full((count, len(plan.scores)), np.nan)
-        weights = np.full(values.shape, np.nan)
-        codes = np.zeros(values.shape, np.uint8)
-        on_images = None
-        if activations is not None and plan.of_network:
-            on_images = view.images.new_empty(count, *view.images.shape[2:])
-        first, skipped = len(plan.of_maps), len(plan.of_network)
-        columns = [*range(first), *range(first + skipped, values.shape[1])]
-        for grid in view.grids:
-            maps = source(grid)
-            if on_images is not None:
-                rows = grid.rows.to(on_images.device)
-                on_images[rows] = on_input(maps, grid, on_images)
-            at = np.ix_(grid.rows.numpy(), columns)
-            with memo():
-                values[at], codes[at], weights[at], flat = score_grid(plan, maps, grid)
-            codes[grid.rows.numpy()] |= np.where(flat, CONSTANT, 0).astype(np.uint8)[:, None]
-        return cls(values, codes, weights, source, classes, on_images)
+    def of(cls, plan: Plan, shape: tuple[int, int]) -> "_Table":
+        """Return the table of a plan without scores."""
+        size = *shape, len(plan.scores)
+        return cls(plan, np.full(size, np.nan), np.zeros(size, np.uint8), np.full(size, np.nan))
 
-    def score_network(self, plan: Plan, view: View, network: ScoredNetwork) -> None:
-        """Score the maps with the metrics that run the network on changed images."""
-        if self.on_images is None:
-            return
-        for number in range(view.passes):
-            rows, of_sample = view.of_pass(number)
+    def fill(
+        self, source: NDArray[np.intp], row: NDArray[np.intp], numbers: NDArray[np.float64]
+    ) -> None:
+        """Write the scores of maps, from what `GridScores` has of them ``(m, C)``."""
+        plan = self.plan
+        constant, positive, true, pixels = numbers[:, : len(NUMBERS)].T
+        counted = 2 * len(plan.binarizers) if plan.of_masks else 0
+        counts, scores = np.split(numbers[:, len(NUMBERS) :], [counted], axis=1)
+        given = iter(scores.T)
+        undefined = REASONS.index("undefined")
+        without = REASONS.index("map without a positive value")
+        empty = REASONS.index("empty prediction")
+        of_truth = np.select(
+            [true == 0, true == pixels],
+            [REASONS.index("empty truth"), REASONS.index("truth is everything")],
+            0,
+        )
+
+        def write(column: int, name: str, found: NDArray[np.float64], why: NDArray[Any]) -> None:
+            check_not_infinite(found, name)
+            self.values[source, row, column] = found
+            reason = np.where(of_truth > 0, of_truth, why)
+            self.codes[source, row, column] = np.where(np.isnan(found), reason, 0)
+
+        for column, name in enumerate(plan.of_maps):
+            write(column, name, next(given), np.where(positive, undefined, without))
+        column = len(plan.of_maps) + len(plan.of_network)
+        for predicted, both in counts.T.reshape(-1, 2, len(numbers)):
+            n = Counts(*map(torch.from_numpy, (predicted, true, both, pixels)))
+            why = np.where(predicted > 0, undefined, empty)
+            for name, metric in plan.of_masks.items():
+                formula = name in plan.of_counts
+                found = check_count(metric(n, n), name, len(true)) if formula else next(given)
+                write(column, name, found, why)
+                if (below := denominator(metric)) is not None:
+                    self.weights[source, row, column] = below(n).double().numpy()
+                column += 1
+        self.codes[source, row] |= np.where(constant, CONSTANT, 0).astype(np.uint8)[:, None]
+
+    def score_network(
+        self,
+        number: int,
+        view: View,
+        network: ScoredNetwork,
+        source: Source,
+        on_images: Tensor,
+        classes: Tensor,
+    ) -> None:
+        """Write the scores of a source's maps that run the network on changed images."""
+        for part in range(view.passes):
+            rows, of_sample = view.of_pass(part)
             images = view.image_of[rows].numpy()
-            maps = self.on_images[of_sample.to(self.on_images.device)]
-            classes = self.classes[of_sample.to(self.classes.device)]
-            for column, (name, metric) in enumerate(plan.of_network.items(), len(plan.of_maps)):
-                scores = network.score(metric, name, self.source, of_sample, maps, classes)
+            maps = on_images[of_sample.to(on_images.device)]
+            wanted = classes[of_sample.to(classes.device)]
+            of_network = self.plan.of_network.items()
+            for column, (name, metric) in enumerate(of_network, len(self.plan.of_maps)):
+                scores = network.score(metric, name, source, of_sample, maps, wanted)
                 at = rows.numpy()
-                self.values[at, column] = scores[images]
+                self.values[number, at, column] = scores[images]
                 undefined = at[np.isnan(scores[images])]
-                self.codes[undefined, column] |= REASONS.index("undefined")
+                self.codes[number, undefined, column] |= REASONS.index("undefined")
 
 
 def _check_logits(logits: Tensor, samples: Sequence[Sample]) -> None:
     good = logits.isfinite().flatten(1).all(1)
-    if not good.all():
+    if not holds(good.all()):
         name = samples[int((~good).nonzero()[0, 0])].name
         raise NonFiniteError(
             f"logits must be finite, got NaN or infinity for sample {name!r}; "

@@ -1,6 +1,10 @@
-"""Scores of the maps of one grid: images or volumes, with or without pixels that are ignored."""
+"""Scores of the maps of one grid: images or volumes, with or without pixels that are ignored.
 
-from collections.abc import Callable, Sequence
+What needs the pixels is computed here, for the maps of all sources together. What follows from
+numbers of pixels is computed by `cameval.evaluation._batch` for the grids of a batch together.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -9,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cameval._arrays import as_numpy
+from cameval._arrays import as_numpy, exact
+from cameval._memo import memo
 from cameval._spatial import (
     binarize_kept,
     for_volumes,
@@ -21,76 +26,81 @@ from cameval.data import Objects
 from cameval.errors import CamevalError, NonFiniteError, ShapeError
 from cameval.evaluation._plan import Plan
 from cameval.evaluation._sources import Grid
-from cameval.evaluation.meaning import REASONS
 from cameval.maps import are_constant
 from cameval.metrics import Counts, takes
 from cameval.metrics._objects import without_ignored
-from cameval.metrics.properties import denominator, truth_of
-
-Found = tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.float64], NDArray[np.bool_]]
-"""Values, reason codes and weights ``(n, K)``, and which maps are constant ``(n,)``."""
-
-
-def score_grid(plan: Plan, maps: Tensor, grid: Grid) -> Found:
-    """Return the scores of maps ``(n, H, W)`` on a grid."""
-    if grid.keep is None:
-        return _score(plan, _Whole(grid), maps)
-    parts = [_score(plan, _Kept(grid, row), maps[row : row + 1]) for row in range(len(maps))]
-    values, codes, weights, flat = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return values, codes, weights, flat
+from cameval.metrics.properties import truth_of
 
 
 @dataclass(frozen=True, eq=False)
+class GridScores:
+    """What was found of m maps of a grid.
+
+    Parameters
+    ----------
+    rows
+        The row of the batch of each map, ``(m,)``.
+    numbers
+        Columns of `NUMBERS`, then predicted pixels and pixels of both masks for each binarizer,
+        then scores by `Plan.scored_on_pixels`, ``(m, C)``, on the device of the maps.
+    """
+
+    rows: Tensor
+    numbers: Tensor
+
+
+NUMBERS = ("constant", "positive", "true", "pixels")
+"""Whether a map is constant and has a positive value; true pixels, and pixels that count."""
+
+
+def score_grid(plan: Plan, maps: Tensor, grid: Grid) -> Iterator[GridScores]:
+    """Yield the scores of maps ``(k, n, H, W)``, k of each of the n rows of a grid."""
+    if grid.keep is None:
+        rows = grid.rows.repeat(len(maps))
+        with memo():
+            yield GridScores(rows, _score(plan, _Whole(grid, len(maps)), maps.flatten(0, 1)))
+        return
+    for row, index in enumerate(grid.rows):
+        with memo():
+            found = _score(plan, _Kept(grid, row, len(maps)), maps[:, row])
+        yield GridScores(index.repeat(len(maps)), found)
+
+
 class _Whole:
-    """Rows of a grid of which every pixel counts."""
+    """Rows of a grid of which every pixel counts, for `repeats` maps of each row."""
 
-    grid: Grid
-
-    @property
-    def truth(self) -> Tensor:
-        """The true masks as lists of pixels."""
-        return self.pixels(self.grid.truth)
+    def __init__(self, grid: Grid, repeats: int) -> None:
+        self.grid = grid
+        self.repeats = repeats
+        self.all_truth = grid.truth.repeat(repeats, *[1] * grid.axes)
+        self.truth = self.pixels(self.all_truth)
 
     def pixels(self, arrays: Tensor) -> Tensor:
         """Return arrays as images, whose pixels may be in any places."""
         return arrays if self.grid.axes == 2 else arrays.flatten(1, 2)
 
-    def fit(self, thing: Any) -> Any:
-        """Return a metric or binarizer for this grid."""
-        grid = self.grid
-        if grid.axes == 2:
-            return with_sample_settings(thing, spacing=grid.spacing, spatial_axes=2)
-        spacing = cast(tuple[float, float, float] | None, grid.spacing)
-        return for_volumes(thing, spacing=spacing)
-
     def binarize(self, binarizer: Any, maps: Tensor) -> object:
         """Return masks of maps."""
-        return self.fit(binarizer)(maps)
+        return _fit(binarizer, self.grid)(maps)
 
-    def score(self, metric: Any, name: str, given: Tensor) -> NDArray[np.float64]:
+    def score(self, metric: Any, name: str, given: Tensor) -> Tensor:
         """Return the scores of masks or maps."""
         if truth_of(metric) == "objects":
-            return score_images(metric, name, given, self.grid.objects)
-        return score_images(self.fit(metric), name, given, self.grid.truth)
+            return score_images(metric, name, given, self.grid.objects * self.repeats)
+        return score_images(_fit(metric, self.grid), name, given, self.all_truth)
 
 
-@dataclass(frozen=True, eq=False)
 class _Kept:
-    """One row of a grid, without the pixels that are ignored."""
+    """One row of a grid without the pixels that are ignored, for `repeats` maps of it."""
 
-    grid: Grid
-    row: int
-
-    @property
-    def keep(self) -> Tensor:
-        """The pixels that count."""
-        assert self.grid.keep is not None
-        return self.grid.keep[self.row]
-
-    @property
-    def truth(self) -> Tensor:
-        """The pixels of the true mask that count, as an image."""
-        return self.pixels(self.grid.truth[self.row : self.row + 1])
+    def __init__(self, grid: Grid, row: int, repeats: int) -> None:
+        assert grid.keep is not None
+        self.grid = grid
+        self.row = row
+        self.repeats = repeats
+        self.keep = grid.keep[row]
+        self.all_truth = grid.truth[row].expand(repeats, *grid.truth.shape[1:])
+        self.truth = self.pixels(self.all_truth)
 
     def pixels(self, arrays: Tensor) -> Tensor:
         """Return the pixels that count, as images."""
@@ -98,61 +108,41 @@ class _Kept:
 
     def binarize(self, binarizer: Any, maps: Tensor) -> object:
         """Return masks of maps, false where pixels are ignored."""
-        return binarize_kept(_Whole(self.grid).fit(binarizer), maps, self.keep)
+        return binarize_kept(_fit(binarizer, self.grid), maps, self.keep)
 
-    def score(self, metric: Any, name: str, given: Tensor) -> NDArray[np.float64]:
+    def score(self, metric: Any, name: str, given: Tensor) -> Tensor:
         """Return the scores of masks or maps."""
-        truth: Any = self.grid.truth[self.row : self.row + 1]
+        truth: Any = self.all_truth
         if truth_of(metric) == "objects":
-            fitted = metric
-            truth = [without_ignored(self.grid.objects[self.row], as_numpy(~self.keep))]
+            objects = without_ignored(self.grid.objects[self.row], as_numpy(~self.keep))
+            fitted, truth = metric, [objects] * self.repeats
         else:
-            fitted = _Whole(self.grid).fit(metric)
+            fitted = _fit(metric, self.grid)
         fitted, shown, true = without_ignored_pixels(fitted, given, truth, self.keep)
         return score_images(fitted, name, shown, true)
 
 
-def _score(plan: Plan, rows: "_Whole | _Kept", maps: Tensor) -> Found:
-    """Return the scores of maps, and the reason code of each."""
-    count = len(maps)
-    columns: list[NDArray[np.float64]] = []
-    weights: list[NDArray[np.float64]] = []
-    reasons: list[NDArray[np.intp]] = []
-    undefined = REASONS.index("undefined")
+def _fit(thing: Any, grid: Grid) -> Any:
+    """Return a metric or binarizer with the settings of a grid."""
+    if grid.axes == 2:
+        return with_sample_settings(thing, spacing=grid.spacing, spatial_axes=2)
+    return for_volumes(thing, spacing=cast(tuple[float, float, float] | None, grid.spacing))
+
+
+def _score(plan: Plan, rows: _Whole | _Kept, maps: Tensor) -> Tensor:
+    """Return the numbers and scores of maps, as `GridScores` has them."""
     truth, values = rows.truth, rows.pixels(maps)
-    none = np.full(count, np.nan)
-    positive = values.amax((1, 2)).cpu().numpy() > 0
-    for name, metric in plan.of_maps.items():
-        columns.append(rows.score(metric, name, maps))
-        weights.append(none)
-        reasons.append(np.where(positive, undefined, REASONS.index("map without a positive value")))
+    scores = [rows.score(metric, name, maps) for name, metric in plan.of_maps.items()]
+    known = Counts.of(truth, truth)
+    numbers = [are_constant(values), values.amax((1, 2)) > 0, known.true, known.pixels]
     for label, binarize in plan.binarizers.items() if plan.of_masks else ():
         masks = _check_masks(rows.binarize(binarize, maps), label, maps)
-        counts = Counts.of(rows.pixels(masks), truth)  # memoized for the metrics
-        marked = counts.predicted.cpu().numpy() > 0
-        for name, metric in plan.of_masks.items():
-            columns.append(rows.score(metric, name, masks))
-            below = denominator(metric)
-            weights.append(none if below is None else below(counts).double().cpu().numpy())
-            reasons.append(np.where(marked, undefined, REASONS.index("empty prediction")))
-    flat = are_constant(values).cpu().numpy()
-    if not columns:
-        empty = np.empty((count, 0))
-        return empty, np.empty((count, 0), np.uint8), empty, flat
-    scores = np.stack(columns, 1)
-    of_truth = _reason_in_truth(truth)[:, None]
-    why = np.where(of_truth > 0, of_truth, np.stack(reasons, 1))
-    codes = np.where(np.isnan(scores), why, 0).astype(np.uint8)
-    return scores, codes, np.stack(weights, 1), flat
-
-
-def _reason_in_truth(truth: Tensor) -> NDArray[np.intp]:
-    """Return the reason code that the truth gives, which precedes all others; 0 if none."""
-    counts = Counts.of(truth, truth)
-    empty, full = (counts.true == 0).cpu().numpy(), (counts.true == counts.pixels).cpu().numpy()
-    return np.select(
-        [empty, full], [REASONS.index("empty truth"), REASONS.index("truth is everything")], 0
-    )
+        counts = Counts.of(rows.pixels(masks), truth)
+        numbers += [counts.predicted, counts.both]
+        others = plan.of_mask_pixels.items()
+        scores += [rows.score(metric, name, masks) for name, metric in others]
+    like = exact(maps.new_empty(0))
+    return torch.stack([column.to(like) for column in (*numbers, *scores)], 1)
 
 
 def _check_masks(masks: object, name: str, maps: Tensor) -> Tensor:
@@ -169,8 +159,8 @@ def _check_masks(masks: object, name: str, maps: Tensor) -> Tensor:
 # --- Calls of a metric ----------------------------------------------------------------------------
 def score_images(
     metric: Callable[..., object], name: str, given: Tensor, truth: Tensor | Sequence[Objects]
-) -> NDArray[np.float64]:
-    """Return the score of each image, ``(N,)``.
+) -> Tensor:
+    """Return the score of each image, ``(N,)``, where the metric has computed it.
 
     A metric that returns a single number for a batch is called for each image by itself.
 
@@ -187,10 +177,10 @@ def score_images(
     ------
     ShapeError
         If the metric does not return one score per image.
-    NonFiniteError
-        If a score is infinite.
     """
     scores = _call(metric, name, given, truth)
+    if isinstance(scores, Tensor) and scores.shape == (len(given),):
+        return scores.detach()
     numbers = _as_array(scores)
     if numbers is not None and numbers.ndim == 0:
         if isinstance(truth, Tensor):
@@ -199,20 +189,39 @@ def score_images(
             singles = [given[k : k + 1] for k in range(len(given))]
             each = zip(singles, truth, strict=True)
             scores = [_call(metric, name, one, [objects]) for one, objects in each]
-    return check_scores(scores, name, len(given))
+    return torch.from_numpy(check_count(scores, name, len(given)))
 
 
 def check_scores(scores: object, name: str, count: int) -> NDArray[np.float64]:
+    """Return the scores of a metric in float64, checked to be one for each image, and finite.
+
+    Raises
+    ------
+    ShapeError
+        If they are not one for each image.
+    NonFiniteError
+        If a score is infinite.
+    """
+    numbers = check_count(scores, name, count)
+    check_not_infinite(numbers, name)
+    return numbers
+
+
+def check_count(scores: object, name: str, count: int) -> NDArray[np.float64]:
     """Return the scores of a metric in float64, checked to be one for each image."""
     numbers = _as_array(scores)
     if numbers is None or numbers.shape != (count,):
         came = type(scores).__name__ if numbers is None else numbers.shape
         raise ShapeError(f"metric {name} must return one score per image, ({count},), got {came}")
+    return numbers
+
+
+def check_not_infinite(numbers: NDArray[np.float64], name: str) -> None:
+    """Check that no score of a metric is infinite."""
     if np.isinf(numbers).any():
         raise NonFiniteError(
             f"metric {name} must return numbers, or NaN where it is undefined, got infinity"
         )
-    return numbers
 
 
 def _as_array(scores: object) -> NDArray[np.float64] | None:

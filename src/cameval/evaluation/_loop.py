@@ -10,7 +10,7 @@ from tqdm import tqdm
 from cameval.data import Sample
 from cameval.distributed import gather, number_of_processes, rank
 from cameval.errors import CamevalError, DataError
-from cameval.evaluation._batch import BatchScores, fingerprint, score_batch
+from cameval.evaluation._batch import BatchScorer, BatchScores, fingerprint
 from cameval.evaluation._identity import same_run
 from cameval.evaluation._loading import number_of_batches, read_batches
 from cameval.evaluation._run import Run
@@ -113,17 +113,16 @@ def _score(run: Run, batch: Sequence[Sample]) -> BatchScores:
     """Score a batch; an error of a user's function gets a note with the samples."""
     try:
         network = run.network
-        return score_batch(
+        return BatchScorer(
             None if network is None else network.model,
             run.plan,
             run.prepare,
-            batch,
             cell_centers=None if network is None else network.cell_centers,
             device=None if network is None else network.device,
             task=run.task,
             probabilities=run.probabilities,
             predictions=run.predictions,
-        )
+        )(batch)
     except CamevalError:
         raise
     except Exception as error:

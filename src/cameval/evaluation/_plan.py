@@ -2,8 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, fields
+from functools import cached_property, partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
@@ -36,6 +36,7 @@ from cameval.metrics import (
     specificity,
 )
 from cameval.metrics.chance_corrected import STANDARD_REFERENCE
+from cameval.metrics.counts import is_formula_of_counts
 from cameval.metrics.properties import (
     bounds,
     categories,
@@ -127,17 +128,27 @@ class Plan:
                     stacklevel=3,
                 )
 
-    @property
+    @cached_property
     def of_masks(self) -> dict[str, Callable[..., Tensor]]:
         """The metrics of masks."""
         return self._taking("masks")
 
-    @property
+    @cached_property
+    def of_counts(self) -> dict[str, Callable[..., Tensor]]:
+        """The metrics of masks that are formulas of numbers of pixels."""
+        return {name: one for name, one in self.of_masks.items() if is_formula_of_counts(one)}
+
+    @cached_property
+    def of_mask_pixels(self) -> dict[str, Callable[..., Tensor]]:
+        """The metrics of masks that need the masks themselves."""
+        return {name: one for name, one in self.of_masks.items() if name not in self.of_counts}
+
+    @cached_property
     def of_maps(self) -> dict[str, Callable[..., Tensor]]:
         """The metrics of maps."""
         return self._taking("maps")
 
-    @property
+    @cached_property
     def of_network(self) -> dict[str, Callable[..., Tensor]]:
         """The metrics that need the network."""
         return self._taking("network")
@@ -163,7 +174,7 @@ class Plan:
             for binarizer, metric in self.scores
         ]
 
-    @property
+    @cached_property
     def scores(self) -> list[tuple[str, str]]:
         """Binarizer and metric of every score that a map gets."""
         return [
@@ -214,7 +225,8 @@ class Plan:
 
         None stands for what has no contents that can be compared.
         """
-        parts = vars(self) | {"maps": {name: _with_files(one) for name, one in self.maps.items()}}
+        parts = {each.name: getattr(self, each.name) for each in fields(self)}
+        parts |= {"maps": {name: _with_files(one) for name, one in self.maps.items()}}
         return {
             part: {name: digest_or_none(digest_of, thing) for name, thing in things.items()}
             for part, things in parts.items()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cameval.data import Sample
-from cameval.evaluation._batch import score_batch
+from cameval.evaluation._batch import BatchScorer
 from cameval.evaluation._plan import Plan, Task
 from cameval.evaluation.preparation import Prepared
 from cameval.metrics import takes
@@ -72,7 +72,7 @@ def count_scoring(
         truth = torch.from_numpy(one.mask)
         return Prepared(truth.float().expand(channels, *truth.shape).clone(), truth)
 
-    score_batch(model, plan, prepare, [sample], task=task, probabilities=probabilities)
+    BatchScorer(model, plan, prepare, task=task, probabilities=probabilities)([sample])
     return passes - 1 + features.images
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from cameval._deferred import holds
 from cameval.data import Objects, Sample
 from cameval.errors import CamevalError, ClassIndexError, DataError, NonFiniteError, ShapeError
 from cameval.evaluation._map_checks import check_map
@@ -421,7 +422,7 @@ class _BaselineMaps:
 
 def _check_finite(maps: Tensor, samples: Sequence[Sample], source: str) -> None:
     good = maps.isfinite().flatten(1).all(1)
-    if not good.all():
+    if not holds(good.all()):
         name = samples[int((~good).nonzero()[0, 0])].name
         raise NonFiniteError(
             f"maps must be finite, got NaN or infinity from {source} for sample {name!r}; "

@@ -6,31 +6,15 @@ are one level; -0.0 and 0.0 are equal.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from cameval._arrays import as_numpy, exact, sort_values
+from cameval._arrays import exact
 from cameval._memo import memoized
-
-_LARGE = 64 * 64
-"""From this number of pixels on, NumPy ranks image by image faster than torch ranks a batch."""
-
-
-_SPARSE = 1 / 16
-"""Up to this share of true pixels, looking each of them up is faster than sorting them along."""
-
-
-class _Levels(NamedTuple):
-    """Levels that hold true pixels, highest first: pixels above, pixels marked, true pixels."""
-
-    above: NDArray[Any]
-    marked: NDArray[Any]
-    gained: NDArray[Any]
+from cameval._sorting import sorted_with_truth, sorts_by_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +53,18 @@ class Ranked:
     def of(cls, scores: Tensor, truth: Tensor) -> "Ranked":
         """Rank the pixels of checked maps and true masks ``(..., H, W)`` of one shape."""
         pixels = scores.shape[-2:].numel()
-        rank = _rank_by_image if scores.is_cpu and pixels >= _LARGE else _rank_batch
-        above, marked, gained = rank(scores, truth)
-        return cls(exact(above), exact(marked), exact(gained), pixels)
+        if not sorts_by_image(scores):
+            above, marked, gained = _rank_batch(scores, truth)
+            return cls(exact(above), exact(marked), exact(gained), pixels)
+        levels = [each.levels for each in sorted_with_truth(scores, truth)]
+        longest = max([1, *(len(each.gained) for each in levels)])
+        padded = np.zeros((3, len(levels), longest))
+        padded[1] = pixels
+        for row, each in enumerate(levels):
+            padded[:, row, : len(each.gained)] = each
+        shape = 3, *scores.shape[:-2], longest
+        above, marked, gained = torch.from_numpy(padded).reshape(shape)
+        return cls(above, marked, gained, pixels)
 
     @cached_property
     def hits(self) -> Tensor:
@@ -104,6 +97,22 @@ class Ranked:
         return hits + part.where(whole == begun, 0)
 
 
+@memoized
+def ranked_images(scores: Tensor, truth: Tensor) -> list[Ranked]:
+    """Rank the pixels of each map by itself, where that is fastest, or of all together.
+
+    Their levels ``(n, L)`` are those of the maps ``(..., H, W)`` in the order of the batch.
+    """
+    if not sorts_by_image(scores):
+        return [Ranked.of(*(each.reshape(-1, *each.shape[-2:]) for each in (scores, truth)))]
+    pixels = scores.shape[-2:].numel()
+    none = [[0.0], [pixels], [0.0]]
+    found = [each.levels for each in sorted_with_truth(scores, truth)]
+    arrays = [np.array(each if each.gained.size else none, np.float64) for each in found]
+    images = (torch.from_numpy(each)[:, None] for each in arrays)
+    return [Ranked(above, marked, gained, pixels) for above, marked, gained in images]
+
+
 def _rank_batch(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Rank all maps at once, one entry for each pixel; a level's first entry has its hits."""
     values, order = scores.flatten(-2).sort(-1, descending=True)
@@ -117,45 +126,3 @@ def _rank_batch(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     hits = true.cumsum(-1)
     gained = (hits.gather(-1, marked - 1) - hits + true).where(starts, 0)
     return above, marked, gained
-
-
-def _rank_by_image(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Rank one map after the other, only the levels that hold true pixels."""
-    pixels = scores.shape[-2:].numel()
-    rows = (as_numpy(scores), as_numpy(truth), as_numpy(sort_values(scores)))
-    images = zip(*(row.reshape(-1, pixels) for row in rows), strict=True)
-    levels = [_levels(*image) for image in images]
-    longest = max([1, *(len(each.gained) for each in levels)])
-    padded = np.zeros((3, len(levels), longest))
-    padded[1] = pixels
-    for row, each in enumerate(levels):
-        padded[:, row, : len(each.gained)] = each
-    above, marked, gained = torch.from_numpy(padded).reshape(3, *scores.shape[:-2], longest)
-    return above, marked, gained
-
-
-def _levels(values: NDArray[Any], truth: NDArray[Any], ascending: NDArray[Any]) -> _Levels:
-    if np.count_nonzero(truth) <= _SPARSE * truth.size:
-        inside, gained = np.unique(values[truth], return_counts=True)
-        first, end = (np.searchsorted(ascending, inside, side) for side in ("left", "right"))
-    else:
-        first = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))
-        end = np.append(first[1:], truth.size)
-        gained = np.add.reduceat(_sort_truth(values, truth), first, dtype=np.int64)
-        held = np.flatnonzero(gained > 0)
-        first, end, gained = first[held], end[held], gained[held]
-    return _Levels(*(each[::-1] for each in (truth.size - end, truth.size - first, gained)))
-
-
-def _sort_truth(values: NDArray[Any], truth: NDArray[Any]) -> NDArray[Any]:
-    """Return the truth in ascending order of the values, in any order within a level.
-
-    A narrower number leaves the last bit of float64 free: the truth is stored there and sorted
-    along.
-    """
-    if values.dtype.itemsize > 4:
-        return truth[np.argsort(values)]
-    keys = (values.astype(np.float64) + 0.0).view(np.int64)  # + 0.0 removes -0.0
-    keys |= truth
-    keys.view(np.float64).sort()
-    return keys & 1

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cameval._arrays import Array
 from cameval.errors import SettingError
-from cameval.metrics.counts import Counts, score_counts
+from cameval.metrics.counts import Counts, formula_of_counts, score_counts
 from cameval.metrics.properties import of_masks, within
 
 __all__ = [
@@ -24,6 +24,7 @@ STANDARD_REFERENCE = 0.05
 """Default area share of `size_standardized_iou`."""
 
 
+@formula_of_counts
 @of_masks(higher_is_better=True, pixelwise=True)
 @within(-1, 1)
 def informedness(pred: Array, target: Array, /) -> Array:
@@ -65,6 +66,7 @@ def informedness(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: n.recall - n.false_positive_rate, pred, target)
 
 
+@formula_of_counts
 @of_masks(higher_is_better=True, pixelwise=True)
 @within(0, 1)
 def size_standardized_iou(
@@ -139,6 +141,7 @@ def size_standardized_iou(
     )
 
 
+@formula_of_counts
 @of_masks(higher_is_better=True, pixelwise=True)
 @within(-1, 1)
 def matthews_correlation(pred: Array, target: Array, /) -> Array:
@@ -185,6 +188,7 @@ def matthews_correlation(pred: Array, target: Array, /) -> Array:
     return score_counts(formula, pred, target)
 
 
+@formula_of_counts
 @of_masks(higher_is_better=True, pixelwise=True)
 @within(-1, 1)
 def cohen_kappa(pred: Array, target: Array, /) -> Array:
@@ -231,6 +235,7 @@ def cohen_kappa(pred: Array, target: Array, /) -> Array:
     return score_counts(formula, pred, target)
 
 
+@formula_of_counts
 @of_masks(higher_is_better=True, pixelwise=True)
 def chance_corrected_overlap(pred: Array, target: Array, /) -> Array:
     """Overlap beyond chance, divided by its maximum for masks of these sizes (Loevinger's H).

@@ -6,6 +6,8 @@ Counts of disjoint pixels add, so a pooled score is the formula of summed counts
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -16,6 +18,8 @@ from cameval._memo import memoized
 from cameval.metrics.properties import of_masks, undefined_without_truth
 
 __all__ = ["Counts", "score_counts"]
+
+F = TypeVar("F")
 
 _LARGE = 64 * 64
 """From this number of pixels on, NumPy counts image by image faster than torch counts a batch."""
@@ -108,9 +112,33 @@ def score_counts(
     >>> size_ratio(torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool))
     tensor(2.)
     """
-    counts = Counts.of(*mask_pair(pred, target))
+    given: object = pred
+    counts = given if isinstance(given, Counts) else Counts.of(*mask_pair(pred, target))
     scores = formula(counts)
-    return as_scores(undefined_without_truth(scores, counts.true) if needs_truth else scores, pred)
+    template = cast(Array, counts.true) if isinstance(given, Counts) else pred
+    return as_scores(
+        undefined_without_truth(scores, counts.true) if needs_truth else scores, template
+    )
+
+
+_FORMULAS: list[object] = [score_counts]
+
+
+def formula_of_counts(metric: F) -> F:
+    """Mark a metric of masks, or a class of metrics, as a formula of `Counts` by `score_counts`.
+
+    It can be given counts in place of both masks, so it is called once for images of any sizes.
+    The mark is of this object only: a function that wraps it is another metric.
+    """
+    _FORMULAS.append(metric)
+    return metric
+
+
+def is_formula_of_counts(metric: object) -> bool:
+    """Tell whether a metric is marked as a formula of counts; a partial is as its function is."""
+    while isinstance(metric, partial):
+        metric = metric.func
+    return any(one is metric or one is type(metric) for one in _FORMULAS)
 
 
 def _count(mask: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cameval._arrays import Array, exact, maps_and_truth, restore, sort_values
+from cameval._arrays import Array, exact, maps_and_truth, restore
+from cameval._sorting import sort_values
 from cameval.errors import SettingError, ShapeError
 from cameval.metrics._ranked import Ranked
 from cameval.metrics.counts import Counts

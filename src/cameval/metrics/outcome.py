@@ -16,7 +16,7 @@ from torch import Tensor
 from cameval._arrays import Array, Scores, as_scores, as_tensor, exact, mask_pair
 from cameval.errors import ArrayTypeError, SettingError
 from cameval.metrics.chance_corrected import informedness, size_standardized_iou
-from cameval.metrics.counts import Counts, score_counts
+from cameval.metrics.counts import Counts, formula_of_counts, score_counts
 from cameval.metrics.overlap import iou, overlap_coefficient, volumetric_similarity
 from cameval.metrics.properties import (
     Takes,
@@ -35,6 +35,7 @@ OUTCOMES = ("match", "miss", "includes", "inside", "partial")
 """Names of the outcomes; an outcome's code is its index."""
 
 
+@formula_of_counts
 @dataclass(frozen=True)
 class Outcomes:
     """Relation of a mask to the truth: the code of the first rule that holds.

@@ -17,7 +17,7 @@ from cameval._arrays import Array, mask_pair, restore
 from cameval._memo import memoized
 from cameval._spatial import check_spatial_axes, check_volumes
 from cameval.errors import SettingError
-from cameval.metrics.counts import Counts, score_counts
+from cameval.metrics.counts import Counts, formula_of_counts, score_counts
 from cameval.metrics.properties import Takes, of_masks, within
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 
+@formula_of_counts
 @of_masks(
     higher_is_better=True,
     pixelwise=True,
@@ -74,6 +75,7 @@ def iou(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: n.both / (n.predicted + n.true - n.both), pred, target)
 
 
+@formula_of_counts
 @of_masks(higher_is_better=True, pixelwise=True, denominator=lambda n: n.predicted + n.true)
 @within(0, 1)
 def dice(pred: Array, target: Array, /) -> Array:
@@ -109,6 +111,7 @@ def dice(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: 2 * n.both / (n.predicted + n.true), pred, target)
 
 
+@formula_of_counts
 @of_masks(higher_is_better=True, pixelwise=True)
 @within(0, 1)
 def overlap_coefficient(pred: Array, target: Array, /) -> Array:
@@ -150,6 +153,7 @@ def overlap_coefficient(pred: Array, target: Array, /) -> Array:
     )
 
 
+@formula_of_counts
 @of_masks(higher_is_better=True, pixelwise=True)
 @within(0, 1)
 def volumetric_similarity(pred: Array, target: Array, /) -> Array:
@@ -188,6 +192,7 @@ def volumetric_similarity(pred: Array, target: Array, /) -> Array:
     )
 
 
+@formula_of_counts
 @dataclass(frozen=True)
 class FBeta:
     """Weighted harmonic mean of `precision` and `coverage`, coverage `beta` times as important.
@@ -246,6 +251,7 @@ class FBeta:
         return self.beta * self.beta * counts.true + counts.predicted
 
 
+@formula_of_counts
 @dataclass(frozen=True)
 class Tversky:
     """Tversky index: overlap with separate weights for false positives and false negatives.

@@ -7,10 +7,11 @@ raw signed maps and scaled maps score the same. Each metric is a formula on `Ran
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from cameval._arrays import Array, as_scores, maps_and_truth
-from cameval.metrics._ranked import Ranked
+from cameval.metrics._ranked import Ranked, ranked_images
 from cameval.metrics.properties import of_maps, undefined_without_truth, within
 
 __all__ = [
@@ -58,8 +59,10 @@ def score_ranks(formula: Callable[[Ranked], Tensor], maps: Array, target: Array,
     >>> depth(torch.tensor([[4.0, 3.0, 2.0, 1.0]]), torch.tensor([[True, False, True, False]]))
     tensor(0.5000)
     """
-    ranked = Ranked.of(*maps_and_truth(maps, target))
-    return as_scores(undefined_without_truth(formula(ranked), ranked.true), maps)
+    pair = maps_and_truth(maps, target)
+    found = [undefined_without_truth(formula(r), r.true) for r in ranked_images(*pair)]
+    scores = torch.cat(found) if found else pair[0].new_empty(0)
+    return as_scores(scores.reshape(pair[0].shape[:-2]), maps)
 
 
 @of_maps(higher_is_better=True, pixelwise=True)

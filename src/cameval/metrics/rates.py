@@ -5,12 +5,13 @@ Rates that do not need an object are defined without one: `false_positive_rate`,
 """
 
 from cameval._arrays import Array
-from cameval.metrics.counts import score_counts
+from cameval.metrics.counts import formula_of_counts, score_counts
 from cameval.metrics.properties import of_masks, within
 
 __all__ = ["coverage", "false_positive_rate", "marked_area", "precision", "specificity"]
 
 
+@formula_of_counts
 @of_masks(higher_is_better=True, pixelwise=True, denominator=lambda n: n.true)
 @within(0, 1)
 def coverage(pred: Array, target: Array, /) -> Array:
@@ -44,6 +45,7 @@ def coverage(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: n.recall, pred, target)
 
 
+@formula_of_counts
 @of_masks(higher_is_better=True, pixelwise=True, denominator=lambda n: n.predicted)
 @within(0, 1)
 def precision(pred: Array, target: Array, /) -> Array:
@@ -75,6 +77,7 @@ def precision(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: n.both / n.predicted.clamp(min=1), pred, target)
 
 
+@formula_of_counts
 @of_masks(higher_is_better=False, pixelwise=True, denominator=lambda n: n.pixels - n.true)
 @within(0, 1)
 def false_positive_rate(pred: Array, target: Array, /) -> Array:
@@ -112,6 +115,7 @@ def false_positive_rate(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: n.false_positive_rate, pred, target, needs_truth=False)
 
 
+@formula_of_counts
 @of_masks(higher_is_better=True, pixelwise=True, denominator=lambda n: n.pixels - n.true)
 @within(0, 1)
 def specificity(pred: Array, target: Array, /) -> Array:
@@ -148,6 +152,7 @@ def specificity(pred: Array, target: Array, /) -> Array:
     return score_counts(lambda n: 1 - n.false_positive_rate, pred, target, needs_truth=False)
 
 
+@formula_of_counts
 @of_masks(pixelwise=True, denominator=lambda n: n.pixels)
 @within(0, 1)
 def marked_area(pred: Array, target: Array, /) -> Array:

@@ -13,7 +13,7 @@ from cameval.data import Sample, Target
 from cameval.distributed import number_of_processes, rank
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.evaluation import Prepared, Results
-from cameval.evaluation._batch import score_batch
+from cameval.evaluation._batch import BatchScorer
 from cameval.evaluation._plan import Named, Plan, TargetClass, Task, check_task
 from cameval.evaluation._run import Network, try_network
 from cameval.evaluation._samples import as_sample
@@ -98,16 +98,15 @@ class Scorer:
             return None
         with torch.autocast(images.device.type, enabled=False):
             network = self._cut(net, images)
-            scores = score_batch(
+            scores = BatchScorer(
                 network.model,
                 replace(self.plan, target_class={batch.chosen: batch.target_class}),
                 batch.prepare,
-                batch.samples,
                 cell_centers=network.cell_centers,
                 device=network.device,
                 task=self.task,
                 probabilities=self._probabilities,
-            )
+            )(batch.samples)
         place = {sample.name: k for k, sample in zip(batch.image, batch.samples, strict=True)}
         image = np.array([place[name] for name in scores.sample.tolist()], np.int64)
         head = {

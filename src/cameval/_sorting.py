@@ -1,0 +1,243 @@
+"""Pixels in the order of their values: order statistics, and the levels that hold true pixels.
+
+On a CPU each map is sorted as integers in the order of its values, with the truth in the lowest
+bit. Inside ``with memo():`` one such sort serves percentiles, Otsu's threshold and all ranks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cameval._arrays import as_numpy, exact
+from cameval._memo import memo_active, memoized, recall, remember
+
+_LARGE = 64 * 64
+"""From this number of pixels on, NumPy sorts image by image faster than torch sorts a batch."""
+
+
+class Levels(NamedTuple):
+    """Levels that hold true pixels, highest first: pixels above, pixels marked, true pixels."""
+
+    above: NDArray[Any]
+    marked: NDArray[Any]
+    gained: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class SortedPixels:
+    """The pixels of a map in ascending order; on one level the true pixels are last.
+
+    Attributes
+    ----------
+    keys
+        Twice the code of each value, plus one where the pixel is true. Codes are integers in the
+        order of the values, equal where values are equal; -0.0 and 0.0 have one code.
+    coding
+        How a value is found from its code.
+
+    Examples
+    --------
+    >>> pixels = SortedPixels.of(np.array([3.0, 1.0, 3.0]), np.array([True, False, False]))
+    >>> pixels.values, pixels.truth
+    (array([1., 3., 3.]), array([False, False,  True]))
+    """
+
+    keys: NDArray[Any]
+    coding: "_Coding"
+
+    @classmethod
+    def of(cls, values: NDArray[Any], truth: NDArray[np.bool_] | None = None) -> "SortedPixels":
+        """Sort the values ``(n,)`` of a map, at least one, finite, with their truth."""
+        keys, coding = _encode(values)
+        keys <<= 1
+        if truth is not None:
+            keys |= truth
+        return cls(_sort(keys), coding)
+
+    @cached_property
+    def values(self) -> NDArray[Any]:
+        """The values, ``(n,)``."""
+        return self.coding.decode(self.keys >> 1)
+
+    @cached_property
+    def truth(self) -> NDArray[np.bool_]:
+        """Whether each pixel is true, ``(n,)``."""
+        return (self.keys & 1).astype(np.bool_)
+
+    @cached_property
+    def levels(self) -> Levels:
+        """The levels that hold true pixels."""
+        true = np.flatnonzero(self.truth)
+        level = self.keys[true] >> 1
+        last = np.flatnonzero(np.append(level[1:] != level[:-1], [True] * bool(true.size)))
+        gained = np.diff(last, prepend=-1)
+        level, end, start = level[last], true[last] + 1, true[last - gained + 1]
+        # Other pixels of the level precede its true ones.
+        tied = np.flatnonzero((self.keys[start - 1] >> 1 == level) & (start > 0))
+        start[tied] = np.searchsorted(self.keys, level[tied] << 1)
+        pixels = self.keys.size
+        return Levels(*(each[::-1] for each in (pixels - end, pixels - start, gained)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Coding:
+    """From codes to values of a dtype: an offset, or the values of the codes 0, 1, 2, ..."""
+
+    dtype: np.dtype[Any]
+    offset: int = 0
+    table: NDArray[Any] | None = None
+
+    def decode(self, codes: NDArray[Any]) -> NDArray[Any]:
+        """Return the values of codes."""
+        if self.table is not None:
+            return self.table[codes]
+        if self.dtype.kind != "f":
+            return (codes.astype(np.int64) + self.offset).astype(self.dtype)
+        integers = _integers(self.dtype)
+        bits = (codes + _wrap(self.offset, codes.dtype)).astype(integers, copy=False)
+        return _flip_negative(bits).view(self.dtype)
+
+
+def _encode(values: NDArray[Any]) -> tuple[NDArray[Any], _Coding]:
+    """Return integers in the order of the values that leave room for one bit, and their coding.
+
+    The bits of a floating-point number, read as an integer, are in the order of the numbers, but
+    those of negative numbers in the reverse one. Codes are stored in 32 bits if the range allows.
+    """
+    low, high = values.min(), values.max()
+    if values.dtype.kind == "f":
+        bits = (values + values.dtype.type(0)).view(_integers(values.dtype))  # 0 removes -0.0
+        if low < 0:
+            _flip_negative(bits)
+        first, last = (
+            int(_flip_negative(np.atleast_1d(end + 0).view(bits.dtype))[0]) for end in (low, high)
+        )
+    else:
+        bits, first, last = values.astype(np.int64), int(low), int(high)
+    span = last - first
+    if span < 2**31 and values.dtype != np.float64:
+        offset = first + 2**30
+        if bits.itemsize == 8:
+            return (bits - offset).astype(np.int32), _Coding(values.dtype, offset)
+        bits -= _wrap(offset, bits.dtype)
+        return bits, _Coding(values.dtype, offset)
+    if span < 2**63:
+        wide = bits.astype(np.int64, copy=False)
+        offset = first + 2**62
+        wide -= _wrap(offset, wide.dtype)
+        return wide, _Coding(values.dtype, offset)
+    table, codes = np.unique(values + values.dtype.type(0), return_inverse=True)
+    return codes.astype(np.int64), _Coding(values.dtype, table=table)
+
+
+def _integers(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(f"i{dtype.itemsize}")
+
+
+def _wrap(number: int, dtype: np.dtype[Any]) -> Any:
+    """Return an integer modulo the range of a signed dtype, in which sums wrap around as well."""
+    half = 2 ** (8 * dtype.itemsize - 1)
+    return dtype.type((number + half) % (2 * half) - half)
+
+
+def _flip_negative(bits: NDArray[Any]) -> NDArray[Any]:
+    """Reverse the order of negative floating-point numbers' bits, in place."""
+    top = 8 * bits.itemsize - 1
+    bits ^= (bits >> top) & bits.dtype.type(2**top - 1)
+    return bits
+
+
+def _sort(keys: NDArray[Any]) -> NDArray[Any]:
+    """Sort integers, in place or not."""
+    if keys.dtype == np.int32 and keys.size >= _LARGE and _torch_is_faster():
+        return torch.from_numpy(keys).sort().values.numpy()
+    keys.sort()
+    return keys
+
+
+@cache
+def _torch_is_faster() -> bool:
+    """Tell whether torch sorts faster than NumPy, whose AVX-512 sort is slow on some processors."""
+    keys = np.arange(2**16, dtype=np.int64) * 2654435761 % 2**31
+    tasks = (
+        lambda: torch.from_numpy(keys.astype(np.int32)).sort(),
+        lambda: keys.astype(np.int32).sort(),
+    )
+    times = []
+    for task in tasks:
+        seconds = []
+        for _ in range(3):
+            start = perf_counter()
+            task()
+            seconds.append(perf_counter() - start)
+        times.append(min(seconds))
+    return times[0] < times[1]
+
+
+# --- Batches of maps ------------------------------------------------------------------------------
+def sorts_by_image(maps: Tensor) -> bool:
+    """Tell whether maps are sorted one by one, with their truth."""
+    return maps.is_cpu and maps.shape[-2:].numel() >= _LARGE
+
+
+@memoized
+def sorted_with_truth(maps: Tensor, truth: Tensor) -> list[SortedPixels]:
+    """Sort the pixels of each map ``(..., H, W)`` on a CPU, with their truth."""
+    pixels = maps.shape[-2:].numel()
+    rows = (as_numpy(each).reshape(-1, pixels) for each in (maps, truth))
+    found = [SortedPixels.of(*row) for row in zip(*rows, strict=True)]
+    remember(_sorted, found, maps)
+    return found
+
+
+@memoized
+def _sorted(maps: Tensor) -> list[SortedPixels]:
+    rows = as_numpy(maps).reshape(-1, maps.shape[-2:].numel())
+    return [SortedPixels.of(row) for row in rows]
+
+
+@memoized
+def sort_values(maps: Tensor) -> Tensor:
+    """Return the values of each map in ascending order, shape ``(..., H * W)``."""
+    flat = maps.flatten(-2)
+    if not flat.is_cpu:
+        return flat.sort(-1).values
+    if not sorts_by_image(maps) or not flat.numel():
+        return torch.from_numpy(np.sort(as_numpy(flat), axis=-1))
+    rows = [pixels.values for pixels in _sorted(maps)]
+    return torch.from_numpy(np.stack(rows)).reshape(flat.shape)
+
+
+def order_statistics(maps: Tensor, ranks: Sequence[int]) -> list[Tensor]:
+    """Return the values of these ranks, counted from 0, of each map.
+
+    Within `memo` maps that are sorted already are not looked through again.
+    """
+    flat = maps.flatten(-2)
+    if memo_active() and (not sorts_by_image(maps) or recall(_sorted, maps)):
+        return select_by_sorting(maps, ranks)
+    return (select_by_partition if flat.is_cpu else select_by_kthvalue)(flat, ranks)
+
+
+def select_by_sorting(maps: Tensor, ranks: Sequence[int]) -> list[Tensor]:
+    """Return the order statistics of `ranks` from the sorted maps."""
+    values = sort_values(maps)
+    return [exact(values[..., rank]) for rank in ranks]
+
+
+def select_by_partition(flat: Tensor, ranks: Sequence[int]) -> list[Tensor]:
+    """Return the order statistics of `ranks` by a partition, which is fastest on a CPU."""
+    values = np.partition(as_numpy(flat), ranks, axis=-1)[..., ranks]
+    return list(torch.from_numpy(values.astype(np.float64)).unbind(-1))
+
+
+def select_by_kthvalue(flat: Tensor, ranks: Sequence[int]) -> list[Tensor]:
+    """Return the order statistics of `ranks` one by one, which is fastest on an accelerator."""
+    return [exact(flat.kthvalue(rank + 1, dim=-1).values) for rank in ranks]
