@@ -1,5 +1,6 @@
 """Tests of paired differences, families of them, and repeated splits."""
 
+from dataclasses import astuple
 from itertools import combinations, product
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from cameval.errors import NonFiniteError, SettingError, ShapeError
 from cameval.statistics import corrected_resampled_t, holm, paired_tests, sign_flip_test
+from cameval.statistics.paired import flip_pairs
 
 NAN = float("nan")
 
@@ -392,3 +394,20 @@ def test_a_seed_repeats_a_test_and_another_draws_other_signs():
     assert len(set(ps)) == 3
     ps = [paired_tests({"a": first, "b": second}, groups, seed=seed)[0].p for seed in (0, 1, 2)]
     assert ps == [sign_flip_test(first, second, groups, seed=seed).p for seed in (0, 1, 2)]
+
+
+def test_pairs_that_are_flipped_together_are_tested_alike() -> None:
+    rng = np.random.default_rng(0)
+    few, many = rng.integers(0, 12, 90), np.repeat(np.arange(30), 3)
+    uneven = np.minimum(np.arange(90) // 2, 29)  # as many groups, of other sizes
+    first, second, third = rng.normal(size=(3, 90))
+    third[many < 2] = np.nan
+    nothing = np.full(90, np.nan)
+    pairs = [
+        *((first, second, many), (third, second, many), (first, third, many)),
+        *((first, second, few), (second, first, uneven), (nothing, first, few)),
+    ]
+    for one, pair in zip(flip_pairs(pairs, resamples=400, seed=5), pairs, strict=True):
+        for confidence in (0.95, 0.8):
+            alone = sign_flip_test(*pair, confidence=confidence, resamples=400, seed=5)
+            np.testing.assert_array_equal(astuple(one.test(confidence)), astuple(alone))

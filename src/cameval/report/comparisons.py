@@ -14,7 +14,8 @@ from cameval.report._contents import Contents, contents_of, targets_of
 from cameval.report._headline import Headline, headline_of
 from cameval.report._scores import Images, images_by_model, scores_of
 from cameval.report.formatting import ALPHA
-from cameval.statistics import SignFlip, holm, sign_flip_test
+from cameval.statistics import SignFlip, holm
+from cameval.statistics.paired import flip_pairs
 
 __all__ = ["page_tests"]
 
@@ -178,9 +179,6 @@ class _Pair:
     scores: tuple[NDArray[np.float64], NDArray[np.float64]]
     groups: NDArray[np.str_]
 
-    def test(self, seed: int, confidence: float = 1 - ALPHA) -> SignFlip:
-        return sign_flip_test(*self.scores, self.groups, seed=seed, confidence=confidence)
-
 
 def compare_all(
     contents: Contents, headline: Headline, images: Mapping[str, Images], seed: int
@@ -197,11 +195,14 @@ def compare_all(
     ]
     if not pairs:
         return Family()
-    tests = [pair.test(seed) for pair in pairs]
+    flipped = flip_pairs([(*pair.scores, pair.groups) for pair in pairs], seed=seed)
+    tests = [one.test(1 - ALPHA) for one in flipped]
     adjusted = holm([test.p for test in tests]).tolist()
     comparisons = []
-    for pair, test, p, least in zip(pairs, tests, adjusted, least_adjusted(tests), strict=True):
-        at_level = pair.test(seed, 1 - ALPHA * test.p / p) if p > test.p else test
+    for pair, signs, test, p, least in zip(
+        pairs, flipped, tests, adjusted, least_adjusted(tests), strict=True
+    ):
+        at_level = signs.test(1 - ALPHA * test.p / p) if p > test.p else test
         about = (pair.kind, pair.model, pair.first, pair.second)
         comparisons.append(Comparison(*about, at_level, p, least))
     return Family(comparisons)

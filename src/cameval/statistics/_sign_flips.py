@@ -1,5 +1,6 @@
 """Sign-flip test of a mean difference, and the interval that is consistent with it."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -201,38 +202,79 @@ class FlippedMeans:
         return low, high
 
 
-def flip_signs(differences: Sequence[GroupDifferences], settings: Resampling) -> list[FlippedMeans]:
+def flip_in_families(
+    differences: Sequence[GroupDifferences], settings: Resampling
+) -> list[FlippedMeans]:
+    """Flip signs in all comparisons; those with equally many groups use the same patterns."""
+    alike: dict[int, list[int]] = defaultdict(list)
+    for k, one in enumerate(differences):
+        alike[one.n_groups].append(k)
+    means: dict[int, FlippedMeans] = {}
+    for members in alike.values():
+        means |= zip(members, _flip_signs([differences[k] for k in members], settings), strict=True)
+    return [means[k] for k in range(len(differences))]
+
+
+def _flip_signs(
+    differences: Sequence[GroupDifferences], settings: Resampling
+) -> list[FlippedMeans]:
     """Flip signs by the same patterns in several comparisons with equally many groups."""
-    if not differences or differences[0].n_groups == 0:
+    if differences[0].n_groups == 0:
         return [FlippedMeans(np.empty(0), np.empty(0)) for _ in differences]
+    alike = {one.sizes.tobytes(): one.sizes for one in differences}
+    sizes = list(alike.values())  # most comparisons have groups of the same sizes
+    number = {key: k for k, key in enumerate(alike)}
+    totals = [_Totals.of(one, number[one.sizes.tobytes()]) for one in differences]
     ends = settings.statistics_of_flips(
-        lambda flipped: _two_means(differences, flipped), differences[0].n_groups
+        lambda flipped: _two_means(totals, sizes, flipped), differences[0].n_groups
     )
     return [FlippedMeans(np.sort(lows), np.sort(highs)) for lows, highs in ends]
 
 
-def _two_means(differences: Sequence[GroupDifferences], flipped: Floats) -> Floats:
+@dataclass(frozen=True)
+class _Totals:
+    """Sums of the groups of one comparison, with what is the same for all patterns.
+
+    Attributes
+    ----------
+    sums
+        The sum of the differences of each group.
+    total, size
+        Sum and number of all differences.
+    rounding
+        A sum of some groups that is not larger is only rounding.
+    sizes
+        Which of the sizes of groups are those of this comparison.
+    """
+
+    sums: Floats
+    total: np.float64
+    size: np.float64
+    rounding: np.float64
+    sizes: int
+
+    @classmethod
+    def of(cls, one: GroupDifferences, sizes: int) -> "_Totals":
+        """Return the totals of a comparison."""
+        rounding = _ROUNDING * np.abs(one.sums).sum()
+        return cls(one.sums, one.sums.sum(), one.sizes.sum(), rounding, sizes)
+
+    def means(self, sums: Floats, counts: Floats) -> Floats:
+        """Divide; NaN without a group, and 0 for a sum that is only rounding."""
+        means = np.full(sums.shape, NAN)
+        rounded = np.where(np.abs(sums) <= self.rounding, 0, sums)
+        np.divide(rounded, counts, out=means, where=counts > 0)
+        return means
+
+
+def _two_means(totals: Sequence[_Totals], sizes: Sequence[Floats], flipped: Floats) -> Floats:
     """Return the smaller and the larger mean, of flipped and of other groups, ``(K, 2, R)``."""
-    result = np.empty((len(differences), 2, len(flipped)))
-    counted: dict[bytes, Floats] = {}  # most comparisons have groups of the same sizes
-    for (lows, highs), one in zip(result, differences, strict=True):
-        key = one.sizes.tobytes()
-        if key not in counted:
-            counted[key] = sum_of_groups(flipped, one.sizes)
-        sums, sizes = sum_of_groups(flipped, one.sums), counted[key]
-        means = [
-            _means(sums, sizes, one),
-            _means(one.sums.sum() - sums, one.sizes.sum() - sizes, one),
-        ]
+    result = np.empty((len(totals), 2, len(flipped)))
+    counted = [sum_of_groups(flipped, one) for one in sizes]
+    for (lows, highs), one in zip(result, totals, strict=True):
+        sums, counts = sum_of_groups(flipped, one.sums), counted[one.sizes]
+        means = one.means(sums, counts), one.means(one.total - sums, one.size - counts)
         lows[:], highs[:] = np.minimum(*means), np.maximum(*means)
         trivial = np.isnan(lows)  # no group is flipped, or every group
         lows[trivial], highs[trivial] = -np.inf, np.inf
     return result
-
-
-def _means(sums: Floats, sizes: Floats, one: GroupDifferences) -> Floats:
-    """Divide; NaN without a group, and 0 for a sum that is only rounding."""
-    rounding = _ROUNDING * np.abs(one.sums).sum()
-    means = np.full(sums.shape, NAN)
-    np.divide(np.where(np.abs(sums) <= rounding, 0, sums), sizes, out=means, where=sizes > 0)
-    return means

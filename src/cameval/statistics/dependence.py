@@ -100,7 +100,7 @@ def rank_correlation(
     n_groups = int(group.max()) + 1
     of_x = _ClassRanks(xs[defined], classes[defined])
     of_y = _ClassRanks(ys[defined], classes[defined])
-    estimate = float(_correlation(of_x, of_y, np.ones((1, n)))[0])
+    estimate = float(_correlation(of_x, of_y, np.ones((n, 1)))[0])
     low = high = NAN
     if not np.isnan(estimate) and n_groups > 2:
         left_out = np.concatenate(
@@ -116,34 +116,40 @@ class _ClassRanks:
     def __init__(self, values: Floats, classes: NDArray[np.generic]) -> None:
         _, of_class = np.unique(classes, return_inverse=True)
         self._order = np.lexsort((values, of_class))
-        self._class = of_class[self._order]
-        ordered = values[self._order]
-        new_class = np.diff(self._class, prepend=-1) != 0
+        ordered, class_of = values[self._order], of_class[self._order]
+        new_class = np.diff(class_of, prepend=-1) != 0
         new_value = new_class | (np.diff(ordered, prepend=np.nan) != 0)
-        self._class_starts = np.flatnonzero(new_class)
-        self._starts = np.flatnonzero(new_value)
-        self._run = np.cumsum(new_value) - 1
+        self._class_ends = np.append(np.flatnonzero(new_class), len(values))
+        self._ends = np.append(np.flatnonzero(new_value), len(values))
+        self._class_of_run = class_of[self._ends[:-1]]
+        self._run = np.empty(len(values), np.intp)
+        self._run[self._order] = np.cumsum(new_value) - 1
 
     def __call__(self, weights: Floats) -> Floats:
-        """Return the ranks of N values in R parts, each of weights 0 or 1, ``(R, N)``."""
-        ordered = weights[:, self._order]
-        of_run = np.add.reduceat(ordered, self._starts, axis=1)
-        middle = np.cumsum(of_run, axis=1) - of_run / 2  # mean rank of each run of ties, minus 1/2
-        of_class = np.add.reduceat(ordered, self._class_starts, axis=1)
-        center = np.cumsum(of_class, axis=1) - of_class / 2
-        ranks = np.empty_like(ordered)
+        """Return the ranks of N values in R parts, each of weights 0 or 1, ``(N, R)``."""
+        before = np.zeros((len(weights) + 1, weights.shape[1]))  # how many values are before
+        np.cumsum(weights.take(self._order, axis=0), axis=0, out=before[1:])
+        _, middle = _sizes_and_middles(before, self._ends)  # of each run of ties
+        of_class, center = _sizes_and_middles(before, self._class_ends)
+        size = of_class.take(self._class_of_run, axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            shares = (middle[:, self._run] - center[:, self._class]) / of_class[:, self._class]
-        ranks[:, self._order] = np.where(ordered > 0, shares, 0)
-        return ranks
+            shares = (middle - center.take(self._class_of_run, axis=0)) / size
+        return np.where(weights > 0, shares.take(self._run, axis=0), 0)
+
+
+def _sizes_and_middles(before: Floats, ends: NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """Return how many values are between the ends, and their mean rank minus 1/2."""
+    at = before.take(ends, axis=0)
+    sizes = np.diff(at, axis=0)
+    return sizes, at[1:] - sizes / 2
 
 
 def _correlation(ranks_of_x: _ClassRanks, ranks_of_y: _ClassRanks, weights: Floats) -> Floats:
     """Return the correlation in each of R parts of the images; NaN where one is constant."""
     x, y = ranks_of_x(weights), ranks_of_y(weights)
-    spread = np.sqrt((x**2).sum(1) * (y**2).sum(1))
-    ratio = np.full(len(weights), NAN)
-    np.divide((x * y).sum(1), spread, out=ratio, where=spread > 0)
+    spread = np.sqrt((x**2).sum(0) * (y**2).sum(0))
+    ratio = np.full(weights.shape[1], NAN)
+    np.divide((x * y).sum(0), spread, out=ratio, where=spread > 0)
     clipped: Floats = np.clip(ratio, -1, 1)
     return clipped
 
@@ -153,7 +159,7 @@ def _jackknife_weights(block: NDArray[np.intp]) -> Iterator[Floats]:
     n_blocks, step = int(block.max()) + 1, max(1, _CHUNK // block.size)
     for start in range(0, n_blocks, step):
         here = np.arange(start, min(start + step, n_blocks))
-        yield (block != here[:, None]).astype(np.float64)
+        yield (block[:, None] != here).astype(np.float64)
 
 
 def _jackknife_ends(estimate: float, left_out: Floats, confidence: float) -> tuple[float, float]:

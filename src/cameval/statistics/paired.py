@@ -1,7 +1,6 @@
 """Sign-flip tests of two values of the same images, single or in a family of comparisons."""
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -17,7 +16,12 @@ from cameval.statistics._inputs import (
     as_numbers,
     check_aligned,
 )
-from cameval.statistics._sign_flips import FlippedMeans, GroupDifferences, Resampling, flip_signs
+from cameval.statistics._sign_flips import (
+    FlippedMeans,
+    GroupDifferences,
+    Resampling,
+    flip_in_families,
+)
 from cameval.statistics.intervals import interval_is_reliable
 
 __all__ = ["PairedTest", "SignFlip", "holm", "paired_tests", "sign_flip_test"]
@@ -173,16 +177,48 @@ def sign_flip_test(
     >>> round(test.difference, 3), test.p, test.n, test.n_groups
     (0.325, 0.25, 4, 3)
     """
-    settings = Resampling(confidence, resamples, seed)
-    numbers, others, labels = (
-        as_numbers(first, "first"),
-        as_numbers(second, "second"),
-        as_labels(groups),
-    )
-    check_aligned(("first", numbers), ("second", others), ("groups", labels))
-    paired = GroupDifferences.of(numbers, others, Groups.of(labels))
-    (means,) = flip_signs([paired], settings)
-    return _sign_flip(paired, means, confidence)
+    Resampling(confidence, resamples, seed)
+    (flipped,) = flip_pairs([(first, second, groups)], resamples=resamples, seed=seed)
+    return flipped.test(confidence)
+
+
+@dataclass(frozen=True, eq=False)
+class FlippedPair:
+    """Two values of the same images with flipped signs, which are tested at any confidence."""
+
+    differences: GroupDifferences
+    means: FlippedMeans
+
+    def test(self, confidence: float) -> SignFlip:
+        """Return the test, with intervals of this confidence."""
+        return _sign_flip(self.differences, self.means, confidence)
+
+
+def flip_pairs(
+    pairs: Sequence[tuple[Values, Values, Labels]], *, resamples: int = 10_000, seed: int = 0
+) -> list[FlippedPair]:
+    """Flip the signs of several pairs of values, as `sign_flip_test` does, faster than one by one.
+
+    Pairs with equally many groups have the same random signs, which are drawn once.
+
+    Parameters
+    ----------
+    pairs
+        First values, second values and groups of each pair.
+    resamples, seed
+        As of `sign_flip_test`.
+    """
+    differences: list[GroupDifferences] = []
+    known: dict[int, Groups] = {}
+    for first, second, groups in pairs:
+        numbers, others = as_numbers(first, "first"), as_numbers(second, "second")
+        labels = as_labels(groups)
+        check_aligned(("first", numbers), ("second", others), ("groups", labels))
+        if id(groups) not in known:  # pairs of one model share their groups
+            known[id(groups)] = Groups.of(labels)
+        differences.append(GroupDifferences.of(numbers, others, known[id(groups)]))
+    means = flip_in_families(differences, Resampling(0.95, resamples, seed))
+    return [FlippedPair(*both) for both in zip(differences, means, strict=True)]
 
 
 def paired_tests(
@@ -250,7 +286,7 @@ def paired_tests(
         pairs = [(name, reference) for name in names if name != reference]
     grouped = Groups.of(labels)
     paired = [GroupDifferences.of(numbers[one], numbers[other], grouped) for one, other in pairs]
-    tests = _flip_in_families(paired, settings)
+    tests = flip_in_families(paired, settings)
     corrected = holm([test.p for test in tests]).tolist()
     return [
         _paired_test(pair, of_pair, means, p_holm, confidence)
@@ -346,14 +382,3 @@ def _paired_test(
 def _level(confidence: float) -> float:
     """Return the level of a test: exactly .05 for .95, without a rounding error."""
     return round(1 - confidence, 15)
-
-
-def _flip_in_families(paired: list[GroupDifferences], settings: Resampling) -> list[FlippedMeans]:
-    """Flip signs in all comparisons; those with equally many groups use the same patterns."""
-    alike: dict[int, list[int]] = defaultdict(list)
-    for k, pair in enumerate(paired):
-        alike[pair.n_groups].append(k)
-    means: dict[int, FlippedMeans] = {}
-    for members in alike.values():
-        means |= zip(members, flip_signs([paired[k] for k in members], settings), strict=True)
-    return [means[k] for k in range(len(paired))]

@@ -75,8 +75,8 @@ FAULTS = (
     Fault(
         "tests of the page ignore the seed of the run",
         "report/comparisons.py",
-        before="[pair.test(seed) for pair in pairs]",
-        after="[pair.test(0) for pair in pairs]",
+        before="for pair in pairs], seed=seed)",
+        after="for pair in pairs])",
         tests=("report/test_verdicts.py::test_the_p_of_a_page_is_that_of_the_seed_of_the_run",),
     ),
     Fault(

@@ -20,6 +20,13 @@ FAULTS = (
         tests=("statistics/test_paired.py::test_no_random_p_value_is_zero",),
     ),
     Fault(
+        "comparisons have the sizes of the groups of the first",
+        "statistics/_sign_flips.py",
+        before="counted[one.sizes]",
+        after="counted[0]",
+        tests=("statistics/test_paired.py::test_pairs_that_are_flipped_together_are_tested_alike",),
+    ),
+    Fault(
         "Holm's method adjusts for one test fewer",
         "statistics/paired.py",
         before="np.arange(order.size, 0, -1)",
@@ -86,8 +93,8 @@ FAULTS = (
     Fault(
         "the correlation within classes is that across classes",
         "statistics/dependence.py",
-        before="(middle[:, self._run] - center[:, self._class])",
-        after="middle[:, self._run]",
+        before="(middle - center.take(self._class_of_run, axis=0))",
+        after="middle",
         tests=(
             (
                 "statistics/test_dependence.py::"
