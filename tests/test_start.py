@@ -92,6 +92,11 @@ def test_all_names_are_listed_and_others_are_refused(package) -> None:
         exec(f"from {package} import iuo")
 
 
+def test_modules_are_attributes_of_a_package_without_another_import() -> None:
+    code = "import cameval; print(cameval.errors.__name__, cameval.data.folds.__name__)"
+    assert run(code) == ["cameval.errors cameval.data.folds"]
+
+
 def test_packages_that_take_seconds_to_import_wait_until_they_are_used() -> None:
     code = """
 import sys, torch

@@ -1,5 +1,6 @@
 """Words of the command line: the labels of methods, binarizers, metrics and baselines."""
 
+import re
 from functools import partial
 from inspect import Parameter, isclass, signature
 from typing import Any
@@ -10,6 +11,7 @@ from skimage.filters import threshold_li
 import cameval
 from cameval import binarizers, metrics
 from cameval.binarizers import LargestComponent
+from cameval.cli import main
 from cameval.cli._words import BASELINES, BINARIZERS, METHODS, METRICS, parse_word, parse_words
 from cameval.errors import SettingError
 from cameval.evaluation import (
@@ -183,3 +185,27 @@ def test_words_that_do_not_fit_are_refused(words, message) -> None:
 def test_settings_that_a_function_does_not_have_are_refused(word) -> None:
     with pytest.raises(SettingError, match=f"{word}: settings must fit, got: "):
         parse_word(word, METRICS, "--metric")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "score"])
+def test_help_lists_the_words_of_each_option(capsys, command) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    found = {
+        option: {*words.split(", ")}
+        for option, words in re.findall(r"--(\w+) NAME \[NAME \.\.\.\] ([\w, ]+) \(", shown)
+    }
+    expected = {
+        "binarizer": {*BINARIZERS},
+        "metric": {*METRICS},
+        "baseline": {*BASELINES, "mean_mask", "untrained"},
+        "method": {*METHODS},
+    }
+    if command == "score":
+        of_networks = {name for name, one in METRICS.items() if metrics.takes(one) == "network"}
+        assert {"insertion", "road"} < of_networks
+        expected["metric"] -= of_networks
+        expected["baseline"] -= {"untrained", "truth"}
+        del expected["method"]
+    assert {option: found[option] for option in expected} == expected
