@@ -66,10 +66,31 @@ class SortedPixels:
         """The values, ``(n,)``."""
         return self.coding.decode(self.keys >> 1)
 
+    def value(self, rank: int) -> Any:
+        """Return the value of a rank, counted from 0."""
+        return self.coding.decode(self.keys[[rank]] >> 1)[0]
+
+    def count_below(self, limits: NDArray[Any]) -> NDArray[np.intp]:
+        """Count the pixels below each of some ascending numbers from the lowest to the highest.
+
+        The numbers are of the dtype of the values.
+        """
+        if self.coding.table is not None:
+            return np.searchsorted(self.values, limits)
+        return np.searchsorted(self.keys, self.coding.encode(limits, self.keys.dtype) << 1)
+
     @cached_property
     def truth(self) -> NDArray[np.bool_]:
         """Whether each pixel is true, ``(n,)``."""
-        return (self.keys & 1).astype(np.bool_)
+        odd: NDArray[np.bool_] = (self.keys & 1).astype(np.bool_)
+        return odd
+
+    @property
+    def top(self) -> tuple[int, int]:
+        """The number of true pixels on the highest level, and of all its pixels."""
+        level = self.keys[-1] >> 1 << 1
+        first, first_true = np.searchsorted(self.keys, np.stack([level, level | 1]))
+        return int(self.keys.size - first_true), int(self.keys.size - first)
 
     @cached_property
     def levels(self) -> Levels:
@@ -93,6 +114,13 @@ class _Coding:
     dtype: np.dtype[Any]
     offset: int = 0
     table: NDArray[Any] | None = None
+
+    def encode(self, values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return the codes of values within the range of the map, in the dtype of its keys."""
+        if self.dtype.kind != "f":
+            return (values.astype(np.int64) - self.offset).astype(dtype)
+        bits = (values + self.dtype.type(0)).view(_integers(self.dtype))  # 0 removes -0.0
+        return _flip_negative(bits).astype(dtype, copy=False) - _wrap(self.offset, dtype)
 
     def decode(self, codes: NDArray[Any]) -> NDArray[Any]:
         """Return the values of codes."""
@@ -193,12 +221,13 @@ def sorted_with_truth(maps: Tensor, truth: Tensor) -> list[SortedPixels]:
     pixels = maps.shape[-2:].numel()
     rows = (as_numpy(each).reshape(-1, pixels) for each in (maps, truth))
     found = [SortedPixels.of(*row) for row in zip(*rows, strict=True)]
-    remember(_sorted, found, maps)
+    remember(sorted_maps, found, maps)
     return found
 
 
 @memoized
-def _sorted(maps: Tensor) -> list[SortedPixels]:
+def sorted_maps(maps: Tensor) -> list[SortedPixels]:
+    """Sort the pixels of each map ``(..., H, W)`` on a CPU."""
     rows = as_numpy(maps).reshape(-1, maps.shape[-2:].numel())
     return [SortedPixels.of(row) for row in rows]
 
@@ -211,7 +240,7 @@ def sort_values(maps: Tensor) -> Tensor:
         return flat.sort(-1).values
     if not sorts_by_image(maps) or not flat.numel():
         return torch.from_numpy(np.sort(as_numpy(flat), axis=-1))
-    rows = [pixels.values for pixels in _sorted(maps)]
+    rows = [pixels.values for pixels in sorted_maps(maps)]
     return torch.from_numpy(np.stack(rows)).reshape(flat.shape)
 
 
@@ -221,13 +250,17 @@ def order_statistics(maps: Tensor, ranks: Sequence[int]) -> list[Tensor]:
     Within `memo` maps that are sorted already are not looked through again.
     """
     flat = maps.flatten(-2)
-    if memo_active() and (not sorts_by_image(maps) or recall(_sorted, maps)):
+    if memo_active() and (not sorts_by_image(maps) or recall(sorted_maps, maps) is not None):
         return select_by_sorting(maps, ranks)
     return (select_by_partition if flat.is_cpu else select_by_kthvalue)(flat, ranks)
 
 
 def select_by_sorting(maps: Tensor, ranks: Sequence[int]) -> list[Tensor]:
     """Return the order statistics of `ranks` from the sorted maps."""
+    if sorts_by_image(maps) and maps.numel():
+        rows = [[float(pixels.value(rank)) for rank in ranks] for pixels in sorted_maps(maps)]
+        found = torch.tensor(rows, dtype=torch.float64).reshape(*maps.shape[:-2], len(ranks))
+        return list(found.unbind(-1))
     values = sort_values(maps)
     return [exact(values[..., rank]) for rank in ranks]
 

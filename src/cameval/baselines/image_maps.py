@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from cameval._memo import memoized
 from cameval.baselines.properties import knows
 from cameval.protocols import BaselineInput
 
@@ -40,11 +41,16 @@ def intensity_baseline(batch: BaselineInput, /) -> Tensor:
     >>> intensity_baseline(batch)
     tensor([[[0.0000, 0.5000, 2.5000]]])
     """
-    gray = batch.shown.detach().float().mean(1, keepdim=True)
-    size = tuple(batch.truth.shape[1:])
+    return _intensity(batch.shown.detach(), tuple(batch.truth.shape[1:])).to(batch.truth.device)
+
+
+@memoized
+def _intensity(shown: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Return the mean over the channels of images, resized, minus its minimum."""
+    gray = shown.float().mean(1, keepdim=True)
     if tuple(gray.shape[2:]) != size:
         gray = _resize(gray, size)
-    gray = gray.squeeze(1).to(batch.truth.device)
+    gray = gray.squeeze(1)
     return gray - gray.amin(tuple(range(1, gray.ndim)), keepdim=True)
 
 

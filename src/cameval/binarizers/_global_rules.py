@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from math import floor
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from cameval._arrays import as_numpy, exact, extremes
 from cameval._memo import memoized
-from cameval._sorting import order_statistics, sort_values
+from cameval._sorting import SortedPixels, order_statistics, sorted_maps
 from cameval.binarizers._base import MOST_BINS, apply_in_batches, exact_dtype
 
 
@@ -101,41 +102,44 @@ def multi_otsu_threshold(maps: Tensor, classes: int, nbins: int) -> Tensor:
 
 def _histogram_thresholds(maps: Tensor, bins: int, most_levels: int, choose: Choice) -> Tensor:
     """Choose the threshold of each map; that of a constant one is its value."""
-    rows = as_numpy(sort_values(maps)).reshape(-1, maps.shape[-2:].numel())
-    thresholds = [
-        float(row[0]) if row[0] == row[-1] else _sorted_threshold(row, bins, most_levels, choose)
-        for row in rows
-    ]
+    rows = sorted_maps(maps.cpu())
+    thresholds = [_sorted_threshold(row, bins, most_levels, choose) for row in rows]
     found = torch.tensor(thresholds, dtype=exact_dtype(maps), device=maps.device)
     return found.reshape(maps.shape[:-2])
 
 
-def _sorted_threshold(values: NDArray[Any], bins: int, most_levels: int, choose: Choice) -> float:
-    """Choose a threshold from the histogram of sorted values, which are not all equal.
+def _sorted_threshold(pixels: SortedPixels, bins: int, most_levels: int, choose: Choice) -> float:
+    """Choose a threshold from the histogram of a map; that of a constant map is its value.
 
     In sorted values, counting between NumPy's own bin edges is exact, and faster than a histogram.
     Values whose squares would overflow or underflow are scaled by a power of two, which changes no
     rounding.
     """
-    if values.dtype.kind in "iu":
-        if int(values[-1]) - int(values[0]) < most_levels:
-            offsets = values.astype(np.int64) - int(values[0])
-            counts, low = np.bincount(offsets), int(values[0])
-            shift = low if abs(low) >= MOST_BINS else 0  # keeps the centers apart in float64
-            return shift + choose(counts, np.arange(counts.size) + (low - shift))
-        values = values.astype(np.float64)
-    _, exponent = np.frexp(max(-values[0], values[-1]))
+    low, high = pixels.value(0), pixels.value(-1)
+    if low == high:
+        return float(low)
+    count_below = pixels.count_below
+    if low.dtype.kind in "iu":
+        if int(high) - int(low) < most_levels:
+            offsets = pixels.values.astype(np.int64) - int(low)
+            counts, first = np.bincount(offsets), int(low)
+            shift = first if abs(first) >= MOST_BINS else 0  # keeps the centers apart in float64
+            return shift + choose(counts, np.arange(counts.size) + (first - shift))
+        low, high = np.float64(low), np.float64(high)
+        count_below = partial(np.searchsorted, pixels.values.astype(np.float64))
+    _, exponent = np.frexp(max(-low, high))
     if abs(exponent) > _SAFE_EXPONENT:
-        values = np.ldexp(values, -exponent)
+        values = np.ldexp(pixels.values, -exponent)
+        low, high = values[[0, -1]]
+        count_below = partial(np.searchsorted, values)
     else:
         exponent = 0
-    low, high = values[[0, -1]]
-    edges = np.linspace(low, high, bins + 1, dtype=values.dtype)
+    edges = np.linspace(low, high, bins + 1, dtype=low.dtype)
     if (edges[1:] > edges[:-1]).all():
-        below = np.searchsorted(values, edges)
-        below[-1] = values.size  # the last bin holds its upper edge
+        below = count_below(edges)
+        below[-1] = pixels.keys.size  # the last bin holds its upper edge
         threshold = choose(np.diff(below), (edges[:-1] + edges[1:]) / 2.0)
     else:  # too narrow for so many bins: a bin for each value
-        levels, counts = np.unique(values, return_counts=True)
+        levels, counts = np.unique(np.ldexp(pixels.values, -exponent), return_counts=True)
         threshold = float(low) + choose(counts, levels.astype(np.float64) - float(low))
     return float(np.ldexp(threshold, exponent))

@@ -252,7 +252,7 @@ class _MappedBatch:
             label=view.labels.numpy(),
             predicted=predicted.numpy(),
             probability=probability.numpy(),
-            area=view.areas.numpy(),
+            area=table.area,
             present=np.array([bool(row.mask.any()) for row in view.rows]),
             info=np.array([_info(row) for row in view.rows]),
             checksum=np.array([sums[k] for k in view.image_of.tolist()], np.uint32),
@@ -267,13 +267,14 @@ class _MappedBatch:
         """Yield the source of maps and their numbers, those of several sources together."""
         plan = self.scorer.plan
         for grid in self.view.grids:
-            for first, maps in _stacks([source for source, _ in self.sources], grid):
-                for k, of_source in enumerate(maps, first):
-                    if (whole := on_images[k]) is not None:
-                        whole[grid.rows.to(whole.device)] = on_input(of_source, grid, whole)
-                for each in score_grid(plan, maps, grid):
-                    rows = len(each.rows) // len(maps)
-                    yield np.repeat(np.arange(first, first + len(maps)), rows), each
+            with memo():  # baselines share what they compute of an image
+                for first, maps in _stacks([source for source, _ in self.sources], grid):
+                    for k, of_source in enumerate(maps, first):
+                        if (whole := on_images[k]) is not None:
+                            whole[grid.rows.to(whole.device)] = on_input(of_source, grid, whole)
+                    for each in score_grid(plan, maps, grid):
+                        rows = len(each.rows) // len(maps)
+                        yield np.repeat(np.arange(first, first + len(maps)), rows), each
 
     def _predictions(self) -> tuple[Tensor, Tensor]:
         """Return the predicted class of each row, -1 for none, and its probability."""
@@ -363,18 +364,22 @@ def given_predictions(view: View, predictions: Predictions | None) -> tuple[Tens
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """Values, reason codes and weights of S sources and N rows, ``(S, N, K)``."""
+    """Values, reason codes and weights of S sources and N rows, ``(S, N, K)``; areas of the truth."""
 
     plan: Plan
     values: NDArray[np.float64]
     codes: NDArray[np.uint8]
     weights: NDArray[np.float64]
+    area: NDArray[np.float64]  # (N,)
 
     @classmethod
     def of(cls, plan: Plan, shape: tuple[int, int]) -> "_Table":
         """Return the table of a plan without scores."""
         size = *shape, len(plan.scores)
-        return cls(plan, np.full(size, np.nan), np.zeros(size, np.uint8), np.full(size, np.nan))
+        area = np.full(shape[1], np.nan)
+        return cls(
+            plan, np.full(size, np.nan), np.zeros(size, np.uint8), np.full(size, np.nan), area
+        )
 
     def fill(
         self, source: NDArray[np.intp], row: NDArray[np.intp], numbers: NDArray[np.float64]
@@ -382,6 +387,7 @@ class _Table:
         """Write the scores of maps, from what `GridScores` has of them ``(m, C)``."""
         plan = self.plan
         constant, positive, true, pixels = numbers[:, : len(NUMBERS)].T
+        self.area[row] = true / pixels
         counted = 2 * len(plan.binarizers) if plan.of_masks else 0
         counts, scores = np.split(numbers[:, len(NUMBERS) :], [counted], axis=1)
         given = iter(scores.T)

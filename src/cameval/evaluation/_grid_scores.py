@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cameval._arrays import as_numpy, exact
+from cameval._arrays import as_numpy, exact, extremes
 from cameval._memo import memo
 from cameval._spatial import (
     binarize_kept,
@@ -26,9 +26,9 @@ from cameval.data import Objects
 from cameval.errors import CamevalError, NonFiniteError, ShapeError
 from cameval.evaluation._plan import Plan
 from cameval.evaluation._sources import Grid
-from cameval.maps import are_constant
 from cameval.metrics import Counts, takes
 from cameval.metrics._objects import without_ignored
+from cameval.metrics.counts import count_true
 from cameval.metrics.properties import truth_of
 
 
@@ -133,8 +133,9 @@ def _score(plan: Plan, rows: _Whole | _Kept, maps: Tensor) -> Tensor:
     """Return the numbers and scores of maps, as `GridScores` has them."""
     truth, values = rows.truth, rows.pixels(maps)
     scores = [rows.score(metric, name, maps) for name, metric in plan.of_maps.items()]
-    known = Counts.of(truth, truth)
-    numbers = [are_constant(values), values.amax((1, 2)) > 0, known.true, known.pixels]
+    true = count_true(truth)
+    low, high = extremes(values)
+    numbers = [low == high, high > 0, true, torch.full_like(true, truth.shape[-2:].numel())]
     for label, binarize in plan.binarizers.items() if plan.of_masks else ():
         masks = _check_masks(rows.binarize(binarize, maps), label, maps)
         counts = Counts.of(rows.pixels(masks), truth)

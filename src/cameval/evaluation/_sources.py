@@ -160,19 +160,6 @@ class View:
         """The class of each row's target, ``(N,)``; -1 where one is not known."""
         return torch.tensor([NO_LABEL if s.label is None else s.label for s in self.rows])
 
-    @property
-    def areas(self) -> Tensor:
-        """The share of the pixels that count that are true, ``(N,)``."""
-        areas = torch.empty(len(self.rows), dtype=torch.float64)
-        for grid in self.grids:
-            truth, keep = grid.truth.cpu(), None if grid.keep is None else grid.keep.cpu()
-            if keep is None:
-                areas[grid.rows] = truth.double().flatten(1).mean(1)
-            else:
-                counted = keep.flatten(1).sum(1)
-                areas[grid.rows] = (truth & keep).flatten(1).sum(1) / counted.double()
-        return areas
-
     def of_pass(self, number: int) -> tuple[Tensor, Tensor]:
         """Return the rows of the targets of one number, and for each sample one of its rows.
 
@@ -421,7 +408,8 @@ class _BaselineMaps:
 
 
 def _check_finite(maps: Tensor, samples: Sequence[Sample], source: str) -> None:
-    good = maps.isfinite().flatten(1).all(1)
+    axes = tuple(range(1, maps.ndim))
+    good = maps.amin(axes).isfinite() & maps.amax(axes).isfinite()
     if not holds(good.all()):
         name = samples[int((~good).nonzero()[0, 0])].name
         raise NonFiniteError(

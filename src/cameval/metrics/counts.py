@@ -7,10 +7,11 @@ Counts of disjoint pixels add, so a pooled score is the formula of summed counts
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval._arrays import Array, as_scores, exact, mask_pair
@@ -51,9 +52,9 @@ class Counts:
     @memoized
     def of(cls, pred: Tensor, target: Tensor) -> "Counts":
         """Count boolean masks ``(..., H, W)`` of one shape."""
-        true = _count_once(target)
+        true = count_true(target)
         pixels = torch.full_like(true, pred.shape[-2:].numel())
-        return cls(_count_once(pred), true, _count(pred & target), pixels)
+        return cls(count_true(pred), true, _count_both(pred, target), pixels)
 
     def __add__(self, other: "Counts") -> "Counts":
         """Add the counts of disjoint pixels."""
@@ -115,7 +116,7 @@ def score_counts(
     given: object = pred
     counts = given if isinstance(given, Counts) else Counts.of(*mask_pair(pred, target))
     scores = formula(counts)
-    template = cast(Array, counts.true) if isinstance(given, Counts) else pred
+    template: Any = counts.true if isinstance(given, Counts) else pred
     return as_scores(
         undefined_without_truth(scores, counts.true) if needs_truth else scores, template
     )
@@ -141,13 +142,28 @@ def is_formula_of_counts(metric: object) -> bool:
     return any(one is metric or one is type(metric) for one in _FORMULAS)
 
 
-def _count(mask: Tensor) -> Tensor:
+def _count_both(pred: Tensor, target: Tensor) -> Tensor:
+    """Return the number of pixels in both masks of each image, shape ``(...)``."""
+    if not _counts_by_image(pred):
+        return exact((pred & target).view(torch.uint8).sum((-2, -1), dtype=torch.int32))
+    pairs = zip(_images(pred), _images(target), strict=True)
+    counts = [np.count_nonzero(one & other) for one, other in pairs]
+    return torch.tensor(counts, dtype=torch.float64).reshape(pred.shape[:-2])
+
+
+@memoized
+def count_true(mask: Tensor) -> Tensor:
     """Return the number of true pixels of each image, shape ``(...)``."""
-    if mask.is_cpu and mask.shape[-2:].numel() >= _LARGE:
-        images = mask.reshape(-1, *mask.shape[-2:]).numpy()
-        counts = torch.tensor([np.count_nonzero(image) for image in images], dtype=torch.float64)
-        return counts.reshape(mask.shape[:-2])
-    return exact(mask.view(torch.uint8).sum((-2, -1), dtype=torch.int32))
+    if not _counts_by_image(mask):
+        return exact(mask.view(torch.uint8).sum((-2, -1), dtype=torch.int32))
+    counts = [np.count_nonzero(image) for image in _images(mask)]
+    return torch.tensor(counts, dtype=torch.float64).reshape(mask.shape[:-2])
 
 
-_count_once = memoized(_count)
+def _counts_by_image(mask: Tensor) -> bool:
+    return mask.is_cpu and mask.shape[-2:].numel() >= _LARGE
+
+
+def _images(mask: Tensor) -> NDArray[np.bool_]:
+    images: NDArray[np.bool_] = mask.reshape(-1, *mask.shape[-2:]).numpy()
+    return images

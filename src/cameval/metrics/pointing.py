@@ -9,8 +9,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from cameval._arrays import Array, as_scores, exact, maps_and_truth
+from cameval._memo import memo_active
+from cameval._sorting import sorted_with_truth, sorts_by_image
 from cameval.errors import SettingError
 from cameval.metrics._contours import Spacing, flatten_pixels, pixel_size
+from cameval.metrics.counts import count_true
 from cameval.metrics.properties import of_maps, undefined_without_truth, within
 
 __all__ = ["pointing_game"]
@@ -97,6 +100,11 @@ def pointing_game(
     _check_tolerance(tolerance)
     steps = pixel_size(spacing)
     scores, truth = maps_and_truth(maps, target)
+    if not tolerance and len(steps) == 2 and memo_active() and sorts_by_image(scores):
+        tops = [pixels.top for pixels in sorted_with_truth(scores, truth)]
+        top = torch.tensor(tops, dtype=torch.float64).reshape(*scores.shape[:-2], 2)
+        share = top[..., 0] / top[..., 1]
+        return as_scores(undefined_without_truth(share, count_true(truth)), maps)
     flat = flatten_pixels(scores, spacing, "maps")
     top = (flat == flat.amax(-1, keepdim=True)).reshape(scores.shape)
     near = truth | _near_truth(top & ~truth, truth, tolerance, steps) if tolerance else truth
