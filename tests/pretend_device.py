@@ -14,10 +14,10 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -38,18 +38,20 @@ _FRAMES = 3
 """Number of lines of cameval that are recorded of each event, the innermost first."""
 
 
-_VIEWS = frozenset(
-    "_reshape_alias _unsafe_view alias as_strided chunk detach diagonal expand expand_as lift "
-    "lift_fresh movedim narrow permute reshape select slice split split_with_sizes squeeze t "
-    "transpose unbind unflatten unfold unsqueeze view view_as".split()
-)
+_VIEWS = {
+    "_reshape_alias", "_unsafe_view", "alias", "as_strided", "chunk", "detach", "diagonal",
+    "expand", "expand_as", "lift", "lift_fresh", "movedim", "narrow", "permute", "reshape",
+    "select", "slice", "split", "split_with_sizes", "squeeze", "t", "transpose", "unbind",
+    "unflatten", "unfold", "unsqueeze", "view", "view_as",
+}  # fmt: skip
 """Operations that launch no kernel."""
 
 
-_SYNCHRONIZING = frozenset(
-    "_linalg_check_errors _linalg_eigh _linalg_svd _local_scalar_dense _unique _unique2 bincount "
-    "equal linalg_eig masked_select nonzero unique_consecutive unique_dim".split()
-)
+_SYNCHRONIZING = {
+    "_linalg_check_errors", "_linalg_eigh", "_linalg_svd", "_local_scalar_dense", "_unique",
+    "_unique2", "bincount", "equal", "linalg_eig", "masked_select", "nonzero", "unique_consecutive",
+    "unique_dim",
+}  # fmt: skip
 """Operations whose result, or its size, the host must know."""
 
 
@@ -153,9 +155,7 @@ def pretend_device(*, float64: bool = True) -> Iterator[Log]:
 
 @contextmanager
 def _modes(log: Log, float64: bool) -> Iterator[None]:
-    with ExitStack() as stack:
-        stack.enter_context(_Operations(log, float64))
-        stack.enter_context(_Functions(log))
+    with _Operations(log, float64), _Functions(log):
         yield
 
 
@@ -304,8 +304,6 @@ class _Operations(TorchDispatchMode):
 class _Functions(TorchFunctionMode):
     """Give the device its name, and make tensors on it from Python's numbers and lists."""
 
-    made: ClassVar[dict[Any, str]] = {torch.tensor: "tensor", torch.as_tensor: "as_tensor"}
-
     def __init__(self, log: Log) -> None:
         super().__init__()
         self.log = log
@@ -317,8 +315,8 @@ class _Functions(TorchFunctionMode):
         first = args[0] if args and isinstance(args[0], _OnDevice) else None
         if first is not None and (special := self._special(func, first, args, kwargs)):
             return special()
-        if func in self.made and self._is_named(kwargs.get("device")):
-            kwargs["device"] = "cpu" if not isinstance(args[0], _OnDevice) else _HIDDEN
+        if func in (torch.tensor, torch.as_tensor) and self._is_named(kwargs.get("device")):
+            kwargs["device"] = _HIDDEN if isinstance(args[0], _OnDevice) else "cpu"
             return func(*args, **kwargs).to(_HIDDEN)
         args = tuple(_HIDDEN if self._is_named(one) else one for one in args)
         if self._is_named(kwargs.get("device")):
@@ -352,6 +350,9 @@ class _Functions(TorchFunctionMode):
             case "new_tensor":
                 settings = {"dtype": tensor.dtype, **kwargs, "device": "cpu"}
                 return lambda: torch.tensor(args[1], **settings).to(_HIDDEN)
+            case "unravel_index":  # torch makes it of a list of numbers
+                found = func(tensor.values, *args[1:], **kwargs)
+                return lambda: tuple(tensor.operations.wrap(one) for one in found)
         return None
 
     def _list(self, tensor: _OnDevice) -> Any:

@@ -1,9 +1,11 @@
 """The truth baseline: the ground truth on the feature grid."""
 
+from functools import reduce
+
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from cameval._arrays import Array, restore
 from cameval.baselines._pooling import Window, masks_on, pool
@@ -98,7 +100,7 @@ def truth_map(
     -------
     Array
         Maps ``(..., H, W)`` in [0, 1.01], in float64, which resolves the steps. 0 for an empty
-        truth.
+        truth. On devices without float64 they are in float32, with the same order of the pixels.
 
     Raises
     ------
@@ -122,38 +124,72 @@ def truth_map(
     tensor([[0.5000, 0.3750, 0.1250, 0.0000]], dtype=torch.float64)
     """
     masks, axes = masks_on(truth, cells)
-    coarse = _order_by_depth(pool(masks, cells, cell_centers, image_size, window), axes)
     size = tuple(masks.shape[-axes:])
+    on_host = masks.device.type == "mps"  # it has no float64
+    shares = pool(masks.cpu() if on_host else masks, cells, cell_centers, image_size, window)
+    coarse = _order_by_depth(shares, axes)
     fine = upsample(coarse, size, cell_centers=cell_centers, image_size=image_size, window=window)
-    return restore(fine.round(decimals=_DECIMALS), truth)
+    rounded = fine.round(decimals=_DECIMALS)
+    return restore(_as_float32(rounded, axes) if on_host else rounded, truth)
+
+
+def _as_float32(maps: Tensor, axes: int) -> Tensor:
+    """Return maps of at least 0 in float32, with equal pixels where they are equal in float64.
+
+    Different values that round to one number become neighboring numbers, so that the order of the
+    pixels is that of the maps.
+    """
+    rows = maps.reshape(-1, maps.shape[-axes:].numel()).numpy()
+    found = np.empty(rows.shape, np.float32)
+    for row, new in zip(rows, found, strict=True):
+        values, where = np.unique(row, return_inverse=True)
+        bits = values.astype(np.float32).view(np.int32)  # in the order of the numbers
+        steps = np.arange(len(values), dtype=np.int32)
+        new[:] = (np.maximum.accumulate(bits - steps) + steps).view(np.float32)[where]
+    return torch.from_numpy(found).reshape(maps.shape)
 
 
 def _order_by_depth(shares: Tensor, axes: int = 2) -> Tensor:
-    """Order the values of the cells that are wholly inside the truth, the deepest highest."""
+    """Order the values of the cells that are wholly inside the truth, the deepest highest.
+
+    They get distinct numbers above 1, up to ``1 + _DEPTH``. The outside of the image counts as
+    background. Of cells of one depth, those closer to the center of all are higher; of these the
+    first in reading order. Nothing is copied to the host.
+    """
     inside = shares >= _WHOLE
-    if not inside.any():
-        return shares
-    grids = inside.reshape(-1, *inside.shape[-axes:]).cpu().numpy()
-    order = np.stack([_depth_order(grid) for grid in grids]).reshape(inside.shape)
-    steps = torch.from_numpy(order).to(shares)
+    count = inside.flatten(-axes).sum(-1, keepdim=True)
+    depth = _squared_depth(inside, axes).flatten(-axes)
+    order = _off_center(inside, axes).flatten(-axes).argsort(dim=-1, stable=True)
+    deepest = depth.gather(-1, order).argsort(dim=-1, descending=True, stable=True)
+    order = order.gather(-1, deepest)
+    places = torch.arange(order.shape[-1], device=order.device).expand_as(order)
+    above = torch.empty_like(order).scatter_(-1, order, places).reshape(shares.shape)
+    count = count[(..., *[None] * (axes - 1))]
+    # Equal steps would give equal pixels between cells.
+    steps = ((count - above).clamp(min=0).to(shares) / count.clamp(min=1)).sqrt()
     return torch.where(inside, 1 + _DEPTH * steps, shares)
 
 
-def _depth_order(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return distinct numbers in (0, 1] for the cells inside, 1 for the deepest, and 0 elsewhere.
+def _squared_depth(inside: Tensor, axes: int) -> Tensor:
+    """Return the squared distance of each cell to the nearest one outside, in integers."""
+    far = sum(length**2 for length in inside.shape[-axes:]) + 1
+    squared = pad(inside.to(torch.int32) * far, (1, 1) * axes)
+    for axis in range(-axes, 0):
+        along = squared.movedim(axis, -1)
+        places = torch.arange(along.shape[-1], dtype=torch.int32, device=along.device)
+        apart = (places[:, None] - places).square()
+        squared = (along[..., None, :] + apart).amin(-1).movedim(-1, axis)
+    return squared[(..., *[slice(1, -1)] * axes)]
 
-    The outside of the image counts as background. Of cells of one depth, those closer to the center
-    of all are higher; of these the first in reading order.
-    """
-    from scipy import ndimage
 
-    order = np.zeros(inside.shape)
-    if count := np.count_nonzero(inside):
-        within = (slice(1, -1),) * inside.ndim
-        depth = ndimage.distance_transform_edt(np.pad(inside, 1))[within][inside]
-        where = np.argwhere(inside)
-        off_center = np.square(where - where.mean(0)).sum(1)
-        ranked = np.empty(count)
-        ranked[np.lexsort((off_center, -depth))] = np.arange(count, 0, -1)
-        order[inside] = np.sqrt(ranked / count)  # equal steps would give equal pixels between cells
-    return order
+def _off_center(inside: Tensor, axes: int) -> Tensor:
+    """Return the squared distance of each cell to the center of all that are inside."""
+    spatial = tuple(range(-axes, 0))
+    count = inside.sum(spatial, keepdim=True).clamp(min=1)
+    squares = []
+    for axis in spatial:
+        places = torch.arange(inside.shape[axis], device=inside.device)
+        places = places[(..., *[None] * (-1 - axis))]
+        center = (inside * places).sum(spatial, keepdim=True).to(torch.float64) / count
+        squares.append((places - center).square())
+    return reduce(torch.add, squares)

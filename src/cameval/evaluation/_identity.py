@@ -68,7 +68,7 @@ def outputs_of(logits: Tensor) -> list[float]:
 
     They are compared with a tolerance, since the last digits depend on the machine.
     """
-    outputs = logits.detach().double().flatten().cpu()
+    outputs = logits.detach().flatten().cpu().double()
     return [*outputs[:16].tolist(), outputs.norm().item()]
 
 

@@ -126,9 +126,10 @@ class GroupCAM:
 
     def _denoise(self, groups: Tensor) -> Tensor:
         """Set the values of each map up to its percentile to zero."""
-        values = groups.flatten(2).double()
+        values = groups.flatten(2)
+        values = (values.cpu() if values.device.type == "mps" else values).double()  # not on Metal
         level = values.quantile(self.percentile / 100, dim=2, keepdim=True)
-        return groups.where((values > level).reshape(groups.shape), 0)
+        return groups.where((values > level).reshape(groups.shape).to(groups.device), 0)
 
 
 def _blur(images: Tensor) -> Tensor:

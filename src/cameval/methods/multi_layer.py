@@ -255,9 +255,9 @@ class WinsorCAM:
 
 
 def _winsorized(importances: Tensor, percentile: float) -> Tensor:
-    """Return the weights ``(N, L)`` of importances that are not negative."""
-    weights = torch.zeros(importances.shape, dtype=torch.float64, device=importances.device)
-    for row, values in enumerate(importances.double()):
+    """Return the weights ``(N, L)`` of importances that are not negative, on the host."""
+    weights = torch.zeros(importances.shape, dtype=torch.float64)
+    for row, values in enumerate(importances.cpu().double()):
         positive = values > 0
         if not positive.any():
             continue

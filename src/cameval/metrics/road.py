@@ -198,7 +198,7 @@ def noisy_linear_imputation(
 
 def _impute(images: Tensor, removed: Tensor, noise: float, seed: int) -> Tensor:
     """Return `noisy_linear_imputation` of checked arguments."""
-    pairs = zip(images.double().cpu().numpy(), removed.cpu().numpy(), strict=True)
+    pairs = zip(images.cpu().double().numpy(), removed.cpu().numpy(), strict=True)
     filled = torch.from_numpy(np.array([_fill(*pair) for pair in pairs]).reshape(images.shape))
     generator = torch.Generator().manual_seed(seed)
     field = torch.randn(images.shape[1:], generator=generator, dtype=torch.float64)
