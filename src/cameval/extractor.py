@@ -15,7 +15,7 @@ from cameval.networks import LayerModel, ScoreTarget, adapt
 from cameval.networks._cuts import check_cut
 from cameval.networks._outputs import check_no_sigmoid
 from cameval.networks.activations import Activations, recording
-from cameval.networks.adapt import unwrap
+from cameval.networks.adapt import unwrap, warn_of_compiled
 from cameval.networks.grids import identity
 from cameval.networks.layers import check_layer, layer_activations
 from cameval.protocols import CAMMethod
@@ -100,6 +100,7 @@ class CAMExtractor:
 
     def __post_init__(self) -> None:
         check_parts(self.model, self.method)
+        warn_of_compiled(self.model)
         model = adapt(self.model)
         object.__setattr__(self, "model", model)
         check_alignment(self.alignment, model.cell_centers)
@@ -119,7 +120,8 @@ class CAMExtractor:
         ----------
         images
             Images ``(N, channels, H, W)``, normalized as the network expects. Volumes ``(N,
-            channels, D, H, W)`` give volumes of maps.
+            channels, D, H, W)`` give volumes of maps. Images of another dtype than that of the
+            network are cast to it.
         classes
             The target classes: an int for all images, one per image ``(N,)``, or several per image
             ``(N, k)``. A function chooses them by the logits, as :func:`all_classes` and
@@ -313,6 +315,7 @@ class CAMSweep:
         if not self.methods:
             raise SettingError("methods must name at least one method, got none")
         check_parts(self.model, *self.methods.values())
+        warn_of_compiled(self.model)
         if self.layers is None:
             model = adapt(self.model)
             object.__setattr__(self, "model", model)

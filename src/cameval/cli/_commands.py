@@ -250,7 +250,7 @@ def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace
         prepare=prepare,
         task=None if options.task == "auto" else options.task,
         sanity=_checks(network.source, options),
-        **_settings(options, name, name, names),
+        **_settings(options, name, name, names) | {"precision": options.precision},
     )
 
 

@@ -166,6 +166,14 @@ def _add_evaluate(commands: _Commands) -> Parser:
         help="how maps are aligned with the image (half_pixel)",
     )
     how.add_argument(
+        "--precision",
+        default="exact",
+        choices=["exact", "channels_last", "folded", "bfloat16"],
+        help="how the network computes: as it is; with the channels last in memory; also with "
+        "batch normalizations folded into convolutions; or in bfloat16 up to the features, where "
+        "the device has units for it (exact)",
+    )
+    how.add_argument(
         "--size",
         type=int,
         metavar="PX",

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from cameval.data import Sample
 from cameval.distributed import number_of_processes
-from cameval.errors import DataError
+from cameval.errors import DataError, SettingError
 from cameval.evaluation._batch import Predictions, fingerprint
 from cameval.evaluation._digests import digest_of, digest_or_none, structure_of, weights_hash
 from cameval.evaluation._identity import fixed_image, outputs_of
@@ -26,8 +26,17 @@ from cameval.extractor import Alignment, CAMExtractor, check_alignment, check_pa
 from cameval.maps import CellCenters
 from cameval.networks import CAMModel, LayerModel, adapt
 from cameval.networks._cuts import check_cut
+from cameval.networks._dtypes import dtypes_of
+from cameval.networks._module_types import calls_compiled
 from cameval.networks._outputs import are_probabilities, are_sigmoids, check_no_sigmoid
+from cameval.networks._precision import (
+    Precision,
+    arithmetic_of,
+    check_supported,
+    in_precision,
+)
 from cameval.networks._selection import own_network
+from cameval.networks.adapt import warn_of_compiled, warn_of_compiled_parts
 from cameval.protocols import CAMMethod
 
 
@@ -39,6 +48,7 @@ class Network:
     name: str
     alignment: Alignment = "half_pixel"
     check: bool = True
+    own: CAMModel | LayerModel | None = None  # as it is, where `model` is in another precision
 
     @classmethod
     def of(cls, model: nn.Module | CAMExtractor, methods: Mapping[str, CAMMethod]) -> "Network":
@@ -46,6 +56,7 @@ class Network:
         extractor = model if isinstance(model, CAMExtractor) else None
         net = model.model if isinstance(model, CAMExtractor) else model
         check_parts(net, *methods.values())
+        warn_of_compiled(net)
         adapted = adapt(net)
         if extractor is None:
             return cls(adapted, type(own_network(net)).__name__)
@@ -53,6 +64,18 @@ class Network:
         origin = net.origin if isinstance(net, CAMModel) else None  # the extractor has cut it
         name = type(own_network(net if origin is None else origin)).__name__
         return cls(adapted, name, extractor.alignment, extractor.check)
+
+    @property
+    def exact(self) -> CAMModel | LayerModel:
+        """The network as it is."""
+        return self.model if self.own is None else self.own
+
+    def in_precision(self, precision: Precision, images: torch.Tensor) -> "Network":
+        """Return the network in a precision, after a trial on some images."""
+        warn_of_compiled_parts(self.model, copied=precision != "exact")
+        if precision == "exact":
+            return self
+        return replace(self, model=in_precision(self.model, precision, images), own=self.model)
 
     @property
     def device(self) -> torch.device:
@@ -119,6 +142,13 @@ def plan_run(
 ) -> Run:
     """Return the run, after its network has been tried on the first sample."""
     task = check_task(task)
+    if network is not None:
+        check_supported(settings.precision, network.device)
+    elif settings.precision != "exact":
+        raise SettingError(
+            "precision must be 'exact' where no network runs, got "
+            f"{settings.precision!r}; leave it out"
+        )
     class_names = settings.class_names
     if class_names is None:
         class_names = getattr(samples, "class_names", None)
@@ -155,6 +185,10 @@ def plan_run(
             )
         recorded |= {
             "weights": weights_hash(network.model),
+            "precision": settings.precision,
+            "compiled": any(map(calls_compiled, network.model.modules())),
+            "dtype": ", ".join(dtypes_of(network.model)),
+            **arithmetic_of(network.device),
             "layer": getattr(network.model, "layer", "features"),
             "alignment": network.alignment,
             "task": trial.task,
@@ -162,6 +196,7 @@ def plan_run(
         }
         contents["structure"] = digest_or_none(structure_of, network.model)
         contents["outputs"] = trial.outputs
+        network = network.in_precision(settings.precision, trial.images)
     record = {
         "settings": recorded | {"prepare": setting_text(prepare)},
         "meanings": plan.meanings().to_record(),
@@ -180,6 +215,7 @@ def plan_run(
 class _Trial:
     """What the outputs of a network are, the outputs for the fixed image, and the cells of maps."""
 
+    images: torch.Tensor
     task: Task
     probabilities: bool
     outputs: list[float]
@@ -201,4 +237,4 @@ def try_network(network: Network, image: torch.Tensor, task: Task | None) -> _Tr
         if network.check and not probabilities:
             check_no_sigmoid(logits, activations.network, images)
     cells = list(activations.features.shape[2:])
-    return _Trial(kind, probabilities, outputs_of(logits[0]), cells)
+    return _Trial(images, kind, probabilities, outputs_of(logits[0]), cells)

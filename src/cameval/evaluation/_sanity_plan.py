@@ -80,13 +80,13 @@ class CheckedRun:
             )
         plan = _plan_of(run, checks)
         trainings = _trainings_of(network, checks.checkpoints)
-        randomized = _stops_of(network.model, checks.layers)
+        randomized = _stops_of(network.exact, checks.layers)
         steps: list[dict[str, Any]] = [
             *({"check": "random weights", "name": n, "random_modules": k} for n, k in randomized),
             *({"check": "other training", "name": n, "random_modules": None} for n in trainings),
         ]
         images = image[None].to(network.device)
-        activations = network.model.activations(images)
+        activations = network.exact.activations(images)
         for name, model in trainings.items():
             logits = model.activations(images).logits
             if logits.shape != activations.logits.shape:
@@ -157,7 +157,7 @@ class CheckedRun:
     @property
     def _model(self) -> Model:
         assert self.run.network is not None
-        return self.run.network.model
+        return self.run.network.exact
 
     @cached_property
     def models(self) -> list[Model]:
@@ -225,10 +225,10 @@ def _stops_of(model: Model, layers: int | str | Sequence[str]) -> list[tuple[str
 def _trainings_of(network: Network, checkpoints: Mapping[str, Training]) -> dict[str, Model]:
     """Return other trainings, cut as the network is."""
     found: dict[str, Model] = {}
-    own = weights_hash(network.model)
+    own = weights_hash(network.exact)
     for name, given in checkpoints.items():
-        net = given if isinstance(given, nn.Module) else _with_weights(network.model, name, given)
-        model = network.model
+        net = given if isinstance(given, nn.Module) else _with_weights(network.exact, name, given)
+        model = network.exact
         if isinstance(net, CAMModel | LayerModel):
             cut: Model = adapt(net)
         elif isinstance(model, LayerModel):

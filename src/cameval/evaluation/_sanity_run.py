@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cameval._arrays import as_numpy
 from cameval.data import Sample
 from cameval.distributed import gather, share_of, wait_for_all
 from cameval.errors import DataError
@@ -122,7 +123,7 @@ def _similarities_of(checked: CheckedRun, sample: Sample) -> Arrays:
     run, methods = checked.run, checked.plan.methods
     assert run.network is not None
     view = View.of([sample], run.prepare, run.network.device)
-    activations = run.network.model.activations(view.images)
+    activations = run.network.exact.activations(view.images)
     (how,) = checked.plan.target_class.values()
     classes = view.classes(how, activations.logits)
     size = tuple(view.images.shape[2:])
@@ -130,7 +131,7 @@ def _similarities_of(checked: CheckedRun, sample: Sample) -> Arrays:
     def coarse_of(of: Activations) -> list[NDArray[Any]]:
         with without_graph():
             found = [coarse_maps(of, method, classes) for method in methods.values()]
-        return [one.detach().cpu().numpy()[0] for one in found]
+        return [as_numpy(one.detach())[0] for one in found]
 
     original, said = coarse_of(activations), _prediction(run, activations.logits, classes)
     ssim, spearman = (np.full((len(checked.steps), len(methods)), np.nan) for _ in range(2))

@@ -25,6 +25,7 @@ from cameval.evaluation.settings import (
     default_metrics,
 )
 from cameval.extractor import CAMExtractor
+from cameval.networks._precision import without_autocast
 from cameval.networks._trial import input_channels
 from cameval.protocols import Baseline, Binarizer, CAMMethod, Metric
 
@@ -92,7 +93,8 @@ def evaluate(
         give the same maps, and how faithful they are: True, or :class:`SanityChecks` with settings.
         The checks are in ``Results.sanity``. By default none.
     **settings
-        Batch size, workers, folder of the run, names, seed, progress bar; see :class:`RunSettings`.
+        Batch size, workers, folder of the run, names, seed, progress bar, precision; see
+        :class:`RunSettings`.
 
     Returns
     -------
@@ -102,9 +104,9 @@ def evaluate(
     Raises
     ------
     SettingError
-        If a setting is out of its range, labels are not unique, `out` holds another run or one with
-        an object whose contents cannot be compared, the network has another number of logits than
-        the task, or processes have different settings.
+        If a setting is out of its range, the device does not have the precision, labels are not
+        unique, `out` holds another run or one with an object whose contents cannot be compared, the
+        network has another number of logits than the task, or processes have different settings.
     UnsupportedModelError
         If the network cannot be cut, or its only output is that of a sigmoid.
     ClassIndexError
@@ -124,7 +126,13 @@ def evaluate(
     Under ``torchrun`` (where `torch.distributed` is initialized) each process scores every n-th
     batch, and all return the whole table. The last digits of a network's outputs depend on the
     number of threads: tables are equal to the bit where ``torch.get_num_threads()`` is equal, and a
-    run in a folder continues with the same number only.
+    run in a folder continues with the same number only. The same is true of the kind of device, of
+    `precision`, and of torch's settings of precision, such as TF32.
+
+    Images are cast to the dtype of a network in half or double precision. Maps are scored in single
+    precision or wider. ``torch.autocast`` is switched off, with a warning if it was on. A network
+    that ``torch.compile`` compiled as a whole runs uncompiled, with a warning; compiled features of
+    an adapted network run compiled.
 
     Sanity checks are kept in the folder ``sanity`` of `out`. Other checks of the same run need that
     folder deleted; the table of the run stays.
@@ -167,9 +175,10 @@ def evaluate(
             settings=checked,
         )
 
-    if checks is not None:
-        return score_with_checks(plan, checks)
-    return score_run(plan)
+    with without_autocast():
+        if checks is not None:
+            return score_with_checks(plan, checks)
+        return score_run(plan)
 
 
 def _classes_of(classes: Named[TargetClass] | None, task: Task | None) -> Named[TargetClass]:

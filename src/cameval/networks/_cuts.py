@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from cameval.errors import UnsupportedModelError
 from cameval.networks._copies import needs_copy, private_copy, refuse_changes
+from cameval.networks._dtypes import run_on
 from cameval.networks._outputs import agree
 from cameval.networks._selection import check_outputs
 from cameval.networks.activations import without_graph
@@ -75,7 +76,7 @@ def _original(model: CAMModel | LayerModel) -> nn.Module | None:
 def _outputs(net: nn.Module, images: Tensor) -> Tensor:
     """Return the outputs of a network on copies of the images, to which it may write."""
     try:
-        outputs: object = net(images.detach().clone())
+        outputs: object = run_on(net, images, lambda given: net(given.detach().clone()))
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:

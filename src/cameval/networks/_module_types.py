@@ -58,6 +58,11 @@ def is_compiled(module: object) -> bool:
     return isinstance(module, getattr(compiler, "OptimizedModule", ()))
 
 
+def calls_compiled(module: nn.Module) -> bool:
+    """Tell whether ``torch.compile`` wraps a module, or ``module.compile()`` was called."""
+    return is_compiled(module) or getattr(module, "_compiled_call_impl", None) is not None
+
+
 def unwrap_compiled(module: nn.Module) -> nn.Module:
     """Return the module inside ``torch.compile``, or the module itself."""
     while is_compiled(module):

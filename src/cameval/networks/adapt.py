@@ -1,13 +1,20 @@
 """Adaptation of a network: a model with features, a head, and recorded activations."""
 
 import copy
+import warnings
 from typing import TypeVar, overload
 
 from torch import Tensor, nn
 
 from cameval._checks import check_count
 from cameval.errors import SettingError, UnsupportedHeadError, UnsupportedModelError
-from cameval.networks._module_types import find_override, hooks_outside, unwrap_compiled
+from cameval.networks._copies import needs_copy
+from cameval.networks._module_types import (
+    calls_compiled,
+    find_override,
+    hooks_outside,
+    unwrap_compiled,
+)
 from cameval.networks._receptive_fields import cell_centers_of
 from cameval.networks._search import pooled_tokens, search_cut
 from cameval.networks._selection import Select, SelectedOutput, is_of_transformers, logits_of
@@ -15,7 +22,7 @@ from cameval.networks.families import Split, check_forward, declared_class, spli
 from cameval.networks.grids import Grid, identity
 from cameval.networks.heads import GAPHead
 from cameval.networks.layers import LayerModel, layer_name
-from cameval.networks.model import CAMModel
+from cameval.networks.model import MODELESS, CAMModel
 
 __all__ = ["adapt"]
 
@@ -177,6 +184,56 @@ def unwrap(net: nn.Module) -> nn.Module:
     if isinstance(inner, nn.DataParallel | nn.parallel.DistributedDataParallel):
         inner = inner.module
     return inner if inner is net else unwrap(inner)
+
+
+def warn_of_compiled(net: nn.Module) -> None:
+    """Warn that a network that is compiled as a whole runs uncompiled.
+
+    Warns
+    -----
+    UserWarning
+        If ``torch.compile`` or ``net.compile()`` was called on the network.
+    """
+    inner: nn.Module = net.net if isinstance(net, LayerModel) else net
+    while True:
+        if calls_compiled(inner):
+            warnings.warn(
+                "maps need the parts of a network, and torch.compile compiled the "
+                f"{type(unwrap(inner)).__name__} as a whole: it runs uncompiled, with the same "
+                "values. To run it compiled, compile its features: model = cameval.adapt(net.eval"
+                "()), then model.features.compile(), and pass the model in place of the network",
+                stacklevel=3,
+            )
+            return
+        if not isinstance(inner, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            return
+        inner = inner.module
+
+
+def warn_of_compiled_parts(model: CAMModel | LayerModel, *, copied: bool) -> None:
+    """Warn that compiled parts of a network run uncompiled in a private copy.
+
+    Parameters
+    ----------
+    model
+        A model of `adapt`.
+    copied
+        Whether a private copy runs in any case. Otherwise it does so in training mode, and where
+        the features are those of an inner layer.
+
+    Warns
+    -----
+    UserWarning
+        If a part is compiled, and the copy runs.
+    """
+    parts = [part for part in model.modules() if calls_compiled(part)]
+    if parts and (copied or not isinstance(model, CAMModel) or needs_copy(model, MODELESS)):
+        warnings.warn(
+            f"compiled parts of the network, {len(parts)} of them, run uncompiled, with the same "
+            "values, since maps need a private copy; to run them compiled, put the network into "
+            "evaluation mode, and use precision='exact' and the last features",
+            stacklevel=2,
+        )
 
 
 def _check_adapted(model: Model) -> Model:

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from cameval.errors import LayerError
 from cameval.maps import CellCenters
 from cameval.networks._copies import private_copy, refuse_changes
+from cameval.networks._dtypes import run_on
+from cameval.networks._folding import check_not_folded
 from cameval.networks.activations import (
     Activations,
     check_feature_maps,
@@ -67,7 +69,7 @@ class LayerModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the output of the network."""
-        outputs: Tensor = self.net(images)
+        outputs: Tensor = run_on(self.net, images, self.net)
         return outputs
 
     def activations(self, images: Tensor, *, create_graph: bool = False) -> Activations:
@@ -140,19 +142,22 @@ def layer_activations(
         # Two clones: modules before may use the layer's memory (a skip connection, an identity),
         # and modules after may write to their input.
         source = _check_tensor(output, layer).clone()
+        if source.dtype in (torch.float16, torch.bfloat16):
+            source = source.float()
         if not source.requires_grad:
             source = fresh_leaf(source)
         sources[layer].append(source)
         torch.set_grad_enabled(True)  # until the enclosing context ends
-        return source.clone()
+        return source.clone().to(output.dtype)
 
-    handles = [
-        check_layer(clone, layer).register_forward_hook(_output_hook(partial(cut, layer)))
-        for layer in grids
-    ]
+    handles = []
+    for layer in grids:
+        module = check_layer(clone, layer)
+        check_not_folded(module, layer)
+        handles.append(module.register_forward_hook(_output_hook(partial(cut, layer))))
     guard = nullcontext() if create_graph else refuse_changes(net)
     with guard, recording(create_graph):
-        outputs = clone(images)
+        outputs = run_on(clone, images, clone)
     for handle in handles:
         handle.remove()
 
@@ -162,9 +167,9 @@ def layer_activations(
                 f"features of layer {layer!r} can be replaced only if they are its output, got a "
                 "layer with a grid; use a gradient method"
             )
-        handle = clone.get_submodule(layer).register_forward_hook(_output_hook(lambda _: features))
+        handle = clone.get_submodule(layer).register_forward_hook(_output_hook(features.to))
         try:
-            replaced: Tensor = clone(inputs)
+            replaced: Tensor = run_on(clone, inputs, clone)
         finally:
             handle.remove()
         return replaced

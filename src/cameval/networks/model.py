@@ -1,6 +1,7 @@
 """A network in two parts: features, then head."""
 
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from cameval.errors import UnsupportedModelError
 from cameval.maps import CellCenters
 from cameval.networks._copies import Origin, needs_copy, private_copy, refuse_changes
+from cameval.networks._dtypes import run_on
 from cameval.networks._layer_features import LayerFeatures
 from cameval.networks._outputs import agree
 from cameval.networks._selection import SelectedOutput, own_name
@@ -43,6 +45,8 @@ class CAMModel(nn.Module):
     torch.Size([4, 2])
     """
 
+    _head_dtype: torch.dtype | None = None  # where features and head have different ones
+
     def __init__(
         self, features: nn.Module, head: nn.Module, cell_centers: CellCenters | None = None
     ) -> None:
@@ -67,8 +71,17 @@ class CAMModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits ``(N, C)`` of images ``(N, channels, H, W)``."""
-        logits: Tensor = self.head(self.features(images))
+        logits: Tensor = self.head(self._for_head(run_on(self.features, images, self.features)))
         return logits
+
+    def with_head_in(self, dtype: torch.dtype) -> "CAMModel":
+        """Cast the features to the dtype of the head, and return the model."""
+        self._head_dtype = dtype
+        return self
+
+    def _for_head(self, features: Tensor) -> Tensor:
+        """Return features in the dtype of the head, where the two differ."""
+        return features if self._head_dtype is None else features.to(self._head_dtype)
 
     def activations(self, images: Tensor, *, create_graph: bool = False) -> Activations:
         """Run the features without a graph, and record the graph of the head.
@@ -100,24 +113,27 @@ class CAMModel(nn.Module):
             If `create_graph` is set where autograd is switched off.
         """
         images = images.clone() if images.is_inference() else images
-        direct = create_graph or not needs_copy(self, _MODELESS)
+        direct = create_graph or not needs_copy(self, MODELESS)
         model = self if direct else private_copy(self)
         guard = nullcontext() if create_graph else refuse_changes(self, restore=direct)
         logits: object = None
         with guard, recording(create_graph):
             found: object
             if isinstance(model.features, LayerFeatures) and self.origin and not create_graph:
-                found, logits = model.features.with_outputs(images, private=not direct)
+                with_outputs = partial(model.features.with_outputs, private=not direct)
+                found, logits = run_on(model.features, images, with_outputs)
             else:
-                found = model.features(images)
-            features = check_feature_maps(found, "the features")
+                found = run_on(model.features, images, model.features)
+            features = model._for_head(check_feature_maps(found, "the features"))
             if not features.requires_grad:
                 features = fresh_leaf(features)
             with torch.enable_grad():
                 # A clone, since a head may begin with an in-place operation.
                 outputs = model.head(features.clone())
         if isinstance(logits, Tensor) and isinstance(model.features, LayerFeatures):
-            _check_proof(model.features, outputs.detach(), logits)
+            _check_proof(model.features, outputs.detach().to(logits.dtype), logits)
+            if model._head_dtype is not None:
+                logits = None  # those of the head are more precise
         return Activations.record(
             images,
             features,
@@ -148,7 +164,7 @@ def _check_proof(features: LayerFeatures, found: Tensor, logits: Tensor) -> None
         )
 
 
-_MODELESS = (
+MODELESS = (
     *(nn.Sequential, nn.Identity, CAMModel, LayerFeatures, SelectedOutput),
     *(GAPHead, ClassMapHead, ConvHead, MeanHead, NormHead, PooledHead),
 )

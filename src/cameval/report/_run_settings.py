@@ -47,6 +47,8 @@ def list_settings(results: Results, names: Names) -> list[tuple[str, str]]:
         ("Alignment", "alignment"),
         ("Task", "task"),
         ("Preparation", "prepare"),
+        ("Device", "device"),
+        ("Precision", "precision"),
         ("Batch size", "batch_size"),
         ("Random seed", "seed"),
     ):
