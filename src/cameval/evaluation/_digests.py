@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from cameval.errors import SettingError
 from cameval.networks import CAMModel
+from cameval.networks._module_types import is_compiled
 
 T = TypeVar("T")
 
@@ -48,6 +49,9 @@ _LOCKS = (type(Lock()), type(RLock()))  # they hold nothing
 
 
 _EVERY_MODULE = frozenset(vars(nn.Module()))
+
+
+_NOT_STRUCTURE = _EVERY_MODULE | {"_compiled_call_impl"}
 
 
 _HOOKS = tuple(sorted(name for name in _EVERY_MODULE if name.endswith("_hooks")))
@@ -162,7 +166,9 @@ class _Walk:
             return _hashed("script", str(model.inlined_graph))
         parts = []
         for name, module in model.named_modules(remove_duplicate=False):
-            own = {k: v for k, v in vars(module).items() if k not in _EVERY_MODULE}
+            own = {k: v for k, v in vars(module).items() if k not in _NOT_STRUCTURE}
+            if is_compiled(module):  # what is inside is compared
+                own = {}
             if isinstance(module, CAMModel):  # the network that it is a cut of is compared too
                 own.pop("_origin", None)
                 whole = module.origin
