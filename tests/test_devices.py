@@ -18,6 +18,7 @@ from pretend_device import Log, pretend_device
 from skimage import filters
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten
+from torchvision.models import VisionTransformer, squeezenet1_1
 
 from cameval import (
     CAMExtractor,
@@ -27,6 +28,7 @@ from cameval import (
     Results,
     Sample,
     Target,
+    adapt,
     cam,
     choose_binarizers,
     evaluate,
@@ -44,10 +46,12 @@ from cameval.baselines import (
     UntrainedBaseline,
     area_bound,
     center_baseline,
+    class_mean_masks,
     edge_baseline,
     grid_bound,
     intensity_baseline,
     reachable_iou,
+    skill,
     truth_baseline,
     truth_map,
 )
@@ -69,7 +73,7 @@ from cameval.binarizers import (
 )
 from cameval.data import Objects
 from cameval.errors import ClassIndexError
-from cameval.evaluation import default_baselines
+from cameval.evaluation import SanityChecks, default_baselines
 from cameval.losses import AttentionMining
 from cameval.maps import CellCenters, upsample
 from cameval.methods import (
@@ -77,8 +81,11 @@ from cameval.methods import (
     KPCACAM,
     SSCAM,
     AblationCAM,
+    FinerTarget,
     GroupCAM,
+    LeGrad,
     OptiCAM,
+    OtherClass,
     RandomCAM,
     ReciproCAM,
     RefineCAM,
@@ -86,6 +93,9 @@ from cameval.methods import (
     SmoothGradCAMpp,
     WinsorCAM,
     ZoomCAM,
+    attention_relevance,
+    attention_rollout,
+    augmentation_smoothing,
     eigen_cam,
     eigen_grad_cam,
     grad_cam,
@@ -102,6 +112,7 @@ from cameval.methods import (
 from cameval.metrics import (
     ADCC,
     ARCC,
+    FROC,
     ROAD,
     AreaToCover,
     AverageSurfaceDistance,
@@ -113,9 +124,11 @@ from cameval.metrics import (
     FBeta,
     HausdorffDistance,
     Insertion,
+    MaxBoxAcc,
     ObjectF1,
     ObjectRecall,
     Outcomes,
+    PxAP,
     SurfaceDice,
     Tversky,
     ZeroWithoutObject,
@@ -127,6 +140,7 @@ from cameval.metrics import (
     chance_corrected_overlap,
     cohen_kappa,
     complexity,
+    count_outcomes,
     coverage,
     dice,
     dual_polarity_precision,
@@ -150,6 +164,9 @@ from cameval.metrics import (
     relevance_mass_ratio,
     relevance_mass_skill,
     relevance_rank_accuracy,
+    share_above,
+    share_below,
+    share_equal,
     size_standardized_iou,
     specificity,
     takes,
@@ -157,7 +174,12 @@ from cameval.metrics import (
     volumetric_similarity,
 )
 from cameval.metrics.properties import truth_of
+from cameval.networks import LayerModel, TokenGrid
 from cameval.protocols import BaselineInput
+from cameval.sanity import repeatability
+from cameval.statistics import mean_interval
+from cameval.target_classes import TopClasses
+from cameval.training import MapScore
 
 PER_BATCH = 2
 """Synchronizations that each batch may cost."""
@@ -340,6 +362,30 @@ def test_curves_shapes_and_arithmetic_of_maps(float64: bool) -> None:
 
 
 @both_kinds
+def test_numbers_of_a_whole_dataset(float64: bool) -> None:
+    maps, truth = some_maps()
+    objects = [Objects.of_components(mask.numpy()) for mask in truth]
+
+    def found(device: torch.device) -> Any:
+        here, true = maps.to(device), truth.to(device)
+        scores = iou(here > 0.6, true)
+        similarity = repeatability(here[:3], here[:3].square())
+        return (
+            [share_above(scores, 0.1), share_below(scores, 0.1), share_equal(scores, 0)],
+            count_outcomes(Outcomes()(here > 0.6, true)),
+            vars(mean_interval(scores, ["a", "b", "b", "c"])),
+            MaxBoxAcc.of(here, true).curve(),
+            PxAP.of(here, true, ignore=here > 0.9).true,
+            FROC.of(here, objects).curve(),
+            class_mean_masks(true, torch.tensor([0, 1, 0, 1]), 2).cpu(),
+            skill(scores, 0.1).cpu(),
+            [one.cpu() for one in similarity],
+        )
+
+    on_both(found, float64=float64, there=False)
+
+
+@both_kinds
 def test_volumes(float64: bool) -> None:
     maps, truth = some_maps(size=(5, 34, 42))
     things = [
@@ -438,6 +484,54 @@ def test_maps_of_methods(method: Any, float64: bool) -> None:
         extract = CAMExtractor(small_network().to(device), method)
         result = extract(images.to(device), [2, 0, 1])
         return result.maps, result.coarse, result.logits, result.classes
+
+    on_both(maps, float64=float64)
+
+
+class Plain(nn.Module):
+    """A network whose cut is found by proof."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.fc = nn.Conv2d(3, 5, 3, stride=2), nn.Linear(5, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits ``(N, 4)``."""
+        found: Tensor = self.fc(self.conv(images).relu().mean((2, 3)))
+        return found
+
+
+def transformer(device: torch.device) -> LayerModel:
+    torch.manual_seed(0)
+    sizes = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "mlp_dim": 16, "num_classes": 4}
+    net = VisionTransformer(image_size=16, patch_size=4, **sizes)
+    nn.init.normal_(net.heads.head.weight)  # torchvision's head is zero at first
+    return adapt(net.eval().to(device), layer="encoder.layers", grid=TokenGrid())
+
+
+@both_kinds
+def test_networks_of_other_kinds(float64: bool) -> None:
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    large = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    classes = torch.tensor([1, 3])
+
+    def maps(device: torch.device) -> Any:
+        torch.manual_seed(0)
+        cnn = squeezenet1_1(num_classes=4).eval().to(device)
+        plain, of_tokens = Plain().eval().to(device), transformer(device)
+        extract = CAMExtractor(plain, cam)
+        recorded = of_tokens.activations(images.to(device))
+        methods = [attention_relevance, attention_rollout, LeGrad(), grad_cam]
+        similar = FinerTarget([0, 3], similar=2)
+        return [
+            CAMExtractor(cnn, grad_cam, alignment="receptive_field")(large.to(device)).maps,
+            extract(images.to(device), TopClasses(2)).maps,
+            CAMExtractor(plain, OtherClass(grad_cam))(images.to(device), classes).maps,
+            augmentation_smoothing(extract, images.to(device), classes.to(device)),
+            grad_cam(adapt(plain).activations(images.to(device)), similar),
+            [method(recorded, classes.to(device)) for method in methods],
+        ]
 
     on_both(maps, float64=float64)
 
@@ -562,6 +656,24 @@ def test_all_baselines_in_a_run(float64: bool) -> None:
         given = some_baselines(device, samples)
         net = small_network().to(device)
         return table(evaluate(net, samples, prepare=SMALL, baselines=given, metrics=[iou]))
+
+    on_both(results, float64=float64, there=False)
+
+
+@both_kinds
+def test_sanity_checks_and_the_score_of_a_training_loop(float64: bool) -> None:
+    samples = some_samples(4)
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    masks = images[:, 0] > 0.8
+
+    def results(device: torch.device) -> Any:
+        net, checks = small_network().to(device), SanityChecks(samples=2, layers=2)
+        run = evaluate(net, samples, prepare=SMALL, metrics=iou, baselines={}, sanity=checks)
+        assert run.sanity is not None
+        score = MapScore(binarizer=PercentileBinarizer(90), metric=[iou, pixel_auroc])
+        score.update(net, images.to(device), masks.to(device))
+        similarities = run.sanity.similarities[["ssim", "spearman"]].to_numpy(float)
+        return table(run), similarities, [one.estimate for one in score.compute().values()]
 
     on_both(results, float64=float64, there=False)
 

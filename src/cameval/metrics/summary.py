@@ -105,4 +105,4 @@ def _defined_scores(scores: Scores) -> Tensor:
 
 
 def _share(chosen: Tensor) -> float:
-    return chosen.to(torch.float64).mean().item()
+    return chosen.cpu().to(torch.float64).mean().item()

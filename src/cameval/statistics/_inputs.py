@@ -126,6 +126,6 @@ def _join_words(words: Iterable[str]) -> str:
 
 def _as_numpy(array: object) -> NDArray[Any]:
     if isinstance(array, Tensor):
-        exact = array.double() if array.is_floating_point() else array
-        return exact.detach().cpu().numpy()
+        values = array.detach().cpu()
+        return (values.double() if values.is_floating_point() else values).numpy()
     return np.asarray(array)
