@@ -261,6 +261,7 @@ def upsample(
     if coarse.dtype in (torch.float16, torch.bfloat16):
         coarse = coarse.float()
     fine = coarse
+    by_product = coarse.dtype == torch.float64 or _products_are_exact(coarse.device)
     for k, (axis, length, extent) in enumerate(zip(axes, lengths, pixels, strict=True)):
         cells = coarse.shape[axis]
         if window is not None:
@@ -269,11 +270,49 @@ def upsample(
             coordinates = half_pixel_coordinates(length, cells)
         else:
             coordinates = receptive_field_coordinates(length, extent, cell_centers)
-        weights = linear_weights(coordinates, cells).to(coarse.device, coarse.dtype)
         with torch.autocast(coarse.device.type, enabled=False):
-            fine = (fine.movedim(axis, -1) @ weights.T).movedim(-1, axis)
+            interpolate = _by_product if by_product else _by_two_cells
+            fine = interpolate(fine.movedim(axis, -1), coordinates).movedim(-1, axis)
     # Rounding may leave the range of the values that are averaged: keep constant maps constant.
     return fine.clamp(coarse.amin(axes, keepdim=True), coarse.amax(axes, keepdim=True))
+
+
+def _products_are_exact(device: torch.device) -> bool:
+    """Tell whether the device computes matrix products of float32 in float32.
+
+    TF32 on GPUs, and bfloat16 on CPUs with units for it, are settings of the process: to change
+    them here would change products in other threads.
+    """
+    try:
+        highest = torch.get_float32_matmul_precision() == "highest"
+        asked = highest and not torch.backends.cuda.matmul.allow_tf32
+    except RuntimeError:  # settings of torch's old and new interface are mixed
+        asked = False
+    if asked or device.type not in ("cpu", "cuda", "xpu"):
+        return True
+    return device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def _by_product(maps: Tensor, coordinates: Tensor) -> Tensor:
+    """Interpolate along the last axis by a product with the matrix of weights."""
+    weights = linear_weights(coordinates, maps.shape[-1])
+    return maps @ weights.to(maps.device, maps.dtype).T
+
+
+def _by_two_cells(maps: Tensor, coordinates: Tensor) -> Tensor:
+    """Interpolate along the last axis by a weighted sum of two cells, without a product."""
+    cells = maps.shape[-1]
+    weights = linear_weights(coordinates, cells)
+    first = coordinates.clamp(0, cells - 1).floor().long().clamp(max=max(cells - 2, 0))
+    second = (first + 1).clamp(max=cells - 1)
+    shares = [weights.gather(1, at[:, None])[:, 0] for at in (first, second)]
+    if cells == 1:
+        shares[1] = torch.zeros_like(shares[1])
+    one, other = (
+        maps.index_select(-1, at.to(maps.device)) * share.to(maps.device, maps.dtype)
+        for at, share in zip((first, second), shares, strict=True)
+    )
+    return one + other
 
 
 def linear_weights(coordinates: Tensor, cells: int) -> Tensor:
