@@ -13,7 +13,7 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 
-from cameval.errors import ProcessError
+from cameval.errors import ProcessError, SettingError
 
 __all__ = [
     "first_alone",
@@ -88,10 +88,40 @@ def share_of(jobs: Sequence[T]) -> list[T]:
 
 
 def own_device(device: torch.device) -> torch.device:
-    """Return the device of this process: of ``cuda`` without a number, one of the GPUs."""
+    """Return the device of this process: of ``cuda`` without a number, one of the GPUs.
+
+    Raises
+    ------
+    SettingError
+        If the device is not there.
+    """
+    if (reason := _why_missing(device)) is not None:
+        raise SettingError(
+            f"device must be available, got {str(device)!r}: {reason}; use cpu, or a device that "
+            "is there"
+        )
     if device.type != "cuda" or device.index is not None:
         return device
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+
+
+def _why_missing(device: torch.device) -> str | None:
+    """Return why a device is not there, None if it is."""
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if count == 0:
+            return "torch finds no GPU for CUDA"
+        known = device.index is None or device.index < count
+        return None if known else f"there are {count} GPUs, with numbers from 0"
+    if device.type == "meta":
+        return "it holds no numbers"
+    if device.type == "mps":
+        return None if torch.backends.mps.is_available() else "torch finds no GPU for Metal"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        return str(error).splitlines()[0]
+    return None
 
 
 def of_first(value: T) -> T:

@@ -196,6 +196,8 @@ def _choose_device(name: str) -> str:
         device = own_device(torch.device(name))
     except RuntimeError as error:
         raise SettingError(f"--device must be available, got {name!r}: {error}") from error
+    except SettingError as error:
+        raise SettingError(f"--{error}") from error
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
     return str(device)
