@@ -23,7 +23,6 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 import cameval
 
@@ -184,7 +183,7 @@ class _OnDevice(torch.Tensor):
     def __torch_dispatch__(
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        tensors = (one for one in tree_leaves((args, kwargs)) if isinstance(one, _OnDevice))
+        tensors = (one for one in _tensors_in(args, kwargs) if isinstance(one, _OnDevice))
         return next(tensors).operations.call(func, args, kwargs or {})
 
 
@@ -203,7 +202,7 @@ class _Operations(TorchDispatchMode):
     def call(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do one operation of torch."""
         name: str = func.overloadpacket.__name__
-        tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
+        tensors = _tensors_in(args, kwargs)
         asked = kwargs.get("device")
         if not any(isinstance(one, _OnDevice) for one in tensors) and not _is_hidden(asked):
             return func(*args, **kwargs)
@@ -219,7 +218,7 @@ class _Operations(TorchDispatchMode):
             self.record("launches", name)
         if asked is not None:
             kwargs = {**kwargs, "device": torch.device("cpu")}
-        result = func(*_on_cpu(args), **_on_cpu(kwargs))
+        result = func(*_on_cpu(args), **{name: _on_cpu(one) for name, one in kwargs.items()})
         return self._wrapped(result, tensors)
 
     def record(self, kind: str, what: str, size: int = 0) -> None:
@@ -242,12 +241,10 @@ class _Operations(TorchDispatchMode):
         """Return results on the device; one that an operation has written into stays itself."""
         written = {id(one.values): one for one in tensors if isinstance(one, _OnDevice)}
 
-        def wrapped(value: Any) -> Any:
-            if not isinstance(value, Tensor):
-                return value
+        def wrapped(value: Tensor) -> Tensor:
             return written[id(value)] if id(value) in written else self.wrap(value)
 
-        return tree_map(wrapped, result)
+        return _map(wrapped, result)
 
     def _copy(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do a copy with another dtype or to another device, or into another tensor."""
@@ -371,8 +368,26 @@ def _repeats_unknown(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     return name == "repeat_interleave" and kwargs.get("output_size") is None
 
 
+def _map(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
+    """Apply a function to a tensor, or to all in lists and tuples; torch's own is slower."""
+    if isinstance(tree, Tensor):
+        return function(tree)
+    return type(tree)(_map(function, one) for one in tree) if type(tree) in (list, tuple) else tree
+
+
 def _on_cpu(tree: Any) -> Any:
-    return tree_map(lambda one: one.values if isinstance(one, _OnDevice) else one, tree)
+    return _map(lambda one: one.values if isinstance(one, _OnDevice) else one, tree)
+
+
+def _tensors_in(args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> list[Tensor]:
+    """Return the tensors among the arguments of an operation, also those in lists."""
+    found: list[Tensor] = []
+    for one in (*args, *(kwargs or {}).values()):
+        if isinstance(one, Tensor):
+            found.append(one)
+        elif type(one) in (list, tuple):
+            found += [each for each in one if isinstance(each, Tensor)]
+    return found
 
 
 def _lines() -> tuple[str, ...]:

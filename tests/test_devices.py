@@ -322,6 +322,17 @@ def test_masks_and_thresholds(binarizer: Any, dtype: torch.dtype, float64: bool)
     on_both(masks, float64=float64, scale=100 if binarizer in LOCAL or not float64 else 0)
 
 
+@pytest.mark.xfail(reason="between neighbors a percentile rounds to the higher one in float32")
+def test_percentiles_between_neighboring_numbers_without_float64() -> None:
+    generator = torch.Generator().manual_seed(0)
+    maps = 1 + torch.randint(0, 300, (50, 12, 13), generator=generator) * 2**-23
+
+    def masks(device: torch.device) -> Any:
+        return [PercentileBinarizer(q)(maps.to(device)) for q in (50, 66, 75, 90, 95, 99)]
+
+    on_both(masks, float64=False)
+
+
 @both_kinds
 @pytest.mark.parametrize("metric", OF_MASKS + OF_MAPS, ids=repr)
 def test_scores_of_masks_and_maps(metric: Any, float64: bool) -> None:
@@ -513,7 +524,7 @@ def transformer(device: torch.device) -> LayerModel:
 @both_kinds
 def test_networks_of_other_kinds(float64: bool) -> None:
     images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    large = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    large = torch.rand(2, 3, 33, 33, generator=torch.Generator().manual_seed(0))
     classes = torch.tensor([1, 3])
 
     def maps(device: torch.device) -> Any:
@@ -604,7 +615,7 @@ def of_volumes() -> CAMModel:
 
 RUNS: dict[str, Callable[[], tuple[list[Sample], dict[str, Any]]]] = {
     "defaults": lambda: (some_samples(5), {}),
-    "sizes": lambda: (some_samples(6, sizes=(32, 40, 72)), {"metrics": iou, "baselines": {}}),
+    "sizes": lambda: (some_samples(6, sizes=(32, 40, 66)), {"metrics": iou, "baselines": {}}),
     "binarizers and metrics": lambda: (
         some_samples(3, sizes=(36,)),
         {"binarizers": BINARIZERS, "metrics": OF_MASKS + OF_MAPS},
@@ -613,7 +624,7 @@ RUNS: dict[str, Callable[[], tuple[list[Sample], dict[str, Any]]]] = {
     "methods": lambda: (
         some_samples(3),
         {
-            "methods": [cam, grad_cam, grad_cam_pp, hires_cam, layer_cam, xgrad_cam, eigen_cam],
+            "methods": [cam, grad_cam, layer_cam],
             "metrics": [iou, pixel_auroc],
             "classes": ["predicted", "true", 1],
         },
@@ -667,7 +678,7 @@ def test_sanity_checks_and_the_score_of_a_training_loop(float64: bool) -> None:
     masks = images[:, 0] > 0.8
 
     def results(device: torch.device) -> Any:
-        net, checks = small_network().to(device), SanityChecks(samples=2, layers=2)
+        net, checks = small_network().to(device), SanityChecks(samples=2, layers=1, faithfulness={})
         run = evaluate(net, samples, prepare=SMALL, metrics=iou, baselines={}, sanity=checks)
         assert run.sanity is not None
         score = MapScore(binarizer=PercentileBinarizer(90), metric=[iou, pixel_auroc])
@@ -745,16 +756,16 @@ def test_the_default_baselines_do_not_wait() -> None:
 
 
 def log_of_run(samples: list[Sample], **settings: Any) -> Log:
-    """Evaluate in batches of four, and return what happened on the device."""
+    """Evaluate in batches of three, and return what happened on the device."""
     with pretend_device() as log:
-        evaluate(small_network().to(log.device), samples, prepare=SMALL, batch_size=4, **settings)
+        evaluate(small_network().to(log.device), samples, prepare=SMALL, batch_size=3, **settings)
     return log
 
 
 WAITS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "IoU": ((32,), {"metrics": iou, "baselines": {}}),
     "defaults": ((32,), {}),
-    "four sizes": ((32, 40, 48, 56), {}),
+    "three sizes": ((32, 40, 48), {}),
     "maps": (
         (32,),
         {"methods": [grad_cam, layer_cam, hires_cam], "classes": ["predicted", "true"]},
@@ -768,9 +779,9 @@ OTSU = pytest.mark.xfail(reason="Otsu's method copies sorted maps to the host")
 @pytest.mark.parametrize("case", WAITS)
 def test_a_batch_waits_twice_whatever_its_sizes_maps_and_metrics(case: str) -> None:
     sizes, settings = WAITS[case]
-    one = log_of_run(some_samples(4, sizes=sizes), **settings)
-    three = log_of_run(some_samples(12, sizes=sizes), **settings)
+    one = log_of_run(some_samples(3, sizes=sizes), **settings)
     assert len(one.synchronizations) <= AT_START + PER_BATCH, one.report()
+    three = log_of_run(some_samples(9, sizes=sizes), **settings)
     more = len(three.synchronizations) - len(one.synchronizations)
     assert more <= 2 * PER_BATCH, three.report()
 
@@ -780,7 +791,7 @@ def test_a_batch_waits_twice_whatever_its_sizes_maps_and_metrics(case: str) -> N
 )
 def test_no_copy_to_the_host_is_larger_than_the_table_of_scores(case: str) -> None:
     sizes, settings = WAITS[case]
-    samples = some_samples(4, sizes=sizes)
+    samples = some_samples(3, sizes=sizes)
     log = log_of_run(samples, **settings)
     scores = evaluate(small_network(), samples, prepare=SMALL, **settings).values.size
     largest = max(log.copies_to_host, key=lambda event: event.size)

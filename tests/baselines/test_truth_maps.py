@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 from strategies import mask_pairs, masks
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 from torch.testing import assert_close
@@ -162,6 +163,29 @@ def test_the_deepest_cell_is_the_highest():
     assert rings[0] == pytest.approx(1.01)
     assert rings == sorted(rings, reverse=True)
     assert rings[2] > 1 > coarse[0].amax()
+
+
+def order_by_scipy(inside):
+    """Return the rank of each cell inside, 1 for the deepest, by SciPy's distances; 0 elsewhere."""
+    ranks = np.zeros(inside.shape, int)
+    where = np.argwhere(inside)
+    if len(where):
+        deep = distance_transform_edt(np.pad(inside, 1))[(slice(1, -1),) * inside.ndim][inside]
+        off_center = np.square(where - where.mean(0)).sum(1)
+        ranks[tuple(where[np.lexsort((off_center, -deep))].T)] = np.arange(1, len(where) + 1)
+    return ranks
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (1, 9), (14, 14), (3, 5, 4)])
+def test_depth_is_the_distance_to_the_nearest_cell_outside_or_to_the_edge(shape):
+    drawn = np.random.default_rng(0).random((60, *shape))
+    inside = drawn < np.linspace(0, 1, 60).reshape(-1, *[1] * len(shape))
+    inside[0], inside[-1] = False, True
+    ordered = _order_by_depth(torch.from_numpy(inside).double(), len(shape)).numpy()
+    for cells, values in zip(inside, ordered, strict=True):
+        ranks, count = order_by_scipy(cells), cells.sum()
+        expected = np.where(cells, 1 + 0.01 * np.sqrt((count + 1 - ranks) / max(count, 1)), 0)
+        assert np.array_equal(values, expected)
 
 
 def test_on_a_grid_of_pixels_the_truth_map_is_the_truth():
