@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from evaluations import PLAN, SMALL, same, samples, small_network
 from pages import made
@@ -16,7 +17,7 @@ import cameval
 from cameval import evaluate
 from cameval.data import Sample
 from cameval.errors import DataError, OutputError, SettingError
-from cameval.evaluation import Results, concat
+from cameval.evaluation import Results, _csv_tables, concat
 from cameval.evaluation.meaning import BinarizerMeaning
 from cameval.statistics import mean_interval
 
@@ -233,11 +234,13 @@ def test_where_a_table_cannot_be_written_what_was_there_stays(
     getattr(results, f"to_{kind}")(file)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def full(self: object, where: pathlib.Path, **_: object) -> None:
-        where.write_text("half of")
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pd.DataFrame, f"to_{kind}", full)
+    if kind == "csv":
+        monkeypatch.setattr(_csv_tables, "_fields", full)  # after the header
+    else:
+        monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
     with pytest.raises(OutputError, match=r"path must be a place .* No space left on device"):
         getattr(results.select(label=1), f"to_{kind}")(file)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

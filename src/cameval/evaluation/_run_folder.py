@@ -21,6 +21,7 @@ from zlib import error as ZlibError
 import numpy as np
 
 from cameval.errors import CamevalError, DataError, OutputError, SettingError
+from cameval.evaluation._arrays_file import load_arrays
 from cameval.evaluation._batch import BatchScores
 from cameval.evaluation._identity import differences
 
@@ -153,7 +154,7 @@ class RunFolder:
         """
         file = self._file(number)
         try:
-            arrays = _load_arrays(file)
+            arrays = load_arrays(file)
             scores = BatchScores(**{f.name: arrays[f.name] for f in fields(BatchScores)})
             scores.check(columns)
         except _DAMAGED as error:
@@ -195,18 +196,11 @@ def read_arrays(file: Path) -> dict[str, Any]:
         If the file is damaged.
     """
     try:
-        return _load_arrays(file)
+        return load_arrays(file)
     except _DAMAGED as error:
         raise DataError(
             f"{file} must hold arrays of a run, got {error}; delete it to compute it again"
         ) from error
-
-
-def _load_arrays(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise OSError("no plain file")
-    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
 
 
 def is_there(path: Path) -> bool:

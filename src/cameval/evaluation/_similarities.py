@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.errors import DataError
+from cameval.evaluation._csv_tables import quote_formulas
 from cameval.evaluation._run_folder import part_of, raise_output_errors, read_arrays
-from cameval.evaluation._tables import quote_formulas
 from cameval.statistics import Interval, mean_interval
 
 Floats = NDArray[np.float64]

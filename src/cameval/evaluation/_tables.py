@@ -1,24 +1,17 @@
-"""Tidy tables of scores: construction, writing, reading."""
+"""Tidy tables of scores: construction, selection, kinds of columns, record."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.errors import DataError, SettingError
-from cameval.evaluation._info import KINDS, SAMPLE, kind_of
-from cameval.evaluation._run_folder import (
-    is_there,
-    part_of,
-    raise_output_errors,
-    read_json,
-    write_atomically,
-)
+from cameval.evaluation._info import KINDS, kind_of
 from cameval.evaluation.meaning import CONSTANT, REASONS, Column
 
 COLUMN = tuple(field.name for field in fields(Column))
@@ -31,25 +24,41 @@ KEY = ("model", "sample", "label")
 SCORE = ("value", "reason", "constant", "weight")
 
 
-_WORDS = ("model", "sample", "group", *COLUMN, "reason")
+NAMES = ("model", "sample", "group", *COLUMN)
+"""The columns of names and labels of things, which are never missing."""
 
 
 _KINDS: dict[str, Any] = (
-    dict.fromkeys(_WORDS, "object")
+    dict.fromkeys((*NAMES, "reason"), "object")
     | dict.fromkeys(("label", "predicted"), "Int64")
     | dict.fromkeys(("probability", "area", "value", "weight"), "float64")
     | dict.fromkeys(("present", "constant"), "bool")
 )
 
 
-Parts = tuple[
-    pd.DataFrame,
-    tuple[Column, ...],
-    NDArray[np.float64],
-    NDArray[np.uint8],
-    dict[str, Any],
-    NDArray[np.float64],
-]
+class Parts(NamedTuple):
+    """The parts of results, in the order of their fields."""
+
+    samples: pd.DataFrame
+    columns: tuple[Column, ...]
+    values: NDArray[np.float64]
+    codes: NDArray[np.uint8]
+    provenance: Mapping[str, Any]
+    weights: NDArray[np.float64]
+
+    def rows(self, start: int, stop: int) -> "Parts":
+        """Return the parts of some samples."""
+        at = slice(start, stop)
+        return self._replace(
+            samples=self.samples.iloc[at],
+            values=self.values[at],
+            codes=self.codes[at],
+            weights=self.weights[at],
+        )
+
+    def tidy(self) -> pd.DataFrame:
+        """Return the tidy table."""
+        return tidy(self.samples, self.columns, self.values, self.codes, self.weights)
 
 
 def tidy(
@@ -77,62 +86,6 @@ def tidy(
     table["constant"] = ((codes & CONSTANT) > 0).ravel()
     table["weight"] = weights.ravel()
     return pd.DataFrame(table)
-
-
-def untidy(table: pd.DataFrame, provenance: dict[str, Any], source: str) -> Parts:
-    """Take a tidy table apart: samples, columns, values, codes, provenance and weights."""
-    missing = [name for name in (*SAMPLE, *COLUMN, *SCORE) if name not in table.columns]
-    if missing:
-        raise DataError(
-            f"{source} must have the column {missing[0]!r}, got {list(table.columns)}; evaluate "
-            "again if another version of cameval wrote the file"
-        )
-    if table.empty:
-        raise DataError(f"{source} must have at least one row, got none")
-    _check_provenance(provenance, source)
-    names = [name for name in table.columns if name not in (*COLUMN, *SCORE)]
-    samples = table[names].drop_duplicates(list(KEY)).reset_index(drop=True)
-    labels = table[[*COLUMN]].drop_duplicates().astype(object)
-    columns = tuple(Column(*row) for row in labels.itertuples(index=False, name=None))
-    if len(table) != len(samples) * len(columns):
-        raise DataError(
-            f"{source} must have one row for each of {len(samples)} samples and targets in each of "
-            f"{len(columns)} columns, got {len(table)} rows"
-        )
-    shape = len(samples), len(columns)
-    blank = (np.zeros(shape, kind) for kind in (float, np.uint8, float))
-    expected = tidy(samples, columns, *blank)
-    for name in (*names, *COLUMN):
-        came, expected_values = (_comparable(t[name]) for t in (table, expected))
-        wrong = came != expected_values
-        if wrong.any():
-            row = int(wrong.argmax())
-            raise DataError(
-                f"{source} must have its rows sample by sample, as they were written, got "
-                f"{name} {table[name].iloc[row]!r} in row {row + 1}"
-            )
-    unknown = set(table["reason"].astype(object)) - set(REASONS)
-    if unknown:
-        raise DataError(f"{source}: reason must be one of {REASONS}, got {sorted(unknown)[0]!r}")
-    provenance.pop("info", None)
-    count = provenance.pop("rows", len(samples))
-    if count != len(samples):
-        raise DataError(
-            f"{source} must have the {count} samples and targets of its record, got "
-            f"{len(samples)}; the file was cut, or is of another table"
-        )
-    reasons = pd.Categorical(table["reason"].astype(object), REASONS).codes.astype(np.uint8)
-    codes = reasons | np.where(table["constant"], CONSTANT, 0).astype(np.uint8)
-    values, weights = (table[n].to_numpy(np.float64).reshape(shape) for n in ("value", "weight"))
-    if ((weights < 0) | np.isinf(weights)).any():
-        raise DataError(f"{source}: weight must be a number of pixels or missing, got another")
-    return samples, columns, values, codes.reshape(shape), provenance, weights
-
-
-def _comparable(column: pd.Series) -> NDArray[np.object_]:
-    """Return values with None for missing ones, which then are equal."""
-    found: NDArray[np.object_] = column.astype(object).where(column.notna(), None).to_numpy()
-    return found
 
 
 def find(
@@ -164,75 +117,39 @@ def find(
     return np.flatnonzero(rows), np.flatnonzero(kept)
 
 
-# --- Files ----------------------------------------------------------------------------------------
-def write_csv(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) -> None:
-    """Write the table, and its provenance as JSON."""
-    if path.suffix == ".json":
-        raise SettingError(f"path must not end in .json, where the provenance goes, got {path}")
-    safe = table.assign(**{name: quote_formulas(table[name]) for name in _text_columns(table)})
-    own = _info_kinds(table)
-    texts = {name: _quote_text(table[name]) for name, kind in own.items() if kind == "object"}
-    safe = safe.assign(**texts).rename(columns={name: _quote(name) for name in own})
-    with raise_output_errors("path", path):
-        part = part_of(path)
-        try:
-            safe.to_csv(part, index=False)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        write_atomically(path.with_suffix(".json"), _json(provenance, table))
+# --- Kinds and record -----------------------------------------------------------------------------
+def info_kinds(samples: pd.DataFrame) -> dict[str, str]:
+    """Return the kinds of the columns that users have added."""
+    return {name: kind_of(samples[name]) for name in samples.columns if name not in _KINDS}
 
 
-def read_csv(path: Path) -> tuple[pd.DataFrame, dict[str, Any], str]:
-    """Read a tidy table, and its provenance if there is a file of it."""
-    try:
-        _check_plain(path)
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, compression=None)
-    except (OSError, ValueError, MemoryError) as error:
-        raise DataError(f"{path} must be a table of results as CSV, got {error}") from error
-    beside = path.with_suffix(".json")
-    provenance = read_json(beside, "the provenance of a table") if is_there(beside) else {}
-    table = table.rename(columns=lambda name: name.removeprefix("'"))
-    for name in _text_columns(table):
-        table[name] = [word.removeprefix("'") for word in table[name]]
-    kinds = _kinds_of(table, provenance, str(beside))
-    for name in set(kinds) - set(_KINDS):
-        if kinds[name] == "object":
-            table[name] = [word.removeprefix("'") if word else None for word in table[name]]
-    return _typed(table, kinds, str(path)), provenance, str(path)
+def is_text_of_user(name: str, kind: str) -> bool:
+    """Tell whether a column of a kind is text that a user has added."""
+    return name not in _KINDS and kind == "object"
 
 
-def write_parquet(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) -> None:
-    """Write the table with its provenance inside."""
-    _need_pyarrow()
-    table.attrs["provenance"] = _json(provenance, table)
-    with raise_output_errors("path", path):
-        part = part_of(path)
-        try:
-            table.to_parquet(part, engine="pyarrow", index=False)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+def kinds_of(header: Sequence[str], provenance: Mapping[str, Any], source: str) -> dict[str, str]:
+    """Return the kind of each column; a column of a user that the record does not know is text."""
+    recorded = provenance.get("info", {})
+    if not isinstance(recorded, dict) or not set(map(str, recorded.values())) <= set(KINDS):
+        raise DataError(
+            f"{source}: info of its record must be the kind of each column ({', '.join(KINDS)}), "
+            f"got {recorded!r:.60}"
+        )
+    own = [name for name in header if name not in _KINDS]
+    return _KINDS | {name: recorded.get(name, "object") for name in own}
 
 
-def read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, Any], str]:
-    """Read a tidy table and its provenance."""
-    _need_pyarrow()
-    try:
-        _check_plain(path)
-        table = pd.read_parquet(path, engine="pyarrow")
-    except (OSError, ValueError, MemoryError, KeyError, TypeError) as error:
-        raise DataError(f"{path} must be a table of results as Parquet, got {error}") from error
-    try:
-        provenance = json.loads(table.attrs.get("provenance", "{}"))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: provenance must be JSON, got {error}") from error
-    if not isinstance(provenance, dict):
-        raise DataError(f"{path}: provenance must be an object, got {type(provenance).__name__}")
-    return _typed(table, _kinds_of(table, provenance, str(path)), str(path)), provenance, str(path)
+def record_of(parts: Parts) -> str:
+    """Return the record of a table, with its number of samples and the kinds of info, as JSON."""
+    rows = len(parts.samples[list(KEY)].drop_duplicates())
+    record = {**parts.provenance, "rows": rows}
+    if own := info_kinds(parts.samples):
+        record["info"] = own
+    return json.dumps(record, indent=2, ensure_ascii=False)
 
 
-def _check_provenance(provenance: Mapping[str, Any], source: str) -> None:
+def check_provenance(provenance: Mapping[str, Any], source: str) -> None:
     """Check the parts of a record that are used, if they are there."""
     settings, parts = provenance.get("settings"), provenance.get("parts")
     for name, part in (("settings", settings), ("chosen", provenance.get("chosen"))):
@@ -247,114 +164,15 @@ def _check_provenance(provenance: Mapping[str, Any], source: str) -> None:
         raise DataError(f"{source}: parts of its record must be records, got {parts!r:.60}")
     try:
         for part in parts or ():
-            _check_provenance(part, source)
+            check_provenance(part, source)
     except RecursionError as error:
         raise DataError(f"{source}: parts of its record are nested too deeply") from error
 
 
-def _info_kinds(table: pd.DataFrame) -> dict[str, str]:
-    """Return the kinds of the columns that users have added to a tidy table."""
-    own = [name for name in table.columns if name not in _KINDS]
-    return {name: kind_of(table[name]) for name in own}
-
-
-def _kinds_of(table: pd.DataFrame, provenance: Mapping[str, Any], source: str) -> dict[str, str]:
-    """Return the kind of each column; a column of a user that the record does not know is text."""
-    recorded = provenance.get("info", {})
-    if not isinstance(recorded, dict) or not set(map(str, recorded.values())) <= set(KINDS):
-        raise DataError(
-            f"{source}: info of its record must be the kind of each column ({', '.join(KINDS)}), "
-            f"got {recorded!r:.60}"
-        )
-    own = [name for name in table.columns if name not in _KINDS]
-    return _KINDS | {name: recorded.get(name, "object") for name in own}
-
-
-def _typed(table: pd.DataFrame, kinds: Mapping[str, str], source: str) -> pd.DataFrame:
-    """Return the table with the dtype that each column has in memory.
-
-    Numbers in text are read by Python, which restores every bit.
-    """
-    for name in table.columns:  # `untidy` says what is missing
-        column, kind = table[name], kinds[name]
-        words = column.dtype.kind not in "biuf" and kind != "object"
-        try:
-            table[name] = [_READ[kind](value) for value in column] if words else column
-            table[name] = table[name].astype(kind)  # type: ignore[call-overload]
-        except (TypeError, ValueError, KeyError, OverflowError) as error:
-            raise DataError(f"{source}: {name} must be {kind}, got {error}") from error
-        if name not in _KINDS and kind == "object":
-            table[name] = table[name].where(table[name].notna(), None)
-    return table
-
-
-def _float(word: str) -> float:
-    return float(word) if word else float("nan")
-
-
-def _int(word: str) -> Any:
-    if not word:
-        return pd.NA
-    try:
-        return int(word)
-    except ValueError:  # 3.0, as pandas writes integers of a column that lacks one
-        if not (number := float(word)).is_integer():
-            raise
-        return int(number)
-
-
-_READ: dict[str, Any] = {
-    "Int64": _int,
-    "float64": _float,
-    "bool": {"True": True, "False": False}.__getitem__,
-    "boolean": {"True": True, "False": False, "": pd.NA}.__getitem__,
-}
-
-
-def _json(provenance: Mapping[str, Any], table: pd.DataFrame) -> str:
-    """Return the record of a table, with its number of samples and the kinds of info, as JSON."""
-    record = {**provenance, "rows": len(table[list(KEY)].drop_duplicates())}
-    if own := _info_kinds(table):
-        record["info"] = own
-    return json.dumps(record, indent=2, ensure_ascii=False)
-
-
-def _text_columns(table: pd.DataFrame) -> list[str]:
-    """Return the columns of labels and names, which are never missing."""
-    return [name for name in ("model", "sample", "group", *COLUMN) if name in table.columns]
-
-
-def quote_formulas(column: pd.Series) -> list[str]:
-    """Return text with an apostrophe before what a spreadsheet would read as a formula."""
-    return [_quote(word) for word in column.astype(str)]
-
-
-def _quote(word: str) -> str:
-    return f"'{word}" if word.startswith(_FORMULA) else word
-
-
-def _quote_text(column: pd.Series) -> list[str]:
-    """Return text of a user: an apostrophe for empty text, nothing for what is missing."""
-    return ["" if word is None else _quote(word) or "'" for word in _comparable(column)]
-
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
-
-
-def _check_plain(path: Path) -> None:
+def check_plain(path: Path) -> None:
     """Refuse anything but a plain file, such as a pipe."""
     if path.exists() and not path.is_file():
         raise OSError("a folder or another thing that is no plain file")
-
-
-def _need_pyarrow() -> None:
-    try:
-        import pyarrow  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise SettingError(
-            "Parquet needs pyarrow, got none; install it with pip install 'cameval[parquet]', "
-            "or write CSV"
-        ) from error
 
 
 def _shorten(values: object) -> str:

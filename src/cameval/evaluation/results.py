@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import _similarities as similarities
 from cameval.evaluation import _summaries as summaries
-from cameval.evaluation import _tables as tables
 from cameval.evaluation._batch import BatchScores
+from cameval.evaluation._csv_tables import read_csv, write_csv
 from cameval.evaluation._info import SAMPLE, columns_of_json, with_info
+from cameval.evaluation._parquet_tables import read_parquet, write_parquet
 from cameval.evaluation._plan import Task, check_task
 from cameval.evaluation._run_folder import RunFolder
 from cameval.evaluation._sources import NO_LABEL
+from cameval.evaluation._tables import Parts, find
 from cameval.evaluation._times import sessions_in, total_time
 from cameval.evaluation.meaning import CONSTANT, Column, Meanings
 
@@ -161,7 +163,7 @@ class Results:
             name: self._numbers_of(wanted) if name in ("label", "predicted") else wanted
             for name, wanted in conditions.items()
         }
-        rows, columns = tables.find(self.samples, self.columns, numbers)
+        rows, columns = find(self.samples, self.columns, numbers)
         return replace(
             self,
             samples=self.samples.iloc[rows].reset_index(drop=True),
@@ -192,7 +194,7 @@ class Results:
         (why the value is undefined, else empty), ``constant`` (whether the map is constant) and
         ``weight`` (the denominator of a ratio of pixel counts).
         """
-        return tables.tidy(self.samples, self.columns, self.values, self.codes, self.weights)
+        return self._parts.tidy()
 
     def summary(
         self,
@@ -361,7 +363,7 @@ class Results:
         Values that are read again are equal to the bit. Sanity checks are in files of their own:
         ``results-sanity.csv`` and ``results-similarities.csv`` beside ``results.csv``.
         """
-        tables.write_csv(self.to_pandas(), self._provenance, Path(path))
+        write_csv(self._parts, Path(path))
         if self.sanity is not None:
             scores, maps = _paths_of_sanity(Path(path))
             self.sanity.scores.to_csv(scores)
@@ -373,7 +375,7 @@ class Results:
         Sanity checks are in files of their own, as of `to_csv`: ``results-sanity.parquet`` and
         ``results-similarities.csv``.
         """
-        tables.write_parquet(self.to_pandas(), self._provenance, Path(path))
+        write_parquet(self._parts, Path(path))
         if self.sanity is not None:
             scores, maps = _paths_of_sanity(Path(path))
             self.sanity.scores.to_parquet(scores)
@@ -388,7 +390,7 @@ class Results:
         DataError
             If the file is not such a table; the field is named.
         """
-        found = cls(*tables.untidy(*tables.read_csv(Path(path))))
+        found = cls(*read_csv(Path(path)))
         return found._with_sanity_of(Path(path), cls.from_csv)
 
     @classmethod
@@ -400,13 +402,14 @@ class Results:
         DataError
             If the file is not such a table; the field is named.
         """
-        found = cls(*tables.untidy(*tables.read_parquet(Path(path))))
+        found = cls(*read_parquet(Path(path)))
         return found._with_sanity_of(Path(path), cls.from_parquet)
 
     @property
-    def _provenance(self) -> dict[str, Any]:
-        """The provenance, with a note whether there are files of sanity checks."""
-        return {**self.provenance, "has_sanity": self.sanity is not None}
+    def _parts(self) -> Parts:
+        """What is in a file of the table; the record notes whether there are sanity checks."""
+        record = {**self.provenance, "has_sanity": self.sanity is not None}
+        return Parts(self.samples, self.columns, self.values, self.codes, record, self.weights)
 
     def _with_sanity_of(self, path: Path, read: Callable[[Path], "Results"]) -> "Results":
         """Return the results with the sanity checks in the files beside theirs, if noted."""

@@ -225,9 +225,9 @@ FAULTS = (
     ),
     Fault(
         "empty text of a user is read as missing",
-        "evaluation/_tables.py",
-        before='_quote(word) or "\'"',
-        after="_quote(word)",
+        "evaluation/_csv_tables.py",
+        before='_quote(str(word)) or "\'"',
+        after="_quote(str(word))",
         tests=(
             (
                 "evaluation/test_rows_of_targets.py::"
@@ -249,7 +249,7 @@ FAULTS = (
     ),
     Fault(
         "names that are formulas are written as they are",
-        "evaluation/_tables.py",
+        "evaluation/_csv_tables.py",
         before="if word.startswith(_FORMULA) else word",
         after="if False else word",
         tests=(
@@ -260,8 +260,48 @@ FAULTS = (
         ),
     ),
     Fault(
+        "parts of a table that end within a sample are joined with other words",
+        "evaluation/_assembly.py",
+        before="there + len(first.cat.categories)",
+        after="there",
+        tests=(
+            (
+                "evaluation/test_table_files.py::"
+                "test_parts_of_a_table_that_end_within_a_sample_are_joined"
+            ),
+        ),
+    ),
+    Fault(
+        "rows of a table in another order are accepted",
+        "evaluation/_assembly.py",
+        before="self._wrong = self._wrong or self._first_wrong(rows, width)",
+        after="pass",
+        tests=("evaluation/test_table_files.py::test_rows_that_are_not_in_order_are_refused",),
+    ),
+    Fault(
+        "a sample that is twice in a table is accepted",
+        "evaluation/_assembly.py",
+        before="again = samples.duplicated(list(KEY))",
+        after="again = samples.duplicated(list(KEY)) & False",
+        tests=("evaluation/test_table_files.py::test_rows_that_are_not_in_order_are_refused",),
+    ),
+    Fault(
+        "ends of lines in names are not quoted",
+        "evaluation/_csv_tables.py",
+        before='lineterminator="\\r\\n"',
+        after='lineterminator=""',
+        tests=("evaluation/test_table_files.py::test_every_name_and_column_of_a_user_comes_back",),
+    ),
+    Fault(
+        "the order of the axes of an array of a run is lost",
+        "evaluation/_arrays_file.py",
+        before='order="F" if fortran else "C"',
+        after='order="C"',
+        tests=("evaluation/test_table_files.py::test_arrays_are_those_that_numpy_loads",),
+    ),
+    Fault(
         "a table with missing rows is accepted",
-        "evaluation/_tables.py",
+        "evaluation/_assembly.py",
         before="if count != len(samples):",
         after="if count < len(samples):",
         tests=(

@@ -83,13 +83,6 @@ FAULTS = (
         ),
     ),
     Fault(
-        "batches are unpickled",
-        "evaluation/_run_folder.py",
-        before="allow_pickle=False",
-        after="allow_pickle=True",
-        tests=("evaluation/test_runs.py::test_a_batch_is_never_unpickled",),
-    ),
-    Fault(
         "malformed batches are accepted",
         "evaluation/_run_folder.py",
         before=("            scores.check(columns)\n"),
