@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cameval._deferred import holds
 from cameval._memo import memoized
 from cameval.errors import ArrayTypeError, NonFiniteError, ShapeError
 
@@ -189,7 +190,7 @@ def _is_finite(tensor: Tensor) -> bool:
     """Tell whether all values are finite, from the extremes: ten times faster than from all."""
     if not tensor.is_floating_point():
         return True
-    return bool(torch.stack(extremes(tensor)).isfinite().all())
+    return holds(torch.stack(extremes(tensor)).isfinite().all())
 
 
 def _check_image_axes(tensor: Tensor, name: str) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cameval._arrays import as_numpy, exact
 from cameval._memo import memo_active, memoized, recall, remember
+from cameval._threads import map_in_threads
 
 _LARGE = 64 * 64
 """From this number of pixels on, NumPy sorts image by image faster than torch sorts a batch."""
@@ -76,8 +77,11 @@ class SortedPixels:
         The numbers are of the dtype of the values.
         """
         if self.coding.table is not None:
-            return np.searchsorted(self.values, limits)
-        return np.searchsorted(self.keys, self.coding.encode(limits, self.keys.dtype) << 1)
+            below: NDArray[np.intp] = np.searchsorted(self.values, limits)
+        else:
+            codes = self.coding.encode(limits, self.keys.dtype)
+            below = np.searchsorted(self.keys, codes << 1)
+        return below
 
     @cached_property
     def truth(self) -> NDArray[np.bool_]:
@@ -120,12 +124,15 @@ class _Coding:
         if self.dtype.kind != "f":
             return (values.astype(np.int64) - self.offset).astype(dtype)
         bits = (values + self.dtype.type(0)).view(_integers(self.dtype))  # 0 removes -0.0
-        return _flip_negative(bits).astype(dtype, copy=False) - _wrap(self.offset, dtype)
+        codes: NDArray[Any] = _flip_negative(bits).astype(dtype, copy=False)
+        codes -= _wrap(self.offset, dtype)
+        return codes
 
     def decode(self, codes: NDArray[Any]) -> NDArray[Any]:
         """Return the values of codes."""
         if self.table is not None:
-            return self.table[codes]
+            found: NDArray[Any] = self.table[codes]
+            return found
         if self.dtype.kind != "f":
             return (codes.astype(np.int64) + self.offset).astype(self.dtype)
         integers = _integers(self.dtype)
@@ -220,16 +227,22 @@ def sorted_with_truth(maps: Tensor, truth: Tensor) -> list[SortedPixels]:
     """Sort the pixels of each map ``(..., H, W)`` on a CPU, with their truth."""
     pixels = maps.shape[-2:].numel()
     rows = (as_numpy(each).reshape(-1, pixels) for each in (maps, truth))
-    found = [SortedPixels.of(*row) for row in zip(*rows, strict=True)]
+    found = map_in_threads(_ranked_pixels, *rows)
     remember(sorted_maps, found, maps)
     return found
+
+
+def _ranked_pixels(values: NDArray[Any], truth: NDArray[np.bool_]) -> SortedPixels:
+    """Sort the pixels of a map, and find the levels of its true ones."""
+    pixels = SortedPixels.of(values, truth)
+    _ = pixels.levels  # is kept
+    return pixels
 
 
 @memoized
 def sorted_maps(maps: Tensor) -> list[SortedPixels]:
     """Sort the pixels of each map ``(..., H, W)`` on a CPU."""
-    rows = as_numpy(maps).reshape(-1, maps.shape[-2:].numel())
-    return [SortedPixels.of(row) for row in rows]
+    return map_in_threads(SortedPixels.of, as_numpy(maps).reshape(-1, maps.shape[-2:].numel()))
 
 
 @memoized

@@ -31,11 +31,11 @@ def choose_classes(
             raise SettingError("classes and target must not both be given, got both")
         return torch.full((len(logits),), -1, device=logits.device)
     with without_graph():
-        if classes is None:
-            classes = _predicted_classes
+        if classes is None:  # those of highest logits are classes of the network
+            return _predicted_classes(logits.detach())
         if callable(classes):
             classes = classes(logits.detach())
-        chosen = torch.as_tensor(classes, device=logits.device)
+        chosen = torch.as_tensor(classes)
         check_integers(chosen, "classes")
         if chosen.ndim == 0:
             chosen = chosen.expand(len(logits))
@@ -48,7 +48,7 @@ def choose_classes(
         )
     for column in [chosen] if chosen.ndim == 1 else chosen.unbind(1):
         check_classes(column, logits)
-    return chosen
+    return chosen.to(logits.device)
 
 
 def all_classes(logits: Tensor, /) -> Tensor:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval._arrays import Array, as_numpy, exact, finite_maps, restore
+from cameval._deferred import holds
 from cameval._spatial import check_volumes
 from cameval.errors import NonFiniteError
 from cameval.maps import are_constant
@@ -82,7 +83,7 @@ class ThresholdBinarizer(ABC):
         """Apply the rule; the threshold of a constant map is its value."""
         threshold, flat = self._rule(maps), are_constant(maps, self.spatial_axes)
         _check_range(maps, threshold)
-        if not flat.any():
+        if maps.is_cpu and not flat.any():
             return threshold
         value = maps.flatten(-self.spatial_axes)[..., 0].to(threshold.dtype)
         if threshold.ndim == maps.ndim:
@@ -158,7 +159,7 @@ def _limit_bins(image: NDArray[Any]) -> NDArray[Any]:
 
 def _check_range(maps: Tensor, threshold: Tensor) -> None:
     """Raise an error if a map's values are too far apart for the arithmetic of its threshold."""
-    if threshold.isfinite().all() or not maps.is_floating_point():
+    if not maps.is_floating_point() or holds(threshold.isfinite().all()):
         return
     largest = float(maps.abs().max())
     if largest > torch.finfo(maps.dtype).max ** 0.5:

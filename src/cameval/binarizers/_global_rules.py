@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import partial
 from math import floor
 from typing import Any
 
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval._arrays import as_numpy, exact, extremes
+from cameval._deferred import holds
 from cameval._memo import memoized
-from cameval._sorting import SortedPixels, order_statistics, sorted_maps
+from cameval._sorting import SortedPixels, order_statistics, sort_values, sorted_maps
 from cameval.binarizers._base import MOST_BINS, apply_in_batches, exact_dtype
 
 
@@ -80,12 +80,50 @@ Choice = Callable[[NDArray[Any], NDArray[Any]], float]
 
 def otsu_threshold(maps: Tensor) -> Tensor:
     """Return Otsu's threshold of each map."""
+    if not maps.is_cpu and maps.is_floating_point():
+        threshold = _otsu_on_device(maps)
+        if threshold is not None:
+            return threshold
     from skimage.filters import threshold_otsu
 
     def choose(counts: NDArray[Any], centers: NDArray[Any]) -> float:
         return float(threshold_otsu(hist=(counts, centers)))
 
     return _histogram_thresholds(maps, _BINS, MOST_BINS, choose)
+
+
+def _otsu_on_device(maps: Tensor) -> Tensor | None:
+    """Return Otsu's threshold of each map on an accelerator; None for values that must be scaled.
+
+    It is that of scikit-image on the bins of NumPy, in the arithmetic of the maps.
+    """
+    values = sort_values(maps)
+    low, high = values[..., :1], values[..., -1:]
+    step = (high - low) / _BINS
+    edges = torch.arange(_BINS + 1, device=maps.device, dtype=maps.dtype) * step + low
+    edges[..., -1:] = high
+    exponent = torch.frexp(torch.maximum(-low, high)).exponent
+    plain = (edges[..., 1:] > edges[..., :-1]).all(-1) & (exponent.abs() <= _SAFE_EXPONENT)[..., 0]
+    constant = (low == high)[..., 0]
+    if not holds((plain | constant).all()):
+        return None
+    below = torch.searchsorted(values, edges)
+    below[..., -1] = values.shape[-1]
+    counts, centers = below.diff().to(maps.dtype), (edges[..., :-1] + edges[..., 1:]) / 2
+    weight, mean = _sum_and_mean(counts, centers)
+    weight_above, mean_above = (
+        each.flip(-1) for each in _sum_and_mean(counts.flip(-1), centers.flip(-1))
+    )
+    variance = weight[..., :-1] * weight_above[..., 1:]
+    variance = variance * (mean[..., :-1] - mean_above[..., 1:]).square()
+    threshold = centers.gather(-1, variance.argmax(-1, keepdim=True))[..., 0]
+    return exact(threshold.where(~constant, low[..., 0]))
+
+
+def _sum_and_mean(counts: Tensor, centers: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the numbers of pixels up to each bin, and the means of their centers."""
+    weight = counts.cumsum(-1)
+    return weight, (counts * centers).cumsum(-1) / weight
 
 
 def multi_otsu_threshold(maps: Tensor, classes: int, nbins: int) -> Tensor:
@@ -118,7 +156,7 @@ def _sorted_threshold(pixels: SortedPixels, bins: int, most_levels: int, choose:
     low, high = pixels.value(0), pixels.value(-1)
     if low == high:
         return float(low)
-    count_below = pixels.count_below
+    count_below: Callable[[NDArray[Any]], NDArray[np.intp]] = pixels.count_below
     if low.dtype.kind in "iu":
         if int(high) - int(low) < most_levels:
             offsets = pixels.values.astype(np.int64) - int(low)
@@ -126,12 +164,12 @@ def _sorted_threshold(pixels: SortedPixels, bins: int, most_levels: int, choose:
             shift = first if abs(first) >= MOST_BINS else 0  # keeps the centers apart in float64
             return shift + choose(counts, np.arange(counts.size) + (first - shift))
         low, high = np.float64(low), np.float64(high)
-        count_below = partial(np.searchsorted, pixels.values.astype(np.float64))
+        count_below = pixels.values.astype(np.float64).searchsorted
     _, exponent = np.frexp(max(-low, high))
     if abs(exponent) > _SAFE_EXPONENT:
         values = np.ldexp(pixels.values, -exponent)
         low, high = values[[0, -1]]
-        count_below = partial(np.searchsorted, values)
+        count_below = values.searchsorted
     else:
         exponent = 0
     edges = np.linspace(low, high, bins + 1, dtype=low.dtype)

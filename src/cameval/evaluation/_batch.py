@@ -364,7 +364,7 @@ def given_predictions(view: View, predictions: Predictions | None) -> tuple[Tens
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """Values, reason codes and weights of S sources and N rows, ``(S, N, K)``; areas of the truth."""
+    """Values, reason codes and weights of S sources and N rows, ``(S, N, K)``, and areas."""
 
     plan: Plan
     values: NDArray[np.float64]

@@ -1,10 +1,14 @@
 """The loop over the batches of a run, shared by its processes; finished batches are kept."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from tqdm import tqdm
 
 from cameval.data import Sample
@@ -17,6 +21,9 @@ from cameval.evaluation._run import Run
 from cameval.evaluation._run_folder import RunFolder
 from cameval.evaluation._times import Sessions, Stopwatch, total_time
 from cameval.evaluation.results import Results
+
+T = TypeVar("T")
+
 
 Seen = Callable[[int, Sequence[Sample]], None]
 """What is called with the number and the samples of each batch of this process."""
@@ -66,30 +73,109 @@ def _score_share(run: Run, title: str, unit: str, seen: Seen | None) -> _Share:
 def _score_batches(
     run: Run, folder: RunFolder | None, watch: Stopwatch
 ) -> Iterator[tuple[int, list[Sample], BatchScores]]:
-    """Yield this process's batches; those that are in the folder are read and checked."""
+    """Yield this process's batches; those that are in the folder are read and checked.
+
+    The maps of a batch are scored while the network runs on the next one. Where that fails, the
+    scores of the batch before it are written first.
+    """
     settings = run.settings
     written = set(folder.numbers()) if folder else set()
     names: set[str] = set()
     last = -1
-    for number, batch in read_batches(run.samples, settings.batch_size, _is_mine, settings.workers):
-        if folder and (number in written or folder.has(number)):
-            scores = folder.read(number, len(run.plan.columns))
-            _check_same(scores, batch, folder)
-        else:
-            scores = _score(run, batch)
-            if folder:
-                folder.write(number, scores)
-            watch.count()
-        _check_names_differ(batch, names)
-        yield number, batch, scores
-        watch.restart()
-        last = number
+    waiting: _Begun | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="cameval-scores") as thread:
+        begin = _begin_of(run, thread)
+        try:
+            for number, batch in read_batches(
+                run.samples, settings.batch_size, _is_mine, settings.workers
+            ):
+                known = folder if folder and (number in written or folder.has(number)) else None
+                begun = _Begun(number, batch, None if known else begin(batch))
+                before, waiting = waiting, begun
+                if before is not None:
+                    yield before.finish(run, folder, watch)
+                _check_names_differ(batch, names)
+                last = number
+        except BaseException:
+            if waiting is not None:
+                waiting.finish(run, folder, watch)
+            raise
+        if waiting is not None:
+            yield waiting.finish(run, folder, watch)
     extra = [number for number in written if number >= last + number_of_processes()]
     if extra and folder:
         raise DataError(
             f"out must be a new folder or one of the same samples, got {folder.path} with "
             f"{len(extra)} more batches than there are samples for"
         )
+
+
+Finish = Callable[[], BatchScores]
+"""What waits for the scores of a batch."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Begun:
+    """A batch on which the network has run, or one whose scores are in the folder of the run."""
+
+    number: int
+    samples: list[Sample]
+    scores: Finish | None
+
+    def finish(
+        self, run: Run, folder: RunFolder | None, watch: Stopwatch
+    ) -> tuple[int, list[Sample], BatchScores]:
+        """Wait for the scores and write them, or read and check those in the folder."""
+        if self.scores is not None:
+            scores = _note_samples(self.scores, self.samples)
+            if folder:
+                folder.write(self.number, scores)
+            watch.count()
+        else:
+            assert folder is not None
+            scores = folder.read(self.number, len(run.plan.columns))
+            _check_same(scores, self.samples, folder)
+            watch.restart()
+        return self.number, self.samples, scores
+
+
+def _begin_of(run: Run, thread: Executor) -> Callable[[Sequence[Sample]], Finish]:
+    """Return what runs the network on a batch, and scores its maps in a thread.
+
+    Metrics that run the network are scored before the network runs on the next batch.
+    """
+    network = run.network
+    scorer = BatchScorer(
+        None if network is None else network.model,
+        run.plan,
+        run.prepare,
+        cell_centers=None if network is None else network.cell_centers,
+        device=None if network is None else network.device,
+        task=run.task,
+        probabilities=run.probabilities,
+        predictions=run.predictions,
+    )
+
+    def begin(batch: Sequence[Sample]) -> Finish:
+        finish = _note_samples(lambda: scorer.begin(batch), batch)
+        if run.plan.of_network:
+            scores = _note_samples(finish, batch)
+            return lambda: scores
+        run_there = partial(copy_context().run, _in_modes_of_this_thread(finish))
+        return thread.submit(run_there).result
+
+    return begin
+
+
+def _in_modes_of_this_thread(finish: Finish) -> Finish:
+    """Return a function that scores as torch is set in this thread, whichever calls it."""
+    grad, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+
+    def scores() -> BatchScores:
+        with torch.inference_mode(inference), torch.set_grad_enabled(grad):
+            return finish()
+
+    return scores
 
 
 def progress_bar(run: Run, total: int | None, title: str, unit: str) -> "tqdm[Any]":
@@ -109,20 +195,10 @@ def _is_mine(number: int) -> bool:
     return number % number_of_processes() == rank()
 
 
-def _score(run: Run, batch: Sequence[Sample]) -> BatchScores:
-    """Score a batch; an error of a user's function gets a note with the samples."""
+def _note_samples(function: Callable[[], T], batch: Sequence[Sample]) -> T:
+    """Call a function; an error of a user's object gets a note with the samples."""
     try:
-        network = run.network
-        return BatchScorer(
-            None if network is None else network.model,
-            run.plan,
-            run.prepare,
-            cell_centers=None if network is None else network.cell_centers,
-            device=None if network is None else network.device,
-            task=run.task,
-            probabilities=run.probabilities,
-            predictions=run.predictions,
-        )(batch)
+        return function()
     except CamevalError:
         raise
     except Exception as error:

@@ -275,8 +275,9 @@ def map_sources(
     cells: tuple[int, ...] = ()
     if activations is not None:
         cells = tuple(activations.features.shape[2:])
+        wanted = _wanted_classes(view, classes)
         for name, method in plan.methods.items():
-            coarse = _coarse_maps(view, activations, method, classes, cell_centers)
+            coarse = _coarse_maps(view, activations, method, wanted, cell_centers)
             _check_finite(coarse, view.rows, name)
             yield _MethodMaps(name, method, coarse, view, activations, cell_centers)
     for name, source in plan.maps.items():
@@ -285,31 +286,39 @@ def map_sources(
         yield _BaselineMaps(name, baseline, view, classes, cells, cell_centers)
 
 
+def _wanted_classes(view: View, classes: Tensor) -> list[Tensor]:
+    """Return the target class of each sample in each pass, from that of each row."""
+    if view.passes == 1:
+        return [classes]
+    passes = [view.of_pass(number)[1] for number in range(view.passes)]
+    return [classes[of_sample.to(classes.device)] for of_sample in passes]
+
+
 def _coarse_maps(
     view: View,
     activations: Activations,
     method: CAMMethod,
-    classes: Tensor,
+    wanted: Sequence[Tensor],
     cell_centers: CellCenters | None,
 ) -> Tensor:
     """Return the coarse map of each row. The features are those of one pass for all targets."""
     known: list[tuple[Tensor, Tensor]] = []
-    maps: Tensor | None = None
-    for number in range(view.passes):
-        rows, of_sample = view.of_pass(number)
-        wanted = classes[of_sample.to(classes.device)]
-        coarse = next((maps for same, maps in known if torch.equal(same, wanted)), None)
+    found: Tensor | None = None
+    for number, classes in enumerate(wanted):
+        alike = (maps for same, maps in known if same.is_cpu and torch.equal(same, classes))
+        coarse = next(alike, None)
         if coarse is None:
             with without_graph():
-                coarse = coarse_maps(activations, method, wanted, cell_centers)
-            known.append((wanted, coarse))
-        if view.passes == 1:
+                coarse = coarse_maps(activations, method, classes, cell_centers)
+            known.append((classes, coarse))
+        if len(wanted) == 1:
             return coarse
-        if maps is None:
-            maps = coarse.new_empty(len(view.rows), *coarse.shape[1:])
-        maps[rows.to(maps.device)] = coarse[view.image_of[rows].to(coarse.device)]
-    assert maps is not None
-    return maps
+        if found is None:
+            found = coarse.new_empty(len(view.rows), *coarse.shape[1:])
+        rows, _ = view.of_pass(number)
+        found[rows.to(found.device)] = coarse[view.image_of[rows].to(coarse.device)]
+    assert found is not None
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -335,7 +344,8 @@ class _MethodMaps:
     def again(self, view: View, classes: Tensor) -> Source:
         """Return the source of the maps of other images, of which the network is run."""
         activations = self.activations.network.activations(view.images)
-        coarse = _coarse_maps(view, activations, self.method, classes, self.cell_centers)
+        wanted = _wanted_classes(view, classes)
+        coarse = _coarse_maps(view, activations, self.method, wanted, self.cell_centers)
         _check_finite(coarse, view.rows, self.name)
         return replace(self, coarse=coarse, view=view, activations=activations)
 

@@ -113,13 +113,14 @@ def score_counts(
     >>> size_ratio(torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool))
     tensor(2.)
     """
-    given: object = pred
+    given: Any = pred
     counts = given if isinstance(given, Counts) else Counts.of(*mask_pair(pred, target))
     scores = formula(counts)
+    if needs_truth:
+        scores = undefined_without_truth(scores, counts.true)
     template: Any = counts.true if isinstance(given, Counts) else pred
-    return as_scores(
-        undefined_without_truth(scores, counts.true) if needs_truth else scores, template
-    )
+    scored: Array = as_scores(scores, template)
+    return scored
 
 
 _FORMULAS: list[object] = [score_counts]

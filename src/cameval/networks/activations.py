@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cameval._arrays import shape_or_type
+from cameval._deferred import holds
 from cameval.errors import (
     ClassIndexError,
     LayerError,
@@ -175,7 +176,7 @@ class Activations:
         """
         outputs = self.logits if outputs is None else outputs
         if isinstance(target, Tensor):
-            check_classes(self._values_of(target), outputs)
+            check_classes(self._values_of(target), outputs, wait=False)
             column, sign = output_of(shared_tensor(target), outputs.shape[1])
             score = outputs.gather(1, column[:, None])[:, 0]
             return score if sign is None else score * sign
@@ -214,7 +215,11 @@ class Activations:
         """
         key: object = id(target)
         if isinstance(target, Tensor):
-            key = tuple(self._values_of(target).tolist())
+            values = self._values_of(target)
+            if values.is_cpu:
+                key = tuple(values.tolist())
+            elif not values.is_inference():  # the values of an accelerator are not waited for
+                key = id(target), target._version
         if key not in self._known:
             self._known[key] = target, self._grid(self._gradient(target))
         return self._known[key][1]
@@ -239,15 +244,18 @@ class Activations:
         return gradient
 
 
-def check_classes(classes: Tensor, logits: Tensor) -> None:
-    """Check that `classes` has one class of the network for each image; one logit has two."""
+def check_classes(classes: Tensor, logits: Tensor, *, wait: bool = True) -> None:
+    """Check that `classes` has one class of the network for each image; one logit has two.
+
+    Without `wait` an accelerator is asked later, if the caller allows it; see `holds`.
+    """
     check_logits(logits)
     if classes.shape != logits.shape[:1]:
         raise ShapeError(
             f"classes must have shape ({len(logits)},), one per image, got {tuple(classes.shape)}"
         )
     outside = (classes < 0) | (classes >= count_classes(logits))
-    if outside.any():
+    if bool(outside.any()) if wait else not holds(~outside.any()):
         raise ClassIndexError(
             f"classes must be in [0, {count_classes(logits)}), got {classes[outside][0].item()}"
         )
