@@ -19,7 +19,7 @@ from cameval.distributed import (
     share_of,
     wait_for_all,
 )
-from cameval.errors import ProcessError
+from cameval.errors import ProcessError, SettingError
 
 
 def test_a_single_process_does_everything_itself() -> None:
@@ -46,6 +46,24 @@ def test_only_cuda_without_a_number_gets_one(monkeypatch) -> None:
     assert own_device(torch.device("cuda")) == torch.device("cuda", 1)
     assert own_device(torch.device("cuda:0")) == torch.device("cuda", 0)
     assert own_device(torch.device("cpu")) == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "reason"),
+    [
+        ("cuda", 0, "torch finds no GPU for CUDA"),
+        ("cuda:0", 0, "torch finds no GPU for CUDA"),
+        ("cuda:2", 2, "there are 2 GPUs, with numbers from 0"),
+        ("mps", 2, "torch finds no GPU for Metal"),
+        ("meta", 2, "it holds no numbers"),
+        ("xpu", 2, ""),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(monkeypatch, name, count, reason) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(SettingError, match=rf"device must be available, got '{name}': {reason}"):
+        own_device(torch.device(name))
 
 
 def test_processes_that_nobody_connects_are_told(monkeypatch) -> None:

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.transform import resize
 from strategies import maps, shapes
-from torch import nn
+from torch import Tensor, nn
 from torch.testing import assert_close
 
 from cameval import CAMExtractor, CAMModel, GAPHead, cam
+from cameval import maps as interpolation
 from cameval.errors import ArrayTypeError, NonFiniteError, SettingError, ShapeError
 from cameval.maps import (
     CellCenters,
@@ -239,3 +240,42 @@ def test_a_map_is_scaled_in_double_precision_and_rounded_once():
         values = scores.double()
         low, high = values.amin((1, 2), keepdim=True), values.amax((1, 2), keepdim=True)
         assert torch.equal(normalize_maps(scores), ((values - low) / (high - low)).to(dtype))
+
+
+# --- Single precision -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "settings"),
+    [
+        ((2, 7, 5), (31, 24), {}),
+        ((1, 1, 1), (5, 6), {}),
+        ((2, 1, 3), (4, 2), {}),
+        ((3, 4, 5), (37, 41), {"cell_centers": CellCenters(0.5, 8), "image_size": (32, 40)}),
+        ((2, 3, 4, 5), (9, 8, 7), {}),
+        ((2, 7, 7), (50, 60), {"image_size": (224, 224), "window": ((10, 200), (0, 224))}),
+    ],
+)
+def test_maps_are_interpolated_in_single_precision_without_products(
+    monkeypatch, shape, size, settings
+) -> None:
+    coarse = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    expected = upsample(coarse.double(), size, **settings)
+    monkeypatch.setattr(interpolation, "_products_are_exact", lambda _: False)
+    monkeypatch.setattr(Tensor, "__matmul__", None)  # it is not used
+    found = upsample(coarse, size, **settings)
+    assert_close(found.double(), expected, rtol=0, atol=1e-6)
+    gradient = torch.autograd.functional.jacobian(lambda x: upsample(x, size, **settings), coarse)
+    assert gradient.isfinite().all()
+
+
+def test_products_are_used_where_the_device_computes_them_in_single_precision(monkeypatch) -> None:
+    asked = {"precision": "highest", "units": True}
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: asked["precision"])
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: asked["units"])
+    devices = [torch.device(name) for name in ("cpu", "cuda", "mps")]
+    assert [interpolation._products_are_exact(device) for device in devices] == [True, True, True]
+    asked["precision"] = "high"
+    assert [interpolation._products_are_exact(device) for device in devices] == [False, False, True]
+    asked["units"] = False
+    assert [interpolation._products_are_exact(device) for device in devices] == [True, False, True]

@@ -342,6 +342,7 @@ def test_volumes_give_volumes(method) -> None:
         torch.testing.assert_close(logits, result.logits.amax(1))
 
 
+@pytest.mark.filterwarnings("ignore:maps need the parts of a network, and torch.compile")
 def test_wrapped_networks_are_unwrapped() -> None:
     net, batch = family("squeezenet"), images("any")
     expected = CAMExtractor(net, grad_cam)(batch)

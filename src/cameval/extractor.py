@@ -100,7 +100,6 @@ class CAMExtractor:
 
     def __post_init__(self) -> None:
         check_parts(self.model, self.method)
-        warn_of_compiled(self.model)
         model = adapt(self.model)
         object.__setattr__(self, "model", model)
         check_alignment(self.alignment, model.cell_centers)
@@ -315,7 +314,6 @@ class CAMSweep:
         if not self.methods:
             raise SettingError("methods must name at least one method, got none")
         check_parts(self.model, *self.methods.values())
-        warn_of_compiled(self.model)
         if self.layers is None:
             model = adapt(self.model)
             object.__setattr__(self, "model", model)
@@ -323,6 +321,7 @@ class CAMSweep:
         else:
             if not self.layers:
                 raise SettingError("layers must name at least one layer or be None, got none")
+            warn_of_compiled(self.model)
             object.__setattr__(self, "model", unwrap(self.model))
             for layer in self.layers:
                 check_layer(self.model, layer)

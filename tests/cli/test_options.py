@@ -214,6 +214,7 @@ def cases(data: Path) -> dict[str, Case]:
         "task": Case("binary", (setting("task"),), two_classes),
         "maps": Case(data / "maps", (numbers, labels("method"))),
         "alignment": Case("receptive_field", (numbers, setting("alignment"))),
+        "precision": Case("channels_last", (setting("precision"),)),
         "size": Case(80, (numbers, setting("prepare"))),
         "fit": Case("pad", (numbers, setting("prepare")), wide),
         "crop": Case(0.5, (numbers, setting("prepare"))),

@@ -316,7 +316,7 @@ def test_bfloat16_needs_units(monkeypatch, unit: str) -> None:
     monkeypatch.setattr(_precision.platform, "machine", lambda: "x86_64")
     for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         monkeypatch.setattr(torch.cpu, name, lambda: False)
-    with pytest.raises(SettingError, match=r"must have units for bfloat16 .* got cpu, .*; use prec"):
+    with pytest.raises(SettingError, match=r"must have units for bfloat16 .* got cpu, .*; use"):
         check_supported("bfloat16", CPU)
     check_supported("folded", CPU)
     monkeypatch.setattr(torch.cpu, unit, lambda: True)

@@ -36,7 +36,7 @@ from cameval.networks._precision import (
     in_precision,
 )
 from cameval.networks._selection import own_network
-from cameval.networks.adapt import warn_of_compiled, warn_of_compiled_parts
+from cameval.networks.adapt import unwrap, warn_of_compiled_parts
 from cameval.protocols import CAMMethod
 
 
@@ -56,10 +56,9 @@ class Network:
         extractor = model if isinstance(model, CAMExtractor) else None
         net = model.model if isinstance(model, CAMExtractor) else model
         check_parts(net, *methods.values())
-        warn_of_compiled(net)
         adapted = adapt(net)
         if extractor is None:
-            return cls(adapted, type(own_network(net)).__name__)
+            return cls(adapted, type(own_network(unwrap(net))).__name__)
         check_alignment(extractor.alignment, adapted.cell_centers)
         origin = net.origin if isinstance(net, CAMModel) else None  # the extractor has cut it
         name = type(own_network(net if origin is None else origin)).__name__

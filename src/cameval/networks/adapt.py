@@ -72,8 +72,9 @@ def adapt(
     ----------
     net
         Any network. Modules that you replaced, such as the pool, are used as they are. A network
-        that is wrapped by ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel`` is
-        unwrapped, and runs on its own device. Of a classifier of transformers the logits are used.
+        that is wrapped by ``torch.compile`` (with a warning: it runs uncompiled), ``DataParallel``
+        or ``DistributedDataParallel`` is unwrapped, and runs on its own device. Of a classifier of
+        transformers the logits are used.
     num_classes
         If given, put a new, untrained head (global average pooling and one linear layer) for this
         many classes on a *copy* of the network's features: the change that Zhou et al. and the
@@ -156,6 +157,7 @@ def adapt(
                 f"num_classes and layer must not both be given, got {num_classes} and {layer!r}; "
                 "adapt with num_classes first, then adapt the result with layer"
             )
+    warn_of_compiled(net)
     name = None if layer is None else layer_name(unwrap(net), layer)
     if isinstance(net, LayerModel) and (name, num_classes, select) == (None, None, None):
         return _check_adapted(net)

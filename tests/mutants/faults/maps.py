@@ -53,8 +53,8 @@ FAULTS = (
     Fault(
         "maps are upsampled under autocast",
         "maps.py",
-        before=("enabled=False):\n            fine"),
-        after=("enabled=True):\n            fine"),
+        before=("enabled=False):\n            interpolate"),
+        after=("enabled=True):\n            interpolate"),
         tests=("test_maps.py::test_autocast_does_not_coarsen_what_is_upsampled",),
     ),
     Fault(

@@ -18,8 +18,8 @@ FAULTS = (
     Fault(
         "the features of a layer are not copied before the network goes on",
         "networks/layers.py",
-        before=("        return source.clone()\n"),
-        after=("        return source\n"),
+        before="return source.clone().to(output.dtype)",
+        after="return source.to(output.dtype)",
         tests=(
             (
                 "networks/test_networks.py::"
