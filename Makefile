@@ -65,11 +65,14 @@ oracle: $(ORACLE)/.installed  ## Compare with other libraries, and run with thei
 mutants: $(VENV)/.installed-test  ## Apply faults to a copy of the source: tests must catch 95 %
 	PYTHONPATH=tests $(BIN)/python -m mutants.run --jobs 2
 
-bench: $(VENV)/.installed-study  ## Measure what evaluations and maps cost: time, then memory
-	$(BIN)/python benchmarks/evaluation.py
+bench: $(VENV)/.installed-study  ## Measure what evaluations and maps cost: start, time, memory, large tables
+	$(BIN)/python benchmarks/start.py --runs 3
+	$(BIN)/python benchmarks/evaluation.py --history benchmarks/history.csv
 	$(BIN)/python benchmarks/targets.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/memory.py --network resnet18 --batch 16
+	$(BIN)/python benchmarks/scale.py
 
 lint: $(VENV)/.installed-dev  ## Check style
 	$(BIN)/ruff check .

@@ -19,11 +19,10 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision
-from evaluation import OF_MASKS
 from speed import Task, interleave
 
 import cameval
-from cameval import Preparation, Sample, Target, evaluate
+from cameval import Preparation, Sample, Target, evaluate, metrics
 from cameval.data import phantom_samples
 
 PLANS: dict[str, dict[str, Any]] = {
@@ -33,7 +32,11 @@ PLANS: dict[str, dict[str, Any]] = {
             "percentile:95": cameval.PercentileBinarizer(95),
             "otsu": cameval.OtsuBinarizer(),
         },
-        "metrics": OF_MASKS,
+        "metrics": [
+            *(metrics.iou, metrics.dice, metrics.coverage, metrics.precision, metrics.informedness),
+            *(metrics.size_standardized_iou, metrics.overlap_coefficient),
+            metrics.volumetric_similarity,
+        ],
         "baselines": {},
     },
     "the defaults": {},

@@ -161,7 +161,7 @@ def test_a_map_metric_of_the_users_own_may_return_any_kind_of_number(metric, bat
 @pytest.mark.parametrize("wrong", ["high", None, [1.0, 2.0], {"score": 1.0}, [[1.0], [1.0, 2.0]]])
 def test_a_metric_that_returns_no_score_per_image_is_refused(wrong) -> None:
     with pytest.raises(
-        ShapeError, match=r"metric mine must return one score per image, \(4,\), got"
+        ShapeError, match=r"metric mine must return one score per image, \(8,\), got"
     ):
         run(metrics={"mine": of_maps(lambda maps, target: wrong)})
 
@@ -432,7 +432,7 @@ def test_an_error_in_a_metric_says_of_which_samples() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         run(metrics=[broken], batch_size=3)
     assert caught.value.__notes__ == [
-        "metric 'broken' was called with torch.bool (2, 32, 32) and true masks",
+        "metric 'broken' was called with torch.bool (4, 32, 32) and true masks",
         "while scoring samples 'image 0' to 'image 2'",
     ]
 

@@ -91,9 +91,11 @@ def _score_batches(
             ):
                 known = folder if folder and (number in written or folder.has(number)) else None
                 begun = _Begun(number, batch, None if known else begin(batch))
-                before, waiting = waiting, begun
-                if before is not None:
-                    yield before.finish(run, folder, watch)
+                before, waiting = waiting, None  # if it fails, what comes after does not count
+                done = None if before is None else before.finish(run, folder, watch)
+                waiting = begun
+                if done is not None:
+                    yield done
                 _check_names_differ(batch, names)
                 last = number
         except BaseException:
