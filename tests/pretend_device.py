@@ -144,7 +144,7 @@ def pretend_device(*, float64: bool = True) -> Iterator[Log]:
         with _modes(log, float64):
             run(thread)
 
-    threading.Thread.run = run_with_device  # type: ignore[method-assign]  # modes are of a thread
+    threading.Thread.run = run_with_device  # type: ignore[assignment, method-assign]
     try:
         with _modes(log, float64):
             yield log
@@ -159,15 +159,15 @@ def _modes(log: Log, float64: bool) -> Iterator[None]:
 
 
 class _OnDevice(torch.Tensor):
-    """A tensor of the device. Its values are in the CPU tensor `values`."""
+    """A tensor of the device. Its values are in the CPU tensor `held`."""
 
-    values: Tensor
+    held: Tensor
     operations: "_Operations"
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
     def __new__(cls, values: Tensor, operations: "_Operations") -> "_OnDevice":
-        tensor: _OnDevice = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        tensor: _OnDevice = torch.Tensor._make_wrapper_subclass(
             cls,
             values.size(),
             strides=values.stride(),
@@ -176,11 +176,11 @@ class _OnDevice(torch.Tensor):
             layout=values.layout,
             device=_HIDDEN,
         )
-        tensor.values, tensor.operations = values, operations
+        tensor.held, tensor.operations = values, operations
         return tensor
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         tensors = (one for one in _tensors_in(args, kwargs) if isinstance(one, _OnDevice))
@@ -191,7 +191,7 @@ class _Operations(TorchDispatchMode):
     """Compute the operations of the device on the CPU, refuse what it refuses, and count."""
 
     def __init__(self, log: Log, float64: bool) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.log, self.float64 = log, float64
 
     def __torch_dispatch__(
@@ -239,7 +239,7 @@ class _Operations(TorchDispatchMode):
 
     def _wrapped(self, result: Any, tensors: Sequence[Tensor]) -> Any:
         """Return results on the device; one that an operation has written into stays itself."""
-        written = {id(one.values): one for one in tensors if isinstance(one, _OnDevice)}
+        written = {id(one.held): one for one in tensors if isinstance(one, _OnDevice)}
 
         def wrapped(value: Tensor) -> Tensor:
             return written[id(value)] if id(value) in written else self.wrap(value)
@@ -341,14 +341,14 @@ class _Functions(TorchFunctionMode):
             case "tolist":
                 return lambda: self._list(tensor)
             case "data_ptr":
-                return tensor.values.data_ptr
+                return tensor.held.data_ptr
             case "numpy" | "__array__":
                 return lambda: tensor.operations.refuse(TypeError, name, "copy to the CPU first")
             case "new_tensor":
                 settings = {"dtype": tensor.dtype, **kwargs, "device": "cpu"}
                 return lambda: torch.tensor(args[1], **settings).to(_HIDDEN)
             case "unravel_index":  # torch makes it of a list of numbers
-                found = func(tensor.values, *args[1:], **kwargs)
+                found = func(tensor.held, *args[1:], **kwargs)
                 return lambda: tuple(tensor.operations.wrap(one) for one in found)
         return None
 
@@ -356,7 +356,7 @@ class _Functions(TorchFunctionMode):
         size = tensor.numel() * tensor.element_size()
         tensor.operations.record("copies_to_host", "tolist", size)
         tensor.operations.record("synchronizations", "tolist", size)
-        return tensor.values.tolist()
+        return tensor.held.tolist()
 
 
 def _is_hidden(device: object) -> bool:
@@ -376,7 +376,7 @@ def _map(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
 
 
 def _on_cpu(tree: Any) -> Any:
-    return _map(lambda one: one.values if isinstance(one, _OnDevice) else one, tree)
+    return _map(lambda one: one.held if isinstance(one, _OnDevice) else one, tree)
 
 
 def _tensors_in(args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> list[Tensor]:

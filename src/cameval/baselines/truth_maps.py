@@ -179,7 +179,9 @@ def _squared_depth(inside: Tensor, axes: int) -> Tensor:
         places = torch.arange(along.shape[-1], dtype=torch.int32, device=along.device)
         apart = (places[:, None] - places).square()
         squared = (along[..., None, :] + apart).amin(-1).movedim(-1, axis)
-    return squared[(..., *[slice(1, -1)] * axes)]
+    for axis in range(-axes, 0):
+        squared = squared.narrow(axis, 1, inside.shape[axis])
+    return squared
 
 
 def _off_center(inside: Tensor, axes: int) -> Tensor:
