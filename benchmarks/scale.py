@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count as numbers
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -177,13 +177,14 @@ def measure(task: str, folder: Path) -> None:
     results = Results.load(folder / "complete") if task in TASKS else None
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")
-    before, began = field("VmRSS"), perf_counter()
+    before, began, worked = field("VmRSS"), perf_counter(), process_time()
     kept = READING[task](folder) if results is None else TASKS[task](folder, results)
-    seconds, peak = perf_counter() - began, field("VmHWM") - before
+    seconds, work = perf_counter() - began, process_time() - worked
+    peak = field("VmHWM") - before
     gc.collect()
     held = field("VmRSS") - before
     del kept
-    print(f"{seconds:.2f} {peak:.0f} {held:.0f}")
+    print(f"{seconds:.2f} {work:.2f} {peak:.0f} {held:.0f}")
 
 
 def main() -> None:
@@ -204,15 +205,14 @@ def main() -> None:
         if not (folder / "complete").exists():
             make_runs(folder, given.samples, given.columns, given.batch)
         print(f"{given.samples:,} samples x {given.columns} columns, batches of {given.batch}\n")
-        print("| task | seconds | peak above start, MiB | still held, MiB |")
-        print("| --- | --- | --- | --- |")
+        print("| task | seconds | of the CPU | peak above start, MiB | still held, MiB |")
+        print("| --- | --- | --- | --- | --- |")
         for task in given.tasks:
             command = [sys.executable, __file__, "--folder", str(folder), "--task", task]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
-            failed = f"failed ({done.returncode}): {done.stderr.strip()[-200:]}".split()
-            seconds, peak, held = (*done.stdout.split()[-3:],) if not done.returncode else ("",) * 3
-            note = " ".join(failed) if done.returncode else seconds
-            print(f"| {task} | {note} | {peak} | {held} |", flush=True)
+            failed = f"failed: {done.stderr.strip()[-200:]!r} | | | "
+            cells = " | ".join(done.stdout.split()[-4:])
+            print(f"| {task} | {failed if done.returncode else cells} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -189,6 +189,14 @@ def test_parts_of_a_table_that_end_within_a_sample_are_joined(results, kind, sma
     assert same(getattr(Results, f"from_{kind}")(tmp_path / f"table.{kind}"), both)
 
 
+def test_an_end_of_a_line_in_a_name_is_quoted(small_parts, tmp_path):
+    results = made(3, baselines={})
+    table = results.samples.assign(sample=["a\rb", "a\nb", "a\r\nb"])
+    results = dataclasses.replace(results, samples=table)
+    results.to_csv(tmp_path / "table.csv")
+    assert same(Results.from_csv(tmp_path / "table.csv"), results)
+
+
 def renamed(results: Results) -> pd.DataFrame:
     return results.samples.assign(model="another")
 

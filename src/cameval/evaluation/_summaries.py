@@ -59,13 +59,16 @@ def summary(
         known = known.sort_values("label", kind="stable")
     for key, part in known.groupby(list(by), sort=False, observed=True, dropna=False):
         at = part.index.to_numpy()
+        here = values[at]
         ends = [
             _range_of(meanings.metric(column.metric), scores)
-            for column, scores in zip(columns, values[at].T, strict=True)
+            for column, scores in zip(columns, here.T, strict=True)
         ]
-        found = _describe(values[at], _groups(part), ends, confidence)
-        macro = macro_means(values[at], part["label"])
-        pooled = pooled_means(values[at], weights[at])
+        found = _describe(here, _groups(part), ends, confidence)
+        macro = macro_means(here, part["label"])
+        pooled = pooled_means(here, weights[at])
+        n_constant = constant[at].sum(0)
+        n_negative = (~np.isnan(here) & ~present[at][:, None]).sum(0)
         for k, (column, one) in enumerate(zip(columns, found, strict=True)):
             rows.append(
                 dict(zip(by, key, strict=True))
@@ -74,8 +77,8 @@ def summary(
                     "n": one.n,
                     "n_groups": one.n_groups,
                     "n_undefined": one.n_undefined,
-                    "n_constant": int(constant[at, k].sum()),
-                    "n_negative": int((~np.isnan(values[at, k]) & ~present[at]).sum()),
+                    "n_constant": int(n_constant[k]),
+                    "n_negative": int(n_negative[k]),
                     "mean": one.mean,
                     "low": one.low,
                     "high": one.high,
