@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias, TypeGuard
 from torch.utils.data import DataLoader, RandomSampler
 
 from cameval.data import Sample
-from cameval.errors import ArrayTypeError, CamevalError, SettingError
+from cameval.errors import ArrayTypeError, CamevalError, ProcessError, SettingError
 from cameval.evaluation._samples import as_sample, unbatch
 
 
@@ -120,8 +120,32 @@ def _by_workers(
     ]
     reader: Any = _ErrorsAsItems(samples)
     loader = DataLoader(reader, batch_sampler=indices, num_workers=workers, collate_fn=list)
-    for number, places, batch in zip(numbers, indices, loader, strict=True):
+    batches = zip(numbers, indices, _unless_killed(loader), strict=True)
+    for number, places, batch in batches:
         yield number, [_check(sample, i) for i, sample in zip(places, batch, strict=True)]
+
+
+def _unless_killed(loader: "DataLoader[Any]") -> Iterator[list[object]]:
+    """Yield the batches of a loader, whose own errors are those of its workers.
+
+    Raises
+    ------
+    ProcessError
+        If a worker has died.
+    """
+    batches = iter(loader)
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            raise ProcessError(
+                f"workers must live until all samples are read, got: {error}; the memory may have "
+                "been too small: use fewer workers, or workers=0 to see the error itself; "
+                "finished batches are kept if out was given"
+            ) from error
+        yield batch
 
 
 class _ErrorsAsItems:

@@ -15,6 +15,7 @@ from cameval.data import Sample
 from cameval.distributed import gather, number_of_processes, rank
 from cameval.errors import CamevalError, DataError
 from cameval.evaluation._batch import BatchScorer, BatchScores, fingerprint
+from cameval.evaluation._halving import Finish, HalvedBatches
 from cameval.evaluation._identity import same_run
 from cameval.evaluation._loading import number_of_batches, read_batches
 from cameval.evaluation._run import Run
@@ -84,7 +85,7 @@ def _score_batches(
     last = -1
     waiting: _Begun | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="cameval-scores") as thread:
-        begin = _begin_of(run, thread)
+        begin = HalvedBatches(_begin_of(run, thread))
         try:
             for number, batch in read_batches(
                 run.samples, settings.batch_size, _is_mine, settings.workers
@@ -110,10 +111,6 @@ def _score_batches(
             f"out must be a new folder or one of the same samples, got {folder.path} with "
             f"{len(extra)} more batches than there are samples for"
         )
-
-
-Finish = Callable[[], BatchScores]
-"""What waits for the scores of a batch."""
 
 
 @dataclass(frozen=True, eq=False)
