@@ -27,12 +27,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cameval import Preparation, Results, Sample, choose_binarizers, concat, evaluate
-from cameval.evaluation.meaning import CONSTANT, REASONS, Meanings
+from cameval.evaluation.meaning import REASONS, Meanings
 from cameval.report import write_report
 
 CLASSES = [f"finding {k}" for k in range(14)]
 VIEWS = ("PA", "AP", "lateral")
 NO_LABEL = -1
+CONSTANT = 0x80  # the bit of the codes of constant maps
 
 
 # --- Made-up scores -------------------------------------------------------------------------------
