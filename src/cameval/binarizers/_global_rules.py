@@ -54,9 +54,12 @@ def percentile(maps: Tensor, q: float) -> Tensor:
     rank = floor(position)
     weight = position - rank
     low, high = order_statistics(maps, (rank, min(rank + 1, pixels - 1)))
-    if weight < 0.5:
-        return low + (high - low) * weight
-    return high - (high - low) * (1 - weight)
+    from_low, from_high = low + (high - low) * weight, high - (high - low) * (1 - weight)
+    threshold = from_low if weight < 0.5 else from_high
+    if threshold.dtype == torch.float64:
+        return threshold
+    # In float32 a number between neighbors may round to the higher one, which lies above it.
+    return threshold.where(threshold < high, low)
 
 
 def top_area_threshold(maps: Tensor, area: float) -> Tensor:
@@ -71,6 +74,7 @@ def top_area_threshold(maps: Tensor, area: float) -> Tensor:
 
 
 _BINS = 256
+_LARGEST_OFFSET = 8  # times the range of a map whose sums over bins are exact enough
 _SAFE_EXPONENT = 30  # values up to 2**30 and down to 2**-30 can be squared in float32
 
 
@@ -93,23 +97,29 @@ def otsu_threshold(maps: Tensor) -> Tensor:
 
 
 def _otsu_on_device(maps: Tensor) -> Tensor | None:
-    """Return Otsu's threshold of each map on an accelerator; None for values that must be scaled.
+    """Return Otsu's threshold of each map on an accelerator; None for values that need the host.
 
-    It is that of scikit-image on the bins of NumPy, in the arithmetic of the maps.
+    It is that of scikit-image on the bins of NumPy, in the arithmetic of the maps, of half
+    precision in float32.
     """
     values = sort_values(maps)
+    if values.dtype in (torch.float16, torch.bfloat16):
+        values = values.float()
     low, high = values[..., :1], values[..., -1:]
     step = (high - low) / _BINS
-    edges = torch.arange(_BINS + 1, device=maps.device, dtype=maps.dtype) * step + low
+    edges = torch.arange(_BINS + 1, device=maps.device, dtype=values.dtype) * step + low
     edges[..., -1:] = high
     exponent = torch.frexp(torch.maximum(-low, high)).exponent
-    plain = (edges[..., 1:] > edges[..., :-1]).all(-1) & (exponent.abs() <= _SAFE_EXPONENT)[..., 0]
-    constant = (low == high)[..., 0]
+    plain = (edges[..., 1:] > edges[..., :-1]).all(-1, keepdim=True)
+    plain &= exponent.abs() <= _SAFE_EXPONENT
+    # Beside a large offset the rounding of sums, which have another order here, would count.
+    plain &= _LARGEST_OFFSET * (high - low) >= torch.maximum(low.abs(), high.abs())
+    constant = low == high
     if not holds((plain | constant).all()):
         return None
     below = torch.searchsorted(values, edges)
     below[..., -1] = values.shape[-1]
-    counts, centers = below.diff().to(maps.dtype), (edges[..., :-1] + edges[..., 1:]) / 2
+    counts, centers = below.diff().to(values.dtype), (edges[..., :-1] + edges[..., 1:]) / 2
     weight, mean = _sum_and_mean(counts, centers)
     weight_above, mean_above = (
         each.flip(-1) for each in _sum_and_mean(counts.flip(-1), centers.flip(-1))
@@ -117,7 +127,7 @@ def _otsu_on_device(maps: Tensor) -> Tensor | None:
     variance = weight[..., :-1] * weight_above[..., 1:]
     variance = variance * (mean[..., :-1] - mean_above[..., 1:]).square()
     threshold = centers.gather(-1, variance.argmax(-1, keepdim=True))[..., 0]
-    return exact(threshold.where(~constant, low[..., 0]))
+    return exact(threshold.where(~constant[..., 0], low[..., 0]))
 
 
 def _sum_and_mean(counts: Tensor, centers: Tensor) -> tuple[Tensor, Tensor]:

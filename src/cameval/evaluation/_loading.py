@@ -2,7 +2,11 @@
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import chain, count, islice
+from multiprocessing import active_children
+from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
 from torch.utils.data import DataLoader, RandomSampler
@@ -81,16 +85,44 @@ class _Peeked:
         return self.samples[index]
 
 
+@dataclass(eq=False)
+class Workers:
+    """The processes that read samples beside this one; none if the count is 0."""
+
+    count: int
+    processes: list[BaseProcess] = field(default_factory=list)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Name a worker that has died. torch raises a RuntimeError then, at any place.
+
+        Raises
+        ------
+        ProcessError
+            If a worker has died.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if all(process.exitcode in (None, 0) for process in self.processes):
+                raise
+            raise ProcessError(
+                f"workers must live until all samples are read, got: {error}; the memory may have "
+                "been too small: use fewer workers, or workers=0 to see what fails; batches that "
+                "are finished stay in the folder of the run"
+            ) from error
+
+
 def read_batches(
-    samples: Samples, batch_size: int, wanted: Callable[[int], bool], workers: int
+    samples: Samples, batch_size: int, wanted: Callable[[int], bool], workers: Workers
 ) -> Iterator[tuple[int, list[Sample]]]:
     """Yield the wanted batches with their numbers, in order; the last may be smaller.
 
-    Of a map-style dataset only the wanted samples are read, by this process or by `workers` others.
+    Of a map-style dataset only the wanted samples are read, by this process or by others.
     Of an iterable all are read.
     """
     if is_sized(samples):
-        if workers:
+        if workers.count:
             yield from _by_workers(samples, batch_size, wanted, workers)
             return
         for number in range(-(-len(samples) // batch_size)):
@@ -99,7 +131,7 @@ def read_batches(
                 indices = range(first, min(first + batch_size, len(samples)))
                 yield number, [_check(_read(samples, i), i) for i in indices]
         return
-    if workers:
+    if workers.count:
         raise SettingError("workers must be 0 for samples without a length, got an iterable")
     stream = iter(_check_iterable(samples))
     for number in count():
@@ -112,40 +144,19 @@ def read_batches(
 
 
 def _by_workers(
-    samples: SizedSamples, batch_size: int, wanted: Callable[[int], bool], workers: int
+    samples: SizedSamples, batch_size: int, wanted: Callable[[int], bool], workers: Workers
 ) -> Iterator[tuple[int, list[Sample]]]:
     numbers = [n for n in range(-(-len(samples) // batch_size)) if wanted(n)]
     indices = [
         list(range(n * batch_size, min((n + 1) * batch_size, len(samples)))) for n in numbers
     ]
     reader: Any = _ErrorsAsItems(samples)
-    loader = DataLoader(reader, batch_sampler=indices, num_workers=workers, collate_fn=list)
-    batches = zip(numbers, indices, _unless_killed(loader), strict=True)
-    for number, places, batch in batches:
-        yield number, [_check(sample, i) for i, sample in zip(places, batch, strict=True)]
-
-
-def _unless_killed(loader: "DataLoader[Any]") -> Iterator[list[object]]:
-    """Yield the batches of a loader, whose own errors are those of its workers.
-
-    Raises
-    ------
-    ProcessError
-        If a worker has died.
-    """
+    loader = DataLoader(reader, batch_sampler=indices, num_workers=workers.count, collate_fn=list)
+    others = {*active_children()}
     batches = iter(loader)
-    while True:
-        try:
-            batch = next(batches)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            raise ProcessError(
-                f"workers must live until all samples are read, got: {error}; the memory may have "
-                "been too small: use fewer workers, or workers=0 to see the error itself; "
-                "finished batches are kept if out was given"
-            ) from error
-        yield batch
+    workers.processes += {*active_children()} - others
+    for number, places, batch in zip(numbers, indices, batches, strict=True):
+        yield number, [_check(sample, i) for i, sample in zip(places, batch, strict=True)]
 
 
 class _ErrorsAsItems:

@@ -17,7 +17,7 @@ from cameval.errors import CamevalError, DataError
 from cameval.evaluation._batch import BatchScorer, BatchScores, fingerprint
 from cameval.evaluation._halving import Finish, HalvedBatches
 from cameval.evaluation._identity import same_run
-from cameval.evaluation._loading import number_of_batches, read_batches
+from cameval.evaluation._loading import Workers, number_of_batches, read_batches
 from cameval.evaluation._run import Run
 from cameval.evaluation._run_folder import RunFolder
 from cameval.evaluation._times import Sessions, Stopwatch, total_time
@@ -84,12 +84,11 @@ def _score_batches(
     names: set[str] = set()
     last = -1
     waiting: _Begun | None = None
-    with ThreadPoolExecutor(1, thread_name_prefix="cameval-scores") as thread:
+    workers = Workers(settings.workers)
+    with workers.watched(), ThreadPoolExecutor(1, thread_name_prefix="cameval-scores") as thread:
         begin = HalvedBatches(_begin_of(run, thread))
         try:
-            for number, batch in read_batches(
-                run.samples, settings.batch_size, _is_mine, settings.workers
-            ):
+            for number, batch in read_batches(run.samples, settings.batch_size, _is_mine, workers):
                 known = folder if folder and (number in written or folder.has(number)) else None
                 begun = _Begun(number, batch, None if known else begin(batch))
                 before, waiting = waiting, None  # if it fails, what comes after does not count

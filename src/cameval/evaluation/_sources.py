@@ -65,6 +65,11 @@ class Grid:
         return self.truth.ndim - 1
 
     @cached_property
+    def images(self) -> Tensor:
+        """The network's input of each row, on the device of the truth."""
+        return torch.stack([one.image for one in self.prepared]).to(self.truth.device)
+
+    @cached_property
     def objects(self) -> list[Objects]:
         """The objects of each row; those of the mask's components if no others are known."""
         found: list[Objects] = []
@@ -390,12 +395,11 @@ class _BaselineMaps:
     cell_centers: CellCenters | None
 
     def __call__(self, grid: Grid) -> Tensor:
-        images = torch.stack([one.image for one in grid.prepared]).to(grid.truth.device)
         classes = self.classes[grid.rows.to(self.classes.device)]
         maps: object = self.baseline(
             BaselineInput(
                 grid.samples,
-                images,
+                grid.images,
                 grid.truth,
                 classes,
                 self.cells or (_CELLS,) * grid.axes,

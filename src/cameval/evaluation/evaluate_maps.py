@@ -15,7 +15,7 @@ from cameval.data import MapFile, MapFolder, Sample
 from cameval.data.map_files import maps_at
 from cameval.errors import SettingError
 from cameval.evaluation._given import GivenPredictions, PredictionsGiven
-from cameval.evaluation._loading import Samples, as_samples, read_batches
+from cameval.evaluation._loading import Samples, Workers, as_samples, read_batches
 from cameval.evaluation._loop import score_run
 from cameval.evaluation._plan import GIVEN, MapSource, Named, Plan
 from cameval.evaluation._run import Run, plan_run
@@ -183,7 +183,7 @@ def pair_maps(
     if len(named) != 1:
         raise SettingError(f"maps must be one source of maps, got {len(named)}")
     ((label, source),) = named.items()
-    for _, batch in read_batches(as_samples(samples), 1, lambda _: True, 0):
+    for _, batch in read_batches(as_samples(samples), 1, lambda _: True, Workers(0)):
         for sample in batch:
             found = [given_map(source, label, one) for one in sample.by_target()]
             fitted = [m if m.shape == sample.shape else upsample(m, sample.shape) for m in found]
