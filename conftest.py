@@ -17,6 +17,9 @@ collect_ignore = [
     f"src/cameval/training/{file}" for package, file in _EXTRA.items() if find_spec(package) is None
 ]
 
+# Read before pytest imports the modules, which it puts in the place of functions of their names.
+_NAMES = {name: getattr(cameval, name) for name in cameval.__all__}
+
 
 def pytest_configure() -> None:
     """Give each of several workers one thread, or their threads wait for one another.
@@ -42,4 +45,4 @@ def pytest_sessionfinish() -> None:
 def _example_names(doctest_namespace: dict[str, Any]) -> None:
     torch.manual_seed(0)
     doctest_namespace.update(np=np, torch=torch, nn=nn)
-    doctest_namespace.update({name: getattr(cameval, name) for name in cameval.__all__})
+    doctest_namespace.update(_NAMES)

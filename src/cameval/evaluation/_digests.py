@@ -143,13 +143,14 @@ class _Walk:
     """One walk through the contents of a thing."""
 
     def __init__(self) -> None:
+        self._modules: dict[int, bytes] = {}
         self._done: dict[int, tuple[object, bytes]] = {}  # the thing too: its id stays taken
         self._going: dict[int, int] = {}
 
     def of(self, thing: object) -> bytes:
         """Return the digest of a thing; one that holds itself is named by its depth."""
         if type(thing) in _PLAIN:
-            return _hashed(type(thing).__name__, repr(thing))
+            return f"{type(thing).__name__} {thing!r}".encode("utf-8", "surrogatepass")
         if id(thing) in self._done:
             return self._done[id(thing)][1]
         if id(thing) in self._going:
@@ -279,12 +280,12 @@ class _Walk:
 
 
 def _hashed(*parts: str | bytes) -> bytes:
-    found = sha256()
+    joined = bytearray()
     for part in parts:
         data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-        found.update(len(data).to_bytes(8, "little"))
-        found.update(data)
-    return found.digest()
+        joined += len(data).to_bytes(8, "little")
+        joined += data
+    return sha256(joined).digest()
 
 
 def _of_tensor(tensor: Tensor) -> bytes:
