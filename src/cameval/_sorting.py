@@ -67,9 +67,9 @@ class SortedPixels:
         """The values, ``(n,)``."""
         return self.coding.decode(self.keys >> 1)
 
-    def value(self, rank: int) -> Any:
-        """Return the value of a rank, counted from 0."""
-        return self.coding.decode(self.keys[[rank]] >> 1)[0]
+    def values_at(self, ranks: Sequence[int]) -> NDArray[Any]:
+        """Return the values of ranks, counted from 0."""
+        return self.coding.decode(self.keys[[*ranks]] >> 1)
 
     def count_below(self, limits: NDArray[Any]) -> NDArray[np.intp]:
         """Count the pixels below each of some ascending numbers from the lowest to the highest.
@@ -99,16 +99,20 @@ class SortedPixels:
     @cached_property
     def levels(self) -> Levels:
         """The levels that hold true pixels."""
-        true = np.flatnonzero(self.truth)
-        level = self.keys[true] >> 1
-        last = np.flatnonzero(np.append(level[1:] != level[:-1], [True] * bool(true.size)))
-        gained = np.diff(last, prepend=-1)
-        level, end, start = level[last], true[last] + 1, true[last - gained + 1]
+        start = end = np.flatnonzero(self.truth)
+        level = self.keys[end]
+        gained = np.ones_like(end)
+        if (level[1:] == level[:-1]).any():
+            last = np.flatnonzero(np.append(level[1:] != level[:-1], True))
+            gained = np.diff(last, prepend=-1)
+            level, end, start = level[last], end[last], end[last - gained + 1]
         # Other pixels of the level precede its true ones.
-        tied = np.flatnonzero((self.keys[start - 1] >> 1 == level) & (start > 0))
-        start[tied] = np.searchsorted(self.keys, level[tied] << 1)
+        tied = np.flatnonzero(self.keys[start - 1] == level - 1)
+        if tied.size:
+            start = start.copy()
+            start[tied] = np.searchsorted(self.keys, level[tied] - 1)
         pixels = self.keys.size
-        return Levels(*(each[::-1] for each in (pixels - end, pixels - start, gained)))
+        return Levels(*(each[::-1] for each in (pixels - 1 - end, pixels - start, gained)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,8 +275,8 @@ def order_statistics(maps: Tensor, ranks: Sequence[int]) -> list[Tensor]:
 def select_by_sorting(maps: Tensor, ranks: Sequence[int]) -> list[Tensor]:
     """Return the order statistics of `ranks` from the sorted maps."""
     if sorts_by_image(maps) and maps.numel():
-        rows = [[float(pixels.value(rank)) for rank in ranks] for pixels in sorted_maps(maps)]
-        found = torch.tensor(rows, dtype=torch.float64).reshape(*maps.shape[:-2], len(ranks))
+        rows = np.stack([pixels.values_at(ranks) for pixels in sorted_maps(maps)])
+        found = torch.from_numpy(rows.astype(np.float64)).reshape(*maps.shape[:-2], len(ranks))
         return list(found.unbind(-1))
     values = sort_values(maps)
     return [exact(values[..., rank]) for rank in ranks]

@@ -34,6 +34,8 @@ class ThresholdBinarizer(ABC):
     """
 
     label: ClassVar[str]
+    sorts: ClassVar[bool] = False
+    """Whether all pixels are sorted for the threshold, so that others can use their order."""
     spatial_axes: int = 2
 
     @abstractmethod

@@ -163,7 +163,7 @@ def _sorted_threshold(pixels: SortedPixels, bins: int, most_levels: int, choose:
     Values whose squares would overflow or underflow are scaled by a power of two, which changes no
     rounding.
     """
-    low, high = pixels.value(0), pixels.value(-1)
+    low, high = pixels.values_at((0, -1))
     if low == high:
         return float(low)
     count_below: Callable[[NDArray[Any]], NDArray[np.intp]] = pixels.count_below

@@ -243,6 +243,7 @@ class OtsuBinarizer(ThresholdBinarizer):
     """
 
     label: ClassVar[str] = "otsu"
+    sorts: ClassVar[bool] = True
     pixelwise: ClassVar[bool] = True
 
     def _rule(self, maps: Tensor, /) -> Tensor:
@@ -283,6 +284,7 @@ class MultiOtsuBinarizer(ThresholdBinarizer):
     """
 
     label: ClassVar[str] = "multi_otsu"
+    sorts: ClassVar[bool] = True
     pixelwise: ClassVar[bool] = True
 
     classes: int = 3

@@ -167,17 +167,23 @@ class _Walk:
             return _hashed("script", str(model.inlined_graph))
         parts = []
         for name, module in model.named_modules(remove_duplicate=False):
-            own = {k: v for k, v in vars(module).items() if k not in _NOT_STRUCTURE}
-            if is_compiled(module):  # what is inside is compared
-                own = {}
-            if isinstance(module, CAMModel):  # the network that it is a cut of is compared too
-                own.pop("_origin", None)
-                whole = module.origin
-                parts.append(b"" if whole is None else self.structure(whole))
-            hooks = [[*vars(module)[key].values()] for key in _HOOKS]
-            names = [[*module._modules], [*module._parameters], [*module._buffers]]
-            parts.append(self._all("part", name, type(module), own, hooks, names))
+            if id(module) not in self._modules:  # a cut shares its modules with the network
+                self._modules[id(module)] = self._of_module(module)
+            parts.append(_hashed("part", name, self._modules[id(module)]))
         return _hashed("structure", *parts)
+
+    def _of_module(self, module: nn.Module) -> bytes:
+        """Return the digest of a module without its weights and without the modules in it."""
+        own = {k: v for k, v in vars(module).items() if k not in _NOT_STRUCTURE}
+        if is_compiled(module):  # what is inside is compared
+            own = {}
+        origin = b""
+        if isinstance(module, CAMModel):  # the network that it is a cut of is compared too
+            own.pop("_origin", None)
+            origin = b"" if module.origin is None else self.structure(module.origin)
+        hooks = [[*vars(module)[key].values()] for key in _HOOKS]
+        names = [[*module._modules], [*module._parameters], [*module._buffers]]
+        return _hashed("module", origin, self._all("own", type(module), own, hooks, names))
 
     def _all(self, kind: str, *parts: object) -> bytes:
         return _hashed(kind, *map(self.of, parts))

@@ -15,10 +15,12 @@ from torch import Tensor
 
 from cameval._arrays import as_numpy, exact, extremes
 from cameval._memo import memo
+from cameval._sorting import sorted_maps, sorts_by_image
 from cameval._spatial import (
     binarize_kept,
     for_volumes,
     kept_pixels,
+    read_property,
     with_sample_settings,
     without_ignored_pixels,
 )
@@ -132,6 +134,9 @@ def _fit(thing: Any, grid: Grid) -> Any:
 def _score(plan: Plan, rows: _Whole | _Kept, maps: Tensor) -> Tensor:
     """Return the numbers and scores of maps, as `GridScores` has them."""
     truth, values = rows.truth, rows.pixels(maps)
+    sorts = any(read_property(one, "sorts", False) for one in plan.binarizers.values())
+    if sorts and plan.of_masks and not plan.of_maps and sorts_by_image(values):
+        sorted_maps(values)  # once for all binarizers; metrics of maps sort with the truth
     scores = [rows.score(metric, name, maps) for name, metric in plan.of_maps.items()]
     true = count_true(truth)
     low, high = extremes(values)

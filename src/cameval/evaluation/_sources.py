@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cameval._deferred import holds
+from cameval._memo import memoized
 from cameval.data import Objects, Sample
 from cameval.errors import CamevalError, ClassIndexError, DataError, NonFiniteError, ShapeError
 from cameval.evaluation._map_checks import check_map
@@ -65,11 +66,6 @@ class Grid:
         return self.truth.ndim - 1
 
     @cached_property
-    def images(self) -> Tensor:
-        """The network's input of each row, on the device of the truth."""
-        return torch.stack([one.image for one in self.prepared]).to(self.truth.device)
-
-    @cached_property
     def objects(self) -> list[Objects]:
         """The objects of each row; those of the mask's components if no others are known."""
         found: list[Objects] = []
@@ -100,7 +96,7 @@ class View:
     place
         The number of the row's target among those of its sample, ``(N,)``.
     inputs
-        The network's input of each sample.
+        The network's input of each sample; one tensor if all have one shape.
     grids
         The truth of the rows, by size.
     """
@@ -109,14 +105,14 @@ class View:
     rows: Sequence[Sample]
     image_of: Tensor
     place: Tensor
-    inputs: Sequence[Tensor]
+    inputs: Sequence[Tensor] | Tensor
     grids: Sequence[Grid]
     device: torch.device
 
     @classmethod
     def of(cls, samples: Sequence[Sample], prepare: Prepare, device: torch.device) -> "View":
         """Prepare every sample; an error names it."""
-        inputs: list[Tensor] = []
+        images: list[Tensor] = []
         rows: list[Sample] = []
         prepared: list[Prepared] = []
         image_of: list[int] = []
@@ -129,11 +125,16 @@ class View:
                 raise type(error)(f"sample {sample.name!r}: {error}") from error
             for one in found:
                 _check_prepared(one, sample.name)
-            inputs.append(found[0].image)
+            images.append(found[0].image)
             prepared += found
             rows += targets
             image_of += [k] * len(targets)
             place += range(len(targets))
+        inputs: list[Tensor] | Tensor = images
+        if len({image.shape for image in images}) == 1:  # each image is in memory once
+            inputs = torch.stack(images)
+            of_rows = zip(prepared, image_of, strict=True)
+            prepared = [replace(one, image=inputs[k]) for one, k in of_rows]
         by_size: dict[object, list[int]] = {}
         for row, one in enumerate(prepared):
             key = (one.truth.shape, one.window, one.spacing, one.ignore is None, one.image.shape)
@@ -145,6 +146,8 @@ class View:
     @cached_property
     def images(self) -> Tensor:
         """The network's input, ``(M, channels, h, w)``."""
+        if isinstance(self.inputs, Tensor):
+            return self.inputs.to(self.device)
         first = self.inputs[0]
         for sample, image in zip(self.samples, self.inputs, strict=True):
             if image.shape != first.shape:
@@ -399,7 +402,7 @@ class _BaselineMaps:
         maps: object = self.baseline(
             BaselineInput(
                 grid.samples,
-                grid.images,
+                _inputs_of(self.view, grid),
                 grid.truth,
                 classes,
                 self.cells or (_CELLS,) * grid.axes,
@@ -419,6 +422,16 @@ class _BaselineMaps:
     def again(self, view: View, classes: Tensor) -> Source:
         """Return the source of the maps of other images."""
         return replace(self, view=view, classes=classes)
+
+
+@memoized
+def _inputs_of(view: View, grid: Grid) -> Tensor:
+    """Return the network's input of each row of a grid, on the device of its truth."""
+    if isinstance(view.inputs, Tensor):
+        of_rows = view.image_of[grid.rows]
+        whole = len(of_rows) == len(view.inputs) and bool((of_rows.diff() == 1).all())
+        return view.images if whole else view.images[of_rows.to(view.images.device)]
+    return torch.stack([one.image for one in grid.prepared]).to(grid.truth.device)
 
 
 def _check_finite(maps: Tensor, samples: Sequence[Sample], source: str) -> None:

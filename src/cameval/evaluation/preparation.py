@@ -201,7 +201,7 @@ class Preparation:
         channels = _resize(channels, inner)
         axes = (..., *(None for _ in shape))
         mean, std = (torch.tensor(values)[axes] for values in (self.mean, self.std))
-        normalized = (channels.expand(len(self.mean), *inner) - mean) / std
+        normalized = (channels.expand(len(self.mean), *inner) - mean).div_(std)
         if inner == size:
             return normalized, None
         before = [(whole - part) // 2 for whole, part in zip(size, inner, strict=True)]
@@ -296,7 +296,7 @@ def _resize(channels: Tensor, size: tuple[int, ...]) -> Tensor:
     if tuple(channels.shape[1:]) == size:
         return channels
     if len(size) == 2:
-        return resize(channels, list(size), antialias=True)
+        return resize(channels.contiguous(), list(size), antialias=True)
     flat = channels.flatten(0, 1)
     planes = resize(flat, list(size[1:]), antialias=True) if flat.shape[1:] != size[1:] else flat
     stack = planes.reshape(len(channels), -1, size[1] * size[2])
