@@ -1,7 +1,7 @@
 """Mask metrics against set arithmetic, scikit-learn, worked examples and each other."""
 
 from fractions import Fraction
-from functools import partial
+from functools import partial, wraps
 from unittest.mock import Mock
 
 import numpy as np
@@ -34,7 +34,8 @@ from cameval.metrics.chance_corrected import (
     cohen_kappa,
     matthews_correlation,
 )
-from cameval.metrics.outcome import Outcomes
+from cameval.metrics.counts import is_formula_of_counts
+from cameval.metrics.outcome import Outcomes, ZeroWithoutObject
 from cameval.metrics.overlap import FBeta, Tversky, overlap_coefficient, volumetric_similarity
 from cameval.metrics.rates import false_positive_rate, marked_area, specificity
 from cameval.metrics.summary import share_equal
@@ -409,3 +410,20 @@ def test_a_share_of_nothing_is_undefined(share):
     assert np.isnan(share(np.array([]), 0.5))
     with pytest.raises(ArrayTypeError, match="scores must be floating"):
         share(np.array([1]), 0.5)
+
+
+def test_a_formula_of_counts_takes_counts_in_place_of_masks():
+    pred, target = torch.rand(2, 5, 70, 70) < torch.tensor([0.3, 0.6])[:, None, None, None]
+    counts = Counts.of(pred, target)
+    for metric in (iou, dice, partial(size_standardized_iou, reference=0.2), FBeta(2.0)):
+        assert is_formula_of_counts(metric)
+        assert torch.equal(metric(counts, counts), metric(pred, target))
+
+
+def test_a_wrapper_of_a_formula_of_counts_is_given_masks():
+    @wraps(iou)
+    def of_left_half(pred, target):
+        return iou(pred[..., :4], target[..., :4])
+
+    assert not is_formula_of_counts(of_left_half)
+    assert not is_formula_of_counts(ZeroWithoutObject(iou))

@@ -35,8 +35,8 @@ FAULTS = (
     Fault(
         "Otsu's method has a bin for each of one level too many",
         "binarizers/_global_rules.py",
-        before="int(values[0]) < most_levels",
-        after="int(values[0]) <= most_levels",
+        before="int(high) - int(low) < most_levels",
+        after="int(high) - int(low) <= most_levels",
         tests=(
             (
                 "binarizers/test_global_thresholds.py::"
@@ -47,8 +47,8 @@ FAULTS = (
     Fault(
         "Otsu's method has a bin for each of one level too few",
         "binarizers/_global_rules.py",
-        before="int(values[0]) < most_levels",
-        after="int(values[0]) < most_levels - 1",
+        before="int(high) - int(low) < most_levels",
+        after="int(high) - int(low) < most_levels - 1",
         tests=(
             (
                 "binarizers/test_global_thresholds.py::"

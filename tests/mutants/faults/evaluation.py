@@ -6,8 +6,8 @@ FAULTS = (
     Fault(
         "images are resized without averaging",
         "evaluation/preparation.py",
-        before="return resize(channels, list(size), antialias=True)",
-        after="return resize(channels, list(size), antialias=False)",
+        before="return resize(channels.contiguous(), list(size), antialias=True)",
+        after="return resize(channels.contiguous(), list(size), antialias=False)",
         tests=("evaluation/test_evaluation.py::test_a_photo_is_averaged_when_it_is_made_smaller",),
     ),
     Fault(
@@ -27,8 +27,8 @@ FAULTS = (
     Fault(
         "a map of zeros counts as one with positive values",
         "evaluation/_grid_scores.py",
-        before="values.amax((1, 2)).cpu().numpy() > 0",
-        after="values.amax((1, 2)).cpu().numpy() >= 0",
+        before="high > 0, true",
+        after="high >= 0, true",
         tests=(
             (
                 "evaluation/test_evaluation.py::"
@@ -37,10 +37,46 @@ FAULTS = (
         ),
     ),
     Fault(
+        "the error of the later batch is raised",
+        "evaluation/_loop.py",
+        before="before, waiting = waiting, None  # if it fails, what comes after does not count",
+        after="before, waiting = waiting, begun",
+        tests=("evaluation/test_evaluation.py::test_an_error_in_a_metric_says_of_which_samples",),
+    ),
+    Fault(
+        "a batch is lost if the next one fails",
+        "evaluation/_loop.py",
+        before="                waiting.finish(run, folder, watch)\n            raise",
+        after="                pass\n            raise",
+        tests=(
+            (
+                "evaluation/test_scored_beside.py::"
+                "test_a_batch_is_written_if_the_next_one_cannot_be_read"
+            ),
+        ),
+    ),
+    Fault(
+        "maps are scored before the next batch is begun",
+        "evaluation/_loop.py",
+        before="return thread.submit(run_there).result",
+        after="scores = run_there()\n        return lambda: scores",
+        tests=("evaluation/test_scored_beside.py",),
+    ),
+    Fault(
+        "a wrapper of a formula of counts is given counts",
+        "metrics/counts.py",
+        before="    while isinstance(metric, partial):\n        metric = metric.func",
+        after=(
+            "    while isinstance(metric, partial) or hasattr(metric, '__wrapped__'):\n"
+            "        metric = getattr(metric, 'func', None) or metric.__wrapped__"
+        ),
+        tests=("metrics/test_overlap.py",),
+    ),
+    Fault(
         "an empty mask is not given as the reason",
-        "evaluation/_grid_scores.py",
-        before="predicted.cpu().numpy() > 0",
-        after="predicted.cpu().numpy() >= 0",
+        "evaluation/_batch.py",
+        before="np.where(predicted > 0, undefined, empty)",
+        after="np.where(predicted >= 0, undefined, empty)",
         tests=(
             (
                 "evaluation/test_evaluation.py::"
@@ -51,8 +87,8 @@ FAULTS = (
     Fault(
         "the flag of constant maps is inverted",
         "evaluation/_batch.py",
-        before="np.where(flat, CONSTANT, 0)",
-        after="np.where(~flat, CONSTANT, 0)",
+        before="np.where(constant, CONSTANT, 0)",
+        after="np.where(constant, 0, CONSTANT)",
         tests=("evaluation/test_evaluation.py::test_what_is_undefined_says_why",),
     ),
     Fault(
@@ -311,9 +347,9 @@ FAULTS = (
     ),
     Fault(
         "the true area is in pixels",
-        "evaluation/_sources.py",
-        before=".double().flatten(1).mean(1)",
-        after=".double().flatten(1).sum(1)",
+        "evaluation/_batch.py",
+        before="self.area[row] = true / pixels",
+        after="self.area[row] = true",
         tests=(
             (
                 "evaluation/test_evaluation.py::"

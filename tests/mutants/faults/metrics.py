@@ -81,21 +81,31 @@ FAULTS = (
     ),
     Fault(
         "a level of equal values ends where it begins",
-        "metrics/_ranked.py",
-        before='for side in ("left", "right"))',
-        after='for side in ("left", "left"))',
+        "_sorting.py",
+        before="level[last], end[last], end[last - gained + 1]",
+        after="level[last], end[last - gained + 1], end[last - gained + 1]",
         tests=("metrics/test_ranking.py::test_levels_are_those_that_counting_finds",),
     ),
     Fault(
+        "false pixels of a level count as lower",
+        "_sorting.py",
+        before="tied = np.flatnonzero(self.keys[start - 1] == level - 1)",
+        after="tied = np.flatnonzero(self.keys[start - 1] == level)",
+        tests=("metrics/test_ranking.py::test_levels_are_those_that_counting_finds",),
+    ),
+    Fault(
+        "the order of negative values is reversed",
+        "_sorting.py",
+        before="        if low < 0:\n            _flip_negative(bits)\n",
+        after="",
+        tests=("test_sorting.py",),
+    ),
+    Fault(
         "0 and -0 are two levels",
-        "metrics/_ranked.py",
-        before="(values.astype(np.float64) + 0.0)",
-        after="values.astype(np.float64)",
+        "_sorting.py",
+        before="bits = (values + values.dtype.type(0)).view(",
+        after="bits = values.copy().view(",
         tests=("metrics/test_ranking.py::test_both_zeros_are_one_level",),
-        explained=(
-            "The keys of both zeros lie between those of their neighbors, in any order: "
-            "the level of the zeros holds the same pixels."
-        ),
     ),
     Fault(
         "negative values count in the relevance mass",

@@ -15,8 +15,8 @@ FAULTS = (
     Fault(
         "a map of one class serves all targets",
         "evaluation/_sources.py",
-        before="if torch.equal(same, wanted)",
-        after="if same.shape == wanted.shape",
+        before="torch.equal(same, classes)",
+        after="same.shape == classes.shape",
         tests=("evaluation/test_targets.py",),
     ),
     Fault(
@@ -46,9 +46,9 @@ FAULTS = (
     ),
     Fault(
         "the true area counts ignored pixels",
-        "evaluation/_sources.py",
-        before="counted = keep.flatten(1).sum(1)",
-        after="counted = torch.ones_like(keep).flatten(1).sum(1)",
+        "evaluation/_grid_scores.py",
+        before="torch.full_like(true, truth.shape[-2:].numel())",
+        after="torch.full_like(true, maps[0].numel())",
         tests=(
             "evaluation/test_ignored.py::test_scores_of_pixels_are_those_without_the_ignored_ones",
         ),
@@ -102,8 +102,8 @@ FAULTS = (
     Fault(
         "the spacing of a sample is lost",
         "evaluation/_grid_scores.py",
-        before="return for_volumes(thing, spacing=spacing)",
-        after="return for_volumes(thing, spacing=None)",
+        before="spacing=cast(tuple[float, float, float] | None, grid.spacing)",
+        after="spacing=None",
         tests=("evaluation/test_ignored.py::test_volumes_are_scored_as_their_parts_are",),
     ),
     Fault(
