@@ -85,6 +85,7 @@ CASES = {
     "batch_size": Case(2, setting("batch_size"), setting("batch_size")),
     "name": Case("ours", setting("model"), lambda results: results.samples["model"].tolist()),
     "class_names": Case(["a", "b", "c"], setting("class_names"), lambda r: r.class_names),
+    "precision": Case("channels_last", setting("precision"), setting("precision")),
     "seed": Case(5, setting("seed"), others={"baselines": None}),
 }
 NOT_RECORDED = {"workers", "out", "progress", "sanity"}

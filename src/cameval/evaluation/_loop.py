@@ -133,7 +133,7 @@ class _Begun:
             assert folder is not None
             scores = folder.read(self.number, len(run.plan.columns))
             _check_same(scores, self.samples, folder)
-            watch.restart()
+        watch.restart()
         return self.number, self.samples, scores
 
 
