@@ -21,7 +21,12 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from cameval.errors import UnsupportedModelError
-from cameval.networks._module_types import has_hooks, is_compiled
+from cameval.networks._module_types import (
+    has_hooks,
+    is_compiled,
+    modules_of,
+    named_modules_of,
+)
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -71,14 +76,16 @@ def needs_copy(net: nn.Module, modeless: Iterable[type[nn.Module]] = ()) -> bool
     Modules of the `modeless` classes compute the same in both modes.
     """
     ignored = {*modeless}
-    modules = [*net.modules(), *_unregistered_modules(net)]
-    training = any(module.training for module in modules if type(module) not in ignored)
-    return training or any(t.is_inference() for t in chain(net.parameters(), net.buffers()))
+    modules = modules_of(net)
+    if any(m.training for m in modules + _unregistered(modules) if type(m) not in ignored):
+        return True
+    tensors = (chain(m._parameters.values(), m._buffers.values()) for m in modules)
+    return any(t.is_inference() for t in chain.from_iterable(tensors) if t is not None)
 
 
-def _unregistered_modules(net: nn.Module) -> list[nn.Module]:
-    """Return modules in lists and dictionaries of a network, which its `train` does not reach."""
-    registered = {*net.modules()}
+def _unregistered(modules: list[nn.Module]) -> list[nn.Module]:
+    """Return modules in lists and dictionaries of modules, which `train` does not reach."""
+    registered = {*modules}
     attributes = (v for m in registered for k, v in vars(m).items() if k not in _MODULE_ATTRIBUTES)
     containers = (
         v.values() if isinstance(v, dict) else v
@@ -152,11 +159,17 @@ def refuse_changes(net: nn.Module, *, restore: bool = False) -> Iterator[None]:
     UnsupportedModelError
         If a weight or a buffer was written to, or a buffer was replaced.
     """
-    weights = [(name, p, p._version) for name, p in net.named_parameters() if _has_version(p)]
-    custom = any(not _is_library(module) or has_hooks(module) for module in net.modules())
+    modules = named_modules_of(net)
+    weights = [
+        (f"{prefix}.{key}" if prefix else key, weight, weight._version)
+        for prefix, module in modules
+        for key, weight in module._parameters.items()
+        if weight is not None and _has_version(weight)
+    ]
+    custom = any(not _is_library(module) or has_hooks(module) for _, module in modules)
     buffers = [
         _SavedBuffer(f"{prefix}.{key}" if prefix else key, module, key, buffer, restore and custom)
-        for prefix, module in net.named_modules()
+        for prefix, module in modules
         for key, buffer in module._buffers.items()
         if buffer is not None and _has_version(buffer)
     ]
@@ -168,7 +181,8 @@ def refuse_changes(net: nn.Module, *, restore: bool = False) -> Iterator[None]:
         for buffer in changed if restore else ():
             buffer.restore()
     names = [buffer.name for buffer in changed]
-    names += [name for name, weight, version in weights if weight._version != version]
+    written = {weight: name for name, weight, was in reversed(weights) if weight._version != was}
+    names += [*written.values()][::-1]  # a weight of several modules has its first name
     if names:
         raise UnsupportedModelError(
             "a network must not write to its weights or buffers in evaluation mode, got a change "

@@ -11,6 +11,7 @@ from cameval.maps import CellCenters
 from cameval.networks._copies import Origin, needs_copy, private_copy, refuse_changes
 from cameval.networks._dtypes import run_on
 from cameval.networks._layer_features import LayerFeatures
+from cameval.networks._module_types import modules_of
 from cameval.networks._outputs import agree
 from cameval.networks._selection import SelectedOutput, own_name
 from cameval.networks.activations import Activations, check_feature_maps, fresh_leaf, recording
@@ -60,7 +61,7 @@ class CAMModel(nn.Module):
     def origin(self) -> nn.Module | None:
         """The network that `adapt` cut, as long as the modules of the cut are the same."""
         origin: Origin | None = self.__dict__.get("_origin")
-        if origin is None or origin.modules != tuple(self.modules())[1:]:
+        if origin is None or origin.modules != tuple(modules_of(self))[1:]:
             return None
         return origin.net
 
