@@ -155,9 +155,8 @@ def _encode(values: NDArray[Any]) -> tuple[NDArray[Any], _Coding]:
         bits = (values + values.dtype.type(0)).view(_integers(values.dtype))  # 0 removes -0.0
         if low < 0:
             _flip_negative(bits)
-        first, last = (
-            int(_flip_negative(np.atleast_1d(end + 0).view(bits.dtype))[0]) for end in (low, high)
-        )
+        ends = np.array([low, high]) + values.dtype.type(0)
+        first, last = map(int, _flip_negative(ends.view(bits.dtype)))
     else:
         bits, first, last = values.astype(np.int64), int(low), int(high)
     span = last - first
