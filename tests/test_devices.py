@@ -358,7 +358,10 @@ def test_masks_and_thresholds(binarizer: Any, dtype: torch.dtype, float64: bool)
         threshold = getattr(binarizer, "threshold", is_constant)
         return binarizer(maps.to(device)), threshold(maps.to(device))
 
-    on_both(masks, float64=float64, scale=100 if binarizer in LOCAL or not float64 else 0)
+    rounded = binarizer in LOCAL or not float64
+    # NumPy 1 computes the edges of bins in float64.
+    rounded |= isinstance(binarizer, OtsuBinarizer) and np.__version__.startswith("1.")
+    on_both(masks, float64=float64, scale=100 if rounded else 0)
 
 
 def test_percentiles_between_neighboring_numbers_without_float64() -> None:
