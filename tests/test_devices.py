@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from cameval import (
     normalize_maps,
     pointing_game,
 )
+from cameval._deferred import deferred_checks
 from cameval.baselines import (
     ClassMeanBaseline,
     GaussianBaseline,
@@ -73,7 +75,7 @@ from cameval.binarizers import (
     is_constant,
 )
 from cameval.data import Objects
-from cameval.errors import ClassIndexError
+from cameval.errors import ClassIndexError, NonFiniteError
 from cameval.evaluation import SanityChecks, default_baselines
 from cameval.evaluation.labels import setting_text
 from cameval.losses import AttentionMining
@@ -771,24 +773,44 @@ def test_a_choice_of_binarizers(float64: bool) -> None:
 @pytest.mark.parametrize(
     "method", [grad_cam, grad_cam_pp, grad_cam_elementwise, hires_cam, layer_cam, xgrad_cam]
 )
-def test_a_gradient_method_does_not_wait_for_classes_that_are_known(method: Any) -> None:
+def test_a_gradient_method_does_not_wait_for_classes_if_checks_are_put_off(method: Any) -> None:
     images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     classes = torch.tensor([2, 0, 1])
     with pretend_device() as log:
         activations = small_network().to(log.device).activations(images.to(log.device))
-        placed = activations.place(classes)
+        there = classes.to(log.device)
         before = len(log.synchronizations)
-        maps = method(activations, placed)
+        with deferred_checks() as conditions:
+            maps = method(activations, there)
         assert len(log.synchronizations) == before, log.report()
-        other = method(activations, classes.flip(0).to(log.device))
-        assert len(log.synchronizations) > before  # nothing is known of other classes
-        found = [maps.cpu(), other.cpu(), placed.cpu()]
-    here = small_network().activations(images)
-    for one, wanted in zip(found, [classes, classes.flip(0)], strict=False):
-        assert torch.equal(one, method(here, wanted))
-    assert torch.equal(found[-1], classes)
-    with pytest.raises(ClassIndexError, match="got 3"):
-        here.place(torch.tensor([0, 1, 3]))
+        assert conditions
+        assert all(bool(condition) for condition in conditions)
+        found = maps.cpu()
+        with pytest.raises(ClassIndexError, match="got 3"):
+            method(activations, torch.tensor([0, 1, 3]).to(log.device))
+    assert torch.equal(found, method(small_network().activations(images), classes))
+
+
+def test_a_map_of_changed_images_that_is_not_finite_is_refused() -> None:
+    def run(device: torch.device) -> None:
+        calls = count()
+
+        def breaks_on_changed_images(activations: Any, classes: Tensor) -> Tensor:
+            return grad_cam(activations, classes) * (1 if next(calls) == 0 else float("nan"))
+
+        evaluate(
+            small_network().to(device),
+            some_samples(3),
+            prepare=SMALL,
+            methods=breaks_on_changed_images,
+            metrics=ADCC(),
+            baselines={},
+        )
+
+    with pytest.raises(NonFiniteError, match="maps must be finite"):
+        run(torch.device("cpu"))
+    with pretend_device() as log, pytest.raises(NonFiniteError, match="maps must be finite"):
+        run(log.device)
 
 
 def test_the_default_baselines_do_not_wait() -> None:

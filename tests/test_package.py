@@ -18,7 +18,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "cameval"
 
 # The one way through the package: a module may import from the levels above its own.
 LEVELS = [
-    ["errors", "_deferred", "_lazy", "_memo", "_threads"],
+    ["errors", "_deferred", "_lazy", "_memo"],
     ["_arrays", "_checks", "data", "distributed"],
     ["_sorting", "_spatial"],
     ["maps"],

@@ -4,11 +4,13 @@ On a CPU each map is sorted as integers in the order of its values, with the tru
 bit. Inside ``with memo():`` one such sort serves percentiles, Otsu's threshold and all ranks.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,7 +19,8 @@ from torch import Tensor
 
 from cameval._arrays import as_numpy, exact
 from cameval._memo import memo_active, memoized, recall, remember
-from cameval._threads import map_in_threads
+
+T = TypeVar("T")
 
 _LARGE = 64 * 64
 """From this number of pixels on, NumPy sorts image by image faster than torch sorts a batch."""
@@ -217,6 +220,25 @@ def _torch_is_faster() -> bool:
             seconds.append(perf_counter() - start)
         times.append(min(seconds))
     return times[0] < times[1]
+
+
+# --- Several maps at once, in threads -------------------------------------------------------------
+def map_in_threads(function: Callable[..., T], *rows: Iterable[Any]) -> list[T]:
+    """Call a function for each image, in as many threads as torch uses.
+
+    The function must be one of NumPy operations on large arrays, which let other threads run.
+    """
+    calls = [*zip(*rows, strict=True)]
+    threads = min(len(calls), torch.get_num_threads())
+    if threads < 2:
+        return [function(*call) for call in calls]
+    return [*_pool(torch.get_num_threads(), os.getpid()).map(lambda call: function(*call), calls)]
+
+
+@cache
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Return the threads of a process; a process that was forked has none of its parent's."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="cameval")
 
 
 # --- Batches of maps ------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from evaluations import small_network
 from torch import Tensor
 
 from cameval import Preparation, Sample, evaluate
-from cameval._threads import map_in_threads
+from cameval._sorting import map_in_threads
 from cameval.errors import DataError
 from cameval.metrics import iou, of_masks
 

@@ -53,7 +53,6 @@ _AREA_BY_PATH = (
     ("_spatial.py", "metrics"),
     ("_sorting.py", "metrics"),
     ("_deferred.py", "extractor"),
-    ("_threads.py", "evaluation"),
     ("distributed.py", "distributed"),
     ("sanity.py", "sanity"),
     ("plots.py", "plots"),

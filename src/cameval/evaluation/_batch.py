@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from zlib import crc32
@@ -167,10 +168,9 @@ class BatchScorer:
             mapped = self._map(samples)
 
         def finish() -> BatchScores:
-            with deferred_checks() as more:
-                found = mapped.scores([unseen, more])
+            found = mapped.scores(unseen)
             if found is None:
-                found = self._map(samples).scores([])
+                found = self._map(samples).scores(None)
             assert found is not None
             return found
 
@@ -222,16 +222,22 @@ class _MappedBatch:
     logits: Tensor | None
     network: ScoredNetwork | None
 
-    def scores(self, unseen: Sequence[list[Tensor]]) -> BatchScores | None:
-        """Score every map on every target; return None if an unseen condition is false."""
+    def scores(self, unseen: list[Tensor] | None) -> BatchScores | None:
+        """Score every map on every target; return None if an unseen condition is false.
+
+        Without a list of conditions each check waits for the device.
+        """
         view, network = self.view, self.network
         images = None if network is None else view.images
         on_images = [
             images.new_empty(len(view.rows), *images.shape[2:]) if images is not None else None
             for _ in self.sources
         ]
-        found = list(self._score_grids(on_images))
-        numbers = _to_host([each.numbers for _, each in found], unseen)
+        # Only here: what follows is not computed again, so its checks must not be put off.
+        with ExitStack() as stack:
+            more = [] if unseen is None else stack.enter_context(deferred_checks())
+            found = list(self._score_grids(on_images))
+        numbers = _to_host([each.numbers for _, each in found], [*(unseen or ()), *more])
         if numbers is None:
             return None
         source = np.concatenate([each for each, _ in found])
@@ -306,12 +312,10 @@ def _stacks(sources: Sequence[Source], grid: Grid) -> Iterator[tuple[int, Tensor
         yield len(sources) - len(together), torch.stack(together)
 
 
-def _to_host(
-    numbers: Sequence[Tensor], unseen: Sequence[list[Tensor]]
-) -> NDArray[np.float64] | None:
+def _to_host(numbers: Sequence[Tensor], unseen: Sequence[Tensor]) -> NDArray[np.float64] | None:
     """Copy numbers in one piece, with the conditions; return None if one of these is false."""
     joined = torch.cat([*numbers])
-    good = [condition.to(joined).reshape(1, 1) for each in unseen for condition in each]
+    good = [condition.to(joined).reshape(1, 1) for condition in unseen]
     if good:
         seen = torch.cat(good).amin(0, keepdim=True).expand(1, joined.shape[1])
         joined = torch.cat([joined, seen])

@@ -60,7 +60,8 @@ def score_grid(plan: Plan, maps: Tensor, grid: Grid) -> Iterator[GridScores]:
     if grid.keep is None:
         rows = grid.rows.repeat(len(maps))
         with memo():
-            yield GridScores(rows, _score(plan, _Whole(grid, len(maps)), maps.flatten(0, 1)))
+            found = _score(plan, _Whole(grid, len(maps)), maps.flatten(0, 1))
+        yield GridScores(rows, found)
         return
     for row, index in enumerate(grid.rows):
         with memo():

@@ -102,21 +102,12 @@ def _unless_too_large(work: Callable[[], T]) -> T | None:
     """Return the result of some work; None, with memory freed, if there was too little."""
     try:
         return work()
-    except RuntimeError as error:
-        if not _is_of_memory(error):
-            raise
+    except torch.OutOfMemoryError as error:
         traceback.clear_frames(error.__traceback__)  # they hold tensors
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-    elif torch.backends.mps.is_available():
-        torch.mps.empty_cache()
     return None
-
-
-def _is_of_memory(error: RuntimeError) -> bool:
-    """Tell whether an error is one of memory; that of Metal has no class of its own."""
-    return isinstance(error, torch.OutOfMemoryError) or "backend out of memory" in str(error)
 
 
 def _join(parts: Sequence[BatchScores]) -> BatchScores:

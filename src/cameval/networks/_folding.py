@@ -20,10 +20,17 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
-_OF_SHAPE = frozenset(("shape", "dtype", "device", "ndim", "layout", "requires_grad", "is_cuda"))
-"""Attributes of a tensor that do not depend on its values."""
-
-_SIZES = (Tensor.size, Tensor.dim, Tensor.numel, Tensor.is_floating_point, Tensor.is_contiguous)
+_ATTRIBUTES: tuple[Any, ...] = (
+    *(Tensor.shape, Tensor.dtype, Tensor.device, Tensor.ndim, Tensor.layout),
+    *(Tensor.requires_grad, Tensor.is_cuda),
+)
+_OF_SHAPE = frozenset(
+    (
+        *(Tensor.size, Tensor.dim, Tensor.numel, Tensor.is_floating_point, Tensor.is_contiguous),
+        *(attribute.__get__ for attribute in _ATTRIBUTES),
+    )
+)
+"""Functions of a tensor, and its attributes, that do not depend on its values."""
 
 _FOLDED = "_batch_norm_folded"
 
@@ -182,7 +189,7 @@ class _Recorder(TorchFunctionMode):
     ) -> Any:
         """Note each output of a convolution that a function gets."""
         kwargs = kwargs or {}
-        if self._norm is None and not _reads_shape(func):
+        if self._norm is None and func not in _OF_SHAPE:
             for source in filter(None, map(self._source, _flat((args, kwargs)))):
                 self.used.add(source)
         return func(*args, **kwargs)
@@ -205,13 +212,6 @@ class _Recorder(TorchFunctionMode):
         known = isinstance(norm.running_mean, Tensor) and isinstance(norm.running_var, Tensor)
         exact = is_exactly(module, *_NORMS) and module not in self.hooked
         return exact and known and not module.training
-
-
-def _reads_shape(func: Any) -> bool:
-    """Tell whether a function reads the shape or dtype of a tensor, not its values."""
-    getter = getattr(func, "__self__", None)
-    is_getter = getattr(func, "__name__", "") == "__get__"
-    return func in _SIZES or (is_getter and getattr(getter, "__name__", "") in _OF_SHAPE)
 
 
 def _flat(value: object) -> Iterable[object]:

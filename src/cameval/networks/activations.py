@@ -104,7 +104,6 @@ class Activations:
     _outputs: Tensor = field(repr=False)
     _grid: Grid = field(repr=False)
     _known: dict[object, tuple[ScoreTarget, Tensor]] = field(default_factory=dict, repr=False)
-    _placed: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def record(
@@ -140,29 +139,6 @@ class Activations:
             images, features, logits, head, network, rerun, create_graph, source, outputs, grid
         )
 
-    def place(self, classes: Tensor) -> Tensor:
-        """Return class indices ``(N,)`` of the CPU on the device of the network.
-
-        Their values stay known here. So a method that is given the result does not have to wait for
-        the device, which it does for other tensors of classes.
-
-        Raises
-        ------
-        ShapeError
-            If the classes are not one per image, or the network does not return ``(N, C)``.
-        ClassIndexError
-            If a class is not one of the network's.
-        """
-        check_classes(classes, self.logits)
-        placed = classes.to(self.logits.device, non_blocking=True)
-        self._placed[id(placed)] = placed, classes
-        return placed
-
-    def _values_of(self, classes: Tensor) -> Tensor:
-        """Return classes on the CPU, if they were placed here."""
-        placed = self._placed.get(id(classes))
-        return classes if placed is None else placed[1]
-
     def score(self, target: ScoreTarget, outputs: Tensor | None = None) -> Tensor:
         """Return the target's score of each image, ``(N,)``, by default for this pass.
 
@@ -176,7 +152,7 @@ class Activations:
         """
         outputs = self.logits if outputs is None else outputs
         if isinstance(target, Tensor):
-            check_classes(self._values_of(target), outputs, wait=False)
+            check_classes(target, outputs, wait=False)
             column, sign = output_of(shared_tensor(target), outputs.shape[1])
             score = outputs.gather(1, column[:, None])[:, 0]
             return score if sign is None else score * sign
@@ -215,10 +191,9 @@ class Activations:
         """
         key: object = id(target)
         if isinstance(target, Tensor):
-            values = self._values_of(target)
-            if values.is_cpu:
-                key = tuple(values.tolist())
-            elif not values.is_inference():  # the values of an accelerator are not waited for
+            if target.is_cpu:
+                key = tuple(target.tolist())
+            elif not target.is_inference():  # the values of an accelerator are not waited for
                 key = id(target), target._version
         if key not in self._known:
             self._known[key] = target, self._grid(self._gradient(target))
