@@ -50,7 +50,8 @@ def load_slices(settings: Settings, run: Run) -> Slices:
         fetch_figshare(run.download)
     if folder == phantom and not phantom.exists():
         make_phantom(phantom, settings.slices, settings.size, settings.seed)
-    return Slices(folder, packed=run.out / "slices.h5")
+    of_patients = {"known_patients": settings.known_patients, "merge_ids": settings.merge_ids}
+    return Slices(folder, run.out / "slices.h5", **of_patients)
 
 
 # --- 2. Folds: which patients or slices train, validate and test ----------------------------------
@@ -94,12 +95,38 @@ def train(study: Study, candidate: Candidate, fold: Fold) -> None:
         return
     size = settings.size_of(candidate)
     images, _ = study.slices.pictures(size, settings.crop)
-    material = training.Material(images, torch.from_numpy(study.slices.labels), fold)
+    labels = torch.from_numpy(study.slices.labels)
+    material = training.Material(images, labels, fold, study.run.kept_outputs)
     if settings.freeze:
         features = study.run.out / "features" / f"{candidate.file}-{size}-{settings.crop}.pt"
         training.train_linear(candidate, material, settings, checkpoint, device, features)
     else:
         training.fine_tune(candidate, material, settings, checkpoint, device)
+
+
+def keep_outputs(study: Study, candidates: Sequence[Candidate]) -> None:
+    """Compute the outputs of frozen layers once, of the untrained networks of the baselines too."""
+    settings, run, slices = study.settings, study.run, study.slices
+    if settings.freeze_until is None or settings.keep == "none":
+        return
+
+    def compute(candidate: Candidate) -> None:
+        images, _ = slices.pictures(settings.size_of(candidate), settings.crop)
+        tested = images if settings.protocol == "strict" else images[study.folds[-1].test]
+        for start, chosen in {settings.pretrained: images, "none": tested}.items():
+            model = candidate.build_seeded(start, len(slices.class_names), settings.seed)
+            model = training.with_frozen(
+                model.to(run.device), candidate, settings, run.kept_outputs
+            )
+            mirrored = settings.augment == "mirror" and not settings.freeze and start != "none"
+            title = f"frozen layers of {candidate}{' untrained' * (start == 'none')}"
+            training.keep_outputs(model, chosen, mirrored=mirrored, title=title)
+
+    def work() -> None:
+        for candidate in candidates:
+            compute(candidate)
+
+    distributed.wait_for_all(lambda: work() if distributed.rank() == 0 else None)
 
 
 def train_all(study: Study) -> None:
@@ -124,7 +151,8 @@ def load_model(study: Study, candidate: Candidate, fold: Fold) -> CAMModel:
     model = candidate.build(start, len(study.slices.class_names))
     weights = torch.load(study.file(candidate, fold), map_location="cpu", weights_only=True)
     model.load_state_dict(weights)
-    return model.eval().to(study.run.device)
+    model = model.eval().to(study.run.device)
+    return training.with_frozen(model, candidate, study.settings, study.run.kept_outputs).eval()
 
 
 def classify(study: Study) -> pd.DataFrame:
@@ -163,7 +191,7 @@ def evaluate_strict(study: Study, candidate: Candidate, fold: Fold) -> FoldResul
         CAMExtractor(load_model(study, candidate, fold), alignment=settings.alignment),
         methods=evaluation.METHODS,
         binarizers=evaluation.BINARIZERS,
-        baselines=baselines_of(candidate, study.slices, fold, settings, study.run.device),
+        baselines=baselines_of(candidate, study.slices, fold, settings, study.run),
         prepare=Preparation(settings.size_of(candidate), settings.crop),
         name=str(candidate),
         class_names=study.slices.class_names,
@@ -211,7 +239,7 @@ def evaluate_paper(study: Study, candidate: Candidate, fold: Fold) -> Results:
         methods={MAP: class_map},
         binarizers=evaluation.PAPER_BINARIZERS,
         metrics=evaluation.PAPER_METRICS,
-        baselines=baselines_of(candidate, slices, fold, settings, study.run.device),
+        baselines=baselines_of(candidate, slices, fold, settings, study.run),
         prepare=Preparation(size, settings.crop, truth_size=grid),
         out=study.run.out / "evaluation" / f"{candidate.file}-fold{fold.number}-test",
         name=str(candidate),
@@ -226,7 +254,8 @@ def vary(study: Study, best: Candidate, answer: Variation) -> tuple[Study, Candi
     candidate = best if answer.head is None else replace(best, head=answer.head)
     if answer.trains:
         name = f"{answer.question}-{answer.answer}".replace("/", "of").replace(" ", "_")
-        run = replace(study.run, out=study.run.out / "switches" / name)
+        out, kept = study.run.out / "switches" / name, study.run.kept_outputs
+        run = replace(study.run, out=out, features=kept)
         changed = replace(changed, run=run, folds=divide(changed.settings, study.slices))
     return changed, candidate
 
@@ -238,7 +267,10 @@ def run_paper(study: Study) -> Path | None:
     results = evaluate_paper(study, best, last)
 
     varied = {one: vary(study, best, one) for one in evaluation.variations(study.settings, best)}
-    again = distributed.share_of([varied[answer] for answer in varied if answer.trains])
+    trained = [varied[answer] for answer in varied if answer.trains]
+    for other, one in trained:
+        keep_outputs(other, [one])
+    again = distributed.share_of(trained)
 
     def work() -> None:
         for other, candidate in again:
@@ -290,6 +322,7 @@ def run_study(settings: Settings, run: Run) -> Path | None:
     if distributed.rank() == 0:
         warn_of_folds(study)
     distributed.wait_for_all(lambda: check_start(study) if distributed.rank() == 0 else None)
+    keep_outputs(study, settings.candidates)
     train_all(study)
     return run_strict(study) if settings.protocol == "strict" else run_paper(study)
 

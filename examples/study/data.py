@@ -1,5 +1,6 @@
 """The slices: read from a folder, brought to one size, or generated as a phantom."""
 
+import re
 import shutil
 import string
 from dataclasses import dataclass, replace
@@ -24,25 +25,30 @@ class Slices(Dataset[Sample]):
     They are packed into one file first, which is read many times faster than the folder.
     """
 
-    def __init__(self, folder: Path, packed: Path) -> None:
+    def __init__(
+        self, folder: Path, packed: Path, *, known_patients: bool = False, merge_ids: bool = True
+    ) -> None:
         files = FigshareDataset(folder)
         self._samples = cached(files, packed)
-        self.names = files.names
+        taken = [k for k, one in enumerate(files.groups) if not (known_patients and unknown(one))]
+        self._taken = taken
+        self.names = [files.names[k] for k in taken]
         self.class_names = files.class_names
-        self.labels: NDArray[np.intp] = files.labels
-        self.patients = np.array([person(patient) for patient in files.groups])
+        self.labels: NDArray[np.intp] = files.labels[taken]
+        ids = [files.groups[k] for k in taken]
+        self.patients = np.array([person(one) if merge_ids else one for one in ids])
+        self.unknown_patients = sum(map(unknown, ids))
         published = folder / "cvind.mat"
-        self.published_folds = files.folds(published) if published.exists() else None
+        self.published_folds = files.folds(published)[taken] if published.exists() else None
         self._pictures: dict[tuple[int, float | None], tuple[Tensor, Tensor]] = {}
 
     def __len__(self) -> int:
         """Return the number of slices."""
-        return len(self._samples)
+        return len(self._taken)
 
     def __getitem__(self, index: int) -> Sample:
         """Read a slice."""
-        sample = self._samples[index]
-        return replace(sample, group=person(sample.group))
+        return replace(self._samples[self._taken[index]], group=str(self.patients[index]))
 
     def pictures(self, size: int, crop: float | None) -> tuple[Tensor, Tensor]:
         """Read every slice once: images ``(N, S, S)`` in [0, 1], and masks, at an input size."""
@@ -56,6 +62,11 @@ class Slices(Dataset[Sample]):
                 images[index] = channels[0]
             self._pictures[size, crop] = images, masks
         return self._pictures[size, crop]
+
+
+def unknown(patient: str) -> bool:
+    """Tell whether an id is F1 to F5, the fold of a slice whose patient is not known."""
+    return re.fullmatch("F[1-5]", patient) is not None
 
 
 def person(patient: str) -> str:

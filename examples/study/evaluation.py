@@ -20,8 +20,9 @@ from cameval.methods import OtherClass
 from cameval.metrics import Outcomes, overlap_coefficient, volumetric_similarity
 from cameval.protocols import Baseline, Binarizer, CAMMethod, MapMetric, MaskMetric
 from study.data import Slices
-from study.networks import Candidate, Head, class_map, ends_in_linear_layers
-from study.settings import Settings
+from study.networks import HEADS, Candidate, Head, class_map, ends_in_linear_layers
+from study.settings import QUESTIONS, TRAINED, Run, Settings
+from study.training import with_frozen
 
 MAP, WRONG_CLASS = "CAM", "wrong class"
 CLASS_MEAN, TRUTH = "class mean", "truth"
@@ -77,7 +78,7 @@ class FoldResult(NamedTuple):
 
 
 def baselines_of(
-    candidate: Candidate, slices: Slices, fold: Fold, settings: Settings, device: torch.device
+    candidate: Candidate, slices: Slices, fold: Fold, settings: Settings, run: Run
 ) -> dict[str, Baseline]:
     """Return the baselines of one fold; nothing is learned from the slices that are tested.
 
@@ -87,7 +88,8 @@ def baselines_of(
     classes = len(slices.class_names)
     _, masks = slices.pictures(settings.size_of(candidate), settings.crop)
     labels = torch.from_numpy(slices.labels[fold.train])
-    untrained = candidate.build_seeded("none", classes, settings.seed).to(device)
+    untrained = candidate.build_seeded("none", classes, settings.seed).to(run.device)
+    untrained = with_frozen(untrained, candidate, settings, run.kept_outputs).eval()
     own: dict[str, Baseline] = {
         CLASS_MEAN: ClassMeanBaseline(class_mean_masks(masks[fold.train], labels, classes)),
         "untrained": UntrainedBaseline(CAMExtractor(untrained, class_map, settings.alignment)),
@@ -97,26 +99,17 @@ def baselines_of(
 
 # --- What the paper leaves open, varied one at a time ---------------------------------------------
 
-QUESTIONS = {  # of each setting that has more than one answer
-    "threshold_on": "where the threshold is taken",
-    "inclusive": "which pixels are in the mask",
-    "truth_grid": "grid of the IoU",
-    "alignment": "how the map is aligned with the slice",
-    "crop": "crop",
-    "fold_order": "order of the slices in the folds",
-    "stratified": "classes in the folds",
-}
 ANSWERS: dict[str, Mapping[Any, str]] = {
-    "threshold_on": {
+    "threshold-on": {
         "upsampled": "on the upsampled map",
         "coarse-values": "on the coarse map's values",
         "coarse-mask": "on the coarse map, mask enlarged",
     },
     "inclusive": {False: "above the threshold", True: "at the threshold too"},
-    "truth_grid": {"input": "the network's input", "native": "the slice's own pixels"},
+    "truth-grid": {"input": "the network's input", "native": "the slice's own pixels"},
     "alignment": {"half_pixel": "evenly, half-pixel", "receptive_field": "by receptive fields"},
     "crop": {None: "the whole frame", 0.875: "center, 7/8 of the side"},
-    "fold_order": {"shuffled": "shuffled", "numeric": "by number", "lexicographic": "by name"},
+    "fold-order": {"shuffled": "shuffled", "numeric": "by number", "lexicographic": "by name"},
     "stratified": {True: "each in its share", False: "as the order has them"},
 }
 HEAD_ANSWERS: dict[Head, str] = {
@@ -126,7 +119,6 @@ HEAD_ANSWERS: dict[Head, str] = {
     "conv": "last pooling out, a convolution in",
     "no-last-pool": "last pooling out",
 }
-TRAINED = ("crop", "fold_order", "stratified")  # another answer needs another network
 
 
 @dataclass(frozen=True)
@@ -141,18 +133,36 @@ class Variation:
 
 
 def variations(settings: Settings, best: Candidate) -> Iterator[Variation]:
-    """Yield the study as it is, and then every other answer to every open question."""
+    """Yield the study as it is, and then every other answer to the questions that are asked."""
     yield Variation("as run", "")
-    for name, question in QUESTIONS.items():
-        if settings.switches == "all" or (settings.switches == "maps" and name not in TRAINED):
-            for value, answer in ANSWERS[name].items():
-                if value != getattr(settings, name):
-                    yield Variation(question, answer, ((name, value),), trains=name in TRAINED)
-    for head, answer in HEAD_ANSWERS.items():
-        known = head == "gap" or (head == "dropout" and not settings.freeze)
-        ends = not settings.freeze and ends_in_linear_layers(best.network)
-        if settings.switches == "all" and head != best.head and (known or ends):
-            yield Variation("head", answer, head=head, trains=True)
+    for name in settings.switches:
+        question, trains = QUESTIONS[name], name in TRAINED
+        if name == "head":
+            for head, answer in _heads(settings, best).items():
+                yield Variation(question, answer, head=head, trains=trains)
+            continue
+        field = name.replace("-", "_")
+        for value, answer in _answers(name, settings).items():
+            if value != getattr(settings, field):
+                yield Variation(question, answer, ((field, value),), trains=trains)
+
+
+def _answers(name: str, settings: Settings) -> Mapping[Any, str]:
+    """Return the answers to a question; a linear layer alone has neither epochs nor a rate."""
+    if name not in ("epochs", "learning-rate"):
+        return ANSWERS[name]
+    if settings.freeze:
+        return {}
+    if name == "epochs":
+        return {count: str(count) for count in (settings.epochs // 2, 2 * settings.epochs) if count}
+    return {rate: f"{rate:.1g}" for rate in (settings.rate / 3, settings.rate * 3)}
+
+
+def _heads(settings: Settings, best: Candidate) -> dict[Head, str]:
+    """Return the other heads that a network can have."""
+    ends = not settings.freeze and ends_in_linear_layers(best.network)
+    known = HEADS if ends else ("gap",) if settings.freeze else ("gap", "dropout")
+    return {head: HEAD_ANSWERS[head] for head in HEADS if head in known and head != best.head}
 
 
 def paper_scores(

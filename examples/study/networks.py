@@ -88,7 +88,8 @@ class Candidate:
         """
         if self.network in SMALL:
             return _small_cnn(SMALL[self.network], num_classes, self.head)
-        net = load_network(self.network, _weights(self.network, pretrained))
+        weights = _weights(self.network, pretrained)
+        net = load_network(self.network, weights, features_only=True)
         if isinstance(net, VGG | AlexNet) and self.head in ("conv", "no-last-pool"):
             net.features = nn.Sequential(*list(net.features.children())[:-1])
         model = adapt(net, num_classes=num_classes).train()

@@ -18,6 +18,20 @@ Augmentation = Literal["none", "mirror", "affine"]
 FoldOrder = Literal["shuffled", "numeric", "lexicographic"]
 ThresholdOn = Literal["upsampled", "coarse-values", "coarse-mask"]
 
+QUESTIONS = {  # what the paper leaves open, by the name of the switch
+    "threshold-on": "where the threshold is taken",
+    "inclusive": "which pixels are in the mask",
+    "truth-grid": "grid of the IoU",
+    "alignment": "how the map is aligned with the slice",
+    "crop": "crop",
+    "fold-order": "order of the slices in the folds",
+    "stratified": "classes in the folds",
+    "head": "head",
+    "epochs": "epochs",
+    "learning-rate": "highest learning rate",
+}
+TRAINED = ("crop", "fold-order", "stratified", "head", "epochs", "learning-rate")
+
 DESCRIPTION = "Where networks look that classify brain tumors, and how well it fits the tumors."
 EXAMPLES = """\
 examples:
@@ -37,12 +51,17 @@ class Settings:
 
     protocol: Literal["strict", "paper"]
     data: str
+    known_patients: bool
+    merge_ids: bool
     models: list[str]
     pretrained: str
     freeze: bool
+    freeze_until: str | None
+    keep: Literal["float16", "float32", "none"]
     gain: list[float] | None
     folds: int
     epochs: int
+    learning_rate: float | None
     patience: int
     class_weights: Literal["balanced", "none"]
     augment: Augmentation
@@ -55,7 +74,7 @@ class Settings:
     threshold_on: ThresholdOn
     inclusive: bool
     truth_grid: Literal["input", "native"]
-    switches: Literal["maps", "all", "none"]
+    switches: list[str]
     slices: int
     seed: int
 
@@ -67,6 +86,11 @@ class Settings:
     def size_of(self, candidate: Candidate) -> int:
         """Return the height and width of a candidate's input."""
         return candidate.size or self.size
+
+    @property
+    def rate(self) -> float:
+        """The highest learning rate of pretrained networks."""
+        return self.learning_rate or 3e-4
 
     def epochs_of(self, candidate: Candidate) -> int:
         """Return the most epochs of a candidate; ``longer`` has as many passes as ``gain``."""
@@ -81,6 +105,12 @@ class Run:
     device: torch.device
     resume: bool
     download: Path | None
+    features: Path | None = None
+
+    @property
+    def kept_outputs(self) -> Path:
+        """Where outputs of frozen layers are kept."""
+        return self.features or self.out / "features"
 
 
 def parse(arguments: Sequence[str] | None) -> tuple[Settings, Run]:
@@ -99,7 +129,8 @@ def parse(arguments: Sequence[str] | None) -> tuple[Settings, Run]:
         parser.error(str(error))
     now = datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
     out = given["out"] or Path("runs") / now
-    return settings, Run(out, given["device"], given["resume"], given["download"])
+    places = given["download"], given["features"]
+    return settings, Run(out, given["device"], given["resume"], *places)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,6 +144,10 @@ def _parser() -> argparse.ArgumentParser:
     either_of = parser.add_mutually_exclusive_group().add_argument
     either_of("--data", metavar="DIR", help="folder of the figshare .mat files (default: phantom)")
     either_of("--download", type=Path, metavar="DIR", help="fetch the figshare data into DIR first")
+    text = "take the slices whose patient is known: an id F1 to F5 stands for a fold"
+    add("--known-patients", action="store_true", help=text)
+    text = "ids that differ in a trailing letter are one patient (default)"
+    add("--merge-ids", action=either, default=True, help=text)
     text = f"NETWORK[:HEAD][@SIZE][+RECIPE]: {', '.join(SMALL)}, or a name of torchvision's; "
     text += f"heads: {', '.join(HEADS)}; recipes: gain, longer (default: the small ones for the "
     text += f"phantom; paper: {', '.join(OF_THE_PAPER)}; strict: {', '.join(SINCE_THEN)})"
@@ -120,10 +155,18 @@ def _parser() -> argparse.ArgumentParser:
     text = "imagenet (a download, the default), none, or a file or folder of weights"
     add("--pretrained", default="imagenet", metavar="WHAT", help=text)
     add("--freeze", action="store_true", help="train a linear layer on frozen features")
+    text = "freeze features up to this layer, or block1, block2, ..., and keep their outputs"
+    add("--freeze-until", metavar="LAYER", help=text)
+    text = "numbers of the outputs that are kept (float16), or none"
+    add("--keep", choices=["float16", "float32", "none"], default="float16", help=text)
+    text = "where these outputs are kept, for several studies (OUT/features)"
+    add("--features", type=Path, metavar="DIR", help=text)
     pair, text = ("OMEGA", "SIGMA"), "slope and threshold of the mask of attention mining (+gain)"
     add("--gain", nargs=2, type=float, metavar=pair, help=text)
     add("--folds", type=int, default=5, metavar="K", help="folds of the cross-validation (5)")
     add("--epochs", type=int, default=8, metavar="N", help="most passes through the training (8)")
+    text = "highest learning rate (3e-4; without pretraining 3e-3)"
+    add("--learning-rate", type=float, metavar="RATE", help=text)
     text = "late epochs without a better validation loss before training stops (3)"
     add("--patience", type=int, default=3, metavar="N", help=text)
     text = "weights in the loss (strict: balanced; paper: none)"
@@ -155,8 +198,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--inclusive", action="store_true", help="a pixel at the threshold is in the mask")
     text = "grid of the IoU: the network's input, or the pixels of the slice (input)"
     add("--truth-grid", choices=["input", "native"], default="input", help=text)
-    text = "answers that are varied: those that need no training (maps), all, or none"
-    add("--switches", choices=["maps", "all", "none"], default="maps", help=text)
+    text = f"what is varied: {', '.join(QUESTIONS)}; maps (what needs no training), all, or none"
+    several = ["maps", "all", "none", *QUESTIONS]
+    add("--switches", nargs="+", choices=several, default=["maps"], metavar="QUESTION", help=text)
     return parser
 
 
@@ -168,9 +212,19 @@ def _settings(given: dict[str, Any]) -> Settings:
     chosen["models"] = given["models"] or list(of_slices if data else SMALL)
     chosen["size"] = (224 if data else 128) if given["size"] is None else given["size"]
     chosen["class_weights"] = given["class_weights"] or ("balanced" if strict else "none")
+    chosen["switches"] = _questions(given["switches"])
     if given["mixed_precision"] is None:
         chosen["mixed_precision"] = given["device"].type == "cuda"
     return Settings(**{field.name: chosen[field.name] for field in fields(Settings)})
+
+
+def _questions(given: Sequence[str]) -> list[str]:
+    """Return the questions that are varied, in their order."""
+    if "none" in given and len(given) > 1:
+        raise SettingError(f"--switches must be none or others, got {' '.join(given)}")
+    wide = {"all": list(QUESTIONS), "maps": [one for one in QUESTIONS if one not in TRAINED]}
+    asked = {question for one in given for question in wide.get(one, [one])}
+    return [question for question in QUESTIONS if question in asked]
 
 
 def _check(given: dict[str, Any], settings: Settings) -> None:
@@ -186,13 +240,35 @@ def _check(given: dict[str, Any], settings: Settings) -> None:
     device, candidates = given["device"], settings.candidates
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SettingError(f"--device must exist, got {device}")
+    if settings.learning_rate is not None and not 0 < settings.learning_rate < 1:
+        raise SettingError(f"--learning-rate must be in (0, 1), got {settings.learning_rate}")
     for one in candidates:
+        if settings.freeze_until is not None:
+            _check_frozen(one, settings)
         if one.recipe == "gain" and settings.gain is None:
             raise SettingError(f"--gain OMEGA SIGMA must be given for {one}, got none")
         if settings.freeze and (one.recipe or one.head not in ("gap", "no-last-pool")):
             raise SettingError(f"{one} must be trained whole, got --freeze: take the head gap")
     if len({replace(one, size=settings.size_of(one)) for one in candidates}) < len(candidates):
         raise SettingError(f"--models must be different, got {' '.join(settings.models)}")
+
+
+def _check_frozen(candidate: Candidate, settings: Settings) -> None:
+    """Check that layers of a network can be frozen from the start."""
+    if candidate.network in SMALL or settings.pretrained == "none":
+        raise SettingError(
+            f"--freeze-until must be used with networks that have weights, got {candidate} "
+            "without; give --pretrained"
+        )
+    if candidate.recipe == "gain":
+        raise SettingError(
+            f"--freeze-until must be used without attention mining, whose gradient passes all "
+            f"layers, got {candidate}"
+        )
+    if settings.augment == "affine" and settings.keep != "none":
+        raise SettingError(
+            "--augment must be mirror or none where outputs are kept, got affine; give --keep none"
+        )
 
 
 # --- What a resumed study is compared with --------------------------------------------------------

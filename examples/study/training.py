@@ -5,7 +5,7 @@ training that was killed continues from its last whole epoch and ends with the s
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from cameval.errors import DataError, NonFiniteError
 from cameval.evaluation import IMAGENET_MEAN, IMAGENET_STD
 from cameval.losses import AttentionMining
 from cameval.networks import fit_linear_head, pooled_features
+from study.frozen import FrozenLayers, KeptOutputs, cut_of, freeze, identity_of
 from study.networks import SMALL, Candidate
 from study.settings import Augmentation, Settings
 
@@ -38,6 +39,7 @@ class Material:
     images: Tensor  # (N, S, S), in [0, 1]
     labels: Tensor
     fold: Fold
+    frozen: Path | None = None  # where outputs of frozen layers are kept
 
 
 def fine_tune(
@@ -47,7 +49,7 @@ def fine_tune(
     checkpoint: Path,
     device: torch.device,
 ) -> None:
-    """Train all layers of a network in one fold, and keep the best epoch as the checkpoint.
+    """Train the layers of a network in one fold, and keep the best epoch as the checkpoint.
 
     AdamW, one learning-rate cycle. The best epoch has the lowest loss on the validation slices;
     training stops after `patience` epochs of the second half that were no better. Without
@@ -90,17 +92,18 @@ class Training:
         self.material, self.settings, self.device = material, settings, device
         with _seeded(settings.seed, fold.number, 0, device):
             self.model = candidate.build(settings.pretrained, classes).to(device)
+        self.trained = with_frozen(self.model, candidate, settings, material.frozen)
         self.pretrained = candidate.network not in SMALL and settings.pretrained != "none"
         self.class_weights = class_weights(material, settings).to(device)
         self.mining = None
         if candidate.recipe == "gain":
             omega, sigma = settings.gain or (0.0, 0.0)
             self.mining = AttentionMining(omega, sigma, class_weights=self.class_weights)
-        optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=0.01)
+        parameters = [one for one in self.model.parameters() if one.requires_grad]
+        optimizer = torch.optim.AdamW(parameters, weight_decay=0.01)
         steps = settings.epochs_of(candidate) * len(batches(torch.from_numpy(fold.train)))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=3e-4 if self.pretrained else 3e-3, total_steps=steps
-        )
+        rate = settings.rate if self.pretrained else settings.learning_rate or 3e-3
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
         bfloat = device.type != "cuda" or torch.cuda.is_bf16_supported()
         self.half = torch.bfloat16 if bfloat else torch.float16
         scaled = settings.mixed_precision and self.half == torch.float16
@@ -115,8 +118,8 @@ class Training:
         of another kind of image would spoil.
         """
         optimizer, scaler = self.parts["optimizer"], self.parts["scaler"]
-        self.model.train()
-        for module in self.model.modules():
+        self.trained.train()
+        for module in self.trained.modules():
             if self.pretrained and isinstance(module, nn.BatchNorm2d):
                 module.eval()
         fold = self.material.fold
@@ -139,15 +142,15 @@ class Training:
         """Return the loss of a batch: of the classification, and of attention mining with GAIN."""
         with torch.autocast(self.device.type, self.half, self.settings.mixed_precision):
             if self.mining is not None:
-                return self.mining(self.model, images, labels).total
-            return cross_entropy(self.model(images), labels, self.class_weights)
+                return self.mining(self.trained, images, labels).total
+            return cross_entropy(self.trained(images), labels, self.class_weights)
 
     def validation_loss(self) -> float:
         """Return the loss on the validation slices, 0 where there are none."""
         chosen = self.material.fold.validation
         if not len(chosen):
             return 0.0
-        logits = predict(self.model, self.material.images[chosen])
+        logits = predict(self.trained, self.material.images[chosen])
         return float(cross_entropy(logits, self.material.labels[chosen], self.class_weights.cpu()))
 
 
@@ -218,6 +221,7 @@ def train_linear(
     classes = int(material.labels.max()) + 1
     model = candidate.build_seeded(settings.pretrained, classes, settings.seed).to(device)
     if not kept.exists():
+        model = with_frozen(model, candidate, settings, material.frozen)
         bar = tqdm(material.images.split(BATCH), desc="frozen features", unit="batch")
         save_atomically(pooled_features(model, (normalize(b, device) for b in bar)), kept)
     features = torch.load(kept, weights_only=True)
@@ -225,6 +229,41 @@ def train_linear(
     parts = fold.train, fold.validation
     fit_linear_head(model, features, material.labels, *parts, balanced=balanced)
     save_atomically(model.cpu().state_dict(), checkpoint)
+
+
+def with_frozen(
+    model: CAMModel, candidate: Candidate, settings: Settings, folder: Path | None
+) -> CAMModel:
+    """Return a network with the layers that `settings` freezes; it is the network without any."""
+    layer, precision = settings.freeze_until, settings.keep
+    if layer is None:
+        return model
+    cut, size = cut_of(model, layer, settings.size_of(candidate)), settings.size_of(candidate)
+    if folder is None or precision == "none":
+        return freeze(model, cut, None)
+    identity = identity_of(model, cut, precision)
+    name = f"{candidate.network}-{size}-{layer}-{identity[:12]}"
+    return freeze(model, cut, KeptOutputs(folder / name, precision, identity))
+
+
+def keep_outputs(model: CAMModel, images: Tensor, *, mirrored: bool, title: str) -> None:
+    """Compute what frozen layers return for slices, and for mirrored slices, unless it is kept."""
+    layers = model.features[0] if isinstance(model.features, nn.Sequential) else None
+    if not isinstance(layers, FrozenLayers) or layers.kept is None:
+        return
+    device = next(model.parameters()).device
+    copies = [images, images.flip(-1)] if mirrored else [images]
+    count = sum(len(one.split(BATCH)) for one in copies)
+    with tqdm(total=count, desc=title, unit="batch", disable=rank() > 0) as bar:
+        for copy in copies:
+            batches = (normalize(batch, device) for batch in copy.split(BATCH))
+            layers.kept.add(_counted(batches, bar), layers.compute)
+
+
+def _counted(batches: Iterable[Tensor], bar: "tqdm[None]") -> Iterator[Tensor]:
+    for batch in batches:
+        yield batch
+        bar.update()
 
 
 def save_atomically(state: Any, path: Path) -> None:

@@ -185,10 +185,12 @@ def test_the_switches_are_beside_the_study_as_it_was_run(paper: Path) -> None:
         "order of the slices in the folds (trained again)",
         "classes in the folds (trained again)",
         "head (trained again)",
+        "epochs (trained again)",
+        "highest learning rate (trained again)",
         "which slices",
     ]
     trained = {path.parent.parent.name for path in (paper / "switches").glob("*/checkpoints/*")}
-    assert len(trained) == 5  # one crop, two orders, classes as they come, one head
+    assert len(trained) == 8  # a crop, two orders, classes as they come, a head, epochs, two rates
 
 
 def test_the_papers_scores_are_those_of_evaluate(paper: Path) -> None:

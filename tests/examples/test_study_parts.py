@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,6 +48,18 @@ def settings(*arguments: str) -> Settings:
         (["--fold-order", "numeric"], "--fold-order must be given with --protocol paper"),
         (["--no-stratified"], "--stratified must be given with --protocol paper"),
         (["--switches", "all"], "--switches must be given with --protocol paper"),
+        (["--protocol", "paper", "--switches", "none", "crop"], "--switches must be none or"),
+        (["--learning-rate", "2"], "--learning-rate must be in (0, 1)"),
+        (["--freeze-until", "block4"], "with networks that have weights"),
+        (["--models", "vgg11", "--pretrained", "none", "--freeze-until", "1"], "that have weights"),
+        (
+            ["--models", "vgg11+gain", "--gain", "1", "2", "--freeze-until", "block4"],
+            "without attention mining",
+        ),
+        (
+            ["--models", "vgg11", "--augment", "affine", "--freeze-until", "block4"],
+            "--augment must be mirror or none",
+        ),
         (["--models", "vgg11+gain"], "--gain OMEGA SIGMA must be given"),
         (["--models", "vgg11+longer", "--freeze"], "trained whole"),
         (["--models", "vgg11:conv", "--freeze"], "trained whole"),
@@ -117,6 +130,26 @@ def test_training_and_evaluation_see_the_same_image(slices: Slices) -> None:
 def test_ids_that_differ_in_a_trailing_letter_are_one_person() -> None:
     assert person("MR049453B") == person("MR049453") == "MR049453"
     assert person("ABC") == "ABC"
+
+
+def test_slices_of_unknown_patients_are_left_out_and_ids_kept_apart(tmp_path: Path) -> None:
+    """Ids F1 to F5 stand for a fold; FP1 and F6 are patients."""
+    folder = tmp_path / "phantom"
+    write_phantom(folder, slices=24, patients=8, size=32)
+    ids = ["F1", "F5", "FP1", "F6", "7", "7B"]
+    for k in range(24):
+        with h5py.File(folder / f"{k + 1}.mat", "r+") as file:
+            del file["cjdata"]["PID"]
+            codes = [[ord(letter)] for letter in ids[k % 6]]
+            file["cjdata"]["PID"] = np.array(codes, dtype=np.uint16)
+    known = Slices(folder, tmp_path / "packed.h5", known_patients=True)
+    assert set(known.patients) == {"FP1", "F6", "7"}
+    assert (len(known), known.unknown_patients) == (16, 0)
+    assert [known[k].name for k in range(16)] == known.names
+    assert [known[k].label for k in range(16)] == known.labels.tolist()
+    every = Slices(folder, tmp_path / "packed.h5", merge_ids=False)
+    assert set(every.patients) == set(ids)
+    assert (len(every), every.unknown_patients, every[5].group) == (24, 8, "7B")
 
 
 def test_an_interrupted_phantom_is_made_again(tmp_path: Path) -> None:
@@ -365,7 +398,7 @@ def test_frozen_features_pass_the_network_once_for_all_folds(
 
 def test_the_mean_mask_learns_from_the_training_slices_alone(slices: Slices) -> None:
     fold = folds_by_group(slices.labels, slices.patients, 3)[0]
-    arguments = (Candidate("small_cnn_8px"), slices, fold, settings(), CPU)
+    arguments = (Candidate("small_cnn_8px"), slices, fold, *parse(["--size", "32"]))
     before = evaluation.baselines_of(*arguments)["class mean"]
     _, masks = slices.pictures(32, None)
     kept = masks.clone()
@@ -403,12 +436,20 @@ def test_each_variation_changes_one_thing() -> None:
         assert len(one.changes) + (one.head is not None) == 1
         assert all(getattr(base, name) != value for name, value in one.changes)
     assert sum(one.head is not None for one in answers) == len(HEADS) - 1
-    maps = list(evaluation.variations(replace(base, switches="maps"), vgg))
+    assert [one.changes for one in answers if one.question == "epochs"] == [
+        (("epochs", 4),),
+        (("epochs", 16),),
+    ]
+    maps = list(evaluation.variations(settings("--protocol", "paper"), vgg))
     assert not any(one.trains for one in maps)
     assert len(maps) == 6
-    assert len(list(evaluation.variations(replace(base, switches="none"), vgg))) == 1
+    assert len(list(evaluation.variations(replace(base, switches=[]), vgg))) == 1
+    chosen = settings("--protocol", "paper", "--switches", "epochs", "maps", "crop").switches
+    assert chosen == ["threshold-on", "inclusive", "truth-grid", "alignment", "crop", "epochs"]
     frozen = evaluation.variations(replace(base, freeze=True), Candidate("vgg16", "no-last-pool"))
+    frozen = list(frozen)
     assert [one.head for one in frozen if one.head] == ["gap"]
+    assert not [one for one in frozen if one.question in ("epochs", "highest learning rate")]
 
 
 # --- Tables ---------------------------------------------------------------------------------------

@@ -245,6 +245,46 @@ def test_a_new_head_is_found_in_a_checkpoint(tmp_path) -> None:
 # --- Other packages -------------------------------------------------------------------------------
 
 
+# --- Files of the features alone ------------------------------------------------------------------
+
+
+def features_of(net: nn.Module, head: str) -> State:
+    return {k: v for k, v in net.state_dict().items() if not k.startswith(head)}
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [("squeezenet1_1", "classifier"), ("mobilenet_v2", "classifier"), ("resnet18", "fc")],
+)
+def test_a_file_may_lack_the_head_that_is_replaced(tmp_path, name, head) -> None:
+    path, source = tmp_path / "features.pth", load_network(name, seed=1)
+    torch.save(with_prefix("module.")(features_of(source, head)), path)
+    with pytest.raises(DataError, match=rf"must hold the weights of {name}, got no {head}"):
+        load_network(name, path, seed=0)
+    net = load_network(name, path, seed=0, features_only=True)
+    own, other = net.state_dict(), load_network(name, seed=0).state_dict()
+    assert all(torch.equal(own[k], v) for k, v in features_of(source, head).items())
+    assert all(torch.equal(own[k], other[k]) for k in own if k.startswith(head))
+    torch.save(source.state_dict(), path)
+    assert same(load_network(name, path, features_only=True), source.state_dict())
+
+
+def test_a_file_that_lacks_more_or_has_more_is_refused_by_name(tmp_path) -> None:
+    path, whole = tmp_path / "features.pth", load_network("squeezenet1_1").state_dict()
+    features = {k: v for k, v in whole.items() if k.startswith("features.")}
+    cases: list[tuple[State, str]] = [
+        ({k: v for k, v in features.items() if k != "features.3.squeeze.bias"}, "no features.3.sq"),
+        (features | {"features.99.bias": torch.zeros(1)}, "features.99.bias, which the network"),
+        (features | {"classifier.1.bias": torch.zeros(1000)}, "no classifier.1.weight"),
+        (features | {"features.0.bias": torch.zeros(5)}, r"features.0.bias of \(5,\)"),
+        (features | {"features.0.bias": torch.full((64,), torch.nan)}, "got NaN"),
+    ]
+    for state, message in cases:
+        torch.save(state, path)
+        with pytest.raises(DataError, match=message):
+            load_network("squeezenet1_1", path, features_only=True)
+
+
 def test_safetensors_are_read(tmp_path, trained) -> None:
     safetensors = pytest.importorskip("safetensors.torch")
     half = {f"module.{name}": t.half() if t.is_floating_point() else t for name, t in

@@ -151,15 +151,22 @@ class StateDict:
         tensors = {n: t.float() if t.dtype in _FLOATS else t for n, t in state.items()}
         return cls(path, tensors, isinstance(content, Mapping) and _OF_LIGHTNING in content)
 
-    def load_into(self, net: nn.Module, what: str = "") -> None:
-        """Load all tensors into a network, or raise an error and leave the network as it is."""
+    def load_into(
+        self, net: nn.Module, what: str = "", optional: frozenset[str] = frozenset()
+    ) -> None:
+        """Load all tensors into a network, or raise an error and leave the network as it is.
+
+        Tensors of these names keep their values if the file has none of them.
+        """
         net = unwrap(net)
         own = _tensors_of(net)
+        if optional and not self._has(optional):
+            own = {name: tensor for name, tensor in own.items() if name not in optional}
         fitting = self._fitting(own, what or f"the network ({type(net).__name__})")
         _check_kinds(self.path, fitting, own)
         before = {name: tensor.clone() for name, tensor in own.items()}
         try:
-            net.load_state_dict(fitting)
+            net.load_state_dict(fitting, strict=len(own) == len(_tensors_of(net)))
         except Exception as error:
             net.load_state_dict(before, strict=False)
             raise DataError(
@@ -202,6 +209,11 @@ class StateDict:
                 f"{self.path} must hold the weights of {what}, got {nearest.describe(self)}"
             )
         return fitting[0].found
+
+    def _has(self, names: Iterable[str]) -> bool:
+        """Return whether one of these names is in the file, after any prefix."""
+        plain = [f".{_plain(name)}" for name in self.tensors]
+        return any(one.endswith(f".{name}") for name in names for one in plain)
 
     def _prefixes(self, net: nn.Module) -> list[str]:
         return self._prefixes_of(_tensors_of(net))

@@ -41,6 +41,7 @@ def load_network(
     *,
     num_classes: int | None = None,
     seed: int | None = None,
+    features_only: bool = False,
 ) -> nn.Module:
     """Return the network of a name in evaluation mode, with random or given weights.
 
@@ -68,6 +69,9 @@ def load_network(
     seed
         Seed of the random weights; torch's generator is not changed. By default the weights are
         drawn by that generator.
+    features_only
+        Whether a file of weights may lack the layers that ``adapt(net, num_classes=k)`` replaces,
+        all of them. They have random weights then.
 
     Returns
     -------
@@ -116,8 +120,17 @@ def load_network(
         elif num_classes is None and (found := state.count_classes(model)) is not None:
             model = _build_for(source, found, seed) or model
     classes = "" if num_classes is None else f" with {num_classes} classes"
-    state.load_into(model, f"{name}{classes}")
+    optional = _names_of_head(model) if features_only else frozenset()
+    state.load_into(model, f"{name}{classes}", optional)
     return model.eval()
+
+
+def _names_of_head(net: nn.Module) -> frozenset[str]:
+    """Return the names of the tensors that ``adapt(net, num_classes=k)`` replaces."""
+    features = adapt(net).features
+    kept = {id(one) for one in features.state_dict(keep_vars=True).values()}
+    own = net.state_dict(keep_vars=True)
+    return frozenset(name for name, one in own.items() if id(one) not in kept)
 
 
 def _find_source(name: str) -> Source:
