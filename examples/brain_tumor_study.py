@@ -30,7 +30,7 @@ from study import evaluation, page, training
 from study.data import Slices, Study, make_phantom
 from study.evaluation import MAP, OPTIMUM, VALIDATED, FoldResult, Variation, baselines_of
 from study.networks import Candidate, class_map, grid_of
-from study.settings import Run, Settings, check_kept, parse
+from study.settings import OF_TRAINING, Run, Settings, check_kept, parse
 from study.tables import best_model
 from torch.utils.data import Subset
 
@@ -255,8 +255,9 @@ def vary(study: Study, best: Candidate, answer: Variation) -> tuple[Study, Candi
     if answer.trains:
         name = f"{answer.question}-{answer.answer}".replace("/", "of").replace(" ", "_")
         out, kept = study.run.out / "switches" / name, study.run.kept_outputs
-        run = replace(study.run, out=out, features=kept)
-        changed = replace(changed, run=run, folds=divide(changed.settings, study.slices))
+        run = replace(study.run, out=out, features=kept, checkpoints=None)
+        folds = divide(changed.settings, study.slices) if answer.divides else study.folds
+        changed = replace(changed, run=run, folds=folds)
     return changed, candidate
 
 
@@ -307,6 +308,14 @@ def check_start(study: Study) -> None:
         "version of torch": torch.__version__,
     }
     check_kept(run.out / "start.json", start, resume=True)
+    study.checkpoints.mkdir(parents=True, exist_ok=True)
+    for one in settings.candidates:
+        training = {name: asdict(settings)[name] for name in OF_TRAINING}
+        training |= {"folds of the slices": start["folds of the slices"]}
+        training |= {"starting weights": weights[str(one)]}
+        file = study.checkpoints / f"{one.file}-training.json"
+        check_kept(file, training, resume=True)
+        file.write_text(json.dumps(training, indent=1) + "\n")
     (run.out / "start.json").write_text(json.dumps(start, indent=1) + "\n")
     (run.out / "settings.json").write_text(json.dumps(asdict(settings), indent=2) + "\n")
 

@@ -93,4 +93,9 @@ class Study:
 
     def file(self, candidate: Candidate, fold: Fold) -> Path:
         """Return the file of a trained network."""
-        return self.run.out / "checkpoints" / f"{candidate.file}-fold{fold.number}.pth"
+        return self.checkpoints / f"{candidate.file}-fold{fold.number}.pth"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the trained networks are."""
+        return self.run.checkpoints or self.run.out / "checkpoints"

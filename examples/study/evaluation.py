@@ -1,5 +1,6 @@
 """What is evaluated: maps, thresholds, metrics, baselines, and the paper's open questions."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ from cameval.metrics import Outcomes, overlap_coefficient, volumetric_similarity
 from cameval.protocols import Baseline, Binarizer, CAMMethod, MapMetric, MaskMetric
 from study.data import Slices
 from study.networks import HEADS, Candidate, Head, class_map, ends_in_linear_layers
-from study.settings import QUESTIONS, TRAINED, Run, Settings
+from study.settings import OF_MAPS, QUESTIONS, Run, Settings
 from study.training import with_frozen
 
 MAP, WRONG_CLASS = "CAM", "wrong class"
@@ -121,41 +122,61 @@ HEAD_ANSWERS: dict[Head, str] = {
 }
 
 
+Change = tuple[str, Any]
+
+
 @dataclass(frozen=True)
 class Variation:
-    """One answer to one open question, with the settings or the head that it changes."""
+    """One answer to one open question, with the settings or the head that it changes.
+
+    `trains` tells that it needs another network, `divides` that it needs other folds too.
+    """
 
     question: str
     answer: str
-    changes: tuple[tuple[str, Any], ...] = ()
+    changes: tuple[Change, ...] = ()
     head: Head | None = None
     trains: bool = False
+    divides: bool = False
 
 
 def variations(settings: Settings, best: Candidate) -> Iterator[Variation]:
     """Yield the study as it is, and then every other answer to the questions that are asked."""
     yield Variation("as run", "")
     for name in settings.switches:
-        question, trains = QUESTIONS[name], name in TRAINED
+        question, trains = QUESTIONS[name], name not in OF_MAPS
         if name == "head":
             for head, answer in _heads(settings, best).items():
                 yield Variation(question, answer, head=head, trains=trains)
             continue
-        field = name.replace("-", "_")
-        for value, answer in _answers(name, settings).items():
-            if value != getattr(settings, field):
-                yield Variation(question, answer, ((field, value),), trains=trains)
+        for change, answer in _answers(name, settings):
+            if change[1] != getattr(settings, change[0]):
+                divides = name in ("fold-order", "stratified")
+                yield Variation(question, answer, (change,), None, trains, divides)
 
 
-def _answers(name: str, settings: Settings) -> Mapping[Any, str]:
-    """Return the answers to a question; a linear layer alone has neither epochs nor a rate."""
-    if name not in ("epochs", "learning-rate"):
-        return ANSWERS[name]
-    if settings.freeze:
-        return {}
-    if name == "epochs":
-        return {count: str(count) for count in (settings.epochs // 2, 2 * settings.epochs) if count}
-    return {rate: f"{rate:.1g}" for rate in (settings.rate / 3, settings.rate * 3)}
+def _answers(name: str, settings: Settings) -> Iterator[tuple[Change, str]]:
+    """Yield the answers to a question; a linear layer alone has no epochs, rate or seed.
+
+    The layers are the linear layer alone, and one block more than those that train.
+    """
+    if name in ANSWERS:
+        for value, answer in ANSWERS[name].items():
+            yield (name.replace("-", "_"), value), answer
+    elif name == "layers":
+        block = re.fullmatch(r"block([2-9])", settings.freeze_until or "")
+        if block and not settings.freeze:
+            yield ("freeze", True), "the linear layer alone"
+            yield ("freeze_until", f"block{int(block[1]) - 1}"), f"from block {block[1]} on"
+    elif not settings.freeze:
+        near: dict[str, tuple[str, list[float]]] = {
+            "epochs": ("epochs", [settings.epochs // 2 or 2, 2 * settings.epochs]),
+            "learning-rate": ("learning_rate", [settings.rate / 3, settings.rate * 3]),
+            "training-seed": ("seed", [settings.seed + 1, settings.seed + 2]),
+        }
+        field, values = near[name]
+        for number in values:
+            yield (field, number), f"{number:.1g}" if name == "learning-rate" else str(number)
 
 
 def _heads(settings: Settings, best: Candidate) -> dict[Head, str]:

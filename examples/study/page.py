@@ -11,9 +11,9 @@ import pandas as pd
 from torch.utils.data import Subset
 
 from cameval import CAMModel, Preparation, Results, concat
-from cameval.report import Cell, Section, draw_examples, page_tests, table_of, write_report
+from cameval.report import Cell, Picture, Section, draw_examples, page_tests, table_of, write_report
 from cameval.report import format_number as number
-from study import tables
+from study import figures, tables
 from study.data import Study
 from study.evaluation import MAP, OPTIMUM, P95, PAPER_BINARIZERS, VALIDATED, FoldResult, Variation
 from study.networks import Candidate, class_map, grid_of
@@ -49,14 +49,20 @@ class Page:
         self.out, self.sections, self.texts = out, list[Section](), dict[str, str]()
         (out / "tables").mkdir(exist_ok=True)
 
-    def add(self, name: str, title: str, frames: Mapping[str, tuple[pd.DataFrame, str]]) -> None:
-        """Add a section with tables and their captions."""
+    def add(
+        self,
+        name: str,
+        title: str,
+        frames: Mapping[str, tuple[pd.DataFrame, str]],
+        pictures: Sequence[Picture] = (),
+    ) -> None:
+        """Add a section with tables and their captions, and pictures."""
         for table, (frame, caption) in frames.items():
             plain = frame.map(lambda c: f"{c.text} {c.detail}".strip() if type(c) is Cell else c)
             plain.to_csv(self.out / "tables" / f"{table}.csv", index=False)
             self.texts[table] = f"{caption}\n\n{plain.to_string(index=False)}\n"
         shown = [table_of(frame, caption) for frame, caption in frames.values()]
-        self.sections.append(Section(name, title, TEXTS[name], shown))
+        self.sections.append(Section(name, title, TEXTS[name], shown, pictures))
 
     def write(
         self,
@@ -184,11 +190,13 @@ def write_paper(
         "classes": (tables.class_table(at, names, of_all), f"By class, at {chosen}"),
         "tests": (tables.test_table(tests), "Differences at the best threshold"),
     }
-    page.add("paper", "IoU at the five thresholds", iou)
+    size = settings.size_of(best)
+    failures = figures.draw_failures(slices, scores, model, size, settings)
+    pictures = [figures.draw_classes(slices, size, settings.crop), *failures]
+    page.add("paper", "IoU at the five thresholds", iou, pictures)
     table = tables.switch_table(varied)
     page.add("switches", "What the paper leaves open", {"switches": (table, "By open question")})
 
-    size = settings.size_of(best)
     grid = (size, size) if settings.truth_grid == "input" else None
     draw_examples(
         results,

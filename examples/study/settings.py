@@ -29,8 +29,14 @@ QUESTIONS = {  # what the paper leaves open, by the name of the switch
     "head": "head",
     "epochs": "epochs",
     "learning-rate": "highest learning rate",
+    "layers": "layers that train",
+    "training-seed": "seed of the training",
 }
-TRAINED = ("crop", "fold-order", "stratified", "head", "epochs", "learning-rate")
+OF_MAPS = ("threshold-on", "inclusive", "truth-grid", "alignment")  # they need no training
+OF_TRAINING = (  # what a trained network depends on, beside its name, its start and its folds
+    *("freeze", "freeze_until", "keep", "gain", "epochs", "learning_rate", "patience"),
+    *("class_weights", "augment", "mixed_precision", "size", "crop", "seed"),
+)
 
 DESCRIPTION = "Where networks look that classify brain tumors, and how well it fits the tumors."
 EXAMPLES = """\
@@ -106,6 +112,7 @@ class Run:
     resume: bool
     download: Path | None
     features: Path | None = None
+    checkpoints: Path | None = None
 
     @property
     def kept_outputs(self) -> Path:
@@ -129,7 +136,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[Settings, Run]:
         parser.error(str(error))
     now = datetime.now().astimezone().strftime("%Y-%m-%d-%H%M%S")
     out = given["out"] or Path("runs") / now
-    places = given["download"], given["features"]
+    places = given["download"], given["features"], given["checkpoints"]
     return settings, Run(out, given["device"], given["resume"], *places)
 
 
@@ -144,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     either_of = parser.add_mutually_exclusive_group().add_argument
     either_of("--data", metavar="DIR", help="folder of the figshare .mat files (default: phantom)")
     either_of("--download", type=Path, metavar="DIR", help="fetch the figshare data into DIR first")
-    text = "take the slices whose patient is known: an id F1 to F5 stands for a fold"
+    text = "leave out slices with an id F1 to F5, a fold"
     add("--known-patients", action="store_true", help=text)
     text = "ids that differ in a trailing letter are one patient (default)"
     add("--merge-ids", action=either, default=True, help=text)
@@ -157,9 +164,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--freeze", action="store_true", help="train a linear layer on frozen features")
     text = "freeze features up to this layer, or block1, block2, ..., and keep their outputs"
     add("--freeze-until", metavar="LAYER", help=text)
-    text = "numbers of the outputs that are kept (float16), or none"
+    text = "type of kept outputs (float16)"
     add("--keep", choices=["float16", "float32", "none"], default="float16", help=text)
-    text = "where these outputs are kept, for several studies (OUT/features)"
+    text = "where they are kept (OUT/features)"
     add("--features", type=Path, metavar="DIR", help=text)
     pair, text = ("OMEGA", "SIGMA"), "slope and threshold of the mask of attention mining (+gain)"
     add("--gain", nargs=2, type=float, metavar=pair, help=text)
@@ -187,6 +194,8 @@ def _parser() -> argparse.ArgumentParser:
     device, text = "cuda" if torch.cuda.is_available() else "cpu", "cpu, cuda, cuda:1, ..."
     add("--device", default=device, metavar="DEVICE", help=text)
     add("--out", type=Path, metavar="DIR", help="where to write (runs/DATE-TIME)")
+    text = "trained networks of another study (OUT/checkpoints)"
+    add("--checkpoints", type=Path, metavar="DIR", help=text)
     add("--resume", action="store_true", help="continue the study in --out")
 
     add = parser.add_argument_group("what the paper leaves open (--protocol paper)").add_argument
@@ -222,7 +231,7 @@ def _questions(given: Sequence[str]) -> list[str]:
     """Return the questions that are varied, in their order."""
     if "none" in given and len(given) > 1:
         raise SettingError(f"--switches must be none or others, got {' '.join(given)}")
-    wide = {"all": list(QUESTIONS), "maps": [one for one in QUESTIONS if one not in TRAINED]}
+    wide = {"all": list(QUESTIONS), "maps": list(OF_MAPS)}
     asked = {question for one in given for question in wide.get(one, [one])}
     return [question for question in QUESTIONS if question in asked]
 

@@ -187,10 +187,12 @@ def test_the_switches_are_beside_the_study_as_it_was_run(paper: Path) -> None:
         "head (trained again)",
         "epochs (trained again)",
         "highest learning rate (trained again)",
+        "seed of the training (trained again)",
         "which slices",
     ]
     trained = {path.parent.parent.name for path in (paper / "switches").glob("*/checkpoints/*")}
-    assert len(trained) == 8  # a crop, two orders, classes as they come, a head, epochs, two rates
+    # a crop, two orders, classes as they come, a head, two numbers of epochs, two rates, two seeds
+    assert len(trained) == 10
 
 
 def test_the_papers_scores_are_those_of_evaluate(paper: Path) -> None:
@@ -271,6 +273,25 @@ def test_a_trained_network_is_loaded_as_it_was(strict: Path, tmp_path: Path) -> 
 
 
 # --- Recipes and processes ------------------------------------------------------------------------
+
+
+def test_another_alignment_takes_the_networks_of_a_study(
+    strict: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def trains(*arguments: object) -> None:
+        raise AssertionError("every network is trained")
+
+    monkeypatch.setattr(training, "fine_tune", trains)
+    given = ["--checkpoints", str(strict / "checkpoints")]
+    assert run(tmp_path / "aligned", *given, "--alignment", "receptive_field") == 0
+    own, aligned = (pd.read_csv(out / "predictions.csv") for out in (strict, tmp_path / "aligned"))
+    pd.testing.assert_frame_equal(own, aligned)
+    capsys.readouterr()
+    assert run(tmp_path / "longer", *given, "--learning-rate", "0.01") == 2
+    assert "must have the learning_rate of" in capsys.readouterr().err
 
 
 @pytest.mark.slow

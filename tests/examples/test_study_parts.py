@@ -1,6 +1,8 @@
 """The parts of the study: settings, slices, networks, training, masks, the paper's sums."""
 
 from dataclasses import replace
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import h5py
@@ -9,7 +11,9 @@ import pandas as pd
 import pytest
 import torch
 import torchvision
-from study import evaluation, tables, training
+from PIL import Image
+from skimage import measure
+from study import evaluation, figures, tables, training
 from study.data import Slices, make_phantom, person
 from study.networks import HEADS, Candidate, class_map, ends_in_linear_layers
 from study.settings import Settings, parse
@@ -446,6 +450,16 @@ def test_each_variation_changes_one_thing() -> None:
     assert len(list(evaluation.variations(replace(base, switches=[]), vgg))) == 1
     chosen = settings("--protocol", "paper", "--switches", "epochs", "maps", "crop").switches
     assert chosen == ["threshold-on", "inclusive", "truth-grid", "alignment", "crop", "epochs"]
+    blocks = settings(
+        *("--protocol", "paper", "--models", "vgg11", "--freeze-until", "block4"),
+        *("--switches", "layers", "training-seed"),
+    )
+    assert [one.changes for one in evaluation.variations(blocks, vgg)][1:] == [
+        (("freeze", True),),
+        (("freeze_until", "block3"),),
+        (("seed", 1),),
+        (("seed", 2),),
+    ]
     frozen = evaluation.variations(replace(base, freeze=True), Candidate("vgg16", "no-last-pool"))
     frozen = list(frozen)
     assert [one.head for one in frozen if one.head] == ["gap"]
@@ -526,3 +540,47 @@ def test_a_real_slice_goes_through_the_whole_study(
     assert ((pixels > 2450) & (pixels <= 2509)).all()
     iou, cap = cameval.iou(found, masks), cameval.baselines.area_bound(found, masks)
     assert ((iou >= 0) & (iou <= cap + 1e-6)).all()
+
+
+# --- Figures --------------------------------------------------------------------------------------
+
+
+def test_contrast_is_the_difference_to_a_ring_in_units_of_their_spread() -> None:
+    mask = np.zeros((60, 60), bool)
+    mask[25:35, 25:35] = True
+    image = np.where(mask, 0.8, 0.2) + 0.1 * (-1.0) ** np.indices(mask.shape).sum(0)
+    far = np.zeros_like(mask)
+    far[5:55, 5:55] = True
+    assert figures.contrast(image, mask) == pytest.approx(6, rel=0.01)
+    assert figures.contrast(np.where(far, image, 9), mask) == figures.contrast(image, mask)
+    assert figures.contrast(np.ones_like(image), mask) == 0
+
+
+def test_failures_are_the_worst_of_each_class(slices: Slices) -> None:
+    settings = parse(["--size", "32", "--protocol", "paper"])[0]
+    names = [slices.class_names[k] for k in slices.labels]
+    scores = pd.DataFrame({"slice": slices.names, "label": names, "predicted": names})
+    scores = scores.assign(threshold="percentile:95", iou=0.3, coverage=0.5)
+    model = Candidate("small_cnn_8px").build_seeded("none", 3, 0)
+    draw = partial(figures.draw_failures, slices, model=model, size=32, settings=settings)
+    assert draw(scores) == []
+    place = names.index("glioma")
+    scores.loc[place, ["iou", "coverage"]] = 0.1, 0.96
+    (large,) = draw(scores)
+    assert (large.file, large.alt) == (
+        "paper-figure-3a.png",
+        "MRI slices of glioma with tumor and mask outlined",
+    )
+    scores.loc[place, "predicted"] = "meningioma"
+    assert draw(scores) == []
+    scores.loc[[0, 1, 2, 3], "iou"] = 0
+    scores["predicted"] = names
+    assert [picture.file[-6:] for picture in draw(scores)] == ["3a.png", "3b.png"]
+
+
+def test_a_slice_of_each_class_is_drawn_in_a_box(slices: Slices) -> None:
+    picture = figures.draw_classes(slices, 64, None)
+    assert picture.caption.startswith("Of each class the slice with the median area of the tumor")
+    pixels = np.asarray(Image.open(BytesIO(picture.data)).convert("RGB")).astype(int)
+    red = (pixels[..., 0] > 200) & (pixels[..., 1:].max(-1) < 120)
+    assert len(np.unique(measure.label(red))) - 1 == 3

@@ -127,8 +127,10 @@ def load_network(
 
 def _names_of_head(net: nn.Module) -> frozenset[str]:
     """Return the names of the tensors that ``adapt(net, num_classes=k)`` replaces."""
-    features = adapt(net).features
-    kept = {id(one) for one in features.state_dict(keep_vars=True).values()}
+    model = adapt(net)
+    if not isinstance(model, CAMModel):  # a layer's model has no head to replace
+        return frozenset()
+    kept = {id(one) for one in model.features.state_dict(keep_vars=True).values()}
     own = net.state_dict(keep_vars=True)
     return frozenset(name for name, one in own.items() if id(one) not in kept)
 
