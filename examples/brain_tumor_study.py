@@ -36,7 +36,7 @@ from torch.utils.data import Subset
 
 from cameval import CAMExtractor, CAMModel, distributed, iou
 from cameval.data import Fold, fetch_figshare, folds_by_group, folds_by_sample
-from cameval.errors import CamevalError
+from cameval.errors import CamevalError, DataError
 from cameval.evaluation import Preparation, Results, choose_binarizers, evaluate
 
 # --- 1. The slices --------------------------------------------------------------------------------
@@ -62,7 +62,13 @@ def divide(settings: Settings, slices: Slices) -> list[Fold]:
     labels, patients, count, seed = slices.labels, slices.patients, settings.folds, settings.seed
     if settings.protocol == "strict":
         published = slices.published_folds
-        return folds_by_group(labels, patients, count, seed=seed, published=published)
+        folds = folds_by_group(labels, patients, count, seed=seed, published=published)
+        if slices.unknown_patients and not are_published(slices, folds):
+            raise DataError(
+                "slices of unknown patients (ids F1 to F5) must be in the folds of cvind.mat, got "
+                "others; give --no-merge-ids, or leave them out with --known-patients"
+            )
+        return folds
     by_name = np.argsort(np.array(slices.names), kind="stable")  # in which 10 comes before 2
     return folds_by_sample(
         labels,
@@ -74,11 +80,17 @@ def divide(settings: Settings, slices: Slices) -> list[Fold]:
     )
 
 
+def are_published(slices: Slices, folds: Sequence[Fold]) -> bool:
+    """Tell whether the folds are those of the data set."""
+    published = slices.published_folds
+    return published is not None and all((published[f.test] == f.number).all() for f in folds)
+
+
 def warn_of_folds(study: Study) -> None:
     """Warn if published folds are not used, or patients are both trained on and tested on."""
-    published, folds = study.slices.published_folds, study.folds
-    used = published is None or all((published[one.test] == one.number).all() for one in folds)
-    if study.settings.protocol == "strict" and not used:
+    slices, folds = study.slices, study.folds
+    strict, published = study.settings.protocol == "strict", slices.published_folds is not None
+    if strict and published and not are_published(slices, folds):
         print("NOTE: cvind.mat is not used: other folds, or persons in two", file=sys.stderr)
     if shared := {patient for fold in folds for patient in fold.shared}:
         text = f"{len(shared)} of {len(set(study.slices.patients))} patients are in several folds"

@@ -3,6 +3,7 @@
 The findings, figures and further tables of a page are those of `cameval.report.write_report`.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
@@ -26,6 +27,9 @@ TEXTS = {
     "thresholds": "Validated: the best threshold on the validation patients of each fold. Test "
     "optimum: the best on the tested slices. Truth: the tumors on the network's grid; no "
     "bound, other maps may have more. No mask of the same area exceeds the area bound.",
+    "all-maps": "sIoU: the IoU of the mask if the tumor covered the share r of the frame.",
+    "baselines": "Sign-flip tests of whole patients; the three tests of a class are one family, by "
+    "which each p is corrected, and each interval agrees with its p.",
     "planned": "Sign-flip tests of whole patients; each p is corrected by Holm's method for the "
     "tests of its family, and each interval agrees with its p. The last five were planned: the "
     "size-standardized IoU against the best map without the image; Otsu's and adaptive thresholds "
@@ -47,6 +51,7 @@ class Page:
 
     def __init__(self, out: Path) -> None:
         self.out, self.sections, self.texts = out, list[Section](), dict[str, str]()
+        self.captions: dict[str, str] = {}
         (out / "tables").mkdir(exist_ok=True)
 
     def add(
@@ -60,6 +65,7 @@ class Page:
         for table, (frame, caption) in frames.items():
             plain = frame.map(lambda c: f"{c.text} {c.detail}".strip() if type(c) is Cell else c)
             plain.to_csv(self.out / "tables" / f"{table}.csv", index=False)
+            self.captions[table] = caption
             self.texts[table] = f"{caption}\n\n{plain.to_string(index=False)}\n"
         shown = [table_of(frame, caption) for frame, caption in frames.values()]
         self.sections.append(Section(name, title, TEXTS[name], shown, pictures))
@@ -76,6 +82,7 @@ class Page:
         """Write the page, all tables as text, and a summary for the terminal; return the page."""
         lines = [fill(text, 98).replace("\u00a0", " ") + "\n" for text in lead]
         (self.out / "tables.txt").write_text("\n".join(self.texts.values()))
+        (self.out / "tables" / "captions.json").write_text(json.dumps(self.captions, indent=1))
         shown = [*(self.texts[name] for name in summary), *lines]
         (self.out / "summary.txt").write_text("\n".join(shown))
         return write_report(
@@ -94,13 +101,26 @@ def describe_run(study: Study) -> str:
     settings, slices, folds = study.settings, study.slices, study.folds
     sizes = [f"{one} ({settings.size_of(one)} px)" for one in settings.candidates]
     shared = len({patient for fold in folds for patient in fold.shared})
-    training = "features frozen" if settings.freeze else f"at most {settings.epochs} epochs"
+    training = f"at most {settings.epochs} epochs"
+    if settings.freeze:
+        training = "features frozen"
+    elif settings.freeze_until:
+        training += f" of the layers after {settings.freeze_until}"
     mining = f", GAIN with omega and sigma {settings.gain}" if settings.gain else ""
-    return (
-        f"{len(slices):,} {'phantom' if settings.data == 'phantom' else 'MRI'} slices of "
-        f"{len(set(slices.patients.tolist()))} patients in {len(folds)} folds; {shared} patients "
-        f"are in several folds. {', '.join(sizes)}, {training}{mining}, seed {settings.seed}."
+    who = f"{len(set(slices.patients.tolist()))} patients"
+    lines = []
+    if count := slices.unknown_patients:
+        who = f"{who} and folds"
+        lines = [
+            f"The patients of {count:,} slices are not known; their fold stands for the patient. "
+            "No interval or p value by patient of this run is to be trusted."
+        ]
+    kind = "phantom" if settings.data == "phantom" else "MRI"
+    first = (
+        f"{len(slices):,} {kind} slices of {who} in {len(folds)} folds; {shared} patients are in "
+        f"several folds. {', '.join(sizes)}, {training}{mining}, seed {settings.seed}."
     )
+    return " ".join([first, *lines])
 
 
 def write_strict(study: Study, scored: Sequence[FoldResult]) -> Path:
@@ -141,8 +161,25 @@ def write_strict(study: Study, scored: Sequence[FoldResult]) -> Path:
         for binarizer in (VALIDATED, P95)
     }
     resolution = tables.resolution_table(scores, grids, slices, settings.crop)
+    methods = {
+        f"methods-{Candidate.parse(model).file}": (
+            tables.method_table(scores, model),
+            f"Maps of {model} and of baselines, at the validated threshold",
+        )
+        for model in grids
+    }
+    sized = tables.size_table(scores, best), f"Size-standardized IoU of {best}"
+    against = {
+        f"baselines-{binarizer.replace(':', '-')}": (
+            tables.baseline_tests(results.select(model=best), binarizer, names, settings.seed),
+            f"IoU of {best} and of baselines by class, {binarizer} threshold",
+        )
+        for binarizer in (VALIDATED, P95)
+    }
     page.add("classification", "Classification", classification)
     page.add("thresholds", "Thresholds", thresholds)
+    page.add("all-maps", "Methods and baselines", methods | {"sizes": sized})
+    page.add("baselines", "Against baselines", against)
     every = tables.test_table(pd.concat([own, planned]))
     page.add("planned", "Planned and paired tests", {"tests": (every, f"Differences, {best}")})
     page.add("tumors", "Kinds of tumor", classes)
@@ -189,6 +226,10 @@ def write_paper(
         ),
         "classes": (tables.class_table(at, names, of_all), f"By class, at {chosen}"),
         "tests": (tables.test_table(tests), "Differences at the best threshold"),
+        "baselines": (
+            tables.baseline_tests(results, chosen, names, settings.seed),
+            f"IoU of {best} and of baselines by class, at {chosen}",
+        ),
     }
     size = settings.size_of(best)
     failures = figures.draw_failures(slices, scores, model, size, settings)

@@ -20,11 +20,13 @@ from study.evaluation import (
     BINARIZERS,
     CLASS_MEAN,
     MAP,
+    METHODS,
     OPTIMUM,
     P95,
     PAPER_BINARIZERS,
     TRUTH,
     VALIDATED,
+    WRONG_CLASS,
     FoldResult,
     Variation,
 )
@@ -42,6 +44,7 @@ PAPER_BELOW_HUNDREDTH = {"meningioma": 0.02, "glioma": 0.33, "pituitary": 0.85, 
 # Share of all 3,064 slices with which masks of 5 % of the frame can have an IoU above .5:
 ALL_ABOVE_HALF = {"meningioma": 0.229, "glioma": 0.355, "pituitary": 0.023, "all": 0.225}
 SIZED = "size_standardized_iou"
+COMPARED = ("center", CLASS_MEAN, "intensity")  # nothing, the label, the brightness
 TEST_COLUMNS = ["metric", "first", "second", "difference", "low", "high", "p", "groups"]
 
 Row = dict[str, Any]  # text, or a `Cell` of a number with its interval, by column
@@ -162,6 +165,32 @@ def test_table(tests: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def baseline_tests(results: Results, binarizer: str, names: Sequence[str], seed: int) -> Any:
+    """Test the IoU of the map against three baselines, of each class and of all slices.
+
+    The baselines are the center of the frame, the mean mask of the class and the brightness. The
+    three tests of a class are one family.
+    """
+    one = results.select(metric="iou", binarizer=binarizer, target_class="predicted")
+    labels, patients = one.samples["label"].to_numpy(int), one.samples["group"].to_numpy(str)
+    values = {name: one.select(method=name).values[:, 0] for name in (MAP, *COMPARED)}
+    rows = []
+    for label, name in (*enumerate(names), (-1, "all")):
+        of_class = labels == label if label >= 0 else np.ones(len(labels), bool)
+        own = values[MAP][of_class]
+        if not np.isfinite(own).any():
+            continue
+        differences = {key: own - values[key][of_class] for key in COMPARED}
+        differences["zero"] = np.zeros(len(own))
+        for test in paired_tests(differences, patients[of_class], reference="zero", seed=seed):
+            row: Row = {"class": name, "slices": test.n, "baseline": test.first}
+            row["map"] = number(float(np.nanmean(own)))
+            row["of the baseline"] = number(float(np.nanmean(values[test.first][of_class])))
+            row["difference"] = estimate(test.difference, test.low_holm, test.high_holm)
+            rows.append(row | {"p": format_p(test.p_holm)})
+    return pd.DataFrame(rows)
+
+
 # --- The strict protocol --------------------------------------------------------------------------
 
 
@@ -219,6 +248,38 @@ def threshold_table(scores: Scores, model: str) -> pd.DataFrame:
         row["truth"] = number(scores.mean(model, TRUTH, name))
         row["area bound"] = number(scores.mean(model, MAP, name, "area_bound"))
         row["coverage"] = scores.cell(model, MAP, name, "coverage")
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def method_table(scores: Scores, model: str) -> pd.DataFrame:
+    """Return the scores of every method and baseline, of masks at the validated threshold."""
+    meanings, rows = scores.results.meanings.baselines, []
+    for name in (*METHODS, *meanings):
+        row: Row = {"map": name, "knows": meanings[name].knows if name in meanings else ""}
+        row["IoU"] = scores.cell(model, name, VALIDATED)
+        row["IoU at percentile:95"] = scores.cell(model, name, P95)
+        row["size-standardized IoU"] = scores.cell(model, name, VALIDATED, SIZED)
+        row["coverage"] = scores.cell(model, name, VALIDATED, "coverage")
+        row["pointing game"] = number(scores.mean(model, name, "", "pointing_game"))
+        row["AUROC"] = number(scores.mean(model, name, "", "pixel_auroc"))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def size_table(scores: Scores, model: str) -> pd.DataFrame:
+    """Return scores that standardize the size of the tumor, at the validated threshold."""
+    metrics = {
+        "IoU": "iou",
+        "sIoU, r = .01": "sIoU_.01",
+        "sIoU, r = .05": SIZED,
+        "sIoU, r = .10": "sIoU_.10",
+        "informedness": "informedness",
+    }
+    rows = []
+    for name in (MAP, WRONG_CLASS, *COMPARED, TRUTH):
+        row: Row = {"map": name}
+        row |= {title: scores.cell(model, name, VALIDATED, m) for title, m in metrics.items()}
         rows.append(row)
     return pd.DataFrame(rows)
 

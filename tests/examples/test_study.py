@@ -17,6 +17,7 @@ from study.networks import Candidate
 
 from cameval import Results
 from cameval.data import Fold
+from cameval.report import format_number
 
 QUICK = ["--slices", "45", "--folds", "3", "--epochs", "1", "--size", "32"]
 
@@ -54,10 +55,27 @@ def test_the_strict_study_writes_its_page_and_tables(strict: Path) -> None:
     assert {file.stem for file in (strict / "tables").iterdir()} == {
         *("classification", "confusion", "thresholds-small_cnn_8px", "choices", "tests"),
         *("classes-validated", "classes-percentile-95", "resolution"),
+        *("methods-small_cnn_8px", "sizes", "baselines-validated", "baselines-percentile-95"),
+        "captions",
     }
     summary = (strict / "summary.txt").read_text()
     for words in ("the paper's vgg19", "test optimum", "an optimism of", "CAM \u2212 intensity"):
         assert words in summary
+    against = pd.read_csv(strict / "tables" / "baselines-validated.csv")
+    assert against["baseline"].unique().tolist() == ["center", "class mean", "intensity"]
+    of_all = against[(against["class"] == "all") & (against["baseline"] == "center")].iloc[0]
+    difference = of_all["map"] - of_all["of the baseline"]
+    assert float(of_all["difference"].split()[0].replace("\u2212", "-")) == pytest.approx(
+        difference, abs=0.0011
+    )
+    methods = pd.read_csv(strict / "tables" / "methods-small_cnn_8px.csv").set_index("map")
+    means = pd.read_csv(strict / "summary.csv").query(
+        "metric == 'iou' and binarizer == 'validated'"
+    )
+    kept = load(strict, 0, "test").meanings.baselines
+    assert methods["knows"].dropna().to_dict() == {name: one.knows for name, one in kept.items()}
+    for label, mean in means.set_index("method")["mean"].items():
+        assert methods.loc[label, "IoU"].startswith(format_number(mean))
     grid = pd.read_csv(strict / "tables" / "resolution.csv").iloc[0]
     assert grid["some map, at least"] >= grid["truth, best threshold"]
 

@@ -5,6 +5,7 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
+import brain_tumor_study as study
 import h5py
 import numpy as np
 import pandas as pd
@@ -154,6 +155,11 @@ def test_slices_of_unknown_patients_are_left_out_and_ids_kept_apart(tmp_path: Pa
     every = Slices(folder, tmp_path / "packed.h5", merge_ids=False)
     assert set(every.patients) == set(ids)
     assert (len(every), every.unknown_patients, every[5].group) == (24, 8, "7B")
+    with pytest.raises(DataError, match=r"must be in the folds of cvind\.mat, got others"):
+        study.divide(settings("--folds", "3"), every)
+    every.published_folds = np.arange(24) % 6 // 2
+    folds = study.divide(settings("--folds", "3"), every)
+    assert study.are_published(every, folds)
 
 
 def test_an_interrupted_phantom_is_made_again(tmp_path: Path) -> None:

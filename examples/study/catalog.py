@@ -1,0 +1,136 @@
+"""The runs of which the documentation shows results, and the numbers that its text quotes."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+VGG = ("--models", "vgg16", "--freeze-until", "block4", "--epochs", "6")
+SMALL = ("--models", "mobilenet_v2", "squeezenet1_0")
+PAPER = ("--protocol", "paper")
+PATIENTS = ("--known-patients",)
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of the study: its folder, its title, and its options.
+
+    ``networks_of`` names a run whose trained networks it takes.
+    """
+
+    name: str
+    title: str
+    options: tuple[str, ...]
+    networks_of: str | None = None
+
+    def arguments(self, data: str, weights: str, runs: str) -> list[str]:
+        """Return the arguments of the study, for folders of slices, weights and runs."""
+        shared = ["--data", data, "--pretrained", weights, *self.options]
+        if "--freeze-until" in self.options:
+            shared += ["--features", f"{runs}/features"]
+        if self.networks_of is not None:
+            shared += ["--checkpoints", f"{runs}/{self.networks_of}/checkpoints"]
+        return [*shared, "--out", f"{runs}/{self.name}", "--resume"]
+
+
+RUNS = {
+    one.name: one
+    for one in (
+        PlannedRun(
+            "slice",
+            "VGG-16, block 5 trained, by slice",
+            (*VGG, *PAPER, "--switches", "all"),
+        ),
+        PlannedRun(
+            "slice-frozen",
+            "VGG-16, frozen, by slice",
+            (*VGG, *PAPER, "--freeze", "--switches", "none"),
+        ),
+        PlannedRun("patient", "VGG-16, block 5 trained, by patient", (*VGG, *PATIENTS)),
+        PlannedRun(
+            "patient-seed-1",
+            "VGG-16, block 5 trained, by patient, seed 1",
+            (*VGG, *PATIENTS, "--seed", "1"),
+        ),
+        PlannedRun(
+            "patient-seed-2",
+            "VGG-16, block 5 trained, by patient, seed 2",
+            (*VGG, *PATIENTS, "--seed", "2"),
+        ),
+        PlannedRun("patient-frozen", "VGG-16, frozen, by patient", (*VGG, *PATIENTS, "--freeze")),
+        PlannedRun(
+            "patient-aligned",
+            "VGG-16, block 5 trained, by patient, maps aligned by receptive fields",
+            (*VGG, *PATIENTS, "--alignment", "receptive_field"),
+            networks_of="patient",
+        ),
+        PlannedRun(
+            "patient-fine",
+            "VGG-16 without its last pooling, block 5 trained, by patient",
+            ("--models", "vgg16:no-last-pool", *VGG[2:], *PATIENTS),
+        ),
+        PlannedRun(
+            "patient-block4",
+            "VGG-16, blocks 4 and 5 trained, by patient",
+            (*VGG[:3], "block3", *VGG[4:], *PATIENTS),
+        ),
+        PlannedRun(
+            "all",
+            "VGG-16, block 5 trained, all slices, by the folds of cvind.mat",
+            (*VGG, "--no-merge-ids"),
+        ),
+        PlannedRun(
+            "all-frozen",
+            "VGG-16, frozen, all slices, by the folds of cvind.mat",
+            (*VGG, "--no-merge-ids", "--freeze"),
+        ),
+        PlannedRun(
+            "small", "MobileNetV2 and SqueezeNet, by patient", (*SMALL, *PATIENTS, "--epochs", "4")
+        ),
+        PlannedRun(
+            "small-frozen",
+            "MobileNetV2 and SqueezeNet, frozen, by patient",
+            (*SMALL, *PATIENTS, "--freeze"),
+        ),
+        PlannedRun(
+            "small-slice",
+            "MobileNetV2 and SqueezeNet, frozen, all slices, by slice",
+            (*SMALL, *PAPER, "--freeze", "--switches", "none"),
+        ),
+        PlannedRun(
+            "gain",
+            "MobileNetV2 with attention mining, by patient",
+            (
+                *("--models", "mobilenet_v2", "mobilenet_v2+longer", "mobilenet_v2+gain"),
+                *("--gain", "10", "0.5", "--epochs", "3", "--folds", "3", *PATIENTS),
+            ),
+        ),
+    )
+}
+
+
+class Comparison(NamedTuple):
+    """Two runs with one network each, whose maps are compared on the slices that both tested."""
+
+    first: str
+    second: str
+    binarizer: str
+
+
+COMPARISONS = (
+    Comparison("patient", "patient-frozen", "validated"),
+    Comparison("patient-block4", "patient", "validated"),
+    Comparison("patient-aligned", "patient", "validated"),
+    Comparison("patient-fine", "patient", "validated"),
+    Comparison("patient", "patient-frozen", "percentile:95"),
+    Comparison("patient-block4", "patient", "percentile:95"),
+    Comparison("patient-aligned", "patient", "percentile:95"),
+    Comparison("patient-fine", "patient", "percentile:95"),
+)
+
+
+class Quote(NamedTuple):
+    """A cell of a table of a run: the row by its first cell, and the column."""
+
+    run: str
+    table: str
+    row: str
+    column: str
