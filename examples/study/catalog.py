@@ -7,6 +7,10 @@ VGG = ("--models", "vgg16", "--freeze-until", "block4", "--epochs", "6")
 SMALL = ("--models", "mobilenet_v2", "squeezenet1_0")
 PAPER = ("--protocol", "paper")
 PATIENTS = ("--known-patients",)
+TRAINED = (
+    *("layers", "training-seed", "epochs", "learning-rate", "crop", "fold-order", "stratified"),
+    "head",
+)
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,11 @@ class PlannedRun:
     options: tuple[str, ...]
     networks_of: str | None = None
 
+    @property
+    def intervals(self) -> bool:
+        """Whether the patients of all slices are known, so that intervals are to be trusted."""
+        return "--known-patients" in self.options
+
     def arguments(self, data: str, weights: str, runs: str) -> list[str]:
         """Return the arguments of the study, for folders of slices, weights and runs."""
         shared = ["--data", data, "--pretrained", weights, *self.options]
@@ -34,11 +43,7 @@ class PlannedRun:
 RUNS = {
     one.name: one
     for one in (
-        PlannedRun(
-            "slice",
-            "VGG-16, block 5 trained, by slice",
-            (*VGG, *PAPER, "--switches", "all"),
-        ),
+        PlannedRun("slice", "VGG-16, block 5 trained, by slice", (*VGG, *PAPER)),
         PlannedRun(
             "slice-frozen",
             "VGG-16, frozen, by slice",
@@ -103,34 +108,34 @@ RUNS = {
                 *("--gain", "10", "0.5", "--epochs", "3", "--folds", "3", *PATIENTS),
             ),
         ),
+        PlannedRun(
+            "slice-switches",
+            "VGG-16, by slice: what the paper leaves open, with networks that are trained again",
+            (*VGG, *PAPER, "--switches", *TRAINED),
+            networks_of="slice",
+        ),
     )
 }
 
 
-class Comparison(NamedTuple):
-    """Two runs with one network each, whose maps are compared on the slices that both tested."""
-
-    first: str
-    second: str
-    binarizer: str
-
-
-COMPARISONS = (
-    Comparison("patient", "patient-frozen", "validated"),
-    Comparison("patient-block4", "patient", "validated"),
-    Comparison("patient-aligned", "patient", "validated"),
-    Comparison("patient-fine", "patient", "validated"),
-    Comparison("patient", "patient-frozen", "percentile:95"),
-    Comparison("patient-block4", "patient", "percentile:95"),
-    Comparison("patient-aligned", "patient", "percentile:95"),
-    Comparison("patient-fine", "patient", "percentile:95"),
+COMPARISONS = (  # runs with one network each, on the same slices
+    ("patient", "patient-frozen"),
+    ("patient-block4", "patient"),
+    ("patient-aligned", "patient"),
+    ("patient-fine", "patient"),
 )
+COMPARED_AT = ("validated", "percentile:95")
+SEEDS = ("patient", "patient-seed-1", "patient-seed-2")
 
 
 class Quote(NamedTuple):
-    """A cell of a table of a run: the row by its first cell, and the column."""
+    """A cell of a table of a run: the cells that choose its row, by column, and its column."""
 
     run: str
     table: str
-    row: str
+    row: dict[str, str]
     column: str
+    interval: bool = False
+
+
+QUOTES: dict[str, Quote] = {}

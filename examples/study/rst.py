@@ -1,0 +1,195 @@
+"""Pages of the documentation, written from the tables of runs."""
+
+import csv
+import io
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cameval.errors import DataError
+from cameval.report import format_interval, format_p
+from cameval.report import format_number as number
+from cameval.statistics import paired_tests
+from study.catalog import COMPARED_AT, COMPARISONS, QUOTES, RUNS, SEEDS, PlannedRun, Quote
+from study.evaluation import MAP, P95, VALIDATED
+
+GENERATED = ".. Written by examples/study_runs.py from the results; do not edit.\n"
+LEAD = """\
+All tables of the runs that :doc:`study` is about, as the runs wrote them. ``python
+examples/study_runs.py run`` makes the runs, with the commands below: ``DIR`` holds the slices,
+``WEIGHTS`` the files of weights. In brackets: 95 % intervals by patient, in the runs of which the
+patients are known.
+"""
+COMPARED = """\
+IoU of the class activation maps of two runs, on the same slices. Sign-flip tests of whole patients;
+each p is corrected by Holm's method for the tests of this table, and each interval agrees with its
+p.
+"""
+
+
+# --- Both files -----------------------------------------------------------------------------------
+
+
+def tables_page(runs: Path) -> str:
+    """Return the page with all tables of the runs that are there."""
+    present = [one for one in RUNS.values() if (runs / one.name / "tables").exists()]
+    missing = [one.title for one in RUNS.values() if one not in present]
+    parts = [GENERATED, heading("Tables of the study", "="), LEAD]
+    if compared := list(comparisons(runs)):
+        parts += [heading("Runs compared", "-"), COMPARED]
+        parts += [table(pd.DataFrame(compared), "Differences of IoU")]
+    if seeds := list(seed_rows(runs)):
+        parts += [
+            heading("Seeds", "-"),
+            table(pd.DataFrame(seeds), "The same study with other seeds"),
+        ]
+    for one in present:
+        parts += [heading(one.title, "-"), *_of_run(one, runs / one.name)]
+    if missing:
+        parts += [heading("Not run", "-"), *(f"- {title}" for title in missing), ""]
+    return "\n".join(parts)
+
+
+def numbers_file(runs: Path) -> str:
+    """Return the numbers that the text quotes, as substitutions of reStructuredText."""
+    parts = [GENERATED]
+    for name, quote in QUOTES.items():
+        parts.append(f".. |{name}| replace:: {cell_of(runs, quote)}")
+    return "\n".join(parts) + "\n"
+
+
+def cell_of(runs: Path, quote: Quote) -> str:
+    """Return a cell of a table of a run, without its interval unless patients are known."""
+    frame = read_table(runs / quote.run, quote.table)
+    if not RUNS[quote.run].intervals:
+        frame = without_intervals(frame)
+    rows = frame[(frame[list(quote.row)] == list(quote.row.values())).all(axis=1)]
+    if len(rows) != 1 or quote.column not in frame:
+        raise DataError(f"{quote} must be one cell, got {len(rows)} rows")
+    text = str(rows[quote.column].iloc[0])
+    return text if quote.interval else re.sub(r" \[[^\]]*\]", "", text)
+
+
+# --- Runs -----------------------------------------------------------------------------------------
+
+
+def _of_run(planned: PlannedRun, folder: Path) -> Iterator[str]:
+    yield f".. code-block:: console\n\n   $ {command(planned)}\n"
+    for name, caption in json.loads((folder / "tables" / "captions.json").read_text()).items():
+        frame = read_table(folder, name)
+        yield table(frame if planned.intervals else without_intervals(frame), caption)
+
+
+def command(planned: PlannedRun) -> str:
+    """Return the command of a run, as a reader would type it."""
+    arguments = planned.arguments("DIR", "WEIGHTS", "runs")
+    arguments.remove("--resume")
+    return shlex.join(["python", "examples/brain_tumor_study.py", *arguments])
+
+
+def read_table(folder: Path, name: str) -> pd.DataFrame:
+    """Read a table of a run, all cells as text."""
+    return pd.read_csv(folder / "tables" / f"{name}.csv", dtype=str, keep_default_na=False)
+
+
+def without_intervals(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table without intervals and p values."""
+    kept = [column for column in frame.columns if column not in ("p", "tests", "patients")]
+    return frame[kept].map(lambda cell: re.sub(r" \[[^\]]*\]", "", cell))
+
+
+def iou_of(runs: Path, run: str, binarizer: str) -> pd.DataFrame | None:
+    """Return the IoU of the class activation map on each slice of a run, if it is there."""
+    file = runs / run / "scores.csv"
+    if not file.exists():
+        return None
+    frame = pd.read_csv(file, dtype={"sample": str, "group": str})
+    chosen = {"method": MAP, "binarizer": binarizer, "metric": "iou"}
+    rows = frame[(frame[list(chosen)] == list(chosen.values())).all(axis=1)]
+    return rows.set_index("sample").sort_index()
+
+
+def comparisons(runs: Path) -> Iterator[dict[str, str]]:
+    """Yield the difference of each pair of runs that are there, as one family of tests."""
+    titles: list[tuple[str, str, str]] = []
+    values: dict[str, Any] = {}
+    groups: Any = None
+    for first, second in COMPARISONS:
+        for binarizer in COMPARED_AT:
+            one, other = (iou_of(runs, run, binarizer) for run in (first, second))
+            if one is None or other is None:
+                continue
+            if not one.index.equals(other.index) or (
+                groups is not None and len(groups) != len(one)
+            ):
+                raise DataError(f"{first} and {second} must have the same slices, got others")
+            groups = one["group"].to_numpy(str)
+            values[str(len(titles))] = (one["value"] - other["value"]).to_numpy(float)
+            titles.append((RUNS[first].title, RUNS[second].title, binarizer))
+    if not titles:
+        return
+    values["zero"] = np.zeros(len(groups))
+    for (first, second, binarizer), test in zip(
+        titles, paired_tests(values, groups, reference="zero"), strict=True
+    ):
+        interval = format_interval(test.low_holm, test.high_holm)
+        yield {
+            "first": first,
+            "second": second,
+            "threshold": binarizer,
+            "difference": f"{number(test.difference)} {interval}",
+            "p": format_p(test.p_holm),
+            "patients": str(test.n_groups),
+        }
+
+
+def seed_rows(runs: Path) -> Iterator[dict[str, str]]:
+    """Yield accuracy and IoU of each seed, and their mean and standard deviation."""
+    found: dict[str, list[float]] = {"accuracy": [], VALIDATED: [], P95: []}
+    seeds = [run for run in SEEDS if (runs / run / "scores.csv").exists()]
+    for run in seeds:
+        predictions = pd.read_csv(runs / run / "predictions.csv")
+        found["accuracy"].append(float((predictions["label"] == predictions["predicted"]).mean()))
+        for binarizer in (VALIDATED, P95):
+            scores = iou_of(runs, run, binarizer)
+            found[binarizer].append(
+                float("nan") if scores is None else float(scores["value"].mean())
+            )
+    titles = {"accuracy": "accuracy", VALIDATED: f"IoU, {VALIDATED}", P95: f"IoU, {P95}"}
+    for key, values in found.items():
+        if len(values) > 1:
+            row = {
+                "": titles[key],
+                **{RUNS[run].title: number(v) for run, v in zip(seeds, values, strict=True)},
+            }
+            yield row | {"mean": number(mean(values)), "sd": number(stdev(values))}
+
+
+# --- reStructuredText -----------------------------------------------------------------------------
+
+
+def heading(title: str, mark: str) -> str:
+    """Return a heading."""
+    return f"{title}\n{mark * len(title)}\n"
+
+
+def table(frame: pd.DataFrame, caption: str) -> str:
+    """Return a table with a caption."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([escape(str(column)) or "\\ " for column in frame.columns])
+    writer.writerows([escape(str(cell)) or "\\ " for cell in row] for row in frame.to_numpy())
+    lines = "".join(f"   {line}\n" for line in text.getvalue().splitlines())
+    return f".. csv-table:: {escape(caption)}\n   :header-rows: 1\n   :class: study\n\n{lines}"
+
+
+def escape(text: str) -> str:
+    """Return text in which no character is markup."""
+    return re.sub(r"([\\*`|]|_(?=\W|$))", r"\\\1", text)
