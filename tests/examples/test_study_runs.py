@@ -1,0 +1,147 @@
+"""The runs of the documentation: their commands, and the pages that are written from them."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import study_runs
+from study import rst
+from study.catalog import COMPARED_AT, COMPARISONS, QUOTES, RUNS, SEEDS, PlannedRun, Quote
+from study.evaluation import MAP
+from study.settings import parse
+
+from cameval.errors import DataError
+from cameval.report import format_number
+
+QUICK = ("--slices", "45", "--folds", "3", "--epochs", "1", "--size", "32")
+SMALL = {
+    one.name: one
+    for one in (
+        PlannedRun("first", "The first run", (*QUICK, "--known-patients")),
+        PlannedRun("second", "The second run", (*QUICK, "--known-patients", "--patience", "1")),
+        PlannedRun("slice", "By slice", (*QUICK, "--protocol", "paper", "--switches", "none")),
+        PlannedRun("absent", "A run that is not there", QUICK),
+    )
+}
+IOU = Quote("first", "thresholds-small_cnn_8px", {"threshold": "percentile:95"}, "IoU")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three small runs, all of the same phantom."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("first", "second", "slice"):
+        out = ["--models", "small_cnn_8px", "--out", str(folder / name)]
+        assert study_runs.brain_tumor_study.main([*SMALL[name].options, *out]) == 0
+    return folder
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rst, "RUNS", SMALL)
+    monkeypatch.setattr(rst, "COMPARISONS", (("second", "first"), ("absent", "first")))
+    monkeypatch.setattr(rst, "SEEDS", ("first", "second", "absent"))
+    monkeypatch.setattr(rst, "QUOTES", {"IoU of the first": IOU})
+
+
+@pytest.mark.parametrize("name", list(RUNS))
+def test_every_planned_run_can_be_run(name: str) -> None:
+    settings, run = parse(RUNS[name].arguments("data", "weights", "runs"))
+    assert run.out == Path("runs") / name
+    assert (settings.data, settings.pretrained) == ("data", "weights")
+    networks = RUNS[name].networks_of
+    assert networks is None or list(RUNS).index(networks) < list(RUNS).index(name)
+
+
+def test_what_is_compared_has_the_same_slices_and_networks() -> None:
+    names = {name for pair in COMPARISONS for name in pair} | set(SEEDS)
+    assert all(RUNS[name].intervals for name in names)
+    assert len(COMPARED_AT) == 2
+
+
+def test_all_tables_are_on_the_page(runs: Path, small: None) -> None:
+    page = rst.tables_page(runs)
+    for name in ("first", "second", "slice"):
+        for file in (runs / name / "tables").glob("*.csv"):
+            rows = list(csv.reader(file.read_text().splitlines()))
+            title = rst.escape(rows[0][0]) or "\\ "
+            assert f"   {title}" in page, file
+    assert "- A run that is not there" in page
+    assert "$ python examples/brain_tumor_study.py --data DIR --pretrained WEIGHTS" in page
+    by_slice = page[page.index("By slice\n--------") :]
+    assert "[" not in by_slice[by_slice.index(".. csv-table::") : by_slice.index("Not run")]
+
+
+def test_differences_of_runs_are_paired_by_slice(runs: Path, small: None) -> None:
+    rows = list(rst.comparisons(runs))
+    assert [row["threshold"] for row in rows] == list(COMPARED_AT)
+    tables = [pd.read_csv(runs / name / "scores.csv") for name in ("second", "first")]
+    for row in rows:
+        query = f"metric == 'iou' and method == '{MAP}' and binarizer == '{row['threshold']}'"
+        means = [table.query(query)["value"].mean() for table in tables]
+        assert row["difference"].split()[0] == format_number(means[0] - means[1])
+        assert row["patients"] == "15"
+
+
+def test_seeds_have_their_mean_and_deviation(runs: Path, small: None) -> None:
+    accuracy = next(iter(rst.seed_rows(runs)))
+    values = [
+        float((one["label"] == one["predicted"]).mean())
+        for one in (pd.read_csv(runs / name / "predictions.csv") for name in ("first", "second"))
+    ]
+    assert accuracy["mean"] == format_number(float(np.mean(values)))
+    assert accuracy["sd"] == format_number(float(np.std(values, ddof=1)))
+
+
+def test_other_slices_are_not_compared(
+    runs: Path, small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        table = pd.read_csv(runs / name / "scores.csv")
+        chosen = table[table["sample"] != 7] if name == "first" else table
+        chosen.to_csv(tmp_path / name / "scores.csv", index=False)
+    with pytest.raises(DataError, match="second and first must have the same slices"):
+        list(rst.comparisons(tmp_path))
+
+
+def test_quoted_numbers_are_those_of_the_tables(
+    runs: Path, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = rst.read_table(runs / "first", IOU.table).set_index("threshold")["IoU"]["percentile:95"]
+    assert f".. |IoU of the first| replace:: {cell.split()[0]}\n" in rst.numbers_file(runs)
+    assert rst.cell_of(runs, IOU._replace(interval=True)) == cell
+    with pytest.raises(DataError, match="must be one cell, got 0 rows"):
+        rst.cell_of(runs, IOU._replace(row={"threshold": "percentile:96"}))
+    of_slice = Quote("slice", "thresholds", {"threshold": "mean"}, "IoU", interval=True)
+    assert "[" not in rst.cell_of(runs, of_slice)
+
+
+def test_pages_are_written(runs: Path, small: None, tmp_path: Path) -> None:
+    assert study_runs.main(["pages", "--runs", str(runs), "--docs", str(tmp_path)]) == 0
+    assert (tmp_path / "study_tables.rst").read_text() == rst.tables_page(runs)
+    assert (tmp_path / "study_numbers.txt").read_text() == rst.numbers_file(runs)
+
+
+def test_runs_are_made_in_their_order_until_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def record(arguments: list[str]) -> int:
+        made.append(arguments[arguments.index("--out") + 1])
+        return 2 if made[-1] == "there/patient" else 0
+
+    monkeypatch.setattr(study_runs.brain_tumor_study, "main", record)
+    folders = ["--data", "d", "--weights", "w", "--runs", "there"]
+    assert study_runs.main(["run", "patient", "slice", "gain", *folders]) == 2
+    assert made == ["there/slice", "there/patient"]
+    assert study_runs.main(["run", "all", *folders]) == 0
+
+
+def test_no_character_of_a_cell_is_markup() -> None:
+    assert rst.escape("a_ |b| *c* `d` vgg16_bn") == r"a\_ \|b\| \*c\* \`d\` vgg16_bn"
+
+
+def test_quotes_are_of_planned_runs() -> None:
+    assert {quote.run for quote in QUOTES.values()} <= set(RUNS)
