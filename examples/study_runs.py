@@ -1,8 +1,8 @@
 """Make the runs of the brain-tumor study that the documentation shows, and write its tables.
 
 ``run`` makes the runs of ``study/catalog.py``, one after another; a run that was interrupted
-continues. ``pages`` writes the tables and the quoted numbers of the documentation from the runs
-that are there::
+continues. ``pages`` writes the tables, quoted numbers and pictures of the documentation from the
+runs that are there::
 
     python examples/study_runs.py run --data DIR --weights WEIGHTS --runs runs
     python examples/study_runs.py pages --runs runs
@@ -12,10 +12,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import copyfile
 
 import brain_tumor_study
 from study import rst
 from study.catalog import RUNS
+from study.charts import draw_charts
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -31,9 +33,12 @@ def make_runs(names: Sequence[str], data: str, weights: str, runs: str) -> int:
 
 
 def write_pages(runs: Path, docs: Path) -> None:
-    """Write the tables and the quoted numbers."""
+    """Write the tables, the quoted numbers and the pictures."""
     (docs / "study_tables.rst").write_text(rst.tables_page(runs))
     (docs / "study_numbers.txt").write_text(rst.numbers_file(runs))
+    draw_charts(runs, docs / "images")
+    for picture in (runs / "slice" / "figures").glob("paper-figure-*.png"):
+        copyfile(picture, docs / "images" / f"study-{picture.name}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

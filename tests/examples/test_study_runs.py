@@ -2,12 +2,14 @@
 
 import csv
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pandas as pd
 import pytest
 import study_runs
-from study import rst
+from PIL import Image
+from study import charts, rst
 from study.catalog import COMPARED_AT, COMPARISONS, QUOTES, RUNS, SEEDS, PlannedRun, Quote
 from study.evaluation import MAP
 from study.settings import parse
@@ -145,3 +147,25 @@ def test_no_character_of_a_cell_is_markup() -> None:
 
 def test_quotes_are_of_planned_runs() -> None:
     assert {quote.run for quote in QUOTES.values()} <= set(RUNS)
+
+
+def test_charts_are_drawn_of_the_runs_that_are_there(runs: Path, tmp_path: Path) -> None:
+    copies = {"slice": "slice", "slice-frozen": "slice", "patient": "first"}
+    for name, source in copies.items():
+        copytree(runs / source / "tables", tmp_path / name / "tables")
+    charts.draw_charts(tmp_path, tmp_path / "images")
+    drawn = [file.name for file in (tmp_path / "images").iterdir()]
+    assert drawn == ["study-thresholds.png"]
+    copytree(runs / "second" / "tables", tmp_path / "patient-frozen" / "tables")
+    charts.draw_charts(tmp_path, tmp_path / "images")
+    with Image.open(tmp_path / "images" / "study-classes.png") as picture:
+        colors = {tuple(color) for color in np.asarray(picture.convert("RGB")).reshape(-1, 3)}
+    assert {(0, 114, 178), (0, 158, 115), (213, 94, 0)} <= colors
+
+
+def test_numbers_are_read_from_cells() -> None:
+    frame = pd.DataFrame({"x": [".116 [.100, .130]", "\u2212.010 [\u2212.020, .001]", "\u2013"]})
+    np.testing.assert_array_equal(charts.values_of(frame, "x"), [0.116, -0.01, np.nan])
+    low, high = charts.intervals_of(frame, "x")
+    np.testing.assert_array_equal(low, [0.1, -0.02, np.nan])
+    np.testing.assert_array_equal(high, [0.13, 0.001, np.nan])
