@@ -221,9 +221,9 @@ def train_linear(
     classes = int(material.labels.max()) + 1
     model = candidate.build_seeded(settings.pretrained, classes, settings.seed).to(device)
     if not kept.exists():
-        model = with_frozen(model, candidate, settings, material.frozen)
+        frozen = with_frozen(model, candidate, settings, material.frozen)
         bar = tqdm(material.images.split(BATCH), desc="frozen features", unit="batch")
-        save_atomically(pooled_features(model, (normalize(b, device) for b in bar)), kept)
+        save_atomically(pooled_features(frozen, (normalize(b, device) for b in bar)), kept)
     features = torch.load(kept, weights_only=True)
     fold, balanced = material.fold, settings.class_weights == "balanced"
     parts = fold.train, fold.validation

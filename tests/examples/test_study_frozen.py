@@ -263,3 +263,4 @@ def test_a_linear_layer_is_fitted_on_kept_outputs(
         training.train_linear(NETWORK, known, settings, file, CPU, pooled)
         states.append(torch.load(file, weights_only=True))
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    NETWORK.build("none", 3).load_state_dict(states[0])
