@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean, stdev
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -58,11 +59,13 @@ def tables_page(runs: Path) -> str:
 
 
 def numbers_file(runs: Path) -> str:
-    """Return the numbers that the text quotes, as substitutions of reStructuredText."""
-    parts = [GENERATED]
-    for name, quote in QUOTES.items():
-        parts.append(f".. |{name}| replace:: {cell_of(runs, quote)}")
-    return "\n".join(parts) + "\n"
+    """Return the numbers that the text quotes, as substitutions, of the runs that are there."""
+    lines = [
+        f".. |{name}| replace:: {cell_of(runs, quote)}\n"
+        for name, quote in QUOTES.items()
+        if (runs / quote.run / "tables").exists()
+    ]
+    return "".join([f"{GENERATED}\n", *lines])
 
 
 def cell_of(runs: Path, quote: Quote) -> str:
@@ -81,7 +84,7 @@ def cell_of(runs: Path, quote: Quote) -> str:
 
 
 def _of_run(planned: PlannedRun, folder: Path) -> Iterator[str]:
-    yield f".. code-block:: console\n\n   $ {command(planned)}\n"
+    yield f".. code-block:: console\n\n   $ {_wrapped(command(planned))}\n"
     for name, caption in json.loads((folder / "tables" / "captions.json").read_text()).items():
         frame = read_table(folder, name)
         yield table(frame if planned.intervals else without_intervals(frame), caption)
@@ -92,6 +95,12 @@ def command(planned: PlannedRun) -> str:
     arguments = planned.arguments("DIR", "WEIGHTS", "runs")
     arguments.remove("--resume")
     return shlex.join(["python", "examples/brain_tumor_study.py", *arguments])
+
+
+def _wrapped(line: str) -> str:
+    """Break a command before options."""
+    lines = wrap(line, 88, break_long_words=False, break_on_hyphens=False)
+    return " \\\n         ".join(lines)
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
