@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-VGG = ("--models", "vgg16", "--freeze-until", "block4", "--epochs", "6")
+VGG = ("--models", "vgg16", "--freeze-until", "block4", "--epochs", "3")
 SMALL = ("--models", "mobilenet_v2", "squeezenet1_0")
 PAPER = ("--protocol", "paper")
 PATIENTS = ("--known-patients",)
 TRAINED = (
-    *("layers", "training-seed", "epochs", "learning-rate", "crop", "fold-order", "stratified"),
-    "head",
+    *("training-seed", "epochs", "learning-rate", "crop", "fold-order", "stratified", "head"),
 )
 
 
@@ -88,7 +87,7 @@ RUNS = {
             (*VGG, "--no-merge-ids", "--freeze"),
         ),
         PlannedRun(
-            "small", "MobileNetV2 and SqueezeNet, by patient", (*SMALL, *PATIENTS, "--epochs", "4")
+            "small", "MobileNetV2 and SqueezeNet, by patient", (*SMALL, *PATIENTS, "--epochs", "3")
         ),
         PlannedRun(
             "small-frozen",
