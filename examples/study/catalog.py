@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-VGG = ("--models", "vgg16", "--freeze-until", "block4", "--epochs", "3")
+BLOCK_5 = ("--freeze-until", "block4", "--epochs", "3")
+VGG = ("--models", "vgg16", *BLOCK_5)
+FROZEN = ("--models", "vgg16", "--freeze-until", "block4", "--freeze")
 SMALL = ("--models", "mobilenet_v2", "squeezenet1_0")
 PAPER = ("--protocol", "paper")
 PATIENTS = ("--known-patients",)
-TRAINED = (
-    *("training-seed", "epochs", "learning-rate", "crop", "fold-order", "stratified", "head"),
-)
+TRAINED = ["training-seed", "epochs", "learning-rate", "crop", "fold-order", "stratified", "head"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ RUNS = {
         PlannedRun(
             "slice-frozen",
             "VGG-16, frozen, by slice",
-            (*VGG, *PAPER, "--freeze", "--switches", "none"),
+            (*FROZEN, *PAPER, "--switches", "none"),
         ),
         PlannedRun("patient", "VGG-16, block 5 trained, by patient", (*VGG, *PATIENTS)),
         PlannedRun(
@@ -59,7 +59,7 @@ RUNS = {
             "VGG-16, block 5 trained, by patient, seed 2",
             (*VGG, *PATIENTS, "--seed", "2"),
         ),
-        PlannedRun("patient-frozen", "VGG-16, frozen, by patient", (*VGG, *PATIENTS, "--freeze")),
+        PlannedRun("patient-frozen", "VGG-16, frozen, by patient", (*FROZEN, *PATIENTS)),
         PlannedRun(
             "patient-aligned",
             "VGG-16, block 5 trained, by patient, maps aligned by receptive fields",
@@ -69,12 +69,12 @@ RUNS = {
         PlannedRun(
             "patient-fine",
             "VGG-16 without its last pooling, block 5 trained, by patient",
-            ("--models", "vgg16:no-last-pool", *VGG[2:], *PATIENTS),
+            ("--models", "vgg16:no-last-pool", *BLOCK_5, *PATIENTS),
         ),
         PlannedRun(
             "patient-block4",
             "VGG-16, blocks 4 and 5 trained, by patient",
-            (*VGG[:3], "block3", *VGG[4:], *PATIENTS),
+            ("--models", "vgg16", "--freeze-until", "block3", "--epochs", "3", *PATIENTS),
         ),
         PlannedRun(
             "all",
@@ -84,7 +84,7 @@ RUNS = {
         PlannedRun(
             "all-frozen",
             "VGG-16, frozen, all slices, by the folds of cvind.mat",
-            (*VGG, "--no-merge-ids", "--freeze"),
+            (*FROZEN, "--no-merge-ids"),
         ),
         PlannedRun(
             "small", "MobileNetV2 and SqueezeNet, by patient", (*SMALL, *PATIENTS, "--epochs", "3")
