@@ -5,6 +5,7 @@ The findings, figures and further tables of a page are those of `cameval.report.
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import filterfalse
 from pathlib import Path
 from textwrap import fill
 
@@ -15,7 +16,7 @@ from cameval import CAMModel, Preparation, Results, concat
 from cameval.report import Cell, Picture, Section, draw_examples, page_tests, table_of, write_report
 from cameval.report import format_number as number
 from study import figures, tables
-from study.data import Study
+from study.data import Study, unknown
 from study.evaluation import MAP, OPTIMUM, P95, PAPER_BINARIZERS, VALIDATED, FoldResult, Variation
 from study.networks import Candidate, class_map, grid_of
 
@@ -110,7 +111,7 @@ def describe_run(study: Study) -> str:
     who = f"{len(set(slices.patients.tolist()))} patients"
     lines = []
     if count := slices.unknown_patients:
-        who = f"{who} and folds"
+        who = f"{len(set(filterfalse(unknown, slices.patients.tolist())))} known patients"
         lines = [
             f"The patients of {count:,} slices are not known; their fold stands for the patient. "
             "No interval or p value by patient of this run is to be trusted."
