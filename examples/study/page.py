@@ -21,7 +21,7 @@ from study.evaluation import MAP, OPTIMUM, P95, PAPER_BINARIZERS, VALIDATED, Fol
 from study.networks import Candidate, class_map, grid_of
 
 ON_THE_PAGE = ("", VALIDATED, P95)  # thresholds of which the page has every table
-OVER_FOLDS = "Mean and standard deviation over folds (divided by n - 1)"
+OVER_FOLDS = "Classification: mean and standard deviation over folds (divided by n - 1)"
 TEXTS = {
     "classification": "All slices: accuracy of all together, with an interval by patient. The "
     "paper's folds are by slice: its networks have seen the patients that they are tested on.",
@@ -153,7 +153,7 @@ def write_strict(study: Study, scored: Sequence[FoldResult]) -> Path:
     for model in grids:
         table = tables.threshold_table(scores, model)
         thresholds[f"thresholds-{Candidate.parse(model).file}"] = table, f"IoU of {model}"
-    thresholds["choices"] = tables.choice_table(scored, scores), "Threshold of each fold"
+    thresholds["choices"] = tables.choice_table(scored, scores), "Threshold that each fold chose"
     classes = {
         f"classes-{binarizer.replace(':', '-')}": (
             tables.class_table(tables.by_slice(scores, best, binarizer, names), names),
@@ -182,9 +182,9 @@ def write_strict(study: Study, scored: Sequence[FoldResult]) -> Path:
     page.add("all-maps", "Methods and baselines", methods | {"sizes": sized})
     page.add("baselines", "Against baselines", against)
     every = tables.test_table(pd.concat([own, planned]))
-    page.add("planned", "Planned and paired tests", {"tests": (every, f"Differences, {best}")})
+    page.add("planned", "Planned and paired tests", {"tests": (every, f"Paired tests of {best}")})
     page.add("tumors", "Kinds of tumor", classes)
-    page.add("resolution", "Resolution", {"resolution": (resolution, "What the grid can hold")})
+    page.add("resolution", "Resolution", {"resolution": (resolution, "IoU that the grid can hold")})
 
     predictions.to_csv(out / "predictions.csv", index=False)
     scores.table.to_csv(out / "summary.csv", index=False)
@@ -226,7 +226,7 @@ def write_paper(
             f"IoU of {best} on the {len(folds[-1].test):,} slices of the last fold",
         ),
         "classes": (tables.class_table(at, names, of_all), f"By class, at {chosen}"),
-        "tests": (tables.test_table(tests), "Differences at the best threshold"),
+        "tests": (tables.test_table(tests), "Differences of IoU at the best threshold"),
         "baselines": (
             tables.baseline_tests(results, chosen, names, settings.seed),
             f"IoU of {best} and of baselines by class, at {chosen}",
@@ -237,7 +237,7 @@ def write_paper(
     pictures = [figures.draw_classes(slices, size, settings.crop), *failures]
     page.add("paper", "IoU at the five thresholds", iou, pictures)
     table = tables.switch_table(varied)
-    page.add("switches", "What the paper leaves open", {"switches": (table, "By open question")})
+    page.add("switches", "What the paper leaves open", {"switches": (table, "One answer changed at a time")})
 
     grid = (size, size) if settings.truth_grid == "input" else None
     draw_examples(

@@ -99,7 +99,7 @@ def command(planned: PlannedRun) -> str:
 
 def _wrapped(line: str) -> str:
     """Break a command before options."""
-    lines = wrap(line, 88, break_long_words=False, break_on_hyphens=False)
+    lines = wrap(line, 80, break_long_words=False, break_on_hyphens=False)
     return " \\\n         ".join(lines)
 
 
