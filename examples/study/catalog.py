@@ -82,14 +82,6 @@ RUNS = {
             (*VGG, "--no-merge-ids"),
         ),
         PlannedRun(
-            "all-frozen",
-            "VGG-16, frozen, all slices, by the folds of cvind.mat",
-            (*FROZEN, "--no-merge-ids"),
-        ),
-        PlannedRun(
-            "small", "MobileNetV2 and SqueezeNet, by patient", (*SMALL, *PATIENTS, "--epochs", "3")
-        ),
-        PlannedRun(
             "small-frozen",
             "MobileNetV2 and SqueezeNet, frozen, by patient",
             (*SMALL, *PATIENTS, "--freeze"),

@@ -237,7 +237,11 @@ def write_paper(
     pictures = [figures.draw_classes(slices, size, settings.crop), *failures]
     page.add("paper", "IoU at the five thresholds", iou, pictures)
     table = tables.switch_table(varied)
-    page.add("switches", "What the paper leaves open", {"switches": (table, "One answer changed at a time")})
+    page.add(
+        "switches",
+        "What the paper leaves open",
+        {"switches": (table, "One answer changed at a time")},
+    )
 
     grid = (size, size) if settings.truth_grid == "input" else None
     draw_examples(
