@@ -116,8 +116,8 @@ def train(study: Study, candidate: Candidate, fold: Fold) -> None:
         training.fine_tune(candidate, material, settings, checkpoint, device)
 
 
-def keep_outputs(study: Study, candidates: Sequence[Candidate]) -> None:
-    """Compute the outputs of frozen layers once, of the untrained networks of the baselines too."""
+def keep_outputs(study: Study, candidates: Sequence[Candidate], *, untrained: bool = True) -> None:
+    """Compute the outputs of frozen layers once, and of the untrained networks of the baselines."""
     settings, run, slices = study.settings, study.run, study.slices
     if settings.freeze_until is None or settings.keep == "none":
         return
@@ -125,7 +125,8 @@ def keep_outputs(study: Study, candidates: Sequence[Candidate]) -> None:
     def compute(candidate: Candidate) -> None:
         images, _ = slices.pictures(settings.size_of(candidate), settings.crop)
         tested = images if settings.protocol == "strict" else images[study.folds[-1].test]
-        for start, chosen in {settings.pretrained: images, "none": tested}.items():
+        starts = {settings.pretrained: images} | ({"none": tested} if untrained else {})
+        for start, chosen in starts.items():
             model = candidate.build_seeded(start, len(slices.class_names), settings.seed)
             model = training.with_frozen(
                 model.to(run.device), candidate, settings, run.kept_outputs
@@ -282,7 +283,7 @@ def run_paper(study: Study) -> Path | None:
     varied = {one: vary(study, best, one) for one in evaluation.variations(study.settings, best)}
     trained = [varied[answer] for answer in varied if answer.trains]
     for other, one in trained:
-        keep_outputs(other, [one])
+        keep_outputs(other, [one], untrained=False)
     again = distributed.share_of(trained)
 
     def work() -> None:

@@ -247,7 +247,7 @@ def test_the_study_is_the_same_with_and_without_kept_outputs(
     pd.testing.assert_frame_equal(*tables, rtol=0, atol=0.01)  # a pixel at the threshold may differ
     sums = (tmp_path / "kept").glob("*/rows.txt")
     rows = sorted(len(one.read_text().splitlines()) for one in sums)
-    assert rows == ([45, 90] if protocol == ["strict"] else [30, 180])  # of two crops
+    assert rows == ([45, 90] if protocol == ["strict"] else [15, 180])  # of two crops
 
 
 def test_a_linear_layer_is_fitted_on_kept_outputs(
