@@ -111,7 +111,7 @@ def _classes(runs: Path) -> Figure:
     axes.set_xticks(places, classes)
     axes.grid(visible=False, axis="x")
     axes.set_ylabel("mean IoU by patient, validated threshold")
-    axes.set_ylim(0)
+    axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
     axes.legend(loc="upper left", fontsize=8.5, ncols=2)
     return figure
 

@@ -123,5 +123,5 @@ def contrast(image: NDArray[Any], mask: NDArray[np.bool_]) -> float:
 
 
 def _figure(columns: int) -> tuple[Figure, Sequence[Axes]]:
-    figure = Figure(figsize=(2.2 * columns, 2.8), layout="constrained")
+    figure = Figure(figsize=(2.2 * columns, 2.6), layout="constrained")
     return figure, figure.subplots(1, columns, squeeze=False)[0].tolist()
