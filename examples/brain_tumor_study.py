@@ -32,6 +32,7 @@ from study.evaluation import MAP, OPTIMUM, VALIDATED, FoldResult, Variation, bas
 from study.networks import Candidate, class_map, grid_of
 from study.settings import OF_TRAINING, Run, Settings, check_kept, parse
 from study.tables import best_model
+from torch import Tensor
 from torch.utils.data import Subset
 
 from cameval import CAMExtractor, CAMModel, distributed, iou
@@ -122,22 +123,20 @@ def keep_outputs(study: Study, candidates: Sequence[Candidate], *, untrained: bo
     if settings.freeze_until is None or settings.keep == "none":
         return
 
-    def compute(candidate: Candidate) -> None:
-        images, _ = slices.pictures(settings.size_of(candidate), settings.crop)
-        tested = images if settings.protocol == "strict" else images[study.folds[-1].test]
-        starts = {settings.pretrained: images} | ({"none": tested} if untrained else {})
-        for start, chosen in starts.items():
-            model = candidate.build_seeded(start, len(slices.class_names), settings.seed)
-            model = training.with_frozen(
-                model.to(run.device), candidate, settings, run.kept_outputs
-            )
-            mirrored = settings.augment == "mirror" and not settings.freeze and start != "none"
-            title = f"frozen layers of {candidate}{' untrained' * (start == 'none')}"
-            training.keep_outputs(model, chosen, mirrored=mirrored, title=title)
+    def keep(candidate: Candidate, start: str, images: Tensor) -> None:
+        model = candidate.build_seeded(start, len(slices.class_names), settings.seed)
+        model = training.with_frozen(model.to(run.device), candidate, settings, run.kept_outputs)
+        mirrored = settings.augment == "mirror" and not settings.freeze and start != "none"
+        title = f"frozen layers of {candidate}{' untrained' * (start == 'none')}"
+        training.keep_outputs(model, images, mirrored=mirrored, title=title)
 
     def work() -> None:
         for candidate in candidates:
-            compute(candidate)
+            images, _ = slices.pictures(settings.size_of(candidate), settings.crop)
+            keep(candidate, settings.pretrained, images)
+            if untrained:
+                strict = settings.protocol == "strict"
+                keep(candidate, "none", images if strict else images[study.folds[-1].test])
 
     distributed.wait_for_all(lambda: work() if distributed.rank() == 0 else None)
 
@@ -323,12 +322,12 @@ def check_start(study: Study) -> None:
     check_kept(run.out / "start.json", start, resume=True)
     study.checkpoints.mkdir(parents=True, exist_ok=True)
     for one in settings.candidates:
-        training = {name: asdict(settings)[name] for name in OF_TRAINING}
-        training |= {"folds of the slices": start["folds of the slices"]}
-        training |= {"starting weights": weights[str(one)]}
+        needed = {name: asdict(settings)[name] for name in OF_TRAINING}
+        needed |= {"folds of the slices": start["folds of the slices"]}
+        needed |= {"starting weights": weights[str(one)]}
         file = study.checkpoints / f"{one.file}-training.json"
-        check_kept(file, training, resume=True)
-        file.write_text(json.dumps(training, indent=1) + "\n")
+        check_kept(file, needed, resume=True)
+        file.write_text(json.dumps(needed, indent=1) + "\n")
     (run.out / "start.json").write_text(json.dumps(start, indent=1) + "\n")
     (run.out / "settings.json").write_text(json.dumps(asdict(settings), indent=2) + "\n")
 

@@ -49,15 +49,13 @@ RUNS = {
             (*FROZEN, *PAPER, "--switches", "none"),
         ),
         PlannedRun("patient", "VGG-16, block 5 trained, by patient", (*VGG, *PATIENTS)),
-        PlannedRun(
-            "patient-seed-1",
-            "VGG-16, block 5 trained, by patient, seed 1",
-            (*VGG, *PATIENTS, "--seed", "1"),
-        ),
-        PlannedRun(
-            "patient-seed-2",
-            "VGG-16, block 5 trained, by patient, seed 2",
-            (*VGG, *PATIENTS, "--seed", "2"),
+        *(
+            PlannedRun(
+                f"patient-seed-{seed}",
+                f"VGG-16, block 5 trained, by patient, seed {seed}",
+                (*VGG, *PATIENTS, "--seed", str(seed)),
+            )
+            for seed in (1, 2)
         ),
         PlannedRun("patient-frozen", "VGG-16, frozen, by patient", (*FROZEN, *PATIENTS)),
         PlannedRun(

@@ -149,13 +149,13 @@ def variations(settings: Settings, best: Candidate) -> Iterator[Variation]:
             for head, answer in _heads(settings, best).items():
                 yield Variation(question, answer, head=head, trains=trains)
             continue
-        for change, answer in _answers(name, settings):
+        for change, answer in _answers(name, settings, best):
             if change[1] != getattr(settings, change[0]):
                 divides = name in ("fold-order", "stratified")
                 yield Variation(question, answer, (change,), None, trains, divides)
 
 
-def _answers(name: str, settings: Settings) -> Iterator[tuple[Change, str]]:
+def _answers(name: str, settings: Settings, best: Candidate) -> Iterator[tuple[Change, str]]:
     """Yield the answers to a question; a linear layer alone has no epochs, rate or seed.
 
     The layers are the linear layer alone, and one block more than those that train.
@@ -169,9 +169,10 @@ def _answers(name: str, settings: Settings) -> Iterator[tuple[Change, str]]:
             yield ("freeze", True), "the linear layer alone"
             yield ("freeze_until", f"block{int(block[1]) - 1}"), f"from block {block[1]} on"
     elif not settings.freeze:
+        rate = settings.rate_of(best)
         near: dict[str, tuple[str, list[float]]] = {
             "epochs": ("epochs", [settings.epochs // 2 or 2, 2 * settings.epochs]),
-            "learning-rate": ("learning_rate", [settings.rate / 3, settings.rate * 3]),
+            "learning-rate": ("learning_rate", [rate / 3, rate * 3]),
             "training-seed": ("seed", [settings.seed + 1, settings.seed + 2]),
         }
         field, values = near[name]

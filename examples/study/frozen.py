@@ -2,8 +2,7 @@
 
 The outputs of the slices, and of the slices mirrored, are computed once and kept in a folder, by
 the content of the input. Every fold, seed and evaluation reads them there. An input that is not
-kept is computed, so that the folder decides how long a result takes, not what it is; except that
-half precision rounds the outputs to 11 bits.
+kept is computed. Half precision rounds the outputs to 11 bits, whether they are kept or computed.
 """
 
 import json
@@ -15,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import torchvision
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -104,8 +104,7 @@ class KeptOutputs:
         return rounded
 
     def _row(self, place: int, found: str) -> Tensor:
-        if self._rows is None:
-            raise self._damaged("no outputs.bin")
+        assert self._rows is not None  # a line has its row
         row = np.array(self._rows[place])
         if place not in self._seen:
             if sha256(row.tobytes()).hexdigest() != found:
@@ -126,7 +125,10 @@ class KeptOutputs:
             raise self._damaged("no whole about.json") from error
         if about != self.__getstate__():
             raise self._damaged(f"those of other layers ({about})")
-        flat = np.memmap(self.folder / "outputs.bin", np.dtype(self.precision), "r")
+        try:
+            flat = np.memmap(self.folder / "outputs.bin", np.dtype(self.precision), "r")
+        except (OSError, ValueError) as error:  # the latter of an empty file
+            raise self._damaged("no numbers in outputs.bin") from error
         count = len(flat) // int(np.prod(shape))
         self._rows = flat[: count * int(np.prod(shape))].reshape(count, *shape)
         whole = [line.split() for line in lines[:count] if line.endswith("\n")]
@@ -214,14 +216,16 @@ def cut_of(model: CAMModel, layer: str, size: int) -> Cut:
 
 
 def _ends_of_blocks(model: CAMModel, size: int) -> list[int]:
-    ends, grid = [], (size, size)
-    outputs = torch.zeros(1, 3, size, size)
+    ends = []
+    outputs = torch.zeros(1, 3, size, size, device=next(model.parameters()).device)
+    was_training = model.training
+    model.eval()
     with torch.no_grad():
-        for k, layer in enumerate(model.eval().features.children()):
-            outputs = layer(outputs)
-            if tuple(outputs.shape[2:]) < grid:
+        for k, layer in enumerate(model.features.children()):
+            side, outputs = outputs.shape[2], layer(outputs)
+            if outputs.shape[2] < side:
                 ends.append(k)
-            grid = (outputs.shape[2], outputs.shape[3])
+    model.train(was_training)
     return ends
 
 
@@ -234,12 +238,12 @@ def freeze(model: CAMModel, cut: Cut, kept: KeptOutputs | None) -> CAMModel:
     return CAMModel(features, model.head, model.cell_centers)
 
 
-def identity_of(model: CAMModel, cut: Cut, precision: Precision) -> str:
-    """Return a digest of the frozen layers: their settings and weights, and of the precision."""
-    found = sha256(precision.encode())
+def identity_of(network: str, model: CAMModel, cut: Cut, precision: Precision) -> str:
+    """Return a digest of frozen layers: of which network, with which weights and precision."""
+    found = sha256(f"{network} {torchvision.__version__} {precision}".encode())
     layers = dict(model.features.named_children())
     for name in cut.frozen:
-        found.update(f"{name} {layers[name]}".encode())
+        found.update(f"{name} ".encode())
         for key, value in sorted(layers[name].state_dict().items()):
             found.update(f"{key} {value.dtype}".encode() + value.cpu().numpy().tobytes())
     return found.hexdigest()

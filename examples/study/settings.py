@@ -93,10 +93,13 @@ class Settings:
         """Return the height and width of a candidate's input."""
         return candidate.size or self.size
 
-    @property
-    def rate(self) -> float:
-        """The highest learning rate of pretrained networks."""
-        return self.learning_rate or 3e-4
+    def is_pretrained(self, candidate: Candidate) -> bool:
+        """Tell whether a candidate starts from weights."""
+        return candidate.network not in SMALL and self.pretrained != "none"
+
+    def rate_of(self, candidate: Candidate) -> float:
+        """Return the highest learning rate of a candidate."""
+        return self.learning_rate or (3e-4 if self.is_pretrained(candidate) else 3e-3)
 
     def epochs_of(self, candidate: Candidate) -> int:
         """Return the most epochs of a candidate; ``longer`` has as many passes as ``gain``."""
@@ -264,7 +267,7 @@ def _check(given: dict[str, Any], settings: Settings) -> None:
 
 def _check_frozen(candidate: Candidate, settings: Settings) -> None:
     """Check that layers of a network can be frozen from the start."""
-    if candidate.network in SMALL or settings.pretrained == "none":
+    if not settings.is_pretrained(candidate):
         raise SettingError(
             f"--freeze-until must be used with networks that have weights, got {candidate} "
             "without; give --pretrained"

@@ -26,7 +26,7 @@ from cameval.evaluation import IMAGENET_MEAN, IMAGENET_STD
 from cameval.losses import AttentionMining
 from cameval.networks import fit_linear_head, pooled_features
 from study.frozen import FrozenLayers, KeptOutputs, cut_of, freeze, identity_of
-from study.networks import SMALL, Candidate
+from study.networks import Candidate
 from study.settings import Augmentation, Settings
 
 BATCH = 16
@@ -93,7 +93,7 @@ class Training:
         with _seeded(settings.seed, fold.number, 0, device):
             self.model = candidate.build(settings.pretrained, classes).to(device)
         self.trained = with_frozen(self.model, candidate, settings, material.frozen)
-        self.pretrained = candidate.network not in SMALL and settings.pretrained != "none"
+        self.pretrained = settings.is_pretrained(candidate)
         self.class_weights = class_weights(material, settings).to(device)
         self.mining = None
         if candidate.recipe == "gain":
@@ -102,8 +102,9 @@ class Training:
         parameters = [one for one in self.model.parameters() if one.requires_grad]
         optimizer = torch.optim.AdamW(parameters, weight_decay=0.01)
         steps = settings.epochs_of(candidate) * len(batches(torch.from_numpy(fold.train)))
-        rate = settings.rate if self.pretrained else settings.learning_rate or 3e-3
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, settings.rate_of(candidate), total_steps=steps
+        )
         bfloat = device.type != "cuda" or torch.cuda.is_bf16_supported()
         self.half = torch.bfloat16 if bfloat else torch.float16
         scaled = settings.mixed_precision and self.half == torch.float16
@@ -235,13 +236,13 @@ def with_frozen(
     model: CAMModel, candidate: Candidate, settings: Settings, folder: Path | None
 ) -> CAMModel:
     """Return a network with the layers that `settings` freezes; it is the network without any."""
-    layer, precision = settings.freeze_until, settings.keep
+    layer, precision, size = settings.freeze_until, settings.keep, settings.size_of(candidate)
     if layer is None:
         return model
-    cut, size = cut_of(model, layer, settings.size_of(candidate)), settings.size_of(candidate)
+    cut = cut_of(model, layer, size)
     if folder is None or precision == "none":
         return freeze(model, cut, None)
-    identity = identity_of(model, cut, precision)
+    identity = identity_of(candidate.network, model, cut, precision)
     name = f"{candidate.network}-{size}-{layer}-{identity[:12]}"
     return freeze(model, cut, KeptOutputs(folder / name, precision, identity))
 

@@ -450,6 +450,10 @@ def test_each_variation_changes_one_thing() -> None:
         (("epochs", 4),),
         (("epochs", 16),),
     ]
+    small = evaluation.variations(base, Candidate("small_cnn_8px"))
+    for network, rate in ((answers, 3e-4), (small, 3e-3)):  # pretrained, and from nothing
+        of_rate = [one.changes[0][1] for one in network if one.question == "highest learning rate"]
+        assert of_rate == pytest.approx([rate / 3, rate * 3])
     maps = list(evaluation.variations(settings("--protocol", "paper"), vgg))
     assert not any(one.trains for one in maps)
     assert len(maps) == 6

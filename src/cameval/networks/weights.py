@@ -159,14 +159,13 @@ class StateDict:
         Tensors of these names keep their values if the file has none of them.
         """
         net = unwrap(net)
-        own = _tensors_of(net)
-        if optional and not self._has(optional):
-            own = {name: tensor for name, tensor in own.items() if name not in optional}
+        absent = frozenset() if self._has(optional) else optional
+        own = {name: one for name, one in _tensors_of(net).items() if name not in absent}
         fitting = self._fitting(own, what or f"the network ({type(net).__name__})")
         _check_kinds(self.path, fitting, own)
         before = {name: tensor.clone() for name, tensor in own.items()}
         try:
-            net.load_state_dict(fitting, strict=len(own) == len(_tensors_of(net)))
+            net.load_state_dict(fitting, strict=not absent)
         except Exception as error:
             net.load_state_dict(before, strict=False)
             raise DataError(
