@@ -1,4 +1,4 @@
-"""The runs of which the documentation shows results, and the numbers that its text quotes."""
+"""The runs of which the documentation shows results."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -59,12 +59,6 @@ RUNS = {
         ),
         PlannedRun("patient-frozen", "VGG-16, frozen, by patient", (*FROZEN, *PATIENTS)),
         PlannedRun(
-            "patient-aligned",
-            "VGG-16, block 5 trained, by patient, maps aligned by receptive fields",
-            (*VGG, *PATIENTS, "--alignment", "receptive_field"),
-            networks_of="patient",
-        ),
-        PlannedRun(
             "patient-fine",
             "VGG-16 without its last pooling, block 5 trained, by patient",
             ("--models", "vgg16:no-last-pool", *BLOCK_5, *PATIENTS),
@@ -81,8 +75,14 @@ RUNS = {
         ),
         PlannedRun(
             "small-frozen",
-            "MobileNetV2 and SqueezeNet, frozen, by patient",
-            (*SMALL, *PATIENTS, "--freeze"),
+            "MobileNetV2, also at 448 px, and SqueezeNet, frozen, by patient",
+            (*SMALL, "mobilenet_v2@448", *PATIENTS, "--freeze"),
+        ),
+        PlannedRun(
+            "small-aligned",
+            "MobileNetV2, frozen, by patient, maps aligned by receptive fields",
+            (*SMALL[:2], *PATIENTS, "--freeze", "--alignment", "receptive_field"),
+            networks_of="small-frozen",
         ),
         PlannedRun(
             "small-slice",
@@ -107,24 +107,19 @@ RUNS = {
 }
 
 
-COMPARISONS = (  # runs with one network each, on the same slices
-    ("patient", "patient-frozen"),
-    ("patient-block4", "patient"),
-    ("patient-aligned", "patient"),
-    ("patient-fine", "patient"),
+class Maps(NamedTuple):
+    """The class activation maps of a run, of one network if it has several."""
+
+    run: str
+    network: str | None = None
+
+
+COMPARISONS = (  # on the same slices, of which all patients are known
+    (Maps("patient"), Maps("patient-frozen")),
+    (Maps("patient-block4"), Maps("patient")),
+    (Maps("patient-fine"), Maps("patient")),
+    (Maps("small-aligned", "mobilenet_v2"), Maps("small-frozen", "mobilenet_v2")),
+    (Maps("small-frozen", "mobilenet_v2@448"), Maps("small-frozen", "mobilenet_v2")),
 )
 COMPARED_AT = ("validated", "percentile:95")
 SEEDS = ("patient", "patient-seed-1", "patient-seed-2")
-
-
-class Quote(NamedTuple):
-    """A cell of a table of a run: the cells that choose its row, by column, and its column."""
-
-    run: str
-    table: str
-    row: dict[str, str]
-    column: str
-    interval: bool = False
-
-
-QUOTES: dict[str, Quote] = {}

@@ -68,7 +68,7 @@ def _thresholds(runs: Path) -> Figure:
         ("VGG-16, frozen", frozen, "IoU", GREEN, "s", "-"),
         ("class-mean mask", trained, "class mean", ORANGE, "^", "--"),
         ("center of the frame", trained, "center", PURPLE, "v", "--"),
-        ("area bound", trained, "area bound", GRAY, "", ":"),
+        ("bound for masks of this area, block 5", trained, "area bound", GRAY, "", ":"),
     )
     for label, frame, column, color, marker, style in lines:
         y = values_of(frame, column)

@@ -34,7 +34,7 @@ def draw_classes(slices: Slices, size: int, crop: float | None) -> Picture:
     """Draw the paper's Figure 1: of each class the slice with the median area of the tumor."""
     images, masks = slices.pictures(size, crop)
     areas = masks.double().mean((1, 2)).numpy()
-    figure, axes = _figure(len(slices.class_names))
+    figure, (axes,) = _figure(len(slices.class_names), 1)
     for label, (name, ax) in enumerate(zip(slices.class_names, axes, strict=True)):
         of_class = np.flatnonzero(slices.labels == label)
         chosen = of_class[np.argsort(areas[of_class], kind="stable")[len(of_class) // 2]]
@@ -54,60 +54,70 @@ def draw_classes(slices: Slices, size: int, crop: float | None) -> Picture:
 
 def draw_failures(
     slices: Slices, scores: pd.DataFrame, model: CAMModel, size: int, settings: Settings
-) -> list[Picture]:
+) -> Picture | None:
     """Draw the paper's Figure 3: masks that are too large, and visible tumors that are missed.
 
     Both are of the 95th percentile and of right predictions. (a) Of each class, the mask with the
     lowest IoU among those with at least 95 % of the tumor. (b) Of each class, the tumor that
-    differs most from its surroundings among those with an IoU below .01.
+    differs most from its surroundings among those with an IoU below .01. There is no picture where
+    there are no such slices.
     """
     images, masks = slices.pictures(size, settings.crop)
-    place = {name: k for k, name in enumerate(slices.names)}
     right = scores[(scores["threshold"] == P95) & (scores["label"] == scores["predicted"])]
+    place = {name: k for k, name in enumerate(slices.names)}
     right = right.assign(place=right["slice"].map(place))
+    large = right[right["coverage"] >= 0.95].sort_values("iou", kind="stable")
     missed = right[right["iou"] < 0.01]
     contrasts = [contrast(images[k].numpy(), masks[k].numpy()) for k in missed["place"]]
-    missed = missed.assign(contrast=contrasts)
-    large = right[right["coverage"] >= 0.95].sort_values("iou", kind="stable")
-    visible = missed.sort_values("contrast", ascending=False, kind="stable")
-    drawn = {
-        "a": (
-            large,
-            "Masks that contain at least 95 % of the tumor and are too large: of each "
-            "class the one with the lowest IoU",
-        ),
-        "b": (
-            visible,
-            "Tumors that the mask misses (IoU below .01): of each class the one that "
-            "differs most from its surroundings in brightness",
-        ),
+    visible = missed.assign(contrast=contrasts).sort_values(
+        "contrast", ascending=False, kind="stable"
+    )
+    rows = {
+        letter: table.drop_duplicates("label").sort_values("label")
+        for letter, table in (("a", large), ("b", visible))
+        if len(table)
     }
+    if not rows:
+        return None
     extract = CAMExtractor(model, class_map, settings.alignment)
-    pictures = []
-    for letter, (table, caption) in drawn.items():
-        chosen = table.drop_duplicates("label").sort_values("label")
-        if chosen.empty:
-            continue
-        at = chosen["place"].to_numpy(int, copy=True)
-        batch = normalize(images[at], next(model.parameters()).device)
-        result = extract(batch)
-        figure = _draw_masks(images[at], masks[at], result, chosen, settings)
-        caption += f" (as Figure 3 ({letter}) of the paper). White: the tumor. Dashed: the mask."
-        alt = f"MRI slices of {', '.join(chosen['label'])} with tumor and mask outlined"
-        name = f"paper-figure-3{letter}.png"
-        pictures.append(picture_of(figure, name, alt, f"{caption} {CREDIT}"))
-    return pictures
+    figure, grid = _figure(max(len(table) for table in rows.values()), 2, rows=len(rows))
+    for (letter, table), axes in zip(rows.items(), grid, strict=True):
+        at = table["place"].to_numpy(int, copy=True)
+        result = extract(normalize(images[at], next(model.parameters()).device))
+        _draw_masks(axes, images[at], masks[at], result, f"({letter}) ", table, settings)
+    caption = (
+        "As Figure 3 of the paper. (a) Masks that contain at least 95 % of the tumor and are too "
+        "large: of each class the one with the lowest IoU. (b) Tumors that the mask misses (IoU "
+        "below .01): of each class the one that differs most from its surroundings in brightness. "
+        f"White: the tumor. Dashed: the mask. {CREDIT}"
+    )
+    drawn = "; ".join(
+        f"({letter}) {', '.join(table['label'] + ' ' + table['slice'])}"
+        for letter, table in rows.items()
+    )
+    alt = f"MRI slices with tumor and mask outlined: {drawn}"
+    return picture_of(figure, "paper-figure-3.png", alt, caption)
 
 
 def _draw_masks(
-    images: Tensor, truths: Tensor, result: CAMResult, rows: pd.DataFrame, settings: Settings
-) -> Figure:
+    axes: Sequence[Axes],
+    images: Tensor,
+    truths: Tensor,
+    result: CAMResult,
+    prefix: str,
+    rows: pd.DataFrame,
+    settings: Settings,
+) -> None:
+    """Draw slices with map, mask and truth in axes; hide axes that are left over."""
     predicted = paper_masks(result, P95, settings).cpu()
-    figure, axes = _figure(len(images))
-    for k, (ax, row) in enumerate(zip(axes, rows.to_dict("records"), strict=True)):
-        overlay(ax, images[k], score_map=result.maps[k].cpu(), mask=predicted[k], truth=truths[k])
-        ax.set_title(f"{row['label']}, slice {row['slice']}\nIoU {number(row['iou'])}", fontsize=10)
-    return figure
+    for k, row in enumerate(rows.to_dict("records")):
+        overlay(
+            axes[k], images[k], score_map=result.maps[k].cpu(), mask=predicted[k], truth=truths[k]
+        )
+        title = f"{prefix}{row['label']}, slice {row['slice']}\nIoU {number(row['iou'])}"
+        axes[k].set_title(title, fontsize=10)
+    for ax in axes[len(rows) :]:
+        ax.set_axis_off()
 
 
 def contrast(image: NDArray[Any], mask: NDArray[np.bool_]) -> float:
@@ -122,6 +132,10 @@ def contrast(image: NDArray[Any], mask: NDArray[np.bool_]) -> float:
     return float(abs(inside.mean() - around.mean()) / spread) if spread > 0 else 0.0
 
 
-def _figure(columns: int) -> tuple[Figure, Sequence[Axes]]:
-    figure = Figure(figsize=(2.2 * columns, 2.6), layout="constrained")
-    return figure, figure.subplots(1, columns, squeeze=False)[0].tolist()
+def _figure(
+    columns: int, title_lines: int, rows: int = 1
+) -> tuple[Figure, Sequence[Sequence[Axes]]]:
+    """Return a figure with rows of square axes, with room for their titles."""
+    height = 2.14 + 0.2 * title_lines
+    figure = Figure(figsize=(2.2 * columns, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False).tolist()

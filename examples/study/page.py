@@ -233,8 +233,9 @@ def write_paper(
         ),
     }
     size = settings.size_of(best)
-    failures = figures.draw_failures(slices, scores, model, size, settings)
-    pictures = [figures.draw_classes(slices, size, settings.crop), *failures]
+    pictures = [figures.draw_classes(slices, size, settings.crop)]
+    if failures := figures.draw_failures(slices, scores, model, size, settings):
+        pictures.append(failures)
     page.add("paper", "IoU at the five thresholds", iou, pictures)
     table = tables.switch_table(varied)
     page.add(

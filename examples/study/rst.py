@@ -18,9 +18,12 @@ from cameval.errors import DataError
 from cameval.report import format_interval, format_p
 from cameval.report import format_number as number
 from cameval.statistics import paired_tests
-from study.catalog import COMPARED_AT, COMPARISONS, QUOTES, RUNS, SEEDS, PlannedRun, Quote
+from study.catalog import COMPARED_AT, COMPARISONS, RUNS, SEEDS, Maps, PlannedRun
 from study.evaluation import MAP, P95, VALIDATED
+from study.quotes import QUOTES, Quote
 
+INTERVAL = re.compile(r" \[[^\]]*\]")
+COUNTS = re.compile(r" \((\d+/\d+|[^)]* of all [^)]*)\)")
 GENERATED = ".. Written by examples/study_runs.py from the results; do not edit.\n"
 LEAD = """\
 All tables of the runs that :doc:`study` is about, as the runs wrote them. ``python
@@ -63,21 +66,27 @@ def numbers_file(runs: Path) -> str:
     lines = [
         f".. |{name}| replace:: {cell_of(runs, quote)}\n"
         for name, quote in QUOTES.items()
-        if (runs / quote.run / "tables").exists()
+        if quote.run is None or (runs / quote.run / "tables").exists()
     ]
     return "".join([f"{GENERATED}\n", *lines])
 
 
 def cell_of(runs: Path, quote: Quote) -> str:
-    """Return a cell of a table of a run, without its interval unless patients are known."""
-    frame = read_table(runs / quote.run, quote.table)
-    if not RUNS[quote.run].intervals:
-        frame = without_intervals(frame)
+    """Return a cell of a table without counts, and without its interval unless it is asked for.
+
+    Intervals are of runs alone of which all patients are known.
+    """
+    if quote.run is None:
+        frame = pd.DataFrame(OF_RUNS[quote.table](runs))
+    else:
+        frame = read_table(runs / quote.run, quote.table)
+        frame = frame if RUNS[quote.run].intervals else without_intervals(frame)
     rows = frame[(frame[list(quote.row)] == list(quote.row.values())).all(axis=1)]
     if len(rows) != 1 or quote.column not in frame:
         raise DataError(f"{quote} must be one cell, got {len(rows)} rows")
     text = str(rows[quote.column].iloc[0])
-    return text if quote.interval else re.sub(r" \[[^\]]*\]", "", text)
+    text = COUNTS.sub("", text)
+    return text if quote.interval else INTERVAL.sub("", text)
 
 
 # --- Runs -----------------------------------------------------------------------------------------
@@ -111,16 +120,23 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
 def without_intervals(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table without intervals and p values."""
     kept = [column for column in frame.columns if column not in ("p", "tests", "patients")]
-    return frame[kept].map(lambda cell: re.sub(r" \[[^\]]*\]", "", cell))
+    return frame[kept].map(lambda cell: INTERVAL.sub("", cell))
 
 
-def iou_of(runs: Path, run: str, binarizer: str) -> pd.DataFrame | None:
-    """Return the IoU of the class activation map on each slice of a run, if it is there."""
-    file = runs / run / "scores.csv"
+def title_of(maps: Maps) -> str:
+    """Return the title of a run, and the network if the run has several."""
+    return RUNS[maps.run].title + (f": {maps.network}" if maps.network else "")
+
+
+def iou_of(runs: Path, maps: Maps, binarizer: str) -> pd.DataFrame | None:
+    """Return the IoU of class activation maps on each slice of a run, if it is there."""
+    file = runs / maps.run / "scores.csv"
     if not file.exists():
         return None
     frame = pd.read_csv(file, dtype={"sample": str, "group": str})
     chosen = {"method": MAP, "binarizer": binarizer, "metric": "iou"}
+    if maps.network is not None:
+        chosen["model"] = maps.network
     rows = frame[(frame[list(chosen)] == list(chosen.values())).all(axis=1)]
     return rows.set_index("sample").sort_index()
 
@@ -132,26 +148,27 @@ def comparisons(runs: Path) -> Iterator[dict[str, str]]:
     groups: Any = None
     for first, second in COMPARISONS:
         for binarizer in COMPARED_AT:
-            one, other = (iou_of(runs, run, binarizer) for run in (first, second))
+            one, other = (iou_of(runs, maps, binarizer) for maps in (first, second))
             if one is None or other is None:
                 continue
             if not one.index.equals(other.index) or (
                 groups is not None and len(groups) != len(one)
             ):
-                raise DataError(f"{first} and {second} must have the same slices, got others")
+                names = f"{first.run} and {second.run}"
+                raise DataError(f"{names} must have the same slices, got others")
             groups = one["group"].to_numpy(str)
             values[str(len(titles))] = (one["value"] - other["value"]).to_numpy(float)
-            titles.append((RUNS[first].title, RUNS[second].title, binarizer))
+            titles.append((title_of(first), title_of(second), binarizer))
     if not titles:
         return
     values["zero"] = np.zeros(len(groups))
-    for (first, second, binarizer), test in zip(
+    for (one_title, other_title, binarizer), test in zip(
         titles, paired_tests(values, groups, reference="zero"), strict=True
     ):
         interval = format_interval(test.low_holm, test.high_holm)
         yield {
-            "first": first,
-            "second": second,
+            "first": one_title,
+            "second": other_title,
             "threshold": binarizer,
             "difference": f"{number(test.difference)} {interval}",
             "p": format_p(test.p_holm),
@@ -167,7 +184,7 @@ def seed_rows(runs: Path) -> Iterator[dict[str, str]]:
         predictions = pd.read_csv(runs / run / "predictions.csv")
         found["accuracy"].append(float((predictions["label"] == predictions["predicted"]).mean()))
         for binarizer in (VALIDATED, P95):
-            scores = iou_of(runs, run, binarizer)
+            scores = iou_of(runs, Maps(run), binarizer)
             found[binarizer].append(
                 float("nan") if scores is None else float(scores["value"].mean())
             )
@@ -179,6 +196,9 @@ def seed_rows(runs: Path) -> Iterator[dict[str, str]]:
                 **{RUNS[run].title: number(v) for run, v in zip(seeds, values, strict=True)},
             }
             yield row | {"mean": number(mean(values)), "sd": number(stdev(values))}
+
+
+OF_RUNS = {"comparisons": comparisons, "seeds": seed_rows}
 
 
 # --- reStructuredText -----------------------------------------------------------------------------
