@@ -35,7 +35,8 @@ def make_runs(names: Sequence[str], data: str, weights: str, runs: str) -> int:
 def write_pages(runs: Path, docs: Path) -> None:
     """Write the tables, the quoted numbers and the pictures."""
     (docs / "study_tables.rst").write_text(rst.tables_page(runs))
-    (docs / "study_numbers.txt").write_text(rst.numbers_file(runs))
+    text = (docs / "study.rst").read_text()
+    (docs / "study_numbers.txt").write_text(rst.numbers_file(runs, text))
     draw_charts(runs, docs / "images")
     for picture in (runs / "slice" / "figures").glob("paper-figure-*.png"):
         copyfile(picture, docs / "images" / f"study-{picture.name}")

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from study.catalog import RUNS
 from study.evaluation import P95, VALIDATED
+from study.tables import MINUS
 
 
 class Quote(NamedTuple):
@@ -24,7 +25,18 @@ THRESHOLDS = ("mean", "median", "percentile:75", "percentile:90", P95)
 CLASSES = ("meningioma", "glioma", "pituitary", "all")
 MAPS = ("CAM", "Grad-CAM++", "LayerCAM", "Eigen-CAM", "class mean", "center", "intensity", "truth")
 SHARES = {"> .5": "above .5", "> .5 at most": "above .5 at most", "< .01": "below .01"}
-PATIENT_RUNS = ("patient", "patient-frozen")
+TESTS = (
+    *(("Grad-CAM++", "CAM", "iou"), ("LayerCAM", "CAM", "iou"), ("Eigen-CAM", "CAM", "iou")),
+    *(("CAM", "class mean", "iou"), ("CAM", "center", "iou"), ("CAM", "untrained", "iou")),
+    *(("wrong class", "CAM", "iou"), ("CAM", "class mean", "size_standardized_iou")),
+    *((first, P95, metric) for first in ("otsu", "adaptive") for metric in ("iou", "coverage")),
+)
+PATIENT_RUNS = {
+    "patient": "vgg16",
+    "patient-frozen": "vgg16",
+    "patient-fine": "vgg16:no-last-pool",
+    "all": "vgg16",
+}
 
 
 def _of_slices() -> dict[str, Quote]:
@@ -49,26 +61,70 @@ def _of_slices() -> dict[str, Quote]:
     return quotes
 
 
-def _of_patients(run: str) -> dict[str, Quote]:
+ANSWERS = {
+    "coarse values": "on the coarse map's values",
+    "coarse mask": "on the coarse map, mask enlarged",
+    "inclusive": "at the threshold too",
+    "own pixels": "the slice's own pixels",
+    "aligned": "by receptive fields",
+    "right alone": "rightly classified alone",
+}
+
+
+def _of_switches() -> dict[str, Quote]:
+    """Return what each answer to a question that the paper leaves open changes."""
+    return {
+        f"switch {name}": Quote("slice", "switches", {"answer": answer}, "change")
+        for name, answer in ANSWERS.items()
+    }
+
+
+def _of_patients(run: str, network: str) -> dict[str, Quote]:
     """Return the numbers of a run by patient."""
-    quotes = {f"{run} accuracy": Quote(run, "classification", VGG, "all slices", interval=True)}
+    model, table = {"model": network}, f"methods-{network.replace(':', '_')}"
+    quotes = {f"{run} accuracy": Quote(run, "classification", model, "all slices", interval=True)}
     for name in MAPS:
-        for column in ("IoU", "size-standardized IoU", "coverage", "AUROC"):
-            quote = Quote(run, "methods-vgg16", {"map": name}, column, interval=True)
-            quotes[f"{run} {name} {column}"] = quote
+        for column in ("IoU", "IoU at percentile:95", "size-standardized IoU", "coverage"):
+            quote = Quote(run, table, {"map": name}, column, interval=True)
+            quotes[f"{run} {name} {column.replace(':', ' ')}"] = quote
     for kind in CLASSES:
         row = {"class": kind}
         quotes[f"{run} {kind} IoU"] = Quote(run, "classes-validated", row, "IoU", interval=True)
+        quotes[f"{run} {kind} below .01"] = Quote(run, "classes-validated", row, "< .01")
+        quotes[f"{run} {kind} IoU at p95"] = Quote(run, "classes-percentile-95", row, "IoU")
+        for column, name in SHARES.items():
+            quotes[f"{run} {kind} {name} at p95"] = Quote(run, "classes-percentile-95", row, column)
+        for baseline in ("center", "class mean", "intensity"):
+            at = row | {"baseline": baseline}
+            quote = Quote(run, "baselines-percentile-95", at, "of the baseline")
+            quotes[f"{run} {kind} {baseline} at p95"] = quote
+    for first, second, metric in TESTS:
+        row = {"comparison": f"{first} {MINUS} {second}", "metric": metric}
+        name = f"{run} {first} minus {second} {metric}".replace(":", " ")
+        quotes[name] = Quote(run, "tests", row, "difference", interval=True)
+        quotes[f"{name} p"] = Quote(run, "tests", row, "p")
+    grid = {"model": network}
+    quotes[f"{run} truth at best"] = Quote(run, "resolution", grid, "truth, best threshold")
+    quotes[f"{run} optimism"] = Quote(run, "choices", grid, "optimism")
     return quotes
 
 
-FROZEN = {
-    "first": RUNS["patient"].title,
-    "second": RUNS["patient-frozen"].title,
-    "threshold": VALIDATED,
-}
+def _compared(first: str, second: str) -> dict[str, Quote]:
+    """Return difference and p of the IoU of two runs at thresholds chosen on other patients."""
+    row = {"first": RUNS[first].title, "second": RUNS[second].title, "threshold": VALIDATED}
+    name = f"{first} minus {second}"
+    return {
+        name: Quote(None, "comparisons", row, "difference", interval=True),
+        f"{name} p": Quote(None, "comparisons", row, "p"),
+    }
+
+
 QUOTES: dict[str, Quote] = {
-    "frozen compared": Quote(None, "comparisons", FROZEN, "difference", interval=True),
     **_of_slices(),
-    **{name: quote for run in PATIENT_RUNS for name, quote in _of_patients(run).items()},
+    **_of_switches(),
+    **{
+        n: q for run, network in PATIENT_RUNS.items() for n, q in _of_patients(run, network).items()
+    },
+    **_compared("patient", "patient-frozen"),
+    **_compared("patient-fine", "patient"),
 }

@@ -61,12 +61,13 @@ def tables_page(runs: Path) -> str:
     return "\n".join(parts)
 
 
-def numbers_file(runs: Path) -> str:
-    """Return the numbers that the text quotes, as substitutions, of the runs that are there."""
+def numbers_file(runs: Path, text: str) -> str:
+    """Return the numbers that a text quotes, as substitutions, of the runs that are there."""
+    used = {" ".join(name.split()) for name in re.findall(r"\|([^|]+)\|", text)}
     lines = [
         f".. |{name}| replace:: {cell_of(runs, quote)}\n"
         for name, quote in QUOTES.items()
-        if quote.run is None or (runs / quote.run / "tables").exists()
+        if name in used and (quote.run is None or (runs / quote.run / "tables").exists())
     ]
     return "".join([f"{GENERATED}\n", *lines])
 
@@ -86,6 +87,8 @@ def cell_of(runs: Path, quote: Quote) -> str:
         raise DataError(f"{quote} must be one cell, got {len(rows)} rows")
     text = str(rows[quote.column].iloc[0])
     text = COUNTS.sub("", text)
+    if quote.column == "p":
+        return f"p {text}" if text.startswith("<") else f"p = {text}"
     return text if quote.interval else INTERVAL.sub("", text)
 
 

@@ -1,6 +1,7 @@
 """The runs of the documentation: their commands, and the pages that are written from them."""
 
 import csv
+import re
 from pathlib import Path
 from shutil import copytree
 
@@ -10,8 +11,9 @@ import pytest
 import study_runs
 from PIL import Image
 from study import charts, rst
-from study.catalog import COMPARED_AT, COMPARISONS, QUOTES, RUNS, SEEDS, PlannedRun, Quote
+from study.catalog import COMPARED_AT, COMPARISONS, RUNS, SEEDS, Maps, PlannedRun
 from study.evaluation import MAP
+from study.quotes import QUOTES, Quote
 from study.settings import parse
 
 from cameval.errors import DataError
@@ -27,6 +29,7 @@ SMALL = {
         PlannedRun("absent", "A run that is not there", QUICK),
     )
 }
+SCORE = re.compile(r"(?<![\w.])-?\.\d+")
 IOU = Quote("first", "thresholds-small_cnn_8px", {"threshold": "percentile:95"}, "IoU")
 
 
@@ -43,7 +46,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rst, "RUNS", SMALL)
-    monkeypatch.setattr(rst, "COMPARISONS", (("second", "first"), ("absent", "first")))
+    first, second, absent = (Maps(name, "small_cnn_8px") for name in ("first", "second", "absent"))
+    monkeypatch.setattr(rst, "COMPARISONS", ((second, first), (absent, first)))
     monkeypatch.setattr(rst, "SEEDS", ("first", "second", "absent"))
     monkeypatch.setattr(rst, "QUOTES", {"IoU of the first": IOU})
 
@@ -58,7 +62,7 @@ def test_every_planned_run_can_be_run(name: str) -> None:
 
 
 def test_what_is_compared_has_the_same_slices_and_networks() -> None:
-    names = {name for pair in COMPARISONS for name in pair} | set(SEEDS)
+    names = {maps.run for pair in COMPARISONS for maps in pair} | set(SEEDS)
     assert all(RUNS[name].intervals for name in names)
     assert len(COMPARED_AT) == 2
 
@@ -112,8 +116,10 @@ def test_other_slices_are_not_compared(
 def test_quoted_numbers_are_those_of_the_tables(
     runs: Path, small: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    text = "An IoU of |IoU\nof the first|."
     cell = rst.read_table(runs / "first", IOU.table).set_index("threshold")["IoU"]["percentile:95"]
-    assert f".. |IoU of the first| replace:: {cell.split()[0]}\n" in rst.numbers_file(runs)
+    assert f".. |IoU of the first| replace:: {cell.split()[0]}\n" in rst.numbers_file(runs, text)
+    assert "replace" not in rst.numbers_file(runs, "nothing | is quoted")
     assert rst.cell_of(runs, IOU._replace(interval=True)) == cell
     with pytest.raises(DataError, match="must be one cell, got 0 rows"):
         rst.cell_of(runs, IOU._replace(row={"threshold": "percentile:96"}))
@@ -122,9 +128,11 @@ def test_quoted_numbers_are_those_of_the_tables(
 
 
 def test_pages_are_written(runs: Path, small: None, tmp_path: Path) -> None:
+    (tmp_path / "study.rst").write_text("|IoU of the first|")
     assert study_runs.main(["pages", "--runs", str(runs), "--docs", str(tmp_path)]) == 0
     assert (tmp_path / "study_tables.rst").read_text() == rst.tables_page(runs)
-    assert (tmp_path / "study_numbers.txt").read_text() == rst.numbers_file(runs)
+    numbers = rst.numbers_file(runs, "|IoU of the first|")
+    assert (tmp_path / "study_numbers.txt").read_text() == numbers
 
 
 def test_runs_are_made_in_their_order_until_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +154,8 @@ def test_no_character_of_a_cell_is_markup() -> None:
 
 
 def test_quotes_are_of_planned_runs() -> None:
-    assert {quote.run for quote in QUOTES.values()} <= set(RUNS)
+    assert {quote.run for quote in QUOTES.values()} <= {*RUNS, None}
+    assert {quote.table for quote in QUOTES.values() if quote.run is None} <= set(rst.OF_RUNS)
 
 
 def test_charts_are_drawn_of_the_runs_that_are_there(runs: Path, tmp_path: Path) -> None:
@@ -169,3 +178,26 @@ def test_numbers_are_read_from_cells() -> None:
     low, high = charts.intervals_of(frame, "x")
     np.testing.assert_array_equal(low, [0.1, -0.02, np.nan])
     np.testing.assert_array_equal(high, [0.13, 0.001, np.nan])
+
+
+ROOT = Path(__file__).parents[2]
+OF_THE_PAPER = {".95", ".153", ".924", ".926", ".928", ".940", ".950", ".040", ".089"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/study.rst"])
+def test_the_text_has_no_other_numbers_than_the_tables_and_the_paper(page: str) -> None:
+    """Scores in the text are quoted; the 95th percentile and the like are no scores."""
+    text = (ROOT / page).read_text()
+    if page == "README.md":
+        text = text[text.index("## The brain-tumor study") : text.index("## Documentation")]
+    known = set(SCORE.findall((ROOT / "docs" / "study_numbers.txt").read_text()))
+    found = set(SCORE.findall(text)) - {".5", ".01", ".05"}
+    assert found
+    assert found <= known | OF_THE_PAPER
+
+
+def test_every_number_that_the_text_quotes_is_known() -> None:
+    text = (ROOT / "docs" / "study.rst").read_text()
+    quoted = {" ".join(name.split()) for name in re.findall(r"\|([^|]+)\|", text)}
+    assert quoted
+    assert quoted <= set(QUOTES)
