@@ -12,9 +12,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from shutil import copyfile
 
 import brain_tumor_study
+from PIL import Image
 from study import rst
 from study.catalog import RUNS
 from study.charts import draw_charts
@@ -39,7 +39,8 @@ def write_pages(runs: Path, docs: Path) -> None:
     (docs / "study_numbers.txt").write_text(rst.numbers_file(runs, text))
     draw_charts(runs, docs / "images")
     for picture in (runs / "slice" / "figures").glob("paper-figure-*.png"):
-        copyfile(picture, docs / "images" / f"study-{picture.name}")
+        place = docs / "images" / f"study-{picture.stem}.jpg"
+        Image.open(picture).convert("RGB").save(place, quality=88)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
