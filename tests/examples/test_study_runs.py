@@ -133,9 +133,10 @@ def test_pages_are_written(runs: Path, small: None, tmp_path: Path) -> None:
     assert (tmp_path / "study_tables.rst").read_text() == rst.tables_page(runs)
     numbers = rst.numbers_file(runs, "|IoU of the first|")
     assert (tmp_path / "study_numbers.txt").read_text() == numbers
-    with Image.open(tmp_path / "images" / "study-paper-figure-1.jpg") as copy:
-        with Image.open(runs / "slice" / "figures" / "paper-figure-1.png") as picture:
-            assert copy.size == picture.size
+    copied = tmp_path / "images" / "study-paper-figure-1.jpg"
+    drawn = runs / "slice" / "figures" / "paper-figure-1.png"
+    with Image.open(copied) as copy, Image.open(drawn) as picture:
+        assert copy.size == picture.size
 
 
 def test_runs_are_made_in_their_order_until_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
