@@ -122,6 +122,15 @@ def _compared(first: str, second: str) -> dict[str, Quote]:
     }
 
 
+def _of_seeds() -> dict[str, Quote]:
+    """Return mean and standard deviation over the runs with other seeds."""
+    return {
+        f"seeds {name} {column}": Quote(None, "seeds", {"": row}, column)
+        for name, row in (("accuracy", "accuracy"), ("IoU", f"IoU, {VALIDATED}"))
+        for column in ("mean", "sd")
+    }
+
+
 QUOTES: dict[str, Quote] = {
     **_of_slices(),
     **_of_switches(),
@@ -130,4 +139,5 @@ QUOTES: dict[str, Quote] = {
     },
     **_compared("patient", "patient-frozen"),
     **_compared("patient-fine", "patient"),
+    **_of_seeds(),
 }
