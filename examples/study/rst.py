@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from statistics import mean, stdev
 from textwrap import wrap
@@ -64,29 +65,36 @@ def tables_page(runs: Path) -> str:
 def numbers_file(runs: Path, text: str) -> str:
     """Return the numbers that a text quotes, as substitutions, of the runs that are there."""
     used = {" ".join(name.split()) for name in re.findall(r"\|([^|]+)\|", text)}
+
+    @cache
+    def frame_of(run: str | None, table: str) -> pd.DataFrame:
+        return quoted_table(runs, run, table)
+
     lines = [
-        f".. |{name}| replace:: {cell_of(runs, quote)}\n"
+        f".. |{name}| replace:: {cell_of(frame_of(quote.run, quote.table), quote)}\n"
         for name, quote in QUOTES.items()
         if name in used and (quote.run is None or (runs / quote.run / "tables").exists())
     ]
     return "".join([f"{GENERATED}\n", *lines])
 
 
-def cell_of(runs: Path, quote: Quote) -> str:
-    """Return a cell of a table without counts, and without its interval unless it is asked for.
+def quoted_table(runs: Path, run: str | None, table: str) -> pd.DataFrame:
+    """Return a table of a run, or of all runs.
 
     Intervals are of runs alone of which all patients are known.
     """
-    if quote.run is None:
-        frame = pd.DataFrame(OF_RUNS[quote.table](runs))
-    else:
-        frame = read_table(runs / quote.run, quote.table)
-        frame = frame if RUNS[quote.run].intervals else without_intervals(frame)
+    if run is None:
+        return pd.DataFrame(OF_RUNS[table](runs))
+    frame = read_table(runs / run, table)
+    return frame if RUNS[run].intervals else without_intervals(frame)
+
+
+def cell_of(frame: pd.DataFrame, quote: Quote) -> str:
+    """Return a cell of a table without counts, and without its interval unless it is asked for."""
     rows = frame[(frame[list(quote.row)] == list(quote.row.values())).all(axis=1)]
     if len(rows) != 1 or quote.column not in frame:
         raise DataError(f"{quote} must be one cell, got {len(rows)} rows")
-    text = str(rows[quote.column].iloc[0])
-    text = COUNTS.sub("", text)
+    text = COUNTS.sub("", str(rows[quote.column].iloc[0]))
     if quote.column == "p":
         return f"p {text}" if text.startswith("<") else f"p = {text}"
     return text if quote.interval else INTERVAL.sub("", text)
