@@ -98,6 +98,10 @@ class CAMExtractor:
     check: bool = True
     _checked: list[bool] = field(default_factory=list, init=False, repr=False, compare=False)
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return what a copy begins with: the settings. A copy is checked again."""
+        return _unchecked(self)
+
     def __post_init__(self) -> None:
         check_parts(self.model, self.method)
         model = adapt(self.model)
@@ -229,6 +233,11 @@ def check_parts(model: object, *methods: object) -> None:
             )
 
 
+def _unchecked(extract: object) -> dict[str, object]:
+    """Return the state of an extractor that has not been called yet."""
+    return vars(extract) | {"_checked": []}
+
+
 def check_alignment(alignment: str, cell_centers: CellCenters | None) -> None:
     """Check the name of an alignment, and that the cell centers it needs are known."""
     if alignment not in get_args(Alignment):
@@ -309,6 +318,10 @@ class CAMSweep:
     alignment: Alignment = "half_pixel"
     check: bool = True
     _checked: list[bool] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what a copy begins with: the settings. A copy is checked again."""
+        return _unchecked(self)
 
     def __post_init__(self) -> None:
         if not self.methods:

@@ -10,15 +10,27 @@ import types
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from cameval import OtsuBinarizer, PercentileBinarizer, iou
+from cameval import (
+    CAMExtractor,
+    CAMModel,
+    GAPHead,
+    OtsuBinarizer,
+    PercentileBinarizer,
+    Sample,
+    evaluate,
+    grad_cam,
+    iou,
+)
+from cameval.baselines import UntrainedBaseline
 from cameval.errors import SettingError
-from cameval.evaluation import Preparation
+from cameval.evaluation import Preparation, Results
 from cameval.evaluation._digests import (
     Unidentified,
     digest_of,
@@ -27,6 +39,7 @@ from cameval.evaluation._digests import (
     weights_hash,
 )
 from cameval.evaluation._identity import differences
+from cameval.extractor import CAMSweep
 from cameval.networks import adapt
 
 LIMIT = 0.5
@@ -317,6 +330,52 @@ def test_a_value_that_is_worked_out_once_and_kept_is_no_setting(kind) -> None:
     one, other = kind(0.2), kind(0.2)
     assert one.doubled == 0.4
     assert digest_of(one) == digest_of(other) != digest_of(kind(0.8))
+
+
+def small_network() -> CAMModel:
+    torch.manual_seed(0)
+    return CAMModel(nn.Conv2d(3, 4, 3), GAPHead(nn.Linear(4, 2))).eval()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: CAMExtractor(small_network(), grad_cam),
+        lambda: CAMSweep(small_network(), {"grad_cam": grad_cam}),
+        lambda: UntrainedBaseline(CAMExtractor(small_network(), grad_cam)),
+    ],
+)
+def test_an_extractor_that_was_used_is_the_same(make: Callable[[], Any]) -> None:
+    used = make()
+    (used.extractor if isinstance(used, UntrainedBaseline) else used)(torch.rand(1, 3, 16, 16))
+    assert digest_of(used) == digest_of(make())
+    assert digest_of(copy.deepcopy(used)) == digest_of(make())
+
+
+def test_a_run_goes_on_whose_baseline_was_used_before(tmp_path: Path) -> None:
+    """As where one process scores validation and test images, and another only the rest."""
+    rng = np.random.default_rng(0)
+    images = rng.random((4, 32, 32), dtype=np.float32)
+    made = [Sample(str(k), image, image > 0.8) for k, image in enumerate(images)]
+
+    def score(baseline: UntrainedBaseline, out: str) -> Results:
+        return evaluate(
+            small_network(),
+            made,
+            methods=[grad_cam],
+            binarizers=[PercentileBinarizer(90)],
+            metrics=[iou],
+            baselines={"untrained": baseline},
+            prepare=Preparation(size=32),
+            out=tmp_path / out,
+            progress=False,
+        )
+
+    first = UntrainedBaseline(CAMExtractor(small_network(), grad_cam))
+    score(first, "validation")
+    found = score(first, "test")
+    again = score(UntrainedBaseline(CAMExtractor(small_network(), grad_cam)), "test")
+    np.testing.assert_array_equal(again.values, found.values)
 
 
 def test_things_that_hold_themselves_can_be_told_apart() -> None:
