@@ -1,4 +1,4 @@
-"""Charts of the documentation, drawn from the tables of runs."""
+"""Charts of the documentation, drawn from what is kept of the runs."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from study.rst import read_table
+from study.records import has_tables, read_table
 from study.tables import PAPER_IOU
 
 STYLE = {
@@ -30,14 +30,14 @@ SHORT = {  # of the runs by patient
 }
 
 
-def draw_charts(runs: Path, folder: Path) -> None:
-    """Draw the charts of which the runs are there."""
+def draw_charts(records: Path, folder: Path) -> None:
+    """Draw the charts of which the runs are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.style.context(["default", STYLE]):
-        if _has(runs, "slice", "slice-frozen"):
-            _save(_thresholds(runs), folder / "study-thresholds.png")
-        if _has(runs, "patient", "patient-frozen"):
-            _save(_classes(runs), folder / "study-classes.png")
+        if _has(records, "slice", "slice-frozen"):
+            _save(_thresholds(records), folder / "study-thresholds.png")
+        if _has(records, "patient", "patient-frozen"):
+            _save(_classes(records), folder / "study-classes.png")
 
 
 def values_of(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
@@ -54,13 +54,15 @@ def intervals_of(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
     return np.array([[float(text.replace("\u2212", "-")) for text in pair] for pair in pairs]).T
 
 
-def _has(runs: Path, *names: str) -> bool:
-    return all((runs / name / "tables").exists() for name in names)
+def _has(records: Path, *names: str) -> bool:
+    return all(has_tables(records, name) for name in names)
 
 
-def _thresholds(runs: Path) -> Figure:
+def _thresholds(records: Path) -> Figure:
     """Draw the IoU at the five thresholds by slice, beside baselines and the area bound."""
-    trained, frozen = (read_table(runs / name, "thresholds") for name in ("slice", "slice-frozen"))
+    trained, frozen = (
+        read_table(records / name, "thresholds") for name in ("slice", "slice-frozen")
+    )
     figure, axes = _axes(3.4)
     places = np.arange(len(trained))
     lines = (
@@ -82,12 +84,12 @@ def _thresholds(runs: Path) -> Figure:
     return figure
 
 
-def _classes(runs: Path) -> Figure:
+def _classes(records: Path) -> Figure:
     """Draw the IoU by class of networks and baselines, by patient."""
-    present = [name for name in SHORT if _has(runs, name)]
+    present = [name for name in SHORT if _has(records, name)]
     figure, axes = _axes(3.6)
-    tables = [read_table(runs / name, "classes-validated") for name in present]
-    against = read_table(runs / "patient", "baselines-validated")
+    tables = [read_table(records / name, "classes-validated") for name in present]
+    against = read_table(records / "patient", "baselines-validated")
     baselines = {
         "brightness of the slice": ("intensity", GRAY, "D"),
         "center of the frame": ("center", PURPLE, "v"),

@@ -125,7 +125,7 @@ def _compared(first: str, second: str) -> dict[str, Quote]:
 def _of_seeds() -> dict[str, Quote]:
     """Return mean and standard deviation over the runs with other seeds."""
     return {
-        f"seeds {name} {column}": Quote(None, "seeds", {"": row}, column)
+        f"seeds {name} {column}": Quote(None, "seeds", {"measure": row}, column)
         for name, row in (("accuracy", "accuracy"), ("IoU", f"IoU, {VALIDATED}"))
         for column in ("mean", "sd")
     }

@@ -1,4 +1,4 @@
-"""Pages of the documentation, written from the tables of runs."""
+"""Pages of the documentation, written from what is kept of the runs."""
 
 import csv
 import io
@@ -20,8 +20,8 @@ from cameval.report import format_interval, format_p
 from cameval.report import format_number as number
 from cameval.statistics import paired_tests
 from study.catalog import COMPARED_AT, COMPARISONS, RUNS, SEEDS, Maps, PlannedRun
-from study.evaluation import MAP, P95, VALIDATED
 from study.quotes import QUOTES, Quote
+from study.records import has_tables, read_ious, read_table
 
 INTERVAL = re.compile(r" \[[^\]]*\]")
 COUNTS = re.compile(r" \((\d+/\d+|[^)]* of all [^)]*)\)")
@@ -29,7 +29,8 @@ GENERATED = ".. Written by examples/study_runs.py from the results; do not edit.
 LEAD = """\
 All tables of the runs that :doc:`study` is about, as the runs wrote them. ``python
 examples/study_runs.py run`` makes the runs, with the commands below: ``DIR`` holds the slices,
-``WEIGHTS`` the files of weights. In brackets: 95 % intervals by patient, in the runs of which the
+``WEIGHTS`` the files of weights. ``keep`` copies their tables to ``docs/study_runs``, from which
+``pages`` writes this page. In brackets: 95 % intervals by patient, in the runs of which the
 patients are known.
 """
 COMPARED = """\
@@ -42,50 +43,46 @@ p.
 # --- Both files -----------------------------------------------------------------------------------
 
 
-def tables_page(runs: Path) -> str:
-    """Return the page with all tables of the runs that are there."""
-    present = [one for one in RUNS.values() if (runs / one.name / "tables").exists()]
+def tables_page(records: Path) -> str:
+    """Return the page with all tables of the runs that are kept."""
+    present = [one for one in RUNS.values() if has_tables(records, one.name)]
     missing = [one.title for one in RUNS.values() if one not in present]
     parts = [GENERATED, heading("Tables of the study", "="), LEAD]
-    if compared := list(comparisons(runs)):
-        parts += [heading("Runs compared", "-"), COMPARED]
-        parts += [table(pd.DataFrame(compared), "Differences of IoU")]
-    if seeds := list(seed_rows(runs)):
-        parts += [
-            heading("Seeds", "-"),
-            table(pd.DataFrame(seeds), "The same study with other seeds"),
-        ]
+    if len(compared := of_all_runs(records, "comparisons")):
+        parts += [heading("Runs compared", "-"), COMPARED, table(compared, "Differences of IoU")]
+    if len(of_seeds := of_all_runs(records, "seeds")):
+        parts += [heading("Seeds", "-"), table(of_seeds, "The same study with other seeds")]
     for one in present:
-        parts += [heading(one.title, "-"), *_of_run(one, runs / one.name)]
+        parts += [heading(one.title, "-"), *_of_run(one, records / one.name)]
     if missing:
         parts += [heading("Not run", "-"), *(f"- {title}" for title in missing), ""]
     return "\n".join(parts)
 
 
-def numbers_file(runs: Path, text: str) -> str:
-    """Return the numbers that a text quotes, as substitutions, of the runs that are there."""
+def numbers_file(records: Path, text: str) -> str:
+    """Return the numbers that a text quotes, as substitutions, of the runs that are kept."""
     used = {" ".join(name.split()) for name in re.findall(r"\|([^|]+)\|", text)}
 
     @cache
     def frame_of(run: str | None, table: str) -> pd.DataFrame:
-        return quoted_table(runs, run, table)
+        return quoted_table(records, run, table)
 
     lines = [
         f".. |{name}| replace:: {cell_of(frame_of(quote.run, quote.table), quote)}\n"
         for name, quote in QUOTES.items()
-        if name in used and (quote.run is None or (runs / quote.run / "tables").exists())
+        if name in used and (quote.run is None or has_tables(records, quote.run))
     ]
     return "".join([f"{GENERATED}\n", *lines])
 
 
-def quoted_table(runs: Path, run: str | None, table: str) -> pd.DataFrame:
+def quoted_table(records: Path, run: str | None, table: str) -> pd.DataFrame:
     """Return a table of a run, or of all runs.
 
     Intervals are of runs alone of which all patients are known.
     """
     if run is None:
-        return pd.DataFrame(OF_RUNS[table](runs))
-    frame = read_table(runs / run, table)
+        return of_all_runs(records, table)
+    frame = read_table(records / run, table)
     return frame if RUNS[run].intervals else without_intervals(frame)
 
 
@@ -123,11 +120,6 @@ def _wrapped(line: str) -> str:
     return " \\\n         ".join(lines)
 
 
-def read_table(folder: Path, name: str) -> pd.DataFrame:
-    """Read a table of a run, all cells as text."""
-    return pd.read_csv(folder / "tables" / f"{name}.csv", dtype=str, keep_default_na=False)
-
-
 def without_intervals(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table without intervals and p values."""
     kept = [column for column in frame.columns if column not in ("p", "tests", "patients")]
@@ -139,77 +131,65 @@ def title_of(maps: Maps) -> str:
     return RUNS[maps.run].title + (f": {maps.network}" if maps.network else "")
 
 
-def iou_of(runs: Path, maps: Maps, binarizer: str) -> pd.DataFrame | None:
-    """Return the IoU of class activation maps on each slice of a run, if it is there."""
-    file = runs / maps.run / "scores.csv"
-    if not file.exists():
-        return None
-    frame = pd.read_csv(file, dtype={"sample": str, "group": str})
-    chosen = {"method": MAP, "binarizer": binarizer, "metric": "iou"}
-    if maps.network is not None:
-        chosen["model"] = maps.network
-    rows = frame[(frame[list(chosen)] == list(chosen.values())).all(axis=1)]
-    return rows.set_index("sample").sort_index()
-
-
-def comparisons(runs: Path) -> Iterator[dict[str, str]]:
-    """Yield the difference of each pair of runs that are there, as one family of tests."""
+def comparisons(records: Path) -> pd.DataFrame:
+    """Return the difference of each pair of runs that are there, as one family of tests."""
     titles: list[tuple[str, str, str]] = []
     values: dict[str, Any] = {}
-    groups: Any = None
+    patients: Any = None
     for first, second in COMPARISONS:
+        one, other = (read_ious(records, maps) for maps in (first, second))
+        if one is None or other is None:
+            continue
+        if not one.index.equals(other.index) or not (patients is None or len(patients) == len(one)):
+            names = f"{first.run} and {second.run}"
+            raise DataError(f"{names} must have the same slices, got others")
+        patients = one["patient"].to_numpy(str)
         for binarizer in COMPARED_AT:
-            one, other = (iou_of(runs, maps, binarizer) for maps in (first, second))
-            if one is None or other is None:
-                continue
-            if not one.index.equals(other.index) or (
-                groups is not None and len(groups) != len(one)
-            ):
-                names = f"{first.run} and {second.run}"
-                raise DataError(f"{names} must have the same slices, got others")
-            groups = one["group"].to_numpy(str)
-            values[str(len(titles))] = (one["value"] - other["value"]).to_numpy(float)
+            values[str(len(titles))] = (one[binarizer] - other[binarizer]).to_numpy(float)
             titles.append((title_of(first), title_of(second), binarizer))
     if not titles:
-        return
-    values["zero"] = np.zeros(len(groups))
-    for (one_title, other_title, binarizer), test in zip(
-        titles, paired_tests(values, groups, reference="zero"), strict=True
-    ):
-        interval = format_interval(test.low_holm, test.high_holm)
-        yield {
-            "first": one_title,
-            "second": other_title,
+        return pd.DataFrame()
+    values["zero"] = np.zeros(len(patients))
+    tests = paired_tests(values, patients, reference="zero")
+    return pd.DataFrame(
+        {
+            "first": first,
+            "second": second,
             "threshold": binarizer,
-            "difference": f"{number(test.difference)} {interval}",
+            "difference": f"{number(test.difference)} "
+            + format_interval(test.low_holm, test.high_holm),
             "p": format_p(test.p_holm),
             "patients": str(test.n_groups),
         }
+        for (first, second, binarizer), test in zip(titles, tests, strict=True)
+    )
 
 
-def seed_rows(runs: Path) -> Iterator[dict[str, str]]:
-    """Yield accuracy and IoU of each seed, and their mean and standard deviation."""
-    found: dict[str, list[float]] = {"accuracy": [], VALIDATED: [], P95: []}
-    seeds = [run for run in SEEDS if (runs / run / "scores.csv").exists()]
-    for run in seeds:
-        predictions = pd.read_csv(runs / run / "predictions.csv")
-        found["accuracy"].append(float((predictions["label"] == predictions["predicted"]).mean()))
-        for binarizer in (VALIDATED, P95):
-            scores = iou_of(runs, Maps(run), binarizer)
-            found[binarizer].append(
-                float("nan") if scores is None else float(scores["value"].mean())
-            )
-    titles = {"accuracy": "accuracy", VALIDATED: f"IoU, {VALIDATED}", P95: f"IoU, {P95}"}
-    for key, values in found.items():
-        if len(values) > 1:
-            row = {
-                "": titles[key],
-                **{RUNS[run].title: number(v) for run, v in zip(seeds, values, strict=True)},
-            }
-            yield row | {"mean": number(mean(values)), "sd": number(stdev(values))}
+def seeds(records: Path) -> pd.DataFrame:
+    """Return accuracy and IoU of each seed, and their mean and standard deviation."""
+    read = {run: read_ious(records, Maps(run)) for run in SEEDS}
+    found = {run: table for run, table in read.items() if table is not None}
+    if len(found) < 2:
+        return pd.DataFrame()
+    titles = {"right": "accuracy"} | {one: f"IoU, {one}" for one in COMPARED_AT}
+    rows = []
+    for column, title in titles.items():
+        means = {run: float(table[column].mean()) for run, table in found.items()}
+        row = {"measure": title} | {RUNS[run].title: number(value) for run, value in means.items()}
+        spread = {"mean": mean(means.values()), "sd": stdev(means.values())}
+        rows.append(row | {name: number(value) for name, value in spread.items()})
+    return pd.DataFrame(rows)
 
 
-OF_RUNS = {"comparisons": comparisons, "seeds": seed_rows}
+OF_RUNS = {"comparisons": comparisons, "seeds": seeds}
+
+
+def of_all_runs(records: Path, name: str) -> pd.DataFrame:
+    """Return a table of several runs: as it is kept, where the IoU of the slices is not."""
+    computed, kept = OF_RUNS[name](records), records / f"{name}.csv"
+    if len(computed) or not kept.exists():
+        return computed
+    return pd.read_csv(kept, dtype=str, keep_default_na=False)
 
 
 # --- reStructuredText -----------------------------------------------------------------------------

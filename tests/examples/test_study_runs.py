@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import study_runs
 from PIL import Image
-from study import charts, rst
+from study import charts, records, rst
 from study.catalog import COMPARED_AT, COMPARISONS, RUNS, SEEDS, Maps, PlannedRun
 from study.evaluation import MAP
 from study.quotes import QUOTES, Quote
@@ -45,6 +45,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def kept(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep for the documentation what it shows of these runs."""
+    folder = tmp_path_factory.mktemp("docs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "RUNS", SMALL)
+        assert study_runs.main(["keep", "--runs", str(runs), "--docs", str(folder)]) == 0
+    return folder / study_runs.RECORDS
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rst, "RUNS", SMALL)
@@ -69,10 +79,10 @@ def test_what_is_compared_has_the_same_slices_and_networks() -> None:
     assert len(COMPARED_AT) == 2
 
 
-def test_all_tables_are_on_the_page(runs: Path, small: None) -> None:
-    page = rst.tables_page(runs)
+def test_all_tables_are_on_the_page(kept: Path, small: None) -> None:
+    page = rst.tables_page(kept)
     for name in ("first", "second", "slice"):
-        for file in (runs / name / "tables").glob("*.csv"):
+        for file in (kept / name / "tables").glob("*.csv"):
             rows = list(csv.reader(file.read_text().splitlines()))
             title = rst.escape(rows[0][0]) or "\\ "
             assert f"   {title}" in page, file
@@ -82,19 +92,39 @@ def test_all_tables_are_on_the_page(runs: Path, small: None) -> None:
     assert "[" not in by_slice[by_slice.index(".. csv-table::") : by_slice.index("Not run")]
 
 
-def test_differences_of_runs_are_paired_by_slice(runs: Path, small: None) -> None:
-    rows = list(rst.comparisons(runs))
-    assert [row["threshold"] for row in rows] == list(COMPARED_AT)
+def test_tables_are_kept_as_the_runs_wrote_them(runs: Path, kept: Path) -> None:
+    assert sorted(one.name for one in kept.iterdir()) == ["first", "second", "slice"]
+    for name in ("first", "second", "slice"):
+        written = {file.name: file.read_text() for file in (runs / name / "tables").iterdir()}
+        copies = {file.name: file.read_text() for file in (kept / name / "tables").iterdir()}
+        assert copies == written
+    assert not (kept / "slice" / records.IOUS).exists()
+
+
+def test_patients_are_kept_as_numbers(runs: Path, kept: Path) -> None:
+    table = pd.read_csv(kept / "first" / records.IOUS)
+    scores = pd.read_csv(runs / "first" / "scores.csv", dtype={"group": str})
+    patients = scores.drop_duplicates("sample").set_index("sample")["group"]
+    pairs = {
+        (patients[row.sample_], row.patient)
+        for row in table.rename(columns={"sample": "sample_"}).itertuples()
+    }
+    assert len(pairs) == table["patient"].nunique() == patients.nunique() == 15
+
+
+def test_differences_of_runs_are_paired_by_slice(runs: Path, kept: Path, small: None) -> None:
+    table = rst.comparisons(kept)
+    assert table["threshold"].tolist() == list(COMPARED_AT)
     tables = [pd.read_csv(runs / name / "scores.csv") for name in ("second", "first")]
-    for row in rows:
+    for row in table.to_dict("records"):
         query = f"metric == 'iou' and method == '{MAP}' and binarizer == '{row['threshold']}'"
-        means = [table.query(query)["value"].mean() for table in tables]
+        means = [one.query(query)["value"].mean() for one in tables]
         assert row["difference"].split()[0] == format_number(means[0] - means[1])
         assert row["patients"] == "15"
 
 
-def test_seeds_have_their_mean_and_deviation(runs: Path, small: None) -> None:
-    accuracy = next(iter(rst.seed_rows(runs)))
+def test_seeds_have_their_mean_and_deviation(runs: Path, kept: Path, small: None) -> None:
+    accuracy = rst.seeds(kept).iloc[0]
     values = [
         float((one["label"] == one["predicted"]).mean())
         for one in (pd.read_csv(runs / name / "predictions.csv") for name in ("first", "second"))
@@ -103,50 +133,63 @@ def test_seeds_have_their_mean_and_deviation(runs: Path, small: None) -> None:
     assert accuracy["sd"] == format_number(float(np.std(values, ddof=1)))
 
 
-def test_other_slices_are_not_compared(
-    runs: Path, small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_table_of_several_runs_is_kept_where_their_slices_are_not(
+    kept: Path, small: None, tmp_path: Path
 ) -> None:
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        table = pd.read_csv(runs / name / "scores.csv")
-        chosen = table[table["sample"] != 7] if name == "first" else table
-        chosen.to_csv(tmp_path / name / "scores.csv", index=False)
+    assert len(rst.of_all_runs(tmp_path, "seeds")) == 0
+    (tmp_path / "seeds.csv").write_text("measure,mean\naccuracy,.500\n")
+    assert rst.of_all_runs(tmp_path, "seeds")["mean"].tolist() == [".500"]
+    copytree(kept, tmp_path, dirs_exist_ok=True)
+    pd.testing.assert_frame_equal(rst.of_all_runs(tmp_path, "seeds"), rst.seeds(kept))
+
+
+def test_other_slices_are_not_compared(kept: Path, small: None, tmp_path: Path) -> None:
+    copytree(kept, tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "first" / records.IOUS
+    pd.read_csv(file).iloc[1:].to_csv(file, index=False)
     with pytest.raises(DataError, match="second and first must have the same slices"):
-        list(rst.comparisons(tmp_path))
+        rst.comparisons(tmp_path)
 
 
-def test_quoted_numbers_are_those_of_the_tables(
-    runs: Path, small: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_quoted_numbers_are_those_of_the_tables(kept: Path, small: None) -> None:
     text = "An IoU of |IoU\nof the first|."
-    cell = rst.read_table(runs / "first", IOU.table).set_index("threshold")["IoU"]["percentile:95"]
-    assert f".. |IoU of the first| replace:: {cell.split()[0]}\n" in rst.numbers_file(runs, text)
-    assert "replace" not in rst.numbers_file(runs, "nothing | is quoted")
-    frame = rst.quoted_table(runs, IOU.run, IOU.table)
+    table = records.read_table(kept / "first", IOU.table)
+    cell = table.set_index("threshold")["IoU"]["percentile:95"]
+    assert f".. |IoU of the first| replace:: {cell.split()[0]}\n" in rst.numbers_file(kept, text)
+    assert "replace" not in rst.numbers_file(kept, "nothing | is quoted")
+    frame = rst.quoted_table(kept, IOU.run, IOU.table)
     assert rst.cell_of(frame, IOU._replace(interval=True)) == cell
     with pytest.raises(DataError, match="must be one cell, got 0 rows"):
         rst.cell_of(frame, IOU._replace(row={"threshold": "percentile:96"}))
     of_slice = Quote("slice", "thresholds", {"threshold": "mean"}, "IoU", interval=True)
-    assert "[" not in rst.cell_of(rst.quoted_table(runs, "slice", "thresholds"), of_slice)
-    of_runs = Quote(None, "seeds", {"": "accuracy"}, "mean")
-    mean = next(iter(rst.seed_rows(runs)))["mean"]
-    assert rst.cell_of(rst.quoted_table(runs, None, "seeds"), of_runs) == mean
+    assert "[" not in rst.cell_of(rst.quoted_table(kept, "slice", "thresholds"), of_slice)
+    of_runs = Quote(None, "seeds", {"measure": "accuracy"}, "mean")
+    mean = rst.seeds(kept)["mean"][0]
+    assert rst.cell_of(rst.quoted_table(kept, None, "seeds"), of_runs) == mean
     tests = pd.DataFrame({"p": ["< .001", ".042"], "of": ["a", "b"], "n": ["5.6 % (34/612)", ""]})
     small, other = (Quote(None, "", {"of": name}, "p") for name in "ab")
     assert [rst.cell_of(tests, one) for one in (small, other)] == ["p < .001", "p = .042"]
     assert rst.cell_of(tests, small._replace(column="n")) == "5.6 %"
 
 
-def test_pages_are_written(runs: Path, small: None, tmp_path: Path) -> None:
+def test_pages_are_written(runs: Path, kept: Path, small: None, tmp_path: Path) -> None:
+    copytree(kept, tmp_path / study_runs.RECORDS)
     (tmp_path / "study.rst").write_text("|IoU of the first|")
-    assert study_runs.main(["pages", "--runs", str(runs), "--docs", str(tmp_path)]) == 0
-    assert (tmp_path / "study_tables.rst").read_text() == rst.tables_page(runs)
-    numbers = rst.numbers_file(runs, "|IoU of the first|")
+    assert study_runs.main(["pages", "--docs", str(tmp_path)]) == 0
+    assert (tmp_path / "study_tables.rst").read_text() == rst.tables_page(kept)
+    numbers = rst.numbers_file(kept, "|IoU of the first|")
     assert (tmp_path / "study_numbers.txt").read_text() == numbers
-    copied = tmp_path / "images" / "study-paper-figure-1.jpg"
+    copied = kept.parent / "images" / "study-paper-figure-1.jpg"
     drawn = runs / "slice" / "figures" / "paper-figure-1.png"
     with Image.open(copied) as copy, Image.open(drawn) as picture:
         assert copy.size == picture.size
+
+
+def test_the_pages_of_the_documentation_are_those_of_what_is_kept() -> None:
+    docs, kept = ROOT / "docs", ROOT / "docs" / study_runs.RECORDS
+    assert (docs / "study_tables.rst").read_text() == rst.tables_page(kept)
+    text = (docs / "study.rst").read_text()
+    assert (docs / "study_numbers.txt").read_text() == rst.numbers_file(kept, text)
 
 
 def test_runs_are_made_in_their_order_until_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
