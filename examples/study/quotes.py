@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from study.catalog import RUNS
-from study.evaluation import P95, VALIDATED
+from study.evaluation import HEAD_ANSWERS, P95, VALIDATED
+from study.settings import QUESTIONS
 from study.tables import MINUS
 
 
@@ -61,7 +62,7 @@ def _of_slices() -> dict[str, Quote]:
     return quotes
 
 
-ANSWERS = {
+ANSWERS = {  # to what the paper leaves open, with the same networks
     "coarse values": "on the coarse map's values",
     "coarse mask": "on the coarse map, mask enlarged",
     "inclusive": "at the threshold too",
@@ -69,13 +70,28 @@ ANSWERS = {
     "aligned": "by receptive fields",
     "right alone": "rightly classified alone",
 }
+TRAINED_AGAIN = {  # run, question and answer
+    "seed 1": ("slice", "training-seed", "1"),
+    "seed 2": ("slice", "training-seed", "2"),
+    "by number": ("slice", "fold-order", "by number"),
+    "by name": ("slice", "fold-order", "by name"),
+    "unstratified": ("slice", "stratified", "as the order has them"),
+    **{head: ("slice", "head", answer) for head, answer in HEAD_ANSWERS.items() if head != "gap"},
+    "crop": ("slice-switches", "crop", "center, 7/8 of the side"),
+    "1 epoch": ("slice-switches", "epochs", "1"),
+    "6 epochs": ("slice-switches", "epochs", "6"),
+}
 
 
 def _of_switches() -> dict[str, Quote]:
-    """Return what each answer to a question that the paper leaves open changes."""
+    """Return what each answer to a question that the paper leaves open gives, and changes."""
+    rows = {name: ("slice", {"answer": answer}) for name, answer in ANSWERS.items()}
+    for name, (run, question, answer) in TRAINED_AGAIN.items():
+        rows[name] = run, {"question": f"{QUESTIONS[question]} (trained again)", "answer": answer}
     return {
-        f"switch {name}": Quote("slice", "switches", {"answer": answer}, "change")
-        for name, answer in ANSWERS.items()
+        f"switch {name}{suffix}": Quote(run, "switches", row, column)
+        for name, (run, row) in rows.items()
+        for suffix, column in (("", "change"), (" IoU", "IoU"), (" accuracy", "accuracy"))
     }
 
 
