@@ -66,12 +66,26 @@ def process_group() -> Iterator[None]:
 
 
 def rank() -> int:
-    """Return the number of this process, from 0."""
+    """Return the number of this process, from 0.
+
+    Examples
+    --------
+    >>> from cameval.distributed import rank
+    >>> rank()  # without torchrun
+    0
+    """
     return dist.get_rank() if _is_initialized() else 0
 
 
 def number_of_processes() -> int:
-    """Return how many processes there are."""
+    """Return how many processes there are.
+
+    Examples
+    --------
+    >>> from cameval.distributed import number_of_processes
+    >>> number_of_processes()  # without torchrun
+    1
+    """
     return dist.get_world_size() if _is_initialized() else 1
 
 
@@ -94,6 +108,12 @@ def own_device(device: torch.device) -> torch.device:
     ------
     SettingError
         If the device is not there.
+
+    Examples
+    --------
+    >>> from cameval.distributed import own_device
+    >>> own_device(torch.device("cpu"))
+    device(type='cpu')
     """
     if (reason := _why_missing(device)) is not None:
         raise SettingError(
@@ -125,7 +145,14 @@ def _why_missing(device: torch.device) -> str | None:
 
 
 def of_first(value: T) -> T:
-    """Return the value that the first process has."""
+    """Return the value that the first process has.
+
+    Examples
+    --------
+    >>> from cameval.distributed import of_first
+    >>> of_first("run 1")
+    'run 1'
+    """
     values = [value]
     if number_of_processes() > 1:
         dist.broadcast_object_list(values, src=0)
@@ -215,6 +242,12 @@ def first_alone(work: Callable[[], T]) -> T:
     ------
     ProcessError
         As of `wait_for_all`.
+
+    Examples
+    --------
+    >>> from cameval.distributed import first_alone
+    >>> first_alone(lambda: 7)
+    7
     """
     results = wait_for_all(lambda: [work()] if rank() == 0 else [])
     return wait_for_all(lambda: results[0] if results else work())

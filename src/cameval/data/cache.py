@@ -197,6 +197,16 @@ class CachedDataset(Dataset[Sample]):
     ------
     DataError
         If the file is missing, damaged, no cache or one of another version of cameval, or outdated.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from cameval.data import phantom_samples
+    >>> with TemporaryDirectory() as folder:
+    ...     pack(phantom_samples(slices=4, patients=3, size=32), Path(folder) / "phantom.h5")
+    ...     dataset = CachedDataset(Path(folder) / "phantom.h5")
+    ...     len(dataset), dataset.names, dataset[-1].name, dataset[0].shape
+    (4, ('1', '2', '3', '4'), '4', (32, 32))
     """
 
     def __init__(

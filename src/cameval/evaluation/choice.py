@@ -299,9 +299,31 @@ def choose_binarizers(
 
     Examples
     --------
-    ``choose_binarizers(validation).apply(test).select(binarizer="validated").summary()``
+    The truth is the highest quarter of the pixels, which the 75th percentile finds:
 
-    ``choose_binarizers(validation, by="label").apply(test)`` for one threshold for each class.
+    >>> values = np.arange(20, dtype=np.float32).reshape(4, 5) / 19
+    >>> samples = [Sample(name, values, values > 14.5 / 19, label=0) for name in ("a", "b")]
+    >>> binarizers = [PercentileBinarizer(75), PercentileBinarizer(95)]
+    >>> maps = {"brightness": lambda sample: sample.image}
+    >>> results = evaluate_maps(maps, samples, binarizers=binarizers, metrics=iou, baselines={})
+    >>> validation, test = results.select(sample="a"), results.select(sample="b")
+    >>> choice = choose_binarizers(validation)
+    >>> choice.to_pandas()[["method", "binarizer", "score"]]
+           method      binarizer  score
+    0  brightness  percentile:75    1.0
+    >>> applied = choice.apply(test)
+    >>> for column, value in zip(applied.columns, applied.values[0], strict=True):
+    ...     print(column.binarizer, round(float(value), 2))
+    percentile:75 1.0
+    percentile:95 0.2
+    validated 1.0
+
+    A choice for each class, and one for all classes together, which has no label:
+
+    >>> choose_binarizers(validation, by="label").to_pandas()[["label", "binarizer", "score"]]
+       label      binarizer  score
+    0   <NA>  percentile:75    1.0
+    1      0  percentile:75    1.0
     """
     model = only_model(validation)
     if by not in (None, "label"):

@@ -41,6 +41,15 @@ class SanityCost:
     Notes
     -----
     Passes of the head alone, which some methods make, are not counted.
+
+    Examples
+    --------
+    >>> from cameval.evaluation import SanityChecks
+    >>> cost = SanityChecks(samples=20, layers=4).cost(methods=2, controls=2)
+    >>> cost.randomization, cost.checkpoints  # the original maps and four stops; no other trainings
+    (5, 0)
+    >>> cost.per_image == cost.scores + 5, cost.total == cost.start + 20 * cost.per_image
+    (True, True)
     """
 
     images: int

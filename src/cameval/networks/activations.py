@@ -91,6 +91,18 @@ class Activations:
     -----
     The features are the only leaf of the recorded graph, which contains the head and nothing before
     it. It is freed with this object. Gradients are computed once for each target.
+
+    Examples
+    --------
+    For a linear head after the mean over 2 x 2 positions, the gradient is a quarter of its weights:
+
+    >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
+    >>> activations = model.activations(torch.rand(1, 3, 4, 4))
+    >>> activations.features.shape, activations.logits.shape
+    (torch.Size([1, 8, 2, 2]), torch.Size([1, 2]))
+    >>> gradients = activations.gradients(torch.tensor([1]))
+    >>> torch.allclose(gradients[0, :, 0, 0], model.head.linear.weight[1] / 4)
+    True
     """
 
     images: Tensor

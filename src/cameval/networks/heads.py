@@ -111,6 +111,18 @@ class ClassMapHead(nn.Module):
         The 1x1 convolution, ``K`` channels to ``C`` classes.
     dropout
         A module before the convolution, which is the identity in evaluation mode.
+
+    Examples
+    --------
+    The mean of a class map is the logit, since the bias is 0:
+
+    >>> head = ClassMapHead(nn.Conv2d(8, 3, 1))
+    >>> features = torch.rand(2, 8, 7, 7)
+    >>> maps = head.class_maps(features, torch.tensor([2, 0]))
+    >>> maps.shape, head.bias
+    (torch.Size([2, 7, 7]), tensor([0., 0., 0.]))
+    >>> torch.allclose(maps.mean((1, 2)), head(features)[[0, 1], [2, 0]])
+    True
     """
 
     def __init__(self, conv: nn.Conv2d, dropout: nn.Module | None = None) -> None:
@@ -230,6 +242,16 @@ class NormHead(nn.Module):
         ``nn.LayerNorm`` of vectors.
     linear
         The classifier, ``K`` channels to ``C`` classes.
+
+    Examples
+    --------
+    >>> head = NormHead(nn.LayerNorm(8), nn.Linear(8, 3))
+    >>> features, classes = torch.rand(2, 8, 7, 7), torch.tensor([2, 0])
+    >>> head(features).shape
+    torch.Size([2, 3])
+    >>> means = head.class_maps(features, classes).mean((1, 2))
+    >>> torch.allclose(means + head.bias[classes], head(features)[[0, 1], classes], atol=1e-6)
+    True
     """
 
     def __init__(self, norm: nn.LayerNorm, linear: nn.Linear) -> None:
@@ -281,6 +303,12 @@ class PooledHead(nn.Module):
         From features ``(N, K, h, w)`` to a grid of fixed size.
     classifier
         From the flattened grid to ``C`` logits.
+
+    Examples
+    --------
+    >>> head = PooledHead(nn.AdaptiveAvgPool2d(2), nn.Linear(8 * 2 * 2, 3))
+    >>> head(torch.rand(2, 8, 7, 7)).shape, head.in_channels
+    (torch.Size([2, 3]), 8)
     """
 
     def __init__(self, pool: nn.Module, classifier: nn.Module) -> None:
