@@ -278,7 +278,23 @@ class CachedDataset(Dataset[Sample]):
 
     @property
     def target_labels(self) -> tuple[tuple[int | None, ...], ...]:
-        """The classes of the targets of each sample, negatives included."""
+        """The classes of the targets of each sample, negatives included.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> from cameval.data import Target
+        >>> mask = np.zeros((2, 2), bool)
+        >>> samples = [
+        ...     Sample("one", mask.astype(np.float32), mask, label=4),
+        ...     Sample("two", mask.astype(np.float32), targets=[Target(2, mask), Target(5, mask)]),
+        ... ]
+        >>> with TemporaryDirectory() as folder:
+        ...     pack(samples, Path(folder) / "samples.h5")
+        ...     dataset = CachedDataset(Path(folder) / "samples.h5")
+        >>> dataset.target_labels, dataset.labels.tolist()
+        (((4,), (2, 5)), [4, None])
+        """
         return tuple(map(tuple, self._text["labels"]))
 
     @property

@@ -368,7 +368,15 @@ class Meanings:
         return self.metrics.get(label)
 
     def origin(self, binarizer: str) -> Origin | None:
-        """Return how the binarizers of a label were chosen; None if it is that of one binarizer."""
+        """Return how the binarizers of a label were chosen; None if it is that of one binarizer.
+
+        Examples
+        --------
+        >>> origin = Origin("other images", "iou", higher_is_better=True)
+        >>> meanings = Meanings(binarizers={"validated": BinarizerMeaning("chosen", origin)})
+        >>> meanings.origin("validated").chosen_on, meanings.origin("otsu") is None
+        ('other images', True)
+        """
         found = self.binarizers.get(binarizer)
         return None if found is None else found.origin
 

@@ -135,6 +135,19 @@ class Activations:
 
         `source` is the leaf of the recorded graph, and `grid` turns it into feature maps. `logits`
         are the outputs of the network itself, where those of the head were computed separately.
+
+        Examples
+        --------
+        A network whose features are the images themselves:
+
+        >>> head = GAPHead(nn.Linear(3, 2))
+        >>> images = torch.rand(4, 3, 8, 8)
+        >>> source = images.clone().requires_grad_()
+        >>> activations = Activations.record(
+        ...     images, source, head(source), network=head, rerun=lambda features, _: head(features)
+        ... )
+        >>> activations.gradients(torch.tensor([0, 1, 1, 0])).shape
+        torch.Size([4, 3, 8, 8])
         """
         outputs = check_outputs(outputs)
         if outputs.ndim == 0 or len(outputs) != len(images):
@@ -161,6 +174,17 @@ class Activations:
             image, or if a function does not return one score per image.
         ClassIndexError
             If a class is not one of the network's.
+
+        Examples
+        --------
+        >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
+        >>> activations = model.activations(torch.rand(2, 3, 8, 8))
+        >>> logits, classes = activations.logits, torch.tensor([1, 0])
+        >>> torch.equal(activations.score(classes), logits[[0, 1], classes])
+        True
+        >>> difference = activations.score(lambda outputs: outputs[:, 1] - outputs[:, 0])
+        >>> torch.equal(difference, logits[:, 1] - logits[:, 0])
+        True
         """
         outputs = self.logits if outputs is None else outputs
         if isinstance(target, Tensor):

@@ -98,7 +98,21 @@ class GAPHead(nn.Module):
         return logits
 
     def class_maps(self, features: Tensor, classes: Tensor) -> Tensor:
-        r""":math:`\mathrm{CAM}_c = \sum_k W_{ck} F_k`."""
+        r"""Return maps ``(N, h, w)``: :math:`\mathrm{CAM}_c = \sum_k W_{ck} F_k`.
+
+        Examples
+        --------
+        The mean of the map and the bias are the logit:
+
+        >>> head = GAPHead(nn.Linear(8, 3))
+        >>> features, classes = torch.rand(2, 8, 7, 7), torch.tensor([2, 0])
+        >>> maps = head.class_maps(features, classes)
+        >>> maps.shape
+        torch.Size([2, 7, 7])
+        >>> logits = head(features)[[0, 1], classes]
+        >>> torch.allclose(maps.mean((1, 2)) + head.bias[classes], logits, atol=1e-6)
+        True
+        """
         return torch.einsum("nk,nk...->n...", self.linear.weight[classes], features)
 
 
@@ -146,7 +160,7 @@ class ClassMapHead(nn.Module):
         return maps.mean(positions(maps))
 
     def class_maps(self, features: Tensor, classes: Tensor) -> Tensor:
-        r""":math:`\mathrm{CAM}_c = \mathrm{ReLU}(\mathrm{conv}(F))_c`."""
+        r"""Return ``(N, h, w)``: :math:`\mathrm{CAM}_c = \mathrm{ReLU}(\mathrm{conv}(F))_c`."""
         maps = torch.relu(self.conv(features))
         return maps[torch.arange(len(classes), device=maps.device), classes]
 
@@ -188,7 +202,21 @@ class ConvHead(nn.Module):
         return logits
 
     def class_maps(self, features: Tensor, classes: Tensor) -> Tensor:
-        r""":math:`\mathrm{CAM}_c = \sum_k W_{ck} F_k`."""
+        r"""Return maps ``(N, h, w)``: :math:`\mathrm{CAM}_c = \sum_k W_{ck} F_k`.
+
+        Examples
+        --------
+        The mean of the map and the bias are the logit:
+
+        >>> head = ConvHead(nn.Conv2d(8, 3, 1))
+        >>> features, classes = torch.rand(2, 8, 7, 7), torch.tensor([2, 0])
+        >>> maps = head.class_maps(features, classes)
+        >>> maps.shape
+        torch.Size([2, 7, 7])
+        >>> logits = head(features)[[0, 1], classes]
+        >>> torch.allclose(maps.mean((1, 2)) + head.bias[classes], logits, atol=1e-6)
+        True
+        """
         return torch.einsum("nk,nk...->n...", self.conv.weight.flatten(1)[classes], features)
 
 
@@ -225,7 +253,21 @@ class MeanHead(nn.Module):
         return features.mean(positions(features))
 
     def class_maps(self, features: Tensor, classes: Tensor) -> Tensor:
-        r""":math:`\mathrm{CAM}_c = F_c`."""
+        r"""Return maps ``(N, h, w)``: :math:`\mathrm{CAM}_c = F_c`.
+
+        Examples
+        --------
+        The mean of the map and the bias are the logit:
+
+        >>> head = MeanHead(3)
+        >>> features, classes = torch.rand(2, 3, 7, 7), torch.tensor([2, 0])
+        >>> maps = head.class_maps(features, classes)
+        >>> maps.shape
+        torch.Size([2, 7, 7])
+        >>> logits = head(features)[[0, 1], classes]
+        >>> torch.allclose(maps.mean((1, 2)) + head.bias[classes], logits, atol=1e-6)
+        True
+        """
         return features[torch.arange(len(classes), device=features.device), classes]
 
 
@@ -279,7 +321,7 @@ class NormHead(nn.Module):
         return logits
 
     def class_maps(self, features: Tensor, classes: Tensor) -> Tensor:
-        r"""Return the class maps before the pool.
+        r"""Return maps ``(N, h, w)``, the class maps before the pool.
 
         :math:`\mathrm{CAM}_c = \sum_k W_{ck} \gamma_k (F_k - \bar F) / \sigma`, where
         :math:`\bar F` is the mean over channels at each position, and :math:`\sigma` the standard
@@ -318,7 +360,14 @@ class PooledHead(nn.Module):
 
     @property
     def in_channels(self) -> int:
-        """Channels of the features, from the inputs of the classifier and the size of the grid."""
+        """Channels of the features, from the inputs of the classifier and the size of the grid.
+
+        Raises
+        ------
+        UnsupportedHeadError
+            If the pool is not an adaptive average pool of fixed size, or the classifier has no
+            linear layer.
+        """
         first = next((m for m in self.classifier.modules() if isinstance(m, nn.Linear)), None)
         cells = grid_cells(self.pool)
         if first is None or cells is None:
