@@ -104,6 +104,17 @@ def share_of(jobs: Sequence[T]) -> list[T]:
 def own_device(device: torch.device) -> torch.device:
     """Return the device of this process: of ``cuda`` without a number, one of the GPUs.
 
+    Parameters
+    ----------
+    device
+        The device that is asked for. ``cuda`` without a number becomes the GPU whose number is the
+        local rank of the process, modulo the number of GPUs; others are returned as they are.
+
+    Returns
+    -------
+    torch.device
+        The device.
+
     Raises
     ------
     SettingError
@@ -114,6 +125,11 @@ def own_device(device: torch.device) -> torch.device:
     >>> from cameval.distributed import own_device
     >>> own_device(torch.device("cpu"))
     device(type='cpu')
+    >>> own_device(torch.device("meta"))
+    Traceback (most recent call last):
+        ...
+    cameval.errors.SettingError: device must be available, got 'meta': it holds no numbers; use \
+cpu, or a device that is there
     """
     if (reason := _why_missing(device)) is not None:
         raise SettingError(
@@ -146,6 +162,16 @@ def _why_missing(device: torch.device) -> str | None:
 
 def of_first(value: T) -> T:
     """Return the value that the first process has.
+
+    Parameters
+    ----------
+    value
+        The value of this process. That of the first process is pickled. All processes must call.
+
+    Returns
+    -------
+    object
+        The same value in all processes.
 
     Examples
     --------
@@ -237,6 +263,16 @@ def wait_for_all(work: Callable[[], T]) -> T:
 
 def first_alone(work: Callable[[], T]) -> T:
     """Do some work in the first process and then in the others, which find its files.
+
+    Parameters
+    ----------
+    work
+        What this process does. The others begin only after the first one has succeeded.
+
+    Returns
+    -------
+    object
+        What `work` returned in this process.
 
     Raises
     ------

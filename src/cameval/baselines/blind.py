@@ -194,7 +194,6 @@ class RandomBaseline:
 
     Examples
     --------
-    >>> from cameval import Sample
     >>> sample = Sample("x-ray 7", np.zeros((8, 8), np.float32), np.zeros((8, 8), bool))
     >>> truth = torch.from_numpy(sample.mask)[None]
     >>> batch = BaselineInput([sample], torch.zeros(1, 3, 8, 8), truth, torch.tensor([0]), (2, 2))

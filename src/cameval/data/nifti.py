@@ -75,7 +75,6 @@ class NiftiImage:
     ...     scan = read_nifti(path)
     >>> scan.image.shape, scan.spacing, scan.affine.shape
     ((4, 3, 2), (5.0, 1.0, 1.0), (4, 4))
-    >>> from cameval import Sample
     >>> Sample("scan 1", mask=scan.image > 0.5, **scan.parts).shape
     (4, 3, 2)
     """

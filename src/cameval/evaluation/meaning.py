@@ -94,6 +94,11 @@ class Origin:
     by
         ``"label"`` if one was chosen for each map and label, None if for each map.
 
+    Raises
+    ------
+    DataError
+        If a field is not what it must be.
+
     Examples
     --------
     >>> origin = Origin("other images", metric="iou", higher_is_better=True, by="label")
@@ -123,6 +128,11 @@ class MethodMeaning:
         How it is written in Python.
     given
         Whether the maps were made elsewhere.
+
+    Raises
+    ------
+    DataError
+        If a field is not what it must be.
 
     Examples
     --------
@@ -155,7 +165,8 @@ class MetricMeaning:
     bounds
         Label of the metric that it is an upper bound of, on the same masks.
     value_range
-        The lowest and the highest possible score; None if the metric does not say.
+        The lowest and the highest possible score; None if the metric does not say. One end may be
+        infinite, which may be given as None.
     reference
         The share of the image that scores are standardized to, if they are.
     chance
@@ -171,9 +182,14 @@ class MetricMeaning:
         The question that it answers, if that is documented. It is for readers: metrics that differ
         in nothing else are equal.
 
+    Raises
+    ------
+    DataError
+        If a field is not what it must be.
+
     Examples
     --------
-    A distance, of which a record has the upper end None:
+    A distance has no highest value:
 
     >>> meaning = MetricMeaning("distance", "masks", higher_is_better=False, value_range=(0, None))
     >>> meaning.takes, meaning.higher_is_better, meaning.value_range
@@ -227,6 +243,11 @@ class BaselineMeaning:
     knows
         The information that it uses; None if the baseline does not say.
 
+    Raises
+    ------
+    DataError
+        If a field is not what it must be.
+
     Examples
     --------
     >>> BaselineMeaning("center_baseline", knows="nothing")
@@ -251,6 +272,11 @@ class BinarizerMeaning:
         How it is written in Python.
     origin
         How the binarizers of the maps were chosen; None if the label is that of one binarizer.
+
+    Raises
+    ------
+    DataError
+        If a field is not what it must be.
 
     Examples
     --------
@@ -282,6 +308,11 @@ class TargetClassMeaning:
     classes
         ``"predicted"``, ``"true"`` or a class index; ``"given"`` if all maps were made elsewhere;
         None for a function of the logits.
+
+    Raises
+    ------
+    DataError
+        If a field is not what it must be.
 
     Examples
     --------

@@ -323,7 +323,7 @@ class KangScores:
 
     Examples
     --------
-    The truth is the upper half of 16 values; masks of 8, 8, 4, 2 and 1 of them:
+    The truth is the 8 highest of 16 pixels. The masks have 8, 8, 4, 2 and 1 of them:
 
     >>> values = np.arange(16.0).reshape(4, 4)
     >>> sample = Sample("slice 1", np.zeros((4, 4), np.float32), values > 7)

@@ -330,7 +330,7 @@ class MaxBoxAcc:
 
         Examples
         --------
-        The largest component misses the object, and the second one is its box:
+        The largest component is beside the object, and the other one has the object's box:
 
         >>> maps = torch.tensor([[[2.0, 2.0, 0.0, 4.0]]])
         >>> masks = torch.tensor([[[False, False, False, True]]])

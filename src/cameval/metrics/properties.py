@@ -215,7 +215,7 @@ of_network = _metric_decorator(
 
     Examples
     --------
-    The logit of the class, if the half of the image with the lower values of the map is black:
+    The logit of the class for an image of which only the pixels above the map's median are left:
 
     >>> @of_network(higher_is_better=True)
     ... def logit_of_half(network, images, maps, classes):

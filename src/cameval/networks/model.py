@@ -59,7 +59,7 @@ class CAMModel(nn.Module):
 
     @property
     def origin(self) -> nn.Module | None:
-        """The network that `adapt` cut, as long as the modules of the cut are the same.
+        """The network that `adapt` cut, as long as the modules of the cut are the same; else None.
 
         Examples
         --------
@@ -79,6 +79,16 @@ class CAMModel(nn.Module):
     def cut_from(self, net: nn.Module) -> "CAMModel":
         """Store the network that was cut, so that outputs can be compared, and return the model.
 
+        Parameters
+        ----------
+        net
+            The network, of which features and head are parts.
+
+        Returns
+        -------
+        CAMModel
+            This model, whose `origin` is the network.
+
         Examples
         --------
         >>> body, linear = nn.Conv2d(3, 8, 3), nn.Linear(8, 2)
@@ -96,6 +106,16 @@ class CAMModel(nn.Module):
 
     def with_head_in(self, dtype: torch.dtype) -> "CAMModel":
         """Cast the features to the dtype of the head, and return the model.
+
+        Parameters
+        ----------
+        dtype
+            The dtype that the head takes, where it is not that of the features.
+
+        Returns
+        -------
+        CAMModel
+            This model.
 
         Examples
         --------
@@ -145,7 +165,7 @@ class CAMModel(nn.Module):
         >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
         >>> images = torch.rand(4, 3, 16, 16)
         >>> activations = model.activations(images)
-        >>> activations.features.shape, torch.equal(activations.logits, model(images))
+        >>> activations.features.shape, torch.allclose(activations.logits, model(images))
         (torch.Size([4, 8, 14, 14]), True)
         >>> activations.gradients(torch.tensor([0, 1, 1, 0])).shape  # of the classes' logits
         torch.Size([4, 8, 14, 14])

@@ -50,7 +50,8 @@ class SignFlip:
 
     Examples
     --------
-    The two groups with the signs of four patterns, of which two have a sum as far from 0:
+    Two groups have four patterns of signs. Two of them have a sum as far from 0 as the observed
+    one, so the p-value is .5:
 
     >>> test = sign_flip_test([0.5, 0.9], [0.3, 0.5], ["a", "b"])
     >>> round(test.difference, 2), test.p
@@ -108,7 +109,7 @@ class PairedTest(SignFlip):
     >>> (test,) = paired_tests(columns, ["x", "y", "z"])
     >>> test.first, test.second, round(test.difference, 2)
     ('a', 'b', -0.3)
-    >>> test.p, test.p_holm  # of one comparison they are equal
+    >>> test.p, test.p_holm  # one comparison is not corrected
     (0.25, 0.25)
     """
 

@@ -48,7 +48,7 @@ class Coefficient:
     >>> slope = fit["x"]
     >>> slope.name, round(slope.estimate, 2), slope.low < 2 < slope.high
     ('x', 1.98, True)
-    >>> slope.freedom < 4, slope.is_reliable  # three groups are too few
+    >>> slope.freedom < 4, slope.is_reliable  # of three groups
     (True, False)
     """
 
