@@ -66,12 +66,26 @@ def process_group() -> Iterator[None]:
 
 
 def rank() -> int:
-    """Return the number of this process, from 0."""
+    """Return the number of this process, from 0.
+
+    Examples
+    --------
+    >>> from cameval.distributed import rank
+    >>> rank()  # without torchrun
+    0
+    """
     return dist.get_rank() if _is_initialized() else 0
 
 
 def number_of_processes() -> int:
-    """Return how many processes there are."""
+    """Return how many processes there are.
+
+    Examples
+    --------
+    >>> from cameval.distributed import number_of_processes
+    >>> number_of_processes()  # without torchrun
+    1
+    """
     return dist.get_world_size() if _is_initialized() else 1
 
 
@@ -90,10 +104,32 @@ def share_of(jobs: Sequence[T]) -> list[T]:
 def own_device(device: torch.device) -> torch.device:
     """Return the device of this process: of ``cuda`` without a number, one of the GPUs.
 
+    Parameters
+    ----------
+    device
+        The device that is asked for. ``cuda`` without a number becomes the GPU whose number is the
+        local rank of the process, modulo the number of GPUs; others are returned as they are.
+
+    Returns
+    -------
+    torch.device
+        The device.
+
     Raises
     ------
     SettingError
         If the device is not there.
+
+    Examples
+    --------
+    >>> from cameval.distributed import own_device
+    >>> own_device(torch.device("cpu"))
+    device(type='cpu')
+    >>> own_device(torch.device("meta"))
+    Traceback (most recent call last):
+        ...
+    cameval.errors.SettingError: device must be available, got 'meta': it holds no numbers; use \
+cpu, or a device that is there
     """
     if (reason := _why_missing(device)) is not None:
         raise SettingError(
@@ -125,7 +161,24 @@ def _why_missing(device: torch.device) -> str | None:
 
 
 def of_first(value: T) -> T:
-    """Return the value that the first process has."""
+    """Return the value that the first process has.
+
+    Parameters
+    ----------
+    value
+        The value of this process. That of the first process is pickled. All processes must call.
+
+    Returns
+    -------
+    object
+        The same value in all processes.
+
+    Examples
+    --------
+    >>> from cameval.distributed import of_first
+    >>> of_first("run 1")
+    'run 1'
+    """
     values = [value]
     if number_of_processes() > 1:
         dist.broadcast_object_list(values, src=0)
@@ -211,10 +264,26 @@ def wait_for_all(work: Callable[[], T]) -> T:
 def first_alone(work: Callable[[], T]) -> T:
     """Do some work in the first process and then in the others, which find its files.
 
+    Parameters
+    ----------
+    work
+        What this process does. The others begin only after the first one has succeeded.
+
+    Returns
+    -------
+    object
+        What `work` returned in this process.
+
     Raises
     ------
     ProcessError
         As of `wait_for_all`.
+
+    Examples
+    --------
+    >>> from cameval.distributed import first_alone
+    >>> first_alone(lambda: 7)
+    7
     """
     results = wait_for_all(lambda: [work()] if rank() == 0 else [])
     return wait_for_all(lambda: results[0] if results else work())

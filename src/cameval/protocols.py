@@ -237,6 +237,19 @@ class BaselineInput:
     window
         First and last pixel (exclusive) of the input along each axis that show the image, where the
         input is padded. None: all of it.
+
+    Examples
+    --------
+    A sample of height 1 and width 4, whose image is padded to 6 columns for the network:
+
+    >>> sample = Sample("x-ray 7", np.ones((1, 4), np.float32), np.array([[0, 1, 1, 0]], bool))
+    >>> images = torch.tensor([0.0, 1, 1, 1, 1, 0]).reshape(1, 1, 1, 6)
+    >>> truth = torch.from_numpy(sample.mask)[None]
+    >>> batch = BaselineInput(
+    ...     [sample], images, truth, torch.tensor([0]), cells=(1, 3), window=((0, 1), (1, 5))
+    ... )
+    >>> batch.shown.shape, float(batch.shown.min())
+    (torch.Size([1, 1, 1, 4]), 1.0)
     """
 
     samples: Sequence[Sample]

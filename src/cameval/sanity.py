@@ -41,6 +41,14 @@ class Similarity(NamedTuple):
         Structural similarity ``(...)``, at most 1.
     spearman
         Rank correlation over the pixels ``(...)``, in [-1, 1]; NaN where a map is constant.
+
+    Examples
+    --------
+    >>> from cameval.sanity import repeatability
+    >>> maps = torch.arange(256.0).reshape(1, 16, 16)
+    >>> similarity = repeatability(maps, -maps)  # the opposite order of the pixels
+    >>> similarity.spearman
+    tensor([-1.])
     """
 
     ssim: Tensor | Floats
@@ -169,6 +177,16 @@ class Cascade:
         Similarity of the maps to those of the original network, ``(L, N)``.
     random_ssim, random_spearman
         Mean similarity of maps of different images, of the original network.
+
+    Examples
+    --------
+    >>> from cameval.sanity import Cascade
+    >>> similarity = np.array([[0.5, 0.7]])  # of one layer and two images
+    >>> cascade = Cascade(("head.linear",), similarity, similarity, 0.2, 0.1)
+    >>> for row in cascade.records():
+    ...     print(row)
+    {'layer': 'head.linear', 'image': 0, 'ssim': 0.5, 'spearman': 0.5}
+    {'layer': 'head.linear', 'image': 1, 'ssim': 0.7, 'spearman': 0.7}
     """
 
     layers: tuple[str, ...]

@@ -110,6 +110,14 @@ def center_baseline(batch: BaselineInput, /) -> Tensor:
     -------
     Tensor
         Maps ``(N, H, W)`` in [0, 1], all the same.
+
+    Examples
+    --------
+    >>> batch = BaselineInput(
+    ...     [], torch.zeros(1, 3, 1, 5), torch.zeros(1, 1, 5).bool(), torch.tensor([0]), (1, 1)
+    ... )
+    >>> center_baseline(batch)
+    tensor([[[0.0000, 0.5000, 1.0000, 0.5000, 0.0000]]])
     """
     return center_map(tuple(batch.truth.shape[1:])).to(batch.truth.device).expand(batch.truth.shape)
 
@@ -183,6 +191,17 @@ class RandomBaseline:
     ------
     SettingError
         If a setting is out of its range.
+
+    Examples
+    --------
+    >>> sample = Sample("x-ray 7", np.zeros((8, 8), np.float32), np.zeros((8, 8), bool))
+    >>> truth = torch.from_numpy(sample.mask)[None]
+    >>> batch = BaselineInput([sample], torch.zeros(1, 3, 8, 8), truth, torch.tensor([0]), (2, 2))
+    >>> maps = RandomBaseline()(batch)
+    >>> maps.shape, torch.equal(maps, RandomBaseline()(batch))
+    (torch.Size([1, 8, 8]), True)
+    >>> torch.equal(maps, RandomBaseline(seed=1)(batch))
+    False
     """
 
     label: ClassVar[str] = "random"
@@ -231,6 +250,18 @@ class UntrainedBaseline:
     ------
     ArrayTypeError
         If `extractor` is not a `CAMExtractor`, for example the network itself.
+
+    Examples
+    --------
+    >>> from cameval.sanity import untrained_copy
+    >>> body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+    >>> model = CAMModel(body, GAPHead(nn.Linear(8, 2))).eval()
+    >>> baseline = UntrainedBaseline(CAMExtractor(untrained_copy(model), cam))
+    >>> batch = BaselineInput(
+    ...     [], torch.rand(2, 3, 8, 8), torch.zeros(2, 8, 8).bool(), torch.tensor([0, 1]), (6, 6)
+    ... )
+    >>> baseline(batch).shape
+    torch.Size([2, 8, 8])
     """
 
     label: ClassVar[str] = "untrained"

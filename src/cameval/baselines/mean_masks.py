@@ -42,6 +42,17 @@ class ClassMeanBaseline:
         If `masks` are not a floating tensor.
     ShapeError
         If `masks` are neither ``(C, h, w)`` nor ``(C, d, h, w)``.
+
+    Examples
+    --------
+    >>> baseline = ClassMeanBaseline(torch.tensor([[[1.0, 0.5]], [[0.0, 1.0]]]))
+    >>> batch = BaselineInput(
+    ...     [], torch.zeros(2, 3, 1, 2), torch.zeros(2, 1, 2).bool(), torch.tensor([1, 0]), (1, 1)
+    ... )
+    >>> baseline(batch)
+    tensor([[[0.0000, 1.0000]],
+    <BLANKLINE>
+            [[1.0000, 0.5000]]])
     """
 
     label: ClassVar[str] = "class_mean"
@@ -97,6 +108,16 @@ class ClassMeanBaseline:
             If a label is not in [0, num_classes).
         DataError
             If a class has no target, or a target no label.
+
+        Examples
+        --------
+        >>> image = np.zeros((1, 2), np.float32)
+        >>> samples = [
+        ...     Sample("a", image, np.array([[True, False]]), label=0),
+        ...     Sample("b", image, np.array([[True, True]]), label=0),
+        ... ]
+        >>> ClassMeanBaseline.of(samples, num_classes=1, size=(1, 2)).masks
+        tensor([[[1.0000, 0.5000]]])
         """
         sums: list[Tensor | None] = [None] * num_classes
         counts = [0] * num_classes
@@ -248,6 +269,23 @@ class LeaveGroupOutBaseline:
     by_class
         Whether to use the masks of the target class only. A class without a mask in other groups
         gets the mean over all classes.
+
+    Examples
+    --------
+    The map of a sample is the mean mask of the other patients:
+
+    >>> image = np.zeros((1, 2), np.float32)
+    >>> samples = [
+    ...     Sample("a", image, np.array([[True, False]]), group="patient 1"),
+    ...     Sample("b", image, np.array([[False, True]]), group="patient 2"),
+    ...     Sample("c", image, np.array([[True, True]]), group="patient 3"),
+    ... ]
+    >>> baseline = LeaveGroupOutBaseline.of(samples, size=(1, 2))
+    >>> truth = torch.zeros(1, 1, 2).bool()
+    >>> baseline(BaselineInput(samples[:1], truth[None].float(), truth, torch.tensor([0]), (1, 1)))
+    tensor([[[0.5000, 1.0000]]])
+    >>> baseline.knows, baseline.groups, baseline.samples
+    ('nothing', 3, 3)
     """
 
     label: ClassVar[str] = "mean_mask"

@@ -76,7 +76,29 @@ class LargestComponent:
         return restore(self._reduce(masks), maps)
 
     def on_kept(self, maps: Tensor, keep: Tensor, /) -> Tensor:
-        """Return masks where `keep` is true; components do not extend over ignored pixels."""
+        """Return masks where `keep` is true; components do not extend over ignored pixels.
+
+        Parameters
+        ----------
+        maps
+            Maps ``(..., H, W)``.
+        keep
+            Boolean masks of the same shape, false on ignored pixels.
+
+        Returns
+        -------
+        Tensor
+            Boolean masks of the same shape, false where `keep` is false.
+
+        Examples
+        --------
+        Without the ignored pixel in the middle, the two pixels beside it are not connected:
+
+        >>> maps, keep = torch.tensor([[9.0, 9.0, 9.0, 0.0, 0.0, 0.0]]), torch.ones(1, 6).bool()
+        >>> keep[0, 1] = False
+        >>> LargestComponent(MeanBinarizer()).on_kept(maps, keep)
+        tensor([[ True, False, False, False, False, False]])
+        """
         return self._reduce(binarize_kept(self.binarizer, maps, keep))
 
     def _reduce(self, masks: Tensor) -> Tensor:

@@ -16,7 +16,39 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit code."""
+    """Run a command and return the exit code.
+
+    Parameters
+    ----------
+    arguments
+        The words after ``cameval``; by default those of the process.
+
+    Returns
+    -------
+    int
+        0 if all was done, also where the reader of the output has closed it; 2 after a mistake,
+        which is described in one line on the standard error; 130 if it was interrupted.
+
+    Raises
+    ------
+    SystemExit
+        With code 0 after help or the version; with code 2 if the options are not as they must be.
+
+    Examples
+    --------
+    >>> from contextlib import redirect_stdout
+    >>> from io import StringIO
+    >>> from cameval.cli import main
+    >>> with redirect_stdout(StringIO()) as output:
+    ...     code = main(["models", "squeezenet1_1"])
+    >>> code
+    0
+    >>> for line in output.getvalue().splitlines()[:3]:
+    ...     print(line)
+    network        head          CAM    grid     channels  first cell  stride
+    -------------  ------------  -----  -------  --------  ----------  ------
+    squeezenet1_1  ClassMapHead  exact  13 x 13  512       15.5        16
+    """
     if isinstance(sys.stdout, TextIOWrapper):  # names of files may hold bytes that are no text
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

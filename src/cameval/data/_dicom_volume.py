@@ -78,6 +78,14 @@ class DicomImage:
         The patient, or another element that was asked for; None if the file does not state it.
     planes
         The frames with their places, in the order of the slices.
+
+    Examples
+    --------
+    >>> from pydicom.examples import get_path
+    >>> from cameval.data import read_dicom
+    >>> scan = read_dicom(get_path("ct"))
+    >>> scan.size, scan.image.shape, scan.spacing, scan.info["modality"]
+    ((128, 128), (128, 128), (0.661468, 0.661468), 'CT')
     """
 
     image: NDArray[np.float32] = field(repr=False)

@@ -197,6 +197,16 @@ class CachedDataset(Dataset[Sample]):
     ------
     DataError
         If the file is missing, damaged, no cache or one of another version of cameval, or outdated.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from cameval.data import phantom_samples
+    >>> with TemporaryDirectory() as folder:
+    ...     pack(phantom_samples(slices=4, patients=3, size=32), Path(folder) / "phantom.h5")
+    ...     dataset = CachedDataset(Path(folder) / "phantom.h5")
+    ...     len(dataset), dataset.names, dataset[-1].name, dataset[0].shape
+    (4, ('1', '2', '3', '4'), '4', (32, 32))
     """
 
     def __init__(
@@ -268,7 +278,23 @@ class CachedDataset(Dataset[Sample]):
 
     @property
     def target_labels(self) -> tuple[tuple[int | None, ...], ...]:
-        """The classes of the targets of each sample, negatives included."""
+        """The classes of the targets of each sample, negatives included.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> from cameval.data import Target
+        >>> mask = np.zeros((2, 2), bool)
+        >>> samples = [
+        ...     Sample("one", mask.astype(np.float32), mask, label=4),
+        ...     Sample("two", mask.astype(np.float32), targets=[Target(2, mask), Target(5, mask)]),
+        ... ]
+        >>> with TemporaryDirectory() as folder:
+        ...     pack(samples, Path(folder) / "samples.h5")
+        ...     dataset = CachedDataset(Path(folder) / "samples.h5")
+        >>> dataset.target_labels, dataset.labels.tolist()
+        (((4,), (2, 5)), [4, None])
+        """
         return tuple(map(tuple, self._text["labels"]))
 
     @property

@@ -96,7 +96,20 @@ def fetch_figshare(
 
     Examples
     --------
-    ``FigshareDataset(fetch_figshare("brain_tumors"))``
+    >>> slices = FigshareDataset(fetch_figshare("brain_tumors"))  # doctest: +SKIP
+
+    A folder with other data is refused before anything is fetched:
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from cameval.data import write_phantom
+    >>> from cameval.errors import DataError
+    >>> with TemporaryDirectory() as folder:
+    ...     try:
+    ...         fetch_figshare(write_phantom(folder, slices=3, patients=3, size=32))
+    ...     except DataError as error:
+    ...         print(str(error).partition(": ")[2])
+    a folder to fetch into must hold no .mat files yet, got some; name another, or read this one \
+if it holds the data
     """
     folder = Path(folder)
     try:

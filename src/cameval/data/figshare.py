@@ -157,6 +157,16 @@ class FigshareDataset(Dataset[FigshareSample]):
         ------
         DataError
             If `read_folds` fails, or the name of a slice is not a number for which there is a fold.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> from cameval.data import write_phantom
+        >>> with TemporaryDirectory() as folder:
+        ...     dataset = FigshareDataset(write_phantom(folder, slices=12, patients=6, size=32))
+        ...     folds, patients = dataset.folds(Path(folder) / "cvind.mat"), dataset.groups
+        >>> folds.shape, len(set(patients)), len(set(zip(patients, folds.tolist(), strict=True)))
+        ((12,), 6, 6)
         """
         folds = read_folds(path)
         return folds[[_slice_number(slice_path, len(folds)) - 1 for slice_path in self._paths]]

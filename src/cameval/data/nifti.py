@@ -63,6 +63,20 @@ class NiftiImage:
     affine
         Matrix ``(4, 4)`` from (slice, row, column, 1) to millimeters: to the patient's right,
         anterior and superior, as NIfTI has it.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import nibabel
+    >>> voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4)  # x, y, z
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "scan.nii.gz"
+    ...     nibabel.save(nibabel.Nifti1Image(voxels, np.diag([1, 1, 5, 1])), path)
+    ...     scan = read_nifti(path)
+    >>> scan.image.shape, scan.spacing, scan.affine.shape
+    ((4, 3, 2), (5.0, 1.0, 1.0), (4, 4))
+    >>> Sample("scan 1", mask=scan.image > 0.5, **scan.parts).shape
+    (4, 3, 2)
     """
 
     image: NDArray[np.float32] = field(repr=False)

@@ -84,6 +84,16 @@ class ImageFile:
         ------
         DataError
             As when called.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "1.png"
+        ...     Image.fromarray(np.zeros((2, 3), np.uint8)).save(path)
+        ...     image, orientation = ImageFile(path).read()
+        >>> image.shape, orientation  # upright
+        ((2, 3), 1)
         """
         picture, orientation = decode_picture(self.path)
         if picture.mode in _COLOR:
@@ -170,6 +180,15 @@ class MaskFile:
         ------
         DataError
             As when called.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "1.png"
+        ...     Image.fromarray(np.array([[0, 255]], np.uint8)).save(path)
+        ...     MaskFile(path).read()
+        (array([[False,  True]]), None)
         """
         picture, orientation = decode_picture(self.path)
         return self._marked(_pixels(_flat(picture, self.path), self.path)), orientation

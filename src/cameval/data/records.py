@@ -232,6 +232,18 @@ class Record:
         ------
         DataError
             If a file is not what it should be, or a mask is not of the image's size.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> from PIL import Image
+        >>> with TemporaryDirectory() as folder:
+        ...     image, mask = Path(folder) / "7.png", Path(folder) / "7_mask.png"
+        ...     Image.fromarray(np.array([[0, 51, 255]], np.uint8)).save(image)
+        ...     Image.fromarray(np.array([[0, 0, 255]], np.uint8)).save(mask)
+        ...     sample = Record("x-ray 7", ImageFile(image), MaskFile(mask), label=2).read()
+        >>> sample.image, sample.mask, sample.label
+        (array([[0. , 0.2, 1. ]], dtype=float32), array([[False, False,  True]]), 2)
         """
         image, orientation = self.image.read()
         frame = _Frame(self, image.shape[:2], orientation)

@@ -143,7 +143,14 @@ class Sample:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Height and width of the image; depth, height and width of a volume."""
+        """Height and width of the image; depth, height and width of a volume.
+
+        Examples
+        --------
+        >>> photo = np.zeros((4, 6, 3), np.float32)  # of three channels
+        >>> Sample("photo", photo, np.zeros((4, 6), bool)).shape
+        (4, 6)
+        """
         return self.mask.shape
 
     def by_target(self) -> list["Sample"]:

@@ -66,6 +66,16 @@ class FigshareSample(Sample):
     DataError
         As in `Sample`; also if the label is no class of this dataset or the intensities are not an
         increasing pair of int16 values.
+
+    Examples
+    --------
+    >>> mask = np.zeros((4, 4), bool)
+    >>> mask[1:3, 1:3] = True
+    >>> border = np.array([[1.0, 1.0], [2.0, 1.0], [2.0, 2.0], [1.0, 2.0]])
+    >>> image = mask.astype(np.float32)
+    >>> one = FigshareSample("1", image, mask, label=2, border=border, intensity=(0, 900))
+    >>> CLASS_NAMES[one.label], one.border.shape, int(one.mask.sum())
+    ('pituitary', (4, 2), 4)
     """
 
     label: int = field(kw_only=True)

@@ -91,6 +91,14 @@ class Target:
 
         A box that is given with a mask has the pixels of the mask that lie in it, or all of the box
         if there are none.
+
+        Examples
+        --------
+        >>> target = Target(2, np.array([[True, True, False, True]]))
+        >>> len(target.objects), target.objects.boxes.astype(int).tolist()  # two components
+        (2, [[0, 0, 2, 1], [3, 0, 4, 1]])
+        >>> len(Target(2, instances=np.array([[1, 2, 0, 3]])).objects)  # 1 and 2 touch
+        3
         """
         shape = self._mask_of_size().shape
         boxes = None if self.boxes is None else np.asarray(self.boxes)
@@ -108,10 +116,30 @@ class Target:
     def of_size(self, shape: tuple[int, ...]) -> "Target":
         """Return the target with a mask on an image of this size.
 
+        Parameters
+        ----------
+        shape
+            Height and width of the image; of a volume depth, height and width.
+
+        Returns
+        -------
+        Target
+            The mask of a target of boxes is the union of the boxes. A target that has a mask is
+            returned itself.
+
         Raises
         ------
         ShapeError
             If the mask is not of this size.
+        DataError
+            If a box does not lie in the image.
+
+        Examples
+        --------
+        >>> target = Target(2, boxes=np.array([[1, 0, 3, 2]])).of_size((2, 4))
+        >>> target.mask.astype(int)
+        array([[0, 1, 1, 0],
+               [0, 1, 1, 0]])
         """
         if self.mask is None:
             boxes = np.asarray(self.boxes)

@@ -44,6 +44,18 @@ class CheXlocalizeScores:
         Share of the images with the finding whose maximum lies in it.
     thresholds
         The thresholds that were used; None is Otsu's of each map.
+
+    Examples
+    --------
+    >>> mean = Interval(estimate=0.5, low=0.3, high=0.7, n=8, n_groups=8, n_undefined=2)
+    >>> scores = CheXlocalizeScores({0: mean}, {0: mean}, {0: mean}, thresholds={0: 0.4})
+    >>> scores.iou[0].estimate
+    0.5
+    >>> scores.to_pandas(["edema"])[["finding", "threshold", "score", "mean", "n"]]
+      finding  threshold     score  mean  n
+    0   edema        0.4       iou   0.5  8
+    1   edema        0.4   iou_all   0.5  8
+    2   edema        0.4  pointing   0.5  8
     """
 
     iou: Mapping[Label, Interval]

@@ -122,6 +122,22 @@ class Choice:
         Notes
         -----
         Images are the same if name, group and label are equal, however they were prepared.
+
+        Examples
+        --------
+        The column that is added has the scores of the chosen binarizer:
+
+        >>> values = np.arange(20, dtype=np.float32).reshape(4, 5) / 19
+        >>> samples = [Sample(name, values, values > 14.5 / 19) for name in ("a", "b")]
+        >>> maps = {"brightness": lambda sample: sample.image}
+        >>> binarizers = [PercentileBinarizer(75), PercentileBinarizer(95)]
+        >>> results = evaluate_maps(maps, samples, binarizers=binarizers, metrics=iou, baselines={})
+        >>> choice = choose_binarizers(results.select(sample="a"))
+        >>> test = choice.apply(results.select(sample="b"))
+        >>> [column.binarizer for column in test.columns]
+        ['percentile:75', 'percentile:95', 'validated']
+        >>> test.values.round(2).tolist()
+        [[1.0, 0.2, 1.0]]
         """
         model = only_model(results)
         if model != self.model:
@@ -166,6 +182,21 @@ class Choice:
         ------
         SettingError
             If nothing was chosen for the method.
+
+        Examples
+        --------
+        >>> from cameval.evaluation import Choice, Column
+        >>> columns = (
+        ...     Column("predicted", "method", "cam", "otsu", "iou"),
+        ...     Column("predicted", "method", "cam", "percentile:95", "iou"),
+        ... )
+        >>> choice = Choice("iou", True, "net", columns, (0.2, 0.3), frozenset(), labels=(None, 2))
+        >>> choice.binarizer("predicted", "method", "cam")
+        'otsu'
+        >>> choice.binarizer("predicted", "method", "cam", label=2)
+        'percentile:95'
+        >>> choice.binarizer("predicted", "method", "cam", label=0)  # it has none of its own
+        'otsu'
         """
         for of_class in (target_class, self.columns[0].target_class):
             for of_label in (label, None):
@@ -211,7 +242,16 @@ class Choice:
         return table
 
     def record(self) -> dict[str, Any]:
-        """Return the choice as a dictionary for JSON."""
+        """Return the choice as a dictionary for JSON.
+
+        Examples
+        --------
+        >>> from cameval.evaluation import Choice, Column
+        >>> column = Column("predicted", "method", "cam", "percentile:95", "iou")
+        >>> record = Choice("iou", True, "net", (column,), (0.25,), frozenset()).record()
+        >>> record["metric"], record["binarizers"][0]["binarizer"], record["binarizers"][0]["score"]
+        ('iou', 'percentile:95', 0.25)
+        """
         rows = self.to_pandas().drop(columns="metric").to_dict("records")
         for row in rows:
             if "label" in row:
@@ -299,9 +339,31 @@ def choose_binarizers(
 
     Examples
     --------
-    ``choose_binarizers(validation).apply(test).select(binarizer="validated").summary()``
+    The truth is the highest quarter of the pixels, which the 75th percentile finds:
 
-    ``choose_binarizers(validation, by="label").apply(test)`` for one threshold for each class.
+    >>> values = np.arange(20, dtype=np.float32).reshape(4, 5) / 19
+    >>> samples = [Sample(name, values, values > 14.5 / 19, label=0) for name in ("a", "b")]
+    >>> binarizers = [PercentileBinarizer(75), PercentileBinarizer(95)]
+    >>> maps = {"brightness": lambda sample: sample.image}
+    >>> results = evaluate_maps(maps, samples, binarizers=binarizers, metrics=iou, baselines={})
+    >>> validation, test = results.select(sample="a"), results.select(sample="b")
+    >>> choice = choose_binarizers(validation)
+    >>> choice.to_pandas()[["method", "binarizer", "score"]]
+           method      binarizer  score
+    0  brightness  percentile:75    1.0
+    >>> applied = choice.apply(test)
+    >>> for column, value in zip(applied.columns, applied.values[0], strict=True):
+    ...     print(column.binarizer, round(float(value), 2))
+    percentile:75 1.0
+    percentile:95 0.2
+    validated 1.0
+
+    A choice for each class, and one for all classes together, which has no label:
+
+    >>> choose_binarizers(validation, by="label").to_pandas()[["label", "binarizer", "score"]]
+       label      binarizer  score
+    0   <NA>  percentile:75    1.0
+    1      0  percentile:75    1.0
     """
     model = only_model(validation)
     if by not in (None, "label"):

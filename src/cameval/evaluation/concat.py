@@ -48,7 +48,15 @@ def concat(parts: Sequence[Results]) -> Results:
 
     Examples
     --------
-    ``both = concat([evaluate(net, samples, name="first"), evaluate(other, samples)])``
+    >>> values = np.arange(4, dtype=np.float32).reshape(2, 2) / 3
+    >>> samples = [Sample("x-ray 7", values, values > 0.5)]
+    >>> parts = [
+    ...     evaluate_maps(lambda sample: sample.image, samples, metrics=pixel_auroc, name=name)
+    ...     for name in ("first", "second")
+    ... ]
+    >>> both = concat(parts)
+    >>> len(both), both.samples["model"].tolist()
+    (2, ['first', 'second'])
     """
     if not parts:
         raise SettingError("parts must hold at least one Results, got none")

@@ -42,6 +42,12 @@ class Column:
         Label of the binarizer of the mask; empty for metrics without one.
     metric
         Label of the metric.
+
+    Examples
+    --------
+    >>> column = Column("predicted", "method", "cam", "percentile:95", "iou")
+    >>> column.method, column.binarizer, column.metric
+    ('cam', 'percentile:95', 'iou')
     """
 
     target_class: str
@@ -87,6 +93,17 @@ class Origin:
         Whether the binarizer with the highest mean was chosen, or that with the lowest.
     by
         ``"label"`` if one was chosen for each map and label, None if for each map.
+
+    Raises
+    ------
+    DataError
+        If a field is not what it must be.
+
+    Examples
+    --------
+    >>> origin = Origin("other images", metric="iou", higher_is_better=True, by="label")
+    >>> origin.chosen_on, origin.by
+    ('other images', 'label')
     """
 
     chosen_on: ChosenOn
@@ -111,6 +128,16 @@ class MethodMeaning:
         How it is written in Python.
     given
         Whether the maps were made elsewhere.
+
+    Raises
+    ------
+    DataError
+        If a field is not what it must be.
+
+    Examples
+    --------
+    >>> MethodMeaning("grad_cam")
+    MethodMeaning(setting='grad_cam', given=False)
     """
 
     setting: str
@@ -138,7 +165,8 @@ class MetricMeaning:
     bounds
         Label of the metric that it is an upper bound of, on the same masks.
     value_range
-        The lowest and the highest possible score; None if the metric does not say.
+        The lowest and the highest possible score; None if the metric does not say. One end may be
+        infinite, which may be given as None.
     reference
         The share of the image that scores are standardized to, if they are.
     chance
@@ -153,6 +181,19 @@ class MetricMeaning:
     question
         The question that it answers, if that is documented. It is for readers: metrics that differ
         in nothing else are equal.
+
+    Raises
+    ------
+    DataError
+        If a field is not what it must be.
+
+    Examples
+    --------
+    A distance has no highest value:
+
+    >>> meaning = MetricMeaning("distance", "masks", higher_is_better=False, value_range=(0, None))
+    >>> meaning.takes, meaning.higher_is_better, meaning.value_range
+    ('masks', False, (0.0, inf))
     """
 
     setting: str
@@ -201,6 +242,16 @@ class BaselineMeaning:
         How it is written in Python.
     knows
         The information that it uses; None if the baseline does not say.
+
+    Raises
+    ------
+    DataError
+        If a field is not what it must be.
+
+    Examples
+    --------
+    >>> BaselineMeaning("center_baseline", knows="nothing")
+    BaselineMeaning(setting='center_baseline', knows='nothing')
     """
 
     setting: str
@@ -221,6 +272,19 @@ class BinarizerMeaning:
         How it is written in Python.
     origin
         How the binarizers of the maps were chosen; None if the label is that of one binarizer.
+
+    Raises
+    ------
+    DataError
+        If a field is not what it must be.
+
+    Examples
+    --------
+    >>> BinarizerMeaning("PercentileBinarizer(95)").origin is None
+    True
+    >>> chosen = BinarizerMeaning("chosen", Origin("other images", "iou", higher_is_better=True))
+    >>> chosen.origin.chosen_on
+    'other images'
     """
 
     setting: str
@@ -244,6 +308,18 @@ class TargetClassMeaning:
     classes
         ``"predicted"``, ``"true"`` or a class index; ``"given"`` if all maps were made elsewhere;
         None for a function of the logits.
+
+    Raises
+    ------
+    DataError
+        If a field is not what it must be.
+
+    Examples
+    --------
+    >>> TargetClassMeaning("2", classes=2)
+    TargetClassMeaning(setting='2', classes=2)
+    >>> print(TargetClassMeaning("a_function").classes)
+    None
     """
 
     setting: str
@@ -263,7 +339,21 @@ Meaning: TypeAlias = (
 
 @dataclass(frozen=True)
 class Meanings:
-    """Meanings of the labels of a table. A label without an entry has no known meaning."""
+    """Meanings of the labels of a table. A label without an entry has no known meaning.
+
+    Parameters
+    ----------
+    methods, baselines, binarizers, metrics, target_class
+        The meanings by label.
+
+    Examples
+    --------
+    >>> meanings = Meanings(metrics={"iou": MetricMeaning("iou", "masks", higher_is_better=True)})
+    >>> meanings.metric("iou").higher_is_better, meanings.metric("other") is None
+    (True, True)
+    >>> Meanings.of(meanings.to_record()) == meanings
+    True
+    """
 
     methods: Mapping[str, MethodMeaning] = field(default_factory=dict)
     baselines: Mapping[str, BaselineMeaning] = field(default_factory=dict)
@@ -309,7 +399,15 @@ class Meanings:
         return self.metrics.get(label)
 
     def origin(self, binarizer: str) -> Origin | None:
-        """Return how the binarizers of a label were chosen; None if it is that of one binarizer."""
+        """Return how the binarizers of a label were chosen; None if it is that of one binarizer.
+
+        Examples
+        --------
+        >>> origin = Origin("other images", "iou", higher_is_better=True)
+        >>> meanings = Meanings(binarizers={"validated": BinarizerMeaning("chosen", origin)})
+        >>> meanings.origin("validated").chosen_on, meanings.origin("otsu") is None
+        ('other images', True)
+        """
         found = self.binarizers.get(binarizer)
         return None if found is None else found.origin
 

@@ -210,7 +210,27 @@ class Preparation:
         return pad(normalized, [n for pair in reversed(ends) for n in pair]), window
 
     def with_truth(self, sample: Sample, image: Tensor, window: Window | None) -> Prepared:
-        """Return a sample with one target as it is evaluated, with the input that it has."""
+        """Return a sample with one target as it is evaluated, with the input that it has.
+
+        Parameters
+        ----------
+        sample
+            A sample with one target.
+        image, window
+            What `image` returns for the sample.
+
+        Examples
+        --------
+        The image of a sample with several targets is prepared once:
+
+        >>> photo = np.ones((4, 8), np.float32)
+        >>> sample = Sample("photo", photo, np.zeros((4, 8), bool))
+        >>> prepare = Preparation(size=16, fit="pad")
+        >>> image, window = prepare.image(sample)
+        >>> prepared = prepare.with_truth(sample, image, window)
+        >>> prepared.image is image, prepared.window, prepared.truth.shape
+        (True, ((4, 12), (0, 16)), torch.Size([4, 8]))
+        """
         part = self._part(sample.shape)
         (target,) = sample.targets
         ignore = None if sample.ignore is None else self._truth(sample.ignore, part)

@@ -65,6 +65,14 @@ class WSOLScores:
         PxAP: average precision of all pixels.
     n
         Number of maps whose target has an object. The others count for `px_ap` only.
+
+    Examples
+    --------
+    >>> target = Target(0, boxes=np.array([[4, 4, 12, 12]]))
+    >>> sample = Sample("1", np.zeros((16, 16), np.float32), targets=[target])
+    >>> scores = WSOLProtocol(step=0.01)([(center_map(sample.shape), sample)])
+    >>> scores.max_box_acc, scores.max_box_acc_v2, scores.n
+    (1.0, 1.0, 1)
     """
 
     max_box_acc: float
@@ -181,6 +189,17 @@ class PointingScores:
         The share for each class.
     n, n_difficult
         Number of scored pairs of an image and a class.
+
+    Examples
+    --------
+    >>> image = np.zeros((40, 40), np.float32)
+    >>> boxes = [np.array([[0, 0, 4, 4]]), np.array([[10, 10, 30, 30]])]  # a corner, the center
+    >>> samples = [Sample(str(n), image, targets=[Target(n, boxes=b)]) for n, b in enumerate(boxes)]
+    >>> scores = PointingProtocol()((center_map(sample.shape), sample) for sample in samples)
+    >>> scores.by_class, scores.accuracy, scores.n
+    ({0: 0.0, 1: 1.0}, 0.5, 2)
+    >>> scores.n_difficult, scores.accuracy_difficult  # each image has one class
+    (0, nan)
     """
 
     accuracy: float
@@ -301,6 +320,18 @@ class KangScores:
         The label with the highest mean IoU; empty without a slice.
     n
         Number of slices with an object.
+
+    Examples
+    --------
+    The truth is the 8 highest of 16 pixels. The masks have 8, 8, 4, 2 and 1 of them:
+
+    >>> values = np.arange(16.0).reshape(4, 4)
+    >>> sample = Sample("slice 1", np.zeros((4, 4), np.float32), values > 7)
+    >>> scores = kang_protocol([(values, sample)])
+    >>> list(scores.mean_iou.values())
+    [1.0, 1.0, 0.5, 0.25, 0.125]
+    >>> scores.best, scores.n
+    ('mean', 1)
     """
 
     mean_iou: Mapping[str, float]

@@ -41,6 +41,15 @@ class SanityCost:
     Notes
     -----
     Passes of the head alone, which some methods make, are not counted.
+
+    Examples
+    --------
+    >>> from cameval.evaluation import SanityChecks
+    >>> cost = SanityChecks(samples=20, layers=4).cost(methods=2, controls=2)
+    >>> cost.randomization, cost.checkpoints  # the original maps and four stops; no other trainings
+    (5, 0)
+    >>> cost.per_image == cost.scores + 5, cost.total == cost.start + 20 * cost.per_image
+    (True, True)
     """
 
     images: int
@@ -202,7 +211,26 @@ class SanityChecks:
         return self.cost_of(self.samples, scoring, stops, reruns)
 
     def cost_of(self, images: int, scoring: int, stops: int, reruns: int) -> SanityCost:
-        """Return the cost for a number of images, if scoring an image takes so many passes."""
+        """Return the cost for a number of images, if scoring an image takes so many passes.
+
+        Parameters
+        ----------
+        images
+            Number of images.
+        scoring
+            Passes for the maps of an image and its metrics of faithfulness.
+        stops
+            Number of stops of the randomization.
+        reruns
+            As of `cost`.
+
+        Examples
+        --------
+        >>> from cameval.evaluation import SanityChecks
+        >>> cost = SanityChecks().cost_of(images=10, scoring=100, stops=5, reruns=0)
+        >>> cost.start, cost.scores, cost.randomization, cost.total  # 1 + 10 * (100 + 6)
+        (1, 100, 6, 1061)
+        """
         extraction = 1 + reruns
         trainings = len(self.checkpoints)
         return SanityCost(

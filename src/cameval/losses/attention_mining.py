@@ -55,6 +55,16 @@ class MiningLoss:
         Class scores ``(N, C)`` of the original images.
     maps
         The map of each image's true class, ``(N, H, W)`` in [0, 1].
+
+    Examples
+    --------
+    >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
+    >>> gain = AttentionMining(omega=10.0, sigma=0.5, alpha=2.0)
+    >>> loss = gain(model, torch.randn(4, 3, 16, 16), torch.tensor([0, 1, 1, 0]))
+    >>> bool(loss.total == loss.classification + 2 * loss.mining), loss.supervision.item()
+    (True, 0.0)
+    >>> loss.logits.shape, loss.maps.shape
+    (torch.Size([4, 2]), torch.Size([4, 16, 16]))
     """
 
     total: Tensor

@@ -67,12 +67,26 @@ class Counts:
 
     @property
     def recall(self) -> Tensor:
-        """Share of the true pixels that are predicted (`coverage`)."""
+        """Share of the true pixels that are predicted (`coverage`).
+
+        Examples
+        --------
+        >>> pred, target = torch.tensor([[True, True, False]]), torch.tensor([[True, False, True]])
+        >>> Counts.of(pred, target).recall
+        tensor(0.5000, dtype=torch.float64)
+        """
         return self.both / self.true
 
     @property
     def false_positive_rate(self) -> Tensor:
-        """Share of the other pixels that are predicted; NaN if every pixel is true."""
+        """Share of the other pixels that are predicted; NaN if every pixel is true.
+
+        Examples
+        --------
+        >>> pred, target = torch.tensor([[True, True, False]]), torch.tensor([[True, False, False]])
+        >>> Counts.of(pred, target).false_positive_rate
+        tensor(0.5000, dtype=torch.float64)
+        """
         return (self.predicted - self.both) / (self.pixels - self.true)
 
 

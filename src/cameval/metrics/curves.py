@@ -47,6 +47,17 @@ class ThresholdCurve(Generic[Array]):
     thresholds
         Thresholds of the masks ``map > threshold``, ``(K,)``, the last one minus infinity. None for
         a curve at fixed areas.
+
+    Examples
+    --------
+    >>> values, truth = np.array([[4.0, 3.0, 2.0, 1.0]]), np.array([[True, False, True, True]])
+    >>> curve = threshold_curve(values, truth)
+    >>> curve.thresholds
+    array([  4.,   3.,   2.,   1., -inf])
+    >>> curve.area
+    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    >>> curve.precision[1:], curve.iou[2:]
+    (array([1.        , 0.5       , 0.66666667, 0.75      ]), array([0.25, 0.5 , 0.75]))
     """
 
     area: Array

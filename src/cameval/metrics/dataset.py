@@ -151,6 +151,11 @@ class MaxBoxAcc:
         thresholds, connectivity
             As for `of`.
 
+        Returns
+        -------
+        MaxBoxAcc
+            The IoUs of the images with an object.
+
         Raises
         ------
         ArrayTypeError
@@ -161,6 +166,18 @@ class MaxBoxAcc:
             If a value of the maps is NaN or infinite.
         SettingError
             If a setting is out of its range.
+
+        Examples
+        --------
+        Two objects that touch have two boxes; their union would have one:
+
+        >>> from cameval.data import Objects
+        >>> objects = Objects.of_labels(np.array([[1, 1, 2, 2, 0, 0]]))
+        >>> maps = np.array([[9.0, 9.0, 0.0, 0.0, 0.0, 0.0]])
+        >>> MaxBoxAcc.of_objects(maps, objects).max_box_acc(0.7)
+        1.0
+        >>> MaxBoxAcc.of(maps, objects.union).max_box_acc(0.7)
+        0.0
         """
         images, listed = pair_with_objects(exact(finite_maps(maps)), objects, "maps")
         ignored = ignored_pixels(ignore, maps, tuple(images.shape))
@@ -189,6 +206,11 @@ class MaxBoxAcc:
         thresholds, connectivity, spatial_axes
             As for `of`.
 
+        Returns
+        -------
+        MaxBoxAcc
+            The IoUs of the images with a box.
+
         Raises
         ------
         ArrayTypeError, NonFiniteError
@@ -197,6 +219,13 @@ class MaxBoxAcc:
             If there is not one array of boxes for each map.
         SettingError
             If a setting is out of its range.
+
+        Examples
+        --------
+        >>> maps = torch.tensor([[[0.0, 2.0, 4.0, 1.0]]])
+        >>> accuracy = MaxBoxAcc.of_boxes(maps, [np.array([[1, 0, 3, 1]])])
+        >>> accuracy.max_box_acc(), accuracy.images
+        (1.0, 1)
         """
         values = exact(finite_maps(maps))
         check_volumes(values, check_spatial_axes(spatial_axes), "maps")
@@ -263,6 +292,18 @@ class MaxBoxAcc:
         -------
         ndarray
             Shares in [0, 1]; NaN if no image has a true box.
+
+        Raises
+        ------
+        SettingError
+            If `delta` is not in (0, 1].
+
+        Examples
+        --------
+        >>> maps = torch.tensor([[[0.0, 2.0, 4.0, 1.0]]])
+        >>> masks = torch.tensor([[[False, True, True, False]]])
+        >>> MaxBoxAcc.of(maps, masks, thresholds=[0.25, 0.5, 1]).curve(0.7)  # IoU 2/3, 1 and 1/2
+        array([0., 1., 0.])
         """
         if not 0 < delta <= 1:
             raise SettingError(f"delta must be in (0, 1], got {delta}")
@@ -270,11 +311,33 @@ class MaxBoxAcc:
         return correct.mean(0) if len(correct) else np.full(len(self.thresholds), np.nan)
 
     def max_box_acc(self, delta: float = 0.5) -> float:
-        """Return MaxBoxAcc: the accuracy at the best threshold for these images."""
+        """Return MaxBoxAcc: the accuracy at the best threshold for these images.
+
+        Raises
+        ------
+        SettingError
+            If `delta` is not in (0, 1].
+        """
         return float(self.curve(delta).max())
 
     def max_box_acc_v2(self, deltas: Sequence[float] = (0.3, 0.5, 0.7)) -> float:
-        """Return MaxBoxAccV2: the mean over `deltas` of the best accuracy with any box."""
+        """Return MaxBoxAccV2: the mean over `deltas` of the best accuracy with any box.
+
+        Raises
+        ------
+        SettingError
+            If one of `deltas` is not in (0, 1].
+
+        Examples
+        --------
+        The largest component is beside the object, and the other one has the object's box:
+
+        >>> maps = torch.tensor([[[2.0, 2.0, 0.0, 4.0]]])
+        >>> masks = torch.tensor([[[False, False, False, True]]])
+        >>> accuracy = MaxBoxAcc.of(maps, masks, thresholds=[0.5])
+        >>> accuracy.max_box_acc(), accuracy.max_box_acc_v2()
+        (0.0, 1.0)
+        """
         return float(np.mean([self.curve(delta, any_box=True).max() for delta in deltas]))
 
     def best_threshold(self, delta: float = 0.5, *, any_box: bool = False) -> float:
@@ -303,6 +366,15 @@ class MaxBoxAcc:
         ------
         SettingError
             If the threshold is not in the grid.
+
+        Examples
+        --------
+        >>> maps = torch.tensor([[[0.0, 2.0, 4.0, 1.0]], [[0.0, 4.0, 2.0, 1.0]]])
+        >>> masks = torch.tensor([[[False, True, True, False]], [[False, True, False, False]]])
+        >>> validation, test = MaxBoxAcc.of(maps[:1], masks[:1]), MaxBoxAcc.of(maps[1:], masks[1:])
+        >>> threshold = validation.best_threshold(0.7)
+        >>> threshold, test.accuracy_at(threshold, 0.7), test.max_box_acc(0.7)
+        (0.26, 0.0, 1.0)
         """
         near = np.flatnonzero(np.isclose(self.thresholds, threshold, rtol=0, atol=1e-9))
         if not len(near):
@@ -487,6 +559,14 @@ class PxAP:
         ------
         ArrayTypeError, ShapeError, NonFiniteError, SettingError
             As for `of`, and if there are not objects of the maps' shape for each map.
+
+        Examples
+        --------
+        >>> from cameval.data import Objects
+        >>> objects = Objects((1, 4), np.array([[0, 0, 1, 1], [2, 0, 3, 1]]))  # pixels 0 and 2
+        >>> pooled = PxAP.of_objects(np.array([[4.0, 1.0, 3.0, 2.0]]), objects)
+        >>> int(pooled.true.sum()), int(pooled.other.sum()), pooled.average_precision
+        (2, 2, 1.0)
         """
         images, listed = pair_with_objects(finite_maps(maps), objects, "maps")
         size = images.shape[1:]

@@ -179,6 +179,14 @@ class FROC:
             Mean number of false positives per image, ``(T,)``; NaN without images.
         sensitivity : ndarray
             Share of all objects that are detected, ``(T,)``; NaN without objects.
+
+        Examples
+        --------
+        >>> from cameval.data import Objects
+        >>> objects = Objects.of_labels(np.array([[1, 0, 0, 0]]))
+        >>> froc = FROC.of(np.array([[2.0, 0.0, 4.0, 0.0]]), objects, thresholds=[0, 0.5, 1])
+        >>> froc.curve()  # at 0 a hit and a false positive, at .5 a false positive, at 1 nothing
+        (array([1., 1., 0.]), array([1., 0., 0.]))
         """
         return _ratio(self.false_positives, self.images), _ratio(self.detected, self.objects)
 
@@ -204,6 +212,31 @@ class FROC:
 
         The default numbers, 1/8 to 8, are those of the LUNA16 challenge (CPM, the competition
         performance metric).
+
+        Parameters
+        ----------
+        rates
+            Numbers of false positives per image, at least 0.
+
+        Returns
+        -------
+        float
+            The mean, in [0, 1]; NaN without objects.
+
+        Raises
+        ------
+        SettingError
+            If a number is negative or NaN.
+
+        Examples
+        --------
+        >>> from cameval.data import Objects
+        >>> objects = Objects.of_labels(np.array([[1, 0, 0, 0]]))
+        >>> froc = FROC.of(np.array([[2.0, 0.0, 4.0, 0.0]]), objects)
+        >>> froc.mean_sensitivity(rates=[0.5, 1])  # 0 and 1
+        0.5
+        >>> round(froc.mean_sensitivity(), 3)  # 1 at 1, 2, 4 and 8, of seven numbers
+        0.571
         """
         return float(np.mean([self.sensitivity_at(rate) for rate in rates]))
 

@@ -28,6 +28,14 @@ class MaskShape(Generic[Array]):
         largest component; at least 1.
     irrectangularity
         Share of that rectangle outside the component, in [0, 1): 0 for a rectangle.
+
+    Examples
+    --------
+    >>> mask = np.zeros((4, 8), bool)
+    >>> mask[1:3, 2:6] = True  # a rectangle of 2 by 4 pixels
+    >>> shape = mask_shape(mask)
+    >>> [float(number) for number in (shape.area, shape.components, shape.elongation)]
+    [0.25, 1.0, 2.0]
     """
 
     area: Array

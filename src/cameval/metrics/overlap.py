@@ -247,7 +247,15 @@ class FBeta:
         return score_counts(lambda n: (1 + square) * n.both / self.denominator(n), pred, target)
 
     def denominator(self, counts: Counts, /) -> Tensor:
-        """Return the weighted numbers of pixels by which the score divides."""
+        """Return the weighted numbers of pixels by which the score divides.
+
+        Examples
+        --------
+        >>> from cameval.metrics import Counts
+        >>> pred, target = torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool)
+        >>> FBeta(1).denominator(Counts.of(pred, target))  # 4 predicted and 2 true pixels
+        tensor(6., dtype=torch.float64)
+        """
         return self.beta * self.beta * counts.true + counts.predicted
 
 
@@ -314,7 +322,16 @@ class Tversky:
         return score_counts(formula, pred, target)
 
     def denominator(self, counts: Counts, /) -> Tensor:
-        """Return the weighted numbers of pixels by which the score divides."""
+        """Return the weighted numbers of pixels by which the score divides.
+
+        Examples
+        --------
+        >>> from cameval.metrics import Counts
+        >>> pred, target = torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool)
+        >>> counts = Counts.of(pred, target)  # 2 pixels in both, 2 false positives
+        >>> Tversky(alpha=0.3, beta=0.7).denominator(counts)  # 2 + .3 * 2
+        tensor(2.6000, dtype=torch.float64)
+        """
         false_positives, false_negatives = (
             marked - counts.both for marked in (counts.predicted, counts.true)
         )

@@ -90,7 +90,18 @@ class Deletion:
     def curve(
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
     ) -> tuple[Tensor, Tensor]:
-        """Return the fractions deleted ``(S,)`` and the probabilities there ``(N, S)``, float64."""
+        """Return the fractions deleted ``(S,)`` and the probabilities there ``(N, S)``, float64.
+
+        Examples
+        --------
+        >>> def network(images):  # the probability of class 0 is the mean of the image
+        ...     mean = images.mean((1, 2, 3))
+        ...     return torch.stack([mean, 1 - mean], 1).log().clamp(min=-99)
+        >>> image, maps = torch.tensor([[[[0.8, 0.4]]]]), torch.tensor([[[2.0, 1.0]]])
+        >>> fractions, curve = Deletion(steps=2).curve(network, image, maps, torch.tensor([0]))
+        >>> fractions.tolist(), curve.round(decimals=4).tolist()
+        ([0.0, 0.5, 1.0], [[0.6, 0.2, 0.0]])
+        """
         images, maps, classes = check_network_inputs(images, maps, classes)
         start, end = images, torch.full_like(images, self.fill)
         return _curve(self, network, start, end, maps, classes)
@@ -172,7 +183,18 @@ class Insertion:
     def curve(
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
     ) -> tuple[Tensor, Tensor]:
-        """Return the fractions inserted ``(S,)`` and the probabilities there, ``(N, S)``."""
+        """Return the fractions inserted ``(S,)`` and the probabilities there, ``(N, S)``.
+
+        Examples
+        --------
+        >>> def network(images):  # the probability of class 0 is the first pixel
+        ...     return torch.stack([images[:, 0, 0, 0], 1 - images[:, 0, 0, 0]], 1).log()
+        >>> image, maps = torch.tensor([[[[0.9, 0.1]]]]), torch.tensor([[[2.0, 1.0]]])
+        >>> metric = Insertion(steps=2, kernel_size=3, sigma=1e6)  # the blurred pixel is 1.9 / 3
+        >>> fractions, curve = metric.curve(network, image, maps, torch.tensor([0]))
+        >>> fractions.tolist(), curve.round(decimals=3).tolist()
+        ([0.0, 0.5, 1.0], [[0.633, 0.9, 0.9]])
+        """
         images, maps, classes = check_network_inputs(images, maps, classes)
         start, end = _blur(images, self.kernel_size, self.sigma), images
         return _curve(self, network, start, end, maps, classes)

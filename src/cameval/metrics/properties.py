@@ -212,6 +212,20 @@ of_network = _metric_decorator(
     """Mark a metric that runs the network: ``metric(network, images, maps, classes)``.
 
     Parameters and errors are those of `of_masks`.
+
+    Examples
+    --------
+    The logit of the class for an image of which only the pixels above the map's median are left:
+
+    >>> @of_network(higher_is_better=True)
+    ... def logit_of_half(network, images, maps, classes):
+    ...     kept = maps > maps.flatten(1).median(1).values[:, None, None]
+    ...     return network(images * kept[:, None]).gather(1, classes[:, None])[:, 0]
+    >>> takes(logit_of_half)
+    'network'
+    >>> images, maps = torch.ones(1, 1, 2, 2), torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
+    >>> logit_of_half(lambda x: x.mean((2, 3)), images, maps, torch.tensor([0]))
+    tensor([0.5000])
     """,
 )
 
@@ -253,6 +267,14 @@ def takes(metric: object) -> Takes | None:
     ------
     SettingError
         If the property is not ``"masks"``, ``"maps"`` or ``"network"``.
+
+    Examples
+    --------
+    >>> from cameval.metrics import Insertion
+    >>> takes(iou), takes(pixel_auroc), takes(Insertion())
+    ('masks', 'maps', 'network')
+    >>> print(takes(lambda pred, target: pred.sum((-2, -1))))
+    None
     """
     kind = _read(metric, "takes", None)
     if kind is not None and kind not in get_args(Takes):

@@ -109,6 +109,17 @@ class ROAD:
         """Return the probabilities after removing the most, and the least, relevant pixels.
 
         Both are ``(N, number of percentiles)``.
+
+        Examples
+        --------
+        >>> network = lambda images: torch.stack([images[:, 0, 0, 0], -images[:, 0, 0, 0]], 1)
+        >>> image, maps = torch.zeros(1, 1, 4, 4), torch.zeros(1, 4, 4)
+        >>> image[..., 0, 0], maps[..., 0, 0] = 5.0, 1.0  # the map marks the pixel that is used
+        >>> most, least = ROAD(percentiles=(20, 50), noise=0.0).curves(
+        ...     network, image, maps, torch.tensor([0])
+        ... )
+        >>> most.tolist(), least.round(decimals=3).tolist()  # without the pixel it is .5
+        ([[0.5, 0.5]], [[1.0, 1.0]])
         """
         images, maps, classes = check_network_inputs(images, maps, classes)
         ranks = pixel_ranks(maps, self.seed)

@@ -39,7 +39,14 @@ def near_names(name: str, known: Iterable[str]) -> str:
 
 
 def network_names() -> list[str]:
-    """Return the names of torchvision's image classifiers."""
+    """Return the names of torchvision's image classifiers.
+
+    Examples
+    --------
+    >>> names = network_names()
+    >>> "resnet50" in names, "fcn_resnet50" in names  # the second one is for segmentation
+    (True, False)
+    """
     return torchvision.models.list_models(module=torchvision.models)
 
 

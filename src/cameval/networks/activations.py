@@ -91,6 +91,18 @@ class Activations:
     -----
     The features are the only leaf of the recorded graph, which contains the head and nothing before
     it. It is freed with this object. Gradients are computed once for each target.
+
+    Examples
+    --------
+    For a linear head after the mean over 2 x 2 positions, the gradient is a quarter of its weights:
+
+    >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
+    >>> activations = model.activations(torch.rand(1, 3, 4, 4))
+    >>> activations.features.shape, activations.logits.shape
+    (torch.Size([1, 8, 2, 2]), torch.Size([1, 2]))
+    >>> gradients = activations.gradients(torch.tensor([1]))
+    >>> torch.allclose(gradients[0, :, 0, 0], model.head.linear.weight[1] / 4)
+    True
     """
 
     images: Tensor
@@ -123,6 +135,19 @@ class Activations:
 
         `source` is the leaf of the recorded graph, and `grid` turns it into feature maps. `logits`
         are the outputs of the network itself, where those of the head were computed separately.
+
+        Examples
+        --------
+        A network whose features are the images themselves:
+
+        >>> head = GAPHead(nn.Linear(3, 2))
+        >>> images = torch.rand(4, 3, 8, 8)
+        >>> source = images.clone().requires_grad_()
+        >>> activations = Activations.record(
+        ...     images, source, head(source), network=head, rerun=lambda features, _: head(features)
+        ... )
+        >>> activations.gradients(torch.tensor([0, 1, 1, 0])).shape
+        torch.Size([4, 3, 8, 8])
         """
         outputs = check_outputs(outputs)
         if outputs.ndim == 0 or len(outputs) != len(images):
@@ -149,6 +174,17 @@ class Activations:
             image, or if a function does not return one score per image.
         ClassIndexError
             If a class is not one of the network's.
+
+        Examples
+        --------
+        >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
+        >>> activations = model.activations(torch.rand(2, 3, 8, 8))
+        >>> logits, classes = activations.logits, torch.tensor([1, 0])
+        >>> torch.equal(activations.score(classes), logits[[0, 1], classes])
+        True
+        >>> difference = activations.score(lambda outputs: outputs[:, 1] - outputs[:, 0])
+        >>> torch.equal(difference, logits[:, 1] - logits[:, 0])
+        True
         """
         outputs = self.logits if outputs is None else outputs
         if isinstance(target, Tensor):

@@ -98,7 +98,21 @@ class GAPHead(nn.Module):
         return logits
 
     def class_maps(self, features: Tensor, classes: Tensor) -> Tensor:
-        r""":math:`\mathrm{CAM}_c = \sum_k W_{ck} F_k`."""
+        r"""Return maps ``(N, h, w)``: :math:`\mathrm{CAM}_c = \sum_k W_{ck} F_k`.
+
+        Examples
+        --------
+        The mean of the map and the bias are the logit:
+
+        >>> head = GAPHead(nn.Linear(8, 3))
+        >>> features, classes = torch.rand(2, 8, 7, 7), torch.tensor([2, 0])
+        >>> maps = head.class_maps(features, classes)
+        >>> maps.shape
+        torch.Size([2, 7, 7])
+        >>> logits = head(features)[[0, 1], classes]
+        >>> torch.allclose(maps.mean((1, 2)) + head.bias[classes], logits, atol=1e-6)
+        True
+        """
         return torch.einsum("nk,nk...->n...", self.linear.weight[classes], features)
 
 
@@ -111,6 +125,18 @@ class ClassMapHead(nn.Module):
         The 1x1 convolution, ``K`` channels to ``C`` classes.
     dropout
         A module before the convolution, which is the identity in evaluation mode.
+
+    Examples
+    --------
+    The mean of a class map is the logit, since the bias is 0:
+
+    >>> head = ClassMapHead(nn.Conv2d(8, 3, 1))
+    >>> features = torch.rand(2, 8, 7, 7)
+    >>> maps = head.class_maps(features, torch.tensor([2, 0]))
+    >>> maps.shape, head.bias
+    (torch.Size([2, 7, 7]), tensor([0., 0., 0.]))
+    >>> torch.allclose(maps.mean((1, 2)), head(features)[[0, 1], [2, 0]])
+    True
     """
 
     def __init__(self, conv: nn.Conv2d, dropout: nn.Module | None = None) -> None:
@@ -134,7 +160,7 @@ class ClassMapHead(nn.Module):
         return maps.mean(positions(maps))
 
     def class_maps(self, features: Tensor, classes: Tensor) -> Tensor:
-        r""":math:`\mathrm{CAM}_c = \mathrm{ReLU}(\mathrm{conv}(F))_c`."""
+        r"""Return ``(N, h, w)``: :math:`\mathrm{CAM}_c = \mathrm{ReLU}(\mathrm{conv}(F))_c`."""
         maps = torch.relu(self.conv(features))
         return maps[torch.arange(len(classes), device=maps.device), classes]
 
@@ -176,7 +202,21 @@ class ConvHead(nn.Module):
         return logits
 
     def class_maps(self, features: Tensor, classes: Tensor) -> Tensor:
-        r""":math:`\mathrm{CAM}_c = \sum_k W_{ck} F_k`."""
+        r"""Return maps ``(N, h, w)``: :math:`\mathrm{CAM}_c = \sum_k W_{ck} F_k`.
+
+        Examples
+        --------
+        The mean of the map and the bias are the logit:
+
+        >>> head = ConvHead(nn.Conv2d(8, 3, 1))
+        >>> features, classes = torch.rand(2, 8, 7, 7), torch.tensor([2, 0])
+        >>> maps = head.class_maps(features, classes)
+        >>> maps.shape
+        torch.Size([2, 7, 7])
+        >>> logits = head(features)[[0, 1], classes]
+        >>> torch.allclose(maps.mean((1, 2)) + head.bias[classes], logits, atol=1e-6)
+        True
+        """
         return torch.einsum("nk,nk...->n...", self.conv.weight.flatten(1)[classes], features)
 
 
@@ -213,7 +253,21 @@ class MeanHead(nn.Module):
         return features.mean(positions(features))
 
     def class_maps(self, features: Tensor, classes: Tensor) -> Tensor:
-        r""":math:`\mathrm{CAM}_c = F_c`."""
+        r"""Return maps ``(N, h, w)``: :math:`\mathrm{CAM}_c = F_c`.
+
+        Examples
+        --------
+        The mean of the map and the bias are the logit:
+
+        >>> head = MeanHead(3)
+        >>> features, classes = torch.rand(2, 3, 7, 7), torch.tensor([2, 0])
+        >>> maps = head.class_maps(features, classes)
+        >>> maps.shape
+        torch.Size([2, 7, 7])
+        >>> logits = head(features)[[0, 1], classes]
+        >>> torch.allclose(maps.mean((1, 2)) + head.bias[classes], logits, atol=1e-6)
+        True
+        """
         return features[torch.arange(len(classes), device=features.device), classes]
 
 
@@ -230,6 +284,16 @@ class NormHead(nn.Module):
         ``nn.LayerNorm`` of vectors.
     linear
         The classifier, ``K`` channels to ``C`` classes.
+
+    Examples
+    --------
+    >>> head = NormHead(nn.LayerNorm(8), nn.Linear(8, 3))
+    >>> features, classes = torch.rand(2, 8, 7, 7), torch.tensor([2, 0])
+    >>> head(features).shape
+    torch.Size([2, 3])
+    >>> means = head.class_maps(features, classes).mean((1, 2))
+    >>> torch.allclose(means + head.bias[classes], head(features)[[0, 1], classes], atol=1e-6)
+    True
     """
 
     def __init__(self, norm: nn.LayerNorm, linear: nn.Linear) -> None:
@@ -257,7 +321,7 @@ class NormHead(nn.Module):
         return logits
 
     def class_maps(self, features: Tensor, classes: Tensor) -> Tensor:
-        r"""Return the class maps before the pool.
+        r"""Return maps ``(N, h, w)``, the class maps before the pool.
 
         :math:`\mathrm{CAM}_c = \sum_k W_{ck} \gamma_k (F_k - \bar F) / \sigma`, where
         :math:`\bar F` is the mean over channels at each position, and :math:`\sigma` the standard
@@ -281,6 +345,12 @@ class PooledHead(nn.Module):
         From features ``(N, K, h, w)`` to a grid of fixed size.
     classifier
         From the flattened grid to ``C`` logits.
+
+    Examples
+    --------
+    >>> head = PooledHead(nn.AdaptiveAvgPool2d(2), nn.Linear(8 * 2 * 2, 3))
+    >>> head(torch.rand(2, 8, 7, 7)).shape, head.in_channels
+    (torch.Size([2, 3]), 8)
     """
 
     def __init__(self, pool: nn.Module, classifier: nn.Module) -> None:
@@ -290,7 +360,14 @@ class PooledHead(nn.Module):
 
     @property
     def in_channels(self) -> int:
-        """Channels of the features, from the inputs of the classifier and the size of the grid."""
+        """Channels of the features, from the inputs of the classifier and the size of the grid.
+
+        Raises
+        ------
+        UnsupportedHeadError
+            If the pool is not an adaptive average pool of fixed size, or the classifier has no
+            linear layer.
+        """
         first = next((m for m in self.classifier.modules() if isinstance(m, nn.Linear)), None)
         cells = grid_cells(self.pool)
         if first is None or cells is None:

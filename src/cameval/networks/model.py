@@ -59,14 +59,43 @@ class CAMModel(nn.Module):
 
     @property
     def origin(self) -> nn.Module | None:
-        """The network that `adapt` cut, as long as the modules of the cut are the same."""
+        """The network that `adapt` cut, as long as the modules of the cut are the same; else None.
+
+        Examples
+        --------
+        >>> net = nn.Sequential(
+        ...     nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)
+        ... ).eval()
+        >>> adapt(net).origin is net
+        True
+        >>> CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).origin is None  # nothing was cut
+        True
+        """
         origin: Origin | None = self.__dict__.get("_origin")
         if origin is None or origin.modules != tuple(modules_of(self))[1:]:
             return None
         return origin.net
 
     def cut_from(self, net: nn.Module) -> "CAMModel":
-        """Store the network that was cut, so that outputs can be compared, and return the model."""
+        """Store the network that was cut, so that outputs can be compared, and return the model.
+
+        Parameters
+        ----------
+        net
+            The network, of which features and head are parts.
+
+        Returns
+        -------
+        CAMModel
+            This model, whose `origin` is the network.
+
+        Examples
+        --------
+        >>> body, linear = nn.Conv2d(3, 8, 3), nn.Linear(8, 2)
+        >>> net = nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)
+        >>> CAMModel(body, GAPHead(linear)).cut_from(net).origin is net
+        True
+        """
         self._origin = Origin(net, tuple(self.modules())[1:])
         return self
 
@@ -76,7 +105,25 @@ class CAMModel(nn.Module):
         return logits
 
     def with_head_in(self, dtype: torch.dtype) -> "CAMModel":
-        """Cast the features to the dtype of the head, and return the model."""
+        """Cast the features to the dtype of the head, and return the model.
+
+        Parameters
+        ----------
+        dtype
+            The dtype that the head takes, where it is not that of the features.
+
+        Returns
+        -------
+        CAMModel
+            This model.
+
+        Examples
+        --------
+        >>> body, head = nn.Conv2d(3, 8, 3).bfloat16(), GAPHead(nn.Linear(8, 2))
+        >>> model = CAMModel(body, head).with_head_in(torch.float32)
+        >>> model(torch.rand(1, 3, 8, 8, dtype=torch.bfloat16)).dtype
+        torch.float32
+        """
         self._head_dtype = dtype
         return self
 
@@ -112,6 +159,16 @@ class CAMModel(nn.Module):
             cannot be copied without references to its modules.
         SettingError
             If `create_graph` is set where autograd is switched off.
+
+        Examples
+        --------
+        >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
+        >>> images = torch.rand(4, 3, 16, 16)
+        >>> activations = model.activations(images)
+        >>> activations.features.shape, torch.allclose(activations.logits, model(images))
+        (torch.Size([4, 8, 14, 14]), True)
+        >>> activations.gradients(torch.tensor([0, 1, 1, 0])).shape  # of the classes' logits
+        torch.Size([4, 8, 14, 14])
         """
         images = images.clone() if images.is_inference() else images
         direct = create_graph or not needs_copy(self, MODELESS)

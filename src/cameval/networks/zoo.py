@@ -185,6 +185,14 @@ class NetworkFacts:
         Channels of the features.
     cell_centers
         Centers of the cells in the image, if they are known.
+
+    Examples
+    --------
+    >>> facts = describe_network("squeezenet1_1", size=224)
+    >>> facts.head, facts.exact, facts.cells, facts.channels
+    ('ClassMapHead', True, (13, 13), 512)
+    >>> facts.cell_centers
+    CellCenters(offset=15.5, stride=16.0)
     """
 
     name: str

@@ -30,6 +30,14 @@ class ResampledT:
         Number of splits with a defined difference.
     n_undefined
         Number of splits without.
+
+    Examples
+    --------
+    >>> test = corrected_resampled_t([0.02, 0.04, 0.06], n_train=80, n_test=20)
+    >>> round(test.difference, 3), test.n, test.n_undefined
+    (0.04, 3, 0)
+    >>> round((test.low + test.high) / 2, 3)  # the interval is symmetric
+    0.04
     """
 
     difference: float

@@ -22,6 +22,14 @@ class Summary:
         The mean and the ends of its interval.
     median, q25, q75
         The quartiles.
+
+    Examples
+    --------
+    >>> summary = describe([0.1, 0.2, 0.3, 0.4, 0.5], list("abcde"))
+    >>> round(summary.mean, 2), summary.q25, summary.median, summary.q75
+    (0.3, 0.2, 0.3, 0.4)
+    >>> summary.n_groups, summary.is_reliable  # fewer than ten groups
+    (5, False)
     """
 
     n: int

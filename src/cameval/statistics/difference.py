@@ -40,6 +40,15 @@ class Difference:
         Number of groups with a defined value.
     n_undefined
         Number of values that are NaN, which are in neither mean.
+
+    Examples
+    --------
+    >>> correct = [True, True, False, False]
+    >>> found = difference_interval([0.5, 0.7, 0.1, 0.3], correct, ["a", "b", "c", "d"])
+    >>> round(found.first, 2), round(found.second, 2), round(found.estimate, 2)
+    (0.6, 0.2, 0.4)
+    >>> found.n_groups, found.is_reliable
+    (4, False)
     """
 
     estimate: float

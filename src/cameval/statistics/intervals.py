@@ -39,6 +39,14 @@ class Interval:
         Number of groups with a defined value.
     n_undefined
         Number of values that are NaN, which are not in the estimate.
+
+    Examples
+    --------
+    >>> mean = mean_interval([0.2, 0.4, 0.6, float("nan")], ["a", "b", "c", "d"])
+    >>> round(mean.estimate, 2), mean.n, mean.n_groups, mean.n_undefined
+    (0.4, 3, 3, 1)
+    >>> mean.low < 0.4 < mean.high, mean.is_reliable  # fewer than ten groups
+    (True, False)
     """
 
     estimate: float

@@ -47,6 +47,17 @@ class SignFlip:
         Number of these groups whose differences do not sum to 0.
     n_undefined
         Number of images for which a value is undefined.
+
+    Examples
+    --------
+    Two groups have four patterns of signs. Two of them have a sum as far from 0 as the observed
+    one, so the p-value is .5:
+
+    >>> test = sign_flip_test([0.5, 0.9], [0.3, 0.5], ["a", "b"])
+    >>> round(test.difference, 2), test.p
+    (0.3, 0.5)
+    >>> test.n, test.n_differing, test.is_reliable
+    (2, 2, False)
     """
 
     difference: float
@@ -91,6 +102,15 @@ class PairedTest(SignFlip):
         Names of the two columns.
     p_holm, low_holm, high_holm
         The p-value corrected for the family, and the interval that agrees with it.
+
+    Examples
+    --------
+    >>> columns = {"a": [0.1, 0.2, 0.4], "b": [0.5, 0.5, 0.6]}
+    >>> (test,) = paired_tests(columns, ["x", "y", "z"])
+    >>> test.first, test.second, round(test.difference, 2)
+    ('a', 'b', -0.3)
+    >>> test.p, test.p_holm  # one comparison is not corrected
+    (0.25, 0.25)
     """
 
     first: str

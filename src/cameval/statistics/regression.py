@@ -41,6 +41,15 @@ class Coefficient:
         The ends of its interval and its two-sided p-value.
     freedom
         Degrees of freedom of interval and p-value. With fewer than 4 they are not reliable.
+
+    Examples
+    --------
+    >>> fit = clustered_regression([1.0, 3.1, 4.9, 7.0], {"x": [0, 1, 2, 3]}, [1, 1, 2, 3])
+    >>> slope = fit["x"]
+    >>> slope.name, round(slope.estimate, 2), slope.low < 2 < slope.high
+    ('x', 1.98, True)
+    >>> slope.freedom < 4, slope.is_reliable  # of three groups
+    (True, False)
     """
 
     name: str
@@ -73,6 +82,14 @@ class Regression:
         Number of groups with such an image.
     n_undefined
         Number of images with an undefined value.
+
+    Examples
+    --------
+    >>> fit = clustered_regression([1.0, 3.0, 5.0, 8.0], {"x": [0, 1, 2, 3]}, [1, 2, 3, 4])
+    >>> [(one.name, round(one.estimate, 2)) for one in fit.coefficients]
+    [('intercept', 0.8), ('x', 2.3)]
+    >>> round(fit.r_squared, 3), fit.n, fit.n_groups, fit.n_undefined
+    (0.989, 4, 4, 0)
     """
 
     coefficients: tuple[Coefficient, ...]

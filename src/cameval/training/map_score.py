@@ -175,9 +175,23 @@ class MapScore:
     def reasons(self, *, synchronize: bool = True) -> dict[str, dict[str, int]]:
         """Return how many scores are undefined for which reason, by label.
 
+        Parameters
+        ----------
+        synchronize
+            As of `compute`.
+
+        Raises
+        ------
+        DataError
+            If no image was scored.
+
         Examples
         --------
-        ``{'grad_cam/percentile:95/iou': {'empty truth': 3}}``
+        >>> net = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
+        >>> score = MapScore()
+        >>> score.update(net, torch.rand(3, 3, 16, 16), torch.zeros(3, 16, 16, dtype=torch.bool))
+        >>> score.reasons()
+        {'grad_cam/percentile:95/iou': {'empty truth': 3}}
         """
         results = self.results(synchronize=synchronize)
         counts = {}
@@ -192,15 +206,29 @@ class MapScore:
     def results(self, *, synchronize: bool = True) -> Results:
         """Return the table of all scores, for summaries by label, tests and files.
 
+        Parameters
+        ----------
+        synchronize
+            As of `compute`.
+
         Raises
         ------
         DataError
             If no image was scored.
+
+        Examples
+        --------
+        >>> net = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
+        >>> score = MapScore()
+        >>> score.update(net, torch.rand(4, 3, 16, 16), torch.rand(4, 16, 16) > 0.5)
+        >>> results = score.results()
+        >>> len(results), results.columns[0].binarizer, results.values.shape
+        (4, 'percentile:95', (4, 1))
         """
         return self._scorer.results(self._gathered(synchronize))
 
     def reset(self) -> None:
-        """Forget all scores, and release the network."""
+        """Delete all scores, and release the network."""
         self._records.clear()
         self._scorer.forget()
 
@@ -218,10 +246,24 @@ class MapScore:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Replace the scores by those of a state.
 
+        Parameters
+        ----------
+        state
+            What `state_dict` returned.
+
         Raises
         ------
         DataError
             If the state is of something else.
+
+        Examples
+        --------
+        >>> net = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
+        >>> score, other = MapScore(), MapScore()
+        >>> score.update(net, torch.rand(4, 3, 16, 16), torch.rand(4, 16, 16) > 0.5)
+        >>> other.load_state_dict(score.state_dict())
+        >>> other.compute() == score.compute(), other.compute().n
+        (True, 4)
         """
         if not isinstance(state.get("records"), Tensor):
             raise DataError(f"the state must be that of a MapScore, got {sorted(state)}")
