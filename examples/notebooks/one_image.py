@@ -1,0 +1,171 @@
+# %% [markdown]
+# # A first map
+#
+# Where did a classifier look in an image, and how well does that agree with the object? This
+# notebook trains a small network, computes class activation maps of one image, turns them into
+# masks, and scores the masks.
+#
+# It needs `pip install 'cameval[notebooks]'`, downloads nothing, and runs in less than a minute.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from skimage.data import brick, grass, gravel
+from skimage.draw import ellipse
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+import cameval
+from cameval import CAMExtractor, CAMModel, GAPHead, PercentileBinarizer
+from cameval.baselines import area_bound
+from cameval.plots import overlay
+
+NAMES = ("brick", "grass", "gravel")
+textures = torch.stack([torch.from_numpy(t()) for t in (brick, grass, gravel)]).float() / 255
+
+figure, axes = plt.subplots(1, 3, figsize=(6, 2.2), layout="constrained")
+for ax, name, texture in zip(axes, NAMES, textures, strict=True):
+    ax.imshow(texture[::4, ::4], cmap="gray")
+    ax.set_title(name)
+    ax.set_axis_off()
+
+# %% [markdown]
+# ## A network
+#
+# The three textures are photographs of scikit-image, 512 x 512 pixels. The network learns to tell
+# 64 x 64 patches of their upper halves apart. It has convolutions, global average pooling and a
+# linear layer. It never sees where something is: each patch has one texture.
+
+# %%
+torch.manual_seed(0)
+
+
+def patches(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return random patches of the upper halves, and their classes."""
+    labels = torch.randint(3, (count,))
+    places = torch.stack([torch.randint(256 - 64, (count,)), torch.randint(512 - 64, (count,))], 1)
+    found = [
+        textures[label, y : y + 64, x : x + 64]
+        for label, (y, x) in zip(labels.tolist(), places.tolist(), strict=True)
+    ]
+    return torch.stack(found)[:, None], labels
+
+
+layers: list[nn.Module] = []
+for inputs, outputs in ((1, 16), (16, 32), (32, 32)):
+    layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)]
+    layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
+net = CAMModel(nn.Sequential(*layers), GAPHead(nn.Linear(32, 3)))
+
+optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+losses = []
+for _ in range(150):
+    images, labels = patches(32)
+    loss = cross_entropy(net(images), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item())
+net.eval()
+
+figure, ax = plt.subplots(figsize=(5, 2), layout="constrained")
+ax.plot(losses)
+ax.set(xlabel="step", ylabel="loss", yscale="log");
+
+# %% [markdown]
+# ## One image with its truth
+#
+# The image is brick with an ellipse of grass, both of the lower halves. The truth is the mask of the
+# ellipse.
+
+# %%
+truth = np.zeros((256, 256), dtype=bool)
+truth[ellipse(90, 170, 48, 62)] = True
+photo = np.where(truth, textures[1, 256:, :256].numpy(), textures[0, 256:, 256:].numpy())
+
+figure, ax = plt.subplots(figsize=(2.6, 2.6), layout="constrained")
+overlay(ax, photo, truth=truth)
+
+# %% [markdown]
+# ## The map of a class
+#
+# An extractor has a network and a method. It returns the logits of the network and one map for each
+# image. Without a class the map is that of the predicted class; here we ask for each of the three.
+# The network is not changed: no mode, hook or gradient.
+
+# %%
+extract = CAMExtractor(net, method=cameval.cam)
+batch = torch.from_numpy(photo)[None, None]
+maps = {name: extract(batch, label).maps[0] for label, name in enumerate(NAMES)}
+probabilities = extract(batch).logits.softmax(dim=1)[0]
+
+figure, axes = plt.subplots(1, 3, figsize=(6, 2.3), layout="constrained")
+for ax, (name, score_map), p in zip(axes, maps.items(), probabilities, strict=True):
+    overlay(ax, photo, score_map=score_map, truth=truth)
+    ax.set_title(f"{name}, probability {p:.2f}", fontsize=9)
+
+# %% [markdown]
+# ## From the map to a mask, and to a score
+#
+# A map is signed and has no scale, so a threshold makes the mask: here a percentile of the map.
+# A score by itself says little. Three numbers give it a meaning:
+#
+# * the IoU of a *blind* map, the center of the frame, which sees no image;
+# * the *area bound*: the highest IoU that a mask of this area can have;
+# * the same threshold on the map of another class.
+
+# %%
+target = torch.from_numpy(truth)
+center = cameval.center_map((256, 256))
+rows = []
+for percentile in (50, 75, 90, 95):
+    binarize = PercentileBinarizer(percentile)
+    mask = binarize(maps["grass"])
+    rows.append(
+        {
+            "percentile": percentile,
+            "grass": cameval.iou(mask, target).item(),
+            "brick": cameval.iou(binarize(maps["brick"]), target).item(),
+            "center of the frame": cameval.iou(binarize(center), target).item(),
+            "area bound": area_bound(mask, target).item(),
+        }
+    )
+pd.DataFrame(rows).set_index("percentile").round(3)
+
+# %% [markdown]
+# ## Scores without a threshold
+#
+# The pointing game asks whether the highest value of the map is inside of the truth. The area under
+# the ROC curve asks whether pixels inside have higher values than pixels outside; one half is chance.
+# Both need no mask.
+
+# %%
+pd.DataFrame(
+    {
+        name: {
+            "pointing game": cameval.pointing_game(score_map, target).item(),
+            "pixel AUROC": cameval.pixel_auroc(score_map, target).item(),
+        }
+        for name, score_map in {**maps, "center of the frame": center}.items()
+    }
+).T.round(3)
+
+# %% [markdown]
+# ## Methods side by side
+#
+# Each method is a function, and all take the same network. The outlines are the truth (white) and the
+# mask of the pixels above the 80th percentile (dashed).
+
+# %%
+methods = (cameval.cam, cameval.grad_cam_pp, cameval.layer_cam, cameval.eigen_cam)
+figure, axes = plt.subplots(1, 4, figsize=(7.5, 2.2), layout="constrained")
+for ax, method in zip(axes, methods, strict=True):
+    score_map = CAMExtractor(net, method=method)(batch, 1).maps[0]
+    mask = PercentileBinarizer(80)(score_map)
+    overlay(ax, photo, score_map=score_map, mask=mask, truth=truth)
+    ax.set_title(f"{method.__name__}, IoU {cameval.iou(mask, target):.2f}", fontsize=9)
+
+# %% [markdown]
+# The next notebook, [data_set.ipynb](data_set.ipynb), scores a whole data set with intervals and tests.
