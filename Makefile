@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help study test oldest slow oracle mutants bench lint types docs dist release clean
+.PHONY: help study test oldest slow oracle mutants bench lint types docs notebooks dist release clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -84,6 +84,9 @@ types: $(VENV)/.installed-dev  ## Check types
 docs: $(VENV)/.installed-dev  ## Build the documentation; every warning is an error, every example runs
 	$(BIN)/sphinx-build -n -T -W --keep-going -b html docs docs/_build/html
 	$(BIN)/sphinx-build -n -T -W --keep-going -b doctest docs docs/_build/doctest
+
+notebooks: $(VENV)/.installed-notebooks  ## Run the notebooks, and store their outputs
+	$(BIN)/python .ci/notebooks.py
 
 dist: $(VENV)/.installed-release  ## Build sdist and wheel; check metadata, contents and README
 	$(BIN)/python .ci/release.py --dist

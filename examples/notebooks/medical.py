@@ -1,13 +1,13 @@
 # %% [markdown]
 # # A medical example
 #
-# A network classifies brain tumors in slices. Does it look at the tumor? The slices of a patient are
-# alike, so patients, not slices, are divided into training, validation and test, and intervals are by
-# patient.
+# A network classifies brain tumors in slices. Does it look at the tumor? The slices of a patient
+# are alike, so patients, not slices, are divided into training, validation and test, and
+# intervals are by patient.
 #
-# The slices are synthetic: `phantom_samples` draws them, with exact masks. **No clinical conclusion
-# follows from them.** The code is the same for files: see `FigshareDataset`, `ManifestDataset`,
-# `DicomDataset` and `NiftiDataset` in `cameval.data`.
+# The slices are synthetic: `phantom_samples` draws them, with exact masks. **No clinical
+# conclusion follows from them.** The code is the same for files: see `FigshareDataset`,
+# `ManifestDataset`, `DicomDataset` and `NiftiDataset` in `cameval.data`.
 #
 # It needs `pip install 'cameval[notebooks]'`, downloads nothing, and runs in about a minute.
 
@@ -26,7 +26,7 @@ from cameval.data import CLASS_NAMES, phantom_samples
 from cameval.evaluation import default_baselines
 from cameval.plots import overlay
 
-samples = list(phantom_samples(slices=240, patients=80, size=96, seed=1))
+samples = list(phantom_samples(slices=400, patients=120, size=96, seed=1))
 
 figure, axes = plt.subplots(1, 3, figsize=(6, 2.2), layout="constrained")
 for label, ax in enumerate(axes):
@@ -60,7 +60,7 @@ pd.DataFrame(
 # %% [markdown]
 # ## The network
 #
-# It is trained on the class of each slice, with mirror images. It never sees a mask.
+# It is trained on the class of each slice, with slices mirrored and moved. It never sees a mask.
 
 # %%
 torch.manual_seed(0)
@@ -69,19 +69,22 @@ images = torch.stack([prepare(s)[0] for s in training])
 labels = torch.tensor([s.label for s in training])
 
 layers: list[nn.Module] = []
-for inputs, outputs, stride in ((1, 16, 2), (16, 32, 2), (32, 64, 2), (64, 64, 1)):
+for inputs, outputs, stride in ((1, 16, 2), (16, 32, 2), (32, 64, 2), (64, 64, 2), (64, 64, 1)):
     layers += [nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)]
     layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
 net = CAMModel(nn.Sequential(*layers), GAPHead(nn.Linear(64, 3)))
 
-optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
-for batch in torch.randperm(25 * len(images)).remainder(len(images)).split(24):  # 25 epochs
-    mirrored = images[batch].flip(-1) if torch.rand(()) < 0.5 else images[batch]
-    loss = cross_entropy(net(mirrored), labels[batch])
+batches = torch.randperm(30 * len(images)).remainder(len(images)).split(24)  # 30 epochs
+optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.05)
+rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=len(batches))
+for batch in batches:
+    moved = images[batch].roll(torch.randint(-6, 7, (2,)).tolist(), dims=(2, 3))
+    loss = cross_entropy(net(moved.flip(3) if torch.rand(()) < 0.5 else moved), labels[batch])
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-net.eval()
+    rate.step()
+net = net.eval()
 
 with torch.no_grad():
     predicted = net(torch.stack([prepare(s)[0] for s in test])).argmax(dim=1)
@@ -106,15 +109,17 @@ shown = [[s for s in test if s.label == label][i] for i in (0, -1) for label in 
 figure, axes = plt.subplots(1, 6, figsize=(8, 1.7), layout="constrained")
 for ax, sample in zip(axes, shown, strict=True):
     image, _ = prepare(sample)
-    overlay(ax, sample.image, score_map=extract(image[None], sample.label).maps[0], truth=sample.mask)
+    score_map = extract(image[None], sample.label).maps[0]
+    overlay(ax, sample.image, score_map=score_map, truth=sample.mask)
     ax.set_title(CLASS_NAMES[sample.label], fontsize=8)
 
 # %% [markdown]
 # ## Scores beside baselines
 #
-# Tumors of a class are at similar places. A map can therefore agree with the truth without looking at
-# the image. The *class mean* baseline is the mean mask of the predicted class over the training
-# slices. Thresholds are chosen on the validation patients, for each map and baseline by itself.
+# Tumors of a class are at similar places. A map can therefore agree with the truth without
+# looking at the image. The *class mean* baseline is the mean mask of the predicted class over the
+# training slices. Thresholds are chosen on the validation patients, for each map and baseline by
+# itself.
 
 # %%
 mean_masks = ClassMeanBaseline.of(training, len(CLASS_NAMES))
@@ -140,42 +145,48 @@ means = results.select(metric="iou").summary()
 means[["kind", "method", "n", "n_groups", "mean", "low", "high"]].round(3)
 
 # %% [markdown]
+# The same as a picture. At the right is the paired difference to the best blind baseline. In the
+# stored run the network is right on 78 % of the slices, and its maps agree with the masks less than
+# the center of the frame does. Accuracy alone does not say where a network looked.
+
+# %%
+figure, ax = plt.subplots(figsize=(7.5, 3), layout="constrained")
+results.plot(axes=ax, metric="iou")
+plt.show()
+
+# %% [markdown]
 # ## By class
 #
 # The mean over all slices hides what differs between classes.
 
 # %%
-wanted = ["cam", "layer_cam", "center", "class_mean"]
-by_class = results.select(metric="iou", method=wanted).summary(by="class_name")
-
-figure, ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")
-for i, method in enumerate(wanted):
-    rows = by_class[by_class["method"] == method].set_index("class_name").loc[list(CLASS_NAMES)]
-    error = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
-    places = np.arange(3) + 0.2 * (i - 1.5)
-    ax.errorbar(places, rows["mean"], error, fmt="o", capsize=3, label=method)
-ax.set_xticks(range(3), CLASS_NAMES)
-ax.set(ylabel="mean IoU", ylim=(0, None))
-ax.legend(ncols=4, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.2));
+figure, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
+results.plot("classes", axes=ax, method="cam", metric="iou")
+plt.show()
 
 # %% [markdown]
 # ## Is the map more than its place?
 #
-# Differences to the class activation map, paired by slice. Their signs are exchanged by patient, and p
-# values and intervals are corrected for the number of tests (Holm).
+# Differences to the class activation map, paired by slice. Their signs are exchanged by patient,
+# and p values and intervals are corrected for the number of tests (Holm).
 
 # %%
+wanted = ["cam", "layer_cam", "center", "class_mean"]
 tests = results.compare("iou", reference="cam", method=wanted)
-tests[["second", "difference", "low_holm", "high_holm", "p_holm", "n", "n_groups"]].round(4)
+tests[["first", "second", "difference", "low_holm", "high_holm", "p_holm", "n", "n_groups"]].round(
+    4
+)
 
 # %% [markdown]
 # ## What the score depends on
 #
-# The rank correlation of the IoU with the size of the tumor, within the classes.
+# The IoU of each slice and the size of its tumor. The line is the highest IoU that a mask of this
+# area can have with a tumor of each size.
 
 # %%
-size = results.dependence("iou", on="area", method=wanted)
-size.drop(columns=["model", "target_class", "binarizer", "metric"], errors="ignore").round(3)
+figure, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
+results.plot("size", axes=ax, method="cam", metric="iou")
+plt.show()
 
 # %% [markdown]
 # The study of the documentation does the same on 3,064 slices of 233 patients:

@@ -21,9 +21,10 @@ import cameval
 from cameval import CAMExtractor, CAMModel, GAPHead, PercentileBinarizer
 from cameval.baselines import area_bound
 from cameval.plots import overlay
+from cameval.protocols import CAMMethod
 
 NAMES = ("brick", "grass", "gravel")
-textures = torch.stack([torch.from_numpy(t()) for t in (brick, grass, gravel)]).float() / 255
+textures = torch.from_numpy(np.stack([brick(), grass(), gravel()])).float() / 255
 
 figure, axes = plt.subplots(1, 3, figsize=(6, 2.2), layout="constrained")
 for ax, name, texture in zip(axes, NAMES, textures, strict=True):
@@ -72,13 +73,16 @@ net.eval()
 
 figure, ax = plt.subplots(figsize=(5, 2), layout="constrained")
 ax.plot(losses)
-ax.set(xlabel="step", ylabel="loss", yscale="log");
+ax.set_yscale("log")
+ax.set_xlabel("step")
+ax.set_ylabel("loss")
+plt.show()
 
 # %% [markdown]
 # ## One image with its truth
 #
-# The image is brick with an ellipse of grass, both of the lower halves. The truth is the mask of the
-# ellipse.
+# The image is brick with an ellipse of grass, both of the lower halves. The truth is the mask of
+# the ellipse.
 
 # %%
 truth = np.zeros((256, 256), dtype=bool)
@@ -91,9 +95,9 @@ overlay(ax, photo, truth=truth)
 # %% [markdown]
 # ## The map of a class
 #
-# An extractor has a network and a method. It returns the logits of the network and one map for each
-# image. Without a class the map is that of the predicted class; here we ask for each of the three.
-# The network is not changed: no mode, hook or gradient.
+# An extractor has a network and a method. It returns the logits of the network and one map for
+# each image. Without a class the map is that of the predicted class; here we ask for each of the
+# three. The network is not changed: no mode, hook or gradient.
 
 # %%
 extract = CAMExtractor(net, method=cameval.cam)
@@ -109,8 +113,8 @@ for ax, (name, score_map), p in zip(axes, maps.items(), probabilities, strict=Tr
 # %% [markdown]
 # ## From the map to a mask, and to a score
 #
-# A map is signed and has no scale, so a threshold makes the mask: here a percentile of the map.
-# A score by itself says little. Three numbers give it a meaning:
+# A map is signed and has no scale, so a threshold makes the mask: here a percentile of the map. A
+# score by itself says little. Three numbers give it a meaning:
 #
 # * the IoU of a *blind* map, the center of the frame, which sees no image;
 # * the *area bound*: the highest IoU that a mask of this area can have;
@@ -137,9 +141,9 @@ pd.DataFrame(rows).set_index("percentile").round(3)
 # %% [markdown]
 # ## Scores without a threshold
 #
-# The pointing game asks whether the highest value of the map is inside of the truth. The area under
-# the ROC curve asks whether pixels inside have higher values than pixels outside; one half is chance.
-# Both need no mask.
+# The pointing game asks whether the highest value of the map is inside of the truth. The area
+# under the ROC curve asks whether pixels inside have higher values than pixels outside; one half
+# is chance. Both need no mask.
 
 # %%
 pd.DataFrame(
@@ -155,17 +159,23 @@ pd.DataFrame(
 # %% [markdown]
 # ## Methods side by side
 #
-# Each method is a function, and all take the same network. The outlines are the truth (white) and the
-# mask of the pixels above the 80th percentile (dashed).
+# Each method is a function, and all take the same network. The outlines are the truth (white) and
+# the mask of the pixels above the 80th percentile (dashed).
 
 # %%
-methods = (cameval.cam, cameval.grad_cam_pp, cameval.layer_cam, cameval.eigen_cam)
+methods: dict[str, CAMMethod] = {
+    "cam": cameval.cam,
+    "layer_cam": cameval.layer_cam,
+    "ScoreCAM": cameval.ScoreCAM(),
+    "eigen_cam": cameval.eigen_cam,
+}
 figure, axes = plt.subplots(1, 4, figsize=(7.5, 2.2), layout="constrained")
-for ax, method in zip(axes, methods, strict=True):
+for ax, (name, method) in zip(axes, methods.items(), strict=True):
     score_map = CAMExtractor(net, method=method)(batch, 1).maps[0]
     mask = PercentileBinarizer(80)(score_map)
     overlay(ax, photo, score_map=score_map, mask=mask, truth=truth)
-    ax.set_title(f"{method.__name__}, IoU {cameval.iou(mask, target):.2f}", fontsize=9)
+    ax.set_title(f"{name}, IoU {cameval.iou(mask, target):.2f}", fontsize=9)
 
 # %% [markdown]
-# The next notebook, [data_set.ipynb](data_set.ipynb), scores a whole data set with intervals and tests.
+# The next notebook, [data_set.ipynb](data_set.ipynb), scores a whole data set with intervals and
+# tests.
