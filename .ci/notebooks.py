@@ -53,7 +53,7 @@ def execute(content: dict[str, Any]) -> dict[str, Any]:
 
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # of tqdm, which torch imports
     os.environ["OMP_NUM_THREADS"] = "1"  # the networks are small
-    node = nbformat.from_dict(content)
+    node = nbformat.reads(json.dumps(content), as_version=4)
     with TemporaryDirectory() as folder:
         NotebookClient(
             node,

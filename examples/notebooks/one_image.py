@@ -159,8 +159,9 @@ pd.DataFrame(
 # %% [markdown]
 # ## Methods side by side
 #
-# Each method is a function, and all take the same network. The outlines are the truth (white) and
-# the mask of the pixels above the 80th percentile (dashed).
+# All methods take the same network. The outlines are the truth (white) and the mask of the pixels
+# above the 80th percentile (dashed). `eigen_cam` asks for no class: its map is the main direction
+# of the features, which here is the brick.
 
 # %%
 methods: dict[str, CAMMethod] = {
