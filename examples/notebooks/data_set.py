@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 
 import cameval
 from cameval import Sample
-from cameval.plots import overlay
+from cameval.plots import grid, overlay
 from cameval.report import write_report
 
 # %% [markdown]
@@ -177,27 +177,28 @@ differences[["first", "second", "difference", "low_holm", "high_holm", "p_holm"]
 # %% [markdown]
 # ## Best, median and worst
 #
-# Look at images before you believe a mean. The mask (dashed) is that of the chosen threshold.
+# Look at images before you believe a mean. At the left is the IoU of the map of `cam`. The
+# dashed outline is the truth, the other one the mask at the chosen threshold.
 
 # %%
-table = results.select(metric="iou", binarizer="validated", method="cam").to_pandas()
-ranked = table.sort_values("value")["sample"].tolist()
-shown = [ranked[0], ranked[1], ranked[len(ranked) // 2], ranked[-2], ranked[-1]]
-binarize = cameval.PercentileBinarizer(
-    float(choice.binarizer("predicted", "method", "cam").rpartition(":")[2])
-)
+scores = results.select(metric="iou", binarizer="validated", method="cam").to_pandas()
+ranked = scores.set_index("sample")["value"].sort_values()
+shown = [ranked.index[-1], ranked.index[len(ranked) // 2], ranked.index[0]]
 by_name = {sample.name: sample for sample in test}
-extract = cameval.CAMExtractor(net, method=cameval.cam)
+pictures = [by_name[name].image for name in shown]
 
-figure, axes = plt.subplots(1, 5, figsize=(7, 1.8), layout="constrained")
-for ax, name in zip(axes, shown, strict=True):
-    sample = by_name[name]
-    image = (torch.from_numpy(sample.image) - 0.5) / 0.25
-    score_map = extract(image[None, None]).maps[0]
-    mask = binarize(score_map)
-    score = cameval.iou(mask, torch.from_numpy(sample.mask))
-    overlay(ax, sample.image, score_map=score_map, mask=mask, truth=sample.mask)
-    ax.set_title(f"{NAMES[sample.label or 0]}, IoU {score:.2f}", fontsize=9)
+maps, masks = {}, {}
+for method in (cameval.cam, cameval.layer_cam):
+    name = method.__name__
+    percentile = choice.binarizer("predicted", "method", name).rpartition(":")[2]
+    batch = (torch.from_numpy(np.stack(pictures)) - 0.5) / 0.25
+    maps[name] = cameval.CAMExtractor(net, method=method)(batch[:, None]).maps
+    masks[name] = cameval.PercentileBinarizer(float(percentile))(maps[name])
+
+titles = [f"{NAMES[by_name[name].label or 0]}\nIoU {ranked[name]:.2f}" for name in shown]
+truth = [by_name[name].mask for name in shown]
+grid(pictures, maps, masks_by_method=masks, truth=truth, titles=titles)
+plt.show()
 
 # %% [markdown]
 # ## A report

@@ -24,7 +24,7 @@ from cameval import CAMModel, GAPHead
 from cameval.baselines import ClassMeanBaseline
 from cameval.data import CLASS_NAMES, phantom_samples
 from cameval.evaluation import default_baselines
-from cameval.plots import overlay
+from cameval.plots import grid, overlay
 
 samples = list(phantom_samples(slices=400, patients=120, size=96, seed=1))
 
@@ -100,18 +100,17 @@ pd.DataFrame(
 # %% [markdown]
 # ## Where it looked
 #
-# The class activation map of the true class, for two slices of each class. The truth is outlined.
+# The maps of the true class, for one slice of each class. The truth is outlined.
 
 # %%
-extract = cameval.CAMExtractor(net, method=cameval.cam)
-shown = [[s for s in test if s.label == label][i] for i in (0, -1) for label in range(3)]
-
-figure, axes = plt.subplots(1, 6, figsize=(8, 1.7), layout="constrained")
-for ax, sample in zip(axes, shown, strict=True):
-    image, _ = prepare(sample)
-    score_map = extract(image[None], sample.label).maps[0]
-    overlay(ax, sample.image, score_map=score_map, truth=sample.mask)
-    ax.set_title(CLASS_NAMES[sample.label], fontsize=8)
+shown = [next(s for s in test if s.label == label) for label in range(3)]
+batch = torch.stack([prepare(s)[0] for s in shown])
+maps = {
+    method.__name__: cameval.CAMExtractor(net, method=method)(batch, [0, 1, 2]).maps
+    for method in (cameval.cam, cameval.layer_cam)
+}
+grid([s.image for s in shown], maps, truth=[s.mask for s in shown], titles=CLASS_NAMES)
+plt.show()
 
 # %% [markdown]
 # ## Scores beside baselines

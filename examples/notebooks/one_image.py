@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 import cameval
 from cameval import CAMExtractor, CAMModel, GAPHead, PercentileBinarizer
 from cameval.baselines import area_bound
-from cameval.plots import overlay
+from cameval.plots import grid, overlay
 from cameval.protocols import CAMMethod
 
 NAMES = ("brick", "grass", "gravel")
@@ -95,20 +95,20 @@ overlay(ax, photo, truth=truth)
 # %% [markdown]
 # ## The map of a class
 #
-# An extractor has a network and a method. It returns the logits of the network and one map for
-# each image. Without a class the map is that of the predicted class; here we ask for each of the
-# three. The network is not changed: no mode, hook or gradient.
+# An extractor has a network and a method. It returns the logits of the network and one map for each
+# image. Without classes the maps are those of the predicted class; here the image is given three
+# times, with each of the three classes. The network is not changed: no mode, hook or gradient.
 
 # %%
+batch = torch.from_numpy(photo).expand(3, 1, -1, -1)
 extract = CAMExtractor(net, method=cameval.cam)
-batch = torch.from_numpy(photo)[None, None]
-maps = {name: extract(batch, label).maps[0] for label, name in enumerate(NAMES)}
-probabilities = extract(batch).logits.softmax(dim=1)[0]
+result = extract(batch, classes=[0, 1, 2])
+maps = dict(zip(NAMES, result.maps, strict=True))
 
-figure, axes = plt.subplots(1, 3, figsize=(6, 2.3), layout="constrained")
-for ax, (name, score_map), p in zip(axes, maps.items(), probabilities, strict=True):
-    overlay(ax, photo, score_map=score_map, truth=truth)
-    ax.set_title(f"{name}, probability {p:.2f}", fontsize=9)
+for name, probability in zip(NAMES, result.logits[0].softmax(dim=0), strict=True):
+    print(f"{name:6} {probability:.3f}")
+result.plot(batch, class_names=NAMES)
+plt.show()
 
 # %% [markdown]
 # ## From the map to a mask, and to a score
@@ -159,9 +159,9 @@ pd.DataFrame(
 # %% [markdown]
 # ## Methods side by side
 #
-# All methods take the same network. The outlines are the truth (white) and the mask of the pixels
-# above the 80th percentile (dashed). `eigen_cam` asks for no class: its map is the main direction
-# of the features, which here is the brick.
+# All methods take the same network. The dashed outline is the truth, the other one the mask of the
+# pixels above the 80th percentile. `eigen_cam` asks for no class: its map is the main direction of
+# the features, which here is the brick.
 
 # %%
 methods: dict[str, CAMMethod] = {
@@ -170,12 +170,14 @@ methods: dict[str, CAMMethod] = {
     "ScoreCAM": cameval.ScoreCAM(),
     "eigen_cam": cameval.eigen_cam,
 }
-figure, axes = plt.subplots(1, 4, figsize=(7.5, 2.2), layout="constrained")
-for ax, (name, method) in zip(axes, methods.items(), strict=True):
-    score_map = CAMExtractor(net, method=method)(batch, 1).maps[0]
-    mask = PercentileBinarizer(80)(score_map)
-    overlay(ax, photo, score_map=score_map, mask=mask, truth=truth)
-    ax.set_title(f"{name}, IoU {cameval.iou(mask, target):.2f}", fontsize=9)
+binarize = PercentileBinarizer(80)
+found = {name: CAMExtractor(net, method=m)(batch[:1], 1).maps for name, m in methods.items()}
+masks = {name: binarize(score_maps) for name, score_maps in found.items()}
+grid([photo], found, masks_by_method=masks, truth=[truth])
+plt.show()
+pd.DataFrame({name: [cameval.iou(masks[name][0], target).item()] for name in masks}, ["IoU"]).round(
+    3
+)
 
 # %% [markdown]
 # The next notebook, [data_set.ipynb](data_set.ipynb), scores a whole data set with intervals and
