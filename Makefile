@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help study test oldest slow oracle mutants bench lint types docs clean
+.PHONY: help study test oldest slow oracle mutants bench lint types docs notebooks dist release clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -85,5 +85,14 @@ docs: $(VENV)/.installed-dev  ## Build the documentation; every warning is an er
 	$(BIN)/sphinx-build -n -T -W --keep-going -b html docs docs/_build/html
 	$(BIN)/sphinx-build -n -T -W --keep-going -b doctest docs docs/_build/doctest
 
+notebooks: $(VENV)/.installed-notebooks  ## Run the notebooks, and store their outputs
+	$(BIN)/python .ci/notebooks.py
+
+dist: $(VENV)/.installed-release  ## Build sdist and wheel; check metadata, contents and README
+	$(BIN)/python .ci/release.py --dist
+
+release: $(VENV)/.installed-release  ## The same, and try the wheel in a new environment
+	$(BIN)/python .ci/release.py
+
 clean:  ## Remove what was made
-	rm -rf .venv .venv-* docs/_build docs/api/generated .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf .venv .venv-* build dist docs/_build docs/api/generated .pytest_cache .mypy_cache .ruff_cache .coverage
