@@ -46,6 +46,19 @@ class CAMResult:
         The output of the network: class scores ``(N, C)``.
     classes
         The target class of each map, ``(N,)``; -1 where the target is a function of the output.
+
+    Examples
+    --------
+    >>> from torchvision.models import squeezenet1_1
+    >>> result = CAMExtractor(squeezenet1_1())(torch.rand(2, 3, 64, 64), classes=7)
+    >>> result
+    CAMResult(2 maps of 64 x 64 from 3 x 3 cells, classes 7, 7, cpu)
+    >>> result.logits.shape
+    torch.Size([2, 1000])
+    >>> from matplotlib.figure import Figure
+    >>> first, second = result.plot(axes=Figure().subplots(1, 2))
+    >>> first.get_title()
+    'class 7'
     """
 
     maps: Tensor

@@ -67,6 +67,50 @@ class Results:
     A sample with several targets has several rows, one below the other, with different labels. In a
     task with several labels, ``predicted`` is the label of the row if its probability is above .5,
     else missing, and ``probability`` is that of this label.
+
+    Examples
+    --------
+    Two kinds of maps of eight slices of four patients, from functions of the sample:
+
+    >>> from tempfile import TemporaryDirectory
+    >>> truth = np.zeros((32, 32), dtype=bool)
+    >>> truth[8:24, 4:12] = True
+    >>> draw = np.random.default_rng(0).random
+    >>> samples = [
+    ...     Sample(f"slice {k}", image, truth, label=k % 2, group=f"patient {k // 2}")
+    ...     for k, image in enumerate(draw((8, 32, 32), dtype=np.float32))
+    ... ]
+    >>> maps = {"exact": lambda one: 1.0 * one.mask, "noisy": lambda one: one.mask + draw((32, 32))}
+    >>> results = evaluate_maps(
+    ...     maps, samples, binarizers=OtsuBinarizer(), metrics=iou, progress=False
+    ... )
+    >>> len(results), len(results.columns), len(results.to_pandas())
+    (8, 6, 48)
+    >>> float(results.pivot("iou").loc["exact", "otsu"])
+    1.0
+    >>> means = results.select(method="exact").summary(by="label")
+    >>> means[["label", "n", "n_groups", "mean"]].to_dict("list")
+    {'label': [0, 1], 'n': [4, 4], 'n_groups': [4, 4], 'mean': [1.0, 1.0]}
+
+    Is another map worse? Without a map to compare with, each pair is tested:
+
+    >>> tests = results.select(kind="method").compare("iou")
+    >>> tests[["first", "second"]].to_dict("records")
+    [{'first': 'exact', 'second': 'noisy'}]
+    >>> bool(tests["difference"][0] > 0)
+    True
+    >>> results.dependence("iou", on="area")["n"].tolist()
+    [8, 8, 8, 8, 8, 8]
+
+    Files hold the same, to the bit:
+
+    >>> with TemporaryDirectory() as folder:
+    ...     results.to_csv(f"{folder}/results.csv")
+    ...     again = Results.from_csv(f"{folder}/results.csv")
+    >>> bool((again.values == results.values).all())
+    True
+
+    So do Parquet (`to_parquet`, `from_parquet`) and the folder of a run (`load`).
     """
 
     samples: pd.DataFrame
@@ -161,7 +205,7 @@ class Results:
 
         Examples
         --------
-        ``results.select(metric="iou", binarizer="percentile:95", kind="method").summary()``
+        See the class: ``results.select(method="exact")``.
         """
         numbers = {
             name: self._numbers_of(wanted) if name in ("label", "predicted") else wanted
@@ -466,7 +510,23 @@ class Results:
 
         Examples
         --------
-        ``print(results.select(metric="iou").to_latex("mean [low, high]"))``
+        >>> samples = [Sample("a", np.eye(8, dtype=np.float32), np.eye(8, dtype=bool))]
+        >>> results = evaluate_maps(
+        ...     {"exact": lambda one: 1.0 * one.mask},
+        ...     samples,
+        ...     metrics=iou,
+        ...     binarizers=OtsuBinarizer(),
+        ...     progress=False,
+        ... )
+        >>> print(results.select(kind="method").to_latex("mean (n)"))
+        \begin{tabular}{llr}
+        \toprule
+        method & binarizer & IoU \\
+        \midrule
+        exact & otsu & 1.000 (1) \\
+        \bottomrule
+        \end{tabular}
+        <BLANKLINE>
         """
         return latex_table(self, cell)
 
@@ -555,6 +615,23 @@ class SanityResults:
         the checkpoint, or the other sample; ``random_modules``, how many modules have random
         weights; ``ssim`` and ``spearman``, NaN where a map is not finite, the latter also where one
         is constant; ``same_prediction``, whether the changed network predicts the same class.
+
+    Examples
+    --------
+    >>> from cameval.evaluation import SanityChecks
+    >>> net = nn.Sequential(
+    ...     nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)
+    ... )
+    >>> images = np.random.default_rng(0).random((3, 32, 32, 3), dtype=np.float32)
+    >>> truth = np.eye(32, dtype=bool)
+    >>> samples = [Sample(f"image {k}", image, truth) for k, image in enumerate(images)]
+    >>> checks = SanityChecks(samples=2)
+    >>> results = evaluate(net, samples, methods=cam, sanity=checks, progress=False)
+    >>> similar = results.sanity.summary()
+    >>> similar[["method", "check"]].drop_duplicates().to_dict("list")
+    {'method': ['cam', 'cam'], 'check': ['random weights', 'other image']}
+    >>> len(results.sanity.scores)
+    2
     """
 
     scores: Results
@@ -590,7 +667,7 @@ class SanityResults:
 
         Examples
         --------
-        ``results.sanity.summary().query("check == 'random weights'")``
+        See the class.
         """
         return similarities.summarize(self.similarities, confidence)
 
