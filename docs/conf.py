@@ -1,7 +1,9 @@
 """Sphinx configuration, used by ``make docs``. The build needs no network access."""
 
 import re
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -9,13 +11,18 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
 from sphinx.util import inspect
 
+sys.path.insert(0, str(Path(__file__).parent))  # `gallery_order`
+
 project = "cameval"
 author = "The cameval developers"
 project_copyright = author
 release = version = installed_version("cameval")
 
-extensions = ["numpydoc", "sphinx.ext.autodoc", "sphinx.ext.doctest"]
-exclude_patterns = ["_build"]
+extensions = [
+    *("numpydoc", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.intersphinx"),
+    *("sphinx.ext.viewcode", "sphinx_copybutton", "sphinx_gallery.gen_gallery"),
+]
+exclude_patterns = ["_build", "gallery", "generated/gallery/*.py"]
 nitpicky = True
 nitpick_ignore_regex = [  # external names only, never names of cameval
     (r"py:.*", r"(collections|nn|np|numpy|os|pandas|pathlib|python|skimage|torch)[.:].+"),
@@ -99,6 +106,25 @@ def docstring(
     # "L. R. Dice" at the start of a line is not item L of a list.
     lines[:] = [re.sub(r"^(\s*)([A-Z]\. )", r"\1\\\2", line) for line in lines]
 
+
+# --- Gallery --------------------------------------------------------------------------------------
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "generated/gallery",
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"trained\.py",
+    "within_subsection_order": "gallery_order.ByList",
+    "capture_repr": ("_repr_html_",),
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "remove_config_comments": True,
+    "thumbnail_size": (480, 336),
+    "backreferences_dir": None,
+    "abort_on_example_error": True,
+}
+copybutton_exclude = ".linenos, .gp, .go"  # prompts and output are not copied
 
 # --- Examples -------------------------------------------------------------------------------------
 
