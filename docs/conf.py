@@ -1,6 +1,7 @@
 """Sphinx configuration, used by ``make docs``. The build needs no network access."""
 
 import re
+import runpy
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -22,15 +23,20 @@ extensions = [
     *("numpydoc", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.intersphinx"),
     *("sphinx.ext.viewcode", "sphinx_copybutton", "sphinx_gallery.gen_gallery"),
 ]
-exclude_patterns = ["_build", "gallery", "generated/gallery/*.py"]
+exclude_patterns = ["_build", "gallery"]
 nitpicky = True
-nitpick_ignore_regex = [  # external names only, never names of cameval
+nitpick_ignore_regex = [  # external names that `inventories.py` does not have; never cameval's
     (r"py:.*", r"(collections|nn|np|numpy|os|pandas|pathlib|python|skimage|torch)[.:].+"),
     (r"py:.*", r"torchmetrics\..+"),
     (r"py:.*", r"matplotlib\..+"),
     (r"py:class", r"Axes"),  # matplotlib's
     (r"py:class", r"cameval\..+\.[A-Z]"),  # type variables
 ]
+
+_SITES = runpy.run_path(str(Path(__file__).parent / "inventories.py"))["SITES"]
+intersphinx_mapping = {name: (site, f"inventories/{name}.inv") for name, site in _SITES.items()}
+intersphinx_disabled_reftypes = ["std:*"]  # pages and labels are this project's own
+intersphinx_timeout = 1
 
 # --- Docstrings -----------------------------------------------------------------------------------
 
@@ -119,6 +125,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
+    "min_reported_time": 600,
     "remove_config_comments": True,
     "thumbnail_size": (480, 336),
     "backreferences_dir": None,
@@ -157,6 +164,8 @@ torch.manual_seed(0)
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["extra.css"]
 html_show_sphinx = False
 html_math_renderer = "mathml"
 

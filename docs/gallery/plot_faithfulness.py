@@ -76,14 +76,16 @@ figure, ax = plt.subplots(figsize=(7, 4.4), layout="constrained")
 for method, row in table.iterrows():
     at = (row["pixel_auroc"], row["insertion:20"])
     ax.plot(*at, "o", color="C0")
-    ax.annotate(method, at, xytext=(6, 4), textcoords="offset points")
+    offset = (6, -12) if method == "cam" else (6, 4)
+    ax.annotate(method, at, xytext=offset, textcoords="offset points")
+ax.margins(x=0.15)
 ax.set(xlabel="pixel AUROC (agreement with the truth)", ylabel="insertion (faithfulness)")
 
 # %%
 # How to read it:
 #
-# - The two axes are different questions. The image itself, taken as a map, has a higher pixel AUROC
-#   than the maps, and a lower insertion. It marks the squares, too.
+# - The two axes are different questions. The image itself, taken as a map, has about the pixel
+#   AUROC of ``layer_cam``, and a lower insertion. It marks the squares, too.
 # - The map of another class has an insertion below that of a random map.
 # - With deleted pixels the network sees images that it was not trained on. A random map and the
 #   center are therefore part of the comparison. :class:`~cameval.metrics.ROAD` fills removed pixels

@@ -8,7 +8,7 @@ display only.
 
 # %%
 # The image shows a cross, the class that the network has learned, and two squares, which belong to
-# no class. `trained.py` has the images and the network: four convolutions, global average pooling
+# no class. ``trained.py`` has the images and the network: four convolutions, global average pooling
 # and a linear layer.
 
 import matplotlib.pyplot as plt
@@ -18,6 +18,7 @@ from trained import PREPARE, SHAPES, classifier, samples
 from cameval import (
     CAMExtractor,
     CAMSweep,
+    PercentileBinarizer,
     ScoreCAM,
     cam,
     eigen_cam,
@@ -113,6 +114,19 @@ for name in ("grad_cam", "hires_cam", "xgrad_cam", "layer_cam"):
 coarse = results["features", "cam"].coarse[0]
 logit = results["features", "cam"].logits[0, sample.label]
 print(f"{coarse.mean() + net.fc.bias[sample.label]:.4f} = {logit:.4f}")
+
+# %%
+# One method on six images, with masks of 5 % of the image (dashed) and the truth (white):
+
+shown = [samples(30, seed=1)[n] for n in (0, 3, 5, 13, 17, 24)]
+figure, axes = plt.subplots(1, 6, figsize=(10, 1.75), layout="constrained")
+for ax, one in zip(axes, shown, strict=True):
+    image, truth = PREPARE(one)
+    score_map = CAMExtractor(net, method=cam)(image[None], classes=one.label).maps[0]
+    mask = PercentileBinarizer(95)(score_map)
+    overlay(ax, one.image, score_map=score_map, mask=mask, truth=truth)
+
+# sphinx_gallery_thumbnail_number = 1
 
 # %%
 # A score on one image says nothing about a method. :doc:`/methods` says what each method computes

@@ -94,5 +94,6 @@ ax.legend(frameon=False)
 
 negatives = results.select(present=False, binarizer="validated", metric="false_positive_rate")
 negatives.summary(by="class_name")[["class_name", "method", "n", "mean"]].round(2)
+
 # %%
 # :doc:`/jobs/multilabel_xray` is the same for X-rays with several findings, from files to a report.

@@ -69,7 +69,9 @@ results = evaluate(
 )
 table = results.summary()
 table = table[table["method"].isin(["cam", "center", "intensity", "truth"])]
+table = table[table["binarizer"] != ""]
 table.pivot(index=["method", "binarizer"], columns="metric", values="mean").round(2)
+
 # %%
 # - The tolerance of the surface Dice and of the pointing game, and the Hausdorff distance, are in
 #   the unit of the spacing. A tolerance of 2 is one slice, or two pixels.

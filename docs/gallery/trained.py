@@ -20,6 +20,8 @@ from cameval import GAPHead, Preparation, Sample, Target, split
 from cameval.maps import CellCenters
 from cameval.networks import Split
 
+torch.set_num_threads(1)  # the trained weights do not depend on the number of cores
+
 SHAPES = ("disc", "ring", "cross")
 SIZE = 96
 PREPARE = Preparation(size=None, mean=(0.5,), std=(0.25,))
