@@ -43,7 +43,7 @@ for name, baseline in baselines.items():
 
 # %%
 # The maps of one image. The truth baseline is the true mask, averaged over the cells of the
-# network: about what a map with these cells could reach.
+# network. It is no upper bound: another map may score more.
 
 shown = list(test[27:28])
 batch = BaselineInput(

@@ -78,7 +78,7 @@ table.pivot(index=["method", "binarizer"], columns="metric", values="mean").roun
 # - A few bright voxels of the texture are far from the ball. The intensity has a large Hausdorff
 #   distance because of them, until only the largest component is kept. It then scores more than the
 #   map, as in :doc:`/jobs/volumes`.
-# - The truth baseline has the grid of this network, so its surface Dice is what a map of this grid
-#   could have; neighboring cells are four pixels apart.
+# - The truth baseline has the grid of this network, so its scores show what cells of this size do
+#   to the truth; neighboring cells are four pixels apart.
 # - For a network of single slices, :class:`~cameval.evaluation.SliceMaps` stacks the maps of a
 #   scan; :doc:`/jobs/volumes` shows it, with NIfTI files.
