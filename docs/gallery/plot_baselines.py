@@ -76,7 +76,7 @@ table[["method", "metric", "mean", "low", "high", "n_groups"]].round(2)
 
 # %%
 
-colors = {"nothing": "0.7", "labels": "0.7", "image": "C2", "truth": "C1", None: "C0"}
+colors = {"nothing": "0.7", "labels": "0.7", "image": "C2", "truth": "C0", None: "C1"}
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
 for ax, metric in zip(axes, ("iou", "pixel_auroc"), strict=True):
     part = summary[summary["metric"] == metric].set_index("method").loc[["cam", *baselines]]
@@ -90,7 +90,7 @@ axes[0].set_xlabel("IoU (dashed: mean area bound of cam)")
 axes[1].axvline(0.5, color="black", linestyle="dotted")
 axes[1].set_xlabel("pixel AUROC (dotted: chance level)")
 axes[0].invert_yaxis()
-figure.suptitle("blue: network, gray: blind, green: image, orange: truth", fontsize=10)
+figure.suptitle("orange: network, gray: blind, green: image, blue: truth", fontsize=10)
 
 # %%
 # How to read it:

@@ -62,7 +62,7 @@ binarizers = [
 ]
 
 # %%
-# Dashed: the mask. White: the truth. The title gives the share of the image that is marked, the
+# Orange: the mask. Blue and dashed: the truth. The title gives the share of the image that is marked, the
 # IoU, and the area bound: the highest IoU that any mask of this area can have on this truth.
 
 figure, axes = plt.subplots(4, 4, figsize=(10, 11), layout="constrained")
@@ -86,11 +86,11 @@ bound = [area_bound(TopAreaBinarizer(float(area))(score_map), truth) for area in
 
 figure, ax = plt.subplots(figsize=(8, 4), layout="constrained")
 ax.plot(areas, bound, color="0.6", linestyle="dashed", label="area bound")
-ax.plot(areas, curve, color="C0", label="this map")
+ax.plot(areas, curve, color="C1", label="this map")
 for binarize in (MeanBinarizer(), MedianBinarizer(), PercentileBinarizer(95), OtsuBinarizer()):
     mask = binarize(score_map)
     at = (float(mask.double().mean()), float(iou(mask, truth)))
-    ax.plot(*at, "o", color="C1")
+    ax.plot(*at, "o", color="black")
     ax.annotate(label_of(binarize), at, xytext=(6, 6), textcoords="offset points", fontsize=9)
 ax.set(xlabel="share of the image that is marked", ylabel="IoU", xlim=(0, 0.6), ylim=(0, 1.02))
 ax.legend(frameon=False)

@@ -75,7 +75,7 @@ table.round(2)
 figure, ax = plt.subplots(figsize=(7, 4.4), layout="constrained")
 for method, row in table.iterrows():
     at = (row["pixel_auroc"], row["insertion:20"])
-    ax.plot(*at, "o", color="C0")
+    ax.plot(*at, "o", color="C1")
     offset = (6, -12) if method == "cam" else (6, 4)
     ax.annotate(method, at, xytext=offset, textcoords="offset points")
 ax.margins(x=0.15)

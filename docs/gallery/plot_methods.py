@@ -116,7 +116,7 @@ logit = results["features", "cam"].logits[0, sample.label]
 print(f"{coarse.mean() + net.fc.bias[sample.label]:.4f} = {logit:.4f}")
 
 # %%
-# One method on six images, with masks of 5 % of the image (dashed) and the truth (white):
+# One method on six images, with masks of 5 % of the image (orange) and the truth (blue and dashed):
 
 shown = [samples(30, seed=1)[n] for n in (0, 3, 5, 13, 17, 24)]
 figure, axes = plt.subplots(1, 6, figsize=(10, 1.75), layout="constrained")

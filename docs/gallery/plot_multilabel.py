@@ -81,10 +81,10 @@ by_class[columns].round(2)
 # %%
 
 figure, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
-for k, method in enumerate(("cam", "intensity", "center")):
+for k, (method, color) in enumerate({"cam": "C1", "intensity": "C2", "center": "0.7"}.items()):
     part = by_class[by_class["method"] == method].set_index("class_name").loc[list(SHAPES)]
     at = [n + 0.25 * (k - 1) for n in range(3)]
-    ax.bar(at, part["mean"], 0.22, label=method)
+    ax.bar(at, part["mean"], 0.22, color=color, label=method)
     ax.vlines(at, part["low"], part["high"], color="black", linewidth=1)
 ax.set(xticks=range(3), xticklabels=SHAPES, ylabel="mean IoU", ylim=(0, 1))
 ax.legend(frameon=False)

@@ -38,7 +38,8 @@ classes = ("meningioma", "glioma", "pituitary", "all")
 figure, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
 for k, (label, row) in enumerate(rows.items()):
     at = [n + 0.2 * (k - 1.5) for n in range(4)]
-    ax.bar(at, [value(f"slice {name} {row}") for name in classes], 0.18, label=label)
+    color = ("C1", "0.45", "0.7", "C2")[k]
+    ax.bar(at, [value(f"slice {name} {row}") for name in classes], 0.18, color=color, label=label)
 ax.set(xticks=range(4), xticklabels=classes, ylabel="mean IoU, 95th percentile")
 ax.legend(frameon=False)
 
@@ -68,7 +69,7 @@ methods = {
 figure, ax = plt.subplots(figsize=(8, 3.2), layout="constrained")
 for n, name in enumerate(methods.values()):
     mean, below, above = interval(f"patient {name} IoU")
-    color = "0.7" if n > 3 else "C0"
+    color = "0.7" if n > 3 else "C1"
     ax.barh(n, mean, xerr=[[below], [above]], color=color)
 ax.set(yticks=range(len(methods)), yticklabels=methods, xlabel="mean IoU")
 ax.invert_yaxis()

@@ -36,14 +36,15 @@ choice.to_pandas()[["kind", "method", "binarizer"]]
 # Lines: the mean IoU on the validation images. Dots: the choice.
 
 means = validation.pivot("iou")
+colors = {"cam": "C1", "layer_cam": "C3", "center": "0.6", "intensity": "C2"}
 figure, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
-for n, method in enumerate(means.index):
+for method in means.index:
     values = [means.loc[method, f"percentile:{q}"] for q in percentiles]
     kind = "baseline" if method in settings["baselines"] else "method"
     best = choice.binarizer("predicted", kind, method)
-    ax.plot(percentiles, values, color=f"C{n}", label=method)
+    ax.plot(percentiles, values, color=colors[method], label=method)
     q = int(best.removeprefix("percentile:"))
-    ax.plot(q, means.loc[method, best], "o", color=f"C{n}")
+    ax.plot(q, means.loc[method, best], "o", color=colors[method])
 ax.set(xlabel="percentile", ylabel="mean IoU, validation images", ylim=(0, None))
 ax.legend(frameon=False)
 

@@ -16,7 +16,15 @@ import matplotlib.pyplot as plt
 import torch
 from trained import PREPARE, inputs, labels, volume_classifier, volumes
 
-from cameval import CAMExtractor, PercentileBinarizer, cam, evaluate, iou, pointing_game
+from cameval import (
+    CAMExtractor,
+    PercentileBinarizer,
+    cam,
+    evaluate,
+    iou,
+    normalize_maps,
+    pointing_game,
+)
 from cameval.binarizers import LargestComponent
 from cameval.metrics import HausdorffDistance, SurfaceDice
 from cameval.plots import overlay
@@ -38,7 +46,7 @@ mask = binarize(score_map)
 inside = sample.mask.any((1, 2)).nonzero()[0]
 first, last = max(0, inside[0] - 1), min(15, inside[-1] + 1)
 chosen = torch.linspace(float(first), float(last), 6).round().int().tolist()
-low, high = score_map.min(), score_map.max()
+share = normalize_maps(score_map, spatial_axes=3)
 
 figure, axes = plt.subplots(2, 6, figsize=(10, 3.9), layout="constrained")
 for (above, below), z in zip(axes.T, chosen, strict=True):
@@ -46,7 +54,7 @@ for (above, below), z in zip(axes.T, chosen, strict=True):
     above.set_axis_off()
     above.set_title(f"slice {z}", fontsize=9)
     overlay(below, sample.image[z], mask=mask[z], truth=sample.mask[z])
-    below.imshow(score_map[z], cmap="inferno", vmin=low, vmax=high, alpha=0.5)
+    below.imshow(share[z], cmap="autumn", vmin=0, vmax=1, alpha=0.8 * share[z])
 
 # %%
 # All slices share one color scale and one threshold, which is that of the volume: a slice in which
