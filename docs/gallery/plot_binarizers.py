@@ -62,8 +62,9 @@ binarizers = [
 ]
 
 # %%
-# Orange: the mask. Blue and dashed: the truth. The title gives the share of the image that is marked, the
-# IoU, and the area bound: the highest IoU that any mask of this area can have on this truth.
+# Orange: the mask. Blue and dashed: the truth. The title gives the share of the image that is
+# marked, the IoU, and the area bound: the highest IoU that any mask of this area can have on this
+# truth.
 
 figure, axes = plt.subplots(4, 4, figsize=(10, 11), layout="constrained")
 axes = axes.ravel()
