@@ -58,8 +58,8 @@ for (above, below), z in zip(axes.T, chosen, strict=True):
 
 # %%
 # All slices share one color scale and one threshold, which is that of the volume: a slice in which
-# the network sees nothing stays dark, and little of it is marked. Scaled slice by slice, something
-# would be bright in each of them.
+# the map is low stays gray, and little of it is marked. Scaled slice by slice, something would be
+# bright in each of them.
 
 results = evaluate(
     net,
@@ -88,5 +88,6 @@ table.pivot(index=["method", "binarizer"], columns="metric", values="mean").roun
 #   map, as in :doc:`/jobs/volumes`.
 # - The truth baseline has the grid of this network, so its scores show what cells of this size do
 #   to the truth; neighboring cells are four pixels apart.
+# - The mask lies too far down and to the right; :doc:`plot_alignment` is about such a shift.
 # - For a network of single slices, :class:`~cameval.evaluation.SliceMaps` stacks the maps of a
 #   scan; :doc:`/jobs/volumes` shows it, with NIfTI files.
