@@ -98,7 +98,10 @@ def test_no_text_is_over_another_and_none_is_cut(results, kind) -> None:
     try:
         figure.canvas.draw()
         texts = [axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
-        texts += [*axes.get_xticklabels(), *axes.get_yticklabels(), *axes.get_legend().get_texts()]
+        texts += axes.get_legend().get_texts()
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            texts += [one.label1 for one in axis.get_major_ticks() if low <= one.get_loc() <= high]
         boxes = [t.get_window_extent() for t in texts if t.get_text() and t.get_visible()]
         width, height = figure.canvas.get_width_height()
         for k, box in enumerate(boxes):

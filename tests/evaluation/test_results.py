@@ -585,7 +585,8 @@ def test_the_repr_says_how_much_there_is(results) -> None:
     text = repr(results)
     assert text.startswith("Results(10 samples, models net, methods ")
     assert "undefined values 10" in text
-    assert f"{results.summary().query('metric == "iou"')['mean'].max():.3f}" in text
+    means = results.select(metric="iou", kind="method").summary()["mean"]
+    assert f"mean IoU {means.max():.3f}" in text
     assert len(text) < 400
 
 
