@@ -58,8 +58,8 @@ for (above, below), z in zip(axes.T, chosen, strict=True):
 
 # %%
 # All slices share one color scale and one threshold, which is that of the volume: a slice in which
-# the map is low stays gray, and little of it is marked. Scaled slice by slice, something would be
-# bright in each of them.
+# the map is low has little color, and little of it is marked. Scaled slice by slice, something
+# would be bright in each of them.
 
 results = evaluate(
     net,
