@@ -54,6 +54,7 @@ $(ORACLE)/.installed: $(VENV)/.installed-test
 	@touch $@
 
 OF_OTHERS := tests/methods/test_oracles.py tests/methods/test_attention.py \
+	tests/methods/test_coming_from.py \
 	tests/metrics/test_oracles.py tests/metrics/test_arcc.py tests/networks/test_foreign_networks.py \
 	tests/networks/test_named.py tests/networks/test_weights.py tests/cli/test_any_network.py \
 	tests/training
@@ -95,4 +96,4 @@ release: $(VENV)/.installed-release  ## The same, and try the wheel in a new env
 	$(BIN)/python .ci/release.py
 
 clean:  ## Remove what was made
-	rm -rf .venv .venv-* build dist docs/_build docs/api/generated .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf .venv .venv-* build dist docs/_build docs/generated docs/api/generated .pytest_cache .mypy_cache .ruff_cache .coverage

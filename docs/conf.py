@@ -1,7 +1,10 @@
 """Sphinx configuration, used by ``make docs``. The build needs no network access."""
 
 import re
+import runpy
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -9,21 +12,31 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
 from sphinx.util import inspect
 
+sys.path.insert(0, str(Path(__file__).parent))  # `gallery_order`
+
 project = "cameval"
 author = "The cameval developers"
 project_copyright = author
 release = version = installed_version("cameval")
 
-extensions = ["numpydoc", "sphinx.ext.autodoc", "sphinx.ext.doctest"]
-exclude_patterns = ["_build"]
+extensions = [
+    *("numpydoc", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.intersphinx"),
+    *("sphinx.ext.viewcode", "sphinx_copybutton", "sphinx_gallery.gen_gallery"),
+]
+exclude_patterns = ["_build", "gallery"]
 nitpicky = True
-nitpick_ignore_regex = [  # external names only, never names of cameval
+nitpick_ignore_regex = [  # external names that `inventories.py` does not have; never cameval's
     (r"py:.*", r"(collections|nn|np|numpy|os|pandas|pathlib|python|skimage|torch)[.:].+"),
     (r"py:.*", r"torchmetrics\..+"),
     (r"py:.*", r"matplotlib\..+"),
     (r"py:class", r"Axes"),  # matplotlib's
     (r"py:class", r"cameval\..+\.[A-Z]"),  # type variables
 ]
+
+_SITES = runpy.run_path(str(Path(__file__).parent / "inventories.py"))["SITES"]
+intersphinx_mapping = {name: (site, f"inventories/{name}.inv") for name, site in _SITES.items()}
+intersphinx_disabled_reftypes = ["std:*"]  # pages and labels are this project's own
+intersphinx_timeout = 1
 
 # --- Docstrings -----------------------------------------------------------------------------------
 
@@ -100,6 +113,26 @@ def docstring(
     lines[:] = [re.sub(r"^(\s*)([A-Z]\. )", r"\1\\\2", line) for line in lines]
 
 
+# --- Gallery --------------------------------------------------------------------------------------
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "generated/gallery",
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"trained\.py",
+    "within_subsection_order": "gallery_order.ByList",
+    "capture_repr": ("_repr_html_",),
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "min_reported_time": 600,
+    "remove_config_comments": True,
+    "thumbnail_size": (480, 336),
+    "backreferences_dir": None,
+    "abort_on_example_error": True,
+}
+copybutton_exclude = ".linenos, .gp, .go"  # prompts and output are not copied
+
 # --- Examples -------------------------------------------------------------------------------------
 
 doctest_default_flags = 0  # as strict as under pytest
@@ -131,6 +164,8 @@ torch.manual_seed(0)
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["extra.css"]
 html_show_sphinx = False
 html_math_renderer = "mathml"
 
