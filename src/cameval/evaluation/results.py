@@ -106,11 +106,18 @@ class Results:
 
     >>> with TemporaryDirectory() as folder:
     ...     results.to_csv(f"{folder}/results.csv")
-    ...     again = Results.from_csv(f"{folder}/results.csv")
-    >>> bool((again.values == results.values).all())
-    True
+    ...     results.to_parquet(f"{folder}/results.parquet")
+    ...     of_csv = Results.from_csv(f"{folder}/results.csv")
+    ...     of_parquet = Results.from_parquet(f"{folder}/results.parquet")
+    >>> [bool((again.values == results.values).all()) for again in (of_csv, of_parquet)]
+    [True, True]
 
-    So do Parquet (`to_parquet`, `from_parquet`) and the folder of a run (`load`).
+    The folder of a run can be read while the run goes on:
+
+    >>> with TemporaryDirectory() as folder:
+    ...     run = evaluate_maps(maps, samples, metrics=iou, out=folder, progress=False)
+    ...     len(Results.load(folder))
+    8
     """
 
     samples: pd.DataFrame
@@ -618,6 +625,7 @@ class SanityResults:
 
     Examples
     --------
+    >>> from tempfile import TemporaryDirectory
     >>> from cameval.evaluation import SanityChecks
     >>> net = nn.Sequential(
     ...     nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)
@@ -626,12 +634,16 @@ class SanityResults:
     >>> truth = np.eye(32, dtype=bool)
     >>> samples = [Sample(f"image {k}", image, truth) for k, image in enumerate(images)]
     >>> checks = SanityChecks(samples=2)
-    >>> results = evaluate(net, samples, methods=cam, sanity=checks, progress=False)
+    >>> with TemporaryDirectory() as folder:
+    ...     results = evaluate(
+    ...         net, samples, methods=cam, sanity=checks, out=folder, progress=False
+    ...     )
+    ...     kept = SanityResults.load(Path(folder) / "sanity")
     >>> similar = results.sanity.summary()
     >>> similar[["method", "check"]].drop_duplicates().to_dict("list")
     {'method': ['cam', 'cam'], 'check': ['random weights', 'other image']}
-    >>> len(results.sanity.scores)
-    2
+    >>> len(results.sanity.scores), len(kept.scores)
+    (2, 2)
     """
 
     scores: Results
