@@ -18,7 +18,7 @@ __all__ = ["Block", "Cell", "Picture", "Row", "Section", "Table", "picture_of", 
 _LOOKS_OF_ROWS = ("", "method", "baseline", "truth", "total")
 
 
-_LOOKS_OF_TABLES = ("", "lead", "words", "text")
+_LOOKS_OF_TABLES = ("", "lead", "words", "text", "scores")
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Table:
         Sentences below the table, in small type.
     look
         ``"lead"`` to print the first score of each method bold, ``"words"`` if the last cells are
-        sentences, ``"text"`` if all cells are, or empty.
+        sentences, ``"text"`` if all cells are, ``"scores"`` if a reader may sort the rows, or empty.
 
     Raises
     ------

@@ -47,7 +47,7 @@ def verdict_lines(
     method: str | None = None,
     ascii_only: bool = False,
 ) -> list[str]:
-    """Return the verdict of `write_report` as lines of at most 80 columns.
+    r"""Return the verdict of `write_report` as lines of at most 80 columns.
 
     A row for each network has its best maps with their mean score, the best blind baseline, and the
     upper bound of these masks. The headline of the report and counts follow.
@@ -71,7 +71,7 @@ def verdict_lines(
 
     Examples
     --------
-    ``print(*verdict_lines(evaluate(network, samples)), sep="\\n")``
+    ``print(*verdict_lines(evaluate(network, samples)), sep="\n")``
     """
     contents = contents_of(results, first_binarizer=binarizer)
     targets = targets_of(results, contents)
