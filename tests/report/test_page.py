@@ -18,6 +18,7 @@ from cameval import concat, evaluate
 from cameval.data import Sample
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Preparation, Results
+from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import TargetClassMeaning
 from cameval.metrics.outcome import Outcomes
 from cameval.report import (
@@ -32,7 +33,6 @@ from cameval.report import examples as drawing
 from cameval.report import page as writing
 from cameval.report._example_pictures import crop_image
 from cameval.report._figures import figure_text
-from cameval.report._names import one_line
 from cameval.statistics import mean_interval
 
 

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from pages import made, written
 
 from cameval.evaluation import Results
+from cameval.evaluation._comparisons import ALPHA, least_adjusted
 from cameval.report import format_p
 from cameval.report import page as writing
-from cameval.report.comparisons import least_adjusted
-from cameval.report.formatting import ALPHA
 from cameval.statistics import holm, sign_flip_test
 
 WORDS = {

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from cameval.report._names import Names, one_line
-from cameval.report._scores import Images
+from cameval.evaluation._scores import Images
+from cameval.evaluation._words import one_line
+from cameval.report._names import Names
 from cameval.report.formatting import format_count, format_percent
 from cameval.statistics import mean_interval
 

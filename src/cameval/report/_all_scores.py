@@ -6,9 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cameval.evaluation import Column
-from cameval.report._contents import Contents
-from cameval.report._headline import Headline
-from cameval.report._names import Names, metric_title, one_line
+from cameval.evaluation._comparisons import Comparison, Family
+from cameval.evaluation._comparisons import Verdict as Found
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._scores import Score, Scores
+from cameval.evaluation._words import metric_title, one_line
+from cameval.report._names import Names
 from cameval.report._score_tables import (
     count_cells,
     map_row,
@@ -17,9 +21,7 @@ from cameval.report._score_tables import (
     metric_heading,
     notes_on_scores,
 )
-from cameval.report._scores import Score, Scores
 from cameval.report._verdict import Verdict
-from cameval.report.comparisons import Comparison, Family, Verdict as Found
 from cameval.report.formatting import format_interval, format_number, format_signed
 from cameval.report.sections import Block, Cell, Table
 
@@ -126,9 +128,7 @@ def _mean_cell(score: Score, headline: Headline) -> Cell:
     return BarCell(cell.text, cell.detail, cell.few_groups, share)
 
 
-def _tests(
-    verdicts: Sequence[Verdict], family: Family
-) -> dict[tuple[str, Column], Comparison]:
+def _tests(verdicts: Sequence[Verdict], family: Family) -> dict[tuple[str, Column], Comparison]:
     """Return the tests against the best guess, by model and column."""
     return {
         (one.model, replace(one.column, kind="method", method=test.first)): test
@@ -158,7 +158,9 @@ def _are_alike(scores: Sequence[Score]) -> bool:
 
 def _describe_counts(score: Score, names: Names) -> str:
     parts = [
-        "no score is undefined" if not score.n_undefined else f"{score.n_undefined:,} are undefined",
+        "no score is undefined"
+        if not score.n_undefined
+        else f"{score.n_undefined:,} are undefined",
         "no map is constant" if not score.n_constant else f"{score.n_constant:,} maps are constant",
     ]
     return f"Each mean is over {names.rows(score.n)}; {' and '.join(parts)}."
@@ -198,5 +200,3 @@ def headline_data(
         ],
         [Block(rows)],
     )
-
-

@@ -9,15 +9,17 @@ import numpy as np
 import pandas as pd
 
 from cameval.evaluation import REASONS
+from cameval.evaluation._comparisons import Family
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._headline import Headline
 from cameval.evaluation._info import names_of_info
 from cameval.evaluation._run_folder import runs
+from cameval.evaluation._scores import Images, Scores
+from cameval.evaluation._words import metric_title, one_line
 from cameval.evaluation.meaning import CONSTANT
-from cameval.report._contents import Contents, Targets
-from cameval.report._headline import Headline
 from cameval.report._info_tables import MOST_VALUES
-from cameval.report._names import Names, metric_title, one_line
-from cameval.report._scores import Images, Scores
-from cameval.report.comparisons import Family
+from cameval.report._names import Names
+from cameval.report._targets import Targets
 from cameval.report.formatting import format_count, format_percent
 
 _TASKS = {

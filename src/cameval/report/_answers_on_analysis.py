@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from cameval.evaluation._comparisons import ALPHA
+from cameval.evaluation._words import metric_title, one_line
 from cameval.evaluation.meaning import MetricMeaning
 from cameval.report._answers import Answer, Known, capital, join_words
 from cameval.report._findings import describe_choice
-from cameval.report._names import metric_title, one_line
 from cameval.report._test_tables import is_binarizer_chosen_here
-from cameval.report.formatting import ALPHA, format_count
+from cameval.report.formatting import format_count
 from cameval.statistics import ENOUGH_GROUPS
 
 # --- Tuning and metrics ---------------------------------------------------------------------------

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 
 from cameval.evaluation import Results
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._headline import MOST_MODELS
+from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import CONSTANT
-from cameval.report._contents import Contents, Targets
-from cameval.report._headline import MOST_MODELS
-from cameval.report._names import Names, one_line
+from cameval.report._names import Names
+from cameval.report._targets import Targets
 from cameval.report.formatting import format_count
 from cameval.statistics import ENOUGH_GROUPS
 

@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from cameval.evaluation import Column, Results
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._scores import Images, Scores
+from cameval.evaluation._words import one_line
 from cameval.report._class_tables import by_class, correctness_titles, right_and_wrong
-from cameval.report._headline import Headline
-from cameval.report._names import Names, one_line
-from cameval.report._scores import Images, Scores
+from cameval.report._names import Names
 from cameval.report._svg import Drawing, draw_twice
 from cameval.report._verdict import Guess, Verdict
 from cameval.report.formatting import (

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from cameval.evaluation import Column, Results
-from cameval.report._names import Names, metric_title, one_line
-from cameval.report._scores import Images
+from cameval.evaluation._scores import Images
+from cameval.evaluation._words import metric_title, one_line
+from cameval.report._names import Names
 from cameval.report.examples import Example, read_examples
 from cameval.report.formatting import format_count, format_number, format_percent
 from cameval.report.sections import Section

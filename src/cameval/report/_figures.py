@@ -15,13 +15,14 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from cameval.evaluation import Column, Results
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._scores import Images, Scores
+from cameval.evaluation._words import metric_title, one_line
 from cameval.report._class_tables import MOST_CLASSES, by_class
-from cameval.report._contents import Contents
 from cameval.report._files import draw_png
 from cameval.report._findings import format_correlation
-from cameval.report._headline import Headline
-from cameval.report._names import Names, metric_title, one_line
-from cameval.report._scores import Images, Scores
+from cameval.report._names import Names
 from cameval.report.formatting import format_count
 from cameval.report.sections import Picture
 

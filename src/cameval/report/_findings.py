@@ -6,14 +6,16 @@ from dataclasses import replace
 import numpy as np
 
 from cameval.evaluation import Column, Results
+from cameval.evaluation._comparisons import Comparison, Family, Verdict
+from cameval.evaluation._contents import Contents, Role
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._scores import ROLES, Images, Score, Scores, high_and_low_shares
+from cameval.evaluation._words import metric_title, one_line
 from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn
 from cameval.report._accuracy import describe_accuracy
-from cameval.report._contents import Contents, Role, Targets
-from cameval.report._headline import Headline
 from cameval.report._marks import are_marked, mark_metric, share_cell
-from cameval.report._names import Names, describe_origin, metric_title, one_line
-from cameval.report._scores import ROLES, Images, Score, Scores, high_and_low_shares
-from cameval.report.comparisons import Comparison, Family, Verdict
+from cameval.report._names import Names, describe_origin
+from cameval.report._targets import Targets
 from cameval.report.formatting import (
     format_count,
     format_difference,

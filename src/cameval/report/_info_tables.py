@@ -8,11 +8,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.evaluation import Column
+from cameval.evaluation._headline import Headline
 from cameval.evaluation._info import names_of_info
-from cameval.report._headline import Headline
-from cameval.report._names import Names, one_line
+from cameval.evaluation._scores import Images, Scores
+from cameval.evaluation._words import one_line
+from cameval.report._names import Names
 from cameval.report._score_tables import mean_cell
-from cameval.report._scores import Images, Scores
 from cameval.report.formatting import format_number
 from cameval.report.sections import Block, Cell, Row, Section, Table
 

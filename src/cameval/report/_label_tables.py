@@ -7,14 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameval.evaluation import Column, Results
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._scores import Images, Scores
 from cameval.evaluation._summaries import macro_means, pooled_means
+from cameval.evaluation._words import metric_title, one_line
 from cameval.report._class_tables import MOST_CLASSES, object_metrics, of_metric
-from cameval.report._contents import Contents, Targets
-from cameval.report._headline import Headline
 from cameval.report._marks import are_marked, mark_metric, share_cell
-from cameval.report._names import Names, metric_title, one_line
+from cameval.report._names import Names
 from cameval.report._score_tables import blocks_of, heading_of, map_row, maps_of, mean_cell
-from cameval.report._scores import Images, Scores
+from cameval.report._targets import Targets
 from cameval.report.formatting import MISSING, format_number
 from cameval.report.sections import Block, Cell, Row, Table
 

@@ -1,84 +1,18 @@
 """Labels and the user's names as words of the page."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from unicodedata import bidirectional
 
 import pandas as pd
 
 from cameval.evaluation import Column, Origin
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._words import LONGEST, map_and_mask, metric_title, one_line
 from cameval.evaluation.meaning import BinarizerMeaning, TargetClassMeaning
-from cameval.metrics import ZeroWithoutObject
-from cameval.report._contents import Contents, Targets
+from cameval.report._targets import Targets
 from cameval.report.formatting import format_count
 
-_TITLES = {
-    "iou": "IoU",
-    "dice": "Dice",
-    "size_standardized_iou": "sIoU",
-    "pixel_auroc": "AUROC",
-    "pixel_average_precision": "AP",
-    "road": "ROAD",
-    "adcc": "ADCC",
-}
-
-_ZERO = f"{ZeroWithoutObject.label}:"
-
-
-_FIRST_STRONG, _POP = "\u2068", "\u2069"
-
-
-_LONGEST = 80
-
-
 _MOST_NAMES = 5
-
-
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-
-
-def one_line(text: object, longest: int = _LONGEST) -> str:
-    r"""Return a user's name on one line, shortened, with its direction of writing isolated.
-
-    Examples
-    --------
-    >>> one_line("first\nsecond"), one_line("a" * 30 + "z", longest=9)
-    ('first second', 'aaaaa…aaz')
-    """
-    line = " ".join(replace_unprintable(str(text)).split())
-    if len(line) > longest:
-        tail = longest // 3
-        line = f"{line[: longest - tail - 1]}…{line[-tail:]}"
-    if any(bidirectional(c) in ("R", "AL", "RLE", "RLO", "RLI", "LRE", "LRO") for c in line):
-        return f"{_FIRST_STRONG}{line}{_POP}"
-    return line
-
-
-def replace_unprintable(text: str) -> str:
-    r"""Replace what no text file may contain: control characters and single surrogates.
-
-    Examples
-    --------
-    >>> replace_unprintable("a\x00b") == "a\ufffdb"
-    True
-    """
-    return _UNPRINTABLE.sub("\ufffd", text)
-
-
-def metric_title(label: str) -> str:
-    """Return the usual name of a metric.
-
-    Examples
-    --------
-    >>> metric_title("iou"), metric_title("pointing_game"), metric_title("my_own")
-    ('IoU', 'pointing game', 'my own')
-    >>> metric_title("zero_without_object:iou")
-    'IoU (0 for marks on negatives)'
-    """
-    if label.startswith(_ZERO):
-        return f"{metric_title(label.removeprefix(_ZERO))} (0 for marks on negatives)"
-    return _TITLES.get(label) or one_line(label.replace("_", " "))
 
 
 def describe_origin(origin: Origin) -> str:
@@ -95,16 +29,11 @@ def describe_origin(origin: Origin) -> str:
     return f"chosen{each} on {origin.chosen_on} by the {best} mean {metric_title(origin.metric)}"
 
 
-def describe_binarizer(meaning: BinarizerMeaning, longest: int = _LONGEST) -> str:
+def describe_binarizer(meaning: BinarizerMeaning, longest: int = LONGEST) -> str:
     """Return the setting of a binarizer, or how the binarizers behind its label were chosen."""
     if meaning.origin is not None:
         return describe_origin(meaning.origin)
     return one_line(meaning.setting, longest)
-
-
-def map_and_mask(column: Column) -> str:
-    """Return the method and the binarizer of a column."""
-    return ", ".join(map(one_line, filter(None, [column.method, column.binarizer])))
 
 
 def first_names(samples: Iterable[str]) -> str:

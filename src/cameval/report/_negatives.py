@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameval.evaluation import Column
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._scores import Images, Scores
+from cameval.evaluation._words import metric_title
 from cameval.evaluation.meaning import MetricMeaning
-from cameval.report._contents import Contents, Targets
-from cameval.report._headline import Headline
 from cameval.report._marks import are_marked, mark_metric, share_cell
-from cameval.report._names import Names, metric_title
+from cameval.report._names import Names
 from cameval.report._score_tables import (
     blocks_of,
     heading_of,
@@ -19,7 +21,7 @@ from cameval.report._score_tables import (
     mean_cell,
     note_on_convention,
 )
-from cameval.report._scores import Images, Scores
+from cameval.report._targets import Targets
 from cameval.report.formatting import format_count
 from cameval.report.sections import Block, Cell, Section, Table
 

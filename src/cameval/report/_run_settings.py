@@ -8,8 +8,9 @@ import numpy as np
 
 from cameval.evaluation import REASONS, Results
 from cameval.evaluation._run_folder import runs
+from cameval.evaluation._words import metric_title, one_line
 from cameval.evaluation.meaning import CONSTANT, BinarizerMeaning, Meaning
-from cameval.report._names import Names, describe_binarizer, first_names, metric_title, one_line
+from cameval.report._names import Names, describe_binarizer, first_names
 from cameval.report.sections import Block, Cell, Row, Table
 
 _ALIGNMENTS = {

@@ -11,12 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cameval.evaluation import Column, Results, SanityResults
+from cameval.evaluation._contents import contents_of
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import MetricMeaning
-from cameval.report._contents import contents_of
 from cameval.report._figures import COLORS, MARKERS, PALE, STYLE, figure_text
 from cameval.report._files import draw_png
-from cameval.report._headline import Headline
-from cameval.report._names import Names, one_line
+from cameval.report._names import Names
 from cameval.report._score_tables import map_row, metric_heading
 from cameval.report.formatting import (
     format_count,

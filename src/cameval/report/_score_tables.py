@@ -8,14 +8,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.evaluation import Column
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._scores import ROLES, Images, Score, Scores
+from cameval.evaluation._words import metric_title, one_line
 from cameval.evaluation.meaning import BinarizerMeaning, MetricMeaning
-from cameval.report._contents import Contents
-from cameval.report._headline import Headline
-from cameval.report._names import Names, describe_binarizer, metric_title, one_line
-from cameval.report._scores import ROLES, Images, Score, Scores
+from cameval.report._names import Names, describe_binarizer
 from cameval.report.formatting import format_interval, format_number, format_percent
 from cameval.report.sections import Block, Cell, Row, Table
 from cameval.statistics import ENOUGH_GROUPS, Summary
+
 
 def mean_cell(summary: Summary | None) -> Cell:
     """Return a mean with its interval."""

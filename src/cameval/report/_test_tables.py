@@ -5,18 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from cameval.evaluation import Column
-from cameval.report._contents import Contents
-from cameval.report._headline import Headline
-from cameval.report._names import Names, map_and_mask, one_line
-from cameval.report._scores import ROLES
-from cameval.report.comparisons import Comparison, Family
-from cameval.report.formatting import (
-    ALPHA,
-    format_difference,
-    format_interval,
-    format_number,
-    format_p,
-)
+from cameval.evaluation._comparisons import ALPHA, Comparison, Family
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._scores import ROLES
+from cameval.evaluation._words import map_and_mask, one_line
+from cameval.report._names import Names
+from cameval.report.formatting import format_difference, format_interval, format_number, format_p
 from cameval.report.sections import Block, Cell, Row, Table
 from cameval.statistics import ENOUGH_GROUPS
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameval.evaluation import REASONS, Column, Results
+from cameval.evaluation._comparisons import Comparison, Family
+from cameval.evaluation._contents import Contents, Role
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._scores import HIGH, Images, Score, Scores
 from cameval.evaluation.meaning import CONSTANT
-from cameval.report._contents import Contents, Role
-from cameval.report._headline import Headline
-from cameval.report._scores import HIGH, Images, Score, Scores
-from cameval.report.comparisons import Comparison, Family
 
 State = Literal[
     "better",

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import CONSTANT
-from cameval.report._contents import Contents, Targets
-from cameval.report._headline import Headline
-from cameval.report._names import Names, one_line
+from cameval.report._names import Names
+from cameval.report._targets import Targets
 from cameval.report._verdict import State, Verdict, state_of_all
 from cameval.report.formatting import format_count, format_percent, format_short
 from cameval.statistics import ENOUGH_GROUPS

@@ -15,18 +15,19 @@ from cameval.data import Sample
 from cameval.data.map_files import maps_at
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Column, Preparation, Results
+from cameval.evaluation._contents import Contents, contents_of
+from cameval.evaluation._headline import headline_metric
 from cameval.evaluation._loading import SizedSamples
 from cameval.evaluation._plan import MapSource
 from cameval.evaluation._run_folder import write_atomically
 from cameval.evaluation._samples import as_sample
+from cameval.evaluation._scores import Images, images_by_model
 from cameval.evaluation.preparation import Prepare
 from cameval.extractor import Alignment, CAMExtractor
 from cameval.protocols import Binarizer, CAMMethod
-from cameval.report._contents import Contents, contents_of, targets_of
 from cameval.report._example_pictures import GivenMap, MapOf, NetworkMap, draw_target
 from cameval.report._files import make_folder, write_bytes
-from cameval.report._headline import headline_metric
-from cameval.report._scores import Images, images_by_model
+from cameval.report._targets import targets_of
 
 __all__ = ["Example", "draw_examples"]
 

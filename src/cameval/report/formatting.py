@@ -3,6 +3,7 @@
 import re
 from math import isnan
 
+from cameval.evaluation._comparisons import ALPHA
 from cameval.statistics import ENOUGH_GROUPS
 
 __all__ = [
@@ -13,10 +14,6 @@ __all__ = [
     "format_p",
     "format_percent",
 ]
-
-ALPHA = 0.05
-"""Below this p a difference is called clear."""
-
 
 MISSING = "\u2013"
 """A dash, where there is no number."""

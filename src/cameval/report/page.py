@@ -11,19 +11,22 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cameval.errors import SettingError
 from cameval.evaluation import Results
+from cameval.evaluation._comparisons import compare_all, seed_of
+from cameval.evaluation._contents import contents_of
+from cameval.evaluation._headline import MOST_MODELS, headline_of
 from cameval.evaluation._run_folder import write_atomically
+from cameval.evaluation._scores import images_by_model, scores_of
+from cameval.evaluation._words import one_line, replace_unprintable
 from cameval.report._answers import Known
 from cameval.report._caveats import caveats, describe_limits, describe_run
 from cameval.report._class_tables import class_table, correctness_table, target_class_table
-from cameval.report._contents import contents_of, targets_of
 from cameval.report._example_section import make_example_section
 from cameval.report._figures import draw_figures
 from cameval.report._files import make_folder, write_bytes
 from cameval.report._findings import findings
-from cameval.report._headline import MOST_MODELS, headline_of
 from cameval.report._info_tables import info_section
 from cameval.report._label_tables import means_table, positives_table
-from cameval.report._names import Names, names_of, one_line, replace_unprintable
+from cameval.report._names import Names, names_of
 from cameval.report._negatives import negatives_section
 from cameval.report._run_settings import (
     constant_table,
@@ -33,9 +36,8 @@ from cameval.report._run_settings import (
 )
 from cameval.report._sanity_section import sanity_section
 from cameval.report._score_tables import category_table, main_table, map_table, other_table
-from cameval.report._scores import images_by_model, scores_of
+from cameval.report._targets import targets_of
 from cameval.report._test_tables import method_tests, model_tests, target_class_tests
-from cameval.report.comparisons import compare_all, seed_of
 from cameval.report.facts import StudyFacts
 from cameval.report.formatting import format_count
 from cameval.report.reviewers import review, reviewers_section, to_record

@@ -6,6 +6,11 @@ from math import isfinite
 from typing import Any, Final
 
 from cameval.evaluation import Results
+from cameval.evaluation._comparisons import compare_all, seed_of
+from cameval.evaluation._contents import contents_of
+from cameval.evaluation._headline import headline_of
+from cameval.evaluation._scores import images_by_model, scores_of
+from cameval.evaluation._words import metric_title, one_line
 from cameval.report._answers import (
     Answer,
     Known,
@@ -25,11 +30,8 @@ from cameval.report._answers_on_analysis import (
     answer_tuning,
     metrics_of,
 )
-from cameval.report._contents import contents_of, targets_of
-from cameval.report._headline import headline_of
-from cameval.report._names import metric_title, names_of, one_line
-from cameval.report._scores import images_by_model, scores_of
-from cameval.report.comparisons import compare_all, seed_of
+from cameval.report._names import names_of
+from cameval.report._targets import targets_of
 from cameval.report.facts import StudyFacts, facts_of
 from cameval.report.sections import Block, Cell, Row, Section, Table
 

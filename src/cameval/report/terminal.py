@@ -5,14 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from cameval.evaluation import Results
+from cameval.evaluation._comparisons import compare_all, seed_of
+from cameval.evaluation._contents import contents_of
+from cameval.evaluation._headline import Headline, headline_of
+from cameval.evaluation._scores import images_by_model, scores_of
+from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import CONSTANT
-from cameval.report._contents import Targets, contents_of, targets_of
-from cameval.report._headline import Headline, headline_of
-from cameval.report._names import Names, names_of, one_line
-from cameval.report._scores import images_by_model, scores_of
+from cameval.report._names import Names, names_of
+from cameval.report._targets import Targets, targets_of
 from cameval.report._verdict import Verdict, verdicts_of
 from cameval.report._verdict_words import Words, plain, symbol_of, words_of
-from cameval.report.comparisons import compare_all, seed_of
 from cameval.report.formatting import (
     format_count,
     format_interval,

@@ -5,7 +5,7 @@ from mutants.fault import Fault
 FAULTS = (
     Fault(
         "the verdict uses the unadjusted p",
-        "report/comparisons.py",
+        "evaluation/_comparisons.py",
         before="if self.p >= ALPHA:",
         after="if self.test.p >= ALPHA:",
         tests=(
@@ -17,7 +17,7 @@ FAULTS = (
     ),
     Fault(
         "the least p value is that of one group fewer",
-        "report/comparisons.py",
+        "evaluation/_comparisons.py",
         before="2.0 ** (1 - n_groups)",
         after="2.0 ** (2 - n_groups)",
         tests=(
@@ -29,7 +29,7 @@ FAULTS = (
     ),
     Fault(
         "the least p value is that of one group more",
-        "report/comparisons.py",
+        "evaluation/_comparisons.py",
         before="2.0 ** (1 - n_groups)",
         after="2.0 ** (0 - n_groups)",
         tests=(
@@ -41,7 +41,7 @@ FAULTS = (
     ),
     Fault(
         "the least p value is not adjusted",
-        "report/comparisons.py",
+        "evaluation/_comparisons.py",
         before="if self.least >= ALPHA:",
         after="if least_p(self.test.n_differing) >= ALPHA:",
         tests=(
@@ -50,7 +50,7 @@ FAULTS = (
     ),
     Fault(
         "a higher score is always better",
-        "report/comparisons.py",
+        "evaluation/_comparisons.py",
         before="(self.test.difference > 0) == higher_is_better",
         after="self.test.difference > 0",
         tests=(
@@ -74,14 +74,14 @@ FAULTS = (
     ),
     Fault(
         "tests of the page ignore the seed of the run",
-        "report/comparisons.py",
+        "evaluation/_comparisons.py",
         before="for pair in pairs], seed=seed)",
         after="for pair in pairs])",
         tests=("report/test_verdicts.py::test_the_p_of_a_page_is_that_of_the_seed_of_the_run",),
     ),
     Fault(
         "intervals of tests have the unadjusted level",
-        "report/comparisons.py",
+        "evaluation/_comparisons.py",
         before="1 - ALPHA * test.p / p)",
         after="1 - ALPHA)",
         tests=(
@@ -94,28 +94,28 @@ FAULTS = (
     ),
     Fault(
         "the limit of low scores is wrong",
-        "report/_scores.py",
+        "evaluation/_scores.py",
         before="HIGH, LOW = 0.5, 0.01",
         after="HIGH, LOW = 0.5, 0.1",
         tests=("report/test_page.py::test_the_verdict_follows_the_numbers",),
     ),
     Fault(
         "the headline is of the worst map",
-        "report/_scores.py",
+        "evaluation/_scores.py",
         before="pick = max if higher else min",
         after="pick = min if higher else max",
         tests=("report/test_page.py::test_for_distances_less_is_better",),
     ),
     Fault(
         "baselines that see the truth are rivals",
-        "report/_contents.py",
+        "evaluation/_contents.py",
         before='if role != "truth")',
         after=")",
         tests=("report/test_meaning.py::test_truth_baselines_alone_have_no_summary",),
     ),
     Fault(
         "an image without label and prediction is correct",
-        "report/_scores.py",
+        "evaluation/_scores.py",
         before='["predicted"].fillna(-2)',
         after='["predicted"].fillna(-1)',
         tests=("report/test_missing_values.py",),
@@ -143,7 +143,7 @@ FAULTS = (
     ),
     Fault(
         "differences have the wrong sign",
-        "report/comparisons.py",
+        "evaluation/_comparisons.py",
         before="of_model.values(one), of_model.values(other)",
         after="of_model.values(other), of_model.values(one)",
         tests=(
@@ -155,7 +155,7 @@ FAULTS = (
     ),
     Fault(
         "p values are not adjusted",
-        "report/comparisons.py",
+        "evaluation/_comparisons.py",
         before="adjusted = holm([test.p for test in tests]).tolist()",
         after="adjusted = [test.p for test in tests]",
         tests=(
@@ -186,9 +186,9 @@ FAULTS = (
     ),
     Fault(
         "scores of the page are of all targets",
-        "report/_contents.py",
-        before="return Targets(results, results.select(present=True))",
-        after="return Targets(results, results)",
+        "evaluation/_contents.py",
+        before="return results.select(present=True)",
+        after="return results",
         tests=("report/test_targets.py::test_every_table_of_scores_is_of_targets_with_an_object",),
     ),
     Fault(

@@ -1,14 +1,18 @@
-"""What was evaluated: models, target classes, methods, baselines, binarizers, metrics, targets."""
+"""What was evaluated: models, target classes, methods, baselines, binarizers, metrics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from cameval.baselines import Knowledge
-from cameval.evaluation import Column, Results
-from cameval.evaluation.meaning import BaselineMeaning, BinarizerMeaning, MetricMeaning
+from cameval.evaluation._score_table import ScoreTable
+from cameval.evaluation.meaning import BaselineMeaning, BinarizerMeaning, Column, MetricMeaning
 
 Role = Knowledge | None
 """What a baseline states that it knows; None if it does not state it."""
+
+
+Table = TypeVar("Table", bound=ScoreTable)
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Contents:
         return tuple(label for label, role in self.baselines.items() if role != "truth")
 
 
-def contents_of(results: Results, *, first_binarizer: str | None = None) -> Contents:
+def contents_of(results: ScoreTable, *, first_binarizer: str | None = None) -> Contents:
     """Return what was evaluated, with one binarizer before the others."""
     columns, meanings = results.columns, results.meanings
     metrics = {
@@ -107,42 +111,19 @@ def contents_of(results: Results, *, first_binarizer: str | None = None) -> Cont
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Targets:
-    """The targets of all samples, and those that the scores of the page are of.
+def with_object(results: Table, contents: Contents) -> Table:
+    """Return the results of the targets with an object.
 
-    Parameters
-    ----------
-    everything
-        The results.
-    scored
-        Those of the targets with an object; of all targets if there are no others, if a model has
-        none, or if the only metrics are of all targets by their convention.
+    They are those of all targets if there are no others, if a model has none, or if the only
+    metrics are of all targets by their convention.
     """
-
-    everything: Results
-    scored: Results
-
-    @property
-    def n_negatives(self) -> int:
-        """The number of targets without a true pixel."""
-        return int((~self.everything.samples["present"].to_numpy(bool)).sum())
-
-    @property
-    def are_split(self) -> bool:
-        """Whether the scores of the page are of the targets with an object alone."""
-        return len(self.scored) < len(self.everything)
-
-
-def targets_of(results: Results, contents: Contents) -> Targets:
-    """Return all targets, and those that the scores of the page are of."""
     present = results.samples["present"].to_numpy(bool)
     averaged = contents.averaged_metrics.values()
     by_convention = any(meaning.without_object == "zero" for meaning in averaged)
     models = results.samples["model"]
     if by_convention or present.all() or set(models[present]) != set(models):
-        return Targets(results, results)
-    return Targets(results, results.select(present=True))
+        return results
+    return results.select(present=True)
 
 
 def _labels(columns: tuple[Column, ...], field: str) -> list[str]:

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cameval.evaluation import Column, Results
+from cameval.evaluation._contents import Contents, Role
+from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._summaries import correct
+from cameval.evaluation.meaning import Column
 from cameval.metrics.summary import share_above, share_below
-from cameval.report._contents import Contents, Role
 from cameval.statistics import ENOUGH_GROUPS, Summary, describe
 
 ROLES: dict[Role, str] = {
@@ -89,7 +90,7 @@ class Scores:
         return self.best(model, [c for c in columns if (model, c) in self.by_column])
 
 
-def scores_of(results: Results, contents: Contents) -> Scores:
+def scores_of(results: ScoreTable, contents: Contents) -> Scores:
     """Return the mean scores of all metrics that are averaged."""
     metrics = contents.averaged_metrics
     table = results.select(metric=list(metrics)).summary() if metrics else None
@@ -225,7 +226,7 @@ class Images:
         return [int(label) for label in (chosen if left_out else sorted(chosen))], left_out
 
 
-def images_by_model(results: Results) -> dict[str, Images]:
+def images_by_model(results: ScoreTable) -> dict[str, Images]:
     """Return the images of each model."""
     models = results.samples["model"]
     rows = {str(model): (models == model).to_numpy() for model in models.unique()}

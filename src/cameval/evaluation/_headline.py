@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cameval.errors import SettingError
-from cameval.evaluation import Column
-from cameval.evaluation.meaning import MetricMeaning
-from cameval.report._contents import Contents
-from cameval.report._names import metric_title
-from cameval.report._scores import Scores
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._scores import Scores
+from cameval.evaluation._words import metric_title
+from cameval.evaluation.meaning import Column, MetricMeaning
 
 MOST_MODELS = 6
 """How many models the findings, figures and tables by class are about."""

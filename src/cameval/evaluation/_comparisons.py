@@ -1,0 +1,218 @@
+"""Paired tests of results, adjusted as one family, and the verdict of each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._score_table import ScoreTable
+from cameval.evaluation._scores import Images
+from cameval.statistics import SignFlip, holm
+from cameval.statistics.paired import flip_pairs
+
+ALPHA = 0.05
+"""Below this p a difference is called clear."""
+
+
+Kind = Literal["method", "model", "target_class"]
+"""What a test compares."""
+
+
+Verdict = Literal["better", "worse", "open", "too few groups", "equal", "not tested"]
+"""What a test says of the first map, seen from the second."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One paired test of the page.
+
+    Parameters
+    ----------
+    kind
+        What is compared.
+    model
+        The model whose maps are compared; of two models the second.
+    first, second
+        Labels of the two.
+    test
+        The test; its interval is of the level at which it agrees with the adjusted p.
+    p
+        The p value, adjusted for all tests of the page.
+    least
+        The least adjusted p that this test could have had, with as many groups that differ and the
+        other tests as they are.
+    """
+
+    kind: Kind
+    model: str
+    first: str
+    second: str
+    test: SignFlip
+    p: float
+    least: float
+
+    def verdict(self, *, higher_is_better: bool) -> Verdict:
+        """Return what the adjusted test says of the first, and nothing but the test."""
+        if np.isnan(self.p):
+            return "not tested"
+        if self.test.n_differing == 0:
+            return "equal"
+        if self.least >= ALPHA:
+            return "too few groups"
+        if self.p >= ALPHA:
+            return "open"
+        return "better" if (self.test.difference > 0) == higher_is_better else "worse"
+
+
+def least_p(n_groups: int) -> float:
+    """Return the least p value that a two-sided sign-flip test of so many groups can have.
+
+    Examples
+    --------
+    >>> least_p(5), least_p(6)
+    (0.0625, 0.03125)
+    """
+    return float(2.0 ** (1 - n_groups))
+
+
+def least_adjusted(tests: Sequence[SignFlip]) -> list[float]:
+    """Return the least adjusted p that each test could have had, the others as they are.
+
+    A test has its least p if no other pattern of signs is as extreme as the observed one. The
+    factor of Holm's method is then that of the test's place among the others.
+    """
+    found = [test.p for test in tests]
+    least = []
+    for k, test in enumerate(tests):
+        at_least = min(test.p, least_p(test.n_differing))  # random signs may be rarer
+        least.append(float(holm([*found[:k], at_least, *found[k + 1 :]])[k]))
+    return least
+
+
+@dataclass(frozen=True)
+class Family:
+    """All paired tests of a page."""
+
+    comparisons: Sequence[Comparison] = ()
+
+    @property
+    def size(self) -> int:
+        """How many tests the p values are adjusted for."""
+        return sum(not np.isnan(one.p) for one in self.comparisons)
+
+    def select(self, kind: Kind, model: str | None = None) -> list[Comparison]:
+        """Return the tests of a kind, of one model or of all."""
+        return [c for c in self.comparisons if c.kind == kind and model in (None, c.model)]
+
+    def find(self, kind: Kind, model: str, first: str, second: str) -> Comparison | None:
+        """Return the test of one label against another."""
+        pairs = (c for c in self.select(kind, model) if (c.first, c.second) == (first, second))
+        return next(pairs, None)
+
+
+def seed_of(results: ScoreTable) -> int:
+    """Return the seed of the run, of the first if there are several."""
+    settings = results.provenance.get("settings") or {}
+    return int(settings.get("seed") or 0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Two scores of the same images, before they are tested."""
+
+    kind: Kind
+    model: str
+    first: str
+    second: str
+    scores: tuple[NDArray[np.float64], NDArray[np.float64]]
+    groups: NDArray[np.str_]
+
+
+def compare_all(
+    contents: Contents, headline: Headline, images: Mapping[str, Images], seed: int
+) -> Family:
+    """Test methods, baselines, models and target classes against each other, as one family.
+
+    The interval of each difference is of the level at which it excludes 0 exactly where the
+    adjusted p is below `ALPHA`.
+    """
+    pairs = [
+        *_pairs_of_methods(contents, headline, images),
+        *_pairs_of_models(headline, images),
+        *_pairs_of_target_classes(contents, headline, images),
+    ]
+    if not pairs:
+        return Family()
+    flipped = flip_pairs([(*pair.scores, pair.groups) for pair in pairs], seed=seed)
+    tests = [one.test(1 - ALPHA) for one in flipped]
+    adjusted = holm([test.p for test in tests]).tolist()
+    comparisons = []
+    for pair, signs, test, p, least in zip(
+        pairs, flipped, tests, adjusted, least_adjusted(tests), strict=True
+    ):
+        at_level = signs.test(1 - ALPHA * test.p / p) if p > test.p else test
+        about = (pair.kind, pair.model, pair.first, pair.second)
+        comparisons.append(Comparison(*about, at_level, p, least))
+    return Family(comparisons)
+
+
+def _pairs_of_methods(
+    contents: Contents, headline: Headline, images: Mapping[str, Images]
+) -> Iterator[_Pair]:
+    """Yield all methods with the first, and with each baseline that a map should beat."""
+    methods = contents.methods
+    for model, column in headline.columns.items():
+        of_model = images[model]
+        first = [headline.method or methods[0]] if len(methods) > 1 else []
+        for reference in (*first, *contents.rivals):
+            kind: Literal["method", "baseline"]
+            kind = "method" if reference in methods else "baseline"
+            other = replace(column, kind=kind, method=reference)
+            for method in methods:
+                one = replace(column, kind="method", method=method)
+                if method != reference and {one, other} <= set(of_model.columns):
+                    scores = of_model.values(one), of_model.values(other)
+                    yield _Pair("method", model, method, reference, scores, of_model.groups)
+
+
+def _pairs_of_models(headline: Headline, images: Mapping[str, Images]) -> Iterator[_Pair]:
+    """Yield each pair of models, with the method and binarizer of the first, by target."""
+    column = headline.columns.get(next(iter(images)))
+    if column is None:
+        return
+    for first, second in combinations(images.values(), 2):
+        here, there = _common(first.samples, second.samples)
+        if here.size:
+            scores = first.values(column)[here], second.values(column)[there]
+            yield _Pair(
+                "model", second.model, first.model, second.model, scores, first.groups[here]
+            )
+
+
+def _common(first: pd.DataFrame, second: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the positions of the targets that both have, in the order of the first."""
+    here, there = (
+        pd.MultiIndex.from_arrays([one["sample"].astype(str), one["label"].fillna(-1)])
+        for one in (first, second)
+    )
+    at = there.get_indexer(here)
+    return np.flatnonzero(at >= 0), at[at >= 0]
+
+
+def _pairs_of_target_classes(
+    contents: Contents, headline: Headline, images: Mapping[str, Images]
+) -> Iterator[_Pair]:
+    """Yield the maps of each target class with those of the first."""
+    reference, *others = contents.target_classes
+    for model, column in headline.columns.items():
+        of_model = images[model]
+        for label in others:
+            one = replace(column, target_class=label)
+            scores = of_model.values(one), of_model.values(column)
+            yield _Pair("target_class", model, label, reference, scores, of_model.groups)

@@ -1,0 +1,76 @@
+"""Labels and the user's names as words of plots and pages."""
+
+import re
+from unicodedata import bidirectional
+
+from cameval.evaluation.meaning import Column
+from cameval.metrics import ZeroWithoutObject
+
+_TITLES = {
+    "iou": "IoU",
+    "dice": "Dice",
+    "size_standardized_iou": "sIoU",
+    "pixel_auroc": "AUROC",
+    "pixel_average_precision": "AP",
+    "road": "ROAD",
+    "adcc": "ADCC",
+}
+
+_ZERO = f"{ZeroWithoutObject.label}:"
+
+
+_FIRST_STRONG, _POP = "\u2068", "\u2069"
+
+
+LONGEST = 80
+
+
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def one_line(text: object, longest: int = LONGEST) -> str:
+    r"""Return a user's name on one line, shortened, with its direction of writing isolated.
+
+    Examples
+    --------
+    >>> one_line("first\nsecond"), one_line("a" * 30 + "z", longest=9)
+    ('first second', 'aaaaa…aaz')
+    """
+    line = " ".join(replace_unprintable(str(text)).split())
+    if len(line) > longest:
+        tail = longest // 3
+        line = f"{line[: longest - tail - 1]}…{line[-tail:]}"
+    if any(bidirectional(c) in ("R", "AL", "RLE", "RLO", "RLI", "LRE", "LRO") for c in line):
+        return f"{_FIRST_STRONG}{line}{_POP}"
+    return line
+
+
+def replace_unprintable(text: str) -> str:
+    r"""Replace what no text file may contain: control characters and single surrogates.
+
+    Examples
+    --------
+    >>> replace_unprintable("a\x00b") == "a\ufffdb"
+    True
+    """
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def metric_title(label: str) -> str:
+    """Return the usual name of a metric.
+
+    Examples
+    --------
+    >>> metric_title("iou"), metric_title("pointing_game"), metric_title("my_own")
+    ('IoU', 'pointing game', 'my own')
+    >>> metric_title("zero_without_object:iou")
+    'IoU (0 for marks on negatives)'
+    """
+    if label.startswith(_ZERO):
+        return f"{metric_title(label.removeprefix(_ZERO))} (0 for marks on negatives)"
+    return _TITLES.get(label) or one_line(label.replace("_", " "))
+
+
+def map_and_mask(column: Column) -> str:
+    """Return the method and the binarizer of a column."""
+    return ", ".join(map(one_line, filter(None, [column.method, column.binarizer])))
