@@ -90,11 +90,3 @@ def _describe_negatives(targets: Targets, noun: tuple[str, str]) -> str:
     if count == len(targets.everything):
         return f"{negatives}: scores that need an object are undefined."
     return f"{negatives}. Where a score is defined for them, it is in the same means."
-
-
-def describe_limits(contents: Contents) -> str:
-    """Return what agreement with the truth does not say."""
-    text = "Agreement with the true masks says whether a map is plausible to a person."
-    if not contents.has_network:
-        return f"{text} It does not say what the map is computed from."
-    return f"{text} It does not say whether the map is faithful to what the network computes."

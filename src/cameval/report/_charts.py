@@ -1,22 +1,25 @@
-"""The figures of the page, one of each network in each section, with what they say and their data."""
+"""The figures of the page: what each says, and its data."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
 from cameval.evaluation import Column, Results
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._scores import Images, Scores
 from cameval.evaluation._words import one_line
-from cameval.report._class_tables import by_class, correctness_titles, right_and_wrong
+from cameval.report._class_tables import (
+    by_class,
+    correctness_titles,
+    difference_of_predictions,
+    right_and_wrong,
+)
 from cameval.report._names import Names
-from cameval.report._svg import Drawing, draw_twice
+from cameval.report._svg import DESKTOP, PHONE, Drawing, draw_twice
 from cameval.report._verdict import Guess, Verdict
 from cameval.report.formatting import (
-    format_count,
     format_interval,
     format_number,
     format_p,
@@ -93,7 +96,7 @@ class Charts:
         """The networks with a defined score, and their columns."""
         return [(v, v.column) for v in self.verdicts if v.column is not None and v.n_defined]
 
-    def make(
+    def draw(
         self,
         kind: str,
         model: str,
@@ -101,12 +104,10 @@ class Charts:
         *,
         title: str,
         label: str,
-        caption: str,
         height: float | Callable[[int], float],
-        data: Sequence[Table | None] = (),
-        subtitle: str | None = None,
-    ) -> Chart:
-        """Draw a plot of the results of one network."""
+        widths: tuple[int, int] = (DESKTOP, PHONE),
+    ) -> Drawing:
+        """Draw a plot of the results of one network in two widths."""
 
         def draw(axes: Axes) -> None:
             self.results.plot(
@@ -119,10 +120,26 @@ class Charts:
             )
 
         whose = self.names.with_model(model, title)
+        return draw_twice(draw, title=whose, label=with_minus(label), height=height, widths=widths)
+
+    def make(
+        self,
+        kind: str,
+        model: str,
+        column: Column,
+        *,
+        title: str,
+        label: str,
+        caption: str,
+        height: float | Callable[[int], float],
+        data: Sequence[Table | None] = (),
+    ) -> Chart:
+        """Return a figure of the results of one network."""
+        several = len(self.names.contents.models) > 1
         return Chart(
-            one_line(model, 40),
-            self.names.column(column) if subtitle is None else subtitle,
-            draw_twice(draw, title=whose, label=with_minus(label), height=height),
+            one_line(model, 40) if several else "",
+            self.names.column(column),
+            self.draw(kind, model, column, title=title, label=label, height=height),
             with_minus(caption),
             [table for table in data if table is not None],
         )
@@ -340,24 +357,15 @@ def _right_or_wrong(charts: Charts, verdict: Verdict, column: Column) -> str:
     images = charts.images[verdict.model]
     if not images.has_accuracy or not np.any(right_and_wrong(images)):
         return ""
-    gap = right_minus_wrong(images, column, charts.headline)
-    if np.isnan(gap[1]) or gap[1] <= 0 <= gap[2]:
+    gap = difference_of_predictions(images, column, charts.headline)
+    if np.isnan(gap.low) or gap.low <= 0 <= gap.high:
         return ""
     right, wrong = correctness_titles(images)
     text = (
         f"Mean {charts.headline.title} of {right} minus that of {wrong}: "
-        f"{format_signed(gap[0])} {_interval(gap[1], gap[2])}."
+        f"{format_signed(gap.estimate)} {_interval(gap.low, gap.high)}."
     )
     return charts.names.with_model(verdict.model, text)
-
-
-def right_minus_wrong(
-    images: Images, column: Column, headline: Headline
-) -> tuple[float, float, float]:
-    """Return the difference of the means of right and wrong predictions, with its interval."""
-    from cameval.report._class_tables import difference_of_predictions
-
-    return difference_of_predictions(images, column, headline)
 
 
 def correlation_table(charts: Charts, verdict: Verdict, column: Column, on: str) -> Table:
@@ -417,8 +425,3 @@ def threshold_section(charts: Charts) -> ChartSection:
     """Return the figures of the mean score against the share of the image that is marked."""
     found: list[Chart] = []
     return ChartSection("thresholds", "Thresholds", "", charts=found)
-
-
-def count_listed(values: NDArray[np.float64]) -> str:
-    """Return how many values there are."""
-    return format_count(len(values), "image")

@@ -217,7 +217,7 @@ def _beats(
     family: Family,
     higher_is_better: bool,
 ) -> bool:
-    """Tell whether maps are shown to be better than the best baseline of a role, if there is one."""
+    """Tell whether maps are shown to beat the best baseline of a role, if there is one."""
     if role not in contents.baselines.values():
         return True
     best = scores.best_baseline(model, column, role)

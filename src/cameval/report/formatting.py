@@ -148,8 +148,8 @@ def format_short(value: float) -> str:
 
     Examples
     --------
-    >>> format_short(0.4349), format_short(1), format_short(25.04), format_short(float("nan"))
-    ('.43', '1.00', '25.0', '–')
+    >>> format_short(0.4349), format_short(1), format_short(25.04)
+    ('.43', '1.00', '25.0')
     """
     if isnan(value):
         return MISSING
@@ -160,24 +160,24 @@ def format_short(value: float) -> str:
 
 
 def format_signed(value: float) -> str:
-    """Return a difference with its sign.
+    r"""Return a difference with its sign.
 
     Examples
     --------
-    >>> format_signed(0.0151), format_signed(-0.02), format_signed(0)
-    ('+.015', '−.020', '.000')
+    >>> format_signed(0.0151), format_signed(-0.02) == "\u2212.020", format_signed(0)
+    ('+.015', True, '.000')
     """
     text = with_minus(format_difference(value))
     return f"+{text}" if value > 0 else text
 
 
 def with_minus(text: str) -> str:
-    """Return a text whose negative numbers have a minus sign instead of a hyphen.
+    r"""Return a text whose negative numbers have a minus sign instead of a hyphen.
 
     Examples
     --------
-    >>> with_minus("-.02 [-.10, .06], p-75, 3-4")
-    '−.02 [−.10, .06], p-75, 3-4'
+    >>> with_minus("-.02 [-.10, .06], p-75, 3-4").replace("\u2212", "(minus)")
+    '(minus).02 [(minus).10, .06], p-75, 3-4'
     """
     return re.sub(r"(?<![^\s\[(])-(?=\.?\d)", "\u2212", text)
 

@@ -99,7 +99,8 @@ class Table:
         Sentences below the table, in small type.
     look
         ``"lead"`` to print the first score of each method bold, ``"words"`` if the last cells are
-        sentences, ``"text"`` if all cells are, ``"scores"`` if a reader may sort the rows, or empty.
+        sentences, ``"text"`` if all cells are, ``"scores"`` if readers may sort the rows, or
+        empty.
 
     Raises
     ------
