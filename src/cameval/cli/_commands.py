@@ -25,7 +25,7 @@ from cameval.cli._networks import (
     names_of_weights,
     parse_classes,
 )
-from cameval.cli._tables import print_means
+from cameval.cli._tables import print_verdict
 from cameval.cli._words import (
     BASELINES,
     BINARIZERS,
@@ -55,7 +55,7 @@ MOST_THREADS = 1024
 
 
 def evaluate_networks(options: Namespace) -> int:
-    """Evaluate each network, write the tables and the report, and print the summary."""
+    """Evaluate each network, write the tables and the report, and print the verdict."""
     with _begin(options):
         _parse_all(options)
         options.device = _choose_device(options.device)
@@ -66,8 +66,6 @@ def evaluate_networks(options: Namespace) -> int:
             return 0
         results = concat(parts)
         _write_tables(results, options)
-        print_means(results, of_network=True)
-        print()
         if not options.no_report:
             (name, first), method = next(iter(nets.items())), options.method[0]
             _draw_examples(
@@ -80,12 +78,13 @@ def evaluate_networks(options: Namespace) -> int:
                 alignment=options.alignment,
             )
             _write_report(results, options)
+    print_verdict(results)
     _print_files(options)
     return 0
 
 
 def score_maps(options: Namespace) -> int:
-    """Score maps that were made elsewhere, write the tables and the report, print the summary."""
+    """Score maps that were made elsewhere, write the tables and the report, print the verdict."""
     _check_no_network(options.metric, "--metric")
     _check_no_network(options.baseline, "--baseline")
     prepare = Preparation(size=None)
@@ -107,12 +106,11 @@ def score_maps(options: Namespace) -> int:
         if rank() > 0:
             return 0
         _write_tables(results, options)
-        print_means(results, of_network=False)
-        print()
         if not options.no_report:
             first = next(iter(maps.items()))
             _draw_examples(results, dataset, None, prepare, options, maps=first)
             _write_report(results, options)
+    print_verdict(results)
     _print_files(options)
     return 0
 
@@ -123,7 +121,9 @@ def rewrite_report(options: Namespace) -> int:
     folder = Path(options.folder)
     results = Results.from_csv(folder / "results.csv")
     facts = None if options.facts is None else report.StudyFacts.read(options.facts)
-    print(f"report: {report.write_report(results, folder, title=options.title, facts=facts)}")
+    page = report.write_report(results, folder, title=options.title, facts=facts)
+    print_verdict(results)
+    print(f"report  {page}")
     return 0
 
 
@@ -388,13 +388,15 @@ def _draw_examples(
 
 
 def _write_report(results: Results, options: Namespace) -> None:
-    print(f"report: {_import_report('').write_report(results, Path(options.out))}")
+    _import_report("").write_report(results, Path(options.out))
 
 
 def _import_report(more: str) -> ModuleType:
     """Return the module of reports; `more` is what else helps where a package is missing."""
     try:
         from cameval import report
+
+        _ = report.write_report  # needs the packages of the report
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
         raise SettingError(
@@ -416,4 +418,6 @@ def _import_parquet() -> None:
 
 def _print_files(options: Namespace) -> None:
     out = Path(options.out)
-    print(f"tables: {out / 'results.csv'}, {out / 'summary.csv'}")
+    if not options.no_report:
+        print(f"report  {out / 'report.html'}")
+    print(f"tables  {out / 'results.csv'}, {out / 'summary.csv'}")

@@ -165,7 +165,8 @@ def guessing_section(charts: Charts) -> ChartSection:
         words = ("higher", "lower") if higher else ("better", "worse")
         text = f"{better:,} of {rows} score {words[0]} than the best guess, {worse:,} {words[1]}"
         text += f", {equal:,} the same." if equal else "."
-        several = "Each line is one" if guess.n_both <= MOST_LISTED else "The bars count them"
+        many = guess.n_both > MOST_LISTED
+        each = "The bars count the differences" if many else f"Each line is one {charts.names.row}"
         found.append(
             charts.make(
                 "pairs",
@@ -173,7 +174,7 @@ def guessing_section(charts: Charts) -> ChartSection:
                 column,
                 title=f"{charts.headline.title} of the best guess and of the maps",
                 label=text,
-                caption=f"{text} {several}.",
+                caption=f"{text} {each}.",
                 height=300,
                 data=[_pair_table(charts, verdict, column, guess), _listing(charts, verdict)],
             )

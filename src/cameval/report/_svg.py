@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
 from io import StringIO
+from typing import Any
 
 import matplotlib
 import matplotlib.style
@@ -29,6 +30,11 @@ VARIABLES: Mapping[str, str] = {
     "#d8dbe1": "band",
     "#ffffff": "ground",
     "#000000": "ink",
+    "#222222": "ink",
+    "#c9ced4": "line",
+    "#e6e8eb": "line",
+    "#f0f2f4": "zone",
+    "#dadee2": "band",
 }
 """Names of the CSS variables of the page by the colors with which figures are drawn."""
 
@@ -92,7 +98,7 @@ def svg_of(figure: Figure, *, title: str, label: str) -> str:
     """
     stream = StringIO()
     salt = sha256(f"{title}\n{label}".encode()).hexdigest()
-    settings = {"svg.fonttype": "none", "svg.hashsalt": salt, "svg.image_inline": True}
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": salt, "svg.image_inline": True}
     with matplotlib.rc_context(settings):
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()

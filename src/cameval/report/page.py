@@ -36,18 +36,9 @@ __all__ = ["write_report"]
 TITLE = "Where the network looks, and how well that agrees with the truth"
 TITLE_OF_MAPS = "Where the maps are high, and how well that agrees with the truth"
 ANCHORS = (
-    *("summary", "images", "guessing", "classes", "size", "thresholds", "predictions", "scores"),
-    *(
-        "maps",
-        "more-scores",
-        "class-data",
-        "right-and-wrong",
-        "details",
-        "tests",
-        "undefined",
-        "negatives",
-    ),
-    *("parts", "sanity", "reviewers", "methods"),
+    *("summary", "images", "guessing", "classes", "class-data", "size", "thresholds"),
+    *("predictions", "right-and-wrong", "scores", "maps", "more-scores", "details", "tests"),
+    *("undefined", "negatives", "parts", "sanity", "reviewers", "methods"),
 )
 """Names of the sections of the page itself."""
 

@@ -4,14 +4,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from cameval.errors import SettingError
 from cameval.report._files import draw_png
 from cameval.report.formatting import MISSING, format_number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Block", "Cell", "Picture", "Row", "Section", "Table", "picture_of", "table_of"]
 
@@ -323,7 +326,7 @@ class Section:
         return not (self.paragraphs or self.tables or self.pictures)
 
 
-def picture_of(figure: Figure, file: str, alt: str, caption: str) -> Picture:
+def picture_of(figure: "Figure", file: str, alt: str, caption: str) -> Picture:
     """Return a figure of matplotlib as a picture.
 
     Parameters
@@ -345,8 +348,7 @@ def picture_of(figure: Figure, file: str, alt: str, caption: str) -> Picture:
 
     Examples
     --------
-    >>> from matplotlib.figure import Figure
-    >>> from cameval.report import picture_of
+    >>>     >>> from cameval.report import picture_of
     >>> figure = Figure(figsize=(6.4, 3))
     >>> _ = figure.subplots().plot([0.21, 0.25, 0.23])
     >>> picture_of(figure, "folds.png", "A line over three folds.", "IoU of each fold.").file

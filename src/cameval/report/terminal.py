@@ -6,12 +6,13 @@ import numpy as np
 
 from cameval.evaluation import Results
 from cameval.evaluation._comparisons import compare_all, seed_of
-from cameval.evaluation._contents import contents_of
+from cameval.evaluation._contents import Contents, contents_of
 from cameval.evaluation._headline import Headline, headline_of
 from cameval.evaluation._scores import images_by_model, scores_of
 from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import CONSTANT
 from cameval.report._names import Names, names_of
+from cameval.report._negatives import describe_marks
 from cameval.report._targets import Targets, targets_of
 from cameval.report._verdict import Verdict, verdicts_of
 from cameval.report._verdict_words import Words, plain, symbol_of, words_of
@@ -90,6 +91,7 @@ def verdict_lines(
         *_wrap(f"{words.symbol} {words.headline}"),
         *_below(words),
         *(line for sentence in words.caution[:1] for line in _wrap(plain(sentence))),
+        *_negatives(results, targets, contents, headline, names),
         _undefined(verdicts, targets),
     ]
     if ascii_only:
@@ -182,6 +184,26 @@ def _below(words: Words) -> list[str]:
         if "guess" in plain(sentence) and not plain(sentence).startswith("Mean")
         for line in _wrap(plain(sentence))
     ]
+
+
+def _negatives(
+    results: Results, targets: Targets, contents: Contents, headline: Headline, names: Names
+) -> list[str]:
+    """Return what is marked on targets without an object."""
+    if not targets.n_negatives:
+        return []
+    everything = images_by_model(results)
+    said = [
+        names.with_model(model, sentence)
+        for model, column in headline.columns.items()
+        for sentence in describe_marks(everything[model], column, contents, names)
+    ]
+    if not said:
+        said = [
+            f"No metric tells what is marked on the {names.row}s without an object; "
+            "false_positive_rate and marked_area do."
+        ]
+    return [line for one in said for line in _wrap(one)]
 
 
 def _undefined(verdicts: Sequence[Verdict], targets: Targets) -> str:
