@@ -279,10 +279,8 @@ def class_section(charts: Charts, tables: Sequence[Table]) -> ChartSection:
             )
         )
     lead = "Which classes are found, and which are not." if found else ""
-    has_labels = any(images.has_labels for images in charts.images.values())
-    title = "Classes" if has_labels else f"All {charts.names.row}s"
-    folds = [Section("class-data", "Data", tables=tables)]
-    return ChartSection("classes", title, lead, charts=found, folds=folds)
+    folds = [Section("class-data", "Data", tables=tables)] if tables else []
+    return ChartSection("classes", "Classes", lead, charts=found, folds=folds)
 
 
 def _means_by_class(images: Images, column: Column) -> dict[int, float]:

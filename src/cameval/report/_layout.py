@@ -75,7 +75,7 @@ def sections_of(of: Evaluated) -> list[Section]:
     by_class = class_table(known.images, known.contents, known.headline, known.scores, known.names)
     sections = [
         guessing_section(of.charts),
-        class_section(of.charts, _present(labeled, by_class)),
+        class_section(of.charts, _present(labeled, by_class) if _has_labels(known) else []),
         size_section(of.charts),
         threshold_section(of.charts),
         confidence_section(of.charts, _folds(_predictions(of))),
@@ -104,6 +104,10 @@ def sections_of(of: Evaluated) -> list[Section]:
         ),
     ]
     return [section for section in sections if not section.empty]
+
+
+def _has_labels(known: Known) -> bool:
+    return any(images.has_labels for images in known.images.values())
 
 
 def _title_of_details(of: Evaluated) -> str:
@@ -142,17 +146,27 @@ def _scores(of: Evaluated) -> ChartSection:
     table = all_scores_table(contents, headline, scores, names, of.charts.verdicts, known.family)
     shown = {headline.metric, headline.bound, *further_metrics(contents, headline)}
     samples = known.targets.scored.samples
-    others = other_table(contents, shown, scores, names)
-    means = means_table(known.targets, contents, headline, scores, names)
-    counted = category_table(contents, known.images, names)
+    further = (
+        means_table(known.targets, contents, headline, scores, names),
+        other_table(contents, shown, scores, names),
+        category_table(contents, known.images, names),
+    )
+    every = None
+    if not _has_labels(known):
+        every = class_table(known.images, contents, headline, scores, names)
     of_maps = map_table(contents, shown, scores, names, samples["area"])
     folds = _folds(
         Fold("maps", "Maps without a threshold", tables=_present(of_maps)),
-        Fold("more-scores", "Further metrics and means", tables=_present(means, others, counted)),
+        Fold(
+            "more-scores",
+            "Further metrics and means",
+            tables=_present(every, *further),
+        ),
     )
     lead = ""
     if table is not None:
-        lead = "Means with 95 % intervals by group, the best first. Click a heading to sort."
+        first = "highest" if headline.meaning.higher_is_better is None else "best"
+        lead = f"Means with 95 % intervals by group, the {first} first. Click a heading to sort."
     return ChartSection("scores", "All scores", lead, _present(table), folds=folds)
 
 
@@ -169,7 +183,10 @@ def _predictions(of: Evaluated) -> Fold:
         for model in known.headline.candidates
         if (text := describe_accuracy(of.everything[model], known.names))
     ]
-    title = "Found and missed targets" if known.names.is_multilabel else "Right and wrong"
+    title = "Target classes" if tables else "Accuracy"
+    if any(images.has_accuracy for images in known.images.values()):
+        title = "Right and wrong predictions"
+        title = "Found and missed targets" if known.names.is_multilabel else title
     return Fold("right-and-wrong", title, accuracy, tables)
 
 

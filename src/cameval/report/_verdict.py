@@ -124,7 +124,9 @@ def _verdict_of(
 ) -> Verdict:
     column = headline.columns.get(model)
     if column is None:
-        reason = "metrics that are counted only" if headline.metric is None else "no map to score"
+        reason = "there are no maps but of the truth"
+        if headline.metric is None:
+            reason = "the metrics are counted only"
         return Verdict(model, "no score", reason=reason)
     score, values = scores.by_column[model, column], images.values(column)
     defined = ~np.isnan(values)

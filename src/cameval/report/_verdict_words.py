@@ -216,7 +216,7 @@ def _unknown(state: State, verdicts: Sequence[Verdict], headline: Headline) -> s
     if state == "no method":
         return "No method was evaluated beside the baselines."
     if first.column is None:
-        return f"There is no score to summarize: {first.reason}."
+        return f"There is no score of maps: {first.reason}."
     return f"No image has a defined score: {first.reason}."
 
 
