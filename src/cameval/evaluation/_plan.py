@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval.baselines import knowledge_of
+from cameval.binarizers import MedianBinarizer, PercentileBinarizer, TopAreaBinarizer
 from cameval.data import Sample
 from cameval.errors import SettingError, ShapeError
 from cameval.evaluation._digests import digest_of, digest_or_none
@@ -24,6 +25,7 @@ from cameval.evaluation.meaning import (
     MetricMeaning,
     TargetClassMeaning,
 )
+from cameval.methods import OtherClass, RandomCAM
 from cameval.metrics import (
     ZeroWithoutObject,
     false_positive_rate,
@@ -187,7 +189,7 @@ class Plan:
         label = {id(metric): name for name, metric in self.metrics.items()}
         return Meanings(
             methods={
-                name: MethodMeaning(setting_text(one), is_given)
+                name: MethodMeaning(setting_text(one), is_given, _is_control(one))
                 for things, is_given in ((self.methods, False), (self.maps, True))
                 for name, one in things.items()
             },
@@ -196,7 +198,8 @@ class Plan:
                 for name, one in self.baselines.items()
             },
             binarizers={
-                name: BinarizerMeaning(_setting(one)) for name, one in self.binarizers.items()
+                name: BinarizerMeaning(_setting(one), marked=_marked(one))
+                for name, one in self.binarizers.items()
             },
             metrics={
                 name: MetricMeaning(
@@ -251,6 +254,23 @@ def _setting(thing: object) -> str:
     words = {"spacing": "spacing", "spatial_axes": "number of axes"}
     taken = " and ".join(words[name] for name in settings_from_sample(thing))
     return setting_text(thing) + (f", with the {taken} of each sample" if taken else "")
+
+
+def _is_control(method: object) -> bool:
+    """Tell whether a method is a control."""
+    return isinstance(method, RandomCAM | OtherClass)
+
+
+def _marked(binarizer: object) -> float | None:
+    """Return the share of a map without ties that a binarizer marks, if it is always the same."""
+    match binarizer:
+        case PercentileBinarizer():
+            return round(1 - binarizer.percentile / 100, 12)
+        case TopAreaBinarizer():
+            return binarizer.area
+        case MedianBinarizer():
+            return 0.5
+    return None
 
 
 def _with_files(source: MapSource) -> list[object]:

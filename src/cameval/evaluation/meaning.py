@@ -111,14 +111,19 @@ class MethodMeaning:
         How it is written in Python.
     given
         Whether the maps were made elsewhere.
+    control
+        Whether it is a control: :class:`~cameval.methods.RandomCAM`, or
+        :class:`~cameval.methods.OtherClass`.
     """
 
     setting: str
     given: bool = False
+    control: bool = False
 
     def __post_init__(self) -> None:
         _check_setting(self.setting)
         _check(isinstance(self.given, bool), "given", self.given)
+        _check(isinstance(self.control, bool), "control", self.control)
 
 
 @dataclass(frozen=True)
@@ -221,16 +226,22 @@ class BinarizerMeaning:
         How it is written in Python.
     origin
         How the binarizers of the maps were chosen; None if the label is that of one binarizer.
+    marked
+        The share of a map without ties that it marks, if it is the same for all maps: .05 for the
+        95th percentile.
     """
 
     setting: str
     origin: Origin | None = None
+    marked: float | None = None
 
     def __post_init__(self) -> None:
         _check_setting(self.setting)
         if isinstance(self.origin, Mapping):
             object.__setattr__(self, "origin", _of(Origin, self.origin))
         _check(self.origin is None or isinstance(self.origin, Origin), "origin", self.origin)
+        number = isinstance(self.marked, int | float) and 0 <= self.marked <= 1
+        _check(self.marked is None or number, "marked", self.marked)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.errors import DataError, SettingError
+from cameval.evaluation import _plots as plots
 from cameval.evaluation import _similarities as similarities
 from cameval.evaluation import _summaries as summaries
 from cameval.evaluation._batch import BatchScores
@@ -19,11 +20,15 @@ from cameval.evaluation._csv_tables import read_csv, write_csv
 from cameval.evaluation._info import SAMPLE, columns_of_json, with_info
 from cameval.evaluation._parquet_tables import read_parquet, write_parquet
 from cameval.evaluation._plan import Task, check_task
+from cameval.evaluation._plots import PlotKind
 from cameval.evaluation._run_folder import RunFolder
 from cameval.evaluation._sources import NO_LABEL
 from cameval.evaluation._tables import Parts, find
 from cameval.evaluation._times import sessions_in, total_time
 from cameval.evaluation.meaning import CONSTANT, Column, Meanings
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Results", "SanityResults"]
 
@@ -354,6 +359,89 @@ class Results:
         """
         chosen = self.select(metric=metric, **conditions)
         return summaries.dependence(chosen.samples, chosen.columns, chosen.values, on)
+
+    # --- Plots and tables for people --------------------------------------------------------------
+
+    def plot(
+        self,
+        kind: PlotKind = "headline",
+        axes: "Axes | None" = None,
+        *,
+        model: str | None = None,
+        method: str | None = None,
+        binarizer: str | None = None,
+        metric: str | None = None,
+    ) -> "Axes":
+        """Plot the scores of one model. Needs Matplotlib: ``cameval[report]``.
+
+        Orange is the network, gray the guess (the best blind baseline, with the same binarizer),
+        blue an upper bound. Means are over the targets with an object.
+
+        Parameters
+        ----------
+        kind
+            ``"headline"``: the mean of each method with its 95 % interval by group, controls
+            hollow; below, the best guess (its mean and interval also as a gray band) and the best
+            baseline of the image alone. The blue tick is the mean bound of the masks of the row,
+            for metrics that have one. At the right, the paired difference to the best guess with
+            its interval, as in a report: ▲ better, ▼ worse, ≈ no clear difference, ? too few
+            groups, by p adjusted for all tests of the results.
+
+            ``"classes"``: the scores of each class, with its mean and that of the guess; of more
+            than 30 classes the 12 best and the 12 worst.
+
+            ``"pairs"``: a line for each image from its score with the guess to that with the map;
+            for more than 150 images a histogram of the differences.
+
+            ``"size"``: scores against the area of the object, hollow where the prediction is wrong,
+            with the guess and the bound.
+
+            ``"thresholds"``: the mean of each method against the share of the image that is marked.
+            A dot is a binarizer of the results; a line joins those that mark a fixed share (of a
+            percentile, the median or a top area). The others, as Otsu's, are hollow marks beside
+            them, and the only ones if no binarizer marks a fixed share.
+
+            ``"confidence"``: scores against the probability of the predicted class, hollow where
+            the prediction is wrong, with the guess.
+        axes
+            Axes of Matplotlib to draw on; by default those of a new figure of pyplot, which a
+            notebook or ``pyplot.show()`` shows. No other global state of Matplotlib is changed.
+        model
+            The model; needed if there are several.
+        method, binarizer
+            By default the pair with the best mean on these images.
+        metric
+            By default the first metric of masks, or of maps, that is no upper bound.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+
+        Raises
+        ------
+        SettingError
+            If there is no such kind, model, method, binarizer or metric; if it cannot be drawn, as
+            ``"pairs"`` without a blind baseline or ``"classes"`` of fewer than two classes; or if
+            Matplotlib is not installed.
+        ArrayTypeError
+            If `axes` are something else.
+
+        Examples
+        --------
+        >>> from matplotlib.figure import Figure
+        >>> from torchvision.models import resnet18
+        >>> draw, truth = np.random.default_rng(0).random, np.eye(64, dtype=bool)
+        >>> images = [draw((64, 64, 3), dtype=np.float32) for _ in range(6)]
+        >>> samples = [Sample(f"image {k}", image, truth) for k, image in enumerate(images)]
+        >>> results = evaluate(resnet18(), samples, methods=grad_cam, progress=False)
+        >>> axes = results.plot("pairs", Figure().subplots())
+        >>> axes.get_ylabel()
+        'IoU of each image'
+        """
+        return plots.plot(
+            self, kind, axes, model=model, method=method, binarizer=binarizer, metric=metric
+        )
 
     # --- Input and output -------------------------------------------------------------------------
 

@@ -1,0 +1,189 @@
+"""Colors, numbers, texts and axes that all plots of results have in common."""
+
+from collections.abc import Sequence
+from math import isfinite, isnan
+from typing import TYPE_CHECKING, Any, Literal, cast
+from unicodedata import category
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameval.data._extras import import_extra
+from cameval.errors import ArrayTypeError
+from cameval.evaluation._words import one_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NETWORK, GUESS, BOUND = "#C2500A", "#6B7480", "#0067A8"
+"""Orange: maps of the network. Gray: the best guess. Blue: the truth, and bounds by it."""
+
+
+INK, FAINT, ZONE = "#222222", "#C9CED4", "#F0F2F4"
+"""Text and means; rules; the zone up to the guess."""
+
+
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def axes_or_new(axes: "Axes | None", size: tuple[float, float]) -> "Axes":
+    """Return the axes, or those of a new figure of pyplot, which a notebook shows.
+
+    Raises
+    ------
+    SettingError
+        If Matplotlib is not installed.
+    ArrayTypeError
+        If it is something else than axes.
+    """
+    if axes is None:
+        pyplot = import_extra("matplotlib.pyplot", "report", "plots")
+        made: Axes = pyplot.figure(figsize=size, layout="constrained").subplots()
+        return made
+    if not isinstance(axes, import_extra("matplotlib.axes", "report", "plots").Axes):
+        raise ArrayTypeError(f"axes must be Axes of Matplotlib, got {type(axes).__name__}")
+    return cast("Axes", axes)
+
+
+def drawn(text: object, longest: int = 28) -> str:
+    """Return a name on one line as it can be drawn: no formula, no character without a glyph.
+
+    Characters that the font lacks become a white square; marks of direction are left out.
+    """
+    manager = import_extra("matplotlib.font_manager", "report", "plots")
+    font = manager.get_font(manager.findfont(manager.FontProperties()))
+    line = "".join(c for c in one_line(text, longest) if category(c) != "Cf")
+    shown = "".join(c if font.get_char_index(ord(c)) else "\u25a1" for c in line)
+    parses = import_extra("matplotlib", "report", "plots").rcParams["text.parse_math"]
+    return shown.replace("$", r"\$") if parses else shown
+
+
+def short(value: float) -> str:
+    """Return a score with two digits, as ``.44``.
+
+    Examples
+    --------
+    >>> short(0.436), short(-0.02) == chr(0x2212) + ".02", short(1), short(123.4)
+    ('.44', True, '1.00', '123.4')
+    """
+    return _written(value, 2)
+
+
+def signed(value: float) -> str:
+    """Return a difference with its sign and three digits.
+
+    Examples
+    --------
+    >>> signed(0.0221), signed(-0.02) == chr(0x2212) + ".020", signed(0)
+    ('+.022', True, '.000')
+    """
+    text = _written(value, 3)
+    return text if isnan(value) or value <= 0 or not text.strip("0.") else f"+{text}"
+
+
+def difference_text(difference: float, low: float, high: float) -> str:
+    """Return a difference with its interval in brackets, if there is one.
+
+    Examples
+    --------
+    >>> difference_text(0.022, 0.002, 0.05), difference_text(0.022, float("nan"), float("nan"))
+    ('+.022 [+.002, +.050]', '+.022')
+    """
+    interval = "" if isnan(low) or isnan(high) else f" [{signed(low)}, {signed(high)}]"
+    return f"{signed(difference)}{interval}"
+
+
+def _written(value: float, digits: int) -> str:
+    if isnan(value):
+        return "\u2013"
+    text = f"{abs(value):.{digits}f}" if abs(value) < 9.995 else f"{abs(value):,.1f}"
+    sign = "\u2212" if value < 0 and float(text.replace(",", "")) else ""
+    return sign + (text[1:] if text.startswith("0.") else text)
+
+
+def clean(axes: "Axes", grid: Literal["x", "y", "both"]) -> None:
+    """Leave out the frame, and draw a faint grid below the marks."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(FAINT)
+    axes.set_axisbelow(True)
+    axes.grid(True, axis=grid, color="#E6E8EB", linewidth=0.7)
+    axes.tick_params(which="both", length=0)
+
+
+def title(axes: "Axes", what: str, of: Sequence[str]) -> None:
+    """Write what is drawn, and below it of what, at the left."""
+    parts = " · ".join(drawn(part) for part in of if part)
+    axes.set_title(f"{what}\n{parts}" if parts else what, loc="left", fontsize="medium", color=INK)
+
+
+def score_axis(
+    axes: "Axes", which: Literal["x", "y"], value_range: tuple[float, float] | None
+) -> None:
+    """Show the full range of a score where it is finite, with ticks as ``.5``."""
+    ticker = import_extra("matplotlib.ticker", "report", "plots")
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: _tick(value)))
+    if value_range is None or not all(map(isfinite, value_range)):
+        return
+    low, high = value_range
+    margin = 0.02 * (high - low)
+    (axes.set_xlim if which == "x" else axes.set_ylim)(low - margin, high + margin)
+    axis.set_major_locator(ticker.FixedLocator(np.linspace(low, high, 5).tolist()))
+
+
+def _tick(value: float) -> str:
+    text = f"{abs(value):.3g}"
+    return ("\u2212" if value < 0 else "") + (text[1:] if text.startswith("0.") else text)
+
+
+def legend_below(axes: "Axes") -> None:
+    """Write the legend below the axes and their tick labels, if a mark has a label."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        longest = max(map(len, labels))
+        columns = 3 if longest <= 26 else 2 if longest <= 40 else 1
+        rotated = [len(text.get_text()) for text in axes.get_xticklabels() if text.get_rotation()]
+        offset = 38 + 3 * max([0, *rotated])  # in points
+        transforms = import_extra("matplotlib.transforms", "report", "plots")
+        figure: Any = axes.get_figure(root=True)
+        below = transforms.ScaledTranslation(0, -offset / 72, figure.dpi_scale_trans)
+        axes.legend(
+            handles,
+            labels,
+            loc="upper left",
+            bbox_to_anchor=(0, 0),
+            bbox_transform=axes.transAxes + below,
+            ncols=min(columns, len(handles)),
+            frameon=False,
+            fontsize="small",
+            borderaxespad=0,
+            columnspacing=1.4,
+            handletextpad=0.5,
+        )
+
+
+def dots(count: int) -> dict[str, Any]:
+    """Return size and opacity of so many dots: smaller and paler if there are many."""
+    if count < 300:
+        return {"s": 26, "alpha": 0.75}
+    return {"s": 12, "alpha": 0.5} if count < 1000 else {"s": 5, "alpha": 0.3}
+
+
+def fixed_area(area: NDArray[np.float64], bounds: NDArray[np.float64]) -> float | None:
+    """Return the area of the masks, if all have about the same and their area bounds show it."""
+    at = int(np.argmin(bounds))
+    if not bounds[at] > 0:  # also where one is NaN
+        return None
+    possible = []
+    for p in (area[at] / bounds[at], area[at] * bounds[at]):
+        expected = np.minimum(area, p) / np.maximum(area, p)
+        if p <= 1 and np.allclose(bounds, expected, rtol=0.02, atol=0):
+            possible.append(float(p))
+    if len(possible) == 2 and abs(possible[0] - possible[1]) > 0.02 * possible[0]:
+        return None  # as of a single image: the masks may be smaller or larger than the object
+    return next(iter(possible), None)

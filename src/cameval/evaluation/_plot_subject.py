@@ -1,0 +1,188 @@
+"""What a plot of results is about: the model, the column of the best map, its guess and bound."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameval.errors import SettingError
+from cameval.evaluation._comparisons import Family, compare_all, seed_of
+from cameval.evaluation._contents import Contents, Role, contents_of, with_object
+from cameval.evaluation._headline import MOST_MODELS, Headline, headline_metric, headline_of
+from cameval.evaluation._score_table import ScoreTable
+from cameval.evaluation._scores import Images, Score, Scores, images_by_model, scores_of
+from cameval.evaluation._words import metric_title
+from cameval.evaluation.meaning import Column
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What a plot is about.
+
+    Parameters
+    ----------
+    results
+        The results: all models, of the metric and its bound.
+    model
+        The model.
+    contents, headline, scores
+        What was evaluated, which columns are the best, and the mean scores.
+    all_images
+        The images of each model.
+    """
+
+    results: ScoreTable
+    model: str
+    contents: Contents
+    headline: Headline
+    scores: Scores
+    all_images: Mapping[str, Images]
+
+    @property
+    def column(self) -> Column:
+        """The column that the plot is about."""
+        return self.headline.columns[self.model]
+
+    @property
+    def images(self) -> Images:
+        """The images of the model."""
+        return self.all_images[self.model]
+
+    @property
+    def title(self) -> str:
+        """The usual name of the metric."""
+        return self.headline.title
+
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """The range of the metric, if it is known."""
+        return self.headline.meaning.value_range
+
+    @property
+    def higher_is_better(self) -> bool | None:
+        """Whether more of the metric is better; None if that is not known."""
+        return self.headline.meaning.higher_is_better
+
+    @property
+    def row(self) -> str:
+        """What a score is of: an image, or a target if an image has several."""
+        several = self.results.samples.duplicated(["model", "sample"]).any()
+        return "target" if several else "image"
+
+    @property
+    def methods(self) -> list[Column]:
+        """The columns of all methods, with the same binarizer, the best mean first."""
+        columns = [replace(self.column, kind="method", method=m) for m in self.contents.methods]
+        there = [c for c in columns if self.score(c) is not None]
+        if self.higher_is_better is None:
+            return there
+        worst = -np.inf if self.higher_is_better else np.inf
+        means = {c: self.scores.by_column[self.model, c].mean for c in there}
+        sign = -1 if self.higher_is_better else 1
+        return sorted(there, key=lambda c: sign * (worst if np.isnan(means[c]) else means[c]))
+
+    @property
+    def family(self) -> Family:
+        """All paired tests of the results, as on the page of a report."""
+        return compare_all(self.contents, self.headline, self.all_images, seed_of(self.results))
+
+    def score(self, column: Column) -> Score | None:
+        """Return the mean score of a column, if it was evaluated."""
+        return self.scores.get(self.model, column)
+
+    def best(self, role: Role) -> Column | None:
+        """Return the best baseline of a role, with the same binarizer, if it has a mean."""
+        found = self.scores.best_baseline(self.model, self.column, role)
+        score = None if found is None else self.score(found)
+        return None if score is None or np.isnan(score.mean) else found
+
+    @cached_property
+    def guess(self) -> Column | None:
+        """The best blind baseline, with the same binarizer."""
+        return self.best("nothing")
+
+    def bound_of(self, column: Column) -> Column | None:
+        """Return the column of the upper bound of the same masks, if there is one."""
+        if not self.headline.bound or not column.binarizer:
+            return None
+        found = replace(column, metric=self.headline.bound)
+        return found if found in self.images.columns else None
+
+    def values(self, column: Column | None) -> NDArray[np.float64]:
+        """Return the score of each image; NaN without a column."""
+        if column is None:
+            return np.full(len(self.images.samples), np.nan)
+        return self.images.values(column)
+
+    def class_name(self, label: int) -> str:
+        """Return the name of a class."""
+        names = self.results.class_names
+        return names[label] if 0 <= label < len(names) else f"class {label}"
+
+    def parts(self, *, method: bool = True) -> list[str]:
+        """Return the model, the method and the binarizer, as words of a title."""
+        target_class = self.column.target_class if len(self.contents.target_classes) > 1 else ""
+        shown = f"{target_class} class" if target_class else ""
+        method_name = self.column.method if method else ""
+        return [self.model, shown, method_name, self.column.binarizer]
+
+
+def subject_of(
+    results: ScoreTable,
+    *,
+    model: str | None,
+    method: str | None,
+    binarizer: str | None,
+    metric: str | None,
+) -> Subject:
+    """Return what a plot is about.
+
+    Raises
+    ------
+    SettingError
+        If there is no such model, method, binarizer or metric, if there are several models and none
+        is given, or if no score can be drawn.
+    """
+    everything = contents_of(results)
+    chosen = _one("model", model, everything.models)
+    if chosen is None:
+        if len(everything.models) > 1:
+            raise SettingError(
+                f"model must be one of {', '.join(everything.models)} where there are several, "
+                "got none"
+            )
+        chosen = everything.models[0]
+    averaged = everything.averaged_metrics
+    title = _one("metric", metric, tuple(averaged)) or headline_metric(everything)
+    if title is None:
+        raise SettingError("a plot needs a metric whose scores are averaged, got none")
+    bounds = [label for label, meaning in averaged.items() if meaning.bounds == title]
+    table = with_object(results, everything).select(metric=[title, *bounds])
+    contents = contents_of(table)
+    if chosen not in contents.models[:MOST_MODELS]:
+        contents = replace(contents, models=(chosen,))
+    scores = scores_of(table, contents)
+    headline = headline_of(contents, scores, method=method, binarizer=binarizer)
+    subject = Subject(table, chosen, contents, headline, scores, images_by_model(table))
+    if chosen not in headline.columns:
+        raise SettingError(
+            f"{metric_title(title)} must have been evaluated with this method and binarizer, got "
+            f"method {method!r} and binarizer {binarizer!r}; give another pair"
+        )
+    if np.isnan(subject.values(subject.column)).all():
+        raise SettingError(
+            f"{subject.title} of {subject.column.method} must be defined for an image to be drawn, "
+            "got no defined score"
+        )
+    return subject
+
+
+def _one(what: str, label: str | None, known: Sequence[str]) -> str | None:
+    """Return a label that was evaluated, or None."""
+    if label is not None and label not in known:
+        raise SettingError(
+            f"{what} must be one of those evaluated ({', '.join(known)}), got {label!r}"
+        )
+    return label

@@ -1,0 +1,229 @@
+"""`Results.plot`: the kinds of plots, and the plot of all methods with the best baselines."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from cameval.errors import SettingError
+from cameval.evaluation._image_plots import (
+    classes_of,
+    confidences_of,
+    guess_of,
+    plot_classes,
+    plot_confidence,
+    plot_pairs,
+    plot_sizes,
+    sizes_of,
+)
+from cameval.evaluation._plot_marks import (
+    BOUND,
+    FAINT,
+    GUESS,
+    INK,
+    NETWORK,
+    ZONE,
+    axes_or_new,
+    clean,
+    difference_text,
+    drawn,
+    legend_below,
+    score_axis,
+    short,
+    title,
+)
+from cameval.evaluation._plot_subject import Subject, subject_of
+from cameval.evaluation._score_table import ScoreTable
+from cameval.evaluation._scores import Score
+from cameval.evaluation._threshold_plot import places_of, plot_thresholds
+from cameval.evaluation.meaning import Column
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PlotKind: TypeAlias = Literal["headline", "classes", "pairs", "size", "thresholds", "confidence"]
+"""What `Results.plot` draws."""
+
+
+def plot(
+    results: ScoreTable,
+    kind: PlotKind,
+    axes: "Axes | None",
+    *,
+    model: str | None,
+    method: str | None,
+    binarizer: str | None,
+    metric: str | None,
+) -> "Axes":
+    """Draw one plot of results, as `Results.plot`."""
+    if kind not in get_args(PlotKind):
+        raise SettingError(f"kind must be one of {', '.join(get_args(PlotKind))}, got {kind!r}")
+    subject = subject_of(results, model=model, method=method, binarizer=binarizer, metric=metric)
+    chosen = _KINDS[kind]
+    chosen.check(subject)
+    shown = axes_or_new(axes, (chosen.width, chosen.height(subject)))
+    chosen.draw(subject, shown)
+    legend_below(shown)
+    return shown
+
+
+# --- Headline -----------------------------------------------------------------------------------
+_SYMBOLS: Final = {"better": "▲", "worse": "▼", "open": "≈", "equal": "="}
+
+
+def plot_headline(subject: Subject, axes: "Axes") -> None:
+    """Draw mean and interval of each method, and the best blind and the best image baseline."""
+    rows = _rows(subject)
+    low, high = _ends(subject, rows)
+    guess = subject.guess
+    at_guess = subject.score(guess) if guess is not None else None
+    if at_guess is not None:
+        worst = low if subject.higher_is_better else high
+        axes.axvspan(worst, at_guess.mean, color=ZONE, linewidth=0, zorder=0)
+        if not np.isnan(at_guess.low):
+            axes.axvspan(at_guess.low, at_guess.high, color="#DADEE2", linewidth=0, zorder=0.1)
+        axes.axvline(at_guess.mean, color=GUESS, linewidth=1.2, zorder=0.2)
+    labels = {}
+    for y, column in rows.items():
+        score = subject.score(column)
+        assert score is not None
+        _draw_row(subject, axes, y, column, score)
+        labels[y] = f"{drawn(column.method)}  {short(score.mean)}"
+    axes.set_yticks(list(labels), list(labels.values()), color=INK)
+    axes.set_ylim(max(rows) + 0.6, -0.7)
+    if len(subject.methods) < len(rows):
+        axes.axhline(len(subject.methods) - 0.3, color=FAINT, linewidth=0.8)
+    clean(axes, "x")
+    axes.spines["left"].set_visible(False)
+    score_axis(axes, "x", subject.value_range)
+    axes.set_xlabel(f"mean {drawn(subject.title)} with 95 % interval by group")
+    axes.set_ylabel("map")
+    title(axes, f"Mean {drawn(subject.title)} of each map", subject.parts(method=False))
+    _write_differences(subject, axes, rows)
+
+
+def _rows(subject: Subject) -> dict[float, Column]:
+    """Return the columns from top to bottom, with the place of each; baselines after a gap."""
+    known = subject.results.meanings.methods
+    methods = subject.methods
+    controls = [c for c in methods if c.method in known and known[c.method].control]
+    ordered = [c for c in methods if c not in controls] + controls
+    rows = {float(k): column for k, column in enumerate(ordered)}
+    others = [subject.guess, subject.best("image")]
+    below = enumerate(column for column in others if column is not None)
+    return rows | {len(methods) + 0.4 + k: column for k, column in below}
+
+
+def _draw_row(subject: Subject, axes: "Axes", y: float, column: Column, score: Score) -> None:
+    """Draw one mean with its interval, and the bound of its masks."""
+    is_method = column.kind == "method"
+    known = subject.results.meanings.methods.get(column.method)
+    is_control = is_method and known is not None and known.control
+    color, marker = (NETWORK, "o") if is_method else (GUESS, "D")
+    if is_method:
+        what = "control" if is_control else "map of the network"
+    else:
+        what = "best guess" if column == subject.guess else "best of the image alone"
+        color = GUESS if column == subject.guess else INK
+        marker = "D" if column == subject.guess else "s"
+    if not np.isnan(score.low):
+        axes.plot([score.low, score.high], [y, y], color=color, linewidth=2, zorder=3)
+    axes.plot(
+        score.mean,
+        y,
+        marker,
+        color=color,
+        markerfacecolor="white" if is_control else color,
+        markersize=7,
+        zorder=4,
+        label=_once(axes, what),
+    )
+    bound = subject.bound_of(column)
+    at_bound = None if bound is None or not is_method else subject.score(bound)
+    if at_bound is not None and not np.isnan(at_bound.mean):
+        ends = [score.mean, at_bound.mean]
+        axes.plot(ends, [y, y], color=BOUND, linewidth=1, linestyle=(0, (1, 3)), zorder=2)
+        axes.plot(
+            at_bound.mean,
+            y,
+            "|",
+            color=BOUND,
+            markersize=13,
+            markeredgewidth=2.2,
+            zorder=3,
+            label=_once(axes, "bound of these masks"),
+        )
+
+
+def _once(axes: "Axes", label: str) -> str | None:
+    """Return the label of a mark, if no other mark has it."""
+    return None if label in axes.get_legend_handles_labels()[1] else label
+
+
+def _ends(subject: Subject, rows: dict[float, Column]) -> tuple[float, float]:
+    """Return the ends of what is drawn."""
+    if subject.value_range is not None and np.isfinite(subject.value_range).all():
+        return subject.value_range
+    scores = [score for c in rows.values() if (score := subject.score(c)) is not None]
+    numbers = np.array([[s.mean, s.low, s.high] for s in scores])
+    return min(0.0, float(np.nanmin(numbers))), float(np.nanmax(numbers))
+
+
+def _write_differences(subject: Subject, axes: "Axes", rows: dict[float, Column]) -> None:
+    """Write at the right how each method differs from the guess, and what each baseline sees."""
+    right = axes.get_yaxis_transform()
+    guess, family = subject.guess, subject.family
+    words: dict[str, Any] = {
+        "fontsize": "small",
+        "va": "center",
+        "transform": right,
+    }
+    if guess is not None:
+        axes.text(1.09, -0.72, "minus best guess", color=GUESS, **words)
+    for y, column in rows.items():
+        if column.kind == "baseline":
+            what = "blind: sees nothing" if column == guess else "sees the image, no network"
+            axes.text(1.09, y, what, color=GUESS, **words)
+            continue
+        found = family.find("method", subject.model, column.method, guess.method if guess else "")
+        if found is None:
+            continue
+        verdict = found.verdict(higher_is_better=bool(subject.higher_is_better))
+        symbol = _SYMBOLS.get(verdict, "?")
+        color = INK if symbol in "≈=?" else NETWORK if symbol == "▲" else GUESS
+        axes.text(1.04, y, symbol, color=color, family="DejaVu Sans", **words)
+        text = difference_text(found.test.difference, found.test.low, found.test.high)
+        axes.text(1.09, y, text, color=INK, **words)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How a kind of plot is drawn.
+
+    Parameters
+    ----------
+    draw
+        Draws it.
+    check
+        Raises an error if it cannot be drawn, before a figure is made.
+    height
+        Height of a new figure in inches, by what is drawn.
+    width
+        Its width.
+    """
+
+    draw: Callable[[Subject, "Axes"], None]
+    check: Callable[[Subject], object]
+    height: Callable[[Subject], float] = lambda subject: 4.4
+    width: float = 6.4
+
+
+_KINDS: Final[dict[PlotKind, _Kind]] = {
+    "headline": _Kind(plot_headline, _rows, lambda s: 1.9 + 0.36 * len(_rows(s)), 8),
+    "classes": _Kind(plot_classes, classes_of, lambda s: 1.8 + 0.28 * min(len(classes_of(s)), 30)),
+    "pairs": _Kind(plot_pairs, guess_of),
+    "size": _Kind(plot_sizes, sizes_of),
+    "thresholds": _Kind(plot_thresholds, places_of, width=7.2),
+    "confidence": _Kind(plot_confidence, confidences_of),
+}

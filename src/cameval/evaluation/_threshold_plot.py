@@ -1,0 +1,156 @@
+"""Plot of the mean score of each method by the share of the image that its masks mark."""
+
+from dataclasses import dataclass, replace
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cameval.data._extras import import_extra
+from cameval.errors import SettingError
+from cameval.evaluation._plot_marks import (
+    BOUND,
+    DASHES,
+    FAINT,
+    GUESS,
+    INK,
+    MARKERS,
+    NETWORK,
+    clean,
+    drawn,
+    score_axis,
+    title,
+)
+from cameval.evaluation._plot_subject import Subject
+from cameval.evaluation.meaning import Column
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_FIRST, _STEP = 114.0, 14.0
+"""Places on the axis of binarizers whose share varies, in percent beyond the whole image."""
+
+
+@dataclass(frozen=True)
+class _Places:
+    """The place of each binarizer on the axis: those of a fixed share, and the others.
+
+    The marks of the others are shifted to the right, so that those of several maps are apart.
+    """
+
+    fixed: dict[str, float]
+    varying: dict[str, float]
+    shift: float = 0.0
+
+
+def places_of(subject: Subject) -> _Places:
+    """Return the place of each binarizer on the axis.
+
+    Raises
+    ------
+    SettingError
+        If the metric is one of maps, which has no threshold.
+    """
+    if not subject.column.binarizer:
+        masks = ", ".join(label for label in subject.contents.mask_metrics)
+        raise SettingError(
+            f"a plot of thresholds needs a metric of masks, got {subject.column.metric!r}"
+            + (f"; there are {masks}" if masks else "")
+        )
+    meanings = subject.contents.binarizers
+    fixed = {
+        label: 100 * meaning.marked
+        for label, meaning in meanings.items()
+        if meaning.marked is not None and meaning.origin is None
+    }
+    others = [label for label in meanings if label not in fixed]
+    first = _FIRST if fixed else 0.0
+    return _Places(
+        dict(sorted(fixed.items(), key=lambda item: item[1])),
+        {label: first + _STEP * k for k, label in enumerate(others)},
+    )
+
+
+def plot_thresholds(subject: Subject, axes: "Axes") -> None:
+    """Draw the mean of each method for each binarizer; a line joins those of a fixed share."""
+    places = places_of(subject)
+    best: list[tuple[float, Column]] = [(_best(subject, c, places), c) for c in subject.methods]
+    sign = 1 if subject.higher_is_better is False else -1
+    best = sorted(((m, c) for m, c in best if not np.isnan(m)), key=lambda pair: sign * pair[0])
+    looks = zip(best, cycle(DASHES), cycle(MARKERS), strict=False)
+    for k, ((_, column), dash, marker) in enumerate(looks):
+        beside = replace(places, shift=2.0 * (k + 1))
+        _draw(subject, axes, column, beside, NETWORK, dash, marker, drawn(column.method))
+    if subject.guess is not None:
+        name = f"best guess ({drawn(subject.guess.method)})"
+        _draw(subject, axes, subject.guess, places, GUESS, "-", "D", name)
+    bound = subject.bound_of(subject.column)
+    if bound is not None:
+        name = f"bound of the masks of {drawn(subject.column.method)}"
+        _draw(subject, axes, bound, places, BOUND, "-", "_", name)
+    _label_places(axes, places)
+    clean(axes, "y")
+    score_axis(axes, "y", subject.value_range)
+    axes.set_ylabel(f"mean {drawn(subject.title)}")
+    title(axes, f"Mean {drawn(subject.title)} by threshold", subject.parts(method=False)[:2])
+
+
+def _best(subject: Subject, column: Column, places: _Places) -> float:
+    means = [_mean(subject, column, label) for label in (*places.fixed, *places.varying)]
+    if np.isnan(means).all():
+        return float("nan")
+    return float(np.nanmin(means) if subject.higher_is_better is False else np.nanmax(means))
+
+
+def _mean(subject: Subject, column: Column, binarizer: str) -> float:
+    score = subject.score(replace(column, binarizer=binarizer))
+    return float("nan") if score is None else score.mean
+
+
+def _draw(
+    subject: Subject,
+    axes: "Axes",
+    column: Column,
+    places: _Places,
+    color: str,
+    dash: object,
+    marker: str,
+    label: str,
+) -> None:
+    """Draw the means of one map: filled and joined for fixed shares, hollow for the others."""
+    xs, ys = [*places.fixed.values()], [_mean(subject, column, b) for b in places.fixed]
+    if xs:
+        axes.plot(
+            xs, ys, color=color, linestyle=dash, marker=marker, markersize=6, linewidth=1.6,
+            markeredgewidth=2 if marker == "_" else 1, label=label,
+        )  # fmt: skip
+    xs, ys = (
+        [x + places.shift for x in places.varying.values()],
+        [_mean(subject, column, b) for b in places.varying],
+    )
+    if xs:
+        axes.plot(
+            xs, ys, color=color, linestyle="none", marker=marker, markersize=6,
+            markerfacecolor="white", markeredgewidth=2 if marker == "_" else 1.4,
+            label=None if places.fixed else label,
+        )  # fmt: skip
+
+
+def _label_places(axes: "Axes", places: _Places) -> None:
+    """Write the shares and the binarizers on the axis."""
+    ticker = import_extra("matplotlib.ticker", "report", "plots")
+    shares = [0.0, 25.0, 50.0, 75.0, 100.0] if places.fixed else []
+    at = [*shares, *places.varying.values()]
+    names = [*(f"{share:g} %" for share in shares), *(drawn(b, 16) for b in places.varying)]
+    axes.xaxis.set_major_locator(ticker.FixedLocator(at))
+    axes.xaxis.set_major_formatter(ticker.FixedFormatter(names))
+    for text, x in zip(axes.get_xticklabels(), at, strict=True):
+        if x > 100 or not shares:
+            text.set(rotation=30, ha="right", rotation_mode="anchor")
+    last = max(at)
+    axes.set_xlim(-3 if shares else -_STEP / 2, last + (3 if last == 100 else _STEP * 0.8))
+    if shares and places.varying:
+        axes.axvline((100 + _FIRST) / 2, color=FAINT, linewidth=0.8)
+    what = ["share of the image that is marked"] * bool(shares)
+    what += ["binarizers whose share varies (hollow)"] * bool(places.varying)
+    axes.set_xlabel("; ".join(what), color=INK)
