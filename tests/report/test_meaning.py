@@ -633,12 +633,12 @@ def test_intervals_stay_within_what_a_metric_says_that_it_can_give(tmp_path) -> 
         results = made(18, groups=6, metrics={"iou": meaning}, value=lambda c: 0.0)
         page = written(results, tmp_path / name)
         ends = [
-            float(low)
+            float(low.replace("\u2212", "-"))
             for caption in ("IoU by true class", "IoU of right and wrong")
             for _, head, cells in page.table(caption).rows
             if "minus" not in head
             for cell in cells
-            for low in re.findall(r"\[(-?[\d.]+),", cell)
+            for low in re.findall(r"\[([\u2212-]?[\d.]+),", cell)
         ]
         assert len(ends) >= 4
         assert (min(ends) >= 0) == within

@@ -70,7 +70,7 @@ def all_scores_table(
     ]
     sign = -1 if headline.meaning.higher_is_better is not False else 1
     found.sort(key=lambda one: (np.isnan(one[0].mean), sign * np.nan_to_num(one[0].mean)))
-    tests = _tests(verdicts, family)
+    tests = tests_of(verdicts, family)
     has_tests = any((model, replace(column)) in tests for _, model, column in found)
     alike = _are_alike([score for score, _, _ in found])
     rows = []
@@ -128,7 +128,7 @@ def _mean_cell(score: Score, headline: Headline) -> Cell:
     return BarCell(cell.text, cell.detail, cell.few_groups, share)
 
 
-def _tests(verdicts: Sequence[Verdict], family: Family) -> dict[tuple[str, Column], Comparison]:
+def tests_of(verdicts: Sequence[Verdict], family: Family) -> dict[tuple[str, Column], Comparison]:
     """Return the tests against the best guess, by model and column."""
     return {
         (one.model, replace(one.column, kind="method", method=test.first)): test
@@ -178,7 +178,7 @@ def headline_data(
     if verdict.column is None or verdict.score is None:
         return None
     column, model = verdict.column, verdict.model
-    tests = _tests([verdict], family)
+    tests = tests_of([verdict], family)
     rows = []
     for one in maps_of(contents, column.target_class, column.binarizer, column.metric):
         if (score := scores.get(model, one)) is None:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from cameval.evaluation import Column, Results
 from cameval.evaluation._headline import Headline
+from cameval.evaluation._plots import PlotKind
 from cameval.evaluation._scores import Images, Scores
 from cameval.evaluation._words import one_line
 from cameval.report._class_tables import (
@@ -17,7 +18,8 @@ from cameval.report._class_tables import (
     right_and_wrong,
 )
 from cameval.report._names import Names
-from cameval.report._svg import DESKTOP, PHONE, Drawing, draw_twice
+from cameval.report._score_tables import map_row, maps_of, mean_cell
+from cameval.report._svg import DESKTOP, PHONE, Drawing, draw_twice, fit_to_page
 from cameval.report._verdict import Guess, Verdict
 from cameval.report.formatting import (
     format_interval,
@@ -98,7 +100,7 @@ class Charts:
 
     def draw(
         self,
-        kind: str,
+        kind: PlotKind,
         model: str,
         column: Column,
         *,
@@ -118,13 +120,14 @@ class Charts:
                 binarizer=column.binarizer,
                 metric=column.metric,
             )
+            fit_to_page(axes)
 
         whose = self.names.with_model(model, title)
         return draw_twice(draw, title=whose, label=with_minus(label), height=height, widths=widths)
 
     def make(
         self,
-        kind: str,
+        kind: PlotKind,
         model: str,
         column: Column,
         *,
@@ -275,7 +278,7 @@ def class_section(charts: Charts, tables: Sequence[Table]) -> ChartSection:
                 title=f"{title} {by_class(charts.names)}",
                 label=text,
                 caption=f"{text}{few}",
-                height=70 + 22 * n,
+                height=110 + 23 * n,
             )
         )
     lead = "Which classes are found, and which are not." if found else ""
@@ -320,7 +323,8 @@ def size_section(charts: Charts) -> ChartSection:
         hollow = any(images.has_accuracy for images in charts.images.values())
         wrong = "Hollow: wrong prediction. " if hollow else ""
         blue = "Blue: what masks of this area can reach." if charts.headline.bound else ""
-        lead = f"Orange: the maps. {wrong}Gray: the best guess. {blue}".strip()
+        gray = "Gray: the best guess. " if any(v.guess for v in charts.verdicts) else ""
+        lead = f"Orange: the maps. {wrong}{gray}{blue}".strip()
     return ChartSection("size", "Object size", lead, charts=found)
 
 
@@ -421,6 +425,58 @@ def describe_correlations(table: Table, quantity: str) -> str:
 
 
 def threshold_section(charts: Charts) -> ChartSection:
-    """Return the figures of the mean score against the share of the image that is marked."""
-    found: list[Chart] = []
-    return ChartSection("thresholds", "Thresholds", "", charts=found)
+    """Return the figures of the mean score of each method by binarizer."""
+    found = []
+    binarizers = charts.names.contents.binarizers
+    for verdict, column in charts.shown:
+        if not column.binarizer or len(binarizers) < 2:
+            continue
+        table = _threshold_table(charts, verdict, column)
+        means = {
+            label: score.mean
+            for label in binarizers
+            if (score := charts.scores.get(verdict.model, replace(column, binarizer=label)))
+            and not np.isnan(score.mean)
+        }
+        higher = charts.headline.meaning.higher_is_better
+        pick = min if higher is False else max
+        best = pick(means, key=lambda label: means[label])
+        title = charts.headline.title
+        extreme = "lowest" if higher is False else "highest"
+        text = (
+            f"{one_line(column.method)}: {extreme} mean {title} {format_short(means[best])} by "
+            f"{one_line(best)}"
+        )
+        origin = binarizers[best].origin
+        chosen = "." if origin is not None else ", chosen on these same images."
+        found.append(
+            charts.make(
+                "thresholds",
+                verdict.model,
+                column,
+                title=f"Mean {title} by threshold",
+                label=f"{text}{chosen}",
+                caption=f"{text}{chosen}",
+                height=320,
+                data=[table],
+            )
+        )
+    lead = "The mean score of each map by the share of the image that its masks mark."
+    return ChartSection("thresholds", "Thresholds", lead if found else "", charts=found)
+
+
+def _threshold_table(charts: Charts, verdict: Verdict, column: Column) -> Table:
+    """Return the mean of each map by binarizer."""
+    contents, scores = charts.names.contents, charts.scores
+    metric, rows = column.metric, []
+    for one in maps_of(contents, column.target_class, column.binarizer, metric):
+        cells = [
+            mean_cell(scores.get(verdict.model, replace(one, binarizer=label)))
+            for label in contents.binarizers
+        ]
+        rows.append(map_row(contents, one, cells))
+    return Table(
+        charts.names.with_model(verdict.model, f"Mean {charts.headline.title} by binarizer"),
+        ["map", *map(one_line, contents.binarizers)],
+        [Block(rows)],
+    )

@@ -29,7 +29,7 @@ SVG_STYLE: list[Any] = [
     "default",
     {
         "text.parse_math": False,
-        "font.size": 12,
+        "font.size": 13.2,  # small texts have 11 px
         "axes.titlesize": 12,
         "axes.labelsize": 12,
         "xtick.labelsize": 11,

@@ -1,6 +1,6 @@
 """The first screen of the page: verdict, the figure of each network, and counts of images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ from cameval.evaluation._words import one_line
 from cameval.report._all_scores import describe_difference, headline_data
 from cameval.report._answers import Known
 from cameval.report._charts import Charts
+from cameval.report._headline_figure import draw_headline
 from cameval.report._svg import Drawing
 from cameval.report._verdict import Verdict, state_of_all
 from cameval.report._verdict_words import (
@@ -31,8 +32,6 @@ from cameval.report.sections import Block, Cell, Row, Table
 
 MOST_PANELS = 4
 """With more networks their figures are folded, and a table has a row for each."""
-
-WIDTHS = (592, 348)
 
 
 @dataclass(frozen=True)
@@ -102,15 +101,8 @@ def _panel(verdict: Verdict, known: Known, charts: Charts) -> Panel:
         subtitle = " \u00b7 ".join(filter(None, [subtitle, share]))
     mixed = state_of_all(charts.verdicts) is None
     data = headline_data(verdict, known.contents, headline, known.scores, names, known.family)
-    drawing = charts.draw(
-        "headline",
-        verdict.model,
-        column,
-        title=f"Mean {headline.title} of the maps and of guesses",
-        label=_label(verdict, known),
-        height=_height(known),
-        widths=WIDTHS,
-    )
+    title = f"Mean {headline.title} of the maps and of guesses"
+    drawing = draw_headline(verdict, known, title=title, label=_label(verdict, known))
     return Panel(
         one_line(verdict.model, 40) if several else "",
         subtitle,
@@ -121,12 +113,6 @@ def _panel(verdict: Verdict, known: Known, charts: Charts) -> Panel:
         _counts(verdict, known),
         [data] if data is not None else [],
     )
-
-
-def _height(known: Known) -> Callable[[int], float]:
-    """Return the height of the figure by its width: rows are higher on a phone."""
-    rows = len(known.contents.methods) + len(known.contents.baselines)
-    return lambda width: 66 + rows * (30 if width > 400 else 44)
 
 
 def _label(verdict: Verdict, known: Known) -> str:

@@ -90,6 +90,32 @@ def draw_twice(
     return Drawing(title, label, *shown)
 
 
+def fit_to_page(axes: Axes) -> None:
+    """Leave out the title, which the page has, and write the legend in the columns that fit."""
+    axes.set_title("", loc="left")
+    if axes.get_ylabel().startswith("class"):
+        axes.set_ylabel("")
+    handles, labels = axes.get_legend_handles_labels()
+    legend = axes.get_legend()
+    if legend is None:
+        return
+    legend.remove()
+    figure = axes.get_figure(root=True)
+    assert isinstance(figure, Figure)  # `draw_twice`
+    width = figure.get_size_inches()[0] * 72
+    columns = int(width // (6.6 * max(map(len, labels)) + 46))
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower left",
+        ncols=max(1, min(columns, len(labels))),
+        fontsize=11,
+        frameon=False,
+        handletextpad=0.5,
+        columnspacing=1.4,
+    )
+
+
 def svg_of(figure: Figure, *, title: str, label: str) -> str:
     """Return a figure as an SVG element of a page; the same figure gives the same text.
 

@@ -43,6 +43,8 @@ class Guess:
         The paired test of the maps against it; None if no image has both scores.
     n_below, n_both
         On how many images the maps score worse than it, of how many that have both scores.
+    n_own
+        How many images have a score of it.
     """
 
     column: Column
@@ -50,6 +52,7 @@ class Guess:
     comparison: Comparison | None
     n_below: int
     n_both: int
+    n_own: int
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,8 @@ def _guess_of(
     mean = float(theirs[both].mean()) if both.any() else scores.by_column[model, best].mean
     below = is_worse(ours, theirs, higher_is_better=higher_is_better)
     test = family.find("method", model, column.method, best.method)
-    return Guess(best, mean, test, int(below.sum()), int(both.sum()))
+    own = int((~np.isnan(theirs)).sum())
+    return Guess(best, mean, test, int(below.sum()), int(both.sum()), own)
 
 
 def is_worse(

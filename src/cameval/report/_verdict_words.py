@@ -239,7 +239,7 @@ def _scores(verdicts: Sequence[Verdict], headline: Headline, names: Names) -> Se
         parts += [Part(f"{'; ' * (k > 0)}{who}"), Part(format_short(one.mean), "net")]
         if one.guess is not None:
             parts += [Part(", best guess "), Part(format_short(one.guess.mean), "guess")]
-            if 0 < one.guess.n_both < one.n_defined:
+            if 0 < one.guess.n_both < max(one.n_defined, one.guess.n_own):
                 count = names.rows(one.guess.n_both)
                 parts.append(Part(f" (on the {count} that have both scores)"))
     return (*parts, Part("."))
