@@ -105,7 +105,7 @@ def test_one_command_writes_tables_and_report(finished, capsys) -> None:
 def test_the_same_command_goes_on_and_another_is_refused(folder, finished, capsys) -> None:
     kept = (finished / "results.csv").read_bytes()
     assert main(words(folder, no_report=True)) == 0
-    assert "0.0" in capsys.readouterr().out
+    assert "tables  " in capsys.readouterr().out
     assert (finished / "results.csv").read_bytes() == kept
     assert main(words(folder, no_report=True, seed=1)) == 2
     assert "another seed (0 and 1)" in capsys.readouterr().err

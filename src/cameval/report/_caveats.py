@@ -32,10 +32,18 @@ def describe_run(results: Results, contents: Contents, names: Names) -> str:
         _describe_targets(samples) if names.several else "",
         format_count(samples["group"].nunique(), "group"),
         format_count(classes, "class", "classes") if classes else "no labels",
+        _describe_target_class(contents, names),
         one_line(str(provenance.get("started") or "")[:10], 20),
         f"cameval {one_line(version, 20)}" if version else "",
     ]
     return " · ".join(filter(None, parts))
+
+
+def _describe_target_class(contents: Contents, names: Names) -> str:
+    """Return for which class the maps of the verdict are."""
+    if not contents.has_network or not contents.target_classes:
+        return ""
+    return f"maps for {names.target_class(contents.target_classes[0])}"
 
 
 def _describe_targets(samples: pd.DataFrame) -> str:

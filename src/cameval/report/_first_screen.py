@@ -164,7 +164,8 @@ def _reading(verdicts: Sequence[Verdict], known: Known) -> str:
     if any(one.guess is not None and one.guess.comparison is not None for one in verdicts):
         corrected = " after Holm's correction" if known.family.size > 1 else ""
         text += (
-            f" On the right, differences from the best guess on the same {known.names.row}s: "
+            " At the end of a row, the difference from the best guess on the same "
+            f"{known.names.row}s: "
             "\u2248 no clear difference, \u25b2 better, \u25bc worse "
             f"(p < .05{corrected})."
         )

@@ -110,9 +110,10 @@ def _lines(verdict: Verdict, known: Known) -> tuple[list[_Line], int]:
         (controls if is_control else methods).append(line)
     sign = 1 if higher is False else -1
     methods.sort(key=lambda line: 0 if higher is None else sign * line.score.mean)
+    alone = "image without network" if known.contents.has_network else "image alone"
     others: list[tuple[Column | None, str]] = [
         (None if verdict.guess is None else verdict.guess.column, "blind map"),
-        (scores.best_baseline(model, column, "image"), "image without network"),
+        (scores.best_baseline(model, column, "image"), alone),
     ]
     if not methods and not controls:
         others = [(column, "")]
@@ -168,9 +169,8 @@ def _draw(
     parts += _axis(frame, ends, bottom, x, known)
     return (
         f'<svg class="headline" viewBox="0 0 {frame.width} {height:.0f}" width="{frame.width}" '
-        f'height="{height:.0f}" role="img" aria-label="{escape(label)}"><title>{escape(title)}</title>'
-        + "".join(parts)
-        + "</svg>"
+        f'height="{height:.0f}" role="img" aria-label="{escape(label)}">'
+        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
     )
 
 

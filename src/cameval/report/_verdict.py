@@ -82,8 +82,8 @@ class Verdict:
         How many predictions are wrong, of how many that are known to be right or wrong.
     reason
         The most frequent reason of an undefined score, if no score is defined.
-    n_candidates
-        Of how many columns this one is the best.
+    n_absent
+        How many of the images with a score have no object.
     """
 
     model: str
@@ -98,7 +98,7 @@ class Verdict:
     n_wrong: int = 0
     n_known: int = 0
     reason: str = ""
-    n_candidates: int = 0
+    n_absent: int = 0
 
 
 def verdicts_of(
@@ -158,7 +158,7 @@ def _verdict_of(
         int((images.wrong & known).sum()) if images.has_accuracy else 0,
         int(known.sum()) if images.has_accuracy else 0,
         "" if defined.any() else _reason_of(results, model, column),
-        len(headline.candidates[model]),
+        int((defined & ~images.present).sum()),
     )
 
 

@@ -233,7 +233,7 @@ def _scores(verdicts: Sequence[Verdict], headline: Headline, names: Names) -> Se
     if not shown:
         return ()
     lower = " (lower is better)" if headline.meaning.higher_is_better is False else ""
-    parts = [Part(f"Mean {headline.title} with the true masks{names.with_object}{lower}: ")]
+    parts = [Part(f"Mean {headline.title} with the true masks{_of(shown, names)}{lower}: ")]
     for k, one in enumerate(shown):
         who = f"{one_line(one.model, 40)} " if len(verdicts) > 1 else ""
         parts += [Part(f"{'; ' * (k > 0)}{who}"), Part(format_short(one.mean), "net")]
@@ -243,6 +243,19 @@ def _scores(verdicts: Sequence[Verdict], headline: Headline, names: Names) -> Se
                 count = names.rows(one.guess.n_both)
                 parts.append(Part(f" (on the {count} that have both scores)"))
     return (*parts, Part("."))
+
+
+def _of(shown: Sequence[Verdict], names: Names) -> str:
+    """Return of which images the means are, if some have no object."""
+    counts = {(one.n_defined, one.n_absent) for one in shown}
+    if len(counts) > 1:
+        return f" of {names.row}s{names.with_object}" if names.are_split else ""
+    ((count, absent),) = counts
+    if names.are_split:
+        return f" of the {names.rows(count)}{names.with_object}"
+    if 0 < absent < count:
+        return f" of {names.rows(count)}, {absent:,} of them without an object"
+    return ""
 
 
 def _bounds(verdicts: Sequence[Verdict], headline: Headline) -> Sentence:

@@ -4,6 +4,27 @@ from mutants.fault import Fault
 
 FAULTS = (
     Fault(
+        "the verdict does not ask the image alone",
+        "report/_verdict.py",
+        before='if found == "better" and not',
+        after='if found == "none" and not',
+        tests=("report/test_page.py::test_the_verdict_follows_the_numbers",),
+    ),
+    Fault(
+        "the images below the guess are those above it where less is better",
+        "report/_verdict.py",
+        before="return ours < theirs if higher_is_better else ours > theirs",
+        after="return ours < theirs",
+        tests=("report/test_page.py::test_for_distances_less_is_better",),
+    ),
+    Fault(
+        "the mean beside a guess is of images that the guess lacks",
+        "report/_verdict.py",
+        before="both = defined if guess is None else defined &",
+        after="both = defined if guess is None else defined |",
+        tests=("report/test_meaning.py::test_a_difference_of_fewer_images_than_the_means_says_so",),
+    ),
+    Fault(
         "the verdict uses the unadjusted p",
         "evaluation/_comparisons.py",
         before="if self.p >= ALPHA:",
@@ -62,9 +83,9 @@ FAULTS = (
     ),
     Fault(
         "ten groups are called few",
-        "report/_findings.py",
-        before="or test.n_differing < ENOUGH_GROUPS:",
-        after="or test.n_differing <= ENOUGH_GROUPS:",
+        "report/_test_tables.py",
+        before="and one.test.n_differing < ENOUGH_GROUPS",
+        after="and one.test.n_differing <= ENOUGH_GROUPS",
         tests=(
             (
                 "report/test_verdicts.py::"
