@@ -4,7 +4,6 @@ Needs jinja2 and matplotlib: ``pip install 'cameval[report]'``.
 """
 
 from cameval.report.comparisons import page_tests
-from cameval.report.examples import Example, draw_examples
 from cameval.report.facts import StudyFacts
 from cameval.report.formatting import (
     format_count,
@@ -14,6 +13,7 @@ from cameval.report.formatting import (
     format_p,
     format_percent,
 )
+from cameval.report.images import draw_images
 from cameval.report.page import write_report
 from cameval.report.reviewers import reviewer_summary
 from cameval.report.sections import Block, Cell, Picture, Row, Section, Table, picture_of, table_of
@@ -21,13 +21,12 @@ from cameval.report.sections import Block, Cell, Picture, Row, Section, Table, p
 __all__ = [
     "Block",
     "Cell",
-    "Example",
     "Picture",
     "Row",
     "Section",
     "StudyFacts",
     "Table",
-    "draw_examples",
+    "draw_images",
     "format_count",
     "format_difference",
     "format_interval",

@@ -13,10 +13,10 @@ from cameval.errors import SettingError
 from cameval.evaluation import Results
 from cameval.evaluation._run_folder import write_atomically
 from cameval.report._answers import Known
+from cameval.report._browser import make_browser
 from cameval.report._caveats import caveats, describe_limits, describe_run
 from cameval.report._class_tables import class_table, correctness_table, target_class_table
 from cameval.report._contents import contents_of, targets_of
-from cameval.report._example_section import make_example_section
 from cameval.report._figures import draw_figures
 from cameval.report._files import make_folder, write_bytes
 from cameval.report._findings import findings
@@ -47,7 +47,7 @@ TITLE = "Where the network looks, and how well that agrees with the truth"
 TITLE_OF_MAPS = "Where the maps are high, and how well that agrees with the truth"
 ANCHORS = (
     *("masks", "maps", "classes", "negatives", "parts", "predictions"),
-    *("tests", "figures", "examples", "sanity", "undefined", "reviewers"),
+    *("tests", "figures", "images", "sanity", "undefined", "reviewers"),
 )
 _AROUND = ("in-short", "findings", "methods")
 _OWN_FIGURES = r"(means|classes|size|confidence|random-weights)(-\d+)?\.png"
@@ -67,7 +67,7 @@ def write_report(
     """Write an evaluation as one HTML page, ``report.html``.
 
     The page needs no other file: style and figures are inside. The figures are also written to
-    ``figures/``, and the section for reviewers to ``reviewers.json``. Pictures that `draw_examples`
+    ``figures/``, and the section for reviewers to ``reviewers.json``. Pictures that `draw_images`
     wrote to the folder are shown if they are of these results.
 
     Parameters
@@ -101,7 +101,7 @@ def write_report(
         If the folder cannot be made, the binarizer or method was not evaluated, two sections have
         the same anchor or one that the page itself uses, or two pictures the same file.
     DataError
-        If ``figures/examples.json`` is damaged.
+        If ``report_files/index.json`` is damaged.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def write_report(
     pictures_in = make_folder(folder / "figures")
     names, images = names_of(targets, contents), images_by_model(scored)
     everything = images_by_model(results) if targets.are_split else images
-    examples = make_example_section(scored, images, names, folder)
+    browser = make_browser(results, names, folder, headline.columns)
     pictures = draw_figures(scored, images, contents, headline, scores, names)
     family = compare_all(contents, headline, images, seed_of(results))
     masks = (
@@ -163,7 +163,6 @@ def write_report(
         ),
         Section("tests", "Paired tests", tables=_present(*tests)),
         Section("figures", "Figures", _describe_figures(pictures, names), pictures=pictures),
-        examples,
         sanity,
         Section(
             "undefined",
@@ -190,6 +189,7 @@ def write_report(
             more_models=_describe_more_models(len(contents.models) - MOST_MODELS),
             caveats=caveats(targets, names),
             warning=describe_limits(contents),
+            browser=browser,
             sections=[section for section in shown if not section.empty],
             settings=list_settings(results, names),
             rules=list_rules(results, names),
