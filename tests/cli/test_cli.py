@@ -311,7 +311,7 @@ def test_a_place_that_no_folder_can_have_is_told(folder, tmp_path, capsys, name)
         "pandas.DataFrame.to_csv",
         "cameval.evaluation.results.Results.to_csv",
         "cameval.report.write_report",
-        "cameval.report.draw_examples",
+        "cameval.report.draw_images",
         "numpy.savez",
     ],
 )

@@ -1,43 +1,32 @@
 """The report: a page that says what the numbers say, whatever came in, and needs nothing else."""
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from evaluations import SMALL, samples, small_network
 from hypothesis import given
 from hypothesis import strategies as st
 from pages import KNOWN, bare, cell, made, undefined, written
 
-import cameval
-from cameval import concat, evaluate
-from cameval.data import Sample
-from cameval.errors import DataError, SettingError
-from cameval.evaluation import Preparation, Results
+from cameval import concat
+from cameval.errors import SettingError
+from cameval.evaluation import Results
 from cameval.evaluation._comparisons import compare_all, seed_of
 from cameval.evaluation._contents import contents_of
 from cameval.evaluation._headline import headline_of
 from cameval.evaluation._scores import images_by_model, scores_of
 from cameval.evaluation._words import one_line
-from cameval.evaluation.meaning import TargetClassMeaning
-from cameval.metrics.outcome import Outcomes
 from cameval.report import (
-    Example,
-    draw_examples,
     format_number,
     format_percent,
     verdict_lines,
     write_report,
 )
-from cameval.report import examples as drawing
 from cameval.report import page as writing
 from cameval.report._answers import Known
 from cameval.report._charts import Charts
-from cameval.report._example_pictures import crop_image
 from cameval.report._figures import figure_text
 from cameval.report._first_screen import first_screen_of
 from cameval.report._names import names_of
@@ -122,7 +111,7 @@ def first_label(results: Results) -> str:
     names = names_of(targets, contents)
     known = Known(targets, contents, images, headline, scores, names, family)
     charts = Charts(results, images, headline, scores, names, verdicts)
-    (panel,) = first_screen_of(known, charts).panels
+    (panel,) = first_screen_of(known, charts, {}).panels
     return panel.drawing.label
 
 
@@ -572,227 +561,6 @@ def test_nothing_global_is_changed(tmp_path) -> None:
     before = dict(matplotlib.rcParams)
     write_report(made(n=6), tmp_path)
     assert dict(matplotlib.rcParams) == before
-
-
-# --- Examples -------------------------------------------------------------------------------------
-
-CAM, P80 = ("cam", cameval.cam), ("p80", cameval.PercentileBinarizer(80))
-PARTS = {"method": CAM, "binarizer": P80, "prepare": SMALL, "alignment": "half_pixel"}
-
-
-@pytest.fixture(scope="module")
-def run() -> tuple[Results, list[Sample], torch.nn.Module]:
-    data, net = samples(9), small_network()
-    results = evaluate(
-        net,
-        data,
-        methods=dict([CAM]),
-        binarizers=dict([P80]),
-        metrics={"iou": cameval.iou, "auroc": cameval.pixel_auroc, "outcome": Outcomes()},
-        prepare=SMALL,
-        progress=False,
-        class_names=["round", "<long>", "square"],
-        name="net",
-    )
-    return results, data, net
-
-
-def test_examples_are_the_best_the_median_and_the_worst(run, tmp_path) -> None:
-    results, data, net = run
-    examples = draw_examples(results, data, net, tmp_path, **PARTS)
-    of = results.select(metric="iou", method="cam")
-    values, labels = of.values[:, 0], of.samples["label"].to_numpy()
-    for label in (None, 0, 1, 2):
-        here = np.sort(values if label is None else values[labels == label])
-        found = {e.pick: e for e in examples if e.label == label}
-        assert [found[pick].score for pick in ("worst", "median", "best")] == [
-            *(here[0], here[(len(here) - 1) // 2], here[-1])
-        ]
-    for example in examples:
-        row = data.index(next(s for s in data if s.name == example.sample))
-        assert values[row] == example.score
-        assert (tmp_path / "figures" / "examples" / example.file).is_file()
-    assert json.loads((tmp_path / "figures" / "examples.json").read_text()) == {
-        "examples": [vars(example) for example in examples]
-    }
-    page = written(results, tmp_path)
-    best = next(e for e in examples if e.label is None and e.pick == "best")
-    assert f"best IoU {format_number(best.score)}" in page.text
-    shown = [image for image in page.images if image["alt"].startswith("Map and mask")]
-    assert len(shown) == len(examples)
-    assert "<long>" in page.text
-
-
-def test_the_report_is_made_again_without_network_and_data(run, tmp_path) -> None:
-    results, data, net = run
-    draw_examples(results, data, net, tmp_path, **PARTS)
-    first = write_report(results, tmp_path).read_bytes()
-    results.to_csv(tmp_path / "results.csv")
-    again = Results.from_csv(tmp_path / "results.csv")
-    assert write_report(again, tmp_path).read_bytes() == first
-
-
-@pytest.mark.usefixtures("no_figures")
-@pytest.mark.usefixtures("no_figures")
-def test_the_size_of_an_object_is_its_share_of_the_scored_pixels(tmp_path) -> None:
-    results = made(methods=("cam",), binarizers=("p95",), metrics=("iou",))
-    results = replace(results, samples=results.samples.assign(area=0.095))
-    score = float(results.values[0, 0])
-    example = Example(
-        *("net", "image 0", "predicted", "cam", "p95", "iou", "best", None, score, "a.png")
-    )
-    (tmp_path / "figures" / "examples").mkdir(parents=True)
-    (tmp_path / "figures" / "examples" / "a.png").write_bytes(b"a picture")
-    drawing.write_examples(tmp_path / "figures", [example])
-    text = written(results, tmp_path).text
-    assert (
-        f"IoU {format_number(score)}, object {format_percent(0.095)} of the scored pixels" in text
-    )
-
-
-def test_examples_of_other_results_are_not_shown(run, tmp_path) -> None:
-    results, data, net = run
-    count = len(draw_examples(results, data, net, tmp_path, **PARTS))
-    scores = [column.metric != "outcome" for column in results.columns]
-    other = replace(results, values=np.where(scores, results.values * 0.5 + 0.1, results.values))
-    page = written(other, tmp_path)
-    assert f"{count} examples in the folder are of other results" in page.text
-    assert not [image for image in page.images if image["alt"].startswith("Map and mask")]
-
-
-@pytest.mark.usefixtures("no_figures")
-def test_few_scores_have_few_examples(run, tmp_path) -> None:
-    results, data, net = run
-    labels = results.samples["label"].to_numpy()
-    gone = undefined(results, np.flatnonzero(labels == 0), 1)
-    gone = undefined(gone, np.flatnonzero(labels == 1)[:1], 1)
-    gone = undefined(gone, np.flatnonzero(labels == 2)[:2], 1)
-    examples = draw_examples(gone, data, net, tmp_path, **PARTS)
-    picks = {label: [e.pick for e in examples if e.label == label] for label in (0, 1, 2)}
-    assert picks == {0: [], 1: ["best", "worst"], 2: ["best"]}
-    nothing = undefined(results, np.s_[:], 1)
-    assert draw_examples(nothing, data, net, tmp_path, **PARTS) == []
-    written(nothing, tmp_path)
-
-
-def test_maps_metrics_choose_where_there_is_no_other(run, tmp_path) -> None:
-    results, data, net = run
-    examples = draw_examples(results.select(metric="auroc"), data, net, tmp_path, **PARTS)
-    assert {(e.metric, e.binarizer) for e in examples} == {("auroc", "")}
-    with pytest.raises(SettingError, match="a metric to choose examples by"):
-        draw_examples(results.select(metric="outcome"), data, net, tmp_path, **PARTS)
-
-
-def test_the_target_class_is_that_of_the_results(run, tmp_path, monkeypatch) -> None:
-    results, data, net = run
-    seen = []
-
-    class Spy(drawing.CAMExtractor):
-        def __call__(self, images, classes=None, **options):
-            seen.append(classes)
-            return super().__call__(images, classes, **options)
-
-    monkeypatch.setattr(drawing, "CAMExtractor", Spy)
-
-    def with_target_class(label: str, classes: str | int | None) -> Results:
-        columns = tuple(replace(column, target_class=label) for column in results.columns)
-        known = replace(results.meanings, target_class={label: TargetClassMeaning(label, classes)})
-        provenance = {**results.provenance, "meanings": known.to_record()}
-        return replace(results, columns=columns, provenance=provenance)
-
-    for label, classes, expected in (
-        ("true", "true", {0, 1, 2}),
-        ("1", 1, {1}),
-        ("predicted", 2, {2}),  # a label says nothing
-    ):
-        seen.clear()
-        draw_examples(with_target_class(label, classes), data, net, tmp_path, **PARTS)
-        assert set(seen) == expected
-    for strange in (with_target_class("predicted", None), bare(results)):
-        with pytest.raises(SettingError, match="target class 'predicted', 'true' or a class index"):
-            draw_examples(strange, data, net, tmp_path, **PARTS)
-
-
-def test_what_does_not_fit_is_refused(run, tmp_path) -> None:
-    results, data, net = run
-    with pytest.raises(DataError, match=r"sample \d must be 'image \d', as in the results"):
-        draw_examples(results, data[::-1], net, tmp_path, **PARTS)
-    with pytest.raises(DataError, match="samples must be those of the results, got only 1"):
-        draw_examples(results, data[:1], net, tmp_path, **PARTS)
-    two = concat([results, replace(results, samples=results.samples.assign(model="other"))])
-    with pytest.raises(SettingError, match="results must be of one model, got 2"):
-        draw_examples(two, data, net, tmp_path, **PARTS)
-    with pytest.raises(SettingError, match="method must be one of"):
-        draw_examples(results, data, net, tmp_path, **{**PARTS, "method": ("x", cameval.cam)})
-
-
-def test_the_part_of_the_image_that_was_scored_is_shown() -> None:
-    image = np.zeros((40, 60), np.float32)
-    image[10:30, 20:40] = 1  # the centered half
-    sample = Sample("a", image, image > 0, 0, "g")
-    prepare = Preparation(size=16, crop=0.5)
-    seen, truth = prepare(sample)
-    shown = crop_image(sample, prepare, seen, tuple(truth.shape))
-    assert shown.shape == (20, 20, 3)
-    np.testing.assert_allclose(shown, 1, atol=1e-6)
-    whole = Preparation(size=16)
-    seen, truth = whole(sample)
-    shown = crop_image(sample, whole, seen, tuple(truth.shape))
-    np.testing.assert_allclose(shown, np.repeat(image[..., None], 3, 2), atol=1e-6)
-
-    def own(sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
-        part = torch.from_numpy(sample.image[:20, :30])
-        return part.expand(3, -1, -1) * 7 - 2, part > 0
-
-    seen, truth = own(sample)
-    shown = crop_image(sample, own, seen, tuple(truth.shape))
-    np.testing.assert_allclose(shown, np.repeat(image[:20, :30, None], 3, 2), atol=1e-6)
-
-
-def test_a_crop_is_drawn(run, tmp_path) -> None:
-    _, data, net = run
-    prepare = Preparation(size=32, crop=0.8)
-    parts = {**PARTS, "prepare": prepare}
-    results = evaluate(
-        net,
-        data,
-        methods=dict([CAM]),
-        binarizers=dict([P80]),
-        metrics={"iou": cameval.iou},
-        baselines={},
-        prepare=prepare,
-        progress=False,
-    )
-    assert draw_examples(results, data, net, tmp_path, **parts)
-
-
-GOOD = vars(Example("net", "image 0", "predicted", "cam", "p80", "iou", "best", 0, 0.5, "a.png"))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "must be the list of the examples as JSON"),
-        ("\xff", "must be the list of the examples as JSON"),
-        ("[]", "must hold the list examples"),
-        ('{"examples": 3}', "must hold the list examples"),
-        (json.dumps({"examples": [3]}), "must have the fields of Example"),
-        (json.dumps({"examples": [{"model": "net"}]}), "must have the fields of Example"),
-        (json.dumps({"examples": [GOOD | {"label": "x"}]}), "must be words, a label, a score"),
-        (json.dumps({"examples": [GOOD | {"label": True}]}), "must be words, a label, a score"),
-        (json.dumps({"examples": [GOOD | {"score": None}]}), "must be words, a label, a score"),
-        (json.dumps({"examples": [GOOD | {"pick": 3}]}), "must be words, a label, a score"),
-        (json.dumps({"examples": [GOOD | {"file": "../a.png"}]}), "must be the name of a picture"),
-        (json.dumps({"examples": [GOOD | {"file": "/etc/a.png"}]}), "the name of a picture"),
-        (json.dumps({"examples": [GOOD]}), "got no a.png"),
-    ],
-)
-def test_a_damaged_list_of_examples_is_refused(text, message, tmp_path) -> None:
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "examples.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(DataError, match=message):
-        write_report(made(n=3), tmp_path)
-    assert not (tmp_path / "report.html").exists()
 
 
 def test_templates_ship_with_the_package() -> None:

@@ -67,16 +67,18 @@ def evaluate_networks(options: Namespace) -> int:
         results = concat(parts)
         _write_tables(results, options)
         if not options.no_report:
-            (name, first), method = next(iter(nets.items())), options.method[0]
-            _draw_examples(
-                results.select(model=name),
-                dataset,
-                first.net,
-                first.prepare,
-                options,
-                method=(method, parse_words([method], METHODS, "--method")[method]),
-                alignment=options.alignment,
-            )
+            _remove_images(Path(options.out))
+            for name, network in nets.items():
+                _draw_images(
+                    results.select(model=name),
+                    dataset,
+                    network.net,
+                    network.prepare,
+                    options,
+                    methods=parse_words(options.method, METHODS, "--method"),
+                    maps=load_maps(options, list(results.class_names)),
+                    alignment=options.alignment,
+                )
             _write_report(results, options)
     print_verdict(results)
     _print_files(options)
@@ -107,8 +109,8 @@ def score_maps(options: Namespace) -> int:
             return 0
         _write_tables(results, options)
         if not options.no_report:
-            first = next(iter(maps.items()))
-            _draw_examples(results, dataset, None, prepare, options, maps=first)
+            _remove_images(Path(options.out))
+            _draw_images(results, dataset, None, prepare, options, methods={}, maps=maps)
             _write_report(results, options)
     print_verdict(results)
     _print_files(options)
@@ -121,6 +123,13 @@ def rewrite_report(options: Namespace) -> int:
     folder = Path(options.folder)
     results = Results.from_csv(folder / "results.csv")
     facts = None if options.facts is None else report.StudyFacts.read(options.facts)
+    if options.report_images is not None:
+        if options.report_images != 0:
+            raise SettingError(
+                f"--report-images must be 0, got {options.report_images}; the images are drawn by "
+                "cameval evaluate and cameval score, which have them"
+            )
+        _remove_images(folder)
     page = report.write_report(results, folder, title=options.title, facts=facts)
     print_verdict(results)
     print(f"report  {page}")
@@ -150,7 +159,7 @@ def _check_output(out: Path, options: Namespace) -> None:
     files = ["results.csv", "results.json", "summary.csv", "settings.toml"]
     files += ["results.parquet"] if options.parquet else []
     files += [] if options.no_report else ["report.html"]
-    folders = ["runs"] if options.no_report else ["runs", "figures"]
+    folders = ["runs"] if options.no_report else ["runs", "figures", "report_files"]
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name in (*files, *folders):
@@ -214,6 +223,8 @@ def _check_no_network(words: list[str] | None, option: str) -> None:
 
 def _parse_all(options: Namespace) -> None:
     """Check every word before networks are loaded."""
+    if options.report_images < 0:
+        raise SettingError(f"--report-images must be at least 0, got {options.report_images}")
     _parse_binarizers(options)
     _parse_metrics(options)
     if options.baseline is not None:
@@ -366,7 +377,7 @@ def _write_summary(results: Results, path: Path) -> None:
     part.replace(path)
 
 
-def _draw_examples(
+def _draw_images(
     results: Results,
     dataset: Any,
     net: nn.Module | None,
@@ -374,17 +385,27 @@ def _draw_examples(
     options: Namespace,
     **source: Any,
 ) -> None:
-    """Draw the examples of a method or of maps, with the first binarizer."""
-    binarizer = next(iter(_parse_binarizers(options).items()))
-    _import_report("").draw_examples(
+    """Draw the images of a network or of maps, with the binarizers of the table."""
+    if options.report_images == 0:
+        return
+    used = {column.binarizer for column in results.columns}
+    binarizers = _parse_binarizers(options)
+    _import_report("").draw_images(
         results,
         dataset,
         net,
         Path(options.out),
-        binarizer=binarizer,
+        binarizers={label: one for label, one in binarizers.items() if label in used},
         prepare=prepare,
+        limit=options.report_images,
         **source,
     )
+
+
+def _remove_images(folder: Path) -> None:
+    """Remove the pictures of an earlier run."""
+    nothing: dict[str, Any] = {"methods": {}, "binarizers": {}, "limit": 0}
+    _import_report("").draw_images(None, (), None, folder, **nothing)
 
 
 def _write_report(results: Results, options: Namespace) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cameval.report.comparisons import page_tests
-    from cameval.report.examples import Example, draw_examples
     from cameval.report.facts import StudyFacts
     from cameval.report.formatting import (
         format_count,
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
         format_p,
         format_percent,
     )
+    from cameval.report.images import draw_images
     from cameval.report.page import write_report
     from cameval.report.reviewers import reviewer_summary
     from cameval.report.sections import (
@@ -37,7 +37,6 @@ else:
         __name__,
         {
             "comparisons": ["page_tests"],
-            "examples": ["Example", "draw_examples"],
             "facts": ["StudyFacts"],
             "formatting": [
                 "format_count",
@@ -47,6 +46,7 @@ else:
                 "format_p",
                 "format_percent",
             ],
+            "images": ["draw_images"],
             "page": ["write_report"],
             "reviewers": ["reviewer_summary"],
             "sections": [
@@ -66,13 +66,12 @@ else:
 __all__ = [
     "Block",
     "Cell",
-    "Example",
     "Picture",
     "Row",
     "Section",
     "StudyFacts",
     "Table",
-    "draw_examples",
+    "draw_images",
     "format_count",
     "format_difference",
     "format_interval",

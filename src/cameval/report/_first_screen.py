@@ -1,7 +1,8 @@
 """The first screen of the page: verdict, the figure of each network, and counts of images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from cameval.report._all_scores import describe_difference, headline_data
 from cameval.report._answers import Known
 from cameval.report._charts import Charts
 from cameval.report._headline_figure import draw_headline
+from cameval.report._strip import StripPicture
 from cameval.report._svg import Drawing
 from cameval.report._verdict import Verdict, state_of_all
 from cameval.report._verdict_words import (
@@ -52,7 +54,7 @@ class Panel:
     symbol: str = ""
     chip: str = ""
     drawing: Drawing | None = None
-    strip: Sequence[object] = ()
+    strip: Sequence[StripPicture] = ()
     counts: Sequence[Count] = ()
     data: Sequence[Table] = ()
 
@@ -69,10 +71,14 @@ class FirstScreen:
     more_models: str = field(default="")
 
 
-def first_screen_of(known: Known, charts: Charts) -> FirstScreen:
-    """Return the first screen."""
+def first_screen_of(
+    known: Known, charts: Charts, strips: Mapping[str, Sequence[StripPicture]]
+) -> FirstScreen:
+    """Return the first screen; `strips` are the pictures of each model."""
     contents, names, verdicts = known.contents, known.names, charts.verdicts
-    panels = [_panel(one, known, charts) for one in verdicts if one.n_defined]
+    panels = [
+        _panel(one, known, charts, strips.get(one.model, ())) for one in verdicts if one.n_defined
+    ]
     more = len(contents.models) - MOST_MODELS
     has_network = contents.has_network
     return FirstScreen(
@@ -87,7 +93,7 @@ def first_screen_of(known: Known, charts: Charts) -> FirstScreen:
     )
 
 
-def _panel(verdict: Verdict, known: Known, charts: Charts) -> Panel:
+def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[StripPicture]) -> Panel:
     column, names, headline = verdict.column, known.names, known.headline
     assert column is not None  # it has a score
     several = len(known.contents.models) > 1
@@ -109,7 +115,7 @@ def _panel(verdict: Verdict, known: Known, charts: Charts) -> Panel:
         symbol_of(verdict.state) if mixed else "",
         CHIPS[verdict.state] if mixed else "",
         drawing,
-        (),
+        strip,
         _counts(verdict, known),
         [data] if data is not None else [],
     )
@@ -134,21 +140,31 @@ def _label(verdict: Verdict, known: Known) -> str:
 def _counts(verdict: Verdict, known: Known) -> list[Count]:
     """Return the counts that filter the images."""
     rows = known.names.row + "s"
+    several = len(known.contents.models) > 1
+    net = f"&net={quote(verdict.model, safe='', errors='replace')}" if several else ""
     counts = []
     if verdict.guess is not None and verdict.guess.n_both:
         guess = verdict.guess
         below = "below" if known.headline.meaning.higher_is_better else "worse than"
         counts.append(
-            Count(f"{guess.n_below:,}", f"of {guess.n_both:,} {rows} {below} the guess", "show=lt")
+            Count(
+                f"{guess.n_below:,}",
+                f"of {guess.n_both:,} {rows} {below} the guess",
+                f"show=lt{net}",
+            )
         )
     if verdict.n_high is not None and verdict.n_defined:
         counts.append(
-            Count(f"{verdict.n_high:,}", f"of {verdict.n_defined:,} {rows} above .5", "show=high")
+            Count(
+                f"{verdict.n_high:,}", f"of {verdict.n_defined:,} {rows} above .5", f"show=hi{net}"
+            )
         )
     if verdict.n_known:
         word = "missed" if known.names.is_multilabel else "classified wrong"
         counts.append(
-            Count(f"{verdict.n_wrong:,}", f"of {verdict.n_known:,} {rows} {word}", "show=wrong")
+            Count(
+                f"{verdict.n_wrong:,}", f"of {verdict.n_known:,} {rows} {word}", f"show=wrong{net}"
+            )
         )
     return counts
 

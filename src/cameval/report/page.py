@@ -18,12 +18,14 @@ from cameval.evaluation._run_folder import write_atomically
 from cameval.evaluation._scores import images_by_model, scores_of
 from cameval.evaluation._words import one_line, replace_unprintable
 from cameval.report._answers import Known
+from cameval.report._browser import make_browser
 from cameval.report._caveats import describe_run
 from cameval.report._charts import Charts
 from cameval.report._files import make_folder, write_bytes
 from cameval.report._first_screen import first_screen_of
 from cameval.report._layout import Evaluated, sections_of
 from cameval.report._names import names_of
+from cameval.report._strip import strip_of
 from cameval.report._targets import targets_of
 from cameval.report._verdict import verdicts_of
 from cameval.report.facts import StudyFacts
@@ -92,6 +94,8 @@ def write_report(
     SettingError
         If the folder cannot be made, the binarizer or method was not evaluated, two sections have
         the same anchor or one that the page itself uses, or two pictures the same file.
+    DataError
+        If ``report_files/index.json`` is damaged.
 
     Examples
     --------
@@ -113,19 +117,22 @@ def write_report(
     reviewed = review(known, facts)
     charts = Charts(scored, images, headline, scores, names, verdicts)
     shown = sections_of(Evaluated(known, everything, charts, reviewed))
+    browser = make_browser(results, names, folder, headline.columns)
+    strips = strip_of(results, folder, headline.columns)
     environment = _environment()
-    script = environment.get_template("report.js").render()
+    files = ["report.js", *(["browser.js"] if browser is not None else [])]
+    scripts = [environment.get_template(file).render() for file in files]
     text = environment.get_template("report.html.j2").render(
         title=one_line(title or (TITLE if contents.has_network else TITLE_OF_MAPS), 200),
         own_title=one_line(title, 200) if title else "",
         run=describe_run(results, contents, names),
         lead=[part for part in ([lead] if isinstance(lead, str) else lead) if part.strip()],
-        first=first_screen_of(known, charts),
+        first=first_screen_of(known, charts, strips),
         own=[section for section in sections if not section.empty],
         sections=shown,
-        browser=None,
-        policy=_policy([script]),
-        script=script,
+        browser=browser,
+        policy=_policy(scripts),
+        scripts=scripts,
     )
     for picture in (*_pictures(shown), *_pictures(sections)):
         write_bytes(pictures_in / picture.file, picture.data)
@@ -197,8 +204,8 @@ def _policy(scripts: Iterable[str]) -> str:
         for script in scripts
     ]
     return (
-        "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; "
-        f"script-src 'self' {' '.join(hashes)}"
+        "default-src 'none'; img-src 'self' file: data:; style-src 'unsafe-inline'; "
+        f"script-src 'self' file: {' '.join(hashes)}"
     )
 
 

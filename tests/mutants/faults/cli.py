@@ -18,11 +18,11 @@ FAULTS = (
         tests=("cli/test_options.py::test_options_of_the_run_are_those_of_its_baselines",),
     ),
     Fault(
-        "--alignment does not reach the examples",
+        "--alignment does not reach the pictures",
         "cli/_commands.py",
-        before=("                alignment=options.alignment,\n            )"),
-        after=("            )"),
-        tests=("cli/test_options.py::test_examples_are_drawn_with_the_options_of_the_run",),
+        before=("                    alignment=options.alignment,\n                )"),
+        after=("                )"),
+        tests=("cli/test_options.py::test_images_are_drawn_with_the_options_of_the_run",),
     ),
     Fault(
         "--seed does not reach the untrained baseline",

@@ -227,28 +227,32 @@ FAULTS = (
         tests=("report/test_targets.py::test_sensitivity_and_specificity_are_said",),
     ),
     Fault(
-        "an example is of the first target of its sample",
-        "report/examples.py",
-        before="found = [one for one in targets if one.label == label]",
-        after="found = targets[:1]",
-        tests=(
-            (
-                "report/test_examples_of_targets.py::"
-                "test_a_picture_is_of_one_target_with_the_mask_that_was_scored"
-            ),
-        ),
+        "a picture is of the first target of its sample",
+        "report/images.py",
+        before="(one for one in left if one.sample.label == label)",
+        after="(one for one in left)",
+        tests=("report/test_images.py::test_another_target_is_refused",),
     ),
     Fault(
         "the map of a padded input is drawn with its padding",
-        "report/_example_pictures.py",
-        before="window=prepared.window,",
-        after="window=None,",
-        tests=(
-            (
-                "report/test_examples_of_targets.py::"
-                "test_a_picture_is_of_one_target_with_the_mask_that_was_scored"
-            ),
-        ),
+        "report/_drawing.py",
+        before="(0, extent) if grid.window is None else grid.window[axis]",
+        after="(0, extent)",
+        tests=("report/test_images.py::test_a_picture_is_of_one_target_without_its_padding",),
+    ),
+    Fault(
+        "pictures of other results are shown",
+        "report/_image_index.py",
+        before="rows.append(row if same else None)",
+        after="rows.append(row)",
+        tests=("report/test_images.py::test_pictures_of_other_results_are_not_shown",),
+    ),
+    Fault(
+        "the lowest and the highest score of a class may be left out",
+        "report/_image_choice.py",
+        before="np.linspace(0, len(ranked) - 1, count)",
+        after="np.arange(count)",
+        tests=("report/test_images.py::test_the_choice_is_by_rank_in_each_class",),
     ),
     Fault(
         "ignored pixels scale the map of a plot",
