@@ -142,30 +142,20 @@ def _counts(verdict: Verdict, known: Known) -> list[Count]:
     rows = known.names.row + "s"
     several = len(known.contents.models) > 1
     net = f"&net={quote(verdict.model, safe='', errors='replace')}" if several else ""
-    counts = []
-    if verdict.guess is not None and verdict.guess.n_both:
-        guess = verdict.guess
+    counts: list[Count] = []
+
+    def add(number: int, of: int, text: str, show: str) -> None:
+        counts.append(Count(f"{number:,}", f"of {of:,} {rows} {text}", f"show={show}{net}"))
+
+    guess = verdict.guess
+    if guess is not None and guess.n_both:
         below = "below" if known.headline.meaning.higher_is_better else "worse than"
-        counts.append(
-            Count(
-                f"{guess.n_below:,}",
-                f"of {guess.n_both:,} {rows} {below} the guess",
-                f"show=lt{net}",
-            )
-        )
+        add(guess.n_below, guess.n_both, f"{below} the guess", "lt")
     if verdict.n_high is not None and verdict.n_defined:
-        counts.append(
-            Count(
-                f"{verdict.n_high:,}", f"of {verdict.n_defined:,} {rows} above .5", f"show=hi{net}"
-            )
-        )
+        add(verdict.n_high, verdict.n_defined, "above .5", "hi")
     if verdict.n_known:
         word = "missed" if known.names.is_multilabel else "classified wrong"
-        counts.append(
-            Count(
-                f"{verdict.n_wrong:,}", f"of {verdict.n_known:,} {rows} {word}", f"show=wrong{net}"
-            )
-        )
+        add(verdict.n_wrong, verdict.n_known, word, "wrong")
     return counts
 
 

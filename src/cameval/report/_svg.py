@@ -123,7 +123,7 @@ def svg_of(figure: Figure, *, title: str, label: str) -> str:
     the page. An artist whose gid begins with ``title:`` has the rest as its title.
     """
     stream = StringIO()
-    salt = sha256(f"{title}\n{label}".encode()).hexdigest()
+    salt = sha256(f"{title}\n{label}\n{figure.get_size_inches()}".encode()).hexdigest()
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": salt, "svg.image_inline": True}
     with matplotlib.rc_context(settings):
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
