@@ -126,7 +126,7 @@ def test_rows_are_sorted_by_a_click_on_a_heading(visit) -> None:
     head = page.locator("#scores table.scores th", has_text="IoU").first
     column = head.evaluate("cell => cell.cellIndex")
     read = f"""() => [...document.querySelector('#scores table.scores').tBodies[0].rows]
-        .map(row => row.cells[{column}].innerText.trim().split(/\\\\s/)[0])"""
+        .map(row => row.cells[{column}].innerText.trim().split(/\\s/)[0])"""
     before = page.evaluate(read)
     assert [float(text) for text in before] == sorted(map(float, before), reverse=True)
     head.locator("button").click()

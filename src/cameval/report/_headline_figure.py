@@ -62,7 +62,7 @@ class _Frame:
 
 _FRAMES = (
     _Frame(592, 160, 428, 32, 28, 8, wide=True),
-    _Frame(348, 4, 344, 32, 44, 6, wide=False),
+    _Frame(326, 4, 322, 32, 44, 6, wide=False),
 )
 
 
@@ -233,7 +233,7 @@ def _row(frame: _Frame, line: _Line, top: float, x: Callable[[float], float]) ->
     if frame.wide:
         y = top + frame.row / 2
         words = [
-            _text(frame.left - 46, y + 4, line.name, ink + bold, "end"),
+            _text(frame.left - 46, y + 4, one_line(line.name, 16), ink + bold, "end"),
             _text(frame.left - 12, y + 4, number, f"{look if look == 'net' else ink} bold", "end"),
             _text(frame.width, y + 4, line.right, ink, "end"),
         ]

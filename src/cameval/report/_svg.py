@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from cameval.report._figures import SVG_STYLE
 
-DESKTOP, PHONE = 496, 348
+DESKTOP, PHONE = 496, 326
 """Widths of figures in CSS pixels: beside a column of contents, and on a phone."""
 
 VARIABLES: Mapping[str, str] = {
