@@ -28,7 +28,7 @@ from cameval.report import (
     write_report,
 )
 from cameval.report import page as writing
-from cameval.report.formatting import MISSING, format_short
+from cameval.report.formatting import MISSING, format_short, with_minus
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
@@ -185,9 +185,9 @@ def test_a_frame_becomes_a_table(tmp_path) -> None:
         ("", "VGG", [MISSING, "20", "late | stopped"]),
         ("", "all", [".300", "1,220", MISSING]),
     ]
-    assert re.findall(r'<tr class="(\w+)"><th scope="row">(\w+)', page.source)[:3] == [
-        *(("method", "ResNet"), ("baseline", "VGG"), ("total", "all"))
-    ]
+    assert {("method", "ResNet"), ("baseline", "VGG"), ("total", "all")} <= {
+        *re.findall(r'<tr class="(\w+)"><th scope="row">(\w+)', page.source)
+    }
     assert '<p class="note">Means.</p>' in page.source
 
 
@@ -401,7 +401,8 @@ def test_tests_that_are_quoted_are_those_of_the_page(tmp_path) -> None:
         "target_class": 2,
     }
     for test in tests[tests["kind"] == "method"].itertuples():
-        expected = test.first, format_difference(test.difference), format_p(test.p)
+        difference = with_minus(format_difference(test.difference))
+        expected = test.first, difference, format_p(test.p)
         assert expected in rows
     assert list(tests.columns) == [
         *("kind", "model", "first", "second", "difference", "low", "high", "p", "groups", "tests")

@@ -117,7 +117,7 @@ class Charts:
                 axes,
                 model=model,
                 method=column.method,
-                binarizer=column.binarizer,
+                binarizer=column.binarizer or None,
                 metric=column.metric,
             )
             fit_to_page(axes)
@@ -457,12 +457,18 @@ def threshold_section(charts: Charts) -> ChartSection:
                 title=f"Mean {title} by threshold",
                 label=f"{text}{chosen}",
                 caption=f"{text}{chosen}",
-                height=320,
+                height=_height_of_thresholds(len(charts.names.contents.methods)),
                 data=[table],
             )
         )
     lead = "The mean score of each map by the share of the image that its masks mark."
     return ChartSection("thresholds", "Thresholds", lead if found else "", charts=found)
+
+
+def _height_of_thresholds(n_methods: int) -> Callable[[int], float]:
+    """Return the height by width: the legend has two columns where there is room."""
+    rows = n_methods + 2
+    return lambda width: 260 + 17 * (rows if width < DESKTOP else -(-rows // 2))
 
 
 def _threshold_table(charts: Charts, verdict: Verdict, column: Column) -> Table:

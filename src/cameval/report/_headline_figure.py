@@ -61,7 +61,7 @@ class _Frame:
 
 
 _FRAMES = (
-    _Frame(592, 160, 428, 32, 28, 8, wide=True),
+    _Frame(592, 172, 432, 32, 28, 8, wide=True),
     _Frame(326, 4, 322, 32, 44, 6, wide=False),
 )
 
