@@ -103,7 +103,8 @@ class Page(HTMLParser):
                 table.rows.append((self.block, self.row[0], self.row[1:]))
 
     def handle_data(self, data: str) -> None:
-        """Take in what the parser found."""
+        """Take in what the parser found, with a hyphen for the minus sign of the page."""
+        data = data.replace("\u2212", "-")
         if self.open and self.open[-1] not in ("style", "script", "title"):
             self.text += data
             for name in {*self.marked} & {*self.inside}:

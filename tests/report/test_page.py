@@ -100,6 +100,14 @@ def test_verdict_figure_table_and_terminal_have_the_same_numbers(tmp_path) -> No
     assert label in drawn
 
 
+@pytest.mark.usefixtures("no_figures")
+def test_negative_numbers_have_a_minus_sign(tmp_path) -> None:
+    source = written(made(), tmp_path).source
+    text = re.sub(r"<(style|script)>.*?</\1>", "", source, flags=re.DOTALL)
+    assert "\u2212." in text
+    assert not re.search(r"[\[> ]-\.?\d", re.sub(r"<[^>]*>", "<>", text))
+
+
 def first_label(results: Results) -> str:
     """Return what the headline figure says in words."""
     contents = contents_of(results)

@@ -28,7 +28,7 @@ from cameval.report import (
     write_report,
 )
 from cameval.report import page as writing
-from cameval.report.formatting import MISSING, format_short, with_minus
+from cameval.report.formatting import MISSING, format_short
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
@@ -401,7 +401,7 @@ def test_tests_that_are_quoted_are_those_of_the_page(tmp_path) -> None:
         "target_class": 2,
     }
     for test in tests[tests["kind"] == "method"].itertuples():
-        difference = with_minus(format_difference(test.difference))
+        difference = format_difference(test.difference)
         expected = test.first, difference, format_p(test.p)
         assert expected in rows
     assert list(tests.columns) == [

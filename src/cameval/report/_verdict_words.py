@@ -148,7 +148,7 @@ def headline_words(
     if state is None:
         return _mixed(verdicts, noun)
     if state in ("too few groups", "no guess", "no score", "no direction", "no method"):
-        return _unknown(state, verdicts, headline)
+        return _unknown(state, verdicts, headline, names.row)
     whose = {1: "The maps", 2: f"The maps of both {noun}s"}.get(
         n, f"The maps of all {_number(n)} {noun}s"
     )
@@ -194,7 +194,7 @@ def _number(n: int) -> str:
     return _COUNTS[n] if n < len(_COUNTS) else f"{n:,}"
 
 
-def _unknown(state: State, verdicts: Sequence[Verdict], headline: Headline) -> str:
+def _unknown(state: State, verdicts: Sequence[Verdict], headline: Headline, row: str) -> str:
     """Return the headline where no test can say anything."""
     first = verdicts[0]
     if state == "too few groups":
@@ -209,7 +209,7 @@ def _unknown(state: State, verdicts: Sequence[Verdict], headline: Headline) -> s
         )
     if state == "no guess":
         if first.guess is not None:
-            return "No image has a score of both the maps and a guess."
+            return f"No {row} has a score of both the maps and a guess."
         return "No guess was evaluated beside the maps."
     if state == "no direction":
         return f"It is not known whether a higher {headline.title} is better."
@@ -217,7 +217,7 @@ def _unknown(state: State, verdicts: Sequence[Verdict], headline: Headline) -> s
         return "No method was evaluated beside the baselines."
     if first.column is None:
         return f"There is no score of maps: {first.reason}."
-    return f"No image has a defined score: {first.reason}."
+    return f"No {row} has a defined score: {first.reason}."
 
 
 def _are(count: int) -> str:
