@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from cameval import center_map
 from cameval.baselines import center_disc
-from cameval.errors import ArrayTypeError, ShapeError
-from cameval.plots import overlay
+from cameval.errors import ArrayTypeError, SettingError, ShapeError
+from cameval.plots import grid, overlay
 
 SIZE = (48, 64)
 
@@ -31,15 +31,46 @@ def test_an_image_alone_stays_gray() -> None:
     assert not is_colored(pixels()).any()
 
 
-def test_the_mask_is_blue_and_the_truth_white() -> None:
+def test_the_mask_is_solid_orange_and_the_truth_dashed_blue() -> None:
     disc = center_disc(SIZE, 0.2)
-    masked = pixels(mask=disc)
-    blue = is_colored(masked)
-    assert blue.any()
-    assert (masked[blue][:, 2] >= masked[blue][:, 0]).all()
-    true = pixels(truth=disc)
-    assert not is_colored(true).any()
-    assert (true.min(-1) > 240).sum() > (pixels().min(-1) > 240).sum()
+    share = {}
+    for name, strong, weak in (("mask", 0, 2), ("truth", 2, 0)):
+        picture = pixels(**{name: disc})
+        ink = is_colored(picture)
+        assert ink.any()
+        assert (picture[ink][:, strong] >= picture[ink][:, weak]).all()
+        share[name] = ink.sum()
+        assert (picture.max(-1) < 40).any()  # the dark line below
+    assert share["truth"] < 0.8 * share["mask"]  # dashes have gaps
+
+
+def test_a_map_goes_from_transparent_over_orange_to_yellow() -> None:
+    scores = torch.linspace(0, 1, SIZE[1]).expand(SIZE)
+    picture = pixels(score_map=scores)[100]
+    left, middle, right = picture[2], picture[100], picture[197]
+    assert np.abs(left - 127).max() <= 3
+    assert middle[0] > middle[1] > middle[2]
+    assert right[1] - right[2] > middle[1] - middle[2]  # yellow has more green
+    assert right.min() < 140
+
+
+def test_the_image_has_no_color_of_its_own() -> None:
+    axes = Figure().subplots()
+    red = np.zeros((*SIZE, 3))
+    red[..., 0] = 1
+    overlay(axes, red)
+    assert axes.images[0].get_array().shape == SIZE
+    assert np.allclose(axes.images[0].get_array(), 0.299)
+
+
+def test_a_constant_map_is_blank_and_labeled() -> None:
+    axes = Figure().subplots()
+    overlay(axes, torch.rand(SIZE), score_map=torch.ones(SIZE))
+    assert len(axes.images) == 1
+    assert [text.get_text() for text in axes.texts] == ["constant map"]
+    varied = Figure().subplots()
+    overlay(varied, torch.rand(SIZE), score_map=center_map(SIZE))
+    assert not varied.texts
 
 
 def test_a_map_is_brightest_at_its_maximum() -> None:
@@ -101,3 +132,58 @@ def test_ignored_pixels_are_gray_stripes_and_do_not_scale_the_map() -> None:
     assert not is_colored(pixels(score_map=scores, ignore=all_of_it)).any()
     with pytest.raises(ShapeError, match="ignore must have the image's height and width"):
         pixels(ignore=torch.zeros(3, 3, dtype=torch.bool))
+
+
+# --- Grids ----------------------------------------------------------------------------------------
+
+
+def two() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Make two images and two maps of each, with one bright pixel at a place of its own."""
+    maps = torch.zeros(2, 2, *SIZE)
+    for method in range(2):
+        for image in range(2):
+            maps[method, image, 5 + 10 * method, 7 + 20 * image] = 1
+    return torch.rand(2, *SIZE), {"a": maps[0], "b $ c": maps[1]}
+
+
+def test_a_grid_has_a_row_for_each_image_and_a_column_for_each_method() -> None:
+    images, maps = two()
+    figure = Figure()
+    truth = center_disc(SIZE).expand(2, *SIZE)
+    assert grid(images, maps, truth=truth, titles=["x", "y"], figure=figure) is figure
+    panels = np.array(figure.axes).reshape(2, 3)
+    assert [one.get_title() for one in panels[0]] == ["image", "a", r"b \$ c"]
+    assert [row[0].texts[0].get_text() for row in panels] == ["x", "y"]
+    for k, row in enumerate(panels):
+        assert (row[0].images[0].get_array() == images[k].numpy()).all()
+        assert len(row[0].images) == 1
+        for method, panel in enumerate(row[1:]):
+            opacity = panel.images[1].get_array()[..., 3]
+            assert np.argwhere(opacity).tolist() == [[5 + 10 * method, 7 + 20 * k]]
+        assert all(panel.collections for panel in row)  # the truth
+
+
+def test_a_grid_takes_images_of_different_sizes_and_masks() -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.random((20, 30, 3)), rng.random((40, 24))]
+    maps = {"a": [torch.rand(20, 30), torch.rand(40, 24)]}
+    masks = {"a": [m > 0.5 for m in maps["a"]]}
+    figure = grid(images, maps, masks_by_method=masks, figure=Figure())
+    assert [len(axes.collections) for axes in figure.axes] == [0, 2, 0, 2]
+
+
+def test_a_grid_needs_one_of_each_for_each_image() -> None:
+    images, maps = two()
+    for options, message in [
+        ({"truth": torch.zeros(3, *SIZE, dtype=torch.bool)}, "truth must be .* 2 images, got 3"),
+        ({"titles": ["x"]}, "titles must be one for each of the 2 images, got 1"),
+        ({"masks_by_method": {"z": []}}, "names of methods .* got 'z'"),
+    ]:
+        with pytest.raises(SettingError, match=message):
+            grid(images, maps, figure=Figure(), **options)
+    with pytest.raises(SettingError, match="maps of 'a' must be one for each"):
+        grid(images, {"a": maps["a"][:1]}, figure=Figure())
+    with pytest.raises(SettingError, match="must have an image and a method, got 2 images and 0"):
+        grid(images, {}, figure=Figure())
+    with pytest.raises(ShapeError, match="score_map must have the image's height"):
+        grid(images, {"a": torch.rand(2, 3, 3)}, figure=Figure())

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from html import escape
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +12,19 @@ from cameval._arrays import dtype_or_type, shape_or_type
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.maps import CellCenters, upsample
 from cameval.methods import grad_cam
-from cameval.networks import LayerModel, ScoreTarget, adapt
+from cameval.networks import CAMModel, LayerModel, ScoreTarget, adapt
 from cameval.networks._cuts import check_cut
 from cameval.networks._outputs import check_no_sigmoid
 from cameval.networks.activations import Activations, recording
 from cameval.networks.adapt import unwrap, warn_of_compiled
 from cameval.networks.grids import identity
 from cameval.networks.layers import check_layer, layer_activations
+from cameval.plots._maps import plot_maps, small_picture
 from cameval.protocols import CAMMethod
 from cameval.target_classes import Classes, choose_classes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Alignment", "CAMExtractor", "CAMResult", "CAMSweep"]
 
@@ -47,6 +52,71 @@ class CAMResult:
     coarse: Tensor
     logits: Tensor
     classes: Tensor
+
+    def __repr__(self) -> str:
+        """Return the number and sizes of the maps, and their classes."""
+        size, cells = (" x ".join(map(str, self._axes_of(one))) for one in (self.maps, self.coarse))
+        several = self.classes.flatten().tolist()
+        shown = ", ".join(map(str, several[:6])) + ", ..." * (len(several) > 6)
+        return (
+            f"CAMResult({len(several)} maps of {size} from {cells} cells, classes {shown}, "
+            f"{self.maps.device})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the same with a small picture, for notebooks."""
+        picture = small_picture(self.maps.detach(), self.classes)
+        return f"<div>{picture}<p>{escape(repr(self))}</p></div>"
+
+    def _axes_of(self, maps: Tensor) -> tuple[int, ...]:
+        """Return height and width of maps, of volumes also the depth."""
+        return tuple(maps.shape[self.classes.ndim :])
+
+    def plot(
+        self,
+        images: Tensor | None = None,
+        axes: "Axes | Sequence[Axes] | None" = None,
+        *,
+        class_names: Sequence[str] = (),
+    ) -> "list[Axes]":
+        """Plot the maps in a row, on their images. Needs Matplotlib: ``cameval[report]``.
+
+        Parameters
+        ----------
+        images
+            The images of the call, ``(N, channels, H, W)``. They are shown in gray, each by its own
+            minimum and maximum. Without them the maps are on an even gray.
+        axes
+            Axes of Matplotlib, one for each map, image by image; by default a row in a new figure
+            of pyplot, which a notebook shows. No other global state of Matplotlib is changed.
+        class_names
+            Names of the classes for the titles, by default the numbers.
+
+        Returns
+        -------
+        list of matplotlib.axes.Axes
+            The axes; see :func:`cameval.plots.overlay` for the colors.
+
+        Raises
+        ------
+        ShapeError
+            If the maps are volumes, or the images are not those of the maps.
+        SettingError
+            If axes of another number are given, or Matplotlib is not installed.
+        ArrayTypeError
+            If `axes` are something else.
+
+        Examples
+        --------
+        >>> from matplotlib.figure import Figure
+        >>> from torchvision.models import resnet18
+        >>> images = torch.rand(2, 3, 64, 64)
+        >>> result = CAMExtractor(resnet18())(images, classes=[281, 207])
+        >>> axes = result.plot(images, Figure().subplots(1, 2))
+        >>> [one.get_title() for one in axes]
+        ['class 281', 'class 207']
+        """
+        return plot_maps(self.maps, self.classes, images, axes, class_names)
 
 
 @dataclass(frozen=True)
@@ -97,6 +167,11 @@ class CAMExtractor:
     alignment: Alignment = "half_pixel"
     check: bool = True
     _checked: list[bool] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        """Return the names of the network and the method."""
+        aligned = "" if self.alignment == "half_pixel" else f", alignment={self.alignment!r}"
+        return f"CAMExtractor({_name(self.model)}, method={_name(self.method)}{aligned})"
 
     def __getstate__(self) -> dict[str, object]:
         """Return what a copy begins with: the settings. A copy is checked again."""
@@ -233,6 +308,18 @@ def check_parts(model: object, *methods: object) -> None:
             )
 
 
+def _name(thing: object) -> str:
+    """Return the class of the network that was cut, or the name or short repr of a method."""
+    if isinstance(thing, CAMModel) and thing.origin is not None:
+        thing = thing.origin
+    if isinstance(thing, LayerModel):
+        return f"{type(thing.net).__name__} at {thing.layer}"
+    if isinstance(thing, nn.Module):
+        return type(thing).__name__
+    named = getattr(thing, "__name__", None)
+    return named if isinstance(named, str) else f"{repr(thing).partition(' at 0x')[0]:.60}"
+
+
 def _unchecked(extract: object) -> dict[str, object]:
     """Return the state of an extractor that has not been called yet."""
     return vars(extract) | {"_checked": []}
@@ -318,6 +405,11 @@ class CAMSweep:
     alignment: Alignment = "half_pixel"
     check: bool = True
     _checked: list[bool] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        """Return the names of the network, the methods and the layers."""
+        layers = "" if self.layers is None else f", layers={', '.join(self.layers)}"
+        return f"CAMSweep({_name(self.model)}, methods={', '.join(self.methods)}{layers})"
 
     def __getstate__(self) -> dict[str, object]:
         """Return what a copy begins with: the settings. A copy is checked again."""

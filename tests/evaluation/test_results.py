@@ -582,7 +582,12 @@ def test_dependence_on_size_and_confidence(results) -> None:
 
 
 def test_the_repr_says_how_much_there_is(results) -> None:
-    assert repr(results) == "Results(10 samples x 10 columns, 10 undefined values, models net)"
+    text = repr(results)
+    assert text.startswith("Results(10 samples, models net, methods ")
+    assert "undefined values 10" in text
+    means = results.select(metric="iou", kind="method").summary()["mean"]
+    assert f"mean IoU {means.max():.3f}" in text
+    assert len(text) < 400
 
 
 def test_a_comparison_has_the_seed_of_the_run_or_its_own() -> None:

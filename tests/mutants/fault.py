@@ -55,7 +55,7 @@ _AREA_BY_PATH = (
     ("_deferred.py", "extractor"),
     ("distributed.py", "distributed"),
     ("sanity.py", "sanity"),
-    ("plots.py", "plots"),
+    ("plots/", "plots"),
     *((f"{folder}/", folder) for folder in ("networks", "methods", "binarizers", "metrics")),
     *((f"{folder}/", folder) for folder in ("baselines", "statistics", "evaluation", "report")),
     *((f"{folder}/", folder) for folder in ("cli", "data", "losses", "training")),

@@ -5,14 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cameval.data._extras import import_extra
 from cameval.errors import SettingError
 from cameval.evaluation._plot_marks import (
-    BOUND,
     FAINT,
-    GUESS,
     INK,
-    NETWORK,
     clean,
     dots,
     drawn,
@@ -24,6 +20,7 @@ from cameval.evaluation._plot_marks import (
 )
 from cameval.evaluation._plot_subject import Subject
 from cameval.evaluation.meaning import Column
+from cameval.plots._axes import BOUND, GUESS, NETWORK, matplotlib_module
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -226,7 +223,7 @@ def sizes_of(subject: Subject) -> NDArray[np.bool_]:
 def plot_sizes(subject: Subject, axes: "Axes") -> None:
     """Draw scores against the area of the object, with the best guess and the bound."""
     shown = sizes_of(subject)
-    ticker = import_extra("matplotlib.ticker", "report", "plots")
+    ticker = matplotlib_module("ticker")
     area = subject.images.samples["area"].to_numpy(np.float64)
     axes.set_xscale("log")
     bound = subject.bound_of(subject.column)
@@ -280,7 +277,7 @@ def confidences_of(subject: Subject) -> NDArray[np.bool_]:
 def plot_confidence(subject: Subject, axes: "Axes") -> None:
     """Draw scores against the probability of the predicted class, with the best guess."""
     shown = confidences_of(subject)
-    ticker = import_extra("matplotlib.ticker", "report", "plots")
+    ticker = matplotlib_module("ticker")
     p = subject.images.samples["probability"].to_numpy(np.float64)
     _scatter(subject, axes, p, shown)
     clean(axes, "both")

@@ -2,22 +2,17 @@
 
 from collections.abc import Sequence
 from math import isfinite, isnan
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cameval.data._extras import import_extra
-from cameval.errors import ArrayTypeError
 from cameval.evaluation._words import one_line
+from cameval.plots._axes import matplotlib_module, without_math
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-NETWORK, GUESS, BOUND = "#C2500A", "#6B7480", "#0067A8"
-"""Orange: maps of the network. Gray: the best guess. Blue: the truth, and bounds by it."""
-
 
 INK, FAINT, ZONE = "#222222", "#C9CED4", "#F0F2F4"
 """Text and means; rules; the zone up to the guess."""
@@ -29,36 +24,16 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
-def axes_or_new(axes: "Axes | None", size: tuple[float, float]) -> "Axes":
-    """Return the axes, or those of a new figure of pyplot, which a notebook shows.
-
-    Raises
-    ------
-    SettingError
-        If Matplotlib is not installed.
-    ArrayTypeError
-        If it is something else than axes.
-    """
-    if axes is None:
-        pyplot = import_extra("matplotlib.pyplot", "report", "plots")
-        made: Axes = pyplot.figure(figsize=size, layout="constrained").subplots()
-        return made
-    if not isinstance(axes, import_extra("matplotlib.axes", "report", "plots").Axes):
-        raise ArrayTypeError(f"axes must be Axes of Matplotlib, got {type(axes).__name__}")
-    return cast("Axes", axes)
-
-
 def drawn(text: object, longest: int = 28) -> str:
     """Return a name on one line as it can be drawn: no formula, no character without a glyph.
 
     Characters that the font lacks become a white square; marks of direction are left out.
     """
-    manager = import_extra("matplotlib.font_manager", "report", "plots")
+    manager = matplotlib_module("font_manager")
     font = manager.get_font(manager.findfont(manager.FontProperties()))
     line = "".join(c for c in one_line(text, longest) if category(c) != "Cf")
     shown = "".join(c if font.get_char_index(ord(c)) else "\u25a1" for c in line)
-    parses = import_extra("matplotlib", "report", "plots").rcParams["text.parse_math"]
-    return shown.replace("$", r"\$") if parses else shown
+    return without_math(shown)
 
 
 def short(value: float) -> str:
@@ -125,7 +100,7 @@ def score_axis(
     axes: "Axes", which: Literal["x", "y"], value_range: tuple[float, float] | None
 ) -> None:
     """Show the full range of a score where it is finite, with ticks as ``.5``."""
-    ticker = import_extra("matplotlib.ticker", "report", "plots")
+    ticker = matplotlib_module("ticker")
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: _tick(value)))
     if value_range is None or not all(map(isfinite, value_range)):
@@ -149,7 +124,7 @@ def legend_below(axes: "Axes") -> None:
         columns = 3 if longest <= 26 else 2 if longest <= 40 else 1
         rotated = [len(text.get_text()) for text in axes.get_xticklabels() if text.get_rotation()]
         offset = 38 + 3 * max([0, *rotated])  # in points
-        transforms = import_extra("matplotlib.transforms", "report", "plots")
+        transforms = matplotlib_module("transforms")
         figure: Any = axes.get_figure(root=True)
         below = transforms.ScaledTranslation(0, -offset / 72, figure.dpi_scale_trans)
         axes.legend(

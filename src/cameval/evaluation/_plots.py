@@ -18,13 +18,9 @@ from cameval.evaluation._image_plots import (
     sizes_of,
 )
 from cameval.evaluation._plot_marks import (
-    BOUND,
     FAINT,
-    GUESS,
     INK,
-    NETWORK,
     ZONE,
-    axes_or_new,
     clean,
     difference_text,
     drawn,
@@ -38,6 +34,7 @@ from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import Score
 from cameval.evaluation._threshold_plot import places_of, plot_thresholds
 from cameval.evaluation.meaning import Column
+from cameval.plots._axes import BOUND, GUESS, NETWORK, axes_or_new
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,7 +21,7 @@ _COMPARED = (
 _VARYING = ("model", "target_class", "method", "binarizer", "metric")
 
 
-_NUMBERS = (
+NUMBERS = (
     *("n", "n_groups", "n_undefined", "n_constant", "n_negative"),
     *("mean", "low", "high", "macro", "pooled", "median", "q25", "q75"),
 )
@@ -46,7 +46,7 @@ def summary(
     known = samples.assign(correct=correct(samples, multilabel=multilabel))
     if strange := [name for name in by if name not in known.columns]:
         raise SettingError(f"by must name columns of {list(known.columns)}, got {strange[0]!r}")
-    if taken := [name for name in by if name in _NUMBERS]:
+    if taken := [name for name in by if name in NUMBERS]:
         raise SettingError(
             f"by must name no column of the summary itself, got {taken[0]!r}; give the column of "
             "info another name"

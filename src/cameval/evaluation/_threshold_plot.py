@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cameval.data._extras import import_extra
 from cameval.errors import SettingError
 from cameval.evaluation._plot_marks import (
-    BOUND,
     DASHES,
     FAINT,
-    GUESS,
     INK,
     MARKERS,
-    NETWORK,
     clean,
     drawn,
     score_axis,
@@ -23,6 +19,7 @@ from cameval.evaluation._plot_marks import (
 )
 from cameval.evaluation._plot_subject import Subject
 from cameval.evaluation.meaning import Column
+from cameval.plots._axes import BOUND, GUESS, NETWORK, matplotlib_module
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -138,7 +135,7 @@ def _draw(
 
 def _label_places(axes: "Axes", places: _Places) -> None:
     """Write the shares and the binarizers on the axis."""
-    ticker = import_extra("matplotlib.ticker", "report", "plots")
+    ticker = matplotlib_module("ticker")
     shares = [0.0, 25.0, 50.0, 75.0, 100.0] if places.fixed else []
     at = [*shares, *places.varying.values()]
     names = [*(f"{share:g} %" for share in shares), *(drawn(b, 16) for b in places.varying)]

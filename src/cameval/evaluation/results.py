@@ -21,6 +21,7 @@ from cameval.evaluation._info import SAMPLE, columns_of_json, with_info
 from cameval.evaluation._parquet_tables import read_parquet, write_parquet
 from cameval.evaluation._plan import Task, check_task
 from cameval.evaluation._plots import PlotKind
+from cameval.evaluation._result_texts import latex_table, short_page, short_text
 from cameval.evaluation._run_folder import RunFolder
 from cameval.evaluation._sources import NO_LABEL
 from cameval.evaluation._tables import Parts, find
@@ -118,14 +119,12 @@ class Results:
         return len(self.samples)
 
     def __repr__(self) -> str:
-        """Return the numbers of samples, columns and undefined values, and the models."""
-        undefined = int(np.isnan(self.values).sum())
-        n = len(self.samples[["model", "sample"]].drop_duplicates())
-        rows = f"{n} samples" if n == len(self) else f"{n} samples, {len(self)} targets"
-        return (
-            f"Results({rows} x {len(self.columns)} columns, {undefined} undefined "
-            f"values, models {', '.join(map(str, self.samples['model'].unique()))})"
-        )
+        """Return what was evaluated on how many images, and the best mean of each model."""
+        return short_text(self)
+
+    def _repr_html_(self) -> str:
+        """Return the same as a small table, for notebooks."""
+        return short_page(self)
 
     # --- Queries ----------------------------------------------------------------------------------
 
@@ -442,6 +441,34 @@ class Results:
         return plots.plot(
             self, kind, axes, model=model, method=method, binarizer=binarizer, metric=metric
         )
+
+    def to_latex(self, cell: str = "mean [low, high]") -> str:
+        r"""Return the summary as a table of LaTeX, for the package ``booktabs``.
+
+        Parameters
+        ----------
+        cell
+            What is in a cell: numbers of `summary` by their names, and any other text, as in
+            ``"mean (n)"`` or ``r"median \quad q25--q75"``. Text that is no name is kept as it is.
+
+        Returns
+        -------
+        str
+            A ``tabular`` with a row for each method or baseline and binarizer, and a column for
+            each metric whose scores are averaged. Metrics of maps are in rows without a binarizer.
+            Special characters of names are escaped. Numbers have three digits; what is undefined is
+            a dash, and an interval without ends is left out.
+
+        Raises
+        ------
+        SettingError
+            If `cell` has no number of the summary, or no metric is averaged.
+
+        Examples
+        --------
+        ``print(results.select(metric="iou").to_latex("mean [low, high]"))``
+        """
+        return latex_table(self, cell)
 
     # --- Input and output -------------------------------------------------------------------------
 

@@ -1,0 +1,563 @@
+"""Plots and texts of results: what is drawn is what the summary says."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from evaluations import SMALL, samples, small_network
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from pages import bare, elsewhere, made, of_targets, undefined
+
+from cameval import CAMExtractor, PercentileBinarizer, evaluate, grad_cam
+from cameval.errors import ArrayTypeError, SettingError, ShapeError
+from cameval.evaluation import Results
+from cameval.evaluation.meaning import BinarizerMeaning, MethodMeaning
+from cameval.extractor import CAMSweep
+from cameval.methods import RandomCAM
+from cameval.plots._axes import BOUND, GUESS, NETWORK
+from cameval.report import page_tests
+
+KINDS = ("headline", "classes", "pairs", "size", "thresholds", "confidence")
+
+
+def level(column) -> float:
+    """Make grad_cam with otsu the best, far above the guess; cam with otsu far below."""
+    if column.metric == "area_bound":
+        return 0.8
+    best = {("grad_cam", "otsu"): 0.6, ("cam", "otsu"): 0.2, ("center", "otsu"): 0.4}
+    return best.get((column.method, column.binarizer), 0.3)
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return made(value=level)
+
+
+def meant(results: Results, **meanings) -> Results:
+    """Return results with other meanings."""
+    record = replace(results.meanings, **meanings).to_record()
+    return replace(results, provenance={**results.provenance, "meanings": record})
+
+
+def drawn(results: Results, kind: str, **options) -> Axes:
+    """Draw a plot, also on a canvas: with warnings as errors, no glyph is missing."""
+    axes = Figure(layout="constrained").subplots()
+    assert results.plot(kind, axes, **options) is axes
+    axes.figure.canvas.draw()
+    return axes
+
+
+def marks(axes: Axes, color: str, marker: str) -> list[tuple[float, float]]:
+    """Return the places of the marks of a color."""
+    return [
+        (float(x), float(y))
+        for line in axes.lines
+        if line.get_marker() == marker and to_hex(line.get_color()) == color.lower()
+        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
+    ]
+
+
+def dots(axes: Axes, label: str) -> np.ndarray:
+    """Return the places of the dots with a label in the legend."""
+    (found,) = [one for one in axes.collections if str(one.get_label()).startswith(label)]
+    return np.asarray(found.get_offsets())
+
+
+def legend(axes: Axes) -> list[str]:
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def mean(results: Results, method: str, binarizer: str = "otsu", metric: str = "iou") -> float:
+    part = results.select(method=method, binarizer=binarizer, metric=metric)
+    return float(part.summary()["mean"].item())
+
+
+# --- All kinds ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_plot_is_on_the_given_axes_with_title_and_labels(results, kind) -> None:
+    axes = drawn(results, kind)
+    assert axes.get_title(loc="left")
+    assert "net" in axes.get_title(loc="left")
+    assert axes.get_xlabel()
+    assert axes.get_ylabel()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_text_is_over_another_and_none_is_cut(results, kind) -> None:
+    axes = results.plot(kind)
+    figure = axes.figure
+    try:
+        figure.canvas.draw()
+        texts = [axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
+        texts += axes.get_legend().get_texts()
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            texts += [one.label1 for one in axis.get_major_ticks() if low <= one.get_loc() <= high]
+        boxes = [t.get_window_extent() for t in texts if t.get_text() and t.get_visible()]
+        width, height = figure.canvas.get_width_height()
+        for k, box in enumerate(boxes):
+            assert -1 <= box.x0 <= box.x1 <= width + 1
+            assert -1 <= box.y0 <= box.y1 <= height + 1
+            assert not any(box.shrunk(0.9, 0.9).overlaps(other) for other in boxes[:k])
+    finally:
+        pyplot.close(figure)
+
+
+def test_nothing_global_is_changed(results) -> None:
+    before, figures = dict(mpl.rcParams), pyplot.get_fignums()
+    for kind in KINDS:
+        drawn(results, kind)
+    assert dict(mpl.rcParams) == before
+    assert pyplot.get_fignums() == figures
+    axes = results.plot()  # a figure that pyplot shows
+    assert [*figures, axes.figure.number] == pyplot.get_fignums()
+    pyplot.close(axes.figure)
+
+
+def test_a_plot_that_fails_makes_no_figure(results) -> None:
+    figures = pyplot.get_fignums()
+    with pytest.raises(SettingError):
+        made(baselines={}).plot("pairs")
+    assert pyplot.get_fignums() == figures
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "pie"}, "kind must be one of headline, classes, pairs, .* got 'pie'"),
+        ({"model": "other"}, r"model must be one of those evaluated \(net\), got 'other'"),
+        ({"method": "center"}, r"method must be one of .* \(cam, grad_cam\), got 'center'"),
+        ({"binarizer": "p1"}, r"binarizer must be one of .* \(p95, otsu\), got 'p1'"),
+        ({"metric": "dice"}, "metric must be one of those evaluated .* got 'dice'"),
+    ],
+)
+def test_what_was_not_evaluated_is_refused_with_the_choices(results, options, message) -> None:
+    with pytest.raises(SettingError, match=message):
+        results.plot(**options)
+
+
+def test_axes_must_be_axes(results) -> None:
+    with pytest.raises(ArrayTypeError, match="axes must be Axes of Matplotlib, got Figure"):
+        results.plot("size", Figure())
+
+
+def test_several_models_need_a_choice() -> None:
+    both = made(models=("one", "two"))
+    with pytest.raises(SettingError, match="model must be one of one, two where there are several"):
+        both.plot()
+    axes = drawn(both, "headline", model="two")
+    assert "two" in axes.get_title(loc="left")
+    means = [round(x, 9) for x, _ in marks(axes, NETWORK, "o")]
+    of_two = both.select(model="two", metric="iou", kind="method").summary()["mean"]
+    assert set(means) <= {round(m, 9) for m in of_two}
+
+
+def test_seven_models_can_each_be_drawn() -> None:
+    many = made(n=6, models=tuple("abcdefgh"), metrics=("iou",), methods=("cam",))
+    assert "h" in drawn(many, "headline", model="h").get_title(loc="left")
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "message"),
+    [
+        (lambda: made(baselines={}), "pairs", "no blind baseline was evaluated with it"),
+        (lambda: made(metrics=("own",)), "pairs", "own does not say whether more is better"),
+        (lambda: made(label=lambda i: None), "classes", "images with labels, got none"),
+        (lambda: made(label=lambda i: 1), "classes", "at least two classes with a score, got 1"),
+        (lambda: elsewhere(made()), "confidence", "images with a probability and a score"),
+        (lambda: made(metrics=("pixel_auroc",)), "thresholds", "a metric of masks, got 'pixel_"),
+        (lambda: undefined(made(), np.s_[:], 1), "headline", "got no defined score"),
+    ],
+)
+def test_what_cannot_be_drawn_says_why(change, kind, message) -> None:
+    with pytest.raises(SettingError, match=message):
+        change().plot(kind, Figure().subplots())
+
+
+def test_results_without_a_record_are_drawn_as_far_as_known(results) -> None:
+    for kind in ("headline", "classes", "size", "confidence"):
+        assert not marks(drawn(bare(results), kind), GUESS, "D")
+
+
+def test_names_of_users_are_drawn_as_they_are() -> None:
+    odd = made(
+        methods=("$a_b$", "\u202eevil\u0300" * 30), models=("日本 $x$",), baselines={"c": "nothing"}
+    )
+    for kind in KINDS:
+        drawn(odd, kind)
+    labels = [t.get_text() for t in drawn(odd, "headline").get_yticklabels()]
+    assert any(label.startswith(r"\$a_b\$") for label in labels)
+
+
+def test_targets_without_an_object_do_not_count() -> None:
+    many = of_targets(made(30, metrics=("false_positive_rate", "iou")), absent=lambda i: i % 2)
+    axes = drawn(many, "headline", metric="false_positive_rate")
+    present = many.select(present=True, metric="false_positive_rate", binarizer="p95")
+    expected = present.select(kind="method").summary()["mean"]
+    assert {round(x, 9) for x, _ in marks(axes, NETWORK, "o")} <= {
+        *expected.round(9),
+        *many.select(present=True, binarizer="otsu", kind="method").summary()["mean"].round(9),
+    }
+
+
+# --- Headline -------------------------------------------------------------------------------------
+
+
+def test_the_headline_is_of_the_best_binarizer_by_mean(results) -> None:
+    axes = drawn(results, "headline")
+    assert [x for x, _ in marks(axes, NETWORK, "o")] == [
+        pytest.approx(mean(results, method)) for method in ("grad_cam", "cam")
+    ]
+    assert [y for _, y in marks(axes, NETWORK, "o")] == [0, 1]
+    assert [x for x, _ in marks(axes, GUESS, "D")] == [pytest.approx(mean(results, "center"))]
+    assert [x for x, _ in marks(axes, BOUND, "|")] == [
+        pytest.approx(mean(results, method, metric="area_bound")) for method in ("grad_cam", "cam")
+    ]
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert [label.split()[0] for label in labels] == ["grad_cam", "cam", "center", "intensity"]
+    assert labels[0].split()[1] == f"{mean(results, 'grad_cam'):.2f}"[1:]
+    assert "otsu" in axes.get_title(loc="left")
+    assert axes.get_xlim() == pytest.approx((-0.02, 1.02))
+
+
+def test_the_headline_has_intervals_and_the_band_of_the_guess(results) -> None:
+    axes = drawn(results, "headline")
+    rows = results.select(metric="iou", binarizer="otsu").summary().set_index("method")
+    lines = [[float(x) for x in line.get_xdata()] for line in axes.lines]
+    for method in ("grad_cam", "cam", "center", "intensity"):
+        assert any(x == pytest.approx(rows.loc[method, ["low", "high"]].tolist()) for x in lines)
+    widths = sorted(patch.get_width() for patch in axes.patches)
+    guess = rows.loc["center"]
+    assert widths == [pytest.approx(guess["high"] - guess["low"]), pytest.approx(guess["mean"])]
+
+
+def test_the_headline_says_what_the_page_tests(results) -> None:
+    axes = drawn(results, "headline")
+    written = [text.get_text().replace("\u2212", "-") for text in axes.texts]
+    tests = page_tests(results).query("second == 'center'").set_index("first")
+    for method, symbol in (("grad_cam", "▲"), ("cam", "▼")):
+        row = tests.loc[method]
+        assert symbol in written
+        text = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+        assert text.replace("0.", ".") in written
+    equal = drawn(made(), "headline")
+    assert "≈" in [text.get_text() for text in equal.texts]
+    few = drawn(made(groups=4, value=level), "headline")
+    assert "?" in [text.get_text() for text in few.texts]
+
+
+def test_less_can_be_better() -> None:
+    axes = drawn(
+        made(
+            methods=("bad", "good"),
+            metrics=("hd",),
+            baselines={"center": "nothing"},
+            value=lambda c: {"bad": 0.6, "good": 0.2, "center": 0.4}[c.method],
+        ),
+        "headline",
+    )
+    labels = [text.get_text().split()[0] for text in axes.get_yticklabels()]
+    assert labels == ["good", "bad", "center"]
+    symbols = [text.get_text() for text in axes.texts if text.get_text() in "▲▼"]
+    assert symbols == ["▲", "▼"]
+
+
+def test_a_control_is_hollow_and_below_the_methods(results) -> None:
+    methods = {"cam": MethodMeaning("cam"), "grad_cam": MethodMeaning("x", control=True)}
+    axes = drawn(meant(results, methods=methods), "headline")
+    labels = [text.get_text().split()[0] for text in axes.get_yticklabels()]
+    assert labels[:2] == ["cam", "grad_cam"]
+    faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
+    assert faces == [NETWORK, "white"]
+    assert "control" in legend(axes)
+
+
+def test_no_bound_is_drawn_where_there_is_none(results) -> None:
+    axes = drawn(results, "headline", metric="coverage")
+    assert not marks(axes, BOUND, "|")
+    assert "coverage" in axes.get_xlabel()
+
+
+def test_a_binarizer_or_a_method_can_be_fixed(results) -> None:
+    axes = drawn(results, "headline", binarizer="p95")
+    means = [mean(results, method, "p95") for method in ("cam", "grad_cam")]
+    assert sorted(x for x, _ in marks(axes, NETWORK, "o")) == [
+        pytest.approx(m) for m in sorted(means)
+    ]
+    axes = drawn(results, "pairs", method="cam", binarizer="otsu")
+    assert "cam · otsu" in axes.get_title(loc="left")
+
+
+# --- Images ---------------------------------------------------------------------------------------
+
+
+def test_classes_have_their_means_and_their_images(results) -> None:
+    axes = drawn(results, "classes")
+    best = results.select(metric="iou", binarizer="otsu", method="grad_cam")
+    table = best.summary(by="class_name").sort_values("mean", ascending=False)
+    names = [text.get_text().rpartition(" ")[0] for text in axes.get_yticklabels()]
+    assert names == table["class_name"].tolist()
+    assert [x for x, _ in marks(axes, NETWORK, "o")] == [pytest.approx(m) for m in table["mean"]]
+    assert np.concatenate([c.get_offsets()[:, 0] for c in axes.collections]).size == len(results)
+    guess = results.select(metric="iou", binarizer="otsu", method="center").summary(by="class_name")
+    expected = guess.set_index("class_name")["mean"].loc[names]
+    assert [x for x, _ in marks(axes, GUESS, "D")] == [pytest.approx(m) for m in expected]
+    intervals = [line for line in axes.lines if len(line.get_xdata()) == 2]
+    assert len(intervals) == (table["n_groups"] >= 5).sum()
+
+
+def test_of_many_classes_the_best_and_the_worst_are_drawn() -> None:
+    many = made(124, label=lambda i: i % 31, metrics=("iou",))
+    axes = drawn(many, "classes")
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert len(labels) == 25
+    assert labels[12] == "(7 other classes)"
+    column = drawn(many, "classes").get_title(loc="left").split(" · ")
+    part = many.select(metric="iou", method=column[1], binarizer=column[2]).summary(by="label")
+    means = part["mean"].sort_values(ascending=False).tolist()
+    assert [x for x, _ in marks(axes, NETWORK, "o")] == [
+        pytest.approx(m) for m in (*means[:12], *means[-12:])
+    ]
+    exactly = drawn(made(90, label=lambda i: i % 30, metrics=("iou",)), "classes")
+    assert len(exactly.get_yticklabels()) == 30
+
+
+def test_pairs_have_a_line_for_each_image(results) -> None:
+    axes = drawn(results, "pairs")
+    values = {
+        method: results.select(metric="iou", binarizer="otsu", method=method).values[:, 0]
+        for method in ("center", "grad_cam")
+    }
+    *lines, average = [line.get_ydata() for line in axes.lines]
+    assert np.array(lines) == pytest.approx(np.stack([values["center"], values["grad_cam"]], 1))
+    assert average == pytest.approx([values["center"].mean(), values["grad_cam"].mean()])
+    better = int((values["grad_cam"] > values["center"]).sum())
+    assert f"{better} of {len(results)} better" in legend(axes)
+    solid = [line for line in axes.lines[:-1] if line.get_linestyle() == "-"]
+    assert len(solid) == better
+
+
+def test_many_pairs_are_a_histogram_of_differences() -> None:
+    many = made(160, value=level)
+    axes = drawn(many, "pairs")
+    pair = [
+        many.select(metric="iou", binarizer="otsu", method=m).values for m in ("grad_cam", "center")
+    ]
+    difference = pair[0] - pair[1]
+    bars = [(bar.get_x(), bar.get_height()) for bar in axes.patches]
+    assert sum(height for _, height in bars) == 160
+    assert sum(height for x, height in bars if x >= -1e-9) == (difference > 0).sum()
+    at = [line.get_xdata()[0] for line in axes.lines]
+    assert at == [0, pytest.approx(float(difference.mean()))]
+    assert len(drawn(made(150, value=level), "pairs").lines) == 151
+
+
+@pytest.mark.parametrize(("kind", "x"), [("size", "area"), ("confidence", "probability")])
+def test_dots_are_the_scores_of_images(results, kind, x) -> None:
+    axes = drawn(results, kind)
+    right = results.samples["label"].eq(results.samples["predicted"]).to_numpy(bool)
+    scores = results.select(metric="iou", binarizer="otsu", method="grad_cam").values[:, 0]
+    at = results.samples[x].to_numpy()
+    expected = np.stack([at, scores], 1)
+    assert dots(axes, "grad_cam, right") == pytest.approx(expected[right])
+    assert dots(axes, "grad_cam, wrong") == pytest.approx(expected[~right])
+    (wrong,) = [c for c in axes.collections if str(c.get_label()).startswith("grad_cam, wrong")]
+    assert not wrong.get_facecolors().size  # hollow
+    guess = results.select(metric="iou", binarizer="otsu", method="center").values[:, 0]
+    assert dots(axes, "best guess") == pytest.approx(np.stack([at, guess], 1))
+    assert any("bound" in label for label in legend(axes)) == (kind == "size")
+
+
+def test_the_bound_of_masks_of_one_area_is_a_curve(results) -> None:
+    area = results.samples["area"].to_numpy()
+    values = results.values.copy()
+    for k, column in enumerate(results.columns):
+        if column.metric == "area_bound":
+            values[:, k] = np.minimum(area, 0.05) / np.maximum(area, 0.05)
+    axes = drawn(replace(results, values=values), "size")
+    (curve,) = axes.lines
+    x, y = curve.get_data()
+    assert y == pytest.approx(np.minimum(x, 0.05) / np.maximum(x, 0.05))
+    assert "bound of masks of 5 % of the image" in legend(axes)
+
+
+def test_without_labels_no_dot_is_hollow() -> None:
+    axes = drawn(made(label=lambda i: None), "size")
+    assert not any("wrong" in label for label in legend(axes))
+
+
+# --- Thresholds -----------------------------------------------------------------------------------
+
+
+def test_binarizers_of_a_fixed_share_are_joined_and_the_others_beside_them() -> None:
+    known = made(binarizers=("p95", "p50", "otsu"), value=level)
+    meanings = {b: BinarizerMeaning(b, marked=m) for b, m in (("p95", 0.05), ("p50", 0.5))}
+    axes = drawn(meant(known, binarizers=meanings), "thresholds")
+    (line,) = [one for one in axes.lines if one.get_label() == "grad_cam"]
+    assert line.get_xdata().tolist() == [5, 50]
+    assert line.get_ydata().tolist() == [
+        pytest.approx(mean(known, "grad_cam", b)) for b in ("p95", "p50")
+    ]
+    hollow = [one for one in axes.lines if one.get_markerfacecolor() == "white"]
+    assert all(one.get_xdata()[0] > 100 for one in hollow)
+    assert sorted(float(one.get_ydata()[0]) for one in hollow) == [
+        pytest.approx(m)
+        for m in sorted(
+            [mean(known, m) for m in ("cam", "grad_cam", "center")]
+            + [mean(known, "grad_cam", metric="area_bound")]
+        )
+    ]
+    assert legend(axes)[0] == "grad_cam"  # the order of the best means
+    assert "otsu" in [text.get_text() for text in axes.get_xticklabels()]
+
+
+def test_without_a_fixed_share_there_is_no_curve(results) -> None:
+    axes = drawn(results, "thresholds")
+    assert all(line.get_linestyle() == "None" for line in axes.lines)
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["p95", "otsu"]
+    assert "share of the image that is marked" not in axes.get_xlabel()
+
+
+def test_an_evaluation_knows_its_controls_and_its_fixed_shares() -> None:
+    found = evaluate(
+        small_network(),
+        samples(3),
+        methods=[grad_cam, RandomCAM()],
+        binarizers=PercentileBinarizer(95),
+        baselines={},
+        prepare=SMALL,
+        progress=False,
+    )
+    assert found.meanings.methods["random_cam"].control
+    assert not found.meanings.methods["grad_cam"].control
+    assert found.meanings.binarizers["percentile:95"].marked == 0.05
+
+
+# --- Texts ----------------------------------------------------------------------------------------
+
+
+def test_a_table_of_latex_has_the_summary(results) -> None:
+    text = results.to_latex()
+    lines = text.splitlines()
+    assert lines[0] == r"\begin{tabular}{llrrrr}"
+    assert lines[2] == r"method & binarizer & AUROC & IoU & area bound & coverage \\"
+    row = results.select(method="grad_cam", binarizer="otsu", metric="iou").summary().iloc[0]
+    cells = next(line for line in lines if line.startswith(r"grad\_cam & otsu")).split(" & ")
+    expected = f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]".replace("0.", ".")
+    assert cells[3] == expected
+    assert cells[2] == ""
+    assert lines.count(r"\midrule") == 2
+    assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
+
+
+def test_cells_of_latex_are_as_asked(results) -> None:
+    part = results.select(method="cam", binarizer="otsu", metric="iou")
+    row = part.summary().iloc[0]
+    assert f"{row['mean']:.3f} (24)".replace("0.", ".") in part.to_latex("mean (n)")
+    single = made(3, groups=1, metrics=("iou",), methods=("cam",), baselines={})
+    assert "[" not in single.to_latex()
+    for cell in ("average", "", 3):
+        with pytest.raises(SettingError, match="cell must have at least one number of the summary"):
+            results.to_latex(cell)
+
+
+def test_names_in_latex_are_escaped() -> None:
+    odd = made(4, methods=("a_b & 50 % {$x$}\\~^#", "[c]"), models=("m_1", "m_2"), baselines={})
+    text = odd.to_latex("mean")
+    assert r"a\_b \& 50 \% \{\$x\$\}\textbackslash{}\textasciitilde{}\textasciicircum{}\#" in text
+    assert "{}[c]" in text
+    assert text.splitlines()[2].startswith("model & method & binarizer")
+
+
+def test_a_notebook_shows_a_small_table(results) -> None:
+    page = results._repr_html_()
+    assert "grad_cam" in page
+    assert f"{mean(results, 'grad_cam'):.3f}" in page
+    assert "<script>" not in made(4, methods=("<script>",))._repr_html_()
+
+
+def test_the_repr_of_any_results_is_short() -> None:
+    many = made(6, models=("one", "two"), binarizers=tuple("abcdefg"))
+    for some in (many, bare(many), undefined(many, np.s_[:], 1), made(metrics=("outcome",))):
+        assert repr(some).startswith(
+            ("Results(6 samples", "Results(12 samples", "Results(24 samples")
+        )
+        assert len(repr(some)) < 500
+    assert "one: mean IoU" in repr(many)
+    assert "two: mean IoU" in repr(many)
+
+
+# --- Maps of one call -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def call():
+    images = torch.rand(2, 3, 32, 32)
+    return images, CAMExtractor(small_network())(images, classes=torch.tensor([[0, 1], [2, 0]]))
+
+
+def test_maps_are_drawn_in_a_row_on_their_images(call) -> None:
+    images, found = call
+    given = Figure().subplots(2, 2)
+    axes = found.plot(images, given, class_names=["round", "square"])
+    assert axes == [*given.ravel()]
+    assert [one.get_title() for one in axes] == ["round", "square", "class 2", "round"]
+    shown = [one.images[0].get_array() for one in axes]
+    assert (shown[0] == shown[1]).all()
+    assert not (shown[0] == shown[2]).all()
+    peaks = [np.asarray(one.images[1].get_array())[..., 3].argmax() for one in axes]
+    assert peaks == [int(m.argmax()) for m in found.maps.flatten(0, 1)]
+    made_here = found.plot()
+    assert len(made_here) == 4
+    pyplot.close(made_here[0].figure)
+
+
+def test_maps_need_their_images_and_as_many_axes(call) -> None:
+    images, found = call
+    with pytest.raises(ShapeError, match="images must be those of the call"):
+        found.plot(images[:1], Figure().subplots(2, 2))
+    with pytest.raises(SettingError, match="axes must be one for each of the 4 maps, got 2"):
+        found.plot(images, Figure().subplots(1, 2))
+    with pytest.raises(ArrayTypeError, match="axes must be Axes of Matplotlib, got str"):
+        found.plot(images, ["a", "b", "c", "d"])
+    volumes = CAMExtractor(small_network())(images, classes=0)
+    with pytest.raises(ShapeError, match="plot a slice"):
+        replace(volumes, maps=volumes.maps[:, None].repeat(1, 4, 1, 1)).plot()
+
+
+def test_what_is_printed_of_a_call_is_short(call) -> None:
+    _, found = call
+    assert repr(found) == "CAMResult(4 maps of 32 x 32 from 8 x 8 cells, classes 0, 1, 2, 0, cpu)"
+    assert "data:image/png;base64," in found._repr_html_()
+    net = small_network()
+    assert repr(CAMExtractor(net)) == "CAMExtractor(CAMModel, method=grad_cam)"
+    assert "RandomCAM(seed=0)" in repr(CAMExtractor(net, RandomCAM()))
+    assert repr(CAMSweep(net, {"a": grad_cam})) == "CAMSweep(CAMModel, methods=a)"
+
+
+def test_without_matplotlib_a_plot_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["matplotlib"] = None
+import torch
+from cameval.extractor import CAMResult
+from cameval.errors import SettingError
+found = CAMResult(torch.rand(1, 4, 4), torch.rand(1, 2, 2), torch.rand(1, 3), torch.tensor([0]))
+assert "<img" not in found._repr_html_()
+try:
+    found.plot()
+except SettingError as error:
+    assert "pip install 'cameval[report]'" in str(error)
+else:
+    raise AssertionError
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
