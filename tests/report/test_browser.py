@@ -359,7 +359,7 @@ def test_layers_are_switched(opened) -> None:
     page.locator(".box[data-drawn]").first.wait_for()
     shown = {"map": "canvas", "mask": "path.mask", "truth": "path.truth"}
     for layer, what in shown.items():
-        button, drawn = page.locator(f"form [data-layer={layer}]"), page.locator(what).first
+        button, drawn = page.locator(f".above [data-layer={layer}]"), page.locator(what).first
         assert button.get_attribute("aria-pressed") == "true"
         assert drawn.evaluate("e => getComputedStyle(e).display") != "none"
         button.click()
@@ -386,7 +386,7 @@ def test_keys_lead_through_images_and_masks(opened) -> None:
     page.keyboard.press("ArrowUp")
     assert page.evaluate(f"{focus} === document.querySelectorAll('.tile')[1]")
     page.keyboard.press("k")
-    assert page.locator("form [data-layer=mask]").get_attribute("aria-pressed") == "false"
+    assert page.locator(".above [data-layer=mask]").get_attribute("aria-pressed") == "false"
     page.keyboard.press("k")
     page.keyboard.press("Enter")
     title, at = page.locator("#viewer-name"), page.locator("dialog .at")
@@ -421,7 +421,7 @@ def test_keys_elsewhere_are_left_alone(opened) -> None:
     page.locator("#own").focus()
     page.keyboard.type("mkt/")
     assert page.locator("#own").input_value() == "mkt/"
-    assert page.locator("form [aria-pressed=false]").count() == 0
+    assert page.locator(".above [aria-pressed=false]").count() == 0
 
 
 @needs_browser
@@ -466,7 +466,7 @@ def test_the_address_restores_the_state(opened, results_and_folder) -> None:
     choose(page, net="second")
     choose(page, method="grad_cam", bin="mean")
     choose(page, show="lt", sort="down")
-    page.locator("form [data-layer=truth]").click()
+    page.locator(".above [data-layer=truth]").click()
     expected = names_on(page)
     known = Scores(results, "second", "grad_cam", "mean")
     assert set(expected) == known.where(known.score < known.guess)
@@ -477,7 +477,7 @@ def test_the_address_restores_the_state(opened, results_and_folder) -> None:
     assert names_on(again) == expected
     assert again.locator("[name=net]").input_value() == "second"
     assert again.locator("[name=sort]").input_value() == "down"
-    assert again.locator("form [data-layer=truth]").get_attribute("aria-pressed") == "false"
+    assert again.locator(".above [data-layer=truth]").get_attribute("aria-pressed") == "false"
     again.evaluate("location.hash = '#images?class=round'")
     again.wait_for_function("document.querySelector('[name=class]').value === 'round'")
     assert again.locator("[name=show]").input_value() == ""

@@ -426,6 +426,7 @@
       button.addEventListener("click", () => toggle(layer));
       place.append(button);
     }
+    place.hidden = false;
   }
 
   // --- One image, enlarged ------------------------------------------------------------------------
