@@ -5,13 +5,12 @@ import re
 from base64 import b64decode
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from typing import Any
-from zlib import decompress
 
 import numpy as np
 import pytest
 import torch
+from drawn_images import browser_of, drawn_in, overlap, records_of, small_map
 from evaluations import SMALL, samples, small_network
 from PIL import Image
 from torch import nn
@@ -40,11 +39,9 @@ from cameval.metrics.outcome import Outcomes
 from cameval.report import _image_folder as files
 from cameval.report import draw_images
 from cameval.report import images as drawing
-from cameval.report._browser import make_browser
 from cameval.report._drawing import largest_slice
 from cameval.report._image_choice import choose_images
 from cameval.report._image_index import read_index
-from cameval.report._names import names_of
 from cameval.report._outlines import fill_outlines, trace_mask
 from cameval.report._photos import crop_image
 from cameval.report._strip import strip_of
@@ -108,45 +105,6 @@ def multilabel() -> tuple[Results, list[Sample], CAMModel, Preparation]:
     metrics = METRICS | {"fpr": false_positive_rate}
     options = {"task": "multilabel", "prepare": prepare, "class_names": names, "metrics": metrics}
     return evaluated(net, made, **options), made, net, prepare
-
-
-def drawn_in(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return the records of each part."""
-    found = {}
-    for file in sorted((folder / "report_files").glob("part-*.js")):
-        text = file.read_text("ascii")
-        [(name, packed)] = re.findall(r'\AcamevalPart\("([\w.-]+)","([\w+/=]+)"\)\n\Z', text)
-        assert name == file.name
-        found[name] = json.loads(decompress(b64decode(packed)))
-    return found
-
-
-def browser_of(results: Results, folder: Path) -> Any:
-    contents = contents_of(results)
-    return make_browser(results, names_of(targets_of(results, contents), contents), folder)
-
-
-def records_of(results: Results, folder: Path) -> dict[str, Any]:
-    return json.loads(browser_of(results, folder).data)
-
-
-def overlap(first: Any, second: Any) -> float:
-    either = (first | second).sum()
-    return float((first & second).sum() / either) if either else 1.0
-
-
-def small_map(record: list[Any], shape: tuple[int, ...]) -> np.ndarray:
-    """Return a map of a part on the grid of the truth, as the page interpolates it."""
-    width, height, x0, x1, y0, y1, lowest, highest, packed = record
-    cells = np.frombuffer(b64decode(packed), np.uint8).reshape(height, width)
-    for axis, start, step in ((0, y0, y1), (1, x0, x1)):
-        at = start + step * (np.arange(shape[axis]) + 0.5) / shape[axis]
-        at = at.clip(0, cells.shape[axis] - 1)
-        low = np.floor(at).astype(int)
-        high = np.minimum(low + 1, cells.shape[axis] - 1)
-        share = (at - low)[:, None] if axis == 0 else at - low
-        cells = np.take(cells, low, axis) * (1 - share) + np.take(cells, high, axis) * share
-    return ((cells - lowest) / (highest - lowest)).clip(0, 1)
 
 
 # --- Outlines -------------------------------------------------------------------------------------
@@ -366,7 +324,7 @@ def test_photos_are_gray_and_small_and_named_by_numbers(tmp_path) -> None:
         assert picture.size == (60, 40)  # never enlarged
     browser = browser_of(results, tmp_path)
     assert "<" not in browser.data
-    shown = json.loads(browser.data)
+    shown = records_of(results, tmp_path)
     assert [shown["samples"][k] for k in shown["models"][0]["sample"]] == HOSTILE
 
 

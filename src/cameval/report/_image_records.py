@@ -61,6 +61,7 @@ class Records:
     _badges: _Words = field(default_factory=_Words)
     _remarks: _Words = field(default_factory=_Words)
     _arrays: _Words = field(default_factory=_Words)
+    _lists: dict[str, Any] = field(default_factory=dict)
     _models: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, pictures: ModelPictures, tiles: Sequence[Tile], rows: Sequence[int]) -> None:
@@ -75,21 +76,24 @@ class Records:
             for k, column in enumerate(columns)
             if column is not None
         ]
+        of_targets: dict[str, Any] = {
+            "sample": [self._sample(tile.sample) for tile in tiles],
+            "group": [self._group(group) for group in samples["group"]],
+            "label": [self._class(label) for label in samples["label"]],
+            "badge": self._badge_numbers(images, at),
+            "right": _right(images)[at].tolist() if images.has_accuracy else None,
+            "probability": _rounded(samples["probability"], 4),
+            "area": _rounded(samples["area"], 5),
+            "aspect": [tile.aspect for tile in tiles],
+            "photo": [_number(tile.thumb) for tile in tiles],
+            "part": [_number(tile.part) for tile in tiles],
+            "place": [tile.place for tile in tiles],
+            "remark": [self._remarks.number(t.remark, one_line(t.remark)) for t in tiles],
+        }
         self._models.append(
             {
                 "name": one_line(pictures.model),
-                "sample": [self._sample(tile.sample) for tile in tiles],
-                "group": [self._group(group) for group in samples["group"]],
-                "label": [self._class(label) for label in samples["label"]],
-                "badge": self._badge_numbers(images, at),
-                "right": _right(images)[at].tolist() if images.has_accuracy else None,
-                "probability": _rounded(samples["probability"], 4),
-                "area": _rounded(samples["area"], 5),
-                "aspect": [tile.aspect for tile in tiles],
-                "photo": [_number(tile.thumb) for tile in tiles],
-                "part": [_number(tile.part) for tile in tiles],
-                "place": [tile.place for tile in tiles],
-                "remark": [self._remarks.number(t.remark, one_line(t.remark)) for t in tiles],
+                "lists": {name: self._list(values) for name, values in of_targets.items()},
                 "pairs": pairs,
                 "start": self._start(pictures.model, [one for one in columns if one is not None]),
                 "masks": len({binarizer for _, _, binarizer, _ in pictures.pairs}),
@@ -114,6 +118,7 @@ class Records:
             "badges": self._badges.texts,
             "remarks": self._remarks.texts,
             "arrays": self._arrays.texts,
+            "lists": list(self._lists.values()),
             "targets": [self.names.target_class(one) for one in contents.target_classes],
             "methods": [one_line(one) for one in contents.methods],
             "binarizers": self._binarizers.texts,
@@ -181,6 +186,12 @@ class Records:
     def _array(self, values: NDArray[np.float64], kind: type[np.floating[Any]]) -> int:
         data = np.ascontiguousarray(values, np.dtype(kind).newbyteorder("<")).tobytes()
         return self._arrays.number(data, b64encode(data).decode("ascii"))
+
+    def _list(self, values: object) -> int:
+        """Return the number of a list; models with equal lists share it."""
+        key = json.dumps(values)
+        self._lists.setdefault(key, values)
+        return list(self._lists).index(key)
 
     def _sample(self, name: str) -> int:
         return self._samples.number(name, replace_unprintable(name)[:_LONGEST_NAME])

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.draw import polygon
 from skimage.measure import approximate_polygon, find_contours
 
 _TOLERANCES = (1.0, 0.7, 0.4, 0.01)
@@ -73,11 +72,18 @@ def fill_corners(
     corners: Sequence[NDArray[np.integer[Any]]], shape: tuple[int, ...]
 ) -> NDArray[np.bool_]:
     """Return the mask enclosed by polygons ``(n, 2)`` of rows and columns in half pixels."""
-    filled = np.zeros(shape, np.bool_)
+    toggles = np.zeros((shape[0], shape[1] + 1), np.int64)
     for one in corners:
-        of_rows, of_columns = (one.T - 1) / 2
-        rows, columns = polygon(of_rows, of_columns, shape)
-        filled[rows, columns] ^= True
+        (y, x), (y_next, x_next) = one.T, np.roll(one, -1, axis=0).T
+        first, stop = np.minimum(y, y_next) // 2, np.maximum(y, y_next) // 2  # rows that it crosses
+        counts = stop - first
+        edges = np.repeat(np.arange(len(one)), counts)
+        rows = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts) + first[edges]
+        slope = (x_next - x)[edges] / (y_next - y)[edges]
+        crossing = x[edges] + (2 * rows + 1 - y[edges]) * slope
+        columns = np.ceil((crossing - 1) / 2).astype(np.int64).clip(0, shape[1])
+        np.add.at(toggles, (rows, columns), 1)
+    filled: NDArray[np.bool_] = toggles.cumsum(1)[:, :-1] % 2 == 1
     return filled
 
 

@@ -40,6 +40,7 @@
     return arrays.get(id);
   };
   for (const model of data.models) {
+    for (const [name, k] of Object.entries(model.lists)) model[name] = data.lists[k];
     for (const pair of model.pairs) {
       pair.scores = () => numbers(pair.score, Float64Array);
       pair.guesses = () => numbers(pair.guess, Float64Array);
@@ -82,6 +83,7 @@
     if (text || before) history.replaceState(null, "", `#images${text ? `?${text}` : ""}`);
   };
 
+  const own = (all, key) => (Object.hasOwn(all, key) ? all[key] : undefined);
   const named = (names, text) => (text ? names.indexOf(text) : -1);
   const choose = () => {  // the model and the pair of the state
     model = data.models.find((one) => one.name === state.net) || data.models[0];
@@ -93,6 +95,12 @@
     };
     const fits = (one) => Object.entries(wanted).filter(([name, k]) => one[name] === (k < 0 ? first[name] : k)).length;
     pair = [first, ...model.pairs].reduce((best, one) => (fits(one) > fits(best) ? one : best));
+    if (!data.classes.includes(state.class)) state.class = "";
+    if (!data.groups.includes(state.group)) state.group = "";
+    for (const [name, all] of [["show", SHOW], ["sort", SORT]]) {
+      const one = own(all, state[name]);
+      if (!one || (one[2] && !one[2]())) state[name] = "";
+    }
   };
 
   // --- Which images -------------------------------------------------------------------------------
@@ -123,17 +131,17 @@
   const usual = data.higher === false ? "down" : "up";
 
   const select = () => {
-    const [, keep, can] = SHOW[state.show] || SHOW[""];
+    const [, keep] = SHOW[state.show];
     const label = state.class ? data.classes.indexOf(state.class) : null;
     const group = state.group ? data.groups.indexOf(state.group) : null;
     const words = state.q.trim().toLowerCase();
     const every = model.sample.map((_, i) => i);
-    const kept = every.filter((i) => (!can || can()) && keep(i)
+    const kept = every.filter((i) => keep(i)
       && (label === null || model.label[i] === label)
       && (group === null || model.group[i] === group)
       && (!words || data.samples[model.sample[i]].toLowerCase().includes(words)
         || data.groups[model.group[i]].toLowerCase().includes(words)));
-    const [, key] = SORT[state.sort] || SORT[usual];
+    const [, key] = SORT[state.sort || usual];
     const keys = key ? kept.map(key) : null, at = new Map(kept.map((i, k) => [i, k]));
     const last = (i) => Number.isNaN(score(pair, i));
     return kept.sort((a, b) => {
@@ -418,6 +426,7 @@
       button.addEventListener("click", () => toggle(layer));
       place.append(button);
     }
+    place.hidden = false;
   }
 
   // --- One image, enlarged ------------------------------------------------------------------------
