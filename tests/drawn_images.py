@@ -10,9 +10,10 @@ from zlib import decompress
 import numpy as np
 
 from cameval.evaluation import Results
+from cameval.evaluation._contents import contents_of
 from cameval.report._browser import Browser, make_browser
-from cameval.report._contents import contents_of, targets_of
 from cameval.report._names import names_of
+from cameval.report._targets import targets_of
 
 
 def drawn_in(folder: Path) -> dict[str, list[dict[str, Any]]]:

@@ -29,7 +29,6 @@ from cameval import (
 )
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Results
-from cameval.evaluation._contents import contents_of
 from cameval.evaluation._sources import prepare_targets
 from cameval.evaluation.meaning import CONSTANT, TargetClassMeaning
 from cameval.evaluation.settings import area_bound
@@ -45,7 +44,6 @@ from cameval.report._image_index import read_index
 from cameval.report._outlines import fill_outlines, trace_mask
 from cameval.report._photos import crop_image
 from cameval.report._strip import strip_of
-from cameval.report._targets import targets_of
 
 METHODS = {"cam": cameval.cam, "grad_cam": cameval.grad_cam}
 BINARIZERS = {"p80": cameval.PercentileBinarizer(80), "mean": cameval.MeanBinarizer()}

@@ -204,8 +204,8 @@ def _policy(scripts: Iterable[str]) -> str:
         for script in scripts
     ]
     return (
-        "default-src 'none'; img-src 'self' file: data:; style-src 'unsafe-inline'; "
-        f"script-src 'self' file: {' '.join(hashes)}"
+        "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; "
+        f"script-src 'self' {' '.join(hashes)}"
     )
 
 
