@@ -2,7 +2,7 @@
 
 import pytest
 
-from cameval.report import _charts
+from cameval.report import _chart
 from cameval.report._svg import Drawing
 
 
@@ -15,7 +15,7 @@ def not_drawn(draw: object, *, title: str, label: str, **_: object) -> Drawing:
 def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw no figures of the evaluation, which take most of the time."""
     if "figures_drawn" not in request.fixturenames:
-        monkeypatch.setattr(_charts, "draw_twice", not_drawn)
+        monkeypatch.setattr(_chart, "draw_twice", not_drawn)
 
 
 @pytest.fixture

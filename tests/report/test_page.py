@@ -26,7 +26,7 @@ from cameval.report import (
 )
 from cameval.report import page as writing
 from cameval.report._answers import Known
-from cameval.report._charts import Charts
+from cameval.report._chart import Charts
 from cameval.report._figures import figure_text
 from cameval.report._first_screen import first_screen_of
 from cameval.report._names import names_of

@@ -10,7 +10,7 @@ from cameval.evaluation._headline import MOST_MODELS
 from cameval.evaluation._words import one_line
 from cameval.report._all_scores import describe_difference, headline_data
 from cameval.report._answers import Known
-from cameval.report._charts import Charts
+from cameval.report._chart import Charts
 from cameval.report._headline_figure import draw_headline
 from cameval.report._strip import StripPicture
 from cameval.report._svg import Drawing

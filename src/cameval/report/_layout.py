@@ -8,9 +8,8 @@ from cameval.report._accuracy import describe_accuracy
 from cameval.report._all_scores import all_scores_table, further_metrics
 from cameval.report._answers import Known
 from cameval.report._caveats import caveats
+from cameval.report._chart import Charts, ChartSection
 from cameval.report._charts import (
-    Charts,
-    ChartSection,
     class_section,
     confidence_section,
     guessing_section,

@@ -20,7 +20,7 @@ from cameval.evaluation._words import one_line, replace_unprintable
 from cameval.report._answers import Known
 from cameval.report._browser import make_browser
 from cameval.report._caveats import describe_run
-from cameval.report._charts import Charts
+from cameval.report._chart import Charts
 from cameval.report._files import make_folder, write_bytes
 from cameval.report._first_screen import first_screen_of
 from cameval.report._layout import Evaluated, sections_of
