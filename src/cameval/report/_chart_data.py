@@ -32,16 +32,10 @@ def pair_table(charts: Charts, verdict: Verdict, column: Column, guess: Guess) -
     ends = interval_text(test.low, test.high)
     effect_ends = interval_text(test.effect_low, test.effect_high)
     rows = [
-        (
-            "mean difference",
-            f"{format_signed(test.difference)} {interval_text(test.low, test.high)}",
-        ),
+        ("mean difference", f"{format_signed(test.difference)} {ends}"),
         ("p, corrected for all tests of the page", format_p(p)),
         ("p, not corrected", format_p(test.p)),
-        (
-            "effect",
-            f"{format_signed(test.effect)} {interval_text(test.effect_low, test.effect_high)}",
-        ),
+        ("effect", f"{format_signed(test.effect)} {effect_ends}"),
         (f"{charts.names.row}s", f"{test.n:,}"),
         ("groups", f"{test.n_groups:,}"),
         ("groups that differ", f"{test.n_differing:,}"),

@@ -46,7 +46,7 @@ class _Frame:
     width, left, right
         Width of the figure, and the ends of the axis.
     top, row, gap
-        Where the rows begin, their height, and the room at the rule.
+        Where the rows begin, their height, and the gap at the rule.
     wide
         Whether names and differences are beside the axis, not above the marks.
     """
@@ -112,7 +112,7 @@ def _lines(verdict: Verdict, known: Known) -> tuple[list[_Line], int]:
     methods.sort(key=lambda line: 0 if higher is None else sign * line.score.mean)
     alone = "image without network" if known.contents.has_network else "image alone"
     others: list[tuple[Column | None, str]] = [
-        (None if verdict.guess is None else verdict.guess.column, "blind map"),
+        (None if verdict.guess is None else verdict.guess.column, "blind baseline"),
         (scores.best_baseline(model, column, "image"), alone),
     ]
     if not methods and not controls:

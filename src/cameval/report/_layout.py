@@ -31,7 +31,7 @@ from cameval.report.sections import Section, Table
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """What the sections are made of.
+    """What the sections show.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ def verdict_lines(
     verdicts = verdicts_of(targets.scored, contents, images, headline, scores, family)
     words = words_of(verdicts, targets, contents, headline, names)
     lines = [
-        _counts(targets, headline, names),
+        *_counts(targets, headline, names),
         *_table(verdicts),
         *_wrap(f"{words.symbol} {words.headline}"),
         *_below(words),
@@ -99,7 +99,7 @@ def verdict_lines(
     return lines
 
 
-def _counts(targets: Targets, headline: Headline, names: Names) -> str:
+def _counts(targets: Targets, headline: Headline, names: Names) -> list[str]:
     """Return what was evaluated, and which means the table has."""
     rows = targets.everything.samples.drop_duplicates(["sample", "label"])
     parts = [format_count(rows["sample"].nunique(), "image")]
@@ -113,9 +113,11 @@ def _counts(targets: Targets, headline: Headline, names: Names) -> str:
     parts.append(format_count(rows["group"].nunique(), "group"))
     text = ", ".join(parts)
     if headline.metric is None:
-        return text
+        return _wrap(text)
     last = f"mean {headline.title}{names.with_object} [95 % by group]"
-    return f"{text} \u00b7 {last}" if len(text) + len(last) + 3 <= WIDTH else f"{text}\n{last}"
+    if len(text) + len(last) + 3 <= WIDTH:
+        return [f"{text} \u00b7 {last}"]
+    return [*_wrap(text), *_wrap(last)]
 
 
 def _table(verdicts: Sequence[Verdict]) -> list[str]:
@@ -167,7 +169,7 @@ def _cut(text: str, longest: int) -> str:
 def _wrap(text: str) -> list[str]:
     """Return a text in lines of the width."""
     lines, line = [], ""
-    for word in text.split(" "):
+    for word in (_cut(one, WIDTH) for one in text.split(" ")):
         if line and len(line) + 1 + len(word) > WIDTH:
             lines.append(line)
             line = word
