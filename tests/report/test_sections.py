@@ -122,7 +122,7 @@ def test_own_pictures_are_shown_and_written_beside_the_others(tmp_path, picture)
 def test_the_reserved_anchors_are_those_of_the_page(tmp_path) -> None:
     page = Page(write_report(small(), tmp_path, lead="Short."))
     reserved = {*writing.ANCHORS}
-    absent = {"images", "thresholds", "more-scores", "negatives", "parts", "sanity"}
+    absent = {"images", "by-threshold", "more-scores", "negatives", "parts", "sanity"}
     assert {*page.ids} - {"theme"} == reserved - absent
     for anchor in reserved:
         with pytest.raises(SettingError, match=f"which are sections of the page.* got '{anchor}'"):

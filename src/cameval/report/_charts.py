@@ -232,7 +232,7 @@ def threshold_section(charts: Charts) -> ChartSection:
             )
         )
     lead = "The mean score of each map by the share of the image that its masks mark."
-    return ChartSection("thresholds", "Thresholds", lead if found else "", charts=found)
+    return ChartSection("by-threshold", "Thresholds", lead if found else "", charts=found)
 
 
 def _height_of_thresholds(n_methods: int) -> Callable[[int], float]:
