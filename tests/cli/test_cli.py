@@ -99,7 +99,7 @@ def test_one_command_writes_tables_and_report(finished, capsys) -> None:
     with (finished / "summary.csv").open() as file:
         assert len(list(csv.DictReader(file))) == len(results.columns)
     assert (finished / "report.html").is_file()
-    assert list((finished / "figures").rglob("*.png"))
+    assert list((finished / "report_files").glob("*.webp"))
 
 
 def test_the_same_command_goes_on_and_another_is_refused(folder, finished, capsys) -> None:
