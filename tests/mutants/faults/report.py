@@ -256,7 +256,7 @@ FAULTS = (
     ),
     Fault(
         "ignored pixels scale the map of a plot",
-        "plots.py",
+        "plots/_overlay.py",
         before="if ignored is not None and not ignored.all():",
         after="if ignored is not None and ignored.all():",
         tests=("test_plots.py::test_ignored_pixels_are_gray_stripes_and_do_not_scale_the_map",),
