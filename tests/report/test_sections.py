@@ -128,7 +128,7 @@ def test_the_reserved_anchors_are_those_of_the_page(tmp_path, monkeypatch) -> No
     file = write_report(small(), tmp_path, lead="Short.")
     page = Page(file)
     reserved = {"in-short", "findings", "methods", *writing.ANCHORS}
-    assert {*page.ids} == reserved - {"examples", "negatives", "parts", "sanity"}
+    assert {*page.ids} == reserved - {"images", "negatives", "parts", "sanity"}
     for anchor in reserved:
         with pytest.raises(SettingError, match=f"which are sections of the page.* got '{anchor}'"):
             write_report(small(), tmp_path, sections=[Section(anchor, "Mine", "Words.")])
