@@ -224,7 +224,7 @@ def cases(data: Path) -> dict[str, Case]:
 
 
 NOT_IN_THE_TABLE = {"device", "cache", "workers", "threads", "out", "parquet", "no_report"}
-NOT_IN_THE_TABLE |= {"config"}  # tested in ``test_config.py``
+NOT_IN_THE_TABLE |= {"config", "report_images"}  # tested in files of their own
 """Options that change no table; each has a test of its own below."""
 
 OF_FORMS = {

@@ -348,7 +348,8 @@ def picture_of(figure: "Figure", file: str, alt: str, caption: str) -> Picture:
 
     Examples
     --------
-    >>>     >>> from cameval.report import picture_of
+    >>> from matplotlib.figure import Figure
+    >>> from cameval.report import picture_of
     >>> figure = Figure(figsize=(6.4, 3))
     >>> _ = figure.subplots().plot([0.21, 0.25, 0.23])
     >>> picture_of(figure, "folds.png", "A line over three folds.", "IoU of each fold.").file
