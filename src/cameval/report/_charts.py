@@ -135,7 +135,7 @@ def size_section(charts: Charts) -> ChartSection:
                 label=text,
                 caption=text,
                 height=300,
-                data=[table, listing(charts, verdict)],
+                data=[table],
             )
         )
     lead = ""
