@@ -175,7 +175,7 @@ def test_a_study_is_not_overwritten_nor_resumed_as_another(
 
 def test_the_papers_protocol_prints_the_papers_numbers_beside_its_own(paper: Path) -> None:
     page = (paper / "report.html").read_text()
-    for title in ("Table 2: classification", "IoU at the five thresholds", "Examples"):
+    for title in ("Table 2: classification", "IoU at the five thresholds", "All images"):
         assert f"<h2>{title}</h2>" in page
     assert "an optimistic choice" in page
     thresholds = pd.read_csv(paper / "tables" / "thresholds.csv").set_index("threshold")
