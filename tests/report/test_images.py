@@ -210,6 +210,16 @@ def test_a_picture_is_of_one_target_without_its_padding(multilabel, tmp_path) ->
     assert [int(k) for k in model["pairs"][0]["why"]] == absent
 
 
+def test_targets_are_found_by_their_labels(multilabel, tmp_path) -> None:
+    results, made, net, prepare = multilabel
+    turned = [
+        Sample(s.name, s.image, targets=s.targets[::-1], group=s.group, ignore=s.ignore)
+        for s in made
+    ]
+    draw_images(results, turned, net, tmp_path, prepare=prepare, **DRAWN)
+    check_pictures(results, made, net, prepare, tmp_path)
+
+
 def test_maps_are_aligned_as_in_the_run(tmp_path) -> None:
     net, data = small_network(), samples(4)
     placed = CAMModel(net.features, net.head, CellCenters(offset=0.5, stride=4)).eval()

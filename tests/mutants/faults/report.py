@@ -231,7 +231,7 @@ FAULTS = (
         "report/images.py",
         before="(one for one in left if one.sample.label == label)",
         after="(one for one in left)",
-        tests=("report/test_images.py::test_another_target_is_refused",),
+        tests=("report/test_images.py::test_targets_are_found_by_their_labels",),
     ),
     Fault(
         "the map of a padded input is drawn with its padding",
