@@ -1,5 +1,6 @@
 """Pages of a report, taken apart, and results to report that need no network."""
 
+import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,8 @@ from cameval.metrics.outcome import OUTCOMES
 from cameval.report import format_interval, format_number, write_report
 
 # --- Reading a page -------------------------------------------------------------------------------
+
+IMAGE = re.compile("data:image/(png|webp);base64,")
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 
@@ -49,6 +52,8 @@ class Page(HTMLParser):
         super().__init__()
         self.tags, self.ids, self.links, self.images = [], [], [], []
         self.tables, self.text, self.attributes = [], "", []
+        self.marked: dict[str, str] = {"chip": "", "says": "", "caution": "", "h1": ""}
+        self.inside: list[str] = []
         self.open: list[str] = []
         self.source = file.read_text(encoding="utf-8")
         self.feed(self.source)
@@ -65,6 +70,7 @@ class Page(HTMLParser):
         self.images += [found] if tag == "img" else []
         if tag not in VOID:
             self.open.append(tag)
+            self.inside.append(tag if tag == "h1" else found.get("class") or "")
         if tag == "table":
             self.tables.append(Table())
             self.block = ""
@@ -81,6 +87,7 @@ class Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         """Take in what the parser found."""
         assert self.open.pop() == tag
+        self.inside.pop()
         if tag in ("th", "td"):
             if tag == "th" and self.scope == "rowgroup":
                 self.block = self.cell
@@ -96,11 +103,34 @@ class Page(HTMLParser):
                 table.rows.append((self.block, self.row[0], self.row[1:]))
 
     def handle_data(self, data: str) -> None:
-        """Take in what the parser found."""
-        if self.open and self.open[-1] not in ("style", "title"):
+        """Take in what the parser found, with a hyphen for the minus sign of the page."""
+        data = data.replace("\u2212", "-")
+        if self.open and self.open[-1] not in ("style", "script", "title"):
             self.text += data
+            for name in {*self.marked} & {*self.inside}:
+                self.marked[name] += data
             if {"th", "td", "caption"} & set(self.open):
                 self.cell += data
+
+    @property
+    def chip(self) -> str:
+        """Return the text of the verdict on all networks."""
+        return " ".join(self.marked["chip"].split())
+
+    @property
+    def headline(self) -> str:
+        """Return the headline."""
+        return self.marked["h1"]
+
+    @property
+    def says(self) -> str:
+        """Return the sentences below the headline."""
+        return " ".join(self.marked["says"].split())
+
+    @property
+    def caution(self) -> str:
+        """Return the line of caution."""
+        return " ".join(self.marked["caution"].split())
 
     def table(self, caption: str) -> Table:
         """Return the one table of a caption that begins so."""
@@ -115,20 +145,22 @@ def written(results: Results, folder: Path, **options) -> Page:
     page = Page(file)
     assert page.source.count("<h1>") == 1
     assert len(set(page.ids)) == len(page.ids)
-    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
-    assert all(link.startswith("#") for link in page.links)
-    assert all(image["src"].startswith("data:image/png;base64,") for image in page.images)
+    links = [link for link in page.links if not link.startswith("data:")]
+    assert all(link.startswith("#") for link in links)
+    assert {link.removeprefix("#").partition("?")[0] for link in links} <= set(page.ids)
+    assert all(IMAGE.match(image["src"]) for image in page.images)
     assert all(image["alt"] for image in page.images)
-    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert not {"link", "iframe", "object", "embed", "form"} & set(page.tags)
+    sources = [value for tag, name, value in page.attributes if (tag, name) == ("script", "src")]
+    assert all(source.startswith("report_files/") for source in sources)
     assert not any(value.startswith("on") for _, value, _ in page.attributes)
-    assert "url(" not in page.source
+    assert page.source.count("url(") == page.source.count("url(#")
     assert "@import" not in page.source
+    assert "://" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", page.source)
     assert all(table.caption and table.rows for table in page.tables)
     figures = {p.read_bytes() for p in (folder / "figures").glob("*.png")}
     shown = {b64decode(image["src"].partition(",")[2]) for image in page.images}
-    pictures = {p.read_bytes() for p in (folder / "figures" / "examples").glob("*.png")}
     assert figures <= shown
-    assert shown <= figures | pictures
     assert not list(folder.rglob("*.part"))
     return page
 

@@ -7,6 +7,7 @@ import numpy as np
 from cameval.evaluation import Column, Meanings, Results
 from cameval.evaluation._batch import BatchScores
 from cameval.evaluation.meaning import MetricMeaning
+from cameval.evaluation.results import results_of
 from cameval.metrics import (
     coverage,
     dice,
@@ -88,4 +89,4 @@ def columns_of(methods=("cam", "grad"), binarizers=("p80",), metrics=("iou",)) -
 
 def made(*parts: BatchScores, columns=None, model: str = "net", **settings) -> Results:
     provenance = {"settings": {**SETTINGS, "model": model, **settings}, "meanings": MEANINGS}
-    return Results.of(parts or [batch()], columns or columns_of(), provenance)
+    return results_of(parts or [batch()], columns or columns_of(), provenance)

@@ -13,7 +13,7 @@ import pandas as pd
 from torch.utils.data import Subset
 
 from cameval import CAMModel, Preparation, Results, concat
-from cameval.report import Cell, Picture, Section, draw_examples, page_tests, table_of, write_report
+from cameval.report import Cell, Picture, Section, draw_images, page_tests, table_of, write_report
 from cameval.report import format_number as number
 from study import figures, tables
 from study.data import Study, unknown
@@ -245,13 +245,13 @@ def write_paper(
     )
 
     grid = (size, size) if settings.truth_grid == "input" else None
-    draw_examples(
+    draw_images(
         results,
         Subset(slices, folds[-1].test.tolist()),
         model,
         out,
-        method=(MAP, class_map),
-        binarizer=(chosen, PAPER_BINARIZERS[chosen]),
+        methods={MAP: class_map},
+        binarizers={chosen: PAPER_BINARIZERS[chosen]},
         prepare=Preparation(size, settings.crop, truth_size=grid),
         alignment=settings.alignment,
     )

@@ -99,13 +99,13 @@ def test_one_command_writes_tables_and_report(finished, capsys) -> None:
     with (finished / "summary.csv").open() as file:
         assert len(list(csv.DictReader(file))) == len(results.columns)
     assert (finished / "report.html").is_file()
-    assert list((finished / "figures").rglob("*.png"))
+    assert list((finished / "report_files").glob("*.webp"))
 
 
 def test_the_same_command_goes_on_and_another_is_refused(folder, finished, capsys) -> None:
     kept = (finished / "results.csv").read_bytes()
     assert main(words(folder, no_report=True)) == 0
-    assert "0.0" in capsys.readouterr().out
+    assert "tables  " in capsys.readouterr().out
     assert (finished / "results.csv").read_bytes() == kept
     assert main(words(folder, no_report=True, seed=1)) == 2
     assert "another seed (0 and 1)" in capsys.readouterr().err
@@ -311,7 +311,7 @@ def test_a_place_that_no_folder_can_have_is_told(folder, tmp_path, capsys, name)
         "pandas.DataFrame.to_csv",
         "cameval.evaluation.results.Results.to_csv",
         "cameval.report.write_report",
-        "cameval.report.draw_examples",
+        "cameval.report.draw_images",
         "numpy.savez",
     ],
 )

@@ -224,7 +224,7 @@ def cases(data: Path) -> dict[str, Case]:
 
 
 NOT_IN_THE_TABLE = {"device", "cache", "workers", "threads", "out", "parquet", "no_report"}
-NOT_IN_THE_TABLE |= {"config"}  # tested in ``test_config.py``
+NOT_IN_THE_TABLE |= {"config", "report_images"}  # tested in files of their own
 """Options that change no table; each has a test of its own below."""
 
 OF_FORMS = {
@@ -397,17 +397,19 @@ def test_the_slices_of_the_phantom_are_those_of_the_seed(data, tmp_path) -> None
     assert first == again != other
 
 
-def test_examples_are_drawn_with_the_options_of_the_run(data, tmp_path, monkeypatch) -> None:
+def test_images_are_drawn_with_the_options_of_the_run(data, tmp_path, monkeypatch) -> None:
     drawn: list[dict[str, Any]] = []
     monkeypatch.setattr(
-        "cameval.report.draw_examples", lambda *args, **options: drawn.append(options)
+        "cameval.report.draw_images", lambda *args, **options: drawn.append(options)
     )
     monkeypatch.setattr("cameval.report.write_report", lambda results, folder: folder)
     options = {"alignment": "receptive_field", "crop": 0.5, "size": 80}
     things = {"method": "eigen_cam hires_cam", "binarizer": "otsu percentile:80"}
     run(data, tmp_path, **options, **things, names=data / "names.txt", no_report=False)
-    [asked] = drawn
+    [removed, asked] = drawn
+    assert (removed["limit"], asked["limit"]) == (0, 5000)
     assert asked["alignment"] == "receptive_field"
     assert asked["prepare"] == Preparation(size=80, crop=0.5)
-    assert asked["method"] == ("eigen_cam", cameval.eigen_cam)
-    assert asked["binarizer"] == ("otsu", cameval.OtsuBinarizer())
+    assert asked["methods"] == {"eigen_cam": cameval.eigen_cam, "hires_cam": cameval.hires_cam}
+    otsu, percentile = cameval.OtsuBinarizer(), cameval.PercentileBinarizer(80)
+    assert asked["binarizers"] == {"otsu": otsu, "percentile:80": percentile}

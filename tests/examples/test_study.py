@@ -50,7 +50,7 @@ def load(out: Path, fold: int, part: str) -> Results:
 def test_the_strict_study_writes_its_page_and_tables(strict: Path) -> None:
     page = (strict / "report.html").read_text()
     titles = ("Classification", "Thresholds", "Planned and paired tests", "Kinds of tumor")
-    places = [page.index(f"<h2>{title}</h2>") for title in (*titles, "Resolution", "Masks")]
+    places = [page.index(f"<h2>{title}</h2>") for title in (*titles, "Resolution", "All scores")]
     assert places == sorted(places)
     assert {file.stem for file in (strict / "tables").iterdir()} == {
         *("classification", "confusion", "thresholds-small_cnn_8px", "choices", "tests"),
@@ -175,7 +175,7 @@ def test_a_study_is_not_overwritten_nor_resumed_as_another(
 
 def test_the_papers_protocol_prints_the_papers_numbers_beside_its_own(paper: Path) -> None:
     page = (paper / "report.html").read_text()
-    for title in ("Table 2: classification", "IoU at the five thresholds", "Examples"):
+    for title in ("Table 2: classification", "IoU at the five thresholds", "All images"):
         assert f"<h2>{title}</h2>" in page
     assert "an optimistic choice" in page
     thresholds = pd.read_csv(paper / "tables" / "thresholds.csv").set_index("threshold")

@@ -2,14 +2,20 @@
 
 import pytest
 
-from cameval.report import page
+from cameval.report import _chart
+from cameval.report._svg import Drawing
+
+
+def not_drawn(draw: object, *, title: str, label: str, **_: object) -> Drawing:
+    """Return a figure without marks."""
+    return Drawing(title, label, "<svg></svg>", "<svg></svg>")
 
 
 @pytest.fixture
 def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw no figures of the evaluation, which take most of the time."""
     if "figures_drawn" not in request.fixturenames:
-        monkeypatch.setattr(page, "draw_figures", lambda *values: [])
+        monkeypatch.setattr(_chart, "draw_twice", not_drawn)
 
 
 @pytest.fixture

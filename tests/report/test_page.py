@@ -1,46 +1,39 @@
 """The report: a page that says what the numbers say, whatever came in, and needs nothing else."""
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from evaluations import SMALL, samples, small_network
 from hypothesis import given
 from hypothesis import strategies as st
-from pages import BASELINES, KNOWN, bare, cell, made, undefined, written
+from pages import KNOWN, bare, cell, made, undefined, written
 
-import cameval
-from cameval import concat, evaluate
-from cameval.data import Sample
-from cameval.errors import DataError, SettingError
-from cameval.evaluation import Preparation, Results
+from cameval import concat
+from cameval.errors import SettingError
+from cameval.evaluation import Results
+from cameval.evaluation._comparisons import compare_all, seed_of
+from cameval.evaluation._contents import contents_of
+from cameval.evaluation._headline import headline_of
+from cameval.evaluation._scores import images_by_model, scores_of
 from cameval.evaluation._words import one_line
-from cameval.evaluation.meaning import TargetClassMeaning
-from cameval.metrics.outcome import Outcomes
 from cameval.report import (
-    Example,
-    draw_examples,
     format_number,
     format_percent,
+    verdict_lines,
     write_report,
 )
-from cameval.report import _figures as plots
-from cameval.report import examples as drawing
 from cameval.report import page as writing
-from cameval.report._example_pictures import crop_image
+from cameval.report._answers import Known
+from cameval.report._chart import Charts
 from cameval.report._figures import figure_text
-from cameval.statistics import mean_interval
-
-
-@pytest.fixture
-def no_figures(monkeypatch) -> None:
-    """Draw no figures, which take most of the time, where a test is of words and tables."""
-    monkeypatch.setattr(writing, "draw_figures", lambda *values: [])
-
+from cameval.report._first_screen import first_screen_of
+from cameval.report._names import names_of
+from cameval.report._targets import targets_of
+from cameval.report._verdict import verdicts_of
+from cameval.report._verdict_words import FAITHFULNESS
+from cameval.report.formatting import format_short
 
 # --- Numbers --------------------------------------------------------------------------------------
 
@@ -49,50 +42,85 @@ def no_figures(monkeypatch) -> None:
 def test_the_tables_say_what_the_summary_says(tmp_path) -> None:
     results = undefined(made(), np.s_[:2], 1)
     page = written(results, tmp_path)
-    table, free = page.table("IoU of each map"), page.table("Metrics of maps")
+    table, free = page.table("IoU of all maps"), page.table("Metrics of maps")
+    cells_of = {
+        (head.split(" | ")[0], cells[0]): dict(zip(table.titles[1:], cells, strict=True))
+        for _, head, cells in table.rows
+    }
     titles = {"iou": "IoU", "coverage": "coverage"}
     seen = 0
     for row in results.summary().itertuples():
         if row.metric == "pixel_auroc":
             assert free.find(row.method, "AUROC") == cell(row)
         elif row.metric in titles:
-            block = row.binarizer
-            assert table.find(row.method, titles[row.metric], block) == cell(row)
-            assert table.find(row.method, "n", block) == str(row.n)
-            assert table.find(row.method, "undefined", block) == "2"
+            assert cells_of[row.method, row.binarizer][titles[row.metric]] == cell(row)
         elif row.metric == "area_bound":
-            assert table.find(row.method, "area bound", row.binarizer) == format_number(row.mean)
+            shown = cells_of[row.method, row.binarizer]["area bound"]
+            assert shown == format_number(row.mean)
         seen += 1
     assert seen == len(results.columns)
+    assert "Each mean is over 22 images; 2 are undefined and no map is constant." in page.text
+    means = [float(cells[1].split(" | ")[0]) for _, _, cells in table.rows]
+    assert means == sorted(means, reverse=True)
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_beside_each_method_stands_the_best_baseline_of_each_kind(tmp_path) -> None:
-    more = {**BASELINES, "random": "nothing", "mean mask": "labels", "mine": None}
-    results = made(baselines=more, value=lambda c: 0.4 if c.method == "random" else 0.2)
+def test_counts_that_differ_have_columns(tmp_path) -> None:
+    results = made()
+    results = undefined(results, np.ix_(range(3), [1]), 1)
+    table = written(results, tmp_path).table("IoU of all maps")
+    assert table.titles[-3:] == ["n", "undefined", "constant maps"]
+    counts = sorted(tuple(cells[-3:]) for _, _, cells in table.rows)
+    assert counts == sorted([("21", "3", "0"), *[("24", "0", "0")] * (len(table.rows) - 1)])
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_verdict_figure_table_and_terminal_have_the_same_numbers(tmp_path) -> None:
+    results = made(48, groups=24, methods=("cam",), binarizers=("p95",), metrics=("iou",))
     page = written(results, tmp_path)
-    means = results.summary().set_index(["method", "binarizer", "metric"])["mean"]
-    table = page.table("IoU of each map")
-    for binarizer in ("p95", "otsu"):
-        for title, baseline in (
-            ("best blind baseline", "random"),
-            ("best labels baseline", "mean mask"),
-            ("best image baseline", "intensity"),
-            ("best unspecified baseline", "mine"),
-            ("best truth baseline", "truth"),
-        ):
-            expected = f"{format_number(means[baseline, binarizer, 'iou'])} | {baseline}"
-            assert table.find("cam", title, binarizer) == expected
-            assert table.find("center", title, binarizer) == ""
-    found = re.findall(
-        r'<tr class="(\w+)"><th scope="row">([\w ]+?)(?: <small>([\w ]+)</small>)?</th>',
-        page.source,
-    )
-    assert {
-        *(("method", "cam", ""), ("baseline", "random", "blind")),
-        *(("baseline", "mean mask", "labels"), ("baseline", "intensity", "image")),
-        *(("baseline", "mine", "unspecified"), ("truth", "truth", "truth")),
-    } <= set(found)
+    lines = verdict_lines(results)
+    means = results.summary().set_index("method")
+    ours, guess = means.loc["cam"], means.loc["center"]
+    interval = f"[{format_number(ours['low'])}, {format_number(ours['high'])}]"
+    assert f"{format_short(ours['mean'])}, best guess {format_short(guess['mean'])}." in page.says
+    rows = {head.split(" | ")[0]: cells for _, head, cells in page.table("IoU of all maps").rows}
+    assert rows["cam"][1] == f"{format_number(ours['mean'])} | {interval}"
+    assert page.table("IoU of each map").find("cam", "IoU") == rows["cam"][1]
+    (row,) = [line for line in lines if "cam" in line]
+    assert f"{format_number(ours['mean'])} {interval}" in row
+    assert f"{format_number(guess['mean'])} center" in row
+    assert any(page.headline in line for line in lines)
+    label = f"{format_short(ours['mean'])} {interval}; best guess (center) "
+    values = results.values
+    below = int((values[:, 0] < values[:, 1]).sum())
+    assert f"Of 48 images, {below} score below the guess." in page.says
+    assert f"{below} of 48 images below the guess" in page.text
+    assert f"{48 - below} of 48 images score higher than the best guess, {below} lower" in page.text
+    drawn = first_label(results)
+    assert label in drawn
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_negative_numbers_have_a_minus_sign(tmp_path) -> None:
+    source = written(made(), tmp_path).source
+    text = re.sub(r"<(style|script)>.*?</\1>", "", source, flags=re.DOTALL)
+    assert "\u2212." in text
+    assert not re.search(r"[\[> ]-\.?\d", re.sub(r"<[^>]*>", "<>", text))
+
+
+def first_label(results: Results) -> str:
+    """Return what the headline figure says in words."""
+    contents = contents_of(results)
+    targets = targets_of(results, contents)
+    scores, images = scores_of(results, contents), images_by_model(results)
+    headline = headline_of(contents, scores)
+    family = compare_all(contents, headline, images, seed_of(results))
+    verdicts = verdicts_of(results, contents, images, headline, scores, family)
+    names = names_of(targets, contents)
+    known = Known(targets, contents, images, headline, scores, names, family)
+    charts = Charts(results, images, headline, scores, names, verdicts)
+    (panel,) = first_screen_of(known, charts, {}).panels
+    return panel.drawing.label
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -127,35 +155,112 @@ def test_classes_and_predictions_say_what_the_summary_says(tmp_path) -> None:
 
 @pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize(
-    ("cam", "words"),
-    [(0.6, "clearly better"), (0.3, "no clear difference"), (0.1, "clearly worse")],
+    ("cam", "image", "chip", "headline"),
+    [
+        (
+            0.6,
+            0.2,
+            "\u25b2 Better than guessing",
+            "The maps find the object better than a guess.",
+        ),
+        (
+            0.6,
+            0.8,
+            "\u25b2 Better than guessing, not than the image alone",
+            "The maps find the object better than a guess, but are not shown to do so better than "
+            "the image alone.",
+        ),
+        (
+            0.3,
+            0.2,
+            "\u2248 No clear difference from guessing",
+            "The maps are not shown to find the object better than a guess.",
+        ),
+        (
+            0.1,
+            0.2,
+            "\u25bc Worse than guessing",
+            "The maps find the object worse than a guess.",
+        ),
+    ],
 )
-def test_the_verdict_follows_the_numbers(cam, words, tmp_path) -> None:
+def test_the_verdict_follows_the_numbers(cam, image, chip, headline, tmp_path) -> None:
+    level = {"cam": cam, "intensity": image}
     results = made(
         48,
         groups=12,
         methods=("cam",),
         binarizers=("p95",),
-        value=lambda c: cam if c.kind == "method" else 0.3,
+        value=lambda c: level.get(c.method, 0.3),
     )
-    text = written(results, tmp_path).text
-    found = results.select(metric="iou", method="cam").summary().iloc[0]
-    center = results.select(metric="iou", method="center").summary().iloc[0]
-    said = f"have a mean IoU of {format_number(found['mean'])}"
-    assert (
-        f"{said} [{format_number(found['low'])}, {format_number(found['high'])}] over 48 images."
-        in text
-    )
-    blind = f"than the best blind baseline (center, {format_number(center['mean'])}): {words} ("
-    assert blind in text
-    correct = (results.samples["label"] == results.samples["predicted"]).astype(float)
-    groups = results.samples["group"].to_numpy().astype(str)
-    share = mean_interval(correct.to_numpy(), groups, bounds=(0, 1))
-    ends = f"[{format_percent(share.low)}, {format_percent(share.high)}]"
-    assert f"net classifies {format_percent(share.estimate)} {ends} of 48 labeled images" in text
+    page = written(results, tmp_path)
+    assert (page.chip, page.headline) == (chip, headline)
     values = results.select(metric="iou", method="cam").values
-    assert f"IoU is above .5 on {format_percent((values > 0.5).mean())} of the images" in text
-    assert f"below .01 on {format_percent((values < 0.01).mean())}" in text
+    assert f"{int((values > 0.5).sum())} of 48 images above .5" in page.text
+    right = (results.samples["label"] == results.samples["predicted"]).fillna(False)
+    assert f"{100 * right.mean():.0f}\xa0% classified right" in page.text
+    assert f"{int((~right).sum())} of 48 images classified wrong" in page.text
+    assert FAITHFULNESS in page.text
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize(
+    ("levels", "chip", "headline"),
+    [
+        ((0.6, 0.6), "\u25b2 Better than guessing", "The maps of both networks find the object "),
+        ((0.3, 0.3), "\u2248 No clear", "The maps of neither network are shown to find "),
+        ((0.1, 0.1), "\u25bc Worse than", "The maps of both networks find the object worse than "),
+        (
+            (0.6, 0.3),
+            "\u25b2 Better than guessing: 1 of 2 networks",
+            "The maps of 1 of 2 networks find the object better than a guess.",
+        ),
+        (
+            (0.6, 0.1),
+            "\u25b2 Better than guessing: 1 of 2 networks",
+            "The maps of 1 of 2 networks find the object better than a guess, those of 1 worse.",
+        ),
+        (
+            (0.3, 0.1),
+            "\u25bc Worse than guessing: 1 of 2 networks",
+            "The maps of 1 of 2 networks find the object worse than a guess.",
+        ),
+        (
+            (0.6, 0.6, 0.6),
+            "\u25b2 Better than guessing",
+            "The maps of all three networks find ",
+        ),
+        ((0.3, 0.3, 0.3), "\u2248 No clear", "The maps of none of the three networks are shown "),
+    ],
+)
+def test_the_verdict_on_several_networks(levels, chip, headline, tmp_path) -> None:
+    parts = [
+        made(
+            48,
+            groups=24,
+            models=(f"net {k}",),
+            methods=("cam",),
+            baselines={"center": "nothing"},
+            binarizers=("p95",),
+            metrics=("iou",),
+            value=lambda c, level=level: level if c.kind == "method" else 0.3,
+        )
+        for k, level in enumerate(levels)
+    ]
+    page = written(concat(parts), tmp_path)
+    assert page.chip.startswith(chip)
+    assert page.headline.startswith(headline)
+    assert page.source.count('class="chip small"') == (len(levels) if len({*levels}) > 1 else 0)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_many_networks_have_a_table_and_their_figures_are_folded(tmp_path) -> None:
+    results = made(24, models=tuple("abcdefgh"), binarizers=("p95",), metrics=("iou",))
+    page = written(results, tmp_path)
+    table = page.table("The best maps of each network")
+    assert [head for _, head, _ in table.rows] == list("abcdef")
+    assert "2 more networks are in the tables." in page.text
+    assert "The figure of each network" in page.text
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -164,12 +269,18 @@ def test_for_distances_less_is_better(tmp_path) -> None:
         48,
         groups=12,
         metrics=("hd",),
-        value=lambda c: {"cam": 0.2, "grad_cam": 0.6}.get(c.method, 0.4),
+        value=lambda c: {"cam": 0.3, "grad_cam": 0.6}.get(c.method, 0.36),
     )
     page = written(results, tmp_path)
-    assert "The maps of cam for the predicted class, thresholded by" in page.text
-    assert re.search(r"best blind baseline \(center, [\d.]+\): clearly better", page.text)
-    assert page.table("hd of each map").titles[1] == "hd (lower is better)"
+    assert page.chip.startswith("\u25b2 Better than guessing")
+    assert page.says.startswith("Mean hd with the true masks (lower is better): .")
+    (best,) = re.findall(r"masks by (\w+)", page.text)
+    cam, center = (results.select(method=m, binarizer=best).values[:, 0] for m in ("cam", "center"))
+    assert 0 < int((cam > center).sum()) < 24
+    assert f"{int((cam > center).sum())} of 48 images worse than the guess" in page.text
+    assert page.table("hd of all maps").titles[2] == "hd (lower is better)"
+    means = [float(cells[1].split(" | ")[0]) for _, _, cells in page.table("hd of all maps").rows]
+    assert means == sorted(means)
     assert "IoU" not in page.text
     assert "above .5" not in page.text
 
@@ -181,6 +292,7 @@ def test_few_groups_and_undefined_scores_and_constant_maps_are_said(tmp_path) ->
     codes[2, :4] |= 0x80
     page = written(replace(results, codes=codes), tmp_path)
     assert "only 2 groups: intervals may be too narrow" in page.text
+    assert page.headline == "2 groups are too few to tell."
     assert "1 of 6 images has an undefined score" in page.text
     assert "1 of 6 images has a constant map" in page.text
     table = page.table("Undefined scores")
@@ -190,7 +302,6 @@ def test_few_groups_and_undefined_scores_and_constant_maps_are_said(tmp_path) ->
         "all metrics | methods, each": ["2", "12", "image 0"],
         "all metrics | baselines, each": ["3", "18", "image 0"],
     }
-    assert "too few groups to tell (" in page.text
     assert page.table("Constant maps").rows == [("", "cam | method", ["1", "6", "image 2"])]
 
 
@@ -217,9 +328,19 @@ def test_every_image_alone_is_said(tmp_path) -> None:
 @pytest.mark.usefixtures("no_figures")
 def test_without_baselines_nothing_is_claimed(tmp_path) -> None:
     page = written(made(baselines={}), tmp_path)
-    assert "No blind baseline was evaluated" in page.text
-    assert "best blind baseline" not in page.text
-    assert "baselines" not in page.table("IoU of each map").caption
+    assert page.chip == "? Nothing to compare with"
+    assert page.headline == "No guess was evaluated beside the maps."
+    assert "best" not in page.says + page.text.partition("Reading the figure")[2][:300]
+    assert "minus best guess" not in page.table("IoU of all maps").titles
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_verdict_without_a_score_has_its_most_frequent_reason(tmp_path) -> None:
+    results = undefined(made(n=9), np.s_[:4], 3)
+    page = written(undefined(results, np.s_[4:], 1), tmp_path)
+    assert page.chip == "? No score"
+    assert page.headline == "No image has a defined score: empty truth."
+    assert page.says == ""
 
 
 # --- What may come in -----------------------------------------------------------------------------
@@ -296,7 +417,7 @@ def test_outcomes_are_counted_and_never_averaged(tmp_path) -> None:
     assert not any("outcome" in t for table in page.tables for t in table.titles)
     alone = results.select(metric="outcome")
     page = written(alone, tmp_path / "alone")
-    assert "no metric other than counted categories" in page.text
+    assert page.headline == "There is no score of maps: the metrics are counted only."
     assert [table.caption for table in page.tables] == [
         "Number of images in each category of outcome",
         "Questions and answers",
@@ -308,7 +429,7 @@ def test_outcomes_are_counted_and_never_averaged(tmp_path) -> None:
 def test_a_metric_that_is_only_called_like_outcomes_is_averaged(tmp_path) -> None:
     results = made(metrics=("iou", "outcome_score"))
     page = written(results, tmp_path)
-    assert "outcome score (direction not known)" in page.table("IoU of each map").titles
+    assert "outcome score (direction not known)" in page.table("IoU of all maps").titles
 
 
 def test_models_are_compared(tmp_path) -> None:
@@ -318,9 +439,7 @@ def test_models_are_compared(tmp_path) -> None:
     assert [(block, head) for block, head, _ in table.rows] == [
         *(("a minus", "b"), ("a minus", "c"), ("b minus", "c"))
     ]
-    assert sorted(p.name for p in (tmp_path / "figures").glob("means*")) == [
-        *("means-1.png", "means-2.png", "means-3.png")
-    ]
+    assert page.source.count('<section class="panel"') == 3
     assert all(f"{model} classifies" in page.text for model in "abc")
 
 
@@ -390,21 +509,6 @@ def test_figures_write_what_their_font_has() -> None:
     assert len(figure_text("long " * 9, 12)) == 12
 
 
-@pytest.mark.parametrize("p", [0.05, 0.2, 0.9])
-@pytest.mark.parametrize("largest", [0.04, 0.5])
-def test_the_area_of_the_masks_follows_from_their_bounds(p, largest) -> None:
-    area = np.random.default_rng(0).uniform(0.001, largest, 40)
-    bound = np.minimum(area, p) / np.maximum(area, p)
-    assert plots._fixed_area(area, bound) == pytest.approx(p)
-    assert plots._fixed_area(area, np.linspace(0.1, 0.9, 40)) is None
-    assert plots._fixed_area(area, np.zeros(40)) is None
-    rough = np.minimum(area, 0.9) / np.maximum(area, 0.9)
-    assert plots._fixed_area(area, rough * np.linspace(0.7, 1, 40)) is None
-    one = np.array([0.1]), np.array([0.5])  # masks of .05 or of .2
-    assert plots._fixed_area(*one) is None
-    assert plots._fixed_area(area, np.full(40, np.nan)) is None
-
-
 @given(st.text(), st.integers(5, 90))
 def test_a_name_is_one_short_line(text, longest) -> None:
     line = one_line(text, longest)
@@ -467,227 +571,6 @@ def test_nothing_global_is_changed(tmp_path) -> None:
     assert dict(matplotlib.rcParams) == before
 
 
-# --- Examples -------------------------------------------------------------------------------------
-
-CAM, P80 = ("cam", cameval.cam), ("p80", cameval.PercentileBinarizer(80))
-PARTS = {"method": CAM, "binarizer": P80, "prepare": SMALL, "alignment": "half_pixel"}
-
-
-@pytest.fixture(scope="module")
-def run() -> tuple[Results, list[Sample], torch.nn.Module]:
-    data, net = samples(9), small_network()
-    results = evaluate(
-        net,
-        data,
-        methods=dict([CAM]),
-        binarizers=dict([P80]),
-        metrics={"iou": cameval.iou, "auroc": cameval.pixel_auroc, "outcome": Outcomes()},
-        prepare=SMALL,
-        progress=False,
-        class_names=["round", "<long>", "square"],
-        name="net",
-    )
-    return results, data, net
-
-
-def test_examples_are_the_best_the_median_and_the_worst(run, tmp_path) -> None:
-    results, data, net = run
-    examples = draw_examples(results, data, net, tmp_path, **PARTS)
-    of = results.select(metric="iou", method="cam")
-    values, labels = of.values[:, 0], of.samples["label"].to_numpy()
-    for label in (None, 0, 1, 2):
-        here = np.sort(values if label is None else values[labels == label])
-        found = {e.pick: e for e in examples if e.label == label}
-        assert [found[pick].score for pick in ("worst", "median", "best")] == [
-            *(here[0], here[(len(here) - 1) // 2], here[-1])
-        ]
-    for example in examples:
-        row = data.index(next(s for s in data if s.name == example.sample))
-        assert values[row] == example.score
-        assert (tmp_path / "figures" / "examples" / example.file).is_file()
-    assert json.loads((tmp_path / "figures" / "examples.json").read_text()) == {
-        "examples": [vars(example) for example in examples]
-    }
-    page = written(results, tmp_path)
-    best = next(e for e in examples if e.label is None and e.pick == "best")
-    assert f"best IoU {format_number(best.score)}" in page.text
-    shown = [image for image in page.images if image["alt"].startswith("Map and mask")]
-    assert len(shown) == len(examples)
-    assert "<long>" in page.text
-
-
-def test_the_report_is_made_again_without_network_and_data(run, tmp_path) -> None:
-    results, data, net = run
-    draw_examples(results, data, net, tmp_path, **PARTS)
-    first = write_report(results, tmp_path).read_bytes()
-    results.to_csv(tmp_path / "results.csv")
-    again = Results.from_csv(tmp_path / "results.csv")
-    assert write_report(again, tmp_path).read_bytes() == first
-
-
-@pytest.mark.usefixtures("no_figures")
-@pytest.mark.usefixtures("no_figures")
-def test_the_size_of_an_object_is_its_share_of_the_scored_pixels(tmp_path) -> None:
-    results = made(methods=("cam",), binarizers=("p95",), metrics=("iou",))
-    results = replace(results, samples=results.samples.assign(area=0.095))
-    score = float(results.values[0, 0])
-    example = Example(
-        *("net", "image 0", "predicted", "cam", "p95", "iou", "best", None, score, "a.png")
-    )
-    (tmp_path / "figures" / "examples").mkdir(parents=True)
-    (tmp_path / "figures" / "examples" / "a.png").write_bytes(b"a picture")
-    drawing.write_examples(tmp_path / "figures", [example])
-    text = written(results, tmp_path).text
-    assert (
-        f"IoU {format_number(score)}, object {format_percent(0.095)} of the scored pixels" in text
-    )
-
-
-def test_examples_of_other_results_are_not_shown(run, tmp_path) -> None:
-    results, data, net = run
-    count = len(draw_examples(results, data, net, tmp_path, **PARTS))
-    scores = [column.metric != "outcome" for column in results.columns]
-    other = replace(results, values=np.where(scores, results.values * 0.5 + 0.1, results.values))
-    page = written(other, tmp_path)
-    assert f"{count} examples in the folder are of other results" in page.text
-    assert not [image for image in page.images if image["alt"].startswith("Map and mask")]
-
-
-@pytest.mark.usefixtures("no_figures")
-def test_few_scores_have_few_examples(run, tmp_path) -> None:
-    results, data, net = run
-    labels = results.samples["label"].to_numpy()
-    gone = undefined(results, np.flatnonzero(labels == 0), 1)
-    gone = undefined(gone, np.flatnonzero(labels == 1)[:1], 1)
-    gone = undefined(gone, np.flatnonzero(labels == 2)[:2], 1)
-    examples = draw_examples(gone, data, net, tmp_path, **PARTS)
-    picks = {label: [e.pick for e in examples if e.label == label] for label in (0, 1, 2)}
-    assert picks == {0: [], 1: ["best", "worst"], 2: ["best"]}
-    nothing = undefined(results, np.s_[:], 1)
-    assert draw_examples(nothing, data, net, tmp_path, **PARTS) == []
-    written(nothing, tmp_path)
-
-
-def test_maps_metrics_choose_where_there_is_no_other(run, tmp_path) -> None:
-    results, data, net = run
-    examples = draw_examples(results.select(metric="auroc"), data, net, tmp_path, **PARTS)
-    assert {(e.metric, e.binarizer) for e in examples} == {("auroc", "")}
-    with pytest.raises(SettingError, match="a metric to choose examples by"):
-        draw_examples(results.select(metric="outcome"), data, net, tmp_path, **PARTS)
-
-
-def test_the_target_class_is_that_of_the_results(run, tmp_path, monkeypatch) -> None:
-    results, data, net = run
-    seen = []
-
-    class Spy(drawing.CAMExtractor):
-        def __call__(self, images, classes=None, **options):
-            seen.append(classes)
-            return super().__call__(images, classes, **options)
-
-    monkeypatch.setattr(drawing, "CAMExtractor", Spy)
-
-    def with_target_class(label: str, classes: str | int | None) -> Results:
-        columns = tuple(replace(column, target_class=label) for column in results.columns)
-        known = replace(results.meanings, target_class={label: TargetClassMeaning(label, classes)})
-        provenance = {**results.provenance, "meanings": known.to_record()}
-        return replace(results, columns=columns, provenance=provenance)
-
-    for label, classes, expected in (
-        ("true", "true", {0, 1, 2}),
-        ("1", 1, {1}),
-        ("predicted", 2, {2}),  # a label says nothing
-    ):
-        seen.clear()
-        draw_examples(with_target_class(label, classes), data, net, tmp_path, **PARTS)
-        assert set(seen) == expected
-    for strange in (with_target_class("predicted", None), bare(results)):
-        with pytest.raises(SettingError, match="target class 'predicted', 'true' or a class index"):
-            draw_examples(strange, data, net, tmp_path, **PARTS)
-
-
-def test_what_does_not_fit_is_refused(run, tmp_path) -> None:
-    results, data, net = run
-    with pytest.raises(DataError, match=r"sample \d must be 'image \d', as in the results"):
-        draw_examples(results, data[::-1], net, tmp_path, **PARTS)
-    with pytest.raises(DataError, match="samples must be those of the results, got only 1"):
-        draw_examples(results, data[:1], net, tmp_path, **PARTS)
-    two = concat([results, replace(results, samples=results.samples.assign(model="other"))])
-    with pytest.raises(SettingError, match="results must be of one model, got 2"):
-        draw_examples(two, data, net, tmp_path, **PARTS)
-    with pytest.raises(SettingError, match="method must be one of"):
-        draw_examples(results, data, net, tmp_path, **{**PARTS, "method": ("x", cameval.cam)})
-
-
-def test_the_part_of_the_image_that_was_scored_is_shown() -> None:
-    image = np.zeros((40, 60), np.float32)
-    image[10:30, 20:40] = 1  # the centered half
-    sample = Sample("a", image, image > 0, 0, "g")
-    prepare = Preparation(size=16, crop=0.5)
-    seen, truth = prepare(sample)
-    shown = crop_image(sample, prepare, seen, tuple(truth.shape))
-    assert shown.shape == (20, 20, 3)
-    np.testing.assert_allclose(shown, 1, atol=1e-6)
-    whole = Preparation(size=16)
-    seen, truth = whole(sample)
-    shown = crop_image(sample, whole, seen, tuple(truth.shape))
-    np.testing.assert_allclose(shown, np.repeat(image[..., None], 3, 2), atol=1e-6)
-
-    def own(sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
-        part = torch.from_numpy(sample.image[:20, :30])
-        return part.expand(3, -1, -1) * 7 - 2, part > 0
-
-    seen, truth = own(sample)
-    shown = crop_image(sample, own, seen, tuple(truth.shape))
-    np.testing.assert_allclose(shown, np.repeat(image[:20, :30, None], 3, 2), atol=1e-6)
-
-
-def test_a_crop_is_drawn(run, tmp_path) -> None:
-    _, data, net = run
-    prepare = Preparation(size=32, crop=0.8)
-    parts = {**PARTS, "prepare": prepare}
-    results = evaluate(
-        net,
-        data,
-        methods=dict([CAM]),
-        binarizers=dict([P80]),
-        metrics={"iou": cameval.iou},
-        baselines={},
-        prepare=prepare,
-        progress=False,
-    )
-    assert draw_examples(results, data, net, tmp_path, **parts)
-
-
-GOOD = vars(Example("net", "image 0", "predicted", "cam", "p80", "iou", "best", 0, 0.5, "a.png"))
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "must be the list of the examples as JSON"),
-        ("\xff", "must be the list of the examples as JSON"),
-        ("[]", "must hold the list examples"),
-        ('{"examples": 3}', "must hold the list examples"),
-        (json.dumps({"examples": [3]}), "must have the fields of Example"),
-        (json.dumps({"examples": [{"model": "net"}]}), "must have the fields of Example"),
-        (json.dumps({"examples": [GOOD | {"label": "x"}]}), "must be words, a label, a score"),
-        (json.dumps({"examples": [GOOD | {"label": True}]}), "must be words, a label, a score"),
-        (json.dumps({"examples": [GOOD | {"score": None}]}), "must be words, a label, a score"),
-        (json.dumps({"examples": [GOOD | {"pick": 3}]}), "must be words, a label, a score"),
-        (json.dumps({"examples": [GOOD | {"file": "../a.png"}]}), "must be the name of a picture"),
-        (json.dumps({"examples": [GOOD | {"file": "/etc/a.png"}]}), "the name of a picture"),
-        (json.dumps({"examples": [GOOD]}), "got no a.png"),
-    ],
-)
-def test_a_damaged_list_of_examples_is_refused(text, message, tmp_path) -> None:
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "examples.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(DataError, match=message):
-        write_report(made(n=3), tmp_path)
-    assert not (tmp_path / "report.html").exists()
-
-
 def test_templates_ship_with_the_package() -> None:
     folder = Path(writing.__file__).parent / "templates"
-    assert {p.name for p in folder.iterdir()} == {"report.html.j2", "style.css"}
+    assert {"report.html.j2", "report.js", "style.css"} <= {p.name for p in folder.iterdir()}

@@ -8,29 +8,24 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pages import made, written
+from pages import Page, made, written
 
 from cameval.evaluation import Results
 from cameval.evaluation._comparisons import ALPHA, least_adjusted
 from cameval.report import format_p
-from cameval.report import page as writing
 from cameval.statistics import holm, sign_flip_test
 
-WORDS = {
-    "better": ": clearly better (",
-    "worse": ": clearly worse (",
-    "open": ": no clear difference (",
-    "too few": ": too few groups to tell (",
-    "equal": "do not differ in any group",
-    "untested": "no image has both scores",
+CHIPS = {
+    "better": "\u25b2 Better than guessing",
+    "worse": "\u25bc Worse than guessing",
+    "open": "\u2248 No clear difference from guessing",
+    "too few": "? Too few groups",
+    "equal": "\u2248 No clear difference from guessing",
+    "untested": "? Nothing to compare with",
 }
-"""The words of each verdict; a page with one test has one of them."""
+"""The chip of each verdict."""
 
-
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch) -> None:
-    """Draw no figures, which take most of the time."""
-    monkeypatch.setattr(writing, "draw_figures", lambda *values: [])
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 def differing(
@@ -90,19 +85,28 @@ def test_the_verdict_follows_from_the_adjusted_p_and_the_groups_that_differ(
     assert of_all_signs(known) == p
     assert holm([p] * rivals).tolist() == [adjusted] * rivals
     for metric in ("iou", "hd"):  # of distances less is better
-        text = written(differing(differences, rivals=rivals, metric=metric), tmp_path / metric).text
+        page = written(differing(differences, rivals=rivals, metric=metric), tmp_path / metric)
         turned = {"better": "worse", "worse": "better"} if metric == "hd" else {}
-        said = [name for name, words in WORDS.items() if words in text]
-        assert said == [turned.get(kind, kind)]
+        assert page.chip == CHIPS[turned.get(kind, kind)]
         if not shown:
             continue
-        assert f"p {shown}" in text
-        assert (f"adjusted for {rivals} tests" in text) == (rivals > 1)
-        assert ("adjusted for" in text.partition("Paired differences")[0]) == (rivals > 1)
+        table = page.table("Paired differences")
+        assert {cells[1] for _, _, cells in table.rows} == {shown.removeprefix("= ")}
+        assert (f"for the {rivals} tests of this page" in page.text) == (rivals > 1)
         groups = sum(one != 0 for one in known)
-        verb = "differs" if groups == 1 else "differ"
-        assert (f"only {groups} group" in text) == (groups < 10)
-        assert (f" {verb})" in text) == (groups < 10)
+        assert {cells[-1] for _, _, cells in table.rows} == {str(groups)}
+        assert ("Where fewer than ten groups differ" in page.text) == (groups < 10)
+
+
+def headline_of(page: Page) -> tuple[str, str]:
+    return page.chip, page.headline
+
+
+def test_too_few_groups_are_counted_in_the_headline(tmp_path) -> None:
+    page = written(differing([HIGH] * 5), tmp_path / "a")
+    assert headline_of(page) == (CHIPS["too few"], "5 groups are too few to tell.")
+    page = written(differing([HIGH] * 5 + [0] * 5), tmp_path / "b")
+    assert page.headline == "5 of 10 groups differ: too few to tell."
 
 
 @pytest.mark.parametrize(
@@ -110,10 +114,8 @@ def test_the_verdict_follows_from_the_adjusted_p_and_the_groups_that_differ(
 )
 def test_groups_are_too_few_where_no_result_could_be_significant(groups, rivals, tmp_path) -> None:
     least = rivals * 2 / 2**groups
-    text = written(differing([HIGH] * groups, rivals=rivals), tmp_path).text
-    said = [name for name, words in WORDS.items() if words in text]
-    assert said == ["better" if least < ALPHA else "too few"]
-    assert (f"; only {groups} groups differ)" in text) == (least >= ALPHA or groups < 10)
+    page = written(differing([HIGH] * groups, rivals=rivals), tmp_path)
+    assert page.chip == CHIPS["better" if least < ALPHA else "too few"]
 
 
 @pytest.mark.parametrize(
@@ -127,12 +129,10 @@ def test_what_a_result_could_be_depends_on_its_place_among_the_tests(
         12, groups=12, methods=("cam",), baselines=roles, binarizers=("p95",), metrics=("iou",)
     )
     values = np.full(results.values.shape, 0.5)
-    values[:, 1] -= others
-    values[:6, 2] -= np.array([1, 1, 1, 1, -1, -1]) * HIGH
-    text = written(replace(results, values=values), tmp_path).text
-    (sentence,) = [part for part in text.split("cam scores ") if "best image baseline" in part]
-    assert WORDS[kind] in sentence
-    assert "; only 6 groups differ)" in sentence
+    values[:, 2] -= others
+    values[:6, 1] -= np.array([1, 1, 1, 1, -1, -1]) * HIGH
+    page = written(replace(results, values=values), tmp_path)
+    assert page.chip == CHIPS[kind]
 
 
 @given(
@@ -179,8 +179,9 @@ def test_scores_of_no_common_image_are_not_tested(tmp_path) -> None:
     results = differing([HIGH] * 12)
     values = results.values.copy()
     values[:6, 0] = values[6:, 1] = np.nan
-    text = written(replace(results, values=values), tmp_path).text
-    assert [name for name, words in WORDS.items() if words in text] == ["untested"]
+    page = written(replace(results, values=values), tmp_path)
+    assert page.chip == CHIPS["untested"]
+    assert page.headline == "No image has a score of both the maps and a guess."
 
 
 def test_the_p_of_a_page_is_that_of_the_seed_of_the_run(tmp_path) -> None:
@@ -190,7 +191,6 @@ def test_the_p_of_a_page_is_that_of_the_seed_of_the_run(tmp_path) -> None:
         results = differing(differences, seed=seed)
         p = sign_flip_test(*results.values.T, results.samples["group"].to_numpy(), seed=seed).p
         page = written(results, tmp_path / str(seed))
-        assert f"p = {format_p(p)}" in page.text
         assert page.table("Paired differences").rows[0][2][1] == format_p(p)
         said.add(format_p(p))
     assert len(said) == 3

@@ -25,7 +25,7 @@ from cameval.cli._networks import (
     names_of_weights,
     parse_classes,
 )
-from cameval.cli._tables import print_means
+from cameval.cli._tables import print_verdict
 from cameval.cli._words import (
     BASELINES,
     BINARIZERS,
@@ -55,7 +55,7 @@ MOST_THREADS = 1024
 
 
 def evaluate_networks(options: Namespace) -> int:
-    """Evaluate each network, write the tables and the report, and print the summary."""
+    """Evaluate each network, write the tables and the report, and print the verdict."""
     with _begin(options):
         _parse_all(options)
         options.device = _choose_device(options.device)
@@ -66,26 +66,27 @@ def evaluate_networks(options: Namespace) -> int:
             return 0
         results = concat(parts)
         _write_tables(results, options)
-        print_means(results, of_network=True)
-        print()
         if not options.no_report:
-            (name, first), method = next(iter(nets.items())), options.method[0]
-            _draw_examples(
-                results.select(model=name),
-                dataset,
-                first.net,
-                first.prepare,
-                options,
-                method=(method, parse_words([method], METHODS, "--method")[method]),
-                alignment=options.alignment,
-            )
+            _remove_images(Path(options.out))
+            for name, network in nets.items():
+                _draw_images(
+                    results.select(model=name),
+                    dataset,
+                    network.net,
+                    network.prepare,
+                    options,
+                    methods=parse_words(options.method, METHODS, "--method"),
+                    maps=load_maps(options, list(results.class_names)),
+                    alignment=options.alignment,
+                )
             _write_report(results, options)
+    print_verdict(results)
     _print_files(options)
     return 0
 
 
 def score_maps(options: Namespace) -> int:
-    """Score maps that were made elsewhere, write the tables and the report, print the summary."""
+    """Score maps that were made elsewhere, write the tables and the report, print the verdict."""
     _check_no_network(options.metric, "--metric")
     _check_no_network(options.baseline, "--baseline")
     prepare = Preparation(size=None)
@@ -107,12 +108,11 @@ def score_maps(options: Namespace) -> int:
         if rank() > 0:
             return 0
         _write_tables(results, options)
-        print_means(results, of_network=False)
-        print()
         if not options.no_report:
-            first = next(iter(maps.items()))
-            _draw_examples(results, dataset, None, prepare, options, maps=first)
+            _remove_images(Path(options.out))
+            _draw_images(results, dataset, None, prepare, options, methods={}, maps=maps)
             _write_report(results, options)
+    print_verdict(results)
     _print_files(options)
     return 0
 
@@ -123,7 +123,16 @@ def rewrite_report(options: Namespace) -> int:
     folder = Path(options.folder)
     results = Results.from_csv(folder / "results.csv")
     facts = None if options.facts is None else report.StudyFacts.read(options.facts)
-    print(f"report: {report.write_report(results, folder, title=options.title, facts=facts)}")
+    if options.report_images is not None:
+        if options.report_images != 0:
+            raise SettingError(
+                f"--report-images must be 0, got {options.report_images}; the images are drawn by "
+                "cameval evaluate and cameval score, which have them"
+            )
+        _remove_images(folder)
+    page = report.write_report(results, folder, title=options.title, facts=facts)
+    print_verdict(results)
+    print(f"report  {page}")
     return 0
 
 
@@ -150,7 +159,7 @@ def _check_output(out: Path, options: Namespace) -> None:
     files = ["results.csv", "results.json", "summary.csv", "settings.toml"]
     files += ["results.parquet"] if options.parquet else []
     files += [] if options.no_report else ["report.html"]
-    folders = ["runs"] if options.no_report else ["runs", "figures"]
+    folders = ["runs"] if options.no_report else ["runs", "figures", "report_files"]
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name in (*files, *folders):
@@ -214,6 +223,8 @@ def _check_no_network(words: list[str] | None, option: str) -> None:
 
 def _parse_all(options: Namespace) -> None:
     """Check every word before networks are loaded."""
+    if options.report_images < 0:
+        raise SettingError(f"--report-images must be at least 0, got {options.report_images}")
     _parse_binarizers(options)
     _parse_metrics(options)
     if options.baseline is not None:
@@ -366,7 +377,7 @@ def _write_summary(results: Results, path: Path) -> None:
     part.replace(path)
 
 
-def _draw_examples(
+def _draw_images(
     results: Results,
     dataset: Any,
     net: nn.Module | None,
@@ -374,27 +385,39 @@ def _draw_examples(
     options: Namespace,
     **source: Any,
 ) -> None:
-    """Draw the examples of a method or of maps, with the first binarizer."""
-    binarizer = next(iter(_parse_binarizers(options).items()))
-    _import_report("").draw_examples(
+    """Draw the images of a network or of maps, with the binarizers of the table."""
+    if options.report_images == 0:
+        return
+    used = {column.binarizer for column in results.columns}
+    binarizers = _parse_binarizers(options)
+    _import_report("").draw_images(
         results,
         dataset,
         net,
         Path(options.out),
-        binarizer=binarizer,
+        binarizers={label: one for label, one in binarizers.items() if label in used},
         prepare=prepare,
+        limit=options.report_images,
         **source,
     )
 
 
+def _remove_images(folder: Path) -> None:
+    """Remove the pictures of an earlier run."""
+    nothing: dict[str, Any] = {"methods": {}, "binarizers": {}, "limit": 0}
+    _import_report("").draw_images(None, (), None, folder, **nothing)
+
+
 def _write_report(results: Results, options: Namespace) -> None:
-    print(f"report: {_import_report('').write_report(results, Path(options.out))}")
+    _import_report("").write_report(results, Path(options.out))
 
 
 def _import_report(more: str) -> ModuleType:
     """Return the module of reports; `more` is what else helps where a package is missing."""
     try:
         from cameval import report
+
+        _ = report.write_report  # needs the packages of the report
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
         raise SettingError(
@@ -416,4 +439,6 @@ def _import_parquet() -> None:
 
 def _print_files(options: Namespace) -> None:
     out = Path(options.out)
-    print(f"tables: {out / 'results.csv'}, {out / 'summary.csv'}")
+    if not options.no_report:
+        print(f"report  {out / 'report.html'}")
+    print(f"tables  {out / 'results.csv'}, {out / 'summary.csv'}")

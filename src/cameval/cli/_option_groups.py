@@ -266,6 +266,15 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--no-report", action="store_true", help="write only the tables")
     output.add_argument("--report", dest="no_report", action="store_false", help=argparse.SUPPRESS)
     output.add_argument(
+        "--report-images",
+        type=int,
+        default=5000,
+        metavar="N",
+        help="the most images that the report shows, from the folder report_files, which leaves "
+        "with the page; of more it shows some of each class; 0 for none, as where nobody else may "
+        "see the images (5000)",
+    )
+    output.add_argument(
         "--config",
         metavar="FILE",
         help="TOML file of settings with the names of these options, such as method = "

@@ -37,8 +37,8 @@ example:
 
 The command writes to the folder --out: results.csv (one row for each image,
 target, method, binarizer and metric), summary.csv (means with intervals),
-report.html and figures/. To continue an interrupted run, give the same command
-again. Several processes share the work:
+report.html, figures/ and report_files/. To continue an interrupted run, give
+the same command again. Several processes share the work:
   torchrun --nproc-per-node 2 -m cameval evaluate ...
 """
 
@@ -54,9 +54,9 @@ A map is a file with the name of its image: .npy, .npz, .pt, or gray .png or
 NAME/CLASS or CLASS/NAME, the class by index or by name). It may have any size.
 
 The command writes to the folder --out: results.csv (one row for each image,
-target, map, binarizer and metric), summary.csv (means with intervals) and
-report.html. To continue an interrupted run, give the same command again.
-Several processes share the work:
+target, map, binarizer and metric), summary.csv (means with intervals),
+report.html and report_files/. To continue an interrupted run, give the same
+command again. Several processes share the work:
   torchrun --nproc-per-node 2 -m cameval score ...
 """
 
@@ -266,6 +266,12 @@ def _add_report(commands: _Commands) -> None:
     )
     parser.add_argument("folder", metavar="FOLDER", help="the --out of the run")
     parser.add_argument("--title", help="the report's title")
+    parser.add_argument(
+        "--report-images",
+        type=int,
+        metavar="0",
+        help="0 removes the pictures of the images from the folder, and the report is without them",
+    )
     parser.add_argument(
         "--facts",
         metavar="FILE",

@@ -1,15 +1,14 @@
-"""Tables that are printed: columns of text, the networks, and the means of a run."""
+"""What is printed: columns of text, the networks, and the verdict of a run."""
 
+import sys
 from argparse import Namespace
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
 from cameval.evaluation import Results
 from cameval.networks import describe_network, network_names
+from cameval.report import verdict_lines
 
 _NETWORKS = ("network", "head", "CAM", "grid", "channels", "first cell", "stride")
 
@@ -53,88 +52,12 @@ def _shorten(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
-def print_means(results: Results, *, of_network: bool) -> None:
-    """Print how many samples there are, and the means of one metric with their intervals.
+def print_verdict(results: Results) -> None:
+    """Print the verdict of the report: a row for each network, and the headline.
 
-    The metric is IoU, or the first one. Targets without an object have a table of their own, of the
-    first metric that is defined for them. Where maps were made elsewhere, a metric of masks is
-    followed by one of the maps themselves: the pointing game, or the first one.
+    The symbols are ASCII where the output is not Unicode.
     """
-    model = results.samples["model"].iloc[0]
-    one = results.samples[results.samples["model"] == model]
-    images, targets, present = one["sample"].nunique(), len(one), int(one["present"].sum())
-    counts = _count(images, "image")
-    if targets > images:
-        counts += f", {_count(targets, 'target')}"
-    if present < targets:
-        counts += f": {present} with an object, {targets - present} without"
-    print(f"{counts}\n")
-    if present == targets:
-        _print_block(results, "", of_network=of_network)
-        return
-    if present:
-        of_positives = results.select(present=True)
-        _print_block(of_positives, " of targets with an object", of_network=of_network)
-        print()
-    of_negatives = results.select(present=False)
-    if np.isnan(of_negatives.values).all():
-        print(
-            "targets without an object: none of the metrics is defined for them;\n"
-            "false_positive_rate and marked_area are"
-        )
-    else:
-        _print_block(of_negatives, " of targets without an object", of_network=of_network)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _print_block(results: Results, which: str, *, of_network: bool) -> None:
-    """Print the means of some targets."""
-    table = results.summary()
-    defined = table[table["n"] > 0]["metric"]
-    known = list(table["metric"] if defined.empty else defined)
-    kinds = results.meanings.metrics
-    of_maps = [name for name in known if name in kinds and kinds[name].takes == "maps"]
-    others = [name for name in known if name not in of_maps]
-    if of_network or not (of_maps and others):
-        _print_metric(table, _choose(known, "iou"), which, of_network=of_network)
-        return
-    _print_metric(table, _choose(others, "iou"), which, of_network=of_network)
-    print()
-    _print_metric(table, _choose(of_maps, "pointing_game"), which, of_network=of_network)
-
-
-def _choose(labels: Sequence[str], best: str) -> str:
-    return best if best in labels else labels[0]
-
-
-def _print_metric(table: pd.DataFrame, metric: str, which: str, *, of_network: bool) -> None:
-    """Print the means of a metric."""
-    print(f"{metric}{which}: mean [95 % interval by group]\n")
-    columns = ["model", "target_class"] if of_network else []
-    rows = [
-        (
-            *(row[column] for column in columns),
-            f"{row['method']} (baseline)" if row["kind"] == "baseline" else row["method"],
-            row["binarizer"],
-            _format_mean(row),
-            str(row["n"]),
-            str(row["n_undefined"]),
-            str(row["n_constant"]),
-        )
-        for row in table[table["metric"] == metric].to_dict("records")
-    ]
-    source = "method" if of_network else "maps"
-    titles = (*columns, source, "binarizer", "score", "n", "undefined", "constant")
-    print_table(titles, rows)
-
-
-def _format_mean(row: Mapping[Hashable, Any]) -> str:
-    """Return a mean with its interval, which a single group does not have."""
-    if row["n"] == 0:
-        return "undefined"
-    if np.isnan(row["low"]):
-        return f"{row['mean']:.3f} [one group]"
-    return f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    is_unicode = encoding.lower().startswith("utf")
+    for line in verdict_lines(results, ascii_only=not is_unicode):
+        print(line.encode(encoding, "replace").decode(encoding))

@@ -21,7 +21,7 @@ from cameval.evaluation._loading import Workers, number_of_batches, read_batches
 from cameval.evaluation._run import Run
 from cameval.evaluation._run_folder import RunFolder
 from cameval.evaluation._times import Sessions, Stopwatch, total_time
-from cameval.evaluation.results import Results
+from cameval.evaluation.results import Results, results_of
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ def score_planned(
     batches = {number: scores for share in shares for number, scores in share.batches.items()}
     time = total_time(share.sessions for share in shares)
     record = shares[rank()].record | {"processes": len(shares), "computing": time}
-    return Results.of([batches[number] for number in sorted(batches)], run.plan.columns, record)
+    return results_of([batches[number] for number in sorted(batches)], run.plan.columns, record)
 
 
 @dataclass(frozen=True, eq=False)

@@ -287,7 +287,7 @@ def map_sources(
         for name, method in plan.methods.items():
             coarse = _coarse_maps(view, activations, method, wanted, cell_centers)
             _check_finite(coarse, view.rows, name)
-            yield _MethodMaps(name, method, coarse, view, activations, cell_centers)
+            yield MethodMaps(name, method, coarse, view, activations, cell_centers)
     for name, source in plan.maps.items():
         yield GivenMaps(name, source)
     for name, baseline in plan.baselines.items():
@@ -330,7 +330,7 @@ def _coarse_maps(
 
 
 @dataclass(frozen=True, eq=False)
-class _MethodMaps:
+class MethodMaps:
     """The maps of a method, upsampled to the size of the true masks."""
 
     name: str

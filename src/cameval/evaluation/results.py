@@ -136,17 +136,6 @@ class Results:
     # --- Construction -----------------------------------------------------------------------------
 
     @classmethod
-    def of(
-        cls, parts: Sequence[BatchScores], columns: Sequence[Column], provenance: Mapping[str, Any]
-    ) -> "Results":
-        """Return the results of batches, in order."""
-        samples = _sample_table(parts, str(provenance["settings"]["model"]))
-        values, codes, weights = (
-            np.concatenate([getattr(p, n) for p in parts]) for n in ("values", "codes", "weights")
-        )
-        return cls(samples, tuple(columns), values, codes, provenance, weights)
-
-    @classmethod
     def load(cls, path: str | PathLike[str]) -> "Results":
         """Read the batches that a run has written to its folder; the run may be unfinished.
 
@@ -162,7 +151,7 @@ class Results:
         if not parts:
             raise DataError(f"{path} must hold at least one batch of scores, got none yet")
         time = total_time([sessions_in(folder.path)])
-        found = cls.of(parts, columns, record | {"computing": time})
+        found = results_of(parts, columns, record | {"computing": time})
         return replace(found, sanity=SanityResults.load(folder.path / "sanity"))
 
     def __len__(self) -> int:
@@ -604,6 +593,17 @@ class Results:
     @property
     def _seed(self) -> int:
         return int(self.provenance.get("settings", {}).get("seed") or 0)
+
+
+def results_of(
+    parts: Sequence[BatchScores], columns: Sequence[Column], provenance: Mapping[str, Any]
+) -> Results:
+    """Return the results of batches, in order."""
+    samples = _sample_table(parts, str(provenance["settings"]["model"]))
+    values, codes, weights = (
+        np.concatenate([getattr(p, n) for p in parts]) for n in ("values", "codes", "weights")
+    )
+    return Results(samples, tuple(columns), values, codes, provenance, weights)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,33 +1,77 @@
-"""The report: one HTML page with the tables, figures and findings of an evaluation.
+"""The report: one HTML page with the verdict, figures, images and tables of an evaluation.
 
-Needs jinja2 and matplotlib: ``pip install 'cameval[report]'``.
+Needs jinja2 and matplotlib: ``pip install 'cameval[report]'``. `verdict_lines` needs neither.
 """
 
-from cameval.report.comparisons import page_tests
-from cameval.report.examples import Example, draw_examples
-from cameval.report.facts import StudyFacts
-from cameval.report.formatting import (
-    format_count,
-    format_difference,
-    format_interval,
-    format_number,
-    format_p,
-    format_percent,
-)
-from cameval.report.page import write_report
-from cameval.report.reviewers import reviewer_summary
-from cameval.report.sections import Block, Cell, Picture, Row, Section, Table, picture_of, table_of
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cameval.report.comparisons import page_tests
+    from cameval.report.facts import StudyFacts
+    from cameval.report.formatting import (
+        format_count,
+        format_difference,
+        format_interval,
+        format_number,
+        format_p,
+        format_percent,
+    )
+    from cameval.report.images import draw_images
+    from cameval.report.page import write_report
+    from cameval.report.reviewers import reviewer_summary
+    from cameval.report.sections import (
+        Block,
+        Cell,
+        Picture,
+        Row,
+        Section,
+        Table,
+        picture_of,
+        table_of,
+    )
+    from cameval.report.terminal import verdict_lines
+else:
+    from cameval._lazy import import_when_used
+
+    __getattr__, __dir__ = import_when_used(
+        __name__,
+        {
+            "comparisons": ["page_tests"],
+            "facts": ["StudyFacts"],
+            "formatting": [
+                "format_count",
+                "format_difference",
+                "format_interval",
+                "format_number",
+                "format_p",
+                "format_percent",
+            ],
+            "images": ["draw_images"],
+            "page": ["write_report"],
+            "reviewers": ["reviewer_summary"],
+            "sections": [
+                "Block",
+                "Cell",
+                "Picture",
+                "Row",
+                "Section",
+                "Table",
+                "picture_of",
+                "table_of",
+            ],
+            "terminal": ["verdict_lines"],
+        },
+    )
 
 __all__ = [
     "Block",
     "Cell",
-    "Example",
     "Picture",
     "Row",
     "Section",
     "StudyFacts",
     "Table",
-    "draw_examples",
+    "draw_images",
     "format_count",
     "format_difference",
     "format_interval",
@@ -38,5 +82,6 @@ __all__ = [
     "picture_of",
     "reviewer_summary",
     "table_of",
+    "verdict_lines",
     "write_report",
 ]

@@ -9,7 +9,7 @@ from cameval.evaluation._comparisons import ALPHA
 from cameval.evaluation._words import metric_title, one_line
 from cameval.evaluation.meaning import MetricMeaning
 from cameval.report._answers import Answer, Known, capital, join_words
-from cameval.report._findings import describe_choice
+from cameval.report._choices import describe_choice
 from cameval.report._test_tables import is_binarizer_chosen_here
 from cameval.report.formatting import format_count
 from cameval.statistics import ENOUGH_GROUPS

@@ -32,10 +32,18 @@ def describe_run(results: Results, contents: Contents, names: Names) -> str:
         _describe_targets(samples) if names.several else "",
         format_count(samples["group"].nunique(), "group"),
         format_count(classes, "class", "classes") if classes else "no labels",
+        _describe_target_class(contents, names),
         one_line(str(provenance.get("started") or "")[:10], 20),
         f"cameval {one_line(version, 20)}" if version else "",
     ]
     return " · ".join(filter(None, parts))
+
+
+def _describe_target_class(contents: Contents, names: Names) -> str:
+    """Return for which class the maps of the verdict are."""
+    if not contents.has_network or not contents.target_classes:
+        return ""
+    return f"maps for {names.target_class(contents.target_classes[0])}"
 
 
 def _describe_targets(samples: pd.DataFrame) -> str:
@@ -90,11 +98,3 @@ def _describe_negatives(targets: Targets, noun: tuple[str, str]) -> str:
     if count == len(targets.everything):
         return f"{negatives}: scores that need an object are undefined."
     return f"{negatives}. Where a score is defined for them, it is in the same means."
-
-
-def describe_limits(contents: Contents) -> str:
-    """Return what agreement with the truth does not say."""
-    text = "Agreement with the true masks says whether a map is plausible to a person."
-    if not contents.has_network:
-        return f"{text} It does not say what the map is computed from."
-    return f"{text} It does not say whether the map is faithful to what the network computes."

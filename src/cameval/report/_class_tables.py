@@ -16,7 +16,7 @@ from cameval.report._names import Names
 from cameval.report._score_tables import mean_cell
 from cameval.report.formatting import MISSING, format_interval, format_number, format_percent
 from cameval.report.sections import Block, Cell, Row, Table
-from cameval.statistics import ENOUGH_GROUPS, Summary, difference_interval
+from cameval.statistics import ENOUGH_GROUPS, Difference, Summary, difference_interval
 
 _BY_GROUP = "In brackets: the 95 % interval by group."
 
@@ -226,13 +226,21 @@ def correctness_titles(images: Images) -> tuple[str, str]:
     return "right predictions", "wrong predictions"
 
 
+def difference_of_predictions(images: Images, column: Column, headline: Headline) -> Difference:
+    """Return the mean score of right predictions minus that of wrong ones, with its interval."""
+    right, wrong = right_and_wrong(images)
+    known = right | wrong
+    values = images.values(column)[known]
+    kept, ends = clip_to_range(values, headline.meaning.value_range)
+    return difference_interval(kept, right[known], images.groups[known], bounds=ends)
+
+
 def _right_minus_wrong(images: Images, column: Column, headline: Headline) -> Cell:
     """Return the difference of the means of right and wrong predictions."""
     values, groups = images.values(column), images.groups
     right, wrong = right_and_wrong(images)
-    known, defined = right | wrong, ~np.isnan(values)
-    kept, ends = clip_to_range(values[known], headline.meaning.value_range)
-    gap = difference_interval(kept, right[known], groups[known], bounds=ends)
+    defined = ~np.isnan(values)
+    gap = difference_of_predictions(images, column, headline)
     n_groups = [len(np.unique(groups[part & defined])) for part in (right, wrong)]
     interval = format_interval(gap.low, gap.high)
     return Cell(format_number(gap.estimate), interval, min(n_groups) < ENOUGH_GROUPS)

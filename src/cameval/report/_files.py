@@ -2,14 +2,16 @@
 
 from io import BytesIO
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from cameval.errors import SettingError
 from cameval.evaluation._run_folder import part_of
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def draw_png(figure: Figure, dpi: int = 144) -> bytes:
+
+def draw_png(figure: "Figure", dpi: int = 144) -> bytes:
     """Return a figure as the bytes of a PNG file; the same figure gives the same bytes."""
     stream = BytesIO()
     figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from cameval.evaluation import Column, Origin
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._words import LONGEST, map_and_mask, metric_title, one_line
@@ -101,12 +99,6 @@ class Names:
         """Return a number of images, or of targets if an image has several."""
         return format_count(count, self.row)
 
-    def scored(self, samples: pd.DataFrame) -> str:
-        """Return how many of these rows there are, and in how many images."""
-        images = samples[["model", "sample"]].drop_duplicates()
-        of_images = f" in {format_count(len(images), 'image')}" if self.several else ""
-        return f"{self.rows(len(samples))}{self.with_object}{of_images}"
-
     def class_name(self, label: int) -> str:
         """Return the name of a class."""
         known = 0 <= label < len(self.classes)
@@ -129,17 +121,6 @@ class Names:
         if len(self.contents.target_classes) < 2:
             return map_and_mask(column)
         return f"{map_and_mask(column)}, {self.target_class(column.target_class)}"
-
-    def maps(self, model: str, column: Column) -> str:
-        """Return whose maps the column is of, for which class, and with which threshold."""
-        given = column.kind == "method" and column.method in self.contents.given
-        baseline = "the baseline " if column.kind == "baseline" else ""
-        parts = [f"{baseline}{one_line(column.method)}{self.of_model(model)}"]
-        if not given and self.contents.has_network:
-            parts[0] += f" for {self.target_class(column.target_class)}"
-        parts += ["made elsewhere"] if given else []
-        parts += [f"thresholded by {one_line(column.binarizer)}"] if column.binarizer else []
-        return parts[0] + "".join(f", {part}" for part in parts[1:]) + "," * (len(parts) > 1)
 
     def of_model(self, model: str) -> str:
         """Return " of" and the model, if there are several."""

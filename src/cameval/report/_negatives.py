@@ -1,6 +1,7 @@
 """The section of negatives: targets without a true pixel, beside those with an object."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +44,15 @@ def negatives_section(
     if not targets.n_negatives:
         return Section("negatives", "Negatives")
     tables = [_table_of_marks(everything, contents, headline, scores, names)]
+    said = [
+        names.with_model(model, sentence)
+        for model, column in headline.columns.items()
+        for sentence in describe_marks(everything[model], column, contents, names)
+    ]
     tables += [_table_of_convention(everything, contents, names, m) for m in contents.conventions]
     shown = [table for table in tables if table is not None]
-    return Section("negatives", "Negatives", _describe(targets, shown, names), shown)
+    lead = [*_describe(targets, shown, names), *said]
+    return Section("negatives", "Negatives", lead, shown)
 
 
 def _describe(targets: Targets, tables: list[Table], names: Names) -> list[str]:
@@ -184,3 +191,22 @@ def _table_of_convention(
         blocks,
         [note_on_convention(title)],
     )
+
+
+def describe_marks(
+    everything: Images, column: Column, contents: Contents, names: Names
+) -> Iterator[str]:
+    """Yield on how many negatives the masks have a mark."""
+    negative = ~everything.present
+    metric = mark_metric(contents, {everything.model: everything})
+    if metric is None or not column.binarizer or not negative.any():
+        return
+    of_marks = replace(column, metric=metric)
+    if of_marks not in everything.columns:
+        return
+    known = {**contents.mask_metrics, **contents.conventions}[metric]
+    marked = are_marked(everything.values(of_marks)[negative], known)
+    cell = share_cell(marked, everything.groups[negative])
+    interval = f" {cell.detail}" if cell.detail else ""
+    count = format_count(int(negative.sum()), names.row)
+    yield f"The masks have a mark on {cell.text}{interval} of {count} without an object."

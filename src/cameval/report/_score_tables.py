@@ -1,6 +1,6 @@
-"""Tables of mean scores: methods and baselines, by binarizer."""
+"""Tables of mean scores: further metrics, metrics of maps, and categories."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.evaluation import Column
-from cameval.evaluation._contents import Contents, Role
+from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._scores import ROLES, Images, Score, Scores
 from cameval.evaluation._words import metric_title, one_line
@@ -17,8 +17,6 @@ from cameval.report._names import Names, describe_binarizer
 from cameval.report.formatting import format_interval, format_number, format_percent
 from cameval.report.sections import Block, Cell, Row, Table
 from cameval.statistics import ENOUGH_GROUPS, Summary
-
-_MOST_FURTHER_METRICS = 5
 
 
 def mean_cell(summary: Summary | None) -> Cell:
@@ -30,67 +28,22 @@ def mean_cell(summary: Summary | None) -> Cell:
     return Cell(format_number(summary.mean), interval, few)
 
 
-def main_table(
+def notes_on_scores(
     contents: Contents, headline: Headline, scores: Scores, names: Names
-) -> Table | None:
-    """Return every map with every binarizer, with the best baselines and the upper bound."""
-    metric = headline.metric
-    if metric is None or metric not in contents.mask_metrics:
-        return None
-    roles = [role for role in ROLES if role in contents.baselines.values()]
-    if headline.meaning.higher_is_better is None:
-        roles = []
-    further = _further_metrics(contents, headline)
-    blocks = []
-    for model, target_class, binarizer in blocks_of(contents, contents.binarizers):
-        rows = []
-        for column in maps_of(contents, target_class, binarizer, metric):
-            if (score := scores.get(model, column)) is None:
-                continue
-            cells = [mean_cell(score)]
-            cells += [_best_baseline_cell(model, column, role, scores) for role in roles]
-            if headline.bound:
-                bound = scores.in_metric(model, column, headline.bound)
-                cells.append(Cell("") if bound is None else Cell(format_number(bound.mean)))
-            cells += [mean_cell(scores.in_metric(model, column, label)) for label in further]
-            rows.append(map_row(contents, column, [*cells, *_count_cells([score])]))
-        blocks.append(Block(rows, heading_of(contents, names, model, target_class, binarizer)))
-    titles = [
-        *("map", metric_heading(metric, headline.meaning)),
-        *(f"best {ROLES[role]} baseline" for role in roles),
-        *([metric_title(headline.bound)] if headline.bound else []),
-        *(metric_heading(label, contents.mask_metrics[label]) for label in further),
-        *("n", "undefined", "constant maps"),
-    ]
-    return Table(
-        f"{headline.title} of each map and binarizer{names.part}",
-        titles,
-        blocks,
-        _notes_on_main_table(contents, headline, roles, scores, names),
-        look="lead",
-    )
-
-
-def _notes_on_main_table(
-    contents: Contents, headline: Headline, roles: Sequence[Role], scores: Scores, names: Names
 ) -> list[str]:
+    """Return what the means and columns of the table of all scores are."""
     notes = [_note_on_intervals(scores, names)]
     if headline.meaning.higher_is_better is None:
         notes.append(
             f"It is not known whether a higher {headline.title} is better, so no baseline is "
             "called the best."
         )
-    if roles:
-        notes.append(
-            f"The best baseline of a kind has the best mean on these same {names.row}s with the "
-            "same binarizer."
-        )
     if headline.bound:
         notes.append(
             f"The {metric_title(headline.bound)} is an upper bound of the {headline.title} of the "
             "same masks."
         )
-    if "truth" in roles:
+    if "truth" in contents.baselines.values():
         notes.append(
             "Truth baselines are computed from the true masks. They are no upper bound: another "
             "map may score better."
@@ -113,10 +66,9 @@ def _notes_on_main_table(
 
 
 def other_table(
-    contents: Contents, headline: Headline, scores: Scores, names: Names
+    contents: Contents, shown: Collection[str | None], scores: Scores, names: Names
 ) -> Table | None:
-    """Return the metrics of masks that the main table does not show."""
-    shown = {headline.metric, headline.bound, *_further_metrics(contents, headline)}
+    """Return the metrics of masks that the table of all scores does not show."""
     others = {k: meaning for k, meaning in contents.mask_metrics.items() if k not in shown}
     if not others:
         return None
@@ -125,10 +77,14 @@ def other_table(
 
 
 def map_table(
-    contents: Contents, scores: Scores, names: Names, areas: "pd.Series[float]"
+    contents: Contents,
+    shown: Collection[str | None],
+    scores: Scores,
+    names: Names,
+    areas: "pd.Series[float]",
 ) -> Table | None:
     """Return the metrics of maps, with what they give for maps that ignore the truth."""
-    metrics = contents.map_metrics
+    metrics = {k: meaning for k, meaning in contents.map_metrics.items() if k not in shown}
     if not metrics:
         return None
     blocks = _blocks_of_metrics(contents, scores, names, list(metrics), ("",))
@@ -201,7 +157,7 @@ def _blocks_of_metrics(
         for column in maps_of(contents, target_class, binarizer, metrics[0]):
             in_metrics = [scores.in_metric(model, column, metric) for metric in metrics]
             if known := [score for score in in_metrics if score is not None]:
-                cells = [*map(mean_cell, in_metrics), *_count_cells(known)]
+                cells = [*map(mean_cell, in_metrics), *count_cells(known)]
                 rows.append(map_row(contents, column, cells))
         blocks.append(Block(rows, heading_of(contents, names, model, target_class, binarizer)))
     return blocks
@@ -225,12 +181,6 @@ def metric_heading(label: str, meaning: MetricMeaning) -> str:
         return f"{metric_title(label)} (upper bound of {metric_title(meaning.bounds)})"
     directions = {True: "", False: " (lower is better)", None: " (direction not known)"}
     return metric_title(label) + directions[meaning.higher_is_better]
-
-
-def _further_metrics(contents: Contents, headline: Headline) -> list[str]:
-    """Return the metrics that the main table shows after its headline."""
-    first = {headline.metric, headline.bound}
-    return [label for label in contents.mask_metrics if label not in first][:_MOST_FURTHER_METRICS]
 
 
 def _note_on_intervals(scores: Scores, names: Names) -> str:
@@ -285,7 +235,7 @@ def heading_of(
 
 
 def _binarizer_heading(label: str, meaning: BinarizerMeaning) -> str:
-    if meaning.setting == label:
+    if meaning.origin is None:
         return one_line(label)
     return f"{one_line(label)}: {describe_binarizer(meaning)}"
 
@@ -299,18 +249,7 @@ def map_row(contents: Contents, column: Column, cells: Sequence[Cell]) -> Row:
     return Row(Cell(one_line(column.method), ROLES[role]), cells, look)
 
 
-def _best_baseline_cell(model: str, column: Column, role: Role, scores: Scores) -> Cell:
-    """Return the best baseline of a role, in the row of a method."""
-    if column.kind == "baseline":
-        return Cell("")
-    best = scores.best_baseline(model, column, role)
-    if best is None:
-        return Cell("")
-    mean = format_number(scores.by_column[model, best].mean)
-    return Cell(mean, one_line(best.method, 24))
-
-
-def _count_cells(scores: Sequence[Score]) -> list[Cell]:
+def count_cells(scores: Sequence[Score]) -> list[Cell]:
     """Return counts for a row of one or more metrics: a range where they differ."""
     cells = []
     for field in ("n", "n_undefined", "n_constant"):

@@ -40,7 +40,16 @@ def page_tests(
 
     Examples
     --------
-    ``page_tests(results, binarizer="validated", method="cam")[["first", "second", "p"]]``
+    >>> truth = np.zeros((32, 32), dtype=bool)
+    >>> truth[8:24, 8:24] = True
+    >>> images = np.random.default_rng(0).random((12, 32, 32), dtype=np.float32)
+    >>> samples = [Sample(f"image {k}", image, truth) for k, image in enumerate(images)]
+    >>> results = evaluate_maps(
+    ...     {"exact": lambda one: 1.0 * one.mask}, samples, metrics=iou, progress=False
+    ... )
+    >>> tests = page_tests(results, binarizer="otsu")
+    >>> tests[["first", "second", "groups"]].to_dict("records")[0]
+    {'first': 'exact', 'second': 'center', 'groups': 12}
     """
     contents = contents_of(results, first_binarizer=binarizer)
     results = targets_of(results, contents).scored

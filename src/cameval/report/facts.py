@@ -117,6 +117,11 @@ class StudyFacts:
         ------
         SettingError
             If a name is not that of a fact, or a value is not of its kind.
+
+        Examples
+        --------
+        >>> StudyFacts.of({"truth_drawn_by": "Two radiologists.", "readers": 2}).given
+        {'truth_drawn_by': 'Two radiologists.', 'readers': 2}
         """
         known = [one.name for one in fields(cls)]
         if strange := [name for name in values if name not in known]:
@@ -133,6 +138,15 @@ class StudyFacts:
             If the file cannot be read, or is no TOML or JSON file of names and values.
         SettingError
             If a name is not that of a fact, or a value is not of its kind.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder, "facts.toml")
+        ...     _ = file.write_text('truth_drawn_by = "Two radiologists."')
+        ...     StudyFacts.read(file).truth_drawn_by
+        'Two radiologists.'
         """
         path = Path(path)
         try:

@@ -143,6 +143,45 @@ def format_count(count: int, singular: str, plural: str | None = None) -> str:
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
+def format_short(value: float) -> str:
+    """Return a score with two digits, for sentences and figures.
+
+    Examples
+    --------
+    >>> format_short(0.4349), format_short(1), format_short(25.04)
+    ('.43', '1.00', '25.0')
+    """
+    if isnan(value):
+        return MISSING
+    text = f"{value:.2f}" if abs(value) < 9.995 else f"{value:,.1f}"
+    if float(text.replace(",", "")) == 0:
+        return ".00"
+    return with_minus(_without_zero(text))
+
+
+def format_signed(value: float) -> str:
+    r"""Return a difference with its sign.
+
+    Examples
+    --------
+    >>> format_signed(0.0151), format_signed(-0.02) == "\u2212.020", format_signed(0)
+    ('+.015', True, '.000')
+    """
+    text = with_minus(format_difference(value))
+    return f"+{text}" if value > 0 else text
+
+
+def with_minus(text: str) -> str:
+    r"""Return a text whose negative numbers have a minus sign instead of a hyphen.
+
+    Examples
+    --------
+    >>> with_minus("-.02 [-.10, .06], p-75, 3-4").replace("\u2212", "(minus)")
+    '(minus).02 [(minus).10, .06], p-75, 3-4'
+    """
+    return re.sub(r"(?<![^\s\[(])-(?=\.?\d)", "\u2212", text)
+
+
 def format_interval_after(low: float, high: float, n_groups: int) -> str:
     """Return an interval to follow a number, after a space; with the number of groups if few.
 

@@ -1,9 +1,9 @@
 """`write_report`: the sections of the page, in order, and the writing of its files."""
 
 import json
-import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from os import PathLike
 from pathlib import Path
 
@@ -13,46 +13,36 @@ from cameval.errors import SettingError
 from cameval.evaluation import Results
 from cameval.evaluation._comparisons import compare_all, seed_of
 from cameval.evaluation._contents import contents_of
-from cameval.evaluation._headline import MOST_MODELS, headline_of
+from cameval.evaluation._headline import headline_of
 from cameval.evaluation._run_folder import write_atomically
 from cameval.evaluation._scores import images_by_model, scores_of
 from cameval.evaluation._words import one_line, replace_unprintable
 from cameval.report._answers import Known
-from cameval.report._caveats import caveats, describe_limits, describe_run
-from cameval.report._class_tables import class_table, correctness_table, target_class_table
-from cameval.report._example_section import make_example_section
-from cameval.report._figures import draw_figures
+from cameval.report._browser import make_browser
+from cameval.report._caveats import describe_run
+from cameval.report._chart import Charts
 from cameval.report._files import make_folder, write_bytes
-from cameval.report._findings import findings
-from cameval.report._info_tables import info_section
-from cameval.report._label_tables import means_table, positives_table
-from cameval.report._names import Names, names_of
-from cameval.report._negatives import negatives_section
-from cameval.report._run_settings import (
-    constant_table,
-    list_rules,
-    list_settings,
-    undefined_table,
-)
-from cameval.report._sanity_section import sanity_section
-from cameval.report._score_tables import category_table, main_table, map_table, other_table
+from cameval.report._first_screen import first_screen_of
+from cameval.report._layout import Evaluated, sections_of
+from cameval.report._names import names_of
+from cameval.report._strip import strip_of
 from cameval.report._targets import targets_of
-from cameval.report._test_tables import method_tests, model_tests, target_class_tests
+from cameval.report._verdict import verdicts_of
 from cameval.report.facts import StudyFacts
-from cameval.report.formatting import format_count
-from cameval.report.reviewers import review, reviewers_section, to_record
-from cameval.report.sections import Picture, Section, Table
+from cameval.report.formatting import with_minus
+from cameval.report.reviewers import review, to_record
+from cameval.report.sections import Picture, Section
 
 __all__ = ["write_report"]
 
 TITLE = "Where the network looks, and how well that agrees with the truth"
 TITLE_OF_MAPS = "Where the maps are high, and how well that agrees with the truth"
 ANCHORS = (
-    *("masks", "maps", "classes", "negatives", "parts", "predictions"),
-    *("tests", "figures", "examples", "sanity", "undefined", "reviewers"),
+    *("summary", "images", "guessing", "classes", "class-data", "size", "by-threshold"),
+    *("predictions", "right-and-wrong", "scores", "maps", "more-scores", "details", "tests"),
+    *("undefined", "negatives", "parts", "sanity", "reviewers", "methods"),
 )
-_AROUND = ("in-short", "findings", "methods")
-_OWN_FIGURES = r"(means|classes|size|confidence|random-weights)(-\d+)?\.png"
+"""Names of the sections of the page itself."""
 
 
 def write_report(
@@ -68,9 +58,11 @@ def write_report(
 ) -> Path:
     """Write an evaluation as one HTML page, ``report.html``.
 
-    The page needs no other file: style and figures are inside. The figures are also written to
-    ``figures/``, and the section for reviewers to ``reviewers.json``. Pictures that `draw_examples`
-    wrote to the folder are shown if they are of these results.
+    The page begins with a verdict: whether the maps are shown to find the object better than a
+    guess, which is the best blind baseline. Figures and tables follow. Style, script and figures
+    are inside the page; it is complete without the script. The section for reviewers is also
+    written to ``reviewers.json``. Images that `draw_images` wrote to the folder are shown if they
+    are of these results.
 
     Parameters
     ----------
@@ -79,16 +71,16 @@ def write_report(
     folder
         Where to write; it is made when needed.
     title
-        Title of the page.
+        Title of the page, above the verdict.
     lead
-        The first text of the page: a paragraph of plain text, or several.
+        Text after the verdict: a paragraph of plain text, or several.
     sections
-        Sections of your own. They follow the findings, before the sections of the evaluation;
+        Sections of your own. They follow the first screen, before the sections of the evaluation;
         their pictures are written to ``figures/`` too.
     binarizer, method
-        Labels of those that the findings and figures are about, if these were fixed before the
+        Labels of those that the verdict and figures are about, if these were fixed before the
         scores were known, as by `Choice.apply`. By default those that score best on these same
-        images, which the findings call an optimistic choice.
+        images, which the page calls optimistic.
     facts
         What only the author knows, for the section for reviewers; see also `reviewer_summary`.
 
@@ -103,11 +95,22 @@ def write_report(
         If the folder cannot be made, the binarizer or method was not evaluated, two sections have
         the same anchor or one that the page itself uses, or two pictures the same file.
     DataError
-        If ``figures/examples.json`` is damaged.
+        If ``report_files/index.json`` is damaged.
 
     Examples
     --------
-    ``write_report(evaluate(network, samples), Path("run"), title="ResNet-50 on chest X-rays")``
+    >>> from tempfile import TemporaryDirectory
+    >>> truth = np.zeros((32, 32), dtype=bool)
+    >>> truth[8:24, 8:24] = True
+    >>> images = np.random.default_rng(0).random((12, 32, 32), dtype=np.float32)
+    >>> samples = [Sample(f"image {k}", image, truth) for k, image in enumerate(images)]
+    >>> results = evaluate_maps(
+    ...     {"exact": lambda one: 1.0 * one.mask}, samples, metrics=iou, progress=False
+    ... )
+    >>> with TemporaryDirectory() as folder:
+    ...     page = write_report(results, folder, title="Exact maps")
+    ...     "The maps find the object better than a guess." in page.read_text()
+    True
     """
     folder = Path(folder)
     contents = contents_of(results, first_binarizer=binarizer)
@@ -119,85 +122,30 @@ def write_report(
     pictures_in = make_folder(folder / "figures")
     names, images = names_of(targets, contents), images_by_model(scored)
     everything = images_by_model(results) if targets.are_split else images
-    examples = make_example_section(scored, images, names, folder)
-    pictures = draw_figures(scored, images, contents, headline, scores, names)
     family = compare_all(contents, headline, images, seed_of(results))
-    masks = (
-        main_table(contents, headline, scores, names),
-        means_table(targets, contents, headline, scores, names),
-        other_table(contents, headline, scores, names),
-        category_table(contents, images, names),
+    verdicts = verdicts_of(scored, contents, images, headline, scores, family)
+    known = Known(targets, contents, images, headline, scores, names, family)
+    reviewed = review(known, facts)
+    charts = Charts(scored, images, headline, scores, names, verdicts)
+    shown = sections_of(Evaluated(known, everything, charts, reviewed))
+    browser = make_browser(results, names, folder, headline.columns)
+    strips = strip_of(results, folder, headline.columns)
+    environment = _environment()
+    files = ["report.js", *(["browser.js"] if browser is not None else [])]
+    scripts = [environment.get_template(file).render() for file in files]
+    text = environment.get_template("report.html.j2").render(
+        title=one_line(title or (TITLE if contents.has_network else TITLE_OF_MAPS), 200),
+        own_title=one_line(title, 200) if title else "",
+        run=describe_run(results, contents, names),
+        lead=[part for part in ([lead] if isinstance(lead, str) else lead) if part.strip()],
+        first=first_screen_of(known, charts, strips),
+        own=[section for section in sections if not section.empty],
+        sections=shown,
+        browser=browser,
+        policy=_policy(scripts),
+        scripts=scripts,
     )
-    predictions = (
-        correctness_table(images, headline, names),
-        target_class_table(contents, images, headline, names),
-        target_class_tests(headline, names, family),
-    )
-    tests = (
-        method_tests(contents, headline, names, family),
-        model_tests(headline, names, family),
-    )
-    maps = map_table(contents, scores, names, scored.samples["area"])
-    classes = (
-        positives_table(everything, contents, headline, scores, names),
-        class_table(images, contents, headline, scores, names),
-    )
-    reviewed = review(Known(targets, contents, images, headline, scores, names, family), facts)
-    sanity = sanity_section(results, headline, names)
-    undefined = _present(undefined_table(results), constant_table(results, names))
-    has_labels = any(one.has_labels for one in images.values())
-    has_accuracy = any(one.has_accuracy for one in images.values())
-    shown = [
-        *sections,
-        Section("masks", "Masks", tables=_present(*masks)),
-        Section("maps", "Maps without a threshold", tables=_present(maps)),
-        Section(
-            "classes",
-            "Classes" if has_labels else f"All {names.row}s",
-            tables=_present(*classes),
-        ),
-        negatives_section(targets, everything, contents, headline, scores, names),
-        info_section(images, headline, scores, names),
-        Section(
-            "predictions",
-            _title_of_predictions(names) if has_accuracy else "Target classes",
-            tables=_present(*predictions),
-        ),
-        Section("tests", "Paired tests", tables=_present(*tests)),
-        Section("figures", "Figures", _describe_figures(pictures, names), pictures=pictures),
-        examples,
-        sanity,
-        Section(
-            "undefined",
-            "Undefined scores and constant maps",
-            "" if undefined else "Every score is defined, and no map is constant.",
-            undefined,
-        ),
-        reviewers_section(reviewed),
-    ]
-    text = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            title=one_line(title or (TITLE if contents.has_network else TITLE_OF_MAPS), 200),
-            run=describe_run(results, contents, names),
-            lead=[part for part in ([lead] if isinstance(lead, str) else lead) if part.strip()],
-            findings=[
-                findings(
-                    *(targets, everything[model], images[model], contents),
-                    *(headline, scores, names, family),
-                )
-                for model in contents.models[:MOST_MODELS]
-            ],
-            more_models=_describe_more_models(len(contents.models) - MOST_MODELS),
-            caveats=caveats(targets, names),
-            warning=describe_limits(contents),
-            sections=[section for section in shown if not section.empty],
-            settings=list_settings(results, names),
-            rules=list_rules(results, names),
-        )
-    )
-    for picture in (*pictures, *sanity.pictures, *_pictures(sections)):
+    for picture in (*_pictures(shown), *_pictures(sections)):
         write_bytes(pictures_in / picture.file, picture.data)
     record = json.dumps(to_record(reviewed), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(folder / "reviewers.json", replace_unprintable(record))
@@ -216,14 +164,14 @@ def _check_sections(sections: Sequence[Section]) -> None:
         came = type(sections if strange[0] is None else strange[0]).__name__
         raise SettingError(f"sections must be a list of Section, got {came}")
     anchors = [section.anchor for section in sections]
-    if taken := sorted({*anchors} & {*ANCHORS, *_AROUND}):
+    if taken := sorted({*anchors} & {*ANCHORS}):
         raise SettingError(
-            f"anchors must be others than {', '.join((*ANCHORS, *_AROUND))}, which are sections of "
+            f"anchors must be others than {', '.join(ANCHORS)}, which are sections of "
             f"the page itself, got {taken[0]!r}"
         )
     _check_unique(anchors, "anchors of sections")
     files = [picture.file.lower() for picture in _pictures(sections)]
-    if taken := [file for file in files if re.fullmatch(_OWN_FIGURES, file)]:
+    if taken := [file for file in files if file.startswith("random-weights")]:
         raise SettingError(
             f"files must be others than those of the page's own figures, got {taken[0]!r}"
         )
@@ -236,32 +184,11 @@ def _check_unique(words: Sequence[str], what: str) -> None:
 
 
 def _pictures(sections: Iterable[Section]) -> list[Picture]:
-    return [picture for section in sections for picture in section.pictures]
-
-
-def _present(*tables: Table | None) -> list[Table]:
-    return [table for table in tables if table is not None]
-
-
-def _describe_figures(pictures: Sequence[Picture], names: Names) -> str:
-    """Return of what the figures are, if that is not everything."""
-    if not pictures or not names.are_split:
-        return ""
-    return f"The figures are of the {names.row}s{names.with_object}."
-
-
-def _title_of_predictions(names: Names) -> str:
-    return "Found and missed targets" if names.is_multilabel else "Right and wrong predictions"
-
-
-def _describe_more_models(more: int) -> str:
-    """Return how many models the findings leave out."""
-    if more <= 0:
-        return ""
-    return (
-        f"{format_count(more, 'more model')} {'is' if more == 1 else 'are'} in the tables of masks "
-        "and of maps, and in the tests between models."
-    )
+    """Return the pictures of sections and of what is folded in them."""
+    found = []
+    for section in sections:
+        found += [*section.pictures, *_pictures(getattr(section, "folds", ()))]
+    return found
 
 
 # --- Writing ------------------------------------------------------------------------------------
@@ -276,9 +203,33 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["data_url"] = _data_url
+    environment.filters["webp_url"] = _webp_url
+    environment.filters["minus"] = with_minus
     return environment
+
+
+def _policy(scripts: Iterable[str]) -> str:
+    """Return what the page may load: its own scripts by their hashes, and files beside it."""
+    hashes = [
+        f"'sha256-{b64encode(sha256(_inside(script).encode()).digest()).decode()}'"
+        for script in scripts
+    ]
+    return (
+        "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; "
+        f"script-src 'self' {' '.join(hashes)}"
+    )
+
+
+def _inside(script: str) -> str:
+    """Return the text of a script element as the template writes it."""
+    return f"\n{script}\n"
 
 
 def _data_url(data: bytes) -> str:
     """Return the bytes of a PNG file as the address of an image; it has nothing to escape."""
     return "data:image/png;base64," + b64encode(data).decode("ascii")
+
+
+def _webp_url(data: bytes) -> str:
+    """Return the bytes of a WebP file as the address of an image."""
+    return "data:image/webp;base64," + b64encode(data).decode("ascii")

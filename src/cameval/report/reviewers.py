@@ -89,7 +89,16 @@ def reviewer_summary(
 
     Examples
     --------
-    ``json.dumps(reviewer_summary(results, StudyFacts(truth_drawn_by="Two radiologists.")))``
+    >>> truth = np.zeros((32, 32), dtype=bool)
+    >>> truth[8:24, 8:24] = True
+    >>> images = np.random.default_rng(0).random((12, 32, 32), dtype=np.float32)
+    >>> samples = [Sample(f"image {k}", image, truth) for k, image in enumerate(images)]
+    >>> results = evaluate_maps(
+    ...     {"exact": lambda one: 1.0 * one.mask}, samples, metrics=iou, progress=False
+    ... )
+    >>> summary = reviewer_summary(results, StudyFacts(truth_drawn_by="Two radiologists."))
+    >>> summary["answers"]["truth"]["author"]["truth_drawn_by"]
+    'Two radiologists.'
     """
     contents = contents_of(results, first_binarizer=binarizer)
     targets = targets_of(results, contents)

@@ -4,21 +4,24 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from cameval.errors import SettingError
 from cameval.report._files import draw_png
 from cameval.report.formatting import MISSING, format_number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Block", "Cell", "Picture", "Row", "Section", "Table", "picture_of", "table_of"]
 
 _LOOKS_OF_ROWS = ("", "method", "baseline", "truth", "total")
 
 
-_LOOKS_OF_TABLES = ("", "lead", "words", "text")
+_LOOKS_OF_TABLES = ("", "lead", "words", "text", "scores")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Cell:
     few_groups
         Whether `detail` is an interval of fewer than ten groups. It is then marked, and a note
         says that it may be too narrow.
+
+    Examples
+    --------
+    >>> Cell(".46", "[.42, .50]")
+    Cell(text='.46', detail='[.42, .50]', few_groups=False)
     """
 
     text: str
@@ -57,6 +65,11 @@ class Row:
     look
         ``"method"``, ``"baseline"`` (gray), ``"truth"`` (gray, marked), ``"total"`` (bold, with a
         line above), or empty.
+
+    Examples
+    --------
+    >>> Row(Cell("glioma"), [Cell("285"), Cell(".119")]).head.text
+    'glioma'
     """
 
     head: Cell
@@ -77,6 +90,11 @@ class Block:
         The rows.
     heading
         Text above them across the table; by default none.
+
+    Examples
+    --------
+    >>> Block([Row(Cell("center"), [Cell(".099")])], heading="baselines").heading
+    'baselines'
     """
 
     rows: Sequence[Row]
@@ -99,12 +117,20 @@ class Table:
         Sentences below the table, in small type.
     look
         ``"lead"`` to print the first score of each method bold, ``"words"`` if the last cells are
-        sentences, ``"text"`` if all cells are, or empty.
+        sentences, ``"text"`` if all cells are, ``"scores"`` if readers may sort the rows, or
+        empty.
 
     Raises
     ------
     SettingError
         If a row has more or fewer cells than there are titles, or there is no such look.
+
+    Examples
+    --------
+    >>> rows = [Row(Cell("cam"), [Cell(".124")]), Row(Cell("center"), [Cell(".099")])]
+    >>> table = Table("Mean IoU", ["map", "IoU"], [Block(rows)])
+    >>> [row.head.text for block in table.blocks for row in block.rows]
+    ['cam', 'center']
     """
 
     caption: str
@@ -234,6 +260,15 @@ class Picture:
     ------
     SettingError
         If `file` is no such name, `alt` is empty, or the bytes are not those of a PNG file.
+
+    Examples
+    --------
+    >>> from io import BytesIO
+    >>> from PIL import Image
+    >>> file = BytesIO()
+    >>> Image.new("L", (8, 8)).save(file, "png")
+    >>> Picture("folds.png", "A black square", "Nothing yet", file.getvalue()).file
+    'folds.png'
     """
 
     file: str
@@ -322,7 +357,7 @@ class Section:
         return not (self.paragraphs or self.tables or self.pictures)
 
 
-def picture_of(figure: Figure, file: str, alt: str, caption: str) -> Picture:
+def picture_of(figure: "Figure", file: str, alt: str, caption: str) -> Picture:
     """Return a figure of matplotlib as a picture.
 
     Parameters

@@ -17,6 +17,7 @@ from cameval.evaluation._batch import BatchScorer
 from cameval.evaluation._plan import Named, Plan, TargetClass, Task, check_task
 from cameval.evaluation._run import Network, try_network
 from cameval.evaluation._samples import as_sample
+from cameval.evaluation.results import results_of
 from cameval.extractor import CAMExtractor, check_images
 from cameval.networks import adapt
 from cameval.protocols import Binarizer, CAMMethod, Metric
@@ -135,7 +136,7 @@ class Scorer:
             "meanings": plan.meanings().to_record(),
             "columns": [list(vars(column).values()) for column in plan.columns],
         }
-        return Results.of([scores], plan.columns, provenance)
+        return results_of([scores], plan.columns, provenance)
 
     def intervals(self, records: Sequence[Record]) -> dict[str, Interval]:
         """Return the mean of each score with its interval, by label."""

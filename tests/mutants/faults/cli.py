@@ -18,11 +18,11 @@ FAULTS = (
         tests=("cli/test_options.py::test_options_of_the_run_are_those_of_its_baselines",),
     ),
     Fault(
-        "--alignment does not reach the examples",
+        "--alignment does not reach the pictures",
         "cli/_commands.py",
-        before=("                alignment=options.alignment,\n            )"),
-        after=("            )"),
-        tests=("cli/test_options.py::test_examples_are_drawn_with_the_options_of_the_run",),
+        before=("                    alignment=options.alignment,\n                )"),
+        after=("                )"),
+        tests=("cli/test_options.py::test_images_are_drawn_with_the_options_of_the_run",),
     ),
     Fault(
         "--seed does not reach the untrained baseline",
@@ -95,11 +95,11 @@ FAULTS = (
         tests=("cli/test_forms.py::test_forms_that_do_not_go_together_are_refused",),
     ),
     Fault(
-        "targets without an object are printed with those that have one",
+        "symbols are printed that the encoding of the output does not have",
         "cli/_tables.py",
-        before="of_positives = results.select(present=True)",
-        after="of_positives = results",
-        tests=("cli/test_score.py::test_the_means_of_the_blocks_are_those_of_their_targets",),
+        before="ascii_only=not is_unicode",
+        after="ascii_only=False",
+        tests=("cli/test_score.py::test_where_the_output_is_not_unicode_the_symbols_are_ascii",),
     ),
     Fault(
         "--workers does not reach the evaluation",

@@ -4,6 +4,27 @@ from mutants.fault import Fault
 
 FAULTS = (
     Fault(
+        "the verdict does not ask the image alone",
+        "report/_verdict.py",
+        before='if found == "better" and not',
+        after='if found == "none" and not',
+        tests=("report/test_page.py::test_the_verdict_follows_the_numbers",),
+    ),
+    Fault(
+        "the images below the guess are those above it where less is better",
+        "report/_verdict.py",
+        before="return ours < theirs if higher_is_better else ours > theirs",
+        after="return ours < theirs",
+        tests=("report/test_page.py::test_for_distances_less_is_better",),
+    ),
+    Fault(
+        "the mean beside a guess is of images that the guess lacks",
+        "report/_verdict.py",
+        before="both = defined if guess is None else defined &",
+        after="both = defined if guess is None else defined |",
+        tests=("report/test_meaning.py::test_a_difference_of_fewer_images_than_the_means_says_so",),
+    ),
+    Fault(
         "the verdict uses the unadjusted p",
         "evaluation/_comparisons.py",
         before="if self.p >= ALPHA:",
@@ -62,9 +83,9 @@ FAULTS = (
     ),
     Fault(
         "ten groups are called few",
-        "report/_findings.py",
-        before="or test.n_differing < ENOUGH_GROUPS:",
-        after="or test.n_differing <= ENOUGH_GROUPS:",
+        "report/_test_tables.py",
+        before="and one.test.n_differing < ENOUGH_GROUPS",
+        after="and one.test.n_differing <= ENOUGH_GROUPS",
         tests=(
             (
                 "report/test_verdicts.py::"
@@ -206,28 +227,32 @@ FAULTS = (
         tests=("report/test_targets.py::test_sensitivity_and_specificity_are_said",),
     ),
     Fault(
-        "an example is of the first target of its sample",
-        "report/examples.py",
-        before="found = [one for one in targets if one.label == label]",
-        after="found = targets[:1]",
-        tests=(
-            (
-                "report/test_examples_of_targets.py::"
-                "test_a_picture_is_of_one_target_with_the_mask_that_was_scored"
-            ),
-        ),
+        "a picture is of the first target of its sample",
+        "report/images.py",
+        before="(one for one in left if one.sample.label == label)",
+        after="(one for one in left)",
+        tests=("report/test_images.py::test_targets_are_found_by_their_labels",),
     ),
     Fault(
         "the map of a padded input is drawn with its padding",
-        "report/_example_pictures.py",
-        before="window=prepared.window,",
-        after="window=None,",
-        tests=(
-            (
-                "report/test_examples_of_targets.py::"
-                "test_a_picture_is_of_one_target_with_the_mask_that_was_scored"
-            ),
-        ),
+        "report/_drawing.py",
+        before="(0, extent) if grid.window is None else grid.window[axis]",
+        after="(0, extent)",
+        tests=("report/test_images.py::test_a_picture_is_of_one_target_without_its_padding",),
+    ),
+    Fault(
+        "pictures of other results are shown",
+        "report/_image_index.py",
+        before="rows.append(row if same else None)",
+        after="rows.append(row)",
+        tests=("report/test_images.py::test_pictures_of_other_results_are_not_shown",),
+    ),
+    Fault(
+        "the lowest and the highest score of a class may be left out",
+        "report/_image_choice.py",
+        before="np.linspace(0, len(ranked) - 1, count)",
+        after="np.arange(count)",
+        tests=("report/test_images.py::test_the_choice_is_by_rank_in_each_class",),
     ),
     Fault(
         "ignored pixels scale the map of a plot",

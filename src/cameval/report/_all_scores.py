@@ -1,0 +1,202 @@
+"""The table of all scores: a row for each map and binarizer, with their differences tested."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cameval.evaluation import Column
+from cameval.evaluation._comparisons import Comparison, Family
+from cameval.evaluation._comparisons import Verdict as Found
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._scores import Score, Scores
+from cameval.evaluation._words import metric_title, one_line
+from cameval.report._names import Names
+from cameval.report._score_tables import (
+    count_cells,
+    map_row,
+    maps_of,
+    mean_cell,
+    metric_heading,
+    notes_on_scores,
+)
+from cameval.report._verdict import Verdict
+from cameval.report.formatting import format_interval, format_number, format_signed
+from cameval.report.sections import Block, Cell, Table
+
+_MOST_FURTHER_METRICS = 5
+
+_SYMBOLS: Mapping[Found, str] = {"better": "\u25b2", "worse": "\u25bc"}
+
+
+@dataclass(frozen=True)
+class BarCell(Cell):
+    """A cell with a bar; `share` is its length, in [0, 1]."""
+
+    share: float = 0.0
+
+
+def further_metrics(contents: Contents, headline: Headline) -> list[str]:
+    """Return the metrics that the table shows after the headline's."""
+    first = {headline.metric, headline.bound}
+    of = contents.mask_metrics
+    if headline.metric not in of:
+        of = contents.map_metrics
+    return [label for label in of if label not in first][:_MOST_FURTHER_METRICS]
+
+
+def all_scores_table(
+    contents: Contents,
+    headline: Headline,
+    scores: Scores,
+    names: Names,
+    verdicts: Sequence[Verdict],
+    family: Family,
+) -> Table | None:
+    """Return every map with every binarizer, the best score first."""
+    metric = headline.metric
+    if metric is None:
+        return None
+    of_masks = metric in contents.mask_metrics
+    further = further_metrics(contents, headline)
+    found = [
+        (score, model, column)
+        for model in contents.models
+        for target_class in contents.target_classes
+        for binarizer in (contents.binarizers if of_masks else ("",))
+        for column in maps_of(contents, target_class, binarizer, metric)
+        if (score := scores.get(model, column)) is not None
+    ]
+    sign = -1 if headline.meaning.higher_is_better is not False else 1
+    found.sort(key=lambda one: (np.isnan(one[0].mean), sign * np.nan_to_num(one[0].mean)))
+    tests = tests_of(verdicts, family)
+    has_tests = any((model, replace(column)) in tests for _, model, column in found)
+    alike = _are_alike([score for score, _, _ in found])
+    rows = []
+    for score, model, column in found:
+        cells = _labels(model, column, contents, names, of_masks=of_masks)
+        cells.append(_mean_cell(score, headline))
+        if has_tests:
+            cells.append(_difference_cell(tests.get((model, column)), headline))
+        if headline.bound:
+            bound = scores.in_metric(model, column, headline.bound)
+            cells.append(Cell("" if bound is None else format_number(bound.mean)))
+        cells += [mean_cell(scores.in_metric(model, column, label)) for label in further]
+        cells += [] if alike else count_cells([score])
+        rows.append(map_row(contents, column, cells))
+    if not rows:
+        return None
+    titles = [
+        "map",
+        *(["network" if contents.has_network else "set"] * (len(contents.models) > 1)),
+        *(["target class"] * (len(contents.target_classes) > 1)),
+        *(["masks by"] * of_masks),
+        metric_heading(metric, headline.meaning),
+        *(["minus best guess"] * has_tests),
+        *([metric_title(headline.bound)] if headline.bound else []),
+        *(metric_heading(label, contents.averaged_metrics[label]) for label in further),
+        *([] if alike else ["n", "undefined", "constant maps"]),
+    ]
+    notes = notes_on_scores(contents, headline, scores, names)
+    if alike:
+        notes.append(_describe_counts(found[0][0], names))
+    if has_tests:
+        notes.append(
+            "Differences from the best guess are tested where the masks are those of the figures "
+            "above: \u25b2 better, \u25bc worse, \u2248 no clear difference."
+        )
+    caption = f"{headline.title} of all maps{names.part}"
+    return Table(caption, titles, [Block(rows)], notes, look="scores")
+
+
+def _labels(
+    model: str, column: Column, contents: Contents, names: Names, *, of_masks: bool
+) -> list[Cell]:
+    cells = [Cell(one_line(model))] * (len(contents.models) > 1)
+    if len(contents.target_classes) > 1:
+        cells.append(Cell(names.target_class(column.target_class)))
+    return cells + [Cell(one_line(column.binarizer))] * of_masks
+
+
+def _mean_cell(score: Score, headline: Headline) -> Cell:
+    """Return the mean, with a bar if all scores are in [0, 1]."""
+    cell = mean_cell(score)
+    if headline.meaning.value_range != (0, 1) or np.isnan(score.mean):
+        return cell
+    share = min(1.0, max(0.0, score.mean))
+    return BarCell(cell.text, cell.detail, cell.few_groups, share)
+
+
+def tests_of(verdicts: Sequence[Verdict], family: Family) -> dict[tuple[str, Column], Comparison]:
+    """Return the tests against the best guess, by model and column."""
+    return {
+        (one.model, replace(one.column, kind="method", method=test.first)): test
+        for one in verdicts
+        if one.column is not None and one.guess is not None
+        for test in family.select("method", one.model)
+        if test.second == one.guess.column.method
+    }
+
+
+def _difference_cell(test: Comparison | None, headline: Headline) -> Cell:
+    if test is None or np.isnan(test.p) or headline.meaning.higher_is_better is None:
+        return Cell("")
+    return Cell(describe_difference(test, higher_is_better=headline.meaning.higher_is_better))
+
+
+def describe_difference(test: Comparison, *, higher_is_better: bool) -> str:
+    """Return symbol, difference and interval of a test."""
+    symbol = _SYMBOLS.get(test.verdict(higher_is_better=higher_is_better), "\u2248")
+    interval = format_interval(test.test.low, test.test.high)
+    return f"{symbol} {format_signed(test.test.difference)} {interval}".strip()
+
+
+def _are_alike(scores: Sequence[Score]) -> bool:
+    return len({(one.n, one.n_undefined, one.n_constant) for one in scores}) == 1
+
+
+def _describe_counts(score: Score, names: Names) -> str:
+    parts = [
+        "no score is undefined"
+        if not score.n_undefined
+        else f"{score.n_undefined:,} are undefined",
+        "no map is constant" if not score.n_constant else f"{score.n_constant:,} maps are constant",
+    ]
+    return f"Each mean is over {names.rows(score.n)}; {' and '.join(parts)}."
+
+
+def headline_data(
+    verdict: Verdict,
+    contents: Contents,
+    headline: Headline,
+    scores: Scores,
+    names: Names,
+    family: Family,
+) -> Table | None:
+    """Return the rows of the figure of one network as a table."""
+    if verdict.column is None or verdict.score is None:
+        return None
+    column, model = verdict.column, verdict.model
+    tests = tests_of([verdict], family)
+    rows = []
+    for one in maps_of(contents, column.target_class, column.binarizer, column.metric):
+        if (score := scores.get(model, one)) is None:
+            continue
+        cells = [mean_cell(score)]
+        if verdict.guess is not None:
+            cells.append(_difference_cell(tests.get((model, one)), headline))
+        if headline.bound:
+            bound = scores.in_metric(model, one, headline.bound)
+            cells.append(Cell("" if bound is None else format_number(bound.mean)))
+        rows.append(map_row(contents, one, cells))
+    return Table(
+        names.with_model(model, f"{headline.title} of each map, {names.column(column)}"),
+        [
+            "map",
+            metric_heading(column.metric, headline.meaning),
+            *(["minus best guess"] if verdict.guess is not None else []),
+            *([metric_title(headline.bound)] if headline.bound else []),
+        ],
+        [Block(rows)],
+    )

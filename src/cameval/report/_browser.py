@@ -1,0 +1,103 @@
+"""The browser of all images: what the page shows of the pictures that are of its results."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cameval.evaluation import Column, Results
+from cameval.evaluation._words import metric_title
+from cameval.report._image_index import FOLDER, read_index
+from cameval.report._image_records import Records
+from cameval.report._names import Names
+from cameval.report.formatting import format_count
+
+
+@dataclass(frozen=True)
+class Browser:
+    """The browser of all images.
+
+    Parameters
+    ----------
+    count
+        The number of images, or of targets if an image has several, of the first model.
+    lead
+        What the marks of a picture mean.
+    notes
+        Sentences on what is not shown.
+    data
+        JSON without the character <, for the script of the page.
+    """
+
+    count: int
+    lead: str
+    notes: tuple[str, ...]
+    data: str
+
+    title = "All images"
+    anchor = "images"
+
+
+def make_browser(
+    results: Results,
+    names: Names,
+    folder: Path,
+    columns: Mapping[str, Column] | None = None,
+) -> Browser | None:
+    """Return the browser of the pictures that `draw_images` wrote, if any are of these results.
+
+    Parameters
+    ----------
+    results
+        All results of the page, targets without an object included.
+    names
+        The words of the page.
+    folder
+        The folder of the report.
+    columns
+        The column of each model that is shown first; by default the one with the best mean.
+
+    Raises
+    ------
+    DataError
+        If the index of the pictures is damaged.
+    """
+    records = Records(results, names, columns or {})
+    counts: list[int] = []
+    notes: list[str] = []
+    others = 0
+    for pictures in read_index(folder / FOLDER):
+        if pictures.model not in names.contents.models:
+            others += len(pictures.tiles)
+            continue
+        found = zip(pictures.tiles, pictures.rows_in(results), strict=True)
+        shown = [(tile, row) for tile, row in found if row is not None]
+        others += len(pictures.tiles) - len(shown)
+        if not shown:
+            continue
+        shown.sort(key=lambda one: one[1])
+        records.add(pictures, [tile for tile, _ in shown], [row for _, row in shown])
+        counts.append(len(shown))
+        if pictures.rule:
+            notes.append(names.with_model(pictures.model, pictures.rule))
+    if not counts:
+        return None
+    if others:
+        are = "is of other results, and is" if others == 1 else "are of other results, and are"
+        notes.append(f"{format_count(others, 'picture')} in the folder {are} not shown.")
+    return Browser(counts[0], _lead(records), tuple(notes), records.json())
+
+
+def _lead(records: Records) -> str:
+    """Return what the marks of a picture mean."""
+    contents = records.names.contents
+    metric = records.metric
+    parts = [f"Bar: {metric_title(metric)}."]
+    if "nothing" in contents.baselines.values():
+        parts.append("Gray tick: the best guess.")
+    if any(meaning.bounds == metric for meaning in contents.mask_metrics.values()):
+        parts.append("Blue tick: the bound.")
+    if records.has_wrong:
+        predicted = "a wrong prediction" if records.names.is_multilabel else "the class predicted"
+        instead = "" if records.names.is_multilabel else " instead"
+        parts.append(f"\u2715: {predicted}{instead}.")
+    return " ".join(parts)

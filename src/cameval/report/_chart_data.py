@@ -1,0 +1,157 @@
+"""The tables below the figures of the page: what the marks are, as numbers."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from cameval.evaluation import Column
+from cameval.evaluation._scores import Images
+from cameval.evaluation._words import one_line
+from cameval.report._chart import Charts
+from cameval.report._score_tables import map_row, maps_of, mean_cell
+from cameval.report._verdict import Guess, Verdict
+from cameval.report.formatting import (
+    format_interval,
+    format_number,
+    format_p,
+    format_percent,
+    format_signed,
+    with_minus,
+)
+from cameval.report.sections import Block, Cell, Row, Table
+from cameval.statistics import ENOUGH_GROUPS
+
+MOST_LISTED = 150
+"""Up to so many images the data of a figure has a row for each."""
+
+
+def pair_table(charts: Charts, verdict: Verdict, column: Column, guess: Guess) -> Table:
+    """Return the one test of the verdict, with what other procedures give."""
+    assert guess.comparison is not None  # `guessing_section`
+    test, p = guess.comparison.test, guess.comparison.p
+    ends = interval_text(test.low, test.high)
+    effect_ends = interval_text(test.effect_low, test.effect_high)
+    rows = [
+        ("mean difference", f"{format_signed(test.difference)} {ends}"),
+        ("p, corrected for all tests of the page", format_p(p)),
+        ("p, not corrected", format_p(test.p)),
+        ("effect", f"{format_signed(test.effect)} {effect_ends}"),
+        (f"{charts.names.row}s", f"{test.n:,}"),
+        ("groups", f"{test.n_groups:,}"),
+        ("groups that differ", f"{test.n_differing:,}"),
+    ]
+    caption = f"{one_line(column.method)} minus {one_line(guess.column.method)}"
+    return Table(
+        charts.names.with_model(verdict.model, caption),
+        ["quantity", "value"],
+        [Block([Row(Cell(head), [Cell(value.strip())]) for head, value in rows])],
+    )
+
+
+def interval_text(low: float, high: float) -> str:
+    return with_minus(format_interval(low, high))
+
+
+def listing(charts: Charts, verdict: Verdict) -> Table | None:
+    """Return the scores of each image, of up to 150."""
+    images, column, guess = charts.images[verdict.model], verdict.column, verdict.guess
+    if column is None or len(images.samples) > MOST_LISTED:
+        return None
+    names, samples = charts.names, images.samples
+    titles, columns = [charts.headline.title], [images.values(column)]
+    if guess is not None:
+        titles.append("best guess")
+        columns.append(images.values(guess.column))
+    if charts.headline.bound and column.binarizer:
+        of_bound = replace(column, metric=charts.headline.bound)
+        if of_bound in images.columns:
+            titles.append("bound")
+            columns.append(images.values(of_bound))
+    has_label = images.has_labels
+    rows = []
+    for k in range(len(samples)):
+        cells = [Cell(format_number(float(values[k]))) for values in columns]
+        cells.append(Cell(format_percent(float(samples["area"].iloc[k]))))
+        if has_label:
+            label = int(images.labels[k])
+            cells.append(Cell("" if label < 0 else names.class_name(label)))
+        rows.append(Row(Cell(one_line(samples["sample"].iloc[k], 60)), cells))
+    return Table(
+        names.with_model(verdict.model, f"{charts.headline.title} of each {names.row}"),
+        [names.row, *titles, "object", *(["class"] if has_label else [])],
+        [Block(rows)],
+        look="scores",
+    )
+
+
+def means_by_class(images: Images, column: Column) -> dict[int, float]:
+    values = images.values(column)
+    labels = [int(label) for label in np.unique(images.labels) if label >= 0]
+    parts = {label: values[(images.labels == label) & ~np.isnan(values)] for label in labels}
+    return {label: float(part.mean()) for label, part in parts.items() if part.size}
+
+
+def correlation_table(charts: Charts, verdict: Verdict, column: Column, on: str) -> Table:
+    """Return the rank correlations of the maps, of the best guess and of the bound."""
+    maps = [(one_line(column.method), column)]
+    if on == "area":
+        if verdict.guess is not None:
+            maps.append(("best guess", verdict.guess.column))
+        if charts.headline.bound and column.binarizer:
+            maps.append(("bound", replace(column, metric=charts.headline.bound)))
+    rows = []
+    for head, one in maps:
+        if one not in charts.results.columns:
+            continue
+        row = charts.results.dependence(
+            one.metric,
+            on=on,
+            model=verdict.model,
+            target_class=one.target_class,
+            method=one.method,
+            binarizer=one.binarizer,
+        ).iloc[0]
+        estimate, low, high = (float(row[key]) for key in ("estimate", "low", "high"))
+        few = int(row["n_groups"]) < ENOUGH_GROUPS
+        rows.append(
+            Row(Cell(head), [Cell(format_number(estimate), format_interval(low, high), few)])
+        )
+    within = " within classes" if charts.images[verdict.model].has_labels else ""
+    quantity = "the size of the object" if on == "area" else "the probability"
+    title = charts.headline.title
+    return Table(
+        charts.names.with_model(
+            verdict.model, f"Rank correlation of {title} with {quantity}{within}"
+        ),
+        ["map", "rank correlation"],
+        [Block(rows)],
+    )
+
+
+def describe_correlations(table: Table, quantity: str) -> str:
+    """Return the rank correlations of a table in one sentence."""
+    (block,) = table.blocks
+    cells = [(row.head.text, row.cells[0]) for row in block.rows]
+    if not cells or cells[0][1].text == "\u2013":
+        return f"The rank correlation with the {quantity} is not defined."
+    texts = [f"{cell.text} {cell.detail}".strip() for _, cell in cells]
+    sentence = f"Rank correlation with the {quantity}: {texts[0]}"
+    others = [f"of the {head} {text}" for (head, _), text in zip(cells[1:], texts[1:], strict=True)]
+    return f"{'; '.join([sentence, *others])}."
+
+
+def threshold_table(charts: Charts, verdict: Verdict, column: Column) -> Table:
+    """Return the mean of each map by binarizer."""
+    contents, scores = charts.names.contents, charts.scores
+    metric, rows = column.metric, []
+    for one in maps_of(contents, column.target_class, column.binarizer, metric):
+        cells = [
+            mean_cell(scores.get(verdict.model, replace(one, binarizer=label)))
+            for label in contents.binarizers
+        ]
+        rows.append(map_row(contents, one, cells))
+    return Table(
+        charts.names.with_model(verdict.model, f"Mean {charts.headline.title} by binarizer"),
+        ["map", *map(one_line, contents.binarizers)],
+        [Block(rows)],
+    )

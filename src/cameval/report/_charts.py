@@ -1,0 +1,241 @@
+"""The sections of figures: against guessing, classes, size, thresholds, predictions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cameval.evaluation import Column
+from cameval.evaluation._words import one_line
+from cameval.report._chart import Charts, ChartSection
+from cameval.report._chart_data import (
+    MOST_LISTED,
+    correlation_table,
+    describe_correlations,
+    interval_text,
+    listing,
+    means_by_class,
+    pair_table,
+    threshold_table,
+)
+from cameval.report._class_tables import (
+    by_class,
+    correctness_titles,
+    difference_of_predictions,
+    right_and_wrong,
+)
+from cameval.report._svg import DESKTOP
+from cameval.report._verdict import Verdict
+from cameval.report.formatting import (
+    format_short,
+    format_signed,
+)
+from cameval.report.sections import Section, Table
+
+# --- Against guessing -----------------------------------------------------------------------------
+
+
+def guessing_section(charts: Charts) -> ChartSection:
+    """Return the figures of each image's score beside that of the best guess."""
+    found = []
+    for verdict, column in charts.shown:
+        guess = verdict.guess
+        if guess is None or not guess.n_both or guess.comparison is None:
+            continue
+        images = charts.images[verdict.model]
+        ours, theirs = images.values(column), images.values(guess.column)
+        higher = bool(charts.headline.meaning.higher_is_better)
+        worse = guess.n_below
+        equal = int((ours == theirs).sum())
+        better = guess.n_both - worse - equal
+        rows = charts.names.rows(guess.n_both)
+        words = ("higher", "lower") if higher else ("better", "worse")
+        text = f"{better:,} of {rows} score {words[0]} than the best guess, {worse:,} {words[1]}"
+        text += f", {equal:,} the same." if equal else "."
+        many = guess.n_both > MOST_LISTED
+        each = "The bars count the differences" if many else f"Each line is one {charts.names.row}"
+        found.append(
+            charts.make(
+                "pairs",
+                verdict.model,
+                column,
+                title=f"{charts.headline.title} of the best guess and of the maps",
+                label=text,
+                caption=f"{text} {each}.",
+                height=300,
+                data=[pair_table(charts, verdict, column, guess), listing(charts, verdict)],
+            )
+        )
+    row = charts.names.row
+    lead = f"The same {row} twice: what the best guess scores, and what the network's map scores."
+    if not charts.names.contents.has_network:
+        lead = f"The same {row} twice: what the best guess scores, and what the map scores."
+    return ChartSection("guessing", "Against guessing", lead if found else "", charts=found)
+
+
+# --- Classes --------------------------------------------------------------------------------------
+
+
+def class_section(charts: Charts, tables: Sequence[Table]) -> ChartSection:
+    """Return the figures of the classes; `tables` are their data."""
+    found = []
+    for verdict, column in charts.shown:
+        images = charts.images[verdict.model]
+        means = means_by_class(images, column)
+        if len(means) < 2:
+            continue
+        best = max(means, key=lambda label: means[label])
+        worst = min(means, key=lambda label: means[label])
+        title = charts.headline.title
+        first, last = (
+            f"{format_short(means[label])} ({charts.names.class_name(label)})"
+            for label in (best, worst)
+        )
+        text = f"Mean {title} {by_class(charts.names)}: from {last} to {first}."
+        n = min(len(means), 25)
+        counts = sorted(int((images.labels == label).sum()) for label in means)
+        few = ""
+        if counts[len(counts) // 2] < 5:
+            few = f" Few {charts.names.row}s in each class: read the dots, not the order."
+        found.append(
+            charts.make(
+                "classes",
+                verdict.model,
+                column,
+                title=f"{title} {by_class(charts.names)}",
+                label=text,
+                caption=f"{text}{few}",
+                height=110 + 23 * n,
+            )
+        )
+    lead = "Which classes are found, and which are not." if found else ""
+    folds = [Section("class-data", "Data", tables=tables)] if tables else []
+    return ChartSection("classes", "Classes", lead, charts=found, folds=folds)
+
+
+# --- Size and confidence --------------------------------------------------------------------------
+
+
+def size_section(charts: Charts) -> ChartSection:
+    """Return the figures of the score against the size of the object."""
+    found = []
+    for verdict, column in charts.shown:
+        images = charts.images[verdict.model]
+        areas = images.samples["area"].to_numpy(float)[~np.isnan(images.values(column))]
+        if not (areas > 0).any():
+            continue
+        table = correlation_table(charts, verdict, column, "area")
+        text = describe_correlations(table, "size of the object")
+        found.append(
+            charts.make(
+                "size",
+                verdict.model,
+                column,
+                title=f"{charts.headline.title} by size of the object",
+                label=text,
+                caption=text,
+                height=300,
+                data=[table],
+            )
+        )
+    lead = ""
+    if found:
+        hollow = any(images.has_accuracy for images in charts.images.values())
+        wrong = "Hollow: wrong prediction. " if hollow else ""
+        blue = "Blue: what masks of this area can reach." if charts.headline.bound else ""
+        gray = "Gray: the best guess. " if any(v.guess for v in charts.verdicts) else ""
+        lead = f"Orange: the maps. {wrong}{gray}{blue}".strip()
+    return ChartSection("size", "Object size", lead, charts=found)
+
+
+def confidence_section(charts: Charts, folds: Sequence[Section]) -> ChartSection:
+    """Return the figures of the score against the probability, with right and wrong predictions."""
+    found = []
+    for verdict, column in charts.shown:
+        images = charts.images[verdict.model]
+        known = images.samples["probability"].notna().to_numpy()
+        if not (known & ~np.isnan(images.values(column))).any():
+            continue
+        table = correlation_table(charts, verdict, column, "probability")
+        text = describe_correlations(table, f"probability of the {images.rated_class}")
+        found.append(
+            charts.make(
+                "confidence",
+                verdict.model,
+                column,
+                title=f"{charts.headline.title} by probability",
+                label=text,
+                caption=text,
+                height=300,
+                data=[table],
+            )
+        )
+    lead = [text for v, column in charts.shown if (text := _right_or_wrong(charts, v, column))]
+    title = "Predictions"
+    return ChartSection("predictions", title, lead, charts=found, folds=folds)
+
+
+def _right_or_wrong(charts: Charts, verdict: Verdict, column: Column) -> str:
+    """Return the difference between right and wrong predictions if its interval excludes 0."""
+    images = charts.images[verdict.model]
+    if not images.has_accuracy or not np.any(right_and_wrong(images)):
+        return ""
+    gap = difference_of_predictions(images, column, charts.headline)
+    if np.isnan(gap.low) or gap.low <= 0 <= gap.high:
+        return ""
+    right, wrong = correctness_titles(images)
+    text = (
+        f"Mean {charts.headline.title} of {right} minus that of {wrong}: "
+        f"{format_signed(gap.estimate)} {interval_text(gap.low, gap.high)}."
+    )
+    return charts.names.with_model(verdict.model, text)
+
+
+# --- Thresholds -----------------------------------------------------------------------------------
+
+
+def threshold_section(charts: Charts) -> ChartSection:
+    """Return the figures of the mean score of each method by binarizer."""
+    found = []
+    binarizers = charts.names.contents.binarizers
+    for verdict, column in charts.shown:
+        if not column.binarizer or len(binarizers) < 2:
+            continue
+        table = threshold_table(charts, verdict, column)
+        means = {
+            label: score.mean
+            for label in binarizers
+            if (score := charts.scores.get(verdict.model, replace(column, binarizer=label)))
+            and not np.isnan(score.mean)
+        }
+        higher = charts.headline.meaning.higher_is_better
+        pick = min if higher is False else max
+        best = pick(means, key=lambda label: means[label])
+        title = charts.headline.title
+        extreme = "lowest" if higher is False else "highest"
+        text = (
+            f"{one_line(column.method)}: {extreme} mean {title} {format_short(means[best])} by "
+            f"{one_line(best)}"
+        )
+        origin = binarizers[best].origin
+        chosen = "." if origin is not None else ", chosen on these same images."
+        found.append(
+            charts.make(
+                "thresholds",
+                verdict.model,
+                column,
+                title=f"Mean {title} by threshold",
+                label=f"{text}{chosen}",
+                caption=f"{text}{chosen}",
+                height=_height_of_thresholds(len(charts.names.contents.methods)),
+                data=[table],
+            )
+        )
+    lead = "The mean score of each map by the share of the image that its masks mark."
+    return ChartSection("by-threshold", "Thresholds", lead if found else "", charts=found)
+
+
+def _height_of_thresholds(n_methods: int) -> Callable[[int], float]:
+    """Return the height by width: the legend has two columns where there is room."""
+    rows = n_methods + 2
+    return lambda width: 260 + 17 * (rows if width < DESKTOP else -(-rows // 2))

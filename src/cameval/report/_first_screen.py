@@ -1,0 +1,205 @@
+"""The first screen of the page: verdict, the figure of each network, and counts of images."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import numpy as np
+
+from cameval.evaluation._headline import MOST_MODELS
+from cameval.evaluation._words import one_line
+from cameval.report._all_scores import describe_difference, headline_data
+from cameval.report._answers import Known
+from cameval.report._chart import Charts
+from cameval.report._headline_figure import draw_headline
+from cameval.report._strip import StripPicture
+from cameval.report._svg import Drawing
+from cameval.report._verdict import Verdict, state_of_all
+from cameval.report._verdict_words import (
+    CHIPS,
+    FAITHFULNESS,
+    FAITHFULNESS_OF_MAPS,
+    Words,
+    symbol_of,
+    words_of,
+)
+from cameval.report.formatting import (
+    format_count,
+    format_interval,
+    format_number,
+    format_short,
+    with_minus,
+)
+from cameval.report.sections import Block, Cell, Row, Table
+
+MOST_PANELS = 4
+"""With more networks their figures are folded, and a table has a row for each."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number of images, and the view of the browser that shows them."""
+
+    number: str
+    text: str
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What the first screen shows of one network."""
+
+    title: str
+    subtitle: str
+    symbol: str = ""
+    chip: str = ""
+    drawing: Drawing | None = None
+    strip: Sequence[StripPicture] = ()
+    counts: Sequence[Count] = ()
+    data: Sequence[Table] = ()
+
+
+@dataclass(frozen=True)
+class FirstScreen:
+    """The first screen."""
+
+    words: Words
+    panels: Sequence[Panel] = ()
+    overview: Table | None = None
+    reading: str = ""
+    faithfulness: str = FAITHFULNESS
+    more_models: str = field(default="")
+
+
+def first_screen_of(
+    known: Known, charts: Charts, strips: Mapping[str, Sequence[StripPicture]]
+) -> FirstScreen:
+    """Return the first screen; `strips` are the pictures of each model."""
+    contents, names, verdicts = known.contents, known.names, charts.verdicts
+    panels = [
+        _panel(one, known, charts, strips.get(one.model, ())) for one in verdicts if one.n_defined
+    ]
+    more = len(contents.models) - MOST_MODELS
+    has_network = contents.has_network
+    return FirstScreen(
+        words_of(verdicts, known.targets, contents, known.headline, names),
+        panels,
+        _overview(verdicts, known) if len(verdicts) > MOST_PANELS else None,
+        _reading(verdicts, known) if panels else "",
+        FAITHFULNESS if has_network else FAITHFULNESS_OF_MAPS,
+        f"{format_count(more, 'more network')} {'is' if more == 1 else 'are'} in the tables."
+        if more > 0
+        else "",
+    )
+
+
+def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[StripPicture]) -> Panel:
+    column, names, headline = verdict.column, known.names, known.headline
+    assert column is not None  # it has a score
+    several = len(known.contents.models) > 1
+    subtitle = f"masks by {one_line(column.binarizer)}" if column.binarizer else ""
+    if not several:
+        subtitle = " \u00b7 ".join(filter(None, [one_line(column.method), subtitle]))
+    right = verdict.n_known - verdict.n_wrong
+    images = charts.images[verdict.model]
+    if verdict.n_known and not images.is_multilabel and not names.several:
+        share = f"{100 * right / verdict.n_known:.0f}\u00a0% classified right"
+        subtitle = " \u00b7 ".join(filter(None, [subtitle, share]))
+    mixed = state_of_all(charts.verdicts) is None
+    data = headline_data(verdict, known.contents, headline, known.scores, names, known.family)
+    title = f"Mean {headline.title} of the maps and of guesses"
+    drawing = draw_headline(verdict, known, title=title, label=_label(verdict, known))
+    return Panel(
+        one_line(verdict.model, 40) if several else "",
+        subtitle,
+        symbol_of(verdict.state) if mixed else "",
+        CHIPS[verdict.state] if mixed else "",
+        drawing,
+        strip,
+        _counts(verdict, known),
+        [data] if data is not None else [],
+    )
+
+
+def _label(verdict: Verdict, known: Known) -> str:
+    """Return what the figure of one network says."""
+    assert verdict.column is not None
+    assert verdict.score is not None
+    score = verdict.score
+    interval = format_interval(score.low, score.high)
+    text = f"Mean {known.headline.title} of {known.names.column(verdict.column)}: "
+    text += f"{format_short(score.mean)} {interval}".strip()
+    if verdict.guess is not None:
+        method = one_line(verdict.guess.column.method)
+        text += f"; best guess ({method}) {format_short(verdict.guess.mean)}"
+    if not np.isnan(verdict.bound):
+        text += f"; bound {format_short(verdict.bound)}"
+    return with_minus(f"{text}.")
+
+
+def _counts(verdict: Verdict, known: Known) -> list[Count]:
+    """Return the counts that filter the images."""
+    rows = known.names.row + "s"
+    several = len(known.contents.models) > 1
+    net = f"&net={quote(verdict.model, safe='', errors='replace')}" if several else ""
+    counts: list[Count] = []
+
+    def add(number: int, of: int, text: str, show: str) -> None:
+        counts.append(Count(f"{number:,}", f"of {of:,} {rows} {text}", f"show={show}{net}"))
+
+    guess = verdict.guess
+    if guess is not None and guess.n_both:
+        below = "below" if known.headline.meaning.higher_is_better else "worse than"
+        add(guess.n_below, guess.n_both, f"{below} the guess", "lt")
+    if verdict.n_high is not None and verdict.n_defined:
+        add(verdict.n_high, verdict.n_defined, "above .5", "hi")
+    if verdict.n_known:
+        word = "missed" if known.names.is_multilabel else "classified wrong"
+        add(verdict.n_wrong, verdict.n_known, word, "wrong")
+    return counts
+
+
+def _reading(verdicts: Sequence[Verdict], known: Known) -> str:
+    """Return how the headline figure is read."""
+    text = f"Orange: mean over {known.names.row}s{known.names.with_object}"
+    text += " with its 95 % interval by group."
+    if any(one.guess is not None for one in verdicts):
+        text += " Gray band: the best guess."
+    if known.headline.bound:
+        text += " Blue: the highest mean that masks of these areas can have."
+    if any(one.guess is not None and one.guess.comparison is not None for one in verdicts):
+        corrected = " after Holm's correction" if known.family.size > 1 else ""
+        text += (
+            " At the end of a row, the difference from the best guess on the same "
+            f"{known.names.row}s: "
+            "\u2248 no clear difference, \u25b2 better, \u25bc worse "
+            f"(p < .05{corrected})."
+        )
+    return text
+
+
+def _overview(verdicts: Sequence[Verdict], known: Known) -> Table:
+    """Return a row for each network."""
+    higher = bool(known.headline.meaning.higher_is_better)
+    rows = []
+    for one in verdicts:
+        guess, test = one.guess, one.guess.comparison if one.guess else None
+        score = one.score
+        cells = [
+            Cell(f"{symbol_of(one.state)} {CHIPS[one.state]}"),
+            Cell("" if one.column is None else known.names.column(one.column)),
+            Cell(
+                "" if score is None else format_number(score.mean),
+                "" if score is None else format_interval(score.low, score.high),
+                score is not None and score.has_few_groups,
+            ),
+            Cell(
+                "" if guess is None else format_number(guess.mean),
+                "" if guess is None else one_line(guess.column.method, 24),
+            ),
+            Cell("" if test is None else describe_difference(test, higher_is_better=higher)),
+        ]
+        rows.append(Row(Cell(one_line(one.model, 40)), cells, "method"))
+    noun = "network" if known.contents.has_network else "set"
+    titles = [noun, "verdict", "best map", known.headline.title, "best guess", "minus best guess"]
+    return Table(f"The best maps of each {noun}", titles, [Block(rows)], look="scores")

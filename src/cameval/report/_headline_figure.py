@@ -1,0 +1,320 @@
+"""The headline figure of one network: means with intervals beside the best guess, as SVG."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+
+import numpy as np
+
+from cameval.evaluation import Column
+from cameval.evaluation._scores import Score
+from cameval.evaluation._words import one_line
+from cameval.report._all_scores import describe_difference, tests_of
+from cameval.report._answers import Known
+from cameval.report._svg import Drawing
+from cameval.report._verdict import Verdict
+from cameval.report.formatting import format_interval, format_number, format_short, with_minus
+
+_CHARACTER = 6.6
+"""About how wide a bold character is, in CSS pixels."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A row of the figure; `look` is ``"net"``, ``"control"`` or ``"guess"``."""
+
+    name: str
+    score: Score
+    bound: float
+    right: str
+    look: str
+    is_best: bool = False
+
+    @property
+    def title(self) -> str:
+        """What its mark says."""
+        interval = format_interval(self.score.low, self.score.high)
+        return with_minus(f"{self.name}: {format_number(self.score.mean)} {interval}".strip())
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Where things are in one of the widths.
+
+    Parameters
+    ----------
+    width, left, right
+        Width of the figure, and the ends of the axis.
+    top, row, gap
+        Where the rows begin, their height, and the gap at the rule.
+    wide
+        Whether names and differences are beside the axis, not above the marks.
+    """
+
+    width: int
+    left: float
+    right: float
+    top: float
+    row: float
+    gap: float
+    wide: bool
+
+
+_FRAMES = (
+    _Frame(592, 172, 432, 32, 28, 8, wide=True),
+    _Frame(326, 4, 322, 32, 44, 6, wide=False),
+)
+
+
+def draw_headline(verdict: Verdict, known: Known, *, title: str, label: str) -> Drawing:
+    """Draw the figure of a network that has a score."""
+    lines, rule = _lines(verdict, known)
+    ends = _ends(lines, known)
+    desktop, phone = (
+        _draw(frame, lines, rule, ends, verdict, known, title, label) for frame in _FRAMES
+    )
+    return Drawing(title, label, desktop, phone)
+
+
+# --- Rows -----------------------------------------------------------------------------------------
+
+
+def _lines(verdict: Verdict, known: Known) -> tuple[list[_Line], int]:
+    """Return the rows, and how many are above the rule: methods by score, then the others."""
+    assert verdict.column is not None  # it has a score
+    column, model, scores = verdict.column, verdict.model, known.scores
+    meanings = known.targets.scored.meanings.methods
+    tests = tests_of([verdict], known.family)
+    higher = known.headline.meaning.higher_is_better
+    methods: list[_Line] = []
+    controls: list[_Line] = []
+    for label in known.contents.methods:
+        one = replace(column, kind="method", method=label)
+        score = scores.get(model, one)
+        if score is None or np.isnan(score.mean):
+            continue
+        test = tests.get((model, one))
+        right = ""
+        if test is not None and higher is not None and not np.isnan(test.p):
+            right = with_minus(describe_difference(test, higher_is_better=higher))
+        is_control = label in meanings and meanings[label].control
+        bound = scores.in_metric(model, one, known.headline.bound) if one.binarizer else None
+        line = _Line(
+            one_line(label, 22),
+            score,
+            float("nan") if bound is None or is_control else bound.mean,
+            right,
+            "control" if is_control else "net",
+            one == column,
+        )
+        (controls if is_control else methods).append(line)
+    sign = 1 if higher is False else -1
+    methods.sort(key=lambda line: 0 if higher is None else sign * line.score.mean)
+    alone = "image without network" if known.contents.has_network else "image alone"
+    others: list[tuple[Column | None, str]] = [
+        (None if verdict.guess is None else verdict.guess.column, "blind baseline"),
+        (scores.best_baseline(model, column, "image"), alone),
+    ]
+    if not methods and not controls:
+        others = [(column, "")]
+    baselines = [
+        _Line(one_line(one.method, 22), score, float("nan"), what, "guess")
+        for one, what in others
+        if one is not None
+        and (score := scores.get(model, one)) is not None
+        and not np.isnan(score.mean)
+    ]
+    return [*methods, *controls, *baselines], len(methods)
+
+
+def _ends(lines: Sequence[_Line], known: Known) -> tuple[float, float]:
+    """Return the full range of the metric, or of what is drawn."""
+    known_range = known.headline.meaning.value_range
+    if known_range is not None and np.isfinite(known_range).all():
+        return float(known_range[0]), float(known_range[1])
+    numbers = [v for one in lines for v in (one.score.mean, one.score.low, one.score.high)]
+    low, high = min(0.0, float(np.nanmin(numbers))), max(0.0, float(np.nanmax(numbers)))
+    return low, high if high > low else low + 1
+
+
+# --- Drawing --------------------------------------------------------------------------------------
+
+
+def _draw(
+    frame: _Frame,
+    lines: Sequence[_Line],
+    rule: int,
+    ends: tuple[float, float],
+    verdict: Verdict,
+    known: Known,
+    title: str,
+    label: str,
+) -> str:
+    """Return the figure in one width."""
+
+    def x(value: float) -> float:
+        share = (value - ends[0]) / (ends[1] - ends[0])
+        return frame.left + share * (frame.right - frame.left)
+
+    has_rule = 0 < rule < len(lines)
+    bottom = frame.top + frame.row * len(lines) + frame.gap * has_rule
+    height = bottom + 24
+    parts = [*_grounds(frame, ends, bottom, x, verdict, known), *_heads(frame, x, verdict, known)]
+    for k, line in enumerate(lines):
+        below = frame.gap * (has_rule and k >= rule)
+        parts += _row(frame, line, frame.top + frame.row * k + below, x)
+    if has_rule:
+        y = frame.top + frame.row * rule + frame.gap / 2
+        parts.append(_rule(0, y, frame.width, y, "line"))
+    parts += _axis(frame, ends, bottom, x, known)
+    return (
+        f'<svg class="headline" viewBox="0 0 {frame.width} {height:.0f}" width="{frame.width}" '
+        f'height="{height:.0f}" role="img" aria-label="{escape(label)}">'
+        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+    )
+
+
+def _grounds(
+    frame: _Frame,
+    ends: tuple[float, float],
+    bottom: float,
+    x: Callable[[float], float],
+    verdict: Verdict,
+    known: Known,
+) -> list[str]:
+    """Return grid, the zone up to the guess, and its interval."""
+    top = frame.top - 4
+    parts = []
+    guess = verdict.guess
+    score = None if guess is None else known.scores.get(verdict.model, guess.column)
+    if score is not None:
+        worst = ends[0] if known.headline.meaning.higher_is_better else ends[1]
+        parts.append(_box(x(worst), x(score.mean), top, bottom, "zone"))
+        if not np.isnan(score.low):
+            low, high = max(score.low, ends[0]), min(score.high, ends[1])
+            parts.append(_box(x(low), x(high), top, bottom, "band"))
+    parts += [_rule(x(tick), top, x(tick), bottom, "line") for tick in _ticks(ends)]
+    if score is not None:
+        parts.append(_rule(x(score.mean), top - 4, x(score.mean), bottom, "guess", 1.5))
+    return parts
+
+
+def _heads(frame: _Frame, x: Callable[[float], float], verdict: Verdict, known: Known) -> list[str]:
+    """Return the words above the axis."""
+    y = frame.top - 13
+    parts, end = [], frame.left
+    if frame.wide:
+        parts.append(_text(frame.left - 12, y, known.headline.title[:12], "soft", "end"))
+    limit = frame.width - (125.0 if frame.wide else 0)
+    guess = verdict.guess
+    score = None if guess is None else known.scores.get(verdict.model, guess.column)
+    heads = []
+    if score is not None:
+        heads.append((x(score.mean), f"best guess {format_short(score.mean)}", "guess"))
+    if not np.isnan(verdict.bound):
+        heads.append((x(verdict.bound), f"bound {format_short(verdict.bound)}", "truth"))
+    widths = [_CHARACTER * len(text) for _, text, _ in heads]
+    for k, ((place, text, look), wide) in enumerate(zip(heads, widths, strict=True)):
+        after = sum(widths[k + 1 :]) + 12 * (len(heads) - k - 1)
+        left = min(max(place - wide / 2, end), limit - wide - after)
+        parts.append(_text(left, y, text, f"{look} bold"))
+        end = left + wide + 12
+    if frame.wide and guess is not None:
+        parts.append(_text(frame.width, y, "minus the best guess", "soft", "end"))
+    return parts
+
+
+def _row(frame: _Frame, line: _Line, top: float, x: Callable[[float], float]) -> list[str]:
+    """Return one row: its words, its interval, its mark, and the bound of its masks."""
+    look = "net" if line.look == "net" else "guess"
+    ink = "ink" if line.look == "net" else "soft"
+    bold = " bold" if line.is_best else ""
+    number = format_short(line.score.mean)
+    if frame.wide:
+        y = top + frame.row / 2
+        words = [
+            _text(frame.left - 46, y + 4, one_line(line.name, 16), ink + bold, "end"),
+            _text(frame.left - 12, y + 4, number, f"{look if look == 'net' else ink} bold", "end"),
+            _text(frame.width, y + 4, line.right, ink, "end"),
+        ]
+    else:
+        y = top + frame.row - 13
+        words = [
+            _text(frame.left, top + 15, line.name, ink + bold),
+            _text(frame.right, top + 15, f"{number} {line.right}".strip(), ink, "end"),
+        ]
+    center = x(line.score.mean)
+    marks = [f"<title>{escape(line.title)}</title>"]
+    if not np.isnan(line.bound):
+        at = x(line.bound)
+        marks += [
+            _rule(center, y, at, y, "truth", 1.3, "2 3"),
+            _rule(at, y - 7, at, y + 7, "truth", 2.4),
+        ]
+    if not np.isnan(line.score.low):
+        marks.append(_rule(x(line.score.low), y, x(line.score.high), y, look, 3))
+    radius = 6 if line.is_best else 5
+    if line.look == "guess":
+        size = radius * 0.95
+        points = f"M{center:.1f} {y - size:.1f}l{size:.1f} {size:.1f}l-{size:.1f} {size:.1f}"
+        marks.append(f'<path class="{look} edge" d="{points}l-{size:.1f} -{size:.1f}z"/>')
+    else:
+        kind = "hollow" if line.look == "control" else f"{look} edge"
+        marks.append(f'<circle class="{kind}" cx="{center:.1f}" cy="{y:.1f}" r="{radius}"/>')
+    return [*words, f"<g>{''.join(marks)}</g>"]
+
+
+def _axis(
+    frame: _Frame,
+    ends: tuple[float, float],
+    bottom: float,
+    x: Callable[[float], float],
+    known: Known,
+) -> list[str]:
+    """Return the ticks and the name of the axis."""
+    ticks = _ticks(ends)
+    parts = []
+    for k, tick in enumerate(ticks):
+        anchor = "middle"
+        if not frame.wide:
+            anchor = "start" if k == 0 else "end" if k == len(ticks) - 1 else "middle"
+        parts.append(_text(x(tick), bottom + 15, _short_tick(tick), "soft small", anchor))
+    if frame.wide:
+        name = f"mean {known.headline.title}"
+        parts.append(_text(frame.width, bottom + 15, name, "soft small", "end"))
+    return parts
+
+
+def _ticks(ends: tuple[float, float]) -> list[float]:
+    return [float(tick) for tick in np.linspace(ends[0], ends[1], 6)]
+
+
+def _short_tick(value: float) -> str:
+    text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    text = text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+    return with_minus(text)
+
+
+def _text(x: float, y: float, text: str, look: str, anchor: str = "start") -> str:
+    if not text:
+        return ""
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text class="{look}" {place}>{escape(text)}</text>'
+
+
+def _rule(
+    x1: float, y1: float, x2: float, y2: float, look: str, width: float = 1, dash: str = ""
+) -> str:
+    dashes = f' stroke-dasharray="{dash}"' if dash else ""
+    return (
+        f'<line class="{look}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
+        f'stroke-width="{width:g}"{dashes}/>'
+    )
+
+
+def _box(x1: float, x2: float, top: float, bottom: float, look: str) -> str:
+    left, wide = min(x1, x2), abs(x2 - x1)
+    return (
+        f'<rect class="{look}" x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" '
+        f'height="{bottom - top:.1f}"/>'
+    )

@@ -1,0 +1,129 @@
+"""Ready-made pictures of the worst, the median and the best image of each model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cameval.errors import DataError
+from cameval.evaluation import Column, Results
+from cameval.evaluation._contents import contents_of
+from cameval.evaluation._words import metric_title, one_line
+from cameval.report._image_index import FOLDER, ModelPictures, Strip, read_index
+from cameval.report._image_records import best_guess, bound_of
+from cameval.report._names import Names, names_of
+from cameval.report._targets import targets_of
+from cameval.report.formatting import format_number
+
+
+@dataclass(frozen=True)
+class StripPicture:
+    """A ready-made picture: a photo with map, mask and truth.
+
+    Parameters
+    ----------
+    data
+        The bytes of a WebP file.
+    alt
+        What it shows: image, class, score, guess, bound.
+    pick
+        ``"worst"``, ``"median"`` or ``"best"``; ``"lowest"`` and ``"highest"`` for a metric that
+        does not state which is better.
+    text
+        Its score, and that of the best guess.
+    """
+
+    data: bytes
+    alt: str
+    pick: str
+    text: str
+
+
+def strip_of(
+    results: Results, folder: Path, columns: Mapping[str, Column] | None = None
+) -> dict[str, list[StripPicture]]:
+    """Return the pictures of each model that are of these results.
+
+    Parameters
+    ----------
+    results
+        All results of the page.
+    folder
+        The folder of the report.
+    columns
+        The column of each model whose pictures are wanted. By default the one that was drawn: of
+        the pairs of method and binarizer that were drawn, the one with the best mean.
+
+    Raises
+    ------
+    DataError
+        If the index of the pictures is damaged, or a picture is missing.
+    """
+    contents = contents_of(results)
+    names = names_of(targets_of(results, contents), contents)
+    found: dict[str, list[StripPicture]] = {}
+    for pictures in read_index(folder / FOLDER):
+        if pictures.model not in contents.models or not pictures.strips:
+            continue
+        column = pictures.column(pictures.strips[0].pair, results.columns)
+        if column is None or (columns is not None and columns.get(pictures.model) != column):
+            continue
+        rows = pictures.rows_in(results)
+        shown = [(strip, rows[strip.tile]) for strip in pictures.strips]
+        made = [
+            _picture(results, names, folder / FOLDER, pictures, strip, row, column)
+            for strip, row in shown
+            if row is not None
+        ]
+        if made:
+            found[pictures.model] = made
+    return found
+
+
+def _picture(
+    results: Results,
+    names: Names,
+    folder: Path,
+    pictures: ModelPictures,
+    strip: Strip,
+    row: int,
+    column: Column,
+) -> StripPicture:
+    file, sample = folder / strip.file, results.samples.iloc[row]
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file} must be a picture, got {error}; draw the images again") from error
+    guess = best_guess(results, names.contents, pictures.model, column)
+    bound = bound_of(names.contents, column)
+
+    def score(one: Column | None) -> float:
+        known = one is not None and one in results.columns
+        return float(results.values[row, results.columns.index(one)]) if known else np.nan
+
+    parts = {metric_title(column.metric): score(column), "guess": score(guess)}
+    said = [f"{name} {short(value)}" for name, value in parts.items() if not isnan(value)]
+    more = [f"bound {short(score(bound))}"] if not isnan(score(bound)) else []
+    label = "" if pd.isna(sample["label"]) else f", {names.class_name(int(sample['label']))}"
+    alt = (
+        f"Map, mask and truth on image {one_line(sample['sample'])}{label}: "
+        f"{', '.join(said + more)}."
+    )
+    return StripPicture(data, alt, strip.pick, ", ".join(said))
+
+
+def short(value: float) -> str:
+    """Return a score with two digits.
+
+    Examples
+    --------
+    >>> short(0.4349), short(1), short(25.04)
+    ('.43', '1.00', '25.0')
+    """
+    if abs(value) >= 9.995:
+        return format_number(value)
+    text = f"{value:.2f}"
+    return ".00" if float(text) == 0 else text.replace("0.", ".", 1).replace("-", "\u2212")

@@ -1,0 +1,247 @@
+"""The verdict on the maps of each network, by typed roles and one paired test."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameval.evaluation import REASONS, Column, Results
+from cameval.evaluation._comparisons import Comparison, Family
+from cameval.evaluation._contents import Contents, Role
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._scores import HIGH, Images, Score, Scores
+from cameval.evaluation.meaning import CONSTANT
+
+State = Literal[
+    "better",
+    "better, not than the image",
+    "open",
+    "worse",
+    "too few groups",
+    "no guess",
+    "no score",
+    "no direction",
+    "no method",
+]
+"""What may be said of the maps of a network."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """The best blind baseline of the same metric and binarizer.
+
+    Parameters
+    ----------
+    column
+        Its column.
+    mean
+        Its mean over the images that both have.
+    comparison
+        The paired test of the maps against it; None if no image has both scores.
+    n_below, n_both
+        On how many images the maps score worse than it, of how many that have both scores.
+    n_own
+        How many images have a score of it.
+    """
+
+    column: Column
+    mean: float
+    comparison: Comparison | None
+    n_below: int
+    n_both: int
+    n_own: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What may be said of the maps of one network.
+
+    Parameters
+    ----------
+    model
+        Label of the model.
+    state
+        The verdict.
+    column
+        The column of its maps; None if it has none.
+    score
+        Its mean over all its images.
+    mean
+        Its mean over the images that a guess has too.
+    guess
+        The best guess, if there is one.
+    bound
+        Mean of the upper bound of these masks; NaN if there is none.
+    n_high, n_defined
+        On how many images the score is above one half, if the metric is a score in [0, 1], of how
+        many that have a score.
+    n_wrong, n_known
+        How many predictions are wrong, of how many that are known to be right or wrong.
+    reason
+        The most frequent reason of an undefined score, if no score is defined.
+    n_absent
+        How many of the images with a score have no object.
+    """
+
+    model: str
+    state: State
+    column: Column | None = None
+    score: Score | None = None
+    mean: float = float("nan")
+    guess: Guess | None = None
+    bound: float = float("nan")
+    n_high: int | None = None
+    n_defined: int = 0
+    n_wrong: int = 0
+    n_known: int = 0
+    reason: str = ""
+    n_absent: int = 0
+
+
+def verdicts_of(
+    results: Results,
+    contents: Contents,
+    images: Mapping[str, Images],
+    headline: Headline,
+    scores: Scores,
+    family: Family,
+) -> list[Verdict]:
+    """Return the verdict on each network of the headline, of `results` that are scored."""
+    return [
+        _verdict_of(model, results, contents, images[model], headline, scores, family)
+        for model in headline.candidates
+    ]
+
+
+def _verdict_of(
+    model: str,
+    results: Results,
+    contents: Contents,
+    images: Images,
+    headline: Headline,
+    scores: Scores,
+    family: Family,
+) -> Verdict:
+    column = headline.columns.get(model)
+    if column is None:
+        reason = "there are no maps but of the truth"
+        if headline.metric is None:
+            reason = "the metrics are counted only"
+        return Verdict(model, "no score", reason=reason)
+    score, values = scores.by_column[model, column], images.values(column)
+    defined = ~np.isnan(values)
+    known = images.correct | images.wrong
+    if images.is_multilabel:
+        known = known & images.present
+    higher = headline.meaning.higher_is_better
+    guess = None
+    if higher is not None and column.kind == "method" and defined.any():
+        guess = _guess_of(model, column, images, scores, family, higher_is_better=higher)
+    both = defined if guess is None else defined & ~np.isnan(images.values(guess.column))
+    bound = scores.in_metric(model, column, headline.bound) if column.binarizer else None
+    state = _state_of(model, column, guess, contents, headline, scores, family)
+    if not defined.any():
+        state = "no score"
+    return Verdict(
+        model,
+        state,
+        column,
+        score,
+        float(values[both].mean()) if both.any() else score.mean,
+        guess,
+        float("nan") if bound is None else bound.mean,
+        int((values > HIGH).sum()) if headline.is_unit_score else None,
+        int(defined.sum()),
+        int((images.wrong & known).sum()) if images.has_accuracy else 0,
+        int(known.sum()) if images.has_accuracy else 0,
+        "" if defined.any() else _reason_of(results, model, column),
+        int((defined & ~images.present).sum()),
+    )
+
+
+def _guess_of(
+    model: str,
+    column: Column,
+    images: Images,
+    scores: Scores,
+    family: Family,
+    *,
+    higher_is_better: bool,
+) -> Guess | None:
+    best = scores.best_baseline(model, column, "nothing")
+    if best is None or np.isnan(scores.by_column[model, best].mean):
+        return None
+    ours, theirs = images.values(column), images.values(best)
+    both = ~np.isnan(ours) & ~np.isnan(theirs)
+    mean = float(theirs[both].mean()) if both.any() else scores.by_column[model, best].mean
+    below = is_worse(ours, theirs, higher_is_better=higher_is_better)
+    test = family.find("method", model, column.method, best.method)
+    own = int((~np.isnan(theirs)).sum())
+    return Guess(best, mean, test, int(below.sum()), int(both.sum()), own)
+
+
+def is_worse(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], *, higher_is_better: bool
+) -> NDArray[np.bool_]:
+    """Tell where one score is worse than another; where one is undefined it is not."""
+    return ours < theirs if higher_is_better else ours > theirs
+
+
+def _state_of(
+    model: str,
+    column: Column,
+    guess: Guess | None,
+    contents: Contents,
+    headline: Headline,
+    scores: Scores,
+    family: Family,
+) -> State:
+    higher = headline.meaning.higher_is_better
+    if higher is None:
+        return "no direction"
+    if column.kind == "baseline":
+        return "no method"
+    if guess is None or guess.comparison is None:
+        return "no guess"
+    found = guess.comparison.verdict(higher_is_better=higher)
+    if found == "not tested":
+        return "no guess"
+    if found == "better" and not _beats(model, column, "image", contents, scores, family, higher):
+        return "better, not than the image"
+    return "open" if found == "equal" else found
+
+
+def _beats(
+    model: str,
+    column: Column,
+    role: Role,
+    contents: Contents,
+    scores: Scores,
+    family: Family,
+    higher_is_better: bool,
+) -> bool:
+    """Tell whether maps are shown to beat the best baseline of a role, if there is one."""
+    if role not in contents.baselines.values():
+        return True
+    best = scores.best_baseline(model, column, role)
+    if best is None or np.isnan(scores.by_column[model, best].mean):
+        return True
+    test = family.find("method", model, column.method, best.method)
+    return test is not None and test.verdict(higher_is_better=higher_is_better) == "better"
+
+
+def _reason_of(results: Results, model: str, column: Column) -> str:
+    """Return the most frequent reason of the undefined scores of a column."""
+    of_model = (results.samples["model"] == model).to_numpy()
+    codes = results.codes[of_model, results.columns.index(column)] & ~np.uint8(CONSTANT)
+    known = [int(code) for code in codes if code]
+    return REASONS[Counter(known).most_common(1)[0][0]] if known else "reason not known"
+
+
+def state_of_all(verdicts: Sequence[Verdict]) -> State | None:
+    """Return the one verdict on all networks; None if there are several."""
+    states = {one.state for one in verdicts}
+    return states.pop() if len(states) == 1 else None

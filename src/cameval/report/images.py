@@ -1,0 +1,379 @@
+"""Pictures of all images, for the browser of a page: photos, maps, masks and truths."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from cameval.data import Sample
+from cameval.data.map_files import maps_at
+from cameval.errors import DataError, SettingError
+from cameval.evaluation import Column, Preparation, Results
+from cameval.evaluation._contents import Contents, contents_of
+from cameval.evaluation._headline import headline_metric
+from cameval.evaluation._loading import SizedSamples, read_sample
+from cameval.evaluation._plan import MapSource, TargetClass
+from cameval.evaluation.preparation import Prepare
+from cameval.extractor import Alignment
+from cameval.protocols import Binarizer, CAMMethod
+from cameval.report._drawing import Drawing, Drawn
+from cameval.report._image_choice import choose_images
+from cameval.report._image_folder import FolderWriter, finish, new_folder, remove_pictures
+from cameval.report._image_index import ModelPictures, Strip, Tile, keys_of
+from cameval.report._image_records import best_column
+from cameval.report.formatting import format_count
+
+__all__ = ["draw_images"]
+
+BATCH = 16
+
+
+def draw_images(
+    results: Results,
+    samples: SizedSamples,
+    model: nn.Module | None,
+    folder: str | PathLike[str],
+    *,
+    methods: Mapping[str, CAMMethod],
+    binarizers: Mapping[str, Binarizer],
+    maps: Mapping[str, MapSource | str | PathLike[str]] | None = None,
+    prepare: Prepare | None = None,
+    alignment: Alignment = "half_pixel",
+    limit: int = 5000,
+) -> int:
+    """Draw all images with their maps, masks and truths, for the browser of `write_report`.
+
+    The maps are computed again. The folder ``report_files`` then has photos in gray of two sizes,
+    the outlines of the scored masks and of the truth, the maps on few cells, and overlays of the
+    worst, the median and the best image. `write_report` shows those that are of its results. The
+    photos leave with the page: the folder must go where the page goes, and to nobody who must not
+    see the images.
+
+    Parameters
+    ----------
+    results
+        Results of one model. Of several models, call the function for each; their pictures are in
+        one folder.
+    samples
+        What was evaluated, in the same order.
+    model
+        The network; None for maps made elsewhere.
+    folder
+        The folder of the report, in which ``report_files`` is replaced as a whole.
+    methods, binarizers
+        Some of those evaluated, by their labels; the browser shows the scores of these. Without a
+        network there are no methods. Without binarizers there are no masks.
+    maps
+        Maps made elsewhere, by their labels: functions or folders, as for `evaluate_maps`.
+    prepare, alignment
+        As they were for `evaluate`.
+    limit
+        The most images to draw. Of more the browser shows some: those at equal steps of the rank of
+        their score in each class, in proportion to the sizes of the classes. 0 draws none, and
+        removes the pictures that are in the folder.
+
+    Returns
+    -------
+    int
+        The number of images that were drawn.
+
+    Raises
+    ------
+    SettingError
+        If the results are of several models, lack a method, maps or a binarizer, have no metric
+        other than counted categories, or have target classes that were chosen by functions alone;
+        if neither methods with their model nor maps are given; if `limit` is negative; or if
+        something else is in the place of ``report_files``.
+    DataError
+        If a sample is not the one that was evaluated, or the index of the folder is damaged.
+
+    Notes
+    -----
+    A sample with several targets has a picture for each. Of a volume the slice is shown where the
+    truth is largest. An outline differs from that of the mask by at most one pixel. Names of files
+    are numbers; no name of a sample is in them.
+
+    Examples
+    --------
+    >>> truth = np.zeros((32, 32), dtype=bool)
+    >>> truth[8:24, 8:24] = True
+    >>> images = np.random.default_rng(0).random((12, 32, 32), dtype=np.float32)
+    >>> samples = [Sample(f"image {k}", image, truth) for k, image in enumerate(images)]
+    >>> maps = {"exact": lambda one: 1.0 * one.mask}
+    >>> results = evaluate_maps(
+    ...     maps, samples, metrics=iou, binarizers={"otsu": OtsuBinarizer()}, progress=False
+    ... )
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     draw_images(
+    ...         *(results, samples, None, folder),
+    ...         methods={},
+    ...         maps=maps,
+    ...         binarizers={"otsu": OtsuBinarizer()},
+    ...     )
+    12
+    """
+    if limit < 0:
+        raise SettingError(f"limit must be at least 0, got {limit}")
+    if limit == 0:
+        remove_pictures(Path(folder))
+        return 0
+    contents = contents_of(results)
+    given = dict(maps or {})
+    pairs, classes = _pairs_of(results, contents, model, methods, given, binarizers)
+    if prepare is None:
+        prepare = Preparation() if contents.has_network else Preparation(size=None)
+    sources = {
+        label: maps_at(one, results.class_names) if isinstance(one, str | PathLike) else one
+        for label, one in given.items()
+    }
+    drawing = Drawing.of(model, methods, sources, classes, binarizers, prepare, alignment)
+    rows = _Rows.of(results, contents, [_column(pair, results) for pair in pairs])
+    chosen = choose_images(
+        rows.scores[:, rows.best], rows.labels, rows.images, limit, required=rows.required
+    )
+    total = len(np.unique(rows.images))
+    rule = "" if len(chosen) == total else _describe_rule(len(chosen), total, pairs[rows.best])
+    with new_folder(Path(folder), contents.models[0]) as writer:
+        tiles, strips = _draw(drawing, rows, chosen, samples, writer)
+        finish(writer, ModelPictures(contents.models[0], total, rule, pairs, tiles, strips))
+    return len(chosen)
+
+
+# --- What is drawn --------------------------------------------------------------------------------
+
+
+def _pairs_of(
+    results: Results,
+    contents: Contents,
+    model: nn.Module | None,
+    methods: Mapping[str, CAMMethod],
+    maps: Mapping[str, object],
+    binarizers: Mapping[str, Binarizer],
+) -> tuple[list[tuple[str, str, str, str]], dict[str, TargetClass]]:
+    """Return each target class, method, binarizer and metric, and the target classes."""
+    if len(contents.models) > 1:
+        raise SettingError(
+            f"results must be of one model, got {len(contents.models)}; choose one, as in "
+            f"results.select(model={contents.models[0]!r})"
+        )
+    if not (methods or maps) or bool(methods) != (model is not None):
+        raise SettingError(
+            "draw_images must have methods with their model, or maps, or both; got "
+            f"{format_count(len(methods), 'method')}, {format_count(len(maps), 'source')} of maps "
+            f"and {'no model' if model is None else 'a model'}"
+        )
+    metric = headline_metric(contents)
+    if metric is None:
+        raise SettingError(
+            "results must have a metric to show images by, got counted categories alone"
+        )
+    needs_mask = metric in contents.mask_metrics
+    if needs_mask and not binarizers:
+        raise SettingError(f"binarizers must name at least one for the scores {metric}, got none")
+    classes = _computable(results, contents, computed=model is not None)
+    for target_class in classes:
+        for method in (*methods, *maps):
+            own = results.select(method=method, kind="method", target_class=target_class)
+            for binarizer in binarizers if needs_mask else ():
+                own.select(binarizer=binarizer, metric=metric)
+    pairs = [
+        (target_class, method, binarizer, metric)
+        for target_class in classes
+        for method in (*methods, *maps)
+        for binarizer in binarizers or ("",)
+    ]
+    return pairs, classes
+
+
+def _computable(results: Results, contents: Contents, *, computed: bool) -> dict[str, TargetClass]:
+    """Return the target classes whose maps can be computed again."""
+    known = results.meanings.target_class
+    if not computed:  # any, as the maps are given
+        return dict.fromkeys(contents.target_classes[:1], "given")
+    found: dict[str, TargetClass] = {}
+    for label in contents.target_classes:
+        how = known[label].classes if label in known else None
+        if how in ("predicted", "true") or isinstance(how, int):
+            found[label] = cast(TargetClass, how)
+    if not found:
+        raise SettingError(
+            "results must have the target class 'predicted', 'true' or a class index, so that "
+            f"maps can be computed again, got {', '.join(contents.target_classes)}"
+        )
+    return found
+
+
+def _column(pair: tuple[str, str, str, str], results: Results) -> int:
+    """Return the number of the column that has the scores of a pair."""
+    target_class, method, binarizer, metric = pair
+    columns = [Column(target_class, "method", method, one, metric) for one in (binarizer, "")]
+    return next(results.columns.index(one) for one in columns if one in results.columns)
+
+
+def _describe_rule(drawn: int, total: int, pair: tuple[str, str, str, str]) -> str:
+    of_map = ", ".join(filter(None, pair[1:3]))
+    return (
+        f"{drawn:,} of {format_count(total, 'image')} are shown: those at equal steps of the rank "
+        f"of their score in each class, by {of_map}."
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """The targets of a model, with their scores by each pair.
+
+    Parameters
+    ----------
+    keys
+        The name of the sample, the label, and the number of the row among those alike.
+    images, labels
+        The number of the image and the label of each target; -1 for none.
+    scores
+        Scores ``(n, pairs)``.
+    best
+        The number of the pair with the best mean.
+    picks
+        The rows of ready-made overlays, in order, by their names.
+    """
+
+    keys: Sequence[tuple[str, int | None, int]]
+    images: NDArray[np.intp]
+    labels: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    best: int
+    picks: Mapping[str, int]
+
+    @classmethod
+    def of(cls, results: Results, contents: Contents, columns: Sequence[int]) -> "_Rows":
+        """Return the targets of results of one model."""
+        keys = keys_of(results)
+        number: dict[str, int] = {}
+        for name, _, _ in keys:
+            number.setdefault(name, len(number))
+        scores = results.values[:, columns]
+        shown = [results.columns[c] for c in columns]
+        best_one = best_column(results, contents, contents.models[0], shown)
+        best = 0 if best_one is None else shown.index(best_one)
+        higher = contents.averaged_metrics[shown[0].metric].higher_is_better
+        return cls(
+            keys,
+            np.array([number[name] for name, _, _ in keys], np.intp),
+            np.array([-1 if label is None else label for _, label, _ in keys], np.int64),
+            scores,
+            best,
+            _pick_rows(scores[:, best], higher_is_better=higher),
+        )
+
+    @property
+    def required(self) -> list[int]:
+        """The images of the ready-made overlays."""
+        return [int(self.images[row]) for row in self.picks.values()]
+
+
+def _pick_rows(values: NDArray[np.float64], *, higher_is_better: bool | None) -> dict[str, int]:
+    """Return the rows of the worst, the median and the best score; of fewer if there are fewer."""
+    defined = np.flatnonzero(~np.isnan(values))
+    ranked = defined[np.argsort(values[defined], kind="stable")]
+    if higher_is_better is False:
+        ranked = ranked[::-1]
+    names = ("worst", "median", "best")
+    if higher_is_better is None:
+        names = ("lowest", "median", "highest")
+    places = (0, (len(ranked) - 1) // 2, len(ranked) - 1)
+    picked = dict(zip(names, places, strict=True))
+    shown = [(), names[1:2], (names[0], names[2]), names][min(len(ranked), 3)]
+    return {name: int(ranked[picked[name]]) for name in shown}
+
+
+# --- Drawing --------------------------------------------------------------------------------------
+
+
+def _draw(
+    drawing: Drawing,
+    rows: _Rows,
+    chosen: NDArray[np.intp],
+    samples: SizedSamples,
+    writer: FolderWriter,
+) -> tuple[list[Tile], list[Strip]]:
+    """Draw the chosen images, and return their tiles and the ready-made overlays."""
+    wanted = {row: pick for pick, row in rows.picks.items()}
+    tiles: list[Tile] = []
+    strips: dict[str, Strip] = {}
+    for image, targets in _images(drawing, chosen, rows, samples):
+        found = list(_match(targets, np.flatnonzero(rows.images == image), rows))
+        places = writer.add_image([drawn for _, drawn in found])
+        for (row, drawn), (part, place) in zip(found, places, strict=True):
+            if row in wanted:
+                data = _strip(drawn, rows.best, len(drawing.plan.binarizers))
+                strip = Strip(rows.best, wanted[row], len(tiles), writer.add_strip(data))
+                strips[wanted[row]] = strip
+            photo, thumb, large = writer.add_photo(drawn)
+            scores = [None if np.isnan(one) else float(one) for one in rows.scores[row]]
+            aspect, remark = round(drawn.photo.aspect, 4), drawn.remark
+            tiles.append(
+                Tile(
+                    *rows.keys[row],
+                    thumb,
+                    large,
+                    part,
+                    place,
+                    aspect,
+                    remark,
+                    scores,
+                    photo,
+                )
+            )
+    writer.close_part()
+    return tiles, [strips[pick] for pick in rows.picks if pick in strips]
+
+
+def _images(
+    drawing: Drawing, chosen: NDArray[np.intp], rows: _Rows, samples: SizedSamples
+) -> Iterator[tuple[int, list[Drawn]]]:
+    """Yield each chosen image with what is drawn of its targets."""
+    names = {int(image): key[0] for image, key in zip(rows.images, rows.keys, strict=True)}
+    for first in range(0, len(chosen), BATCH):
+        numbers = [int(number) for number in chosen[first : first + BATCH]]
+        batch = [(number, _read(samples, number, names[number])) for number in numbers]
+        drawn = drawing(batch)
+        for number in numbers:
+            yield number, [one for one in drawn if one.number == number]
+
+
+def _read(samples: SizedSamples, number: int, expected: str) -> Sample:
+    """Return a sample, if it is the one that was evaluated."""
+    if number >= len(samples):
+        raise DataError(f"samples must be those of the results, got only {len(samples)}")
+    sample = read_sample(samples, number)
+    if sample.name != expected:
+        raise DataError(
+            f"sample {number} must be {expected!r}, as in the results, got {sample.name!r}"
+        )
+    return sample
+
+
+def _match(
+    targets: Sequence[Drawn], of_image: NDArray[np.intp], rows: _Rows
+) -> Iterator[tuple[int, Drawn]]:
+    """Yield each row of an image with what is drawn of its target."""
+    left = list(targets)
+    for row in of_image.tolist():
+        name, label, _ = rows.keys[row]
+        found = next((one for one in left if one.sample.label == label), None)
+        if found is None:
+            raise DataError(f"sample {name!r} must have a target of class {label}, got none")
+        left.remove(found)
+        yield row, found
+
+
+def _strip(drawn: Drawn, pair: int, binarizers: int) -> bytes:
+    score_map = drawn.maps[pair // max(binarizers, 1)]
+    mask = drawn.masks[pair] if binarizers else []
+    values = None if score_map is None else score_map.values
+    return drawn.photo.overlay(values, mask, drawn.truth, drawn.grid)

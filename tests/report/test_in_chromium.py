@@ -1,0 +1,190 @@
+"""The page in a real browser: nothing is requested, nothing is cut, and keys work."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pages import made
+
+from cameval import concat
+from cameval.report import write_report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory) -> Path:
+    """Write a page of two networks; some names are long."""
+    name = 'a </script> "long" name of a class ' * 3
+    parts = [
+        made(
+            40,
+            groups=20,
+            models=(model,),
+            methods=("cam", "a_method_with_a_long_name"),
+            classes=("round", name, "long"),
+            value=lambda c, level=level: level if c.kind == "method" else 0.3,
+        )
+        for model, level in (("net", 0.5), ("a network with a rather long name", 0.3))
+    ]
+    return write_report(concat(parts), tmp_path_factory.mktemp("page"), title="A page")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Start the browser."""
+    with playwright.sync_playwright() as driver:
+        is_root = getattr(os, "geteuid", lambda: 1)() == 0
+        arguments = ["--no-sandbox"] if is_root else []
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, file) -> Iterator[Any]:
+    """Return a function that opens the page, and check that nothing went wrong meanwhile."""
+    contexts, problems = [], []
+
+    def opened(width: int = 1280, height: int = 1000, **options: Any) -> Any:
+        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("requestfailed", lambda request: problems.append(request.url))
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith(("file:", "data:")) or problems.append(request.url)
+            ),
+        )
+        page.goto(file.as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+@pytest.mark.parametrize("width", [360, 420, 768, 1000, 1280])
+def test_nothing_scrolls_sideways_and_no_text_of_a_figure_is_cut(visit, width) -> None:
+    page = visit(width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll('svg[role=img]')].flatMap(svg => {
+            const frame = svg.getBoundingClientRect();
+            return [...svg.querySelectorAll('text')].filter(text => {
+                const box = text.getBoundingClientRect();
+                return box.width && (box.left < frame.left - 2 || box.right > frame.right + 2
+                    || box.top < frame.top - 2 || box.bottom > frame.bottom + 2);
+            }).map(text => text.textContent);
+        })"""
+    )
+    assert cut == []
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_text_of_a_figure_is_on_another_and_none_is_small(visit, width) -> None:
+    page = visit(width)
+    found = page.evaluate(
+        """() => [...document.querySelectorAll('svg[role=img]')].flatMap(svg => {
+            const texts = [...svg.querySelectorAll('text')]
+                .map(text => [text.getBoundingClientRect(), text])
+                .filter(([box]) => box.width);
+            const bad = texts.filter(([box, text]) => !text.transform.baseVal.numberOfItems
+                && parseFloat(getComputedStyle(text).fontSize)
+                    * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width < 10.9)
+                .map(([box, text]) => 'small: ' + text.textContent);
+            texts.forEach(([a, one], k) => texts.slice(k + 1).forEach(([b, other]) => {
+                const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+                const tall = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+                if (wide > 2 && tall > 4) bad.push(one.textContent + ' | ' + other.textContent);
+            }));
+            return bad;
+        })"""
+    )
+    assert found == []
+
+
+def test_the_headline_figure_is_on_the_first_screen(visit) -> None:
+    page = visit()
+    figure = page.locator("svg.headline:visible").first
+    box = figure.bounding_box()
+    assert box["y"] + box["height"] <= 1000
+    assert "Mean IoU" in figure.get_attribute("aria-label")
+
+
+def test_rows_are_sorted_by_a_click_on_a_heading(visit) -> None:
+    page = visit()
+    head = page.locator("#scores table.scores th", has_text="IoU").first
+    column = head.evaluate("cell => cell.cellIndex")
+    read = f"""() => [...document.querySelector('#scores table.scores').tBodies[0].rows]
+        .map(row => row.cells[{column}].innerText.trim().split(/\\s/)[0])"""
+    before = page.evaluate(read)
+    assert [float(text) for text in before] == sorted(map(float, before), reverse=True)
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert page.evaluate(read) == before
+    head.locator("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert [float(text) for text in page.evaluate(read)] == sorted(map(float, before))
+
+
+def test_a_link_opens_the_fold_that_it_leads_to(visit) -> None:
+    page = visit()
+    assert not page.locator("#tests").is_visible()
+    page.evaluate("location.hash = 'tests'")
+    page.wait_for_function("document.getElementById('tests').checkVisibility()")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast_in_both_themes(visit, scheme) -> None:
+    page = visit(color_scheme=scheme)
+    poor = page.evaluate(
+        """() => {
+            const light = (color) => {
+                const parts = color.match(/[\\d.]+/g).slice(0, 3).map(Number).map(v => v / 255)
+                    .map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+                return .2126 * parts[0] + .7152 * parts[1] + .0722 * parts[2];
+            };
+            const ground = light(getComputedStyle(document.body).backgroundColor);
+            const found = [];
+            for (const one of document.querySelectorAll('main :is(p, b, span, a, td, th, text)')) {
+                if (!one.textContent.trim() || !one.checkVisibility()) continue;
+                const style = getComputedStyle(one);
+                const color = light(one.tagName === 'text' ? style.fill : style.color);
+                const ratio = (Math.max(color, ground) + .05) / (Math.min(color, ground) + .05);
+                if (ratio < 4.5) found.push([one.textContent, ratio]);
+            }
+            return found;
+        }"""
+    )
+    assert poor == []
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.locator("#theme").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != ground
+
+
+def test_the_page_is_complete_without_script(visit) -> None:
+    page = visit(java_script_enabled=False)
+    assert page.locator("svg.headline:visible").count() == 2
+    assert page.locator("#theme:visible").count() == 0
+    page.locator("summary", has_text="Paired tests").click()
+    assert page.locator("#tests table").first.is_visible()
+
+
+def test_it_is_printed_with_open_folds(visit, tmp_path) -> None:
+    page = visit()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details[open]").count() == 0
+    page.pdf(path=tmp_path / "page.pdf")
+    assert (tmp_path / "page.pdf").stat().st_size > 10_000

@@ -1,0 +1,87 @@
+"""The verdict as lines of text: what the page says, in 80 columns."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pages import KNOWN, made, of_targets, undefined, written
+
+from cameval import concat
+from cameval.errors import SettingError
+from cameval.report import format_interval, format_number, verdict_lines
+
+pytestmark = pytest.mark.usefixtures("no_figures")
+
+
+def test_a_row_has_the_means_of_the_summary_and_the_headline_follows(tmp_path) -> None:
+    level = {"a": 0.6, "b": 0.3}
+    parts = [
+        made(
+            40,
+            groups=20,
+            models=(model,),
+            methods=("cam",),
+            binarizers=("p95",),
+            value=lambda c, model=model: level[model] if c.kind == "method" else 0.3,
+        )
+        for model in level
+    ]
+    results = concat(parts)
+    lines = verdict_lines(results)
+    means = results.summary().set_index(["model", "method", "metric"])
+    assert lines[0] == "40 images, 3 classes, 20 groups \u00b7 mean IoU [95 % by group]"
+    for model, symbol in (("a", "\u25b2"), ("b", "\u2248")):
+        ours = means.loc[(model, "cam", "iou")]
+        guess, bound = (
+            means.loc[(model, *of), "mean"]
+            for of in (
+                ("center", "iou"),
+                ("cam", "area_bound"),
+            )
+        )
+        score = f"{format_number(ours['mean'])} {format_interval(ours['low'], ours['high'])}"
+        row = [model, symbol, *f"{score} cam p95".split(), format_number(guess), "center"]
+        assert [*row, format_number(bound)] in [line.split() for line in lines]
+    page = written(results, tmp_path)
+    assert f"\u25b2 {page.headline}" in " ".join(lines)
+    assert lines[-1] == "Undefined scores: 0. Constant maps: 0."
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        made(models=("a network with a long name " * 4, "b"), methods=("m" * 90,)),
+        made(binarizers=("b" * 100,), baselines={"g" * 100: "nothing"}),
+        made(n=3, groups=1, label=lambda i: None),
+        made(baselines={}),
+        made(methods=()),
+        made(metrics=("pixel_auroc",), binarizers=()),
+        made(metrics=("outcome",)),
+        made(metrics={"d" * 80: KNOWN["hd"]}),
+        undefined(made(), np.s_[:], 1),
+        of_targets(made(60), absent=lambda i: i % 5 < 2),
+    ],
+)
+def test_no_line_is_longer_than_80_columns(results) -> None:
+    lines = verdict_lines(results)
+    assert max(map(len, lines)) <= 80
+    assert not any("nan" in line.split() for line in lines)
+    for line in verdict_lines(results, ascii_only=True):
+        assert line.isascii()
+
+
+def test_constant_maps_and_undefined_scores_are_counted() -> None:
+    results = undefined(made(binarizers=("p95",), methods=("cam",)), np.s_[:3], 1)
+    codes = results.codes.copy()
+    codes[5, [c.kind == "method" for c in results.columns]] |= 0x80
+    lines = verdict_lines(replace(results, codes=codes))
+    assert lines[-1] == "Undefined scores: 3. Constant maps: 1."
+
+
+def test_what_was_fixed_is_the_row() -> None:
+    results = made()
+    lines = verdict_lines(results, method="cam", binarizer="otsu")
+    assert any("cam otsu" in line for line in lines)
+    assert not any("Optimistic" in line for line in lines)
+    with pytest.raises(SettingError, match="binarizer must be one of"):
+        verdict_lines(results, binarizer="other")
