@@ -85,7 +85,9 @@ TRAINED_AGAIN = {  # run, question and answer
 
 def _of_switches() -> dict[str, Quote]:
     """Return what each answer to a question that the paper leaves open gives, and changes."""
-    rows = {name: ("slice", {"answer": answer}) for name, answer in ANSWERS.items()}
+    rows: dict[str, tuple[str, dict[str, str]]] = {}
+    for name, answer in ANSWERS.items():
+        rows[name] = "slice", {"answer": answer}
     for name, (run, question, answer) in TRAINED_AGAIN.items():
         rows[name] = run, {"question": f"{QUESTIONS[question]} (trained again)", "answer": answer}
     return {
