@@ -70,7 +70,7 @@ ANSWERS = {  # to what the paper leaves open, with the same networks
     "aligned": "by receptive fields",
     "right alone": "rightly classified alone",
 }
-TRAINED_AGAIN = {  # run, question and answer
+TRAINED_AGAIN: dict[str, tuple[str, str, str]] = {  # run, question and answer
     "seed 1": ("slice", "training-seed", "1"),
     "seed 2": ("slice", "training-seed", "2"),
     "by number": ("slice", "fold-order", "by number"),
