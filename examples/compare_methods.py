@@ -34,7 +34,8 @@ parser.add_argument("--weights", default="DEFAULT", help="a file of weights")
 parser.add_argument("--show", nargs="+", default=[], help="names of the images that are drawn")
 given = parser.parse_args()
 
-samples = FolderDataset(given.photos, given.masks)
+folder = FolderDataset(given.photos, given.masks)
+samples = [folder[k] for k in range(len(folder))]
 net, binarize = load_network(given.model, given.weights), PercentileBinarizer(75)
 methods = {one.__name__: one for one in (grad_cam, grad_cam_pp, layer_cam, eigen_cam)}
 

@@ -9,7 +9,7 @@ FROZEN = ("--models", "vgg16", "--freeze-until", "block4", "--freeze")
 SMALL = ("--models", "mobilenet_v2", "squeezenet1_0")
 PAPER = ("--protocol", "paper")
 PATIENTS = ("--known-patients",)
-TRAINED = ["training-seed", "epochs", "learning-rate", "crop", "fold-order", "stratified", "head"]
+SWITCHES = ("--switches", "maps", "training-seed", "fold-order", "stratified")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class PlannedRun:
 RUNS = {
     one.name: one
     for one in (
-        PlannedRun("slice", "VGG-16, block 5 trained, by slice", (*VGG, *PAPER)),
+        PlannedRun("slice", "VGG-16, block 5 trained, by slice", (*VGG, *PAPER, *SWITCHES)),
         PlannedRun(
             "slice-frozen",
             "VGG-16, frozen, by slice",
@@ -99,8 +99,8 @@ RUNS = {
         ),
         PlannedRun(
             "slice-switches",
-            "VGG-16, by slice: what the paper leaves open, with networks that are trained again",
-            (*VGG, *PAPER, "--switches", *TRAINED),
+            "VGG-16, by slice: head, epochs and crop",
+            (*VGG, *PAPER, "--switches", "head", "epochs", "crop"),
             networks_of="slice",
         ),
     )

@@ -85,7 +85,7 @@ TRAINED_AGAIN: dict[str, tuple[str, str, str]] = {  # run, question and answer
 
 def _of_switches() -> dict[str, Quote]:
     """Return what each answer to a question that the paper leaves open gives, and changes."""
-    rows: dict[str, tuple[str, dict[str, str]]] = {}
+    rows = {"as run": ("slice", {"question": "as run"})}
     for name, answer in ANSWERS.items():
         rows[name] = "slice", {"answer": answer}
     for name, (run, question, answer) in TRAINED_AGAIN.items():
