@@ -18,7 +18,6 @@ from cameval import evaluate
 from cameval.data import Sample
 from cameval.errors import DataError, OutputError, SettingError
 from cameval.evaluation import Results, _csv_tables, concat
-from cameval.evaluation.meaning import BinarizerMeaning
 from cameval.statistics import mean_interval
 
 
@@ -291,7 +290,8 @@ def test_provenance_says_what_the_table_was_made_of(results) -> None:
     assert settings["weights"] == run().provenance["settings"]["weights"]
     assert len(settings["weights"]) == 64
     p80 = results.meanings.binarizers["p80"]
-    assert p80 == BinarizerMeaning("PercentileBinarizer(percentile=80)")
+    assert (p80.setting, p80.origin) == ("PercentileBinarizer(percentile=80)", None)
+    assert p80.marked == pytest.approx(0.2)
     assert set(results.meanings.metrics) == set(PLAN["metrics"])
     assert results.meanings.metrics["coverage"].higher_is_better
     assert results.task == "multiclass"

@@ -119,6 +119,19 @@ def test_the_interval_excludes_0_exactly_if_p_is_below_the_level(data):
             assert test.high_holm >= test.high
 
 
+@pytest.mark.parametrize("confidence", [0.8, 0.9])
+def test_the_corrected_interval_is_not_narrower_by_rounding(confidence):
+    # .1 * .8 / .8 is above .1: a fifth pattern of 40 would be counted instead of a fourth
+    a, c = np.zeros(18), np.zeros(18)
+    b, groups = np.zeros(18), np.array([0] * 11 + [1, 2, 3, 4, 5, 3, 0])
+    b[14:] = 1, -1, -3, -2
+    c[13:] = -1, 0, -3, 0, -3
+    for test in paired_tests({"a": a, "b": b, "c": c}, groups, confidence=confidence, resamples=39):
+        if not np.isnan(test.low_holm):
+            assert test.low_holm <= test.low
+            assert test.high_holm >= test.high
+
+
 def test_at_the_level_itself_0_is_not_excluded():
     # 19 resamples and the observed pattern: p is 1 of 20
     found = sign_flip_test(np.arange(1.0, 41), np.zeros(40), np.arange(40), resamples=19)

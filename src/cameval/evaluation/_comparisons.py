@@ -156,7 +156,7 @@ def compare_all(
     for pair, signs, test, p, least in zip(
         pairs, flipped, tests, adjusted, least_adjusted(tests), strict=True
     ):
-        at_level = signs.test(1 - ALPHA * test.p / p) if p > test.p else test
+        at_level = signs.test(1 - ALPHA * (test.p / p)) if p > test.p else test
         about = (pair.kind, pair.model, pair.first, pair.second)
         comparisons.append(Comparison(*about, at_level, p, least))
     return Family(comparisons)

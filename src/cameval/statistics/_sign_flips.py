@@ -193,7 +193,7 @@ class FlippedMeans:
         size = self.lows.size
         if size == 0 or np.isnan(level):
             return NAN, NAN
-        needed = int(np.ceil(level * size))
+        needed = int(np.ceil(round(level * size, 9)))  # a whole number is not rounded up
         needed = max(needed, self.n_enclosing + 1) if rejected else min(needed, self.n_enclosing)
         needed = max(needed, 1)
         low, high = float(self.lows[needed - 1]), float(self.highs[size - needed])

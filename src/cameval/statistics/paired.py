@@ -388,7 +388,7 @@ def _paired_test(
     confidence: float,
 ) -> PairedTest:
     alpha = _level(confidence)
-    low, high = means.ends(alpha * means.p / p_holm, rejected=p_holm < alpha)
+    low, high = means.ends(alpha * (means.p / p_holm), rejected=p_holm < alpha)
     return PairedTest(
         **vars(_sign_flip(paired, means, confidence)),
         first=names[0],

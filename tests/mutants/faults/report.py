@@ -103,7 +103,7 @@ FAULTS = (
     Fault(
         "intervals of tests have the unadjusted level",
         "evaluation/_comparisons.py",
-        before="1 - ALPHA * test.p / p)",
+        before="1 - ALPHA * (test.p / p))",
         after="1 - ALPHA)",
         tests=(
             "report/test_meaning.py::test_the_family_is_tested_once_and_agrees_with_its_own_p",
