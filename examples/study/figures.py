@@ -89,7 +89,7 @@ def draw_failures(
         "As Figure 3 of the paper. (a) Masks that contain at least 95 % of the tumor and are too "
         "large: of each class the one with the lowest IoU. (b) Tumors that the mask misses (IoU "
         "below .01): of each class the one that differs most from its surroundings in brightness. "
-        f"White: the tumor. Dashed: the mask. {CREDIT}"
+        f"Blue, dashed: the tumor. Orange: the mask. {CREDIT}"
     )
     drawn = "; ".join(
         f"({letter}) {', '.join(table['label'] + ' ' + table['slice'])}"
