@@ -625,8 +625,9 @@ class SanityResults:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> from cameval.evaluation import SanityChecks
+    >>> from cameval.evaluation import SanityChecks, SanityResults
     >>> net = nn.Sequential(
     ...     nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)
     ... )

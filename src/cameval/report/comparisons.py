@@ -40,6 +40,7 @@ def page_tests(
 
     Examples
     --------
+    >>> from cameval.report import page_tests
     >>> truth = np.zeros((32, 32), dtype=bool)
     >>> truth[8:24, 8:24] = True
     >>> images = np.random.default_rng(0).random((12, 32, 32), dtype=np.float32)

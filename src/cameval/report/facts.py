@@ -120,6 +120,7 @@ class StudyFacts:
 
         Examples
         --------
+        >>> from cameval.report import StudyFacts
         >>> StudyFacts.of({"truth_drawn_by": "Two radiologists.", "readers": 2}).given
         {'truth_drawn_by': 'Two radiologists.', 'readers': 2}
         """
@@ -141,7 +142,9 @@ class StudyFacts:
 
         Examples
         --------
+        >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
+        >>> from cameval.report import StudyFacts
         >>> with TemporaryDirectory() as folder:
         ...     file = Path(folder, "facts.toml")
         ...     _ = file.write_text('truth_drawn_by = "Two radiologists."')

@@ -100,6 +100,7 @@ def draw_images(
 
     Examples
     --------
+    >>> from cameval.report import draw_images
     >>> truth = np.zeros((32, 32), dtype=bool)
     >>> truth[8:24, 8:24] = True
     >>> images = np.random.default_rng(0).random((12, 32, 32), dtype=np.float32)

@@ -100,6 +100,7 @@ def write_report(
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> from cameval.report import write_report
     >>> truth = np.zeros((32, 32), dtype=bool)
     >>> truth[8:24, 8:24] = True
     >>> images = np.random.default_rng(0).random((12, 32, 32), dtype=np.float32)

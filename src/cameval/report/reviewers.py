@@ -89,6 +89,7 @@ def reviewer_summary(
 
     Examples
     --------
+    >>> from cameval.report import StudyFacts, reviewer_summary
     >>> truth = np.zeros((32, 32), dtype=bool)
     >>> truth[8:24, 8:24] = True
     >>> images = np.random.default_rng(0).random((12, 32, 32), dtype=np.float32)

@@ -40,6 +40,7 @@ class Cell:
 
     Examples
     --------
+    >>> from cameval.report import Cell
     >>> Cell(".46", "[.42, .50]")
     Cell(text='.46', detail='[.42, .50]', few_groups=False)
     """
@@ -68,6 +69,7 @@ class Row:
 
     Examples
     --------
+    >>> from cameval.report import Cell, Row
     >>> Row(Cell("glioma"), [Cell("285"), Cell(".119")]).head.text
     'glioma'
     """
@@ -93,6 +95,7 @@ class Block:
 
     Examples
     --------
+    >>> from cameval.report import Block, Cell, Row
     >>> Block([Row(Cell("center"), [Cell(".099")])], heading="baselines").heading
     'baselines'
     """
@@ -127,6 +130,7 @@ class Table:
 
     Examples
     --------
+    >>> from cameval.report import Block, Cell, Row, Table
     >>> rows = [Row(Cell("cam"), [Cell(".124")]), Row(Cell("center"), [Cell(".099")])]
     >>> table = Table("Mean IoU", ["map", "IoU"], [Block(rows)])
     >>> [row.head.text for block in table.blocks for row in block.rows]
@@ -265,6 +269,7 @@ class Picture:
     --------
     >>> from io import BytesIO
     >>> from PIL import Image
+    >>> from cameval.report import Picture
     >>> file = BytesIO()
     >>> Image.new("L", (8, 8)).save(file, "png")
     >>> Picture("folds.png", "A black square", "Nothing yet", file.getvalue()).file

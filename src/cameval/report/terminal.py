@@ -74,6 +74,7 @@ def verdict_lines(
 
     Examples
     --------
+    >>> from cameval.report import verdict_lines
     >>> truth = np.zeros((32, 32), dtype=bool)
     >>> truth[8:24, 8:24] = True
     >>> images = np.random.default_rng(0).random((12, 32, 32), dtype=np.float32)
