@@ -16,7 +16,7 @@ from cameval.report._image_index import FOLDER, ModelPictures, Strip, read_index
 from cameval.report._image_records import best_guess, bound_of
 from cameval.report._names import Names, names_of
 from cameval.report._targets import targets_of
-from cameval.report.formatting import format_number
+from cameval.report.formatting import format_short
 
 
 @dataclass(frozen=True)
@@ -105,25 +105,11 @@ def _picture(
         return float(results.values[row, results.columns.index(one)]) if known else np.nan
 
     parts = {metric_title(column.metric): score(column), "guess": score(guess)}
-    said = [f"{name} {short(value)}" for name, value in parts.items() if not isnan(value)]
-    more = [f"bound {short(score(bound))}"] if not isnan(score(bound)) else []
+    said = [f"{name} {format_short(value)}" for name, value in parts.items() if not isnan(value)]
+    more = [f"bound {format_short(score(bound))}"] if not isnan(score(bound)) else []
     label = "" if pd.isna(sample["label"]) else f", {names.class_name(int(sample['label']))}"
     alt = (
         f"Map, mask and truth on image {one_line(sample['sample'])}{label}: "
         f"{', '.join(said + more)}."
     )
     return StripPicture(data, alt, strip.pick, ", ".join(said))
-
-
-def short(value: float) -> str:
-    """Return a score with two digits.
-
-    Examples
-    --------
-    >>> short(0.4349), short(1), short(25.04)
-    ('.43', '1.00', '25.0')
-    """
-    if abs(value) >= 9.995:
-        return format_number(value)
-    text = f"{value:.2f}"
-    return ".00" if float(text) == 0 else text.replace("0.", ".", 1).replace("-", "\u2212")
