@@ -34,7 +34,7 @@ from cameval.report._image_folder import finish, new_folder
 from cameval.report._image_index import ModelPictures, Tile
 from cameval.report._outlines import fill_outlines, trace_mask
 from cameval.report._photos import Photo
-from cameval.report._strip import short
+from cameval.report.formatting import format_short
 
 CHROMIUM = shutil.which("chromium")
 needs_browser = pytest.mark.skipif(
@@ -228,11 +228,11 @@ def test_every_image_is_shown_with_its_score(opened, results_and_folder) -> None
                     )
                 )
                 assert shown == {
-                    name: "\u2013" if np.isnan(value) else short(value)
+                    name: "\u2013" if np.isnan(value) else format_short(value)
                     for name, value in zip(known.names, known.score, strict=True)
                 }
                 below = int((known.score < known.guess).sum())
-                mean = short(float(np.nanmean(known.score)))
+                mean = format_short(float(np.nanmean(known.score)))
                 lost = int(np.isnan(known.score).sum())
                 said = (
                     f"14 of 14 images \u00b7 mean IoU {mean} \u00b7 \u25bc below the guess: {below}"
@@ -437,7 +437,7 @@ def test_an_image_is_enlarged_with_all_its_scores(opened, results_and_folder) ->
     for method in METHODS:
         for binarizer in BINARIZERS:
             value = Scores(results, "first", method, binarizer).score[k]
-            expected.append(f"{method}, {binarizer} {short(value)}")
+            expected.append(f"{method}, {binarizer} {format_short(value)}")
     buttons = page.locator(".pairs button")
     assert [one.strip() for one in buttons.all_inner_texts()] == expected
     page.locator(".large .box[data-drawn]").wait_for()
