@@ -224,7 +224,11 @@ def cases(data: Path) -> dict[str, Case]:
 
 
 NOT_IN_THE_TABLE = {"device", "cache", "workers", "threads", "out", "parquet", "no_report"}
-NOT_IN_THE_TABLE |= {"config", "report_images"}  # tested in files of their own
+NOT_IN_THE_TABLE |= {
+    "config",
+    "report_images",
+    "report_single_file",
+}  # tested in files of their own
 """Options that change no table; each has a test of its own below."""
 
 OF_FORMS = {
@@ -402,7 +406,7 @@ def test_images_are_drawn_with_the_options_of_the_run(data, tmp_path, monkeypatc
     monkeypatch.setattr(
         "cameval.report.draw_images", lambda *args, **options: drawn.append(options)
     )
-    monkeypatch.setattr("cameval.report.write_report", lambda results, folder: folder)
+    monkeypatch.setattr("cameval.report.write_report", lambda results, folder, **_: folder)
     options = {"alignment": "receptive_field", "crop": 0.5, "size": 80}
     things = {"method": "eigen_cam hires_cam", "binarizer": "otsu percentile:80"}
     run(data, tmp_path, **options, **things, names=data / "names.txt", no_report=False)

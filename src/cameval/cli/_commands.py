@@ -49,6 +49,7 @@ from cameval.evaluation import (
 from cameval.extractor import CAMExtractor
 from cameval.networks import adapt
 from cameval.protocols import Baseline
+from cameval.report._image_choice import MOST_IN_FOLDER, MOST_IN_PAGE
 from cameval.sanity import untrained_copy
 
 MOST_THREADS = 1024
@@ -120,6 +121,8 @@ def score_maps(options: Namespace) -> int:
 def rewrite_report(options: Namespace) -> int:
     """Write the report of the results.csv in a folder."""
     report = _import_report("")
+    from cameval.report._single_file import unpack_pictures
+
     folder = Path(options.folder)
     results = Results.from_csv(folder / "results.csv")
     facts = None if options.facts is None else report.StudyFacts.read(options.facts)
@@ -130,7 +133,12 @@ def rewrite_report(options: Namespace) -> int:
                 "cameval evaluate and cameval score, which have them"
             )
         _remove_images(folder)
-    page = report.write_report(results, folder, title=options.title, facts=facts)
+    single_file = options.report_single_file
+    if options.report_images is None and unpack_pictures(folder):
+        single_file = True  # as it was
+    page = report.write_report(
+        results, folder, title=options.title, facts=facts, single_file=single_file
+    )
     print_verdict(results)
     print(f"report  {page}")
     return 0
@@ -223,8 +231,7 @@ def _check_no_network(words: list[str] | None, option: str) -> None:
 
 def _parse_all(options: Namespace) -> None:
     """Check every word before networks are loaded."""
-    if options.report_images < 0:
-        raise SettingError(f"--report-images must be at least 0, got {options.report_images}")
+    _count_images(options)
     _parse_binarizers(options)
     _parse_metrics(options)
     if options.baseline is not None:
@@ -233,6 +240,21 @@ def _parse_all(options: Namespace) -> None:
     if options.command == "evaluate":
         parse_words(options.method, METHODS, "--method")
         parse_classes(options.classes)
+
+
+def _count_images(options: Namespace) -> int:
+    """Return the most images that the report shows."""
+    asked = options.report_images
+    if asked is None:
+        return MOST_IN_PAGE if options.report_single_file else MOST_IN_FOLDER
+    if asked < 0:
+        raise SettingError(f"--report-images must be at least 0, got {asked}")
+    if options.report_single_file and asked > MOST_IN_PAGE:
+        raise SettingError(
+            f"--report-images must be at most {MOST_IN_PAGE} with --report-single-file, got "
+            f"{asked}; leave out one of the two"
+        )
+    return int(asked)
 
 
 def _check_mean_mask(by_class: bool = False) -> None:
@@ -386,7 +408,8 @@ def _draw_images(
     **source: Any,
 ) -> None:
     """Draw the images of a network or of maps, with the binarizers of the table."""
-    if options.report_images == 0:
+    limit = _count_images(options)
+    if limit == 0:
         return
     used = {column.binarizer for column in results.columns}
     binarizers = _parse_binarizers(options)
@@ -397,7 +420,7 @@ def _draw_images(
         Path(options.out),
         binarizers={label: one for label, one in binarizers.items() if label in used},
         prepare=prepare,
-        limit=options.report_images,
+        limit=limit,
         **source,
     )
 
@@ -409,7 +432,9 @@ def _remove_images(folder: Path) -> None:
 
 
 def _write_report(results: Results, options: Namespace) -> None:
-    _import_report("").write_report(results, Path(options.out))
+    _import_report("").write_report(
+        results, Path(options.out), single_file=options.report_single_file
+    )
 
 
 def _import_report(more: str) -> ModuleType:

@@ -268,11 +268,16 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     output.add_argument(
         "--report-images",
         type=int,
-        default=5000,
         metavar="N",
         help="the most images that the report shows, from the folder report_files, which leaves "
         "with the page; of more it shows some of each class; 0 for none, as where nobody else may "
-        "see the images (5000)",
+        "see the images (5000; with --report-single-file 100, which is the most there)",
+    )
+    add_flag(
+        output,
+        "--report-single-file",
+        "write the pictures into report.html instead of the folder report_files, so that the page "
+        "can be sent alone",
     )
     output.add_argument(
         "--config",

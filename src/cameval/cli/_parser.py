@@ -37,7 +37,8 @@ example:
 
 The command writes to the folder --out: results.csv (one row for each image,
 target, method, binarizer and metric), summary.csv (means with intervals),
-report.html, figures/ and report_files/. To continue an interrupted run, give
+report.html, figures/ and report_files/; the pictures of report_files/ are in
+report.html with --report-single-file. To continue an interrupted run, give
 the same command again. Several processes share the work:
   torchrun --nproc-per-node 2 -m cameval evaluate ...
 """
@@ -55,8 +56,9 @@ NAME/CLASS or CLASS/NAME, the class by index or by name). It may have any size.
 
 The command writes to the folder --out: results.csv (one row for each image,
 target, map, binarizer and metric), summary.csv (means with intervals),
-report.html and report_files/. To continue an interrupted run, give the same
-command again. Several processes share the work:
+report.html and report_files/; the pictures of report_files/ are in
+report.html with --report-single-file. To continue an interrupted run, give
+the same command again. Several processes share the work:
   torchrun --nproc-per-node 2 -m cameval score ...
 """
 
@@ -271,6 +273,12 @@ def _add_report(commands: _Commands) -> None:
         type=int,
         metavar="0",
         help="0 removes the pictures of the images from the folder, and the report is without them",
+    )
+    parser.add_argument(
+        "--report-single-file",
+        action="store_true",
+        help="move the pictures of the folder report_files into report.html, of at most 100 "
+        "images, so that the page can be sent alone; a page that has them keeps them",
     )
     parser.add_argument(
         "--facts",

@@ -9,6 +9,8 @@ from cameval.evaluation._words import metric_title
 from cameval.report._image_index import FOLDER, read_index
 from cameval.report._image_records import Records
 from cameval.report._names import Names
+from cameval.report._photos import THUMB
+from cameval.report._single_file import pack_pictures
 from cameval.report.formatting import format_count
 
 
@@ -26,12 +28,15 @@ class Browser:
         Sentences on what is not shown.
     data
         JSON without the character <, for the script of the page.
+    files
+        The pictures as JSON without the character <; empty if they are in a folder.
     """
 
     count: int
     lead: str
     notes: tuple[str, ...]
     data: str
+    files: str = ""
 
     title = "All images"
     anchor = "images"
@@ -42,6 +47,8 @@ def make_browser(
     names: Names,
     folder: Path,
     columns: Mapping[str, Column] | None = None,
+    *,
+    single_file: bool = False,
 ) -> Browser | None:
     """Return the browser of the pictures that `draw_images` wrote, if any are of these results.
 
@@ -55,17 +62,21 @@ def make_browser(
         The folder of the report.
     columns
         The column of each model that is shown first; by default the one with the best mean.
+    single_file
+        Whether the pictures are to be inside the page.
 
     Raises
     ------
     DataError
-        If the index of the pictures is damaged.
+        If the index of the pictures is damaged, or a picture is missing.
     """
+    packed = pack_pictures(folder / FOLDER, results) if single_file else None
+    index = read_index(folder / FOLDER) if packed is None else packed.models
     records = Records(results, names, columns or {})
     counts: list[int] = []
     notes: list[str] = []
     others = 0
-    for pictures in read_index(folder / FOLDER):
+    for pictures in index:
         if pictures.model not in names.contents.models:
             others += len(pictures.tiles)
             continue
@@ -84,7 +95,13 @@ def make_browser(
     if others:
         are = "is of other results, and is" if others == 1 else "are of other results, and are"
         notes.append(f"{format_count(others, 'picture')} in the folder {are} not shown.")
-    return Browser(counts[0], _lead(records), tuple(notes), records.json())
+    if packed is not None and not packed.has_large:
+        notes.append(
+            f"An enlarged image is its thumbnail, with sides of at most {THUMB} pixels, so that "
+            "the page stays small."
+        )
+    files = "" if packed is None else packed.json()
+    return Browser(counts[0], _lead(records), tuple(notes), records.json(), files)
 
 
 def _lead(records: Records) -> str:

@@ -5,6 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cameval.report.formatting import format_count
+
+MOST_IN_FOLDER, MOST_IN_PAGE = 5000, 100
+"""The most images of a model that are drawn if nothing else is asked for, and the most whose
+pictures are inside the page itself."""
+
 
 def choose_images(
     scores: NDArray[np.float64],
@@ -52,6 +58,14 @@ def choose_images(
         chosen.append(images[ranked[np.rint(steps[:count]).astype(int)]])
     numbers: NDArray[np.intp] = np.sort(np.concatenate(chosen))
     return numbers
+
+
+def describe_choice(chosen: int, total: int, method: str, binarizer: str) -> str:
+    """Return how images were chosen, by the scores of a method and a binarizer, as a sentence."""
+    return (
+        f"{chosen:,} of {format_count(total, 'image')} are shown: those at equal steps of the rank "
+        f"of their score in each class, by {', '.join(filter(None, (method, binarizer)))}."
+    )
 
 
 def _shares(sizes: NDArray[np.int64], total: int) -> NDArray[np.int64]:

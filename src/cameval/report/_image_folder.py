@@ -2,17 +2,19 @@
 
 import json
 import os
+import re
 import shutil
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from zlib import compress
+from zlib import compress, decompress
+from zlib import error as ZlibError
 
-from cameval.errors import SettingError
+from cameval.errors import DataError, SettingError
 from cameval.report._drawing import Drawn
 from cameval.report._files import make_folder
 from cameval.report._image_index import FOLDER, INDEX, ModelPictures, read_index, write_index
@@ -66,9 +68,7 @@ class FolderWriter:
         """Write the records since the last part, if there are any."""
         if self._records:
             name = self._name("part-{:04d}.js")
-            text = json.dumps(self._records, separators=(",", ":"), allow_nan=False)
-            packed = b64encode(compress(text.encode("ascii"), 9)).decode("ascii")
-            (self.folder / name).write_text(f'camevalPart("{name}","{packed}")\n', "ascii")
+            write_part(self.folder / name, pack_records(self._records))
             self._taken.add(name)
         self._records, self._images = [], 0
 
@@ -116,15 +116,22 @@ def new_folder(folder: Path, model: str) -> Iterator[FolderWriter]:
         If its index is damaged.
     """
     make_folder(folder)
-    target, part = folder / FOLDER, folder / f".{FOLDER}.{os.getpid()}.part"
-    others = [one for one in _known(target) if one.model != model]
+    others = [one for one in pictures_in(folder) if one.model != model]
+    with replace_folder(folder) as part:
+        for name in sorted({name for one in others for name in one.files}):
+            _link(folder / FOLDER / name, part / name)
+        yield FolderWriter(part, others)
+
+
+@contextmanager
+def replace_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder, which is the one of pictures if nothing fails."""
+    part = folder / f".{FOLDER}.{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:
-        for name in sorted({name for one in others for name in one.files}):
-            _link(target / name, part / name)
-        yield FolderWriter(part, others)
-        _replace(part, target)
+        yield part
+        _replace(part, folder / FOLDER)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -136,14 +143,23 @@ def finish(writer: FolderWriter, pictures: ModelPictures) -> None:
 
 def remove_pictures(folder: Path) -> None:
     """Remove the folder of pictures, if there is one."""
+    pictures_in(folder)
     target = folder / FOLDER
-    _known(target)
     if target.is_dir():
         shutil.rmtree(target)
 
 
-def _known(target: Path) -> list[ModelPictures]:
-    """Return the pictures in a folder, which must be one of pictures if it is there."""
+def pictures_in(folder: Path) -> list[ModelPictures]:
+    """Return the pictures beside a page; what is in their place must be a folder of pictures.
+
+    Raises
+    ------
+    SettingError
+        If something else is in its place.
+    DataError
+        If its index is damaged.
+    """
+    target = folder / FOLDER
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise SettingError(f"{target} must be a folder of pictures or not be there, got a file")
     if target.is_dir() and not (target / INDEX).is_file() and any(target.iterdir()):
@@ -152,6 +168,41 @@ def _known(target: Path) -> list[ModelPictures]:
             "move it away"
         )
     return read_index(target)
+
+
+# --- Parts ----------------------------------------------------------------------------------------
+
+
+def pack_records(records: Sequence[dict[str, Any]]) -> str:
+    """Return the records of a part as text of base64."""
+    text = json.dumps(records, separators=(",", ":"), allow_nan=False)
+    return b64encode(compress(text.encode("ascii"), 9)).decode("ascii")
+
+
+def write_part(file: Path, packed: str) -> None:
+    """Write packed records as a script that a page loads."""
+    file.write_text(f'camevalPart("{file.name}","{packed}")\n', "ascii")
+
+
+def read_part(file: Path) -> list[dict[str, Any]]:
+    """Return the records of a part.
+
+    Raises
+    ------
+    DataError
+        If the file is not there, or is not a part.
+    """
+    try:
+        found = re.search(r'","([\w+/=]+)"\)', file.read_text("ascii"))
+        records: list[dict[str, Any]] = json.loads(decompress(b64decode(found[1] if found else "")))
+    except (OSError, ValueError, ZlibError) as error:
+        raise DataError(
+            f"{file} must be a part of the pictures, got {error}; draw the images again"
+        ) from error
+    return records
+
+
+# --- Files ----------------------------------------------------------------------------------------
 
 
 def _link(source: Path, target: Path) -> None:

@@ -158,9 +158,18 @@ def _same(tile: Tile, values: NDArray[np.float64], known: Sequence[tuple[int, in
 
 def write_index(folder: Path, models: Sequence[ModelPictures]) -> None:
     """Write the index of a folder of pictures."""
-    words = {"format": _FORMAT, "models": [asdict(one) for one in models]}
-    text = json.dumps(words, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(index_of(models), separators=(",", ":"), allow_nan=False)
     (folder / INDEX).write_text(text, encoding="utf-8")
+
+
+def index_of(models: Sequence[ModelPictures]) -> dict[str, Any]:
+    """Return the index of pictures, for JSON."""
+    return {"format": _FORMAT, "models": [asdict(one) for one in models]}
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a file of the folder, other than the index, may have this name."""
+    return any(pattern.fullmatch(name) for pattern in _FILE.values())
 
 
 def read_index(folder: Path) -> list[ModelPictures]:

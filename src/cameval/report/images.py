@@ -22,7 +22,7 @@ from cameval.evaluation.preparation import Prepare
 from cameval.extractor import Alignment
 from cameval.protocols import Binarizer, CAMMethod
 from cameval.report._drawing import Drawing, Drawn
-from cameval.report._image_choice import choose_images
+from cameval.report._image_choice import MOST_IN_FOLDER, choose_images, describe_choice
 from cameval.report._image_folder import FolderWriter, finish, new_folder, remove_pictures
 from cameval.report._image_index import ModelPictures, Strip, Tile, keys_of
 from cameval.report._image_records import best_column
@@ -44,7 +44,7 @@ def draw_images(
     maps: Mapping[str, MapSource | str | PathLike[str]] | None = None,
     prepare: Prepare | None = None,
     alignment: Alignment = "half_pixel",
-    limit: int = 5000,
+    limit: int = MOST_IN_FOLDER,
 ) -> int:
     """Draw all images with their maps, masks and truths, for the browser of `write_report`.
 
@@ -52,7 +52,7 @@ def draw_images(
     the outlines of the scored masks and of the truth, the maps on few cells, and overlays of the
     worst, the median and the best image. `write_report` shows those that are of its results. The
     photos leave with the page: the folder must go where the page goes, and to nobody who must not
-    see the images.
+    see the images. ``write_report(..., single_file=True)`` moves them into the page.
 
     Parameters
     ----------
@@ -139,7 +139,8 @@ def draw_images(
         rows.scores[:, rows.best], rows.labels, rows.images, limit, required=rows.required
     )
     total = len(np.unique(rows.images))
-    rule = "" if len(chosen) == total else _describe_rule(len(chosen), total, pairs[rows.best])
+    by = pairs[rows.best][1:3]
+    rule = "" if len(chosen) == total else describe_choice(len(chosen), total, *by)
     with new_folder(Path(folder), contents.models[0]) as writer:
         tiles, strips = _draw(drawing, rows, chosen, samples, writer)
         finish(writer, ModelPictures(contents.models[0], total, rule, pairs, tiles, strips))
@@ -215,14 +216,6 @@ def _column(pair: tuple[str, str, str, str], results: Results) -> int:
     target_class, method, binarizer, metric = pair
     columns = [Column(target_class, "method", method, one, metric) for one in (binarizer, "")]
     return next(results.columns.index(one) for one in columns if one in results.columns)
-
-
-def _describe_rule(drawn: int, total: int, pair: tuple[str, str, str, str]) -> str:
-    of_map = ", ".join(filter(None, pair[1:3]))
-    return (
-        f"{drawn:,} of {format_count(total, 'image')} are shown: those at equal steps of the rank "
-        f"of their score in each class, by {of_map}."
-    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from cameval.report._caveats import describe_run
 from cameval.report._chart import Charts
 from cameval.report._files import make_folder, write_bytes
 from cameval.report._first_screen import first_screen_of
+from cameval.report._image_folder import pictures_in, remove_pictures
 from cameval.report._layout import Evaluated, sections_of
 from cameval.report._names import names_of
 from cameval.report._strip import strip_of
@@ -55,6 +56,7 @@ def write_report(
     binarizer: str | None = None,
     method: str | None = None,
     facts: StudyFacts | None = None,
+    single_file: bool = False,
 ) -> Path:
     """Write an evaluation as one HTML page, ``report.html``.
 
@@ -83,6 +85,11 @@ def write_report(
         images, which the page calls optimistic.
     facts
         What only the author knows, for the section for reviewers; see also `reviewer_summary`.
+    single_file
+        Whether the pictures of the images are moved into the page, so that it shows them wherever
+        it is sent. At most 100 images of each model are shown; of more some are chosen, by the rule
+        of `draw_images`. If the page would be too large, it has the thumbnails alone. The folder
+        ``report_files`` is removed: to write the page again, draw the images again.
 
     Returns
     -------
@@ -93,9 +100,10 @@ def write_report(
     ------
     SettingError
         If the folder cannot be made, the binarizer or method was not evaluated, two sections have
-        the same anchor or one that the page itself uses, or two pictures the same file.
+        the same anchor or one that the page itself uses, or two pictures the same file; or, with
+        `single_file`, if something else is in the place of ``report_files``.
     DataError
-        If ``report_files/index.json`` is damaged.
+        If ``report_files/index.json`` is damaged, or a picture is missing that the page needs.
 
     Examples
     --------
@@ -120,7 +128,9 @@ def write_report(
     scores = scores_of(scored, contents)
     headline = headline_of(contents, scores, method=method, binarizer=binarizer)
     _check_sections(sections)
-    pictures_in = make_folder(folder / "figures")
+    figures = make_folder(folder / "figures")
+    if single_file:
+        pictures_in(folder)
     names, images = names_of(targets, contents), images_by_model(scored)
     everything = images_by_model(results) if targets.are_split else images
     family = compare_all(contents, headline, images, seed_of(results))
@@ -129,7 +139,7 @@ def write_report(
     reviewed = review(known, facts)
     charts = Charts(scored, images, headline, scores, names, verdicts)
     shown = sections_of(Evaluated(known, everything, charts, reviewed))
-    browser = make_browser(results, names, folder, headline.columns)
+    browser = make_browser(results, names, folder, headline.columns, single_file=single_file)
     strips = strip_of(results, folder, headline.columns)
     environment = _environment()
     files = ["report.js", *(["browser.js"] if browser is not None else [])]
@@ -143,15 +153,17 @@ def write_report(
         own=[section for section in sections if not section.empty],
         sections=shown,
         browser=browser,
-        policy=_policy(scripts),
+        policy=_policy(scripts, single_file=single_file),
         scripts=scripts,
     )
     for picture in (*_pictures(shown), *_pictures(sections)):
-        write_bytes(pictures_in / picture.file, picture.data)
+        write_bytes(figures / picture.file, picture.data)
     record = json.dumps(to_record(reviewed), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(folder / "reviewers.json", replace_unprintable(record))
     page = folder / "report.html"
     write_atomically(page, replace_unprintable(text))
+    if single_file:
+        remove_pictures(folder)
     return page
 
 
@@ -209,15 +221,19 @@ def _environment() -> Environment:
     return environment
 
 
-def _policy(scripts: Iterable[str]) -> str:
-    """Return what the page may load: its own scripts by their hashes, and files beside it."""
+def _policy(scripts: Iterable[str], *, single_file: bool) -> str:
+    """Return what the page may load: its own scripts by their hashes, and files beside it.
+
+    With a single file there is nothing beside it.
+    """
     hashes = [
         f"'sha256-{b64encode(sha256(_inside(script).encode()).digest()).decode()}'"
         for script in scripts
     ]
+    beside = "" if single_file else "'self' "
     return (
-        "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; "
-        f"script-src 'self' {' '.join(hashes)}"
+        f"default-src 'none'; img-src {beside}data:; style-src 'unsafe-inline'; "
+        f"script-src {beside}{' '.join(hashes)}"
     )
 
 

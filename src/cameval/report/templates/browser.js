@@ -3,6 +3,8 @@
   const BATCH = 120, FOLDER = "report_files/", LAYERS = { map: "m", mask: "k", truth: "t" };
   const root = document.getElementById("images");
   const data = JSON.parse(document.getElementById("image-data").textContent);
+  const inside = document.getElementById("image-files");
+  const files = inside && JSON.parse(inside.textContent).files;  // else they are in a folder
   const find = (selector, from = root) => from.querySelector(selector);
   const make = (tag, name = "", ...inside) => {
     const one = document.createElement(tag);
@@ -163,6 +165,7 @@
   window.camevalPart = (name, packed) => waiting.get(name)(unpack(packed));
   const load = (number) => {
     const name = `part-${String(number).padStart(4, "0")}.js`;
+    if (files && !parts.has(name)) parts.set(name, unpack(files[name]));
     if (!parts.has(name)) {
       parts.set(name, new Promise((resolve, reject) => {
         waiting.set(name, resolve);
@@ -228,6 +231,11 @@
     add(one.truth, "truth halo", "truth");
     return svg;
   };
+  const photoName = (size, number) => {  // the thumbnail where the page has no larger one
+    const name = (kind) => `${kind}-${String(number).padStart(5, "0")}.webp`;
+    return name(files && !files[name(size)] ? "thumb" : size);
+  };
+  const photoUrl = (name) => (files ? `data:image/webp;base64,${files[name]}` : FOLDER + name);
   // A photo; `draw` adds the map and the outlines of a pair.
   const makeBox = (of, i, size, side) => {
     const box = make("span", of.aspect[i] < 1 ? "box tall" : "box wide"), photo = make("img");
@@ -235,7 +243,7 @@
     photo.alt = "";
     photo.loading = size === "thumb" ? "lazy" : "eager";
     photo.decoding = "async";
-    photo.src = `${FOLDER}${size}-${String(of.photo[i]).padStart(5, "0")}.webp`;
+    photo.src = photoUrl(photoName(size, of.photo[i]));
     box.append(photo);
     box.draw = async (one) => {
       try {
@@ -481,7 +489,7 @@
       box.draw(one);
       return make("li", "", button);
     }));
-    const file = `large-${String(model.photo[i]).padStart(5, "0")}.webp`;
+    const file = photoName("large", model.photo[i]);
     const copy = make("button", "", "Copy name"), link = make("a", "", file);
     copy.type = "button";
     copy.addEventListener("click", async () => {
@@ -493,8 +501,9 @@
         copy.textContent = "Selected";
       }
     });
-    link.href = FOLDER + file;
-    link.target = "_blank";
+    link.href = photoUrl(file);
+    if (files) link.download = file;
+    else link.target = "_blank";
     find(".files", viewer).replaceChildren(copy, link);
     state.image = String(i);
     write();
