@@ -1,4 +1,4 @@
-"""`--report-images`: the pictures of the images that the command line draws and removes."""
+"""`--report-images`, `--report-single-file`: pictures that the command line draws and removes."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from cameval.cli import main
+from cameval.cli._parser import parse
+from cameval.report import page, write_report
 from cameval.report._image_index import read_index
 
 RUN = (
@@ -58,3 +60,52 @@ def test_other_numbers_are_refused(tmp_path, capsys) -> None:
     assert main(["report", str(tmp_path), "--report-images", "3"]) == 2
     said = r"--report-images must be 0, got 3; the images are drawn by cameval evaluate"
     assert re.search(said, capsys.readouterr().err)
+
+
+# --- A single file --------------------------------------------------------------------------------
+SMALL = ("--method", "eigen_cam", "--binarizer", "otsu")
+
+
+def test_a_report_as_one_file_is_written_and_written_again(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("cameval.report.write_report", write_report)
+    monkeypatch.setattr(page, "sections_of", lambda _: [])
+    report, pictures = tmp_path / "report.html", 'id="image-files"'
+    assert evaluate(tmp_path, *SMALL) == 0
+    assert pictures not in report.read_text()
+    assert main(["report", str(tmp_path), "--report-single-file"]) == 0  # the folder moves in
+    assert pictures in report.read_text()
+    assert not (tmp_path / "report_files").exists()
+    assert evaluate(tmp_path, *SMALL, "--report-single-file", "--report-images", "3") == 0
+    first = report.read_text()
+    assert not (tmp_path / "report_files").exists()
+    assert "3 of 4 images are shown" in first
+    assert main(["report", str(tmp_path)]) == 0  # as it was
+    assert report.read_text() == first
+    assert not (tmp_path / "report_files").exists()
+    assert main(["report", str(tmp_path), "--report-images", "0"]) == 0
+    assert pictures not in report.read_text()
+    assert main(["report", str(tmp_path), "--report-single-file"]) == 0  # they are gone
+    assert pictures not in report.read_text()
+
+
+def test_one_file_has_a_hundred_images_at_most(tmp_path, capsys) -> None:
+    assert evaluate(tmp_path, "--report-single-file", "--report-images", "300") == 2
+    said = r"--report-images must be at most 100 with --report-single-file, got 300"
+    assert re.search(said, capsys.readouterr().err)
+    assert not (tmp_path / "results.csv").exists()
+
+
+def test_the_number_of_images_is_that_of_the_form(tmp_path, monkeypatch) -> None:
+    limits: list[int] = []
+    monkeypatch.setattr(
+        "cameval.report.draw_images", lambda *_, limit, **__: limits.append(limit) if limit else 0
+    )
+    once = ("--model", "a=squeezenet1_1", *SMALL)
+    assert evaluate(tmp_path, *once) == 0
+    assert evaluate(tmp_path, *once, "--report-single-file") == 0
+    assert evaluate(tmp_path, *once, "--report-single-file", "--report-images", "7") == 0
+    assert limits == [5000, 100, 7]
+    config = str(tmp_path / "settings.toml")
+    words = ["evaluate", "--config", config]
+    assert parse(words).report_single_file
+    assert not parse([*words, "--no-report-single-file"]).report_single_file
