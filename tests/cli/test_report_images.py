@@ -8,6 +8,7 @@ import pytest
 from cameval.cli import main
 from cameval.cli._parser import parse
 from cameval.report import page, write_report
+from cameval.report._image_choice import MOST_IN_PAGE
 from cameval.report._image_index import read_index
 
 RUN = (
@@ -104,7 +105,7 @@ def test_the_number_of_images_is_that_of_the_form(tmp_path, monkeypatch) -> None
     assert evaluate(tmp_path, *once) == 0
     assert evaluate(tmp_path, *once, "--report-single-file") == 0
     assert evaluate(tmp_path, *once, "--report-single-file", "--report-images", "7") == 0
-    assert limits == [5000, 100, 7]
+    assert limits == [5000, MOST_IN_PAGE, 7]
     config = str(tmp_path / "settings.toml")
     words = ["evaluate", "--config", config]
     assert parse(words).report_single_file

@@ -30,13 +30,13 @@ from cameval import (
 )
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Results
-from cameval.report import _single_file as single
-from cameval.report import draw_images, write_report
+from cameval.report import draw_images, unpack_pictures, write_report
+from cameval.report import single_file as single
 from cameval.report._drawing import Drawn
 from cameval.report._image_folder import finish, new_folder
 from cameval.report._image_index import ModelPictures, Tile, read_index
 from cameval.report._photos import Photo
-from cameval.report._single_file import pack_pictures, unpack_pictures
+from cameval.report.single_file import pack_pictures
 
 CHROMIUM = shutil.which("chromium")
 needs_browser = pytest.mark.skipif(

@@ -49,10 +49,12 @@ from cameval.evaluation import (
 from cameval.extractor import CAMExtractor
 from cameval.networks import adapt
 from cameval.protocols import Baseline
-from cameval.report._image_choice import MOST_IN_FOLDER, MOST_IN_PAGE
 from cameval.sanity import untrained_copy
 
 MOST_THREADS = 1024
+
+MOST_IN_FOLDER, MOST_IN_PAGE = 5000, 100
+"""The most images of a report with its folder, if no number is asked for, and of a single file."""
 
 
 def evaluate_networks(options: Namespace) -> int:
@@ -121,8 +123,6 @@ def score_maps(options: Namespace) -> int:
 def rewrite_report(options: Namespace) -> int:
     """Write the report of the results.csv in a folder."""
     report = _import_report("")
-    from cameval.report._single_file import unpack_pictures
-
     folder = Path(options.folder)
     results = Results.from_csv(folder / "results.csv")
     facts = None if options.facts is None else report.StudyFacts.read(options.facts)
@@ -134,7 +134,7 @@ def rewrite_report(options: Namespace) -> int:
             )
         _remove_images(folder)
     single_file = options.report_single_file
-    if options.report_images is None and unpack_pictures(folder):
+    if options.report_images is None and report.unpack_pictures(folder):
         single_file = True  # as it was
     page = report.write_report(
         results, folder, title=options.title, facts=facts, single_file=single_file

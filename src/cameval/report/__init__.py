@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         picture_of,
         table_of,
     )
+    from cameval.report.single_file import unpack_pictures
     from cameval.report.terminal import verdict_lines
 else:
     from cameval._lazy import import_when_used
@@ -59,6 +60,7 @@ else:
                 "picture_of",
                 "table_of",
             ],
+            "single_file": ["unpack_pictures"],
             "terminal": ["verdict_lines"],
         },
     )
@@ -82,6 +84,7 @@ __all__ = [
     "picture_of",
     "reviewer_summary",
     "table_of",
+    "unpack_pictures",
     "verdict_lines",
     "write_report",
 ]

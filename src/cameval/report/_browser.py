@@ -10,8 +10,8 @@ from cameval.report._image_index import FOLDER, read_index
 from cameval.report._image_records import Records
 from cameval.report._names import Names
 from cameval.report._photos import THUMB
-from cameval.report._single_file import pack_pictures
 from cameval.report.formatting import format_count
+from cameval.report.single_file import pack_pictures
 
 
 @dataclass(frozen=True)

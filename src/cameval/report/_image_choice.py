@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from cameval.report.formatting import format_count
 
-MOST_IN_FOLDER, MOST_IN_PAGE = 5000, 100
-"""The most images of a model that are drawn if nothing else is asked for, and the most whose
-pictures are inside the page itself."""
+MOST_IN_PAGE = 100
+"""The most images of a model whose pictures are inside the page itself."""
 
 
 def choose_images(

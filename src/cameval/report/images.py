@@ -22,7 +22,7 @@ from cameval.evaluation.preparation import Prepare
 from cameval.extractor import Alignment
 from cameval.protocols import Binarizer, CAMMethod
 from cameval.report._drawing import Drawing, Drawn
-from cameval.report._image_choice import MOST_IN_FOLDER, choose_images, describe_choice
+from cameval.report._image_choice import choose_images, describe_choice
 from cameval.report._image_folder import FolderWriter, finish, new_folder, remove_pictures
 from cameval.report._image_index import ModelPictures, Strip, Tile, keys_of
 from cameval.report._image_records import best_column
@@ -44,7 +44,7 @@ def draw_images(
     maps: Mapping[str, MapSource | str | PathLike[str]] | None = None,
     prepare: Prepare | None = None,
     alignment: Alignment = "half_pixel",
-    limit: int = MOST_IN_FOLDER,
+    limit: int = 5000,
 ) -> int:
     """Draw all images with their maps, masks and truths, for the browser of `write_report`.
 

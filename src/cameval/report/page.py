@@ -89,7 +89,8 @@ def write_report(
         Whether the pictures of the images are moved into the page, so that it shows them wherever
         it is sent. At most 100 images of each model are shown; of more some are chosen, by the rule
         of `draw_images`. If the page would be too large, it has the thumbnails alone. The folder
-        ``report_files`` is removed: to write the page again, draw the images again.
+        ``report_files`` is removed; before the page is written again, `unpack_pictures` makes it
+        again.
 
     Returns
     -------

@@ -6,6 +6,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from cameval.report._image_index import (
     read_index,
 )
 from cameval.report.formatting import format_count
+
+__all__ = ["unpack_pictures"]
 
 LONGEST = 6_000_000
 """The most characters of all pictures in a page; above it the large ones are left out.
@@ -91,19 +94,37 @@ def pack_pictures(folder: Path, results: Results) -> PackedPictures:
     return PackedPictures(models, files)
 
 
-def unpack_pictures(folder: Path) -> bool:
+def unpack_pictures(folder: str | PathLike[str]) -> bool:
     """Write the pictures that are inside ``report.html`` to ``report_files``.
+
+    `write_report` with ``single_file=True`` can then write the page again.
+
+    Parameters
+    ----------
+    folder
+        The folder of the report. If it has ``report_files``, nothing is written.
 
     Returns
     -------
     bool
-        Whether there are some, and no folder that has others.
+        Whether pictures were written.
 
     Raises
     ------
     DataError
-        If they are damaged.
+        If the pictures are damaged.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from cameval.report import unpack_pictures
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "report.html").write_text("<h1>A page without pictures</h1>")
+    ...     unpack_pictures(folder)
+    False
     """
+    folder = Path(folder)
     page = folder / "report.html"
     if (folder / FOLDER).exists() or not page.is_file():
         return False
