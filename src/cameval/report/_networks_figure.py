@@ -18,10 +18,12 @@ from cameval.report._svg_parts import (
     circle,
     diamond,
     figure_of,
+    fitting,
     range_of,
     rule,
     text_at,
     ticks_of,
+    width_of,
 )
 from cameval.report.formatting import format_interval, format_number, format_short, with_minus
 
@@ -124,23 +126,26 @@ def _marks(frame: Frame, row: NetworkRow, top: float, ends: tuple[float, float])
     number = "" if score is None else format_short(score.mean)
     at_guess = "" if guess is None else format_short(guess.mean)
     if frame.wide:
+        end = frame.left - 46
         words = [
-            text_at(frame.left - 46, first + 4, one_line(row.model, 21), f"{ink} bold", "end"),
-            text_at(frame.left - 46, last + 3, one_line(row.what, 26), "soft small", "end"),
+            text_at(end, first + 4, fitting(row.model, end), f"{ink} bold", "end"),
+            text_at(end, last + 3, fitting(row.what, end, 11), "soft small", "end"),
             text_at(frame.left - 12, first + 4, number, "net bold", "end"),
             text_at(frame.left - 12, last + 3, at_guess, "guess small", "end"),
             text_at(frame.width, first + 4, row.right, ink, "end"),
         ]
     else:
         right = f"{number} {row.right}".strip()
+        below = f"best guess {at_guess}" if at_guess else ""
+        left = frame.right - frame.left - 8
+        model = fitting(row.model, left - width_of(right))
+        what = fitting(row.what, left - width_of(below, 11), 11)
         words = [
-            text_at(frame.left, top + 13, one_line(row.model, 20), f"{ink} bold"),
+            text_at(frame.left, top + 13, model, f"{ink} bold"),
             text_at(frame.right, top + 13, right, ink, "end"),
-            text_at(frame.left, top + 28, one_line(row.what, 36), "soft small"),
+            text_at(frame.left, top + 28, what, "soft small"),
+            text_at(frame.right, top + 28, below, "guess small", "end"),
         ]
-        if at_guess:
-            text = f"best guess {at_guess}"
-            words.append(text_at(frame.right, top + 28, text, "guess small", "end"))
     x, marks = frame.place(ends), []
     if guess is not None:
         marks += [

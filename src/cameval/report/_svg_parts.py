@@ -3,13 +3,53 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
+from unicodedata import east_asian_width
 
 import numpy as np
 
+from cameval.evaluation._words import one_line
 from cameval.report.formatting import with_minus
 
 CHARACTER = 6.6
 """About how wide a bold character is, in CSS pixels."""
+
+
+_NARROW, _WIDE = "fijlrtI.,:;'|!()[]- ", "MWmw@%"
+
+
+def width_of(text: str, size: float = 12) -> float:
+    """Return about how wide a bold text is, in CSS pixels.
+
+    Examples
+    --------
+    >>> round(width_of("resnet50")), round(width_of("W" * 8))
+    (53, 94)
+    """
+    return size * sum(map(_width, text))
+
+
+def _width(character: str) -> float:
+    if east_asian_width(character) in "WF":
+        return 1.05
+    if character in _WIDE:
+        return 0.98
+    if character in _NARROW:
+        return 0.38
+    return 0.76 if character.isupper() else 0.61
+
+
+def fitting(text: str, width: float, size: float = 12) -> str:
+    """Return a user's name on one line, shortened to so many pixels.
+
+    Examples
+    --------
+    >>> fitting("densenet121-res224-all", 100)
+    'densenet1…4-all'
+    """
+    longest = len(text)
+    while longest > 3 and width_of(one_line(text, longest), size) > width:
+        longest -= 1
+    return one_line(text, longest)
 
 
 @dataclass(frozen=True)
