@@ -10,7 +10,7 @@ from cameval.evaluation._words import metric_title
 from cameval.evaluation.meaning import Column, MetricMeaning
 
 MOST_MODELS = 6
-"""How many models the findings, figures and tables by class are about."""
+"""How many models the verdict, their own figures and tables by class are about."""
 
 
 @dataclass(frozen=True)
