@@ -10,11 +10,42 @@ import pytest
 from pages import made
 
 from cameval import concat
-from cameval.report import write_report
+from cameval.evaluation._score_bins import MOST_DOTS
+from cameval.report import _chart, write_report
+from cameval.report._svg import Drawing
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+
+
+CUT = """() => [...document.querySelectorAll('svg[role=img]')].flatMap(svg => {
+    const frame = svg.getBoundingClientRect();
+    return [...svg.querySelectorAll('text')].filter(text => {
+        const box = text.getBoundingClientRect();
+        return box.width && text.checkVisibility()
+            && (box.left < frame.left - 2 || box.right > frame.right + 2 || box.top < frame.top - 2
+            || box.bottom > frame.bottom + 2);
+    }).map(text => text.textContent);
+})"""
+"""Texts of figures that are cut."""
+
+OVER_EACH_OTHER = """() => [...document.querySelectorAll('svg[role=img]')].flatMap(svg => {
+    const texts = [...svg.querySelectorAll('text')]
+        .map(text => [text.getBoundingClientRect(), text])
+        .filter(([box, text]) => box.width && text.checkVisibility());
+    const bad = texts.filter(([box, text]) => !text.transform.baseVal.numberOfItems
+        && parseFloat(getComputedStyle(text).fontSize)
+            * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width < 10.9)
+        .map(([box, text]) => 'small: ' + text.textContent);
+    texts.forEach(([a, one], k) => texts.slice(k + 1).forEach(([b, other]) => {
+        const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const tall = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        if (wide > 2 && tall > 4) bad.push(one.textContent + ' | ' + other.textContent);
+    }));
+    return bad;
+})"""
+"""Texts of figures that are on each other, or small."""
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +64,30 @@ def file(tmp_path_factory) -> Path:
         for model, level in (("net", 0.5), ("a network with a rather long name", 0.3))
     ]
     return write_report(concat(parts), tmp_path_factory.mktemp("page"), title="A page")
+
+
+@pytest.fixture(scope="module", params=["networks", "images"])
+def large(request, tmp_path_factory) -> Path:
+    """Write a page of more than four networks, or of more images than are drawn as dots."""
+    folder = tmp_path_factory.mktemp("large")
+    if request.param == "images":
+        return write_report(made(MOST_DOTS + 100, methods=("cam",), binarizers=("p95",)), folder)
+    names = ("net", "W" * 40, "a network with a long name", "densenet121-res224-all", "שלום")
+    parts = [
+        made(
+            40,
+            groups=20,
+            models=(model,),
+            methods=("a_method_with_a_long_name",),
+            binarizers=("p95",),
+            value=lambda c, k=k: 0.2 + 0.1 * k if c.kind == "method" else 0.4,
+        )
+        for k, model in enumerate(names)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        nothing = lambda *_, **__: Drawing("", "", "<svg></svg>", "<svg></svg>")  # noqa: E731
+        patch.setattr(_chart, "draw_twice", nothing)
+        return write_report(concat(parts), folder)
 
 
 @pytest.fixture(scope="module")
@@ -77,40 +132,26 @@ def visit(chromium, file) -> Iterator[Any]:
 def test_nothing_scrolls_sideways_and_no_text_of_a_figure_is_cut(visit, width) -> None:
     page = visit(width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    cut = page.evaluate(
-        """() => [...document.querySelectorAll('svg[role=img]')].flatMap(svg => {
-            const frame = svg.getBoundingClientRect();
-            return [...svg.querySelectorAll('text')].filter(text => {
-                const box = text.getBoundingClientRect();
-                return box.width && (box.left < frame.left - 2 || box.right > frame.right + 2
-                    || box.top < frame.top - 2 || box.bottom > frame.bottom + 2);
-            }).map(text => text.textContent);
-        })"""
-    )
+    cut = page.evaluate(CUT)
     assert cut == []
 
 
 @pytest.mark.parametrize("width", [360, 1280])
 def test_no_text_of_a_figure_is_on_another_and_none_is_small(visit, width) -> None:
     page = visit(width)
-    found = page.evaluate(
-        """() => [...document.querySelectorAll('svg[role=img]')].flatMap(svg => {
-            const texts = [...svg.querySelectorAll('text')]
-                .map(text => [text.getBoundingClientRect(), text])
-                .filter(([box]) => box.width);
-            const bad = texts.filter(([box, text]) => !text.transform.baseVal.numberOfItems
-                && parseFloat(getComputedStyle(text).fontSize)
-                    * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width < 10.9)
-                .map(([box, text]) => 'small: ' + text.textContent);
-            texts.forEach(([a, one], k) => texts.slice(k + 1).forEach(([b, other]) => {
-                const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
-                const tall = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-                if (wide > 2 && tall > 4) bad.push(one.textContent + ' | ' + other.textContent);
-            }));
-            return bad;
-        })"""
-    )
+    found = page.evaluate(OVER_EACH_OTHER)
     assert found == []
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_figures_of_many_networks_and_of_many_images_are_whole(chromium, large, width) -> None:
+    page = chromium.new_page(viewport={"width": width, "height": 1000})
+    page.goto(large.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(CUT) == []
+    assert page.evaluate(OVER_EACH_OTHER) == []
+    assert page.locator("svg.headline:visible").count() == 1
+    page.close()
 
 
 def test_the_headline_figure_is_on_the_first_screen(visit) -> None:

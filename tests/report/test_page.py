@@ -254,16 +254,6 @@ def test_the_verdict_on_several_networks(levels, chip, headline, tmp_path) -> No
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_many_networks_have_a_table_and_their_figures_are_folded(tmp_path) -> None:
-    results = made(24, models=tuple("abcdefgh"), binarizers=("p95",), metrics=("iou",))
-    page = written(results, tmp_path)
-    table = page.table("The best maps of each network")
-    assert [head for _, head, _ in table.rows] == list("abcdef")
-    assert "2 more networks are in the tables." in page.text
-    assert "The figure of each network" in page.text
-
-
-@pytest.mark.usefixtures("no_figures")
 def test_for_distances_less_is_better(tmp_path) -> None:
     results = made(
         48,

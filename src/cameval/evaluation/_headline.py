@@ -10,7 +10,7 @@ from cameval.evaluation._words import metric_title
 from cameval.evaluation.meaning import Column, MetricMeaning
 
 MOST_MODELS = 6
-"""How many models the findings, figures and tables by class are about."""
+"""How many models the verdict, their own figures and tables by class are about."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,7 @@ def headline_of(
     _check_evaluated("method", method, methods)
     metric = headline_metric(contents)
     candidates = {
-        model: [
-            column
-            for of_model, column in scores.by_column
-            if of_model == model
-            and column.metric == metric
-            and column.method in (methods if method is None else (method,))
-            and column.target_class == contents.target_classes[0]
-            and (binarizer is None or column.binarizer in ("", binarizer))
-        ]
+        model: candidates_of(model, contents, scores, metric, method, binarizer)
         for model in contents.models[:MOST_MODELS]
     }
     best = {model: scores.best(model, columns) for model, columns in candidates.items()}
@@ -94,6 +86,27 @@ def headline_of(
         candidates,
         {model: column for model, column in best.items() if column is not None},
     )
+
+
+def candidates_of(
+    model: str,
+    contents: Contents,
+    scores: Scores,
+    metric: str | None,
+    method: str | None,
+    binarizer: str | None,
+) -> list[Column]:
+    """Return the columns of a model that its headline is the best of."""
+    methods = contents.methods or contents.rivals
+    return [
+        column
+        for of_model, column in scores.by_column
+        if of_model == model
+        and column.metric == metric
+        and column.method in (methods if method is None else (method,))
+        and column.target_class == contents.target_classes[0]
+        and (binarizer is None or column.binarizer in ("", binarizer))
+    ]
 
 
 def headline_metric(contents: Contents) -> str | None:

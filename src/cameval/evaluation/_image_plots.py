@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameval.errors import SettingError
+from cameval.evaluation._binned_plots import plot_bins
 from cameval.evaluation._plot_marks import (
     FAINT,
     INK,
@@ -19,6 +20,7 @@ from cameval.evaluation._plot_marks import (
     title,
 )
 from cameval.evaluation._plot_subject import Subject
+from cameval.evaluation._score_bins import MOST_DOTS
 from cameval.evaluation.meaning import Column
 from cameval.plots._axes import BOUND, GUESS, NETWORK, matplotlib_module
 
@@ -227,17 +229,29 @@ def plot_sizes(subject: Subject, axes: "Axes") -> None:
     area = subject.images.samples["area"].to_numpy(np.float64)
     axes.set_xscale("log")
     bound = subject.bound_of(subject.column)
-    if bound is not None:
-        _draw_bounds(axes, area[shown], subject.values(bound)[shown])
-    _scatter(subject, axes, area, shown)
+    bounds = None if bound is None else subject.values(bound)
+    is_binned = shown.sum() > MOST_DOTS
+    if bounds is not None and (not is_binned or fixed_area(area[shown], bounds[shown]) is not None):
+        _draw_bounds(axes, area[shown], bounds[shown])
+        bounds = None
+    if is_binned:
+        plot_bins(
+            subject, axes, area, shown, log=True, quantity="area", say=_percent, bounds=bounds
+        )
+    else:
+        _scatter(subject, axes, area, shown)
     axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{100 * x:.3g} %"))
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: _percent(x)))
     axes.xaxis.set_minor_formatter(ticker.NullFormatter())
     clean(axes, "both")
     score_axis(axes, "y", subject.value_range)
     axes.set_xlabel("area of the object, share of the image (log scale)")
     axes.set_ylabel(f"{drawn(subject.title)} of each {subject.row}")
     title(axes, f"{drawn(subject.title)} and size of the object", subject.parts())
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def _draw_bounds(axes: "Axes", area: NDArray[np.float64], bounds: NDArray[np.float64]) -> None:
@@ -279,9 +293,12 @@ def plot_confidence(subject: Subject, axes: "Axes") -> None:
     shown = confidences_of(subject)
     ticker = matplotlib_module("ticker")
     p = subject.images.samples["probability"].to_numpy(np.float64)
-    _scatter(subject, axes, p, shown)
+    if shown.sum() > MOST_DOTS:
+        plot_bins(subject, axes, p, shown, log=False, quantity="probability", say=_percent)
+    else:
+        _scatter(subject, axes, p, shown)
     clean(axes, "both")
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{100 * x:.3g} %"))
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: _percent(x)))
     score_axis(axes, "y", subject.value_range)
     axes.set_xlabel(f"probability of the {subject.images.rated_class}")
     axes.set_ylabel(f"{drawn(subject.title)} of each {subject.row}")

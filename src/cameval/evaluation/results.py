@@ -433,7 +433,8 @@ class Results:
             for more than 150 images a histogram of the differences.
 
             ``"size"``: scores against the area of the object, hollow where the prediction is wrong,
-            with the guess and the bound.
+            with the guess and the bound. More than 1,000 images are counted in bins, with a
+            stronger color for more images; lines join the means of each column of bins.
 
             ``"thresholds"``: the mean of each method against the share of the image that is marked.
             A dot is a binarizer of the results; a line joins those that mark a fixed share (of a
@@ -441,7 +442,7 @@ class Results:
             them, and the only ones if no binarizer marks a fixed share.
 
             ``"confidence"``: scores against the probability of the predicted class, hollow where
-            the prediction is wrong, with the guess.
+            the prediction is wrong, with the guess; for more than 1,000 images in bins, as by size.
         axes
             Axes of Matplotlib to draw on; by default those of a new figure of pyplot, which a
             notebook or ``pyplot.show()`` shows. No other global state of Matplotlib is changed.

@@ -1,13 +1,16 @@
 """The tables below the figures of the page: what the marks are, as numbers."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cameval.evaluation import Column
+from cameval.evaluation._score_bins import LEAST_IN_COLUMN, MOST_DOTS, ScoreBins, score_bins
 from cameval.evaluation._scores import Images
 from cameval.evaluation._words import one_line
 from cameval.report._chart import Charts
+from cameval.report._class_tables import correctness_titles
 from cameval.report._score_tables import map_row, maps_of, mean_cell
 from cameval.report._verdict import Guess, Verdict
 from cameval.report.formatting import (
@@ -124,6 +127,74 @@ def correlation_table(charts: Charts, verdict: Verdict, column: Column, on: str)
             verdict.model, f"Rank correlation of {title} with {quantity}{within}"
         ),
         ["map", "rank correlation"],
+        [Block(rows)],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Binned:
+    """The images of a figure that counts them in bins: which they are, and their bins."""
+
+    shown: NDArray[np.bool_]
+    bins: ScoreBins
+
+
+def _binned(charts: Charts, verdict: Verdict, column: Column, on: str) -> _Binned | None:
+    """Return the bins of a figure; None if it has a dot for each image."""
+    images = charts.images[verdict.model]
+    x, scores = images.samples[on].to_numpy(np.float64), images.values(column)
+    shown = ~np.isnan(scores) & (x > 0 if on == "area" else np.isfinite(x))
+    if shown.sum() <= MOST_DOTS:
+        return None
+    shown &= np.isfinite(scores)
+    ends = charts.headline.meaning.value_range
+    return _Binned(shown, score_bins(x[shown], scores[shown], ends, log=on == "area"))
+
+
+def describe_bins(charts: Charts, verdict: Verdict, column: Column, on: str) -> str:
+    """Return how a figure of bins is read; nothing if it has a dot for each image."""
+    found = _binned(charts, verdict, column, on)
+    if found is None:
+        return ""
+    return (
+        f"Rectangles count {charts.names.rows(int(found.shown.sum()))}: the stronger the color, "
+        f"the more. Lines join the means of columns with at least {LEAST_IN_COLUMN}."
+    )
+
+
+def bin_table(charts: Charts, verdict: Verdict, column: Column, on: str) -> Table | None:
+    """Return the means of each column of bins; None if the figure has a dot for each image."""
+    found = _binned(charts, verdict, column, on)
+    if found is None:
+        return None
+    images, shown, bins = charts.images[verdict.model], found.shown, found.bins
+    maps = {f"mean {charts.headline.title}": images.values(column)}
+    if images.has_accuracy and (images.wrong & shown).any():
+        for name, where in zip(
+            correctness_titles(images), (~images.wrong, images.wrong), strict=True
+        ):
+            maps[f"{name}"] = np.where(where, images.values(column), np.nan)
+    if verdict.guess is not None:
+        maps["best guess"] = images.values(verdict.guess.column)
+    of_bound = replace(column, metric=charts.headline.bound or "")
+    if on == "area" and column.binarizer and of_bound in images.columns:
+        maps["bound"] = images.values(of_bound)
+    means = [bins.means(values[shown]) for values in maps.values()]
+    rows = [
+        Row(
+            Cell(
+                f"{format_percent(float(bins.x_edges[k]))} to "
+                f"{format_percent(float(bins.x_edges[k + 1]))}"
+            ),
+            [Cell(f"{int(count):,}"), *(Cell(format_number(float(one[k]))) for one in means)],
+        )
+        for k, count in enumerate(bins.counts.sum(1))
+    ]
+    quantity = "size of the object" if on == "area" else "probability"
+    caption = f"Mean {charts.headline.title} by {quantity}"
+    return Table(
+        charts.names.with_model(verdict.model, caption),
+        [quantity, f"{charts.names.row}s", *maps],
         [Block(rows)],
     )
 

@@ -10,7 +10,9 @@ from cameval.evaluation._words import one_line
 from cameval.report._chart import Charts, ChartSection
 from cameval.report._chart_data import (
     MOST_LISTED,
+    bin_table,
     correlation_table,
+    describe_bins,
     describe_correlations,
     interval_text,
     listing,
@@ -126,16 +128,17 @@ def size_section(charts: Charts) -> ChartSection:
             continue
         table = correlation_table(charts, verdict, column, "area")
         text = describe_correlations(table, "size of the object")
+        binned = describe_bins(charts, verdict, column, "area")
         found.append(
             charts.make(
                 "size",
                 verdict.model,
                 column,
                 title=f"{charts.headline.title} by size of the object",
-                label=text,
-                caption=text,
-                height=300,
-                data=[table],
+                label=f"{text} {binned}".strip(),
+                caption=f"{text} {binned}".strip(),
+                height=340 if binned else 300,
+                data=[table, bin_table(charts, verdict, column, "area")],
             )
         )
     lead = ""
@@ -158,16 +161,17 @@ def confidence_section(charts: Charts, folds: Sequence[Section]) -> ChartSection
             continue
         table = correlation_table(charts, verdict, column, "probability")
         text = describe_correlations(table, f"probability of the {images.rated_class}")
+        binned = describe_bins(charts, verdict, column, "probability")
         found.append(
             charts.make(
                 "confidence",
                 verdict.model,
                 column,
                 title=f"{charts.headline.title} by probability",
-                label=text,
-                caption=text,
-                height=300,
-                data=[table],
+                label=f"{text} {binned}".strip(),
+                caption=f"{text} {binned}".strip(),
+                height=340 if binned else 300,
+                data=[table, bin_table(charts, verdict, column, "probability")],
             )
         )
     lead = [text for v, column in charts.shown if (text := _right_or_wrong(charts, v, column))]

@@ -8,10 +8,12 @@ import numpy as np
 
 from cameval.evaluation._headline import MOST_MODELS
 from cameval.evaluation._words import one_line
-from cameval.report._all_scores import describe_difference, headline_data
+from cameval.report._all_scores import headline_data
 from cameval.report._answers import Known
 from cameval.report._chart import Charts
 from cameval.report._headline_figure import draw_headline
+from cameval.report._networks import describe_networks, network_rows, network_table
+from cameval.report._networks_figure import draw_networks
 from cameval.report._strip import StripPicture
 from cameval.report._svg import Drawing
 from cameval.report._verdict import Verdict, state_of_all
@@ -19,6 +21,7 @@ from cameval.report._verdict_words import (
     CHIPS,
     FAITHFULNESS,
     FAITHFULNESS_OF_MAPS,
+    MOST_NAMED,
     Words,
     symbol_of,
     words_of,
@@ -26,14 +29,10 @@ from cameval.report._verdict_words import (
 from cameval.report.formatting import (
     format_count,
     format_interval,
-    format_number,
     format_short,
     with_minus,
 )
-from cameval.report.sections import Block, Cell, Row, Table
-
-MOST_PANELS = 4
-"""With more networks their figures are folded, and a table has a row for each."""
+from cameval.report.sections import Table
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,7 @@ class Panel:
     strip: Sequence[StripPicture] = ()
     counts: Sequence[Count] = ()
     data: Sequence[Table] = ()
+    whose: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class FirstScreen:
 
     words: Words
     panels: Sequence[Panel] = ()
-    overview: Table | None = None
+    overview: Panel | None = None
     reading: str = ""
     faithfulness: str = FAITHFULNESS
     more_models: str = field(default="")
@@ -76,20 +76,31 @@ def first_screen_of(
 ) -> FirstScreen:
     """Return the first screen; `strips` are the pictures of each model."""
     contents, names, verdicts = known.contents, known.names, charts.verdicts
-    panels = [
-        _panel(one, known, charts, strips.get(one.model, ())) for one in verdicts if one.n_defined
-    ]
+    panels = {
+        one.model: _panel(one, known, charts, strips.get(one.model, ()))
+        for one in verdicts
+        if one.n_defined
+    }
+    has_many = len(verdicts) > MOST_NAMED and bool(panels)
     more = len(contents.models) - MOST_MODELS
     has_network = contents.has_network
     return FirstScreen(
         words_of(verdicts, known.targets, contents, known.headline, names),
-        panels,
-        _overview(verdicts, known) if len(verdicts) > MOST_PANELS else None,
-        _reading(verdicts, known) if panels else "",
+        list(panels.values()),
+        _overview(known, charts, panels) if has_many else None,
+        _reading(verdicts, known, has_many=has_many) if panels else "",
         FAITHFULNESS if has_network else FAITHFULNESS_OF_MAPS,
-        f"{format_count(more, 'more network')} {'is' if more == 1 else 'are'} in the tables."
-        if more > 0
-        else "",
+        _more(more, len(verdicts), known, has_many=has_many) if more > 0 else "",
+    )
+
+
+def _more(more: int, tested: int, known: Known, *, has_many: bool) -> str:
+    """Return of which networks the verdict is, if not of all."""
+    noun = "network" if known.contents.has_network else "set"
+    return (
+        f"Verdict and tests are of the first {format_count(tested, noun)} of the results; "
+        f"{format_count(more, f'more {noun}')} {'is' if more == 1 else 'are'} in "
+        f"{'the figure and ' * has_many}the tables."
     )
 
 
@@ -159,12 +170,15 @@ def _counts(verdict: Verdict, known: Known) -> list[Count]:
     return counts
 
 
-def _reading(verdicts: Sequence[Verdict], known: Known) -> str:
+def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool) -> str:
     """Return how the headline figure is read."""
-    text = f"Orange: mean over {known.names.row}s{known.names.with_object}"
+    noun = "network" if known.contents.has_network else "set"
+    text = f"A row is a {noun} with its best map. " if has_many else ""
+    text += f"Orange: mean over {known.names.row}s{known.names.with_object}"
     text += " with its 95 % interval by group."
     if any(one.guess is not None for one in verdicts):
-        text += " Gray band: the best guess."
+        text += " Gray zone and diamond: its best guess." if has_many else ""
+        text += "" if has_many else " Gray band: the best guess."
     if known.headline.bound:
         text += " Blue: the highest mean that masks of these areas can have."
     if any(one.guess is not None and one.guess.comparison is not None for one in verdicts):
@@ -178,28 +192,19 @@ def _reading(verdicts: Sequence[Verdict], known: Known) -> str:
     return text
 
 
-def _overview(verdicts: Sequence[Verdict], known: Known) -> Table:
-    """Return a row for each network."""
-    higher = bool(known.headline.meaning.higher_is_better)
-    rows = []
-    for one in verdicts:
-        guess, test = one.guess, one.guess.comparison if one.guess else None
-        score = one.score
-        cells = [
-            Cell(f"{symbol_of(one.state)} {CHIPS[one.state]}"),
-            Cell("" if one.column is None else known.names.column(one.column)),
-            Cell(
-                "" if score is None else format_number(score.mean),
-                "" if score is None else format_interval(score.low, score.high),
-                score is not None and score.has_few_groups,
-            ),
-            Cell(
-                "" if guess is None else format_number(guess.mean),
-                "" if guess is None else one_line(guess.column.method, 24),
-            ),
-            Cell("" if test is None else describe_difference(test, higher_is_better=higher)),
-        ]
-        rows.append(Row(Cell(one_line(one.model, 40)), cells, "method"))
+def _overview(known: Known, charts: Charts, panels: Mapping[str, Panel]) -> Panel:
+    """Return the figure of all networks; beside it, the images of the best one."""
+    rows = network_rows(charts.verdicts, known)
     noun = "network" if known.contents.has_network else "set"
-    titles = [noun, "verdict", "best map", known.headline.title, "best guess", "minus best guess"]
-    return Table(f"The best maps of each {noun}", titles, [Block(rows)], look="scores")
+    title = f"Mean {known.headline.title} of the best maps of each {noun}, and of its best guess"
+    drawing = draw_networks(rows, known, title=title, label=describe_networks(rows, known))
+    best = next(row.model for row in rows if row.model in panels)
+    return Panel(
+        f"The best maps of each {noun}",
+        "the best mean first" if known.headline.meaning.higher_is_better is not None else "",
+        drawing=drawing,
+        strip=panels[best].strip,
+        counts=panels[best].counts,
+        data=[network_table(rows, known)],
+        whose=one_line(best, 40),
+    )

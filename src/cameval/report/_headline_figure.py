@@ -12,11 +12,21 @@ from cameval.evaluation._words import one_line
 from cameval.report._all_scores import describe_difference, tests_of
 from cameval.report._answers import Known
 from cameval.report._svg import Drawing
+from cameval.report._svg_parts import (
+    CHARACTER,
+    Frame,
+    axis_of,
+    box,
+    circle,
+    diamond,
+    figure_of,
+    range_of,
+    rule,
+    text_at,
+    ticks_of,
+)
 from cameval.report._verdict import Verdict
 from cameval.report.formatting import format_interval, format_number, format_short, with_minus
-
-_CHARACTER = 6.6
-"""About how wide a bold character is, in CSS pixels."""
 
 
 @dataclass(frozen=True)
@@ -37,41 +47,19 @@ class _Line:
         return with_minus(f"{self.name}: {format_number(self.score.mean)} {interval}".strip())
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """Where things are in one of the widths.
-
-    Parameters
-    ----------
-    width, left, right
-        Width of the figure, and the ends of the axis.
-    top, row, gap
-        Where the rows begin, their height, and the gap at the rule.
-    wide
-        Whether names and differences are beside the axis, not above the marks.
-    """
-
-    width: int
-    left: float
-    right: float
-    top: float
-    row: float
-    gap: float
-    wide: bool
-
-
 _FRAMES = (
-    _Frame(592, 172, 432, 32, 28, 8, wide=True),
-    _Frame(326, 4, 322, 32, 44, 6, wide=False),
+    Frame(592, 172, 432, 32, 28, 8, wide=True),
+    Frame(326, 4, 322, 32, 44, 6, wide=False),
 )
 
 
 def draw_headline(verdict: Verdict, known: Known, *, title: str, label: str) -> Drawing:
     """Draw the figure of a network that has a score."""
-    lines, rule = _lines(verdict, known)
-    ends = _ends(lines, known)
+    lines, above = _lines(verdict, known)
+    numbers = [v for one in lines for v in (one.score.mean, one.score.low, one.score.high)]
+    ends = range_of(known.headline.meaning.value_range, numbers)
     desktop, phone = (
-        _draw(frame, lines, rule, ends, verdict, known, title, label) for frame in _FRAMES
+        _draw(frame, lines, above, ends, verdict, known, title, label) for frame in _FRAMES
     )
     return Drawing(title, label, desktop, phone)
 
@@ -127,23 +115,13 @@ def _lines(verdict: Verdict, known: Known) -> tuple[list[_Line], int]:
     return [*methods, *controls, *baselines], len(methods)
 
 
-def _ends(lines: Sequence[_Line], known: Known) -> tuple[float, float]:
-    """Return the full range of the metric, or of what is drawn."""
-    known_range = known.headline.meaning.value_range
-    if known_range is not None and np.isfinite(known_range).all():
-        return float(known_range[0]), float(known_range[1])
-    numbers = [v for one in lines for v in (one.score.mean, one.score.low, one.score.high)]
-    low, high = min(0.0, float(np.nanmin(numbers))), max(0.0, float(np.nanmax(numbers)))
-    return low, high if high > low else low + 1
-
-
 # --- Drawing --------------------------------------------------------------------------------------
 
 
 def _draw(
-    frame: _Frame,
+    frame: Frame,
     lines: Sequence[_Line],
-    rule: int,
+    above: int,
     ends: tuple[float, float],
     verdict: Verdict,
     known: Known,
@@ -151,31 +129,23 @@ def _draw(
     label: str,
 ) -> str:
     """Return the figure in one width."""
-
-    def x(value: float) -> float:
-        share = (value - ends[0]) / (ends[1] - ends[0])
-        return frame.left + share * (frame.right - frame.left)
-
-    has_rule = 0 < rule < len(lines)
+    x = frame.place(ends)
+    has_rule = 0 < above < len(lines)
     bottom = frame.top + frame.row * len(lines) + frame.gap * has_rule
     height = bottom + 24
     parts = [*_grounds(frame, ends, bottom, x, verdict, known), *_heads(frame, x, verdict, known)]
     for k, line in enumerate(lines):
-        below = frame.gap * (has_rule and k >= rule)
+        below = frame.gap * (has_rule and k >= above)
         parts += _row(frame, line, frame.top + frame.row * k + below, x)
     if has_rule:
-        y = frame.top + frame.row * rule + frame.gap / 2
-        parts.append(_rule(0, y, frame.width, y, "line"))
-    parts += _axis(frame, ends, bottom, x, known)
-    return (
-        f'<svg class="headline" viewBox="0 0 {frame.width} {height:.0f}" width="{frame.width}" '
-        f'height="{height:.0f}" role="img" aria-label="{escape(label)}">'
-        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
-    )
+        y = frame.top + frame.row * above + frame.gap / 2
+        parts.append(rule(0, y, frame.width, y, "line"))
+    parts += axis_of(frame, ends, bottom, f"mean {known.headline.title}")
+    return figure_of(frame, height, title, label, parts)
 
 
 def _grounds(
-    frame: _Frame,
+    frame: Frame,
     ends: tuple[float, float],
     bottom: float,
     x: Callable[[float], float],
@@ -189,22 +159,22 @@ def _grounds(
     score = None if guess is None else known.scores.get(verdict.model, guess.column)
     if score is not None:
         worst = ends[0] if known.headline.meaning.higher_is_better else ends[1]
-        parts.append(_box(x(worst), x(score.mean), top, bottom, "zone"))
+        parts.append(box(x(worst), x(score.mean), top, bottom, "zone"))
         if not np.isnan(score.low):
             low, high = max(score.low, ends[0]), min(score.high, ends[1])
-            parts.append(_box(x(low), x(high), top, bottom, "band"))
-    parts += [_rule(x(tick), top, x(tick), bottom, "line") for tick in _ticks(ends)]
+            parts.append(box(x(low), x(high), top, bottom, "band"))
+    parts += [rule(x(tick), top, x(tick), bottom, "line") for tick in ticks_of(ends)]
     if score is not None:
-        parts.append(_rule(x(score.mean), top - 4, x(score.mean), bottom, "guess", 1.5))
+        parts.append(rule(x(score.mean), top - 4, x(score.mean), bottom, "guess", 1.5))
     return parts
 
 
-def _heads(frame: _Frame, x: Callable[[float], float], verdict: Verdict, known: Known) -> list[str]:
+def _heads(frame: Frame, x: Callable[[float], float], verdict: Verdict, known: Known) -> list[str]:
     """Return the words above the axis."""
     y = frame.top - 13
     parts, end = [], frame.left
     if frame.wide:
-        parts.append(_text(frame.left - 12, y, known.headline.title[:12], "soft", "end"))
+        parts.append(text_at(frame.left - 12, y, known.headline.title[:12], "soft", "end"))
     limit = frame.width - (125.0 if frame.wide else 0)
     guess = verdict.guess
     score = None if guess is None else known.scores.get(verdict.model, guess.column)
@@ -213,18 +183,18 @@ def _heads(frame: _Frame, x: Callable[[float], float], verdict: Verdict, known: 
         heads.append((x(score.mean), f"best guess {format_short(score.mean)}", "guess"))
     if not np.isnan(verdict.bound):
         heads.append((x(verdict.bound), f"bound {format_short(verdict.bound)}", "truth"))
-    widths = [_CHARACTER * len(text) for _, text, _ in heads]
+    widths = [CHARACTER * len(text) for _, text, _ in heads]
     for k, ((place, text, look), wide) in enumerate(zip(heads, widths, strict=True)):
         after = sum(widths[k + 1 :]) + 12 * (len(heads) - k - 1)
         left = min(max(place - wide / 2, end), limit - wide - after)
-        parts.append(_text(left, y, text, f"{look} bold"))
+        parts.append(text_at(left, y, text, f"{look} bold"))
         end = left + wide + 12
     if frame.wide and guess is not None:
-        parts.append(_text(frame.width, y, "minus the best guess", "soft", "end"))
+        parts.append(text_at(frame.width, y, "minus the best guess", "soft", "end"))
     return parts
 
 
-def _row(frame: _Frame, line: _Line, top: float, x: Callable[[float], float]) -> list[str]:
+def _row(frame: Frame, line: _Line, top: float, x: Callable[[float], float]) -> list[str]:
     """Return one row: its words, its interval, its mark, and the bound of its masks."""
     look = "net" if line.look == "net" else "guess"
     ink = "ink" if line.look == "net" else "soft"
@@ -233,88 +203,32 @@ def _row(frame: _Frame, line: _Line, top: float, x: Callable[[float], float]) ->
     if frame.wide:
         y = top + frame.row / 2
         words = [
-            _text(frame.left - 46, y + 4, one_line(line.name, 16), ink + bold, "end"),
-            _text(frame.left - 12, y + 4, number, f"{look if look == 'net' else ink} bold", "end"),
-            _text(frame.width, y + 4, line.right, ink, "end"),
+            text_at(frame.left - 46, y + 4, one_line(line.name, 16), ink + bold, "end"),
+            text_at(
+                frame.left - 12, y + 4, number, f"{look if look == 'net' else ink} bold", "end"
+            ),
+            text_at(frame.width, y + 4, line.right, ink, "end"),
         ]
     else:
         y = top + frame.row - 13
         words = [
-            _text(frame.left, top + 15, line.name, ink + bold),
-            _text(frame.right, top + 15, f"{number} {line.right}".strip(), ink, "end"),
+            text_at(frame.left, top + 15, line.name, ink + bold),
+            text_at(frame.right, top + 15, f"{number} {line.right}".strip(), ink, "end"),
         ]
     center = x(line.score.mean)
     marks = [f"<title>{escape(line.title)}</title>"]
     if not np.isnan(line.bound):
         at = x(line.bound)
         marks += [
-            _rule(center, y, at, y, "truth", 1.3, "2 3"),
-            _rule(at, y - 7, at, y + 7, "truth", 2.4),
+            rule(center, y, at, y, "truth", 1.3, "2 3"),
+            rule(at, y - 7, at, y + 7, "truth", 2.4),
         ]
     if not np.isnan(line.score.low):
-        marks.append(_rule(x(line.score.low), y, x(line.score.high), y, look, 3))
+        marks.append(rule(x(line.score.low), y, x(line.score.high), y, look, 3))
     radius = 6 if line.is_best else 5
     if line.look == "guess":
-        size = radius * 0.95
-        points = f"M{center:.1f} {y - size:.1f}l{size:.1f} {size:.1f}l-{size:.1f} {size:.1f}"
-        marks.append(f'<path class="{look} edge" d="{points}l-{size:.1f} -{size:.1f}z"/>')
+        marks.append(diamond(center, y, radius * 0.95, f"{look} edge"))
     else:
         kind = "hollow" if line.look == "control" else f"{look} edge"
-        marks.append(f'<circle class="{kind}" cx="{center:.1f}" cy="{y:.1f}" r="{radius}"/>')
+        marks.append(circle(center, y, radius, kind))
     return [*words, f"<g>{''.join(marks)}</g>"]
-
-
-def _axis(
-    frame: _Frame,
-    ends: tuple[float, float],
-    bottom: float,
-    x: Callable[[float], float],
-    known: Known,
-) -> list[str]:
-    """Return the ticks and the name of the axis."""
-    ticks = _ticks(ends)
-    parts = []
-    for k, tick in enumerate(ticks):
-        anchor = "middle"
-        if not frame.wide:
-            anchor = "start" if k == 0 else "end" if k == len(ticks) - 1 else "middle"
-        parts.append(_text(x(tick), bottom + 15, _short_tick(tick), "soft small", anchor))
-    if frame.wide:
-        name = f"mean {known.headline.title}"
-        parts.append(_text(frame.width, bottom + 15, name, "soft small", "end"))
-    return parts
-
-
-def _ticks(ends: tuple[float, float]) -> list[float]:
-    return [float(tick) for tick in np.linspace(ends[0], ends[1], 6)]
-
-
-def _short_tick(value: float) -> str:
-    text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    text = text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
-    return with_minus(text)
-
-
-def _text(x: float, y: float, text: str, look: str, anchor: str = "start") -> str:
-    if not text:
-        return ""
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text class="{look}" {place}>{escape(text)}</text>'
-
-
-def _rule(
-    x1: float, y1: float, x2: float, y2: float, look: str, width: float = 1, dash: str = ""
-) -> str:
-    dashes = f' stroke-dasharray="{dash}"' if dash else ""
-    return (
-        f'<line class="{look}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
-        f'stroke-width="{width:g}"{dashes}/>'
-    )
-
-
-def _box(x1: float, x2: float, top: float, bottom: float, look: str) -> str:
-    left, wide = min(x1, x2), abs(x2 - x1)
-    return (
-        f'<rect class="{look}" x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" '
-        f'height="{bottom - top:.1f}"/>'
-    )

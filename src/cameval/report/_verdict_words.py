@@ -42,6 +42,9 @@ CHIPS: Mapping[State, str] = {
     "no method": "No method",
 }
 
+MOST_NAMED = 4
+"""Of more networks, sentences name those with the lowest and the highest number."""
+
 _COUNTS = ("", "one", "two", "three", "four", "five", "six")
 
 
@@ -234,6 +237,14 @@ def _scores(verdicts: Sequence[Verdict], headline: Headline, names: Names) -> Se
         return ()
     lower = " (lower is better)" if headline.meaning.higher_is_better is False else ""
     parts = [Part(f"Mean {headline.title} with the true masks{_of(shown, names)}{lower}: ")]
+    if len(shown) > MOST_NAMED:
+        guesses = [one.guess.mean for one in shown if one.guess is not None]
+        parts += _ends([(one.mean, one.model) for one in shown], "net")
+        if guesses:
+            values = list(dict.fromkeys(map(format_short, (min(guesses), max(guesses)))))
+            parts += [Part(f", best guess{'es' * (len(values) > 1)} ")]
+            parts += [Part(" to ".join(values), "guess")]
+        return (*parts, Part("."))
     for k, one in enumerate(shown):
         who = f"{one_line(one.model, 40)} " if len(verdicts) > 1 else ""
         parts += [Part(f"{'; ' * (k > 0)}{who}"), Part(format_short(one.mean), "net")]
@@ -243,6 +254,15 @@ def _scores(verdicts: Sequence[Verdict], headline: Headline, names: Names) -> Se
                 count = names.rows(one.guess.n_both)
                 parts.append(Part(f" (on the {count} that have both scores)"))
     return (*parts, Part("."))
+
+
+def _ends(numbers: Sequence[tuple[float, str]], look: str) -> list[Part]:
+    """Return the lowest and the highest of some means, each with its network."""
+    low, high = min(numbers), max(numbers)
+    parts = []
+    for link, (value, model) in (("from ", low), (" to ", high)):
+        parts += [Part(link), Part(format_short(value), look), Part(f" ({one_line(model, 40)})")]
+    return parts
 
 
 def _of(shown: Sequence[Verdict], names: Names) -> str:
@@ -267,6 +287,8 @@ def _bounds(verdicts: Sequence[Verdict], headline: Headline) -> Sentence:
     values = list(dict.fromkeys(format_short(one.bound) for one in shown))
     if len(values) == 1:
         return (*parts, Part(values[0], "truth"), Part("."))
+    if len(shown) > MOST_NAMED:
+        return (*parts, *_ends([(one.bound, one.model) for one in shown], "truth"), Part("."))
     for k, one in enumerate(shown):
         link = "" if k == 0 else " and " if k == len(shown) - 1 else ", "
         parts += [Part(link), Part(format_short(one.bound), "truth")]
@@ -282,6 +304,8 @@ def _counts(verdicts: Sequence[Verdict], headline: Headline, names: Names) -> Se
         return ()
     below = "below" if headline.meaning.higher_is_better else "worse than"
     totals = {guess.n_both for guess in guesses}
+    if len(shown) > MOST_NAMED:
+        return _range_of_counts(shown, below, names)
     if len(totals) == 1:
         numbers = [f"{guess.n_below:,}" for guess in guesses]
         several = ", ".join(numbers[:-1]) + " and " + numbers[-1] if len(numbers) > 1 else ""
@@ -296,6 +320,19 @@ def _counts(verdicts: Sequence[Verdict], headline: Headline, names: Names) -> Se
         for one, guess in zip(shown, guesses, strict=True)
     ]
     return (Part(f"{below.capitalize()} the guess: {', '.join(counted)}."),)
+
+
+def _range_of_counts(shown: Sequence[Verdict], below: str, names: Names) -> Sentence:
+    """Return the lowest and the highest share of images below the guess."""
+    found = [(one.guess.n_below, one.guess.n_both, one.model) for one in shown if one.guess]
+    low, high = (pick(found, key=lambda one: one[0] / one[1]) for pick in (min, max))
+    texts = [
+        f"{count:,} of {names.rows(of)} ({one_line(model, 40)})" for count, of, model in (low, high)
+    ]
+    return (
+        Part(f"{below.capitalize()} the guess", "count", "show=lt"),
+        Part(f": from {texts[0]} to {texts[1]}."),
+    )
 
 
 # --- Caution --------------------------------------------------------------------------------------

@@ -1,0 +1,171 @@
+"""The headline figure of many networks: a row for the best maps of each, as SVG."""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from cameval.evaluation._scores import Score
+from cameval.evaluation._words import one_line
+from cameval.report._answers import Known
+from cameval.report._networks import NetworkRow
+from cameval.report._svg import Drawing
+from cameval.report._svg_parts import (
+    CHARACTER,
+    Frame,
+    axis_of,
+    box,
+    circle,
+    diamond,
+    figure_of,
+    fitting,
+    range_of,
+    rule,
+    text_at,
+    ticks_of,
+    width_of,
+)
+from cameval.report.formatting import format_interval, format_number, format_short, with_minus
+
+_FRAMES = (
+    Frame(592, 200, 430, 34, 42, 0, wide=True),
+    Frame(326, 4, 322, 34, 66, 0, wide=False),
+)
+
+
+def draw_networks(rows: Sequence[NetworkRow], known: Known, *, title: str, label: str) -> Drawing:
+    """Draw the rows; one of them has a score."""
+    numbers = [
+        value
+        for row in rows
+        for score in (row.score, row.guess)
+        if score is not None
+        for value in (score.mean, score.low, score.high)
+    ]
+    ends = range_of(known.headline.meaning.value_range, numbers)
+    desktop, phone = (_draw(frame, rows, ends, known, title, label) for frame in _FRAMES)
+    return Drawing(title, label, desktop, phone)
+
+
+def _draw(
+    frame: Frame,
+    rows: Sequence[NetworkRow],
+    ends: tuple[float, float],
+    known: Known,
+    title: str,
+    label: str,
+) -> str:
+    """Return the figure in one width."""
+    bottom = frame.top + frame.row * len(rows)
+    grid, zones, marks = [], [], []
+    x = frame.place(ends)
+    for tick in ticks_of(ends):
+        grid.append(rule(x(tick), frame.top - 4, x(tick), bottom, "line"))
+    worst = ends[1] if known.headline.meaning.higher_is_better is False else ends[0]
+    for k, row in enumerate(rows):
+        top = frame.top + frame.row * k
+        zones += _zone(frame, row, top, ends, worst)
+        marks += _marks(frame, row, top, ends)
+    parts = [*zones, *grid, *_heads(frame, rows, known), *marks]
+    parts += axis_of(frame, ends, bottom, f"mean {known.headline.title}")
+    return figure_of(frame, bottom + 24, title, label, parts)
+
+
+def _heads(frame: Frame, rows: Sequence[NetworkRow], known: Known) -> list[str]:
+    """Return the words above the axis, with the mark of each."""
+    y = frame.top - 17
+    looks = [("best map", "net", True)]
+    looks.append(("best guess", "guess", any(row.guess is not None for row in rows)))
+    looks.append(("bound", "truth", any(not np.isnan(row.bound) for row in rows)))
+    parts, left = [], frame.left + 5
+    for text, look, is_drawn in looks:
+        if not is_drawn:
+            continue
+        if look == "truth":
+            parts.append(rule(left, y - 7, left, y + 7, "truth", 2.4))
+        elif look == "guess":
+            parts.append(diamond(left, y, 5, "guess edge"))
+        else:
+            parts.append(circle(left, y, 5, "net edge"))
+        parts.append(text_at(left + 10, y + 4, text, f"{look} bold"))
+        left += 24 + CHARACTER * len(text)
+    if frame.wide:
+        parts.append(text_at(frame.left - 12, y + 4, known.headline.title[:12], "soft", "end"))
+        if any(row.difference for row in rows):
+            parts.append(text_at(frame.width, y + 4, "minus the best guess", "soft", "end"))
+    return parts
+
+
+def _lines(frame: Frame, top: float) -> tuple[float, float]:
+    """Return the places of the marks of the map and of the guess in a row."""
+    first = top + (15 if frame.wide else 42)
+    return first, first + (16 if frame.wide else 13)
+
+
+def _zone(
+    frame: Frame, row: NetworkRow, top: float, ends: tuple[float, float], worst: float
+) -> list[str]:
+    """Return the zone up to the guess, and its interval."""
+    guess, x = row.guess, frame.place(ends)
+    if guess is None:
+        return []
+    first, last = _lines(frame, top)
+    above, below = first - 10, last + 8
+    parts = [box(x(worst), x(guess.mean), above, below, "zone")]
+    if not np.isnan(guess.low):
+        low, high = max(guess.low, ends[0]), min(guess.high, ends[1])
+        parts.append(box(x(low), x(high), above, below, "band"))
+    return parts
+
+
+def _marks(frame: Frame, row: NetworkRow, top: float, ends: tuple[float, float]) -> list[str]:
+    """Return one row: its words, and the marks of map, bound and guess."""
+    first, last = _lines(frame, top)
+    score, guess = row.score, row.guess
+    ink = "ink" if row.score is not None else "soft"
+    number = "" if score is None else format_short(score.mean)
+    at_guess = "" if guess is None else format_short(guess.mean)
+    if frame.wide:
+        end = frame.left - 46
+        words = [
+            text_at(end, first + 4, fitting(row.model, end), f"{ink} bold", "end"),
+            text_at(end, last + 3, fitting(row.what, end, 11), "soft small", "end"),
+            text_at(frame.left - 12, first + 4, number, "net bold", "end"),
+            text_at(frame.left - 12, last + 3, at_guess, "guess small", "end"),
+            text_at(frame.width, first + 4, row.right, ink, "end"),
+        ]
+    else:
+        right = f"{number} {row.right}".strip()
+        below = f"best guess {at_guess}" if at_guess else ""
+        left = frame.right - frame.left - 8
+        model = fitting(row.model, left - width_of(right))
+        what = fitting(row.what, left - width_of(below, 11), 11)
+        words = [
+            text_at(frame.left, top + 13, model, f"{ink} bold"),
+            text_at(frame.right, top + 13, right, ink, "end"),
+            text_at(frame.left, top + 28, what, "soft small"),
+            text_at(frame.right, top + 28, below, "guess small", "end"),
+        ]
+    x, marks = frame.place(ends), []
+    if guess is not None:
+        marks += [
+            f"<g><title>{_said(f'best guess ({one_line(row.guess_label)})', guess)}</title>",
+            diamond(x(guess.mean), last, 5, "guess edge"),
+            "</g>",
+        ]
+    if score is not None:
+        center = x(score.mean)
+        marks.append(f"<g><title>{_said(f'{one_line(row.model, 40)}, {row.what}', score)}</title>")
+        if not np.isnan(row.bound):
+            at = x(row.bound)
+            marks.append(rule(center, first, at, first, "truth", 1.3, "2 3"))
+            marks.append(rule(at, first - 7, at, first + 7, "truth", 2.4))
+        if not np.isnan(score.low):
+            marks.append(rule(x(score.low), first, x(score.high), first, "net", 3))
+        marks += [circle(center, first, 5.5, "net edge"), "</g>"]
+    return [*words, *marks]
+
+
+def _said(name: str, score: Score) -> str:
+    interval = format_interval(score.low, score.high)
+    return escape(with_minus(f"{name}: {format_number(score.mean)} {interval}".strip()))
