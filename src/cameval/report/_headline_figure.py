@@ -12,6 +12,7 @@ from cameval.evaluation._words import one_line
 from cameval.report._all_scores import describe_difference, tests_of
 from cameval.report._answers import Known
 from cameval.report._svg import Drawing
+from cameval.report._svg_parts import box_of, diamond_at, rule_of, text_at, tick_label
 from cameval.report._verdict import Verdict
 from cameval.report.formatting import format_interval, format_number, format_short, with_minus
 
@@ -165,7 +166,7 @@ def _draw(
         parts += _row(frame, line, frame.top + frame.row * k + below, x)
     if has_rule:
         y = frame.top + frame.row * rule + frame.gap / 2
-        parts.append(_rule(0, y, frame.width, y, "line"))
+        parts.append(rule_of(0, y, frame.width, y, "line"))
     parts += _axis(frame, ends, bottom, x, known)
     return (
         f'<svg class="headline" viewBox="0 0 {frame.width} {height:.0f}" width="{frame.width}" '
@@ -189,13 +190,13 @@ def _grounds(
     score = None if guess is None else known.scores.get(verdict.model, guess.column)
     if score is not None:
         worst = ends[0] if known.headline.meaning.higher_is_better else ends[1]
-        parts.append(_box(x(worst), x(score.mean), top, bottom, "zone"))
+        parts.append(box_of(x(worst), x(score.mean), top, bottom, "zone"))
         if not np.isnan(score.low):
             low, high = max(score.low, ends[0]), min(score.high, ends[1])
-            parts.append(_box(x(low), x(high), top, bottom, "band"))
-    parts += [_rule(x(tick), top, x(tick), bottom, "line") for tick in _ticks(ends)]
+            parts.append(box_of(x(low), x(high), top, bottom, "band"))
+    parts += [rule_of(x(tick), top, x(tick), bottom, "line") for tick in _ticks(ends)]
     if score is not None:
-        parts.append(_rule(x(score.mean), top - 4, x(score.mean), bottom, "guess", 1.5))
+        parts.append(rule_of(x(score.mean), top - 4, x(score.mean), bottom, "guess", 1.5))
     return parts
 
 
@@ -204,7 +205,7 @@ def _heads(frame: _Frame, x: Callable[[float], float], verdict: Verdict, known: 
     y = frame.top - 13
     parts, end = [], frame.left
     if frame.wide:
-        parts.append(_text(frame.left - 12, y, known.headline.title[:12], "soft", "end"))
+        parts.append(text_at(frame.left - 12, y, known.headline.title[:12], "soft", "end"))
     limit = frame.width - (125.0 if frame.wide else 0)
     guess = verdict.guess
     score = None if guess is None else known.scores.get(verdict.model, guess.column)
@@ -217,10 +218,10 @@ def _heads(frame: _Frame, x: Callable[[float], float], verdict: Verdict, known: 
     for k, ((place, text, look), wide) in enumerate(zip(heads, widths, strict=True)):
         after = sum(widths[k + 1 :]) + 12 * (len(heads) - k - 1)
         left = min(max(place - wide / 2, end), limit - wide - after)
-        parts.append(_text(left, y, text, f"{look} bold"))
+        parts.append(text_at(left, y, text, f"{look} bold"))
         end = left + wide + 12
     if frame.wide and guess is not None:
-        parts.append(_text(frame.width, y, "minus the best guess", "soft", "end"))
+        parts.append(text_at(frame.width, y, "minus the best guess", "soft", "end"))
     return parts
 
 
@@ -233,31 +234,31 @@ def _row(frame: _Frame, line: _Line, top: float, x: Callable[[float], float]) ->
     if frame.wide:
         y = top + frame.row / 2
         words = [
-            _text(frame.left - 46, y + 4, one_line(line.name, 16), ink + bold, "end"),
-            _text(frame.left - 12, y + 4, number, f"{look if look == 'net' else ink} bold", "end"),
-            _text(frame.width, y + 4, line.right, ink, "end"),
+            text_at(frame.left - 46, y + 4, one_line(line.name, 16), ink + bold, "end"),
+            text_at(
+                frame.left - 12, y + 4, number, f"{look if look == 'net' else ink} bold", "end"
+            ),
+            text_at(frame.width, y + 4, line.right, ink, "end"),
         ]
     else:
         y = top + frame.row - 13
         words = [
-            _text(frame.left, top + 15, line.name, ink + bold),
-            _text(frame.right, top + 15, f"{number} {line.right}".strip(), ink, "end"),
+            text_at(frame.left, top + 15, line.name, ink + bold),
+            text_at(frame.right, top + 15, f"{number} {line.right}".strip(), ink, "end"),
         ]
     center = x(line.score.mean)
     marks = [f"<title>{escape(line.title)}</title>"]
     if not np.isnan(line.bound):
         at = x(line.bound)
         marks += [
-            _rule(center, y, at, y, "truth", 1.3, "2 3"),
-            _rule(at, y - 7, at, y + 7, "truth", 2.4),
+            rule_of(center, y, at, y, "truth", 1.3, "2 3"),
+            rule_of(at, y - 7, at, y + 7, "truth", 2.4),
         ]
     if not np.isnan(line.score.low):
-        marks.append(_rule(x(line.score.low), y, x(line.score.high), y, look, 3))
+        marks.append(rule_of(x(line.score.low), y, x(line.score.high), y, look, 3))
     radius = 6 if line.is_best else 5
     if line.look == "guess":
-        size = radius * 0.95
-        points = f"M{center:.1f} {y - size:.1f}l{size:.1f} {size:.1f}l-{size:.1f} {size:.1f}"
-        marks.append(f'<path class="{look} edge" d="{points}l-{size:.1f} -{size:.1f}z"/>')
+        marks.append(diamond_at(center, y, radius * 0.95, f"{look} edge"))
     else:
         kind = "hollow" if line.look == "control" else f"{look} edge"
         marks.append(f'<circle class="{kind}" cx="{center:.1f}" cy="{y:.1f}" r="{radius}"/>')
@@ -278,43 +279,12 @@ def _axis(
         anchor = "middle"
         if not frame.wide:
             anchor = "start" if k == 0 else "end" if k == len(ticks) - 1 else "middle"
-        parts.append(_text(x(tick), bottom + 15, _short_tick(tick), "soft small", anchor))
+        parts.append(text_at(x(tick), bottom + 15, tick_label(tick), "soft small", anchor))
     if frame.wide:
         name = f"mean {known.headline.title}"
-        parts.append(_text(frame.width, bottom + 15, name, "soft small", "end"))
+        parts.append(text_at(frame.width, bottom + 15, name, "soft small", "end"))
     return parts
 
 
 def _ticks(ends: tuple[float, float]) -> list[float]:
     return [float(tick) for tick in np.linspace(ends[0], ends[1], 6)]
-
-
-def _short_tick(value: float) -> str:
-    text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    text = text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
-    return with_minus(text)
-
-
-def _text(x: float, y: float, text: str, look: str, anchor: str = "start") -> str:
-    if not text:
-        return ""
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text class="{look}" {place}>{escape(text)}</text>'
-
-
-def _rule(
-    x1: float, y1: float, x2: float, y2: float, look: str, width: float = 1, dash: str = ""
-) -> str:
-    dashes = f' stroke-dasharray="{dash}"' if dash else ""
-    return (
-        f'<line class="{look}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
-        f'stroke-width="{width:g}"{dashes}/>'
-    )
-
-
-def _box(x1: float, x2: float, top: float, bottom: float, look: str) -> str:
-    left, wide = min(x1, x2), abs(x2 - x1)
-    return (
-        f'<rect class="{look}" x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" '
-        f'height="{bottom - top:.1f}"/>'
-    )
