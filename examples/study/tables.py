@@ -68,7 +68,7 @@ def describe_accuracy(predictions: pd.DataFrame, model: str) -> str:
     """Say how a network classifies: the mean over the folds, and its standard deviation."""
     folds = fold_scores(predictions[predictions["model"] == model])["accuracy"]
     whose = f" of {model}" if predictions["model"].nunique() > 1 else ""
-    spread = f"SD {number(folds.std())} over\u00a0{len(folds)}\u00a0folds"
+    spread = f"SD {number(folds.std())} over {len(folds)} folds"
     return f"Accuracy{whose} {number(folds.mean())} ({spread})."
 
 

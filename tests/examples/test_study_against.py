@@ -199,7 +199,7 @@ def test_the_section_says_of_what_the_papers_numbers_are(
 
 
 def test_the_opening_is_the_accuracy_with_its_spread() -> None:
-    text = tables.describe_accuracy(predictions("vgg16"), "vgg16").replace("\u00a0", " ")
+    text = tables.describe_accuracy(predictions("vgg16"), "vgg16")
     assert text == "Accuracy .833 (SD .236 over 2 folds)."
     several = tables.describe_accuracy(predictions("vgg16", "vgg19"), "vgg19")
     assert several.startswith("Accuracy of vgg19 .833")
