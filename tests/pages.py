@@ -51,7 +51,7 @@ class Page(HTMLParser):
     def __init__(self, file: Path) -> None:
         super().__init__()
         self.tags, self.ids, self.links, self.images = [], [], [], []
-        self.tables, self.text, self.attributes = [], "", []
+        self.tables, self.text, self.attributes, self.cell = [], "", [], ""
         self.marked: dict[str, str] = {"chip": "", "says": "", "caution": "", "h1": ""}
         self.inside: list[str] = []
         self.open: list[str] = []

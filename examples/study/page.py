@@ -15,7 +15,13 @@ from torch.utils.data import Subset
 from cameval import CAMModel, Preparation, Results, concat
 from cameval.report import Cell, Picture, Section, draw_images, page_tests, table_of, write_report
 from cameval.report import format_number as number
-from study import figures, tables
+from study import comparisons, figures, tables
+from study.against import (
+    against_the_paper,
+    is_compared,
+    paper_thresholds,
+    strict_thresholds,
+)
 from study.data import Study, unknown
 from study.evaluation import MAP, OPTIMUM, P95, PAPER_BINARIZERS, VALIDATED, FoldResult, Variation
 from study.networks import Candidate, class_map, grid_of
@@ -30,7 +36,8 @@ TEXTS = {
     "bound, other maps may have more. No mask of the same area exceeds the area bound.",
     "all-maps": "sIoU: the IoU of the mask if the tumor covered the share r of the frame.",
     "baselines": "Sign-flip tests of whole patients; the three tests of a class are one family, by "
-    "which each p is corrected, and each interval agrees with its p.",
+    "which each p is corrected, and each interval agrees with its p. Those of all slices, with the "
+    "masks of the verdict, are corrected for all tests of the page.",
     "planned": "Sign-flip tests of whole patients; each p is corrected by Holm's method for the "
     "tests of its family, and each interval agrees with its p. The last five were planned: the "
     "size-standardized IoU against the best map without the image; Otsu's and adaptive thresholds "
@@ -38,7 +45,7 @@ TEXTS = {
     "tumors": "The paper's shares are of VGG-19, percentile:95. At most: masks of these areas.",
     "resolution": "The tumors on the network's grid, at the thresholds chosen for them and at the "
     "best of each slice; the best map found for each slice; and masks of whole cells.",
-    "paper": "The paper prints one IoU, .153 at the 95th percentile. The best threshold is chosen "
+    "iou": "The paper prints one IoU, .153 at the 95th percentile. The best threshold is chosen "
     "on the tested slices, an optimistic choice; the paper does not say on which slices it chose.",
     "switches": "One answer changed at a time, in each row with the best of the five thresholds. "
     "Other folds test other slices, and a crop may cut tumors off.",
@@ -47,11 +54,16 @@ TEXTS = {
 }
 
 
+PHANTOM = "Phantom: nothing clinical follows"
+
+
 class Page:
     """Sections of a page, whose tables are also written as CSV and as text."""
 
-    def __init__(self, out: Path) -> None:
-        self.out, self.sections, self.texts = out, list[Section](), dict[str, str]()
+    def __init__(self, study: Study) -> None:
+        self.out = out = study.run.out
+        self.banner = PHANTOM if study.settings.data == "phantom" else ""
+        self.sections, self.texts = list[Section](), dict[str, str]()
         self.captions: dict[str, str] = {}
         (out / "tables").mkdir(exist_ok=True)
 
@@ -78,6 +90,7 @@ class Page:
         summary: list[str],
         *,
         title: str,
+        opening: str,
         binarizer: str | None = None,
     ) -> Path:
         """Write the page, all tables as text, and a summary for the terminal; return the page."""
@@ -90,6 +103,8 @@ class Page:
             results,
             self.out,
             title=title,
+            banner=self.banner,
+            opening=opening,
             lead=lead,
             sections=self.sections,
             binarizer=binarizer,
@@ -141,9 +156,15 @@ def write_strict(study: Study, scored: Sequence[FoldResult]) -> Path:
     tests = page_tests(kept, binarizer=VALIDATED, method=MAP).assign(metric="iou")
     of_map = (tests["first"] == MAP) | (tests["second"] == MAP)
     own = tests[((tests["model"] == best) & of_map) | (tests["kind"] == "model")]
-    planned = tables.planned_tests(scores, best, settings.seed)
+    planned = comparisons.planned_tests(scores, best, settings.seed)
 
-    page = Page(out)
+    page = Page(study)
+    if is_compared(study):
+        trusted = not slices.unknown_patients
+        compared = strict_thresholds(scores, best, trusted=trusted)
+        at_p95 = tables.by_slice(scores, best, P95, names)
+        section = against_the_paper(study, best, predictions, compared, at_p95)
+        page.sections.append(section)
     of_best = predictions[predictions["model"] == best]
     classification = {
         "classification": (tables.classification_table(predictions), OVER_FOLDS),
@@ -172,7 +193,15 @@ def write_strict(study: Study, scored: Sequence[FoldResult]) -> Path:
     sized = tables.size_table(scores, best), f"Size-standardized IoU of {best}"
     against = {
         f"baselines-{binarizer.replace(':', '-')}": (
-            tables.baseline_tests(results.select(model=best), binarizer, names, settings.seed),
+            comparisons.baseline_tests(
+                results.select(model=best),
+                binarizer,
+                names,
+                settings.seed,
+                own[(own["model"] == best) & (own["kind"] == "method")]
+                if binarizer == VALIDATED
+                else None,
+            ),
             f"IoU of {best} and of baselines by class, {binarizer} threshold",
         )
         for binarizer in (VALIDATED, P95)
@@ -181,7 +210,7 @@ def write_strict(study: Study, scored: Sequence[FoldResult]) -> Path:
     page.add("thresholds", "Thresholds", thresholds)
     page.add("all-maps", "Methods and baselines", methods | {"sizes": sized})
     page.add("baselines", "Against baselines", against)
-    every = tables.test_table(pd.concat([own, planned]))
+    every = comparisons.test_table(pd.concat([own, planned]))
     page.add("planned", "Planned and paired tests", {"tests": (every, f"Paired tests of {best}")})
     page.add("tumors", "Kinds of tumor", classes)
     page.add("resolution", "Resolution", {"resolution": (resolution, "IoU that the grid can hold")})
@@ -199,7 +228,8 @@ def write_strict(study: Study, scored: Sequence[FoldResult]) -> Path:
     ]
     summary = ["classification", f"thresholds-{Candidate.parse(best).file}", "tests"]
     title = "Where networks look that classify brain tumors"
-    return page.write(kept, lead, summary, title=title, binarizer=VALIDATED)
+    opening = tables.describe_accuracy(predictions, best)
+    return page.write(kept, lead, summary, title=title, opening=opening, binarizer=VALIDATED)
 
 
 def write_paper(
@@ -217,7 +247,12 @@ def write_paper(
     at = scores[scores["threshold"] == chosen]
     of_all = tables.ALL_ABOVE_HALF if chosen == P95 else None
     tests = page_tests(results, method=MAP).assign(metric="iou")
-    page = Page(out)
+    same = tests if chosen == comparisons.best_binarizer(results) else None
+    page = Page(study)
+    compared = paper_thresholds(scores, results, trusted=not slices.unknown_patients)
+    at_p95 = scores[scores["threshold"] == P95]
+    section = against_the_paper(study, str(best), predictions, compared, at_p95)
+    page.sections.append(section)
     table = tables.classification_table(predictions)
     page.add("classification", "Table 2: classification", {"classification": (table, OVER_FOLDS)})
     iou = {
@@ -226,9 +261,9 @@ def write_paper(
             f"IoU of {best} on the {len(folds[-1].test):,} slices of the last fold",
         ),
         "classes": (tables.class_table(at, names, of_all), f"By class, at {chosen}"),
-        "tests": (tables.test_table(tests), "Differences of IoU at the best threshold"),
+        "tests": (comparisons.test_table(tests), "Differences of IoU at the best threshold"),
         "baselines": (
-            tables.baseline_tests(results, chosen, names, settings.seed),
+            comparisons.baseline_tests(results, chosen, names, settings.seed, same),
             f"IoU of {best} and of baselines by class, at {chosen}",
         ),
     }
@@ -236,7 +271,7 @@ def write_paper(
     pictures = [figures.draw_classes(slices, size, settings.crop)]
     if failures := figures.draw_failures(slices, scores, model, size, settings):
         pictures.append(failures)
-    page.add("paper", "IoU at the five thresholds", iou, pictures)
+    page.add("iou", "IoU at the five thresholds", iou, pictures)
     table = tables.switch_table(varied)
     page.add(
         "switches",
@@ -258,6 +293,14 @@ def write_paper(
     predictions.to_csv(out / "predictions.csv", index=False)
     scores.to_csv(out / "scores.csv", index=False)
     other = settings.threshold_on != "upsampled" or settings.inclusive
-    lead = [describe_run(study), TEXTS["paper"], *[TEXTS["masks"]] * other]
+    frequent = predictions.drop_duplicates("sample")["label"].value_counts(normalize=True).iloc[0]
+    of_what = (
+        f"The accuracy is of the {len(slices):,} slices of all folds; always the most frequent "
+        f"class would have {number(frequent)}. The maps are of the {len(folds[-1].test):,} slices "
+        "of the last fold."
+    )
+    lead = [f"{describe_run(study)} {of_what}", TEXTS["iou"], *[TEXTS["masks"]] * other]
     summary = ["classification", "thresholds", "classes", "tests", "switches"]
-    return page.write(results, lead, summary, title="The brain-tumor study by the paper's protocol")
+    title = "The brain-tumor study by the paper's protocol"
+    opening = tables.describe_accuracy(predictions, str(best))
+    return page.write(results, lead, summary, title=title, opening=opening)

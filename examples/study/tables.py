@@ -12,10 +12,10 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from cameval import Preparation, Results
 from cameval.baselines import Knowledge, grid_bound, reachable_iou
 from cameval.metrics import share_above, share_below
-from cameval.report import Cell, format_interval, format_p
+from cameval.report import Cell, format_interval
 from cameval.report import format_number as number
 from cameval.report import format_percent as percent
-from cameval.statistics import mean_interval, paired_tests
+from cameval.statistics import mean_interval
 from study.data import Slices
 from study.evaluation import (
     BINARIZERS,
@@ -46,7 +46,6 @@ PAPER_BELOW_HUNDREDTH = {"meningioma": 0.02, "glioma": 0.33, "pituitary": 0.85, 
 ALL_ABOVE_HALF = {"meningioma": 0.229, "glioma": 0.355, "pituitary": 0.023, "all": 0.225}
 SIZED = "size_standardized_iou"
 COMPARED = ("center", CLASS_MEAN, "intensity")  # nothing, the label, the brightness
-TEST_COLUMNS = ["metric", "first", "second", "difference", "low", "high", "p", "groups"]
 
 Row = dict[str, Any]  # text, or a `Cell` of a number with its interval, by column
 
@@ -63,6 +62,14 @@ def mean_of(values: "pd.Series[Any]", patients: "pd.Series[Any]") -> Cell:
 
 
 # --- Both protocols -------------------------------------------------------------------------------
+
+
+def describe_accuracy(predictions: pd.DataFrame, model: str) -> str:
+    """Say how a network classifies: the mean over the folds, and its standard deviation."""
+    folds = fold_scores(predictions[predictions["model"] == model])["accuracy"]
+    whose = f" of {model}" if predictions["model"].nunique() > 1 else ""
+    spread = f"SD {number(folds.std())} over {len(folds)} folds"
+    return f"Accuracy{whose} {number(folds.mean())} ({spread})."
 
 
 def fold_scores(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -136,14 +143,15 @@ def class_table(
         row["> .5"] = Cell(percent(share_above(values, 0.5)), f"({above}/{len(values)})")
         detail = f"({percent(of_all[name])} of all 3,064)" if of_all else ""
         row["> .5 at most"] = Cell(percent(share_above(part["area_bound"].to_numpy(), 0.5)), detail)
-        row["paper > .5"] = _paper_share(PAPER_ABOVE_HALF, name)
+        row["paper > .5"] = paper_share(PAPER_ABOVE_HALF, name)
         row["< .01"] = Cell(percent(share_below(values, 0.01)), f"({below}/{len(values)})")
-        row["paper < .01"] = _paper_share(PAPER_BELOW_HUNDREDTH, name)
+        row["paper < .01"] = paper_share(PAPER_BELOW_HUNDREDTH, name)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _paper_share(shares: Mapping[str, float], name: str) -> str:
+def paper_share(shares: Mapping[str, float], name: str) -> str:
+    """Write a share of the paper as it prints it, or a dash if it gives none."""
     return f"{shares[name]:.0%}".replace("%", "\u00a0%") if name in shares else DASH
 
 
@@ -151,45 +159,6 @@ def _count(scores: pd.DataFrame) -> str:
     """Count slices, and those on which the IoU is undefined: a crop may leave no tumor."""
     undefined = int(scores["iou"].isna().sum())
     return f"{len(scores):,}" + (f" ({undefined} undefined)" if undefined else "")
-
-
-def test_table(tests: pd.DataFrame) -> pd.DataFrame:
-    """Write paired tests: differences with their intervals, and p corrected for their family."""
-    columns = {
-        "comparison": tests["first"] + f" {MINUS} " + tests["second"],
-        "metric": tests["metric"],
-        "difference": [estimate(*row) for row in tests[["difference", "low", "high"]].to_numpy()],
-        "p": tests["p"].map(format_p),
-        "tests": tests["tests"].map(str),
-        "patients": tests["groups"],
-    }
-    return pd.DataFrame(columns)
-
-
-def baseline_tests(results: Results, binarizer: str, names: Sequence[str], seed: int) -> Any:
-    """Test the IoU of the map against three baselines, of each class and of all slices.
-
-    The baselines are the center of the frame, the mean mask of the class and the brightness. The
-    three tests of a class are one family.
-    """
-    one = results.select(metric="iou", binarizer=binarizer, target_class="predicted")
-    labels, patients = one.samples["label"].to_numpy(int), one.samples["group"].to_numpy(str)
-    values = {name: one.select(method=name).values[:, 0] for name in (MAP, *COMPARED)}
-    rows = []
-    for label, name in (*enumerate(names), (-1, "all")):
-        of_class = labels == label if label >= 0 else np.ones(len(labels), bool)
-        own = values[MAP][of_class]
-        if not np.isfinite(own).any():
-            continue
-        differences = {key: own - values[key][of_class] for key in COMPARED}
-        differences["zero"] = np.zeros(len(own))
-        for test in paired_tests(differences, patients[of_class], reference="zero", seed=seed):
-            row: Row = {"class": name, "slices": test.n, "baseline": test.first}
-            row["map"] = number(float(np.nanmean(own)))
-            row["of the baseline"] = number(float(np.nanmean(values[test.first][of_class])))
-            row["difference"] = estimate(test.difference, test.low_holm, test.high_holm)
-            rows.append(row | {"p": format_p(test.p_holm)})
-    return pd.DataFrame(rows)
 
 
 # --- The strict protocol --------------------------------------------------------------------------
@@ -207,10 +176,16 @@ class Scores:
         """Return a mean."""
         return float(self._rows.loc[(model, method, binarizer, metric), "mean"])
 
+    def interval(
+        self, model: str, method: str, binarizer: str, metric: str = "iou"
+    ) -> tuple[float, float, float]:
+        """Return a mean and the ends of its interval."""
+        row = self._rows.loc[(model, method, binarizer, metric)]
+        return float(row["mean"]), float(row["low"]), float(row["high"])
+
     def cell(self, model: str, method: str, binarizer: str, metric: str = "iou") -> Cell:
         """Return a mean with its interval."""
-        row = self._rows.loc[(model, method, binarizer, metric)]
-        return estimate(row["mean"], row["low"], row["high"])
+        return estimate(*self.interval(model, method, binarizer, metric))
 
     def values(self, model: str, method: str, binarizer: str, metric: str = "iou") -> Any:
         """Return the score of each slice."""
@@ -331,32 +306,6 @@ def grid_bounds(grid: Grid, slices: Slices, crop: float | None) -> list[float]:
         scores = (*maps, grid_bound(truth, grid.cells, **lies))
         rows.append(np.stack([np.asarray(score) for score in scores], axis=1))
     return [float(mean) for mean in np.nanmean(np.concatenate(rows), axis=0)]
-
-
-def planned_tests(scores: Scores, model: str, seed: int) -> pd.DataFrame:
-    """Test what was planned beside the IoU at the validated threshold, as one family.
-
-    That is the size-standardized IoU against the best map that is made without the image, and the
-    IoU and coverage of Otsu's and the adaptive threshold against the 95th percentile.
-    """
-    without = scores.best_baseline(model, VALIDATED, "nothing", "labels", metric=SIZED)
-    pairs = [(SIZED, (MAP, VALIDATED), (without, VALIDATED))]
-    for metric in ("iou", "coverage"):
-        pairs += [(metric, (MAP, name), (MAP, P95)) for name in ("otsu", "adaptive")]
-    differences = {
-        str(k): scores.values(model, *one, metric) - scores.values(model, *other, metric)
-        for k, (metric, one, other) in enumerate(pairs)
-    }
-    patients = scores.results.select(model=model).samples["group"].to_numpy(str)
-    differences["zero"] = np.zeros(len(patients))
-    rows = []
-    for k, test in enumerate(paired_tests(differences, patients, reference="zero", seed=seed)):
-        metric, one, other = pairs[k]
-        names = (one[0], other[0]) if metric == SIZED else (one[1], other[1])
-        numbers = (test.difference, test.low_holm, test.high_holm, test.p_holm, test.n_groups)
-        rows.append((metric, *names, *numbers))
-    table = pd.DataFrame(rows, columns=TEST_COLUMNS)
-    return table.assign(tests=table["p"].notna().sum())
 
 
 # --- The paper's protocol -------------------------------------------------------------------------

@@ -10,7 +10,8 @@ import brain_tumor_study as study
 import numpy as np
 import pandas as pd
 import pytest
-from study import training
+from pages import Page
+from study import tables, training
 from study.data import Slices, Study
 from study.evaluation import BINARIZERS, MAP, OPTIMUM, VALIDATED
 from study.networks import Candidate
@@ -78,6 +79,71 @@ def test_the_strict_study_writes_its_page_and_tables(strict: Path) -> None:
         assert methods.loc[label, "IoU"].startswith(format_number(mean))
     grid = pd.read_csv(strict / "tables" / "resolution.csv").iloc[0]
     assert grid["some map, at least"] >= grid["truth, best threshold"]
+
+
+def p_values(out: Path, table: str) -> dict[str, str]:
+    """Return the p of the differences between the map and baselines, of all slices."""
+    rows = pd.read_csv(out / "tables" / f"{table}.csv", dtype=str)
+    if "class" in rows:
+        rows = rows[rows["class"] == "all"]
+        return {
+            f"{MAP} \u2212 {one}": p for one, p in zip(rows["baseline"], rows["p"], strict=True)
+        }
+    rows = rows[rows["metric"] == "iou"]
+    return dict(zip(rows["comparison"], rows["p"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "part"), [("strict", "baselines-validated"), ("paper", "baselines")]
+)
+def test_a_comparison_has_one_p_on_the_page(
+    protocol: str, part: str, request: pytest.FixtureRequest
+) -> None:
+    out: Path = request.getfixturevalue(protocol)
+    every, against = p_values(out, "tests"), p_values(out, part)
+    assert len(against) == 3
+    assert against == {pair: every[pair] for pair in against}
+    tested = [t for t in Page(out / "report.html").tables if t.caption.startswith("Paired diff")]
+    for pair, p in against.items():
+        baseline = pair.partition(" \u2212 ")[2]
+        shown = [
+            cells[table.titles.index("p") - 1]
+            for table in tested
+            for block, head, cells in table.rows
+            if head == MAP and block.startswith(f"minus {baseline} (")
+        ]
+        assert shown == [p]
+
+
+def test_the_headline_joins_accuracy_and_maps_below_a_banner(strict: Path, paper: Path) -> None:
+    for out in (strict, paper):
+        page = Page(out / "report.html")
+        predictions = pd.read_csv(out / "predictions.csv")
+        opening = tables.describe_accuracy(predictions, "small_cnn_8px")
+        folds = tables.fold_scores(predictions)["accuracy"]
+        assert format_number(folds.mean()) in opening
+        assert page.headline.startswith(f"{opening} The maps ")
+        banner = page.source.index(">Phantom: nothing clinical follows</p>")
+        assert banner < page.source.index("<h1>")
+    assert "against the paper" not in (strict / "report.html").read_text().lower()
+
+
+def test_the_section_against_the_paper_is_right_after_the_first_screen(paper: Path) -> None:
+    page = Page(paper / "report.html")
+    assert [one for one in page.ids if one != "theme"][:3] == ["summary", "paper", "classification"]
+    figure, kept = (
+        page.table("Mean IoU of small_cnn_8px"),
+        pd.read_csv(paper / "tables" / "thresholds.csv", dtype=str).set_index("threshold"),
+    )
+    columns = {"this study": "IoU", "class mean": "class mean", "bound": "area bound"}
+    for threshold, row in kept.iterrows():
+        for shown, column in columns.items():
+            assert figure.find(str(threshold), shown).split()[0] == row[column].split()[0]
+    assert figure.find("percentile:95", "the paper") == ".153 | (VGG-19)"
+    source = page.source
+    for title in ("Mean IoU of small_cnn_8px", "Slices with an IoU above", "Table 2"):
+        start = source.index(f"<h3>{title}")
+        assert source[start:].index('role="img" aria-label="') < source[start:].index("</svg>")
 
 
 def test_every_slice_is_tested_once_by_a_network_that_has_not_seen_its_patient(

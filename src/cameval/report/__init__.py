@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cameval.report.images import draw_images
     from cameval.report.page import write_report
     from cameval.report.reviewers import reviewer_summary
+    from cameval.report.score_figure import ScoreFigure, ScoreMark, ScoreRow
     from cameval.report.sections import (
         Block,
         Cell,
@@ -50,6 +51,7 @@ else:
             "images": ["draw_images"],
             "page": ["write_report"],
             "reviewers": ["reviewer_summary"],
+            "score_figure": ["ScoreFigure", "ScoreMark", "ScoreRow"],
             "sections": [
                 "Block",
                 "Cell",
@@ -70,6 +72,9 @@ __all__ = [
     "Cell",
     "Picture",
     "Row",
+    "ScoreFigure",
+    "ScoreMark",
+    "ScoreRow",
     "Section",
     "StudyFacts",
     "Table",

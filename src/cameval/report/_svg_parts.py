@@ -1,4 +1,4 @@
-"""Parts of the headline figures: their frame, axis, texts and marks as SVG."""
+"""Parts of figures: frame, axis, texts and marks as SVG, with the classes of the page."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -109,7 +109,7 @@ def axis_of(frame: Frame, ends: tuple[float, float], bottom: float, name: str) -
         anchor = "middle"
         if not frame.wide:
             anchor = "start" if k == 0 else "end" if k == len(ticks) - 1 else "middle"
-        parts.append(text_at(x(tick), bottom + 15, _tick(tick), "soft small", anchor))
+        parts.append(text_at(x(tick), bottom + 15, tick_label(tick), "soft small", anchor))
     if frame.wide:
         parts.append(text_at(frame.width, bottom + 15, name, "soft small", "end"))
     return parts
@@ -120,7 +120,14 @@ def ticks_of(ends: tuple[float, float]) -> list[float]:
     return [float(tick) for tick in np.linspace(ends[0], ends[1], 6)]
 
 
-def _tick(value: float) -> str:
+def tick_label(value: float) -> str:
+    """Return a number at an axis, without its leading zero.
+
+    Examples
+    --------
+    >>> tick_label(0.2), tick_label(1.0), tick_label(2500.0)
+    ('.2', '1', '2,500')
+    """
     text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     text = text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
     return with_minus(text)

@@ -26,6 +26,7 @@ from cameval.report._first_screen import first_screen_of
 from cameval.report._image_folder import pictures_in, remove_pictures
 from cameval.report._layout import Evaluated, sections_of
 from cameval.report._names import names_of
+from cameval.report._score_figure_drawing import chart_of
 from cameval.report._strip import strip_of
 from cameval.report._targets import targets_of
 from cameval.report._verdict import verdicts_of
@@ -51,6 +52,8 @@ def write_report(
     folder: str | PathLike[str],
     *,
     title: str | None = None,
+    banner: str = "",
+    opening: str = "",
     lead: str | Sequence[str] = (),
     sections: Sequence[Section] = (),
     binarizer: str | None = None,
@@ -74,6 +77,11 @@ def write_report(
         Where to write; it is made when needed.
     title
         Title of the page, above the verdict.
+    banner
+        A sentence in a frame at the top of the page, such as that the images are made up.
+    opening
+        A sentence that the headline begins with, before the verdict on the maps: another answer
+        of your own, such as the accuracy.
     lead
         Text after the verdict: a paragraph of plain text, or several.
     sections
@@ -148,6 +156,8 @@ def write_report(
     text = environment.get_template("report.html.j2").render(
         title=one_line(title or (TITLE if contents.has_network else TITLE_OF_MAPS), 200),
         own_title=one_line(title, 200) if title else "",
+        banner=one_line(banner, 200) if banner else "",
+        opening=one_line(opening, 200) if opening else "",
         run=describe_run(results, contents, names),
         lead=[part for part in ([lead] if isinstance(lead, str) else lead) if part.strip()],
         first=first_screen_of(known, charts, strips),
@@ -219,6 +229,7 @@ def _environment() -> Environment:
     environment.filters["data_url"] = _data_url
     environment.filters["webp_url"] = _webp_url
     environment.filters["minus"] = with_minus
+    environment.filters["chart"] = chart_of
     return environment
 
 

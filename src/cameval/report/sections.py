@@ -1,4 +1,4 @@
-"""Sections of a page: paragraphs, tables and pictures."""
+"""Sections of a page: paragraphs, figures, tables and pictures."""
 
 import re
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import pandas as pd
 from cameval.errors import SettingError
 from cameval.report._files import draw_png
 from cameval.report.formatting import MISSING, format_number
+from cameval.report.score_figure import ScoreFigure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -298,7 +299,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page: paragraphs, then tables, then pictures. An empty one is left out.
+    """A section of the page: paragraphs, figures, tables, pictures. An empty one is left out.
 
     Parameters
     ----------
@@ -309,13 +310,14 @@ class Section:
         Its title, also in the navigation.
     lead
         A paragraph of plain text, or several.
-    tables, pictures
-        What follows the paragraphs.
+    tables, pictures, figures
+        What follows the paragraphs: the figures first.
 
     Raises
     ------
     SettingError
-        If `anchor` is no such name, the title is empty, or a table or picture is something else.
+        If `anchor` is no such name, the title is empty, or a table, picture or figure is something
+        else.
 
     Examples
     --------
@@ -329,6 +331,7 @@ class Section:
     lead: str | Sequence[str] = ""
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
+    figures: Sequence[ScoreFigure] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][\w-]*", self.anchor, re.ASCII | re.IGNORECASE):
@@ -340,6 +343,7 @@ class Section:
         for what, kind, maker in (
             ("tables", Table, "table_of"),
             ("pictures", Picture, "picture_of"),
+            ("figures", ScoreFigure, "ScoreFigure"),
         ):
             came = getattr(self, what)
             several = came if isinstance(came, Sequence) else [came]
@@ -359,7 +363,7 @@ class Section:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to show."""
-        return not (self.paragraphs or self.tables or self.pictures)
+        return not (self.paragraphs or self.tables or self.pictures or self.figures)
 
 
 def picture_of(figure: "Figure", file: str, alt: str, caption: str) -> Picture:
