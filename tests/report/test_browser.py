@@ -25,6 +25,7 @@ from scipy.ndimage import gaussian_filter
 
 from cameval import MeanBinarizer, PercentileBinarizer, Sample, cam, concat, evaluate, grad_cam, iou
 from cameval.evaluation import Results
+from cameval.evaluation._numbers import format_short
 from cameval.evaluation.meaning import CONSTANT
 from cameval.evaluation.settings import area_bound
 from cameval.report import draw_images, write_report
@@ -34,7 +35,6 @@ from cameval.report._image_folder import finish, new_folder
 from cameval.report._image_index import ModelPictures, Tile
 from cameval.report._outlines import fill_outlines, trace_mask
 from cameval.report._photos import Photo
-from cameval.report.formatting import format_short
 
 CHROMIUM = shutil.which("chromium")
 needs_browser = pytest.mark.skipif(

@@ -14,6 +14,7 @@ import cameval
 from cameval import concat, evaluate
 from cameval.baselines import center_baseline, knows
 from cameval.evaluation import Origin, Results, choose_binarizers
+from cameval.evaluation._numbers import format_short as short
 from cameval.evaluation.meaning import MetricMeaning
 from cameval.metrics import coverage, of_maps, of_masks
 from cameval.protocols import BaselineInput
@@ -24,7 +25,6 @@ from cameval.report import (
     format_p,
     page_tests,
 )
-from cameval.report.formatting import format_short as short
 from cameval.statistics import holm, sign_flip_test
 
 pytestmark = pytest.mark.usefixtures("no_figures")

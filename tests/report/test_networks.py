@@ -7,8 +7,8 @@ from pages import Page, made, undefined, written
 
 from cameval import concat
 from cameval.evaluation import Results
+from cameval.evaluation._numbers import format_short
 from cameval.report import format_number, page_tests
-from cameval.report.formatting import format_short
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 

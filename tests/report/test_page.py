@@ -16,6 +16,7 @@ from cameval.evaluation import Results
 from cameval.evaluation._comparisons import compare_all, seed_of
 from cameval.evaluation._contents import contents_of
 from cameval.evaluation._headline import headline_of
+from cameval.evaluation._numbers import format_short
 from cameval.evaluation._scores import images_by_model, scores_of
 from cameval.evaluation._words import one_line
 from cameval.report import (
@@ -33,7 +34,6 @@ from cameval.report._names import names_of
 from cameval.report._targets import targets_of
 from cameval.report._verdict import verdicts_of
 from cameval.report._verdict_words import FAITHFULNESS
-from cameval.report.formatting import format_short
 
 # --- Numbers --------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from pages import Page, made, written
 
 from cameval.errors import SettingError
 from cameval.evaluation import Results, choose_binarizers, concat
+from cameval.evaluation._numbers import MISSING, format_short
 from cameval.report import (
     Block,
     Cell,
@@ -28,7 +29,6 @@ from cameval.report import (
     write_report,
 )
 from cameval.report import page as writing
-from cameval.report.formatting import MISSING, format_short
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 

@@ -9,11 +9,11 @@ import pytest
 from pages import KNOWN, bare, cell, elsewhere, made, of_targets, undefined, written
 
 from cameval.evaluation import Results, concat
+from cameval.evaluation._numbers import MISSING
 from cameval.evaluation._words import metric_title
 from cameval.evaluation.meaning import MetricMeaning
 from cameval.report import format_number, format_percent, page_tests
 from cameval.report._marks import are_marked
-from cameval.report.formatting import MISSING
 from cameval.statistics import mean_interval
 
 pytestmark = pytest.mark.usefixtures("no_figures")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cameval.evaluation._plot_marks import INK, drawn, short
+from cameval.evaluation._numbers import format_short
+from cameval.evaluation._plot_marks import INK, drawn
 from cameval.evaluation._plot_subject import Subject
 from cameval.evaluation._score_bins import ScoreBins, score_bins
 from cameval.plots._axes import BOUND, GUESS, NETWORK, matplotlib_module
@@ -86,7 +87,7 @@ def _draw_counts(
         rows = subject.row if count == 1 else f"{subject.row}s"
         said = (
             f"{count:,} {rows}: {quantity} {say(x[0])} to {say(x[1])}, "
-            f"{score} {short(y[0])} to {short(y[1])}"
+            f"{score} {format_short(y[0])} to {format_short(y[1])}"
         )
         rectangle = patches.Rectangle(
             (x[0], y[0]),

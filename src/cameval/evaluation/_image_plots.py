@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cameval.errors import SettingError
 from cameval.evaluation._binned_plots import plot_bins
+from cameval.evaluation._numbers import format_short, format_signed
 from cameval.evaluation._plot_marks import (
     FAINT,
     INK,
@@ -15,8 +16,6 @@ from cameval.evaluation._plot_marks import (
     drawn,
     fixed_area,
     score_axis,
-    short,
-    signed,
     title,
 )
 from cameval.evaluation._plot_subject import Subject
@@ -173,7 +172,7 @@ def _draw_lines(
     axes.plot([0, 1], means, "o-", color=INK, linewidth=3, markersize=7, label="mean", zorder=5)
     for x, side, shift in ((0, "right", -10), (1, "left", 10)):
         axes.annotate(
-            short(means[x]), (x, means[x]), (shift, 0), textcoords="offset points", ha=side,
+            format_short(means[x]), (x, means[x]), (shift, 0), textcoords="offset points", ha=side,
             va="center", color=INK, weight="bold",
         )  # fmt: skip
     axes.set_xlim(-0.25, 1.25)
@@ -202,7 +201,7 @@ def _draw_differences(
     axes.axvline(0, color=INK, linewidth=1.4)
     mean = float(differences.mean())
     axes.axvline(
-        mean, color=INK, linewidth=1.4, linestyle=(0, (4, 2)), label=f"mean {signed(mean)}"
+        mean, color=INK, linewidth=1.4, linestyle=(0, (4, 2)), label=f"mean {format_signed(mean)}"
     )
 
 

@@ -1,13 +1,14 @@
 """Colors, numbers, texts and axes that all plots of results have in common."""
 
 from collections.abc import Sequence
-from math import isfinite, isnan
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cameval.evaluation._numbers import format_interval, format_signed, with_minus
 from cameval.evaluation._words import one_line
 from cameval.plots._axes import matplotlib_module, without_math
 
@@ -36,47 +37,15 @@ def drawn(text: object, longest: int = 28) -> str:
     return without_math(shown)
 
 
-def short(value: float) -> str:
-    """Return a score with two digits, as ``.44``.
-
-    Examples
-    --------
-    >>> short(0.436), short(-0.02) == chr(0x2212) + ".02", short(1), short(123.4)
-    ('.44', True, '1.00', '123.4')
-    """
-    return _written(value, 2)
-
-
-def signed(value: float) -> str:
-    """Return a difference with its sign and three digits.
-
-    Examples
-    --------
-    >>> signed(0.0221), signed(-0.02) == chr(0x2212) + ".020", signed(0)
-    ('+.022', True, '.000')
-    """
-    text = _written(value, 3)
-    return text if isnan(value) or value <= 0 or not text.strip("0.") else f"+{text}"
-
-
 def difference_text(difference: float, low: float, high: float) -> str:
     """Return a difference with its interval in brackets, if there is one.
 
     Examples
     --------
     >>> difference_text(0.022, 0.002, 0.05), difference_text(0.022, float("nan"), float("nan"))
-    ('+.022 [+.002, +.050]', '+.022')
+    ('+.022 [.002, .050]', '+.022')
     """
-    interval = "" if isnan(low) or isnan(high) else f" [{signed(low)}, {signed(high)}]"
-    return f"{signed(difference)}{interval}"
-
-
-def _written(value: float, digits: int) -> str:
-    if isnan(value):
-        return "\u2013"
-    text = f"{abs(value):.{digits}f}" if abs(value) < 9.995 else f"{abs(value):,.1f}"
-    sign = "\u2212" if value < 0 and float(text.replace(",", "")) else ""
-    return sign + (text[1:] if text.startswith("0.") else text)
+    return f"{format_signed(difference)} {with_minus(format_interval(low, high))}".strip()
 
 
 def clean(axes: "Axes", grid: Literal["x", "y", "both"]) -> None:

@@ -17,6 +17,7 @@ from cameval.evaluation._image_plots import (
     plot_sizes,
     sizes_of,
 )
+from cameval.evaluation._numbers import format_short
 from cameval.evaluation._plot_marks import (
     FAINT,
     INK,
@@ -26,7 +27,6 @@ from cameval.evaluation._plot_marks import (
     drawn,
     legend_below,
     score_axis,
-    short,
     title,
 )
 from cameval.evaluation._plot_subject import Subject, subject_of
@@ -86,7 +86,7 @@ def plot_headline(subject: Subject, axes: "Axes") -> None:
         score = subject.score(column)
         assert score is not None
         _draw_row(subject, axes, y, column, score)
-        labels[y] = f"{drawn(column.method)}  {short(score.mean)}"
+        labels[y] = f"{drawn(column.method)}  {format_short(score.mean)}"
     axes.set_yticks(list(labels), list(labels.values()), color=INK)
     axes.set_ylim(max(rows) + 0.6, -0.7)
     if len(subject.methods) < len(rows):

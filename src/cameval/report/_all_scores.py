@@ -10,6 +10,7 @@ from cameval.evaluation._comparisons import Comparison, Family
 from cameval.evaluation._comparisons import Verdict as Found
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
+from cameval.evaluation._numbers import format_signed
 from cameval.evaluation._scores import Score, Scores
 from cameval.evaluation._words import metric_title, one_line
 from cameval.report._names import Names
@@ -22,7 +23,7 @@ from cameval.report._score_tables import (
     notes_on_scores,
 )
 from cameval.report._verdict import Verdict
-from cameval.report.formatting import format_interval, format_number, format_signed
+from cameval.report.formatting import format_interval, format_number
 from cameval.report.sections import Block, Cell, Table
 
 _MOST_FURTHER_METRICS = 5

@@ -7,15 +7,13 @@ from matplotlib.axes import Axes
 
 from cameval.evaluation import Column, Results
 from cameval.evaluation._headline import Headline
+from cameval.evaluation._numbers import with_minus
 from cameval.evaluation._plots import PlotKind
 from cameval.evaluation._scores import Images, Scores
 from cameval.evaluation._words import one_line
 from cameval.report._names import Names
 from cameval.report._svg import Drawing, draw_twice, fit_to_page
 from cameval.report._verdict import Verdict
-from cameval.report.formatting import (
-    with_minus,
-)
 from cameval.report.sections import Section, Table
 
 

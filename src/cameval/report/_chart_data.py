@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameval.evaluation import Column
+from cameval.evaluation._numbers import format_signed, with_minus
 from cameval.evaluation._score_bins import LEAST_IN_COLUMN, MOST_DOTS, ScoreBins, score_bins
 from cameval.evaluation._scores import Images
 from cameval.evaluation._words import one_line
@@ -13,14 +14,7 @@ from cameval.report._chart import Charts
 from cameval.report._class_tables import correctness_titles
 from cameval.report._score_tables import map_row, maps_of, mean_cell
 from cameval.report._verdict import Guess, Verdict
-from cameval.report.formatting import (
-    format_interval,
-    format_number,
-    format_p,
-    format_percent,
-    format_signed,
-    with_minus,
-)
+from cameval.report.formatting import format_interval, format_number, format_p, format_percent
 from cameval.report.sections import Block, Cell, Row, Table
 from cameval.statistics import ENOUGH_GROUPS
 

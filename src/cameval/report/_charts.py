@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from cameval.evaluation import Column
+from cameval.evaluation._numbers import format_short, format_signed
 from cameval.evaluation._words import one_line
 from cameval.report._chart import Charts, ChartSection
 from cameval.report._chart_data import (
@@ -28,10 +29,6 @@ from cameval.report._class_tables import (
 )
 from cameval.report._svg import DESKTOP
 from cameval.report._verdict import Verdict
-from cameval.report.formatting import (
-    format_short,
-    format_signed,
-)
 from cameval.report.sections import Section, Table
 
 # --- Against guessing -----------------------------------------------------------------------------

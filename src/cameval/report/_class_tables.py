@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from cameval.evaluation import Column
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
+from cameval.evaluation._numbers import MISSING
 from cameval.evaluation._scores import Images, Scores, clip_to_range, high_and_low_shares
 from cameval.evaluation._words import map_and_mask, metric_title, one_line
 from cameval.report._names import Names
 from cameval.report._score_tables import mean_cell
-from cameval.report.formatting import MISSING, format_interval, format_number, format_percent
+from cameval.report.formatting import format_interval, format_number, format_percent
 from cameval.report.sections import Block, Cell, Row, Table
 from cameval.statistics import ENOUGH_GROUPS, Difference, Summary, difference_interval
 

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import numpy as np
 
 from cameval.evaluation._headline import MOST_MODELS
+from cameval.evaluation._numbers import format_short, with_minus
 from cameval.evaluation._words import one_line
 from cameval.report._all_scores import headline_data
 from cameval.report._answers import Known
@@ -26,12 +27,7 @@ from cameval.report._verdict_words import (
     symbol_of,
     words_of,
 )
-from cameval.report.formatting import (
-    format_count,
-    format_interval,
-    format_short,
-    with_minus,
-)
+from cameval.report.formatting import format_count, format_interval
 from cameval.report.sections import Table
 
 

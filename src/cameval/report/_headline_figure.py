@@ -7,6 +7,7 @@ from html import escape
 import numpy as np
 
 from cameval.evaluation import Column
+from cameval.evaluation._numbers import format_short, with_minus
 from cameval.evaluation._scores import Score
 from cameval.evaluation._words import one_line
 from cameval.report._all_scores import describe_difference, tests_of
@@ -26,7 +27,7 @@ from cameval.report._svg_parts import (
     ticks_of,
 )
 from cameval.report._verdict import Verdict
-from cameval.report.formatting import format_interval, format_number, format_short, with_minus
+from cameval.report.formatting import format_interval, format_number
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cameval.evaluation import Column, Results
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
+from cameval.evaluation._numbers import MISSING
 from cameval.evaluation._scores import Images, Scores
 from cameval.evaluation._summaries import macro_means, pooled_means
 from cameval.evaluation._words import metric_title, one_line
@@ -17,7 +18,7 @@ from cameval.report._marks import are_marked, mark_metric, share_cell
 from cameval.report._names import Names
 from cameval.report._score_tables import blocks_of, heading_of, map_row, maps_of, mean_cell
 from cameval.report._targets import Targets
-from cameval.report.formatting import MISSING, format_number
+from cameval.report.formatting import format_number
 from cameval.report.sections import Block, Cell, Row, Table
 
 _MOST_MAP_METRICS = 1

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameval.evaluation._contents import Contents
+from cameval.evaluation._numbers import MISSING
 from cameval.evaluation._scores import Images
 from cameval.evaluation.meaning import MetricMeaning
-from cameval.report.formatting import MISSING, format_percent
+from cameval.report.formatting import format_percent
 from cameval.report.sections import Cell
 from cameval.statistics import ENOUGH_GROUPS, mean_interval
 

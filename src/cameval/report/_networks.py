@@ -8,6 +8,7 @@ import numpy as np
 from cameval.evaluation import Column
 from cameval.evaluation._comparisons import Comparison
 from cameval.evaluation._headline import candidates_of
+from cameval.evaluation._numbers import format_short, with_minus
 from cameval.evaluation._scores import Score
 from cameval.evaluation._words import metric_title, one_line
 from cameval.report._all_scores import describe_difference
@@ -15,7 +16,7 @@ from cameval.report._answers import Known
 from cameval.report._score_tables import mean_cell
 from cameval.report._verdict import Verdict
 from cameval.report._verdict_words import CHIPS, symbol_of
-from cameval.report.formatting import format_number, format_short, with_minus
+from cameval.report.formatting import format_number
 from cameval.report.sections import Block, Cell, Row, Table
 
 

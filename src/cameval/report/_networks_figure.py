@@ -5,6 +5,7 @@ from html import escape
 
 import numpy as np
 
+from cameval.evaluation._numbers import format_short, with_minus
 from cameval.evaluation._scores import Score
 from cameval.evaluation._words import one_line
 from cameval.report._answers import Known
@@ -25,7 +26,7 @@ from cameval.report._svg_parts import (
     ticks_of,
     width_of,
 )
-from cameval.report.formatting import format_interval, format_number, format_short, with_minus
+from cameval.report.formatting import format_interval, format_number
 
 _FRAMES = (
     Frame(592, 200, 430, 34, 42, 0, wide=True),

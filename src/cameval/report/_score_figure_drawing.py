@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, isnan, log10
 
+from cameval.evaluation._numbers import with_minus
 from cameval.evaluation._words import one_line
 from cameval.report._chart import Chart
 from cameval.report._svg import DESKTOP, PHONE, Drawing
 from cameval.report._svg_parts import box, diamond, rule, text_at, tick_label
-from cameval.report.formatting import format_interval, format_number, format_percent, with_minus
+from cameval.report.formatting import format_interval, format_number, format_percent
 from cameval.report.score_figure import MarkKind, ScoreFigure, ScoreMark, ScoreRow
 from cameval.report.sections import Block, Cell, Row, Table
 

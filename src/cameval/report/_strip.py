@@ -11,12 +11,12 @@ import pandas as pd
 from cameval.errors import DataError
 from cameval.evaluation import Column, Results
 from cameval.evaluation._contents import contents_of
+from cameval.evaluation._numbers import format_short
 from cameval.evaluation._words import metric_title, one_line
 from cameval.report._image_index import FOLDER, ModelPictures, Strip, read_index
 from cameval.report._image_records import best_guess, bound_of
 from cameval.report._names import Names, names_of
 from cameval.report._targets import targets_of
-from cameval.report.formatting import format_short
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from unicodedata import east_asian_width
 
 import numpy as np
 
+from cameval.evaluation._numbers import with_minus
 from cameval.evaluation._words import one_line
-from cameval.report.formatting import with_minus
 
 CHARACTER = 6.6
 """About how wide a bold character is, in CSS pixels."""

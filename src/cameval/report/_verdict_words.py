@@ -8,12 +8,13 @@ import numpy as np
 
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
+from cameval.evaluation._numbers import format_short
 from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import CONSTANT
 from cameval.report._names import Names
 from cameval.report._targets import Targets
 from cameval.report._verdict import State, Verdict, state_of_all
-from cameval.report.formatting import format_count, format_percent, format_short
+from cameval.report.formatting import format_count, format_percent
 from cameval.statistics import ENOUGH_GROUPS
 
 FAITHFULNESS = "Agreement with the truth does not show that a map is faithful to the network."

@@ -14,6 +14,7 @@ from cameval.evaluation import Results
 from cameval.evaluation._comparisons import compare_all, seed_of
 from cameval.evaluation._contents import contents_of
 from cameval.evaluation._headline import headline_of
+from cameval.evaluation._numbers import with_minus
 from cameval.evaluation._run_folder import write_atomically
 from cameval.evaluation._scores import images_by_model, scores_of
 from cameval.evaluation._words import one_line, replace_unprintable
@@ -31,7 +32,6 @@ from cameval.report._strip import strip_of
 from cameval.report._targets import targets_of
 from cameval.report._verdict import verdicts_of
 from cameval.report.facts import StudyFacts
-from cameval.report.formatting import with_minus
 from cameval.report.reviewers import review, to_record
 from cameval.report.sections import Picture, Section
 

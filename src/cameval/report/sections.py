@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from cameval.errors import SettingError
+from cameval.evaluation._numbers import MISSING
 from cameval.report._files import draw_png
-from cameval.report.formatting import MISSING, format_number
+from cameval.report.formatting import format_number
 from cameval.report.score_figure import ScoreFigure
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from cameval.evaluation import Results
 from cameval.evaluation._comparisons import compare_all, seed_of
 from cameval.evaluation._contents import Contents, contents_of
 from cameval.evaluation._headline import Headline, headline_of
+from cameval.evaluation._numbers import with_minus
 from cameval.evaluation._scores import images_by_model, scores_of
 from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import CONSTANT
@@ -16,12 +17,7 @@ from cameval.report._negatives import describe_marks
 from cameval.report._targets import Targets, targets_of
 from cameval.report._verdict import Verdict, verdicts_of
 from cameval.report._verdict_words import Words, plain, symbol_of, words_of
-from cameval.report.formatting import (
-    format_count,
-    format_interval,
-    format_number,
-    with_minus,
-)
+from cameval.report.formatting import format_count, format_interval, format_number
 
 __all__ = ["verdict_lines"]
 

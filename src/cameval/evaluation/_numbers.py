@@ -1,0 +1,116 @@
+"""Scores, differences and intervals as plots, pages and terminals write them."""
+
+import re
+from math import isnan
+
+MISSING = "\u2013"
+"""A dash, where there is no number."""
+
+_MOST_DECIMALS = 9
+
+
+def format_number(value: float) -> str:
+    """Return a score with three decimals and without its leading zero; large numbers with one.
+
+    Parameters
+    ----------
+    value
+        The score; NaN gives a dash.
+
+    Examples
+    --------
+    >>> from cameval.report import format_number
+    >>> format_number(0.1534), format_number(-0.02), format_number(1), format_number(25.04)
+    ('.153', '-.020', '1.000', '25.0')
+    """
+    if isnan(value):
+        return MISSING
+    text = f"{value:.3f}" if abs(value) < 9.9995 else f"{value:,.1f}"
+    if float(text.replace(",", "")) == 0:
+        return ".000"
+    return _without_zero(text)
+
+
+def format_difference(value: float) -> str:
+    """Return a difference, with more than three decimals where these would all be 0.
+
+    Parameters
+    ----------
+    value
+        The difference; NaN gives a dash.
+
+    Examples
+    --------
+    >>> from cameval.report import format_difference
+    >>> format_difference(0.15), format_difference(-0.00021), format_difference(0)
+    ('.150', '-.0002', '.000')
+    """
+    text = format_number(value)
+    if float(f"{value:.3f}") != 0 or abs(value) < 0.5 * 10.0**-_MOST_DECIMALS or isnan(value):
+        return text
+    decimals = next(d for d in range(4, _MOST_DECIMALS + 1) if float(f"{value:.{d}f}") != 0)
+    return _without_zero(f"{value:.{decimals}f}")
+
+
+def format_interval(low: float, high: float) -> str:
+    """Return an interval in brackets; an end that is not 0 is not written as 0.
+
+    Parameters
+    ----------
+    low, high
+        The ends. If one is NaN there is no interval, and the text is empty.
+
+    Examples
+    --------
+    >>> from cameval.report import format_interval
+    >>> format_interval(0.12, 0.19), format_interval(0.0002, 0.19)
+    ('[.120, .190]', '[.0002, .190]')
+    >>> format_interval(float("nan"), float("nan"))
+    ''
+    """
+    if isnan(low) or isnan(high):
+        return ""
+    return f"[{format_difference(low)}, {format_difference(high)}]"
+
+
+def format_short(value: float) -> str:
+    """Return a score with two digits, for sentences and figures.
+
+    Examples
+    --------
+    >>> format_short(0.4349), format_short(1), format_short(25.04)
+    ('.43', '1.00', '25.0')
+    """
+    if isnan(value):
+        return MISSING
+    text = f"{value:.2f}" if abs(value) < 9.995 else f"{value:,.1f}"
+    if float(text.replace(",", "")) == 0:
+        return ".00"
+    return with_minus(_without_zero(text))
+
+
+def format_signed(value: float) -> str:
+    r"""Return a difference with its sign.
+
+    Examples
+    --------
+    >>> format_signed(0.0151), format_signed(-0.02) == "\u2212.020", format_signed(0)
+    ('+.015', True, '.000')
+    """
+    text = with_minus(format_difference(value))
+    return f"+{text}" if value > 0 else text
+
+
+def with_minus(text: str) -> str:
+    r"""Return a text whose negative numbers have a minus sign instead of a hyphen.
+
+    Examples
+    --------
+    >>> with_minus("-.02 [-.10, .06], p-75, 3-4").replace("\u2212", "(minus)")
+    '(minus).02 [(minus).10, .06], p-75, 3-4'
+    """
+    return re.sub(r"(?<![^\s\[(])-(?=\.?\d)", "\u2212", text)
+
+
+def _without_zero(text: str) -> str:
+    return re.sub(r"^(-?)0\.", r"\1.", text)
