@@ -97,11 +97,18 @@ RUNS = {
                 *("--gain", "10", "0.5", "--epochs", "3", "--folds", "3", *PATIENTS),
             ),
         ),
-        PlannedRun(
-            "slice-switches",
-            "VGG-16, by slice: head, epochs and crop",
-            (*VGG, *PAPER, "--switches", "head", "epochs", "crop"),
-            networks_of="slice",
+        *(
+            PlannedRun(
+                f"slice-{switch}",
+                f"VGG-16, by slice, another {title}",
+                (*VGG, *PAPER, "--switches", switch),
+                networks_of="slice",
+            )
+            for switch, title in (
+                ("head", "head"),
+                ("epochs", "number of epochs"),
+                ("crop", "crop"),
+            )
         ),
     )
 }

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from study.catalog import RUNS
+from study.catalog import RUNS, SEEDS
 from study.evaluation import HEAD_ANSWERS, P95, VALIDATED
 from study.settings import QUESTIONS
 from study.tables import MINUS
@@ -33,7 +33,7 @@ TESTS = (
     *((first, P95, metric) for first in ("otsu", "adaptive") for metric in ("iou", "coverage")),
 )
 PATIENT_RUNS = {
-    "patient": "vgg16",
+    **dict.fromkeys(SEEDS, "vgg16"),
     "patient-frozen": "vgg16",
     "patient-fine": "vgg16:no-last-pool",
     "all": "vgg16",
@@ -76,10 +76,14 @@ TRAINED_AGAIN: dict[str, tuple[str, str, str]] = {  # run, question and answer
     "by number": ("slice", "fold-order", "by number"),
     "by name": ("slice", "fold-order", "by name"),
     "unstratified": ("slice", "stratified", "as the order has them"),
-    **{head: ("slice", "head", answer) for head, answer in HEAD_ANSWERS.items() if head != "gap"},
-    "crop": ("slice-switches", "crop", "center, 7/8 of the side"),
-    "1 epoch": ("slice-switches", "epochs", "1"),
-    "6 epochs": ("slice-switches", "epochs", "6"),
+    **{
+        head: ("slice-head", "head", answer)
+        for head, answer in HEAD_ANSWERS.items()
+        if head != "gap"
+    },
+    "crop": ("slice-crop", "crop", "center, 7/8 of the side"),
+    "1 epoch": ("slice-epochs", "epochs", "1"),
+    "6 epochs": ("slice-epochs", "epochs", "6"),
 }
 
 
@@ -149,6 +153,27 @@ def _of_seeds() -> dict[str, Quote]:
     }
 
 
+ATTENTION = {"short": "", "longer": "+longer", "mining": "+gain"}
+
+
+def _of_attention_mining() -> dict[str, Quote]:
+    """Return the numbers of MobileNetV2 with and without attention mining, by patient."""
+    run, quotes = "gain", {}
+    networks = {name: f"mobilenet_v2{recipe}" for name, recipe in ATTENTION.items()}
+    for name, network in networks.items():
+        model, table = {"model": network}, f"methods-{network.replace('+', '_')}"
+        for map_name in ("CAM", "class mean"):
+            quotes[f"gain {name} {map_name} IoU"] = Quote(
+                run, table, {"map": map_name}, "IoU", True
+            )
+        quotes[f"gain {name} accuracy"] = Quote(run, "classification", model, "all slices", True)
+    for first, second in (("longer", "mining"), ("short", "mining")):
+        row = {"comparison": f"{networks[first]} {MINUS} {networks[second]}", "metric": "iou"}
+        quotes[f"gain {first} minus {second}"] = Quote(run, "tests", row, "difference", True)
+        quotes[f"gain {first} minus {second} p"] = Quote(run, "tests", row, "p")
+    return quotes
+
+
 QUOTES: dict[str, Quote] = {
     **_of_slices(),
     **_of_switches(),
@@ -158,4 +183,5 @@ QUOTES: dict[str, Quote] = {
     **_compared("patient", "patient-frozen"),
     **_compared("patient-fine", "patient"),
     **_of_seeds(),
+    **_of_attention_mining(),
 }

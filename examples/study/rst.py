@@ -22,8 +22,10 @@ from cameval.statistics import paired_tests
 from study.catalog import COMPARED_AT, COMPARISONS, RUNS, SEEDS, Maps, PlannedRun
 from study.quotes import QUOTES, Quote
 from study.records import has_tables, read_ious, read_table
+from study.tables import MINUS
 
 INTERVAL = re.compile(r" \[[^\]]*\]")
+NEGATIVE = re.compile(r"(?<![^\s\[(])-(?=\.?\d)")
 COUNTS = re.compile(r" \((\d+/\d+|[^)]* of all [^)]*)\)")
 GENERATED = ".. Written by examples/study_runs.py from the results; do not edit.\n"
 LEAD = """\
@@ -31,12 +33,18 @@ All tables of the runs that :doc:`study` is about, as the runs wrote them. ``pyt
 examples/study_runs.py run`` makes the runs, with the commands below: ``DIR`` holds the slices,
 ``WEIGHTS`` the files of weights. ``keep`` copies their tables to ``docs/study_runs``, from which
 ``pages`` writes this page. In brackets: 95 % intervals by patient, in the runs of which the
-patients are known.
+patients are known. Those of differences agree with p, which is corrected by Holm's method for the
+number of tests that a table names, or for the tests of the table: the same pair can have another p
+in a table of other tests.
 """
 COMPARED = """\
 IoU of the class activation maps of two runs, on the same slices. Sign-flip tests of whole patients;
 each p is corrected by Holm's method for the tests of this table, and each interval agrees with its
 p.
+"""
+OF_SEEDS = """\
+Each seed has other folds and another training. The tests are of the same slices, and each p is
+corrected for the tests of its own run.
 """
 
 
@@ -52,6 +60,7 @@ def tables_page(records: Path) -> str:
         parts += [heading("Runs compared", "-"), COMPARED, table(compared, "Differences of IoU")]
     if len(of_seeds := of_all_runs(records, "seeds")):
         parts += [heading("Seeds", "-"), table(of_seeds, "The same study with other seeds")]
+        parts += [OF_SEEDS, table(tests_by_seed(records), "Paired tests with three seeds")]
     for one in present:
         parts += [heading(one.title, "-"), *_of_run(one, records / one.name)]
     if missing:
@@ -93,8 +102,8 @@ def cell_of(frame: pd.DataFrame, quote: Quote) -> str:
         raise DataError(f"{quote} must be one cell, got {len(rows)} rows")
     text = COUNTS.sub("", str(rows[quote.column].iloc[0]))
     if quote.column == "p":
-        return f"p {text}" if text.startswith("<") else f"p = {text}"
-    return text if quote.interval else INTERVAL.sub("", text)
+        return with_p(text)
+    return NEGATIVE.sub(MINUS, text if quote.interval else INTERVAL.sub("", text))
 
 
 # --- Runs -----------------------------------------------------------------------------------------
@@ -181,6 +190,28 @@ def seeds(records: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def tests_by_seed(records: Path) -> pd.DataFrame:
+    """Return difference and p of each paired test, a column for each seed."""
+    pair, found = ["comparison", "metric"], [run for run in SEEDS if has_tables(records, run)]
+    tests = {run: read_table(records / run, "tests").set_index(pair) for run in found}
+    cells = {
+        f"seed {SEEDS.index(run)}": of_run["difference"] + "; " + of_run["p"].map(with_p)
+        for run, of_run in tests.items()
+    }
+    return pd.DataFrame(cells).reset_index()
+
+
+def with_p(text: str) -> str:
+    """Return a p value as a sentence has it.
+
+    Examples
+    --------
+    >>> with_p(".014"), with_p("< .001")
+    ('p = .014', 'p < .001')
+    """
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
 OF_RUNS = {"comparisons": comparisons, "seeds": seeds}
 
 
@@ -211,5 +242,5 @@ def table(frame: pd.DataFrame, caption: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text in which no character is markup."""
-    return re.sub(r"([\\*`|]|_(?=\W|$))", r"\\\1", text)
+    """Return text in which no character is markup, and negative numbers have a minus sign."""
+    return re.sub(r"([\\*`|]|_(?=\W|$))", r"\\\1", NEGATIVE.sub(MINUS, text))
