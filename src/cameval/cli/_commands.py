@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cameval._extras import needed_by
 from cameval.baselines import LeaveGroupOutBaseline, UntrainedBaseline
 from cameval.binarizers import LargestComponent
 from cameval.cli._config import settings_text
@@ -144,7 +145,7 @@ def _begin(options: Namespace) -> Iterator[None]:
     """Check that the results can be written, and set threads and processes until the end."""
     _check_output(Path(options.out), options)
     if not options.no_report:
-        _import_report(", or use --no-report")
+        _import_report("or use --no-report")
     if options.parquet:
         _import_parquet()
     options.settings = settings_text(options, options.command)
@@ -414,27 +415,16 @@ def _write_report(results: Results, options: Namespace) -> None:
 
 def _import_report(more: str) -> ModuleType:
     """Return the module of reports; `more` is what else helps where a package is missing."""
-    try:
+    with needed_by("the report needs", more):
         from cameval import report
 
         _ = report.write_report  # needs the packages of the report
-    except ModuleNotFoundError as error:
-        package = str(error.name).partition(".")[0]
-        raise SettingError(
-            f"the report needs {package}, which is not installed; install it with pip install "
-            f"'cameval[report]'{more}"
-        ) from error
     return report
 
 
 def _import_parquet() -> None:
-    try:
+    with needed_by("--parquet needs", "or leave out --parquet"):
         import pyarrow  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise SettingError(
-            "--parquet needs pyarrow, which is not installed; install it with pip install "
-            "'cameval[parquet]', or leave out --parquet"
-        ) from error
 
 
 def _print_files(options: Namespace) -> None:
