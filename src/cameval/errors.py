@@ -1,4 +1,4 @@
-"""Every error that cameval raises on purpose.
+"""The errors that cameval raises on purpose.
 
 ::
 
@@ -13,6 +13,7 @@
     ├── SettingError          (ValueError)  a setting outside its range
     │   └── MissingPackageError (ImportError) an optional package is not installed
     ├── DataError             (ValueError)  a file with missing, damaged or wrong content
+    │   └── cameval.data.LeakError          a sample or group in two parts of a fold
     ├── OutputError           (OSError)     a file or a folder that cannot be written
     └── ProcessError          (RuntimeError) another process of the run failed
 
