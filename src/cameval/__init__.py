@@ -5,8 +5,8 @@ sub-packages and modules, which are imported when they are first used:
 
 - the flow: `data`, `networks`, `methods`, `extractor`, `target_classes`, `maps`, `binarizers`,
   `metrics`, `baselines`, `evaluation`, `statistics`;
-- what else there is to do: `report`, `plots`, `sanity`, `losses`, `training`, `distributed`, and
-  `cli`, the command line;
+- what else there is to do: `report`, `plots`, `sanity`, `losses`, `training` and
+  `distributed`;
 - what others build on: `protocols` and `errors`.
 """
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from cameval import (  # noqa: F401 - `cameval.metrics` and the like, without another import
         baselines,
         binarizers,
-        cli,
         data,
         distributed,
         errors,
@@ -94,7 +93,6 @@ else:
                 "PercentileBinarizer",
                 "SkimageBinarizer",
             ],
-            "cli": [],
             "data": ["Sample", "Target"],
             "distributed": [],
             "errors": [],

@@ -213,8 +213,8 @@ def test_the_largest_component_is_that_of_each_binarizer(nets) -> None:
 @pytest.mark.parametrize(
     ("package", "words", "message"),
     [
-        ("matplotlib", "", "the report needs matplotlib, .*its extra 'report', or use --no-report"),
-        ("jinja2", "", "the report needs jinja2"),
+        ("matplotlib", "", "needs matplotlib, .*its extra 'report', or use --no-report"),
+        ("jinja2", "", "needs jinja2"),
         (
             "pyarrow",
             "--no-report --parquet",

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from cameval._extras import needed_by
 from cameval.baselines import LeaveGroupOutBaseline, UntrainedBaseline
 from cameval.binarizers import LargestComponent
 from cameval.cli._config import settings_text
@@ -37,7 +36,7 @@ from cameval.cli._words import (
     parse_words,
 )
 from cameval.distributed import own_device, process_group, rank
-from cameval.errors import OutputError, SettingError
+from cameval.errors import MissingPackageError, OutputError, SettingError
 from cameval.evaluation import (
     Preparation,
     Results,
@@ -145,7 +144,7 @@ def _begin(options: Namespace) -> Iterator[None]:
     """Check that the results can be written, and set threads and processes until the end."""
     _check_output(Path(options.out), options)
     if not options.no_report:
-        _import_report("or use --no-report")
+        _import_report(", or use --no-report")
     if options.parquet:
         _import_parquet()
     options.settings = settings_text(options, options.command)
@@ -415,16 +414,23 @@ def _write_report(results: Results, options: Namespace) -> None:
 
 def _import_report(more: str) -> ModuleType:
     """Return the module of reports; `more` is what else helps where a package is missing."""
-    with needed_by("the report needs", more):
-        from cameval import report
+    from cameval import report
 
+    try:
         _ = report.write_report  # needs the packages of the report
+    except MissingPackageError as error:
+        raise MissingPackageError(f"{error}{more}") from error
     return report
 
 
 def _import_parquet() -> None:
-    with needed_by("--parquet needs", "or leave out --parquet"):
+    try:
         import pyarrow  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            "--parquet needs pyarrow, which is not installed; install it with pip install pyarrow, "
+            "or cameval with its extra 'parquet', or leave out --parquet"
+        ) from error
 
 
 def _print_files(options: Namespace) -> None:
