@@ -10,7 +10,8 @@ from typing import Any
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
-from sphinx.util import inspect
+from sphinx.util import inspect, logging
+from sphinx.util.nodes import make_refnode
 
 sys.path.insert(0, str(Path(__file__).parent))  # `gallery_order`
 
@@ -41,7 +42,7 @@ intersphinx_timeout = 1
 # --- Docstrings -----------------------------------------------------------------------------------
 
 default_role = "py:obj"  # `name` is a link where it names an object, see `bare_name` below
-add_module_names = False
+add_module_names = True  # cameval.metrics.specificity(...): where to import it from
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
@@ -60,9 +61,36 @@ PACKAGES = ["cameval"] + [
     for package in (
         *("baselines", "binarizers", "data", "distributed", "errors", "evaluation", "extractor"),
         *("losses", "maps", "methods", "metrics", "networks", "plots", "protocols", "report"),
-        *("sanity", "statistics", "target_classes", "arrays"),
+        *("sanity", "statistics", "target_classes", "training"),
     )
 ]
+
+
+PRIVATE = re.compile(r"\._(?!_)")
+"""In a name: a private module or object; not one with two underscores, such as ``__call__``."""
+
+IN_SIGNATURES = {
+    "cameval._arrays.Array": ("api/index", "arrays-in-signatures"),
+    "cameval.evaluation._loading.SizedSamples": ("api/index", "samples-in-signatures"),
+    "cameval.networks._randomize.Net": ("api/sanity", "networks-in-signatures"),
+}
+"""Types that no public name has: the section that explains them."""
+
+
+def forget_private_names(_app: Sphinx, env: Any) -> None:
+    """Remove the second, private names of objects from the inventory; see `bare_name`."""
+    objects = env.domains.python_domain.objects
+    for name in [name for name in objects if PRIVATE.search(name) and objects[name].aliased]:
+        del objects[name]
+
+
+def check_names(_app: Sphinx, env: Any) -> None:
+    """Warn of names in the inventory that nobody imports: private ones, and doubled paths."""
+    for name, entry in env.domains.python_domain.objects.items():
+        if PRIVATE.search(name) or ".cameval." in name:
+            logging.getLogger(__name__).warning(
+                "%s is no public name", name, location=entry.docname
+            )
 
 
 def bare_name(app: Sphinx, env: Any, node: Any, text: Any) -> nodes.Element | None:
@@ -73,9 +101,13 @@ def bare_name(app: Sphinx, env: Any, node: Any, text: Any) -> nodes.Element | No
     name, kind = node["reftarget"], node.get("reftype")
     if kind not in {"obj", "func", "class", "meth"} or node.get("refdomain") != "py":
         return None
+    python, here = env.domains.python_domain, node["refdoc"]
+    if name in IN_SIGNATURES:
+        return make_refnode(app.builder, here, *IN_SIGNATURES[name], text)
+    if name.startswith("cameval.") and PRIVATE.search(name):
+        name = name.rpartition(".")[2]  # where a public object is defined
     if "." in name and not name[0].isupper():
         return None
-    python, here = env.domains.python_domain, node["refdoc"]
     for package in PACKAGES:
         target = f"{package}.{name}"
         if link := python.resolve_xref(env, here, app.builder, "obj", target, node, text):
@@ -185,6 +217,8 @@ def block_math(translator: Any, node: nodes.math_block) -> None:
 def setup(app: Sphinx) -> None:
     """Register the handlers above."""
     app.connect("missing-reference", bare_name)
+    app.connect("env-updated", forget_private_names)
+    app.connect("env-check-consistency", check_names)
     app.connect("autodoc-process-signature", shorten)
     app.connect("autodoc-process-docstring", docstring, priority=900)  # after numpydoc
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))

@@ -42,11 +42,15 @@ def documented() -> list[object]:
     found: list[object] = []
     for page in sorted((DOCS / "api").glob("*.rst")):
         current = "cameval"
-        for kind, argument in re.findall(r"^\.\. (\w+):: ([\w.]+)", page.read_text(), re.MULTILINE):
+        for kind, argument in re.findall(
+            r"^\.\. ([\w:]+):: ([\w.]+)", page.read_text(), re.MULTILINE
+        ):
             if kind == "currentmodule":
                 current = argument
             elif kind == "automodule":
                 found.append(importlib.import_module(argument))
+            elif kind == "py:class" and argument in importlib.import_module(current).__all__:
+                found.append(getattr(importlib.import_module(current), argument))
             elif kind.startswith("auto"):
                 module, _, name = argument.rpartition(".")
                 found.append(getattr(importlib.import_module(module or current), name))
@@ -59,6 +63,14 @@ def documented() -> list[object]:
 def test_every_public_name_has_one_entry_in_the_api_pages(module: ModuleType, name: str) -> None:
     entries = sum(entry is getattr(module, name) for entry in documented())
     assert entries == 1, f"docs/api must have one autodoc directive for {name}, got {entries}"
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "api").glob("*.rst")), ids=lambda page: page.stem)
+def test_no_entry_has_a_private_name_or_that_of_its_package_twice(page: Path) -> None:
+    # An entry that is written by hand gets the name of its package from `currentmodule`.
+    for kind, name in re.findall(r"^\.\. ([\w:]+):: (\S+)", page.read_text(), re.MULTILINE):
+        assert not (kind.startswith(("py:", "auto")) and re.search(r"\._(?!_)", name)), name
+        assert not (kind.startswith("py:") and name.startswith("cameval.")), name
 
 
 def test_every_page_is_in_a_table_of_contents() -> None:

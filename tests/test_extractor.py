@@ -10,7 +10,18 @@ from families import family, images, state
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from cameval import CAMExtractor, CAMModel, GAPHead, adapt, cam, grad_cam, hires_cam, layer_cam
+from cameval import (
+    CAMExtractor,
+    CAMModel,
+    CAMSweep,
+    GAPHead,
+    ScoreCAM,
+    adapt,
+    cam,
+    grad_cam,
+    hires_cam,
+    layer_cam,
+)
 from cameval.errors import (
     ArrayTypeError,
     ClassIndexError,
@@ -202,11 +213,27 @@ def test_classes_are_checked(classes, error) -> None:
         CAMExtractor(family("squeezenet"))(images("any"), classes)
 
 
+def test_the_predicted_classes_have_a_word() -> None:
+    extract, batch = CAMExtractor(family("squeezenet")), images("any")
+    assert torch.equal(extract(batch, "predicted").maps, extract(batch).maps)
+    sweep = CAMSweep(family("squeezenet"), {"cam": cam})
+    assert torch.equal(sweep(batch, "predicted")["features", "cam"].classes, extract(batch).classes)
+    with pytest.raises(SettingError, match="or 'predicted', got 'true'; of the true classes give"):
+        extract(batch, "true")
+    net = CAMModel(nn.Conv2d(3, 4, 3), nn.Sequential(GAPHead(nn.Linear(4, 1)), nn.Sigmoid()))
+    with pytest.raises(UnsupportedModelError, match="sigmoid"):
+        CAMExtractor(net)(batch, "predicted")
+
+
 def test_settings_are_checked() -> None:
     with pytest.raises(ArrayTypeError, match="got str"):
         CAMExtractor("resnet18")  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="method must be callable"):
         CAMExtractor(family("squeezenet"), "grad_cam")  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match=r"method must be an instance, .*; write ScoreCAM\(\)"):
+        CAMExtractor(family("squeezenet"), ScoreCAM)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match=r"methods must be methods by name, .* got list"):
+        CAMSweep(family("squeezenet"), [grad_cam])  # type: ignore[arg-type]
     with pytest.raises(UnsupportedModelError, match=r"must take one batch .* Linear|mat1"):
         CAMExtractor(nn.Linear(3, 2))
     with pytest.raises(SettingError, match="size"):

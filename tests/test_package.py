@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import pickle
 import re
 import subprocess
 import sys
@@ -13,12 +14,16 @@ from pathlib import Path
 import pytest
 
 import cameval
+from cameval._extras import EXTRAS, import_extra, needed_by
+from cameval.errors import MissingPackageError
 
 SOURCE = Path(__file__).parents[1] / "src" / "cameval"
 
 # The one way through the package: a module may import from the levels above its own.
 LEVELS = [
-    ["errors", "_deferred", "_lazy", "_memo"],
+    ["errors"],
+    ["_deferred", "_extras", "_memo"],
+    ["_lazy"],
     ["_arrays", "_checks", "data", "distributed"],
     ["_sorting", "_spatial"],
     ["maps"],
@@ -99,7 +104,7 @@ def test_a_public_module_lists_names_that_its_package_exports(name: str) -> None
 def test_a_private_module_has_no_public_names() -> None:
     for path in SOURCE.rglob("_*.py"):
         if path.name not in ("__init__.py", "__main__.py"):
-            assert "__all__" not in path.read_text(), path
+            assert not re.search("^__all__", path.read_text(), re.MULTILINE), path
 
 
 @pytest.mark.parametrize("folder", ["examples", "benchmarks", "docs", "src/cameval/cli"])
@@ -161,6 +166,88 @@ def test_what_is_imported_is_declared() -> None:
     for path in SOURCE.rglob("*.py"):
         for module in outside_modules(path):
             assert declared & {name.lower() for name in provided_by[module]}, (path, module)
+
+
+FORKS = """
+import os, sys, torch
+for code in sys.argv[1:]:
+    child = os.fork()
+    if not child:
+        exec(code, {"__name__": "__main__"})
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, code
+"""
+"""Runs each code in a process of its own, which has torch and nothing of cameval."""
+
+
+def test_each_public_part_is_an_attribute_and_in_the_list_of_the_package() -> None:
+    names = {name.split(".")[1] for name in public_modules() if "." in name} - {"__main__", "cli"}
+    assert {name for name in names if f"`{name}`" not in cameval.__doc__} == set()
+    code = """
+import sys
+import cameval
+assert "cameval.{0}" not in sys.modules or "{0}" == "errors", "imported at once"
+assert "{0}" in dir(cameval)
+assert cameval.{0} is sys.modules["cameval.{0}"]
+"""
+    codes = [code.format(name) for name in sorted(names)]
+    subprocess.run([sys.executable, "-c", FORKS, *codes], check=True)
+
+
+def test_every_package_of_an_extra_is_known_with_its_extra() -> None:
+    lines = [re.match(r"([\w.-]+).*extra == '(\w+)'", line) for line in requires("cameval")]
+    declared = {(found[1].lower(), found[2]) for found in lines if found}
+    assert set(EXTRAS.values()) <= declared
+    needed = {line.partition(" ")[0].lower() for line in requires("cameval") if "extra" not in line}
+    plain = {re.match(r"[\w.-]+", line)[0] for line in needed}
+    imported = set().union(*(outside_modules(path) for path in SOURCE.rglob("*.py")))
+    always = {"PIL": "pillow", "skimage": "scikit-image"}
+    assert {one for one in imported if always.get(one, one) not in plain} <= set(EXTRAS)
+
+
+MISSING = [
+    ("jinja2", "from cameval.report import write_report"),
+    ("matplotlib", "import cameval; cameval.report.write_report"),
+    ("sklearn", "from cameval.data import folds_by_group; folds_by_group([0, 1], 'ab')"),
+    ("sklearn", "from cameval.data import folds_by_sample; folds_by_sample([0, 1], 'ab')"),
+    ("sklearn", "import cameval.networks as n; n.fit_linear_head(None, [], [], [])"),
+    ("requests", "from cameval.data import fetch; fetch._download(None, None, False)"),
+    ("lightning", "from cameval.training import MapScoreCallback"),
+    ("torchmetrics", "from cameval.training import MapScoreMetric"),
+    ("pyarrow", "from cameval.evaluation import _parquet_tables as t; t._pyarrow()"),
+]
+
+
+def test_a_missing_package_is_an_import_error_that_names_package_and_extra() -> None:
+    code = """
+import inspect, sys
+sys.modules[{0!r}] = None
+from cameval.errors import CamevalError
+try:
+    exec({1!r})
+except ImportError as error:
+    assert isinstance(error, CamevalError), error
+    assert error.name == {0!r}
+    assert "install {2}, or cameval with its extra '{3}'" in str(error), error
+else:
+    raise AssertionError("no error")
+import cameval.training
+inspect.getmembers(cameval.training)
+from cameval.training import *
+"""
+    codes = [code.format(missing, use, *EXTRAS[missing]) for missing, use in MISSING]
+    subprocess.run([sys.executable, "-c", FORKS, *codes], check=True)
+
+
+def test_the_error_of_a_missing_package_survives_a_process_and_others_pass() -> None:
+    with pytest.raises(MissingPackageError) as caught, needed_by("plots need"):
+        import_extra("matplotlib.no_such_module", "figures need")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value)
+    assert str(again).startswith("plots need matplotlib, ")
+    assert again.name == "matplotlib"
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"), needed_by("plots need"):
+        import_extra("no_such_package", "figures need")
 
 
 def outside_modules(path: Path) -> set[str]:

@@ -200,6 +200,18 @@ def test_a_workflow_calls_targets_that_exist(path: Path) -> None:
     assert called <= targets_of_make()
 
 
+def test_the_documentation_is_published_after_all_other_jobs() -> None:
+    jobs = parse(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
+    assert set(jobs["publish-docs"]["needs"]) == set(jobs) - {"publish-docs"}
+
+
+def test_contributing_names_what_the_local_check_calls() -> None:
+    called = re.findall(r"^make (\w+)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    said = re.search(r"`\.ci/run` calls (.*?);", (ROOT / "CONTRIBUTING.md").read_text())
+    assert said is not None
+    assert re.split(r", | and ", said[1]) == called
+
+
 def test_the_workflow_calls_all_that_the_local_check_calls() -> None:
     local = set(re.findall(r"^make (\w+)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE))
     there = " ".join(commands_of(ROOT / ".github" / "workflows" / "ci.yml"))

@@ -1,8 +1,13 @@
-"""Where a CNN classifier looked, and how well that agrees with ground-truth masks.
+"""Where an image classifier looked, and how well that agrees with ground-truth masks.
 
 The names here are those of the usual flow, from a network to scores. Everything else is in the
-sub-packages: `networks`, `methods`, `binarizers`, `metrics`, `baselines`, `statistics`,
-`evaluation`, `data`, `report`, `plots`, `losses` and `sanity`.
+sub-packages and modules, which are imported when they are first used:
+
+- the flow: `data`, `networks`, `methods`, `extractor`, `target_classes`, `maps`, `binarizers`,
+  `metrics`, `baselines`, `evaluation`, `statistics`;
+- what else there is to do: `report`, `plots`, `sanity`, `losses`, `training` and
+  `distributed`;
+- what others build on: `protocols` and `errors`.
 """
 
 from typing import TYPE_CHECKING
@@ -23,9 +28,11 @@ if TYPE_CHECKING:
         networks,
         plots,
         protocols,
+        report,
         sanity,
         statistics,
         target_classes,
+        training,
     )
     from cameval.baselines import center_map
     from cameval.binarizers import (
@@ -126,9 +133,11 @@ else:
             "networks": ["CAMModel", "GAPHead", "adapt", "split"],
             "plots": [],
             "protocols": [],
+            "report": [],
             "sanity": [],
             "statistics": [],
             "target_classes": [],
+            "training": [],
         },
     )
 

@@ -5,6 +5,8 @@ from importlib import import_module
 from sys import modules
 from typing import Any, TypeAlias
 
+from cameval._extras import needed_by
+
 Homes: TypeAlias = Mapping[str, Sequence[str]]
 """The modules of a package, and the public names that each of them has."""
 
@@ -17,6 +19,9 @@ def import_when_used(
     A module, or a name of a module, is imported when it is first read from the package, and kept
     there. No name may be that of a module of the package too: whoever imports that module would
     replace the name.
+
+    Where a module needs an optional package that is not installed, reading a name raises
+    `MissingPackageError`.
 
     Parameters
     ----------
@@ -36,7 +41,8 @@ def import_when_used(
 
     def read(name: str) -> Any:
         if name in module_of:
-            value = getattr(import_module(f"{package}.{module_of[name]}"), name)
+            with needed_by(f"{package}.{name} needs"):
+                value = getattr(import_module(f"{package}.{module_of[name]}"), name)
         elif name in homes:
             value = import_module(f"{package}.{name}")
         else:

@@ -1,9 +1,9 @@
-"""Every error that cameval raises on purpose.
+"""The errors that cameval raises on purpose.
 
 ::
 
     CamevalError
-    ├── UnsupportedModelError (TypeError)   no declared split for this network
+    ├── UnsupportedModelError (TypeError)   the network cannot be cut, or is not supported as it is
     ├── UnsupportedHeadError  (TypeError)   the head has no exact class activation map
     ├── LayerError            (ValueError)  a layer is missing, does not run, or has no feature map
     ├── ClassIndexError       (IndexError)  a class that the network does not have
@@ -11,7 +11,9 @@
     ├── ShapeError            (ValueError)  arrays whose shapes do not fit
     ├── NonFiniteError        (ValueError)  NaN or infinity where values must be finite
     ├── SettingError          (ValueError)  a setting outside its range
+    │   └── MissingPackageError (ImportError) an optional package is not installed
     ├── DataError             (ValueError)  a file with missing, damaged or wrong content
+    │   └── cameval.data.LeakError          a sample or group in two parts of a fold
     ├── OutputError           (OSError)     a file or a folder that cannot be written
     └── ProcessError          (RuntimeError) another process of the run failed
 
@@ -25,6 +27,7 @@ __all__ = [
     "ClassIndexError",
     "DataError",
     "LayerError",
+    "MissingPackageError",
     "NonFiniteError",
     "OutputError",
     "ProcessError",
@@ -40,10 +43,11 @@ class CamevalError(Exception):
 
 
 class UnsupportedModelError(CamevalError, TypeError):
-    """The network has no declared split into features and head, or is not supported as it is.
+    """The network cannot be cut into features and head, or is not supported as it is.
 
-    Examples are a cut whose output differs from that of the network, a network that writes to its
-    buffers in evaluation mode, and a network that cannot be copied.
+    Examples are a network for which no cut is declared or found by a trial, a cut whose output
+    differs from that of the network, a network that writes to its buffers in evaluation mode, and a
+    network that cannot be copied.
     """
 
 
@@ -73,6 +77,20 @@ class NonFiniteError(CamevalError, ValueError):
 
 class SettingError(CamevalError, ValueError):
     """A setting is outside its range."""
+
+
+class MissingPackageError(SettingError, ImportError):
+    """What was asked for needs an optional package that is not installed.
+
+    The message names the package to install and the extra of cameval that has it; the attribute
+    ``name`` is the name of the module that was to be imported.
+
+    Examples
+    --------
+    >>> from cameval.errors import MissingPackageError
+    >>> issubclass(MissingPackageError, ImportError)
+    True
+    """
 
 
 class DataError(CamevalError, ValueError):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cameval._arrays import dtype_or_type, shape_or_type
+from cameval._checks import check_callable
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.maps import CellCenters, upsample
 from cameval.methods import grad_cam
@@ -21,7 +22,7 @@ from cameval.networks.grids import identity
 from cameval.networks.layers import check_layer, layer_activations
 from cameval.plots._maps import plot_maps, small_picture
 from cameval.protocols import CAMMethod
-from cameval.target_classes import Classes, choose_classes
+from cameval.target_classes import Classes, choose_classes, given_classes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +93,7 @@ class CAMResult:
         *,
         class_names: Sequence[str] = (),
     ) -> "list[Axes]":
-        """Plot the maps in a row, on their images. Needs Matplotlib: ``cameval[report]``.
+        """Plot the maps in a row, on their images. Needs Matplotlib, of the extra ``report``.
 
         Parameters
         ----------
@@ -115,7 +116,9 @@ class CAMResult:
         ShapeError
             If the maps are volumes, or the images are not those of the maps.
         SettingError
-            If axes of another number are given, or Matplotlib is not installed.
+            If axes of another number are given.
+        MissingPackageError
+            If Matplotlib is not installed.
         ArrayTypeError
             If `axes` are something else.
 
@@ -155,10 +158,11 @@ class CAMExtractor:
     Raises
     ------
     UnsupportedModelError
-        If the network is of no declared family; in the first call, if the cut does not compute what
-        the network computes.
+        If the network cannot be cut (see `adapt`); in the first call, if the cut does not compute
+        what the network computes.
     SettingError
-        If alignment by receptive fields is chosen but the cell centers are not known.
+        If `method` is a word or a class, or alignment by receptive fields is chosen but the cell
+        centers are not known.
 
     Notes
     -----
@@ -216,8 +220,9 @@ class CAMExtractor:
         classes
             The target classes: an int for all images, one per image ``(N,)``, or several per image
             ``(N, k)``. A function chooses them by the logits, as :func:`all_classes` and
-            :class:`TopClasses` do. By default each image's predicted class. One logit z stands for
-            two classes: the map of class 1 is that of z, the map of class 0 that of -z.
+            :class:`TopClasses` do. By default, or with ``"predicted"``, each image's predicted
+            class. One logit z stands for two classes: the map of class 1 is that of z, the map of
+            class 0 that of -z.
         target
             Instead of a class, a function of the network's output that returns one score per image:
             a sum of classes, an output of a regression, a region of a segmentation.
@@ -250,6 +255,7 @@ class CAMExtractor:
             If the method does not support the head, or its map is not exact though it must be.
         """
         check_images(images)
+        classes = given_classes(classes)
         model = adapt(self.model)  # the same model, checked again: hooks may have been added
         activations = model.activations(images, create_graph=create_graph)
         if self.check and not self._checked and not create_graph:
@@ -315,10 +321,7 @@ def check_parts(model: object, *methods: object) -> None:
     if not isinstance(model, nn.Module):
         raise ArrayTypeError(f"model must be an nn.Module, got {type(model).__name__}")
     for method in methods:
-        if not callable(method):
-            raise SettingError(
-                f"method must be callable as method(activations, target), got {method!r}"
-            )
+        check_callable("method", method, "cameval.methods")
 
 
 def _name(thing: object) -> str:
@@ -429,6 +432,11 @@ class CAMSweep:
         return _unchecked(self)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.methods, Mapping):
+            raise SettingError(
+                "methods must be methods by name, as in {'grad_cam': grad_cam}, got "
+                f"{type(self.methods).__name__}"
+            )
         if not self.methods:
             raise SettingError("methods must name at least one method, got none")
         check_parts(self.model, *self.methods.values())
@@ -462,6 +470,7 @@ class CAMSweep:
             Results by layer and method.
         """
         check_images(images)
+        classes = given_classes(classes)
         cell_centers = None
         passes: Mapping[str, Activations]
         if self.layers is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,9 +17,28 @@ from cameval.networks.activations import check_classes, check_logits, without_gr
 
 __all__ = ["Classes", "TopClasses", "all_classes"]
 
-Classes = int | Sequence[int] | Tensor | NDArray[np.integer[Any]] | Callable[[Tensor], Tensor]
-"""One class for all images, one per image ``(N,)``, several per image ``(N, k)``, or a function
-that chooses classes by the logits."""
+Classes = (
+    int
+    | Sequence[int]
+    | Tensor
+    | NDArray[np.integer[Any]]
+    | Callable[[Tensor], Tensor]
+    | Literal["predicted"]
+)
+"""One class for all images, one per image ``(N,)``, several per image ``(N, k)``, a function that
+chooses classes by the logits, or ``"predicted"``."""
+
+
+def given_classes(classes: Classes | None) -> Classes | None:
+    """Return the classes that are given; None stands for the predicted ones, also by that word."""
+    if isinstance(classes, str):
+        if classes != "predicted":
+            raise SettingError(
+                "classes must be class indices, a function of the logits or 'predicted', got "
+                f"{classes!r}; of the true classes give the labels, one for each image"
+            )
+        return None
+    return classes
 
 
 def choose_classes(
@@ -30,6 +49,7 @@ def choose_classes(
         if classes is not None:
             raise SettingError("classes and target must not both be given, got both")
         return torch.full((len(logits),), -1, device=logits.device)
+    classes = given_classes(classes)
     with without_graph():
         if classes is None:  # those of highest logits are classes of the network
             return _predicted_classes(logits.detach())

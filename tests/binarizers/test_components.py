@@ -62,6 +62,8 @@ def test_the_largest_component_keeps_kind_and_axes_and_is_a_value():
 def test_the_largest_component_checks_what_it_is_given():
     with pytest.raises(SettingError, match="binarizer must be callable, got 'otsu'"):
         LargestComponent("otsu")
+    with pytest.raises(SettingError, match=r"got the class MeanBinarizer; write MeanBinarizer\(\)"):
+        LargestComponent(MeanBinarizer)
     with pytest.raises(NonFiniteError, match="maps must be finite"):
         LargestComponent(lambda maps: maps > 0)(torch.tensor([[float("nan")]]))
     with pytest.raises(ArrayTypeError, match="masks must be boolean"):

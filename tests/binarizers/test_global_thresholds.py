@@ -22,6 +22,7 @@ from cameval.binarizers import (
     NiblackBinarizer,
     OtsuBinarizer,
     PercentileBinarizer,
+    PercentileWarning,
     SauvolaBinarizer,
     TopAreaBinarizer,
     is_constant,
@@ -80,7 +81,7 @@ def test_no_fraction_marks_all_but_the_minimum():
 # Percentiles
 
 
-@given(maps(), st.one_of(st.floats(0, 99.99), st.integers(0, 99)))
+@given(maps(), st.one_of(st.floats(1, 99.99), st.integers(0, 99)))
 def test_the_percentile_is_numpys_to_the_last_bit(scores, percentile):
     threshold = PercentileBinarizer(percentile).threshold(scores.numpy())
     expected = np.percentile(scores.numpy().astype(np.float64), percentile, method="linear")
@@ -125,6 +126,20 @@ def test_whole_percentiles_have_one_name():
 def test_a_percentile_is_a_number_below_one_hundred(percentile):
     with pytest.raises(SettingError, match=r"percentile must be in \[0, 100\), got"):
         PercentileBinarizer(percentile)
+
+
+@pytest.mark.parametrize("percentile", [0.95, 0.5, 0.001])
+def test_a_share_in_place_of_a_percentile_is_warned_of_at_the_line_of_the_user(percentile):
+    words = f"{percentile:g} is the {percentile:g}th, .*; write {100 * percentile:g} for"
+    with pytest.warns(PercentileWarning, match=words) as said:
+        PercentileBinarizer(percentile)
+    assert said[0].filename == __file__
+
+
+def test_other_percentiles_are_not_warned_of(recwarn):
+    for percentile in (0, 1, 1.5, 99.5):
+        PercentileBinarizer(percentile)
+    assert not recwarn.list
 
 
 # Areas

@@ -432,7 +432,7 @@ def test_an_interrupted_run_goes_on_from_its_last_batch(
 def test_other_maps_are_another_run(root, tmp_path, capsys) -> None:
     run(root, tmp_path)
     assert main(words(root, tmp_path, maps=f"npy={root}/png")) == 2
-    assert "another maps" in one_line(capsys)
+    assert "other maps" in one_line(capsys)
 
 
 @pytest.mark.slow

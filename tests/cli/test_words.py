@@ -1,6 +1,7 @@
 """Words of the command line: the labels of methods, binarizers, metrics and baselines."""
 
 import re
+from dataclasses import dataclass
 from functools import partial
 from inspect import Parameter, isclass, signature
 from typing import Any
@@ -141,6 +142,13 @@ def test_the_label_of_a_partial_is_read_as_that_partial(thing, label) -> None:
     assert (again.func, again.keywords) == (thing.func, {"reference": label})
 
 
+@dataclass(frozen=True)
+class Own:
+    """A thing of a user with a setting and without a label."""
+
+    share: float = 0.1
+
+
 def test_things_that_no_word_can_write_have_labels_too() -> None:
     def mine(maps: object) -> object:
         return maps
@@ -151,7 +159,9 @@ def test_things_that_no_word_can_write_have_labels_too() -> None:
     assert label_of(mine) == "mine"
     assert label_of("validated") == "validated"
     assert label_of(2) == "2"
-    assert " at 0x" not in label_of(Thing())
+    assert label_of(Thing()) == "Thing"
+    assert label_of(Own(0.5)) == "Own:0.5"
+    assert label_of(Own()) == "Own"
     assert label_of(cameval.SkimageBinarizer(threshold_li)) == "skimage:threshold_li"
     fewer = cameval.SkimageBinarizer(threshold_li, tolerance=0.5)
     assert label_of(fewer) == "skimage:threshold_li,tolerance=0.5"

@@ -2,7 +2,9 @@
 
 import dataclasses
 import pickle
+import re
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +24,8 @@ from cameval.errors import (
     SettingError,
     ShapeError,
 )
-from cameval.evaluation import Preparation, Results
+from cameval.evaluation import Preparation, Results, SanityChecks
+from cameval.metrics import BoundaryIoU, Deletion
 from cameval.metrics.properties import of_maps, of_masks, of_network
 from cameval.protocols import BaselineInput
 
@@ -354,7 +357,7 @@ def test_a_metric_must_not_return_infinity() -> None:
         ({"methods": [cameval.cam, cameval.cam]}, "methods must have different labels, got 'cam'"),
         ({"methods": {"x": cameval.cam}, "baselines": {"x": flat}}, r"labels, got \['x'\] twice"),
         ({"methods": {1: cameval.cam}}, "labels of methods must be non-empty text, got 1"),
-        ({"methods": {"x": 3}}, "method must be callable"),
+        ({"methods": {"x": 3}}, "methods must be callable, got 3"),
         ({"classes": "guessed"}, "classes must be 'predicted', 'true', a class index"),
         ({"classes": []}, "classes must name at least one target class"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
@@ -366,6 +369,74 @@ def test_settings_are_checked_before_anything_is_read(options, message) -> None:
     with pytest.raises(SettingError, match=message):
         run(lazy, **options)
     assert not lazy.read
+
+
+WORDS: dict[str, tuple[dict[str, Any], str]] = {
+    "a metric": (
+        {"metrics": ["iou"]},
+        "metrics must be callable, got 'iou'; import it: from cameval import iou",
+    ),
+    "one word": ({"metrics": "specificity"}, "from cameval.metrics import specificity"),
+    "by label": ({"metrics": {"mine": "dice"}}, "from cameval import dice"),
+    "a binarizer": (
+        {"binarizers": ["otsu"]},
+        "from cameval import OtsuBinarizer, and write OtsuBinarizer()",
+    ),
+    "with settings": ({"binarizers": ["percentile:95"]}, "and write PercentileBinarizer(95)"),
+    "settings that are needed": ({"binarizers": ["percentile"]}, "PercentileBinarizer(...)"),
+    "nested": (
+        {"binarizers": ["largest_component:percentile:95"]},
+        "from cameval.binarizers import LargestComponent, and write LargestComponent(...)",
+    ),
+    "a baseline": ({"baselines": ["center"]}, "from cameval.baselines import center_baseline"),
+    "a method": ({"methods": ["grad_cam"]}, "methods must be callable, got 'grad_cam'; import it"),
+    "unknown": ({"metrics": ["iuo"]}, "got 'iuo'; those of cameval are in cameval.metrics"),
+    "a class": (
+        {"methods": [cameval.ScoreCAM]},
+        "methods must be instances, got the class ScoreCAM; write ScoreCAM()",
+    ),
+    "one class": (
+        {"binarizers": cameval.PercentileBinarizer},
+        "got the class PercentileBinarizer; write PercentileBinarizer(...)",
+    ),
+    "a class by label": ({"metrics": {"b": BoundaryIoU}}, "class BoundaryIoU; write BoundaryIoU()"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), WORDS.values(), ids=WORDS)
+def test_words_and_classes_are_refused_with_what_to_write(options, message, recwarn) -> None:
+    lazy = Lazy(samples())
+    with pytest.raises(SettingError, match=re.escape(message)):
+        run(lazy, **options)
+    assert not recwarn.list
+    assert not lazy.read
+
+
+def test_words_and_classes_are_refused_in_sanity_checks() -> None:
+    with pytest.raises(SettingError, match=r"got 'random'; .* and write RandomBaseline\(\)"):
+        SanityChecks(controls=["random"])
+    with pytest.raises(SettingError, match=r"got the class Deletion; write Deletion\(\)"):
+        SanityChecks(faithfulness=[Deletion])
+
+
+def test_the_warning_of_a_silent_metric_is_at_the_line_of_the_user() -> None:
+    with pytest.warns(UserWarning, match="'mean_outside' does not say") as said:
+        evaluate(small_network(), samples(1), metrics=[mean_outside], progress=False)
+    assert said[0].filename == __file__
+
+
+class Plain:
+    """A binarizer without a name and a representation."""
+
+    def __call__(self, maps: Tensor) -> Tensor:
+        """Binarize maps."""
+        return maps > 0
+
+
+def test_an_object_without_a_label_has_that_of_its_class_in_all_tables() -> None:
+    results = run(binarizers=[Plain()])
+    assert {column.binarizer for column in results.columns if column.binarizer} == {"Plain"}
+    assert results.meanings.binarizers["Plain"].setting == "Plain"
 
 
 def test_an_iterable_has_no_workers() -> None:

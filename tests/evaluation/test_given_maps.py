@@ -143,9 +143,25 @@ def test_defaults_leave_out_what_needs_a_network() -> None:
     assert baselines == {"center", "random", "intensity", "edges"}
 
 
+IN_MEMORY = r"got (Tensor|ndarray); .* \{'mine': lambda sample: by_name\[sample.name\]"
+
+
+def test_maps_in_memory_are_given_as_the_message_writes_it() -> None:
+    made = samples(3)
+    maps = [sample.image for sample in made]
+    by_name = {sample.name: one for sample, one in zip(made, maps, strict=True)}
+    ours = evaluate_maps({"mine": lambda sample: by_name[sample.name]}, made, **PARTS)
+    same = evaluate_maps({"mine": lambda sample: sample.image}, made, **PARTS)
+    np.testing.assert_array_equal(ours.values, same.values)
+
+
 BAD: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "no source": ({}, {}, SettingError, "at least one source of maps"),
     "a number": ({"a": 7}, {}, SettingError, "folders or functions of a sample, got int"),
+    "maps in memory": ({"a": torch.rand(2, 8, 8)}, {}, SettingError, IN_MEMORY),
+    "one array": (np.ones((2, 8, 8)), {}, SettingError, IN_MEMORY),
+    "a list of arrays": ([np.ones((8, 8))] * 2, {}, SettingError, IN_MEMORY),
+    "a class": ([dict], {}, SettingError, "functions of a sample, got dict"),
     "no folder": ({"a": "/none/there"}, {}, DataError, "/none/there"),
     "a metric of a network": (None, {"metrics": [Deletion()]}, SettingError, "run the network"),
     "the truth on a grid": (None, {"baselines": [truth_baseline]}, SettingError, "no network"),
@@ -184,5 +200,5 @@ def test_a_run_of_given_maps_continues_and_notices_other_files(tmp_path) -> None
     np.testing.assert_array_equal(first.values, again.values)
     np.testing.assert_array_equal(Results.load(out).values, first.values)
     np.save(folder / "image 0.npy", np.zeros((64, 64)))
-    with pytest.raises(SettingError, match="another maps, of which 'a'"):
+    with pytest.raises(SettingError, match="other maps, of which 'a'"):
         evaluate_maps({"a": folder}, made, out=out, batch_size=2, **PARTS)

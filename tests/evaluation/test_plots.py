@@ -550,13 +550,16 @@ import sys
 sys.modules["matplotlib"] = None
 import torch
 from cameval.extractor import CAMResult
-from cameval.errors import SettingError
+from cameval.errors import MissingPackageError, SettingError
 found = CAMResult(torch.rand(1, 4, 4), torch.rand(1, 2, 2), torch.rand(1, 3), torch.tensor([0]))
 assert "<img" not in found._repr_html_()
 try:
     found.plot()
-except SettingError as error:
-    assert "pip install 'cameval[report]'" in str(error)
+except ImportError as error:
+    assert isinstance(error, MissingPackageError) and isinstance(error, SettingError)
+    assert "plots need matplotlib, which is not installed" in str(error)
+    assert "pip install matplotlib, or cameval with its extra 'report'" in str(error)
+    assert error.name == "matplotlib"
 else:
     raise AssertionError
 """

@@ -83,17 +83,17 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path) -> None:
     ("change", "message"),
     [
         ({"batch_size": 3}, r"another batch_size \(2 and 3\)"),
-        ({"methods": [cameval.cam]}, "another methods"),
+        ({"methods": [cameval.cam]}, "other methods"),
         ({"seed": 1}, "another seed"),
         ({"name": "x"}, "another model"),
         (
             {"metrics": dict(reversed(PLAN["metrics"].items()))},
             "another order of its metrics",
         ),
-        ({"data": samples(5)}, r"another samples \(7 and 5\)"),
+        ({"data": samples(5)}, r"other samples \(7 and 5\)"),
         (
             {"methods": PLAN["methods"] | {"cam": cameval.grad_cam}},
-            "another methods, of which 'cam' has",
+            "other methods, of which 'cam' has",
         ),
         ({"classes": ["true"]}, r"another target_class \(predicted and true\)"),
         (
@@ -102,7 +102,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path) -> None:
         ),
         (
             {"prepare": Preparation(size=(32, 32), mean=(0, 0, 0))},
-            "another outputs|another prepare",
+            "other outputs|another prepare",
         ),
         ({"net": CAMExtractor(placed(), alignment="receptive_field")}, "another alignment"),
     ],
@@ -118,7 +118,7 @@ def test_other_weights_are_another_run(tmp_path) -> None:
     net = small_network()
     with torch.no_grad():
         net.head.linear.bias += 1
-    with pytest.raises(SettingError, match="another weights"):
+    with pytest.raises(SettingError, match="other weights"):
         run(tmp_path, net=net)
 
 
@@ -265,7 +265,7 @@ def test_a_run_is_not_finished_with_other_contents_of_its_settings(tmp_path, opt
         run(tmp_path / "run", data, **options(0.2))
     data.resumed = True
     part = "prepare" if "prepare" in options(0.2) else "[a-z_]+, of which 'mine' has other contents"
-    with pytest.raises(SettingError, match=f"out must be a new folder .* with another {part}"):
+    with pytest.raises(SettingError, match=f"out must be a new folder .* with (an)?other {part}"):
         run(tmp_path / "run", data, **options(0.8))
     assert len(Results.load(tmp_path / "run")) == 2
     torch.manual_seed(0)
@@ -280,9 +280,7 @@ def test_code_of_a_function_that_was_changed_is_another_run(tmp_path) -> None:
 
     run(tmp_path, binarizers=[said("maps.mean()")])
     run(tmp_path, binarizers=[said("maps.mean()")])
-    with pytest.raises(
-        SettingError, match="another binarizers, of which 'mine' has other contents"
-    ):
+    with pytest.raises(SettingError, match="other binarizers, of which 'mine' has other contents"):
         run(tmp_path, binarizers=[said("maps.median()")])
 
 
@@ -290,9 +288,7 @@ def test_an_array_that_was_written_to_is_another_run(tmp_path) -> None:
     binarizer = _Binarizer(np.array([0.2]))
     run(tmp_path, binarizers={"mine": binarizer})
     binarizer.share[0] = 0.8
-    with pytest.raises(
-        SettingError, match="another binarizers, of which 'mine' has other contents"
-    ):
+    with pytest.raises(SettingError, match="other binarizers, of which 'mine' has other contents"):
         run(tmp_path, binarizers={"mine": binarizer})
 
 
@@ -363,7 +359,7 @@ NETWORKS = {
 def test_the_same_weights_in_another_structure_are_another_run(tmp_path, change) -> None:
     options = {"methods": [cameval.cam]}
     run(tmp_path, net=small_network(), **options)
-    with pytest.raises(SettingError, match=r"another (outputs|structure|weights)"):
+    with pytest.raises(SettingError, match=r"(other outputs|another structure|other weights)"):
         run(tmp_path, net=_with_features(change), **options)
 
 
@@ -390,7 +386,7 @@ def test_a_network_that_answers_with_chance_is_not_resumed(tmp_path) -> None:
 
     net = _with_features(lambda f: nn.Sequential(*f, Noisy()))
     run(tmp_path, net=net, methods=[cameval.grad_cam])
-    with pytest.raises(SettingError, match="another outputs"):
+    with pytest.raises(SettingError, match="other outputs"):
         run(tmp_path, net=net, methods=[cameval.grad_cam])
 
 

@@ -534,3 +534,23 @@ def test_a_layer_norm_reference() -> None:
     pooled = net.block(net.conv1(batch)).mean((2, 3))
     normalized = layer_norm(pooled, (CHANNELS,), net.layer_norm.weight, net.layer_norm.bias)
     torch.testing.assert_close(adapt(net)(batch), net.linear(normalized))
+
+
+class Pooled(nn.Module):
+    """A network without a layer that returns feature maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits of the maxima of the channels."""
+        return self.fc(images.amax((2, 3)))
+
+
+def test_a_network_without_feature_maps_is_told_no_layer() -> None:
+    with pytest.raises(UnsupportedModelError) as caught:
+        adapt(Pooled())
+    assert "No layer of it returns feature maps. Declare its features" in str(caught.value)
+    assert "name.of.layer" not in str(caught.value)
+    assert "Layers that" not in str(caught.value)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cameval import adapt
-from cameval.errors import DataError, SettingError
+from cameval.errors import DataError, MissingPackageError
 from cameval.networks import load_network, load_weights, read_weights
 
 
@@ -311,7 +311,7 @@ def test_safetensors_without_the_package(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "safetensors", None)
     monkeypatch.setitem(__import__("sys").modules, "safetensors.torch", None)
     (tmp_path / "w.safetensors").write_bytes(b"{}")
-    with pytest.raises(SettingError, match=r"need safetensors, .*'cameval\[safetensors\]'"):
+    with pytest.raises(MissingPackageError, match=r"need safetensors, .*extra 'safetensors'"):
         read_weights(tmp_path / "w.safetensors")
 
 

@@ -30,6 +30,7 @@ from cameval.errors import (
     ArrayTypeError,
     ClassIndexError,
     DataError,
+    MissingPackageError,
     SettingError,
     ShapeError,
 )
@@ -374,7 +375,9 @@ def test_what_needs_an_extra_says_how_to_install_it(monkeypatch):
         for known in [name for name in sys.modules if name.partition(".")[0] == package]:
             monkeypatch.delitem(sys.modules, known)
         monkeypatch.setitem(sys.modules, package, None)
-        with pytest.raises(SettingError, match=rf"{package}.*pip install 'cameval\[training\]'"):
+        monkeypatch.delattr(cameval.training, name, raising=False)
+        words = rf"cameval\.training\.{name} needs {package}, .*its extra 'training'"
+        with pytest.raises(MissingPackageError, match=words):
             getattr(cameval.training, name)
     with pytest.raises(AttributeError, match="no attribute 'MapMetric'"):
         _ = cameval.training.MapMetric

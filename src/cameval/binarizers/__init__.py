@@ -18,6 +18,7 @@ from cameval.binarizers.global_thresholds import (
     MultiOtsuBinarizer,
     OtsuBinarizer,
     PercentileBinarizer,
+    PercentileWarning,
     TopAreaBinarizer,
 )
 from cameval.binarizers.local_thresholds import (
@@ -39,6 +40,7 @@ __all__ = [
     "NiblackBinarizer",
     "OtsuBinarizer",
     "PercentileBinarizer",
+    "PercentileWarning",
     "SauvolaBinarizer",
     "SkimageBinarizer",
     "TopAreaBinarizer",

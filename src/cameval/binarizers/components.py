@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval._arrays import Array, as_masks, finite_maps, restore
+from cameval._checks import check_callable
 from cameval._spatial import binarize_kept, check_spatial_axes, check_volumes, for_volumes
-from cameval.errors import SettingError, ShapeError
+from cameval.errors import ShapeError
 from cameval.protocols import Binarizer
 
 __all__ = ["LargestComponent"]
@@ -57,8 +58,7 @@ class LargestComponent:
 
     def __post_init__(self) -> None:
         """Check the setting."""
-        if not callable(self.binarizer):
-            raise SettingError(f"binarizer must be callable, got {self.binarizer!r}")
+        check_callable("binarizer", self.binarizer, "cameval.binarizers")
         if check_spatial_axes(self.spatial_axes) == 3:
             for_volumes(self.binarizer)
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from cameval._checks import finite_number, whole_number
+from cameval._checks import finite_number, warn_user, whole_number
 from cameval.binarizers import _global_rules as rules
 from cameval.binarizers._base import ThresholdBinarizer
 from cameval.errors import SettingError
@@ -19,6 +19,7 @@ __all__ = [
     "MultiOtsuBinarizer",
     "OtsuBinarizer",
     "PercentileBinarizer",
+    "PercentileWarning",
     "TopAreaBinarizer",
 ]
 
@@ -121,6 +122,10 @@ class FractionOfMaxBinarizer(ThresholdBinarizer):
         return rules.range_fraction(maps, self.fraction)
 
 
+class PercentileWarning(UserWarning):
+    """A percentile is between 0 and 1, as if it were a share: the 95th is 95, not 0.95."""
+
+
 @dataclass(frozen=True)
 class PercentileBinarizer(ThresholdBinarizer):
     """Mark the pixels above a percentile of their map.
@@ -138,6 +143,11 @@ class PercentileBinarizer(ThresholdBinarizer):
     ------
     SettingError
         If `percentile` is not a number in [0, 100).
+
+    Warns
+    -----
+    PercentileWarning
+        If `percentile` is in (0, 1), which marks almost the whole image.
 
     Examples
     --------
@@ -157,6 +167,12 @@ class PercentileBinarizer(ThresholdBinarizer):
         if not isinstance(self.percentile, Real) or not 0 <= self.percentile < 100:
             raise SettingError(f"percentile must be in [0, 100), got {self.percentile}")
         plain = float(self.percentile)
+        if 0 < plain < 1:
+            warn_user(
+                f"a percentile is in [0, 100): {plain:g} is the {plain:g}th, which marks almost "
+                f"the whole image; write {100 * plain:g} for the {100 * plain:g}th",
+                PercentileWarning,
+            )
         object.__setattr__(self, "percentile", int(plain) if plain.is_integer() else plain)
 
     def _rule(self, maps: Tensor, /) -> Tensor:

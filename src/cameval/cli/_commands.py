@@ -36,7 +36,7 @@ from cameval.cli._words import (
     parse_words,
 )
 from cameval.distributed import own_device, process_group, rank
-from cameval.errors import OutputError, SettingError
+from cameval.errors import MissingPackageError, OutputError, SettingError
 from cameval.evaluation import (
     Preparation,
     Results,
@@ -439,16 +439,12 @@ def _write_report(results: Results, options: Namespace) -> None:
 
 def _import_report(more: str) -> ModuleType:
     """Return the module of reports; `more` is what else helps where a package is missing."""
-    try:
-        from cameval import report
+    from cameval import report
 
+    try:
         _ = report.write_report  # needs the packages of the report
-    except ModuleNotFoundError as error:
-        package = str(error.name).partition(".")[0]
-        raise SettingError(
-            f"the report needs {package}, which is not installed; install it with pip install "
-            f"'cameval[report]'{more}"
-        ) from error
+    except MissingPackageError as error:
+        raise MissingPackageError(f"{error}{more}") from error
     return report
 
 
@@ -456,9 +452,9 @@ def _import_parquet() -> None:
     try:
         import pyarrow  # noqa: F401
     except ModuleNotFoundError as error:
-        raise SettingError(
-            "--parquet needs pyarrow, which is not installed; install it with pip install "
-            "'cameval[parquet]', or leave out --parquet"
+        raise MissingPackageError(
+            "--parquet needs pyarrow, which is not installed; install it with pip install pyarrow, "
+            "or cameval with its extra 'parquet', or leave out --parquet"
         ) from error
 
 

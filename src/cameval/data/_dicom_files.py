@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from cameval.data._extras import import_medical
+from cameval._extras import import_extra
 from cameval.data._files import FOLDER, check_file, kind_at, list_folder
 from cameval.errors import CamevalError, DataError
 
@@ -73,7 +73,7 @@ def list_files(path: Path) -> list[Path]:
 
 def read_header(path: Path, keywords: Sequence[str] = ()) -> Any:
     """Return the elements of a DICOM file without its pixels, and those of more keywords."""
-    pydicom = import_medical("pydicom", "DICOM files")
+    pydicom = import_extra("pydicom", "DICOM files need")
     _check_is_dicom(path)
     with raise_data_errors(path):
         meta = pydicom.filereader.read_file_meta_info(path)
@@ -190,8 +190,8 @@ def read_pixels(
 
     Indices of a palette become colors, except in a segmentation.
     """
-    pydicom = import_medical("pydicom", "DICOM files")
-    pixels = import_medical("pydicom.pixels", "DICOM files")
+    pydicom = import_extra("pydicom", "DICOM files need")
+    pixels = import_extra("pydicom.pixels", "DICOM files need")
     with raise_data_errors(path):
         _check_decoder(path, header, pixels)
         full = pydicom.dcmread(path, specific_tags=[*_TAGS, *_PIXELS])
@@ -212,7 +212,7 @@ def read_pixels(
             )
         palette = str(full.PhotometricInterpretation) == "PALETTE COLOR"
         if palette and header.get("SOPClassUID") not in SEGMENTATIONS:
-            color = import_medical("pydicom.pixels.processing", "DICOM files").apply_color_lut
+            color = import_extra("pydicom.pixels.processing", "DICOM files need").apply_color_lut
             found = color(found, full)
             wanted = (*wanted[:3], found.shape[-1])
         return found.reshape(wanted if wanted[3] > 1 else wanted[:3])

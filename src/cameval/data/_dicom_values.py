@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cameval._extras import import_extra
 from cameval.data._dicom_files import macro, numbers
-from cameval.data._extras import import_medical
 from cameval.errors import DataError
 
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
@@ -74,7 +74,7 @@ def window_of(path: Path, header: Any, frame: int, index: int) -> Window | None:
 def rescale(path: Path, header: Any, frame: int, raw: NDArray[Any]) -> NDArray[np.float64]:
     """Return the measured values of the stored pixels of a frame, such as Hounsfield units."""
     if header.get("ModalityLUTSequence"):
-        processing = import_medical("pydicom.pixels.processing", "DICOM files")
+        processing = import_extra("pydicom.pixels.processing", "DICOM files need")
         return np.asarray(processing.apply_modality_lut(raw, header), np.float64)
     item = macro(header, frame, "PixelValueTransformationSequence")
     slope = (numbers(path, item, "RescaleSlope", 1) or [1.0])[0]
@@ -100,7 +100,7 @@ def apply_table(path: Path, header: Any, values: NDArray[Any], index: int) -> ND
             f"{path}: window must be below {len(tables)}, the number of the file's tables of "
             f"values (VOI LUT), got {index}"
         )
-    processing = import_medical("pydicom.pixels.processing", "DICOM files")
+    processing = import_extra("pydicom.pixels.processing", "DICOM files need")
     top = 2 ** int(tables[index].LUTDescriptor[2]) - 1
     found = processing.apply_voi(np.rint(values).astype(np.int64), header, index)
     return np.asarray(np.clip(np.asarray(found, np.float64) / top, 0, 1))

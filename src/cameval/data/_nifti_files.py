@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from cameval.data._extras import import_medical
+from cameval._extras import import_extra
 from cameval.data._files import open_file
 from cameval.errors import CamevalError, DataError
 
@@ -60,7 +60,7 @@ class StoredImage:
 
 def read_stored(path: Path, canonical: bool, most: int) -> StoredImage:
     """Read a NIfTI file."""
-    nibabel = import_medical("nibabel", "NIfTI files")
+    nibabel = import_extra("nibabel", "NIfTI files need")
     with open_file(path, "a NIfTI file") as file, _raise_data_errors(path):
         zipped = file.read(2) == b"\x1f\x8b"
         file.seek(0)

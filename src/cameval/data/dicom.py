@@ -1,7 +1,7 @@
 """DICOM: images, series and multi-frame files, with masks as DICOM segmentations or pictures.
 
-Needs pydicom: ``pip install 'cameval[medical]'``. Most compressed files also need a decoder, as in
-``pip install 'pylibjpeg[all]'``.
+Needs pydicom, as in the extra ``medical``: ``pip install '.[medical]'`` in a checkout. Most
+compressed files also need a decoder, as in ``pip install 'pylibjpeg[all]'``.
 
 - Stored pixels are rescaled (slope and intercept, or modality LUT), also by frame. Then the window
   of the file is applied, as a viewer would show it, by its function: linear, linear exact, sigmoid.

@@ -1,6 +1,6 @@
 """Download of the figshare brain tumor data: verified by size and md5, and unpacked safely.
 
-Needs pooch: ``pip install 'cameval[study]'``.
+Needs pooch, as in the extra ``study``: ``pip install '.[study]'`` in a checkout.
 """
 
 import json
@@ -22,6 +22,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 
+from cameval._extras import needed_by
 from cameval.data.figshare import FigshareDataset
 from cameval.data.slices import CLASS_NAMES
 from cameval.errors import DataError
@@ -283,8 +284,9 @@ def _check_url(url: object, schemes: set[str]) -> None:
 
 def _download(remote: _Remote, folder: Path, progress: bool) -> None:
     """Fetch a file unless it is there, in a few attempts; it gets its name once it is verified."""
-    import pooch
-    import requests
+    with needed_by("downloads need"):
+        import pooch
+        import requests
 
     pooch.get_logger().setLevel("WARNING")
     registry, urls = {remote.name: f"md5:{remote.md5}"}, {remote.name: remote.url}
@@ -302,7 +304,8 @@ def _download(remote: _Remote, folder: Path, progress: bool) -> None:
 
 
 def _md5_of(path: Path) -> str:
-    import pooch
+    with needed_by("downloads need"):
+        import pooch
 
     return str(pooch.file_hash(str(path), alg="md5")) if path.is_file() else ""
 

@@ -1,6 +1,6 @@
 """Folds for cross-validation, by group and by sample; a fold says if a group leaks.
 
-Needs scikit-learn: ``pip install 'cameval[study]'``.
+Needs scikit-learn, as in the extra ``study``: ``pip install '.[study]'`` in a checkout.
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cameval._extras import needed_by
 from cameval.errors import DataError
 
 __all__ = ["Fold", "LeakError", "folds_by_group", "folds_by_sample"]
@@ -111,6 +112,8 @@ def folds_by_group(
     ------
     DataError
         If there are too few samples or groups, or a class is missing from the training part.
+    MissingPackageError
+        If scikit-learn is not installed.
 
     Examples
     --------
@@ -119,7 +122,8 @@ def folds_by_group(
     >>> [len(fold.train) + len(fold.validation) + len(fold.test) for fold in folds]
     [12, 12, 12]
     """
-    from sklearn.model_selection import StratifiedGroupKFold
+    with needed_by("folds need"):
+        from sklearn.model_selection import StratifiedGroupKFold
 
     y, names = np.asarray(labels), np.asarray(groups, dtype=str)
     parts = None if published is None else np.asarray(published)
@@ -156,7 +160,7 @@ def folds_by_sample(
 
     Raises
     ------
-    DataError
+    DataError, MissingPackageError
         As of `folds_by_group`.
 
     Examples
@@ -166,7 +170,8 @@ def folds_by_sample(
     >>> folds[0].leaking, len(folds[0].test)
     (True, 4)
     """
-    from sklearn.model_selection import KFold, StratifiedKFold
+    with needed_by("folds need"):
+        from sklearn.model_selection import KFold, StratifiedKFold
 
     y, names = np.asarray(labels), np.asarray(groups, dtype=str)
     arranged = np.arange(len(y)) if order is None else np.asarray(order)

@@ -1,6 +1,6 @@
 """NIfTI: volumes and slices in ``.nii`` and ``.nii.gz``, with masks of one or several classes.
 
-Needs nibabel: ``pip install 'cameval[medical]'``.
+Needs nibabel, as in the extra ``medical``: ``pip install '.[medical]'`` in a checkout.
 
 - Axes are brought to one order, whichever is stored: the volume is ``(slices, rows, columns)``,
   slices from the feet to the head, rows from front to back, columns from the patient's right to

@@ -1,5 +1,6 @@
 """Identity of a run: what its scores depend on, and in what two identities differ."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -53,7 +54,7 @@ def same_run(plan: Callable[[], R]) -> R:
         if changes := differences(first, other):
             raise SettingError(
                 f"every process must run the same evaluation, got processes 0 and {rank} with "
-                f"another {'; another '.join(changes)}"
+                f"{'; '.join(map(with_other, changes))}"
             )
     return planned[0]
 
@@ -70,6 +71,20 @@ def outputs_of(logits: Tensor) -> list[float]:
     """
     outputs = logits.detach().flatten().cpu().double()
     return [*outputs[:16].tolist(), outputs.norm().item()]
+
+
+def with_other(change: str) -> str:
+    """Return a part of an identity with the word other, or another, before it.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._identity import with_other
+    >>> with_other("methods (cam and grad_cam)"), with_other("seed (0 and 1)")
+    ('other methods (cam and grad_cam)', 'another seed (0 and 1)')
+    """
+    part = re.split(r"\W", change, maxsplit=1)[0]
+    several = part.endswith("s") and not part.endswith("ss")
+    return f"{'other' if several else 'another'} {change}"
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:

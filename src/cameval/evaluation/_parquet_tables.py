@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from cameval.errors import DataError, SettingError
+from cameval._extras import needed_by
+from cameval.errors import DataError
 from cameval.evaluation._assembly import Assembly
 from cameval.evaluation._run_folder import part_of, raise_output_errors
 from cameval.evaluation._tables import Parts, check_plain, record_of
@@ -103,12 +104,7 @@ def _data_errors(path: Path) -> Iterator[None]:
 
 def _pyarrow() -> tuple[Any, Any]:
     """Return the modules that write Parquet."""
-    try:
+    with needed_by("Parquet needs", "or write CSV"):
         import pyarrow
         import pyarrow.parquet
-    except ModuleNotFoundError as error:
-        raise SettingError(
-            "Parquet needs pyarrow, got none; install it with pip install 'cameval[parquet]', "
-            "or write CSV"
-        ) from error
     return pyarrow, pyarrow.parquet

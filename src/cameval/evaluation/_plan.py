@@ -1,6 +1,5 @@
 """Plan: which maps, masks and scores `evaluate` computes for each sample, by label."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cameval._checks import check_callable, warn_user
 from cameval.baselines import knowledge_of
 from cameval.binarizers import MedianBinarizer, PercentileBinarizer, TopAreaBinarizer
 from cameval.data import Sample
@@ -94,22 +94,16 @@ class Plan:
         """Return the plan of these things, each by its label."""
         return cls(
             target_class=_check_classes(map_by_label(classes, "classes")),
-            methods=map_by_label(methods, "methods"),
+            methods=callables_by_label(methods, "methods", "cameval.methods"),
             maps=map_by_label(maps, "maps"),
-            baselines=map_by_label(baselines, "baselines"),
-            binarizers=map_by_label(binarizers, "binarizers"),
-            metrics=map_by_label(metrics, "metrics"),
+            baselines=callables_by_label(baselines, "baselines", "cameval.baselines"),
+            binarizers=callables_by_label(binarizers, "binarizers", "cameval.binarizers"),
+            metrics=callables_by_label(metrics, "metrics", "cameval.metrics"),
         )
 
     def __post_init__(self) -> None:
         if not self.methods and not self.maps and not self.baselines:
             raise SettingError("methods must name at least one method, got none")
-        for name, source in self.maps.items():
-            if not callable(source):
-                raise SettingError(
-                    "maps must be folders or functions of a sample, "
-                    f"got {type(source).__name__} for {name!r}"
-                )
         if not self.metrics:
             raise SettingError("metrics must name at least one metric, got none")
         if self.of_masks and not self.binarizers:
@@ -124,10 +118,9 @@ class Plan:
             )
         for name, metric in self.metrics.items():
             if takes(metric) is None:
-                warnings.warn(
+                warn_user(
                     f"metric {name!r} does not say what it takes, and is given masks; decorate it "
-                    "with cameval.metrics.of_masks, of_maps or of_network",
-                    stacklevel=3,
+                    "with cameval.metrics.of_masks, of_maps or of_network"
                 )
 
     @cached_property
@@ -234,6 +227,15 @@ class Plan:
             part: {name: digest_or_none(digest_of, thing) for name, thing in things.items()}
             for part, things in parts.items()
         }
+
+
+def callables_by_label(things: object, what: str, *packages: str) -> dict[str, Any]:
+    """Return things by their labels, each of which is callable; `packages` have known ones."""
+    listed = isinstance(things, Sequence) and not isinstance(things, str)
+    values: Any = things.values() if isinstance(things, Mapping) else things if listed else [things]
+    for one in values:
+        check_callable(what, one, *packages)
+    return map_by_label(things, what)
 
 
 def _check_classes(named: dict[str, TargetClass]) -> dict[str, TargetClass]:

@@ -23,7 +23,7 @@ import numpy as np
 from cameval.errors import CamevalError, DataError, OutputError, SettingError
 from cameval.evaluation._arrays_file import load_arrays
 from cameval.evaluation._batch import BatchScores
-from cameval.evaluation._identity import differences
+from cameval.evaluation._identity import differences, with_other
 
 _PACKAGES = ("cameval", "torch", "torchvision", "numpy", "scikit-image", "scipy", "pandas")
 
@@ -94,8 +94,8 @@ class RunFolder:
             return self.record()
         if changes:
             raise SettingError(
-                f"out must be a new folder or one of the same run, got {self.path} with another "
-                f"{'; another '.join(changes)} (in the folder and now)"
+                f"out must be a new folder or one of the same run, got {self.path} with "
+                f"{'; '.join(map(with_other, changes))} (in the folder and now)"
             )
         return kept
 

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from cameval.baselines import RandomBaseline, knowledge_of
 from cameval.errors import SettingError, ShapeError
 from cameval.evaluation._digests import digest_of, digest_or_none, weights_hash
-from cameval.evaluation._plan import Plan
+from cameval.evaluation._plan import Plan, callables_by_label
 from cameval.evaluation._run import Network, Run
 from cameval.evaluation._run_folder import RunFolder
 from cameval.evaluation._sanity_cost import count_reruns, count_scoring
-from cameval.evaluation.labels import map_by_label
 from cameval.evaluation.sanity_checks import SanityChecks, SanityCost, Training
 from cameval.networks import CAMModel, LayerModel, adapt, load_weights
 from cameval.networks._copies import private_copy
@@ -202,7 +201,7 @@ def _plan_of(run: Run, checks: SanityChecks) -> Plan:
 
 def _controls_of(run: Run, checks: SanityChecks) -> dict[str, Baseline]:
     if checks.controls is not None:
-        return map_by_label(checks.controls, "controls")
+        return callables_by_label(checks.controls, "controls", "cameval.baselines")
     known = run.plan.baselines.items()
     blind = {name: one for name, one in known if knowledge_of(one) == "nothing"}
     return blind or {"random": RandomBaseline(seed=run.settings.seed)}

@@ -11,7 +11,6 @@ from cameval.evaluation._plan import MapSource, Named, Plan, TargetClass, Task
 from cameval.evaluation._run import Network, Run, plan_run
 from cameval.evaluation._sanity_run import score_with_checks
 from cameval.evaluation.evaluate_maps import named_maps
-from cameval.evaluation.labels import map_by_label
 from cameval.evaluation.preparation import Preparation, Prepare
 from cameval.evaluation.results import Results
 from cameval.evaluation.sanity_checks import SanityChecks, checks_of
@@ -158,17 +157,17 @@ def evaluate(
 
     def plan() -> Run:
         checked = Settings(**settings)
-        named = map_by_label(_methods_of(model) if methods is None else methods, "methods")
+        planned = Plan.of(
+            classes=_classes_of(classes, task),
+            methods=_methods_of(model) if methods is None else methods,
+            maps=named_maps(maps, settings.get("class_names"), samples),
+            baselines=default_baselines(checked.seed) if baselines is None else baselines,
+            binarizers=default_binarizers() if binarizers is None else binarizers,
+            metrics=default_metrics() if metrics is None else metrics,
+        )
         return plan_run(
-            Network.of(model, named),
-            Plan.of(
-                classes=_classes_of(classes, task),
-                methods=named,
-                maps=named_maps(maps, settings.get("class_names"), samples),
-                baselines=default_baselines(checked.seed) if baselines is None else baselines,
-                binarizers=default_binarizers() if binarizers is None else binarizers,
-                metrics=default_metrics() if metrics is None else metrics,
-            ),
+            Network.of(model, planned.methods),
+            planned,
             samples,
             prepare=_preparation_for(model) if prepare is None else prepare,
             task=task,

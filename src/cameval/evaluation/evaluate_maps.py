@@ -1,6 +1,6 @@
 """`evaluate_maps`: from maps made elsewhere and samples to a table of scores; `pair_maps`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias, Unpack
@@ -17,7 +17,7 @@ from cameval.errors import SettingError
 from cameval.evaluation._given import GivenPredictions, PredictionsGiven
 from cameval.evaluation._loading import Samples, Workers, as_samples, read_batches
 from cameval.evaluation._loop import score_run
-from cameval.evaluation._plan import GIVEN, MapSource, Named, Plan
+from cameval.evaluation._plan import GIVEN, MapSource, Named, Plan, callables_by_label
 from cameval.evaluation._run import Run, plan_run
 from cameval.evaluation._sources import given_map
 from cameval.evaluation.labels import map_by_label
@@ -207,11 +207,25 @@ def named_maps(
                 "maps={'first': ..., 'second': ...}"
             )
         maps = dict(zip(labels, maps, strict=True))
+    for one in _each(maps):
+        if isinstance(one, type) or not (callable(one) or isinstance(one, _FILES)):
+            raise SettingError(
+                "maps must be folders or functions of a sample, got "
+                f"{one.__name__ if isinstance(one, type) else type(one).__name__}; of maps in the "
+                "order of the samples write {'mine': lambda sample: by_name[sample.name]}, with "
+                "by_name = {sample.name: one for sample, one in zip(samples, maps)}"
+            )
     named: dict[str, Any] = map_by_label(maps, "maps")
     return {
         label: maps_at(one, names) if isinstance(one, str | PathLike) else one
         for label, one in named.items()
     }
+
+
+def _each(maps: object) -> Iterable[object]:
+    if isinstance(maps, Mapping):
+        return maps.values()
+    return maps if isinstance(maps, Sequence) else [maps]
 
 
 def class_names_of(class_names: Sequence[str] | None, samples: object) -> tuple[str, ...]:
@@ -227,7 +241,7 @@ def _name(files: Any) -> str:
 
 def _without_network(given: Named[Baseline], *, default: bool) -> dict[str, Baseline]:
     """Return the baselines that need no network; others are left out of the defaults only."""
-    named: dict[str, Baseline] = map_by_label(given, "baselines")
+    named: dict[str, Baseline] = callables_by_label(given, "baselines", "cameval.baselines")
     if needing := [label for label, one in named.items() if needs_network(one)]:
         if not default:
             raise SettingError(
@@ -240,7 +254,7 @@ def _without_network(given: Named[Baseline], *, default: bool) -> dict[str, Base
 
 def _of_maps(given: Named[Metric]) -> dict[str, Metric]:
     """Return the metrics, none of which runs the network."""
-    named: dict[str, Metric] = map_by_label(given, "metrics")
+    named: dict[str, Metric] = callables_by_label(given, "metrics", "cameval.metrics")
     if needing := [label for label, one in named.items() if takes(one) == "network"]:
         raise SettingError(
             f"metrics must take masks or maps where maps are given, got {needing}, which run the "

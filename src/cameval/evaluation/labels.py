@@ -38,7 +38,7 @@ def label_of(thing: object) -> str:
     Text is its own label. A function has its attribute ``label`` or its name, an object of a class
     with an attribute ``label`` that word, both followed by the settings that differ from their
     defaults. Settings that cannot be written as a word, such as arrays and networks, are left out.
-    The label of any other object is its `repr` without a memory address.
+    The label of any other object is the name of its class, and of a dataclass also its settings.
 
     Parameters
     ----------
@@ -81,7 +81,10 @@ def setting_text(thing: object) -> str:
         settings += [f"{name}={value!r}" for name, value in thing.keywords.items()]
         return f"{setting_text(thing.func)}({', '.join(settings)})"
     name = getattr(thing, "__name__", None)
-    return _ADDRESS.sub("", name if isinstance(name, str) else repr(thing))
+    if isinstance(name, str):
+        return name
+    plain = type(thing).__repr__ is object.__repr__  # it has an address and no settings
+    return type(thing).__name__ if plain else _ADDRESS.sub("", repr(thing))
 
 
 def map_by_label(things: object, what: str) -> dict[str, Any]:
@@ -105,16 +108,19 @@ def map_by_label(things: object, what: str) -> dict[str, Any]:
 
 
 def _name_of(thing: object) -> str:
-    """Return the word of a thing: its attribute ``label``, its name, or its representation."""
+    """Return the word of a thing: its attribute ``label``, its name, or that of its class."""
     label, name = getattr(thing, "label", None), getattr(thing, "__name__", None)
     if isinstance(label, str) and label:
         return label
-    return name if isinstance(name, str) else _ADDRESS.sub("", repr(thing))
+    if isinstance(name, str):
+        return name
+    return str(thing) if isinstance(thing, int | float | np.generic) else type(thing).__name__
 
 
 def _settings_of(thing: object) -> list[str]:
-    """Return the settings of an object with a label that differ from their defaults."""
-    if isinstance(thing, type) or not isinstance(getattr(thing, "label", None), str):
+    """Return the settings of a dataclass, or an object with a label, that are no defaults."""
+    labeled = isinstance(getattr(thing, "label", None), str) or is_dataclass(thing)
+    if isinstance(thing, type) or not labeled:
         return []
     words: list[str] = []
     positional = True

@@ -411,7 +411,7 @@ class Results:
         binarizer: str | None = None,
         metric: str | None = None,
     ) -> "Axes":
-        """Plot the scores of one model. Needs Matplotlib: ``cameval[report]``.
+        """Plot the scores of one model. Needs Matplotlib, of the extra ``report``.
 
         Orange is the network, gray the guess (the best blind baseline, with the same binarizer),
         blue an upper bound. Means are over the targets with an object.
@@ -462,8 +462,9 @@ class Results:
         ------
         SettingError
             If there is no such kind, model, method, binarizer or metric; if it cannot be drawn, as
-            ``"pairs"`` without a blind baseline or ``"classes"`` of fewer than two classes; or if
-            Matplotlib is not installed.
+            ``"pairs"`` without a blind baseline or ``"classes"`` of fewer than two classes.
+        MissingPackageError
+            If Matplotlib is not installed.
         ArrayTypeError
             If `axes` are something else.
 
@@ -542,10 +543,15 @@ class Results:
             similarities.write_table(self.sanity.similarities, maps)
 
     def to_parquet(self, path: str | PathLike[str]) -> None:
-        """Write the tidy table with the provenance as Parquet. Needs ``cameval[parquet]``.
+        """Write the tidy table with the provenance as Parquet. Needs the extra ``parquet``.
 
         Sanity checks are in files of their own, as of `to_csv`: ``results-sanity.parquet`` and
         ``results-similarities.csv``.
+
+        Raises
+        ------
+        MissingPackageError
+            If pyarrow is not installed.
         """
         write_parquet(self._parts, Path(path))
         if self.sanity is not None:

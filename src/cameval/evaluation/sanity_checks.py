@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cameval._checks import check_count, whole_number
 from cameval.errors import SettingError
-from cameval.evaluation._plan import Named, Task
+from cameval.evaluation._plan import Named, Task, callables_by_label
 from cameval.evaluation._sanity_cost import count_scoring
 from cameval.evaluation.labels import map_by_label
 from cameval.metrics import ADCC, ROAD, Deletion, Insertion
@@ -158,6 +158,10 @@ class SanityChecks:
                 f"{type(self.checkpoints).__name__}"
             )
         map_by_label(self.checkpoints, "checkpoints")
+        if self.faithfulness is not None:
+            callables_by_label(self.faithfulness, "faithfulness", "cameval.metrics")
+        if self.controls is not None:
+            callables_by_label(self.controls, "controls", "cameval.baselines")
         whole_number("seed", self.seed, 0)
 
     @property
@@ -165,7 +169,7 @@ class SanityChecks:
         """The metrics of faithfulness by label."""
         if self.faithfulness is None:
             return default_faithfulness()
-        return map_by_label(self.faithfulness, "faithfulness")
+        return callables_by_label(self.faithfulness, "faithfulness", "cameval.metrics")
 
     def cost(
         self,

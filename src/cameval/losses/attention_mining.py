@@ -210,7 +210,7 @@ class AttentionMining:
         ----------
         model
             A network that `adapt` supports: a :class:`CAMModel`, a :class:`LayerModel` for the map
-            of an inner layer, or a network of a declared family. In training mode its batch
+            of an inner layer, or any other network. In training mode its batch
             statistics are updated; nothing else is changed.
         images
             Images ``(N, channels, H, W)``, normalized as the network expects, or volumes.

@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from cameval._checks import check_callable
 from cameval.errors import SettingError
 from cameval.networks.activations import Activations, ScoreTarget, check_classes
 from cameval.protocols import CAMMethod
@@ -96,10 +97,7 @@ class OtherClass:
     method: CAMMethod
 
     def __post_init__(self) -> None:
-        if not callable(self.method):
-            raise SettingError(
-                f"method must be callable as method(activations, target), got {self.method!r}"
-            )
+        check_callable("method", self.method, "cameval.methods")
 
     def __call__(self, activations: Activations, target: ScoreTarget, /) -> Tensor:
         """Return the map of the strongest other class of each image, ``(N, h, w)``."""

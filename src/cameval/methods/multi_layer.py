@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from cameval._checks import finite_number
+from cameval._checks import check_callable, finite_number
 from cameval.errors import SettingError
 from cameval.maps import normalize_maps, upsample
 from cameval.methods._rerun import check_no_graph
@@ -93,10 +93,7 @@ class RefineCAM:
     layers: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if not callable(self.method):
-            raise SettingError(
-                f"method must be callable as method(activations, target), got {self.method!r}"
-            )
+        check_callable("method", self.method, "cameval.methods")
         object.__setattr__(self, "layers", check_layers(self.layers))
 
     def __call__(self, activations: Activations, target: ScoreTarget, /) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cameval._arrays import Array, Scores, as_scores, as_tensor, exact, mask_pair
+from cameval._checks import check_callable
 from cameval.errors import ArrayTypeError, SettingError
 from cameval.metrics.chance_corrected import informedness, size_standardized_iou
 from cameval.metrics.counts import Counts, formula_of_counts, score_counts
@@ -248,6 +249,7 @@ class ZeroWithoutObject:
 
     def __post_init__(self) -> None:
         """Check the settings."""
+        check_callable("metric", self.metric, "cameval.metrics")
         if takes(self.metric) != "masks" or higher_is_better(self.metric) is not True:
             raise SettingError(
                 "metric must take masks, have higher_is_better = True and 0 as its worst score, "

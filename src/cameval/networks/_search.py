@@ -116,14 +116,20 @@ def _explain(net: nn.Module, trial: Trial) -> str:
     candidates = candidate_layers(trial)
     lines = [f"    {own_name(net, name)}  {shape}" for name, shape in candidates]
     name = type(own_network(net)).__name__
-    first = own_name(net, candidates[0][0]) if candidates else "name.of.layer"
-    listed = "\n".join(["", *lines, ""]) if lines else " none. "
+    if candidates:
+        first = own_name(net, candidates[0][0])
+        listed = "\n".join(["", *lines, ""])
+        tried = (
+            f"Layers that maps can be taken from, the last first:\n{listed}\n"
+            f'Try cameval.adapt(net, layer="{first}") first; gradient methods work at every layer. '
+            "Or declare"
+        )
+    else:
+        tried = "No layer of it returns feature maps. Declare"
     return (
         "a network of a class without a declared split must end in the mean of a layer's output "
-        f"and one linear layer, got a {name} in which {_reason(trial)}. Layers that maps can be "
-        f"taken from, the last first:\n{listed}\n"
-        f'Try cameval.adapt(net, layer="{first}") first; gradient methods work at every layer. Or '
-        "declare its features and head, if head(features(x)) == net(x):\n\n"
+        f"and one linear layer, got a {name} in which {_reason(trial)}. {tried} its features and "
+        "head, if head(features(x)) == net(x):\n\n"
         "    @cameval.split.register\n"
         f"    def _(net: {name}):\n"
         "        return net.body, cameval.GAPHead(net.fc)"

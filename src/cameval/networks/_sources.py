@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torchvision
 from torch import nn
 
-from cameval.data._extras import import_extra
+from cameval._extras import import_extra
 from cameval.errors import DataError, SettingError, UnsupportedModelError
 
 TIMM = "timm:"
@@ -149,7 +149,7 @@ class TimmNetwork:
 
 
 def _timm() -> Any:
-    return import_extra("timm", "timm", "networks named timm:NAME")
+    return import_extra("timm", "networks named timm:NAME need")
 
 
 # --- Both -----------------------------------------------------------------------------------------

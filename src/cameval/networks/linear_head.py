@@ -1,6 +1,6 @@
 """Train the linear layer of a network on frozen features.
 
-Needs scikit-learn: ``pip install 'cameval[study]'``.
+Needs scikit-learn, as in the extra ``study``: ``pip install '.[study]'`` in a checkout.
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from cameval._extras import needed_by
 from cameval.errors import SettingError
 from cameval.networks.model import CAMModel
 
@@ -80,6 +81,8 @@ def fit_linear_head(
     ------
     SettingError
         If the head has no single linear layer.
+    MissingPackageError
+        If scikit-learn is not installed.
 
     Examples
     --------
@@ -92,8 +95,9 @@ def fit_linear_head(
     >>> model.head(features[:2, :, None, None]).argmax(1)
     tensor([0, 1])
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import log_loss
+    with needed_by("linear heads need"):
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.metrics import log_loss
 
     linear = getattr(model.head, "linear", None)
     if not isinstance(linear, nn.Linear):

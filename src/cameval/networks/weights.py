@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 import torch
 from torch import Tensor, nn
 
-from cameval.data._extras import import_extra
+from cameval._extras import import_extra
 from cameval.data._files import check_file
 from cameval.errors import DataError
 from cameval.networks.adapt import unwrap
@@ -353,7 +353,7 @@ def _unpickle(path: Path) -> object:
 
 
 def _read_safetensors(path: Path) -> object:
-    safetensors = import_extra("safetensors.torch", "safetensors", ".safetensors files")
+    safetensors = import_extra("safetensors.torch", ".safetensors files need")
     try:
         return safetensors.load_file(path, device="cpu")
     except Exception as error:  # its own error, of a class that is no Python error's

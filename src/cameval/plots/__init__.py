@@ -1,4 +1,6 @@
-"""Plots of maps and masks on their images. They need matplotlib: install ``cameval[report]``.
+"""Plots of maps and masks on their images.
+
+They need the extra ``report``: ``pip install '.[report]'`` in a checkout.
 
 Everywhere orange is the network (its map, and its mask with a solid outline), and blue the truth,
 with a dashed outline. The image itself is gray.

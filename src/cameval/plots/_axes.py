@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from cameval.data._extras import import_extra
+from cameval._extras import import_extra
 from cameval.errors import ArrayTypeError, SettingError
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ def matplotlib_module(name: str) -> Any:
 
     Raises
     ------
-    SettingError
+    MissingPackageError
         If Matplotlib is not installed.
     """
-    return import_extra(f"matplotlib.{name}", "report", "plots")
+    return import_extra(f"matplotlib.{name}", "plots need")
 
 
 def new_figure(size: tuple[float, float]) -> "Figure":
@@ -40,7 +40,7 @@ def axes_or_new(axes: "Axes | None", size: tuple[float, float]) -> "Axes":
 
     Raises
     ------
-    SettingError
+    MissingPackageError
         If Matplotlib is not installed.
     ArrayTypeError
         If it is something else than axes.
@@ -54,7 +54,9 @@ def row_of_axes(axes: "Axes | Sequence[Axes] | None", count: int) -> "list[Axes]
     Raises
     ------
     SettingError
-        If another number is given, or Matplotlib is not installed.
+        If another number is given.
+    MissingPackageError
+        If Matplotlib is not installed.
     ArrayTypeError
         If one is something else than axes.
     """
@@ -76,5 +78,5 @@ def checked_axes(axes: object) -> "Axes":
 
 def without_math(text: str) -> str:
     """Return text whose dollars are dollars."""
-    parses = import_extra("matplotlib", "report", "plots").rcParams["text.parse_math"]
+    parses = import_extra("matplotlib", "plots need").rcParams["text.parse_math"]
     return text.replace("$", r"\$") if parses else text

@@ -35,7 +35,9 @@ def plot_maps(
     ShapeError
         If the maps are volumes, or the images are not of the maps.
     SettingError
-        If there are no maps, axes of another number are given, or Matplotlib is not installed.
+        If there are no maps, or axes of another number are given.
+    MissingPackageError
+        If Matplotlib is not installed.
     """
     size = (maps.shape[-2], maps.shape[-1])
     if maps.ndim != classes.ndim + 2:

@@ -1,6 +1,7 @@
 """The report: one HTML page with the verdict, figures, images and tables of an evaluation.
 
-Needs jinja2 and matplotlib: ``pip install 'cameval[report]'``. `verdict_lines` needs neither.
+Needs jinja2 and matplotlib, as in the extra ``report``: ``pip install '.[report]'`` in a checkout.
+`verdict_lines` needs neither.
 """
 
 from typing import TYPE_CHECKING

@@ -1,39 +1,37 @@
 """Scores of maps in a training loop: alone, as a `torchmetrics.Metric`, in a Lightning callback.
 
 `MapScore` needs nothing else. `MapScoreMetric` needs torchmetrics and `MapScoreCallback` Lightning,
-which come with ``pip install 'cameval[training]'``; they are imported when they are first used.
+as in the extra ``training``: ``pip install '.[training]'`` in a checkout. They are imported when
+they are first used; where a package is missing, that raises
+:class:`cameval.errors.MissingPackageError`, which is an ``ImportError``.
 """
 
-from importlib import import_module
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from cameval.errors import SettingError
-from cameval.training.map_score import MapScore
+if TYPE_CHECKING:
+    from cameval.training._lightning import MapScoreCallback
+    from cameval.training._torchmetrics import MapScoreMetric
+    from cameval.training.map_score import MapScore
+else:
+    from cameval._lazy import import_when_used
+
+    __getattr__, _ = import_when_used(
+        __name__,
+        {
+            "_lightning": ["MapScoreCallback"],
+            "_torchmetrics": ["MapScoreMetric"],
+            "map_score": ["MapScore"],
+        },
+    )
 
 __all__ = ["MapScore"]
+if find_spec("lightning"):
+    __all__ += ["MapScoreCallback"]
+if find_spec("torchmetrics"):
+    __all__ += ["MapScoreMetric"]
 
-_EXTRA = {
-    "MapScoreMetric": ("_torchmetrics", "torchmetrics"),
-    "MapScoreCallback": ("_lightning", "lightning"),
-}
 
-
-def __getattr__(name: str) -> Any:
-    """Import what needs a package of the extra.
-
-    Raises
-    ------
-    SettingError
-        If the package is not installed.
-    """
-    if name not in _EXTRA:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, package = _EXTRA[name]
-    try:
-        return getattr(import_module(f"{__name__}.{module}"), name)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != package:
-            raise
-        raise SettingError(
-            f"{name} needs {package}, got none; install it with pip install 'cameval[training]'"
-        ) from error
+def __dir__() -> list[str]:
+    """Return the names of the package, without those whose packages are not installed."""
+    return sorted({*globals(), *__all__})
