@@ -44,8 +44,8 @@ def version() -> str:
 def programs(markdown: str) -> list[tuple[str, str | None]]:
     """Return each Python block that begins with an import, and the output shown below it.
 
-    Other Python blocks are parts of a program, or begin with a comment on what they need. An output is a block without a language that follows
-    directly; None is one that is not shown.
+    Other Python blocks are parts of a program, or begin with a comment on what they need. An output
+    is a block without a language that follows directly; None is one that is not shown.
     """
     found: list[tuple[str, str | None]] = []
     blocks = list(BLOCK.finditer(markdown))
