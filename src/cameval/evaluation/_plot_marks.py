@@ -41,6 +41,7 @@ def short(value: float) -> str:
 
     Examples
     --------
+    >>> from cameval.evaluation._plot_marks import short
     >>> short(0.436), short(-0.02) == chr(0x2212) + ".02", short(1), short(123.4)
     ('.44', True, '1.00', '123.4')
     """
@@ -52,6 +53,7 @@ def signed(value: float) -> str:
 
     Examples
     --------
+    >>> from cameval.evaluation._plot_marks import signed
     >>> signed(0.0221), signed(-0.02) == chr(0x2212) + ".020", signed(0)
     ('+.022', True, '.000')
     """
@@ -64,6 +66,7 @@ def difference_text(difference: float, low: float, high: float) -> str:
 
     Examples
     --------
+    >>> from cameval.evaluation._plot_marks import difference_text
     >>> difference_text(0.022, 0.002, 0.05), difference_text(0.022, float("nan"), float("nan"))
     ('+.022 [+.002, +.050]', '+.022')
     """

@@ -148,6 +148,7 @@ def format_short(value: float) -> str:
 
     Examples
     --------
+    >>> from cameval.report.formatting import format_short
     >>> format_short(0.4349), format_short(1), format_short(25.04)
     ('.43', '1.00', '25.0')
     """
@@ -164,6 +165,7 @@ def format_signed(value: float) -> str:
 
     Examples
     --------
+    >>> from cameval.report.formatting import format_signed
     >>> format_signed(0.0151), format_signed(-0.02) == "\u2212.020", format_signed(0)
     ('+.015', True, '.000')
     """
@@ -176,6 +178,7 @@ def with_minus(text: str) -> str:
 
     Examples
     --------
+    >>> from cameval.report.formatting import with_minus
     >>> with_minus("-.02 [-.10, .06], p-75, 3-4").replace("\u2212", "(minus)")
     '(minus).02 [(minus).10, .06], p-75, 3-4'
     """
@@ -187,6 +190,7 @@ def format_interval_after(low: float, high: float, n_groups: int) -> str:
 
     Examples
     --------
+    >>> from cameval.report.formatting import format_interval_after
     >>> format_interval_after(0.12, 0.19, 30), format_interval_after(0.12, 0.19, 7)
     (' [.120, .190]', ' [.120, .190; only 7 groups]')
     """
