@@ -1,24 +1,22 @@
-"""Names that every docstring example may use without an import."""
+"""What holds for every test and every docstring example."""
 
 import gc
 import os
+from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from torch import nn
 
-import cameval
+# A module of these packages has the name of a public function, such as `methods.cam`. A package
+# that is imported already keeps the function: pytest puts the module in its place otherwise.
+for _package in ("evaluation", "methods", "metrics", "networks", "statistics"):
+    import_module(f"cameval.{_package}")
 
 _EXTRA = {"torchmetrics": "_torchmetrics.py", "lightning": "_lightning.py"}
 collect_ignore = [
     f"src/cameval/training/{file}" for package, file in _EXTRA.items() if find_spec(package) is None
 ]
-
-# Read before pytest imports the modules, which it puts in the place of functions of their names.
-_NAMES = {name: getattr(cameval, name) for name in cameval.__all__}
 
 
 def pytest_configure() -> None:
@@ -42,7 +40,5 @@ def pytest_sessionfinish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _example_names(doctest_namespace: dict[str, Any]) -> None:
+def _seed() -> None:
     torch.manual_seed(0)
-    doctest_namespace.update(np=np, torch=torch, nn=nn)
-    doctest_namespace.update(_NAMES)

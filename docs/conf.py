@@ -168,28 +168,7 @@ copybutton_exclude = ".linenos, .gp, .go"  # prompts and output are not copied
 # --- Examples -------------------------------------------------------------------------------------
 
 doctest_default_flags = 0  # as strict as under pytest
-doctest_global_setup = """
-import numpy as np
-import torch
-from torch import nn
-import cameval
-from cameval import *
-from cameval.baselines import *
-from cameval.binarizers import *
-from cameval.data import *
-from cameval.evaluation import *
-from cameval.losses import *
-from cameval.maps import *
-from cameval.methods import *
-from cameval.metrics import *
-from cameval.networks import *
-from cameval.protocols import *
-from cameval.sanity import *
-from cameval.statistics import *
-from cameval.target_classes import *
-from cameval.training import MapScore
-torch.manual_seed(0)
-"""
+doctest_global_setup = "import torch; torch.manual_seed(0)"  # examples import what they use
 
 # --- Pages ----------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@
 # table with intervals, blind baselines, a threshold that is chosen on validation images, tests,
 # and a report.
 #
-# It needs `pip install '.[notebooks]'` in a checkout, downloads nothing, and runs in about a minute.
+# It needs `pip install '.[notebooks]'` in a checkout, downloads nothing, and runs in a minute.
 
 # %%
 from pathlib import Path

@@ -9,7 +9,7 @@
 # conclusion follows from them.** The code is the same for files: see `FigshareDataset`,
 # `ManifestDataset`, `DicomDataset` and `NiftiDataset` in `cameval.data`.
 #
-# It needs `pip install '.[notebooks]'` in a checkout, downloads nothing, and runs in about a minute.
+# It needs `pip install '.[notebooks]'` in a checkout, downloads nothing, and runs in a minute.
 
 # %%
 import matplotlib.pyplot as plt

@@ -5,7 +5,7 @@
 # notebook trains a small network, computes class activation maps of one image, turns them into
 # masks, and scores the masks.
 #
-# It needs `pip install '.[notebooks]'` in a checkout, downloads nothing, and runs in less than a minute.
+# It needs `pip install '.[notebooks]'` in a checkout, downloads nothing, and runs within a minute.
 
 # %%
 import matplotlib.pyplot as plt

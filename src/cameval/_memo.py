@@ -34,6 +34,9 @@ def memo() -> Iterator[None]:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import PercentileBinarizer
+    >>> from cameval._memo import memo
     >>> maps = torch.rand(8, 224, 224)
     >>> with memo():  # sorts the maps once
     ...     masks = [PercentileBinarizer(p)(maps) for p in (50, 75, 90, 95)]

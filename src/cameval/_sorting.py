@@ -48,6 +48,8 @@ class SortedPixels:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval._sorting import SortedPixels
     >>> pixels = SortedPixels.of(np.array([3.0, 1.0, 3.0]), np.array([True, False, False]))
     >>> pixels.values, pixels.truth
     (array([1., 3., 3.]), array([False, False,  True]))

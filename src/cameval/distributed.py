@@ -122,6 +122,7 @@ def own_device(device: torch.device) -> torch.device:
 
     Examples
     --------
+    >>> import torch
     >>> from cameval.distributed import own_device
     >>> own_device(torch.device("cpu"))
     device(type='cpu')

@@ -50,7 +50,9 @@ class CAMResult:
 
     Examples
     --------
+    >>> import torch
     >>> from torchvision.models import squeezenet1_1
+    >>> from cameval import CAMExtractor
     >>> result = CAMExtractor(squeezenet1_1())(torch.rand(2, 3, 64, 64), classes=7)
     >>> result
     CAMResult(2 maps of 64 x 64 from 3 x 3 cells, classes 7, 7, cpu)
@@ -124,8 +126,10 @@ class CAMResult:
 
         Examples
         --------
+        >>> import torch
         >>> from matplotlib.figure import Figure
         >>> from torchvision.models import resnet18
+        >>> from cameval import CAMExtractor
         >>> images = torch.rand(2, 3, 64, 64)
         >>> result = CAMExtractor(resnet18())(images, classes=[281, 207])
         >>> axes = result.plot(images, Figure().subplots(1, 2))
@@ -172,7 +176,9 @@ class CAMExtractor:
 
     Examples
     --------
+    >>> import torch
     >>> from torchvision.models import resnet18
+    >>> from cameval import CAMExtractor, grad_cam
     >>> extract = CAMExtractor(resnet18(), method=grad_cam)
     >>> result = extract(torch.rand(2, 3, 64, 64))
     >>> result.maps.shape, result.coarse.shape, result.logits.shape, result.classes.shape
@@ -404,7 +410,9 @@ class CAMSweep:
 
     Examples
     --------
+    >>> import torch
     >>> from torchvision.models import resnet18
+    >>> from cameval import CAMSweep, cam, grad_cam, layer_cam
     >>> from cameval.target_classes import TopClasses
     >>> sweep = CAMSweep(resnet18(), {"cam": cam, "grad_cam": grad_cam})
     >>> results = sweep(torch.rand(2, 3, 64, 64), classes=TopClasses(3))

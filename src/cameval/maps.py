@@ -38,6 +38,7 @@ class CellCenters:
     --------
     The first cell of a ResNet lies at the corner of the image, not half a cell inside:
 
+    >>> from cameval.maps import CellCenters
     >>> CellCenters(offset=0.5, stride=32).centers(3)
     tensor([ 0.5000, 32.5000, 64.5000])
 
@@ -140,6 +141,8 @@ def is_constant(maps: Array, /, *, spatial_axes: int = 2) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.maps import is_constant
     >>> is_constant(torch.tensor([[[2.0, 2.0]], [[2.0, 3.0]]]))
     tensor([ True, False])
     """
@@ -180,6 +183,8 @@ def normalize_maps(maps: Array, /, *, spatial_axes: int = 2) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import normalize_maps
     >>> normalize_maps(torch.tensor([[-1.0, 0.0], [1.0, 3.0]]))
     tensor([[0.0000, 0.2500],
             [0.5000, 1.0000]])
@@ -239,6 +244,8 @@ def upsample(
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.maps import upsample
     >>> upsample(torch.tensor([[0.0, 4.0]]), (1, 4))
     tensor([[0., 1., 3., 4.]])
 

@@ -28,6 +28,7 @@ words, or other objects with labels.
 
     >>> from dataclasses import dataclass
     >>> from typing import ClassVar
+    >>> import torch
     >>> @dataclass(frozen=True)
     ... class FixedBinarizer:
     ...     label: ClassVar[str] = "fixed"
@@ -69,6 +70,9 @@ class CAMMethod(Protocol):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMExtractor, CAMModel, GAPHead
     >>> def mean_activation(activations, target):
     ...     return activations.features.mean(1)
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
@@ -96,6 +100,7 @@ class Binarizer(Protocol):
 
     Examples
     --------
+    >>> import torch
     >>> def positive(maps):
     ...     return maps > 0
     >>> positive(torch.tensor([[-1.0, 0.0, 2.0]]))
@@ -115,6 +120,7 @@ class MaskMetric(Protocol):
 
     Examples
     --------
+    >>> import torch
     >>> from cameval.metrics import of_masks
     >>> @of_masks(higher_is_better=False)
     ... def area_error(pred, target):
@@ -145,6 +151,7 @@ class MapMetric(Protocol):
 
     Examples
     --------
+    >>> import torch
     >>> from cameval.metrics import of_maps
     >>> @of_maps(higher_is_better=True)
     ... def mean_inside(maps, target):
@@ -175,6 +182,8 @@ class NetworkMetric(Protocol):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
     >>> from cameval.metrics import of_network
     >>> @of_network(higher_is_better=False)
     ... def logit_of_masked_image(network, images, maps, classes):
@@ -242,6 +251,10 @@ class BaselineInput:
     --------
     A sample of height 1 and width 4, whose image is padded to 6 columns for the network:
 
+    >>> import numpy as np
+    >>> import torch
+    >>> from cameval import Sample
+    >>> from cameval.protocols import BaselineInput
     >>> sample = Sample("x-ray 7", np.ones((1, 4), np.float32), np.array([[0, 1, 1, 0]], bool))
     >>> images = torch.tensor([0.0, 1, 1, 1, 1, 0]).reshape(1, 1, 1, 6)
     >>> truth = torch.from_numpy(sample.mask)[None]
@@ -281,6 +294,10 @@ class Baseline(Protocol):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import Sample
     >>> from cameval.baselines import knows
     >>> from cameval.protocols import BaselineInput
     >>> @knows("image")

@@ -44,6 +44,7 @@ class Similarity(NamedTuple):
 
     Examples
     --------
+    >>> import torch
     >>> from cameval.sanity import repeatability
     >>> maps = torch.arange(256.0).reshape(1, 16, 16)
     >>> similarity = repeatability(maps, -maps)  # the opposite order of the pixels
@@ -91,6 +92,7 @@ def repeatability(maps: Array, again: Array, /) -> Similarity:
 
     Examples
     --------
+    >>> import torch
     >>> from cameval.sanity import repeatability
     >>> maps = torch.rand(3, 16, 16)
     >>> repeatability(maps, 2 * maps - 1)
@@ -145,6 +147,7 @@ def random_pair_similarity(
 
     Examples
     --------
+    >>> import torch
     >>> from cameval.sanity import random_pair_similarity
     >>> random_pair_similarity(torch.arange(256.0).reshape(1, 16, 16).repeat(5, 1, 1))
     (1.0, 1.0)
@@ -180,6 +183,7 @@ class Cascade:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from cameval.sanity import Cascade
     >>> similarity = np.array([[0.5, 0.7]])  # of one layer and two images
     >>> cascade = Cascade(("head.linear",), similarity, similarity, 0.2, 0.1)
@@ -269,6 +273,9 @@ def cascading_randomization(
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMExtractor, CAMModel, GAPHead, hires_cam
     >>> from cameval.sanity import cascading_randomization
     >>> body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU())
     >>> extract = CAMExtractor(CAMModel(body, GAPHead(nn.Linear(8, 2))), hires_cam)

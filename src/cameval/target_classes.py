@@ -76,6 +76,8 @@ def all_classes(logits: Tensor, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.target_classes import all_classes
     >>> all_classes(torch.rand(2, 3))
     tensor([[0, 1, 2],
             [0, 1, 2]])
@@ -100,6 +102,8 @@ class TopClasses:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.target_classes import TopClasses
     >>> TopClasses(2)(torch.tensor([[0.1, 3.0, 2.0]]))
     tensor([[1, 2]])
     """

@@ -53,6 +53,7 @@ def center_map(size: tuple[int, ...]) -> Tensor:
 
     Examples
     --------
+    >>> from cameval import center_map
     >>> center_map((1, 5))
     tensor([[0.0000, 0.5000, 1.0000, 0.5000, 0.0000]])
     """
@@ -82,6 +83,7 @@ def center_disc(size: tuple[int, ...], area: float = 0.05) -> Tensor:
 
     Examples
     --------
+    >>> from cameval.baselines import center_disc
     >>> center_disc((3, 5), area=0.35).int()
     tensor([[0, 0, 1, 0, 0],
             [0, 1, 1, 1, 0],
@@ -113,6 +115,9 @@ def center_baseline(batch: BaselineInput, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.baselines import center_baseline
+    >>> from cameval.protocols import BaselineInput
     >>> batch = BaselineInput(
     ...     [], torch.zeros(1, 3, 1, 5), torch.zeros(1, 1, 5).bool(), torch.tensor([0]), (1, 1)
     ... )
@@ -144,6 +149,9 @@ class GaussianBaseline:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.baselines import GaussianBaseline
+    >>> from cameval.protocols import BaselineInput
     >>> batch = BaselineInput(
     ...     [], torch.zeros(1, 3, 1, 5), torch.zeros(1, 1, 5).bool(), torch.tensor([0]), (1, 1)
     ... )
@@ -194,6 +202,11 @@ class RandomBaseline:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from cameval import Sample
+    >>> from cameval.baselines import RandomBaseline
+    >>> from cameval.protocols import BaselineInput
     >>> sample = Sample("x-ray 7", np.zeros((8, 8), np.float32), np.zeros((8, 8), bool))
     >>> truth = torch.from_numpy(sample.mask)[None]
     >>> batch = BaselineInput([sample], torch.zeros(1, 3, 8, 8), truth, torch.tensor([0]), (2, 2))
@@ -253,6 +266,11 @@ class UntrainedBaseline:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMExtractor, CAMModel, GAPHead, cam
+    >>> from cameval.baselines import UntrainedBaseline
+    >>> from cameval.protocols import BaselineInput
     >>> from cameval.sanity import untrained_copy
     >>> body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
     >>> model = CAMModel(body, GAPHead(nn.Linear(8, 2))).eval()

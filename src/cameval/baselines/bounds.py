@@ -74,6 +74,8 @@ def area_bound(pred: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.baselines import area_bound
     >>> pred, target = torch.tensor([[[True, True, True, True]], [[False, False, False, True]]])
     >>> area_bound(pred, target)
     tensor(0.2500)
@@ -131,6 +133,8 @@ def reachable_iou(
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.baselines import reachable_iou
     >>> y, x = torch.meshgrid(torch.arange(56), torch.arange(56), indexing="ij")
     >>> truth = (y - 20).square() + (x - 31).square() < 25  # less than two cells of 49
     >>> [round(reachable_iou(truth, (7, 7), steps=steps).item(), 2) for steps in (0, 100)]
@@ -187,6 +191,8 @@ def grid_bound(
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.baselines import grid_bound
     >>> grid_bound(torch.tensor([[True, True, True, False]]), (1, 2))
     tensor(0.7500)
     """
@@ -242,6 +248,7 @@ def independent_iou(pred_area: Any, true_area: Any, /) -> Any:
 
     Examples
     --------
+    >>> from cameval.baselines import independent_iou
     >>> round(independent_iou(0.05, 0.0169), 3)
     0.013
     """
@@ -301,6 +308,7 @@ def skill(score: Any, baseline: Any, best: Any = 1.0) -> Any:
 
     Examples
     --------
+    >>> from cameval.baselines import skill
     >>> round(skill(0.153, baseline=0.105), 3)
     0.054
     >>> round(skill(0.153, baseline=0.105, best=0.316), 3)

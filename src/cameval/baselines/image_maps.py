@@ -35,6 +35,9 @@ def intensity_baseline(batch: BaselineInput, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.baselines import intensity_baseline
+    >>> from cameval.protocols import BaselineInput
     >>> images = torch.tensor([[[[-1.0, 0.0, 3.0]], [[0.0, 0.0, 1.0]]]])
     >>> truth = torch.zeros(1, 1, 3, dtype=torch.bool)
     >>> batch = BaselineInput([], images, truth, classes=torch.tensor([0]), cells=(1, 1))
@@ -75,6 +78,9 @@ def edge_baseline(batch: BaselineInput, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.baselines import edge_baseline
+    >>> from cameval.protocols import BaselineInput
     >>> images = torch.tensor([[[[0.0, 0.0, 4.0, 4.0]]]])
     >>> truth = torch.zeros(1, 1, 4, dtype=torch.bool)
     >>> batch = BaselineInput([], images, truth, classes=torch.tensor([0]), cells=(1, 1))

@@ -45,6 +45,9 @@ class ClassMeanBaseline:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.baselines import ClassMeanBaseline
+    >>> from cameval.protocols import BaselineInput
     >>> baseline = ClassMeanBaseline(torch.tensor([[[1.0, 0.5]], [[0.0, 1.0]]]))
     >>> batch = BaselineInput(
     ...     [], torch.zeros(2, 3, 1, 2), torch.zeros(2, 1, 2).bool(), torch.tensor([1, 0]), (1, 1)
@@ -111,6 +114,9 @@ class ClassMeanBaseline:
 
         Examples
         --------
+        >>> import numpy as np
+        >>> from cameval import Sample
+        >>> from cameval.baselines import ClassMeanBaseline
         >>> image = np.zeros((1, 2), np.float32)
         >>> samples = [
         ...     Sample("a", image, np.array([[True, False]]), label=0),
@@ -186,6 +192,8 @@ def class_mean_masks(masks: Array, labels: Array, num_classes: int) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.baselines import class_mean_masks
     >>> masks = torch.tensor([[[True, False]], [[True, True]], [[False, True]]])
     >>> class_mean_masks(masks, torch.tensor([0, 0, 1]), 2)
     tensor([[[1.0000, 0.5000]],
@@ -274,6 +282,11 @@ class LeaveGroupOutBaseline:
     --------
     The map of a sample is the mean mask of the other patients:
 
+    >>> import numpy as np
+    >>> import torch
+    >>> from cameval import Sample
+    >>> from cameval.baselines import LeaveGroupOutBaseline
+    >>> from cameval.protocols import BaselineInput
     >>> image = np.zeros((1, 2), np.float32)
     >>> samples = [
     ...     Sample("a", image, np.array([[True, False]]), group="patient 1"),

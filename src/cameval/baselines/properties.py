@@ -56,6 +56,7 @@ def knows(
 
     Examples
     --------
+    >>> from cameval.baselines import knowledge_of, knows
     >>> @knows("truth", label="mask")
     ... def true_mask(batch):
     ...     return batch.truth.float()
@@ -94,7 +95,7 @@ def knowledge_of(baseline: object) -> Knowledge | None:
 
     Examples
     --------
-    >>> from cameval.baselines import center_baseline, intensity_baseline
+    >>> from cameval.baselines import center_baseline, intensity_baseline, knowledge_of
     >>> knowledge_of(center_baseline), knowledge_of(intensity_baseline)
     ('nothing', 'image')
     >>> print(knowledge_of(lambda batch: batch.truth.float()))
@@ -112,6 +113,7 @@ def needs_network(baseline: object) -> bool:
     Examples
     --------
     >>> from cameval.baselines import center_baseline, truth_baseline
+    >>> from cameval.baselines.properties import needs_network
     >>> needs_network(center_baseline), needs_network(truth_baseline)
     (False, True)
     """

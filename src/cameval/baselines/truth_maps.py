@@ -47,6 +47,9 @@ def truth_baseline(batch: BaselineInput, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.baselines import truth_baseline
+    >>> from cameval.protocols import BaselineInput
     >>> truth = torch.tensor([[[True, False, False, False]]])
     >>> batch = BaselineInput([], torch.zeros(1, 3, 1, 4), truth, torch.tensor([0]), cells=(1, 2))
     >>> truth_baseline(batch)
@@ -120,6 +123,8 @@ def truth_map(
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.baselines import truth_map
     >>> truth_map(torch.tensor([[True, False, False, False]]), (1, 2))
     tensor([[0.5000, 0.3750, 0.1250, 0.0000]], dtype=torch.float64)
     """

@@ -46,6 +46,9 @@ class LargestComponent:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import MeanBinarizer
+    >>> from cameval.binarizers import LargestComponent
     >>> LargestComponent(MeanBinarizer())(torch.tensor([[9.0, 0.0, 9.0, 9.0, 0.0]]))
     tensor([[False, False,  True,  True, False]])
     """
@@ -94,6 +97,9 @@ class LargestComponent:
         --------
         Without the ignored pixel in the middle, the two pixels beside it are not connected:
 
+        >>> import torch
+        >>> from cameval import MeanBinarizer
+        >>> from cameval.binarizers import LargestComponent
         >>> maps, keep = torch.tensor([[9.0, 9.0, 9.0, 0.0, 0.0, 0.0]]), torch.ones(1, 6).bool()
         >>> keep[0, 1] = False
         >>> LargestComponent(MeanBinarizer()).on_kept(maps, keep)

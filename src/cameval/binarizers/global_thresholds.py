@@ -32,6 +32,8 @@ class MeanBinarizer(ThresholdBinarizer):
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import MeanBinarizer
     >>> MeanBinarizer()(torch.tensor([[0.0, 1.0, 5.0]]))
     tensor([[False, False,  True]])
     """
@@ -62,6 +64,8 @@ class MeanSDBinarizer(ThresholdBinarizer):
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.binarizers import MeanSDBinarizer
     >>> MeanSDBinarizer(1)(torch.tensor([[0.0, 0.0, 0.0, 1.0]]))
     tensor([[False, False, False,  True]])
     """
@@ -103,6 +107,8 @@ class FractionOfMaxBinarizer(ThresholdBinarizer):
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.binarizers import FractionOfMaxBinarizer
     >>> FractionOfMaxBinarizer(0.5)(torch.tensor([[-1.0, 0.0, 0.5, 1.0]]))
     tensor([[False, False,  True,  True]])
     """
@@ -151,6 +157,8 @@ class PercentileBinarizer(ThresholdBinarizer):
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import PercentileBinarizer
     >>> PercentileBinarizer(50)(torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
     tensor([[False, False,  True,  True]])
     >>> PercentileBinarizer(90.0)
@@ -185,6 +193,8 @@ class MedianBinarizer(ThresholdBinarizer):
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import MedianBinarizer
     >>> MedianBinarizer()(torch.tensor([[1.0, 2.0, 9.0]]))
     tensor([[False, False,  True]])
     """
@@ -217,6 +227,8 @@ class TopAreaBinarizer(ThresholdBinarizer):
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.binarizers import TopAreaBinarizer
     >>> TopAreaBinarizer(0.5)(torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
     tensor([[False, False,  True,  True]])
     >>> TopAreaBinarizer(0.5)(torch.tensor([[1.0, 3.0, 3.0, 4.0]]))
@@ -254,6 +266,8 @@ class OtsuBinarizer(ThresholdBinarizer):
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import OtsuBinarizer
     >>> OtsuBinarizer()(torch.tensor([[0.0, 1.0, 8.0, 9.0]]))
     tensor([[False, False,  True,  True]])
     """
@@ -295,6 +309,8 @@ class MultiOtsuBinarizer(ThresholdBinarizer):
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.binarizers import MultiOtsuBinarizer
     >>> MultiOtsuBinarizer()(torch.tensor([[0.0, 0.0, 4.0, 4.0, 8.0, 9.0]]))
     tensor([[False, False, False, False,  True,  True]])
     """

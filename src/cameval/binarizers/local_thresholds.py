@@ -42,6 +42,8 @@ class AdaptiveBinarizer(ThresholdBinarizer):
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import AdaptiveBinarizer
     >>> AdaptiveBinarizer(3, method="mean")(torch.eye(3))
     tensor([[ True, False, False],
             [False,  True, False],
@@ -118,6 +120,8 @@ class NiblackBinarizer(ThresholdBinarizer):
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.binarizers import NiblackBinarizer
     >>> NiblackBinarizer(3)(torch.tensor([[0.0, 0.0, 4.0, 0.0, 0.0]]))
     tensor([[False, False,  True, False, False]])
     """
@@ -176,6 +180,8 @@ class SauvolaBinarizer(ThresholdBinarizer):
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.binarizers import SauvolaBinarizer
     >>> SauvolaBinarizer(3)(torch.tensor([[0.0, 0.0, 4.0, 0.0, 0.0]]))
     tensor([[False, False,  True, False, False]])
     """

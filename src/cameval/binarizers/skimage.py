@@ -55,7 +55,9 @@ class SkimageBinarizer(ThresholdBinarizer):
 
     Examples
     --------
+    >>> import torch
     >>> from skimage.filters import threshold_li, threshold_sauvola
+    >>> from cameval import SkimageBinarizer
     >>> SkimageBinarizer(threshold_sauvola, window_size=25)
     SkimageBinarizer(threshold_sauvola, window_size=25)
     >>> SkimageBinarizer(threshold_li)(torch.tensor([[0.0, 1.0, 8.0, 9.0]]))

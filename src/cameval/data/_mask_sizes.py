@@ -16,6 +16,7 @@ def resize_mask(mask: NDArray[np.bool_], size: Sequence[int]) -> NDArray[np.bool
 
     Examples
     --------
+    >>> import numpy as np
     >>> from cameval.data._mask_sizes import resize_mask
     >>> resize_mask(np.array([[True, True, False, False, False, True]]), (1, 4))
     array([[ True, False, False,  True]])

@@ -224,6 +224,7 @@ def run_lengths(text: str) -> list[int]:
 
     Examples
     --------
+    >>> from cameval.data._shapes import run_lengths
     >>> run_lengths("52203"), run_lengths("52203M"), run_lengths("`0")
     ([5, 2, 2, 2, 5], [5, 2, 2, 2, 5, -1], [16])
     """

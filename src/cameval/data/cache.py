@@ -79,8 +79,10 @@ def pack(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> from cameval.data import phantom_samples
+    >>> import numpy as np
+    >>> from cameval.data import CachedDataset, pack, phantom_samples
     >>> samples = list(phantom_samples(slices=3, patients=3, size=32))
     >>> with TemporaryDirectory() as folder:
     ...     pack(samples, Path(folder) / "phantom.h5")
@@ -150,8 +152,9 @@ def cached(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> from cameval.data import FigshareDataset, write_phantom
+    >>> from cameval.data import FigshareDataset, cached, write_phantom
     >>> with TemporaryDirectory() as folder:
     ...     slices = FigshareDataset(write_phantom(folder, slices=3, patients=3, size=32))
     ...     cached(slices, Path(folder) / "slices.h5").names
@@ -200,8 +203,9 @@ class CachedDataset(Dataset[Sample]):
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> from cameval.data import phantom_samples
+    >>> from cameval.data import CachedDataset, pack, phantom_samples
     >>> with TemporaryDirectory() as folder:
     ...     pack(phantom_samples(slices=4, patients=3, size=32), Path(folder) / "phantom.h5")
     ...     dataset = CachedDataset(Path(folder) / "phantom.h5")
@@ -282,8 +286,11 @@ class CachedDataset(Dataset[Sample]):
 
         Examples
         --------
+        >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
-        >>> from cameval.data import Target
+        >>> import numpy as np
+        >>> from cameval import Sample
+        >>> from cameval.data import CachedDataset, Target, pack
         >>> mask = np.zeros((2, 2), bool)
         >>> samples = [
         ...     Sample("one", mask.astype(np.float32), mask, label=4),

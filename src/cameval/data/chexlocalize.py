@@ -98,7 +98,10 @@ class CheXlocalizeDataset(PictureDataset):
     Examples
     --------
     >>> import json
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> from cameval.data import CheXlocalizeDataset
     >>> contour = [[1, 1], [4, 1], [4, 2], [1, 2]]
     >>> content = {"patient1_study1_view1_frontal": {"img_size": [4, 6], "Edema": [contour]}}
     >>> with TemporaryDirectory() as root:

@@ -81,8 +81,10 @@ class CocoDataset(PictureDataset):
     Examples
     --------
     >>> import json
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> from PIL import Image
+    >>> from cameval.data import CocoDataset
     >>> boxes = [(18, [1, 1, 3, 2]), (18, [4, 1, 2, 2]), (17, [0, 0, 1, 4])]
     >>> content = {
     ...     "images": [{"id": 7, "file_name": "1.png", "height": 4, "width": 6}],

@@ -63,8 +63,10 @@ class CubDataset(PictureDataset):
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> from PIL import Image
+    >>> from cameval.data import CubDataset
     >>> lines = {
     ...     "images": "1 001.Albatross/7.jpg",
     ...     "image_class_labels": "1 1",

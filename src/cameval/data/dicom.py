@@ -106,6 +106,7 @@ def read_dicom(
     Examples
     --------
     >>> from pydicom.examples import get_path
+    >>> from cameval.data import read_dicom
     >>> scan = read_dicom(get_path("ct"), value_range=(-160, 240))
     >>> scan
     DicomImage(spacing=(0.661468, 0.661468), info={'view': None, 'modality': 'CT', \
@@ -172,6 +173,7 @@ class DicomDataset(ScanDataset):
     Examples
     --------
     >>> from pydicom.examples import get_path
+    >>> from cameval.data import DicomDataset, Scan
     >>> controls = DicomDataset([Scan(get_path("ct"), label=0)], class_names=["nodule"])
     >>> controls[0], controls[0].info["modality"], bool(controls[0].mask.any())
     (Sample(name='CT_small', label=0, group='1CT1'), 'CT', False)

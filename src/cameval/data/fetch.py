@@ -97,6 +97,7 @@ def fetch_figshare(
 
     Examples
     --------
+    >>> from cameval.data import FigshareDataset, fetch_figshare
     >>> slices = FigshareDataset(fetch_figshare("brain_tumors"))  # doctest: +SKIP
 
     A folder with other data is refused before anything is fetched:

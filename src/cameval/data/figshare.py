@@ -41,7 +41,7 @@ def read_folds(path: str | PathLike[str]) -> NDArray[np.intp]:
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
-    >>> from cameval.data import write_phantom
+    >>> from cameval.data import read_folds, write_phantom
     >>> with TemporaryDirectory() as folder:
     ...     read_folds(write_phantom(folder, slices=8, patients=5, size=32) / "cvind.mat").shape
     (8,)
@@ -76,7 +76,8 @@ class FigshareDataset(Dataset[FigshareSample]):
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
-    >>> from cameval.data import write_phantom
+    >>> import numpy as np
+    >>> from cameval.data import FigshareDataset, write_phantom
     >>> with TemporaryDirectory() as folder:
     ...     dataset = FigshareDataset(write_phantom(folder, slices=12, patients=3, size=64))
     ...     dataset.names[-3:], dataset[-1].name, np.bincount(dataset.labels).tolist()
@@ -160,8 +161,9 @@ class FigshareDataset(Dataset[FigshareSample]):
 
         Examples
         --------
+        >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
-        >>> from cameval.data import write_phantom
+        >>> from cameval.data import FigshareDataset, write_phantom
         >>> with TemporaryDirectory() as folder:
         ...     dataset = FigshareDataset(write_phantom(folder, slices=12, patients=6, size=32))
         ...     folds, patients = dataset.folds(Path(folder) / "cvind.mat"), dataset.groups

@@ -79,8 +79,10 @@ class FolderDataset(PictureDataset):
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> from PIL import Image
+    >>> from cameval.data import FolderDataset
     >>> with TemporaryDirectory() as root:
     ...     for path in ("images/cat/1", "images/dog/1", "masks/cat/1", "masks/dog/1"):
     ...         (Path(root) / path).parent.mkdir(parents=True)

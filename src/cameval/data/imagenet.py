@@ -56,8 +56,10 @@ class ImageNetDataset(PictureDataset):
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> from PIL import Image
+    >>> from cameval.data import ImageNetDataset
     >>> with TemporaryDirectory() as root:
     ...     Image.new("L", (6, 4)).save(Path(root) / "val_1.png")
     ...     _ = (Path(root) / "synsets.txt").write_text("n01440764 tench\nn01443537 goldfish\n")
@@ -135,7 +137,9 @@ def read_synsets(path: str | PathLike[str]) -> dict[str, str]:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> from cameval.data import read_synsets
     >>> with TemporaryDirectory() as folder:
     ...     _ = (Path(folder) / "synsets.txt").write_text("n01440764 tench, Tinca tinca\n")
     ...     read_synsets(Path(folder) / "synsets.txt")

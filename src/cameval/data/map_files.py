@@ -223,7 +223,11 @@ class MapFolder(_MapFiles):
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from cameval import Sample
+    >>> from cameval.data import MapFolder
     >>> image = np.zeros((4, 6), np.float32)
     >>> sample = Sample("x-ray 7", image, image > 0, label=2)
     >>> with TemporaryDirectory() as folder:
@@ -304,7 +308,11 @@ class MapFile(_MapFiles):
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from cameval import Sample
+    >>> from cameval.data import MapFile
     >>> image = np.zeros((4, 6), np.float32)
     >>> with TemporaryDirectory() as folder:
     ...     np.savez(Path(folder) / "maps.npz", first=np.eye(2), second=np.ones((2, 3)))

@@ -77,7 +77,7 @@ class MosaicDataset(Dataset[Sample]):
 
     Examples
     --------
-    >>> from cameval.data import phantom_samples
+    >>> from cameval.data import MosaicDataset, phantom_samples
     >>> samples = list(phantom_samples(slices=12, patients=6, size=32))
     >>> mosaics = MosaicDataset(samples, grid=(1, 3))
     >>> mosaics

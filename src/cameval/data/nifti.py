@@ -66,8 +66,12 @@ class NiftiImage:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> import nibabel
+    >>> import numpy as np
+    >>> from cameval import Sample
+    >>> from cameval.data import read_nifti
     >>> voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4)  # x, y, z
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder) / "scan.nii.gz"
@@ -167,8 +171,11 @@ def read_nifti(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> import nibabel
+    >>> import numpy as np
+    >>> from cameval.data import read_nifti
     >>> voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4)  # x, y, z
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder) / "scan.nii.gz"
@@ -294,8 +301,11 @@ class NiftiDataset(ScanDataset):
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> import nibabel
+    >>> import numpy as np
+    >>> from cameval.data import NiftiDataset, Scan
     >>> voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
     >>> with TemporaryDirectory() as folder:
     ...     image, mask = Path(folder) / "flair.nii.gz", Path(folder) / "tumor.nii.gz"

@@ -44,6 +44,8 @@ class Objects:
     --------
     Two boxes that touch stay two objects:
 
+    >>> import numpy as np
+    >>> from cameval.data import Objects
     >>> objects = Objects((4, 6), given_boxes=np.array([[0, 0, 3, 4], [3, 0, 6, 4]]))
     >>> len(objects), objects.masks.sum((1, 2)), bool(objects.union.all())
     (2, array([12, 12]), True)
@@ -82,6 +84,8 @@ class Objects:
 
         Examples
         --------
+        >>> import numpy as np
+        >>> from cameval.data import Objects
         >>> Objects.of_labels(np.array([[0, 2, 7, 7]])).boxes
         array([[1., 0., 2., 1.],
                [2., 0., 4., 1.]])
@@ -101,6 +105,8 @@ class Objects:
 
         Examples
         --------
+        >>> import numpy as np
+        >>> from cameval.data import Objects
         >>> len(Objects.of_components(np.array([[True, False, True]])))
         2
         """

@@ -73,6 +73,8 @@ def phantom_sample(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval.data import CLASS_NAMES, phantom_sample
     >>> sample = phantom_sample(np.random.default_rng(0), label=1)
     >>> sample.image.shape, CLASS_NAMES[sample.label], bool(sample.mask.any())
     ((128, 128), 'glioma', True)
@@ -114,6 +116,7 @@ def phantom_samples(
 
     Examples
     --------
+    >>> from cameval.data import phantom_samples
     >>> samples = list(phantom_samples(slices=10, patients=4, size=32))
     >>> len({sample.group for sample in samples}), [sample.label for sample in samples].count(1)
     (4, 5)
@@ -158,6 +161,7 @@ def write_phantom(
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> from cameval.data import write_phantom
     >>> with TemporaryDirectory() as folder:
     ...     written = write_phantom(folder, slices=3, patients=3, size=32)
     ...     sorted(path.name for path in written.iterdir())

@@ -56,7 +56,11 @@ class ImageFile:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from cameval.data import ImageFile
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder) / "1.png"
     ...     Image.fromarray(np.array([[0, 51, 255]], np.uint8)).save(path)
@@ -87,7 +91,11 @@ class ImageFile:
 
         Examples
         --------
+        >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from cameval.data import ImageFile
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder) / "1.png"
         ...     Image.fromarray(np.zeros((2, 3), np.uint8)).save(path)
@@ -132,7 +140,11 @@ class MaskFile:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from cameval.data import MaskFile
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder) / "1.png"
     ...     Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(path)
@@ -183,7 +195,11 @@ class MaskFile:
 
         Examples
         --------
+        >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from cameval.data import MaskFile
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder) / "1.png"
         ...     Image.fromarray(np.array([[0, 255]], np.uint8)).save(path)

@@ -38,6 +38,7 @@ class Prediction:
 
     Examples
     --------
+    >>> from cameval.data import Prediction
     >>> Prediction(predicted=2, probability=0.9).of(5)
     (2, 0.9)
 
@@ -124,7 +125,9 @@ def read_predictions(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> from cameval.data import read_predictions
     >>> with TemporaryDirectory() as folder:
     ...     table = Path(folder) / "predictions.csv"
     ...     _ = table.write_text("name,predicted,probability\nscan 1,edema,0.75\nscan 2,1,\n")

@@ -44,7 +44,8 @@ class PictureDataset(Dataset[Sample]):
 
     Examples
     --------
-    >>> from cameval.data import ImageFile, MaskFile
+    >>> from pathlib import Path
+    >>> from cameval.data import ImageFile, MaskFile, PictureDataset, Record
     >>> records = [
     ...     Record(name, ImageFile(Path(f"{name}.jpg")), MaskFile(Path(f"{name}.png")), 0, "cat 1")
     ...     for name in ("first", "second")
@@ -227,8 +228,11 @@ class FileDataset(Dataset[Sample]):
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> from cameval.data import cached
+    >>> import numpy as np
+    >>> from cameval import Sample
+    >>> from cameval.data import FileDataset, cached
     >>> def read_npz(path):
     ...     with np.load(path) as arrays:
     ...         return Sample(path.stem, arrays["image"], arrays["mask"])

@@ -74,6 +74,8 @@ class TargetRecord:
 
     Examples
     --------
+    >>> from pathlib import Path
+    >>> from cameval.data import MaskFile, TargetRecord
     >>> TargetRecord(MaskFile(Path("masks/effusion/7.png"))).is_negative
     False
     >>> TargetRecord().is_negative
@@ -160,6 +162,8 @@ class Record:
     --------
     An image with one finding, and without another:
 
+    >>> from pathlib import Path
+    >>> from cameval.data import ImageFile, MaskFile, Record
     >>> record = Record(
     ...     "x-ray 7",
     ...     ImageFile(Path("7.png")),
@@ -235,8 +239,11 @@ class Record:
 
         Examples
         --------
+        >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
+        >>> import numpy as np
         >>> from PIL import Image
+        >>> from cameval.data import ImageFile, MaskFile, Record
         >>> with TemporaryDirectory() as folder:
         ...     image, mask = Path(folder) / "7.png", Path(folder) / "7_mask.png"
         ...     Image.fromarray(np.array([[0, 51, 255]], np.uint8)).save(image)

@@ -82,6 +82,8 @@ class Sample:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval import Sample, Target
     >>> image = np.zeros((4, 6), dtype=np.float32)
     >>> Sample("x-ray 7", image, image > 0.5, label=1, group="patient 3")
     Sample(name='x-ray 7', label=1, group='patient 3')
@@ -147,6 +149,8 @@ class Sample:
 
         Examples
         --------
+        >>> import numpy as np
+        >>> from cameval import Sample
         >>> photo = np.zeros((4, 6, 3), np.float32)  # of three channels
         >>> Sample("photo", photo, np.zeros((4, 6), bool)).shape
         (4, 6)
@@ -158,6 +162,8 @@ class Sample:
 
         Examples
         --------
+        >>> import numpy as np
+        >>> from cameval import Sample, Target
         >>> image = np.zeros((4, 6), dtype=np.float32)
         >>> both = [Target(2, image < 0.5), Target(5, image > 0.5)]
         >>> Sample("x-ray 9", image, targets=both).by_target()

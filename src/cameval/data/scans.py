@@ -61,6 +61,7 @@ class Scan:
 
     Examples
     --------
+    >>> from cameval.data import Scan
     >>> Scan("patient 3/flair.nii.gz", "patient 3/tumor.nii.gz", label=1).name
     'flair'
     >>> Scan("chest.dcm", {0: "effusion.png", 1: None}).targets

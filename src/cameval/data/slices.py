@@ -69,6 +69,8 @@ class FigshareSample(Sample):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval.data import CLASS_NAMES, FigshareSample
     >>> mask = np.zeros((4, 4), bool)
     >>> mask[1:3, 1:3] = True
     >>> border = np.array([[1.0, 1.0], [2.0, 1.0], [2.0, 2.0], [1.0, 2.0]])
@@ -123,7 +125,7 @@ def read_slice(path: str | PathLike[str]) -> FigshareSample:
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
-    >>> from cameval.data import write_phantom
+    >>> from cameval.data import CLASS_NAMES, read_slice, write_phantom
     >>> with TemporaryDirectory() as folder:
     ...     sample = read_slice(write_phantom(folder, slices=3, patients=3, size=64) / "2.mat")
     >>> sample.name, sample.image.shape, sample.image.dtype.name, CLASS_NAMES[sample.label]
@@ -164,8 +166,10 @@ def write_slice(path: str | PathLike[str], sample: FigshareSample) -> None:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> from cameval.data import phantom_sample
+    >>> import numpy as np
+    >>> from cameval.data import phantom_sample, read_slice, write_slice
     >>> sample = phantom_sample(np.random.default_rng(0), label=2, size=64)
     >>> with TemporaryDirectory() as folder:
     ...     write_slice(Path(folder) / "1.mat", sample)

@@ -85,8 +85,10 @@ class ManifestDataset(PictureDataset):
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> from PIL import Image
+    >>> from cameval.data import ManifestDataset
     >>> with TemporaryDirectory() as folder:
     ...     Image.new("L", (6, 4)).save(Path(folder) / "1.png")
     ...     table = Path(folder) / "index.csv"
@@ -319,7 +321,9 @@ def read_labels(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> from cameval.data import read_labels
     >>> with TemporaryDirectory() as folder:
     ...     table = Path(folder) / "labels.csv"
     ...     _ = table.write_text("name,label,patient\nscan 1,2,p7\nscan 2,,p8\n")
@@ -368,7 +372,9 @@ def read_info(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> from cameval.data import read_info
     >>> with TemporaryDirectory() as folder:
     ...     table = Path(folder) / "patients.csv"
     ...     _ = table.write_text("name,age,view\nscan 1,61,lateral\nscan 2,,frontal\n")
@@ -426,7 +432,9 @@ def read_names(path: str | PathLike[str]) -> list[str]:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> from cameval.data import read_names
     >>> with TemporaryDirectory() as folder:
     ...     _ = (Path(folder) / "names.txt").write_text("scan 1\n\nscan 7\n")
     ...     read_names(Path(folder) / "names.txt")

@@ -54,6 +54,8 @@ class Target:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval import Target
     >>> Target(2, np.eye(4, dtype=bool))
     Target(label=2)
     >>> Target(0, boxes=np.array([[0, 0, 3, 4], [3, 0, 6, 4]]))  # two objects, side by side
@@ -94,6 +96,8 @@ class Target:
 
         Examples
         --------
+        >>> import numpy as np
+        >>> from cameval import Target
         >>> target = Target(2, np.array([[True, True, False, True]]))
         >>> len(target.objects), target.objects.boxes.astype(int).tolist()  # two components
         (2, [[0, 0, 2, 1], [3, 0, 4, 1]])
@@ -136,6 +140,8 @@ class Target:
 
         Examples
         --------
+        >>> import numpy as np
+        >>> from cameval import Target
         >>> target = Target(2, boxes=np.array([[1, 0, 3, 2]])).of_size((2, 4))
         >>> target.mask.astype(int)
         array([[0, 1, 1, 0],

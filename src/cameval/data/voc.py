@@ -89,8 +89,10 @@ class VocDataset(PictureDataset):
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> from PIL import Image
+    >>> from cameval.data import VocDataset
     >>> with TemporaryDirectory() as root:
     ...     for name in ("JPEGImages", "Annotations"):
     ...         (Path(root) / name).mkdir()

@@ -75,6 +75,7 @@ def least_p(n_groups: int) -> float:
 
     Examples
     --------
+    >>> from cameval.evaluation._comparisons import least_p
     >>> least_p(5), least_p(6)
     (0.0625, 0.03125)
     """

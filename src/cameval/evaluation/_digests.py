@@ -88,6 +88,7 @@ def digest_of(thing: object) -> str:
     Examples
     --------
     >>> from functools import partial
+    >>> import numpy as np
     >>> from cameval.evaluation._digests import digest_of
     >>> low, high = (partial(np.quantile, q=np.array([share])) for share in (0.5, 0.6))
     >>> digest_of(low) == digest_of(high)

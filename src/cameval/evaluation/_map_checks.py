@@ -50,6 +50,7 @@ def check_map(array: object, sample: Sample, *, stretch: bool = False) -> Tensor
     Examples
     --------
     >>> import numpy as np
+    >>> from cameval import Sample
     >>> from cameval.evaluation._map_checks import check_map
     >>> image = np.zeros((480, 640), np.float32)
     >>> sample = Sample("1", image, image > 0)

@@ -78,6 +78,7 @@ def format_short(value: float) -> str:
 
     Examples
     --------
+    >>> from cameval.evaluation._numbers import format_short
     >>> format_short(0.4349), format_short(1), format_short(25.04)
     ('.43', '1.00', '25.0')
     """
@@ -94,6 +95,7 @@ def format_signed(value: float) -> str:
 
     Examples
     --------
+    >>> from cameval.evaluation._numbers import format_signed
     >>> format_signed(0.0151), format_signed(-0.02) == "\u2212.020", format_signed(0)
     ('+.015', True, '.000')
     """
@@ -106,6 +108,7 @@ def with_minus(text: str) -> str:
 
     Examples
     --------
+    >>> from cameval.evaluation._numbers import with_minus
     >>> with_minus("-.02 [-.10, .06], p-75, 3-4").replace("\u2212", "(minus)")
     '(minus).02 [(minus).10, .06], p-75, 3-4'
     """

@@ -42,6 +42,7 @@ def difference_text(difference: float, low: float, high: float) -> str:
 
     Examples
     --------
+    >>> from cameval.evaluation._plot_marks import difference_text
     >>> difference_text(0.022, 0.002, 0.05), difference_text(0.022, float("nan"), float("nan"))
     ('+.022 [.002, .050]', '+.022')
     """

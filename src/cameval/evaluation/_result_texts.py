@@ -137,6 +137,7 @@ def escape_latex(text: str) -> str:
 
     Examples
     --------
+    >>> from cameval.evaluation._result_texts import escape_latex
     >>> print(escape_latex("grad_cam & 50 %"))
     grad\_cam \& 50 \%
     """

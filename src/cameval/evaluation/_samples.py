@@ -34,6 +34,7 @@ def as_sample(item: object, index: int) -> Sample:
 
     Examples
     --------
+    >>> import torch
     >>> from cameval.evaluation._samples import as_sample
     >>> image = torch.zeros(3, 4, 6)
     >>> as_sample((image, image[0] > 0, 2), 7)

@@ -72,6 +72,7 @@ def total_time(sessions: Iterable[Mapping[str, tuple[float, int]]]) -> dict[str,
 
     Examples
     --------
+    >>> from cameval.evaluation._times import total_time
     >>> total_time([{"a": (1.5, 2)}, {"a": (1.5, 2), "b": (0.5, 1)}])
     {'seconds': 2.0, 'batches': 3, 'sessions': 2}
     """

@@ -33,6 +33,7 @@ def one_line(text: object, longest: int = LONGEST) -> str:
 
     Examples
     --------
+    >>> from cameval.evaluation._words import one_line
     >>> one_line("first\nsecond"), one_line("a" * 30 + "z", longest=9)
     ('first second', 'aaaaa…aaz')
     """
@@ -50,6 +51,7 @@ def replace_unprintable(text: str) -> str:
 
     Examples
     --------
+    >>> from cameval.evaluation._words import replace_unprintable
     >>> replace_unprintable("a\x00b") == "a\ufffdb"
     True
     """
@@ -61,6 +63,7 @@ def metric_title(label: str) -> str:
 
     Examples
     --------
+    >>> from cameval.evaluation._words import metric_title
     >>> metric_title("iou"), metric_title("pointing_game"), metric_title("my_own")
     ('IoU', 'pointing game', 'my own')
     >>> metric_title("zero_without_object:iou")

@@ -47,6 +47,8 @@ class CheXlocalizeScores:
 
     Examples
     --------
+    >>> from cameval.evaluation import CheXlocalizeScores
+    >>> from cameval.statistics import Interval
     >>> mean = Interval(estimate=0.5, low=0.3, high=0.7, n=8, n_groups=8, n_undefined=2)
     >>> scores = CheXlocalizeScores({0: mean}, {0: mean}, {0: mean}, thresholds={0: 0.4})
     >>> scores.iou[0].estimate
@@ -142,6 +144,9 @@ class CheXlocalizeProtocol:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval import Sample, Target
+    >>> from cameval.evaluation import CheXlocalizeProtocol
     >>> image = np.zeros((1, 4), np.float32)
     >>> effusion = Target(2, np.array([[True, True, False, False]]))
     >>> edema = Target(5, np.array([[False, False, False, False]]))

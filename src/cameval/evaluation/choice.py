@@ -127,6 +127,8 @@ class Choice:
         --------
         The column that is added has the scores of the chosen binarizer:
 
+        >>> import numpy as np
+        >>> from cameval import PercentileBinarizer, Sample, choose_binarizers, evaluate_maps, iou
         >>> values = np.arange(20, dtype=np.float32).reshape(4, 5) / 19
         >>> samples = [Sample(name, values, values > 14.5 / 19) for name in ("a", "b")]
         >>> maps = {"brightness": lambda sample: sample.image}
@@ -341,6 +343,8 @@ def choose_binarizers(
     --------
     The truth is the highest quarter of the pixels, which the 75th percentile finds:
 
+    >>> import numpy as np
+    >>> from cameval import PercentileBinarizer, Sample, choose_binarizers, evaluate_maps, iou
     >>> values = np.arange(20, dtype=np.float32).reshape(4, 5) / 19
     >>> samples = [Sample(name, values, values > 14.5 / 19, label=0) for name in ("a", "b")]
     >>> binarizers = [PercentileBinarizer(75), PercentileBinarizer(95)]

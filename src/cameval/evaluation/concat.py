@@ -48,6 +48,8 @@ def concat(parts: Sequence[Results]) -> Results:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval import Sample, concat, evaluate_maps, pixel_auroc
     >>> values = np.arange(4, dtype=np.float32).reshape(2, 2) / 3
     >>> samples = [Sample("x-ray 7", values, values > 0.5)]
     >>> parts = [

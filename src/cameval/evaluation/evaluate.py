@@ -139,8 +139,10 @@ def evaluate(
     Examples
     --------
     >>> from itertools import islice
-    >>> from cameval.data import phantom_samples
     >>> from torchvision.models import squeezenet1_1
+    >>> from cameval import PercentileBinarizer, Preparation, evaluate, grad_cam, iou, layer_cam
+    >>> from cameval import pixel_auroc
+    >>> from cameval.data import phantom_samples
     >>> results = evaluate(
     ...     squeezenet1_1(num_classes=3),
     ...     list(islice(phantom_samples(seed=1), 4)),

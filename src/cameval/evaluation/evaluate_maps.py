@@ -102,6 +102,7 @@ def evaluate_maps(
     Examples
     --------
     >>> from itertools import islice
+    >>> from cameval import evaluate_maps, iou, pointing_game
     >>> from cameval.data import phantom_samples
     >>> def brightness(sample):
     ...     return sample.image
@@ -173,6 +174,8 @@ def pair_maps(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval import Sample
     >>> from cameval.evaluation import PointingProtocol, pair_maps
     >>> image = np.array([[0, 0, 1, 0]], np.float32)
     >>> sample = Sample("bright", image, image > 0, label=0)

@@ -53,7 +53,10 @@ def label_of(thing: object) -> str:
     Examples
     --------
     >>> from functools import partial
+    >>> from cameval import AdaptiveBinarizer, OtsuBinarizer, PercentileBinarizer, grad_cam
+    >>> from cameval import size_standardized_iou
     >>> from cameval.binarizers import LargestComponent
+    >>> from cameval.evaluation import label_of
     >>> label_of(PercentileBinarizer(95)), label_of(AdaptiveBinarizer(31, "mean"))
     ('percentile:95', 'adaptive:31,mean')
     >>> label_of(LargestComponent(OtsuBinarizer())), label_of(AdaptiveBinarizer(method="mean"))

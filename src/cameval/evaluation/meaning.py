@@ -45,6 +45,7 @@ class Column:
 
     Examples
     --------
+    >>> from cameval.evaluation import Column
     >>> column = Column("predicted", "method", "cam", "percentile:95", "iou")
     >>> column.method, column.binarizer, column.metric
     ('cam', 'percentile:95', 'iou')
@@ -101,6 +102,7 @@ class Origin:
 
     Examples
     --------
+    >>> from cameval.evaluation import Origin
     >>> origin = Origin("other images", metric="iou", higher_is_better=True, by="label")
     >>> origin.chosen_on, origin.by
     ('other images', 'label')
@@ -139,6 +141,7 @@ class MethodMeaning:
 
     Examples
     --------
+    >>> from cameval.evaluation import MethodMeaning
     >>> MethodMeaning("grad_cam")
     MethodMeaning(setting='grad_cam', given=False, control=False)
     """
@@ -196,6 +199,7 @@ class MetricMeaning:
     --------
     A distance has no highest value:
 
+    >>> from cameval.evaluation import MetricMeaning
     >>> meaning = MetricMeaning("distance", "masks", higher_is_better=False, value_range=(0, None))
     >>> meaning.takes, meaning.higher_is_better, meaning.value_range
     ('masks', False, (0.0, inf))
@@ -255,6 +259,7 @@ class BaselineMeaning:
 
     Examples
     --------
+    >>> from cameval.evaluation import BaselineMeaning
     >>> BaselineMeaning("center_baseline", knows="nothing")
     BaselineMeaning(setting='center_baseline', knows='nothing')
     """
@@ -288,6 +293,7 @@ class BinarizerMeaning:
 
     Examples
     --------
+    >>> from cameval.evaluation import BinarizerMeaning, Origin
     >>> BinarizerMeaning("PercentileBinarizer(95)").origin is None
     True
     >>> chosen = BinarizerMeaning("chosen", Origin("other images", "iou", higher_is_better=True))
@@ -327,6 +333,7 @@ class TargetClassMeaning:
 
     Examples
     --------
+    >>> from cameval.evaluation import TargetClassMeaning
     >>> TargetClassMeaning("2", classes=2)
     TargetClassMeaning(setting='2', classes=2)
     >>> print(TargetClassMeaning("a_function").classes)
@@ -359,6 +366,7 @@ class Meanings:
 
     Examples
     --------
+    >>> from cameval.evaluation import Meanings, MetricMeaning
     >>> meanings = Meanings(metrics={"iou": MetricMeaning("iou", "masks", higher_is_better=True)})
     >>> meanings.metric("iou").higher_is_better, meanings.metric("other") is None
     (True, True)
@@ -414,6 +422,7 @@ class Meanings:
 
         Examples
         --------
+        >>> from cameval.evaluation import BinarizerMeaning, Meanings, Origin
         >>> origin = Origin("other images", "iou", higher_is_better=True)
         >>> meanings = Meanings(binarizers={"validated": BinarizerMeaning("chosen", origin)})
         >>> meanings.origin("validated").chosen_on, meanings.origin("otsu") is None

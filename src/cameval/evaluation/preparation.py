@@ -58,6 +58,8 @@ class Prepared:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.evaluation import Prepared
     >>> Prepared(torch.zeros(3, 8, 8), torch.zeros(4, 6, dtype=torch.bool)).truth.shape
     torch.Size([4, 6])
     """
@@ -112,6 +114,8 @@ class Preparation:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval import Preparation, Sample
     >>> from cameval.data import phantom_samples
     >>> image, truth = Preparation(size=64)(next(phantom_samples()))
     >>> image.shape, truth.shape
@@ -165,6 +169,7 @@ class Preparation:
 
         Examples
         --------
+        >>> from cameval import Preparation
         >>> Preparation.for_channels(1).mean, Preparation.for_channels(5).std
         ((0.449,), (1.0, 1.0, 1.0, 1.0, 1.0))
         """
@@ -223,6 +228,8 @@ class Preparation:
         --------
         The image of a sample with several targets is prepared once:
 
+        >>> import numpy as np
+        >>> from cameval import Preparation, Sample
         >>> photo = np.ones((4, 8), np.float32)
         >>> sample = Sample("photo", photo, np.zeros((4, 8), bool))
         >>> prepare = Preparation(size=16, fit="pad")

@@ -68,6 +68,9 @@ class WSOLScores:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval import Sample, Target, center_map
+    >>> from cameval.evaluation import WSOLProtocol
     >>> target = Target(0, boxes=np.array([[4, 4, 12, 12]]))
     >>> sample = Sample("1", np.zeros((16, 16), np.float32), targets=[target])
     >>> scores = WSOLProtocol(step=0.01)([(center_map(sample.shape), sample)])
@@ -123,6 +126,9 @@ class WSOLProtocol:
     --------
     The blind center map, without a network:
 
+    >>> import numpy as np
+    >>> from cameval import Sample, Target, center_map
+    >>> from cameval.evaluation import WSOLProtocol
     >>> boxes = [np.array([[4, 4, 12, 12]]), np.array([[0, 0, 5, 16]])]
     >>> image = np.zeros((16, 16), np.float32)
     >>> samples = [Sample(str(n), image, targets=[Target(0, boxes=b)]) for n, b in enumerate(boxes)]
@@ -192,6 +198,9 @@ class PointingScores:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval import Sample, Target, center_map
+    >>> from cameval.evaluation import PointingProtocol
     >>> image = np.zeros((40, 40), np.float32)
     >>> boxes = [np.array([[0, 0, 4, 4]]), np.array([[10, 10, 30, 30]])]  # a corner, the center
     >>> samples = [Sample(str(n), image, targets=[Target(n, boxes=b)]) for n, b in enumerate(boxes)]
@@ -248,6 +257,9 @@ class PointingProtocol:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval import Sample, Target, center_map
+    >>> from cameval.evaluation import PointingProtocol
     >>> cat = Target(0, boxes=np.array([[0, 0, 8, 8]]))
     >>> dog = Target(1, boxes=np.array([[20, 0, 40, 40]]))
     >>> sample = Sample("both", np.zeros((40, 40), np.float32), targets=[cat, dog])
@@ -325,6 +337,9 @@ class KangScores:
     --------
     The truth is the 8 highest of 16 pixels. The masks have 8, 8, 4, 2 and 1 of them:
 
+    >>> import numpy as np
+    >>> from cameval import Sample
+    >>> from cameval.evaluation import kang_protocol
     >>> values = np.arange(16.0).reshape(4, 4)
     >>> sample = Sample("slice 1", np.zeros((4, 4), np.float32), values > 7)
     >>> scores = kang_protocol([(values, sample)])
@@ -369,6 +384,9 @@ def kang_protocol(pairs: Pairs, /) -> KangScores:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval import Sample
+    >>> from cameval.evaluation import kang_protocol
     >>> image, values = np.zeros((9, 9), np.float32), np.arange(81.0).reshape(9, 9)
     >>> scores = kang_protocol([(values, Sample("slice 1", image, values > 72))])
     >>> scores.best, scores.mean_iou[scores.best]

@@ -73,6 +73,8 @@ class Results:
     Two kinds of maps of eight slices of four patients, from functions of the sample:
 
     >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from cameval import OtsuBinarizer, Results, Sample, evaluate_maps, iou
     >>> truth = np.zeros((32, 32), dtype=bool)
     >>> truth[8:24, 4:12] = True
     >>> draw = np.random.default_rng(0).random
@@ -470,8 +472,10 @@ class Results:
 
         Examples
         --------
+        >>> import numpy as np
         >>> from matplotlib.figure import Figure
         >>> from torchvision.models import resnet18
+        >>> from cameval import Sample, evaluate, grad_cam
         >>> draw, truth = np.random.default_rng(0).random, np.eye(64, dtype=bool)
         >>> images = [draw((64, 64, 3), dtype=np.float32) for _ in range(6)]
         >>> samples = [Sample(f"image {k}", image, truth) for k, image in enumerate(images)]
@@ -508,6 +512,8 @@ class Results:
 
         Examples
         --------
+        >>> import numpy as np
+        >>> from cameval import OtsuBinarizer, Sample, evaluate_maps, iou
         >>> samples = [Sample("a", np.eye(8, dtype=np.float32), np.eye(8, dtype=bool))]
         >>> results = evaluate_maps(
         ...     {"exact": lambda one: 1.0 * one.mask},
@@ -634,6 +640,9 @@ class SanityResults:
     --------
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from torch import nn
+    >>> from cameval import Sample, cam, evaluate
     >>> from cameval.evaluation import SanityChecks, SanityResults
     >>> net = nn.Sequential(
     ...     nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)

@@ -134,6 +134,7 @@ def default_methods() -> dict[str, CAMMethod]:
 
     Examples
     --------
+    >>> from cameval.evaluation import default_methods
     >>> list(default_methods())
     ['grad_cam']
     """
@@ -145,6 +146,7 @@ def default_binarizers() -> dict[str, Binarizer]:
 
     Examples
     --------
+    >>> from cameval.evaluation import default_binarizers
     >>> list(default_binarizers())
     ['percentile:95', 'otsu']
     """
@@ -158,6 +160,7 @@ def default_metrics() -> dict[str, Metric]:
 
     Examples
     --------
+    >>> from cameval.evaluation import default_metrics
     >>> list(default_metrics())[:4]
     ['pointing_game', 'pixel_auroc', 'pixel_average_precision', 'iou']
     """
@@ -191,6 +194,7 @@ def default_baselines(seed: int = 0) -> dict[str, Baseline]:
 
     Examples
     --------
+    >>> from cameval.evaluation import default_baselines
     >>> list(default_baselines())
     ['center', 'random', 'intensity', 'edges', 'truth']
     """

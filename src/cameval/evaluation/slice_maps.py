@@ -46,7 +46,10 @@ class SliceMaps:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from torchvision.models import resnet18
+    >>> from cameval import CAMExtractor, Preparation, Sample
+    >>> from cameval.evaluation import SliceMaps
     >>> volume = np.zeros((6, 40, 32), np.float32)
     >>> scan = Sample("scan 1", volume, volume > 0, label=1, spacing=(5, 1, 1))
     >>> make_map = SliceMaps(CAMExtractor(resnet18(num_classes=2)), Preparation(size=64))

@@ -58,6 +58,10 @@ class MiningLoss:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
+    >>> from cameval.losses import AttentionMining
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
     >>> gain = AttentionMining(omega=10.0, sigma=0.5, alpha=2.0)
     >>> loss = gain(model, torch.randn(4, 3, 16, 16), torch.tensor([0, 1, 1, 0]))
@@ -173,6 +177,10 @@ class AttentionMining:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
+    >>> from cameval.losses import AttentionMining
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
     >>> gain = AttentionMining(omega=10.0, sigma=0.5)
     >>> loss = gain(model, torch.randn(4, 3, 16, 16), torch.tensor([0, 1, 1, 0]))

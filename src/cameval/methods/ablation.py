@@ -64,6 +64,10 @@ class AblationCAM:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
+    >>> from cameval.methods import AblationCAM
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> activations = model.activations(torch.rand(1, 3, 16, 16))
     >>> AblationCAM(batch_size=16)(activations, torch.tensor([1])).shape

@@ -37,6 +37,9 @@ def lafam(activations: Activations, target: ScoreTarget, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> from cameval.methods import lafam
     >>> lafam(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape

@@ -68,7 +68,9 @@ def attention_rollout(activations: Activations, target: ScoreTarget, /) -> Tenso
 
     Examples
     --------
+    >>> import torch
     >>> from torchvision.models import VisionTransformer
+    >>> from cameval.methods import attention_rollout
     >>> from cameval.networks import LayerModel, TokenGrid
     >>> net = VisionTransformer(
     ...     image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=8
@@ -146,7 +148,9 @@ def attention_relevance(activations: Activations, target: ScoreTarget, /) -> Ten
 
     Examples
     --------
+    >>> import torch
     >>> from torchvision.models import VisionTransformer
+    >>> from cameval.methods import attention_relevance
     >>> from cameval.networks import LayerModel, TokenGrid
     >>> net = VisionTransformer(
     ...     image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=8
@@ -218,7 +222,9 @@ class LeGrad:
 
     Examples
     --------
+    >>> import torch
     >>> from torchvision.models import VisionTransformer
+    >>> from cameval.methods import LeGrad
     >>> from cameval.networks import LayerModel, TokenGrid
     >>> net = VisionTransformer(
     ...     image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=8

@@ -187,6 +187,9 @@ def cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead, cam
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> activations = model.activations(torch.rand(1, 3, 16, 16))
     >>> maps = cam(activations, torch.tensor([1]))

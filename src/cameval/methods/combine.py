@@ -43,6 +43,8 @@ def mean_fusion(maps: Sequence[Array], /, *, spatial_axes: int = 2) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.methods import mean_fusion
     >>> mean_fusion([torch.tensor([[0.0, 1.0, 4.0]]), torch.tensor([[5.0, 5.0, 7.0]])])
     tensor([[0.0000, 0.1250, 1.0000]])
     """
@@ -76,6 +78,8 @@ def max_fusion(maps: Sequence[Array], /, *, spatial_axes: int = 2) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.methods import max_fusion
     >>> max_fusion([torch.tensor([[0.0, 1.0, 4.0]]), torch.tensor([[5.0, 5.0, 7.0]])])
     tensor([[0.0000, 0.2500, 1.0000]])
     """
@@ -109,6 +113,8 @@ def product_fusion(maps: Sequence[Array], /, *, spatial_axes: int = 2) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.methods import product_fusion
     >>> product_fusion([torch.tensor([[0.0, 1.0, 4.0]]), torch.tensor([[5.0, 5.0, 7.0]])])
     tensor([[0., 0., 1.]])
     """
@@ -173,6 +179,10 @@ def augmentation_smoothing(
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMExtractor, CAMModel, GAPHead
+    >>> from cameval.methods import augmentation_smoothing
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> images, classes = torch.rand(1, 3, 16, 16), torch.tensor([1])
     >>> augmentation_smoothing(CAMExtractor(model), images, classes).shape

@@ -52,6 +52,9 @@ def eigen_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead, eigen_cam
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> eigen_cam(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape
     torch.Size([1, 14, 14])
@@ -96,6 +99,10 @@ def eigen_grad_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
+    >>> from cameval.methods import eigen_grad_cam
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> eigen_grad_cam(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape
     torch.Size([1, 14, 14])
@@ -141,6 +148,9 @@ class KPCACAM:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
     >>> from cameval.methods import KPCACAM
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> KPCACAM()(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape

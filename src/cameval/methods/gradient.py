@@ -50,6 +50,9 @@ def grad_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead, grad_cam
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> grad_cam(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape
     torch.Size([1, 14, 14])
@@ -93,6 +96,9 @@ def hires_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead, hires_cam
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> hires_cam(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape
     torch.Size([1, 14, 14])
@@ -133,6 +139,9 @@ def layer_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead, layer_cam
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> layer_cam(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).min() >= 0
     tensor(True)
@@ -180,6 +189,9 @@ def xgrad_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead, xgrad_cam
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> xgrad_cam(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape
     torch.Size([1, 14, 14])
@@ -225,6 +237,10 @@ def grad_cam_elementwise(activations: Activations, target: ScoreTarget, /) -> Te
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
+    >>> from cameval.methods import grad_cam_elementwise
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> maps = grad_cam_elementwise(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1]))
     >>> maps.shape
@@ -277,6 +293,10 @@ def shapley_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel
+    >>> from cameval.methods import shapley_cam
     >>> head = nn.Sequential(nn.Flatten(), nn.Linear(8 * 36, 4), nn.Tanh(), nn.Linear(4, 2))
     >>> activations = CAMModel(nn.Conv2d(3, 8, 3), head).eval().activations(torch.rand(1, 3, 8, 8))
     >>> shapley_cam(activations, torch.tensor([1])).shape

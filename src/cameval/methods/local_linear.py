@@ -137,6 +137,10 @@ def local_linear_cam(activations: Activations, target: ScoreTarget, /) -> Tensor
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel
+    >>> from cameval.methods import local_linear_cam, local_linear_constant
     >>> head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Tanh(), nn.Linear(8, 2))
     >>> activations = CAMModel(nn.Conv2d(3, 8, 3), head).eval().activations(torch.rand(1, 3, 8, 8))
     >>> classes = torch.tensor([1])
@@ -175,6 +179,10 @@ def local_linear_constant(activations: Activations, target: ScoreTarget, /) -> T
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
+    >>> from cameval.methods import local_linear_constant
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> activations = model.activations(torch.rand(1, 3, 8, 8))
     >>> constant = local_linear_constant(activations, torch.tensor([1]))

@@ -79,7 +79,9 @@ class RefineCAM:
 
     Examples
     --------
+    >>> import torch
     >>> from torchvision.models import resnet18
+    >>> from cameval import CAMExtractor
     >>> from cameval.methods import RefineCAM
     >>> extract = CAMExtractor(resnet18(), RefineCAM(layers=("layer3", "layer4")))
     >>> extract(torch.rand(1, 3, 64, 64)).coarse.shape
@@ -143,7 +145,9 @@ class ZoomCAM:
 
     Examples
     --------
+    >>> import torch
     >>> from torchvision.models import resnet18
+    >>> from cameval import CAMExtractor
     >>> from cameval.methods import ZoomCAM
     >>> CAMExtractor(resnet18(), ZoomCAM())(torch.rand(1, 3, 64, 64)).coarse.shape
     torch.Size([1, 16, 16])
@@ -218,7 +222,9 @@ class WinsorCAM:
 
     Examples
     --------
+    >>> import torch
     >>> from torchvision.models import resnet18
+    >>> from cameval import CAMExtractor
     >>> from cameval.methods import WinsorCAM
     >>> extract = CAMExtractor(resnet18(), WinsorCAM(percentile=90))
     >>> extract(torch.rand(1, 3, 64, 64)).coarse.shape

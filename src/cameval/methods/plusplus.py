@@ -59,6 +59,9 @@ def grad_cam_pp(activations: Activations, target: ScoreTarget, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead, grad_cam_pp
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> grad_cam_pp(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape
     torch.Size([1, 14, 14])
@@ -110,6 +113,10 @@ class SmoothGradCAMpp:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
+    >>> from cameval.methods import SmoothGradCAMpp
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> activations = model.activations(torch.rand(1, 3, 16, 16))
     >>> SmoothGradCAMpp(num_samples=2)(activations, torch.tensor([1])).shape

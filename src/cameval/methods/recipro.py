@@ -67,6 +67,9 @@ class ReciproCAM:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
     >>> from cameval.methods import ReciproCAM
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> activations = model.activations(torch.rand(1, 3, 16, 16))

@@ -62,6 +62,9 @@ class ScoreCAM:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead, ScoreCAM
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> activations = model.activations(torch.rand(1, 3, 16, 16))
     >>> ScoreCAM(batch_size=8)(activations, torch.tensor([1])).shape
@@ -126,6 +129,10 @@ class SSCAM:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
+    >>> from cameval.methods import SSCAM
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> activations = model.activations(torch.rand(1, 3, 16, 16))
     >>> SSCAM(num_samples=2)(activations, torch.tensor([1])).shape
@@ -193,6 +200,10 @@ class ISCAM:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
+    >>> from cameval.methods import ISCAM
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> activations = model.activations(torch.rand(1, 3, 16, 16))
     >>> ISCAM(num_samples=2)(activations, torch.tensor([1])).shape

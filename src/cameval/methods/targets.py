@@ -60,6 +60,10 @@ class FinerTarget:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMExtractor, CAMModel, GAPHead
+    >>> from cameval.methods import FinerTarget
     >>> FinerTarget(classes=0, similar=1)(torch.tensor([[3.0, -9.0, 2.0]]))
     tensor([1.])
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 5))).eval()

@@ -37,6 +37,8 @@ class Ranked:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics._ranked import Ranked
     >>> maps = torch.tensor([[4.0, 3.0, 3.0, 1.0]])
     >>> ranked = Ranked.of(maps, torch.tensor([[True, True, False, False]]))
     >>> ranked.expected_hits(torch.tensor([1.0, 2.0, 3.0]))

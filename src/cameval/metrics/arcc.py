@@ -64,6 +64,10 @@ class ARCC:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMExtractor, CAMModel, GAPHead
+    >>> from cameval.metrics import ARCC
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> extract, images = CAMExtractor(model), torch.rand(4, 3, 16, 16)
     >>> result = extract(images)

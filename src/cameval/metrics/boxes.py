@@ -76,6 +76,8 @@ def component_boxes(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval.metrics import component_boxes
     >>> component_boxes(np.array([[True, False, False], [False, False, True], [False, True, True]]))
     array([[1, 1, 3, 3],
            [0, 0, 1, 1]])
@@ -123,6 +125,8 @@ def largest_box(
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import largest_box
     >>> largest_box(torch.tensor([[True, False, False], [False, False, True]]), connectivity=4)
     tensor([0, 0, 1, 1])
     """
@@ -161,6 +165,8 @@ def box_intersections(first: Array, second: Array, /) -> Array:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval.metrics import box_intersections
     >>> box_intersections(np.array([[0, 0, 4, 4]]), np.array([[2, 1, 6, 3], [4, 0, 5, 4]]))
     array([[4, 0]])
     """
@@ -192,6 +198,8 @@ def pairwise_box_iou(first: Array, second: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import pairwise_box_iou
     >>> pairwise_box_iou(torch.tensor([[0, 0, 4, 4]]), torch.tensor([[2, 0, 6, 4], [0, 0, 4, 4]]))
     tensor([[0.3333, 1.0000]])
     """
@@ -338,6 +346,10 @@ def box_iou(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from cameval import iou
+    >>> from cameval.metrics import box_iou
     >>> pred, target = torch.zeros(2, 6, 6, dtype=torch.bool)
     >>> pred[0, :4] = pred[:4, 0] = target[:4, :4] = True
     >>> iou(pred, target), box_iou(pred, target)
@@ -406,6 +418,8 @@ def box_precision(
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import box_precision
     >>> pred, target = torch.zeros(2, 6, 6, dtype=torch.bool)
     >>> pred[:2, :4] = target[:4, :3] = True
     >>> box_precision(pred, target)

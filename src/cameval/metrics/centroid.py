@@ -42,6 +42,8 @@ def image_diagonal(target: Tensor, spacing: Spacing = 1.0) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import image_diagonal
     >>> image_diagonal(torch.zeros(2, 30, 40, dtype=torch.bool))
     tensor([50., 50.], dtype=torch.float64)
     """
@@ -70,6 +72,8 @@ def equivalent_radius(target: Tensor, spacing: Spacing = 1.0) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import equivalent_radius
     >>> equivalent_radius(torch.ones(10, 10, dtype=torch.bool), spacing=0.5)
     tensor(2.8209, dtype=torch.float64)
     """
@@ -103,6 +107,8 @@ class CentroidDistance:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import CentroidDistance
     >>> pred, target = torch.zeros(2, 4, 8, dtype=torch.bool)
     >>> pred[1, 1] = target[1, 4] = target[1, 6] = True
     >>> CentroidDistance()(pred, target), CentroidDistance(spacing=(1, 0.5))(pred, target)

@@ -58,6 +58,8 @@ def informedness(pred: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import informedness
     >>> pred = torch.tensor([[True, True, False, False, False]])
     >>> target = torch.tensor([[True, False, False, False, False]])
     >>> informedness(pred, target)
@@ -128,6 +130,8 @@ def size_standardized_iou(
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import size_standardized_iou
     >>> pred, target = torch.zeros(2, 10, 10, dtype=torch.bool)
     >>> pred[:4, :5] = target[:2, :2] = True
     >>> size_standardized_iou(pred, target, reference=0.10)
@@ -175,6 +179,8 @@ def matthews_correlation(pred: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import matthews_correlation
     >>> pred = torch.tensor([[True, True, False, False, False]])
     >>> target = torch.tensor([[True, False, False, False, False]])
     >>> matthews_correlation(pred, target)
@@ -222,6 +228,8 @@ def cohen_kappa(pred: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import cohen_kappa
     >>> pred = torch.tensor([[True, True, False, False, False]])
     >>> target = torch.tensor([[True, False, False, False, False]])
     >>> cohen_kappa(pred, target)
@@ -269,6 +277,8 @@ def chance_corrected_overlap(pred: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import chance_corrected_overlap
     >>> pred = torch.tensor([[True, True, False, False, False]])
     >>> target = torch.tensor([[True, False, False, False, False]])
     >>> chance_corrected_overlap(pred, target)

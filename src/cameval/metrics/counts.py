@@ -37,6 +37,8 @@ class Counts:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import Counts
     >>> pred, target = torch.tensor([[True, True]]), torch.tensor([[True, False]])
     >>> total = Counts.of(pred, target) + Counts.of(target, target)
     >>> total.both / (total.predicted + total.true - total.both)  # the pooled IoU
@@ -71,6 +73,8 @@ class Counts:
 
         Examples
         --------
+        >>> import torch
+        >>> from cameval.metrics import Counts
         >>> pred, target = torch.tensor([[True, True, False]]), torch.tensor([[True, False, True]])
         >>> Counts.of(pred, target).recall
         tensor(0.5000, dtype=torch.float64)
@@ -83,6 +87,8 @@ class Counts:
 
         Examples
         --------
+        >>> import torch
+        >>> from cameval.metrics import Counts
         >>> pred, target = torch.tensor([[True, True, False]]), torch.tensor([[True, False, False]])
         >>> Counts.of(pred, target).false_positive_rate
         tensor(0.5000, dtype=torch.float64)
@@ -123,6 +129,8 @@ def score_counts(
     The size of the mask as a multiple of the size of the truth:
 
     >>> from functools import partial
+    >>> import torch
+    >>> from cameval.metrics import score_counts
     >>> size_ratio = partial(score_counts, lambda n: n.predicted / n.true)
     >>> size_ratio(torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool))
     tensor(2.)

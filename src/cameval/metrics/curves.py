@@ -50,6 +50,8 @@ class ThresholdCurve(Generic[Array]):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval.metrics import threshold_curve
     >>> values, truth = np.array([[4.0, 3.0, 2.0, 1.0]]), np.array([[True, False, True, True]])
     >>> curve = threshold_curve(values, truth)
     >>> curve.thresholds
@@ -95,6 +97,8 @@ def threshold_curve(maps: Array, target: Array, /) -> ThresholdCurve[Array]:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval.metrics import threshold_curve
     >>> scores = np.array([[4.0, 3.0, 3.0, 1.0]])
     >>> curve = threshold_curve(scores, np.array([[True, True, False, False]]))
     >>> curve.thresholds, curve.iou.round(2)
@@ -149,6 +153,8 @@ def curve_at_areas(
     --------
     The mean coverage of a dataset as a function of the area that is read:
 
+    >>> import torch
+    >>> from cameval.metrics import curve_at_areas
     >>> maps, masks = torch.rand(5, 32, 32), torch.rand(5, 32, 32) > 0.9
     >>> curve_at_areas(maps, masks, [0.0, 0.05, 0.1, 1.0]).coverage.mean(0).shape
     torch.Size([4])
@@ -233,6 +239,8 @@ def max_iou(maps: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import max_iou
     >>> maps = torch.tensor([[4.0, 3.0, 2.0, 1.0]])
     >>> max_iou(maps, torch.tensor([[True, False, True, False]]))
     tensor(0.6667)
@@ -264,6 +272,8 @@ class CoverageAtArea:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import CoverageAtArea
     >>> maps = torch.tensor([[4.0, 3.0, 3.0, 1.0]])
     >>> CoverageAtArea(0.5)(maps, torch.tensor([[True, True, False, False]]))
     tensor(0.7500)
@@ -315,6 +325,8 @@ class AreaToCover:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import AreaToCover
     >>> maps = torch.tensor([[4.0, 3.0, 3.0, 1.0]])
     >>> AreaToCover(0.75)(maps, torch.tensor([[True, True, False, False]]))
     tensor(0.5000)

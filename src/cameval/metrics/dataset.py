@@ -71,6 +71,8 @@ class MaxBoxAcc:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import MaxBoxAcc
     >>> maps = torch.tensor([[[0.0, 2.0, 4.0, 1.0]], [[1.0, 1.0, 1.0, 1.0]]])
     >>> masks = torch.tensor([[[False, True, True, False]], [[True, True, False, False]]])
     >>> accuracy = MaxBoxAcc.of(maps[:1], masks[:1]) + MaxBoxAcc.of(maps[1:], masks[1:])
@@ -171,7 +173,9 @@ class MaxBoxAcc:
         --------
         Two objects that touch have two boxes; their union would have one:
 
+        >>> import numpy as np
         >>> from cameval.data import Objects
+        >>> from cameval.metrics import MaxBoxAcc
         >>> objects = Objects.of_labels(np.array([[1, 1, 2, 2, 0, 0]]))
         >>> maps = np.array([[9.0, 9.0, 0.0, 0.0, 0.0, 0.0]])
         >>> MaxBoxAcc.of_objects(maps, objects).max_box_acc(0.7)
@@ -222,6 +226,9 @@ class MaxBoxAcc:
 
         Examples
         --------
+        >>> import numpy as np
+        >>> import torch
+        >>> from cameval.metrics import MaxBoxAcc
         >>> maps = torch.tensor([[[0.0, 2.0, 4.0, 1.0]]])
         >>> accuracy = MaxBoxAcc.of_boxes(maps, [np.array([[1, 0, 3, 1]])])
         >>> accuracy.max_box_acc(), accuracy.images
@@ -300,6 +307,8 @@ class MaxBoxAcc:
 
         Examples
         --------
+        >>> import torch
+        >>> from cameval.metrics import MaxBoxAcc
         >>> maps = torch.tensor([[[0.0, 2.0, 4.0, 1.0]]])
         >>> masks = torch.tensor([[[False, True, True, False]]])
         >>> MaxBoxAcc.of(maps, masks, thresholds=[0.25, 0.5, 1]).curve(0.7)  # IoU 2/3, 1 and 1/2
@@ -332,6 +341,8 @@ class MaxBoxAcc:
         --------
         The largest component is beside the object, and the other one has the object's box:
 
+        >>> import torch
+        >>> from cameval.metrics import MaxBoxAcc
         >>> maps = torch.tensor([[[2.0, 2.0, 0.0, 4.0]]])
         >>> masks = torch.tensor([[[False, False, False, True]]])
         >>> accuracy = MaxBoxAcc.of(maps, masks, thresholds=[0.5])
@@ -369,6 +380,8 @@ class MaxBoxAcc:
 
         Examples
         --------
+        >>> import torch
+        >>> from cameval.metrics import MaxBoxAcc
         >>> maps = torch.tensor([[[0.0, 2.0, 4.0, 1.0]], [[0.0, 4.0, 2.0, 1.0]]])
         >>> masks = torch.tensor([[[False, True, True, False]], [[False, True, False, False]]])
         >>> validation, test = MaxBoxAcc.of(maps[:1], masks[:1]), MaxBoxAcc.of(maps[1:], masks[1:])
@@ -492,6 +505,8 @@ class PxAP:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import PxAP
     >>> maps = torch.tensor([[[4.0, 3.0], [2.0, 1.0]], [[0.0, 9.0], [0.0, 0.0]]])
     >>> masks = torch.tensor([[[True, False], [True, False]], [[False, True], [False, False]]])
     >>> pooled = PxAP.of(maps[:1], masks[:1]) + PxAP.of(maps[1:], masks[1:])
@@ -562,7 +577,9 @@ class PxAP:
 
         Examples
         --------
+        >>> import numpy as np
         >>> from cameval.data import Objects
+        >>> from cameval.metrics import PxAP
         >>> objects = Objects((1, 4), np.array([[0, 0, 1, 1], [2, 0, 3, 1]]))  # pixels 0 and 2
         >>> pooled = PxAP.of_objects(np.array([[4.0, 1.0, 3.0, 2.0]]), objects)
         >>> int(pooled.true.sum()), int(pooled.other.sum()), pooled.average_precision

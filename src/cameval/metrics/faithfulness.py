@@ -80,6 +80,8 @@ def average_drop(network: Network, images: Tensor, maps: Tensor, classes: Tensor
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import average_drop
     >>> network = lambda images: torch.stack([images.sum((1, 2, 3)), torch.zeros(1)], 1)
     >>> image, lower = torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[0.0, 1.0]]])
     >>> average_drop(network, image, lower, torch.tensor([0]))  # 1 - sigmoid(2) / sigmoid(3)
@@ -131,6 +133,8 @@ def increase_in_confidence(
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import increase_in_confidence
     >>> network = lambda images: torch.stack([images.sum((1, 2, 3)), torch.zeros(1)], 1)
     >>> image, lower = torch.tensor([[[[-1.0, 3.0]]]]), torch.tensor([[[0.0, 1.0]]])
     >>> increase_in_confidence(network, image, lower, torch.tensor([0]))
@@ -183,6 +187,8 @@ def average_gain(network: Network, images: Tensor, maps: Tensor, classes: Tensor
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import average_gain
     >>> network = lambda images: torch.stack([images.sum((1, 2, 3)), torch.zeros(1)], 1)
     >>> image, lower = torch.tensor([[[[-1.0, 3.0]]]]), torch.tensor([[[0.0, 1.0]]])
     >>> average_gain(network, image, lower, torch.tensor([0]))
@@ -241,6 +247,10 @@ class ADCC:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMExtractor, CAMModel, GAPHead
+    >>> from cameval.metrics import ADCC
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).eval()
     >>> extract, images = CAMExtractor(model), torch.rand(4, 3, 16, 16)
     >>> result = extract(images)
@@ -306,6 +316,8 @@ def coherency(maps: Array, again: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import coherency
     >>> maps = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
     >>> coherency(maps, 2 * maps + 1), coherency(maps, -maps)
     (tensor(1.), tensor(0.))
@@ -350,6 +362,8 @@ def complexity(maps: Array, target: Array | None = None, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import complexity
     >>> complexity(torch.tensor([[0.0, 1.0], [0.0, 4.0]]))
     tensor(0.3125)
     """

@@ -67,7 +67,9 @@ class FROC:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from cameval.data import Objects
+    >>> from cameval.metrics import FROC
     >>> objects = Objects.of_labels(np.array([[1, 1, 0, 0, 2, 0, 0]]))
     >>> first = np.array([[9.0, 8.0, 0.0, 4.0, 0.0, 0.0, 0.0]])
     >>> second = np.array([[2.0, 0.0, 8.0, 0.0, 6.0, 0.0, 0.0]])
@@ -182,7 +184,9 @@ class FROC:
 
         Examples
         --------
+        >>> import numpy as np
         >>> from cameval.data import Objects
+        >>> from cameval.metrics import FROC
         >>> objects = Objects.of_labels(np.array([[1, 0, 0, 0]]))
         >>> froc = FROC.of(np.array([[2.0, 0.0, 4.0, 0.0]]), objects, thresholds=[0, 0.5, 1])
         >>> froc.curve()  # at 0 a hit and a false positive, at .5 a false positive, at 1 nothing
@@ -230,7 +234,9 @@ class FROC:
 
         Examples
         --------
+        >>> import numpy as np
         >>> from cameval.data import Objects
+        >>> from cameval.metrics import FROC
         >>> objects = Objects.of_labels(np.array([[1, 0, 0, 0]]))
         >>> froc = FROC.of(np.array([[2.0, 0.0, 4.0, 0.0]]), objects)
         >>> froc.mean_sensitivity(rates=[0.5, 1])  # 0 and 1

@@ -31,6 +31,8 @@ class MaskShape(Generic[Array]):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval.metrics import mask_shape
     >>> mask = np.zeros((4, 8), bool)
     >>> mask[1:3, 2:6] = True  # a rectangle of 2 by 4 pixels
     >>> shape = mask_shape(mask)
@@ -80,6 +82,8 @@ def mask_shape(masks: Array, /, *, spatial_axes: int = 2) -> MaskShape[Array]:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import mask_shape
     >>> masks = torch.zeros(2, 5, 10, dtype=torch.bool)
     >>> masks[:, :2, 2:8] = masks[1, 3:, 4] = True
     >>> shape = mask_shape(masks)

@@ -63,6 +63,8 @@ def relevance_mass_accuracy(maps: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import relevance_mass_accuracy
     >>> maps = torch.tensor([[-5.0, 3.0], [0.0, 1.0]])
     >>> relevance_mass_accuracy(maps, torch.tensor([[True, True], [False, False]]))
     tensor(0.7500)
@@ -101,6 +103,8 @@ def relevance_mass_skill(maps: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import relevance_mass_skill
     >>> maps = torch.tensor([[-5.0, 3.0], [0.0, 1.0]])
     >>> relevance_mass_skill(maps, torch.tensor([[True, True], [False, False]]))
     tensor(0.5000)
@@ -148,6 +152,8 @@ def relevance_mass_ratio(maps: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import relevance_mass_ratio
     >>> maps = torch.tensor([[-5.0, 3.0], [0.0, 1.0]])
     >>> relevance_mass_ratio(maps, torch.tensor([[True, True], [False, False]]))
     tensor(1.5000)
@@ -191,6 +197,8 @@ def energy_pointing_game(maps: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import energy_pointing_game
     >>> maps = torch.tensor([[-5.0, 3.0], [0.0, 1.0]])
     >>> energy_pointing_game(maps, torch.tensor([[True, True], [False, False]]))
     tensor(0.7500)
@@ -233,6 +241,8 @@ def grid_pointing_game(maps: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import grid_pointing_game
     >>> cell = torch.tensor([[True, False], [False, False]])
     >>> grid_pointing_game(torch.tensor([[3.0, 1.0], [0.0, -2.0]]), cell)
     tensor(0.7500)
@@ -292,6 +302,8 @@ def dual_polarity_precision(maps: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import dual_polarity_precision
     >>> maps = torch.tensor([[-1.0, 3.0], [-4.0, 2.0]])
     >>> dual_polarity_precision(maps, torch.tensor([[True, True], [False, False]]))
     tensor(0.7000)

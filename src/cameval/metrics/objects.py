@@ -50,7 +50,9 @@ class ObjectRecall:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from cameval.data import Objects
+    >>> from cameval.metrics import ObjectRecall
     >>> objects = Objects.of_labels(np.array([[1, 1, 2, 2, 0, 3]]))
     >>> mask = np.array([[False, True, True, True, False, False]])
     >>> float(ObjectRecall()(mask, objects)), float(ObjectRecall(0.6)(mask, objects))
@@ -120,7 +122,9 @@ class FalsePositivesPerImage:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from cameval.data import Objects
+    >>> from cameval.metrics import FalsePositivesPerImage
     >>> objects = Objects.of_labels(np.array([[1, 1, 0, 0, 0, 0]]))
     >>> mask = np.array([[False, True, False, True, False, True]])
     >>> float(FalsePositivesPerImage()(mask, objects))
@@ -184,7 +188,9 @@ class ObjectF1:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from cameval.data import Objects
+    >>> from cameval.metrics import ObjectF1
     >>> objects = Objects.of_labels(np.array([[1, 1, 0, 2, 2, 0, 0]]))
     >>> mask = np.array([[True, True, False, False, False, False, True]])
     >>> float(ObjectF1()(mask, objects))

@@ -75,6 +75,8 @@ class Outcomes:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import OUTCOMES, Outcomes
     >>> truth = torch.zeros(3, 1, 8, dtype=torch.bool)
     >>> truth[..., :2] = True
     >>> masks = torch.arange(8) < torch.tensor([3, 8, 0])[:, None, None]
@@ -146,6 +148,8 @@ def count_outcomes(codes: Scores, /) -> dict[str, int]:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import count_outcomes
     >>> count_outcomes(torch.tensor([0.0, 2.0, 1.0, 2.0, float("nan")]))
     {'match': 1, 'miss': 1, 'includes': 2, 'inside': 0, 'partial': 0, 'undefined': 1}
     """
@@ -180,6 +184,8 @@ def containment_metrics(reference: float = 0.05) -> dict[str, MaskMetric]:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import containment_metrics
     >>> masks, truth = torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool)
     >>> for name, metric in containment_metrics().items():
     ...     print(f"{name:<21} {metric(masks, truth):.2f}")
@@ -232,6 +238,9 @@ class ZeroWithoutObject:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import iou
+    >>> from cameval.metrics import ZeroWithoutObject
     >>> empty = torch.zeros(2, 2, dtype=torch.bool)
     >>> metric = ZeroWithoutObject(iou)
     >>> iou(~empty, empty), metric(~empty, empty), metric(empty, empty)

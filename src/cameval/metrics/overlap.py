@@ -69,6 +69,8 @@ def iou(pred: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import iou
     >>> iou(torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool))
     tensor(0.5000)
     """
@@ -105,6 +107,8 @@ def dice(pred: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import dice
     >>> dice(torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool))
     tensor(0.6667)
     """
@@ -145,6 +149,8 @@ def overlap_coefficient(pred: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import overlap_coefficient
     >>> overlap_coefficient(torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool))
     tensor(1.)
     """
@@ -184,6 +190,8 @@ def volumetric_similarity(pred: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import volumetric_similarity
     >>> volumetric_similarity(torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool))
     tensor(0.6667)
     """
@@ -217,6 +225,8 @@ class FBeta:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import FBeta
     >>> pred, target = torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool)
     >>> FBeta(2)(pred, target)
     tensor(0.8333)
@@ -251,7 +261,8 @@ class FBeta:
 
         Examples
         --------
-        >>> from cameval.metrics import Counts
+        >>> import torch
+        >>> from cameval.metrics import Counts, FBeta
         >>> pred, target = torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool)
         >>> FBeta(1).denominator(Counts.of(pred, target))  # 4 predicted and 2 true pixels
         tensor(6., dtype=torch.float64)
@@ -286,6 +297,8 @@ class Tversky:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import Tversky
     >>> pred, target = torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool)
     >>> Tversky(alpha=0.3, beta=0.7)(pred, target)
     tensor(0.7692)
@@ -326,7 +339,8 @@ class Tversky:
 
         Examples
         --------
-        >>> from cameval.metrics import Counts
+        >>> import torch
+        >>> from cameval.metrics import Counts, Tversky
         >>> pred, target = torch.ones(2, 2, dtype=torch.bool), torch.eye(2, dtype=torch.bool)
         >>> counts = Counts.of(pred, target)  # 2 pixels in both, 2 false positives
         >>> Tversky(alpha=0.3, beta=0.7).denominator(counts)  # 2 + .3 * 2
@@ -368,6 +382,9 @@ class BoundaryIoU:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import iou
+    >>> from cameval.metrics import BoundaryIoU
     >>> pred, target = torch.zeros(2, 9, 9, dtype=torch.bool)
     >>> pred[1:8, 1:8] = target[1:8, 1:7] = True
     >>> iou(pred, target), BoundaryIoU()(pred, target)

@@ -77,7 +77,9 @@ def pointing_recall(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from cameval.data import Objects
+    >>> from cameval.metrics import pointing_recall
     >>> objects = Objects.of_labels(np.array([[1, 1, 0, 2, 2]]))
     >>> float(pointing_recall(np.array([[5.0, 1.0, 0.0, 1.0, 2.0]]), objects))
     1.0

@@ -63,6 +63,8 @@ class Deletion:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import Deletion
     >>> def network(images):  # the probability of class 0 is the mean of the image
     ...     mean = images.mean((1, 2, 3))
     ...     return torch.stack([mean, 1 - mean], 1).log().clamp(min=-99)
@@ -94,6 +96,8 @@ class Deletion:
 
         Examples
         --------
+        >>> import torch
+        >>> from cameval.metrics import Deletion
         >>> def network(images):  # the probability of class 0 is the mean of the image
         ...     mean = images.mean((1, 2, 3))
         ...     return torch.stack([mean, 1 - mean], 1).log().clamp(min=-99)
@@ -152,6 +156,8 @@ class Insertion:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import Insertion
     >>> def network(images):  # the probability of class 0 is the first pixel
     ...     return torch.stack([images[:, 0, 0, 0], 1 - images[:, 0, 0, 0]], 1).log()
     >>> image, maps = torch.tensor([[[[0.9, 0.1]]]]), torch.tensor([[[2.0, 1.0]]])
@@ -187,6 +193,8 @@ class Insertion:
 
         Examples
         --------
+        >>> import torch
+        >>> from cameval.metrics import Insertion
         >>> def network(images):  # the probability of class 0 is the first pixel
         ...     return torch.stack([images[:, 0, 0, 0], 1 - images[:, 0, 0, 0]], 1).log()
         >>> image, maps = torch.tensor([[[[0.9, 0.1]]]]), torch.tensor([[[2.0, 1.0]]])

@@ -80,6 +80,8 @@ def pointing_game(
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import pointing_game
     >>> maps = torch.tensor([[0.0, 3.0], [3.0, 1.0]])
     >>> pointing_game(maps, torch.tensor([[False, True], [False, True]]))
     tensor(0.5000)

@@ -183,6 +183,7 @@ of_masks = _metric_decorator(
 
     Examples
     --------
+    >>> from cameval.metrics import higher_is_better, of_masks, takes
     >>> @of_masks(higher_is_better=False)
     ... def miss_rate(pred, target):
     ...     return (target & ~pred).sum((-2, -1)) / target.sum((-2, -1))
@@ -199,6 +200,8 @@ of_maps = _metric_decorator(
 
     Examples
     --------
+    >>> from cameval import iou
+    >>> from cameval.metrics import of_maps, takes
     >>> @of_maps(higher_is_better=True)
     ... def mean_inside(maps, target):
     ...     return (maps * target).sum((-2, -1)) / target.sum((-2, -1))
@@ -217,6 +220,8 @@ of_network = _metric_decorator(
     --------
     The logit of the class for an image of which only the pixels above the map's median are left:
 
+    >>> import torch
+    >>> from cameval.metrics import of_network, takes
     >>> @of_network(higher_is_better=True)
     ... def logit_of_half(network, images, maps, classes):
     ...     kept = maps > maps.flatten(1).median(1).values[:, None, None]
@@ -242,6 +247,8 @@ def within(low: float, high: float) -> Callable[[F], F]:
 
     Examples
     --------
+    >>> from cameval.metrics import of_masks
+    >>> from cameval.metrics.properties import value_range, within
     >>> @of_masks(higher_is_better=False)
     ... @within(0, 1)
     ... def miss_rate(pred, target):
@@ -270,7 +277,8 @@ def takes(metric: object) -> Takes | None:
 
     Examples
     --------
-    >>> from cameval.metrics import Insertion
+    >>> from cameval import iou, pixel_auroc
+    >>> from cameval.metrics import Insertion, takes
     >>> takes(iou), takes(pixel_auroc), takes(Insertion())
     ('masks', 'maps', 'network')
     >>> print(takes(lambda pred, target: pred.sum((-2, -1))))
@@ -299,7 +307,8 @@ def higher_is_better(metric: object) -> bool | None:
     Examples
     --------
     >>> from functools import partial
-    >>> from cameval.metrics import HausdorffDistance
+    >>> from cameval import iou
+    >>> from cameval.metrics import HausdorffDistance, higher_is_better
     >>> higher_is_better(HausdorffDistance(95)), higher_is_better(partial(iou))
     (False, True)
     >>> print(higher_is_better(lambda pred, target: pred.sum((-2, -1))))
@@ -318,7 +327,9 @@ def categories(metric: object) -> tuple[str, ...]:
 
     Examples
     --------
+    >>> from cameval import iou
     >>> from cameval.metrics import Outcomes
+    >>> from cameval.metrics.properties import categories
     >>> categories(Outcomes()), categories(iou)
     (('match', 'miss', 'includes', 'inside', 'partial'), ())
     """
@@ -335,7 +346,9 @@ def bounds(metric: object) -> Callable[..., object] | None:
 
     Examples
     --------
+    >>> from cameval import iou
     >>> from cameval.baselines import area_bound
+    >>> from cameval.metrics.properties import bounds
     >>> bounds(area_bound) is iou, bounds(iou) is None
     (True, True)
     """
@@ -352,6 +365,8 @@ def value_range(metric: object) -> tuple[float, float] | None:
 
     Examples
     --------
+    >>> from cameval import informedness, iou
+    >>> from cameval.metrics.properties import value_range
     >>> value_range(iou), value_range(informedness)
     ((0.0, 1.0), (-1.0, 1.0))
     """
@@ -368,6 +383,8 @@ def truth_of(metric: object) -> Truth:
 
     Examples
     --------
+    >>> from cameval import iou
+    >>> from cameval.metrics.properties import truth_of
     >>> truth_of(iou)
     'mask'
     """
@@ -384,7 +401,8 @@ def is_pixelwise(thing: object) -> bool:
 
     Examples
     --------
-    >>> from cameval.metrics import HausdorffDistance
+    >>> from cameval import iou
+    >>> from cameval.metrics import HausdorffDistance, is_pixelwise
     >>> is_pixelwise(iou), is_pixelwise(HausdorffDistance(95))
     (True, False)
     """

@@ -105,6 +105,8 @@ class MetricQuestion:
 
     Examples
     --------
+    >>> from cameval import iou
+    >>> from cameval.metrics import question_of
     >>> question_of(iou).question
     'What share of the union of mask and truth is in both?'
     """
@@ -183,6 +185,7 @@ def question_of(metric: object) -> MetricQuestion | None:
     Examples
     --------
     >>> from functools import partial
+    >>> from cameval import iou
     >>> from cameval.metrics import HausdorffDistance, question_of
     >>> question_of(HausdorffDistance(95)).aspect, question_of(partial(iou)).aspect
     ('border', 'overlap')

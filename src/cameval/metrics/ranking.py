@@ -55,6 +55,8 @@ def score_ranks(formula: Callable[[Ranked], Tensor], maps: Array, target: Array,
     The share of the image that is at least as high as a true pixel, averaged over true pixels:
 
     >>> from functools import partial
+    >>> import torch
+    >>> from cameval.metrics.ranking import score_ranks
     >>> depth = partial(score_ranks, lambda r: (r.gained * r.marked).sum(-1) / r.true / r.pixels)
     >>> depth(torch.tensor([[4.0, 3.0, 2.0, 1.0]]), torch.tensor([[True, False, True, False]]))
     tensor(0.5000)
@@ -101,6 +103,8 @@ def relevance_rank_accuracy(maps: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import relevance_rank_accuracy
     >>> maps = torch.tensor([[4.0, 3.0], [2.0, 1.0]])
     >>> relevance_rank_accuracy(maps, torch.tensor([[True, False], [True, False]]))
     tensor(0.5000)
@@ -140,6 +144,8 @@ def iou_at_true_area(maps: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import iou_at_true_area
     >>> maps = torch.tensor([[4.0, 3.0], [2.0, 1.0]])
     >>> iou_at_true_area(maps, torch.tensor([[True, False], [True, False]]))
     tensor(0.3333)
@@ -189,6 +195,8 @@ def pixel_auroc(maps: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import pixel_auroc
     >>> maps = torch.tensor([[4.0, 3.0], [2.0, 2.0]])
     >>> pixel_auroc(maps, torch.tensor([[False, True], [True, False]]))
     tensor(0.3750)
@@ -241,6 +249,8 @@ def pixel_average_precision(maps: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import pixel_average_precision
     >>> maps = torch.tensor([[4.0, 3.0], [2.0, 1.0]])
     >>> pixel_average_precision(maps, torch.tensor([[True, False], [True, False]]))
     tensor(0.8333)
@@ -280,6 +290,8 @@ def average_precision_skill(maps: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import average_precision_skill
     >>> maps = torch.tensor([[4.0, 3.0], [2.0, 1.0]])
     >>> average_precision_skill(maps, torch.tensor([[True, False], [True, False]]))
     tensor(0.6667)

@@ -39,6 +39,8 @@ def coverage(pred: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import coverage
     >>> coverage(torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool))
     tensor(0.5000)
     """
@@ -71,6 +73,8 @@ def precision(pred: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval import precision
     >>> precision(torch.eye(2, dtype=torch.bool), torch.ones(2, 2, dtype=torch.bool))
     tensor(1.)
     """
@@ -107,6 +111,8 @@ def false_positive_rate(pred: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import false_positive_rate
     >>> pred = torch.tensor([[True, True, False, False, False]])
     >>> target = torch.tensor([[True, False, False, False, False]])
     >>> false_positive_rate(pred, target)
@@ -144,6 +150,8 @@ def specificity(pred: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import specificity
     >>> pred = torch.tensor([[True, True, False, False, False]])
     >>> target = torch.tensor([[True, False, False, False, False]])
     >>> specificity(pred, target)
@@ -180,6 +188,8 @@ def marked_area(pred: Array, target: Array, /) -> Array:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import marked_area
     >>> pred, target = torch.ones(2, 4, dtype=torch.bool), torch.zeros(2, 4, dtype=torch.bool)
     >>> pred[0] = False
     >>> marked_area(pred, target)

@@ -78,6 +78,8 @@ class ROAD:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import ROAD
     >>> network = lambda images: torch.stack([images[:, 0, 0, 0], -images[:, 0, 0, 0]], 1)
     >>> image, maps = torch.zeros(1, 1, 4, 4), torch.zeros(1, 4, 4)
     >>> image[..., 0, 0], maps[..., 0, 0] = 5.0, 1.0  # the map marks the pixel that is used
@@ -112,6 +114,8 @@ class ROAD:
 
         Examples
         --------
+        >>> import torch
+        >>> from cameval.metrics import ROAD
         >>> network = lambda images: torch.stack([images[:, 0, 0, 0], -images[:, 0, 0, 0]], 1)
         >>> image, maps = torch.zeros(1, 1, 4, 4), torch.zeros(1, 4, 4)
         >>> image[..., 0, 0], maps[..., 0, 0] = 5.0, 1.0  # the map marks the pixel that is used
@@ -188,6 +192,8 @@ def noisy_linear_imputation(
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import noisy_linear_imputation
     >>> image, removed = torch.tensor([[[[1.0, 9.0, 3.0]]]]), torch.tensor([[[False, True, False]]])
     >>> noisy_linear_imputation(image, removed, noise=0.0)
     tensor([[[[1., 2., 3.]]]])

@@ -32,6 +32,8 @@ def share_above(scores: Scores, threshold: float, /) -> float:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import share_above
     >>> share_above(torch.tensor([0.2, 0.5, 0.7, float("nan")]), 0.5)
     0.3333333333333333
     """
@@ -61,6 +63,8 @@ def share_below(scores: Scores, threshold: float, /) -> float:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import share_below
     >>> share_below(torch.tensor([0.0, 0.005, 0.01, float("nan")]), 0.01)
     0.6666666666666666
     """
@@ -90,6 +94,8 @@ def share_equal(scores: Scores, value: float, /) -> float:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import share_equal
     >>> share_equal(torch.tensor([0.0, 0.005, 0.0, float("nan")]), 0)
     0.6666666666666666
     """

@@ -102,6 +102,8 @@ class HausdorffDistance:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import HausdorffDistance
     >>> pred, target = torch.zeros(2, 1, 8, dtype=torch.bool)
     >>> pred[0, 0] = target[0, 0] = target[0, 5] = True
     >>> HausdorffDistance(100)(pred, target), HausdorffDistance(50, spacing=0.5)(pred, target)
@@ -186,6 +188,8 @@ class AverageSurfaceDistance:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import AverageSurfaceDistance
     >>> pred, target = torch.zeros(2, 1, 8, dtype=torch.bool)
     >>> pred[0, 0] = target[0, 0] = target[0, 6] = True
     >>> AverageSurfaceDistance()(pred, target)
@@ -263,6 +267,8 @@ class SurfaceDice:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.metrics import SurfaceDice
     >>> pred, target = torch.zeros(2, 1, 8, dtype=torch.bool)
     >>> pred[0, 1] = target[0, 0] = target[0, 6] = True
     >>> SurfaceDice(tolerance=1)(pred, target)

@@ -37,7 +37,9 @@ def on_volumes(thing: T, /, *, spacing: tuple[float, float, float] | None = None
 
     Examples
     --------
-    >>> from cameval.metrics import HausdorffDistance
+    >>> import torch
+    >>> from cameval import PercentileBinarizer, iou
+    >>> from cameval.metrics import HausdorffDistance, on_volumes
     >>> pred, target = torch.zeros(2, 4, 6, 6, dtype=torch.bool)
     >>> pred[0, 2:4, 2:4] = target[0:2, 2:4, 2:4] = True
     >>> on_volumes(iou)(pred, target)

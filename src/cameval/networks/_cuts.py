@@ -43,7 +43,9 @@ def check_cut(model: CAMModel | LayerModel, images: Tensor, logits: Tensor | Non
 
     Examples
     --------
+    >>> import torch
     >>> from torchvision.models import resnet18
+    >>> from cameval import adapt
     >>> from cameval.networks._cuts import check_cut
     >>> check_cut(adapt(resnet18()), torch.rand(1, 3, 64, 64))
     """

@@ -39,6 +39,7 @@ def dtypes_of(net: nn.Module) -> list[str]:
 
     Examples
     --------
+    >>> from torch import nn
     >>> from cameval.networks._dtypes import dtypes_of
     >>> dtypes_of(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).bfloat16()))
     ['bfloat16', 'float32']
@@ -52,6 +53,7 @@ def input_dtype(net: nn.Module) -> torch.dtype | None:
 
     Examples
     --------
+    >>> from torch import nn
     >>> from cameval.networks._dtypes import input_dtype
     >>> input_dtype(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()).half()), input_dtype(nn.ReLU())
     (torch.float16, None)

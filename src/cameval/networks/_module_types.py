@@ -26,6 +26,8 @@ def runs_code_of(module: object, base: type[nn.Module]) -> bool:
 
     Examples
     --------
+    >>> from torch import nn
+    >>> from cameval.networks._module_types import runs_code_of
     >>> class Scaled(nn.Linear):
     ...     def forward(self, x):
     ...         return 10 * super().forward(x)

@@ -23,6 +23,7 @@ def output_of(classes: Tensor, outputs: int) -> tuple[Tensor, Tensor | None]:
 
     Examples
     --------
+    >>> import torch
     >>> from cameval.networks._outputs import output_of
     >>> output_of(torch.tensor([0, 1]), 1)
     (tensor([0, 0]), tensor([-1,  1]))
@@ -37,6 +38,7 @@ def are_probabilities(outputs: Tensor) -> bool:
 
     Examples
     --------
+    >>> import torch
     >>> from cameval.networks._outputs import are_probabilities
     >>> logits = torch.tensor([[2.0, 1.0], [0.5, 3.0]])
     >>> are_probabilities(logits), are_probabilities(logits.softmax(1))
@@ -117,6 +119,7 @@ def class_probabilities(outputs: Tensor, *, already: bool = False) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> from cameval.networks._outputs import class_probabilities
     >>> class_probabilities(torch.tensor([[0.0]]))
     tensor([[0.5000, 0.5000]], dtype=torch.float64)

@@ -43,7 +43,9 @@ def untrained_copy(model: Net, seed: int = 0) -> Net:
 
     Examples
     --------
+    >>> import torch
     >>> from torchvision.models import resnet18
+    >>> from cameval.sanity import untrained_copy
     >>> net = resnet18()
     >>> twin = untrained_copy(net, seed=1)
     >>> torch.equal(twin.fc.weight, net.fc.weight), twin.training, net.training
@@ -100,6 +102,7 @@ def randomized_copies(
 
     Examples
     --------
+    >>> from torch import nn
     >>> from cameval.networks._randomize import randomized_copies
     >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 2, 3))
     >>> [name for name, _ in randomized_copies(net)]

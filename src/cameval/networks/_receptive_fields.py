@@ -64,6 +64,8 @@ def cell_centers_of(net: nn.Module, features: nn.Module) -> CellCenters | None:
     Examples
     --------
     >>> from torchvision.models import resnet50, vgg11
+    >>> from cameval import split
+    >>> from cameval.networks._receptive_fields import cell_centers_of
     >>> net = vgg11()
     >>> cell_centers_of(net, net.features)
     CellCenters(offset=16.0, stride=32.0)

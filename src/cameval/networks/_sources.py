@@ -43,6 +43,7 @@ def network_names() -> list[str]:
 
     Examples
     --------
+    >>> from cameval.networks import network_names
     >>> names = network_names()
     >>> "resnet50" in names, "fcn_resnet50" in names  # the second one is for segmentation
     (True, False)

@@ -38,6 +38,7 @@ def token_grid(count: int, cells: tuple[int, int]) -> TokenGrid | None:
 
     Examples
     --------
+    >>> from cameval.networks._tokens import token_grid
     >>> token_grid(197, (14, 14))
     TokenGrid(skip=1, size=None)
     >>> token_grid(49, (56, 56))

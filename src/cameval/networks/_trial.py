@@ -27,7 +27,9 @@ def input_channels(net: nn.Module) -> int | None:
 
     Examples
     --------
+    >>> from torch import nn
     >>> from torchvision.models import resnet18
+    >>> from cameval.networks._trial import input_channels
     >>> input_channels(resnet18()), input_channels(nn.Linear(2, 2))
     (3, None)
     """

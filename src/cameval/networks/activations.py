@@ -96,6 +96,9 @@ class Activations:
     --------
     For a linear head after the mean over 2 x 2 positions, the gradient is a quarter of its weights:
 
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
     >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
     >>> activations = model.activations(torch.rand(1, 3, 4, 4))
     >>> activations.features.shape, activations.logits.shape
@@ -140,6 +143,10 @@ class Activations:
         --------
         A network whose features are the images themselves:
 
+        >>> import torch
+        >>> from torch import nn
+        >>> from cameval import GAPHead
+        >>> from cameval.networks import Activations
         >>> head = GAPHead(nn.Linear(3, 2))
         >>> images = torch.rand(4, 3, 8, 8)
         >>> source = images.clone().requires_grad_()
@@ -177,6 +184,9 @@ class Activations:
 
         Examples
         --------
+        >>> import torch
+        >>> from torch import nn
+        >>> from cameval import CAMModel, GAPHead
         >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
         >>> activations = model.activations(torch.rand(2, 3, 8, 8))
         >>> logits, classes = activations.logits, torch.tensor([1, 0])

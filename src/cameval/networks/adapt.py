@@ -128,7 +128,9 @@ def adapt(
     Examples
     --------
     >>> import torch
+    >>> from torch import nn
     >>> from torchvision.models import resnet18, vgg11
+    >>> from cameval import adapt
     >>> adapt(resnet18()).head.linear.out_features
     1000
     >>> model = adapt(vgg11(), num_classes=3)

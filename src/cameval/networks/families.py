@@ -51,7 +51,10 @@ class Split:
 
     Examples
     --------
+    >>> from torch import nn
+    >>> from cameval import GAPHead
     >>> from cameval.maps import CellCenters
+    >>> from cameval.networks import Split
     >>> pixels = CellCenters(offset=0.5, stride=1)
     >>> parts = Split(nn.Conv2d(3, 8, 4, stride=4), GAPHead(nn.Linear(8, 2)), pixels.after(4, 4))
     >>> features, head = parts
@@ -98,7 +101,10 @@ def split(net: nn.Module) -> Split:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
     >>> from torchvision.models import resnet18
+    >>> from cameval import CAMExtractor, GAPHead, split
     >>> features, head = split(resnet18().eval())
     >>> features(torch.rand(1, 3, 64, 64)).shape
     torch.Size([1, 512, 2, 2])
@@ -343,6 +349,7 @@ def cut_after(net: nn.Module, layer: str) -> CAMModel | None:
     Examples
     --------
     >>> from torchvision.models import resnet18
+    >>> from cameval.networks.families import cut_after
     >>> [name for name, _ in cut_after(resnet18(), "layer2").head.named_children()]
     ['layer3', 'layer4', 'head']
     >>> cut_after(resnet18(), "layer2.0.conv1") is None

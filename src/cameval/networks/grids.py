@@ -32,6 +32,8 @@ class TokenGrid:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.networks import TokenGrid
     >>> TokenGrid()(torch.rand(2, 197, 768)).shape
     torch.Size([2, 768, 14, 14])
     """
@@ -65,6 +67,8 @@ def channels_last_grid(output: Tensor, /) -> Tensor:
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.networks import channels_last_grid
     >>> channels_last_grid(torch.rand(2, 7, 7, 768)).shape
     torch.Size([2, 768, 7, 7])
     """

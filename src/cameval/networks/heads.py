@@ -64,6 +64,9 @@ class GAPHead(nn.Module):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import GAPHead
     >>> head = GAPHead(nn.Linear(512, 3))
     >>> head(torch.rand(2, 512, 7, 7)).shape
     torch.Size([2, 3])
@@ -104,6 +107,9 @@ class GAPHead(nn.Module):
         --------
         The mean of the map and the bias are the logit:
 
+        >>> import torch
+        >>> from torch import nn
+        >>> from cameval import GAPHead
         >>> head = GAPHead(nn.Linear(8, 3))
         >>> features, classes = torch.rand(2, 8, 7, 7), torch.tensor([2, 0])
         >>> maps = head.class_maps(features, classes)
@@ -130,6 +136,9 @@ class ClassMapHead(nn.Module):
     --------
     The mean of a class map is the logit, since the bias is 0:
 
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval.networks import ClassMapHead
     >>> head = ClassMapHead(nn.Conv2d(8, 3, 1))
     >>> features = torch.rand(2, 8, 7, 7)
     >>> maps = head.class_maps(features, torch.tensor([2, 0]))
@@ -175,6 +184,9 @@ class ConvHead(nn.Module):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval.networks import ConvHead
     >>> head = ConvHead(nn.Conv2d(512, 3, 1))
     >>> head(torch.rand(2, 512, 7, 7)).shape
     torch.Size([2, 3])
@@ -208,6 +220,9 @@ class ConvHead(nn.Module):
         --------
         The mean of the map and the bias are the logit:
 
+        >>> import torch
+        >>> from torch import nn
+        >>> from cameval.networks import ConvHead
         >>> head = ConvHead(nn.Conv2d(8, 3, 1))
         >>> features, classes = torch.rand(2, 8, 7, 7), torch.tensor([2, 0])
         >>> maps = head.class_maps(features, classes)
@@ -232,6 +247,8 @@ class MeanHead(nn.Module):
 
     Examples
     --------
+    >>> import torch
+    >>> from cameval.networks import MeanHead
     >>> MeanHead(3)(torch.ones(2, 3, 7, 7))
     tensor([[1., 1., 1.],
             [1., 1., 1.]])
@@ -259,6 +276,8 @@ class MeanHead(nn.Module):
         --------
         The mean of the map and the bias are the logit:
 
+        >>> import torch
+        >>> from cameval.networks import MeanHead
         >>> head = MeanHead(3)
         >>> features, classes = torch.rand(2, 3, 7, 7), torch.tensor([2, 0])
         >>> maps = head.class_maps(features, classes)
@@ -287,6 +306,9 @@ class NormHead(nn.Module):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval.networks import NormHead
     >>> head = NormHead(nn.LayerNorm(8), nn.Linear(8, 3))
     >>> features, classes = torch.rand(2, 8, 7, 7), torch.tensor([2, 0])
     >>> head(features).shape
@@ -348,6 +370,9 @@ class PooledHead(nn.Module):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval.networks import PooledHead
     >>> head = PooledHead(nn.AdaptiveAvgPool2d(2), nn.Linear(8 * 2 * 2, 3))
     >>> head(torch.rand(2, 8, 7, 7)).shape, head.in_channels
     (torch.Size([2, 3]), 8)

@@ -48,7 +48,9 @@ class LayerModel(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> from torchvision.models import resnet18
+    >>> from cameval.networks import LayerModel
     >>> LayerModel(resnet18(), "layer3.0").activations(torch.rand(1, 3, 64, 64)).features.shape
     torch.Size([1, 256, 4, 4])
     """

@@ -40,6 +40,9 @@ class CAMModel(nn.Module):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
     >>> body = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU())
     >>> model = CAMModel(body, GAPHead(nn.Linear(8, 2)))
     >>> model(torch.rand(4, 3, 16, 16)).shape
@@ -63,6 +66,8 @@ class CAMModel(nn.Module):
 
         Examples
         --------
+        >>> from torch import nn
+        >>> from cameval import CAMModel, GAPHead, adapt
         >>> net = nn.Sequential(
         ...     nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)
         ... ).eval()
@@ -91,6 +96,8 @@ class CAMModel(nn.Module):
 
         Examples
         --------
+        >>> from torch import nn
+        >>> from cameval import CAMModel, GAPHead
         >>> body, linear = nn.Conv2d(3, 8, 3), nn.Linear(8, 2)
         >>> net = nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)
         >>> CAMModel(body, GAPHead(linear)).cut_from(net).origin is net
@@ -119,6 +126,9 @@ class CAMModel(nn.Module):
 
         Examples
         --------
+        >>> import torch
+        >>> from torch import nn
+        >>> from cameval import CAMModel, GAPHead
         >>> body, head = nn.Conv2d(3, 8, 3).bfloat16(), GAPHead(nn.Linear(8, 2))
         >>> model = CAMModel(body, head).with_head_in(torch.float32)
         >>> model(torch.rand(1, 3, 8, 8, dtype=torch.bfloat16)).dtype
@@ -162,6 +172,9 @@ class CAMModel(nn.Module):
 
         Examples
         --------
+        >>> import torch
+        >>> from torch import nn
+        >>> from cameval import CAMModel, GAPHead
         >>> model = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
         >>> images = torch.rand(4, 3, 16, 16)
         >>> activations = model.activations(images)

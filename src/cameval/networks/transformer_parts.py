@@ -43,6 +43,7 @@ class TransformerParts:
     Examples
     --------
     >>> from torchvision.models import VisionTransformer
+    >>> from cameval.networks import transformer_parts
     >>> net = VisionTransformer(
     ...     image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=8
     ... )
@@ -97,6 +98,8 @@ def transformer_parts(net: nn.Module) -> TransformerParts:
 
     Examples
     --------
+    >>> from torch import nn
+    >>> from cameval.networks import TransformerParts, transformer_parts
     >>> class TinyViT(nn.Module):
     ...     def __init__(self):
     ...         super().__init__()

@@ -74,6 +74,9 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval.networks import read_weights
     >>> with TemporaryDirectory() as folder:
     ...     path = f"{folder}/checkpoint.pth"
     ...     torch.save({"model": nn.Linear(2, 3).half().state_dict(), "epoch": 7}, path)
@@ -109,6 +112,9 @@ def load_weights(net: nn.Module, path: str | PathLike[str]) -> None:
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval.networks import load_weights
     >>> trained, net = nn.Linear(2, 3), nn.Linear(2, 3)
     >>> with TemporaryDirectory() as folder:
     ...     path = f"{folder}/checkpoint.pth"

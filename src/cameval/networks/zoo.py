@@ -93,6 +93,7 @@ def load_network(
 
     Examples
     --------
+    >>> from cameval.networks import load_network
     >>> type(load_network("squeezenet1_1")).__name__
     'SqueezeNet'
     >>> load_network("torchvision.models:resnet18", num_classes=3).fc.out_features
@@ -188,6 +189,7 @@ class NetworkFacts:
 
     Examples
     --------
+    >>> from cameval.networks import describe_network
     >>> facts = describe_network("squeezenet1_1", size=224)
     >>> facts.head, facts.exact, facts.cells, facts.channels
     ('ClassMapHead', True, (13, 13), 512)
@@ -225,6 +227,7 @@ def describe_network(name: str, size: int = 224) -> NetworkFacts:
 
     Examples
     --------
+    >>> from cameval.networks import describe_network
     >>> describe_network("resnet18").cells, describe_network("resnet18").exact
     ((7, 7), True)
     """

@@ -61,7 +61,10 @@ def grid(
 
     Examples
     --------
+    >>> import torch
     >>> from matplotlib.figure import Figure
+    >>> from cameval import OtsuBinarizer
+    >>> from cameval.plots import grid
     >>> images, maps = torch.rand(2, 32, 32), {"a": torch.rand(2, 32, 32)}
     >>> masks = {"a": OtsuBinarizer()(maps["a"])}
     >>> len(grid(images, maps, masks_by_method=masks, figure=Figure()).axes)

@@ -61,8 +61,11 @@ def overlay(
 
     Examples
     --------
+    >>> import torch
     >>> from matplotlib.figure import Figure
+    >>> from cameval import center_map
     >>> from cameval.baselines import center_disc
+    >>> from cameval.plots import overlay
     >>> truth = center_disc((32, 32))
     >>> image, score_map = torch.rand(32, 32), center_map((32, 32))
     >>> overlay(Figure().subplots(), image, score_map=score_map, truth=truth)

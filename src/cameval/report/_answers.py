@@ -301,6 +301,7 @@ def join_words(words: Sequence[str], last: str = "and") -> str:
 
     Examples
     --------
+    >>> from cameval.report._answers import join_words
     >>> join_words(["overlap"]), join_words(["overlap", "border", "size"], "or")
     ('overlap', 'overlap, border or size')
     """

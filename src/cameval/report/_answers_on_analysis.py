@@ -296,6 +296,7 @@ def format_duration(seconds: float) -> str:
 
     Examples
     --------
+    >>> from cameval.report._answers_on_analysis import format_duration
     >>> format_duration(0.04), format_duration(12.34), format_duration(125), format_duration(7300)
     ('0.04 s', '12 s', '2 min 5 s', '2 h 1 min')
     """

@@ -36,6 +36,8 @@ def choose_images(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval.report._image_choice import choose_images
     >>> scores, labels = np.arange(10.0), np.zeros(10, int)
     >>> choose_images(scores, labels, np.arange(10), 4).tolist()
     [0, 3, 6, 9]

@@ -19,6 +19,7 @@ def describe_origin(origin: Origin) -> str:
     Examples
     --------
     >>> from cameval.evaluation import Origin
+    >>> from cameval.report._names import describe_origin
     >>> describe_origin(Origin("other images", "iou", True))
     'chosen on other images by the highest mean IoU'
     """
@@ -39,6 +40,7 @@ def first_names(samples: Iterable[str]) -> str:
 
     Examples
     --------
+    >>> from cameval.report._names import first_names
     >>> first_names(["a", "b", "c", "d", "e", "f", "g"])
     'a, b, c, d, e and 2 more'
     """

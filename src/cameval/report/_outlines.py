@@ -36,6 +36,8 @@ def trace_mask(mask: NDArray[np.bool_]) -> list[list[int]]:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval.report._outlines import trace_mask
     >>> trace_mask(np.ones((2, 3), bool))
     [[5, 4, -4, 0, -1, -1, 0, -2, 1, -1, 4, 0, 1, 1, 0, 2]]
     """
@@ -57,6 +59,8 @@ def fill_outlines(outlines: Sequence[Sequence[int]], shape: tuple[int, ...]) -> 
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval.report._outlines import fill_outlines, trace_mask
     >>> mask = np.eye(3, dtype=bool)
     >>> bool((fill_outlines(trace_mask(mask), (3, 3)) == mask).all())
     True

@@ -40,6 +40,8 @@ def page_tests(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval import Sample, evaluate_maps, iou
     >>> from cameval.report import page_tests
     >>> truth = np.zeros((32, 32), dtype=bool)
     >>> truth[8:24, 8:24] = True

@@ -83,6 +83,7 @@ def format_interval_after(low: float, high: float, n_groups: int) -> str:
 
     Examples
     --------
+    >>> from cameval.report.formatting import format_interval_after
     >>> format_interval_after(0.12, 0.19, 30), format_interval_after(0.12, 0.19, 7)
     (' [.120, .190]', ' [.120, .190; only 7 groups]')
     """

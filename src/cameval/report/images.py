@@ -100,6 +100,8 @@ def draw_images(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval import OtsuBinarizer, Sample, evaluate_maps, iou
     >>> from cameval.report import draw_images
     >>> truth = np.zeros((32, 32), dtype=bool)
     >>> truth[8:24, 8:24] = True

@@ -117,6 +117,8 @@ def write_report(
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from cameval import Sample, evaluate_maps, iou
     >>> from cameval.report import write_report
     >>> truth = np.zeros((32, 32), dtype=bool)
     >>> truth[8:24, 8:24] = True

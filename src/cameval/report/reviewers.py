@@ -89,6 +89,8 @@ def reviewer_summary(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval import Sample, evaluate_maps, iou
     >>> from cameval.report import StudyFacts, reviewer_summary
     >>> truth = np.zeros((32, 32), dtype=bool)
     >>> truth[8:24, 8:24] = True

@@ -70,6 +70,8 @@ def verdict_lines(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval import Sample, evaluate_maps, iou
     >>> from cameval.report import verdict_lines
     >>> truth = np.zeros((32, 32), dtype=bool)
     >>> truth[8:24, 8:24] = True

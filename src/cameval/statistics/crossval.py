@@ -33,6 +33,7 @@ class ResampledT:
 
     Examples
     --------
+    >>> from cameval.statistics import corrected_resampled_t
     >>> test = corrected_resampled_t([0.02, 0.04, 0.06], n_train=80, n_test=20)
     >>> round(test.difference, 3), test.n, test.n_undefined
     (0.04, 3, 0)
@@ -91,6 +92,7 @@ def corrected_resampled_t(
 
     Examples
     --------
+    >>> from cameval.statistics import corrected_resampled_t
     >>> test = corrected_resampled_t([0.02, 0.04, 0.03, 0.01, 0.05], n_train=80, n_test=20)
     >>> round(test.difference, 3), round(test.t, 3), round(test.p, 3)
     (0.03, 2.828, 0.047)

@@ -80,6 +80,7 @@ def rank_correlation(
 
     Examples
     --------
+    >>> from cameval.statistics import rank_correlation
     >>> area, score = [0.01, 0.02, 0.03, 0.05], [0.1, 0.3, 0.2, 0.6]
     >>> interval = rank_correlation(area, score, ["ann", "ann", "bob", "eve"])
     >>> round(interval.estimate, 3), interval.n, interval.n_groups

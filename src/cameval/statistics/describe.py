@@ -25,6 +25,7 @@ class Summary:
 
     Examples
     --------
+    >>> from cameval.statistics import describe
     >>> summary = describe([0.1, 0.2, 0.3, 0.4, 0.5], list("abcde"))
     >>> round(summary.mean, 2), summary.q25, summary.median, summary.q75
     (0.3, 0.2, 0.3, 0.4)
@@ -75,6 +76,7 @@ def describe(
 
     Examples
     --------
+    >>> from cameval.statistics import describe
     >>> summary = describe([0.0, 0.5, 0.7, float("nan")], [1, 1, 2, 3])
     >>> summary.n, summary.n_groups, summary.n_undefined
     (3, 2, 1)
@@ -115,6 +117,7 @@ def describe_columns(
 
     Examples
     --------
+    >>> from cameval.statistics import describe_columns
     >>> [(column.n, column.median) for column in describe_columns([[0.1, 1], [0.3, 0]], [1, 2])]
     [(2, 0.2), (2, 0.5)]
     """

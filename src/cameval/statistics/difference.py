@@ -43,6 +43,7 @@ class Difference:
 
     Examples
     --------
+    >>> from cameval.statistics import difference_interval
     >>> correct = [True, True, False, False]
     >>> found = difference_interval([0.5, 0.7, 0.1, 0.3], correct, ["a", "b", "c", "d"])
     >>> round(found.first, 2), round(found.second, 2), round(found.estimate, 2)
@@ -112,6 +113,7 @@ def difference_interval(
 
     Examples
     --------
+    >>> from cameval.statistics import difference_interval
     >>> correct = [True, True, False, True, False]
     >>> interval = difference_interval([0.5, 0.6, 0.1, 0.7, 0.3], correct, [1, 1, 1, 2, 3])
     >>> round(interval.estimate, 3), interval.n_first, interval.n_second

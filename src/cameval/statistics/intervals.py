@@ -42,6 +42,7 @@ class Interval:
 
     Examples
     --------
+    >>> from cameval.statistics import mean_interval
     >>> mean = mean_interval([0.2, 0.4, 0.6, float("nan")], ["a", "b", "c", "d"])
     >>> round(mean.estimate, 2), mean.n, mean.n_groups, mean.n_undefined
     (0.4, 3, 3, 1)
@@ -139,6 +140,8 @@ def mean_interval(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval.statistics import mean_interval
     >>> scores = [0.1, 0.2, 0.9, float("nan"), 0.4, 0.3]
     >>> interval = mean_interval(scores, ["ann", "ann", "bob", "bob", "eve", "joe"])
     >>> interval.n, interval.n_groups, interval.n_undefined
@@ -184,6 +187,8 @@ def mean_intervals(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cameval.statistics import mean_intervals
     >>> values = np.array([[0.1, 1.0], [0.2, np.nan], [0.9, 0.0]])
     >>> [(round(mean.estimate, 3), mean.n) for mean in mean_intervals(values, [1, 1, 2])]
     [(0.4, 3), (0.5, 2)]

@@ -53,6 +53,7 @@ class SignFlip:
     Two groups have four patterns of signs. Two of them have a sum as far from 0 as the observed
     one, so the p-value is .5:
 
+    >>> from cameval.statistics import sign_flip_test
     >>> test = sign_flip_test([0.5, 0.9], [0.3, 0.5], ["a", "b"])
     >>> round(test.difference, 2), test.p
     (0.3, 0.5)
@@ -105,6 +106,7 @@ class PairedTest(SignFlip):
 
     Examples
     --------
+    >>> from cameval.statistics import paired_tests
     >>> columns = {"a": [0.1, 0.2, 0.4], "b": [0.5, 0.5, 0.6]}
     >>> (test,) = paired_tests(columns, ["x", "y", "z"])
     >>> test.first, test.second, round(test.difference, 2)
@@ -193,6 +195,7 @@ def sign_flip_test(
 
     Examples
     --------
+    >>> from cameval.statistics import sign_flip_test
     >>> test = sign_flip_test([0.5, 0.7, 0.6, 0.9], [0.4, 0.4, 0.3, 0.3], [1, 1, 2, 3])
     >>> round(test.difference, 3), test.p, test.n, test.n_groups
     (0.325, 0.25, 4, 3)
@@ -285,6 +288,7 @@ def paired_tests(
 
     Examples
     --------
+    >>> from cameval.statistics import paired_tests
     >>> scores = {"a": [0.1, 0.2, 0.4], "b": [0.5, 0.5, 0.6], "c": [0.1, 0.4, 0.3]}
     >>> for test in paired_tests(scores, [1, 2, 3], reference="b"):
     ...     print(test.first, test.second, round(test.difference, 3), test.p, test.p_holm)
@@ -346,6 +350,7 @@ def holm(p_values: Values) -> Floats:
 
     Examples
     --------
+    >>> from cameval.statistics import holm
     >>> holm([0.01, 0.04, 0.03, float("nan")])
     array([0.03, 0.06, 0.06,  nan])
     """

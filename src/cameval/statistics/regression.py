@@ -44,6 +44,7 @@ class Coefficient:
 
     Examples
     --------
+    >>> from cameval.statistics import clustered_regression
     >>> fit = clustered_regression([1.0, 3.1, 4.9, 7.0], {"x": [0, 1, 2, 3]}, [1, 1, 2, 3])
     >>> slope = fit["x"]
     >>> slope.name, round(slope.estimate, 2), slope.low < 2 < slope.high
@@ -85,6 +86,7 @@ class Regression:
 
     Examples
     --------
+    >>> from cameval.statistics import clustered_regression
     >>> fit = clustered_regression([1.0, 3.0, 5.0, 8.0], {"x": [0, 1, 2, 3]}, [1, 2, 3, 4])
     >>> [(one.name, round(one.estimate, 2)) for one in fit.coefficients]
     [('intercept', 0.8), ('x', 2.3)]
@@ -158,6 +160,7 @@ def clustered_regression(
 
     Examples
     --------
+    >>> from cameval.statistics import clustered_regression
     >>> fit = clustered_regression([1.0, 3.1, 4.9, 7.0], {"x": [0, 1, 2, 3]}, [1, 1, 2, 3])
     >>> round(fit["x"].estimate, 3), fit.n, fit.n_groups
     (1.98, 4, 3)
@@ -218,6 +221,7 @@ def log_area_regression(
 
     Examples
     --------
+    >>> from cameval.statistics import log_area_regression
     >>> area = [0.01, 0.02, 0.04, 0.01, 0.02, 0.04]
     >>> score = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     >>> fit = log_area_regression(score, area, list("aaabbb"), [1, 2, 3, 4, 5, 6])

@@ -39,6 +39,10 @@ class MapScoreMetric(TorchMetric):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead
+    >>> from cameval.training import MapScoreMetric
     >>> net = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
     >>> metric = MapScoreMetric()
     >>> metric.update(net, torch.rand(4, 3, 16, 16), torch.rand(4, 16, 16) > 0.5)

@@ -59,6 +59,10 @@ class MapScore:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval import CAMModel, GAPHead, iou, pixel_auroc
+    >>> from cameval.training import MapScore
     >>> net = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))  # in training mode
     >>> score = MapScore(metric=[iou, pixel_auroc])
     >>> for _ in range(3):
@@ -187,6 +191,10 @@ class MapScore:
 
         Examples
         --------
+        >>> import torch
+        >>> from torch import nn
+        >>> from cameval import CAMModel, GAPHead
+        >>> from cameval.training import MapScore
         >>> net = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
         >>> score = MapScore()
         >>> score.update(net, torch.rand(3, 3, 16, 16), torch.zeros(3, 16, 16, dtype=torch.bool))
@@ -218,6 +226,10 @@ class MapScore:
 
         Examples
         --------
+        >>> import torch
+        >>> from torch import nn
+        >>> from cameval import CAMModel, GAPHead
+        >>> from cameval.training import MapScore
         >>> net = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
         >>> score = MapScore()
         >>> score.update(net, torch.rand(4, 3, 16, 16), torch.rand(4, 16, 16) > 0.5)
@@ -237,6 +249,7 @@ class MapScore:
 
         Examples
         --------
+        >>> from cameval.training import MapScore
         >>> MapScore().state_dict()
         {'records': tensor([], dtype=torch.uint8)}
         """
@@ -258,6 +271,10 @@ class MapScore:
 
         Examples
         --------
+        >>> import torch
+        >>> from torch import nn
+        >>> from cameval import CAMModel, GAPHead
+        >>> from cameval.training import MapScore
         >>> net = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
         >>> score, other = MapScore(), MapScore()
         >>> score.update(net, torch.rand(4, 3, 16, 16), torch.rand(4, 16, 16) > 0.5)
