@@ -22,6 +22,7 @@ def width_of(text: str, size: float = 12) -> float:
 
     Examples
     --------
+    >>> from cameval.report._svg_parts import width_of
     >>> round(width_of("resnet50")), round(width_of("W" * 8))
     (53, 94)
     """
@@ -43,6 +44,7 @@ def fitting(text: str, width: float, size: float = 12) -> str:
 
     Examples
     --------
+    >>> from cameval.report._svg_parts import fitting
     >>> fitting("densenet121-res224-all", 100)
     'densenet1…4-all'
     """
@@ -125,6 +127,7 @@ def tick_label(value: float) -> str:
 
     Examples
     --------
+    >>> from cameval.report._svg_parts import tick_label
     >>> tick_label(0.2), tick_label(1.0), tick_label(2500.0)
     ('.2', '1', '2,500')
     """
