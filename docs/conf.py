@@ -12,7 +12,8 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
 from sphinx.util import inspect
 
-sys.path.insert(0, str(Path(__file__).parent))  # `gallery_order`
+sys.path.insert(0, str(Path(__file__).parent))  # `gallery_order`, `gallery_pages`
+from gallery_pages import link_pictures, name_files
 
 project = "cameval"
 author = "The cameval developers"
@@ -185,6 +186,8 @@ def block_math(translator: Any, node: nodes.math_block) -> None:
 def setup(app: Sphinx) -> None:
     """Register the handlers above."""
     app.connect("missing-reference", bare_name)
+    app.connect("source-read", name_files)
+    app.connect("html-page-context", link_pictures)
     app.connect("autodoc-process-signature", shorten)
     app.connect("autodoc-process-docstring", docstring, priority=900)  # after numpydoc
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
