@@ -10,7 +10,7 @@ FILES = {
 """What a script contains if it reads a file, with the path of the file and what it holds."""
 
 _DOWNLOADS = ".. _sphx_glr_download_"
-_PICTURE = re.compile(r'<img src="([^"]+)"[^>]*class="sphx-glr-(?:single|multi)-img"[^>]*/?>')
+_PICTURE = re.compile(r'<img src="([^"]+)"[^>]*class\s*=\s*"sphx-glr-(?:single|multi)-img"[^>]*/?>')
 
 
 def name_files(_app: Any, page: str, source: list[str]) -> None:
