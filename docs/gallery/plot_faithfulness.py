@@ -102,7 +102,7 @@ figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False
 #   have a high insertion, too, and the points rise together.
 # - The second network uses the tag. The truth has the highest pixel AUROC of all maps, and an
 #   insertion near that of a random map: it agrees, and is not faithful. ``cam`` has a pixel AUROC
-#   near chance and the highest insertion: it is faithful, and does not agree.
+#   near chance and, with ``layer_cam``, the highest insertion: it is faithful, and does not agree.
 # - The image itself, taken as a map, has a high insertion for both, since shape and tag are bright.
 #   It is computed without the network: insertion says which pixels matter, not how a map was made.
 # - The map of another class has an insertion below that of a random map.
