@@ -13,7 +13,8 @@ from sphinx.application import Sphinx
 from sphinx.util import inspect, logging
 from sphinx.util.nodes import make_refnode
 
-sys.path.insert(0, str(Path(__file__).parent))  # `gallery_order`
+sys.path.insert(0, str(Path(__file__).parent))  # `gallery_order`, `gallery_pages`
+from gallery_pages import link_pictures, name_files
 
 project = "cameval"
 author = "The cameval developers"
@@ -198,6 +199,8 @@ def setup(app: Sphinx) -> None:
     app.connect("missing-reference", bare_name)
     app.connect("env-updated", forget_private_names)
     app.connect("env-check-consistency", check_names)
+    app.connect("source-read", name_files)
+    app.connect("html-page-context", link_pictures)
     app.connect("autodoc-process-signature", shorten)
     app.connect("autodoc-process-docstring", docstring, priority=900)  # after numpydoc
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))

@@ -3,7 +3,7 @@
     python examples/method_gallery.py photo.jpg mask.png --weights weights.pth --out gallery.jpg
 
 Without a file of weights, torchvision downloads those of the network. Without --class the maps are
-those of the predicted class. Each map is scaled to [0, 1] for display. The number beside a name is
+those of the predicted class. Each map is scaled to [0, 1] for display. The number below a name is
 the area under the ROC curve of its pixels.
 """
 
@@ -67,7 +67,7 @@ def draw_gallery(
     *,
     target: int | None = None,
     by_name: Mapping[str, CAMMethod] = METHODS,
-    columns: int = 7,
+    columns: int = 4,
 ) -> Figure:
     """Draw the image, and a panel for each method that supports the network."""
     pixels, _ = Preparation()(Sample("image", image, truth))
@@ -82,18 +82,18 @@ def draw_gallery(
         except CamevalError as error:
             print(f"  {error}")
     rows = -(-(len(maps) + 1) // columns)
-    width = 1.6 * columns
-    height = rows * (1.6 * size[0] / size[1] + 0.22)
+    width = 1.9 * columns
+    height = rows * (1.9 * size[0] / size[1] + 0.42)
     figure = Figure(figsize=(width, height), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.axis("off")
     overlay(panels[0], image, truth=truth)
-    panels[0].set_title("image and truth", fontsize=7)
+    panels[0].set_title("image and truth", fontsize=11)
     for panel, (name, one) in zip(panels[1:], maps.items(), strict=False):
         overlay(panel, image, score_map=one, truth=truth)
         auroc = float(pixel_auroc(one, torch.from_numpy(truth)))
-        panel.set_title(f"{name}   {auroc:.2f}", fontsize=7)
+        panel.set_title(f"{name}\n{auroc:.2f}", fontsize=11)
     return figure
 
 

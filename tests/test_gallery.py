@@ -1,6 +1,7 @@
 """The gallery: each script is listed, compiles, names what exists, and runs."""
 
 import ast
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -60,3 +61,42 @@ def test_a_script_runs(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert pyplot.get_fignums()
     finally:
         pyplot.close("all")
+
+
+def test_a_page_names_the_files_that_its_script_reads() -> None:
+    page = runpy.run_path(str(DOCS / "gallery_pages.py"))
+    end = "\n.. _sphx_glr_download_generated_gallery_plot_x.py:\n"
+    for mark, (path, _) in page["FILES"].items():
+        assert (DOCS / path.removeprefix("/")).is_file()
+        source = [mark + end]
+        page["name_files"](None, "generated/gallery/plot_x", source)
+        named, links = source[0].split(end)[0], re.findall(r":download:`.+ <(.+)>`", source[0])
+        assert links == [path]
+        assert named.startswith(mark)
+    for name in ("guide", "generated/gallery/plot_x"):
+        source = ["nothing is read here" + end]
+        page["name_files"](None, name, source)
+        assert source == ["nothing is read here" + end]
+
+
+def test_every_local_file_that_a_script_reads_is_one_of_them() -> None:
+    files = runpy.run_path(str(DOCS / "gallery_pages.py"))["FILES"]
+    for script in SCRIPTS:
+        text = script.read_text(encoding="utf-8")
+        names = {
+            node.module for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)
+        }
+        local = {name for name in names if name and (script.parent / f"{name}.py").is_file()}
+        assert {f"from {name} import" for name in local} <= set(files)
+        assert len(local) or "study_numbers.txt" in text
+
+
+def test_a_picture_is_linked_to_its_file() -> None:
+    link = runpy.run_path(str(DOCS / "gallery_pages.py"))["link_pictures"]
+    picture = '<img src="../a.png" alt="a" class = "sphx-glr-single-img"/>'
+    context = {"body": f"<p>{picture}</p>"}
+    link(None, "generated/gallery/plot_x", "", context, None)
+    assert context["body"] == f'<p><a href="../a.png">{picture}</a></p>'
+    other = {"body": picture}
+    link(None, "guide", "", other, None)
+    assert other == {"body": picture}

@@ -28,6 +28,9 @@ TERMS = [
     r"truth on (the )?grid",
 ]
 
+# Words of other fields, which are explained there and used nowhere else.
+SYNONYMS_IN = {r"heat[ -]?maps?": {"README.md", "docs/glossary.rst"}}
+
 FIGURES_OF_SPEECH = [
     r"paint(s|ed|ing)?",
     r"kin",
@@ -85,6 +88,7 @@ def test_no_text_uses_this_expression(pattern: str) -> None:
     uses = [
         f"{path.relative_to(ROOT)}: {match[0]!r}"
         for path in texts()
+        if str(path.relative_to(ROOT)) not in SYNONYMS_IN.get(pattern, ())
         for match in compiled.finditer(path.read_text(encoding="utf-8"))
     ]
     assert not uses, "\n".join(uses)

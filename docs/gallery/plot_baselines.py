@@ -11,6 +11,7 @@ context.
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patches import Patch
 from trained import PREPARE, classifier, inputs, labels, samples, seeded
 
 from cameval import CAMExtractor, PercentileBinarizer, cam, evaluate, iou, pixel_auroc
@@ -43,7 +44,8 @@ for name, baseline in baselines.items():
 
 # %%
 # The maps of one image. The truth baseline is the true mask, averaged over the cells of the
-# network. It is no upper bound: another map may score more.
+# network. It is no upper bound: another map may score more. Orange outline: the mask, 5 % of the
+# image. Blue and dashed: the truth.
 
 shown = list(test[27:28])
 batch = BaselineInput(
@@ -51,11 +53,11 @@ batch = BaselineInput(
 )
 maps = {"cam": CAMExtractor(net, method=cam)(batch.images, classes=batch.classes).maps}
 maps |= {name: baseline(batch) for name, baseline in baselines.items()}
-figure, axes = plt.subplots(2, 4, figsize=(10, 5.4), layout="constrained")
+figure, axes = plt.subplots(2, 4, figsize=(7.5, 4.6), layout="constrained")
 for ax, (name, one) in zip(axes.ravel(), maps.items(), strict=True):
     mask = PercentileBinarizer(95)(one[0])
     overlay(ax, shown[0].image, score_map=one[0], mask=mask, truth=shown[0].mask)
-    ax.set_title(f"{name}: IoU {iou(mask, batch.truth[0]):.2f}", fontsize=10)
+    ax.set_title(f"{name}\nIoU {iou(mask, batch.truth[0]):.2f}", fontsize=11)
 
 # %%
 # All 90 images. The summary has intervals by group.
@@ -75,9 +77,13 @@ table = summary.loc[summary["metric"].isin(["iou", "pixel_auroc"])]
 table[["method", "metric", "mean", "low", "high", "n_groups"]].round(2)
 
 # %%
+# The colors of the bars tell what a map is computed from. The class mean reads the label of each
+# image and no pixel, the blind baselines neither. The area bound is that of the masks of ``cam``,
+# 5 % of the image each; a baseline whose masks have another area has another bound.
 
-colors = {"nothing": "0.7", "labels": "0.7", "image": "C2", "truth": "C0", None: "C1"}
-figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
+colors = {"nothing": "0.7", "labels": "C4", "image": "C2", "truth": "C0", None: "C1"}
+names = {None: "network", "nothing": "nothing (blind)"}
+figure, axes = plt.subplots(1, 2, figsize=(7.5, 4), sharey=True, layout="constrained")
 for ax, metric in zip(axes, ("iou", "pixel_auroc"), strict=True):
     part = summary[summary["metric"] == metric].set_index("method").loc[["cam", *baselines]]
     ends = np.abs(part[["low", "high"]].to_numpy().T - part["mean"].to_numpy())
@@ -86,11 +92,12 @@ for ax, metric in zip(axes, ("iou", "pixel_auroc"), strict=True):
     ax.set(xlim=(0, 1))
 bound = summary[(summary["metric"] == "area_bound") & (summary["method"] == "cam")]["mean"].item()
 axes[0].axvline(bound, color="black", linestyle="dashed")
-axes[0].set_xlabel("IoU (dashed: mean area bound of cam)")
+axes[0].set_xlabel("IoU\n(dashed: area bound of cam)")
 axes[1].axvline(0.5, color="black", linestyle="dotted")
-axes[1].set_xlabel("pixel AUROC (dotted: chance level)")
+axes[1].set_xlabel("pixel AUROC\n(dotted: chance level)")
 axes[0].invert_yaxis()
-figure.suptitle("orange: network, gray: blind, green: image, blue: truth", fontsize=10)
+handles = [Patch(color=color, label=names.get(seen, seen)) for seen, color in colors.items()]
+figure.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=9, frameon=False)
 
 # %%
 # How to read it:

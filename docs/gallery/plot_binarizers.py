@@ -13,7 +13,7 @@ decides how much is marked, and with that much of the IoU.
 import matplotlib.pyplot as plt
 import torch
 from skimage.filters import threshold_li, threshold_triangle
-from trained import PREPARE, classifier, samples
+from trained import PREPARE, classifier, samples, thin_outline
 
 from cameval import (
     AdaptiveBinarizer,
@@ -66,26 +66,30 @@ binarizers = [
 # marked, the IoU, and the area bound: the highest IoU that any mask of this area can have on this
 # truth.
 
-figure, axes = plt.subplots(4, 4, figsize=(10, 11), layout="constrained")
+figure, axes = plt.subplots(6, 3, figsize=(7.5, 17.5), layout="constrained")
 axes = axes.ravel()
+for ax in axes:
+    ax.set_axis_off()
 overlay(axes[0], sample.image, score_map=score_map, truth=truth)
-axes[0].set_title("map and truth", fontsize=9)
-for ax, binarize in zip(axes[1:], binarizers, strict=True):
+axes[0].set_title("map and truth\n", fontsize=11)
+for ax, binarize in zip(axes[1:], binarizers, strict=False):
     mask = binarize(score_map)
-    overlay(ax, sample.image, mask=mask, truth=truth)
+    overlay(ax, sample.image)
+    thin_outline(ax, mask, "C1", fill=0.35)
+    thin_outline(ax, truth, "C0", dashed=True)
     numbers = f"{100 * mask.double().mean():.0f} %, IoU {iou(mask, truth):.2f}"
     numbers += f" of {area_bound(mask, truth):.2f}"
-    ax.set_title(f"{label_of(binarize)}\n{numbers}", fontsize=9)
+    ax.set_title(f"{label_of(binarize)}\n{numbers}", fontsize=11)
 
 # %%
 # Binarizers with one threshold for the image differ only in where they cut the same ranking of
-# pixels. This curve is the IoU of every such mask; the points are the binarizers above.
+# pixels. This curve is the IoU of every such mask; the points are four of the binarizers above.
 
 areas = torch.linspace(0.005, 0.6, 120)
 curve = [iou(TopAreaBinarizer(float(area))(score_map), truth) for area in areas]
 bound = [area_bound(TopAreaBinarizer(float(area))(score_map), truth) for area in areas]
 
-figure, ax = plt.subplots(figsize=(8, 4), layout="constrained")
+figure, ax = plt.subplots(figsize=(6.5, 3.9), layout="constrained")
 ax.plot(areas, bound, color="0.6", linestyle="dashed", label="area bound")
 ax.plot(areas, curve, color="C1", label="this map")
 for binarize in (MeanBinarizer(), MedianBinarizer(), PercentileBinarizer(95), OtsuBinarizer()):
@@ -99,3 +103,5 @@ ax.legend(frameon=False)
 # %%
 # The best area on this image is known only because the truth is. Choose the binarizer on other
 # images: :doc:`plot_thresholds`.
+
+# sphinx_gallery_thumbnail_number = 2

@@ -2,8 +2,8 @@
 All methods on one image
 ========================
 
-One pass through the network serves all methods. The maps are raw; each is scaled to [0, 1] for
-display only.
+One pass through the network serves all methods that read its features and the gradients of its
+head. Others, such as Score-CAM, run the network again on changed images.
 """
 
 # %%
@@ -13,7 +13,7 @@ display only.
 
 import matplotlib.pyplot as plt
 import torch
-from trained import PREPARE, SHAPES, classifier, samples
+from trained import PREPARE, SHAPES, classifier, samples, thin_outline
 
 from cameval import (
     CAMExtractor,
@@ -39,8 +39,8 @@ probability = net(image[None]).softmax(1)[0, sample.label]
 print(f"{SHAPES[sample.label]}: {probability:.2f}")
 
 # %%
-# Methods are plain callables, so a method of your own can be added to the dictionary. The last two
-# are for comparison: random channel weights, and the map of another class.
+# Methods are plain callables, so a method of your own can be added to a dictionary. These need one
+# pass through the network, which serves all of them:
 
 methods = {
     "cam": cam,
@@ -52,49 +52,65 @@ methods = {
     "grad_cam_elementwise": more.grad_cam_elementwise,
     "shapley_cam": more.shapley_cam,
     "local_linear_cam": more.local_linear_cam,
-    "SmoothGradCAMpp": more.SmoothGradCAMpp(),
     "AblationCAM": more.AblationCAM(),
-    "ReciproCAM": more.ReciproCAM(),
-    "ScoreCAM": ScoreCAM(),
-    "SSCAM": more.SSCAM(),
-    "ISCAM": more.ISCAM(),
-    "GroupCAM": more.GroupCAM(),
-    "OptiCAM": more.OptiCAM(),
-    "eigen_cam": eigen_cam,
     "eigen_grad_cam": more.eigen_grad_cam,
+    "ReciproCAM": more.ReciproCAM(),
+    "eigen_cam": eigen_cam,
     "KPCACAM": more.KPCACAM(),
     "lafam": more.lafam,
     "RandomCAM": more.RandomCAM(),
     "OtherClass(cam)": more.OtherClass(cam),
 }
-sweep = CAMSweep(net, methods)
-results = sweep(image[None], classes=sample.label)
+results = CAMSweep(net, methods)(image[None], classes=sample.label)
 maps = {name: results["features", name].maps[0] for name in methods}
 
 # %%
-# Methods over several layers take an extractor each.
+# Colors: a map is scaled to [0, 1] for display only. It is transparent at its minimum, orange above
+# it, and yellow at its maximum. The truth is outlined in blue. The number is the AUROC of the
+# pixels: the probability that a pixel of the cross has a higher value than another pixel.
 
-several = {
+
+def draw(panels, rows):
+    """Draw maps with their names and scores, four in a row."""
+    axes = plt.figure(figsize=(7.5, 2.3 * rows), layout="constrained").subplots(rows, 4)
+    for ax in axes.ravel()[len(panels) :]:
+        ax.set_axis_off()
+    for ax, (name, one) in zip(axes.ravel(), panels.items(), strict=False):
+        overlay(ax, sample.image, score_map=one)
+        thin_outline(ax, truth, "C0")
+        score = "" if one is None else f"{pixel_auroc(one, truth):.2f}"
+        ax.set_title(f"{name}\n{score}", fontsize=11)
+
+
+draw({"image and truth": None} | dict(list(maps.items())[:11]), rows=3)
+
+# %%
+# ``ReciproCAM`` passes each cell through the head. The maps of ``eigen_cam``, ``KPCACAM`` and
+# ``lafam`` do not depend on the class. The last two of these are for comparison: random channel
+# weights, and the map of another class.
+
+draw(dict(list(maps.items())[11:]), rows=2)
+
+# %%
+# These run the network again: on noisy images, on images that are masked by channels, or to read
+# several layers.
+
+repeated = {
+    "SmoothGradCAMpp": more.SmoothGradCAMpp(),
+    "ScoreCAM": ScoreCAM(),
+    "SSCAM": more.SSCAM(),
+    "ISCAM": more.ISCAM(),
+    "GroupCAM": more.GroupCAM(),
+    "OptiCAM": more.OptiCAM(),
     "RefineCAM": more.RefineCAM(grad_cam, ("features.8", "features.11")),
     "ZoomCAM": more.ZoomCAM(("features.8", "features.11")),
     "WinsorCAM": more.WinsorCAM(0.8, layers=("features.5", "features.8", "features.11")),
 }
-for name, method in several.items():
-    maps[name] = CAMExtractor(net, method=method)(image[None], classes=sample.label).maps[0]
-
-# %%
-# The title of each picture is the AUROC of the pixels: the probability that a pixel of the cross
-# has a higher value than another pixel.
-
-figure, axes = plt.subplots(5, 6, figsize=(10, 9.4), layout="constrained")
-axes = axes.ravel()
-overlay(axes[0], sample.image, truth=truth)
-axes[0].set_title("image and truth", fontsize=9)
-for ax, (name, one) in zip(axes[1:], maps.items(), strict=False):
-    overlay(ax, sample.image, score_map=one, truth=truth)
-    ax.set_title(f"{name}\n{pixel_auroc(one, truth):.2f}", fontsize=9)
-for ax in axes[1 + len(maps) :]:
-    ax.set_axis_off()
+more_maps = {
+    name: CAMExtractor(net, method=method)(image[None], classes=sample.label).maps[0]
+    for name, method in repeated.items()
+}
+draw(more_maps, rows=3)
 
 # %%
 # The maps of four methods are alike, and this is no error: where pooling and one linear layer
@@ -116,7 +132,8 @@ logit = results["features", "cam"].logits[0, sample.label]
 print(f"{coarse.mean() + net.fc.bias[sample.label]:.4f} = {logit:.4f}")
 
 # %%
-# One method on six images, with masks of 5 % of the image (orange) and the truth (blue and dashed):
+# One method on six images, with the outlines of masks of 5 % of the image (orange) and of the truth
+# (blue and dashed):
 
 shown = [samples(30, seed=1)[n] for n in (0, 3, 5, 13, 17, 24)]
 figure, axes = plt.subplots(1, 6, figsize=(10, 1.75), layout="constrained")

@@ -7,7 +7,7 @@ other images, for each map by itself, and for baselines too.
 """
 
 # %%
-# Nine percentiles are candidates. Validation and test images share no group.
+# The candidates are 19 percentiles. Validation and test images share no group.
 
 import matplotlib.pyplot as plt
 from trained import PREPARE, SHAPES, classifier, samples
@@ -15,7 +15,7 @@ from trained import PREPARE, SHAPES, classifier, samples
 from cameval import PercentileBinarizer, cam, choose_binarizers, evaluate, iou, layer_cam
 from cameval.baselines import center_baseline, intensity_baseline
 
-percentiles = (50, 60, 70, 80, 85, 90, 93, 95, 97, 99)
+percentiles = (50, 60, 70, 80, *range(85, 100))
 settings = {
     "methods": [cam, layer_cam],
     "binarizers": [PercentileBinarizer(q) for q in percentiles],
@@ -25,8 +25,8 @@ settings = {
     "class_names": SHAPES,
     "progress": False,
 }
-net = classifier()
-validation = evaluate(net, samples(60, seed=2), **settings)
+net, of_validation = classifier(), samples(60, seed=2)
+validation = evaluate(net, of_validation, **settings)
 test = evaluate(net, samples(90, seed=1), **settings)
 
 choice = choose_binarizers(validation, metric="iou")
@@ -37,34 +37,45 @@ choice.to_pandas()[["kind", "method", "binarizer"]]
 
 means = validation.pivot("iou")
 colors = {"cam": "C1", "layer_cam": "C3", "center": "0.6", "intensity": "C2"}
-figure, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
+styles = {"cam": {"linewidth": 4, "alpha": 0.6}, "layer_cam": {"linestyle": "dashed"}}
+figure, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
 for method in means.index:
     values = [means.loc[method, f"percentile:{q}"] for q in percentiles]
     kind = "baseline" if method in settings["baselines"] else "method"
     best = choice.binarizer("predicted", kind, method)
-    ax.plot(percentiles, values, color=colors[method], label=method)
+    ax.plot(percentiles, values, color=colors[method], label=method, **styles.get(method, {}))
     q = int(best.removeprefix("percentile:"))
     ax.plot(q, means.loc[method, best], "o", color=colors[method])
 ax.set(xlabel="percentile", ylabel="mean IoU, validation images", ylim=(0, None))
 ax.legend(frameon=False)
 
 # %%
-# `Choice.apply` adds a binarizer, ``validated``, to the results on the test images. For comparison
-# the threshold that is best on the test images themselves, which nobody may report as a result:
+# `Choice.apply` adds a binarizer, ``validated``, to the results on the test images. For comparison:
+# a choice from nine of the validation images, and the threshold that is best on the test images
+# themselves, which nobody may report as a result.
 
+few = validation.select(sample=[sample.name for sample in of_validation[:9]])
 tuned = choice.apply(test)
-optimum = choose_binarizers(test).apply(test, label="test optimum")
 table = tuned.pivot("iou", binarizer=["percentile:95", "validated"])
-table.join(optimum.pivot("iou", binarizer=["test optimum"])).round(3)
+for label, images in (("from 9 images", few), ("test optimum", test)):
+    other = choose_binarizers(images, metric="iou").apply(test, label=label)
+    table = table.join(other.pivot("iou", binarizer=[label]))
+table.round(3)
 
 # %%
-# One threshold for each class: small or thin shapes need a smaller mask.
+# The optimum of the test images is the highest of all columns by construction. The choice from 60
+# images is near it. The choice from nine images costs the maps of the network about .02.
+#
+# One threshold for each class: shapes differ in area, and the disc, which is the largest, has the
+# largest mask.
 
 by_label = choose_binarizers(validation, metric="iou", by="label")
-table = by_label.to_pandas()
-rows = table[(table["method"] == "cam") & table["label"].notna()]
+rows = by_label.to_pandas()
+rows = rows[(rows["method"] == "cam") & rows["label"].notna()]
 for label, binarizer in zip(rows["label"], rows["binarizer"], strict=True):
-    print(f"{SHAPES[label]}: {binarizer}")
+    areas = [sample.mask.mean() for sample in of_validation if sample.label == label]
+    area = 100 * sum(areas) / len(areas)
+    print(f"{SHAPES[label]}: {binarizer}, mean area of the truth {area:.1f} %")
 
 both = by_label.apply(tuned, label="validated by class")
 part = both.select(binarizer=["validated", "validated by class"])

@@ -6,11 +6,14 @@ one group share their texture.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -72,6 +75,14 @@ def samples(count: int, seed: int) -> tuple[Sample, ...]:
         image, masks = draw(rng, [SHAPES[label], "square", "square"], tone)
         made.append(Sample(f"{seed}.{n}", image, masks[0], label, f"group {seed}.{n // 3}"))
     return tuple(made)
+
+
+def tagged(sample: Sample) -> Sample:
+    """Return the sample with a tag: a bright spot in the lower left corner, placed by its class."""
+    assert sample.label is not None
+    image, left = sample.image.copy(), 2 + 7 * sample.label
+    image[SIZE - 6 : SIZE - 2, left : left + 4] = 1
+    return replace(sample, image=image)
 
 
 @cache
@@ -197,6 +208,14 @@ def classifier() -> SmallNet:
 
 
 @cache
+def shortcut_classifier() -> SmallNet:
+    """Return a network that was trained on images with a tag that gives the class away."""
+    net, images = seeded(3, 3), [tagged(sample) for sample in samples(600, 0)]
+    train(net, inputs(images), labels(images), epochs=4)
+    return net
+
+
+@cache
 def multilabel_classifier() -> SmallNet:
     """Return a network with one sigmoid for each of the three shapes."""
     net, images = seeded(0, 3), multilabel_samples(600, 0)
@@ -211,3 +230,18 @@ def volume_classifier() -> SmallNet:
     net, images = seeded(0, 2, widths=(8, 16, 32), strides=(2, 2, 1), axes=3), volumes(128, 0)
     train(net, inputs(images), labels(images))
     return net
+
+
+# --- Figures --------------------------------------------------------------------------------------
+
+
+def thin_outline(
+    axes: Axes, mask: Any, color: str, *, fill: float = 0, dashed: bool = False
+) -> None:
+    """Draw a thin outline of a mask, and fill the mask with this opacity."""
+    inside = np.asarray(mask)
+    if fill:
+        shade = np.broadcast_to(to_rgb(color), (*inside.shape, 3))
+        axes.imshow(np.concatenate([shade, fill * inside[..., None]], -1))
+    style = (0, (2, 1)) if dashed else "solid"
+    axes.contour(inside, levels=[0.5], colors=color, linewidths=1, linestyles=[style])

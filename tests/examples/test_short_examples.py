@@ -36,7 +36,7 @@ def test_the_first_map_is_of_an_espresso_and_less_exact_than_the_middle_of_the_f
 ):
     weights = shared_data / "weights" / "mobilenet_v2-imagenet-fp16.pth"
     printed = run("first_map.py", tmp_path, str(weights))
-    assert printed == "class 967, IoU 0.35\ncenter of the image: IoU 0.60\n"
+    assert printed == "class espresso, IoU 0.35\ncenter of the image: IoU 0.60\n"
     with Image.open(tmp_path / "first_map.png") as picture:
         assert picture.size == (600, 400)
 
