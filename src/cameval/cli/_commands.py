@@ -36,7 +36,7 @@ from cameval.cli._words import (
     parse_words,
 )
 from cameval.distributed import own_device, process_group, rank
-from cameval.errors import OutputError, SettingError
+from cameval.errors import OutputError, SettingError, UnsupportedModelError
 from cameval.evaluation import (
     Preparation,
     Results,
@@ -48,6 +48,7 @@ from cameval.evaluation import (
 )
 from cameval.extractor import CAMExtractor
 from cameval.networks import adapt
+from cameval.networks._search import Candidates, candidates_of
 from cameval.protocols import Baseline
 from cameval.sanity import untrained_copy
 
@@ -61,7 +62,13 @@ def evaluate_networks(options: Namespace) -> int:
         options.device = _choose_device(options.device)
         nets = load_networks(options)
         dataset = load_samples(options)
-        parts = [_evaluate(name, network, dataset, options) for name, network in nets.items()]
+        try:
+            parts = [_evaluate(name, network, dataset, options) for name, network in nets.items()]
+        except UnsupportedModelError as error:
+            candidates = candidates_of(error)
+            if candidates is None:
+                raise
+            raise SettingError(_name_a_layer(candidates)) from error
         if rank() > 0:
             return 0
         results = concat(parts)
@@ -134,6 +141,17 @@ def rewrite_report(options: Namespace) -> int:
     print_verdict(results)
     print(f"report  {page}")
     return 0
+
+
+def _name_a_layer(found: Candidates) -> str:
+    """Return the error of a network whose layer is not proved, in words of the command line."""
+    if not found.layers:
+        return f"the network must have a layer that maps can be taken from; {found.reason}"
+    return (
+        f"the layer of the maps cannot be proved. Name it: --layer {found.layers[0]}; "
+        f"{found.reason}. Layers that maps can be taken from, the last first: "
+        f"{', '.join(found.layers)}"
+    )
 
 
 # --- Before the work ------------------------------------------------------------------------------
@@ -249,8 +267,9 @@ def _check_untrained() -> None:
 def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace) -> Results:
     net, prepare = network.net, network.prepare
     methods = parse_words(options.method, METHODS, "--method")
-    known = names_of_weights(network.source, _count_classes(net, prepare))
-    names = class_names(dataset, options) or known
+    classes = _count_classes(net, prepare)
+    names = class_names(dataset, options) or names_of_weights(network.source, classes)
+    of_data = options.class_names is None and names is not None and len(names) < classes
     return evaluate(
         CAMExtractor(net, alignment=options.alignment),
         dataset,
@@ -263,7 +282,8 @@ def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace
         prepare=prepare,
         task=None if options.task == "auto" else options.task,
         sanity=_checks(network.source, options),
-        **_settings(options, name, name, names) | {"precision": options.precision},
+        **_settings(options, name, name, None if of_data else names)
+        | {"precision": options.precision},
     )
 
 
