@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -145,8 +145,9 @@ class CAMExtractor:
         A network. An ``nn.Module`` is adapted (see `adapt`); it is never changed, in either mode,
         and may be shared between threads.
     method
-        The method that computes the maps, by default :func:`grad_cam`, which every network
-        supports.
+        The method that computes the maps, by default :func:`grad_cam`, which works at any layer on
+        which the logits depend. Where no layer is declared or proved, one is named:
+        ``CAMExtractor(adapt(net, layer="..."))``.
     alignment
         How the coarse map is aligned with the image. With ``"half_pixel"``, the standard, its cells
         fill the image evenly. With ``"receptive_field"`` each cell lies at the center of its
@@ -344,7 +345,7 @@ def _methods_by_name(methods: object) -> dict[str, CAMMethod]:
     """Return methods by the names that they are given, or by their own."""
     if isinstance(methods, Mapping):
         return dict(methods)
-    several = list(methods) if isinstance(methods, Sequence) else [methods]
+    several: list[Any] = list(methods) if isinstance(methods, Sequence) else [methods]
     named: dict[str, CAMMethod] = {}
     for one in several:
         label = getattr(one, "label", None)
@@ -460,8 +461,9 @@ class CAMSweep:
             object.__setattr__(self, "model", model)
             check_alignment(self.alignment, model.cell_centers)
         else:
-            one = isinstance(self.layers, str | nn.Module)
-            layers = [self.layers] if one else list(self.layers)  # type: ignore[arg-type]
+            layers: list[str | nn.Module] = (
+                [self.layers] if isinstance(self.layers, str | nn.Module) else [*self.layers]
+            )
             if not layers:
                 raise SettingError("layers must name at least one layer or be None, got none")
             warn_of_compiled(self.model)

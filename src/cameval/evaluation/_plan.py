@@ -158,7 +158,7 @@ class Plan:
 
     def _taking(self, kind: str) -> dict[str, Callable[..., Tensor]]:
         return {
-            name: metric
+            name: cast("Callable[..., Tensor]", metric)  # also of one number for each image
             for name, metric in self.metrics.items()
             if (takes(metric) or "masks") == kind
         }

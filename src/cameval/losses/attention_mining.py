@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cameval._checks import finite_number, non_negative_number, positive_number
+from cameval._images import check_images
 from cameval.errors import SettingError, ShapeError
-from cameval.extractor import check_images, check_parts
+from cameval.extractor import check_parts
 from cameval.losses._checks import (
     check_class_weights,
     check_labels,

@@ -90,10 +90,12 @@ class CAMModel(nn.Module):
         """
         if isinstance(self.features, LayerFeatures):
             return own_name(self.features.net, self.features.layer)
+        names: dict[nn.Module, str] = {}
+        if self.origin is not None:
+            names = {module: name for name, module in self.origin.named_modules()}
         last = self.features
-        names = {} if self.origin is None else {m: n for n, m in self.origin.named_modules()}
-        while last not in names and is_exactly(last, nn.Sequential) and len(last):
-            last = last[-1]
+        while last not in names and is_exactly(last, nn.Sequential) and len([*last.children()]):
+            last = [*last.children()][-1]
         return names.get(last) or None
 
     def cut_from(self, net: nn.Module) -> "CAMModel":

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cameval._images import check_images
 from cameval.data import Sample, Target
 from cameval.distributed import number_of_processes, rank
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
@@ -18,7 +19,7 @@ from cameval.evaluation._plan import Named, Plan, TargetClass, Task, check_task
 from cameval.evaluation._run import Network, try_network
 from cameval.evaluation._samples import as_sample
 from cameval.evaluation.results import results_of
-from cameval.extractor import CAMExtractor, check_images
+from cameval.extractor import CAMExtractor
 from cameval.networks import adapt
 from cameval.protocols import Binarizer, CAMMethod, Metric
 from cameval.statistics import Interval
