@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from cameval._arrays import shape_or_type
-from cameval._images import check_finite, check_images, explain_channels
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.maps import CellCenters, upsample
 from cameval.methods import grad_cam
 from cameval.networks import CAMModel, LayerModel, ScoreTarget, adapt
 from cameval.networks._cuts import check_cut
+from cameval.networks._images import check_finite, check_images, explain_channels
 from cameval.networks._outputs import check_no_sigmoid
 from cameval.networks._search import find_layer_name
 from cameval.networks._selection import own_name, own_network

@@ -48,7 +48,6 @@ from cameval.evaluation import (
 )
 from cameval.extractor import CAMExtractor
 from cameval.networks import adapt
-from cameval.networks._search import Candidates, candidates_of
 from cameval.protocols import Baseline
 from cameval.sanity import untrained_copy
 
@@ -65,10 +64,9 @@ def evaluate_networks(options: Namespace) -> int:
         try:
             parts = [_evaluate(name, network, dataset, options) for name, network in nets.items()]
         except UnsupportedModelError as error:
-            candidates = candidates_of(error)
-            if candidates is None:
+            if not error.layers:
                 raise
-            raise SettingError(_name_a_layer(candidates)) from error
+            raise SettingError(_name_a_layer(error)) from error
         if rank() > 0:
             return 0
         results = concat(parts)
@@ -143,10 +141,8 @@ def rewrite_report(options: Namespace) -> int:
     return 0
 
 
-def _name_a_layer(found: Candidates) -> str:
+def _name_a_layer(found: UnsupportedModelError) -> str:
     """Return the error of a network whose layer is not proved, in words of the command line."""
-    if not found.layers:
-        return f"the network must have a layer that maps can be taken from; {found.reason}"
     return (
         f"the layer of the maps cannot be proved. Name it: --layer {found.layers[0]}; "
         f"{found.reason}. Layers that maps can be taken from, the last first: "

@@ -8,8 +8,7 @@ from math import isfinite
 from pathlib import Path
 
 from cameval.errors import SettingError
-from cameval.evaluation import Results, concat
-from cameval.evaluation.meaning import Column
+from cameval.evaluation import Column, Results, concat
 
 
 def compare_runs(options: Namespace) -> int:

@@ -1,7 +1,6 @@
 """The cut of a network of any class, found in one trial: by proof, or by timm's contract."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torchvision.models as tv
 from torch import Tensor, nn
@@ -152,19 +151,6 @@ def find_layer_name(net: nn.Module, layer: str | nn.Module) -> str:
         ) from None
 
 
-class Candidates(NamedTuple):
-    """Why no layer of the maps is proved, and the names of layers to choose from."""
-
-    reason: str
-    layers: tuple[str, ...]
-
-
-def candidates_of(error: UnsupportedModelError) -> Candidates | None:
-    """Return the layers that an error lists; None if it is not that of a cut without proof."""
-    found = vars(error).get("candidates")
-    return found if isinstance(found, Candidates) else None
-
-
 def _unproved(net: nn.Module, trial: Trial) -> UnsupportedModelError:
     """Return the error for a network without a proven cut."""
     candidates = [(own_name(net, name), shape) for name, shape in candidate_layers(trial)]
@@ -180,22 +166,25 @@ def _unproved(net: nn.Module, trial: Trial) -> UnsupportedModelError:
         f"the logits depend on; {reason}. Layers that maps can be taken from, the last first:\n"
         f"{listed}\n{_declare(net, trial)}"
     )
-    vars(error)["candidates"] = Candidates(reason, tuple(one for one, _ in candidates))
+    error.layers, error.reason = tuple(one for one, _ in candidates), reason
     return error
 
 
 def _declare(net: nn.Module, trial: Trial) -> str:
     """Return how features and head are declared, with the names of the network."""
-    features = [name for name in dict.fromkeys(one.name for one in trial.layers) if _is_child(name)]
-    head = [one.name for one in trial.vectors if _is_child(one.name) and one.name not in features]
+    children = {one.name: one.shape[2:] for one in trial.layers if _is_child(one.name)}
+    features = [name for name, size in children.items() if max(size, default=1) > 1]
+    pools = [name for name in children if name not in features]
+    head = [one.name for one in trial.vectors if _is_child(one.name) and one.name not in children]
     kind = type(net)
     of_torch = kind in vars(nn).values()
     if of_torch or isinstance(net, SelectedOutput) or not features or not head:
         return "Or build cameval.CAMModel(features, head), if head(features(x)) == net(x)."
     classifier = _in_sequence(head)
-    pooled = len(head) == 1 and is_exactly(net.get_submodule(head[0]), nn.Linear)
+    pooled = len(head) == 1 and not pools and is_exactly(net.get_submodule(head[0]), nn.Linear)
     if not pooled:
-        classifier = f"PooledHead(nn.AdaptiveAvgPool2d(1), {classifier})"
+        pool = _in_sequence(pools) if pools else "nn.AdaptiveAvgPool2d(1)"
+        classifier = f"PooledHead({pool}, {classifier})"
     imported = "" if pooled else "    from cameval.networks import PooledHead\n\n"
     built = f"cameval.GAPHead({classifier})" if pooled else classifier
     return (

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cameval._images import check_images
 from cameval.data import Sample, Target
 from cameval.distributed import number_of_processes, rank
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
@@ -21,6 +20,7 @@ from cameval.evaluation._samples import as_sample
 from cameval.evaluation.results import results_of
 from cameval.extractor import CAMExtractor
 from cameval.networks import adapt
+from cameval.networks._images import check_images
 from cameval.protocols import Binarizer, CAMMethod, Metric
 from cameval.statistics import Interval
 from cameval.training._records import Record, merge
