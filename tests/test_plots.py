@@ -146,6 +146,19 @@ def two() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     return torch.rand(2, *SIZE), {"a": maps[0], "b $ c": maps[1]}
 
 
+def test_long_titles_of_rows_stay_in_their_row() -> None:
+    images, maps = two()
+    long = "patient 17, slice 204, meningioma with edema in the left frontal lobe, follow-up of May"
+    found = grid(images, maps, titles=[long, "patient_18_slice_0000000000000000000000000000000"])
+    found.canvas.draw()
+    height = found.canvas.get_width_height()[1] / 2
+    boxes = [one.texts[0].get_window_extent() for one in np.array(found.axes).reshape(2, 3)[:, 0]]
+    assert all(box.height <= height for box in boxes)
+    assert boxes[0].y0 >= boxes[1].y1
+    assert min(box.x0 for box in boxes) >= 0
+    assert found.axes[0].texts[0].get_text().endswith("…")
+
+
 def test_a_grid_has_a_row_for_each_image_and_a_column_for_each_method() -> None:
     images, maps = two()
     figure = Figure()

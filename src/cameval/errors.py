@@ -45,10 +45,13 @@ class CamevalError(Exception):
 class UnsupportedModelError(CamevalError, TypeError):
     """The network cannot be cut into features and head, or is not supported as it is.
 
-    Examples are a network for which no cut is declared or found by a trial, a cut whose output
-    differs from that of the network, a network that writes to its buffers in evaluation mode, and a
-    network that cannot be copied.
+    Examples are a cut whose output differs from that of the network, a network that writes to its
+    buffers in evaluation mode, and a network that cannot be copied. Where no layer of the maps is
+    proved, `layers` are the names of layers that maps can be taken from, and `reason` says why.
     """
+
+    layers: tuple[str, ...] = ()
+    reason: str = ""
 
 
 class UnsupportedHeadError(CamevalError, TypeError):

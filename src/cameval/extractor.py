@@ -3,23 +3,26 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from cameval._arrays import dtype_or_type, shape_or_type
+from cameval._arrays import shape_or_type
 from cameval._checks import check_callable
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.maps import CellCenters, upsample
 from cameval.methods import grad_cam
 from cameval.networks import CAMModel, LayerModel, ScoreTarget, adapt
 from cameval.networks._cuts import check_cut
+from cameval.networks._images import check_finite, check_images, explain_channels
 from cameval.networks._outputs import check_no_sigmoid
+from cameval.networks._search import find_layer_name
+from cameval.networks._selection import own_name, own_network
 from cameval.networks.activations import Activations, recording
 from cameval.networks.adapt import unwrap, warn_of_compiled
 from cameval.networks.grids import identity
-from cameval.networks.layers import check_layer, layer_activations
+from cameval.networks.layers import layer_activations
 from cameval.plots._maps import plot_maps, small_picture
 from cameval.protocols import CAMMethod
 from cameval.target_classes import Classes, choose_classes, given_classes
@@ -149,8 +152,9 @@ class CAMExtractor:
         A network. An ``nn.Module`` is adapted (see `adapt`); it is never changed, in either mode,
         and may be shared between threads.
     method
-        The method that computes the maps, by default :func:`grad_cam`, which every network
-        supports.
+        The method that computes the maps, by default :func:`grad_cam`, which works at any layer on
+        which the logits depend. Where no layer is declared or proved, one is named:
+        ``CAMExtractor(adapt(net, layer="..."))``.
     alignment
         How the coarse map is aligned with the image. With ``"half_pixel"``, the standard, its cells
         fill the image evenly. With ``"receptive_field"`` each cell lies at the center of its
@@ -162,8 +166,9 @@ class CAMExtractor:
     Raises
     ------
     UnsupportedModelError
-        If the network cannot be cut (see `adapt`); in the first call, if the cut does not compute
-        what the network computes.
+        If no layer of the maps is declared or proved; the error lists layers, of which one is named
+        with ``adapt(net, layer=...)``. In the first call, if the cut does not compute what the
+        network computes.
     SettingError
         If `method` is a word or a class, or alignment by receptive fields is chosen but the cell
         centers are not known.
@@ -194,7 +199,7 @@ class CAMExtractor:
     def __repr__(self) -> str:
         """Return the names of the network and the method."""
         aligned = "" if self.alignment == "half_pixel" else f", alignment={self.alignment!r}"
-        return f"CAMExtractor({_name(self.model)}, method={_name(self.method)}{aligned})"
+        return f"CAMExtractor({network_name(self.model)}, method={_name(self.method)}{aligned})"
 
     def __getstate__(self) -> dict[str, object]:
         """Return what a copy begins with: the settings. A copy is checked again."""
@@ -248,7 +253,10 @@ class CAMExtractor:
         Raises
         ------
         ShapeError
-            If `images` have another number of axes, or `classes` are not one or several per image.
+            If `images` have another number of axes, or of channels than the network takes, or
+            `classes` are not one or several per image.
+        NonFiniteError
+            If a value of `images` is NaN or infinite.
         ClassIndexError
             If a class is not one of the network's.
         SettingError
@@ -262,8 +270,10 @@ class CAMExtractor:
         """
         check_images(images)
         classes = given_classes(classes)
+        check_finite(images)
         model = adapt(self.model)  # the same model, checked again: hooks may have been added
-        activations = model.activations(images, create_graph=create_graph)
+        with explain_channels(model, images):
+            activations = model.activations(images, create_graph=create_graph)
         if self.check and not self._checked and not create_graph:
             check_cut(model, images, activations.logits)
             if classes is None and target is None and activations.logits.shape[1:] == (1,):
@@ -330,14 +340,38 @@ def check_parts(model: object, *methods: object) -> None:
         check_callable("method", method, "cameval.methods")
 
 
+def network_name(net: nn.Module) -> str:
+    """Return the class of the network that was cut, and the layer where one was named."""
+    if isinstance(net, CAMModel) and net.origin is not None:
+        net = net.origin
+    if isinstance(net, LayerModel):
+        inner = net.net.origin or net.net if isinstance(net.net, CAMModel) else net.net
+        return f"{type(own_network(inner)).__name__} at {own_name(inner, net.layer)}"
+    return type(own_network(net)).__name__
+
+
+def _methods_by_name(methods: object) -> dict[str, CAMMethod]:
+    """Return methods by the names that they are given, or by their own."""
+    if isinstance(methods, Mapping):
+        return dict(methods)
+    several: list[Any] = [methods]
+    if isinstance(methods, Sequence) and not isinstance(methods, str):
+        several = list(methods)
+    named: dict[str, CAMMethod] = {}
+    for one in several:
+        label = getattr(one, "label", None)
+        name = label if isinstance(label, str) and label else _name(one)
+        if name in named:
+            raise SettingError(
+                f"methods must have different names, got {name!r} twice; give them names, as in "
+                "methods={'first': ..., 'second': ...}"
+            )
+        named[name] = one
+    return named
+
+
 def _name(thing: object) -> str:
-    """Return the class of the network that was cut, or the name or short repr of a method."""
-    if isinstance(thing, CAMModel) and thing.origin is not None:
-        thing = thing.origin
-    if isinstance(thing, LayerModel):
-        return f"{type(thing.net).__name__} at {thing.layer}"
-    if isinstance(thing, nn.Module):
-        return type(thing).__name__
+    """Return the name or short repr of a method."""
     named = getattr(thing, "__name__", None)
     return named if isinstance(named, str) else f"{repr(thing).partition(' at 0x')[0]:.60}"
 
@@ -363,19 +397,6 @@ def check_alignment(alignment: str, cell_centers: CellCenters | None) -> None:
         )
 
 
-def check_images(images: object) -> None:
-    """Check that images are a floating-point tensor with four or five axes."""
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        raise ArrayTypeError(
-            f"images must be a floating-point torch tensor, got {dtype_or_type(images)}"
-        )
-    if images.ndim not in (4, 5):
-        hint = "; add a batch axis with images[None]" if images.ndim == 3 else ""
-        raise ShapeError(
-            f"images must have shape (N, channels, H, W), got {tuple(images.shape)}{hint}"
-        )
-
-
 @dataclass(frozen=True)
 class CAMSweep:
     """Maps by several methods, at several layers, from a single pass through the network.
@@ -385,10 +406,11 @@ class CAMSweep:
     model
         A network, as for :class:`CAMExtractor`.
     methods
-        Methods by name; the results have the same names.
+        One, several, or several by name; the results have these names. Without them each has its
+        own, as in :func:`cameval.evaluate`.
     layers
-        Names of inner layers. By default the last features of `model`, under the name
-        ``"features"``.
+        Inner layers: one, or several, as names or modules. By default the last features of `model`,
+        under the name ``"features"``.
     alignment
         How maps are aligned with the image, as for :class:`CAMExtractor`; the cell centers of inner
         layers are not known.
@@ -424,41 +446,43 @@ class CAMSweep:
     """
 
     model: nn.Module
-    methods: Mapping[str, CAMMethod] = field(hash=False)
-    layers: Sequence[str] | None = field(default=None, hash=False)
+    methods: Mapping[str, CAMMethod] | Sequence[CAMMethod] | CAMMethod = field(hash=False)
+    layers: Sequence[str | nn.Module] | str | nn.Module | None = field(default=None, hash=False)
     alignment: Alignment = "half_pixel"
     check: bool = True
+    _methods: Mapping[str, CAMMethod] = field(init=False, repr=False, compare=False)
+    _layers: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
     _checked: list[bool] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
         """Return the names of the network, the methods and the layers."""
-        layers = "" if self.layers is None else f", layers={', '.join(self.layers)}"
-        return f"CAMSweep({_name(self.model)}, methods={', '.join(self.methods)}{layers})"
+        layers = "" if self.layers is None else f", layers={', '.join(self._layers)}"
+        return f"CAMSweep({network_name(self.model)}, methods={', '.join(self._methods)}{layers})"
 
     def __getstate__(self) -> dict[str, object]:
         """Return what a copy begins with: the settings. A copy is checked again."""
         return _unchecked(self)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.methods, Mapping):
-            raise SettingError(
-                "methods must be methods by name, as in {'grad_cam': grad_cam}, got "
-                f"{type(self.methods).__name__}"
-            )
-        if not self.methods:
+        methods = _methods_by_name(self.methods)
+        if not methods:
             raise SettingError("methods must name at least one method, got none")
-        check_parts(self.model, *self.methods.values())
+        check_parts(self.model, *methods.values())
+        object.__setattr__(self, "_methods", methods)
         if self.layers is None:
             model = adapt(self.model)
             object.__setattr__(self, "model", model)
             check_alignment(self.alignment, model.cell_centers)
         else:
-            if not self.layers:
+            layers: list[str | nn.Module] = (
+                [self.layers] if isinstance(self.layers, str | nn.Module) else [*self.layers]
+            )
+            if not layers:
                 raise SettingError("layers must name at least one layer or be None, got none")
             warn_of_compiled(self.model)
             object.__setattr__(self, "model", unwrap(self.model))
-            for layer in self.layers:
-                check_layer(self.model, layer)
+            names = tuple(find_layer_name(self.model, layer) for layer in layers)
+            object.__setattr__(self, "_layers", names)
             check_alignment(self.alignment, None)
 
     def __call__(
@@ -479,23 +503,26 @@ class CAMSweep:
         """
         check_images(images)
         classes = given_classes(classes)
+        check_finite(images)
         cell_centers = None
         passes: Mapping[str, Activations]
         if self.layers is None:
             model = adapt(self.model)  # the same model, checked again: hooks may have been added
             name = model.layer if isinstance(model, LayerModel) else "features"
-            passes = {name: model.activations(images, create_graph=create_graph)}
+            with explain_channels(model, images):
+                passes = {name: model.activations(images, create_graph=create_graph)}
             if self.check and not self._checked and not create_graph:
                 check_cut(model, images, passes[name].logits)
                 self._checked.append(True)
             cell_centers = model.cell_centers if self.alignment == "receptive_field" else None
         else:
-            grids = dict.fromkeys(self.layers, identity)
-            passes = layer_activations(self.model, grids, images, create_graph=create_graph)
+            grids = dict.fromkeys(self._layers, identity)
+            with explain_channels(self.model, images):
+                passes = layer_activations(self.model, grids, images, create_graph=create_graph)
         first = next(iter(passes.values()))
         chosen = choose_classes(classes, target, first.logits)
         return {
             (layer, name): compute_maps(activations, method, chosen, target, cell_centers, size)
             for layer, activations in passes.items()
-            for name, method in self.methods.items()
+            for name, method in self._methods.items()
         }

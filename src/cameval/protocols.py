@@ -221,8 +221,9 @@ class NetworkMetric(Protocol):
         ...
 
 
-Metric: TypeAlias = MaskMetric | MapMetric | NetworkMetric
-"""Any of the three kinds of metric; `cameval.metrics.takes` tells which one."""
+Metric: TypeAlias = MaskMetric | MapMetric | NetworkMetric | Callable[[Tensor, Tensor], float]
+"""Any of the three kinds of metric; `cameval.metrics.takes` tells which one. Or a function of two
+tensors that returns one number, which `cameval.evaluate` calls for each image by itself."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,14 @@ SMALL = "evaluate --phantom 3 --size 64 --metric iou --binarizer percentile:80 -
 SMALL += " --no-report --threads 1 --layer 1"
 
 
+ENDS_IN_A_GRID = """
+
+def grid():
+    return nn.Sequential(nn.Conv2d(3, 4, 5, 4), nn.ReLU(), nn.AdaptiveMaxPool2d(2), nn.Flatten(),
+                         nn.Linear(16, 3))
+"""
+
+
 @pytest.fixture
 def nets(tmp_path, monkeypatch) -> Path:
     """Write a file of networks to the working directory."""
@@ -260,3 +268,13 @@ def test_mistyped_words_are_told_before_networks_are_loaded(capsys, tmp_path, mo
     }.items():
         found = told(capsys, f"{command} {words}")
         assert re.search(message, found, re.DOTALL), found
+
+
+def test_a_layer_that_is_not_proved_is_named_by_an_option(nets, tmp_path, capsys) -> None:
+    nets.write_text(CODE + ENDS_IN_A_GRID)
+    words = SMALL.replace("--layer 1", "--model nets.py:grid --out run").split()
+    assert main(words) == 2
+    message = capsys.readouterr().err
+    assert "the layer of the maps cannot be proved. Name it: --layer 2;" in message
+    assert "adapt" not in message
+    assert main([*words, "--layer", "1"]) == 0

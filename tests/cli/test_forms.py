@@ -281,6 +281,25 @@ def test_no_two_forms_give_the_same_samples(root) -> None:
     assert len({*zip(seen, names, strict=True)}) == len(FORMS)
 
 
+def test_images_that_are_not_listed_need_no_label(root, tmp_path) -> None:
+    (tmp_path / "names.txt").write_text("c\na\n")
+    (tmp_path / "labels.csv").write_text("name,label,patient,view\na,1,p,left\nc,0,q,right\n")
+    words = (
+        f"--images @images --masks @masks --labels {tmp_path}/labels.csv --group-column patient "
+    )
+    words += "--info view"
+    with pytest.raises(DataError, match="must have every image, got none for 'b'"):
+        load_samples(options_of(root, words))
+    found = load_samples(options_of(root, f"{words} --names {tmp_path}/names.txt"))
+    assert [(s.name, s.label, s.group, dict(s.info)) for s in found] == [
+        ("c", 0, "q", {"view": "right"}),
+        ("a", 1, "p", {"view": "left"}),
+    ]
+    (tmp_path / "names.txt").write_text("b\na\n")
+    with pytest.raises(DataError, match="must have every image, got none for 'b'"):
+        load_samples(options_of(root, f"{words} --names {tmp_path}/names.txt"))
+
+
 def test_names_of_classes_are_for_data_without_any(root, tmp_path) -> None:
     words = f"--images @images --masks @masks --class-names {tmp_path}/names.txt"
     (tmp_path / "names.txt").write_text("left\nright\n")

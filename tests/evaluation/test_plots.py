@@ -564,3 +564,12 @@ else:
     raise AssertionError
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_label_of_few_classes_is_no_longer_than_the_axes(results) -> None:
+    two = results.select(label=sorted(set(results.samples["label"].dropna()))[:2])
+    axes = two.plot("classes")
+    axes.figure.canvas.draw()
+    label, inside = axes.yaxis.label.get_window_extent(), axes.get_window_extent()
+    assert label.height <= inside.height
+    assert 0 <= label.y0 <= label.y1 <= axes.figure.canvas.get_width_height()[1]

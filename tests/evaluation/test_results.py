@@ -483,6 +483,32 @@ def test_models_are_put_under_each_other_and_compared(results) -> None:
         concat([])
 
 
+def test_what_one_model_lacks_is_counted_and_never_compared(results) -> None:
+    other, chosen = run("other", seed=3), {"method": "cam", "binarizer": "p80"}
+    names = results.samples["sample"].tolist()
+    few = concat([results.select(sample=names[:6]), other.select(sample=names[4:])])
+    with pytest.warns(UserWarning, match=rf"{len(names) - 2} of {len(names)} samples .* one model"):
+        (row,) = few.compare("iou", over="model", **chosen).itertuples()
+    scores = other.select(metric="iou", sample=names[4:6], **chosen).values
+    assert (row.n_unpaired, row.n + row.n_undefined) == (len(names) - 2, 2)
+    assert row.n == np.isfinite(scores).sum()
+    (row,) = concat([results, other]).compare("iou", over="model", **chosen).itertuples()
+    assert (row.n_unpaired, row.n + row.n_undefined) == (0, len(names))
+    none = concat([results.select(sample=names[:4]), other.select(sample=names[4:])])
+    with pytest.raises(SettingError, match="'net' and 'other' must have samples in common"):
+        none.compare("iou", over="model", **chosen)
+
+
+def test_truths_of_other_areas_are_warned_of(results) -> None:
+    other = run("other", seed=3)
+    area = other.samples["area"].to_numpy().copy()
+    area[1] += 0.01
+    other = dataclasses.replace(other, samples=other.samples.assign(area=area))
+    match = f"1 of {len(area)} samples and labels .* as {other.samples['sample'][1]!r}"
+    with pytest.warns(UserWarning, match=match):
+        concat([results, other]).compare("iou", over="model", method="cam", binarizer="p80")
+
+
 def test_columns_in_another_order_are_put_into_that_of_the_first(results) -> None:
     other = run("other", metrics=dict(reversed(PLAN["metrics"].items())))
     assert other.columns != results.columns

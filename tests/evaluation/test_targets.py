@@ -8,6 +8,7 @@ import pytest
 import torch
 from evaluations import SMALL, samples, small_network
 from torch import nn
+from torch.utils.data import Subset
 
 import cameval
 from cameval import CAMExtractor, Sample, Target, evaluate
@@ -156,6 +157,37 @@ def test_a_label_that_is_no_class_of_a_multilabel_network_is_refused() -> None:
     made = [replace(sample, mask=None, label=None, targets=[Target(7, sample.mask)])]
     with pytest.raises(ClassIndexError, match="'image 0': label must be one of the network's 3"):
         evaluate(small_network(), made, task="multilabel", **PARTS | {"classes": 0})
+
+
+@pytest.mark.parametrize("how", ["predicted", 0, "true"])
+def test_a_label_that_is_no_class_of_the_network_is_refused(how) -> None:
+    made = samples(4)
+    made[3] = replace(made[3], label=3)
+    match = "'image 3': label must be one of the network's 3 classes, 0 to 2, got 3.*from 0"
+    with pytest.raises(ClassIndexError, match=match):
+        evaluate(small_network(), made, batch_size=2, **PARTS | {"classes": how})
+
+
+def test_there_is_a_class_name_for_each_output() -> None:
+    for names in (["a", "b"], ["a", "b", "c", "d"]):
+        with pytest.raises(
+            SettingError, match=f"network's 3 classes, in their order, got {len(names)}"
+        ):
+            evaluate(small_network(), samples(2), class_names=names, **PARTS)
+
+
+def test_a_dataset_may_have_the_first_classes_but_not_more() -> None:
+    class Named(list[Sample]):
+        class_names = ("a", "b")
+
+    parts = PARTS | {"metrics": {"iou": cameval.iou}, "baselines": {}, "methods": cameval.cam}
+    made = Named(samples(2))
+    results = evaluate(small_network(), Subset(made, [1, 0]), **parts)
+    assert results.class_names == ("a", "b")
+    assert results.samples["sample"].tolist() == ["image 1", "image 0"]
+    Named.class_names = ("a", "b", "c", "d")
+    with pytest.raises(SettingError, match="got 4"):
+        evaluate(small_network(), made, **parts)
 
 
 def test_maps_of_the_targets_class_need_a_label() -> None:

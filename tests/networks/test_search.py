@@ -2,6 +2,8 @@
 
 import copy
 import functools
+import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, layer_norm, relu
 
 from cameval import CAMExtractor, CAMModel, GAPHead, adapt, cam, grad_cam, split
-from cameval.errors import LayerError, SettingError, UnsupportedModelError
+from cameval.errors import LayerError, SettingError, UnsupportedHeadError, UnsupportedModelError
 from cameval.networks import ConvHead, LayerModel, MeanHead, NormHead, TokenGrid
 from cameval.networks._trial import input_channels, try_network
 
@@ -148,6 +150,11 @@ def test_a_cut_is_right_or_refused(
     classes = torch.arange(3) % expected.shape[1]
     try:
         model = adapt(net, images=TRIAL)
+        if isinstance(model, LayerModel):  # of a head of several layers, which has no CAM
+            assert head in ("mlp", "norm")
+            assert pool in PROVED
+            assert torch.equal(CAMExtractor(model, grad_cam)(batch, classes).logits, expected)
+            return
         result = CAMExtractor(model, cam)(batch, classes)
     except UnsupportedModelError:
         easy = head in ("linear", "dropout", "convolution") and hook in ("none", "observer")
@@ -282,13 +289,19 @@ def test_a_wrapped_network_is_found_inside() -> None:
     ("net", "reason"),
     [
         (nn.Sequential(make("block"), nn.Sigmoid()), r"'1' changes the output of .*'0.linear'"),
-        (make("block", "maximum"), "the input of the linear layer 'linear' is not the mean"),
+        (make("block", "maximum"), "neither the linear layer 'linear' nor a layer before it"),
         (make("block", head="twice"), "no linear layer returns the logits"),
     ],
 )
 def test_without_a_proof_the_error_says_why_and_lists_layers(net: nn.Module, reason: str) -> None:
-    with pytest.raises(UnsupportedModelError, match=rf"(?s){reason}.*layer=\".*block") as caught:
+    with pytest.raises(UnsupportedModelError, match=rf"(?s){reason}") as caught:
         adapt(net)
+    found = re.match(
+        r'the layer of the maps cannot be proved. Name it: cameval.adapt\(net, layer="(\S+)"\)',
+        str(caught.value),
+    )
+    assert found
+    assert adapt(net, layer=found[1]).activations(TRIAL).features.shape[:2] == (2, 5)
     assert "(5, 224, 224)" in str(caught.value)
 
 
@@ -326,7 +339,7 @@ class Dictionary(nn.Module):
 
 def test_the_logits_are_selected_among_several_outputs() -> None:
     net, batch = Dictionary().eval(), images(8)
-    with pytest.raises(UnsupportedModelError, match=r"'out', 'aux'.*select=lambda outputs"):
+    with pytest.raises(UnsupportedModelError, match=r"'out' \(2, 3\), 'aux' None.*\['out'\]"):
         adapt(net)
     expected = CAMExtractor(net.inner, cam)(batch, 1)
     model = adapt(net, select=lambda outputs: outputs["out"])
@@ -335,6 +348,118 @@ def test_the_logits_are_selected_among_several_outputs() -> None:
     assert at_layer.activations(batch).features.shape == (3, 5, 10, 14)
     same = adapt(net, select=lambda outputs: outputs["out"], layer=net.inner.conv1)
     assert same.layer == at_layer.layer
+
+
+class Outputs(nn.Module):
+    """Return tensors of some shapes, by key, by index or by attribute."""
+
+    def __init__(self, kind: type, shapes: dict[str, tuple[int, ...]]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.kind, self.shapes = kind, shapes
+
+    def forward(self, images: Tensor) -> object:
+        """Return all of them."""
+        tensors = [self.conv(images).mean() * torch.ones(shape) for shape in self.shapes.values()]
+        if self.kind is SimpleNamespace:
+            return SimpleNamespace(**dict(zip(self.shapes, tensors, strict=True)))
+        return self.kind(tensors if self.kind is tuple else zip(self.shapes, tensors, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes", "proposed"),
+    [
+        (dict, {"embedding": (2, 8), "logits": (2, 3)}, "outputs['logits']"),
+        (dict, {"embedding": (2, 8), "classes": (2, 3)}, "outputs['<key>']"),
+        (dict, {"maps": (2, 8, 4, 4), "classes": (2, 3)}, "outputs['classes']"),
+        (dict, {"logits": (2, 3), "out": (2, 3)}, "outputs['<key>']"),
+        (tuple, {"maps": (2, 8, 4, 4), "classes": (2, 3)}, "outputs[1]"),
+        (tuple, {"embedding": (2, 8), "logits": (2, 3)}, "outputs[<index>]"),
+        (SimpleNamespace, {"embedding": (2, 8), "logits": (2, 3)}, "outputs.logits"),
+    ],
+)
+def test_outputs_are_listed_and_only_what_can_be_logits_is_proposed(
+    kind: type, shapes: dict[str, tuple[int, ...]], proposed: str
+) -> None:
+    with pytest.raises(UnsupportedModelError) as caught:
+        adapt(Outputs(kind, shapes), images=TRIAL)
+    message = str(caught.value)
+    assert message.endswith(f"select=lambda outputs: {proposed})")
+    assert all(str(shape) in message for shape in shapes.values())
+    assert kind is tuple or all(repr(name) in message for name in shapes)
+
+
+class TwoLayers(nn.Module):
+    """End in the mean and two linear layers: in one module, or with functions between them."""
+
+    def __init__(self, *, one_module: bool) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 5, 3), nn.Tanh())
+        self.one_module = one_module
+        self.first, self.last = nn.Linear(5, 8), nn.Linear(8, 3)
+        if one_module:
+            self.head = nn.Sequential(self.first, nn.ReLU(), nn.Dropout(), self.last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits."""
+        pooled = self.features(images).mean((2, 3))
+        return self.head(pooled) if self.one_module else self.last(self.first(pooled).relu())
+
+
+@pytest.mark.parametrize("one_module", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+def test_before_a_head_of_two_layers_the_layer_is_proved(one_module: bool, training: bool) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        net, batch = TwoLayers(one_module=one_module).train(training), images(2)
+    before = state(net)
+    model = adapt(net)
+    layer = model.layer if isinstance(model, LayerModel) else model.features.layer
+    assert (layer, isinstance(model, CAMModel)) == ("features", one_module)
+    result = CAMExtractor(net, grad_cam)(batch, 1)
+    expected = CAMExtractor(adapt(net, layer="features"), grad_cam)(batch, 1)
+    torch.testing.assert_close(result.maps, expected.maps)
+    assert result.maps.abs().max() > 0
+    assert torch.equal(result.logits, copy.deepcopy(net).eval()(batch))
+    assert state(net) == before
+    with pytest.raises(UnsupportedHeadError, match="one linear layer"):
+        CAMExtractor(net, cam)(batch, 1)
+
+
+def test_the_mean_inside_a_block_is_not_that_of_the_head() -> None:
+    class Gated(nn.Module):
+        """Squeeze and excite, then flatten: two linear layers read a mean, but not the last."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.squeeze = nn.Conv2d(3, 5, 3), nn.Linear(5, 5)
+            self.after = nn.Conv2d(5, 2, 3)
+            self.fc = nn.Linear(2 * 6 * 10, 3)
+
+        def forward(self, images: Tensor) -> Tensor:
+            x = self.conv(images)
+            gated = x * self.squeeze(x.mean((2, 3))).sigmoid()[:, :, None, None]
+            return self.fc(self.after(gated).flatten(1))
+
+    with pytest.raises(UnsupportedModelError, match=r'layer="after"') as caught:
+        adapt(Gated(), images=TRIAL)
+    assert "return nn.Sequential(net.conv, net.after), PooledHead(" in str(caught.value)
+    assert "from cameval.networks import PooledHead" in str(caught.value)
+
+
+def test_a_layer_on_which_the_logits_do_not_depend_is_not_proved() -> None:
+    class Unused(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.other = nn.Conv2d(3, 5, 3), nn.Conv2d(3, 4, 3)
+            self.first, self.last = nn.Linear(4, 5), nn.Linear(5, 3)
+
+        def forward(self, images: Tensor) -> Tensor:
+            x = self.conv(images).amax((2, 3))
+            return self.last(x + 0 * self.first(self.other(images).mean((2, 3))))
+
+    with pytest.raises(UnsupportedModelError, match="cannot be proved"):
+        adapt(Unused(), images=TRIAL)
 
 
 def test_a_network_of_two_inputs_is_told_what_to_do() -> None:
@@ -384,8 +509,10 @@ def test_the_trial_draws_no_random_numbers_of_the_user() -> None:
 def test_layers_of_a_selected_network_have_the_names_of_the_user() -> None:
     net = Dictionary().eval()
     net.inner.parts = (*net.inner.parts[:1], POOLS["maximum"], HEADS["linear"])
-    with pytest.raises(UnsupportedModelError, match=r'(?s)a Dictionary.*layer="inner.block"'):
+    with pytest.raises(UnsupportedModelError, match=r'layer="inner.block", select=') as caught:
         adapt(net, select=lambda outputs: outputs["out"], images=TRIAL)
+    assert "'inner.linear'" in str(caught.value)  # as the user knows it
+    assert "split.register" not in str(caught.value)  # it is called for the class of `net` alone
 
 
 def test_a_cut_is_in_the_mode_of_its_network() -> None:
@@ -442,6 +569,25 @@ def test_timms_contract_is_kept_by_networks_of_any_class() -> None:
     maps = CAMExtractor(net, grad_cam)(batch, 1).coarse
     assert torch.equal(maps, CAMExtractor(net, grad_cam)(batch, 1).coarse)
     assert adapt(net, num_classes=2)(batch).shape == (3, 2)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_the_contract_needs_no_number_of_features_where_the_head_shows_it(last: bool) -> None:
+    class Bare(OwnContract):
+        num_features = None
+
+        def forward_features(self, images: Tensor) -> Tensor:
+            features = super().forward_features(images)
+            return features.movedim(1, -1) if last else features
+
+        def forward_head(self, features: Tensor) -> Tensor:
+            return super().forward_head(features.movedim(-1, 1) if last else features)
+
+    net, batch = Bare().eval(), images(11)
+    model = adapt(net)
+    assert model.head.in_channels == CHANNELS
+    assert torch.equal(model(batch), net(batch))
+    assert model.features(batch).shape == (3, CHANNELS, *batch.shape[2:])
 
 
 def test_a_contract_that_is_not_kept_is_refused() -> None:
@@ -523,7 +669,7 @@ def test_split_finds_the_same_cut() -> None:
     net, batch = make("block"), images(13)
     features, head = split(net)
     assert torch.equal(head(features(batch)), net(batch))
-    with pytest.raises(UnsupportedModelError, match="depend on other tokens too"):
+    with pytest.raises(UnsupportedModelError, match="other tokens count too"):
         split(small_vit())
     with pytest.raises(UnsupportedModelError, match=r"must be an nn\.Module, got str"):
         split("resnet18")

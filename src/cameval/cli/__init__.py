@@ -1,6 +1,7 @@
-"""The command line: ``cameval evaluate``, ``score``, ``report`` and ``models``.
+"""The command line: ``cameval evaluate``, ``score``, ``compare``, ``report`` and ``models``.
 
-Exit codes: 0 done; 2 a mistake, described in one line on the standard error; 130 interrupted.
+Exit codes: 0 done; 1 ``compare`` shows that scores fell; 2 a mistake, described in one line on the
+standard error; 130 interrupted.
 """
 
 import os
@@ -26,8 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 if all was done, also where the reader of the output has closed it; 2 after a mistake,
-        which is described in one line on the standard error; 130 if it was interrupted.
+        0 if all was done, also where the reader of the output has closed it; 1 if ``compare`` shows
+        that scores fell; 2 after a mistake, which is described in one line on the standard error;
+        130 if it was interrupted.
 
     Raises
     ------
@@ -78,9 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: Namespace) -> int:
     """Run the command; help and version come before, so they do not wait for torch."""
-    from cameval.cli import _commands, _tables
+    from cameval.cli import _commands, _compare, _tables
 
     commands = {
+        "compare": _compare.compare_runs,
         "evaluate": _commands.evaluate_networks,
         "models": _tables.list_models,
         "report": _commands.rewrite_report,

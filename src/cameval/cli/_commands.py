@@ -36,7 +36,7 @@ from cameval.cli._words import (
     parse_words,
 )
 from cameval.distributed import own_device, process_group, rank
-from cameval.errors import MissingPackageError, OutputError, SettingError
+from cameval.errors import MissingPackageError, OutputError, SettingError, UnsupportedModelError
 from cameval.evaluation import (
     Preparation,
     Results,
@@ -64,7 +64,12 @@ def evaluate_networks(options: Namespace) -> int:
         options.device = _choose_device(options.device)
         nets = load_networks(options)
         dataset = load_samples(options)
-        parts = [_evaluate(name, network, dataset, options) for name, network in nets.items()]
+        try:
+            parts = [_evaluate(name, network, dataset, options) for name, network in nets.items()]
+        except UnsupportedModelError as error:
+            if not error.layers:
+                raise
+            raise SettingError(_name_a_layer(error)) from error
         if rank() > 0:
             return 0
         results = concat(parts)
@@ -142,6 +147,15 @@ def rewrite_report(options: Namespace) -> int:
     print_verdict(results)
     print(f"report  {page}")
     return 0
+
+
+def _name_a_layer(found: UnsupportedModelError) -> str:
+    """Return the error of a network whose layer is not proved, in words of the command line."""
+    return (
+        f"the layer of the maps cannot be proved. Name it: --layer {found.layers[0]}; "
+        f"{found.reason}. Layers that maps can be taken from, the last first: "
+        f"{', '.join(found.layers)}"
+    )
 
 
 # --- Before the work ------------------------------------------------------------------------------
@@ -271,8 +285,9 @@ def _check_untrained() -> None:
 def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace) -> Results:
     net, prepare = network.net, network.prepare
     methods = parse_words(options.method, METHODS, "--method")
-    known = names_of_weights(network.source, _count_classes(net, prepare))
-    names = class_names(dataset, options) or known
+    classes = _count_classes(net, prepare)
+    names = class_names(dataset, options) or names_of_weights(network.source, classes)
+    of_data = options.class_names is None and names is not None and len(names) < classes
     return evaluate(
         CAMExtractor(net, alignment=options.alignment),
         dataset,
@@ -285,7 +300,8 @@ def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace
         prepare=prepare,
         task=None if options.task == "auto" else options.task,
         sanity=_checks(network.source, options),
-        **_settings(options, name, name, names) | {"precision": options.precision},
+        **_settings(options, name, name, None if of_data else names)
+        | {"precision": options.precision},
     )
 
 

@@ -171,6 +171,8 @@ def _open_folders(options: Namespace) -> FolderDataset:
     table = {}
     if options.labels is not None:
         table = _read_table(options, of_classes=not isinstance(masks, dict))
+        if options.names is not None:
+            _fill_table(table, options)
     return FolderDataset(
         options.images,
         masks,
@@ -222,6 +224,19 @@ def _read_table(options: Namespace, *, of_classes: bool) -> dict[str, Any]:
         "groups": None if options.group_column is None else group_of,
         "info": read_info(options.labels, options.info, name=name) if options.info else None,
     }
+
+
+def _fill_table(table: dict[str, Any], options: Namespace) -> None:
+    """Complete a table for the images that ``--names`` leaves out, which need no row in it."""
+    wanted = set(read_names(options.names))
+    images = FolderDataset(options.images, None, missing_masks="negative").names
+    others = [name for name in images if name not in wanted]
+    for key, missing in (("labels", None), ("info", {})):
+        if table.get(key) is not None:
+            table[key] = dict.fromkeys(others, missing) | dict(table[key])
+    group_of = table.get("groups")
+    if group_of is not None:
+        table["groups"] = lambda image: group_of(image) if image in wanted else image
 
 
 def _by_name(words: Sequence[str], option: str) -> dict[str, str]:

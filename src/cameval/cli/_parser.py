@@ -24,6 +24,7 @@ Maps of image classifiers, compared with ground-truth masks.
   cameval models            list the networks, and whether their CAM is exact
   cameval evaluate --help   score the maps of a network on images with masks
   cameval score --help      score maps that were made elsewhere, without network
+  cameval compare BASE NEW  test whether the scores of a run are worse than before
   cameval report FOLDER     write the report of a finished run again
 """
 
@@ -62,6 +63,20 @@ the same command again. Several processes share the work:
   torchrun --nproc-per-node 2 -m cameval score ...
 """
 
+_COMPARE = """\
+Test the difference of one score between two runs of the same images.
+
+example:
+  cameval compare main/results.csv run --metric iou --margin .02
+
+BASE and NEW are folders of runs (--out), or files results.csv. Targets are
+paired by the name of their image and their label. The exit code is 1 if NEW is
+shown to be worse: if the whole 95 % interval of the difference, by group, is
+worse than the margin. It is 0 if not, which does not show that NEW is as good:
+with few images an interval is wide. It is 2 after a mistake, also if there is no
+interval, or no image is in both.
+"""
+
 _Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
@@ -79,6 +94,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"cameval {cameval.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     with_settings = {"evaluate": _add_evaluate(commands), "score": _add_score(commands)}
+    _add_compare(commands)
     _add_report(commands)
     _add_models(commands)
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -256,6 +272,24 @@ def _add_command(commands: _Commands, name: str, summary: str, description: str)
         help=summary,
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_compare(commands: _Commands) -> None:
+    parser = _add_command(commands, "compare", "test whether scores fell between runs", _COMPARE)
+    parser.add_argument("base", metavar="BASE", help="the run that was there before")
+    parser.add_argument("new", metavar="NEW", help="the run that is tested")
+    parser.add_argument("--metric", default="iou", metavar="NAME", help="the score (iou)")
+    parser.add_argument("--method", metavar="NAME", help="the maps, where the runs have several")
+    parser.add_argument(
+        "--binarizer", metavar="NAME", help="the binarizer, where the runs have several"
+    )
+    parser.add_argument(
+        "--margin",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="a decrease that is accepted, in units of the score (0)",
     )
 
 

@@ -109,7 +109,7 @@ class Sample:
 
     def __post_init__(self) -> None:
         """Check all parts."""
-        check_dtype(self.image, np.float32, "image", "divide it by its largest possible value")
+        check_dtype(self.image, np.float32, "image", _conversion(self.image))
         _set(self, targets=self._given_targets())
         shape = self._spatial_shape()
         targets = tuple(target.of_size(shape) for target in self.targets)
@@ -328,12 +328,23 @@ def _is_text(word: str) -> bool:
     return True
 
 
+def _conversion(image: object) -> str:
+    """Return how an image of another dtype becomes one in [0, 1]."""
+    if isinstance(image, np.ndarray) and image.dtype.kind == "f":
+        return "convert it with image.astype(np.float32)"
+    return "divide it by its largest possible value, as in (image / 255).astype(np.float32)"
+
+
 def _explain_range(image: NDArray[np.float32]) -> None:
     """Raise the error of an image whose bits are not those of numbers in [0, 1]."""
     if not np.isfinite(image).all():
         raise NonFiniteError("image must be finite, got NaN or infinite values")
     low, high = float(image.min()), float(image.max())
     if low < 0 or high > 1:  # or else it holds a zero with a sign
-        raise DataError(
-            f"image must be in [0, 1], got [{low:g}, {high:g}]; scale it by its range first"
-        )
+        hint = "scale it by its range first"
+        if low < 0:
+            hint = (
+                "if it is normalized by mean and standard deviation, give it before Normalize; "
+                "`prepare` normalizes it, see cameval.evaluation.Preparation"
+            )
+        raise DataError(f"image must be in [0, 1], got [{low:g}, {high:g}]; {hint}")

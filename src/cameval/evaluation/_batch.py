@@ -16,7 +16,7 @@ from cameval._arrays import exact
 from cameval._deferred import deferred_checks, holds
 from cameval._memo import memo
 from cameval.data import Sample
-from cameval.errors import ClassIndexError, NonFiniteError, ShapeError
+from cameval.errors import NonFiniteError, ShapeError
 from cameval.evaluation._grid_scores import (
     NUMBERS,
     GridScores,
@@ -25,7 +25,7 @@ from cameval.evaluation._grid_scores import (
     score_grid,
 )
 from cameval.evaluation._network_scores import ScoredNetwork, on_input
-from cameval.evaluation._plan import Plan, Task, task_of
+from cameval.evaluation._plan import Plan, Task, count_classes_of, task_of
 from cameval.evaluation._sources import NO_LABEL, Grid, Source, View, map_sources
 from cameval.evaluation.meaning import CONSTANT, REASONS
 from cameval.evaluation.preparation import Prepare
@@ -185,7 +185,8 @@ class BatchScorer:
             chosen = [view.labels for _ in plan.target_class]
         else:
             activations = self.model.activations(view.images)
-            task_of(activations.logits, self.task)
+            task = task_of(activations.logits, self.task)
+            view.check_labels(count_classes_of(activations.logits, task))
             _check_logits(activations.logits, samples)
             chosen = [view.classes(how, activations.logits) for how in plan.target_class.values()]
         sources = [
@@ -344,13 +345,6 @@ def _predictions(
         probability = of_classes.gather(1, predicted[:, None])[:, 0]
         return predicted[view.image_of], probability[view.image_of]
     labels = view.labels
-    outside = labels >= logits.shape[1]
-    if outside.any():
-        name = view.rows[int(outside.nonzero()[0, 0])].name
-        raise ClassIndexError(
-            f"sample {name!r}: label must be one of the network's {logits.shape[1]} classes, got "
-            f"{int(labels[outside][0])}"
-        )
     known = labels != NO_LABEL
     numbers = exact(logits) if probabilities else exact(logits).sigmoid()
     of_label = numbers[view.image_of, labels.clamp(min=0)]

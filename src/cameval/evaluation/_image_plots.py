@@ -105,7 +105,8 @@ def plot_classes(subject: Subject, axes: "Axes") -> None:
     clean(axes, "x")
     score_axis(axes, "x", subject.value_range)
     axes.set_xlabel(f"{drawn(subject.title)} of each {subject.row}")
-    axes.set_ylabel(f"class (number of {subject.row}s)")
+    space = " " if len(shown) > 5 else "\n"  # beside few classes there is little height
+    axes.set_ylabel(f"class{space}(number of {subject.row}s)")
     title(axes, f"{drawn(subject.title)} by class", subject.parts())
 
 

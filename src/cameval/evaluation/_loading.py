@@ -33,6 +33,23 @@ Samples: TypeAlias = SizedSamples | Iterable[Any]
 `DataLoader`."""
 
 
+def names_of_classes(samples: object) -> tuple[str, ...] | None:
+    """Return the names of the classes of a dataset, also of one in a subset or a loader.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from torch.utils.data import Subset
+    >>> names_of_classes(Subset(SimpleNamespace(class_names=["cat", "dog"]), [1]))
+    ('cat', 'dog')
+    """
+    while (names := getattr(samples, "class_names", None)) is None:
+        if not hasattr(samples, "dataset"):
+            return None
+        samples = samples.dataset
+    return tuple(str(name) for name in names)
+
+
 def as_samples(samples: Samples) -> Samples:
     """Return samples as they are, and those of a `DataLoader` one by one.
 

@@ -48,6 +48,7 @@ from cameval.metrics.properties import (
     truth_of,
     value_range,
 )
+from cameval.networks._outputs import count_classes
 from cameval.protocols import Baseline, Binarizer, CAMMethod, Metric
 
 T = TypeVar("T")
@@ -150,7 +151,7 @@ class Plan:
 
     def _taking(self, kind: str) -> dict[str, Callable[..., Tensor]]:
         return {
-            name: metric
+            name: cast("Callable[..., Tensor]", metric)  # also of one number for each image
             for name, metric in self.metrics.items()
             if (takes(metric) or "masks") == kind
         }
@@ -349,3 +350,8 @@ def task_of(logits: Tensor, asked: Task | None) -> Task:
             "the task 'binary'"
         )
     return asked or ("binary" if count == 1 else "multiclass")
+
+
+def count_classes_of(logits: Tensor, task: Task) -> int:
+    """Return the number of classes of logits ``(N, C)``: two of one logit that is not a label."""
+    return logits.shape[1] if task == "multilabel" else count_classes(logits)

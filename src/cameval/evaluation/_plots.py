@@ -216,9 +216,14 @@ class _Kind:
     width: float = 6.4
 
 
+def _height_of_classes(subject: Subject) -> float:
+    """Return the height of a plot by class, at least that of its labels."""
+    return 1.8 + 0.28 * min(max(len(classes_of(subject)), 5), 30)
+
+
 _KINDS: Final[dict[PlotKind, _Kind]] = {
     "headline": _Kind(plot_headline, _rows, lambda s: 1.9 + 0.36 * len(_rows(s)), 8),
-    "classes": _Kind(plot_classes, classes_of, lambda s: 1.8 + 0.28 * min(len(classes_of(s)), 30)),
+    "classes": _Kind(plot_classes, classes_of, _height_of_classes),
     "pairs": _Kind(plot_pairs, guess_of),
     "size": _Kind(plot_sizes, sizes_of),
     "thresholds": _Kind(plot_thresholds, places_of, width=7.2),

@@ -15,14 +15,14 @@ from cameval.errors import DataError, SettingError
 from cameval.evaluation._batch import Predictions, fingerprint
 from cameval.evaluation._digests import digest_of, digest_or_none, structure_of, weights_hash
 from cameval.evaluation._identity import fixed_image, outputs_of
-from cameval.evaluation._loading import Samples, as_samples, peek
-from cameval.evaluation._plan import Plan, Task, check_task, task_of
+from cameval.evaluation._loading import Samples, as_samples, names_of_classes, peek
+from cameval.evaluation._plan import Plan, Task, check_task, count_classes_of, task_of
 from cameval.evaluation._run_folder import now, versions
 from cameval.evaluation._sources import prepare_targets
 from cameval.evaluation.labels import setting_text
 from cameval.evaluation.preparation import Prepare
 from cameval.evaluation.settings import Settings
-from cameval.extractor import Alignment, CAMExtractor, check_alignment, check_parts
+from cameval.extractor import Alignment, CAMExtractor, check_alignment, check_parts, network_name
 from cameval.maps import CellCenters
 from cameval.networks import CAMModel, LayerModel, adapt
 from cameval.networks._cuts import check_cut
@@ -35,7 +35,6 @@ from cameval.networks._precision import (
     check_supported,
     in_precision,
 )
-from cameval.networks._selection import own_network
 from cameval.networks.adapt import unwrap, warn_of_compiled_parts
 from cameval.protocols import CAMMethod
 
@@ -58,10 +57,9 @@ class Network:
         check_parts(net, *methods.values())
         adapted = adapt(net)
         if extractor is None:
-            return cls(adapted, type(own_network(unwrap(net))).__name__)
+            return cls(adapted, network_name(unwrap(net)))
         check_alignment(extractor.alignment, adapted.cell_centers)
-        origin = net.origin if isinstance(net, CAMModel) else None  # the extractor has cut it
-        name = type(own_network(net if origin is None else origin)).__name__
+        name = network_name(net)
         return cls(adapted, name, extractor.alignment, extractor.check)
 
     @property
@@ -148,9 +146,8 @@ def plan_run(
             "precision must be 'exact' where no network runs, got "
             f"{settings.precision!r}; leave it out"
         )
-    class_names = settings.class_names
-    if class_names is None:
-        class_names = getattr(samples, "class_names", None)
+    of_dataset = names_of_classes(samples)
+    class_names = of_dataset if settings.class_names is None else settings.class_names
     samples = as_samples(samples)
     given, count = samples, len(samples) if isinstance(samples, Sized) else None
     first, samples = peek(samples)
@@ -175,6 +172,7 @@ def plan_run(
         (prepared, *_) = prepare_targets(prepare, first.by_target()[:1])
         trial = try_network(network, prepared.image, task)
         probabilities, cells, image = trial.probabilities, trial.cells, prepared.image
+        _check_class_names(class_names, trial.classes, of_dataset)
         if task is None and trial.task == "multiclass" and len(first.targets) > 1:
             warnings.warn(
                 f"sample {first.name!r} has {len(first.targets)} targets, and one of the network's "
@@ -188,7 +186,7 @@ def plan_run(
             "compiled": any(map(calls_compiled, network.model.modules())),
             "dtype": ", ".join(dtypes_of(network.model)),
             **arithmetic_of(network.device),
-            "layer": getattr(network.model, "layer", "features"),
+            "layer": network.model.layer if isinstance(network.model, LayerModel) else "features",
             "alignment": network.alignment,
             "task": trial.task,
             "outputs_are": "probabilities" if probabilities else "logits",
@@ -210,12 +208,26 @@ def plan_run(
     return Run(network, plan, prepare, samples, settings, *checked)
 
 
+def _check_class_names(
+    names: Sequence[str] | None, classes: int, of_dataset: Sequence[str] | None
+) -> None:
+    """Check that there is a name for each class; a dataset may have the first classes only."""
+    if not names or len(names) == classes:
+        return
+    if len(names) > classes or [*names] != [*(of_dataset or ())]:
+        raise SettingError(
+            f"class_names must be one for each of the network's {classes} classes, in their order, "
+            f"got {len(names)}"
+        )
+
+
 @dataclass(frozen=True)
 class _Trial:
     """What the outputs of a network are, the outputs for the fixed image, and the cells of maps."""
 
     images: torch.Tensor
     task: Task
+    classes: int
     probabilities: bool
     outputs: list[float]
     cells: list[int]
@@ -236,4 +248,5 @@ def try_network(network: Network, image: torch.Tensor, task: Task | None) -> _Tr
         if network.check and not probabilities:
             check_no_sigmoid(logits, activations.network, images)
     cells = list(activations.features.shape[2:])
-    return _Trial(images, kind, probabilities, outputs_of(logits[0]), cells)
+    classes = count_classes_of(logits, kind)
+    return _Trial(images, kind, classes, probabilities, outputs_of(logits[0]), cells)

@@ -18,7 +18,6 @@ from cameval.evaluation.preparation import Preparation, Prepare, Prepared, Windo
 from cameval.extractor import coarse_maps
 from cameval.maps import CellCenters, upsample
 from cameval.networks import Activations
-from cameval.networks._outputs import count_classes
 from cameval.networks.activations import without_graph
 from cameval.protocols import Baseline, BaselineInput, CAMMethod
 from cameval.target_classes import choose_classes
@@ -192,7 +191,7 @@ class View:
             If there is not one class per image.
         """
         if how in ("true", "given"):
-            self._check_labels(count_classes(logits))
+            self._check_known()
             return self.labels.to(logits.device)
         fixed = None if isinstance(how, str) else how
         classes = choose_classes(fixed, None, logits)
@@ -200,17 +199,28 @@ class View:
             raise ShapeError(f"classes must be one per image, got shape {tuple(classes.shape)}")
         return classes[self.image_of.to(classes.device)]
 
-    def _check_labels(self, classes: int) -> None:
+    def _check_known(self) -> None:
         for sample in self.rows:
             if sample.label is None:
                 raise DataError(
                     f"sample {sample.name!r}: maps of the true class need a label, got none; "
                     "give classes='predicted', or a label to each sample"
                 )
-            if sample.label >= classes:
+
+    def check_labels(self, classes: int) -> None:
+        """Check that the labels that are known are classes of the network.
+
+        Raises
+        ------
+        ClassIndexError
+            If one is not; its sample is named.
+        """
+        for sample in self.rows:
+            if sample.label is not None and sample.label >= classes:
                 raise ClassIndexError(
-                    f"sample {sample.name!r}: label must be one of the network's "
-                    f"{classes} classes, got {sample.label}"
+                    f"sample {sample.name!r}: label must be one of the network's {classes} "
+                    f"classes, 0 to {classes - 1}, got {sample.label}; labels are counted from 0: "
+                    "number them as the network's outputs, or leave a label that is no class None"
                 )
 
 

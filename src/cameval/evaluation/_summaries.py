@@ -1,5 +1,6 @@
 """Means with intervals, pivots, paired tests and dependence of a table of results."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,12 +11,21 @@ from numpy.typing import NDArray
 
 from cameval.errors import SettingError
 from cameval.evaluation.meaning import Column, Meanings, MetricMeaning
-from cameval.statistics import Summary, describe_columns, paired_tests, rank_correlation
+from cameval.statistics import (
+    PairedTest,
+    Summary,
+    describe_columns,
+    paired_tests,
+    rank_correlation,
+)
 
 _COMPARED = (
     *("first", "second", "difference", "low", "high", "p"),
     *("p_holm", "low_holm", "high_holm"),
 )
+
+
+_AREA_ROUNDING = 1e-9
 
 
 _VARYING = ("model", "target_class", "method", "binarizer", "metric")
@@ -196,6 +206,7 @@ def compare(
     wide = table[[over, "value"]].assign(pair=pair).pivot(index="pair", columns=over)["value"]
     of_pair = table["group"].groupby(pair).first().loc[wide.index]
     names = list(dict.fromkeys(table[over].astype(str)))
+    _check_truths(table, pair, over)
     if len(names) < 2:
         raise SettingError(f"{over} must have at least two values to compare, got {names}")
     if reference is not None and reference not in names:
@@ -207,8 +218,43 @@ def compare(
         resamples=resamples,
         seed=seed,
     )
-    found = pd.DataFrame([asdict(test) for test in tests])
+    rows = pd.crosstab(pair, table[over].astype(str)) > 0  # a value that is NaN is a row, too
+    found = pd.DataFrame([asdict(test) | _paired(rows, test, over) for test in tests])
     return found[[*_COMPARED, *(name for name in found.columns if name not in _COMPARED)]]
+
+
+def _paired(rows: pd.DataFrame, test: PairedTest, over: str) -> dict[str, int]:
+    """Return how many values of a test are undefined, and how many are in one column only."""
+    first, second = rows[test.first], rows[test.second]
+    n_both, n_one = int((first & second).sum()), int((first ^ second).sum())
+    if n_both == 0:
+        raise SettingError(
+            f"{over} {test.first!r} and {test.second!r} must have samples in common, of the same "
+            "name and label, got none; compare results of the same data, with the same names"
+        )
+    if n_one:
+        warnings.warn(
+            f"{n_one} of {n_both + n_one} samples and labels are in one {over} only, of "
+            f"{test.first!r} and {test.second!r}; they are not compared",
+            stacklevel=4,
+        )
+    return {"n_undefined": n_both - test.n, "n_unpaired": n_one}
+
+
+def _check_truths(table: pd.DataFrame, pair: pd.Series, over: str) -> None:
+    """Warn if a sample and label has truths of different areas, which are different truths."""
+    areas = table["area"].astype(float).groupby(pair)
+    differ = (areas.max() - areas.min() > _AREA_ROUNDING) | (
+        table["present"].astype(float).groupby(pair).nunique() > 1
+    )
+    if differ.any():
+        at = int((pair == differ.index[differ.to_numpy()][0]).to_numpy().argmax())
+        warnings.warn(
+            f"{int(differ.sum())} of {len(differ)} samples and labels have truths of different "
+            f"area in different values of {over}, as {table['sample'].iloc[at]!r}: scores of "
+            "different truths, or of different crops, are not comparable",
+            stacklevel=4,
+        )
 
 
 def dependence(

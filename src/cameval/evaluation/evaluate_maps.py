@@ -15,7 +15,7 @@ from cameval.data import MapFile, MapFolder, Sample
 from cameval.data.map_files import maps_at
 from cameval.errors import SettingError
 from cameval.evaluation._given import GivenPredictions, PredictionsGiven
-from cameval.evaluation._loading import Samples, Workers, as_samples, read_batches
+from cameval.evaluation._loading import Samples, Workers, as_samples, names_of_classes, read_batches
 from cameval.evaluation._loop import score_run
 from cameval.evaluation._plan import GIVEN, MapSource, Named, Plan, callables_by_label
 from cameval.evaluation._run import Run, plan_run
@@ -233,7 +233,7 @@ def _each(maps: object) -> Iterable[object]:
 
 def class_names_of(class_names: Sequence[str] | None, samples: object) -> tuple[str, ...]:
     """Return the names of the classes: the given ones, or those of the dataset."""
-    return tuple(class_names or getattr(samples, "class_names", None) or ())
+    return tuple(class_names or names_of_classes(samples) or ())
 
 
 def _name(files: Any) -> str:

@@ -368,12 +368,19 @@ class Results:
             One row for each pair, as of :class:`cameval.statistics.PairedTest`: the mean over
             images of the difference; p of the sign-flip test with the interval that agrees with it
             (low, high); the same after Holm's correction over the table (p_holm, low_holm,
-            high_holm); the effect size; counts.
+            high_holm); the effect size; counts. ``n_undefined`` are pairs with an undefined value,
+            ``n_unpaired`` rows that only one of the two has; neither is in the mean.
 
         Raises
         ------
         SettingError
-            If something else than `over` still varies, or there is nothing to compare.
+            If something else than `over` still varies, there is nothing to compare, or two have no
+            sample and label in common.
+
+        Warns
+        -----
+        UserWarning
+            If rows are in one of the two only, or the truths of a sample and label differ in area.
         """
         chosen = self.select(metric=metric, **conditions)
         seed = self._seed if seed is None else seed

@@ -61,7 +61,8 @@ class RunSettings(TypedDict, total=False):
     name
         The model's name in the table, by default its class.
     class_names
-        Names of the classes, for reports; by default those of the dataset, if it has any.
+        Names of the classes, one for each of the network's, for reports; by default those of the
+        dataset, if it has any.
     seed
         Seed of the random baseline, and of the intervals of the results; by default 0.
     progress

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from cameval._checks import finite_number, non_negative_number, positive_number
 from cameval.errors import SettingError, ShapeError
-from cameval.extractor import check_images, check_parts
+from cameval.extractor import check_parts
 from cameval.losses._checks import (
     check_class_weights,
     check_labels,
@@ -25,6 +25,7 @@ from cameval.maps import upsample
 from cameval.methods import grad_cam
 from cameval.networks import Activations, adapt
 from cameval.networks._copies import shared_tensor
+from cameval.networks._images import check_images
 from cameval.networks.activations import recording
 
 __all__ = ["AttentionMining", "MiningLoss"]

@@ -1,5 +1,7 @@
 """timm's contract: ``net(x) == net.forward_head(net.forward_features(x))``."""
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
@@ -60,7 +62,11 @@ def keeps_contract(net: nn.Module) -> bool:
 
 
 def contract_cut(
-    net: nn.Module, clone: nn.Module, images: Tensor, logits: Tensor
+    net: nn.Module,
+    clone: nn.Module,
+    images: Tensor,
+    logits: Tensor,
+    widths: Collection[int] = (),
 ) -> tuple[ContractFeatures, ContractHead] | None:
     """Cut a network by its contract, if it keeps that on trial images.
 
@@ -72,6 +78,9 @@ def contract_cut(
         A private copy of it, in evaluation mode.
     images, logits
         Trial images, and the outputs of the network for them.
+    widths
+        How many inputs the layers have that read a vector of each image. Where the network has no
+        ``num_features``, the channels are the axis with so many entries.
 
     Returns
     -------
@@ -88,7 +97,8 @@ def contract_cut(
     if not isinstance(outputs, Tensor) or not torch.equal(outputs, logits):
         return None
     channels = getattr(net, "num_features", None)
-    axes = [axis for axis in (1, 3) if features.shape[axis] == channels]
+    counts = widths if channels is None else (channels,)
+    axes = [axis for axis in (1, 3) if features.shape[axis] in counts]
     if len(axes) != 1:
         return None
     last = axes == [3]

@@ -86,7 +86,7 @@ class Trial:
 
     outputs: object
     layers: Sequence["Layer"]
-    vectors: Sequence["_VectorLayer"]
+    vectors: Sequence["VectorLayer"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ class _Pooled:
 
 
 @dataclass(frozen=True, eq=False)
-class _VectorLayer:
+class VectorLayer:
     """A module from one vector to one for each image, ``(N, K)`` to ``(N, C)``."""
 
     name: str
@@ -131,7 +131,7 @@ class _Recorder:
     tokens: Tokens
     runs: dict[str, int] = field(default_factory=dict)
     layers: list[Layer] = field(default_factory=list)
-    vectors: list[_VectorLayer] = field(default_factory=list)
+    vectors: list[VectorLayer] = field(default_factory=list)
 
     def hook(self, name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
         """Return the hook of one module."""
@@ -150,7 +150,7 @@ class _Recorder:
             given = inputs[0] if len(inputs) == 1 else None
             if isinstance(given, Tensor) and _is_vector(given) and _is_vector(output):
                 pair = given.flatten(1).clone(), output.flatten(1).clone()
-                self.vectors.append(_VectorLayer(name, module, *pair))
+                self.vectors.append(VectorLayer(name, module, *pair))
 
         return record
 
@@ -195,11 +195,11 @@ def find_cut(trial: Trial) -> ProvenCut | None:
     classifier = last_linear(trial)
     if classifier is not None:
         return _cut_before(trial, classifier)
-    found = _pooled_layer(trial, logits, rectify=False)
+    found = pooled_layer(trial, logits, rectify=False)
     return None if found is None else ProvenCut(*found, logits.shape[1])
 
 
-def last_linear(trial: Trial) -> _VectorLayer | None:
+def last_linear(trial: Trial) -> VectorLayer | None:
     """Return the linear layer, or 1x1 convolution, whose output is that of the network."""
     logits = trial.outputs
     layers = [
@@ -227,24 +227,24 @@ def last_change(trial: Trial) -> tuple[str, str] | None:
     return (names[-1], changes[-1].name) if changes else None
 
 
-def _cut_before(trial: Trial, classifier: _VectorLayer) -> ProvenCut | None:
+def _cut_before(trial: Trial, classifier: VectorLayer) -> ProvenCut | None:
     """Return the cut at a layer whose mean, normalized or not, is the input of a linear layer."""
     module, vector = classifier.module, classifier.inputs
     classes = classifier.outputs.shape[1]
     for rectify in (False, True):
-        found = _pooled_layer(trial, vector, rectify=rectify)
+        found = pooled_layer(trial, vector, rectify=rectify)
         if found is not None:
             return ProvenCut(*found, classes, rectify, classifier.name)
     for norm in trial.vectors:
         if not isinstance(module, nn.Linear) or not _normalizes(norm, vector):
             continue
-        found = _pooled_layer(trial, norm.inputs, rectify=False)
+        found = pooled_layer(trial, norm.inputs, rectify=False)
         if found is not None:
             return ProvenCut(*found, classes, False, classifier.name, norm.name)
     return None
 
 
-def _pooled_layer(trial: Trial, vector: Tensor, *, rectify: bool) -> tuple[str, Grid, int] | None:
+def pooled_layer(trial: Trial, vector: Tensor, *, rectify: bool) -> tuple[str, Grid, int] | None:
     """Return the layer whose mean is a vector, its grid, and which of its runs it is.
 
     Several outputs can have one mean: before and after a local average, or a flip. It is the first
@@ -270,6 +270,14 @@ def _pooled_layer(trial: Trial, vector: Tensor, *, rectify: bool) -> tuple[str, 
     ]
     outermost = min(same, key=lambda layer: (layer.run, layer.name.count(".")))
     return outermost.name, first.grid, outermost.run
+
+
+def is_pooled_last(trial: Trial, vector: Tensor, *, rectify: bool) -> bool:
+    """Tell whether a vector is the mean of the output of the layer that ended last."""
+    return bool(trial.layers) and any(
+        _agree(pooled.positive if rectify else pooled.mean, vector, pooled.size)
+        for pooled in trial.layers[-1].pooled
+    )
 
 
 def _readings(output: Tensor, tokens: Tokens) -> list[Grid]:
@@ -310,7 +318,7 @@ def _is_linear(module: nn.Module) -> bool:
     return convolution and cast(nn.Conv2d, module).groups == 1
 
 
-def _computes_its_product(layer: _VectorLayer) -> bool:
+def _computes_its_product(layer: VectorLayer) -> bool:
     """Tell whether a linear layer returns what its weights say, which a hook may change."""
     weight = cast(Tensor, layer.module.weight).flatten(1)
     bias = cast(Tensor | None, layer.module.bias)
@@ -319,7 +327,7 @@ def _computes_its_product(layer: _VectorLayer) -> bool:
     return _agree(layer.outputs, expected, size)
 
 
-def _normalizes(layer: _VectorLayer, vector: Tensor) -> bool:
+def _normalizes(layer: VectorLayer, vector: Tensor) -> bool:
     """Tell whether a layer is a LayerNorm over the channels with this output."""
     norm = layer.module
     if not isinstance(norm, nn.LayerNorm) or norm.weight is None or norm.bias is None:

@@ -63,19 +63,47 @@ def check_outputs(outputs: object) -> Tensor:
     Raises
     ------
     UnsupportedModelError
-        If the outputs are anything else.
+        If the outputs are anything else. The message lists each of them with its shape. It proposes
+        one only if it is the one that can be logits.
     """
     if isinstance(outputs, Tensor):
         return outputs
-    match outputs:
-        case Mapping():
-            came = f"a {type(outputs).__name__} with {', '.join(map(repr, outputs))}"
-            example = f"outputs[{next(iter(outputs), 'logits')!r}]"
-        case tuple() | list():
-            came, example = f"a {type(outputs).__name__} of {len(outputs)}", "outputs[0]"
-        case _:
-            came, example = f"a {type(outputs).__name__}", "outputs.logits"
+    parts, write = _parts_of(outputs)
+    listed = ", ".join(f"{name!r} {_shape_of(part)}" for name, part in parts.items()) or "none"
+    example = write(_likely_logits(parts))
     raise UnsupportedModelError(
-        f"the network must return one tensor, got {came}; say where the logits are with "
+        f"the network must return one tensor, got a {type(outputs).__name__} of {len(parts)}: "
+        f"{listed}; say where the logits (N, classes) are with "
         f"cameval.adapt(net, select=lambda outputs: {example})"
     )
+
+
+_USUAL_NAMES = ("logits", "logit", "out", "output", "scores", "pred", "preds", "y_hat")
+"""Keys under which networks return their logits."""
+
+
+def _parts_of(outputs: object) -> tuple[dict[Any, object], Callable[[object], str]]:
+    """Return what a network returns by key, index or attribute, and how one is written."""
+    match outputs:
+        case Mapping():
+            return dict(outputs), lambda key: f"outputs[{'<key>' if key is None else key!r}]"
+        case tuple() | list():
+            parts = dict(enumerate(outputs))
+            return parts, lambda number: f"outputs[{'<index>' if number is None else number}]"
+    own = dict(getattr(outputs, "__dict__", {}))
+    return own, lambda name: f"outputs.{'<name>' if name is None else name}"
+
+
+def _shape_of(part: object) -> str:
+    return str(tuple(part.shape)) if isinstance(part, Tensor) else type(part).__name__
+
+
+def _likely_logits(parts: Mapping[Any, object]) -> object:
+    """Return the key of the tensor that can be logits, None where that is not clear."""
+    tensors = {key: part for key, part in parts.items() if isinstance(part, Tensor)}
+    flat = [key for key, part in tensors.items() if part.ndim == 2]
+    usual = [key for key in flat or tensors if key in _USUAL_NAMES]
+    for found in (usual, flat):
+        if len(found) == 1:
+            return found[0]
+    return None

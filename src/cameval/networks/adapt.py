@@ -16,12 +16,12 @@ from cameval.networks._module_types import (
     unwrap_compiled,
 )
 from cameval.networks._receptive_fields import cell_centers_of
-from cameval.networks._search import pooled_tokens, search_cut
+from cameval.networks._search import find_layer_name, pooled_tokens, search_cut
 from cameval.networks._selection import Select, SelectedOutput, is_of_transformers, logits_of
 from cameval.networks.families import Split, check_forward, declared_class, split
 from cameval.networks.grids import Grid, identity
 from cameval.networks.heads import GAPHead
-from cameval.networks.layers import LayerModel, layer_name
+from cameval.networks.layers import LayerModel
 from cameval.networks.model import MODELESS, CAMModel
 
 __all__ = ["adapt"]
@@ -97,8 +97,9 @@ def adapt(
     -------
     CAMModel or LayerModel
         Without `num_classes`, a model of the same modules, whose logits are those of ``net(x)``. A
-        :class:`LayerModel` where `layer` is given, and of vision transformers whose classifier
-        reads the class token alone; there the layer is the input of the last attention. A
+        :class:`LayerModel` where `layer` is given, where the layer is proved but the head is not
+        one module, and of vision transformers whose classifier reads the class token alone; there
+        the layer is the input of the last attention. A
         :class:`CAMModel` or :class:`LayerModel` is returned as it is, if it adds nothing to its
         class.
 
@@ -120,10 +121,13 @@ def adapt(
     Networks of torchvision and of classes registered with `split` are cut as declared. Any other
     network is tried once, on a private copy. Its cut is *proved* if a linear layer returns the
     logits, bit for bit, and reads the mean of some layer's output, with or without a LayerNorm
-    between them; then `cam` is exact. What is between them in training mode only, such as dropout,
+    between them; then `cam` is exact. Where the head has several layers, the cut is proved if the
+    first of them reads such a mean, of the last layer with positions; then gradient methods work.
+    What is between them in training mode only, such as dropout,
     is not part of the cut. In each later pass the logits of the cut are compared with those of the
     network. A network that keeps timm's contract, and whose cut is not proved, is cut between its
-    ``forward_features`` and its ``forward_head``.
+    ``forward_features`` and its ``forward_head``. Its channels are ``num_features``, or else the
+    axis with as many entries as a linear layer has inputs.
 
     Examples
     --------
@@ -160,7 +164,7 @@ def adapt(
                 "adapt with num_classes first, then adapt the result with layer"
             )
     warn_of_compiled(net)
-    name = None if layer is None else layer_name(unwrap(net), layer)
+    name = None if layer is None else find_layer_name(unwrap(net), layer)
     if isinstance(net, LayerModel) and (name, num_classes, select) == (None, None, None):
         return _check_adapted(net)
     net, prefix = _select_logits(unwrap(net), select)

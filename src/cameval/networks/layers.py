@@ -208,6 +208,11 @@ def layer_name(net: nn.Module, layer: str | nn.Module) -> str:
     if isinstance(layer, str):
         check_layer(net, layer)
         return layer
+    if not isinstance(layer, nn.Module):
+        raise LayerError(
+            f"layer must be one layer, a module or its name, got a {type(layer).__name__}; for "
+            "several layers use cameval.extractor.CAMSweep(net, methods, layers=[...])"
+        )
     names: dict[nn.Module, str] = {module: name for name, module in net.named_modules()}
     name = names.get(layer)
     if not name:

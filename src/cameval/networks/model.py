@@ -11,7 +11,7 @@ from cameval.maps import CellCenters
 from cameval.networks._copies import Origin, needs_copy, private_copy, refuse_changes
 from cameval.networks._dtypes import run_on
 from cameval.networks._layer_features import LayerFeatures
-from cameval.networks._module_types import modules_of
+from cameval.networks._module_types import is_exactly, modules_of
 from cameval.networks._outputs import agree
 from cameval.networks._selection import SelectedOutput, own_name
 from cameval.networks.activations import Activations, check_feature_maps, fresh_leaf, recording
@@ -80,6 +80,28 @@ class CAMModel(nn.Module):
         if origin is None or origin.modules != tuple(modules_of(self))[1:]:
             return None
         return origin.net
+
+    @property
+    def layer(self) -> str | None:
+        """The name of the layer of `origin` whose output the features are; None if there is none.
+
+        Examples
+        --------
+        >>> from torchvision.models import resnet18
+        >>> adapt(resnet18()).layer
+        'layer4'
+        >>> CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).layer is None
+        True
+        """
+        if isinstance(self.features, LayerFeatures):
+            return own_name(self.features.net, self.features.layer)
+        names: dict[nn.Module, str] = {}
+        if self.origin is not None:
+            names = {module: name for name, module in self.origin.named_modules()}
+        last = self.features
+        while last not in names and is_exactly(last, nn.Sequential) and len([*last.children()]):
+            last = [*last.children()][-1]
+        return names.get(last) or None
 
     def cut_from(self, net: nn.Module) -> "CAMModel":
         """Store the network that was cut, so that outputs can be compared, and return the model.

@@ -1,5 +1,6 @@
 """A grid of plots: a row for each image, a column for each method."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,10 @@ from cameval.plots._overlay import overlay
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_LETTERS_PER_INCH = 11
+"""Of a title, of the height of its row, which has some space above and below the image."""
 
 
 def grid(
@@ -40,7 +45,7 @@ def grid(
     truth, ignore
         True masks, and pixels that count for nothing, ``(N, H, W)`` or a list.
     titles
-        A title for each image, written at its left.
+        A title for each image, written at its left, in three lines at most.
     figure
         An empty figure of Matplotlib; by default a new one of pyplot, which a notebook shows. No
         other global state of Matplotlib is changed.
@@ -90,13 +95,16 @@ def grid(
     height, width = _size_of(pictures[0])
     columns = len(maps) + 1
     shape = (1.9 * columns, 1.9 * count * min(max(height / width, 0.3), 3) + 0.4)
-    panels = (figure or new_figure(shape)).subplots(count, columns, squeeze=False)
+    drawn_in = figure or new_figure(shape)
+    line = max(8, int(drawn_in.get_figheight() / count * _LETTERS_PER_INCH))
+    panels = drawn_in.subplots(count, columns, squeeze=False)
     for k, picture in enumerate(pictures):
         shared = {"truth": true[k], "ignore": ignored[k]}
         overlay(panels[k, 0], picture, **shared)
         if names[k] is not None:
             panels[k, 0].text(
-                -0.04, 0.5, without_math(str(names[k])), rotation=90, ha="right", va="center",
+                -0.04, 0.5, without_math(_in_lines(str(names[k]), line)), rotation=90,
+                ha="right", va="center", multialignment="center",
                 transform=panels[k, 0].transAxes, fontsize="medium",
             )  # fmt: skip
         for j, name in enumerate(maps, start=1):
@@ -106,6 +114,11 @@ def grid(
         panel.set_title(without_math(name), fontsize="medium")
     found: Figure = panels[0, 0].get_figure()
     return found
+
+
+def _in_lines(title: str, length: int) -> str:
+    """Return a title in lines of a length, so that it is no longer than its row."""
+    return textwrap.fill(title, length, max_lines=3, placeholder=" …")
 
 
 def _listed(several: Any) -> list[Any]:

@@ -18,8 +18,9 @@ from cameval.evaluation._plan import Named, Plan, TargetClass, Task, check_task
 from cameval.evaluation._run import Network, try_network
 from cameval.evaluation._samples import as_sample
 from cameval.evaluation.results import results_of
-from cameval.extractor import CAMExtractor, check_images
+from cameval.extractor import CAMExtractor
 from cameval.networks import adapt
+from cameval.networks._images import check_images
 from cameval.protocols import Binarizer, CAMMethod, Metric
 from cameval.statistics import Interval
 from cameval.training._records import Record, merge
