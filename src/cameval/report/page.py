@@ -120,7 +120,7 @@ def write_report(
     scores = scores_of(scored, contents)
     headline = headline_of(contents, scores, method=method, binarizer=binarizer)
     _check_sections(sections)
-    pictures_in = make_folder(folder / "figures")
+    make_folder(folder)
     names, images = names_of(targets, contents), images_by_model(scored)
     everything = images_by_model(results) if targets.are_split else images
     family = compare_all(contents, headline, images, seed_of(results))
@@ -147,7 +147,7 @@ def write_report(
         scripts=scripts,
     )
     for picture in (*_pictures(shown), *_pictures(sections)):
-        write_bytes(pictures_in / picture.file, picture.data)
+        write_bytes(make_folder(folder / "figures") / picture.file, picture.data)
     record = json.dumps(to_record(reviewed), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(folder / "reviewers.json", replace_unprintable(record))
     page = folder / "report.html"
