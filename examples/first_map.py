@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from skimage.data import coffee
 from skimage.draw import ellipse
-from torchvision.models import MobileNet_V2_Weights
+from torchvision.models import get_model_weights
 
 from cameval import CAMExtractor, PercentileBinarizer, Preparation, Sample, cam, center_map, iou
 from cameval.networks import load_network
@@ -29,8 +29,8 @@ result = CAMExtractor(net, method=cam)(image[None], size=truth.shape)
 score_map, target = result.maps[0], torch.from_numpy(truth)
 mask = PercentileBinarizer(80)(score_map)
 blind = PercentileBinarizer(80)(center_map((400, 600)))
-name = MobileNet_V2_Weights.DEFAULT.meta["categories"][result.classes.item()]
-print(f"class {name}, IoU {iou(mask, target).item():.2f}")
+categories = get_model_weights("mobilenet_v2").DEFAULT.meta["categories"]
+print(f"class {categories[result.classes.item()]}, IoU {iou(mask, target).item():.2f}")
 print(f"center of the image: IoU {iou(blind, target).item():.2f}")
 
 figure = Figure(figsize=(6, 4), layout="constrained")

@@ -16,9 +16,9 @@ from cameval.cli._parser import parse
 PAGE = Path(cameval.__file__).parents[2] / "docs" / "command_line.rst"
 
 
-def commands() -> Iterator[tuple[str, str]]:
+def commands(page: Path = PAGE) -> Iterator[tuple[str, str]]:
     """Yield the commands of the page's console blocks, and the output that is shown."""
-    text = PAGE.read_text()
+    text = page.read_text()
     for block in re.findall(r"^\.\. code-block:: console\n\n((?:   .*\n|\n)+)", text, re.MULTILINE):
         lines = re.sub(r"\\\n +", "", re.sub(r"^   ", "", block, flags=re.MULTILINE))
         for part in re.split(r"^\$ ", lines, flags=re.MULTILINE)[1:]:
@@ -58,6 +58,14 @@ def test_a_command_prints_what_the_page_shows(folder, command, output, capsys, m
     monkeypatch.chdir(folder)
     assert main(shlex.split(command)[1:]) == 0
     assert capsys.readouterr().out.strip("\n") == output
+
+
+def test_the_commands_of_a_job_are_commands() -> None:
+    page = PAGE.parent / "jobs" / "medical_slices.rst"
+    found = [command for command, _ in commands(page)]
+    assert len(found) == 2
+    for command in found:
+        parse(shlex.split(command)[1:])
 
 
 def test_every_option_of_data_and_maps_is_on_the_page() -> None:

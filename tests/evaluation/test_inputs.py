@@ -114,6 +114,11 @@ def test_a_loader_that_shuffles_is_refused() -> None:
         ({"mask": MADE[0].mask}, DataError, "must have an image"),
         ({"picture": 1}, DataError, "arguments of a Sample .* got 'picture'"),
         ((MADE[0].image.astype(int), MADE[0].mask), ArrayTypeError, "got int64"),
+        (
+            (MADE[0].image.astype(np.int16), MADE[0].mask),
+            ArrayTypeError,
+            r"unsigned 8 or 16 bits, got int16; scale it first: \(x - x.min\(\)\)",
+        ),
         ((MADE[0].image, MADE[0].image), DataError, "0 and one other value"),
         ((MADE[0].image, [1, 0]), ArrayTypeError, "mask must be an array or a tensor, got list"),
         ((MADE[0].image * 300, MADE[0].mask), DataError, r"image must be in \[0, 1\]"),

@@ -432,8 +432,10 @@ def test_selecting(results) -> None:
     assert found.to_pandas()["value"].tolist() == pytest.approx(
         expected["value"].tolist(), nan_ok=True
     )
-    with pytest.raises(SettingError, match=r"metric must be one of auroc, iou, coverage, got dice"):
+    with pytest.raises(SettingError, match=r"one of auroc, iou, coverage, got dice$"):
         results.select(metric="dice")
+    with pytest.raises(SettingError, match="got iou, which has nothing in common with the other"):
+        results.select(binarizer="", metric="iou")
     with pytest.raises(SettingError, match=r"conditions must be on model, sample, .* got 'colour'"):
         results.select(colour="red")
 

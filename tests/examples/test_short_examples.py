@@ -54,3 +54,5 @@ def test_your_data_are_a_table_of_files(tmp_path):
     page = (tmp_path / "runs" / "your-data" / "report.html").read_text()
     assert "class_mean" in page
     assert "grad_cam" in page
+    assert "Optimistic" not in page
+    assert "chosen on other images by the highest mean IoU" in page

@@ -41,6 +41,7 @@ from cameval.report import images as drawing
 from cameval.report._drawing import largest_slice
 from cameval.report._image_choice import choose_images
 from cameval.report._image_index import read_index
+from cameval.report._mask_checks import MaskScore, is_noise
 from cameval.report._outlines import fill_outlines, trace_mask
 from cameval.report._photos import crop_image
 from cameval.report._strip import strip_of
@@ -539,8 +540,8 @@ def test_the_target_class_is_that_of_the_results(run, tmp_path, monkeypatch) -> 
     def with_target_class(label: str, classes: str | int | None) -> Results:
         columns = tuple(replace(column, target_class=label) for column in results.columns)
         known = replace(results.meanings, target_class={label: TargetClassMeaning(label, classes)})
-        provenance = {**results.provenance, "meanings": known.to_record()}
-        return replace(results, columns=columns, provenance=provenance)
+        provenance = {**results.provenance, "meanings": known.to_record(), "identity": {}}
+        return replace(results, columns=columns, provenance=provenance)  # not checked by scores
 
     for label, classes in (("true", "true"), ("1", 1), ("predicted", 2)):  # a label says nothing
         seen.clear()
@@ -575,6 +576,80 @@ def test_what_does_not_fit_is_refused(run, tmp_path) -> None:
     with pytest.raises(SettingError, match="a metric to show images by"):
         draw_images(counted, data, net, tmp_path, **parts)
     assert list(tmp_path.iterdir()) == []
+
+
+def chosen(
+    run: tuple[Results, list[Sample], CAMModel],
+) -> tuple[Results, cameval.evaluation.Choice]:
+    """Choose on other images, and return the results with the scores of the chosen binarizers."""
+    results, data, net = run
+    others = [replace(s, name=f"other {s.name}", group=f"other {s.group}") for s in data]
+    choice = cameval.choose_binarizers(evaluated(net, others, name="net"))
+    different = {"cam": "p80", "grad_cam": "mean"}
+    columns = [
+        replace(column, binarizer=different.get(column.method, column.binarizer))
+        for column in choice.columns
+    ]
+    choice = replace(choice, columns=tuple(columns))
+    return choice.apply(results), choice
+
+
+def test_the_masks_of_a_choice_are_those_of_each_map(run, tmp_path) -> None:
+    _, data, net = run
+    results, choice = chosen(run)
+    used = {m: choice.binarizer("predicted", "method", m) for m in METHODS}
+    assert len({*used.values()}) == 2
+    parts = {"prepare": SMALL, **DRAWN}
+    draw_images(results, data, net, tmp_path, choices={"validated": choice}, **parts)
+    [index] = read_index(tmp_path / "report_files")
+    assert [pair[2] for pair in index.pairs] == [*BINARIZERS, "validated"] * 2
+    [records] = drawn_in(tmp_path).values()
+    for record in records:
+        masks = dict(zip([pair[1:3] for pair in index.pairs], record["masks"], strict=True))
+        for method, binarizer in used.items():
+            assert masks[method, "validated"] == masks[method, binarizer]
+    other = replace(choice, columns=choice.columns[::-1])
+    with pytest.raises(SettingError, match="another choice 'validated'"):
+        draw_images(results, data, net, tmp_path, choices={"validated": other}, **parts)
+    few = parts | {"binarizers": {"p80": BINARIZERS["p80"]}}
+    with pytest.raises(SettingError, match="those that were chosen, got no 'mean'"):
+        draw_images(results, data, net, tmp_path, choices={"validated": choice}, **few)
+    both = parts | {"binarizers": BINARIZERS | {"validated": BINARIZERS["p80"]}}
+    with pytest.raises(SettingError, match="labels of no binarizer, got 'validated' in both"):
+        draw_images(results, data, net, tmp_path, choices={"validated": choice}, **both)
+
+
+def test_masks_that_were_not_scored_are_refused(run, tmp_path) -> None:
+    _, data, net = run
+    results, _ = chosen(run)
+    wrong = {"binarizers": {"validated": cameval.PercentileBinarizer(30)}}
+    parts: dict[str, Any] = {"prepare": SMALL, **DRAWN}
+    message = f"those that were scored, got iou 0.* of cam validated for sample '{data[0].name}'"
+    with pytest.raises(DataError, match=message):
+        draw_images(results, data, net, tmp_path, **parts | wrong)
+    wrong = {"binarizers": {"p80": cameval.PercentileBinarizer(30)}}
+    with pytest.raises(SettingError, match=r"'p80' must be the one .*PercentileBinarizer.*30"):
+        draw_images(results, data, net, tmp_path, **parts | wrong)
+    other = {"methods": {"cam": lambda activations, _: -activations.features.mean(1)}}
+    with pytest.raises(DataError, match="must be those that were scored"):
+        draw_images(results, data, net, tmp_path, **parts | other)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scores_of_a_mask_agree_up_to_rounding() -> None:
+    mask = np.zeros((10, 10), bool)
+    mask[2:8, 2:8] = True
+    truth, keep = np.roll(mask, 1, 0), np.ones_like(mask)
+    keep[:, :5] = False
+    score = MaskScore.of(cameval.iou, mask, truth, keep)
+    assert score.value == pytest.approx(15 / 21)
+    assert score.agrees(14 / 21)
+    assert not score.agrees(8 / 21)
+    assert not score.agrees(np.nan)
+    assert MaskScore.of(cameval.iou, mask, mask & False, None).agrees(np.nan)
+    assert MaskScore.of(cameval.iou, mask, truth, mask & False).agrees(np.nan)
+    assert is_noise(1.0, 1.00001)
+    assert not is_noise(0.0, 1e-9)
 
 
 def test_another_target_is_refused(multilabel, tmp_path) -> None:

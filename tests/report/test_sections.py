@@ -88,6 +88,7 @@ def test_a_page_without_them_has_no_trace_of_them(tmp_path) -> None:
     second = write_report(small(), tmp_path / "b", lead=(), sections=[Section("x", "X")])
     assert second.read_bytes() == first
     assert b'class="own"' not in first
+    assert not (tmp_path / "a" / "figures").exists()
 
 
 def test_what_a_study_writes_stays_text(tmp_path, picture) -> None:

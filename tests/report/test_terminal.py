@@ -78,6 +78,21 @@ def test_constant_maps_and_undefined_scores_are_counted() -> None:
     assert lines[-1] == "Undefined scores: 3. Constant maps: 1."
 
 
+def test_the_share_of_right_predictions_and_missing_groups_are_said() -> None:
+    results = made(40, groups=20)
+    text = " ".join(" ".join(verdict_lines(results)).split())
+    samples = results.samples
+    right = (samples["predicted"] == samples["label"]).mean()
+    assert f"classifies {100 * right:.1f} % [" in text
+    assert "of 40 labeled images correctly." in text
+    assert "No groups were given" not in text
+    own = replace(results, samples=samples.assign(group=samples["sample"]))
+    said = "No groups were given: each of 40 images counts as its own; intervals may be too narrow."
+    assert said in " ".join(verdict_lines(own))
+    unlabeled = verdict_lines(made(40, label=lambda i: None))
+    assert not any("classifies" in line or "accuracy" in line for line in unlabeled)
+
+
 def test_what_was_fixed_is_the_row() -> None:
     results = made()
     lines = verdict_lines(results, method="cam", binarizer="otsu")

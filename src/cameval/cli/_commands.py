@@ -1,12 +1,10 @@
 """The commands ``evaluate``, ``score`` and ``report``: from options to tables and pages."""
 
 import os
-import stat
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +14,7 @@ from torch import nn
 from cameval.baselines import LeaveGroupOutBaseline, UntrainedBaseline
 from cameval.binarizers import LargestComponent
 from cameval.cli._config import settings_text
-from cameval.cli._inputs import class_names, load_maps, load_samples
+from cameval.cli._inputs import class_names, load_maps, load_samples, split_name
 from cameval.cli._networks import (
     NamedNetwork,
     folder_of,
@@ -25,7 +23,9 @@ from cameval.cli._networks import (
     names_of_weights,
     parse_classes,
 )
-from cameval.cli._tables import print_verdict
+from cameval.cli._output import check_output
+from cameval.cli._remarks import describe_classes, describe_columns, describe_weights
+from cameval.cli._tables import print_lines, print_verdict
 from cameval.cli._words import (
     BASELINES,
     BINARIZERS,
@@ -36,7 +36,7 @@ from cameval.cli._words import (
     parse_words,
 )
 from cameval.distributed import own_device, process_group, rank
-from cameval.errors import MissingPackageError, OutputError, SettingError, UnsupportedModelError
+from cameval.errors import DataError, MissingPackageError, SettingError, UnsupportedModelError
 from cameval.evaluation import (
     Preparation,
     Results,
@@ -46,6 +46,7 @@ from cameval.evaluation import (
     evaluate,
     evaluate_maps,
 )
+from cameval.evaluation._run_folder import is_there
 from cameval.extractor import CAMExtractor
 from cameval.networks import adapt
 from cameval.protocols import Baseline
@@ -59,11 +60,14 @@ MOST_IN_FOLDER, MOST_IN_PAGE = 5000, 100
 
 def evaluate_networks(options: Namespace) -> int:
     """Evaluate each network, write the tables and the report, and print the verdict."""
-    with _begin(options):
+    labels = [split_name(model)[0] or model for model in options.model]
+    with _begin(options, [folder_of(label) for label in labels]):
         _parse_all(options)
         options.device = _choose_device(options.device)
         nets = load_networks(options)
+        _print_first(describe_weights(options))
         dataset = load_samples(options)
+        _print_first(describe_columns(options))
         try:
             parts = [_evaluate(name, network, dataset, options) for name, network in nets.items()]
         except UnsupportedModelError as error:
@@ -98,9 +102,10 @@ def score_maps(options: Namespace) -> int:
     _check_no_network(options.metric, "--metric")
     _check_no_network(options.baseline, "--baseline")
     prepare = Preparation(size=None)
-    with _begin(options):
+    with _begin(options, [folder_of(options.name)]):
         _parse_all(options)
         dataset = load_samples(options)
+        _print_first(describe_columns(options))
         names = class_names(dataset, options)
         maps = load_maps(options, names)
         results = evaluate_maps(
@@ -129,6 +134,11 @@ def rewrite_report(options: Namespace) -> int:
     """Write the report of the results.csv in a folder."""
     report = _import_report("")
     folder = Path(options.folder)
+    if not is_there(folder / "results.csv"):
+        raise DataError(
+            f"{folder / 'results.csv'} must be the table of a finished run, got no such file; name "
+            "the --out of the run"
+        )
     results = Results.from_csv(folder / "results.csv")
     facts = None if options.facts is None else report.StudyFacts.read(options.facts)
     if options.report_images is not None:
@@ -162,9 +172,12 @@ def _name_a_layer(found: UnsupportedModelError) -> str:
 
 
 @contextmanager
-def _begin(options: Namespace) -> Iterator[None]:
-    """Check that the results can be written, and set threads and processes until the end."""
-    _check_output(Path(options.out), options)
+def _begin(options: Namespace, folders: Sequence[str]) -> Iterator[None]:
+    """Check that the results can be written, and set threads and processes until the end.
+
+    The folders are those of the networks or maps in ``runs``.
+    """
+    check_output(Path(options.out), folders, options)
     if not options.no_report:
         _import_report(", or use --no-report")
     if options.parquet:
@@ -174,38 +187,6 @@ def _begin(options: Namespace) -> Iterator[None]:
         if rank() == 0 and not (Path(options.out) / "runs").exists():
             _write_settings(options)  # of a run that another one did not begin
         yield
-
-
-def _check_output(out: Path, options: Namespace) -> None:
-    """Check that the results can be written, before the work begins."""
-    files = ["results.csv", "results.json", "summary.csv", "settings.toml"]
-    files += ["results.parquet"] if options.parquet else []
-    files += [] if options.no_report else ["report.html"]
-    folders = ["runs"] if options.no_report else ["runs", "figures", "report_files"]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name in (*files, *folders):
-            wanted = "a folder" if name in folders else "a file"
-            came = _describe_path(out / name)
-            if came not in (None, wanted):
-                raise SettingError(f"{out / name} must be {wanted} or not be there, got {came}")
-        with TemporaryFile(dir=out):
-            pass
-    except (OSError, ValueError) as error:  # a path with NUL is a ValueError
-        if isinstance(error, SettingError):
-            raise
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise OutputError(f"{str(out)!r} must be writable, got {reason or error}") from error
-
-
-def _describe_path(path: Path) -> str | None:
-    """Return what is at a path, None if there is nothing."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return None
-    kinds = {stat.S_IFDIR: "a folder", stat.S_IFREG: "a file", stat.S_IFIFO: "a named pipe"}
-    return kinds.get(stat.S_IFMT(mode), "a device")
 
 
 @contextmanager
@@ -279,15 +260,23 @@ def _check_untrained() -> None:
     """Take the settings of that baseline."""
 
 
+def _print_first(lines: Sequence[str]) -> None:
+    """Print lines of the first process."""
+    if rank() == 0:
+        print_lines(lines)
+
+
 # --- The work -------------------------------------------------------------------------------------
 
 
 def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace) -> Results:
     net, prepare = network.net, network.prepare
     methods = parse_words(options.method, METHODS, "--method")
-    classes = _count_classes(net, prepare)
-    names = class_names(dataset, options) or names_of_weights(network.source, classes)
-    of_data = options.class_names is None and names is not None and len(names) < classes
+    count = _count_classes(net, prepare)
+    known, given = names_of_weights(network.source, count), class_names(dataset, options)
+    _print_first(describe_classes(name, count, known, given, options))
+    names = given or known
+    of_data = options.class_names is None and names is not None and len(names) < count
     return evaluate(
         CAMExtractor(net, alignment=options.alignment),
         dataset,

@@ -1,5 +1,6 @@
 """Samples and maps from command-line options."""
 
+import csv
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -71,6 +72,9 @@ _GOES_WITH: Mapping[str, tuple[tuple[str, ...], str]] = {
 
 _OF_LABELS = ("name_column", "label_column", "group_column")
 """The options of the table ``--labels``."""
+
+NAME, LABEL, GROUP = "name", "label", "group"
+"""The columns of the table ``--labels``, unless these options name others."""
 
 
 def load_samples(options: Namespace) -> Any:
@@ -201,17 +205,18 @@ def _read_table(options: Namespace, *, of_classes: bool) -> dict[str, Any]:
         raise SettingError(
             "--label-column must go with one folder of masks, got a folder for each class"
         )
-    if not of_classes and options.group_column is None and not options.info:
+    group = group_column(options)
+    if not of_classes and group is None and not options.info:
         raise SettingError(
             "--labels beside a folder of masks for each class must go with --group-column or "
-            "--info, got none of them"
+            "--info, or have a column group, got none of them"
         )
-    name = options.name_column or "name"
+    name = options.name_column or NAME
     labels, groups = read_labels(
         options.labels,
         name=name,
-        label=(options.label_column or "label") if of_classes else None,
-        group=options.group_column,
+        label=(options.label_column or LABEL) if of_classes else None,
+        group=group,
     )
 
     def group_of(image: str) -> str:
@@ -221,7 +226,7 @@ def _read_table(options: Namespace, *, of_classes: bool) -> dict[str, Any]:
 
     return {
         "labels": labels if of_classes else None,
-        "groups": None if options.group_column is None else group_of,
+        "groups": None if group is None else group_of,
         "info": read_info(options.labels, options.info, name=name) if options.info else None,
     }
 
@@ -237,6 +242,22 @@ def _fill_table(table: dict[str, Any], options: Namespace) -> None:
     group_of = table.get("groups")
     if group_of is not None:
         table["groups"] = lambda image: group_of(image) if image in wanted else image
+
+
+def group_column(options: Namespace) -> str | None:
+    """Return the column of ``--labels`` with the groups; None if there is none."""
+    if options.group_column is not None:
+        return str(options.group_column)
+    return GROUP if GROUP in columns_of(options.labels) else None
+
+
+def columns_of(path: str) -> list[str]:
+    """Return the columns of a CSV file; none if it cannot be read, which its reader describes."""
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            return next(csv.reader(file), [])
+    except (OSError, ValueError, csv.Error):
+        return []
 
 
 def _by_name(words: Sequence[str], option: str) -> dict[str, str]:

@@ -110,7 +110,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--labels",
         metavar="CSV",
         help="for --images --masks: a table of the images' names, class indices, groups and "
-        "--info; class indices only where --masks is one folder",
+        "--info, in the columns name, label and group unless the next options name others; class "
+        "indices only where --masks is one folder",
     )
     data.add_argument(
         "--name-column", metavar="C", help="column of --labels with the images' names (name)"
@@ -121,7 +122,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--group-column",
         metavar="C",
-        help="column of --labels with groups, such as patients",
+        help="column of --labels with groups, such as patients (group, if there is one; else each "
+        "image is its own group)",
     )
     data.add_argument(
         "--class-names",

@@ -38,9 +38,9 @@ example:
 
 The command writes to the folder --out: results.csv (one row for each image,
 target, method, binarizer and metric), summary.csv (means with intervals),
-report.html, figures/ and report_files/; the pictures of report_files/ are in
-report.html with --report-single-file. To continue an interrupted run, give
-the same command again. Several processes share the work:
+report.html and report_files/, whose pictures are in report.html with
+--report-single-file. To continue an interrupted run, give the same command
+again. Several processes share the work:
   torchrun --nproc-per-node 2 -m cameval evaluate ...
 """
 
@@ -140,7 +140,7 @@ def _add_evaluate(commands: _Commands) -> Parser:
         nargs="+",
         default=["none"],
         metavar="W",
-        help="DEFAULT (downloaded), none (untrained, or as your function returns it), a file of "
+        help="DEFAULT (downloaded), none (random, or as your function returns it), a file of "
         "weights (a state dict, a checkpoint, .safetensors), or a folder with a file NAME.pth or "
         "NAME-*.pth (LABEL, if there is one); one for all models or one for each (none)",
     )

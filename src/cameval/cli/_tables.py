@@ -2,7 +2,7 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tqdm import tqdm
 
@@ -57,7 +57,16 @@ def print_verdict(results: Results) -> None:
 
     The symbols are ASCII where the output is not Unicode.
     """
-    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-    is_unicode = encoding.lower().startswith("utf")
-    for line in verdict_lines(results, ascii_only=not is_unicode):
+    is_unicode = _encoding().lower().startswith("utf")
+    print_lines(verdict_lines(results, ascii_only=not is_unicode))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines; what the output cannot encode is replaced."""
+    encoding = _encoding()
+    for line in lines:
         print(line.encode(encoding, "replace").decode(encoding))
+
+
+def _encoding() -> str:
+    return getattr(sys.stdout, "encoding", None) or "ascii"

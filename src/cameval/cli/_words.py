@@ -20,6 +20,8 @@ from cameval.protocols import Binarizer, CAMMethod, MaskMetric
 
 _NAME_AND_VALUE = re.compile(r"\s*([A-Za-z_]\w*)\s*=(.*)", re.DOTALL)
 
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 _NESTABLE = (CAMMethod, Binarizer, MaskMetric)
@@ -196,7 +198,10 @@ def _unknown(name: str, known: list[str], option: str) -> str:
     """Return what is wrong with an unknown word: near words, the right option, or all words."""
     if others := [one for one, words in _OPTIONS.items() if name in words and one != option]:
         return f"{option} must be one of its own words, got {name!r}, a word of {others[0]}"
-    if near := near_words(name, known):
+    near = near_words(name, known)
+    if option == "--binarizer" and _NUMBER.fullmatch(name):
+        near = [f"{binarizers.PercentileBinarizer.label}:{name}"]
+    if near:
         return (
             f"{option} must be one of the names that --help lists, got {name!r}; near names: "
             f"{', '.join(near)}"

@@ -103,9 +103,11 @@ def _image(image: Any) -> NDArray[np.float32]:
         return (image / np.float32(np.iinfo(image.dtype).max)).astype(np.float32)
     if isinstance(image, np.ndarray) and image.dtype.kind == "f":
         return np.ascontiguousarray(image, np.float32)
+    advice = "; scale it first: (x - x.min()) / (x.max() - x.min()) as float32"
     raise ArrayTypeError(
-        "image must be an array or tensor of floating numbers in [0, 1] or of 8 or 16 bits, got "
-        f"{getattr(image, 'dtype', type(image).__name__)}"
+        "image must be an array or tensor of floating numbers in [0, 1] or of unsigned 8 or 16 "
+        f"bits, got {getattr(image, 'dtype', type(image).__name__)}"
+        f"{advice if hasattr(image, 'dtype') else ''}"
     )
 
 

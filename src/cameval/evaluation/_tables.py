@@ -109,10 +109,11 @@ def find(
             )
         if not rows.any() or not kept.any():
             of_columns = [getattr(column, name, "") for column in columns]
-            there = filter(None, of_columns) if name in COLUMN else samples[name]
+            there = list(filter(None, of_columns)) if name in COLUMN else samples[name].tolist()
+            others = ", which has nothing in common with the other conditions"
             raise SettingError(
-                f"{name} must be one of {_shorten(dict.fromkeys(there))}, got {_shorten(several)}, "
-                "which leaves nothing"
+                f"{name} must be one of {_shorten(dict.fromkeys(there))}, got {_shorten(several)}"
+                + (others if any(value in there for value in several) else "")
             )
     return np.flatnonzero(rows), np.flatnonzero(kept)
 

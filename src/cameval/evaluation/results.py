@@ -22,7 +22,7 @@ from cameval.evaluation._parquet_tables import read_parquet, write_parquet
 from cameval.evaluation._plan import Task, check_task
 from cameval.evaluation._plots import PlotKind
 from cameval.evaluation._result_texts import latex_table, short_page, short_text
-from cameval.evaluation._run_folder import RunFolder
+from cameval.evaluation._run_folder import RunFolder, is_there
 from cameval.evaluation._sources import NO_LABEL
 from cameval.evaluation._tables import Parts, find
 from cameval.evaluation._times import sessions_in, total_time
@@ -141,12 +141,23 @@ class Results:
     def load(cls, path: str | PathLike[str]) -> "Results":
         """Read the batches that a run has written to its folder; the run may be unfinished.
 
+        Of a folder of the command line, the table ``results.csv`` is read.
+
         Raises
         ------
         DataError
             If the folder holds no run, or a file of it is damaged.
         """
         folder = RunFolder(Path(path))
+        if not is_there(folder.path / "run.json"):
+            if is_there(folder.path / "results.csv"):
+                return cls.from_csv(folder.path / "results.csv")
+            runs = sorted(map(str, folder.path.glob("runs/*"))) if is_there(folder.path) else []
+            if runs:
+                raise DataError(
+                    f"{path} must hold a finished run (results.csv), got none yet; its unfinished "
+                    f"runs are in {', '.join(runs)}"
+                )
         record = folder.record()
         columns = [Column(*column) for column in record["columns"]]
         parts = [folder.read(number, len(columns)) for number in folder.numbers()]

@@ -162,8 +162,8 @@ def _unproved(net: nn.Module, trial: Trial) -> UnsupportedModelError:
         listed = "\n".join(["", *lines, ""])
         what_to_do = (
             f'Name it: cameval.adapt(net, layer="{candidates[0][0]}"{select}). Gradient methods '
-            f"work at every layer that the logits depend on; {reason}. Layers that maps can be taken "
-            f"from, the last first:\n{listed}\n"
+            f"work at every layer that the logits depend on; {reason}. Layers that maps can be "
+            f"taken from, the last first:\n{listed}\n"
         )
     else:
         what_to_do = f"No layer of it returns feature maps; {reason}. "

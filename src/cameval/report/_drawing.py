@@ -1,7 +1,7 @@
 """The pictures of targets: photo, outlines of masks and of the truth, and maps of few values."""
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from cameval._spatial import binarize_kept, for_volumes, with_sample_settings
 from cameval.data import Sample
+from cameval.evaluation import Choice
 from cameval.evaluation._plan import MapSource, Plan, TargetClass
 from cameval.evaluation._sources import Grid, MethodMaps, Source, View, map_sources
 from cameval.evaluation.preparation import Prepare
@@ -22,6 +23,7 @@ from cameval.metrics import pixel_auroc
 from cameval.networks import CAMModel, LayerModel
 from cameval.networks._precision import without_autocast
 from cameval.protocols import Binarizer, CAMMethod
+from cameval.report._mask_checks import MaskScore, is_noise
 from cameval.report._outlines import trace_mask
 from cameval.report._photos import Photo, photo_of
 
@@ -79,6 +81,8 @@ class Drawn:
         Outlines of the mask of each target class, method and binarizer, in this order.
     maps
         The map of each target class and method; None if it is constant.
+    scores
+        The score of each mask; None where it is not computed again.
     remark
         What else is to be known, such as which slice of a volume it is.
     """
@@ -92,6 +96,7 @@ class Drawn:
     ignored: list[list[int]]
     masks: list[list[list[int]]]
     maps: list[SmallMap | None]
+    scores: list[MaskScore | None]
     remark: str = ""
 
     def record(self, others: Sequence[int]) -> dict[str, Any]:
@@ -121,12 +126,18 @@ class Drawing:
         As it was for the evaluation.
     cell_centers
         The centers of the cells, if maps are aligned by them.
+    choices
+        Choices of binarizers, each of which has a mask of every map.
+    metric
+        The metric by which the masks are scored again, if they are.
     """
 
     model: CAMModel | LayerModel | None
     plan: Plan
     prepare: Prepare
     cell_centers: CellCenters | None
+    choices: Sequence[Choice] = ()
+    metric: Callable[..., Any] | None = None
 
     @classmethod
     def of(
@@ -138,15 +149,18 @@ class Drawing:
         binarizers: Mapping[str, Binarizer],
         prepare: Prepare,
         alignment: Alignment,
+        choices: Sequence[Choice] = (),
+        metric: Callable[..., Any] | None = None,
     ) -> "Drawing":
         """Return what draws the maps of a network, or maps made elsewhere, or both."""
         plan = Plan(classes, methods, {}, binarizers, {"pixel_auroc": pixel_auroc}, maps)
         if model is None:
-            return cls(None, plan, prepare, None)
+            return cls(None, plan, prepare, None, choices, metric)
         network = CAMExtractor(model, alignment=alignment).model
         assert isinstance(network, CAMModel | LayerModel)
         by_cells = alignment == "receptive_field"
-        return cls(network, plan, prepare, network.cell_centers if by_cells else None)
+        centers = network.cell_centers if by_cells else None
+        return cls(network, plan, prepare, centers, choices, metric)
 
     def __call__(self, samples: Sequence[tuple[int, Sample]]) -> list[Drawn]:
         """Return what is drawn of each target of a batch of numbered samples."""
@@ -155,9 +169,9 @@ class Drawing:
             if self.model is not None and not isinstance(view.inputs, Tensor):  # of several sizes
                 return [drawn for one in samples for drawn in self([one])]
             rows: list[_Row] = [_Row() for _ in view.rows]
-            for source in self._sources(view):
+            for of_map, source in self._sources(view):
                 for grid in view.grids:
-                    self._add_source(rows, grid, source, view)
+                    self._add_source(rows, grid, of_map, source, view)
         return [
             row.finish(samples[int(k)][0], int(place))
             for row, k, place in zip(rows, view.image_of, view.place, strict=True)
@@ -168,18 +182,39 @@ class Drawing:
         tensors = () if self.model is None else self.model.parameters()
         return next((one.device for one in tensors), torch.device("cpu"))
 
-    def _sources(self, view: View) -> Iterator[Source]:
-        """Yield the source of the maps of each target class and method."""
+    def _sources(self, view: View) -> Iterator[tuple[tuple[str, str], Source]]:
+        """Yield each target class and method with the source of their maps."""
         activations = None
         chosen = [view.labels for _ in self.plan.target_class]
         if self.model is not None:
             activations = self.model.activations(view.images)
             logits = activations.logits
             chosen = [view.classes(how, logits) for how in self.plan.target_class.values()]
-        for classes in chosen:
-            yield from map_sources(self.plan, view, activations, classes, self.cell_centers)
+        for target_class, classes in zip(self.plan.target_class, chosen, strict=True):
+            sources = map_sources(self.plan, view, activations, classes, self.cell_centers)
+            for method, source in zip((*self.plan.methods, *self.plan.maps), sources, strict=True):
+                yield (target_class, method), source
 
-    def _add_source(self, rows: Sequence["_Row"], grid: Grid, source: Source, view: View) -> None:
+    @property
+    def masks_of_map(self) -> int:
+        """The number of masks of each map."""
+        return len(self.plan.binarizers) + len(self.choices)
+
+    def _binarizers(self, of_map: tuple[str, str], label: int | None) -> Iterator[Binarizer]:
+        """Yield the binarizers of a map, and those that were chosen for it."""
+        target_class, method = of_map
+        yield from self.plan.binarizers.values()
+        for choice in self.choices:
+            yield self.plan.binarizers[choice.binarizer(target_class, "method", method, label)]
+
+    def _add_source(
+        self,
+        rows: Sequence["_Row"],
+        grid: Grid,
+        of_map: tuple[str, str],
+        source: Source,
+        view: View,
+    ) -> None:
         """Add the maps of a source and their masks to the rows of a grid."""
         maps = source(grid).detach()
         for k, (at, scores) in enumerate(zip(grid.rows.tolist(), maps, strict=True)):
@@ -187,8 +222,10 @@ class Drawing:
             if row.truth is None:
                 row.begin(grid, k, self.prepare)
             keep = None if grid.keep is None else grid.keep[k]
-            masks = [_binarize(one, scores, keep, grid) for one in self.plan.binarizers.values()]
+            used = self._binarizers(of_map, grid.samples[k].label)
+            masks = [_binarize(one, scores, keep, grid) for one in used]
             row.add(scores, masks, _Cells.of(source, at, grid, view))
+            row.add_scores(scores, masks, self.metric)
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,6 +277,7 @@ class _Row:
         self.remark = ""
         self.masks: list[list[list[int]]] = []
         self.maps: list[SmallMap | None] = []
+        self.scores: list[MaskScore | None] = []
 
     def begin(self, grid: Grid, k: int, prepare: Prepare) -> None:
         """Take truth, ignored pixels and photo from a row of a grid."""
@@ -260,6 +298,24 @@ class _Row:
         self.maps.append(_small_map(shown.float().cpu(), keep, cells))
         for mask in masks:
             self.masks.append(trace_mask(mask if self.slice is None else mask[self.slice]))
+
+    def add_scores(
+        self,
+        scores: Tensor,
+        masks: Sequence[NDArray[np.bool_]],
+        metric: Callable[..., Any] | None,
+    ) -> None:
+        """Add the scores of the masks of a map; None without a metric or a map."""
+        assert self.truth is not None
+        counted = scores if self.keep is None else scores[torch.from_numpy(self.keep)]
+        if (
+            metric is None
+            or not len(counted)
+            or is_noise(float(counted.min()), float(counted.max()))
+        ):
+            self.scores += [None] * len(masks)
+        else:
+            self.scores += [MaskScore.of(metric, one, self.truth, self.keep) for one in masks]
 
     def _choose_slice(self, masks: Sequence[NDArray[np.bool_]]) -> None:
         assert self.truth is not None
@@ -284,6 +340,7 @@ class _Row:
             [] if ignored is None else trace_mask(ignored),
             self.masks,
             self.maps,
+            self.scores,
             self.remark,
         )
 

@@ -13,7 +13,7 @@ from torch import nn
 from cameval.data import Sample
 from cameval.data.map_files import maps_at
 from cameval.errors import DataError, SettingError
-from cameval.evaluation import Column, Preparation, Results
+from cameval.evaluation import Choice, Column, Preparation, Results
 from cameval.evaluation._contents import Contents, contents_of
 from cameval.evaluation._headline import headline_metric
 from cameval.evaluation._loading import SizedSamples, read_sample
@@ -26,6 +26,12 @@ from cameval.report._image_choice import choose_images, describe_choice
 from cameval.report._image_folder import FolderWriter, finish, new_folder, remove_pictures
 from cameval.report._image_index import ModelPictures, Strip, Tile, keys_of
 from cameval.report._image_records import best_column
+from cameval.report._mask_checks import (
+    check_binarizers,
+    check_choices,
+    check_scores,
+    metric_to_check,
+)
 from cameval.report.formatting import format_count
 
 __all__ = ["draw_images"]
@@ -41,6 +47,7 @@ def draw_images(
     *,
     methods: Mapping[str, CAMMethod],
     binarizers: Mapping[str, Binarizer],
+    choices: Mapping[str, Choice] | None = None,
     maps: Mapping[str, MapSource | str | PathLike[str]] | None = None,
     prepare: Prepare | None = None,
     alignment: Alignment = "half_pixel",
@@ -68,6 +75,10 @@ def draw_images(
     methods, binarizers
         Some of those evaluated, by their labels; the browser shows the scores of these. Without a
         network there are no methods. Without binarizers there are no masks.
+    choices
+        Choices of binarizers (`choose_binarizers`) by the labels with which they were applied to
+        the results, such as ``{"validated": choice}``. The binarizers that were chosen must be
+        among `binarizers`; each map has the mask of its own.
     maps
         Maps made elsewhere, by their labels: functions or folders, as for `evaluate_maps`.
     prepare, alignment
@@ -87,13 +98,20 @@ def draw_images(
     SettingError
         If the results are of several models, lack a method, maps or a binarizer, have no metric
         other than counted categories, or have target classes that were chosen by functions alone;
-        if neither methods with their model nor maps are given; if `limit` is negative; or if
-        something else is in the place of ``report_files``.
+        if a binarizer or a choice is another than that of its label in the results; if neither
+        methods with their model nor maps are given; if `limit` is negative; or if something else
+        is in the place of ``report_files``.
     DataError
-        If a sample is not the one that was evaluated, or the index of the folder is damaged.
+        If a sample is not the one that was evaluated, the score of a mask is another than in the
+        results, or the index of the folder is damaged.
 
     Notes
     -----
+    The masks are scored again, and must have the scores of the results up to rounding, by the first
+    metric of the page. This is done if that is one of cameval's own metrics which count pixels,
+    such as IoU, and the network computed in full precision (``precision="exact"``). Maps whose
+    range is that of rounding are left out.
+
     A sample with several targets has a picture for each. Of a volume the slice is shown where the
     truth is largest. An outline differs from that of the mask by at most one pixel. Names of files
     are numbers; no name of a sample is in them.
@@ -128,14 +146,21 @@ def draw_images(
         return 0
     contents = contents_of(results)
     given = dict(maps or {})
-    pairs, classes = _pairs_of(results, contents, model, methods, given, binarizers)
+    chosen_by = dict(choices or {})
+    labels = (*binarizers, *chosen_by)
+    pairs, classes = _pairs_of(results, contents, model, methods, given, labels)
+    check_binarizers(results, binarizers)
+    check_choices(results, chosen_by, binarizers, list(dict.fromkeys(pair[:2] for pair in pairs)))
     if prepare is None:
         prepare = Preparation() if contents.has_network else Preparation(size=None)
     sources = {
         label: maps_at(one, results.class_names) if isinstance(one, str | PathLike) else one
         for label, one in given.items()
     }
-    drawing = Drawing.of(model, methods, sources, classes, binarizers, prepare, alignment)
+    metric = pairs[0][3]
+    again = metric_to_check(results, metric) if metric in contents.mask_metrics else None
+    of_masks = binarizers, prepare, alignment, list(chosen_by.values()), again
+    drawing = Drawing.of(model, methods, sources, classes, *of_masks)
     rows = _Rows.of(results, contents, [_column(pair, results) for pair in pairs])
     chosen = choose_images(
         rows.scores[:, rows.best], rows.labels, rows.images, limit, required=rows.required
@@ -144,7 +169,7 @@ def draw_images(
     by = pairs[rows.best][1:3]
     rule = "" if len(chosen) == total else describe_choice(len(chosen), total, *by)
     with new_folder(Path(folder), contents.models[0]) as writer:
-        tiles, strips = _draw(drawing, rows, chosen, samples, writer)
+        tiles, strips = _draw(drawing, rows, pairs, chosen, samples, writer)
         finish(writer, ModelPictures(contents.models[0], total, rule, pairs, tiles, strips))
     return len(chosen)
 
@@ -158,7 +183,7 @@ def _pairs_of(
     model: nn.Module | None,
     methods: Mapping[str, CAMMethod],
     maps: Mapping[str, object],
-    binarizers: Mapping[str, Binarizer],
+    binarizers: Sequence[str],
 ) -> tuple[list[tuple[str, str, str, str]], dict[str, TargetClass]]:
     """Return each target class, method, binarizer and metric, and the target classes."""
     if len(contents.models) > 1:
@@ -293,6 +318,7 @@ def _pick_rows(values: NDArray[np.float64], *, higher_is_better: bool | None) ->
 def _draw(
     drawing: Drawing,
     rows: _Rows,
+    pairs: Sequence[tuple[str, str, str, str]],
     chosen: NDArray[np.intp],
     samples: SizedSamples,
     writer: FolderWriter,
@@ -305,8 +331,10 @@ def _draw(
         found = list(_match(targets, np.flatnonzero(rows.images == image), rows))
         places = writer.add_image([drawn for _, drawn in found])
         for (row, drawn), (part, place) in zip(found, places, strict=True):
+            if drawing.masks_of_map:
+                check_scores(drawn.scores, rows.scores[row].tolist(), pairs, drawn.sample.name)
             if row in wanted:
-                data = _strip(drawn, rows.best, len(drawing.plan.binarizers))
+                data = _strip(drawn, rows.best, drawing.masks_of_map)
                 strip = Strip(rows.best, wanted[row], len(tiles), writer.add_strip(data))
                 strips[wanted[row]] = strip
             photo, thumb, large = writer.add_photo(drawn)

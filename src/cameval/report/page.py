@@ -139,7 +139,7 @@ def write_report(
     scores = scores_of(scored, contents)
     headline = headline_of(contents, scores, method=method, binarizer=binarizer)
     _check_sections(sections)
-    figures = make_folder(folder / "figures")
+    make_folder(folder)
     if single_file:
         pictures_in(folder)
     names, images = names_of(targets, contents), images_by_model(scored)
@@ -170,7 +170,7 @@ def write_report(
         scripts=scripts,
     )
     for picture in (*_pictures(shown), *_pictures(sections)):
-        write_bytes(figures / picture.file, picture.data)
+        write_bytes(make_folder(folder / "figures") / picture.file, picture.data)
     record = json.dumps(to_record(reviewed), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(folder / "reviewers.json", replace_unprintable(record))
     page = folder / "report.html"

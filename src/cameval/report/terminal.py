@@ -12,6 +12,7 @@ from cameval.evaluation._numbers import with_minus
 from cameval.evaluation._scores import images_by_model, scores_of
 from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import CONSTANT
+from cameval.report._accuracy import describe_accuracy
 from cameval.report._names import Names, names_of
 from cameval.report._negatives import describe_marks
 from cameval.report._targets import Targets, targets_of
@@ -49,7 +50,8 @@ def verdict_lines(
     r"""Return the verdict of `write_report` as lines of at most 80 columns.
 
     A row for each network has its best maps with their mean score, the best blind baseline, and the
-    upper bound of these masks. The headline of the report and counts follow.
+    upper bound of these masks. How often the network is right, the headline of the report and
+    counts follow.
 
     Parameters
     ----------
@@ -87,6 +89,8 @@ def verdict_lines(
     + The maps find the object better than a guess.
     Of 12 images, 0 score below the guess.
     The best guess is center, a map that never sees the image.
+    No groups were given: each of 12 images counts as its own; intervals may be too
+    narrow.
     Undefined scores: 0. Constant maps: 0.
     """
     contents = contents_of(results, first_binarizer=binarizer)
@@ -101,9 +105,11 @@ def verdict_lines(
     lines = [
         *_counts(targets, headline, names),
         *_table(verdicts),
+        *_accuracy(results, names),
         *_wrap(f"{words.symbol} {words.headline}"),
         *_below(words),
         *(line for sentence in words.caution[:1] for line in _wrap(plain(sentence))),
+        *_groups(results),
         *_negatives(results, targets, contents, headline, names),
         _undefined(verdicts, targets),
     ]
@@ -199,6 +205,28 @@ def _below(words: Words) -> list[str]:
         if "guess" in plain(sentence) and not plain(sentence).startswith("Mean")
         for line in _wrap(plain(sentence))
     ]
+
+
+def _accuracy(results: Results, names: Names) -> list[str]:
+    """Return how often each classifier is right, where labels are given."""
+    said = [
+        describe_accuracy(images, names)
+        for images in images_by_model(results).values()
+        if images.has_labels
+    ]
+    return [line for one in said if one for line in _wrap(with_minus(one))]
+
+
+def _groups(results: Results) -> list[str]:
+    """Return that every image is its own group, where none has another group than its name."""
+    samples = results.samples
+    images = samples["sample"].nunique()
+    if images < 2 or not (samples["group"].astype(str) == samples["sample"].astype(str)).all():
+        return []
+    return _wrap(
+        f"No groups were given: each of {images:,} images counts as its own; intervals may be too "
+        "narrow."
+    )
 
 
 def _negatives(

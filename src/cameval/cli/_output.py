@@ -1,0 +1,81 @@
+"""The folder of a run: that it can be written, and has no results of another run."""
+
+import stat
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from cameval.errors import OutputError, SettingError
+
+
+def check_output(out: Path, runs: Sequence[str], options: Namespace) -> None:
+    """Check that the results can be written to a folder, before the work begins.
+
+    Parameters
+    ----------
+    out
+        The folder, which is made when needed.
+    runs
+        The names of the folders in ``runs`` that the command writes to.
+    options
+        What is written.
+
+    Raises
+    ------
+    SettingError
+        If the folder has the results of another command, or something else in the place of a file.
+    OutputError
+        If it cannot be written.
+    """
+    files = ["results.csv", "results.json", "summary.csv", "settings.toml"]
+    files += ["results.parquet"] if options.parquet else []
+    files += [] if options.no_report else ["report.html"]
+    folders = ["runs"] if options.no_report else ["runs", "figures", "report_files"]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (*files, *folders):
+            wanted = "a folder" if name in folders else "a file"
+            came = _describe_path(out / name)
+            if came not in (None, wanted):
+                raise SettingError(f"{out / name} must be {wanted} or not be there, got {came}")
+        _check_results(out, runs)
+        with TemporaryFile(dir=out):
+            pass
+    except (OSError, ValueError) as error:  # a path with NUL is a ValueError
+        if isinstance(error, SettingError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise OutputError(f"{str(out)!r} must be writable, got {reason or error}") from error
+
+
+def _describe_path(path: Path) -> str | None:
+    """Return what is at a path, None if there is nothing."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFREG: "a file", stat.S_IFIFO: "a named pipe"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def _check_results(out: Path, runs: Sequence[str]) -> None:
+    """Check that no results of another command or of Python would be replaced.
+
+    Whether a run of the same name has the same settings is checked as it begins.
+    """
+    others = [
+        folder.parent.name
+        for folder in sorted(out.glob("runs/*/batches"))
+        if folder.parent.name not in runs and any(folder.glob("*.npz"))
+    ]
+    came = f"the results of {', '.join(others)}" if others else ""
+    if (out / "run.json").exists():
+        came = "a run of Python (run.json)"
+    elif (out / "results.csv").exists() and not (out / "settings.toml").exists():
+        came = "a results.csv that no command has written"
+    if came:
+        raise SettingError(
+            f"--out must be a new folder or one of the same run, got {out} with {came}; name "
+            "another folder"
+        )

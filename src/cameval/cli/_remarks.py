@@ -1,0 +1,92 @@
+"""Lines that a command prints before it begins: what it uses, where that may not be expected."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+
+from cameval.cli._inputs import GROUP, LABEL, NAME, columns_of, group_column, split_name
+
+OF_MANIFEST = ("image", "mask", "name", "label", "group", "ignore")
+"""The columns of ``--manifest`` that have a meaning."""
+
+
+def describe_weights(options: Namespace) -> list[str]:
+    """Return a line if networks are not trained, as no weights are given.
+
+    The network of a function has the weights with which the function returns it.
+    """
+    weights, models = options.weights, options.model
+    random = []
+    for model, where in zip(
+        models, weights * (1 if len(weights) > 1 else len(models)), strict=True
+    ):
+        label, source = split_name(model)
+        is_named = ":" not in source or source.startswith("timm:")
+        if where == "none" and is_named:
+            random.append(label or model)
+    if not random:
+        return []
+    of_models = f" for {', '.join(random)}" if len(models) > 1 else ""
+    return [f"weights{of_models}: none (random); --weights DEFAULT or a file has trained ones"]
+
+
+def describe_columns(options: Namespace) -> list[str]:
+    """Return a line on the columns of ``--labels`` or ``--manifest`` that are not used."""
+    path = options.labels or options.manifest
+    if path is None:
+        return []
+    columns = columns_of(path)
+    if options.labels is None:
+        group = GROUP if GROUP in columns else None
+        used = {*OF_MANIFEST}
+    else:
+        group = group_column(options)
+        used = {options.name_column or NAME, options.label_column or LABEL, group or ""}
+    used |= {*(options.info or ())}
+    left = [column for column in columns if column and column not in used]
+    if not left:
+        return []
+    several = len(left) > 1
+    one = "one of them" if several else left[0]
+    way = f"--group-column {one} takes it as groups"
+    if options.labels is None:
+        way = "the column of groups is group"
+    if group is not None:
+        way = f"--info {' '.join(left)} keeps {'them' if several else 'it'} in the tables"
+    are = f"columns {', '.join(left)} are" if several else f"column {left[0]} is"
+    return [f"{are} not used; {way}"]
+
+
+def describe_classes(
+    name: str,
+    count: int,
+    known: Sequence[str] | None,
+    given: Sequence[str] | None,
+    options: Namespace,
+) -> list[str]:
+    """Return a line if the classes of the data are not those of a network.
+
+    Parameters
+    ----------
+    name
+        Name of the network in the tables.
+    count
+        The number of its outputs.
+    known
+        The names of its classes, if they are known.
+    given
+        The names of the classes of the data, if they have any.
+    options
+        The options.
+    """
+    if not given or count in (1, len(given)) or options.task == "multilabel":
+        return []
+    common = len({*given} & {*(known or ())})
+    if known is None:
+        are = f"the data have {len(given):,}"
+    else:
+        are = f"{common:,} of them" if common else "none of them"
+        are += " these labels"
+    of_predicted = options.classes in (None, ["predicted"])
+    of = "; maps are for the class that it predicts" if of_predicted else ""
+    whose = f"the network {name}" if len(options.model) > 1 else "the network"
+    return [f"{whose} has {count:,} classes, {are}{of}"]

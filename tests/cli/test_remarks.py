@@ -1,0 +1,200 @@
+"""What a command says before and below its table, and which folders it refuses."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cameval import PercentileBinarizer, Sample, evaluate_maps, iou
+from cameval.cli import main
+from cameval.cli._inputs import group_column
+from cameval.cli._output import check_output
+from cameval.cli._parser import parse
+from cameval.cli._remarks import describe_classes, describe_columns, describe_weights
+from cameval.errors import DataError, SettingError
+from cameval.evaluation import Results
+
+RUN = ["--model", "resnet18", "--out", "run"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """Make six images with masks, maps, and tables of labels."""
+    folder = tmp_path_factory.mktemp("remarks")
+    for part in ("images", "masks", "maps"):
+        (folder / part).mkdir()
+    rng, rows = np.random.default_rng(0), []
+    for k in range(6):
+        mask = np.zeros((24, 32), np.uint8)
+        mask[4 : 12 + k, 2 * k : 2 * k + 12] = 255
+        pixels = (rng.random(mask.shape) * 120 + mask / 2).astype(np.uint8)
+        Image.fromarray(mask).save(folder / "masks" / f"{k}.png")
+        Image.fromarray(pixels).save(folder / "images" / f"{k}.png")
+        np.save(folder / "maps" / f"{k}.npy", pixels[::2, ::2].astype(np.float32))
+        rows.append(f"{k},{k % 2},p{k // 2},{50 + k}")
+    for last in ("group", "patient"):
+        text = "\n".join([f"name,label,{last},age", *rows])
+        (folder / f"{last}.csv").write_text(text)
+    (folder / "predictions.csv").write_text("name,predicted\n" + "0,0\n1,1\n2,0\n3,1\n4,0\n5,0\n")
+    return folder
+
+
+def score(root: Path, out: Path, *more: str) -> int:
+    words = f"score --maps {root}/maps --images {root}/images --masks {root}/masks --no-report"
+    words += " --binarizer otsu --metric iou --baseline center"
+    return main([*words.split(), "--out", str(out), *more])
+
+
+def options(*words: str) -> Any:
+    return parse(["evaluate", *RUN, *words])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", "weights: none (random); "),
+        ("--weights DEFAULT", None),
+        ("--model a=resnet18 b=file.py:net", "weights for a: none (random); "),
+        ("--model resnet18 timm:resnet18 --weights none x.pth", "weights for resnet18: none "),
+        ("--model resnet18 timm:resnet18", "weights for resnet18, timm:resnet18: none "),
+        ("--model file.py:net", None),  # as the function returns it
+    ],
+)
+def test_random_weights_are_said(words, said) -> None:
+    lines = describe_weights(options(*words.split()))
+    assert [line.startswith(str(said)) for line in lines] == ([] if said is None else [True])
+
+
+@pytest.mark.parametrize(
+    ("table", "words", "group", "said"),
+    [
+        ("group", "", "group", "column age is not used; --info age keeps it in the tables"),
+        ("group", "--info age", "group", None),
+        (
+            "patient",
+            "",
+            None,
+            "columns patient, age are not used; --group-column one of them takes it as groups",
+        ),
+        (
+            "patient",
+            "--info age",
+            None,
+            "column patient is not used; --group-column patient takes it as groups",
+        ),
+        ("patient", "--group-column patient --info age", "patient", None),
+    ],
+)
+def test_columns_without_use_are_said(root, table, words, group, said) -> None:
+    given = options("--labels", str(root / f"{table}.csv"), *words.split())
+    assert group_column(given) == group
+    assert describe_columns(given) == ([] if said is None else [said])
+
+
+def test_columns_of_a_manifest_without_use_are_said(tmp_path) -> None:
+    table = tmp_path / "table.csv"
+    for last, way in (
+        ("name", "the column of groups is group"),
+        ("group", "--info patient keeps it"),
+    ):
+        table.write_text(f"image,mask,{last},patient\n")
+        (line,) = describe_columns(options("--manifest", str(table)))
+        assert line.startswith(f"column patient is not used; {way}")
+        assert describe_columns(options("--manifest", str(table), "--info", "patient")) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "known", "given", "words", "said"),
+    [
+        (3, None, "abc", "", None),
+        (1, None, "ab", "", None),  # binary
+        (5, None, "abc", "--task multilabel", None),
+        (5, "vwxyz", None, "", None),
+        (
+            1000,
+            [f"c{k:,}" for k in range(1000)],
+            "abc",
+            "",
+            "the network has 1,000 classes, none of them these labels; maps are for the class that "
+            "it predicts",
+        ),
+        (5, "aexyz", "abc", "--classes true", "the network has 5 classes, 1 of them these labels"),
+        (
+            5,
+            None,
+            "abc",
+            "",
+            "the network has 5 classes, the data have 3; maps are for the class that it predicts",
+        ),
+    ],
+)
+def test_other_classes_than_those_of_the_data_are_said(count, known, given, words, said) -> None:
+    lines = describe_classes("net", count, known, given, options(*words.split()))
+    assert lines == ([] if said is None else [said])
+
+
+def test_a_column_of_groups_is_used_and_its_lack_is_said(root, tmp_path, capsys) -> None:
+    predictions = ["--predictions", str(root / "predictions.csv")]
+    assert score(root, tmp_path / "a", "--labels", str(root / "group.csv"), *predictions) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "column age is not used; --info age keeps it in the tables"
+    assert "6 images, 2 classes, 3 groups" in lines[1]
+    assert not any("No groups" in line for line in lines)
+    assert "are right for 83.3 %" in " ".join(" ".join(lines).split())
+    groups = Results.load(tmp_path / "a").samples["group"]
+    assert groups.tolist() == ["p0", "p0", "p1", "p1", "p2", "p2"]
+    assert score(root, tmp_path / "b") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "No groups were given: each of 6 images counts as its own; intervals may be too" in out
+
+
+def test_results_of_another_command_are_not_replaced(root, tmp_path, capsys) -> None:
+    assert score(root, tmp_path / "run") == 0
+    kept = (tmp_path / "run" / "results.csv").read_bytes()
+    capsys.readouterr()
+    assert score(root, tmp_path / "run", "--name", "other") == 2
+    assert "--out must be a new folder or one of the same run" in (said := capsys.readouterr().err)
+    assert "with the results of maps" in said
+    assert (tmp_path / "run" / "results.csv").read_bytes() == kept
+    assert Results.load(tmp_path / "run").values.tobytes() == (
+        Results.from_csv(tmp_path / "run" / "results.csv").values.tobytes()
+    )
+    with pytest.raises(SettingError, match="with the results of maps; name another folder"):
+        check_output(tmp_path / "run", ["resnet18"], options())
+    check_output(tmp_path / "run", ["maps"], options())
+
+
+def test_a_run_of_python_is_not_replaced(root, tmp_path, capsys) -> None:
+    image = np.random.default_rng(0).random((16, 16), np.float32)
+    made = evaluate_maps(
+        {"itself": lambda sample: sample.image},
+        [Sample(name, image, image > 0.8) for name in "ab"],
+        binarizers=PercentileBinarizer(80),
+        metrics=iou,
+        out=tmp_path / "run",
+        progress=False,
+    )
+    assert score(root, tmp_path / "run") == 2
+    assert "a run of Python (run.json)" in capsys.readouterr().err
+    (tmp_path / "table").mkdir()
+    made.to_csv(tmp_path / "table" / "results.csv")
+    assert score(root, tmp_path / "table") == 2
+    assert "a results.csv that no command has written" in capsys.readouterr().err
+
+
+def test_errors_name_what_to_do(tmp_path, capsys) -> None:
+    assert main(["report", str(tmp_path / "nothing")]) == 2
+    said = capsys.readouterr().err
+    assert "nothing/results.csv must be the table of a finished run, got no such file" in said
+    assert "Errno" not in said
+    words = ["evaluate", *RUN[:2], "--phantom", "2", "--out", str(tmp_path / "run")]
+    assert main([*words, "--binarizer", "95"]) == 2
+    assert "got '95'; near names: percentile:95" in capsys.readouterr().err
+
+
+def test_a_folder_without_finished_results_names_its_runs(tmp_path) -> None:
+    (tmp_path / "runs" / "resnet18").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"finished run \(results.csv\), .* are in .*resnet18"):
+        Results.load(tmp_path)
