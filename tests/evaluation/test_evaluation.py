@@ -508,11 +508,11 @@ def test_an_error_in_a_metric_says_of_which_samples() -> None:
     ]
 
 
-def test_a_label_that_is_no_class_is_named_where_it_is_the_target_class() -> None:
+def test_a_label_that_is_no_class_is_named_whatever_the_target_class_is() -> None:
     data = [*samples(2), dataclasses.replace(samples(3)[2], label=9)]
-    run(data)
-    with pytest.raises(ClassIndexError, match="sample 'image 2': label must be one of the netw"):
-        run(data, classes="true")
+    for classes in ("predicted", "true"):
+        with pytest.raises(ClassIndexError, match="sample 'image 2': label must be one of the n"):
+            run(data, classes=classes)
 
 
 @pytest.mark.parametrize(
