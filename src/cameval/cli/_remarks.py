@@ -37,7 +37,7 @@ def describe_columns(options: Namespace) -> list[str]:
     columns = columns_of(path)
     if options.labels is None:
         group = GROUP if GROUP in columns else None
-        used = {*OF_MANIFEST}
+        used: set[str | None] = {*OF_MANIFEST}
     else:
         group = group_column(options)
         used = {options.name_column or NAME, options.label_column or LABEL, group or ""}

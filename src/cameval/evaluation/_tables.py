@@ -97,23 +97,25 @@ def find(
     for name, wanted in conditions.items():
         several = wanted if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
         if name in COLUMN:
-            kept &= [getattr(column, name) in several for column in columns]
+            met = np.array([getattr(column, name) in several for column in columns], bool)
+            kept &= met
         elif name in samples.columns:
             known = [value for value in several if value is not None and value is not pd.NA]
-            rows &= samples[name].isin(known).to_numpy(bool) | (
+            met = samples[name].isin(known).to_numpy(bool) | (
                 (len(known) < len(several)) & samples[name].isna().to_numpy(bool)
             )
+            rows &= met
         else:
             raise SettingError(
                 f"conditions must be on {', '.join((*samples.columns, *COLUMN))}, got {name!r}"
             )
         if not rows.any() or not kept.any():
             of_columns = [getattr(column, name, "") for column in columns]
-            there = list(filter(None, of_columns)) if name in COLUMN else samples[name].tolist()
+            there = filter(None, of_columns) if name in COLUMN else samples[name]
             others = ", which has nothing in common with the other conditions"
             raise SettingError(
                 f"{name} must be one of {_shorten(dict.fromkeys(there))}, got {_shorten(several)}"
-                + (others if any(value in there for value in several) else "")
+                f"{others if met.any() else ''}"
             )
     return np.flatnonzero(rows), np.flatnonzero(kept)
 
