@@ -307,7 +307,7 @@ def test_a_place_that_no_folder_can_have_is_told(folder, tmp_path, capsys, name)
     "place",
     [
         "pathlib.Path.mkdir",
-        "cameval.cli._commands.TemporaryFile",
+        "cameval.cli._output.TemporaryFile",
         "pandas.DataFrame.to_csv",
         "cameval.evaluation.results.Results.to_csv",
         "cameval.report.write_report",
@@ -509,7 +509,7 @@ def test_an_interrupt_says_how_to_go_on(folder, monkeypatch, capsys) -> None:
 
 def test_a_report_of_nothing_is_a_mistake(tmp_path, capsys) -> None:
     assert main(["report", str(tmp_path)]) == 2
-    assert "results.csv must be a table of results" in capsys.readouterr().err
+    assert "results.csv must be the table of a finished run, got no such file" in capsys.readouterr().err
 
 
 def test_help_names_every_option(capsys) -> None:

@@ -347,7 +347,7 @@ def test_the_named_images_of_a_cache(root, tmp_path) -> None:
         ),
         (
             f"{TWO_FOLDERS} --labels @people.csv --name-column id",
-            "--labels beside a folder .* must go with --group-column or --info, got none of them",
+            "--labels beside a folder .* must go with --group-column or --info, or have a column group, got none of them",
         ),
         ("--voc @voc --value-range 0 1", "--value-range must go with --dicom or --nifti, got --v"),
         (
@@ -387,7 +387,7 @@ def test_forms_that_do_not_go_together_are_refused(root, words, message) -> None
             "some.csv must have every image, got none for 'c'",
         ),
         (f"{TWO_FOLDERS} --labels @some.csv --group-column group", "groups must give a text that"),
-        (f"{TWO_FOLDERS} --labels @some.csv --info patient", "info must have every image, got no"),
+        (f"{TWO_FOLDERS} --labels @few.csv --info patient", "info must have every image, got no"),
         (f"{TWO_FOLDERS} --labels @some.csv --info sex", "must have a column 'sex', got name, pat"),
         (
             "--images @images --masks @hearts",
@@ -401,6 +401,7 @@ def test_forms_that_do_not_go_together_are_refused(root, words, message) -> None
 )
 def test_tables_and_folders_that_do_not_fit_are_refused(root, words, message) -> None:
     (root / "some.csv").write_text("name,patient,group\na,Ann,p\nb,Bo,\n")
+    (root / "few.csv").write_text("name,patient\na,Ann\nb,Bo\n")
     with pytest.raises(DataError, match=message):
         load_samples(options_of(root, words))
 

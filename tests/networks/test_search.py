@@ -152,7 +152,7 @@ def test_a_cut_is_right_or_refused(
         model = adapt(net, images=TRIAL)
         if isinstance(model, LayerModel):  # of a head of several layers, which has no CAM
             assert head in ("mlp", "norm")
-            assert pool in PROVED
+            assert pool in {*PROVED, "clamped"}  # no trial image reaches the clamp
             assert torch.equal(CAMExtractor(model, grad_cam)(batch, classes).logits, expected)
             return
         result = CAMExtractor(model, cam)(batch, classes)
@@ -697,6 +697,6 @@ class Pooled(nn.Module):
 def test_a_network_without_feature_maps_is_told_no_layer() -> None:
     with pytest.raises(UnsupportedModelError) as caught:
         adapt(Pooled())
-    assert "No layer of it returns feature maps. Declare its features" in str(caught.value)
+    assert "No layer of it returns feature maps; in the Pooled" in str(caught.value)
     assert "name.of.layer" not in str(caught.value)
     assert "Layers that" not in str(caught.value)

@@ -46,7 +46,6 @@ from cameval.evaluation import (
     evaluate,
     evaluate_maps,
 )
-from cameval.evaluation._run_folder import is_there
 from cameval.extractor import CAMExtractor
 from cameval.networks import adapt
 from cameval.protocols import Baseline
@@ -134,7 +133,7 @@ def rewrite_report(options: Namespace) -> int:
     """Write the report of the results.csv in a folder."""
     report = _import_report("")
     folder = Path(options.folder)
-    if not is_there(folder / "results.csv"):
+    if not (folder / "results.csv").exists():
         raise DataError(
             f"{folder / 'results.csv'} must be the table of a finished run, got no such file; name "
             "the --out of the run"

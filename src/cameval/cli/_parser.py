@@ -24,7 +24,7 @@ Maps of image classifiers, compared with ground-truth masks.
   cameval models            list the networks, and whether their CAM is exact
   cameval evaluate --help   score the maps of a network on images with masks
   cameval score --help      score maps that were made elsewhere, without network
-  cameval compare BASE NEW  test whether the scores of a run are worse than before
+  cameval compare BASE NEW  test whether a run has worse scores than before
   cameval report FOLDER     write the report of a finished run again
 """
 

@@ -40,6 +40,7 @@ def names_of_classes(samples: object) -> tuple[str, ...] | None:
     --------
     >>> from types import SimpleNamespace
     >>> from torch.utils.data import Subset
+    >>> from cameval.evaluation._loading import names_of_classes
     >>> names_of_classes(Subset(SimpleNamespace(class_names=["cat", "dog"]), [1]))
     ('cat', 'dog')
     """

@@ -87,7 +87,9 @@ class CAMModel(nn.Module):
 
         Examples
         --------
+        >>> from torch import nn
         >>> from torchvision.models import resnet18
+        >>> from cameval import CAMModel, GAPHead, adapt
         >>> adapt(resnet18()).layer
         'layer4'
         >>> CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2))).layer is None
