@@ -52,7 +52,13 @@ class Page(HTMLParser):
         super().__init__()
         self.tags, self.ids, self.links, self.images = [], [], [], []
         self.tables, self.text, self.attributes, self.cell = [], "", [], ""
-        self.marked: dict[str, str] = {"chip": "", "says": "", "caution": "", "h1": ""}
+        self.marked: dict[str, str] = {
+            "chip": "",
+            "says": "",
+            "caution": "",
+            "h1": "",
+            "guess-is": "",
+        }
         self.inside: list[str] = []
         self.open: list[str] = []
         self.source = file.read_text(encoding="utf-8")
@@ -131,6 +137,11 @@ class Page(HTMLParser):
     def caution(self) -> str:
         """Return the line of caution."""
         return " ".join(self.marked["caution"].split())
+
+    @property
+    def guess(self) -> str:
+        """Return what a guess is said to be."""
+        return " ".join(self.marked["guess-is"].split())
 
     def table(self, caption: str) -> Table:
         """Return the one table of a caption that begins so."""

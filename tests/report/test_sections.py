@@ -277,7 +277,7 @@ def test_a_validated_binarizer_is_the_headline_and_no_optimistic_choice(tmp_path
     results = chosen_on_validation()
     page = written(results, tmp_path, binarizer="validated", method="cam")
     score = mean(results, method="cam", binarizer="p95")
-    assert "cam · masks by validated" in page.text
+    assert "cam · threshold chosen on other images" in page.text
     assert page.says.startswith(f"Mean IoU with the true masks: {format_short(float(score))},")
     origin = "chosen on other images by the highest mean IoU"
     assert f"The binarizer of each map was {origin}." in page.text

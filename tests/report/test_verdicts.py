@@ -12,13 +12,15 @@ from pages import Page, made, written
 
 from cameval.evaluation import Results
 from cameval.evaluation._comparisons import ALPHA, least_adjusted
-from cameval.report import format_p
+from cameval.report import format_p, verdict_lines
 from cameval.statistics import holm, sign_flip_test
 
 CHIPS = {
     "better": "\u25b2 Better than guessing",
     "worse": "\u25bc Worse than guessing",
     "open": "\u2248 No clear difference from guessing",
+    "same binarizer": "\u25b2 Better than a guess with the same binarizer",
+    "noise alone": "? Only compared with random maps",
     "too few": "? Too few groups",
     "equal": "\u2248 No clear difference from guessing",
     "untested": "? Nothing to compare with",
@@ -194,3 +196,102 @@ def test_the_p_of_a_page_is_that_of_the_seed_of_the_run(tmp_path) -> None:
         assert page.table("Paired differences").rows[0][2][1] == format_p(p)
         said.add(format_p(p))
     assert len(said) == 3
+
+
+# --- Other guesses --------------------------------------------------------------------------------
+
+
+def with_two_binarizers(guess_by_otsu: float, *, metric: str = "iou") -> Results:
+    """Make maps of .42 (p95) and .2 (otsu), a guess of .39 (p95) and of another score (otsu)."""
+    results = made(
+        12,
+        groups=12,
+        methods=("cam",),
+        baselines={"blind": "nothing"},
+        binarizers=("p95", "otsu"),
+        metrics=(metric,),
+    )
+    means = {("cam", "p95"): 0.42, ("cam", "otsu"): 0.2, ("blind", "p95"): 0.39}
+    values = np.empty(results.values.shape)
+    for k, column in enumerate(results.columns):
+        values[:, k] = means.get((column.method, column.binarizer), guess_by_otsu)
+    return replace(results, values=1 - values if metric == "hd" else values)
+
+
+@pytest.mark.parametrize(
+    ("by_otsu", "says", "caution"),
+    [
+        (0.38, False, False),
+        (0.39, False, False),
+        (0.4, True, False),
+        (0.42, True, False),
+        (0.44, False, True),
+    ],
+)
+@pytest.mark.parametrize("metric", ["iou", "hd"])
+def test_a_better_guess_with_another_binarizer_is_said(
+    by_otsu, says, caution, metric, tmp_path
+) -> None:
+    results = with_two_binarizers(by_otsu, metric=metric)
+    page = written(results, tmp_path)
+    shown = by_otsu if metric == "iou" else 1 - by_otsu
+    sentence = f"With otsu a guess scores {shown:.3f}".replace("0.", ".")
+    assert (f"{sentence}." in page.says) == says
+    assert page.caution.startswith(f"{sentence}, better than the best map.") == caution
+    assert ("a guess scores" in page.says + page.caution) == (says or caution)
+    lines = " ".join(verdict_lines(results))
+    assert (sentence in lines) == (says or caution)
+    same = " with the same binarizer"
+    assert page.headline == f"The maps find the object better than a guess{same * caution}."
+    assert page.chip == CHIPS["same binarizer" if caution else "better"]
+
+
+def of_pattern(results: Results, **patterns: str) -> Results:
+    """Return results whose baselines say what they mark."""
+    record = results.meanings.to_record()
+    for label, pattern in patterns.items():
+        record["baselines"][label]["pattern"] = pattern
+    return replace(results, provenance={**results.provenance, "meanings": record})
+
+
+@pytest.mark.parametrize(
+    ("patterns", "alone"),
+    [
+        (("noise", "noise"), True),
+        (("noise", "center"), False),
+        (("noise", "mean"), False),
+        (("noise", None), False),
+        ((None, None), False),
+    ],
+)
+def test_maps_are_not_called_better_than_a_guess_where_all_guesses_are_noise(
+    patterns, alone, tmp_path
+) -> None:
+    first, second = patterns
+    results = differing([HIGH] * 12, rivals=2)
+    results = of_pattern(results, **{"blind 0": first, "blind 1": second})
+    page = written(results, tmp_path)
+    caution = "Only compared with random maps: no mask in the middle was evaluated."
+    assert page.caution.startswith(caution) == alone
+    assert page.chip == CHIPS["noise alone" if alone else "better"]
+    assert ("better than a guess" in page.headline) == (not alone)
+    assert (caution in " ".join(verdict_lines(results))) == alone
+
+
+def test_a_guess_is_explained_by_what_it_marks(tmp_path) -> None:
+    results = differing([HIGH] * 12)
+    known = "Guess: the best baseline that does not see the image (here blind 0"
+    assert written(results, tmp_path / "a").guess.startswith(f"{known}).")
+    results = of_pattern(results, **{"blind 0": "center"})
+    page = written(results, tmp_path / "b")
+    assert page.guess == f"{known}, a mark in the middle). It guesses the place, not the class."
+
+
+def test_images_without_groups_are_said_to_count_as_their_own(tmp_path) -> None:
+    results = differing([HIGH] * 12)
+    said = "No groups were given: each of 12 images counts as its own; the intervals may be too"
+    assert said not in written(results, tmp_path / "a").caution
+    samples = results.samples.assign(group=results.samples["sample"])
+    alone = replace(results, samples=samples)
+    assert said in written(alone, tmp_path / "b").caution
+    assert said in " ".join(verdict_lines(alone))

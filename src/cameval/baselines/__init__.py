@@ -27,7 +27,7 @@ from cameval.baselines.bounds import (
 )
 from cameval.baselines.image_maps import edge_baseline, intensity_baseline
 from cameval.baselines.mean_masks import ClassMeanBaseline, LeaveGroupOutBaseline, class_mean_masks
-from cameval.baselines.properties import Knowledge, knowledge_of, knows
+from cameval.baselines.properties import Knowledge, Pattern, knowledge_of, knows, pattern_of
 from cameval.baselines.truth_maps import truth_baseline, truth_map
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "GaussianBaseline",
     "Knowledge",
     "LeaveGroupOutBaseline",
+    "Pattern",
     "RandomBaseline",
     "UntrainedBaseline",
     "area_bound",
@@ -48,6 +49,7 @@ __all__ = [
     "intensity_baseline",
     "knowledge_of",
     "knows",
+    "pattern_of",
     "reachable_iou",
     "skill",
     "truth_baseline",

@@ -13,7 +13,7 @@ from torch import Tensor
 from cameval._arrays import checksum
 from cameval._checks import check_size
 from cameval.baselines._pooling import check_cells
-from cameval.baselines.properties import Knowledge, knows
+from cameval.baselines.properties import Knowledge, Pattern, knows
 from cameval.errors import ArrayTypeError, SettingError
 from cameval.extractor import CAMExtractor
 from cameval.maps import upsample
@@ -99,7 +99,7 @@ def center_disc(size: tuple[int, ...], area: float = 0.05) -> Tensor:
     return distance <= radii[excess.abs().argmin()]
 
 
-@knows("nothing", label="center")
+@knows("nothing", label="center", pattern="center")
 def center_baseline(batch: BaselineInput, /) -> Tensor:
     """Return `center_map` for every image: the guess that objects are in the center.
 
@@ -161,6 +161,7 @@ class GaussianBaseline:
 
     label: ClassVar[str] = "gaussian"
     knows: ClassVar[Knowledge] = "nothing"
+    pattern: ClassVar[Pattern] = "center"
 
     sigma: float = 0.25
 
@@ -219,6 +220,7 @@ class RandomBaseline:
 
     label: ClassVar[str] = "random"
     knows: ClassVar[Knowledge] = "nothing"
+    pattern: ClassVar[Pattern] = "noise"
 
     cells: tuple[int, ...] | None = None
     seed: int = 0

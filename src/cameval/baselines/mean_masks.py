@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cameval._arrays import Array, as_masks, as_scores, as_tensor, checksum, exact
 from cameval.baselines._pooling import check_axes, check_cells, pool
-from cameval.baselines.properties import Knowledge
+from cameval.baselines.properties import Knowledge, Pattern
 from cameval.data import Sample
 from cameval.errors import ArrayTypeError, ClassIndexError, DataError, ShapeError
 from cameval.maps import upsample
@@ -60,6 +60,7 @@ class ClassMeanBaseline:
 
     label: ClassVar[str] = "class_mean"
     knows: ClassVar[Knowledge] = "labels"
+    pattern: ClassVar[Pattern] = "mean"
 
     masks: Tensor = field(repr=False)
     checksum: str = field(init=False)
@@ -302,6 +303,7 @@ class LeaveGroupOutBaseline:
     """
 
     label: ClassVar[str] = "mean_mask"
+    pattern: ClassVar[Pattern] = "mean"
 
     sums: Mapping[str, Mapping[int | None, _Sum]] = field(repr=False)
     by_class: bool = False

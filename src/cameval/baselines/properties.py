@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from cameval.errors import SettingError
 
-__all__ = ["Knowledge", "knowledge_of", "knows"]
+__all__ = ["Knowledge", "Pattern", "knowledge_of", "knows", "pattern_of"]
 
 Knowledge = Literal["nothing", "image", "labels", "truth"]
 """What a baseline knows of the sample that its map is for.
@@ -23,12 +23,27 @@ Knowledge = Literal["nothing", "image", "labels", "truth"]
     The true mask.
 """
 
+Pattern = Literal["center", "noise", "mean"]
+"""What a baseline that does not see the image marks.
+
+``"center"``
+    The middle of the image.
+``"noise"``
+    Pixels at random.
+``"mean"``
+    The places that are often marked in masks of other images.
+"""
+
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
 def knows(
-    what: Knowledge, *, label: str | None = None, needs_network: bool = False
+    what: Knowledge,
+    *,
+    label: str | None = None,
+    needs_network: bool = False,
+    pattern: Pattern | None = None,
 ) -> Callable[[F], F]:
     """Mark a baseline with what it knows of the sample that its map is for.
 
@@ -43,6 +58,9 @@ def knows(
     label
         The label of the baseline in tables and on the command line. By default the name of the
         function.
+    pattern
+        What a baseline that does not see the image marks: ``"center"``, ``"noise"`` or ``"mean"``.
+        A report that has no blind baseline but noise says so.
 
     Returns
     -------
@@ -52,7 +70,8 @@ def knows(
     Raises
     ------
     SettingError
-        If `what` is another word, `label` is not a word, or the baseline cannot have attributes.
+        If `what` or `pattern` is another word, `label` is not a word, or the baseline cannot have
+        attributes.
 
     Examples
     --------
@@ -66,6 +85,8 @@ def knows(
     attributes: dict[str, object] = {"knows": _check_knowledge(what, "knows")}
     if needs_network:
         attributes["needs_network"] = True
+    if pattern is not None:
+        attributes["pattern"] = _check_pattern(pattern, "pattern")
     if label is not None:
         attributes["label"] = _check_label(label)
 
@@ -107,6 +128,26 @@ def knowledge_of(baseline: object) -> Knowledge | None:
     return None if value is None else _check_knowledge(value, f"knows of {baseline!r}")
 
 
+def pattern_of(baseline: object) -> Pattern | None:
+    """Return what a baseline marks that does not see the image, or None if it does not say.
+
+    Raises
+    ------
+    SettingError
+        If the attribute is not one of `Pattern`.
+
+    Examples
+    --------
+    >>> from cameval.baselines import RandomBaseline, center_baseline
+    >>> pattern_of(center_baseline), pattern_of(RandomBaseline())
+    ('center', 'noise')
+    """
+    while isinstance(baseline, partial) and not hasattr(baseline, "pattern"):
+        baseline = baseline.func
+    value = getattr(baseline, "pattern", None)
+    return None if value is None else _check_pattern(value, f"pattern of {baseline!r}")
+
+
 def needs_network(baseline: object) -> bool:
     """Tell whether a baseline uses the network or its feature grid, so that it needs one.
 
@@ -129,6 +170,16 @@ def _check_knowledge(value: Any, name: str) -> Knowledge:
             return word
     raise SettingError(
         f"{name} must be one of {', '.join(map(repr, get_args(Knowledge)))}, got {value!r}"
+    )
+
+
+def _check_pattern(value: Any, name: str) -> Pattern:
+    for known in get_args(Pattern):
+        if isinstance(value, str) and value == known:
+            word: Pattern = known
+            return word
+    raise SettingError(
+        f"{name} must be one of {', '.join(map(repr, get_args(Pattern)))}, got {value!r}"
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from cameval.baselines import Knowledge
+from cameval.baselines import Knowledge, Pattern
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation.meaning import BaselineMeaning, BinarizerMeaning, Column, MetricMeaning
 
@@ -34,6 +34,8 @@ class Contents:
     conventions
         Metrics of masks that score any mark on a negative as 0. They are of all targets, and are
         kept apart from metrics of targets with an object.
+    patterns
+        What each baseline marks that does not see the image, as far as it is known.
     given
         Labels of the methods whose maps were made elsewhere.
     has_network
@@ -49,6 +51,7 @@ class Contents:
     map_metrics: Mapping[str, MetricMeaning]
     category_metrics: Mapping[str, MetricMeaning]
     conventions: Mapping[str, MetricMeaning] = field(default_factory=dict)
+    patterns: Mapping[str, Pattern | None] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
     has_network: bool = True
 
@@ -67,6 +70,12 @@ class Contents:
     def rivals(self) -> tuple[str, ...]:
         """Baselines that a map should beat: all that do not know the true mask."""
         return tuple(label for label, role in self.baselines.items() if role != "truth")
+
+    @property
+    def has_noise_alone(self) -> bool:
+        """Whether all baselines that see nothing are random maps."""
+        blind = [label for label, role in self.baselines.items() if role == "nothing"]
+        return bool(blind) and all(self.patterns.get(label) == "noise" for label in blind)
 
 
 def contents_of(results: ScoreTable, *, first_binarizer: str | None = None) -> Contents:
@@ -98,6 +107,7 @@ def contents_of(results: ScoreTable, *, first_binarizer: str | None = None) -> C
             for c in columns
             if c.kind == "baseline"
         },
+        patterns={label: one.pattern for label, one in meanings.baselines.items()},
         binarizers={
             label: meanings.binarizers.get(label, BinarizerMeaning(label))
             for label in sorted(binarizers, key=lambda label: label != first_binarizer)

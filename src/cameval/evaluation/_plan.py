@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval._checks import check_callable, warn_user
-from cameval.baselines import knowledge_of
+from cameval.baselines import knowledge_of, pattern_of
 from cameval.binarizers import MedianBinarizer, PercentileBinarizer, TopAreaBinarizer
 from cameval.data import Sample
 from cameval.errors import SettingError, ShapeError
@@ -188,7 +188,7 @@ class Plan:
                 for name, one in things.items()
             },
             baselines={
-                name: BaselineMeaning(setting_text(one), knowledge_of(one))
+                name: BaselineMeaning(setting_text(one), knowledge_of(one), pattern_of(one))
                 for name, one in self.baselines.items()
             },
             binarizers={

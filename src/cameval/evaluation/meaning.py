@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from math import inf, isinf, isnan
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
-from cameval.baselines import Knowledge
+from cameval.baselines import Knowledge, Pattern
 from cameval.errors import DataError, SettingError
 from cameval.metrics import MetricQuestion
 from cameval.metrics.properties import Takes, Truth
@@ -251,6 +251,8 @@ class BaselineMeaning:
         How it is written in Python.
     knows
         The information that it uses; None if the baseline does not say.
+    pattern
+        What it marks, if it does not see the image; None if the baseline does not say.
 
     Raises
     ------
@@ -260,16 +262,19 @@ class BaselineMeaning:
     Examples
     --------
     >>> from cameval.evaluation import BaselineMeaning
-    >>> BaselineMeaning("center_baseline", knows="nothing")
-    BaselineMeaning(setting='center_baseline', knows='nothing')
+    >>> BaselineMeaning("center_baseline", knows="nothing", pattern="center").pattern
+    'center'
     """
 
     setting: str
     knows: Knowledge | None = None
+    pattern: Pattern | None = None
 
     def __post_init__(self) -> None:
         _check_setting(self.setting)
         _check(self.knows is None or self.knows in get_args(Knowledge), "knows", self.knows)
+        known = self.pattern is None or self.pattern in get_args(Pattern)
+        _check(known, "pattern", self.pattern)
 
 
 @dataclass(frozen=True)

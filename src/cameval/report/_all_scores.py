@@ -28,7 +28,12 @@ from cameval.report.sections import Block, Cell, Table
 
 _MOST_FURTHER_METRICS = 5
 
-_SYMBOLS: Mapping[Found, str] = {"better": "\u25b2", "worse": "\u25bc"}
+_SYMBOLS: Mapping[Found, str] = {
+    "better": "\u25b2",
+    "worse": "\u25bc",
+    "open": "\u2248",
+    "equal": "=",
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,8 @@ def all_scores_table(
     if has_tests:
         notes.append(
             "Differences from the best guess are tested where the masks are those of the figures "
-            "above: \u25b2 better, \u25bc worse, \u2248 no clear difference."
+            "above: \u25b2 better, \u25bc worse, \u2248 neither is shown, ? too few groups to "
+            "tell, = the same."
         )
     caption = f"{headline.title} of all maps{names.part}"
     return Table(caption, titles, [Block(rows)], notes, look="scores")
@@ -148,7 +154,7 @@ def _difference_cell(test: Comparison | None, headline: Headline) -> Cell:
 
 def describe_difference(test: Comparison, *, higher_is_better: bool) -> str:
     """Return symbol, difference and interval of a test."""
-    symbol = _SYMBOLS.get(test.verdict(higher_is_better=higher_is_better), "\u2248")
+    symbol = _SYMBOLS.get(test.verdict(higher_is_better=higher_is_better), "?")
     interval = format_interval(test.test.low, test.test.high)
     return f"{symbol} {format_signed(test.test.difference)} {interval}".strip()
 

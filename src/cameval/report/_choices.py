@@ -1,8 +1,10 @@
 """Which method and binarizer were chosen by their scores, and on which images."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 from cameval.evaluation import Column
+from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn
 from cameval.report._names import describe_origin
 
@@ -46,3 +48,43 @@ def describe_choice(
         yield f"{chosen} the best of {count} on these same images, an optimistic choice."
     else:
         yield f"{chosen} the first of {count} that were evaluated."
+
+
+def describe_masks(
+    column: Column,
+    model: str,
+    binarizer: BinarizerMeaning | None,
+    runs: Sequence[Mapping[str, Any]],
+) -> str:
+    """Return by which binarizer masks are made; of a chosen one where, and which it is.
+
+    Parameters
+    ----------
+    column, model
+        The map, and the label of its network.
+    binarizer
+        What is known of the label of its binarizer.
+    runs
+        The records of the runs.
+    """
+    if not column.binarizer:
+        return ""
+    origin = None if binarizer is None else binarizer.origin
+    if origin is None:
+        return f"masks by {one_line(column.binarizer)}"
+    found = list(dict.fromkeys(_chosen_for(column, model, runs)))
+    what = "a threshold for each class, " if origin.by == "label" else "threshold "
+    value = f": {one_line(found[0])}" if len(found) == 1 else ""
+    return f"{what}chosen on {origin.chosen_on}{value}"
+
+
+def _chosen_for(column: Column, model: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the binarizers that were chosen for the maps of a column."""
+    for run in runs:
+        record = (run.get("chosen") or {}).get(column.binarizer) or {}
+        if len(runs) > 1 and record.get("model") != model:
+            continue
+        for row in record.get("binarizers") or ():
+            here = (column.target_class, column.kind, column.method)
+            if (row.get("target_class"), row.get("kind"), row.get("method")) == here:
+                yield str(row["binarizer"])

@@ -12,18 +12,19 @@ from cameval.evaluation._words import one_line
 from cameval.report._all_scores import headline_data
 from cameval.report._answers import Known
 from cameval.report._chart import Charts
+from cameval.report._choices import describe_masks
 from cameval.report._headline_figure import draw_headline
 from cameval.report._networks import describe_networks, network_rows, network_table
 from cameval.report._networks_figure import draw_networks
+from cameval.report._sentences import MOST_NAMED
 from cameval.report._strip import StripPicture
 from cameval.report._svg import Drawing
 from cameval.report._verdict import Verdict, state_of_all
 from cameval.report._verdict_words import (
-    CHIPS,
     FAITHFULNESS,
     FAITHFULNESS_OF_MAPS,
-    MOST_NAMED,
     Words,
+    chip_text,
     symbol_of,
     words_of,
 )
@@ -104,7 +105,8 @@ def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[Strip
     column, names, headline = verdict.column, known.names, known.headline
     assert column is not None  # it has a score
     several = len(known.contents.models) > 1
-    subtitle = f"masks by {one_line(column.binarizer)}" if column.binarizer else ""
+    meaning = known.contents.binarizers.get(column.binarizer)
+    subtitle = describe_masks(column, verdict.model, meaning, known.runs)
     if not several:
         subtitle = " \u00b7 ".join(filter(None, [one_line(column.method), subtitle]))
     right = verdict.n_known - verdict.n_wrong
@@ -120,7 +122,7 @@ def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[Strip
         one_line(verdict.model, 40) if several else "",
         subtitle,
         symbol_of(verdict.state) if mixed else "",
-        CHIPS[verdict.state] if mixed else "",
+        chip_text(verdict) if mixed else "",
         drawing,
         strip,
         _counts(verdict, known),
@@ -174,7 +176,7 @@ def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool) -> st
     text += " with its 95 % interval by group."
     if any(one.guess is not None for one in verdicts):
         text += " Gray zone and diamond: its best guess." if has_many else ""
-        text += "" if has_many else " Gray band: the best guess."
+        text += "" if has_many else " Gray band: the best guess with the same binarizer."
     if known.headline.bound:
         text += " Blue: the highest mean that masks of these areas can have."
     if any(one.guess is not None and one.guess.comparison is not None for one in verdicts):
@@ -182,8 +184,8 @@ def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool) -> st
         text += (
             " At the end of a row, the difference from the best guess on the same "
             f"{known.names.row}s: "
-            "\u2248 no clear difference, \u25b2 better, \u25bc worse "
-            f"(p < .05{corrected})."
+            f"\u25b2 better, \u25bc worse (p < .05{corrected}), \u2248 neither is shown, "
+            "? too few groups to tell, = the same."
         )
     return text
 

@@ -15,7 +15,7 @@ from cameval.report._all_scores import describe_difference
 from cameval.report._answers import Known
 from cameval.report._score_tables import mean_cell
 from cameval.report._verdict import Verdict
-from cameval.report._verdict_words import CHIPS, symbol_of
+from cameval.report._verdict_words import chip_text, symbol_of
 from cameval.report.formatting import format_number
 from cameval.report.sections import Block, Cell, Row, Table
 
@@ -106,7 +106,7 @@ def _row_of(model: str, verdict: Verdict | None, known: Known) -> NetworkRow:
         at_guess,
         "" if guess is None else guess.method,
         float("nan") if bound is None else bound.mean,
-        "" if verdict is None else f"{symbol_of(verdict.state)} {CHIPS[verdict.state]}",
+        "" if verdict is None else f"{symbol_of(verdict.state)} {chip_text(verdict)}",
         difference,
     )
 

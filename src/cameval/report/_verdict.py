@@ -18,6 +18,7 @@ from cameval.evaluation.meaning import CONSTANT
 State = Literal[
     "better",
     "better, not than the image",
+    "noise alone",
     "open",
     "worse",
     "too few groups",
@@ -27,6 +28,25 @@ State = Literal[
     "no method",
 ]
 """What may be said of the maps of a network."""
+
+
+@dataclass(frozen=True)
+class OtherGuess:
+    """A blind baseline with another binarizer, whose mean is better than that of the guess.
+
+    Parameters
+    ----------
+    column
+        Its column.
+    mean
+        Its mean over all its images.
+    beats_maps
+        Whether this is also better than the mean of the maps.
+    """
+
+    column: Column
+    mean: float
+    beats_maps: bool
 
 
 @dataclass(frozen=True)
@@ -45,6 +65,8 @@ class Guess:
         On how many images the maps score worse than it, of how many that have both scores.
     n_own
         How many images have a score of it.
+    other
+        The best blind baseline of all binarizers, if its mean is better than that of this one.
     """
 
     column: Column
@@ -53,6 +75,7 @@ class Guess:
     n_below: int
     n_both: int
     n_own: int
+    other: OtherGuess | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +122,15 @@ class Verdict:
     n_known: int = 0
     reason: str = ""
     n_absent: int = 0
+
+    @property
+    def is_outguessed(self) -> bool:
+        """Whether a guess with another binarizer has a better mean than the maps."""
+        return (
+            self.guess is not None
+            and self.guess.other is not None
+            and (self.guess.other.beats_maps)
+        )
 
 
 def verdicts_of(
@@ -180,7 +212,29 @@ def _guess_of(
     below = is_worse(ours, theirs, higher_is_better=higher_is_better)
     test = family.find("method", model, column.method, best.method)
     own = int((~np.isnan(theirs)).sum())
-    return Guess(best, mean, test, int(below.sum()), int(both.sum()), own)
+    other = _other_guess(model, column, best, scores, higher_is_better=higher_is_better)
+    return Guess(best, mean, test, int(below.sum()), int(both.sum()), own, other)
+
+
+def _other_guess(
+    model: str, column: Column, guess: Column, scores: Scores, *, higher_is_better: bool
+) -> OtherGuess | None:
+    """Return the best blind baseline of all binarizers, if it is better than the guess."""
+    columns = [
+        one
+        for of_model, one in scores.by_column
+        if of_model == model
+        and one.kind == "baseline"
+        and (one.metric, one.target_class) == (column.metric, column.target_class)
+        and scores.baselines.get(one.method) == "nothing"
+    ]
+    best = scores.best(model, columns)
+    assert best is not None  # the guess is among them
+    sign = 1 if higher_is_better else -1
+    mean, of_guess, of_maps = (scores.by_column[model, one].mean for one in (best, guess, column))
+    if not sign * mean > sign * of_guess:
+        return None
+    return OtherGuess(best, mean, bool(sign * mean > sign * of_maps))
 
 
 def is_worse(
@@ -209,6 +263,8 @@ def _state_of(
     found = guess.comparison.verdict(higher_is_better=higher)
     if found == "not tested":
         return "no guess"
+    if found == "better" and contents.has_noise_alone:
+        return "noise alone"
     if found == "better" and not _beats(model, column, "image", contents, scores, family, higher):
         return "better, not than the image"
     return "open" if found == "equal" else found

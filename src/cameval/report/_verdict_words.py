@@ -10,18 +10,24 @@ from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import format_short
 from cameval.evaluation._words import one_line
-from cameval.evaluation.meaning import CONSTANT
+from cameval.report._cautions import (
+    NOISE_ALONE,
+    caution_of,
+    describe_guess,
+    no_groups,
+    other_guesses,
+    outguessed,
+)
 from cameval.report._names import Names
+from cameval.report._sentences import MOST_NAMED, Part, Sentence
 from cameval.report._targets import Targets
 from cameval.report._verdict import State, Verdict, state_of_all
-from cameval.report.formatting import format_count, format_percent
-from cameval.statistics import ENOUGH_GROUPS
+from cameval.report.formatting import format_count
 
 FAITHFULNESS = "Agreement with the truth does not show that a map is faithful to the network."
 FAITHFULNESS_OF_MAPS = "Agreement with the truth does not show what a map is computed from."
 
-MANY = 0.05
-"""Shares of undefined scores or constant maps above this are in the line of caution."""
+SAME_BINARIZER = "a guess with the same binarizer"
 
 SYMBOLS: Mapping[State, str] = {
     "better": "\u25b2",
@@ -34,6 +40,7 @@ SYMBOLS: Mapping[State, str] = {
 CHIPS: Mapping[State, str] = {
     "better": "Better than guessing",
     "better, not than the image": "Better than guessing, not than the image alone",
+    "noise alone": "Only compared with random maps",
     "open": "No clear difference from guessing",
     "worse": "Worse than guessing",
     "too few groups": "Too few groups",
@@ -43,30 +50,7 @@ CHIPS: Mapping[State, str] = {
     "no method": "No method",
 }
 
-MOST_NAMED = 4
-"""Of more networks, sentences name those with the lowest and the highest number."""
-
 _COUNTS = ("", "one", "two", "three", "four", "five", "six")
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a sentence; `look` is ``"net"``, ``"guess"``, ``"truth"``, ``"name"`` or empty.
-
-    `link` is the view of the images that it is about, if any.
-    """
-
-    text: str
-    look: str = ""
-    link: str = ""
-
-
-Sentence = tuple[Part, ...]
-
-
-def plain(sentence: Sentence) -> str:
-    """Return a sentence as text."""
-    return "".join(part.text for part in sentence)
 
 
 @dataclass(frozen=True)
@@ -80,7 +64,9 @@ class Words:
     sentences
         Scores, bound, and counts.
     caution
-        At most two sentences.
+        What limits the verdict; a better guess first.
+    guess
+        What a guess is.
     """
 
     symbol: str
@@ -88,6 +74,7 @@ class Words:
     headline: str
     sentences: Sequence[Sentence]
     caution: Sequence[Sentence]
+    guess: Sentence = ()
 
 
 def symbol_of(state: State) -> str:
@@ -106,16 +93,23 @@ def words_of(
     symbol, chip = chip_of(verdicts, names)
     sentences = (
         _scores(verdicts, headline, names),
+        () if any(one.is_outguessed for one in verdicts) else other_guesses(verdicts, names),
         _bounds(verdicts, headline),
         _counts(verdicts, headline, names),
     )
-    caution = (caution_of(verdicts, targets, contents, headline, names), _guesses(verdicts))
+    caution = (
+        outguessed(verdicts, headline, names),
+        (Part(NOISE_ALONE),) if _is_compared(verdicts) and contents.has_noise_alone else (),
+        caution_of(verdicts, targets, contents, headline, names),
+        no_groups(targets),
+    )
     return Words(
         symbol,
         chip,
         headline_words(verdicts, headline, contents, names),
         [one for one in sentences if one],
         [one for one in caution if one],
+        describe_guess(verdicts, contents),
     )
 
 
@@ -123,13 +117,36 @@ def chip_of(verdicts: Sequence[Verdict], names: Names) -> tuple[str, str]:
     """Return symbol and text of the verdict on all networks."""
     state = state_of_all(verdicts)
     if state is not None:
-        return symbol_of(state), CHIPS[state]
+        return symbol_of(state), _chip_of(state, is_outguessed=_is_outguessed(verdicts))
     counts = Counter(_coarse(one.state) for one in verdicts)
     for first in ("better", "worse", "open"):
         if counts[first]:
             of = f"{counts[first]} of {len(verdicts)} {_noun(names)}s"
-            return symbol_of(first), f"{CHIPS[first]}: {of}"
+            chip = _chip_of(first, is_outguessed=_is_outguessed(verdicts))
+            return symbol_of(first), f"{chip}: {of}"
     return "?", "Different verdicts"
+
+
+def chip_text(verdict: Verdict) -> str:
+    """Return the text of the verdict on one network."""
+    return _chip_of(verdict.state, is_outguessed=_is_outguessed([verdict]))
+
+
+def _chip_of(state: State, *, is_outguessed: bool) -> str:
+    """Return the text of a verdict; a guess with another binarizer may be better than the maps."""
+    text = CHIPS[state]
+    if is_outguessed and _coarse(state) == "better":
+        return text.replace("guessing", SAME_BINARIZER, 1)
+    return text
+
+
+def _is_outguessed(verdicts: Sequence[Verdict]) -> bool:
+    """Tell whether maps that are better than a guess are not better than every guess."""
+    return any(one.is_outguessed and _coarse(one.state) == "better" for one in verdicts)
+
+
+def _is_compared(verdicts: Sequence[Verdict]) -> bool:
+    return any(one.guess is not None for one in verdicts)
 
 
 def _coarse(state: State) -> State:
@@ -151,7 +168,15 @@ def headline_words(
     noun = _noun(names)
     if state is None:
         return _mixed(verdicts, noun)
-    if state in ("too few groups", "no guess", "no score", "no direction", "no method"):
+    guess = SAME_BINARIZER if _is_outguessed(verdicts) else "a guess"
+    if state in (
+        "too few groups",
+        "noise alone",
+        "no guess",
+        "no score",
+        "no direction",
+        "no method",
+    ):
         return _unknown(state, verdicts, headline, names.row)
     whose = {1: "The maps", 2: f"The maps of both {noun}s"}.get(
         n, f"The maps of all {_number(n)} {noun}s"
@@ -167,7 +192,7 @@ def headline_words(
     if state == "worse":
         return f"{whose} find the object worse than a guess."
     alone = ", but are not shown to do so better than the image alone"
-    return f"{whose} find the object better than a guess{alone * (state != 'better')}."
+    return f"{whose} find the object better than {guess}{alone * (state != 'better')}."
 
 
 def _mixed(verdicts: Sequence[Verdict], noun: str) -> str:
@@ -177,9 +202,10 @@ def _mixed(verdicts: Sequence[Verdict], noun: str) -> str:
     better = states["better"] + states["better, not than the image"]
     worse, alone = states["worse"], states["better, not than the image"]
     if better:
-        text = f"The maps of {better} of {n} {noun}s find the object better than a guess"
+        guess = SAME_BINARIZER if _is_outguessed(verdicts) else "a guess"
+        text = f"The maps of {better} of {n} {noun}s find the object better than {guess}"
         if better == n:
-            text = f"The maps of all {_number(n)} {noun}s find the object better than a guess"
+            text = f"The maps of all {_number(n)} {noun}s find the object better than {guess}"
         text += f", those of {worse} worse" if worse else ""
         if alone:
             text += f"; those of {alone} are not shown to do so better than the image alone"
@@ -211,6 +237,8 @@ def _unknown(state: State, verdicts: Sequence[Verdict], headline: Headline, row:
             f"{differing:,} of {format_count(groups, 'group')} "
             f"{'differs' if differing == 1 else 'differ'}: too few to tell."
         )
+    if state == "noise alone":
+        return "The maps were only compared with random maps."
     if state == "no guess":
         if first.guess is not None:
             return f"No {row} has a score of both the maps and a guess."
@@ -334,95 +362,3 @@ def _range_of_counts(shown: Sequence[Verdict], below: str, names: Names) -> Sent
         Part(f"{below.capitalize()} the guess", "count", "show=lt"),
         Part(f": from {texts[0]} to {texts[1]}."),
     )
-
-
-# --- Caution --------------------------------------------------------------------------------------
-
-
-def caution_of(
-    verdicts: Sequence[Verdict],
-    targets: Targets,
-    contents: Contents,
-    headline: Headline,
-    names: Names,
-) -> Sentence:
-    """Return the first caution that applies."""
-    chosen = _choice(verdicts, contents, headline)
-    if chosen.startswith("Optimistic"):
-        return (Part(chosen),)
-    groups = targets.scored.samples["group"].nunique()
-    if groups < ENOUGH_GROUPS:
-        only = "There is only one group" if groups == 1 else f"There are only {groups} groups"
-        what = "means have no interval" if groups == 1 else "intervals may be too narrow"
-        return (Part(f"{only}: {what}."),)
-    for share, what in shares(verdicts, targets):
-        if share > MANY:
-            return (Part(f"{format_percent(share)} of {what}."),)
-    return (Part(chosen),) if chosen else ()
-
-
-def _choice(verdicts: Sequence[Verdict], contents: Contents, headline: Headline) -> str:
-    """Return how method and binarizer were chosen, where scores chose them."""
-    candidates = [of for one in verdicts if (of := headline.candidates[one.model])]
-    if headline.meaning.higher_is_better is None or not candidates:
-        return ""
-    most = max(candidates, key=len)
-    methods, binarizers = {c.method for c in most}, {c.binarizer for c in most}
-    if len(most) > 1:
-        what = "pairs of method and binarizer"
-        if len(binarizers) == 1:
-            what = "methods" if most[0].kind == "method" else "baselines"
-        elif len(methods) == 1:
-            what = "binarizers"
-        return f"Optimistic: the best of {len(most)} {what}, chosen on these same images."
-    origins = [
-        origin
-        for one in verdicts
-        if one.column is not None
-        and one.column.binarizer
-        and (origin := contents.binarizers[one.column.binarizer].origin) is not None
-    ]
-    places = {origin.chosen_on for origin in origins}
-    if "these same images" in places:
-        return "Optimistic: the thresholds were chosen on these same images."
-    if "other images of the same groups" in places:
-        return "Optimistic: the thresholds were chosen on other images of the same groups."
-    return "The thresholds were chosen on other images." if places else ""
-
-
-def shares(verdicts: Sequence[Verdict], targets: Targets) -> list[tuple[float, str]]:
-    """Return the shares of undefined scores and of constant maps of the columns of the verdict."""
-    scored = targets.scored
-    undefined = total = constant = 0
-    for one in verdicts:
-        if one.column is None:
-            continue
-        of_model = (scored.samples["model"] == one.model).to_numpy()
-        at = scored.columns.index(one.column)
-        undefined += int(np.isnan(scored.values[of_model, at]).sum())
-        constant += int(((scored.codes[of_model, at] & CONSTANT) > 0).sum())
-        total += int(of_model.sum())
-    total = max(1, total)
-    return [
-        (undefined / total, "the scores are undefined"),
-        (constant / total, "the maps are constant"),
-    ]
-
-
-def _guesses(verdicts: Sequence[Verdict]) -> Sentence:
-    """Return which baseline the best guess is."""
-    found: dict[str, list[str]] = {}
-    for one in verdicts:
-        if one.guess is not None:
-            found.setdefault(one.guess.column.method, []).append(one.model)
-    if not found:
-        return ()
-    if len(found) == 1:
-        label = Part(one_line(next(iter(found)), 40), "name")
-        return (Part("The best guess is "), label, Part(", a map that never sees the image."))
-    parts = [Part("The best guess is ")]
-    for k, (label_, models) in enumerate(found.items()):
-        link = "" if k == 0 else " and " if k == len(found) - 1 else ", "
-        whose = ", ".join(one_line(model, 40) for model in models)
-        parts += [Part(link), Part(one_line(label_, 40), "name"), Part(f" for {whose}")]
-    return (*parts, Part(": maps that never see the image."))

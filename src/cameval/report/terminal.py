@@ -15,9 +15,10 @@ from cameval.evaluation.meaning import CONSTANT
 from cameval.report._accuracy import describe_accuracy
 from cameval.report._names import Names, names_of
 from cameval.report._negatives import describe_marks
+from cameval.report._sentences import plain
 from cameval.report._targets import Targets, targets_of
 from cameval.report._verdict import Verdict, verdicts_of
-from cameval.report._verdict_words import Words, plain, symbol_of, words_of
+from cameval.report._verdict_words import Words, symbol_of, words_of
 from cameval.report.formatting import format_count, format_interval, format_number
 
 __all__ = ["verdict_lines"]
@@ -88,9 +89,8 @@ def verdict_lines(
       maps  + 1.000 [.712, 1.000] exact otsu .582 center
     + The maps find the object better than a guess.
     Of 12 images, 0 score below the guess.
-    The best guess is center, a map that never sees the image.
-    No groups were given: each of 12 images counts as its own; intervals may be too
-    narrow.
+    No groups were given: each of 12 images counts as its own; the intervals may be
+    too narrow.
     Undefined scores: 0. Constant maps: 0.
     """
     contents = contents_of(results, first_binarizer=binarizer)
@@ -108,8 +108,7 @@ def verdict_lines(
         *_accuracy(results, names),
         *_wrap(f"{words.symbol} {words.headline}"),
         *_below(words),
-        *(line for sentence in words.caution[:1] for line in _wrap(plain(sentence))),
-        *_groups(results),
+        *(line for sentence in words.caution for line in _wrap(plain(sentence))),
         *_negatives(results, targets, contents, headline, names),
         _undefined(verdicts, targets),
     ]

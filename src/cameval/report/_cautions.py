@@ -1,0 +1,163 @@
+"""What limits a verdict: better guesses, choices on the same images, groups, undefined scores."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from cameval.baselines import Pattern
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._headline import Headline
+from cameval.evaluation._numbers import with_minus
+from cameval.evaluation._words import one_line
+from cameval.evaluation.meaning import CONSTANT
+from cameval.report._names import Names
+from cameval.report._sentences import MOST_NAMED, Part, Sentence, plain
+from cameval.report._targets import Targets
+from cameval.report._verdict import Verdict
+from cameval.report.formatting import format_number, format_percent
+from cameval.statistics import ENOUGH_GROUPS
+
+NOISE_ALONE = "Only compared with random maps: no mask in the middle was evaluated."
+
+MANY = 0.05
+"""Shares of undefined scores or constant maps above this are in the line of caution."""
+
+
+def caution_of(
+    verdicts: Sequence[Verdict],
+    targets: Targets,
+    contents: Contents,
+    headline: Headline,
+    names: Names,
+) -> Sentence:
+    """Return the first caution that applies."""
+    chosen = _choice(verdicts, contents, headline)
+    if chosen.startswith("Optimistic"):
+        return (Part(chosen),)
+    groups = targets.scored.samples["group"].nunique()
+    if groups < ENOUGH_GROUPS:
+        only = "There is only one group" if groups == 1 else f"There are only {groups} groups"
+        what = "means have no interval" if groups == 1 else "intervals may be too narrow"
+        return (Part(f"{only}: {what}."),)
+    for share, what in shares(verdicts, targets):
+        if share > MANY:
+            return (Part(f"{format_percent(share)} of {what}."),)
+    return (Part(chosen),) if chosen else ()
+
+
+def _choice(verdicts: Sequence[Verdict], contents: Contents, headline: Headline) -> str:
+    """Return how method and binarizer were chosen, where scores chose them."""
+    candidates = [of for one in verdicts if (of := headline.candidates[one.model])]
+    if headline.meaning.higher_is_better is None or not candidates:
+        return ""
+    most = max(candidates, key=len)
+    methods, binarizers = {c.method for c in most}, {c.binarizer for c in most}
+    if len(most) > 1:
+        what = "pairs of method and binarizer"
+        if len(binarizers) == 1:
+            what = "methods" if most[0].kind == "method" else "baselines"
+        elif len(methods) == 1:
+            what = "binarizers"
+        return f"Optimistic: the best of {len(most)} {what}, chosen on these same images."
+    origins = [
+        origin
+        for one in verdicts
+        if one.column is not None
+        and one.column.binarizer
+        and (origin := contents.binarizers[one.column.binarizer].origin) is not None
+    ]
+    places = {origin.chosen_on for origin in origins}
+    if "these same images" in places:
+        return "Optimistic: the thresholds were chosen on these same images."
+    if "other images of the same groups" in places:
+        return "Optimistic: the thresholds were chosen on other images of the same groups."
+    return "The thresholds were chosen on other images." if places else ""
+
+
+def shares(verdicts: Sequence[Verdict], targets: Targets) -> list[tuple[float, str]]:
+    """Return the shares of undefined scores and of constant maps of the columns of the verdict."""
+    scored = targets.scored
+    undefined = total = constant = 0
+    for one in verdicts:
+        if one.column is None:
+            continue
+        of_model = (scored.samples["model"] == one.model).to_numpy()
+        at = scored.columns.index(one.column)
+        undefined += int(np.isnan(scored.values[of_model, at]).sum())
+        constant += int(((scored.codes[of_model, at] & CONSTANT) > 0).sum())
+        total += int(of_model.sum())
+    total = max(1, total)
+    return [
+        (undefined / total, "the scores are undefined"),
+        (constant / total, "the maps are constant"),
+    ]
+
+
+def no_groups(targets: Targets) -> Sentence:
+    """Return that each image is its own group, if no group was given."""
+    samples = targets.scored.samples
+    n = int(samples["sample"].nunique())
+    if n < 2 or not (samples["group"].astype(str) == samples["sample"].astype(str)).all():
+        return ()
+    text = f"No groups were given: each of {n:,} images counts as its own"
+    return (Part(f"{text}; the intervals may be too narrow."),)
+
+
+# --- Guesses --------------------------------------------------------------------------------------
+
+
+def other_guesses(verdicts: Sequence[Verdict], names: Names) -> Sentence:
+    """Return which binarizer gives a better guess than that of the maps, and its mean."""
+    found = [
+        (one.model, other)
+        for one in verdicts
+        if one.guess is not None and (other := one.guess.other) is not None
+    ]
+    texts = [
+        f"with {one_line(other.column.binarizer, 40)} a guess scores {format_number(other.mean)}"
+        for _, other in found
+    ]
+    if not texts:
+        return ()
+    if len(set(texts)) > 1 or len(found) < len(verdicts):
+        shown = [
+            f"{text} ({one_line(model, 40)})" for (model, _), text in zip(found, texts, strict=True)
+        ]
+        texts = shown[:MOST_NAMED]
+    text = ", ".join(dict.fromkeys(texts))
+    return (Part(f"{text[:1].upper()}{with_minus(text[1:])}."),)
+
+
+def outguessed(verdicts: Sequence[Verdict], headline: Headline, names: Names) -> Sentence:
+    """Return that a guess with another binarizer has a better mean than the maps."""
+    told = other_guesses([one for one in verdicts if one.is_outguessed], names)
+    if not told:
+        return ()
+    is_best = headline.method is None and headline.binarizer is None
+    maps = "the best map" if is_best else "these maps"
+    return (Part(f"{plain(told)[:-1]}, better than {maps}."),)
+
+
+_PATTERNS: Mapping[Pattern, str] = {
+    "center": "a mark in the middle",
+    "noise": "a random map",
+    "mean": "the mean of other masks",
+}
+
+
+def describe_guess(verdicts: Sequence[Verdict], contents: Contents) -> Sentence:
+    """Return what a guess is, and which baseline it is here."""
+    found: dict[str, list[str]] = {}
+    for one in verdicts:
+        if one.guess is not None:
+            found.setdefault(one.guess.column.method, []).append(one.model)
+    if not found:
+        return ()
+    parts = [Part("Guess: the best baseline that does not see the image (here ")]
+    for k, (label, models) in enumerate(found.items()):
+        pattern = contents.patterns.get(label)
+        what = f", {_PATTERNS[pattern]}" if pattern is not None else ""
+        whose = f" for {', '.join(one_line(model, 40) for model in models)}"
+        parts += [Part("; " if k else ""), Part(one_line(label, 40), "name")]
+        parts.append(Part(f"{what}{whose if len(found) > 1 else ''}"))
+    return (*parts, Part("). It guesses the place, not the class."))
