@@ -187,7 +187,7 @@ def cases(data: Path) -> dict[str, Case]:
             {"labels": None},
             {"images": data / "other" / "images"},
         ),
-        "manifest": Case(data / "table.csv", (column("group"),), {}, none),
+        "manifest": Case(data / "table.csv", (column("group"),), {"labels": None}, none),
         "coco": Case(
             data / "objects.json",
             (numbers, column("area"), setting("class_names")),
