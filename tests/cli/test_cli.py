@@ -509,7 +509,8 @@ def test_an_interrupt_says_how_to_go_on(folder, monkeypatch, capsys) -> None:
 
 def test_a_report_of_nothing_is_a_mistake(tmp_path, capsys) -> None:
     assert main(["report", str(tmp_path)]) == 2
-    assert "results.csv must be the table of a finished run, got no such file" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "results.csv must be the table of a finished run, got no such file" in said
 
 
 def test_help_names_every_option(capsys) -> None:

@@ -347,7 +347,7 @@ def test_the_named_images_of_a_cache(root, tmp_path) -> None:
         ),
         (
             f"{TWO_FOLDERS} --labels @people.csv --name-column id",
-            "--labels beside a folder .* must go with --group-column or --info, or have a column group, got none of them",
+            "must go with --group-column or --info, or have a column group, got none of them",
         ),
         ("--voc @voc --value-range 0 1", "--value-range must go with --dicom or --nifti, got --v"),
         (

@@ -138,7 +138,7 @@ def pattern_of(baseline: object) -> Pattern | None:
 
     Examples
     --------
-    >>> from cameval.baselines import RandomBaseline, center_baseline
+    >>> from cameval.baselines import RandomBaseline, center_baseline, pattern_of
     >>> pattern_of(center_baseline), pattern_of(RandomBaseline())
     ('center', 'noise')
     """

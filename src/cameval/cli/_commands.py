@@ -14,7 +14,7 @@ from torch import nn
 from cameval.baselines import LeaveGroupOutBaseline, UntrainedBaseline
 from cameval.binarizers import LargestComponent
 from cameval.cli._config import settings_text
-from cameval.cli._inputs import class_names, load_maps, load_samples, split_name
+from cameval.cli._inputs import class_names, is_file, load_maps, load_samples, split_name
 from cameval.cli._networks import (
     NamedNetwork,
     folder_of,
@@ -133,7 +133,7 @@ def rewrite_report(options: Namespace) -> int:
     """Write the report of the results.csv in a folder."""
     report = _import_report("")
     folder = Path(options.folder)
-    if not (folder / "results.csv").exists():
+    if not is_file(folder / "results.csv"):
         raise DataError(
             f"{folder / 'results.csv'} must be the table of a finished run, got no such file; name "
             "the --out of the run"

@@ -326,7 +326,7 @@ def load_maps(options: Namespace, names: Sequence[str] | None) -> dict[str, MapF
             raise SettingError(f"--{option.replace('_', '-')} must go with --maps, got none")
     maps: dict[str, MapFolder | MapFile] = {}
     for name, path in _by_name(options.maps or (), "--maps").items():
-        reader = MapFile if _is_file(path) else MapFolder
+        reader = MapFile if is_file(path) else MapFolder
         maps[name] = reader(
             path,
             pattern=options.pattern,
@@ -337,7 +337,8 @@ def load_maps(options: Namespace, names: Sequence[str] | None) -> dict[str, MapF
     return maps
 
 
-def _is_file(path: str) -> bool:
+def is_file(path: str | Path) -> bool:
+    """Tell whether there is a file at a path, which may be one that cannot be."""
     try:
         return Path(path).is_file()
     except (OSError, ValueError):  # a path that cannot be

@@ -216,18 +216,6 @@ def _accuracy(results: Results, names: Names) -> list[str]:
     return [line for one in said if one for line in _wrap(with_minus(one))]
 
 
-def _groups(results: Results) -> list[str]:
-    """Return that every image is its own group, where none has another group than its name."""
-    samples = results.samples
-    images = samples["sample"].nunique()
-    if images < 2 or not (samples["group"].astype(str) == samples["sample"].astype(str)).all():
-        return []
-    return _wrap(
-        f"No groups were given: each of {images:,} images counts as its own; intervals may be too "
-        "narrow."
-    )
-
-
 def _negatives(
     results: Results, targets: Targets, contents: Contents, headline: Headline, names: Names
 ) -> list[str]:
