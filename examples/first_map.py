@@ -29,7 +29,7 @@ result = CAMExtractor(net, method=cam)(image[None], size=truth.shape)
 score_map, target = result.maps[0], torch.from_numpy(truth)
 mask = PercentileBinarizer(80)(score_map)
 blind = PercentileBinarizer(80)(center_map((400, 600)))
-categories = get_model_weights("mobilenet_v2").DEFAULT.meta["categories"]
+categories = get_model_weights("mobilenet_v2")["DEFAULT"].meta["categories"]
 print(f"class {categories[result.classes.item()]}, IoU {iou(mask, target).item():.2f}")
 print(f"center of the image: IoU {iou(blind, target).item():.2f}")
 
