@@ -348,10 +348,11 @@ def elsewhere(results: Results, *, predictions: bool = False) -> Results:
 
 
 def undefined(results: Results, where, code: int) -> Results:
-    """Return results with values undefined."""
+    """Return results with values undefined, of metrics that are not on record."""
     values, codes = results.values.copy(), results.codes.copy()
     values[where], codes[where] = np.nan, code
-    return replace(results, values=values, codes=codes)
+    record = {key: value for key, value in results.provenance.items() if key != "identity"}
+    return replace(results, values=values, codes=codes, provenance=record)
 
 
 def bare(results: Results) -> Results:

@@ -147,7 +147,7 @@ def test_a_column_of_groups_is_used_and_its_lack_is_said(root, tmp_path, capsys)
     assert groups.tolist() == ["p0", "p0", "p1", "p1", "p2", "p2"]
     assert score(root, tmp_path / "b") == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "No groups were given: each of 6 images counts as its own; intervals may be too" in out
+    assert "No groups were given: each of 6 images counts as its own; the intervals may be" in out
 
 
 def test_results_of_another_command_are_not_replaced(root, tmp_path, capsys) -> None:

@@ -37,8 +37,11 @@ def network() -> CAMModel:
     return CAMModel(model.features, model.head, cell_centers=CellCenters(2.5, 4.0)).eval()
 
 
-def run(model: nn.Module | CAMExtractor | None = None, **options: Any) -> Results:
-    return evaluate(model or network(), samples(5), **BASE | options)
+def run(
+    model: nn.Module | CAMExtractor | None = None, *, labels: int = 3, **options: Any
+) -> Results:
+    data = [replace(one, label=one.label % labels) for one in samples(5)]
+    return evaluate(model or network(), data, **BASE | options)
 
 
 def setting(name: str) -> Callable[[Results], Any]:
@@ -104,9 +107,12 @@ def test_every_keyword_argument_has_a_case() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_every_argument_is_recorded_and_changes_the_results(name: str) -> None:
     case = CASES[name]
+    labels = 2 if name == "task" else 3
     model = small_network(2) if name == "task" else network()
-    usual = run(model, **case.others)
-    changed, again = (run(model, **case.others | {name: case.value}) for _ in range(2))
+    usual = run(model, labels=labels, **case.others)
+    changed, again = (
+        run(model, labels=labels, **case.others | {name: case.value}) for _ in range(2)
+    )
     assert case.record(usual) != case.record(changed)
     assert case.effect(usual) != case.effect(changed)
     assert case.record(again) == case.record(changed)
@@ -221,7 +227,7 @@ def test_an_extractor_without_its_check_is_evaluated_without_it() -> None:
     torch.manual_seed(0)
     head = nn.Sequential(GAPHead(nn.Linear(6, 1)), nn.Sigmoid())
     model = CAMModel(nn.Conv2d(3, 6, 5, stride=4), head).eval()
-    options = {"methods": {"grad_cam": cameval.grad_cam}}
+    options = {"methods": {"grad_cam": cameval.grad_cam}, "labels": 2}
     with pytest.raises(UnsupportedModelError, match="must return the logit"):
         run(CAMExtractor(model), **options)
     assert len(run(CAMExtractor(model, check=False), **options)) == 5

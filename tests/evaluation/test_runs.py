@@ -785,7 +785,7 @@ def test_processes_that_are_not_about_the_same_run_are_refused_before_work_begin
         else:
             assert first[:2] == second[:2], name
             assert first[0] == "SettingError"
-            message = "every process must run the same evaluation, got processes 0 and 1 with anoth"
+            message = "every process must run the same evaluation, got processes 0 and 1 with "
             assert first[1].startswith(message)
             labels = dict.fromkeys(("first label", "any label"), "contents of the samples")
             part = {"name": "model", "contents": "binarizers", **labels}.get(name, name)

@@ -265,7 +265,7 @@ def test_an_output_of_another_shape_or_type_is_refused(monkeypatch) -> None:
     with pytest.raises(UnsupportedModelError, match=r"shapes \(2, 1000\) and \(2, 5\)"):
         CAMExtractor(net)(BATCH)
     monkeypatch.setattr(tv.SqueezeNet, "forward", lambda self, x: {"out": original(self, x)})
-    with pytest.raises(UnsupportedModelError, match="one tensor, got a dict with 'out'"):
+    with pytest.raises(UnsupportedModelError, match="one tensor, got a dict of 1: 'out'"):
         CAMExtractor(net)(BATCH)
 
 

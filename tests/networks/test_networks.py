@@ -416,7 +416,7 @@ def test_a_network_must_return_one_tensor_with_a_row_for_each_image() -> None:
             return super().forward(images).sum(0)
 
     batch = images("any")
-    with pytest.raises(UnsupportedModelError, match="got a dict with 'out'"):
+    with pytest.raises(UnsupportedModelError, match="got a dict of 1: 'out'"):
         adapt(Dictionary().eval(), layer="conv").activations(batch)
     with pytest.raises(ShapeError, match=r"one row for each of 2 images, got shape \(3,\)"):
         adapt(Summing().eval(), layer="conv").activations(batch)

@@ -33,6 +33,7 @@ from cameval.report._browser import Browser
 from cameval.report._drawing import Drawn, SmallMap
 from cameval.report._image_folder import finish, new_folder
 from cameval.report._image_index import ModelPictures, Tile
+from cameval.report._mask_checks import MaskScore
 from cameval.report._outlines import fill_outlines, trace_mask
 from cameval.report._photos import Photo
 
@@ -318,6 +319,7 @@ def test_tiles_say_what_is_known(opened, results_and_folder) -> None:
     assert last.get_attribute("title") == HOSTILE
     signs = page.locator(".tile .line span").all_inner_texts()
     assert sum(one.startswith("\u25bc") for one in signs) == (known.score < known.guess).sum()
+    assert signs.count("=") == (known.score == known.guess).sum()
     assert page.locator(".score-bar .worse").count() == (known.score < known.guess).sum()
     labels = page.locator(".tile").evaluate_all("all => all.map(t => t.getAttribute('aria-label'))")
     assert all("IoU" in label for label in labels)
@@ -538,7 +540,7 @@ def test_without_its_folder_the_page_says_so(chromium, results_and_folder, tmp_p
     shutil.copy(folder / "report.html", tmp_path)
     page = chromium.new_page()
     page.goto((tmp_path / "report.html").as_uri())
-    page.wait_for_function("document.querySelector('.found').textContent.includes('not beside')")
+    page.locator(".found", has_text="not beside").wait_for()
     assert page.locator(".tile").count() == 14
     page.close()
 
@@ -590,7 +592,10 @@ def many(tmp_path_factory) -> tuple[Results, Path]:
                     )
                     for one in cells
                 ]
-                drawn = Drawn(k, 0, empty, photo, (224, 224), chosen[0], [], chosen[1:], maps)
+                known: list[MaskScore | None] = [None] * 6
+                drawn = Drawn(
+                    k, 0, empty, photo, (224, 224), chosen[0], [], chosen[1:], maps, known
+                )
                 [(part, place)] = writer.add_image([drawn])
                 photos = photos or writer.add_photo(drawn)
                 digest, thumb, large = photos

@@ -87,7 +87,7 @@ def test_the_share_of_right_predictions_and_missing_groups_are_said() -> None:
     assert "of 40 labeled images correctly." in text
     assert "No groups were given" not in text
     own = replace(results, samples=samples.assign(group=samples["sample"]))
-    said = "No groups were given: each of 40 images counts as its own; the intervals may be too narrow."
+    said = "each of 40 images counts as its own; the intervals may be too narrow."
     assert said in " ".join(verdict_lines(own))
     unlabeled = verdict_lines(made(40, label=lambda i: None))
     assert not any("classifies" in line or "accuracy" in line for line in unlabeled)

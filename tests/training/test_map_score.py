@@ -371,11 +371,11 @@ def test_what_needs_an_extra_says_how_to_install_it(monkeypatch):
     for name, package in (("MapScoreMetric", "torchmetrics"), ("MapScoreCallback", "lightning")):
         module = {"torchmetrics": "_torchmetrics", "lightning": "_lightning"}[package]
         monkeypatch.delitem(sys.modules, f"cameval.training.{module}", raising=False)
-        monkeypatch.delattr(cameval.training, module, raising=False)
+        monkeypatch.delitem(vars(cameval.training), module, raising=False)
         for known in [name for name in sys.modules if name.partition(".")[0] == package]:
             monkeypatch.delitem(sys.modules, known)
         monkeypatch.setitem(sys.modules, package, None)
-        monkeypatch.delattr(cameval.training, name, raising=False)
+        monkeypatch.delitem(vars(cameval.training), name, raising=False)
         words = rf"cameval\.training\.{name} needs {package}, .*its extra 'training'"
         with pytest.raises(MissingPackageError, match=words):
             getattr(cameval.training, name)

@@ -164,7 +164,8 @@ def _draw_lines(
     axes: "Axes", pairs: NDArray[np.float64], gain: NDArray[np.float64], counts: tuple[str, str]
 ) -> None:
     """Draw a line for each image, and the means."""
-    labels = {True: counts[0], False: counts[1] + (" or equal" if (gain == 0).any() else "")}
+    equal = f", {int((gain == 0).sum())} equal" if (gain == 0).any() else ""
+    labels = {True: counts[0], False: counts[1] + equal}
     for pair, better in zip(pairs, gain > 0, strict=True):
         label = labels.pop(bool(better), None)
         color, style = (NETWORK, "-") if better else (GUESS, (0, (4, 2)))
@@ -191,7 +192,7 @@ def _draw_differences(
     for where, color, hatch, label in (
         (gain > 0, NETWORK, "", counts[0]),
         (gain < 0, "white", "////", counts[1]),
-        (gain == 0, FAINT, "", "equal"),
+        (gain == 0, FAINT, "", f"{int((gain == 0).sum())} equal"),
     ):
         if where.any():
             heights, _ = np.histogram(differences[where], edges)

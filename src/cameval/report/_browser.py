@@ -110,7 +110,10 @@ def _lead(records: Records) -> str:
     metric = records.metric
     parts = [f"Bar: {metric_title(metric)}."]
     if "nothing" in contents.baselines.values():
-        parts.append("Gray tick: the best guess.")
+        parts.append(
+            "Gray tick: the best guess; beside the score the difference from it: \u25b2 better, "
+            "\u25bc worse (dashed bar), = equal."
+        )
     if any(meaning.bounds == metric for meaning in contents.mask_metrics.values()):
         parts.append("Blue tick: the bound.")
     if records.has_wrong:

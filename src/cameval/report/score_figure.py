@@ -105,7 +105,15 @@ class ScoreRow:
             )
 
     def find(self, kind: MarkKind) -> ScoreMark | None:
-        """Return the mark of a kind that has a number."""
+        """Return the mark of a kind that has a number.
+
+        Examples
+        --------
+        >>> from cameval.report import ScoreMark, ScoreRow
+        >>> row = ScoreRow("95th percentile", [ScoreMark("score", 0.12)])
+        >>> row.find("score").value, row.find("bound")
+        (0.12, None)
+        """
         return next((m for m in self.marks if m.kind == kind and not isnan(m.value)), None)
 
 

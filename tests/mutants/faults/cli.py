@@ -281,8 +281,8 @@ FAULTS = (
     Fault(
         "the import of a metric imports SciPy",
         "metrics/boxes.py",
-        before="import torch\n",
-        after="import scipy.ndimage\nimport torch\n",
+        before="import torch\nfrom numpy.typing",
+        after="import scipy.ndimage\nimport torch\nfrom numpy.typing",
         tests=(
             "test_start.py::test_packages_that_take_seconds_to_import_wait_until_they_are_used",
         ),

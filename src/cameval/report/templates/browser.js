@@ -286,7 +286,10 @@
     if (pair.flat.has(i)) badges.push("constant map");
     if (badges.length) frame.append(make("span", "badge", badges.join(" \u00b7 ")));
     const line = make("span", "line", make("b", "", short(value)));
-    if (!Number.isNaN(more)) line.append(make("span", "", `${more < 0 ? "\u25bc" : "\u25b2"} ${short(Math.abs(more))}`));
+    if (!Number.isNaN(more)) {
+      const by = Math.abs(more) < 0.005 ? "< .01" : short(Math.abs(more));
+      line.append(make("span", "", more === 0 ? "=" : `${more < 0 ? "\u25bc" : "\u25b2"} ${by}`));
+    }
     tile.append(frame, line);
     if (data.range && data.range.every(Number.isFinite)) {
       const bar = make("span", "score-bar");
