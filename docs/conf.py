@@ -52,6 +52,7 @@ numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 numpydoc_xref_param_type = True
 numpydoc_xref_ignore = {"of", "or"}
+numpydoc_xref_aliases = {"bool": "bool"}
 
 # A registration with `split` is not a signature of it.
 inspect.is_singledispatch_function = lambda obj: False
