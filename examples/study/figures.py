@@ -136,6 +136,6 @@ def _figure(
     columns: int, title_lines: int, rows: int = 1
 ) -> tuple[Figure, Sequence[Sequence[Axes]]]:
     """Return a figure with rows of square axes, with room for their titles."""
-    height = 2.14 + 0.2 * title_lines
+    height = 2.2 + 0.24 * title_lines
     figure = Figure(figsize=(2.2 * columns, height * rows), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False).tolist()
