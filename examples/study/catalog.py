@@ -57,6 +57,11 @@ RUNS = {
             )
             for seed in (1, 2)
         ),
+        PlannedRun(
+            "patient-six",
+            "VGG-16, block 5 trained for six epochs, by patient",
+            ("--models", "vgg16", *BLOCK_5[:-1], "6", *PATIENTS),
+        ),
         PlannedRun("patient-frozen", "VGG-16, frozen, by patient", (*FROZEN, *PATIENTS)),
         PlannedRun(
             "patient-fine",
