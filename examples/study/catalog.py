@@ -128,6 +128,7 @@ class Maps(NamedTuple):
 
 COMPARISONS = (  # on the same slices, of which all patients are known
     (Maps("patient"), Maps("patient-frozen")),
+    (Maps("patient-six"), Maps("patient")),
     (Maps("patient-block4"), Maps("patient")),
     (Maps("patient-fine"), Maps("patient")),
     (Maps("small-aligned", "mobilenet_v2"), Maps("small-frozen", "mobilenet_v2")),

@@ -34,6 +34,7 @@ TESTS = (
 )
 PATIENT_RUNS = {
     **dict.fromkeys(SEEDS, "vgg16"),
+    "patient-six": "vgg16",
     "patient-frozen": "vgg16",
     "patient-fine": "vgg16:no-last-pool",
     "all": "vgg16",
@@ -182,6 +183,7 @@ QUOTES: dict[str, Quote] = {
     },
     **_compared("patient", "patient-frozen"),
     **_compared("patient-fine", "patient"),
+    **_compared("patient-six", "patient"),
     **_of_seeds(),
     **_of_attention_mining(),
 }
