@@ -74,6 +74,7 @@ PRIVATE = re.compile(r"\._(?!_)")
 IN_SIGNATURES = {
     "cameval._arrays.Array": ("api/index", "arrays-in-signatures"),
     "cameval.evaluation._loading.SizedSamples": ("api/index", "samples-in-signatures"),
+    "cameval.evaluation._plan.Named": ("api/index", "named-in-signatures"),
     "cameval.networks._randomize.Net": ("api/sanity", "networks-in-signatures"),
 }
 """Types that no public name has: the section that explains them."""
@@ -117,6 +118,8 @@ def bare_name(app: Sphinx, env: Any, node: Any, text: Any) -> nodes.Element | No
     return nodes.emphasis(name, name) if kind == "obj" and "." not in name else None
 
 
+_ABC = r"~collections\.abc\."
+_NAMED = re.compile(rf"{_ABC}Mapping\[str, (.+?)\] \| {_ABC}Sequence\[\1\] \| \1")
 _ARRAY = re.compile(r"~?numpy\.ndarray\[~?tuple\[~?typing\.Any, \.\.\.\], ~?numpy\.dtype\[")
 
 
@@ -134,6 +137,7 @@ def _as_written(text: str) -> str:
             end += 1
         inner = text[found.end() : end - 1]
         text = f"{text[: found.start()]}~numpy.typing.NDArray[{inner}]{text[end + 1 :]}"
+    text = _NAMED.sub(r"~cameval.evaluation._plan.Named[\1]", text)
     return re.sub(r"<function (\w+).*?>", r"\1", text.replace("[~typing.Any]]", "]"))
 
 
