@@ -66,6 +66,11 @@ def plot(
 
 
 # --- Headline -----------------------------------------------------------------------------------
+_KNOWN: Final = {
+    "nothing": "blind: sees nothing",
+    "labels": "knows the class, sees no image",
+    "image": "sees the image, no network",
+}
 _SYMBOLS: Final = {"better": "▲", "worse": "▼", "open": "≈", "equal": "="}
 
 
@@ -107,7 +112,7 @@ def _rows(subject: Subject) -> dict[float, Column]:
     controls = [c for c in methods if c.method in known and known[c.method].control]
     ordered = [c for c in methods if c not in controls] + controls
     rows = {float(k): column for k, column in enumerate(ordered)}
-    others = [subject.guess, subject.best("image")]
+    others = [subject.guess, subject.best("labels"), subject.best("image")]
     below = enumerate(column for column in others if column is not None)
     return rows | {len(methods) + 0.4 + k: column for k, column in below}
 
@@ -121,7 +126,7 @@ def _draw_row(subject: Subject, axes: "Axes", y: float, column: Column, score: S
     if is_method:
         what = "control" if is_control else "map of the network"
     else:
-        what = "best guess" if column == subject.guess else "best of the image alone"
+        what = "best guess" if column == subject.guess else "best other baseline"
         color = GUESS if column == subject.guess else INK
         marker = "D" if column == subject.guess else "s"
     if not np.isnan(score.low):
@@ -180,8 +185,8 @@ def _write_differences(subject: Subject, axes: "Axes", rows: dict[float, Column]
         axes.text(1.09, -0.72, "minus best guess", color=GUESS, **words)
     for y, column in rows.items():
         if column.kind == "baseline":
-            what = "blind: sees nothing" if column == guess else "sees the image, no network"
-            axes.text(1.09, y, what, color=GUESS, **words)
+            knows = subject.results.meanings.baselines[column.method].knows
+            axes.text(1.09, y, _KNOWN[knows], color=GUESS, **words)
             continue
         found = family.find("method", subject.model, column.method, guess.method if guess else "")
         if found is None:

@@ -178,9 +178,10 @@ class StateDict:
                 f"{self.path} must hold weights that the network can load, got: {error}"
             ) from error
 
-    def fits(self, net: nn.Module) -> bool:
-        """Return whether the names and shapes are those of a network."""
-        return any(_Match.of(self, p, _tensors_of(net)).fits for p in self._prefixes(net))
+    def fits(self, net: nn.Module, *, without: frozenset[str] = frozenset()) -> bool:
+        """Return whether the names and shapes are those of a network, without some names."""
+        own = {name: one for name, one in _tensors_of(net).items() if name not in without}
+        return any(_Match.of(self, prefix, own).fits for prefix in self._prefixes_of(own))
 
     def count_classes(self, net: nn.Module) -> int | None:
         """Return the number of classes of these weights, of a network with another number.
@@ -189,7 +190,7 @@ class StateDict:
         number in the network to one in the file.
         """
         own = _tensors_of(net)
-        for prefix in self._prefixes(net):
+        for prefix in self._prefixes_of(own):
             match = _Match.of(self, prefix, own)
             pairs = [(own[name].shape, match.found[name].shape) for name in match.others]
             counts = {(old[:1], new[:1]) for old, new in pairs}
@@ -219,9 +220,6 @@ class StateDict:
         """Return whether one of these names is in the file, after any prefix."""
         plain = [f".{_plain(name)}" for name in self.tensors]
         return any(one.endswith(f".{name}") for name in names for one in plain)
-
-    def _prefixes(self, net: nn.Module) -> list[str]:
-        return self._prefixes_of(_tensors_of(net))
 
     def _prefixes_of(self, own: Mapping[str, Tensor]) -> list[str]:
         """Return what comes before a name of the network in names of the file."""

@@ -13,7 +13,7 @@ from torchvision.models import VisionTransformer
 
 from cameval._checks import check_count
 from cameval.data._files import NOTHING, kind_at
-from cameval.errors import DataError, SettingError
+from cameval.errors import CamevalError, DataError, SettingError
 from cameval.maps import CellCenters
 from cameval.networks._own_code import OwnNetwork
 from cameval.networks._sources import (
@@ -122,8 +122,24 @@ def load_network(
             model = _build_for(source, found, seed) or model
     classes = "" if num_classes is None else f" with {num_classes} classes"
     optional = _names_of_head(model) if features_only else frozenset()
-    state.load_into(model, f"{name}{classes}", optional)
+    try:
+        state.load_into(model, f"{name}{classes}", optional)
+    except DataError as error:
+        if features_only or not _lacks_the_head_alone(state, model):
+            raise
+        raise DataError(
+            f"{error}; only the head is missing: load_network(..., features_only=True) loads the "
+            "rest, and the head has random weights until you train it"
+        ) from error
     return model.eval()
+
+
+def _lacks_the_head_alone(state: StateDict, net: nn.Module) -> bool:
+    try:
+        head = _names_of_head(net)
+    except CamevalError:  # no head is known
+        return False
+    return bool(head) and state.fits(net, without=head)
 
 
 def _names_of_head(net: nn.Module) -> frozenset[str]:
