@@ -12,7 +12,12 @@ from cameval.cli import main
 from cameval.cli._inputs import group_column
 from cameval.cli._output import check_output
 from cameval.cli._parser import parse
-from cameval.cli._remarks import describe_classes, describe_columns, describe_weights
+from cameval.cli._remarks import (
+    describe_classes,
+    describe_columns,
+    describe_groups,
+    describe_weights,
+)
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Results
 
@@ -103,6 +108,17 @@ def test_columns_of_a_manifest_without_use_are_said(tmp_path) -> None:
         (line,) = describe_columns(options("--manifest", str(table)))
         assert line.startswith(f"column patient is not used; {way}")
         assert describe_columns(options("--manifest", str(table), "--info", "patient")) == []
+
+
+def test_it_is_said_where_ids_of_patients_are_shown(tmp_path) -> None:
+    table = tmp_path / "scans.csv"
+    table.write_text("image,mask\n")
+    given = ["evaluate", "--model", "resnet18", "--dicom", str(table), "--out", "run"]
+    (line,) = describe_groups(parse(given))
+    assert line.startswith("groups: the PatientID of each file, which tables and page then show")
+    table.write_text("image,mask,group\n")
+    assert describe_groups(parse(given)) == []
+    assert describe_groups(options()) == []
 
 
 @pytest.mark.parametrize(

@@ -275,7 +275,9 @@ def test_the_headline_has_the_best_baseline_of_each_kind() -> None:
     """The one that knows the class can be the best of all, and is no guess."""
     kinds = {"disc": "nothing", "class_mean": "labels", "edges": "image", "truth": "truth"}
     values = {"cam": 0.2, "disc": 0.3, "class_mean": 0.6, "edges": 0.1, "truth": 0.9}
-    shown = made(methods=("cam",), baselines=kinds, metrics=("iou",), value=lambda c: values[c.method])
+    shown = made(
+        methods=("cam",), baselines=kinds, metrics=("iou",), value=lambda c: values[c.method]
+    )
     axes = drawn(shown, "headline")
     labels = [text.get_text().split()[0] for text in axes.get_yticklabels()]
     assert labels == ["cam", "disc", "class_mean", "edges"]

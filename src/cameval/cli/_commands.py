@@ -24,7 +24,12 @@ from cameval.cli._networks import (
     parse_classes,
 )
 from cameval.cli._output import check_output
-from cameval.cli._remarks import describe_classes, describe_columns, describe_weights
+from cameval.cli._remarks import (
+    describe_classes,
+    describe_columns,
+    describe_groups,
+    describe_weights,
+)
 from cameval.cli._tables import print_lines, print_verdict
 from cameval.cli._words import (
     BASELINES,
@@ -66,7 +71,7 @@ def evaluate_networks(options: Namespace) -> int:
         nets = load_networks(options)
         _print_first(describe_weights(options))
         dataset = load_samples(options)
-        _print_first(describe_columns(options))
+        _print_first(describe_columns(options) + describe_groups(options))
         try:
             parts = [_evaluate(name, network, dataset, options) for name, network in nets.items()]
         except UnsupportedModelError as error:
@@ -104,7 +109,7 @@ def score_maps(options: Namespace) -> int:
     with _begin(options, [folder_of(options.name)]):
         _parse_all(options)
         dataset = load_samples(options)
-        _print_first(describe_columns(options))
+        _print_first(describe_columns(options) + describe_groups(options))
         names = class_names(dataset, options)
         maps = load_maps(options, names)
         results = evaluate_maps(

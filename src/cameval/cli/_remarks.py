@@ -56,6 +56,16 @@ def describe_columns(options: Namespace) -> list[str]:
     return [f"{are} not used; {way}"]
 
 
+def describe_groups(options: Namespace) -> list[str]:
+    """Return a line if patients' ids of DICOM files become groups, which tables and page show."""
+    if options.dicom is None or GROUP in columns_of(options.dicom):
+        return []
+    return [
+        "groups: the PatientID of each file, which tables and page then show; a column group of "
+        f"{options.dicom} replaces it"
+    ]
+
+
 def describe_classes(
     name: str,
     count: int,

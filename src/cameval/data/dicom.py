@@ -83,7 +83,8 @@ def read_dicom(
     tags
         From a column of ``info`` to the keyword of the DICOM element. An age is in years.
     group
-        Keyword of the element that is the group.
+        Keyword of the element that is the group. Groups are in the tables and on the page of an
+        evaluation: if nobody else may see an id, give groups of your own.
     slice_tolerance
         By how much distances between slices may differ, and slices be shifted sideways from one to
         the next, as a share of the mean distance.
@@ -158,7 +159,8 @@ class DicomDataset(ScanDataset):
         As `MaskFile`'s value and threshold, for masks that are pictures.
     group
         Keyword of the element that is the group of scans without one; where it is not stated, the
-        name is.
+        name is. Groups are in the tables and on the page of an evaluation: if nobody else may see
+        an id, give the scans groups of your own.
     window, value_range, ignore_padding, tags, slice_tolerance, max_values
         As in `read_dicom`.
 

@@ -126,7 +126,7 @@ def _draw_row(subject: Subject, axes: "Axes", y: float, column: Column, score: S
     if is_method:
         what = "control" if is_control else "map of the network"
     else:
-        what = "best guess" if column == subject.guess else "best other baseline"
+        what = "best guess" if column == subject.guess else "other baseline"
         color = GUESS if column == subject.guess else INK
         marker = "D" if column == subject.guess else "s"
     if not np.isnan(score.low):
