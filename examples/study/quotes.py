@@ -98,7 +98,10 @@ def _of_switches() -> dict[str, Quote]:
     return {
         f"switch {name}{suffix}": Quote(run, "switches", row, column)
         for name, (run, row) in rows.items()
-        for suffix, column in (("", "change"), (" IoU", "IoU"), (" accuracy", "accuracy"))
+        for suffix, column in (
+            *(("", "change"), (" IoU", "IoU"), (" accuracy", "accuracy")),
+            (" area bound", "area bound at percentile:95"),
+        )
     }
 
 
