@@ -237,13 +237,34 @@ def test_a_better_guess_with_another_binarizer_is_said(
     shown = by_otsu if metric == "iou" else 1 - by_otsu
     sentence = f"With otsu a guess scores {shown:.3f}".replace("0.", ".")
     assert (f"{sentence}." in page.says) == says
-    assert page.caution.startswith(f"{sentence}, better than the best map.") == caution
+    assert page.caution.startswith(f"{sentence}, better than the best map (not tested).") == caution
     assert ("a guess scores" in page.says + page.caution) == (says or caution)
     lines = " ".join(verdict_lines(results))
     assert (sentence in lines) == (says or caution)
     same = " with the same binarizer"
     assert page.headline == f"The maps find the object better than a guess{same * caution}."
     assert page.chip == CHIPS["same binarizer" if caution else "better"]
+
+
+@pytest.mark.parametrize("rivals", [1, 3])
+def test_a_test_that_the_correction_decides_is_told_with_both_p(rivals, tmp_path) -> None:
+    results = differing([HIGH] * 9 + [-HIGH], rivals=rivals)  # p 22 / 1024
+    page = written(results, tmp_path)
+    said = "Test against the guess: p = .064 corrected for all tests of the page, p = .021 alone."
+    assert (said in page.caution) == (rivals == 3)
+    assert (said in " ".join(verdict_lines(results))) == (rivals == 3)
+
+
+def test_the_best_baseline_that_knows_the_class_is_told(tmp_path) -> None:
+    kinds = {"disc": "nothing", "class_mean": "labels", "shape": "labels"}
+    means = {"cam": 0.2, "disc": 0.3, "class_mean": 0.6, "shape": 0.1, "noise": 0.1}
+    options = {"baselines": kinds, "metrics": ("iou",), "value": lambda c: means[c.method]}
+    results = made(methods=("cam",), **options)
+    at = results.select(binarizer="otsu", method="class_mean").summary()["mean"].item()
+    told = f"class_mean, which knows the class and not the image, scores {at:.2f}."
+    assert told.replace("0.", ".") in written(results, tmp_path / "a").guess
+    del kinds["class_mean"], kinds["shape"]
+    assert "knows the class" not in written(made(methods=("cam",), **options), tmp_path / "b").guess
 
 
 def of_pattern(results: Results, **patterns: str) -> Results:

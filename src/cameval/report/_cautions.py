@@ -5,16 +5,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cameval.baselines import Pattern
+from cameval.evaluation._comparisons import ALPHA
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
-from cameval.evaluation._numbers import with_minus
+from cameval.evaluation._numbers import format_short, with_minus
 from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import CONSTANT
 from cameval.report._names import Names
 from cameval.report._sentences import MOST_NAMED, Part, Sentence, plain
 from cameval.report._targets import Targets
 from cameval.report._verdict import Verdict
-from cameval.report.formatting import format_number, format_percent
+from cameval.report.formatting import format_number, format_p, format_percent
 from cameval.statistics import ENOUGH_GROUPS
 
 NOISE_ALONE = "Only compared with random maps: no mask in the middle was evaluated."
@@ -135,7 +136,7 @@ def outguessed(verdicts: Sequence[Verdict], headline: Headline, names: Names) ->
         return ()
     is_best = headline.method is None and headline.binarizer is None
     maps = "the best map" if is_best else "these maps"
-    return (Part(f"{plain(told)[:-1]}, better than {maps}."),)
+    return (Part(f"{plain(told)[:-1]}, better than {maps} (not tested)."),)
 
 
 _PATTERNS: Mapping[Pattern, str] = {
@@ -160,4 +161,39 @@ def describe_guess(verdicts: Sequence[Verdict], contents: Contents) -> Sentence:
         whose = f" for {', '.join(one_line(model, 40) for model in models)}"
         parts += [Part("; " if k else ""), Part(one_line(label, 40), "name")]
         parts.append(Part(f"{what}{whose if len(found) > 1 else ''}"))
-    return (*parts, Part("). It guesses the place, not the class."))
+    return (*parts, Part("). It guesses the place, not the class."), *_informed(verdicts))
+
+
+def _informed(verdicts: Sequence[Verdict]) -> Sentence:
+    """Return the mean of the best baseline that knows the class, of the first networks."""
+    found = [(one.model, one.informed) for one in verdicts if one.informed is not None]
+    parts = []
+    for model, best in found[:MOST_NAMED]:
+        whose = f" ({one_line(model, 40)})" if len(verdicts) > 1 else ""
+        parts += [Part("; " if parts else " "), Part(one_line(best.column.method, 40), "name")]
+        what = "" if len(parts) > 2 else ", which knows the class and not the image,"
+        parts.append(Part(f"{what} scores {with_minus(format_short(best.mean))}{whose}"))
+    return (*parts, Part(".")) if parts else ()
+
+
+def uncorrected(verdicts: Sequence[Verdict]) -> Sentence:
+    """Return both p values of tests of which only the correction decides that nothing is shown."""
+    found = [
+        (one.model, comparison)
+        for one in verdicts
+        if one.state == "open"
+        and one.guess is not None
+        and (comparison := one.guess.comparison) is not None
+        and comparison.test.p < ALPHA
+    ]
+    texts = [
+        f"p {_equals(test.p)} corrected for all tests of the page, p {_equals(test.test.p)} alone"
+        + (f" ({one_line(model, 40)})" if len(verdicts) > 1 else "")
+        for model, test in found[:MOST_NAMED]
+    ]
+    return (Part(f"Test against the guess: {'; '.join(texts)}."),) if texts else ()
+
+
+def _equals(p: float) -> str:
+    text = format_p(p)
+    return text if text.startswith("<") else f"= {text}"

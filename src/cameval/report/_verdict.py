@@ -79,6 +79,22 @@ class Guess:
 
 
 @dataclass(frozen=True)
+class Informed:
+    """The best baseline of the same metric and binarizer that knows the class, not the image.
+
+    Parameters
+    ----------
+    column
+        Its column.
+    mean
+        Its mean over all its images.
+    """
+
+    column: Column
+    mean: float
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What may be said of the maps of one network.
 
@@ -107,6 +123,8 @@ class Verdict:
         The most frequent reason of an undefined score, if no score is defined.
     n_absent
         How many of the images with a score have no object.
+    informed
+        The best baseline that knows the class, if there is one.
     """
 
     model: str
@@ -122,6 +140,7 @@ class Verdict:
     n_known: int = 0
     reason: str = ""
     n_absent: int = 0
+    informed: Informed | None = None
 
     @property
     def is_outguessed(self) -> bool:
@@ -191,7 +210,14 @@ def _verdict_of(
         int(known.sum()) if images.has_accuracy else 0,
         "" if defined.any() else _reason_of(results, model, column),
         int((defined & ~images.present).sum()),
+        _informed_of(model, column, scores),
     )
+
+
+def _informed_of(model: str, column: Column, scores: Scores) -> Informed | None:
+    best = scores.best_baseline(model, column, "labels")
+    mean = float("nan") if best is None else scores.by_column[model, best].mean
+    return None if best is None or np.isnan(mean) else Informed(best, mean)
 
 
 def _guess_of(

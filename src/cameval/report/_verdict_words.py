@@ -17,6 +17,7 @@ from cameval.report._cautions import (
     no_groups,
     other_guesses,
     outguessed,
+    uncorrected,
 )
 from cameval.report._names import Names
 from cameval.report._sentences import MOST_NAMED, Part, Sentence
@@ -99,6 +100,7 @@ def words_of(
     )
     caution = (
         outguessed(verdicts, headline, names),
+        uncorrected(verdicts),
         (Part(NOISE_ALONE),) if _is_compared(verdicts) and contents.has_noise_alone else (),
         caution_of(verdicts, targets, contents, headline, names),
         no_groups(targets),
