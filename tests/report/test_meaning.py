@@ -210,15 +210,15 @@ def test_a_verdict_is_that_of_the_adjusted_test_and_nothing_else(seed, tmp_path)
     tests = page_tests(results).set_index(["first", "second"])
     test = tests.loc[(method, guess)]
     assert f"(here {guess})." in page.guess
-    excludes = test["low"] > 0 or test["high"] < 0
-    assert excludes == (test["p"] < 0.05)
+    excludes = test["low_holm"] > 0 or test["high_holm"] < 0
+    assert excludes == (test["p_holm"] < 0.05)
     better = (test["difference"] > 0) == (metric == "iou")
     words = "Better" if better else "Worse"
     assert (f"{words} than guessing" in page.chip) == excludes
     assert excludes or page.chip in ("\u2248 No clear difference from guessing", "? Too few groups")
     means_shown = f"{short(means[method, binarizer])}, best guess {short(means[guess, binarizer])}."
     assert means_shown in page.says
-    if not np.isnan(test["low"]):
+    if not np.isnan(test["low_holm"]):
         symbol = ("\u25b2" if better else "\u25bc") if excludes else "\u2248"
         row = page.table(f"{'IoU' if metric == 'iou' else 'hd'} of all maps")
         (cell,) = [
@@ -607,8 +607,14 @@ def test_the_family_is_tested_once_and_agrees_with_its_own_p() -> None:
     tests = page_tests(results)
     assert len(tests) == 13
     assert set(tests["tests"]) == {13}
-    excludes_0 = (tests["low"] > 0) | (tests["high"] < 0)
-    assert (excludes_0 == (tests["p"] < 0.05)).all()
+    for end in ("", "_holm"):
+        excludes_0 = (tests[f"low{end}"] > 0) | (tests[f"high{end}"] < 0)
+        assert (excludes_0 == (tests[f"p{end}"] < 0.05)).all()
+    assert np.allclose(tests["confidence_holm"], 1 - 0.05 * tests["p"] / tests["p_holm"])
+    assert (tests["confidence_holm"] > 0.95).any()
+    at_level = tests["low_holm"].notna() & (tests["confidence_holm"] > 0.95)
+    wide, narrow = (tests[f"high{end}"] - tests[f"low{end}"] for end in ("_holm", ""))
+    assert (wide >= narrow)[at_level].all()
     means = results.select(model="a", metric="iou", kind="method", target_class="predicted")
     best = means.summary().sort_values("mean").iloc[-1]
     of_best = results.select(
