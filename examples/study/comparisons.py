@@ -13,18 +13,28 @@ from cameval.statistics import paired_tests
 from study.evaluation import MAP, P95, VALIDATED
 from study.tables import COMPARED, MINUS, SIZED, Row, Scores, estimate
 
-TEST_COLUMNS = ["metric", "first", "second", "difference", "low", "high", "p", "groups"]
+PLANNED = "planned tests"
+TEST_COLUMNS = [
+    *("metric", "binarizer", "first", "second", "difference", "low_holm", "high_holm", "p"),
+    *("p_holm", "confidence_holm", "n_groups"),
+]
+_CORRECTED = ["difference", "low_holm", "high_holm", "p_holm"]
 
 
 def test_table(tests: pd.DataFrame) -> pd.DataFrame:
-    """Write paired tests: differences with their intervals, and p corrected for their family."""
+    """Write paired tests, with the names of `page_tests`: intervals and p are corrected."""
+    found = tests[["difference", "low_holm", "high_holm"]].to_numpy()
     columns = {
         "comparison": tests["first"] + f" {MINUS} " + tests["second"],
         "metric": tests["metric"],
-        "difference": [estimate(*row) for row in tests[["difference", "low", "high"]].to_numpy()],
-        "p": tests["p"].map(format_p),
+        "binarizer": tests["binarizer"],
+        "difference": [estimate(*row) for row in found],
+        "confidence": tests["confidence_holm"].map("{:.2%}".format),
+        "p": tests["p_holm"].map(format_p),
+        "p uncorrected": tests["p"].map(format_p),
         "tests": tests["tests"].map(str),
-        "patients": tests["groups"],
+        "family": tests["family"],
+        "patients": tests["n_groups"],
     }
     return pd.DataFrame(columns)
 
@@ -60,7 +70,7 @@ def baseline_tests(
             found = (test.difference, test.low_holm, test.high_holm, test.p_holm)
             if name == "all" and tests is not None:
                 of_pair = (tests["first"] == MAP) & (tests["second"] == test.first)
-                found = tuple(tests.loc[of_pair, ["difference", "low", "high", "p"]].to_numpy()[0])
+                found = tuple(tests.loc[of_pair, _CORRECTED].to_numpy()[0])
             difference, low, high, p = found
             row["difference"] = estimate(difference, low, high)
             rows.append(row | {"p": format_p(p)})
@@ -87,10 +97,12 @@ def planned_tests(scores: Scores, model: str, seed: int) -> pd.DataFrame:
     for k, test in enumerate(paired_tests(differences, patients, reference="zero", seed=seed)):
         metric, one, other = pairs[k]
         names = (one[0], other[0]) if metric == SIZED else (one[1], other[1])
-        numbers = (test.difference, test.low_holm, test.high_holm, test.p_holm, test.n_groups)
-        rows.append((metric, *names, *numbers))
+        binarizer = VALIDATED if metric == SIZED else ""  # else two are compared
+        numbers = (test.difference, test.low_holm, test.high_holm, test.p, test.p_holm)
+        confidence = 1 - 0.05 * test.p / test.p_holm
+        rows.append((metric, binarizer, *names, *numbers, confidence, test.n_groups))
     table = pd.DataFrame(rows, columns=TEST_COLUMNS)
-    return table.assign(tests=table["p"].notna().sum())
+    return table.assign(tests=table["p"].notna().sum(), family=PLANNED)
 
 
 def best_binarizer(results: Results) -> str:

@@ -153,7 +153,7 @@ def write_strict(study: Study, scored: Sequence[FoldResult]) -> Path:
     of = settings.size_of
     grids = {str(one): grid_of(one, of(one), settings.alignment) for one in settings.candidates}
     kept = results.select(binarizer=ON_THE_PAGE)
-    tests = page_tests(kept, binarizer=VALIDATED, method=MAP).assign(metric="iou")
+    tests = page_tests(kept, binarizer=VALIDATED, method=MAP)
     of_map = (tests["first"] == MAP) | (tests["second"] == MAP)
     own = tests[((tests["model"] == best) & of_map) | (tests["kind"] == "model")]
     planned = comparisons.planned_tests(scores, best, settings.seed)
@@ -246,7 +246,7 @@ def write_paper(
     chosen = tables.best_threshold(scores)
     at = scores[scores["threshold"] == chosen]
     of_all = tables.ALL_ABOVE_HALF if chosen == P95 else None
-    tests = page_tests(results, method=MAP).assign(metric="iou")
+    tests = page_tests(results, method=MAP)
     same = tests if chosen == comparisons.best_binarizer(results) else None
     page = Page(study)
     compared = paper_thresholds(scores, results, trusted=not slices.unknown_patients)

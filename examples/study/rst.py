@@ -131,7 +131,8 @@ def _wrapped(line: str) -> str:
 
 def without_intervals(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table without intervals and p values."""
-    kept = [column for column in frame.columns if column not in ("p", "tests", "patients")]
+    tested = ("p", "p uncorrected", "confidence", "tests", "family", "patients")
+    kept = [column for column in frame.columns if column not in tested]
     return frame[kept].map(lambda cell: INTERVAL.sub("", cell))
 
 

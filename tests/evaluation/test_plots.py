@@ -247,7 +247,7 @@ def test_the_headline_says_what_the_page_tests(results) -> None:
     for method, symbol in (("grad_cam", "▲"), ("cam", "▼")):
         row = tests.loc[method]
         assert symbol in written
-        text = f"{row['difference']:+.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        text = f"{row['difference']:+.3f} [{row['low_holm']:.3f}, {row['high_holm']:.3f}]"
         assert text.replace("0.", ".") in written
     equal = drawn(made(), "headline")
     assert "≈" in [text.get_text() for text in equal.texts]

@@ -227,9 +227,15 @@ def test_tests_of_all_slices_are_those_of_the_page() -> None:
     rows = table[table["class"] == "all"].set_index("baseline")
     for _, test in page[page["second"] != "edges"].iterrows():
         row = rows.loc[test["second"]]
-        assert row["p"] == format_p(test["p"])
+        assert row["p"] == format_p(test["p_holm"])
         assert row["difference"].text == format_number(test["difference"])
-        assert row["difference"].detail == format_interval(test["low"], test["high"])
+        assert row["difference"].detail == format_interval(test["low_holm"], test["high_holm"])
+    shown = comparisons.test_table(page)
+    assert shown["p"].tolist() == page["p_holm"].map(format_p).tolist()
+    assert shown["p uncorrected"].tolist() == page["p"].map(format_p).tolist()
+    assert shown["confidence"].tolist() == [f"{one:.2%}" for one in page["confidence_holm"]]
+    assert set(shown["binarizer"]) == {P95}
+    assert set(shown["family"]) == {"paired tests of the page"}
     alone = comparisons.baseline_tests(results, P95, KINDS, 0)
     of_kinds = alone["class"] != "all"
     pd.testing.assert_frame_equal(table[of_kinds], alone[of_kinds])

@@ -210,15 +210,15 @@ def test_a_verdict_is_that_of_the_adjusted_test_and_nothing_else(seed, tmp_path)
     tests = page_tests(results).set_index(["first", "second"])
     test = tests.loc[(method, guess)]
     assert f"(here {guess})." in page.guess
-    excludes = test["low"] > 0 or test["high"] < 0
-    assert excludes == (test["p"] < 0.05)
+    excludes = test["low_holm"] > 0 or test["high_holm"] < 0
+    assert excludes == (test["p_holm"] < 0.05)
     better = (test["difference"] > 0) == (metric == "iou")
     words = "Better" if better else "Worse"
     assert (f"{words} than guessing" in page.chip) == excludes
     assert excludes or page.chip in ("\u2248 No clear difference from guessing", "? Too few groups")
     means_shown = f"{short(means[method, binarizer])}, best guess {short(means[guess, binarizer])}."
     assert means_shown in page.says
-    if not np.isnan(test["low"]):
+    if not np.isnan(test["low_holm"]):
         symbol = ("\u25b2" if better else "\u25bc") if excludes else "\u2248"
         row = page.table(f"{'IoU' if metric == 'iou' else 'hd'} of all maps")
         (cell,) = [
@@ -607,8 +607,14 @@ def test_the_family_is_tested_once_and_agrees_with_its_own_p() -> None:
     tests = page_tests(results)
     assert len(tests) == 13
     assert set(tests["tests"]) == {13}
-    excludes_0 = (tests["low"] > 0) | (tests["high"] < 0)
-    assert (excludes_0 == (tests["p"] < 0.05)).all()
+    for end in ("", "_holm"):
+        excludes_0 = (tests[f"low{end}"] > 0) | (tests[f"high{end}"] < 0)
+        assert (excludes_0 == (tests[f"p{end}"] < 0.05)).all()
+    assert np.allclose(tests["confidence_holm"], 1 - 0.05 * tests["p"] / tests["p_holm"])
+    assert (tests["confidence_holm"] > 0.95).any()
+    at_level = tests["low_holm"].notna() & (tests["confidence_holm"] > 0.95)
+    wide, narrow = (tests[f"high{end}"] - tests[f"low{end}"] for end in ("_holm", ""))
+    assert (wide >= narrow)[at_level].all()
     means = results.select(model="a", metric="iou", kind="method", target_class="predicted")
     best = means.summary().sort_values("mean").iloc[-1]
     of_best = results.select(
@@ -655,3 +661,65 @@ def test_what_is_above_one_half_is_told_of_metrics_from_0_to_1_alone(tmp_path) -
         page = written(made(metrics={"mine": meaning}), tmp_path / name)
         assert "above .5" not in page.text
         assert "> .5" not in page.table("mine by true class").titles
+
+
+# --- Missing brackets and baselines of labels -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (4, "No interval is drawn: each class has fewer than 5 groups."),
+        (24, "A line is the 95 % interval of the mean, by group."),
+    ],
+)
+def test_the_figure_of_classes_says_which_intervals_it_has(groups, said, tmp_path) -> None:
+    text = plainly(written(made(groups=groups), tmp_path))
+    assert said in text
+    assert "No bracket: fewer than two groups, or equal scores" in text
+
+
+def test_a_class_without_an_interval_is_told(tmp_path) -> None:
+    label = [0] * 3 + [1] * 12
+    text = plainly(written(made(15, groups=15, label=lambda i: label[i]), tmp_path))
+    assert "by group; a class of fewer than 5 groups has none." in text
+
+
+def test_correlations_are_within_classes_if_there_are_several(tmp_path) -> None:
+    text = plainly(written(made(), tmp_path / "several"))
+    assert "Rank correlation with the size of the object within classes: " in text
+    assert "Rank correlation of IoU with the size of the object within classes" in text
+    assert "No bracket: fewer than three groups" in text
+    alone = plainly(written(made(label=lambda i: 1), tmp_path / "one"))
+    assert "Rank correlation with the size of the object: " in alone
+    assert "within classes" not in alone
+
+
+def test_a_difference_without_a_bracket_is_told(tmp_path) -> None:
+    few = "A difference has no bracket where the groups are too few for any difference"
+    assert plainly(written(made(groups=5), tmp_path / "few")).count(few) == 2  # of both tables
+    assert few not in plainly(written(made(groups=24), tmp_path / "many"))
+
+
+def test_whether_differences_from_a_class_mean_are_tested_is_told(tmp_path) -> None:
+    results = made(baselines={"center": "nothing", "class mean": "labels"})
+    page = written(results, tmp_path / "tested", binarizer="otsu")
+    told = (
+        "Differences from class mean, which knows the label, are tested in IoU of masks by otsu "
+        "alone, under Paired tests."
+    )
+    assert set(page_tests(results, binarizer="otsu")["binarizer"]) == {"otsu"}
+    shown = [
+        one
+        for one in page.tables
+        if "class mean" in [head.split(" | ")[0] for _, head, _ in one.rows]
+    ]
+    assert len(shown) == plainly(page).count(told) > 3
+    undefined_there = results.values.copy()
+    undefined_there[:, [c.method == "class mean" for c in results.columns]] = np.nan
+    record = {key: value for key, value in results.provenance.items() if key != "identity"}
+    without = replace(results, values=undefined_there, provenance=record)
+    page = written(without, tmp_path / "not", binarizer="otsu")
+    assert "Differences from class mean are not tested." in plainly(page)
+    assert told not in plainly(page)
+    assert "Differences from class mean" not in plainly(written(made(), tmp_path / "none"))

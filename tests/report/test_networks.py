@@ -62,9 +62,8 @@ def test_many_networks_have_one_figure_and_their_own_are_folded(tmp_path) -> Non
     for model in order:
         row = difference.loc[model]
         said = table.find(model, "minus best guess")
-        assert said[2:] == f"{row.difference:+.3f} [{row.low:.3f}, {row.high:.3f}]".replace(
-            "0.", "."
-        )
+        ends = f"[{row.low_holm:.3f}, {row.high_holm:.3f}]"
+        assert said[2:] == f"{row.difference:+.3f} {ends}".replace("0.", ".")
     assert [table.find(model, "verdict")[0] for model in order] == list("▲▲▲≈▼")
     label = re.search(r'aria-label="(Mean IoU of the best maps[^"]*)"', page.source)[1]
     assert label.startswith(

@@ -3,13 +3,14 @@
 import json
 import re
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from evaluations import SMALL, samples, small_network
-from pages import elsewhere, made, of_targets, undefined, written
+from pages import BASELINES, elsewhere, made, of_targets, undefined, written
 
 import cameval
 from cameval import choose_binarizers, concat, evaluate
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("no_figures")
 
 KEYS = [
     *("task", "data", "truth", "network", "tuning", "metrics"),
-    *("undefined", "negatives", "intervals", "tests", "subgroups", "computing"),
+    *("undefined", "negatives", "baselines", "intervals", "tests", "subgroups", "computing"),
 ]
 FACTS = StudyFacts(truth_drawn_by="Two <radiologists>.", readers=2, ethics="Approved.")
 
@@ -34,7 +35,7 @@ def answers(results: Results, facts: StudyFacts | None = None, **options) -> dic
     """Return the answers, which must be plain JSON."""
     summary = reviewer_summary(results, facts, **options)
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
-    assert (summary["format"], summary["version"]) == ("cameval reviewers", 1)
+    assert (summary["format"], summary["version"]) == ("cameval reviewers", 2)
     assert list(summary["answers"]) == KEYS
     for one in summary["answers"].values():
         assert list(one) == ["question", "run", "values", "author"]
@@ -129,6 +130,16 @@ def test_the_command_line_takes_a_file_of_facts(tmp_path, capsys) -> None:
     assert "other.toml must be a TOML or JSON file of facts" in capsys.readouterr().err
 
 
+def test_every_fact_and_question_is_documented() -> None:
+    text = Path(__file__).parents[2].joinpath("docs", "reviewers.rst").read_text(encoding="utf-8")
+    rows = re.findall(r"^``(\w+)``  +\S.*$", text, re.MULTILINE)
+    assert rows == [one.name for one in fields(StudyFacts)]
+    of_questions = text.split("The author states\n", 1)[1].split("Facts of the author", 1)[0]
+    starts = re.findall(r"^(\w+)(?: .*)?$", of_questions, re.MULTILINE)
+    aliases = {"negatives": "images"}  # "images without" and "object", in two lines
+    assert [one for one in starts if one != "object"] == [aliases.get(one, one) for one in KEYS]
+
+
 # --- Answers of the run ---------------------------------------------------------------------------
 
 
@@ -166,7 +177,11 @@ def test_what_is_compared_without_a_choice_is_said_so() -> None:
     assert found["values"]["compared"]["combinations"] == {"net": 4}
     assert found["values"]["choices"] == []
     one = answers(made(methods=("cam",), binarizers=("p95",)))["tuning"]["run"]
-    assert one[0] == "One method and one binarizer were evaluated: none was chosen by scores."
+    assert one[0] == (
+        "In this run one method and one binarizer were evaluated; earlier runs are not recorded."
+    )
+    of_maps = answers(made(methods=("cam",), metrics=("pixel_auroc",)))["tuning"]["run"]
+    assert of_maps[0] == "In this run one method was evaluated; earlier runs are not recorded."
     fixed = answers(made(), method="cam", binarizer="p95")["tuning"]
     assert "given to the report as fixed" in fixed["run"][0]
     assert (fixed["values"]["fixed_method"], fixed["values"]["fixed_binarizer"]) == ("cam", "p95")
@@ -281,16 +296,44 @@ def test_the_tests_are_those_of_the_page() -> None:
     assert found["values"]["tests"] == len(table) > 1
     assert found["values"]["correction"] == "Holm"
     assert found["values"]["binarizer_chosen_by_these_scores"]
-    assert found["values"]["below_alpha"] == int((table["p"] < 0.05).sum())
+    assert found["values"]["p_holm_below_alpha"] == int((table["p_holm"] < 0.05).sum())
     shown = pd.DataFrame(found["values"]["comparisons"])
-    for name in ("kind", "first", "second", "difference", "low", "high", "p"):
-        assert shown[name].tolist() == table[name].tolist()
+    pd.testing.assert_frame_equal(shown, table)
+    assert (shown["p"] < shown["p_holm"]).any()
+    assert set(shown["family"]) == {found["values"]["family"]}
     fixed = answers(results, binarizer="p95")["tests"]
     assert not fixed["values"]["binarizer_chosen_by_these_scores"]
     alone = answers(made(methods=("cam",), baselines={}))["tests"]
     assert alone["run"] == ["No difference was tested."]
     few = answers(made(groups=4))["tests"]["values"]
     assert few["with_too_few_groups"] == few["tests"]
+
+
+def test_baselines_are_told_with_the_masks_and_the_test() -> None:
+    knows = {**BASELINES, "uniform": "nothing", "class mean": "labels"}
+    results = made(baselines=knows, value=lambda c: 0.2 if c.method == "uniform" else 0.3)
+    found = answers(results, binarizer="p95")["baselines"]
+    assert found["question"] == "What were the maps compared with?"
+    assert found["run"][:2] == [
+        "Blind baselines, which see nothing: center, uniform.",
+        "Other baselines, by what they know: intensity (image), truth (truth), class mean "
+        "(labels).",
+    ]
+    assert found["run"][2] == (
+        "In IoU of masks by p95, each method is tested against center, intensity, uniform and "
+        "class mean by flipping the signs of whole groups. A difference from truth is not tested. "
+        "The best blind baseline of masks by p95 is center, chosen by its mean on these same "
+        "images."
+    )
+    assert found["values"]["baselines"] == knows
+    (one,) = found["values"]["compared"]
+    assert (one["binarizer"], one["best_blind"]) == ("p95", "center")
+    assert one["tested"] == ["center", "intensity", "uniform", "class mean"]
+    assert one["not_tested"] == ["truth"]
+    seen = answers(made(baselines={"intensity": "image"}))["baselines"]["run"]
+    assert seen[0] == "No blind baseline was evaluated."
+    assert "The best blind" not in " ".join(seen)
+    assert answers(made(baselines={}))["baselines"]["run"] == ["No blind baseline was evaluated."]
 
 
 def test_subgroups_are_told_with_their_sizes() -> None:

@@ -403,10 +403,23 @@ def test_tests_that_are_quoted_are_those_of_the_page(tmp_path) -> None:
     }
     for test in tests[tests["kind"] == "method"].itertuples():
         difference = format_difference(test.difference)
-        expected = test.first, difference, format_p(test.p)
+        expected = test.first, difference, format_p(test.p_holm)
         assert expected in rows
     assert list(tests.columns) == [
-        *("kind", "model", "first", "second", "difference", "low", "high", "p", "groups", "tests")
+        *("kind", "model", "first", "second", "target_class", "method", "binarizer", "metric"),
+        *("difference", "low", "high", "p", "p_holm", "low_holm", "high_holm", "confidence_holm"),
+        *("n", "n_groups", "n_differing", "n_undefined", "family", "tests"),
     ]
+    assert set(tests["binarizer"]) == {"otsu"}
+    assert set(tests["metric"]) == {"iou"}
+    assert set(tests["tests"]) == {len(tests)}
+    one = (
+        tests[(tests["model"] == "a") & (tests["second"] == "center")].set_index("first").loc["cam"]
+    )
+    chosen = {"model": "a", "binarizer": "otsu", "target_class": "predicted"}
+    alone = results.compare("iou", over="method", reference="center", **chosen)
+    expected = alone.set_index("first").loc["cam"]
+    for name in ("difference", "low", "high", "p", "n", "n_groups", "n_differing", "n_undefined"):
+        assert one[name] == pytest.approx(expected[name]), name
     with pytest.raises(SettingError, match="method must be one of those evaluated"):
         page_tests(results, method="center")

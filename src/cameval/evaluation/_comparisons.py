@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,20 @@ from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import Images
+from cameval.evaluation.meaning import Column
 from cameval.statistics import SignFlip, holm
 from cameval.statistics.paired import flip_pairs
 
 ALPHA = 0.05
 """Below this p a difference is called clear."""
+
+
+CONFIDENCE = 1 - ALPHA
+"""Confidence of the interval of a test that is not corrected."""
+
+
+FAMILY = "paired tests of the page"
+"""What the p values of a page are corrected together with."""
 
 
 Kind = Literal["method", "model", "target_class"]
@@ -40,8 +49,14 @@ class Comparison:
         The model whose maps are compared; of two models the second.
     first, second
         Labels of the two.
+    column
+        The column of the first, with its target class, binarizer and metric.
+    uncorrected
+        The test as if it were the only one, with its interval at `CONFIDENCE`.
     test
         The test; its interval is of the level at which it agrees with the adjusted p.
+    level
+        The confidence of the interval of `test`.
     p
         The p value, adjusted for all tests of the page.
     least
@@ -53,7 +68,10 @@ class Comparison:
     model: str
     first: str
     second: str
+    column: Column
+    uncorrected: SignFlip
     test: SignFlip
+    level: float
     p: float
     least: float
 
@@ -68,6 +86,35 @@ class Comparison:
         if self.p >= ALPHA:
             return "open"
         return "better" if (self.test.difference > 0) == higher_is_better else "worse"
+
+    def record(self) -> dict[str, Any]:
+        """Return what was compared and what the test found, by the names of `Results.compare`.
+
+        Target class, method, binarizer and metric are those of the first.
+        """
+        plain, at_level = self.uncorrected, self.test
+        return {
+            "kind": self.kind,
+            "model": self.model,
+            "first": self.first,
+            "second": self.second,
+            "target_class": self.column.target_class,
+            "method": self.column.method,
+            "binarizer": self.column.binarizer,
+            "metric": self.column.metric,
+            "difference": plain.difference,
+            "low": plain.low,
+            "high": plain.high,
+            "p": plain.p,
+            "p_holm": self.p,
+            "low_holm": at_level.low,
+            "high_holm": at_level.high,
+            "confidence_holm": self.level,
+            "n": plain.n,
+            "n_groups": plain.n_groups,
+            "n_differing": plain.n_differing,
+            "n_undefined": plain.n_undefined,
+        }
 
 
 def least_p(n_groups: int) -> float:
@@ -107,6 +154,10 @@ class Family:
         """How many tests the p values are adjusted for."""
         return sum(not np.isnan(one.p) for one in self.comparisons)
 
+    def records(self) -> list[dict[str, Any]]:
+        """Return the record of each test, with the family that its p is corrected for."""
+        return [one.record() | {"family": FAMILY, "tests": self.size} for one in self.comparisons]
+
     def select(self, kind: Kind, model: str | None = None) -> list[Comparison]:
         """Return the tests of a kind, of one model or of all."""
         return [c for c in self.comparisons if c.kind == kind and model in (None, c.model)]
@@ -131,6 +182,7 @@ class _Pair:
     model: str
     first: str
     second: str
+    column: Column
     scores: tuple[NDArray[np.float64], NDArray[np.float64]]
     groups: NDArray[np.str_]
 
@@ -151,15 +203,16 @@ def compare_all(
     if not pairs:
         return Family()
     flipped = flip_pairs([(*pair.scores, pair.groups) for pair in pairs], seed=seed)
-    tests = [one.test(1 - ALPHA) for one in flipped]
+    tests = [one.test(CONFIDENCE) for one in flipped]
     adjusted = holm([test.p for test in tests]).tolist()
     comparisons = []
     for pair, signs, test, p, least in zip(
         pairs, flipped, tests, adjusted, least_adjusted(tests), strict=True
     ):
-        at_level = signs.test(1 - ALPHA * (test.p / p)) if p > test.p else test
-        about = (pair.kind, pair.model, pair.first, pair.second)
-        comparisons.append(Comparison(*about, at_level, p, least))
+        level = 1 - ALPHA * (test.p / p) if p > test.p else CONFIDENCE
+        at_level = signs.test(level) if p > test.p else test
+        about = (pair.kind, pair.model, pair.first, pair.second, pair.column)
+        comparisons.append(Comparison(*about, test, at_level, level, p, least))
     return Family(comparisons)
 
 
@@ -179,7 +232,7 @@ def _pairs_of_methods(
                 one = replace(column, kind="method", method=method)
                 if method != reference and {one, other} <= set(of_model.columns):
                     scores = of_model.values(one), of_model.values(other)
-                    yield _Pair("method", model, method, reference, scores, of_model.groups)
+                    yield _Pair("method", model, method, reference, one, scores, of_model.groups)
 
 
 def _pairs_of_models(headline: Headline, images: Mapping[str, Images]) -> Iterator[_Pair]:
@@ -191,9 +244,8 @@ def _pairs_of_models(headline: Headline, images: Mapping[str, Images]) -> Iterat
         here, there = _common(first.samples, second.samples)
         if here.size:
             scores = first.values(column)[here], second.values(column)[there]
-            yield _Pair(
-                "model", second.model, first.model, second.model, scores, first.groups[here]
-            )
+            labels = first.model, second.model
+            yield _Pair("model", second.model, *labels, column, scores, first.groups[here])
 
 
 def _common(first: pd.DataFrame, second: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -216,4 +268,4 @@ def _pairs_of_target_classes(
         for label in others:
             one = replace(column, target_class=label)
             scores = of_model.values(one), of_model.values(column)
-            yield _Pair("target_class", model, label, reference, scores, of_model.groups)
+            yield _Pair("target_class", model, label, reference, one, scores, of_model.groups)

@@ -22,6 +22,7 @@ from cameval.report._score_tables import (
     metric_heading,
     notes_on_scores,
 )
+from cameval.report._test_tables import NO_BRACKET, has_interval, notes_on_labels
 from cameval.report._verdict import Verdict
 from cameval.report.formatting import format_interval, format_number
 from cameval.report.sections import Block, Cell, Table
@@ -113,6 +114,9 @@ def all_scores_table(
             "above: \u25b2 better, \u25bc worse, \u2248 neither is shown, ? too few groups to "
             "tell, = the same."
         )
+    if any(not has_interval(one) for one in tests.values()):
+        notes.append(NO_BRACKET)
+    notes += notes_on_labels(contents, headline, family)
     caption = f"{headline.title} of all maps{names.part}"
     return Table(caption, titles, [Block(rows)], notes, look="scores")
 
@@ -206,4 +210,5 @@ def headline_data(
             *([metric_title(headline.bound)] if headline.bound else []),
         ],
         [Block(rows)],
+        notes_on_labels(contents, headline, family),
     )

@@ -18,7 +18,7 @@ from cameval.evaluation._scores import Images, Scores
 from cameval.evaluation._words import metric_title, one_line
 from cameval.evaluation.meaning import CONSTANT
 from cameval.report._info_tables import MOST_VALUES
-from cameval.report._names import Names
+from cameval.report._names import Names, join_words
 from cameval.report._targets import Targets
 from cameval.report.formatting import format_count, format_percent
 
@@ -294,18 +294,6 @@ def answer_subgroups(known: Known) -> Answer:
         ]
     values = {"classes": classes, "columns": sizes, "columns_left_out": left_out}
     return Answer("subgroups", "Which subgroups, of which size?", sentences, values)
-
-
-def join_words(words: Sequence[str], last: str = "and") -> str:
-    """Return at least one word, with commas, and "and" or another word before the last.
-
-    Examples
-    --------
-    >>> from cameval.report._answers import join_words
-    >>> join_words(["overlap"]), join_words(["overlap", "border", "size"], "or")
-    ('overlap', 'overlap, border or size')
-    """
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
 def capital(text: str) -> str:

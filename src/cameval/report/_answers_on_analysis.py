@@ -1,15 +1,17 @@
-"""Answers to reviewers about the analysis: tuning, metrics, intervals, tests, computing time."""
+"""Answers to reviewers about the analysis: tuning, metrics, intervals, baselines, tests, time."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from cameval.evaluation._comparisons import ALPHA
+from cameval.evaluation._comparisons import ALPHA, FAMILY
+from cameval.evaluation._scores import ROLES
 from cameval.evaluation._words import metric_title, one_line
-from cameval.evaluation.meaning import MetricMeaning
-from cameval.report._answers import Answer, Known, capital, join_words
+from cameval.evaluation.meaning import Column, MetricMeaning
+from cameval.report._answers import Answer, Known, capital
 from cameval.report._choices import describe_choice
+from cameval.report._names import join_words
 from cameval.report._test_tables import is_binarizer_chosen_here
 from cameval.report.formatting import format_count
 from cameval.statistics import ENOUGH_GROUPS
@@ -55,7 +57,8 @@ def answer_tuning(known: Known) -> Answer:
         if one["images"] is not None
     ]
     if not sentences:
-        sentences.append("One method and one binarizer were evaluated: none was chosen by scores.")
+        pair = "one method and one binarizer were" if contents.binarizers else "one method was"
+        sentences.append(f"In this run {pair} evaluated; earlier runs are not recorded.")
     tuned = "network, layer, methods or preparation" if contents.has_network else "the maps"
     sentences.append(f"Whether {tuned} were tuned on these images is not recorded.")
     values = {
@@ -151,8 +154,9 @@ def answer_intervals(known: Known) -> Answer:
     without = sum(bool(np.isnan(one.low) or np.isnan(one.high)) for one in means)
     few = sum(one.has_few_groups and not np.isnan(one.low) for one in means)
     sentences = [
-        "95 %, by group: cluster-robust variance, Student's t with Satterthwaite's degrees of "
-        "freedom, and a score interval if values are bounded.",
+        "95 %, by group: each end is the farther one of Student's t, with a cluster-robust "
+        "variance and Satterthwaite's degrees of freedom, and of a score interval, Wilson's for "
+        "shares.",
         f"{format_count(groups, 'group')} have a scored target."
         if groups != 1
         else "There is one group, so that no mean has an interval.",
@@ -189,6 +193,80 @@ def answer_intervals(known: Known) -> Answer:
 _CHOSEN_HERE = "The binarizer was chosen by these same scores, which p does not take into account."
 
 
+_SIGN_FLIPS = "by flipping the signs of whole groups"
+
+
+def answer_baselines(known: Known) -> Answer:
+    """Answer which baselines there are, and from which of them a difference was tested."""
+    contents = known.contents
+    blind = [label for label, role in contents.baselines.items() if role == "nothing"]
+    others = [
+        f"{one_line(label)} ({ROLES[role]})"
+        for label, role in contents.baselines.items()
+        if role != "nothing"
+    ]
+    sentences = [
+        f"Blind baselines, which see nothing: {', '.join(map(one_line, blind))}."
+        if blind
+        else "No blind baseline was evaluated."
+    ]
+    if others:
+        sentences.append(f"Other baselines, by what they know: {', '.join(others)}.")
+    compared = [_compared_with(known, *best) for best in known.headline.columns.items()]
+    if contents.baselines:
+        sentences += [
+            known.names.with_model(str(one["model"]), _describe_compared(known, one))
+            for one in compared
+        ]
+    values = {"baselines": dict(contents.baselines), "compared": compared}
+    return Answer("baselines", "What were the maps compared with?", sentences, values)
+
+
+def _compared_with(known: Known, model: str, column: Column) -> dict[str, Any]:
+    """Return the best blind baseline of a model, and the baselines that are tested."""
+    contents = known.contents
+    best = known.scores.best_baseline(model, column, "nothing")
+    tested = [
+        label
+        for label in contents.baselines
+        if any(
+            one.second == label and not np.isnan(one.p)
+            for one in known.family.select("method", model)
+        )
+    ]
+    return {
+        "model": model,
+        "target_class": column.target_class,
+        "binarizer": column.binarizer,
+        "metric": column.metric,
+        "best_blind": None if best is None else best.method,
+        "test": "sign flips of groups" if tested else None,
+        "tested": tested,
+        "not_tested": [label for label in contents.baselines if label not in tested],
+    }
+
+
+def _describe_compared(known: Known, one: Mapping[str, Any]) -> str:
+    """Return what was compared in one sentence or more."""
+    masks = f" of masks by {one_line(one['binarizer'])}" if one["binarizer"] else " of maps"
+    parts = []
+    if one["tested"]:
+        tested = join_words([one_line(label) for label in one["tested"]])
+        each = "each method is" if len(known.contents.methods) > 1 else "the method is"
+        parts.append(
+            f"in {known.headline.title}{masks}, {each} tested against {tested} {_SIGN_FLIPS}."
+        )
+    if one["not_tested"]:
+        labels = join_words([one_line(label) for label in one["not_tested"]], "or")
+        parts.append(f"A difference from {labels} is not tested.")
+    if one["best_blind"] is not None:
+        parts.append(
+            f"The best blind baseline{masks} is {one_line(one['best_blind'])}, chosen by its mean "
+            "on these same images."
+        )
+    return capital(" ".join(parts))
+
+
 def answer_tests(known: Known) -> Answer:
     """Answer how many tests there are, and how they are adjusted."""
     family, headline = known.family, known.headline
@@ -204,8 +282,7 @@ def answer_tests(known: Known) -> Answer:
     else:
         adjusted = "; p is adjusted by Holm's method for all of them" if size > 1 else ""
         sentences = [
-            f"{format_count(size, 'paired test')} of {headline.title}, by flipping the signs of "
-            f"whole groups{adjusted}.",
+            f"{format_count(size, 'paired test')} of {headline.title}, {_SIGN_FLIPS}{adjusted}.",
             f"p is below .05 in {clear:,}.",
             *([f"In {few:,} the groups are too few for that."] if few else []),
             *([_CHOSEN_HERE] * chosen),
@@ -213,26 +290,14 @@ def answer_tests(known: Known) -> Answer:
         ]
     values = {
         "tests": size,
+        "family": FAMILY,
         "metric": headline.metric if size else None,
         "correction": "Holm" if size > 1 else None,
         "alpha": ALPHA,
-        "below_alpha": clear,
+        "p_holm_below_alpha": clear,
         "with_too_few_groups": few,
         "binarizer_chosen_by_these_scores": chosen,
-        "comparisons": [
-            {
-                "kind": one.kind,
-                "model": one.model,
-                "first": one.first,
-                "second": one.second,
-                "difference": one.test.difference,
-                "low": one.test.low,
-                "high": one.test.high,
-                "p": one.p,
-                "groups": one.test.n_groups,
-            }
-            for one in family.comparisons
-        ],
+        "comparisons": family.records(),
     }
     return Answer("tests", "Which tests, in which family?", sentences, values)
 

@@ -1,5 +1,6 @@
 """The tables below the figures of the page: what the marks are, as numbers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -113,16 +114,27 @@ def correlation_table(charts: Charts, verdict: Verdict, column: Column, on: str)
         rows.append(
             Row(Cell(head), [Cell(format_number(estimate), format_interval(low, high), few)])
         )
-    within = " within classes" if charts.images[verdict.model].has_labels else ""
     quantity = "the size of the object" if on == "area" else "the probability"
     title = charts.headline.title
     return Table(
         charts.names.with_model(
-            verdict.model, f"Rank correlation of {title} with {quantity}{within}"
+            verdict.model,
+            f"Rank correlation of {title} with {quantity}"
+            f"{within_classes(charts.images[verdict.model])}",
         ),
         ["map", "rank correlation"],
         [Block(rows)],
+        [
+            "In brackets: the 95 % interval by group. No bracket: fewer than three groups, or a "
+            "correlation that is 1, \u22121 or not defined, also without one of the groups. It is "
+            "not a test."
+        ],
     )
+
+
+def within_classes(images: Images) -> str:
+    """Return " within classes" if there are several, so that images are ranked in their class."""
+    return " within classes" if len(np.unique(images.labels)) > 1 else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +217,9 @@ def describe_correlations(table: Table, quantity: str) -> str:
     return f"{'; '.join([sentence, *others])}."
 
 
-def threshold_table(charts: Charts, verdict: Verdict, column: Column) -> Table:
+def threshold_table(
+    charts: Charts, verdict: Verdict, column: Column, notes: Sequence[str]
+) -> Table:
     """Return the mean of each map by binarizer."""
     contents, scores = charts.names.contents, charts.scores
     metric, rows = column.metric, []
@@ -219,4 +233,5 @@ def threshold_table(charts: Charts, verdict: Verdict, column: Column) -> Table:
         charts.names.with_model(verdict.model, f"Mean {charts.headline.title} by binarizer"),
         ["map", *map(one_line, contents.binarizers)],
         [Block(rows)],
+        notes,
     )

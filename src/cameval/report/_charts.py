@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from cameval.evaluation import Column
+from cameval.evaluation._image_plots import LEAST_GROUPS
 from cameval.evaluation._numbers import format_short, format_signed
+from cameval.evaluation._scores import Images
 from cameval.evaluation._words import one_line
 from cameval.report._chart import Charts, ChartSection
 from cameval.report._chart_data import (
@@ -20,6 +22,7 @@ from cameval.report._chart_data import (
     means_by_class,
     pair_table,
     threshold_table,
+    within_classes,
 )
 from cameval.report._class_tables import (
     by_class,
@@ -103,13 +106,28 @@ def class_section(charts: Charts, tables: Sequence[Table]) -> ChartSection:
                 column,
                 title=f"{title} {by_class(charts.names)}",
                 label=text,
-                caption=f"{text}{few}",
+                caption=f"{text}{few} {_describe_intervals(images, column)}",
                 height=110 + 23 * n,
             )
         )
     lead = "Which classes are found, and which are not." if found else ""
     folds = [Section("class-data", "Data", tables=tables)] if tables else []
     return ChartSection("classes", "Classes", lead, charts=found, folds=folds)
+
+
+def _describe_intervals(images: Images, column: Column) -> str:
+    """Return for which classes the figure has an interval."""
+    known = ~np.isnan(images.values(column))
+    groups = [
+        len(np.unique(images.groups[known & (images.labels == label)]))
+        for label in np.unique(images.labels[known & (images.labels >= 0)])
+    ]
+    if max(groups) < LEAST_GROUPS:
+        return f"No interval is drawn: each class has fewer than {LEAST_GROUPS} groups."
+    rule = "A line is the 95 % interval of the mean, by group"
+    if min(groups) < LEAST_GROUPS:
+        return f"{rule}; a class of fewer than {LEAST_GROUPS} groups has none."
+    return f"{rule}."
 
 
 # --- Size and confidence --------------------------------------------------------------------------
@@ -124,7 +142,7 @@ def size_section(charts: Charts) -> ChartSection:
         if not (areas > 0).any():
             continue
         table = correlation_table(charts, verdict, column, "area")
-        text = describe_correlations(table, "size of the object")
+        text = describe_correlations(table, f"size of the object{within_classes(images)}")
         binned = describe_bins(charts, verdict, column, "area")
         found.append(
             charts.make(
@@ -157,7 +175,8 @@ def confidence_section(charts: Charts, folds: Sequence[Section]) -> ChartSection
         if not (known & ~np.isnan(images.values(column))).any():
             continue
         table = correlation_table(charts, verdict, column, "probability")
-        text = describe_correlations(table, f"probability of the {images.rated_class}")
+        rated = f"probability of the {images.rated_class}{within_classes(images)}"
+        text = describe_correlations(table, rated)
         binned = describe_bins(charts, verdict, column, "probability")
         found.append(
             charts.make(
@@ -195,14 +214,14 @@ def _right_or_wrong(charts: Charts, verdict: Verdict, column: Column) -> str:
 # --- Thresholds -----------------------------------------------------------------------------------
 
 
-def threshold_section(charts: Charts) -> ChartSection:
-    """Return the figures of the mean score of each method by binarizer."""
+def threshold_section(charts: Charts, notes: Sequence[str]) -> ChartSection:
+    """Return the figures of the mean score of each method by binarizer; notes are of the data."""
     found = []
     binarizers = charts.names.contents.binarizers
     for verdict, column in charts.shown:
         if not column.binarizer or len(binarizers) < 2:
             continue
-        table = threshold_table(charts, verdict, column)
+        table = threshold_table(charts, verdict, column, notes)
         means = {
             label: score.mean
             for label in binarizers

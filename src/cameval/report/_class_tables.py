@@ -19,7 +19,10 @@ from cameval.report.formatting import format_interval, format_number, format_per
 from cameval.report.sections import Block, Cell, Row, Table
 from cameval.statistics import ENOUGH_GROUPS, Difference, Summary, difference_interval
 
-_BY_GROUP = "In brackets: the 95 % interval by group."
+_BY_GROUP = (
+    "In brackets: the 95 % interval of the mean, by group. No bracket: fewer than two groups, or "
+    "equal scores whose limits are not known."
+)
 
 
 MOST_CLASSES = 25
@@ -58,9 +61,10 @@ def class_table(
         ),
     ]
     if any(sum(count) > 1 for count in counts.values()):
-        notes.append("The mean of classes gives each class the same weight.")
+        notes.append("The mean of classes gives each class the same weight; it has no interval.")
     if has_blind:
         notes.append(f"The best blind baseline has the best mean on all of these {names.row}s.")
+        notes.append("Differences from it are not tested class by class.")
     return Table(
         f"{headline.title} {of_what}",
         [

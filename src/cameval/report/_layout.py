@@ -1,7 +1,7 @@
 """The sections of the evaluation, in the order of the page."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cameval.evaluation._scores import Images
 from cameval.report._accuracy import describe_accuracy
@@ -23,7 +23,12 @@ from cameval.report._negatives import negatives_section
 from cameval.report._run_settings import constant_table, list_rules, list_settings, undefined_table
 from cameval.report._sanity_section import sanity_section
 from cameval.report._score_tables import category_table, map_table, other_table
-from cameval.report._test_tables import method_tests, model_tests, target_class_tests
+from cameval.report._test_tables import (
+    method_tests,
+    model_tests,
+    notes_on_labels,
+    target_class_tests,
+)
 from cameval.report.formatting import format_count
 from cameval.report.reviewers import Review, reviewers_section
 from cameval.report.sections import Section, Table
@@ -76,7 +81,7 @@ def sections_of(of: Evaluated) -> list[Section]:
         guessing_section(of.charts),
         class_section(of.charts, _present(labeled, by_class) if _has_labels(known) else []),
         size_section(of.charts),
-        threshold_section(of.charts),
+        threshold_section(of.charts, notes_on_labels(known.contents, known.headline, known.family)),
         confidence_section(of.charts, _folds(_predictions(of))),
         _scores(of),
         ChartSection(
@@ -118,6 +123,11 @@ def _present(*tables: Table | None) -> list[Table]:
     return [table for table in tables if table is not None]
 
 
+def _noted(notes: Sequence[str], *tables: Table | None) -> list[Table]:
+    """Return tables of maps and baselines with further notes."""
+    return [replace(table, notes=[*table.notes, *notes]) for table in _present(*tables)]
+
+
 def _folds(*folds: Section) -> list[Section]:
     return [fold for fold in folds if not fold.empty]
 
@@ -154,12 +164,13 @@ def _scores(of: Evaluated) -> ChartSection:
     if not _has_labels(known):
         every = class_table(known.images, contents, headline, scores, names)
     of_maps = map_table(contents, shown, scores, names, samples["area"])
+    labels = notes_on_labels(contents, headline, known.family)
     folds = _folds(
-        Fold("maps", "Maps without a threshold", tables=_present(of_maps)),
+        Fold("maps", "Maps without a threshold", tables=_noted(labels, of_maps)),
         Fold(
             "more-scores",
             "Further metrics and means",
-            tables=_present(every, *further),
+            tables=[*_present(every), *_noted(labels, *further)],
         ),
     )
     lead = ""

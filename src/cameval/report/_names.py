@@ -50,6 +50,18 @@ def first_names(samples: Iterable[str]) -> str:
     return shown + (f" and {more:,} more" if more > 0 else "")
 
 
+def join_words(words: Sequence[str], last: str = "and") -> str:
+    """Return at least one word, with commas, and "and" or another word before the last.
+
+    Examples
+    --------
+    >>> from cameval.report._names import join_words
+    >>> join_words(["overlap"]), join_words(["overlap", "border", "size"], "or")
+    ('overlap', 'overlap, border or size')
+    """
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
 @dataclass(frozen=True)
 class Names:
     """Words for classes, target classes, maps and models.

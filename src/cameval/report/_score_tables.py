@@ -187,7 +187,13 @@ def _note_on_intervals(scores: Scores, names: Names) -> str:
     over = f"Scores are means over {names.row}s{names.with_object}"
     if all(np.isnan(score.low) for score in scores.by_column.values()):
         return f"{over}. There are no intervals, which need two groups with different scores."
-    return f"{over}, in brackets the 95 % interval by group."
+    missing = any(np.isnan(one.low) and not np.isnan(one.mean) for one in scores.by_column.values())
+    no_bracket = (
+        " No bracket: fewer than two groups, or equal scores whose limits are not known."
+        if missing
+        else ""
+    )
+    return f"{over}, in brackets the 95 % interval by group.{no_bracket}"
 
 
 def _conventions(metrics: Mapping[str, MetricMeaning]) -> list[str]:

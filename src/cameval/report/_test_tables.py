@@ -10,10 +10,15 @@ from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._scores import ROLES
 from cameval.evaluation._words import map_and_mask, one_line
-from cameval.report._names import Names
+from cameval.report._names import Names, join_words
 from cameval.report.formatting import format_difference, format_interval, format_number, format_p
 from cameval.report.sections import Block, Cell, Row, Table
 from cameval.statistics import ENOUGH_GROUPS
+
+NO_BRACKET = (
+    "A difference has no bracket where the groups are too few for any difference to be rejected at "
+    "the level of the interval, or where none differs."
+)
 
 _TITLES = ("difference", "p", "effect", "n", "groups", "groups that differ")
 
@@ -96,7 +101,7 @@ def _notes(shown: Sequence[Comparison], family: Family, names: Names) -> list[st
     adjusted = "of the one test of this page"
     if family.size > 1:
         adjusted = f"adjusted by Holm's method for the {family.size:,} tests of this page"
-    has_interval = any(_has_interval(one) for one in shown)
+    has_any = any(has_interval(one) for one in shown)
     of_interval = (
         "The interval is of the level that agrees with this p: it excludes 0 exactly where p is "
         f"below {format_number(ALPHA)}. "
@@ -104,20 +109,46 @@ def _notes(shown: Sequence[Comparison], family: Family, names: Names) -> list[st
     of_effect = "; its interval may include 0 where that of the difference does not"
     notes = [
         f"Difference: the mean over the {names.row}s{names.with_object} for which both have a "
-        f"score. p: sign-flip test of groups, {adjusted}. {of_interval if has_interval else ''}"
+        f"score. p: sign-flip test of groups, {adjusted}. {of_interval if has_any else ''}"
         f"Effect: the difference in standard deviations of the differences of the {names.row}s"
-        f"{of_effect if has_interval else ''}."
+        f"{of_effect if has_any else ''}."
     ]
+    if any(one.test.n and not has_interval(one) for one in shown):
+        notes.append(NO_BRACKET)
     few = [one for one in shown if not np.isnan(one.p) and one.test.n_differing < ENOUGH_GROUPS]
     if few:
-        narrow = " and the interval too narrow" if any(map(_has_interval, few)) else ""
+        narrow = " and the interval too narrow" if any(map(has_interval, few)) else ""
         notes.append(f"Where fewer than ten groups differ, p may be too small{narrow}.")
     return notes
 
 
-def _has_interval(one: Comparison) -> bool:
+def has_interval(one: Comparison) -> bool:
     """Tell whether the difference of a test has an interval."""
     return not (np.isnan(one.test.low) or np.isnan(one.test.high))
+
+
+def notes_on_labels(contents: Contents, headline: Headline, family: Family) -> list[str]:
+    """Tell whether differences from baselines that know the label, as a class mean, are tested."""
+    labels = [label for label, role in contents.baselines.items() if role == "labels"]
+    masks: dict[tuple[str, ...], list[str]] = {}
+    for model, column in headline.columns.items():
+        found = {one.second for one in family.select("method", model) if not np.isnan(one.p)}
+        tested = tuple(label for label in labels if label in found)
+        masks.setdefault(tested, []).append(
+            f"masks by {one_line(column.binarizer)}" if column.binarizer else "maps"
+        )
+    notes = []
+    for tested, of in masks.items():
+        where = join_words(list(dict.fromkeys(of)))
+        if tested:
+            notes.append(
+                f"Differences from {join_words([one_line(one) for one in tested])}, which "
+                f"{'knows' if len(tested) == 1 else 'know'} the label, are tested in "
+                f"{headline.title} of {where} alone, under Paired tests."
+            )
+        if others := [one_line(one) for one in labels if one not in tested]:
+            notes.append(f"Differences from {join_words(others, 'or')} are not tested.")
+    return list(dict.fromkeys(notes))
 
 
 def is_binarizer_chosen_here(contents: Contents, headline: Headline, column: Column) -> bool:

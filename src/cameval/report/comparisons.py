@@ -3,7 +3,7 @@
 import pandas as pd
 
 from cameval.evaluation import Results
-from cameval.evaluation._comparisons import Comparison, compare_all, seed_of
+from cameval.evaluation._comparisons import compare_all, seed_of
 from cameval.evaluation._contents import contents_of
 from cameval.evaluation._headline import headline_of
 from cameval.evaluation._scores import images_by_model, scores_of
@@ -28,10 +28,21 @@ def page_tests(
     Returns
     -------
     pandas.DataFrame
-        One row for each test: its kind (``"method"``, ``"model"`` or ``"target_class"``); the
-        model, of two models the second; the labels of the two; the mean of ``first - second`` over
-        the images; the interval (low, high) that agrees with p; p, adjusted by Holm's method for
-        all tests of the page; the number of groups; the number of tests of the page.
+        One row for each test, with the names of `Results.compare`:
+
+        - ``kind``: ``"method"``, ``"model"`` or ``"target_class"``;
+        - ``model``: the model, of two models the second;
+        - ``first``, ``second``: the labels of the two;
+        - ``target_class``, ``method``, ``binarizer``, ``metric``: of the scores of the first;
+        - ``difference``: the mean of ``first - second`` over the images;
+        - ``low``, ``high``, ``p``: the 95 % interval and the p value that agrees with it, not
+          corrected;
+        - ``low_holm``, ``high_holm``, ``p_holm``: what the page prints. p is corrected by Holm's
+          method for the family, and the interval agrees with it;
+        - ``confidence_holm``: the confidence of that interval;
+        - ``n``, ``n_groups``, ``n_differing``, ``n_undefined``: the numbers of images with both
+          scores, of their groups, of groups that differ, and of images without both scores;
+        - ``family``, ``tests``: what p is corrected together with, and the number of these tests.
 
     Raises
     ------
@@ -51,21 +62,22 @@ def page_tests(
     ...     {"exact": lambda one: 1.0 * one.mask}, samples, metrics=iou, progress=False
     ... )
     >>> tests = page_tests(results, binarizer="otsu")
-    >>> tests[["first", "second", "groups"]].to_dict("records")[0]
-    {'first': 'exact', 'second': 'center', 'groups': 12}
+    >>> tests[["first", "second", "binarizer", "n_groups"]].to_dict("records")[0]
+    {'first': 'exact', 'second': 'center', 'binarizer': 'otsu', 'n_groups': 12}
+    >>> bool((tests["p"] <= tests["p_holm"]).all()), set(tests["family"])
+    (True, {'paired tests of the page'})
     """
     contents = contents_of(results, first_binarizer=binarizer)
     results = targets_of(results, contents).scored
     scores = scores_of(results, contents)
     headline = headline_of(contents, scores, method=method, binarizer=binarizer)
     family = compare_all(contents, headline, images_by_model(results), seed_of(results))
-    return pd.DataFrame([_record(one, family.size) for one in family.comparisons], columns=_COLUMNS)
+    return pd.DataFrame(family.records(), columns=_COLUMNS)
 
 
-_COLUMNS = ["kind", "model", "first", "second", "difference", "low", "high", "p", "groups", "tests"]
-
-
-def _record(one: Comparison, size: int) -> tuple[object, ...]:
-    test = one.test
-    about = (one.kind, one.model, one.first, one.second)
-    return (*about, test.difference, test.low, test.high, one.p, test.n_groups, size)
+_COLUMNS = [
+    *("kind", "model", "first", "second", "target_class", "method", "binarizer", "metric"),
+    *("difference", "low", "high", "p", "p_holm", "low_holm", "high_holm", "confidence_holm"),
+    *("n", "n_groups", "n_differing", "n_undefined", "family", "tests"),
+]
+"""The columns, which a table without a test has too."""

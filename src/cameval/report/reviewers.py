@@ -23,6 +23,7 @@ from cameval.report._answers import (
     answer_undefined,
 )
 from cameval.report._answers_on_analysis import (
+    answer_baselines,
     answer_computing,
     answer_intervals,
     answer_metrics,
@@ -38,15 +39,15 @@ from cameval.report.sections import Block, Cell, Row, Section, Table
 __all__ = ["reviewer_summary"]
 
 FORMAT: Final = "cameval reviewers"
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of the format of the JSON file. A change of the meaning of a key raises it."""
 
 NOT_GIVEN: Final = "not given"
 
 _ANSWERS = (
     *(answer_task, answer_data, answer_truth, answer_network, answer_tuning, answer_metrics),
-    *(answer_undefined, answer_negatives, answer_intervals, answer_tests, answer_subgroups),
-    answer_computing,
+    *(answer_undefined, answer_negatives, answer_baselines, answer_intervals, answer_tests),
+    *(answer_subgroups, answer_computing),
 )
 """The answers, in the order of the page."""
 
@@ -73,8 +74,8 @@ def reviewer_summary(
     -------
     dict
         ``format``, ``version``, and ``answers``: for each of ``task``, ``data``, ``truth``,
-        ``network``, ``tuning``, ``metrics``, ``undefined``, ``negatives``, ``intervals``,
-        ``tests``, ``subgroups`` and ``computing`` a dictionary with
+        ``network``, ``tuning``, ``metrics``, ``undefined``, ``negatives``, ``baselines``,
+        ``intervals``, ``tests``, ``subgroups`` and ``computing`` a dictionary with
 
         - ``question``: the question;
         - ``run``: what the run knows, as sentences;

@@ -103,8 +103,8 @@ FAULTS = (
     Fault(
         "intervals of tests have the unadjusted level",
         "evaluation/_comparisons.py",
-        before="1 - ALPHA * (test.p / p))",
-        after="1 - ALPHA)",
+        before="1 - ALPHA * (test.p / p) if",
+        after="1 - ALPHA if",
         tests=(
             "report/test_meaning.py::test_the_family_is_tested_once_and_agrees_with_its_own_p",
             (

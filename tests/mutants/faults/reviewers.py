@@ -48,6 +48,20 @@ FAULTS = (
         tests=(f"{_TEST}metrics_are_told_by_their_typed_questions",),
     ),
     Fault(
+        "the uncorrected p of a test is told as the corrected one",
+        "evaluation/_comparisons.py",
+        before='"p_holm": self.p,',
+        after='"p_holm": plain.p,',
+        tests=("report/test_meaning.py::test_the_family_is_tested_once_and_agrees_with_its_own_p",),
+    ),
+    Fault(
+        "every baseline counts as tested",
+        "report/_answers_on_analysis.py",
+        before="one.second == label and not np.isnan(one.p)",
+        after="True",
+        tests=(f"{_TEST}baselines_are_told_with_the_masks_and_the_test",),
+    ),
+    Fault(
         "facts that are not given are not listed",
         "report/reviewers.py",
         before="for _, title, value in facts if value is None]",
