@@ -30,6 +30,7 @@ from cameval.evaluation._plot_marks import (
     title,
 )
 from cameval.evaluation._plot_subject import Subject, subject_of
+from cameval.evaluation._score_axis import axis_ends
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import Score
 from cameval.evaluation._threshold_plot import places_of, plot_thresholds
@@ -93,7 +94,7 @@ def plot_headline(subject: Subject, axes: "Axes") -> None:
         axes.axhline(len(subject.methods) - 0.3, color=FAINT, linewidth=0.8)
     clean(axes, "x")
     axes.spines["left"].set_visible(False)
-    score_axis(axes, "x", subject.value_range)
+    score_axis(axes, "x", subject.value_range, (low, high))
     axes.set_xlabel(f"mean {drawn(subject.title)} with 95 % interval by group")
     axes.set_ylabel("map")
     title(axes, f"Mean {drawn(subject.title)} of each map", subject.parts(method=False))
@@ -159,12 +160,14 @@ def _once(axes: "Axes", label: str) -> str | None:
 
 
 def _ends(subject: Subject, rows: dict[float, Column]) -> tuple[float, float]:
-    """Return the ends of what is drawn."""
-    if subject.value_range is not None and np.isfinite(subject.value_range).all():
-        return subject.value_range
-    scores = [score for c in rows.values() if (score := subject.score(c)) is not None]
-    numbers = np.array([[s.mean, s.low, s.high] for s in scores])
-    return min(0.0, float(np.nanmin(numbers))), float(np.nanmax(numbers))
+    """Return the ends of an axis of the means, their intervals and bounds."""
+    numbers: list[float] = []
+    for column in rows.values():
+        bound = subject.bound_of(column) if column.kind == "method" else None
+        score, at_bound = subject.score(column), bound and subject.score(bound)
+        numbers += [score.mean, score.low, score.high] if score is not None else []
+        numbers += [at_bound.mean] if at_bound is not None else []
+    return axis_ends(numbers, subject.value_range)
 
 
 def _write_differences(subject: Subject, axes: "Axes", rows: dict[float, Column]) -> None:
