@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 import numpy as np
 
 from cameval.errors import SettingError
+from cameval.evaluation._choices_plot import plot_choices, rows_of
 from cameval.evaluation._image_plots import (
     classes_of,
     confidences_of,
@@ -40,7 +41,9 @@ from cameval.plots._axes import BOUND, GUESS, NETWORK, axes_or_new
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PlotKind: TypeAlias = Literal["headline", "classes", "pairs", "size", "thresholds", "confidence"]
+PlotKind: TypeAlias = Literal[
+    "headline", "classes", "pairs", "size", "thresholds", "choices", "confidence"
+]
 """What `Results.plot` draws."""
 
 
@@ -230,5 +233,6 @@ _KINDS: Final[dict[PlotKind, _Kind]] = {
     "pairs": _Kind(plot_pairs, guess_of),
     "size": _Kind(plot_sizes, sizes_of),
     "thresholds": _Kind(plot_thresholds, places_of, width=7.2),
+    "choices": _Kind(plot_choices, rows_of, lambda s: 1.7 + 0.36 * len(rows_of(s)), 7.2),
     "confidence": _Kind(plot_confidence, confidences_of),
 }
