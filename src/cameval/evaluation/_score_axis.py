@@ -36,7 +36,7 @@ def axis_ends(
     drawn = [0.0, *(float(one) for one in numbers if isfinite(one))]
     first, last = min(drawn), max(drawn)
     known = value_range if value_range is not None else (-np.inf, np.inf)
-    if first == last:
+    if last - first < 1e-9:  # nothing but 0
         return (float(known[0]), float(known[1])) if all(map(isfinite, known)) else (0.0, 1.0)
     margin = MARGIN * (last - first)
     low = first - margin if first < 0 else first
