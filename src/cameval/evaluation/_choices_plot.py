@@ -46,7 +46,7 @@ def rows_of(subject: Subject) -> list[_Row]:
             + (f"; there are {masks}" if masks else "")
         )
     known = subject.results.meanings.methods
-    rows, controls = [], []
+    rows, controls = list[_Row](), list[_Row]()
     for column in subject.methods:
         is_control = column.method in known and known[column.method].control
         name = f"{drawn(column.method)} (control)" if is_control else drawn(column.method)

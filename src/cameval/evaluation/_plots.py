@@ -167,7 +167,8 @@ def _ends(subject: Subject, rows: dict[float, Column]) -> tuple[float, float]:
     numbers: list[float] = []
     for column in rows.values():
         bound = subject.bound_of(column) if column.kind == "method" else None
-        score, at_bound = subject.score(column), bound and subject.score(bound)
+        score = subject.score(column)
+        at_bound = None if bound is None else subject.score(bound)
         numbers += [score.mean, score.low, score.high] if score is not None else []
         numbers += [at_bound.mean] if at_bound is not None else []
     return axis_ends(numbers, subject.value_range)
