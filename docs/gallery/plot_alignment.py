@@ -31,9 +31,9 @@ print("shift:", float((even - fields).mean()), "pixels")
 
 sample = samples(30, seed=1)[27]
 image, truth = PREPARE(sample)
-figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.6), layout="constrained")
 overlay(axes[0], sample.image, truth=truth)
-axes[0].set_title("image and truth", fontsize=10)
+axes[0].set_title("image and truth\n", fontsize=13)
 for ax, alignment, centers in zip(
     axes[1:], ("half_pixel", "receptive_field"), (even, fields), strict=True
 ):
@@ -43,7 +43,7 @@ for ax, alignment, centers in zip(
     overlay(ax, sample.image, score_map=one, mask=mask, truth=truth)
     y, x = torch.meshgrid(centers - 0.5, centers - 0.5, indexing="ij")
     ax.scatter(x, y, s=2, color="white")
-    ax.set_title(f"{alignment}: IoU {iou(mask, truth):.2f}", fontsize=10)
+    ax.set_title(f"{alignment}\nIoU {iou(mask, truth):.2f}", fontsize=13)
 
 # %%
 # On 90 images: how far the centroid of the mask lies to the right of the centroid of the truth, and
@@ -77,7 +77,7 @@ for n, (alignment, shift) in enumerate(shifts.items()):
 ax.axhline(0, color="0.8", zorder=0)
 ax.axvline(0, color="0.8", zorder=0)
 ax.set(xlabel="to the right (pixels)", ylabel="down (pixels)", xlim=(-15, 15), ylim=(15, -15))
-ax.set_title("from the truth to the mask", fontsize=10)
+ax.set_title("from the truth to the mask", fontsize=12)
 ax.legend(frameon=False)
 
 # %%

@@ -38,14 +38,14 @@ shown = [test[n] for n in wanted]
 result = CAMExtractor(net, method=cam)(inputs(shown), classes=all_classes)
 print(tuple(result.maps.shape))
 
-figure, axes = plt.subplots(3, 4, figsize=(10, 8), layout="constrained")
+figure, axes = plt.subplots(3, 4, figsize=(9, 8), layout="constrained")
 for row, sample, maps, logits in zip(axes, shown, result.maps, result.logits, strict=True):
     overlay(row[0], sample.image)
     for ax, target, one, logit in zip(row[1:], sample.targets, maps, logits, strict=True):
         overlay(ax, sample.image, score_map=one, truth=target.mask)
         there = "present" if target.mask.any() else "absent"
-        title = f"{SHAPES[target.label]}, {there}: p = {logit.sigmoid():.2f}"
-        ax.set_title(title, fontsize=9)
+        title = f"{SHAPES[target.label]}: {there}\np = {logit.sigmoid():.2f}"
+        ax.set_title(title, fontsize=13)
 
 # %%
 # The map of an absent class is scaled to [0, 1] for display, too, so something is always bright.

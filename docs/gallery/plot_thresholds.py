@@ -50,6 +50,14 @@ ax.set(xlabel="percentile", ylabel="mean IoU, validation images", ylim=(0, None)
 ax.legend(frameon=False)
 
 # %%
+# `Results.plot` draws all pairs of a map and a binarizer, with the best guess of each binarizer in
+# the last row. The framed mean is the highest of all pairs. On the images by which a pair was
+# chosen, its mean is too high.
+
+some = [f"percentile:{q}" for q in (50, 70, 80, 85, 90, 93, 95, 97, 99)]
+validation.select(binarizer=some).plot("choices")
+
+# %%
 # `Choice.apply` adds a binarizer, ``validated``, to the results on the test images. For comparison:
 # a choice from nine of the validation images, and the threshold that is best on the test images
 # themselves, which nobody may report as a result.

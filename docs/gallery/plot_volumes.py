@@ -48,11 +48,11 @@ first, last = max(0, inside[0] - 1), min(15, inside[-1] + 1)
 chosen = torch.linspace(float(first), float(last), 6).round().int().tolist()
 share = normalize_maps(score_map, spatial_axes=3)
 
-figure, axes = plt.subplots(2, 6, figsize=(10, 3.9), layout="constrained")
+figure, axes = plt.subplots(2, 6, figsize=(9, 3.4), layout="constrained")
 for (above, below), z in zip(axes.T, chosen, strict=True):
     above.imshow(sample.image[z], cmap="gray", vmin=0, vmax=1)
     above.set_axis_off()
-    above.set_title(f"slice {z}", fontsize=9)
+    above.set_title(f"slice {z}", fontsize=13)
     overlay(below, sample.image[z], mask=mask[z], truth=sample.mask[z])
     below.imshow(share[z], cmap="autumn", vmin=0, vmax=1, alpha=0.8 * share[z])
 

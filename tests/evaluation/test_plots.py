@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from evaluations import SMALL, samples, small_network
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
@@ -18,13 +20,14 @@ from pages import bare, elsewhere, made, of_targets, undefined
 from cameval import CAMExtractor, PercentileBinarizer, evaluate, grad_cam
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.evaluation import Results
+from cameval.evaluation._score_axis import axis_ends, round_ticks
 from cameval.evaluation.meaning import BinarizerMeaning, MethodMeaning
 from cameval.extractor import CAMSweep
 from cameval.methods import RandomCAM
 from cameval.plots._axes import BOUND, GUESS, NETWORK
 from cameval.report import page_tests
 
-KINDS = ("headline", "classes", "pairs", "size", "thresholds", "confidence")
+KINDS = ("headline", "classes", "pairs", "size", "thresholds", "choices", "confidence")
 
 
 def level(column) -> float:
@@ -98,7 +101,7 @@ def test_no_text_is_over_another_and_none_is_cut(results, kind) -> None:
     try:
         figure.canvas.draw()
         texts = [axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
-        texts += axes.get_legend().get_texts()
+        texts += [] if axes.get_legend() is None else axes.get_legend().get_texts()
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
             texts += [one.label1 for one in axis.get_major_ticks() if low <= one.get_loc() <= high]
@@ -175,6 +178,7 @@ def test_seven_models_can_each_be_drawn() -> None:
         (lambda: made(label=lambda i: 1), "classes", "at least two classes with a score, got 1"),
         (lambda: elsewhere(made()), "confidence", "images with a probability and a score"),
         (lambda: made(metrics=("pixel_auroc",)), "thresholds", "a metric of masks, got 'pixel_"),
+        (lambda: made(metrics=("pixel_auroc",)), "choices", "a metric of masks, got 'pixel_"),
         (lambda: undefined(made(), np.s_[:], 1), "headline", "got no defined score"),
     ],
 )
@@ -207,6 +211,35 @@ def test_targets_without_an_object_do_not_count() -> None:
         *expected.round(9),
         *many.select(present=True, binarizer="otsu", kind="method").summary()["mean"].round(9),
     }
+
+
+def low(column) -> float:
+    return 0.28 if column.metric == "area_bound" else 0.12
+
+
+@pytest.mark.parametrize("kind", ["headline", "classes", "pairs", "size", "thresholds"])
+def test_the_axis_of_scores_ends_at_what_is_drawn(kind) -> None:
+    axes = drawn(made(value=low), kind)
+    first, last = axes.get_xlim() if kind in ("headline", "classes") else axes.get_ylim()
+    assert -0.02 <= first <= 0 < last < 0.6
+    data = axes.dataLim.intervalx if kind in ("headline", "classes") else axes.dataLim.intervaly
+    assert first <= min(data)
+    assert max(data) < last
+    axis = axes.xaxis if kind in ("headline", "classes") else axes.yaxis
+    assert 0 in axis.get_ticklocs()
+
+
+@given(
+    st.lists(st.floats(-1, 1), max_size=9), st.sampled_from([None, (0, 1), (-1, 1), (0, np.inf)])
+)
+def test_the_ends_of_an_axis_have_all_numbers_and_0_between_them(numbers, value_range) -> None:
+    ends = axis_ends([*numbers, np.nan], value_range)
+    assert ends[0] <= min([0, *numbers]) + 1e-9
+    assert ends[1] >= max([0, *numbers]) - 1e-9
+    assert ends[0] < ends[1]
+    if value_range is not None and all(value_range[0] <= n <= value_range[1] for n in numbers):
+        assert value_range[0] <= ends[0] < ends[1] <= value_range[1]
+    assert 1 <= len(round_ticks(*ends)) <= 7
 
 
 # --- Headline -------------------------------------------------------------------------------------
@@ -439,6 +472,56 @@ def test_without_a_fixed_share_there_is_no_curve(results) -> None:
     assert all(line.get_linestyle() == "None" for line in axes.lines)
     assert [text.get_text() for text in axes.get_xticklabels()] == ["p95", "otsu"]
     assert "share of the image that is marked" not in axes.get_xlabel()
+
+
+def cells(axes: Axes) -> dict[tuple[int, int], str]:
+    """Return the texts of the cells by row and column."""
+    return {
+        (round(y), round(x)): text.get_text()
+        for text in axes.texts
+        for x, y in [text.get_position()]
+    }
+
+
+def test_choices_are_the_means_of_all_pairs_and_of_the_best_guesses(results) -> None:
+    axes = drawn(results, "choices")
+    names = [text.get_text() for text in axes.get_yticklabels()]
+    assert names == ["grad_cam", "cam", "best guess"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["p95", "otsu"]
+    found = cells(axes)
+    for x, binarizer in enumerate(("p95", "otsu")):
+        for y, method in enumerate(names[:2]):
+            assert found[y, x] == f"{mean(results, method, binarizer):.2f}"[1:]
+        guess = max(mean(results, name, binarizer) for name in ("center", "intensity"))
+        assert found[2, x] == f"{guess:.2f}"[1:]
+    titles = [str(one.get_gid()) for one in axes.patches if one.get_gid()]
+    assert len(titles) == 6
+    assert any(title.startswith("title:grad_cam, otsu: IoU .") for title in titles)
+    (frame,) = [one for one in axes.patches if not one.get_fill() or one.get_gid() is None]
+    assert (round(frame.get_y() + 0.44), round(frame.get_x() + 0.47)) == (0, 1)
+
+
+def test_the_color_of_a_choice_is_stronger_the_better_it_is() -> None:
+    for metric, best in (("iou", "high"), ("hd", "low")):
+        two = made(
+            methods=("high", "low"),
+            metrics=(metric,),
+            binarizers=("p95",),
+            baselines={"center": "nothing"},
+            value=lambda c: {"high": 0.6, "low": 0.2, "center": 0.4}[c.method],
+        )
+        axes = drawn(two, "choices")
+        assert axes.get_yticklabels()[0].get_text() == best
+        opacity = [one.get_alpha() for one in axes.patches if one.get_gid()]
+        assert opacity == sorted(opacity[:2], reverse=True) + opacity[2:]
+        assert opacity[1] < opacity[2] < opacity[0]
+
+
+def test_a_control_is_below_the_methods_of_the_choices(results) -> None:
+    methods = {"cam": MethodMeaning("cam"), "grad_cam": MethodMeaning("x", control=True)}
+    axes = drawn(meant(results, methods=methods), "choices")
+    names = [text.get_text() for text in axes.get_yticklabels()]
+    assert names == ["cam", "grad_cam (control)", "best guess"]
 
 
 def test_an_evaluation_knows_its_controls_and_its_fixed_shares() -> None:

@@ -1,6 +1,10 @@
 """Fixtures of the tests of reports."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+from chromium import started
 
 from cameval.report import _chart
 from cameval.report._svg import Drawing
@@ -21,3 +25,10 @@ def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def figures_drawn() -> None:
     """Draw the figures in a test of a module that uses `no_figures`."""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Start the browser."""
+    with started() as browser:
+        yield browser

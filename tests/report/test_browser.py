@@ -4,19 +4,18 @@ Needs playwright and chromium: ``pip install 'cameval[browser]'``, and chromium 
 """
 
 import json
-import os
 import re
 import shutil
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from chromium import expect, needs_browser
 from drawn_images import browser_of, drawn_in, overlap, records_of, small_map
 from evaluations import SMALL, samples, small_network
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -36,12 +35,6 @@ from cameval.report._image_index import ModelPictures, Tile
 from cameval.report._mask_checks import MaskScore
 from cameval.report._outlines import fill_outlines, trace_mask
 from cameval.report._photos import Photo
-
-CHROMIUM = shutil.which("chromium")
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None or find_spec("playwright") is None,
-    reason="needs chromium on the path and the package playwright",
-)
 
 METHODS = {"cam": cam, "grad_cam": grad_cam}
 BINARIZERS = {"p80": PercentileBinarizer(80), "mean": MeanBinarizer()}
@@ -145,17 +138,6 @@ class Scores:
         """Return the keys in order; images without a score are last."""
         defined = ~np.isnan(self.score)
         return [*np.sort(np.asarray(key)[defined]), *np.sort(np.asarray(key)[~defined])]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=root)
-        yield browser
-        browser.close()
 
 
 Opener = Callable[..., Any]
@@ -449,9 +431,7 @@ def test_an_image_is_enlarged_with_all_its_scores(opened, results_and_folder) ->
     )
     other = buttons.nth(at)
     other.click()
-    page.wait_for_function(
-        "d => document.querySelector('.large path.mask').getAttribute('d') !== d", arg=before
-    )
+    expect(page.locator(".large path.mask").first).not_to_have_attribute("d", before)
     assert other.get_attribute("aria-pressed") == "true"
     link = page.locator(".files a")
     assert re.fullmatch(r"report_files/large-\d{5}\.webp", link.get_attribute("href"))
@@ -481,7 +461,7 @@ def test_the_address_restores_the_state(opened, results_and_folder) -> None:
     assert again.locator("[name=sort]").input_value() == "down"
     assert again.locator(".above [data-layer=truth]").get_attribute("aria-pressed") == "false"
     again.evaluate("location.hash = '#images?class=round'")
-    again.wait_for_function("document.querySelector('[name=class]').value === 'round'")
+    expect(again.locator("[name=class]")).to_have_value("round")
     assert again.locator("[name=show]").input_value() == ""
     strange = opened("#images?net=x&method=y&show=z&sort=constructor&class=w&image=99&layers=q")
     assert strange.locator("dialog").evaluate("d => d.open") is False
@@ -495,11 +475,10 @@ def test_a_link_on_the_page_chooses_the_images(opened) -> None:
         '<p style="margin-top: 3000px"><a href="#images?show=wrong&sort=conf">wrong</a></p>')"""
     )
     page.get_by_role("link", name="wrong").click()
-    page.wait_for_function("document.querySelector('[name=show]').value === 'wrong'")
+    expect(page.locator("[name=show]")).to_have_value("wrong")
     assert page.locator("[name=sort]").input_value() == "conf"
-    page.wait_for_function(
-        "Math.abs(document.querySelector('#images').getBoundingClientRect().top) < 100"
-    )
+    expect(page.locator("#images")).to_be_in_viewport()
+    assert abs(page.locator("#images").bounding_box()["y"]) < 100
 
 
 # --- Widths, print, missing files -----------------------------------------------------------------

@@ -1,12 +1,11 @@
 """The page in a real browser: nothing is requested, nothing is cut, and keys work."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import expect, needs_browser
 from pages import made
 
 from cameval import concat
@@ -14,9 +13,7 @@ from cameval.evaluation._score_bins import MOST_DOTS
 from cameval.report import _chart, write_report
 from cameval.report._svg import Drawing
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+pytestmark = needs_browser
 
 
 CUT = """() => [...document.querySelectorAll('svg[role=img]')].flatMap(svg => {
@@ -88,17 +85,6 @@ def large(request, tmp_path_factory) -> Path:
         nothing = lambda *_, **__: Drawing("", "", "<svg></svg>", "<svg></svg>")  # noqa: E731
         patch.setattr(_chart, "draw_twice", nothing)
         return write_report(concat(parts), folder)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """Start the browser."""
-    with playwright.sync_playwright() as driver:
-        is_root = getattr(os, "geteuid", lambda: 1)() == 0
-        arguments = ["--no-sandbox"] if is_root else []
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -182,7 +168,7 @@ def test_a_link_opens_the_fold_that_it_leads_to(visit) -> None:
     page = visit()
     assert not page.locator("#tests").is_visible()
     page.evaluate("location.hash = 'tests'")
-    page.wait_for_function("document.getElementById('tests').checkVisibility()")
+    expect(page.locator("#tests")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,19 +1,18 @@
 """Reports with their pictures inside: which pictures, their size, and the page sent alone."""
 
 import json
-import os
 import re
 import shutil
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from zlib import decompress
 
 import numpy as np
 import pytest
+from chromium import needs_browser
 from drawn_images import browser_of, drawn_in
 from evaluations import SMALL, samples, small_network
 from pages import made, undefined
@@ -38,11 +37,6 @@ from cameval.report._image_index import ModelPictures, Tile, read_index
 from cameval.report._photos import Photo
 from cameval.report.single_file import pack_pictures
 
-CHROMIUM = shutil.which("chromium")
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None or find_spec("playwright") is None,
-    reason="needs chromium on the path and the package playwright",
-)
 BINARIZERS = {"p80": PercentileBinarizer(80), "mean": MeanBinarizer()}
 DRAWN: dict[str, Any] = {"methods": {"grad_cam": grad_cam}, "binarizers": BINARIZERS}
 METRICS: dict[str, Any] = {"iou": iou}
@@ -332,17 +326,6 @@ def test_a_damaged_page_is_refused(tmp_path, words) -> None:
 
 
 # --- In a browser ---------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=root)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def opened(chromium) -> Iterator[Any]:
     """Open a page that lies alone; at the end it has said nothing, and asked for nothing."""

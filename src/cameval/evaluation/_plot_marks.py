@@ -1,7 +1,6 @@
 """Colors, numbers, texts and axes that all plots of results have in common."""
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 from unicodedata import category
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameval.evaluation._numbers import format_interval, format_signed, with_minus
+from cameval.evaluation._score_axis import axis_ends, round_ticks
 from cameval.evaluation._words import one_line
 from cameval.plots._axes import matplotlib_module, without_math
 
@@ -67,18 +67,34 @@ def title(axes: "Axes", what: str, of: Sequence[str]) -> None:
 
 
 def score_axis(
-    axes: "Axes", which: Literal["x", "y"], value_range: tuple[float, float] | None
+    axes: "Axes",
+    which: Literal["x", "y"],
+    value_range: tuple[float, float] | None,
+    ends: tuple[float, float] | None = None,
 ) -> None:
-    """Show the full range of a score where it is finite, with ticks as ``.5``."""
+    """Show a score from 0 to what is drawn, with ticks as ``.5``.
+
+    Parameters
+    ----------
+    axes, which
+        The axes, with all marks, and which of the two is the score.
+    value_range
+        The range of the score. If it is not known, Matplotlib chooses the ends.
+    ends
+        The ends, if they are known.
+    """
     ticker = matplotlib_module("ticker")
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: _tick(value)))
-    if value_range is None or not all(map(isfinite, value_range)):
+    if value_range is None:
         return
-    low, high = value_range
+    if ends is None:
+        drawn_to = axes.dataLim.intervalx if which == "x" else axes.dataLim.intervaly
+        ends = axis_ends(drawn_to.tolist(), value_range)
+    low, high = ends
     margin = 0.02 * (high - low)
     (axes.set_xlim if which == "x" else axes.set_ylim)(low - margin, high + margin)
-    axis.set_major_locator(ticker.FixedLocator(np.linspace(low, high, 5).tolist()))
+    axis.set_major_locator(ticker.FixedLocator(round_ticks(low, high)))
 
 
 def _tick(value: float) -> str:

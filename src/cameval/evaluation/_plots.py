@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 import numpy as np
 
 from cameval.errors import SettingError
+from cameval.evaluation._choices_plot import plot_choices, rows_of
 from cameval.evaluation._image_plots import (
     classes_of,
     confidences_of,
@@ -30,6 +31,7 @@ from cameval.evaluation._plot_marks import (
     title,
 )
 from cameval.evaluation._plot_subject import Subject, subject_of
+from cameval.evaluation._score_axis import axis_ends
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import Score
 from cameval.evaluation._threshold_plot import places_of, plot_thresholds
@@ -39,7 +41,9 @@ from cameval.plots._axes import BOUND, GUESS, NETWORK, axes_or_new
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PlotKind: TypeAlias = Literal["headline", "classes", "pairs", "size", "thresholds", "confidence"]
+PlotKind: TypeAlias = Literal[
+    "headline", "classes", "pairs", "size", "thresholds", "choices", "confidence"
+]
 """What `Results.plot` draws."""
 
 
@@ -98,7 +102,7 @@ def plot_headline(subject: Subject, axes: "Axes") -> None:
         axes.axhline(len(subject.methods) - 0.3, color=FAINT, linewidth=0.8)
     clean(axes, "x")
     axes.spines["left"].set_visible(False)
-    score_axis(axes, "x", subject.value_range)
+    score_axis(axes, "x", subject.value_range, (low, high))
     axes.set_xlabel(f"mean {drawn(subject.title)} with 95 % interval by group")
     axes.set_ylabel("map")
     title(axes, f"Mean {drawn(subject.title)} of each map", subject.parts(method=False))
@@ -164,12 +168,15 @@ def _once(axes: "Axes", label: str) -> str | None:
 
 
 def _ends(subject: Subject, rows: dict[float, Column]) -> tuple[float, float]:
-    """Return the ends of what is drawn."""
-    if subject.value_range is not None and np.isfinite(subject.value_range).all():
-        return subject.value_range
-    scores = [score for c in rows.values() if (score := subject.score(c)) is not None]
-    numbers = np.array([[s.mean, s.low, s.high] for s in scores])
-    return min(0.0, float(np.nanmin(numbers))), float(np.nanmax(numbers))
+    """Return the ends of an axis of the means, their intervals and bounds."""
+    numbers: list[float] = []
+    for column in rows.values():
+        bound = subject.bound_of(column) if column.kind == "method" else None
+        score = subject.score(column)
+        at_bound = None if bound is None else subject.score(bound)
+        numbers += [score.mean, score.low, score.high] if score is not None else []
+        numbers += [at_bound.mean] if at_bound is not None else []
+    return axis_ends(numbers, subject.value_range)
 
 
 def _write_differences(subject: Subject, axes: "Axes", rows: dict[float, Column]) -> None:
@@ -232,5 +239,6 @@ _KINDS: Final[dict[PlotKind, _Kind]] = {
     "pairs": _Kind(plot_pairs, guess_of),
     "size": _Kind(plot_sizes, sizes_of),
     "thresholds": _Kind(plot_thresholds, places_of, width=7.2),
+    "choices": _Kind(plot_choices, rows_of, lambda s: 1.7 + 0.36 * len(rows_of(s)), 7.2),
     "confidence": _Kind(plot_confidence, confidences_of),
 }

@@ -6,6 +6,7 @@ from math import ceil, floor, log10
 import numpy as np
 from numpy.typing import NDArray
 
+from cameval.evaluation._score_axis import axis_ends
 from cameval.evaluation._scores import clip_to_range
 
 MOST_DOTS = 1000
@@ -71,14 +72,15 @@ def score_bins(
     x, scores
         The quantity and the score of each image ``(n,)``, finite; `x` is positive if `log`.
     value_range
-        The range of the score, if it is known: it is divided evenly where it is finite.
+        The range of the score, if it is known. Where it is finite, the axis of the scores (see
+        `axis_ends`) is divided evenly.
     log
         Whether columns are of equal width in the logarithm.
     """
     scores, ends = clip_to_range(scores, value_range)
     x_edges = _log_edges(x) if log else _round_edges(x)
     if ends is not None and np.isfinite(ends).all():
-        y_edges = np.linspace(*ends, MOST_BINS + 1)
+        y_edges = np.linspace(*axis_ends(scores.tolist(), ends), MOST_BINS + 1)
     else:
         y_edges = _round_edges(scores)
     column = _bin_of(x, x_edges)

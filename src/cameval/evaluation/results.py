@@ -461,6 +461,10 @@ class Results:
             percentile, the median or a top area). The others, as Otsu's, are hollow marks beside
             them, and the only ones if no binarizer marks a fixed share.
 
+            ``"choices"``: the mean of each method with each binarizer, in a cell whose color is
+            stronger the better it is; the best method is first, its best cell is framed. The last
+            row is the best guess with each binarizer. The best cell is chosen on these same images.
+
             ``"confidence"``: scores against the probability of the predicted class, hollow where
             the prediction is wrong, with the guess; for more than 1,000 images in bins, as by size.
         axes
@@ -501,6 +505,9 @@ class Results:
         >>> axes = results.plot("pairs", Figure().subplots())
         >>> axes.get_ylabel()
         'IoU of each image'
+        >>> axes = results.plot("choices", Figure().subplots())
+        >>> [text.get_text() for text in axes.get_yticklabels()]
+        ['grad_cam', 'best guess']
         """
         return plots.plot(
             self, kind, axes, model=model, method=method, binarizer=binarizer, metric=metric

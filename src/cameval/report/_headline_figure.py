@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 
 import numpy as np
 
 from cameval.evaluation import Column
 from cameval.evaluation._numbers import format_short, with_minus
+from cameval.evaluation._score_axis import axis_ends
 from cameval.evaluation._scores import Score
 from cameval.evaluation._words import one_line
 from cameval.report._all_scores import describe_difference, tests_of
@@ -16,18 +16,18 @@ from cameval.report._svg import Drawing
 from cameval.report._svg_parts import (
     CHARACTER,
     Frame,
+    Zone,
     axis_of,
-    box,
     circle,
     diamond,
     figure_of,
-    range_of,
+    grid_of,
+    lines_of,
     rule,
     text_at,
-    ticks_of,
+    title_of,
 )
 from cameval.report._verdict import Verdict
-from cameval.report.formatting import format_interval, format_number
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,6 @@ class _Line:
     look: str
     is_best: bool = False
 
-    @property
-    def title(self) -> str:
-        """What its mark says."""
-        interval = format_interval(self.score.low, self.score.high)
-        return with_minus(f"{self.name}: {format_number(self.score.mean)} {interval}".strip())
-
 
 _FRAMES = (
     Frame(592, 172, 432, 32, 28, 8, wide=True),
@@ -57,8 +51,10 @@ _FRAMES = (
 def draw_headline(verdict: Verdict, known: Known, *, title: str, label: str) -> Drawing:
     """Draw the figure of a network that has a score."""
     lines, above = _lines(verdict, known)
-    numbers = [v for one in lines for v in (one.score.mean, one.score.low, one.score.high)]
-    ends = range_of(known.headline.meaning.value_range, numbers)
+    numbers = [verdict.bound]
+    for one in lines:
+        numbers += [one.score.mean, one.score.low, one.score.high, one.bound]
+    ends = axis_ends(numbers, known.headline.meaning.value_range)
     desktop, phone = (
         _draw(frame, lines, above, ends, verdict, known, title, label) for frame in _FRAMES
     )
@@ -135,10 +131,14 @@ def _draw(
     has_rule = 0 < above < len(lines)
     bottom = frame.top + frame.row * len(lines) + frame.gap * has_rule
     height = bottom + 24
-    parts = [*_grounds(frame, ends, bottom, x, verdict, known), *_heads(frame, x, verdict, known)]
+    rows, strips = [], [(frame.top - 4, bottom)] * frame.wide
     for k, line in enumerate(lines):
-        below = frame.gap * (has_rule and k >= above)
-        parts += _row(frame, line, frame.top + frame.row * k + below, x)
+        top = frame.top + frame.row * k + frame.gap * (has_rule and k >= above)
+        rows += _row(frame, line, top, x)
+        if not frame.wide:  # not behind the words
+            strips.append((_middle(frame, top) - 11, _middle(frame, top) + 10))
+    parts = _grounds(frame, ends, strips, verdict, known)
+    parts += [*_heads(frame, x, verdict, known), *rows]
     if has_rule:
         y = frame.top + frame.row * above + frame.gap / 2
         parts.append(rule(0, y, frame.width, y, "line"))
@@ -149,26 +149,28 @@ def _draw(
 def _grounds(
     frame: Frame,
     ends: tuple[float, float],
-    bottom: float,
-    x: Callable[[float], float],
+    strips: Sequence[tuple[float, float]],
     verdict: Verdict,
     known: Known,
 ) -> list[str]:
-    """Return grid, the zone up to the guess, and its interval."""
-    top = frame.top - 4
-    parts = []
+    """Return grid, the zone up to the guess, and its interval, between pairs of heights."""
     guess = verdict.guess
     score = None if guess is None else known.scores.get(verdict.model, guess.column)
+    parts = []
     if score is not None:
-        worst = ends[0] if known.headline.meaning.higher_is_better else ends[1]
-        parts.append(box(x(worst), x(score.mean), top, bottom, "zone"))
-        if not np.isnan(score.low):
-            low, high = max(score.low, ends[0]), min(score.high, ends[1])
-            parts.append(box(x(low), x(high), top, bottom, "band"))
-    parts += [rule(x(tick), top, x(tick), bottom, "line") for tick in ticks_of(ends)]
+        zone = Zone(score, ends, bool(known.headline.meaning.higher_is_better))
+        parts += [box for strip in strips for box in zone.draw(frame, *strip)]
+    parts += [line for strip in strips for line in grid_of(frame, ends, *strip)]
     if score is not None:
-        parts.append(rule(x(score.mean), top - 4, x(score.mean), bottom, "guess", 1.5))
+        x = frame.place(ends)(score.mean)
+        parts.append(rule(x, frame.top - 8, x, frame.top - 3, "guess", 1.5))
+        parts += [rule(x, top, x, bottom, "guess", 1.5) for top, bottom in strips]
     return parts
+
+
+def _middle(frame: Frame, top: float) -> float:
+    """Return the height of the marks of a row."""
+    return top + (frame.row / 2 if frame.wide else frame.row - 13)
 
 
 def _heads(frame: Frame, x: Callable[[float], float], verdict: Verdict, known: Known) -> list[str]:
@@ -202,8 +204,8 @@ def _row(frame: Frame, line: _Line, top: float, x: Callable[[float], float]) -> 
     ink = "ink" if line.look == "net" else "soft"
     bold = " bold" if line.is_best else ""
     number = format_short(line.score.mean)
+    y = _middle(frame, top)
     if frame.wide:
-        y = top + frame.row / 2
         words = [
             text_at(frame.left - 46, y + 4, one_line(line.name, 16), ink + bold, "end"),
             text_at(
@@ -212,21 +214,12 @@ def _row(frame: Frame, line: _Line, top: float, x: Callable[[float], float]) -> 
             text_at(frame.width, y + 4, line.right, ink, "end"),
         ]
     else:
-        y = top + frame.row - 13
         words = [
             text_at(frame.left, top + 15, line.name, ink + bold),
             text_at(frame.right, top + 15, f"{number} {line.right}".strip(), ink, "end"),
         ]
     center = x(line.score.mean)
-    marks = [f"<title>{escape(line.title)}</title>"]
-    if not np.isnan(line.bound):
-        at = x(line.bound)
-        marks += [
-            rule(center, y, at, y, "truth", 1.3, "2 3"),
-            rule(at, y - 7, at, y + 7, "truth", 2.4),
-        ]
-    if not np.isnan(line.score.low):
-        marks.append(rule(x(line.score.low), y, x(line.score.high), y, look, 3))
+    marks = [title_of(line.name, line.score), *lines_of(x, y, line.score, line.bound, look)]
     radius = 6 if line.is_best else 5
     if line.look == "guess":
         marks.append(diamond(center, y, radius * 0.95, f"{look} edge"))

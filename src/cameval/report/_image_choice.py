@@ -1,4 +1,4 @@
-"""Which images are drawn where there are too many: at equal steps of the score in each class."""
+"""Which images are drawn where there are too many, and which are shown first."""
 
 from collections.abc import Sequence
 
@@ -59,6 +59,52 @@ def choose_images(
         chosen.append(images[ranked[np.rint(steps[:count]).astype(int)]])
     numbers: NDArray[np.intp] = np.sort(np.concatenate(chosen))
     return numbers
+
+
+def pick_rows(
+    scores: NDArray[np.float64],
+    images: NDArray[np.intp],
+    areas: NDArray[np.float64],
+    *,
+    higher_is_better: bool | None,
+) -> dict[str, int]:
+    """Return the rows of the worst, the median and the best score; of fewer if there are fewer.
+
+    Of rows with the same score it is one of an image that is not among the others, if there is one;
+    of these the one whose area is nearest to the median of their areas; of these the first.
+
+    Parameters
+    ----------
+    scores, images, areas
+        The score, image and area of the object of each target, ``(n,)``.
+    higher_is_better
+        Of the score; without it the names are lowest, median and highest.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cameval.report._image_choice import pick_rows
+    >>> scores, areas = np.array([0, 0, 0, 0.2, 0.5]), np.array([0.1, 0.4, 0.2, 0.3, 0.3])
+    >>> pick_rows(scores, np.arange(5), areas, higher_is_better=True)
+    {'worst': 2, 'median': 0, 'best': 4}
+    """
+    defined = np.flatnonzero(~np.isnan(scores))
+    ranked = defined[np.argsort(scores[defined], kind="stable")]
+    names = ("lowest", "median", "highest")
+    if higher_is_better is not None:
+        names = ("worst", "median", "best") if higher_is_better else ("best", "median", "worst")
+    wanted = [(), (1,), (0, 2), (0, 2, 1)][min(len(ranked), 3)]
+    places = (0, (len(ranked) - 1) // 2, len(ranked) - 1)
+    picked: dict[str, int] = {}
+    for k in wanted:
+        rows = ranked[scores[ranked] == scores[ranked[places[k]]]]
+        rows = np.sort(rows[~np.isin(rows, list(picked.values()))])
+        elsewhere = rows[~np.isin(images[rows], images[list(picked.values())])]
+        rows = elsewhere if len(elsewhere) else rows
+        size = np.nan_to_num(areas[rows])
+        picked[names[k]] = int(rows[np.argmin(np.abs(size - np.median(size)))])
+    order = ("worst", "lowest", "median", "best", "highest")
+    return {name: picked[name] for name in order if name in picked}
 
 
 def describe_choice(chosen: int, total: int, method: str, binarizer: str) -> str:

@@ -1,12 +1,11 @@
 """The headline figure of many networks: a row for the best maps of each, as SVG."""
 
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 
-from cameval.evaluation._numbers import format_short, with_minus
-from cameval.evaluation._scores import Score
+from cameval.evaluation._numbers import format_short
+from cameval.evaluation._score_axis import axis_ends
 from cameval.evaluation._words import one_line
 from cameval.report._answers import Known
 from cameval.report._networks import NetworkRow
@@ -14,19 +13,19 @@ from cameval.report._svg import Drawing
 from cameval.report._svg_parts import (
     CHARACTER,
     Frame,
+    Zone,
     axis_of,
-    box,
     circle,
     diamond,
     figure_of,
     fitting,
-    range_of,
+    grid_of,
+    lines_of,
     rule,
     text_at,
-    ticks_of,
+    title_of,
     width_of,
 )
-from cameval.report.formatting import format_interval, format_number
 
 _FRAMES = (
     Frame(592, 200, 430, 34, 42, 0, wide=True),
@@ -36,14 +35,10 @@ _FRAMES = (
 
 def draw_networks(rows: Sequence[NetworkRow], known: Known, *, title: str, label: str) -> Drawing:
     """Draw the rows; one of them has a score."""
-    numbers = [
-        value
-        for row in rows
-        for score in (row.score, row.guess)
-        if score is not None
-        for value in (score.mean, score.low, score.high)
-    ]
-    ends = range_of(known.headline.meaning.value_range, numbers)
+    numbers = [row.bound for row in rows]
+    for score in (one for row in rows for one in (row.score, row.guess) if one is not None):
+        numbers += [score.mean, score.low, score.high]
+    ends = axis_ends(numbers, known.headline.meaning.value_range)
     desktop, phone = (_draw(frame, rows, ends, known, title, label) for frame in _FRAMES)
     return Drawing(title, label, desktop, phone)
 
@@ -59,13 +54,17 @@ def _draw(
     """Return the figure in one width."""
     bottom = frame.top + frame.row * len(rows)
     grid, zones, marks = [], [], []
-    x = frame.place(ends)
-    for tick in ticks_of(ends):
-        grid.append(rule(x(tick), frame.top - 4, x(tick), bottom, "line"))
-    worst = ends[1] if known.headline.meaning.higher_is_better is False else ends[0]
+    if frame.wide:
+        grid += grid_of(frame, ends, frame.top - 4, bottom)
     for k, row in enumerate(rows):
         top = frame.top + frame.row * k
-        zones += _zone(frame, row, top, ends, worst)
+        first, last = _lines(frame, top)
+        strip = first - 10, last + 8
+        if not frame.wide:  # not through the words
+            grid += grid_of(frame, ends, *strip)
+        if row.guess is not None:
+            zone = Zone(row.guess, ends, known.headline.meaning.higher_is_better)
+            zones += zone.draw(frame, *strip)
         marks += _marks(frame, row, top, ends)
     parts = [*zones, *grid, *_heads(frame, rows, known), *marks]
     parts += axis_of(frame, ends, bottom, f"mean {known.headline.title}")
@@ -103,22 +102,6 @@ def _lines(frame: Frame, top: float) -> tuple[float, float]:
     return first, first + (16 if frame.wide else 13)
 
 
-def _zone(
-    frame: Frame, row: NetworkRow, top: float, ends: tuple[float, float], worst: float
-) -> list[str]:
-    """Return the zone up to the guess, and its interval."""
-    guess, x = row.guess, frame.place(ends)
-    if guess is None:
-        return []
-    first, last = _lines(frame, top)
-    above, below = first - 10, last + 8
-    parts = [box(x(worst), x(guess.mean), above, below, "zone")]
-    if not np.isnan(guess.low):
-        low, high = max(guess.low, ends[0]), min(guess.high, ends[1])
-        parts.append(box(x(low), x(high), above, below, "band"))
-    return parts
-
-
 def _marks(frame: Frame, row: NetworkRow, top: float, ends: tuple[float, float]) -> list[str]:
     """Return one row: its words, and the marks of map, bound and guess."""
     first, last = _lines(frame, top)
@@ -149,24 +132,10 @@ def _marks(frame: Frame, row: NetworkRow, top: float, ends: tuple[float, float])
         ]
     x, marks = frame.place(ends), []
     if guess is not None:
-        marks += [
-            f"<g><title>{_said(f'best guess ({one_line(row.guess_label)})', guess)}</title>",
-            diamond(x(guess.mean), last, 5, "guess edge"),
-            "</g>",
-        ]
+        said = title_of(f"best guess ({one_line(row.guess_label)})", guess)
+        marks += ["<g>", said, diamond(x(guess.mean), last, 5, "guess edge"), "</g>"]
     if score is not None:
-        center = x(score.mean)
-        marks.append(f"<g><title>{_said(f'{one_line(row.model, 40)}, {row.what}', score)}</title>")
-        if not np.isnan(row.bound):
-            at = x(row.bound)
-            marks.append(rule(center, first, at, first, "truth", 1.3, "2 3"))
-            marks.append(rule(at, first - 7, at, first + 7, "truth", 2.4))
-        if not np.isnan(score.low):
-            marks.append(rule(x(score.low), first, x(score.high), first, "net", 3))
-        marks += [circle(center, first, 5.5, "net edge"), "</g>"]
+        said = title_of(f"{one_line(row.model, 40)}, {row.what}", score)
+        lines = lines_of(x, first, score, row.bound, "net")
+        marks += ["<g>", said, *lines, circle(x(score.mean), first, 5.5, "net edge"), "</g>"]
     return [*words, *marks]
-
-
-def _said(name: str, score: Score) -> str:
-    interval = format_interval(score.low, score.high)
-    return escape(with_minus(f"{name}: {format_number(score.mean)} {interval}".strip()))

@@ -1,11 +1,12 @@
 """A `ScoreFigure` as SVG in two widths, and its numbers as a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from math import ceil, floor, isnan, log10
+from math import isnan
 
 from cameval.evaluation._numbers import with_minus
+from cameval.evaluation._score_axis import round_ticks
 from cameval.evaluation._words import one_line
 from cameval.report._chart import Chart
 from cameval.report._svg import DESKTOP, PHONE, Drawing
@@ -104,7 +105,7 @@ def _draw(figure: ScoreFigure, width: int, title: str, label: str) -> str:
 
     n_rows = len(figure.rows)
     bottom = frame.top + frame.row * n_rows
-    ticks = _ticks(low, high)
+    ticks = round_ticks(low, high)
     parts = [*legend]
     for kind, right in frame.columns.items():
         parts += _mark(kind, right - 10, frame.top - 14)
@@ -227,14 +228,3 @@ def _mark(kind: MarkKind, x: float, y: float, tall: float = 6) -> list[str]:
     if kind == "score":
         return [f'<circle class="net edge" cx="{x:.1f}" cy="{y:.1f}" r="5"/>']
     return [diamond(x, y, 6, "guess edge") if kind == "guess" else diamond(x, y, 5, "other")]
-
-
-def _ticks(low: float, high: float) -> Sequence[float]:
-    """Return round numbers at the axis, seven at most."""
-    step = 10.0 ** floor(log10(high - low))
-    for part in (0.2, 0.25, 0.5, 1, 2, 2.5, 5):
-        if (high - low) / (part * step) <= 6 + 1e-9:
-            step *= part
-            break
-    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
-    return [round(k * step, 12) for k in range(first, last + 1)]

@@ -8,7 +8,10 @@ from unicodedata import east_asian_width
 import numpy as np
 
 from cameval.evaluation._numbers import with_minus
+from cameval.evaluation._score_axis import round_ticks
+from cameval.evaluation._scores import Score
 from cameval.evaluation._words import one_line
+from cameval.report.formatting import format_interval, format_number
 
 CHARACTER = 6.6
 """About how wide a bold character is, in CSS pixels."""
@@ -83,17 +86,6 @@ class Frame:
         )
 
 
-def range_of(
-    value_range: tuple[float, float] | None, numbers: Iterable[float]
-) -> tuple[float, float]:
-    """Return the full range of the metric, or of what is drawn."""
-    if value_range is not None and np.isfinite(value_range).all():
-        return float(value_range[0]), float(value_range[1])
-    drawn = list(numbers)
-    low, high = min(0.0, float(np.nanmin(drawn))), max(0.0, float(np.nanmax(drawn)))
-    return low, high if high > low else low + 1
-
-
 def figure_of(frame: Frame, height: float, title: str, label: str, parts: Iterable[str]) -> str:
     """Return the SVG element of one width."""
     return (
@@ -105,21 +97,71 @@ def figure_of(frame: Frame, height: float, title: str, label: str, parts: Iterab
 
 def axis_of(frame: Frame, ends: tuple[float, float], bottom: float, name: str) -> list[str]:
     """Return the ticks and the name of the axis."""
-    x, ticks = frame.place(ends), ticks_of(ends)
-    parts = []
-    for k, tick in enumerate(ticks):
-        anchor = "middle"
+    x, parts = frame.place(ends), []
+    for tick in round_ticks(*ends):
+        anchor, at = "middle", x(tick)
         if not frame.wide:
-            anchor = "start" if k == 0 else "end" if k == len(ticks) - 1 else "middle"
-        parts.append(text_at(x(tick), bottom + 15, tick_label(tick), "soft small", anchor))
+            anchor = "start" if at < frame.left + 8 else "end" if at > frame.right - 8 else anchor
+        parts.append(text_at(at, bottom + 15, tick_label(tick), "soft small", anchor))
     if frame.wide:
         parts.append(text_at(frame.width, bottom + 15, name, "soft small", "end"))
     return parts
 
 
-def ticks_of(ends: tuple[float, float]) -> list[float]:
-    """Return the places of the grid."""
-    return [float(tick) for tick in np.linspace(ends[0], ends[1], 6)]
+def grid_of(frame: Frame, ends: tuple[float, float], top: float, bottom: float) -> list[str]:
+    """Return the lines of the grid."""
+    x = frame.place(ends)
+    return [rule(x(tick), top, x(tick), bottom, "line") for tick in round_ticks(*ends)]
+
+
+@dataclass(frozen=True)
+class Zone:
+    """What is up to the guess: a pale zone, and a band where its interval is.
+
+    Parameters
+    ----------
+    guess
+        The mean score of the guess.
+    ends
+        The ends of the axis.
+    higher_is_better
+        Of the metric; the zone begins at the worst end.
+    """
+
+    guess: Score
+    ends: tuple[float, float]
+    higher_is_better: bool | None
+
+    def draw(self, frame: Frame, top: float, bottom: float) -> list[str]:
+        """Return the boxes between two heights."""
+        x, guess = frame.place(self.ends), self.guess
+        worst = self.ends[1] if self.higher_is_better is False else self.ends[0]
+        parts = [box(x(worst), x(guess.mean), top, bottom, "zone")]
+        if not np.isnan(guess.low):
+            low, high = max(guess.low, self.ends[0]), min(guess.high, self.ends[1])
+            parts.append(box(x(low), x(high), top, bottom, "band"))
+        return parts
+
+
+def title_of(name: str, score: Score) -> str:
+    """Return the title of a mark: what it is, and its score with its interval."""
+    interval = format_interval(score.low, score.high)
+    said = with_minus(f"{name}: {format_number(score.mean)} {interval}".strip())
+    return f"<title>{escape(said)}</title>"
+
+
+def lines_of(
+    x: Callable[[float], float], y: float, score: Score, bound: float, look: str
+) -> list[str]:
+    """Return the lines at a score: to the bound, if there is one, and its interval."""
+    parts = []
+    if not np.isnan(bound):
+        at = x(bound)
+        parts.append(rule(x(score.mean), y, at, y, "truth", 1.3, "2 3"))
+        parts.append(rule(at, y - 7, at, y + 7, "truth", 2.4))
+    if not np.isnan(score.low):
+        parts.append(rule(x(score.low), y, x(score.high), y, look, 3))
+    return parts
 
 
 def tick_label(value: float) -> str:

@@ -22,7 +22,7 @@ from cameval.evaluation.preparation import Prepare
 from cameval.extractor import Alignment
 from cameval.protocols import Binarizer, CAMMethod
 from cameval.report._drawing import Drawing, Drawn
-from cameval.report._image_choice import choose_images, describe_choice
+from cameval.report._image_choice import choose_images, describe_choice, pick_rows
 from cameval.report._image_folder import FolderWriter, finish, new_folder, remove_pictures
 from cameval.report._image_index import ModelPictures, Strip, Tile, keys_of
 from cameval.report._image_records import best_column
@@ -57,9 +57,10 @@ def draw_images(
 
     The maps are computed again. The folder ``report_files`` then has photos in gray of two sizes,
     the outlines of the scored masks and of the truth, the maps on few cells, and overlays of the
-    worst, the median and the best image. `write_report` shows those that are of its results. The
-    photos leave with the page: the folder must go where the page goes, and to nobody who must not
-    see the images. ``write_report(..., single_file=True)`` moves them into the page.
+    worst, the median and the best image; of images with the same score, the one whose object is
+    nearest in size to their median. `write_report` shows those that are of its results. The photos
+    leave with the page: the folder must go where the page goes, and to nobody who must not see the
+    images. ``write_report(..., single_file=True)`` moves them into the page.
 
     Parameters
     ----------
@@ -282,34 +283,21 @@ class _Rows:
         best_one = best_column(results, contents, contents.models[0], shown)
         best = 0 if best_one is None else shown.index(best_one)
         higher = contents.averaged_metrics[shown[0].metric].higher_is_better
+        images = np.array([number[name] for name, _, _ in keys], np.intp)
+        areas = results.samples["area"].to_numpy(np.float64)
         return cls(
             keys,
-            np.array([number[name] for name, _, _ in keys], np.intp),
+            images,
             np.array([-1 if label is None else label for _, label, _ in keys], np.int64),
             scores,
             best,
-            _pick_rows(scores[:, best], higher_is_better=higher),
+            pick_rows(scores[:, best], images, areas, higher_is_better=higher),
         )
 
     @property
     def required(self) -> list[int]:
         """The images of the ready-made overlays."""
         return [int(self.images[row]) for row in self.picks.values()]
-
-
-def _pick_rows(values: NDArray[np.float64], *, higher_is_better: bool | None) -> dict[str, int]:
-    """Return the rows of the worst, the median and the best score; of fewer if there are fewer."""
-    defined = np.flatnonzero(~np.isnan(values))
-    ranked = defined[np.argsort(values[defined], kind="stable")]
-    if higher_is_better is False:
-        ranked = ranked[::-1]
-    names = ("worst", "median", "best")
-    if higher_is_better is None:
-        names = ("lowest", "median", "highest")
-    places = (0, (len(ranked) - 1) // 2, len(ranked) - 1)
-    picked = dict(zip(names, places, strict=True))
-    shown = [(), names[1:2], (names[0], names[2]), names][min(len(ranked), 3)]
-    return {name: int(ranked[picked[name]]) for name in shown}
 
 
 # --- Drawing --------------------------------------------------------------------------------------

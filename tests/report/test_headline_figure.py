@@ -1,0 +1,60 @@
+"""Headline figures: the axis ends at what is drawn, and on a phone no zone is behind words."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pages import made
+
+from cameval import concat
+from cameval.report import write_report
+from cameval.report._svg import Drawing
+
+
+def not_drawn(*_: object, **__: object) -> Drawing:
+    return Drawing("", "", "<svg></svg>", "<svg></svg>")
+
+
+def low(column) -> float:
+    if column.metric == "area_bound":
+        return 0.28
+    return 0.16 if column.kind == "method" else 0.12
+
+
+@pytest.fixture(scope="module", params=["one network", "five networks"])
+def figures(request, tmp_path_factory) -> list[str]:
+    """Return the figures of a page in both widths."""
+    folder, names = tmp_path_factory.mktemp("page"), ("net",)
+    if request.param == "five networks":
+        names = tuple("abcde")
+    parts = [made(20, models=(name,), binarizers=("p95",), value=low) for name in names]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cameval.report._chart.draw_twice", not_drawn)
+        page = Path(write_report(concat(parts), folder)).read_text(encoding="utf-8")
+    return re.findall(r'<svg class="headline".*?</svg>', page, re.DOTALL)[:2]
+
+
+def boxes(figure: str, look: str) -> list[tuple[float, float]]:
+    """Return top and bottom of the boxes of a look."""
+    found = re.findall(rf'<rect class="{look}"[^>]* y="([\d.]+)"[^>]* height="([\d.]+)"', figure)
+    return [(float(y), float(y) + float(height)) for y, height in found]
+
+
+def test_the_axis_ends_at_what_is_drawn(figures) -> None:
+    for figure in figures:
+        ticks = re.findall(r'<text class="soft small" [^>]*>(0|\.\d+|1)</text>', figure)
+        assert ticks[0] == "0"
+        assert 0.25 <= float(ticks[-1]) <= 0.4
+        assert len(re.findall('class="truth" x1', figure)) > 1  # the bound is inside
+        ends = [float(x) for x in re.findall(r'<line class="truth" x1="([\d.]+)"', figure)]
+        assert max(ends) <= float(re.findall(r'viewBox="0 0 (\d+)', figure)[0])
+
+
+def test_on_a_phone_no_zone_is_behind_words(figures) -> None:
+    _, phone = figures
+    zones = [*boxes(phone, "zone"), *boxes(phone, "band")]
+    words = [float(y) for y in re.findall(r'<text [^>]* y="([\d.]+)"', phone)]
+    assert zones
+    assert len(words) > 4
+    for baseline in words:
+        assert not any(top < baseline + 3 and baseline - 9 < bottom for top, bottom in zones)
