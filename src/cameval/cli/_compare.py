@@ -39,7 +39,8 @@ def compare_runs(options: Namespace) -> int:
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always", UserWarning)
         table = both.compare(options.metric, over="model", reference="base")
-    (row,) = table.to_dict("records")
+    (found,) = table.to_dict("records")
+    row = {str(name): value for name, value in found.items()}
     _check_pairs(both, row, allow=options.allow_unpaired)
     for note in notes:
         print(f"note: {note.message}", file=sys.stderr)
