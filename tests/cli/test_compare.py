@@ -1,5 +1,7 @@
 """The command that compares two runs: what it prints, and its exit code."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from cameval import PercentileBinarizer, Sample, evaluate_maps, iou
 from cameval.cli import main
 from cameval.evaluation import Results
 from cameval.metrics import false_positive_rate, marked_area
+from cameval.statistics import sign_flip_test
 
 
 def samples(count: int = 12, *, start: int = 0, rows: int = 8) -> list[Sample]:
@@ -59,7 +62,7 @@ def test_a_run_that_is_worse_has_the_code_1(runs, capsys) -> None:
     )
     difference = (worse.values - good.values).mean()
     assert first.startswith(f"iou m percentile:50: new - base = {difference:+.3f} [-")
-    assert first.endswith("12 targets in 12 groups")
+    assert first.endswith("12 targets in 12 groups, of which 12 differ")
     assert last == "new is worse"
     assert main(["compare", runs["worse"], runs["good"]]) == 0
     assert "new is not shown to be worse" in capsys.readouterr().out
@@ -83,26 +86,137 @@ def test_of_a_score_of_which_less_is_better_more_is_worse(runs) -> None:
 
 def test_equal_runs_have_the_code_0(runs, capsys) -> None:
     assert main(["compare", runs["good"], runs["good"]]) == 0
-    assert "no score differs, 12 targets in 12 groups" in capsys.readouterr().out
+    assert "no group differs, 12 targets in 12 groups" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("new", "words", "message"),
     [
         ("others", "", "must have samples in common, of the same name and label, got none"),
-        ("few", "", "six groups or more must differ, got 4"),
+        (
+            "few",
+            "--allow-unpaired",
+            "six groups or more must differ for a test to show a fall, got 4",
+        ),
+        ("few", "", "the same in both runs, got 8 of 12 that are in one run only, and 0 whose"),
+        ("partly", "", "the same in both runs, got 8 of 16 that are in one run only"),
         ("two", "", "must have one binarizer, got percentile:50, percentile:60; choose one with"),
         ("worse", "--margin -1", "--margin must be a number of at least 0, got -1.0"),
-        ("worse", "--metric dice", "metric"),
+        ("worse", "--largest-fall nan", "--largest-fall must be a number of at least 0, got nan"),
+        ("worse", "--metric dice", "must be one of iou, false_positive_rate in"),
+        ("worse", "--metric IoU", "got 'IoU'; near names: iou"),
+        ("two", "--binarizer percentile-50", "got 'percentile-50'; near names: percentile:50"),
+        ("worse", "--margin 2%", "--margin: must be a number, got '2%'; for 2% write 0.02; see `"),
+        ("worse", "--margn .02", "unrecognized arguments: --margn .02; near names: --margin"),
     ],
 )
 def test_what_cannot_be_compared_has_the_code_2(runs, new, words, message, capsys) -> None:
     assert main(["compare", runs["good"], runs[new], *words.split()]) == 2
-    assert message in capsys.readouterr().err
+    line = capsys.readouterr().err.splitlines()[-1]  # notes come before it
+    assert line.startswith("error: ")
+    assert message in line
+
+
+@pytest.mark.parametrize("words", [["compar"], ["compare", "run"], ["models", "--size", "big"]])
+def test_a_mistake_in_the_options_is_one_line_for_all_commands(words, capsys) -> None:
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert "--help`" in line
+
+
+# --- Too few groups that differ -------------------------------------------------------------------
+
+
+def write_scores(path, values, metric: str = "iou") -> str:
+    """Write a run of one score for each image."""
+    run = evaluate_maps(
+        {"m": lambda one: one.image},
+        samples(len(values)),
+        binarizers=PercentileBinarizer(50),
+        metrics=METRICS[metric],
+        baselines={},
+        progress=False,
+    )
+    replace(run, values=np.array(values, float)[:, None]).to_csv(path)
+    return str(path)
+
+
+METRICS = {"iou": iou, "false_positive_rate": false_positive_rate}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(
+    ("fallen", "words", "code"),
+    [
+        (0, "", 0),
+        (5, "", 2),
+        (6, "", 1),
+        (5, "--margin .4", 2),
+        (5, "--margin .5", 0),  # the mean fell by .417, which is accepted
+        (5, "--largest-fall .4", 1),
+        (5, "--largest-fall .5", 0),
+        (6, "--largest-fall .9", 1),
+        (6, "--margin .1 --largest-fall .4", 1),
+        (6, "--margin .4 --largest-fall .9", 0),
+    ],
+)
+def test_a_fall_in_fewer_groups_than_a_test_needs_does_not_pass(
+    metric, fallen, words, code, tmp_path, capsys
+) -> None:
+    worst = 1 - (METRICS[metric] is iou)
+    base = write_scores(tmp_path / "base.csv", [1 - worst] * 12, metric)
+    new = write_scores(tmp_path / "new.csv", [worst] * fallen + [1 - worst] * (12 - fallen), metric)
+    assert main(["compare", base, new, "--metric", metric, *words.split()]) == code
+    if code == 2:
+        said = f"six groups or more must differ for a test to show a fall, got {fallen} of 12"
+        assert said in capsys.readouterr().err
+
+
+def test_few_groups_that_are_better_pass_but_runs_of_few_groups_do_not(tmp_path, capsys) -> None:
+    low, high = [0.2] * 12, [0.4] * 5 + [0.2] * 7
+    base, new = (write_scores(tmp_path / f"{k}.csv", v) for k, v in enumerate((low, high)))
+    assert main(["compare", base, new]) == 0
+    assert "of which 5 differ" in capsys.readouterr().out
+    base, new = (write_scores(tmp_path / f"{k}.csv", v[:5]) for k, v in enumerate((low, high)))
+    assert main(["compare", base, new]) == 2
+    assert main(["compare", base, new, "--largest-fall", "0"]) == 0
+    assert "new is not tested" in capsys.readouterr().out
+
+
+def test_six_is_the_number_that_the_test_needs(tmp_path) -> None:
+    zeros, ones = np.zeros(12), np.ones(12)
+    for fallen, shown in [(5, False), (6, True)]:
+        new = np.r_[zeros[:fallen], ones[fallen:]]
+        test = sign_flip_test(new, ones, np.arange(12))
+        assert (test.high < 0) == (test.p < 0.05) == shown
+
+
+def test_a_score_that_is_undefined_in_one_run_is_not_left_out_silently(tmp_path, capsys) -> None:
+    base = write_scores(tmp_path / "base.csv", [1] * 12)
+    new = write_scores(tmp_path / "new.csv", [np.nan] * 3 + [1] * 9)
+    assert main(["compare", base, new]) == 2
+    assert "0 of 12 that are in one run only, and 3 whose" in capsys.readouterr().err
+    assert main(["compare", base, new, "--allow-unpaired"]) == 0
+    assert "3 of 12 targets have a score in one run only" in capsys.readouterr().err
+    assert main(["compare", new, new]) == 0
+    nothing = write_scores(tmp_path / "nothing.csv", [np.nan] * 12)
+    assert main(["compare", base, nothing, "--allow-unpaired"]) == 2
+    assert "must have a score in both runs, got none of 12" in capsys.readouterr().err
+
+
+def test_a_folder_of_python_is_read(runs, tmp_path, capsys) -> None:
+    run = tmp_path / "run"
+    write(tmp_path / "table.csv", 0.3, out=run)
+    assert not (run / "results.csv").exists()
+    assert main(["compare", runs["good"], str(run)]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "new is worse"
+    assert main(["compare", runs["good"], str(tmp_path)]) == 2
+    assert "must hold a run" in capsys.readouterr().err
 
 
 def test_what_is_in_one_run_only_is_said(runs, capsys) -> None:
-    assert main(["compare", runs["good"], runs["partly"]]) == 0
+    assert main(["compare", runs["good"], runs["partly"], "--allow-unpaired"]) == 0
     assert "note: 8 of 16 samples and labels are in one model only" in capsys.readouterr().err
     assert main(["compare", runs["good"], runs["other truths"]]) == 1
     assert "12 of 12 samples and labels have truths of different area" in capsys.readouterr().err

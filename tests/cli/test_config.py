@@ -99,8 +99,7 @@ def test_an_abbreviation_is_refused(tmp_path, capsys) -> None:
 
 
 def test_what_is_missing_in_the_file_too_is_asked_for(tmp_path, capsys) -> None:
-    with pytest.raises(SystemExit):
-        parse(["evaluate", "--config", write(tmp_path, "out = 'run'")])
+    assert main(["evaluate", "--config", write(tmp_path, "out = 'run'")]) == 2
     assert "the following arguments are required: --model" in capsys.readouterr().err
 
 

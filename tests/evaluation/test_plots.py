@@ -21,7 +21,7 @@ from cameval import CAMExtractor, PercentileBinarizer, evaluate, grad_cam
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.evaluation import Results
 from cameval.evaluation._score_axis import axis_ends, round_ticks
-from cameval.evaluation.meaning import BinarizerMeaning, MethodMeaning
+from cameval.evaluation.meaning import BinarizerMeaning, MethodMeaning, Origin
 from cameval.extractor import CAMSweep
 from cameval.methods import RandomCAM
 from cameval.plots._axes import BOUND, GUESS, NETWORK
@@ -544,16 +544,103 @@ def test_an_evaluation_knows_its_controls_and_its_fixed_shares() -> None:
 
 def test_a_table_of_latex_has_the_summary(results) -> None:
     text = results.to_latex()
-    lines = text.splitlines()
+    comments, lines = (
+        [line for line in text.splitlines() if line.startswith("%") == is_comment]
+        for is_comment in (True, False)
+    )
+    assert comments[0] == "% 24 images, 24 targets, 8 groups; intervals of 95 % by group"
     assert lines[0] == r"\begin{tabular}{llrrrr}"
     assert lines[2] == r"method & binarizer & AUROC & IoU & area bound & coverage \\"
     row = results.select(method="grad_cam", binarizer="otsu", metric="iou").summary().iloc[0]
     cells = next(line for line in lines if line.startswith(r"grad\_cam & otsu")).split(" & ")
     expected = f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]".replace("0.", ".")
-    assert cells[3] == expected
+    assert cells[3] == f"{expected}*"  # of eight groups
     assert cells[2] == ""
-    assert lines.count(r"\midrule") == 2
-    assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
+    assert lines[-3:] == [
+        r"\bottomrule",
+        r"\multicolumn{6}{l}{* fewer than 10 groups: may be too narrow} \\",
+        r"\end{tabular}",
+    ]
+    enough = made(24, groups=12).to_latex()
+    assert "*" not in enough
+    assert "*" not in results.to_latex("mean (n)")
+
+
+def test_rows_of_latex_are_under_what_their_baseline_knows() -> None:
+    baselines = {"b": "truth", "mean_mask": "labels", "a": "nothing", "own": None, "c": "image"}
+    run = made(6, baselines=baselines, binarizers=("otsu",), metrics=("iou",), groups=6)
+    run = meant(
+        run,
+        methods={"cam": MethodMeaning("cam", control=True), "grad_cam": MethodMeaning("grad_cam")},
+    )
+    body = run.to_latex("mean").partition(r"\midrule")[2].partition(r"\bottomrule")[0]
+    shown = [line.split(" & ")[0] for line in body.split("\n") if line and line != r"\midrule"]
+    assert shown == [
+        r"grad\_cam",
+        *(r"\multicolumn{3}{l}{\emph{controls}} \\", "cam"),
+        *(r"\multicolumn{3}{l}{\emph{blind baselines}} \\", "a"),
+        *(r"\multicolumn{3}{l}{\emph{labels baselines}} \\", r"mean\_mask"),
+        *(r"\multicolumn{3}{l}{\emph{image baselines}} \\", "c"),
+        *(r"\multicolumn{3}{l}{\emph{unspecified baselines}} \\", "own"),
+        *(r"\multicolumn{3}{l}{\emph{truth baselines}} \\", "b"),
+    ]
+    assert body.count(r"\midrule") == 6
+
+
+def test_latex_has_a_column_for_each_class(results) -> None:
+    part = results.select(kind="method", metric=["iou", "coverage"])
+    lines = part.to_latex("mean", by="class_name", names={"round": "$R$"}).splitlines()
+    at = lines.index(r"\toprule")
+    assert lines[at - 1] == r"\begin{tabular}{llrrrrrr}"
+    assert lines[at + 1 : at + 4] == [
+        r" &  & \multicolumn{3}{c}{IoU} & \multicolumn{3}{c}{coverage} \\",
+        r"\cmidrule(lr){3-5}\cmidrule(lr){6-8}",
+        r"method & binarizer & $R$ & square & long & $R$ & square & long \\",
+    ]
+    one = results.select(method="cam", binarizer="otsu", metric="iou", class_name="long")
+    cells = next(line for line in lines if line.startswith("cam & otsu")).split(" & ")
+    assert cells[4] == f"{one.summary()['mean'].iloc[0]:.3f}".removeprefix("0")
+    heads = part.to_latex("n", by=["label", "correct"])
+    assert "label 0, correct True" in heads
+    with pytest.raises(SettingError, match="got 'class'; near names: class_name"):
+        part.to_latex(by="class")
+
+
+def test_names_in_latex_are_those_of_the_paper(results) -> None:
+    names = {"cam": "CAM", "otsu": r"Otsu~\cite{otsu}", "iou": r"IoU (\%)", "other": "x"}
+    names |= {"blind baselines": "Guesses", "binarizer": "Threshold"}
+    text = results.to_latex("mean", names=names)
+    assert r"method & Threshold & AUROC & IoU (\%) &" in text
+    assert r"CAM & Otsu~\cite{otsu} & " in text
+    assert r"\emph{Guesses}" in text
+    assert r"grad\_cam & p95" in text
+
+
+def test_latex_has_the_rule_of_the_threshold(results) -> None:
+    origin = Origin("other images", "iou", higher_is_better=True, by="label")
+    binarizers = {
+        "otsu": BinarizerMeaning("OtsuBinarizer()"),
+        "p95": BinarizerMeaning("p95", origin=origin),
+    }
+    comments = meant(results, binarizers=binarizers).to_latex("mean").splitlines()[1:3]
+    assert sorted(comments) == [
+        "% otsu: OtsuBinarizer()",
+        "% p95: chosen for each label by the highest mean iou on other images",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "near"),
+    [("mean [lo, high]", "low"), ("mean hi", "high"), ("mean means", "mean"), ("mean q50", "q25")],
+)
+def test_a_word_of_a_cell_that_is_like_a_number_is_refused(results, cell, near) -> None:
+    with pytest.raises(SettingError, match=f"unlike them, got .*near names: .*{near}"):
+        results.to_latex(cell)
+
+
+def test_other_words_of_a_cell_are_text(results) -> None:
+    for cell in (r"mean of n in n_groups groups", r"\textbf{mean} \quad n", r"mean \lo and n = n"):
+        assert results.to_latex(cell)
 
 
 def test_cells_of_latex_are_as_asked(results) -> None:
@@ -572,7 +659,7 @@ def test_names_in_latex_are_escaped() -> None:
     text = odd.to_latex("mean")
     assert r"a\_b \& 50 \% \{\$x\$\}\textbackslash{}\textasciitilde{}\textasciicircum{}\#" in text
     assert "{}[c]" in text
-    assert text.splitlines()[2].startswith("model & method & binarizer")
+    assert text.partition(r"\toprule")[2].lstrip().startswith("model & method & binarizer")
 
 
 def test_a_notebook_shows_a_small_table(results) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cameval.errors import SettingError
 from cameval.evaluation._summaries import compare, dependence, summary
 from cameval.evaluation.meaning import Column, Meanings, MetricMeaning
 from cameval.statistics import describe, paired_tests, rank_correlation
@@ -51,6 +52,16 @@ def test_a_row_of_the_summary_is_the_description_of_its_column(samples, values):
         expected = describe(column, samples["group"].to_numpy(str), confidence=0.9)
         assert tuple(row[numbers]) == astuple(expected)
         assert row["n_constant"] == 0
+        assert row["is_reliable"]
+
+
+def test_an_interval_of_few_groups_is_not_reliable(samples, values):
+    for groups, reliable in [(1, False), (9, False), (10, True)]:
+        few = samples.assign(group=[f"p{k % groups}" for k in range(N)])
+        table = summarized(few, values, ["model"])
+        assert table["is_reliable"].tolist() == [reliable] * 2
+    with pytest.raises(SettingError, match="no column of the summary itself, got 'is_reliable'"):
+        summarized(samples.assign(is_reliable=1), values, ["is_reliable"])
 
 
 def test_intervals_end_where_the_metric_says_that_it_ends(samples):

@@ -321,6 +321,16 @@ def test_classes_are_selected_and_summarized_by_name() -> None:
     np.testing.assert_array_equal(
         results.select(label=["edema", 1]).values, results.select(label=[0, 1]).values
     )
+    for wanted in ("mass", ["mass", "edema"]):
+        by_name, by_label = results.select(class_name=wanted), results.select(label=wanted)
+        np.testing.assert_array_equal(by_name.values, by_label.values)
+        assert [*by_name.samples.columns] == [*results.samples.columns]
+    with pytest.raises(SettingError, match=r"class_name must be one of .*edema.*, got tumor"):
+        results.select(class_name="tumor")
+    with pytest.raises(SettingError, match=r"conditions must be on .*near names: class_name"):
+        results.select(class_nam="mass")
+    with pytest.raises(SettingError, match=r"by must name .*'class_name'.*near names: class_name"):
+        results.summary(by="class")
     table = results.select(metric="iou").summary(by="class_name")
     assert set(table["class_name"]) == set(names)
     of_mass = results.select(metric="fpr", label=2).summary()["mean"]
@@ -329,8 +339,10 @@ def test_classes_are_selected_and_summarized_by_name() -> None:
     with pytest.raises(SettingError, match="one of the names edema, effusion, mass, got 'tumor'"):
         results.select(label="tumor")
     unnamed = evaluate(small_network(), several(3), task="multilabel", **PARTS)
-    with pytest.raises(SettingError, match="needs results with class_names"):
+    with pytest.raises(SettingError, match="class_name needs results with class_names"):
         unnamed.summary(by="class_name")
+    with pytest.raises(SettingError, match="class_name needs results with class_names"):
+        unnamed.select(class_name="mass")
     with pytest.raises(SettingError, match="names none, got 'mass'"):
         unnamed.select(label="mass")
 

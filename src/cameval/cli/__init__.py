@@ -1,6 +1,6 @@
 """The command line: ``cameval evaluate``, ``score``, ``compare``, ``report`` and ``models``.
 
-Exit codes: 0 done; 1 ``compare`` shows that scores fell; 2 a mistake, described in one line on the
+Exit codes: 0 done; 1 ``compare`` finds that scores fell; 2 a mistake, described in one line on the
 standard error; 130 interrupted.
 """
 
@@ -27,14 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 if all was done, also where the reader of the output has closed it; 1 if ``compare`` shows
+        0 if all was done, also where the reader of the output has closed it; 1 if ``compare`` finds
         that scores fell; 2 after a mistake, which is described in one line on the standard error;
         130 if it was interrupted.
 
     Raises
     ------
     SystemExit
-        With code 0 after help or the version; with code 2 if the options are not as they must be.
+        With code 0 after help or the version.
 
     Examples
     --------

@@ -3,69 +3,143 @@
 import sys
 import warnings
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
+from cameval.cli._words import near_words
 from cameval.errors import SettingError
 from cameval.evaluation import Column, Results, concat
 
+_NEEDED = 6  # groups that differ: of five, the least p of a sign-flip test is 2 / 2**5 = .0625
+
 
 def compare_runs(options: Namespace) -> int:
-    """Print the paired difference of two runs; return 1 if the second is shown to be worse.
+    """Print the paired difference of two runs; return 1 if the second is worse.
 
     It is shown to be worse if the whole 95 % interval of the difference is on the worse side of the
-    margin.
+    margin. It is also worse if the mean fell by more than ``--largest-fall``, whatever the
+    interval.
+
+    Raises
+    ------
+    SettingError
+        If the runs cannot be compared, or the mean fell in so few groups that no test could show
+        it.
     """
-    if not (isfinite(options.margin) and options.margin >= 0):
-        raise SettingError(f"--margin must be a number of at least 0, got {options.margin}")
+    for name, limit in (("margin", options.margin), ("largest-fall", options.largest_fall)):
+        if limit is not None and not (isfinite(limit) and limit >= 0):
+            raise SettingError(f"--{name} must be a number of at least 0, got {limit}")
     base = _read(options.base, "base", options)
     new = _read(options.new, "new", options)
     higher_is_better = _direction(base, options.metric)
+    both = concat([base, new])
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always", UserWarning)
-        table = concat([base, new]).compare(options.metric, over="model", reference="base")
+        table = both.compare(options.metric, over="model", reference="base")
+    (found,) = table.to_dict("records")
+    row = {str(name): value for name, value in found.items()}
+    _check_pairs(both, row, allow=options.allow_unpaired)
     for note in notes:
         print(f"note: {note.message}", file=sys.stderr)
-    (row,) = table.to_dict("records")
     (column,) = base.columns
     about = " ".join(part for part in (options.metric, column.method, column.binarizer) if part)
+    return _verdict(row, about, options, sign=1 if higher_is_better else -1)
+
+
+def _verdict(row: Mapping[str, Any], about: str, options: Namespace, *, sign: int) -> int:
+    """Print the difference and what follows from it; return the exit code."""
     count = f"{row['n']} targets in {row['n_groups']} groups"
-    if row["n"] and row["n_differing"] == 0:
-        print(f"{about}: no score differs, {count}")
+    differing, margin, limit = row["n_differing"], options.margin, options.largest_fall
+    if differing == 0:
+        print(f"{about}: no group differs, {count}")
         return 0
-    low, high = (row["low"], row["high"]) if higher_is_better else (-row["high"], -row["low"])
-    if not (isfinite(low) and isfinite(high)):
+    shown = f"{about}: new - base = {row['difference']:+.3f}"
+    if isfinite(row["low"]) and isfinite(row["high"]):
+        shown += f" [{row['low']:+.3f}, {row['high']:+.3f}] (95 % by group)"
+    print(f"{shown}, {count}, of which {differing} differ")
+    fall = -sign * row["difference"]
+    least = -row["high"] if sign > 0 else row["low"]  # of the falls in the interval
+    by = f" by more than {margin:g}" if margin else ""
+    if least > margin:
+        print(f"new is worse{by}")
+        return 1
+    if limit is not None and fall > limit:
+        print(f"new is worse: the mean fell by {fall:.3g}, --largest-fall is {limit:g}")
+        return 1
+    untested = row["n_groups"] < _NEEDED or (differing < _NEEDED and fall > margin)
+    if untested and limit is None:
         raise SettingError(
-            "the difference must have an interval, for which six groups or more must differ, got "
-            f"{row['n_differing']} of {count}; compare runs of more images"
+            f"six groups or more must differ for a test to show a fall, got {differing} of {count} "
+            f"and a difference of {row['difference']:+.3f}; compare runs of more images, or give a "
+            "limit of the mean with --largest-fall"
         )
     print(
-        f"{about}: new - base = {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] "
-        f"(95 % by group), {count}"
+        f"new is not tested, for which {_NEEDED} groups must differ; --largest-fall is {limit:g}"
+        if untested
+        else f"new is not shown to be worse{by}"
     )
-    worse = high < -options.margin
-    by = f" by more than {options.margin:g}" if options.margin else ""
-    print(f"new is worse{by}" if worse else f"new is not shown to be worse{by}")
-    return int(worse)
+    return 0
+
+
+def _check_pairs(both: Results, row: Mapping[str, Any], *, allow: bool) -> None:
+    """Check that the same targets have a score in both runs."""
+    scores = both.to_pandas().groupby(["sample", "label"], observed=True, dropna=False)["value"]
+    in_both, defined = scores.size() == 2, scores.count()
+    if row["n"] == 0:
+        raise SettingError(
+            f"a target must have a score in both runs, got none of {len(defined)}, as all are "
+            "undefined in one of them"
+        )
+    alone, undefined = int((~in_both).sum()), int((in_both & (defined == 1)).sum())
+    if (alone or undefined) and not allow:
+        raise SettingError(
+            f"targets must be the same in both runs, got {alone} of {len(defined)} that are in one "
+            f"run only, and {undefined} whose score is undefined in one run only; compare runs of "
+            "the same images, or give --allow-unpaired to leave these targets out"
+        )
+    if undefined:
+        print(
+            f"note: {undefined} of {len(defined)} targets have a score in one run only; they are "
+            "not compared",
+            file=sys.stderr,
+        )
 
 
 def _read(path: str, name: str, options: Namespace) -> Results:
     """Read the one column of one model that is compared."""
-    file = Path(path) / "results.csv" if Path(path).is_dir() else Path(path)
-    results = Results.from_csv(file)
-    results = results.select(kind="method", metric=options.metric)
-    wanted = {"method": options.method, "binarizer": options.binarizer}
-    results = results.select(**{field: one for field, one in wanted.items() if one is not None})
+    results = Results.load(path) if Path(path).is_dir() else Results.from_csv(path)
+    results = results.select(kind="method")
+    wanted = {
+        "metric": options.metric,
+        "method": options.method,
+        "binarizer": options.binarizer,
+    }
+    for field, one in wanted.items():
+        if one is not None:
+            _check_word(field, one, _labels(results.columns, field), path)
+            results = results.select(**{field: one})
     models = list(dict.fromkeys(results.samples["model"].astype(str)))
     if len(models) > 1:
-        raise SettingError(f"{file} must hold one model, got {', '.join(models)}")
+        raise SettingError(f"{path} must hold one model, got {', '.join(models)}")
     for field in ("method", "binarizer", "target_class"):
         several = _labels(results.columns, field)
         if len(several) > 1:
             option = f"; choose one with --{field}" if field in wanted else ""
-            raise SettingError(f"{file} must have one {field}, got {', '.join(several)}{option}")
+            raise SettingError(f"{path} must have one {field}, got {', '.join(several)}{option}")
     return replace(results, samples=results.samples.assign(model=name))
+
+
+def _check_word(field: str, one: str, known: Sequence[str], path: str) -> None:
+    """Check that a run has a label of this name."""
+    if one not in known:
+        near = ", ".join(near_words(one, known)) or "none"
+        raise SettingError(
+            f"--{field} must be one of {', '.join(filter(None, known)) or 'none'} in {path}, got "
+            f"{one!r}; near names: {near}"
+        )
 
 
 def _labels(columns: tuple[Column, ...], field: str) -> list[str]:

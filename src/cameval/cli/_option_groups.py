@@ -1,7 +1,10 @@
 """Options that ``cameval evaluate`` and ``cameval score`` share, in groups."""
 
 import argparse
-from typing import Any, TypeAlias
+from contextlib import suppress
+from typing import Any, NoReturn, TypeAlias
+
+from cameval.errors import SettingError
 
 Group: TypeAlias = argparse._ArgumentGroup
 
@@ -27,7 +30,16 @@ class NamesAction(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """Parser whose options list the names that they take once the help is printed."""
+    """Parser with one line for a mistake; the help lists the names that options take."""
+
+    def __init__(self, *names: Any, **settings: Any) -> None:
+        super().__init__(*names, **settings)
+        self.register("type", int, _whole_number)
+        self.register("type", float, _number)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a mistake, which is printed in one line like all others."""
+        raise SettingError(f"{message.removeprefix('argument ')}; see `{self.prog} --help`")
 
     def format_help(self) -> str:
         """Return the help, with the names."""
@@ -35,6 +47,24 @@ class Parser(argparse.ArgumentParser):
             if isinstance(action, NamesAction):
                 action.list_names()
         return super().format_help()
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        hint = ""
+        if text.endswith("%"):
+            with suppress(ValueError):
+                hint = f"; for {text} write {float(text[:-1]) / 100:g}"
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}{hint}") from None
 
 
 def add_flag(group: Group, option: str, text: str) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import TypeAlias
 
 import cameval
@@ -72,9 +73,10 @@ example:
 BASE and NEW are folders of runs (--out), or files results.csv. Targets are
 paired by the name of their image and their label. The exit code is 1 if NEW is
 shown to be worse: if the whole 95 % interval of the difference, by group, is
-worse than the margin. It is 0 if not, which does not show that NEW is as good:
-with few images an interval is wide. It is 2 after a mistake, also if there is no
-interval, or no image is in both.
+worse than the margin; also if the mean fell by more than --largest-fall. It is 0
+if not, which does not show that NEW is as good: with few images an interval is
+wide. It is 2 after a mistake, also if the targets are not the same, or if the
+mean fell in fewer than six groups, in which no test can show it.
 """
 
 _Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
@@ -85,8 +87,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
     Raises
     ------
-    DataError, SettingError
+    DataError
         If a file of settings cannot be read, or is not one.
+    SettingError
+        If an option, or a setting of a file, is not as it must be.
     """
     parser = Parser(
         "cameval", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -100,13 +104,24 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = with_settings.get(words[0]) if words else None
     if command is None:
-        return parser.parse_args(words)
+        return _parse(parser, commands, words)
     path = _path_of_settings(words[1:])
     if path is not None:
         use_file(command, path)
-    options = parser.parse_args(words)
+    options = _parse(parser, commands, words)
     if options.config != path:
         raise SettingError("--config must be written in full, got an abbreviation")
+    return options
+
+
+def _parse(parser: Parser, commands: _Commands, words: Sequence[str]) -> argparse.Namespace:
+    """Parse the words; near names are told of an option that the command does not have."""
+    options, strange = parser.parse_known_args(words)
+    if strange:
+        command = commands.choices[options.command]
+        known = [word for action in command._actions for word in action.option_strings]
+        near = ", ".join(get_close_matches(strange[0].partition("=")[0], known, 4)) or "none"
+        command.error(f"unrecognized arguments: {' '.join(strange)}; near names: {near}")
     return options
 
 
@@ -289,7 +304,20 @@ def _add_compare(commands: _Commands) -> None:
         type=float,
         default=0.0,
         metavar="X",
-        help="a decrease that is accepted, in units of the score (0)",
+        help="a fall that is accepted: the test must show a larger one, in units of the score (0)",
+    )
+    parser.add_argument(
+        "--largest-fall",
+        type=float,
+        metavar="X",
+        help="also fail if the mean itself fell by more than X, without a test; with it, runs of "
+        "which too few groups differ for a test are no mistake",
+    )
+    parser.add_argument(
+        "--allow-unpaired",
+        action="store_true",
+        help="leave out targets that have a score in one of the runs only, which are a mistake "
+        "otherwise",
     )
 
 

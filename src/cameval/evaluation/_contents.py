@@ -38,6 +38,8 @@ class Contents:
         What each baseline marks that does not see the image, as far as it is known.
     given
         Labels of the methods whose maps were made elsewhere.
+    controls
+        Labels of the methods that are controls.
     has_network
         Whether a network was evaluated; otherwise all maps were made elsewhere.
     """
@@ -53,6 +55,7 @@ class Contents:
     conventions: Mapping[str, MetricMeaning] = field(default_factory=dict)
     patterns: Mapping[str, Pattern | None] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
+    controls: frozenset[str] = frozenset()
     has_network: bool = True
 
     @property
@@ -117,6 +120,7 @@ def contents_of(results: ScoreTable, *, first_binarizer: str | None = None) -> C
         category_metrics={k: meaning for k, meaning in metrics.items() if meaning.categories},
         conventions=conventions,
         given=frozenset(label for label, one in meanings.methods.items() if one.given),
+        controls=frozenset(label for label, one in meanings.methods.items() if one.control),
         has_network=not known or any(one.classes != "given" for one in known),
     )
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,10 @@ NUMBERS = (
 )
 
 
+RESERVED = (*NUMBERS, "is_reliable")
+"""The columns of the summary that are its own."""
+
+
 Ends = tuple[float, float] | None
 
 
@@ -55,8 +60,11 @@ def summary(
     """Return means, interval, quartiles and counts of each column and part of the samples."""
     known = samples.assign(correct=correct(samples, multilabel=multilabel))
     if strange := [name for name in by if name not in known.columns]:
-        raise SettingError(f"by must name columns of {list(known.columns)}, got {strange[0]!r}")
-    if taken := [name for name in by if name in NUMBERS]:
+        near = ", ".join(get_close_matches(str(strange[0]), list(known.columns))) or "none"
+        raise SettingError(
+            f"by must name columns of {list(known.columns)}, got {strange[0]!r}; near names: {near}"
+        )
+    if taken := [name for name in by if name in RESERVED]:
         raise SettingError(
             f"by must name no column of the summary itself, got {taken[0]!r}; give the column of "
             "info another name"
@@ -97,6 +105,7 @@ def summary(
                     "median": one.median,
                     "q25": one.q25,
                     "q75": one.q75,
+                    "is_reliable": one.is_reliable,
                 }
             )
     return pd.DataFrame(rows)

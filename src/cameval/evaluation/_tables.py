@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,8 +107,10 @@ def find(
             )
             rows &= met
         else:
+            known_names = [*samples.columns, *COLUMN]
+            near = ", ".join(get_close_matches(name, known_names)) or "none"
             raise SettingError(
-                f"conditions must be on {', '.join((*samples.columns, *COLUMN))}, got {name!r}"
+                f"conditions must be on {', '.join(known_names)}, got {name!r}; near names: {near}"
             )
         if not rows.any() or not kept.any():
             of_columns = [getattr(column, name, "") for column in columns]

@@ -1,6 +1,6 @@
 """`Results`: the table of an evaluation, with summaries, tests and files."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
@@ -18,13 +18,14 @@ from cameval.evaluation import _summaries as summaries
 from cameval.evaluation._batch import BatchScores
 from cameval.evaluation._csv_tables import read_csv, write_csv
 from cameval.evaluation._info import SAMPLE, columns_of_json, with_info
+from cameval.evaluation._latex import latex_table
 from cameval.evaluation._parquet_tables import read_parquet, write_parquet
 from cameval.evaluation._plan import Task, check_task
 from cameval.evaluation._plots import PlotKind
-from cameval.evaluation._result_texts import latex_table, short_page, short_text
+from cameval.evaluation._result_texts import short_page, short_text
 from cameval.evaluation._run_folder import RunFolder, is_there
 from cameval.evaluation._sources import NO_LABEL
-from cameval.evaluation._tables import Parts, find
+from cameval.evaluation._tables import COLUMN, Parts, find
 from cameval.evaluation._times import sessions_in, total_time
 from cameval.evaluation.meaning import CONSTANT, Column, Meanings
 
@@ -205,7 +206,8 @@ class Results:
             A value, or several, for columns of `samples` (``label=2``, ``group="p7"``) and for the
             fields of a :class:`Column` (``method="cam"``, ``metric=["iou", "dice"]``). None selects
             what is not known, as in ``label=None``. Labels and predicted classes may be given by
-            their names, as in ``label="edema"``, if the results have `class_names`.
+            their names, as in ``label="edema"`` or ``class_name="edema"``, if the results have
+            `class_names`.
 
         Raises
         ------
@@ -220,7 +222,7 @@ class Results:
             name: self._numbers_of(wanted) if name in ("label", "predicted") else wanted
             for name, wanted in conditions.items()
         }
-        rows, columns = find(self.samples, self.columns, numbers)
+        rows, columns = find(self._with_names(conditions), self.columns, numbers)
         return replace(
             self,
             samples=self.samples.iloc[rows].reset_index(drop=True),
@@ -278,7 +280,8 @@ class Results:
         pandas.DataFrame
             One row for each column and part: n (rows with a score), n_groups, n_undefined,
             n_constant, n_negative (how many of the n have no object; ``by="present"`` separates
-            them), mean, low, high, macro, pooled, median, q25, q75.
+            them), mean, low, high, macro, pooled, median, q25, q75, is_reliable (whether the
+            interval is of ten groups or more; of fewer it may be too narrow).
 
         Raises
         ------
@@ -312,14 +315,20 @@ class Results:
             multilabel=self.task == "multilabel",
         )
 
-    def _with_names(self, by: Sequence[str]) -> pd.DataFrame:
-        """Return the sample table, with the names of the classes if it is split by them."""
-        if "class_name" not in by or "class_name" in self.samples.columns:
+    def _with_names(self, used: Iterable[str]) -> pd.DataFrame:
+        """Return the sample table, with the names of the classes if other columns are used.
+
+        So they are also in the text of the error about a column that there is not.
+        """
+        others = {*used} - {*self.samples.columns, *COLUMN}
+        if not others:
             return self.samples
         if not self.class_names:
+            if "class_name" not in others:
+                return self.samples
             raise SettingError(
-                "by='class_name' needs results with class_names, got none; give them to evaluate, "
-                "or use by='label'"
+                "class_name needs results with class_names, got none; give them to evaluate, or "
+                "use label"
             )
         names = dict(enumerate(self.class_names))
         named = [
@@ -513,7 +522,13 @@ class Results:
             self, kind, axes, model=model, method=method, binarizer=binarizer, metric=metric
         )
 
-    def to_latex(self, cell: str = "mean [low, high]") -> str:
+    def to_latex(
+        self,
+        cell: str = "mean [low, high]",
+        *,
+        by: str | Sequence[str] = (),
+        names: Mapping[str, str] | None = None,
+    ) -> str:
         r"""Return the summary as a table of LaTeX, for the package ``booktabs``.
 
         Parameters
@@ -521,19 +536,31 @@ class Results:
         cell
             What is in a cell: numbers of `summary` by their names, and any other text, as in
             ``"mean (n)"`` or ``r"median \quad q25--q75"``. Text that is no name is kept as it is.
+        by
+            Columns by which the rows are split, as of `summary`: each metric then has a column for
+            each class with ``"class_name"``.
+        names
+            How labels of maps, binarizers, metrics and classes are written, and also the heads and
+            headings of the table, as in ``{"cam": "CAM"}``. They are LaTeX and are not escaped.
+            Labels that are not in the table are ignored, so that several tables share the names.
 
         Returns
         -------
         str
             A ``tabular`` with a row for each method or baseline and binarizer, and a column for
             each metric whose scores are averaged. Metrics of maps are in rows without a binarizer.
-            Special characters of names are escaped. Numbers have three digits; what is undefined is
-            a dash, and an interval without ends is left out.
+            Baselines have a heading that says what they know: blind, labels, image or truth.
+            Special characters of labels are escaped. Numbers have three digits; what is undefined
+            is a dash, and an interval without ends is left out. An interval of fewer than ten
+            groups, which may be too narrow, is marked ``*``, with a note below the table. Comments
+            above it have the numbers of images, targets and groups, and the settings of the
+            binarizers or how they were chosen.
 
         Raises
         ------
         SettingError
-            If `cell` has no number of the summary, or no metric is averaged.
+            If `cell` has no number of the summary, or a word like the name of one; if no metric is
+            averaged; or if `by` names no column.
 
         Examples
         --------
@@ -547,17 +574,20 @@ class Results:
         ...     binarizers=OtsuBinarizer(),
         ...     progress=False,
         ... )
-        >>> print(results.select(kind="method").to_latex("mean (n)"))
+        >>> part = results.select(kind="method")
+        >>> print(part.to_latex("mean (n)", names={"otsu": "Otsu"}))
+        % 1 image, 1 target, 1 group
+        % otsu: OtsuBinarizer()
         \begin{tabular}{llr}
         \toprule
         method & binarizer & IoU \\
         \midrule
-        exact & otsu & 1.000 (1) \\
+        exact & Otsu & 1.000 (1) \\
         \bottomrule
         \end{tabular}
         <BLANKLINE>
         """
-        return latex_table(self, cell)
+        return latex_table(self, cell, [by] if isinstance(by, str) else by, names)
 
     # --- Input and output -------------------------------------------------------------------------
 

@@ -1,0 +1,267 @@
+"""Summaries of results as tables of LaTeX."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cameval.errors import SettingError
+from cameval.evaluation._contents import Contents, contents_of
+from cameval.evaluation._score_table import ScoreTable
+from cameval.evaluation._scores import ROLES
+from cameval.evaluation._summaries import NUMBERS
+from cameval.evaluation._words import metric_title, one_line
+from cameval.statistics import ENOUGH_GROUPS
+
+_MAP = ("model", "target_class", "kind", "method", "binarizer")
+
+
+_WORD = re.compile(r"(?<![\\\w])[A-Za-z_]\w*")
+
+
+_FIELD = re.compile(rf"(?<![\\\w])({'|'.join(NUMBERS)})\b")
+
+
+_INTERVAL = re.compile(r"(?<![\\\w])(low|high)\b")
+
+
+_LIKE = 0.65  # of 1, as difflib counts: "lo" and "hi" are like "low" and "high"
+
+
+_SPECIAL = {
+    **{c: rf"\{c}" for c in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+}
+
+
+def latex_table(
+    results: ScoreTable,
+    cell: str,
+    by: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
+) -> str:
+    """Return the summary as a table of LaTeX, as `Results.to_latex`."""
+    _check_cell(cell)
+    contents = contents_of(results)
+    of_results = dict.fromkeys(column.metric for column in results.columns)
+    metrics = [m for m in of_results if m in contents.averaged_metrics]
+    if not metrics:
+        raise SettingError("a table needs a metric whose scores are averaged, got none")
+    summary = results.select(metric=metrics).summary(by)
+    parts = list(dict.fromkeys(_part(row, by) for _, row in summary.iterrows()))
+    keys = ["model"] * (len(contents.models) > 1)
+    keys += ["target_class"] * (len(contents.target_classes) > 1)
+    keys += ["method"] + ["binarizer"] * bool(contents.binarizers)
+    table = _Table(cell, keys, metrics, parts, names or {}, bool(by))
+    body, marked = [], False
+    before: object = None
+    for key, part in _rows(summary, contents):
+        block = key["model"], key["target_class"], _kind(key, contents)
+        if block != before:
+            body += [r"\midrule", *table.heading(block[-1])]
+            before = block
+        numbers = {(row["metric"], _part(row, by)): row for _, row in part.iterrows()}
+        body.append(table.row(key, numbers))
+        marked = marked or any(map(table.is_marked, numbers.values()))
+    lines = [
+        *_comments(results, contents, cell),
+        rf"\begin{{tabular}}{{{'l' * len(keys)}{'r' * table.n_numbers}}}",
+        r"\toprule",
+        *table.head(),
+        *body,
+        r"\bottomrule",
+        *([table.across(f"* fewer than {ENOUGH_GROUPS} groups: may be too narrow")] * marked),
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def escape_latex(text: str) -> str:
+    r"""Return a name as LaTeX writes it.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._latex import escape_latex
+    >>> print(escape_latex("grad_cam & 50 %"))
+    grad\_cam \& 50 \%
+    """
+    return "".join(_SPECIAL.get(c, c) for c in one_line(text))
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What the lines of a table have in common.
+
+    Parameters
+    ----------
+    cell
+        What is in a cell of numbers.
+    keys
+        The columns of names.
+    metrics, parts
+        There is a column of numbers for each metric and part of the samples.
+    names
+        How labels are written.
+    is_split
+        Whether the samples are split into parts.
+    """
+
+    cell: str
+    keys: Sequence[str]
+    metrics: Sequence[str]
+    parts: Sequence[str]
+    names: Mapping[str, str]
+    is_split: bool
+
+    @property
+    def n_numbers(self) -> int:
+        """Number of columns of numbers."""
+        return len(self.metrics) * len(self.parts)
+
+    def name(self, label: str, usual: str | None = None) -> str:
+        """Return a label as the user writes it, or its usual name, as LaTeX."""
+        if label in self.names:
+            return self.names[label]
+        return escape_latex(label if usual is None else usual)
+
+    def head(self) -> Iterator[str]:
+        """Yield the lines of the head, two of them where each metric has several columns."""
+        heads = [self.name(key, key.replace("_", " ")) for key in self.keys]
+        titles = [self.name(metric, metric_title(metric)) for metric in self.metrics]
+        if self.is_split:
+            k, first = len(self.parts), len(heads) + 1
+            over = [rf"\multicolumn{{{k}}}{{c}}{{{title}}}" for title in titles]
+            yield " & ".join([*([""] * len(heads)), *over]) + r" \\"
+            ends = [(first + k * i, first + k * (i + 1) - 1) for i in range(len(titles))]
+            yield "".join(rf"\cmidrule(lr){{{a}-{b}}}" for a, b in ends)
+            titles = [self.name(part) for part in self.parts] * len(titles)
+        yield " & ".join([*heads, *titles]) + r" \\"
+
+    def heading(self, kind: str) -> list[str]:
+        """Return the line above the rows of a kind; methods have none."""
+        return [self.across(rf"\emph{{{self.name(kind)}}}")] if kind else []
+
+    def across(self, text: str) -> str:
+        """Return a line with one text in all columns."""
+        return rf"\multicolumn{{{len(self.keys) + self.n_numbers}}}{{l}}{{{text}}} \\"
+
+    def row(self, key: Mapping[str, str], numbers: Mapping[tuple[str, str], Any]) -> str:
+        """Return the line of one map."""
+        cells = [_guarded(self.name(key[name])) for name in self.keys]
+        for metric in self.metrics:
+            of_metric = [numbers.get((metric, part)) for part in self.parts]
+            cells += ["" if row is None else self._numbers(row) for row in of_metric]
+        return " & ".join(cells) + r" \\"
+
+    def is_marked(self, row: "pd.Series[Any]") -> bool:
+        """Tell whether a cell has an interval that may be too narrow."""
+        has_interval = _INTERVAL.search(self.cell) and not np.isnan(row["low"] + row["high"])
+        return bool(has_interval) and not row["is_reliable"]
+
+    def _numbers(self, row: "pd.Series[Any]") -> str:
+        """Return the numbers of a cell; an interval without ends is left out."""
+        shown = _FIELD.sub(lambda found: _number(row[found[1]]), self.cell)
+        return re.sub(r"\s*[\[(]--, --[\])]", "", shown) + "*" * self.is_marked(row)
+
+
+def _check_cell(cell: str) -> None:
+    """Check that a cell has a number, and no word that is like the name of one."""
+    if not isinstance(cell, str) or not _FIELD.search(cell):
+        raise SettingError(
+            f"cell must have at least one number of the summary ({', '.join(NUMBERS)}), got "
+            f"{cell!r}"
+        )
+    words = _WORD.findall(cell)
+    for word in words:
+        if word in NUMBERS or f"n_{word}" in words:  # "n_groups groups"
+            continue
+        if near := get_close_matches(word, NUMBERS[1:], 3, _LIKE):  # all words are far from "n"
+            raise SettingError(
+                f"words of cell must be numbers of the summary, or unlike them, got {word!r}; near "
+                f"names: {', '.join(near)}"
+            )
+
+
+def _rows(summary: pd.DataFrame, contents: Contents) -> list[tuple[dict[str, str], pd.DataFrame]]:
+    """Return the maps with their numbers: methods, then baselines by what they know."""
+    order = ["", "controls", *map(_heading, ROLES)]
+    found = [
+        (dict(zip(_MAP, map(str, key), strict=True)), part)
+        for key, part in summary.groupby([*_MAP], sort=False)
+    ]
+    return sorted(
+        found,
+        key=lambda row: (
+            contents.models.index(row[0]["model"]),
+            contents.target_classes.index(row[0]["target_class"]),
+            order.index(_kind(row[0], contents)),
+        ),
+    )
+
+
+def _kind(key: Mapping[str, str], contents: Contents) -> str:
+    """Return the heading of a map; empty for a method that is no control."""
+    if key["kind"] == "baseline":
+        return _heading(contents.baselines[key["method"]])
+    return "controls" if key["method"] in contents.controls else ""
+
+
+def _heading(role: Any) -> str:
+    return f"{ROLES[role]} baselines"
+
+
+def _part(row: "pd.Series[Any]", by: Sequence[str]) -> str:
+    """Return the name of a part of the samples; numbers have the name of their column."""
+    shown = []
+    for name in by:
+        value = row[name]
+        if pd.isna(value):
+            shown.append(f"{name.replace('_', ' ')} unknown")
+        else:
+            shown.append(value if isinstance(value, str) else f"{name.replace('_', ' ')} {value}")
+    return ", ".join(shown)
+
+
+def _comments(results: ScoreTable, contents: Contents, cell: str) -> Iterator[str]:
+    """Yield what the numbers are of, as comments."""
+    samples = results.samples
+    counts = {
+        "image": samples["sample"].nunique(),
+        "target": len(samples.drop_duplicates(["sample", "label"])),
+        "group": samples["group"].nunique(),
+    }
+    shown = ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items())
+    interval = "; intervals of 95 % by group" if _INTERVAL.search(cell) else ""
+    yield f"% {shown}{interval}"
+    for label, meaning in contents.binarizers.items():
+        origin = meaning.origin
+        if origin is not None:
+            best = "highest" if origin.higher_is_better else "lowest"
+            each = " for each label" if origin.by == "label" else ""
+            rule = f"chosen{each} by the {best} mean {origin.metric} on {origin.chosen_on}"
+        elif meaning.setting == label:
+            continue
+        else:
+            rule = meaning.setting
+        yield f"% {one_line(label)}: {one_line(rule, 200)}"
+
+
+def _guarded(name: str) -> str:
+    r"""Return a name that is no argument of the ``\\`` before it."""
+    return f"{{}}{name}" if name.startswith(("[", "*")) else name
+
+
+def _number(value: float) -> str:
+    if np.isnan(value):
+        return "--"
+    if isinstance(value, int | np.integer):
+        return str(value)
+    text = f"{abs(value):.3f}" if abs(value) < 9.9995 else f"{abs(value):.1f}"
+    sign = "$-$" if value < 0 and float(text) else ""
+    return sign + (text[1:] if text.startswith("0.") else text)
