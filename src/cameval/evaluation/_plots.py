@@ -8,6 +8,7 @@ import numpy as np
 
 from cameval.errors import SettingError
 from cameval.evaluation._choices_plot import plot_choices, rows_of
+from cameval.evaluation._contents import Role
 from cameval.evaluation._image_plots import (
     classes_of,
     confidences_of,
@@ -70,7 +71,7 @@ def plot(
 
 
 # --- Headline -----------------------------------------------------------------------------------
-_KNOWN: Final = {
+_KNOWN: Final[dict[Role, str]] = {
     "nothing": "blind: sees nothing",
     "labels": "knows the class, sees no image",
     "image": "sees the image, no network",

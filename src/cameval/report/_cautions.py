@@ -167,7 +167,7 @@ def describe_guess(verdicts: Sequence[Verdict], contents: Contents) -> Sentence:
 def _informed(verdicts: Sequence[Verdict]) -> Sentence:
     """Return the mean of the best baseline that knows the class, of the first networks."""
     found = [(one.model, one.informed) for one in verdicts if one.informed is not None]
-    parts = []
+    parts: list[Part] = []
     for model, best in found[:MOST_NAMED]:
         whose = f" ({one_line(model, 40)})" if len(verdicts) > 1 else ""
         parts += [Part("; " if parts else " "), Part(one_line(best.column.method, 40), "name")]
