@@ -56,9 +56,9 @@ def tables_page(records: Path) -> str:
     present = [one for one in RUNS.values() if has_tables(records, one.name)]
     missing = [one.title for one in RUNS.values() if one not in present]
     parts = [GENERATED, heading("Tables of the study", "="), LEAD]
-    if len(compared := of_all_runs(records, "comparisons")):
+    if len(compared := comparisons(records)):
         parts += [heading("Runs compared", "-"), COMPARED, table(compared, "Differences of IoU")]
-    if len(of_seeds := of_all_runs(records, "seeds")):
+    if len(of_seeds := seeds(records)):
         parts += [heading("Seeds", "-"), table(of_seeds, "The same study with other seeds")]
         parts += [OF_SEEDS, table(tests_by_seed(records), "Paired tests with three seeds")]
     for one in present:
@@ -90,7 +90,7 @@ def quoted_table(records: Path, run: str | None, table: str) -> pd.DataFrame:
     Intervals are of runs alone of which all patients are known.
     """
     if run is None:
-        return of_all_runs(records, table)
+        return OF_RUNS[table](records)
     frame = read_table(records / run, table)
     return frame if RUNS[run].intervals else without_intervals(frame)
 
@@ -214,14 +214,6 @@ def with_p(text: str) -> str:
 
 
 OF_RUNS = {"comparisons": comparisons, "seeds": seeds}
-
-
-def of_all_runs(records: Path, name: str) -> pd.DataFrame:
-    """Return a table of several runs: as it is kept, where the IoU of the slices is not."""
-    computed, kept = OF_RUNS[name](records), records / f"{name}.csv"
-    if len(computed) or not kept.exists():
-        return computed
-    return pd.read_csv(kept, dtype=str, keep_default_na=False)
 
 
 # --- reStructuredText -----------------------------------------------------------------------------

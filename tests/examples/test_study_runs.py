@@ -133,16 +133,6 @@ def test_seeds_have_their_mean_and_deviation(runs: Path, kept: Path, small: None
     assert accuracy["sd"] == format_number(float(np.std(values, ddof=1)))
 
 
-def test_a_table_of_several_runs_is_kept_where_their_slices_are_not(
-    kept: Path, small: None, tmp_path: Path
-) -> None:
-    assert len(rst.of_all_runs(tmp_path, "seeds")) == 0
-    (tmp_path / "seeds.csv").write_text("measure,mean\naccuracy,.500\n")
-    assert rst.of_all_runs(tmp_path, "seeds")["mean"].tolist() == [".500"]
-    copytree(kept, tmp_path, dirs_exist_ok=True)
-    pd.testing.assert_frame_equal(rst.of_all_runs(tmp_path, "seeds"), rst.seeds(kept))
-
-
 def test_other_slices_are_not_compared(kept: Path, small: None, tmp_path: Path) -> None:
     copytree(kept, tmp_path, dirs_exist_ok=True)
     file = tmp_path / "first" / records.IOUS
