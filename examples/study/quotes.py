@@ -126,6 +126,9 @@ def _of_patients(run: str, network: str) -> dict[str, Quote]:
             quotes[f"{run} {kind} {baseline} at p95"] = quote
             quote = Quote(run, "baselines-validated", at, "of the baseline")
             quotes[f"{run} {kind} {baseline}"] = quote
+            for suffix, where in (("", "validated"), (" at p95", "percentile-95")):
+                quote = Quote(run, f"baselines-{where}", at, "p")
+                quotes[f"{run} {kind} minus {baseline}{suffix} p"] = quote
     for first, second, metric in TESTS:
         row = {"comparison": f"{first} {MINUS} {second}", "metric": metric}
         name = f"{run} {first} minus {second} {metric}".replace(":", " ")
@@ -171,6 +174,9 @@ def _of_attention_mining() -> dict[str, Quote]:
                 run, table, {"map": map_name}, "IoU", True
             )
         quotes[f"gain {name} accuracy"] = Quote(run, "classification", model, "all slices", True)
+    for binarizer in ("otsu", "adaptive"):  # of the network that classifies best
+        row = {"comparison": f"{binarizer} {MINUS} {P95}", "metric": "iou"}
+        quotes[f"gain longer {binarizer} p"] = Quote(run, "tests", row, "p")
     for first, second in (("longer", "mining"), ("short", "mining")):
         row = {"comparison": f"{networks[first]} {MINUS} {networks[second]}", "metric": "iou"}
         quotes[f"gain {first} minus {second}"] = Quote(run, "tests", row, "difference", True)
