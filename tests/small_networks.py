@@ -94,3 +94,61 @@ def activations_of(cut: str, count: int = 3, seed: int = 0, channels: int = 6) -
 def some_classes(count: int = 3) -> Tensor:
     """Choose one class for each image, all different as far as possible."""
     return torch.arange(count) % CLASSES
+
+
+class Block(nn.Module):
+    """A block of a vision transformer, with the attention of torch."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.n1, self.n2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.attention = nn.MultiheadAttention(channels, 2, batch_first=True)
+        self.mlp = nn.Sequential(nn.Linear(channels, 16), nn.GELU(), nn.Linear(16, channels))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the tokens after attention and MLP."""
+        normalized = self.n1(tokens)
+        tokens = tokens + self.attention(normalized, normalized, normalized, need_weights=False)[0]
+        return tokens + self.mlp(self.n2(tokens))
+
+
+class OwnViT(nn.Module):
+    """A vision transformer as users write it, with patches of 4 x 4 pixels.
+
+    Parameters
+    ----------
+    pool
+        "token" for the class token, "mean" for the mean of the patches.
+    size
+        Height and width of the images.
+    layers
+        Linear layers of the head.
+    """
+
+    def __init__(
+        self, pool: str = "token", size: tuple[int, int] = (16, 16), layers: int = 1
+    ) -> None:
+        super().__init__()
+        self.image_size, self.pool = size, pool
+        with torch.random.fork_rng():
+            torch.manual_seed(4)
+            self.patch = nn.Conv2d(3, 8, 4, stride=4)
+            count = (size[0] // 4) * (size[1] // 4) + (pool == "token")
+            self.token = nn.Parameter(torch.randn(1, 1, 8))
+            self.positions = nn.Parameter(torch.randn(1, count, 8))
+            self.blocks = nn.ModuleList([Block(8) for _ in range(3)])
+            self.norm = nn.LayerNorm(8)
+            self.hidden = nn.Linear(8, 8) if layers > 1 else nn.Identity()
+            self.head = nn.Linear(8, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits."""
+        tokens = self.patch(images).flatten(2).transpose(1, 2)
+        if self.pool == "token":
+            tokens = torch.cat([self.token.expand(len(tokens), -1, -1), tokens], 1)
+        tokens = tokens + self.positions
+        for block in self.blocks:
+            tokens = block(tokens)
+        tokens = self.norm(tokens)
+        pooled = tokens[:, 0] if self.pool == "token" else tokens.mean(1)
+        return self.head(self.hidden(pooled).tanh() if self.hidden._parameters else pooled)

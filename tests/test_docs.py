@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import re
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ from study.settings import parse
 import cameval
 import cameval.report
 import cameval.training
+from cameval.protocols import CAMMethod
 
 DOCS = Path(__file__).parents[1] / "docs"
 PACKAGES = [
@@ -96,3 +98,19 @@ def test_every_recipe_runs() -> None:
     failed, tried = doctest.testfile(str(DOCS / "recipes.rst"), module_relative=False)
     assert failed == 0
     assert tried > 100
+
+
+def test_the_method_of_the_recipes_has_the_types_and_names_of_its_protocol() -> None:
+    page = (DOCS / "recipes.rst").read_text(encoding="utf-8")
+    block = re.search(r"A new method\n\^+\n\n(?:[^>\n].*\n|\n)+((?:(?:>>>|\.\.\.) .*\n)+)", page)
+    assert block
+    names: dict[str, object] = {}
+    exec(re.sub(r"^(>>>|\.\.\.) ", "", block[1], flags=re.MULTILINE), names)
+    _, *expected = inspect.signature(CAMMethod.__call__).parameters.values()
+    (own,) = (each for each in names.values() if inspect.isfunction(each))
+    found = inspect.signature(own)
+    assert [*found.parameters] == [each.name for each in expected]
+    annotations = [inspect.formatannotation(each.annotation) for each in found.parameters.values()]
+    assert "Activations" in annotations[0]
+    assert found.parameters["target"].annotation == cameval.networks.ScoreTarget
+    assert found.return_annotation is torch.Tensor

@@ -14,6 +14,10 @@ protocol            call                                                     ret
 `Baseline`          ``baseline(batch)``, batch a `BaselineInput`             maps ``(N, H, W)``
 ==================  =======================================================  =====================
 
+**Types.** The types in the signatures are imported from where they are defined: `Activations` and
+`ScoreTarget` from `cameval.networks`, `Sample` from `cameval.data`, `CellCenters` from
+`cameval.maps`.
+
 **Properties.** A metric has attributes for what it takes and whether higher is better. The
 decorators `cameval.metrics.of_masks`, `cameval.metrics.of_maps` and `cameval.metrics.of_network`
 set them. A baseline has an attribute for what it knows of its sample, set by the decorator

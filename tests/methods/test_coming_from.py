@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torchvision.models import resnet18
+from torchvision.models import VisionTransformer, resnet18
 
 from cameval import CAMExtractor, layer_cam, normalize_maps
 from cameval.maps import upsample
@@ -40,12 +40,15 @@ def setting() -> dict[str, Any]:
         net = resnet18(num_classes=6).eval()
         images = torch.randn(3, 3, 96, 96)
         maps = torch.rand(3, 96, 96)
+        vit = VisionTransformer(96, 16, 3, 2, 16, 32, num_classes=6).eval()
+        torch.nn.init.normal_(vit.heads.head.weight, std=20)  # it is zero
     with torch.no_grad():
         net.fc.weight.mul_(20)  # gradients far above the epsilons of the others
     rgb = images[0].permute(1, 2, 0).sigmoid().numpy()
     one = maps[0].numpy()
     classes = torch.tensor([4, 0, 2])
-    return {"net": net, "images": images, "classes": classes, "maps": maps, "rgb": rgb, "one": one}
+    given = {"net": net, "images": images, "classes": classes, "maps": maps, "rgb": rgb, "one": one}
+    return given | {"vit": vit}
 
 
 def run(name: str, side: str, **changed: Any) -> dict[str, Any]:
@@ -92,6 +95,7 @@ def drops(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
 SAME = {
     "grad-cam-map": close("maps", 1e-4),
     "grad-cam-layer": close("maps", 1e-4),
+    "grad-cam-transformer": close("maps", 1e-4),
     "grad-cam-picture": pictures,
     "grad-cam-road": close("scores", 0.05),  # their noise is not seeded
     "captum-map": close("maps", 1e-5),

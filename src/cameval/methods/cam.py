@@ -200,7 +200,7 @@ def cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     check_classes(classes, activations.logits)
     head = activations.head
     if not isinstance(head, ExactHead):
-        came = "an inner layer" if head is None else f"a {type(head).__name__}"
+        came = _describe(activations)
         raise UnsupportedHeadError(
             "an exact class activation map needs a head that is pooling and one linear layer, got "
             f"{came}; use a gradient method such as cameval.grad_cam or cameval.hires_cam, or "
@@ -212,6 +212,16 @@ def cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
         lambda: activations.gradients(classes) * activations.features * prod(maps.shape[1:]),
     )
     return maps if activations.create_graph else maps.detach()
+
+
+def _describe(activations: Activations) -> str:
+    """Return what the head is that has no exact map."""
+    if activations.head is not None:
+        return f"a {type(activations.head).__name__}"
+    layers: tuple[str, ...] = getattr(activations.network, "head_layers", ())
+    if len(layers) > 1:
+        return f"a head of several layers ({', '.join(map(repr, layers))})"
+    return "an inner layer"
 
 
 def exact_maps(head: ExactHead, features: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:

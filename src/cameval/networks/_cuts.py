@@ -9,7 +9,7 @@ from cameval.networks._dtypes import run_on
 from cameval.networks._outputs import agree
 from cameval.networks._selection import check_outputs
 from cameval.networks.activations import without_graph
-from cameval.networks.families import cut_after
+from cameval.networks.families import cut_after, is_declared_by_user
 from cameval.networks.grids import identity
 from cameval.networks.layers import LayerModel
 from cameval.networks.model import CAMModel
@@ -103,6 +103,14 @@ def _describe_difference(net: nn.Module, found: Tensor, expected: Tensor, again:
         gap = f"{found.dtype} and {expected.dtype}"
     else:
         gap = f"a difference of up to {(found - expected).abs().max().item():.3g}"
+    if is_declared_by_user(net):
+        return (
+            f"features and head must give what the network gives, got {gap}: the declaration for "
+            f"{type(net).__name__} computes something else than the network: is a step of forward "
+            "missing, such as an activation or a sigmoid? Put it into features or head, or use "
+            'cameval.adapt(net, layer="name.of.layer"). If the network was changed after it was '
+            "adapted, adapt it again"
+        )
     return (
         f"features and head must give what the network gives, got {gap} between the cut and "
         f"{type(net).__name__}: one of its modules was replaced, patched or moved; declare the cut "

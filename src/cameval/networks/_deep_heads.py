@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cameval.errors import LayerError
 from cameval.networks._layer_features import LayerFeatures
 from cameval.networks._proof import Trial, VectorLayer, is_pooled_last, last_linear, pooled_layer
+from cameval.networks._selection import own_name
 from cameval.networks.grids import Grid
 from cameval.networks.heads import PooledHead
 from cameval.networks.layers import LayerModel
@@ -61,10 +62,16 @@ def deep_cut(
                 net, found.layer, found.grid, run=found.run, rectify=found.rectify
             )
             return CAMModel(features, PooledHead(pool, net.get_submodule(head.name))).cut_from(net)
-    for found in _layers_read_last(trial):
+    for number, found in _layers_read_last(trial):
         once = [one.name for one in trial.layers].count(found.layer) == 1
-        if once and _changes_logits(LayerModel(clone, found.layer, found.grid), images):
-            return LayerModel(net, found.layer, found.grid)
+        if once and changes_logits(LayerModel(clone, found.layer, found.grid), images):
+            model = LayerModel(net, found.layer, found.grid)
+            model.head_layers = tuple(
+                own_name(net, one.name)
+                for one in trial.vectors[number:]
+                if not one.module._modules and [*one.module.parameters()]
+            )
+            return model
     return None
 
 
@@ -76,17 +83,20 @@ def _layer_read_by(trial: Trial, head: VectorLayer) -> _Found | None:
     return None
 
 
-def _layers_read_last(trial: Trial) -> Iterator[_Found]:
-    """Yield what the layers of the head read, if it is the mean of the layer that ended last."""
-    for head in trial.vectors:
+def _layers_read_last(trial: Trial) -> Iterator[tuple[int, _Found]]:
+    """Yield what the layers of the head read, if it is the mean of the layer that ended last.
+
+    The number is that of the layer of the head among the recorded ones.
+    """
+    for number, head in enumerate(trial.vectors):
         for rectify in (False, True):
             if is_pooled_last(trial, head.inputs, rectify=rectify):
                 found = pooled_layer(trial, head.inputs, rectify=rectify)
                 if found is not None:
-                    yield _Found(*found, rectify)
+                    yield number, _Found(*found, rectify)
 
 
-def _changes_logits(model: LayerModel, images: Tensor) -> bool:
+def changes_logits(model: LayerModel, images: Tensor) -> bool:
     """Tell whether the gradient of the logits with respect to the layer is not zero."""
     try:
         gradients = model.activations(images).gradients(lambda logits: logits.square().sum(1))

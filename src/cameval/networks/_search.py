@@ -1,7 +1,8 @@
 """The cut of a network of any class, found in one trial: by proof, or by timm's contract."""
 
-from collections.abc import Sequence
+from functools import partial
 
+import torch
 import torchvision.models as tv
 from torch import Tensor, nn
 
@@ -15,51 +16,74 @@ from cameval.networks._proof import (
     Trial,
     candidate_layers,
     find_cut,
-    last_change,
     last_linear,
+    no_tokens,
     record_trial,
 )
-from cameval.networks._selection import (
-    SelectedOutput,
-    check_outputs,
-    is_of_transformers,
-    own_name,
-    own_network,
-)
-from cameval.networks._tokens import last_tokens, patch_grid, token_grid
+from cameval.networks._selection import check_outputs, is_of_transformers
+from cameval.networks._tokens import GridOf, fitting, last_tokens, patch_grid, token_grid
 from cameval.networks._trial import try_network
+from cameval.networks._unproved import unproved
 from cameval.networks.activations import without_graph
 from cameval.networks.families import Split, split
+from cameval.networks.grids import TokenGrid
 from cameval.networks.heads import MeanHead
 from cameval.networks.layers import LayerModel, layer_name
 from cameval.networks.model import CAMModel
 
 
-def search_cut(net: nn.Module, images: Tensor | None) -> CAMModel | LayerModel:
+def search_cut(
+    net: nn.Module, images: Tensor | None, grid: TokenGrid | None = None
+) -> CAMModel | LayerModel:
     """Return the model of a network whose class is not declared.
+
+    Parameters
+    ----------
+    net
+        The network.
+    images
+        Images for the trial; None for random ones.
+    grid
+        The order of the network's tokens, if it is known.
 
     Raises
     ------
     UnsupportedModelError
         If nothing proves a cut. The message lists layers that maps can be taken from.
     """
-    clone, batch, trial = try_network(net, images, record_trial)
-    logits = check_outputs(trial.outputs)
+    tokens: GridOf = no_tokens if grid is None else fitting(grid)
+    clone, batch, trial = try_network(net, images, partial(record_trial, tokens=tokens))
+    check_outputs(trial.outputs)
+    with torch.random.fork_rng([batch.device] if batch.is_cuda else []):
+        model = _find(net, clone, batch, trial, grid)
+        if model is not None:
+            return model
+        given = "" if images is None else ", images=images"
+        raise unproved(net, clone, batch, trial, partial(_find_with, clone, batch), given)
+
+
+def _find(
+    net: nn.Module, clone: nn.Module, batch: Tensor, trial: Trial, grid: TokenGrid | None
+) -> CAMModel | LayerModel | None:
+    """Return the model that a trial proves, None if there is none."""
     cut = find_cut(trial)
     if cut is not None:
         return _model_of(net, cut)
     widths = {layer.inputs.shape[1] for layer in trial.vectors}
-    parts = contract_cut(net, clone, batch, logits, widths)
+    parts = contract_cut(net, clone, batch, check_outputs(trial.outputs), widths)
     if parts is not None:
         return CAMModel(*parts).cut_from(net)
     deep = deep_cut(net, clone, batch, trial)
     if deep is not None:
         return deep
-    if _has_known_tokens(net):
-        model = _cut_tokens(net, clone, batch)
-        if model is not None:
-            return model
-    raise _unproved(net, trial)
+    if grid is not None:
+        return _cut_at_last_tokens(net, clone, batch, trial, fitting(grid))
+    return _cut_tokens(net, clone, batch) if _has_known_tokens(net) else None
+
+
+def _find_with(clone: nn.Module, batch: Tensor, grid: TokenGrid) -> CAMModel | LayerModel | None:
+    """Return the model of a private copy that the order of its tokens proves."""
+    return _find(clone, clone, batch, record_trial(clone, batch, fitting(grid)), grid)
 
 
 @split.register
@@ -94,12 +118,19 @@ def _cut_tokens(net: nn.Module, clone: nn.Module, images: Tensor) -> CAMModel | 
     cells = patch_grid(clone, images)
     if cells is None:
         return None
-    trial = record_trial(clone, images, lambda count: token_grid(count, cells))
+    grid_of = partial(token_grid, cells=cells)
+    trial = record_trial(clone, images, grid_of)
     cut = find_cut(trial)
     if cut is not None:
         return _model_of(net, cut)
+    return _cut_at_last_tokens(net, clone, images, trial, grid_of)
+
+
+def _cut_at_last_tokens(
+    net: nn.Module, clone: nn.Module, images: Tensor, trial: Trial, grid_of: GridOf
+) -> LayerModel | None:
     linear = last_linear(trial)
-    found = last_tokens(clone, images, cells, linear=None if linear is None else linear.name)
+    found = last_tokens(clone, images, grid_of, linear=None if linear is None else linear.name)
     return None if found is None else LayerModel(net, *found)
 
 
@@ -113,7 +144,8 @@ def pooled_tokens(model: LayerModel) -> CAMModel:
     """
     clone, batch, _ = try_network(model.net, None, lambda copy, images: copy(images))
     cells = patch_grid(clone, batch)
-    found = None if cells is None else last_tokens(clone, batch, cells, used=False)
+    grid_of = no_tokens if cells is None else partial(token_grid, cells=cells)
+    found = last_tokens(clone, batch, grid_of, used=False)
     if found is None:
         raise UnsupportedHeadError(
             "the network must end in feature maps or in tokens for a new head, got a "
@@ -149,77 +181,3 @@ def find_layer_name(net: nn.Module, layer: str | nn.Module) -> str:
         raise LayerError(
             f"{error}; layers that maps can be taken from, the last first: {', '.join(listed)}"
         ) from None
-
-
-def _unproved(net: nn.Module, trial: Trial) -> UnsupportedModelError:
-    """Return the error for a network without a proven cut."""
-    candidates = [(own_name(net, name), shape) for name, shape in candidate_layers(trial)]
-    lines = [f"    {name}  {shape}" for name, shape in candidates]
-    name = type(own_network(net)).__name__
-    select = ", select=..." if isinstance(net, SelectedOutput) else ""
-    reason = f"in the {name} {_reason(net, trial)}"
-    if candidates:
-        listed = "\n".join(["", *lines, ""])
-        what_to_do = (
-            f'Name it: cameval.adapt(net, layer="{candidates[0][0]}"{select}). Gradient methods '
-            f"work at every layer that the logits depend on; {reason}. Layers that maps can be "
-            f"taken from, the last first:\n{listed}\n"
-        )
-    else:
-        what_to_do = f"No layer of it returns feature maps; {reason}. "
-    error = UnsupportedModelError(
-        f"the layer of the maps cannot be proved. {what_to_do}{_declare(net, trial)}"
-    )
-    error.layers, error.reason = tuple(one for one, _ in candidates), reason
-    return error
-
-
-def _declare(net: nn.Module, trial: Trial) -> str:
-    """Return how features and head are declared, with the names of the network."""
-    children = {one.name: one.shape[2:] for one in trial.layers if _is_child(one.name)}
-    features = [name for name, size in children.items() if max(size, default=1) > 1]
-    pools = [name for name in children if name not in features]
-    head = [one.name for one in trial.vectors if _is_child(one.name) and one.name not in children]
-    kind = type(net)
-    of_torch = kind in vars(nn).values()
-    if of_torch or isinstance(net, SelectedOutput) or not features or not head:
-        return "Or build cameval.CAMModel(features, head), if head(features(x)) == net(x)."
-    classifier = _in_sequence(head)
-    pooled = len(head) == 1 and not pools and is_exactly(net.get_submodule(head[0]), nn.Linear)
-    if not pooled:
-        pool = _in_sequence(pools) if pools else "nn.AdaptiveAvgPool2d(1)"
-        classifier = f"PooledHead({pool}, {classifier})"
-    imported = "" if pooled else "    from cameval.networks import PooledHead\n\n"
-    built = f"cameval.GAPHead({classifier})" if pooled else classifier
-    return (
-        "Or declare its features and head, if head(features(x)) == net(x), with what lies between "
-        f"these modules:\n\n{imported}"
-        "    @cameval.split.register\n"
-        f"    def _(net: {kind.__name__}):\n"
-        f"        return {_in_sequence(features)}, {built}"
-    )
-
-
-def _is_child(name: str) -> bool:
-    return "." not in name
-
-
-def _in_sequence(names: Sequence[str]) -> str:
-    """Return how the children of a network are written, one after the other."""
-    written = [
-        f"net.{name}" if name.isidentifier() else f'net.get_submodule("{name}")' for name in names
-    ]
-    return written[0] if len(written) == 1 else f"nn.Sequential({', '.join(written)})"
-
-
-def _reason(net: nn.Module, trial: Trial) -> str:
-    """Return what does not hold."""
-    linear = last_linear(trial)
-    if linear is not None:
-        name = own_name(net, linear.name)
-        return f"neither the linear layer {name!r} nor a layer before it reads a layer's mean"
-    change = last_change(trial)
-    if change is not None:
-        first, last = (own_name(net, one) for one in change)
-        return f"{last!r} changes the output of the linear layer {first!r}"
-    return "no linear layer returns the logits"

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cameval.errors import UnsupportedModelError
+from cameval.errors import SettingError, UnsupportedModelError
 
 Select = Callable[[Any], Tensor]
 """From what a network returns to its logits."""
@@ -30,8 +30,35 @@ class SelectedOutput(nn.Module):
         self.training = net.training
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits of images."""
-        return self.select(self.net(images))
+        """Return the logits of images.
+
+        Raises
+        ------
+        SettingError
+            If `select` fails. The message lists what the network returns.
+        """
+        outputs: object = self.net(images)
+        try:
+            return self.select(outputs)
+        except Exception as error:
+            raise SettingError(_describe_failure(self.select, outputs, error)) from error
+
+
+def _describe_failure(select: Select, outputs: object, error: Exception) -> str:
+    parts, _ = _parts_of(outputs)
+    kind = {Mapping: "keys", tuple: "indices", list: "indices"}
+    noun = next((word for one, word in kind.items() if isinstance(outputs, one)), "attributes")
+    listed = ", ".join(map(repr, parts)) or "none"
+    if isinstance(outputs, Tensor):
+        listed, noun = str(tuple(outputs.shape)), "one tensor of shape"
+    else:
+        noun = f"the {noun}"
+    if select is logits_of:
+        return (
+            f"a classifier of transformers must return logits, got {noun} {listed}; say where they "
+            "are with cameval.adapt(net, select=...)"
+        )
+    return f"select failed with {type(error).__name__} {error}; the network returns {noun} {listed}"
 
 
 def own_network(net: nn.Module) -> nn.Module:

@@ -5,12 +5,16 @@ layers. Maps are taken where the last attention reads its input: at the last nor
 patch tokens change the logits. Gradients decide which one that is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from math import isqrt
 
 import torch
 from torch import Tensor, nn
 
 from cameval.networks.grids import TokenGrid
+
+GridOf = Callable[[int], TokenGrid | None]
+"""From a number of tokens to their grid, None if they have none."""
 
 
 def patch_grid(clone: nn.Module, images: Tensor) -> tuple[int, int] | None:
@@ -55,10 +59,29 @@ def token_grid(count: int, cells: tuple[int, int]) -> TokenGrid | None:
     return TokenGrid(skip, None if height == width else (height, width))
 
 
+def fitting(grid: TokenGrid) -> GridOf:
+    """Return a function from a number of tokens to a known grid, if so many tokens fill it.
+
+    Examples
+    --------
+    >>> from cameval.networks import TokenGrid
+    >>> from cameval.networks._tokens import fitting
+    >>> fitting(TokenGrid(1))(197), fitting(TokenGrid(1))(196)
+    (TokenGrid(skip=1, size=None), None)
+    """
+
+    def grid_of(count: int) -> TokenGrid | None:
+        side = isqrt(max(count - grid.skip, 0))
+        height, width = grid.size or (side, side)
+        return grid if 1 < height * width == count - grid.skip else None
+
+    return grid_of
+
+
 def last_tokens(
     clone: nn.Module,
     images: Tensor,
-    cells: tuple[int, int],
+    grid_of: GridOf,
     *,
     linear: str | None = None,
     used: bool = True,
@@ -71,13 +94,35 @@ def last_tokens(
         A private copy of the network, in evaluation mode.
     images
         Trial images.
-    cells
-        Height and width of the grid of patches.
+    grid_of
+        From a number of tokens to their grid.
     linear
         Name of the linear layer that returns the logits, if it is known. Its weights are often
         zero before training, so its input is looked at.
     used
         Whether the patch tokens must change the logits.
+    """
+    norms = [
+        name
+        for name, module in clone.named_modules()
+        if isinstance(module, nn.LayerNorm | nn.RMSNorm)
+    ]
+    found = used_tokens(clone, images, norms, grid_of, linear=linear, used=used)
+    return found[0] if found else None
+
+
+def used_tokens(
+    clone: nn.Module,
+    images: Tensor,
+    layers: Collection[str],
+    grid_of: GridOf,
+    *,
+    linear: str | None = None,
+    used: bool = True,
+) -> list[tuple[str, TokenGrid]]:
+    """Return those of some layers that return tokens which change the logits, the last first.
+
+    The arguments are those of `last_tokens`; `layers` are names of modules.
     """
     found: list[tuple[str, Tensor]] = []
     inputs: list[Tensor] = []
@@ -90,9 +135,7 @@ def last_tokens(
         return keep
 
     handles = [
-        module.register_forward_hook(hook(name))
-        for name, module in clone.named_modules()
-        if isinstance(module, nn.LayerNorm | nn.RMSNorm)
+        clone.get_submodule(name).register_forward_hook(hook(name)) for name in layers if name
     ]
     if linear is not None:
         module = clone.get_submodule(linear)
@@ -102,7 +145,7 @@ def last_tokens(
             outputs: object = clone(images[:1].clone().requires_grad_())
             score = inputs[-1] if inputs else outputs
             if not isinstance(score, Tensor) or not score.requires_grad or not found:
-                return None
+                return []
             weights = torch.linspace(1, 2, score.numel(), device=score.device, dtype=score.dtype)
             gradients = torch.autograd.grad(
                 score.flatten() @ weights, [tokens for _, tokens in found], allow_unused=True
@@ -110,10 +153,9 @@ def last_tokens(
     finally:
         for handle in handles:
             handle.remove()
-    for (name, tokens), gradient in zip(reversed(found), reversed(gradients), strict=True):
-        grid = token_grid(tokens.shape[1], cells)
-        if grid is None:
-            continue
-        if not used or (gradient is not None and bool(gradient[:, grid.skip :].any())):
-            return name, grid
-    return None
+    return [
+        (name, grid)
+        for (name, tokens), gradient in zip(reversed(found), reversed(gradients), strict=True)
+        if (grid := grid_of(tokens.shape[1])) is not None
+        if not used or (gradient is not None and bool(gradient[:, grid.skip :].any()))
+    ]

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from cameval.errors import UnsupportedModelError
+from cameval.errors import SettingError, UnsupportedModelError
 from cameval.networks._copies import private_copy
 
 T = TypeVar("T")
@@ -70,6 +70,8 @@ def try_network(
     ------
     UnsupportedModelError
         If the network runs on none of the images.
+    SettingError
+        If the function that selects the logits fails.
     """
     reference = next(chain(net.parameters(), net.buffers()), torch.empty(0))
     if reference.is_meta:
@@ -88,7 +90,7 @@ def try_network(
             try:
                 with torch.random.fork_rng([reference.device] if reference.is_cuda else []):
                     return Tried(clone, inputs, run(clone, inputs))
-            except torch.OutOfMemoryError:
+            except (torch.OutOfMemoryError, SettingError):  # no image changes a setting
                 raise
             except Exception as failure:
                 error = failure

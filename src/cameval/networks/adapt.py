@@ -19,7 +19,7 @@ from cameval.networks._receptive_fields import cell_centers_of
 from cameval.networks._search import find_layer_name, pooled_tokens, search_cut
 from cameval.networks._selection import Select, SelectedOutput, is_of_transformers, logits_of
 from cameval.networks.families import Split, check_forward, declared_class, split
-from cameval.networks.grids import Grid, identity
+from cameval.networks.grids import Grid, TokenGrid, identity
 from cameval.networks.heads import GAPHead
 from cameval.networks.layers import LayerModel
 from cameval.networks.model import MODELESS, CAMModel
@@ -85,7 +85,9 @@ def adapt(
         name) instead of the last features.
     grid
         How the output of `layer` becomes feature maps, where it is not one: :class:`TokenGrid` for
-        the tokens of a vision transformer, :func:`channels_last_grid` for Swin.
+        the tokens of a vision transformer, :func:`channels_last_grid` for Swin. A
+        :class:`TokenGrid` without `layer` gives the order of the tokens of a vision transformer of
+        your own; then its layer is found as those of timm's.
     select
         From what the network returns to its logits ``(N, C)``, where that is not one tensor:
         ``lambda outputs: outputs["logits"]``.
@@ -114,7 +116,8 @@ def adapt(
     LayerError
         If the network has no such layer.
     SettingError
-        If `num_classes` is not positive, or settings are given that exclude each other.
+        If `num_classes` is not positive, or settings are given that exclude each other; or `grid`
+        is given without `layer`, and is no :class:`TokenGrid`; or `select` fails.
 
     Notes
     -----
@@ -163,6 +166,7 @@ def adapt(
                 f"num_classes and layer must not both be given, got {num_classes} and {layer!r}; "
                 "adapt with num_classes first, then adapt the result with layer"
             )
+    tokens = _order_of_tokens(grid) if layer is None else None
     warn_of_compiled(net)
     name = None if layer is None else find_layer_name(unwrap(net), layer)
     if isinstance(net, LayerModel) and (name, num_classes, select) == (None, None, None):
@@ -175,8 +179,20 @@ def adapt(
     if isinstance(net, CAMModel):
         model: CAMModel | LayerModel = _check_adapted(net)
     else:
-        model = _cut(net, images)
+        model = _cut(net, images, tokens)
     return model if num_classes is None else _replace_head(model, num_classes)
+
+
+def _order_of_tokens(grid: Grid) -> TokenGrid | None:
+    """Return the grid that is given without a layer, which must be one of tokens."""
+    if grid is identity:
+        return None
+    if not isinstance(grid, TokenGrid):
+        raise SettingError(
+            f"grid without layer must be a TokenGrid, got {grid!r}; name the layer, too: "
+            'cameval.adapt(net, layer="name.of.layer", grid=...)'
+        )
+    return grid
 
 
 def _select_logits(net: nn.Module, select: Select | None) -> tuple[nn.Module, str]:
@@ -275,9 +291,9 @@ def _check_hooks(net: nn.Module, *parts: nn.Module) -> None:
         )
 
 
-def _cut(net: nn.Module, images: Tensor | None) -> CAMModel | LayerModel:
+def _cut(net: nn.Module, images: Tensor | None, tokens: TokenGrid | None) -> CAMModel | LayerModel:
     """Cut a network, and put the modules that the cut made into its mode."""
-    model = _find_cut(net, images)
+    model = _find_cut(net, images) if tokens is None else search_cut(net, images, tokens)
     own = set(net.modules())
     for module in model.modules():
         if module not in own:

@@ -96,8 +96,8 @@ def split(net: nn.Module) -> Split:
     Raises
     ------
     UnsupportedModelError
-        If no registration covers the network's class and no cut is proved. The message shows the
-        lines that add one.
+        If no registration covers the network's class and no cut is proved. The message shows
+        lines that add one, where the trial proves them.
 
     Examples
     --------
@@ -134,6 +134,12 @@ def declared_class(net: nn.Module) -> type | None:
     """Return the registered class whose split applies to `net`, None if there is none."""
     known = (cls for cls in type(net).__mro__ if cls in split.registry)
     return next((cls for cls in known if cls not in (nn.Module, object)), None)
+
+
+def is_declared_by_user(net: nn.Module) -> bool:
+    """Tell whether the split that applies to `net` is not one of cameval's own."""
+    declared = declared_class(net)
+    return declared is not None and split.registry[declared] is not _OWN.get(declared)
 
 
 def forward_override(net: nn.Module) -> str | None:
@@ -331,6 +337,9 @@ def _inception_trunk(net: tv.GoogLeNet | tv.Inception3, names: tuple[str, ...]) 
 def _inception_head(net: tv.GoogLeNet | tv.Inception3) -> nn.Module:
     return _head(net.avgpool, nn.Sequential(net.dropout, net.fc))
 
+
+_OWN = dict(split.registry)
+"""The registrations of this module."""
 
 Stages = list[tuple[str, nn.Module]]
 

@@ -41,6 +41,12 @@ class LayerModel(nn.Module):
     cell_centers
         Centers of the layer's cells in the image, if they are known.
 
+    Attributes
+    ----------
+    head_layers
+        Names of the layers of the head, where `cameval.adapt` found the layer, and the head is
+        several layers; else empty.
+
     Raises
     ------
     LayerError
@@ -55,6 +61,8 @@ class LayerModel(nn.Module):
     torch.Size([1, 256, 4, 4])
     """
 
+    head_layers: tuple[str, ...] = ()
+
     def __init__(
         self,
         net: nn.Module,
@@ -68,6 +76,18 @@ class LayerModel(nn.Module):
         self.layer = layer
         self.grid = grid
         self.cell_centers = cell_centers
+
+    def extra_repr(self) -> str:
+        """Return the name of the layer, for the repr.
+
+        Examples
+        --------
+        >>> from torchvision.models import resnet18
+        >>> from cameval.networks import LayerModel
+        >>> LayerModel(resnet18(), "layer3").extra_repr()
+        "layer='layer3'"
+        """
+        return f"layer={self.layer!r}"
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the output of the network."""
@@ -105,7 +125,10 @@ class LayerModel(nn.Module):
         if cut is not None:
             return cut.activations(images, create_graph=create_graph)
         grids = {self.layer: self.grid}
-        return layer_activations(self.net, grids, images, create_graph=create_graph)[self.layer]
+        recorded = layer_activations(self.net, grids, images, create_graph=create_graph)[self.layer]
+        if isinstance(recorded.network, LayerModel):
+            recorded.network.head_layers = self.head_layers
+        return recorded
 
 
 def layer_activations(

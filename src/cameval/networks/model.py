@@ -130,6 +130,18 @@ class CAMModel(nn.Module):
         self._origin = Origin(net, tuple(self.modules())[1:])
         return self
 
+    def extra_repr(self) -> str:
+        """Return the name of the layer, for the repr.
+
+        Examples
+        --------
+        >>> from torchvision.models import resnet18
+        >>> from cameval import adapt
+        >>> adapt(resnet18()).extra_repr()
+        "layer='layer4'"
+        """
+        return "" if self.layer is None else f"layer={self.layer!r}"
+
     def forward(self, images: Tensor) -> Tensor:
         """Return logits ``(N, C)`` of images ``(N, channels, H, W)``."""
         logits: Tensor = self.head(self._for_head(run_on(self.features, images, self.features)))
