@@ -15,8 +15,8 @@ protocol            call                                                     ret
 ==================  =======================================================  =====================
 
 **Types.** The types in the signatures are imported from where they are defined: `Activations` and
-`ScoreTarget` from `cameval.networks`, `Sample` from `cameval.data`, `CellCenters` from
-`cameval.maps`.
+`ScoreTarget` from ``cameval.networks``, `Sample` from ``cameval.data``, `CellCenters` from
+``cameval.maps``.
 
 **Properties.** A metric has attributes for what it takes and whether higher is better. The
 decorators `cameval.metrics.of_masks`, `cameval.metrics.of_maps` and `cameval.metrics.of_network`
