@@ -60,6 +60,13 @@ def _of_slices() -> dict[str, Quote]:
                 row = {"class": kind, "baseline": baseline}
                 name = f"{run} {kind} {baseline}"
                 quotes[name] = Quote(run, "baselines", row, "of the baseline")
+    run = "small-slice"
+    for model in ("mobilenet_v2", "squeezenet1_0"):
+        quotes[f"{run} {model} accuracy"] = Quote(
+            run, "classification", {"model": model}, "accuracy"
+        )
+    for column, name in (("IoU", "IoU"), ("IoU < .01", "below .01")):
+        quotes[f"{run} {name}"] = Quote(run, "thresholds", {"threshold": P95}, column)
     return quotes
 
 
