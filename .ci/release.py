@@ -31,7 +31,7 @@ SUPPORTED = [
     if re.fullmatch(r"Programming Language :: Python :: \d+\.\d+", line)
 ]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
-PAGE_PARTS = ("results.csv", "summary.csv", "report.html", "settings.toml", "figures")
+PAGE_PARTS = ("results.csv", "summary.csv", "report.html", "settings.toml", "report_files")
 
 
 def version() -> str:
@@ -205,9 +205,10 @@ def try_out(there: Path) -> None:
         made = sorted(path.name for path in (folder / "run").iterdir())
         missing = set(PAGE_PARTS) - set(made)
         check(not missing, f"the run must write {sorted(missing)}, got {made}")
-        pictures = len(list((folder / "run" / "figures").rglob("*.png")))
+        files = (folder / "run" / "report_files").rglob("*")
+        pictures = sum(path.suffix in {".png", ".jpg", ".webp"} for path in files)
         size = (folder / "run" / "report.html").stat().st_size
-        print(f"   report.html: {size / 1024:.0f} KB, {pictures} pictures in figures/")
+        print(f"   report.html: {size / 1024:.0f} KB, {pictures} pictures in report_files/")
 
 
 def main() -> None:
