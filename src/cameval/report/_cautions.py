@@ -168,10 +168,10 @@ def _informed(verdicts: Sequence[Verdict]) -> Sentence:
     """Return the mean of the best baseline that knows the class, of the first networks."""
     found = [(one.model, one.informed) for one in verdicts if one.informed is not None]
     parts: list[Part] = []
-    for model, best in found[:MOST_NAMED]:
+    for k, (model, best) in enumerate(found[:MOST_NAMED]):
         whose = f" ({one_line(model, 40)})" if len(verdicts) > 1 else ""
-        parts += [Part("; " if parts else " "), Part(one_line(best.column.method, 40), "name")]
-        what = "" if len(parts) > 2 else ", which knows the class and not the image,"
+        what = "" if k else ", which knows the class and not the image,"
+        parts += [Part("; " if k else " "), Part(one_line(best.column.method, 40), "name")]
         parts.append(Part(f"{what} scores {with_minus(format_short(best.mean))}{whose}"))
     return (*parts, Part(".")) if parts else ()
 
