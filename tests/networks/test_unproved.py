@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from small_networks import OwnViT
+import torch.utils.checkpoint
+from small_networks import Block, OwnViT
 from torch import Tensor, nn
 
 import cameval
@@ -65,6 +66,23 @@ def test_of_an_own_transformer_with_a_class_token_the_last_tokens_are_proposed(s
             order = eval(rest.split("grid=")[1], {"TokenGrid": TokenGrid})
             at = adapt(net, layer=name, grid=order).activations(batch)
             assert at.gradients(torch.tensor([0, 1])).abs().max() > 0
+
+
+class Checkpointed(Block):
+    """A block whose values are computed once more for its gradient."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the tokens of the block."""
+        return torch.utils.checkpoint.checkpoint(super().forward, tokens, use_reentrant=False)
+
+
+@pytest.mark.parametrize("pool", ["token", "mean"])
+def test_blocks_with_gradient_checkpoints_are_listed_as_those_without(pool: str) -> None:
+    net = OwnViT(pool).eval()
+    layers = listed(message(net))
+    for block in net.blocks:
+        block.__class__ = Checkpointed
+    assert listed(message(net)) == layers
 
 
 def test_a_layer_that_the_logits_do_not_read_is_not_listed() -> None:

@@ -143,16 +143,17 @@ def used_tokens(
     try:
         with torch.inference_mode(False), torch.enable_grad():
             outputs: object = clone(images[:1].clone().requires_grad_())
-            score = inputs[-1] if inputs else outputs
-            if not isinstance(score, Tensor) or not score.requires_grad or not found:
-                return []
-            weights = torch.linspace(1, 2, score.numel(), device=score.device, dtype=score.dtype)
-            gradients = torch.autograd.grad(
-                score.flatten() @ weights, [tokens for _, tokens in found], allow_unused=True
-            )
-    finally:
+    finally:  # before the gradient: a block with checkpoints is computed once more for it
         for handle in handles:
             handle.remove()
+    score = inputs[-1] if inputs else outputs
+    if not isinstance(score, Tensor) or not score.requires_grad or not found:
+        return []
+    with torch.inference_mode(False), torch.enable_grad():
+        weights = torch.linspace(1, 2, score.numel(), device=score.device, dtype=score.dtype)
+        gradients = torch.autograd.grad(
+            score.flatten() @ weights, [tokens for _, tokens in found], allow_unused=True
+        )
     return [
         (name, grid)
         for (name, tokens), gradient in zip(reversed(found), reversed(gradients), strict=True)
