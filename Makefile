@@ -82,9 +82,9 @@ lint: $(VENV)/.installed-dev  ## Check style
 types: $(VENV)/.installed-dev  ## Check types
 	$(BIN)/mypy
 
-docs: $(VENV)/.installed-dev  ## Build the documentation; every warning is an error, every example runs
+# Its examples run with the tests.
+docs: $(VENV)/.installed-dev  ## Build the documentation; every warning is an error
 	$(BIN)/sphinx-build -n -T -W --keep-going -b html docs docs/_build/html
-	$(BIN)/sphinx-build -n -T -W --keep-going -b doctest docs docs/_build/doctest
 
 notebooks: $(VENV)/.installed-notebooks  ## Run the notebooks, and store their outputs
 	$(BIN)/python .ci/notebooks.py

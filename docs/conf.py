@@ -171,11 +171,6 @@ sphinx_gallery_conf = {
 }
 copybutton_exclude = ".linenos, .gp, .go"  # prompts and output are not copied
 
-# --- Examples -------------------------------------------------------------------------------------
-
-doctest_default_flags = 0  # as strict as under pytest
-doctest_global_setup = "import torch; torch.manual_seed(0)"  # examples import what they use
-
 # --- Pages ----------------------------------------------------------------------------------------
 
 html_theme = "furo"

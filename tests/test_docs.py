@@ -5,6 +5,7 @@ import importlib
 import inspect
 import re
 from pathlib import Path
+from textwrap import dedent
 from types import ModuleType
 
 import pytest
@@ -24,6 +25,7 @@ PACKAGES = [
     *(cameval.report, cameval.sanity, cameval.statistics, cameval.target_classes),
     cameval.training,
 ]
+WITH_EXAMPLES = [page for page in sorted(DOCS.glob("**/*.rst")) if ">>> " in page.read_text()]
 PUBLIC = [
     (module, name)
     for module in PACKAGES
@@ -93,11 +95,24 @@ def test_every_option_of_the_study_is_explained(capsys: pytest.CaptureFixture[st
     assert defaults <= set(re.findall(r"``(--\w+) \w+``\n.* Default: (\d+)\.$", page, re.MULTILINE))
 
 
-def test_every_recipe_runs() -> None:
+@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.stem)
+def test_the_examples_of_every_page_run(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    failed, tried = doctest.testfile(str(DOCS / "recipes.rst"), module_relative=False)
-    assert failed == 0
-    assert tried > 100
+    names: dict[str, object] = {}
+    for hidden in re.findall(
+        r"^\.\. testsetup::\n((?: {3}.*\n|\n)+)", page.read_text(), re.MULTILINE
+    ):
+        exec(dedent(hidden), names)
+    assert doctest.testfile(str(page), module_relative=False, globs=names).failed == 0
+    assert not [*tmp_path.iterdir()]
+
+
+def test_examples_were_found() -> None:
+    assert len(WITH_EXAMPLES) > 9
+    assert sum(page.read_text().count(">>> ") for page in WITH_EXAMPLES) > 300
 
 
 def test_the_method_of_the_recipes_has_the_types_and_names_of_its_protocol() -> None:
