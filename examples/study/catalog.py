@@ -113,6 +113,8 @@ RUNS = {
                 ("head", "head"),
                 ("epochs", "number of epochs"),
                 ("crop", "crop"),
+                ("layers", "set of layers that train"),
+                ("learning-rate", "learning rate"),
             )
         ),
     )
