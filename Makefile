@@ -34,10 +34,14 @@ FLOOR := python$(shell sed -n 's/^requires-python = ">=\(.*\)"$$/\1/p' pyproject
 	.venv-oldest/bin/python $(PIP) -c .venv-oldest/constraints.txt -e '.[test]'
 	@touch $@
 
-# What these versions warn of as deprecated is in one another, and nobody mends it.
+# What these versions warn of as deprecated is in one another, and nobody mends it. The source, the
+# script of the page and the notebooks are the same with all versions.
+SAME := tests/test_package.py tests/test_words.py tests/report/test_browser.py \
+	tests/report/test_in_chromium.py tests/examples/test_notebooks.py
+
 oldest: .venv-oldest/.installed  ## Run the tests with the lowest versions that are declared
 	.venv-oldest/bin/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=worksteal \
-		-W ignore::DeprecationWarning
+		-W ignore::DeprecationWarning $(addprefix --ignore=,$(SAME))
 
 slow: $(VENV)/.installed-test  ## Run the slow tests
 	$(BIN)/python -m pytest -m slow
