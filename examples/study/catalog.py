@@ -127,6 +127,11 @@ class Maps(NamedTuple):
     run: str
     network: str | None = None
 
+    @property
+    def title(self) -> str:
+        """The title of the run, and the network if one is named."""
+        return RUNS[self.run].title + (f": {self.network}" if self.network else "")
+
 
 COMPARISONS = (  # on the same slices, of which all patients are known
     (Maps("patient"), Maps("patient-frozen")),

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from study.catalog import RUNS, SEEDS
+from study.catalog import COMPARISONS, SEEDS, Maps
 from study.evaluation import HEAD_ANSWERS, P95, VALIDATED
 from study.settings import QUESTIONS
 from study.tables import MINUS
@@ -92,6 +92,9 @@ TRAINED_AGAIN: dict[str, tuple[str, str, str]] = {  # run, question and answer
     "crop": ("slice-crop", "crop", "center, 7/8 of the side"),
     "1 epoch": ("slice-epochs", "epochs", "1"),
     "6 epochs": ("slice-epochs", "epochs", "6"),
+    "lower rate": ("slice-learning-rate", "learning-rate", "0.0001"),
+    "higher rate": ("slice-learning-rate", "learning-rate", "0.0009"),
+    "from block 4": ("slice-layers", "layers", "from block 4 on"),
 }
 
 
@@ -148,10 +151,25 @@ def _of_patients(run: str, network: str) -> dict[str, Quote]:
     return quotes
 
 
-def _compared(first: str, second: str) -> dict[str, Quote]:
+def _of_small_networks() -> dict[str, Quote]:
+    """Return the numbers of MobileNetV2 and SqueezeNet, frozen, by patient."""
+    run, quotes = "small-frozen", {}
+    for model in ("mobilenet_v2", "mobilenet_v2@448", "squeezenet1_0"):
+        row, name = {"model": model}, f"{run} {model.replace('@', ' ')}"
+        table = f"methods-{model.replace('@', '_')}"
+        quotes[f"{name} accuracy"] = Quote(run, "classification", row, "all slices", interval=True)
+        quotes[f"{name} truth at best"] = Quote(run, "resolution", row, "truth, best threshold")
+        for map_name in ("CAM", "class mean"):
+            at = {"map": map_name}
+            quotes[f"{name} {map_name} IoU"] = Quote(run, table, at, "IoU", interval=True)
+    return quotes
+
+
+def _compared(first: Maps, second: Maps) -> dict[str, Quote]:
     """Return difference and p of the IoU of two runs at thresholds chosen on other patients."""
-    row = {"first": RUNS[first].title, "second": RUNS[second].title, "threshold": VALIDATED}
-    name = f"{first} minus {second}"
+    row = {"first": first.title, "second": second.title, "threshold": VALIDATED}
+    name = " minus ".join(" ".join(filter(None, maps)) for maps in (first, second))
+    name = name.replace("@", " ")
     return {
         name: Quote(None, "comparisons", row, "difference", interval=True),
         f"{name} p": Quote(None, "comparisons", row, "p"),
@@ -197,9 +215,8 @@ QUOTES: dict[str, Quote] = {
     **{
         n: q for run, network in PATIENT_RUNS.items() for n, q in _of_patients(run, network).items()
     },
-    **_compared("patient", "patient-frozen"),
-    **_compared("patient-fine", "patient"),
-    **_compared("patient-six", "patient"),
+    **{n: q for first, second in COMPARISONS for n, q in _compared(first, second).items()},
+    **_of_small_networks(),
     **_of_seeds(),
     **_of_attention_mining(),
 }

@@ -136,11 +136,6 @@ def without_intervals(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[kept].map(lambda cell: INTERVAL.sub("", cell))
 
 
-def title_of(maps: Maps) -> str:
-    """Return the title of a run, and the network if the run has several."""
-    return RUNS[maps.run].title + (f": {maps.network}" if maps.network else "")
-
-
 def comparisons(records: Path) -> pd.DataFrame:
     """Return the difference of each pair of runs that are there, as one family of tests."""
     titles: list[tuple[str, str, str]] = []
@@ -156,7 +151,7 @@ def comparisons(records: Path) -> pd.DataFrame:
         patients = one["patient"].to_numpy(str)
         for binarizer in COMPARED_AT:
             values[str(len(titles))] = (one[binarizer] - other[binarizer]).to_numpy(float)
-            titles.append((title_of(first), title_of(second), binarizer))
+            titles.append((first.title, second.title, binarizer))
     if not titles:
         return pd.DataFrame()
     values["zero"] = np.zeros(len(patients))
