@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import study_runs
 from PIL import Image
-from study import charts, records, rst
+from study import catalog, charts, records, rst
 from study.catalog import COMPARED_AT, COMPARISONS, RUNS, SEEDS, Maps, PlannedRun
 from study.evaluation import MAP
 from study.quotes import QUOTES, Quote
@@ -57,7 +57,8 @@ def kept(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rst, "RUNS", SMALL)
+    for module in (catalog, rst):
+        monkeypatch.setattr(module, "RUNS", SMALL)
     first, second, absent = (Maps(name, "small_cnn_8px") for name in ("first", "second", "absent"))
     monkeypatch.setattr(rst, "COMPARISONS", ((second, first), (absent, first)))
     monkeypatch.setattr(rst, "SEEDS", ("first", "second", "absent"))
