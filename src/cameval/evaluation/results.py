@@ -456,7 +456,8 @@ class Results:
             groups, by p adjusted for all tests of the results.
 
             ``"classes"``: the scores of each class, with its mean and that of the guess; of more
-            than 30 classes the 12 best and the 12 worst.
+            than 30 classes the 12 best and the 12 worst. A line is the 95 % interval by group, for
+            classes of at least five groups.
 
             ``"pairs"``: a line for each image from its score with the guess to that with the map;
             for more than 150 images a histogram of the differences.
