@@ -628,7 +628,7 @@ def test_a_share_below_all_is_not_written_as_all(tmp_path) -> None:
     page = written(replace(results, samples=results.samples.assign(predicted=predicted)), tmp_path)
     assert "classifies 99.96\u00a0% [99." in page.text
     assert "99.96\u00a0% classified right" in page.text
-    assert "In brackets: the 95 % interval by group. A share is not" in page.text
+    assert "In brackets: the 95 % interval by group, cut off at 0 % and 100 %." in page.text
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -636,6 +636,4 @@ def test_the_page_tells_once_what_a_group_is(tmp_path) -> None:
     page = written(made(), tmp_path)
     assert page.text.count("Images with the same group id, such as those of one patient") == 1
     unlabeled = made(label=lambda i: None)
-    assert (
-        "In brackets: the 95 % interval by group. A share" not in written(unlabeled, tmp_path).text
-    )
+    assert "by group, cut off at" not in written(unlabeled, tmp_path).text

@@ -452,7 +452,7 @@ def test_chosen_binarizers_have_a_fold_of_their_own(tmp_path) -> None:
         assert table.find(row.method, "binarizer") == row.binarizer
         assert table.find(row.method, "mean") == format_number(row.score)
     assert table.rows[0][0] == "validated: by the mean IoU of 12 images"
-    assert "Mean IoU of each map with each binarizer" in page.text
+    assert "With validated, each map has the binarizer that was chosen for it. A frame" in page.text
     folds = concat([choices[0].apply(second), choose_binarizers(second).apply(first)])
     page = written(folds, tmp_path / "b")
     table = page.table("Binarizer that was chosen for each map")

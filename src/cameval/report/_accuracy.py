@@ -69,10 +69,7 @@ def describe_brackets(all_images: Iterable[Images], names: Names) -> str:
     )
     if not any(interval for _, interval, _ in shares):
         return ""
-    return (
-        "In brackets: the 95 % interval by group. A share is not below 0 % or above 100 %, and "
-        "neither is an end of its interval."
-    )
+    return "In brackets: the 95 % interval by group, cut off at 0 % and 100 %."
 
 
 def _counted(images: Images, names: Names) -> list[NDArray[np.bool_]]:

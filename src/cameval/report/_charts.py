@@ -276,11 +276,10 @@ def _choices_fold(charts: Charts) -> ChartSection:
     for verdict, column in charts.shown if chosen else ():
         if not column.binarizer:
             continue
-        several = "" if len(chosen) == 1 else "each "
         text = (
             f"Mean {charts.headline.title} of each map with each binarizer; the stronger the "
-            f"color, the better. {join_words([one_line(label) for label in chosen])}: {several}"
-            "the binarizer that was chosen for the map. The framed cell is the best on these same "
+            f"color, the better. With {join_words([one_line(label) for label in chosen])}, each "
+            "map has the binarizer that was chosen for it. A frame: the best mean on these same "
             "images."
         )
         found.append(
