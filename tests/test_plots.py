@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from cameval import center_map
 from cameval.baselines import center_disc
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
+from cameval.extractor import CAMResult
 from cameval.plots import grid, overlay
 
 SIZE = (48, 64)
@@ -52,6 +53,44 @@ def test_a_map_goes_from_transparent_over_orange_to_yellow() -> None:
     assert middle[0] > middle[1] > middle[2]
     assert right[1] - right[2] > middle[1] - middle[2]  # yellow has more green
     assert right.min() < 140
+
+
+def test_alpha_is_the_opacity_at_the_maximum_of_the_map() -> None:
+    scores = torch.linspace(0, 1, SIZE[1]).expand(SIZE)
+    assert (pixels(score_map=scores) == pixels(score_map=scores, alpha=0.8)).all()
+    assert (pixels(score_map=scores, alpha=0) == pixels()).all()
+    full, half = (pixels(score_map=scores, alpha=one)[100, 197] for one in (1, 0.5))
+    assert np.abs(full - 255 * np.array([1, 0.93, 0.35])).max() <= 8
+    assert np.abs(half - (full + 127) / 2).max() <= 3
+
+
+def test_an_opacity_that_follows_the_map_leaves_low_values_to_the_image() -> None:
+    scores = torch.linspace(0, 1, SIZE[1]).expand(SIZE)
+    gray = pixels()[100].astype(float)
+    tint = {k: np.abs(pixels(score_map=scores, alpha=k)[100] - gray).max(-1) for k in (0.8, "map")}
+    assert tint["map"][50] < 10 < 20 < tint[0.8][50]  # at a quarter of the range
+    assert np.abs(tint["map"][:20]).max() <= 3
+    assert abs(tint["map"][197] - tint[0.8][197]) <= 3  # at the maximum they are the same
+
+
+@pytest.mark.parametrize("alpha", [-0.1, 1.01, float("nan"), "maps", None, True, [0.5]])
+def test_an_opacity_out_of_range_is_refused(alpha) -> None:
+    with pytest.raises(SettingError, match=r"alpha must be a number in \[0, 1\] or 'map', got"):
+        pixels(alpha=alpha)
+    with pytest.raises(SettingError, match="alpha must be a number"):
+        grid(torch.rand(1, *SIZE), {"a": torch.rand(1, *SIZE)}, figure=Figure(), alpha=alpha)
+
+
+def test_a_grid_and_maps_of_a_call_have_the_same_opacity() -> None:
+    scores = torch.linspace(0, 1, SIZE[1]).expand(1, *SIZE)
+    result = CAMResult(scores, scores, torch.zeros(1, 2), torch.zeros(1, dtype=torch.long))
+    for alpha, expected in ((0.3, 0.3 * scores[0]), ("map", 0.8 * scores[0] ** 2)):
+        panel = grid(scores, {"a": scores}, figure=Figure(), alpha=alpha).axes[1]
+        (own,) = result.plot(axes=Figure().subplots(), alpha=alpha)
+        for axes in (panel, own):
+            assert np.allclose(axes.images[1].get_array()[..., 3], expected, atol=1e-6)
+    with pytest.raises(SettingError, match="alpha must be"):
+        result.plot(axes=Figure().subplots(), alpha=2)
 
 
 def test_the_image_has_no_color_of_its_own() -> None:

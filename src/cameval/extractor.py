@@ -24,6 +24,7 @@ from cameval.networks.adapt import unwrap, warn_of_compiled
 from cameval.networks.grids import identity
 from cameval.networks.layers import layer_activations
 from cameval.plots._maps import plot_maps, small_picture
+from cameval.plots._overlay import OPAQUE, Alpha
 from cameval.protocols import CAMMethod
 from cameval.target_classes import Classes, choose_classes, given_classes
 
@@ -97,6 +98,7 @@ class CAMResult:
         axes: "Axes | Sequence[Axes] | None" = None,
         *,
         class_names: Sequence[str] = (),
+        alpha: Alpha = OPAQUE,
     ) -> "list[Axes]":
         """Plot the maps in a row, on their images. Needs Matplotlib, of the extra ``report``.
 
@@ -110,6 +112,9 @@ class CAMResult:
             of pyplot, which a notebook shows. No other global state of Matplotlib is changed.
         class_names
             Names of the classes for the titles, by default the numbers.
+        alpha
+            The opacity of the maps at their maximum, in [0, 1]; with ``"map"`` low values are
+            nearly transparent. See :func:`cameval.plots.overlay`.
 
         Returns
         -------
@@ -121,7 +126,7 @@ class CAMResult:
         ShapeError
             If the maps are volumes, or the images are not those of the maps.
         SettingError
-            If axes of another number are given.
+            If axes of another number are given, or `alpha` is out of range.
         MissingPackageError
             If Matplotlib is not installed.
         ArrayTypeError
@@ -139,7 +144,7 @@ class CAMResult:
         >>> [one.get_title() for one in axes]
         ['class 281', 'class 207']
         """
-        return plot_maps(self.maps, self.classes, images, axes, class_names)
+        return plot_maps(self.maps, self.classes, images, axes, class_names, alpha)
 
 
 @dataclass(frozen=True)

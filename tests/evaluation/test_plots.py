@@ -474,6 +474,26 @@ def test_without_a_fixed_share_there_is_no_curve(results) -> None:
     assert "share of the image that is marked" not in axes.get_xlabel()
 
 
+def test_a_single_fixed_share_is_a_place_with_its_name() -> None:
+    for binarizers, names in (
+        (("p95",), ["p95 (5 %)"]),
+        (("otsu", "p95"), ["otsu", "p95 (5 %)"]),
+    ):
+        known = made(binarizers=binarizers, value=level)
+        meanings = {"p95": BinarizerMeaning("PercentileBinarizer(95)", marked=0.05)}
+        axes = drawn(meant(known, binarizers=meanings), "thresholds")
+        assert [text.get_text() for text in axes.get_xticklabels()] == names
+        assert all(line.get_linestyle() == "None" for line in axes.lines)
+        filled = [one for one in axes.lines if one.get_markerfacecolor() != "white"]
+        ours = next(one for one in filled if to_hex(one.get_color()) == NETWORK.lower())
+        place = 14 * binarizers.index("p95")
+        assert place <= ours.get_xdata()[0] < place + 7
+        assert len({float(one.get_xdata()[0]) for one in filled if one.get_marker() in "os"}) == 2
+        assert len(legend(axes)) == len({*legend(axes)}) == 4
+        assert axes.get_xlabel().startswith("binarizer (share of the image that is marked)")
+        assert ("hollow" in axes.get_xlabel()) == (len(binarizers) == 2)
+
+
 def cells(axes: Axes) -> dict[tuple[int, int], str]:
     """Return the texts of the cells by row and column."""
     return {

@@ -19,9 +19,11 @@ from cameval.evaluation._headline import headline_of
 from cameval.evaluation._numbers import format_short
 from cameval.evaluation._scores import images_by_model, scores_of
 from cameval.evaluation._words import one_line
+from cameval.evaluation.meaning import BinarizerMeaning, MethodMeaning
 from cameval.report import (
     format_number,
     format_percent,
+    page_tests,
     verdict_lines,
     write_report,
 )
@@ -60,8 +62,29 @@ def test_the_tables_say_what_the_summary_says(tmp_path) -> None:
         seen += 1
     assert seen == len(results.columns)
     assert "Each mean is over 22 images; 2 are undefined and no map is constant." in page.text
-    means = [float(cells[1].split(" | ")[0]) for _, _, cells in table.rows]
-    assert means == sorted(means, reverse=True)
+    for kind in dict.fromkeys(block for block, _, _ in table.rows):
+        means = [float(cells[1].split(" | ")[0]) for block, _, cells in table.rows if block == kind]
+        assert len(means) > 1
+        assert means == sorted(means, reverse=True)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_all_scores_are_grouped_by_what_the_maps_are_and_not_by_names(tmp_path) -> None:
+    known = {"truth center": "nothing", "cam": "labels", "blind": "truth", "x": None, "y": "image"}
+    made_up = made(methods=("intensity", "random"), baselines=known, binarizers=("p95",))
+    methods = {"intensity": MethodMeaning("a"), "random": MethodMeaning("b", control=True)}
+    record = replace(made_up.meanings, methods=methods).to_record()
+    results = replace(made_up, provenance={**made_up.provenance, "meanings": record})
+    table = written(results, tmp_path).table("IoU of all maps")
+    assert [(block.split(":")[0], head.split(" | ")[0]) for block, head, _ in table.rows] == [
+        ("methods", "intensity"),
+        ("controls", "random"),
+        ("blind baselines", "truth center"),
+        ("labels baselines", "cam"),
+        ("image baselines", "y"),
+        ("unspecified baselines", "x"),
+        ("truth baselines", "blind"),
+    ]
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -269,10 +292,10 @@ def test_for_distances_less_is_better(tmp_path) -> None:
     assert 0 < int((cam > center).sum()) < 24
     assert f"{int((cam > center).sum())} of 48 images worse than the guess" in page.text
     assert page.table("hd of all maps").titles[2] == "hd (lower is better)"
-    means = [float(cells[1].split(" | ")[0]) for _, _, cells in page.table("hd of all maps").rows]
-    assert means == sorted(means)
-    assert "IoU" not in page.text
-    assert "above .5" not in page.text
+    rows = page.table("hd of all maps").rows
+    for kind in {block for block, _, _ in rows}:
+        means = [float(cells[1].split(" | ")[0]) for block, _, cells in rows if block == kind]
+        assert means == sorted(means)
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -564,3 +587,53 @@ def test_nothing_global_is_changed(tmp_path) -> None:
 def test_templates_ship_with_the_package() -> None:
     folder = Path(writing.__file__).parent / "templates"
     assert {"report.html.j2", "report.js", "style.css"} <= {p.name for p in folder.iterdir()}
+
+
+# --- What is told below tables and figures --------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_figure_of_thresholds_names_the_binarizers(tmp_path) -> None:
+    page = written(made(binarizers=("p95", "otsu")), tmp_path / "a")
+    assert "Binarizers that are compared: p95 and otsu." in page.text
+    labels = tuple(f"p{k}" for k in range(80, 95))
+    many = made(binarizers=(*labels, "otsu"))
+    meanings = {k: BinarizerMeaning(k, marked=1 - int(k[1:]) / 100) for k in labels}
+    meanings["otsu"] = BinarizerMeaning("otsu")
+    record = replace(many.meanings, binarizers=meanings).to_record()
+    many = replace(many, provenance={**many.provenance, "meanings": record})
+    page = written(many, tmp_path / "b")
+    assert "compared: 15 of a fixed share, from p94 to p80 and otsu." in page.text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_level_of_intervals_of_differences_is_told(tmp_path) -> None:
+    results = made(48, groups=24, value=lambda c: 0.6 if c.kind == "method" else 0.3)
+    page = written(results, tmp_path)
+    tests = page_tests(results)
+    levels = tests["confidence_holm"]
+    assert levels.min() < 0.98
+    low, high = (f"{100 * one:.2f}".rstrip("0").rstrip(".") for one in (min(levels), max(levels)))
+    text = f"The interval of a difference is {low}\u00a0% to {high}\u00a0%, by test"
+    assert text in page.text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_share_below_all_is_not_written_as_all(tmp_path) -> None:
+    n = 2500
+    results = made(n, groups=n, methods=("cam",), binarizers=("p95",), metrics=("iou",))
+    labels = results.samples["label"]
+    wrong = np.arange(n) == 7
+    predicted = labels.where(~wrong, (labels + 1) % 3)
+    page = written(replace(results, samples=results.samples.assign(predicted=predicted)), tmp_path)
+    assert "classifies 99.96\u00a0% [99." in page.text
+    assert "99.96\u00a0% classified right" in page.text
+    assert "In brackets: the 95 % interval by group, cut off at 0 % and 100 %." in page.text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_page_tells_once_what_a_group_is(tmp_path) -> None:
+    page = written(made(), tmp_path)
+    assert page.text.count("Images with the same group id, such as those of one patient") == 1
+    unlabeled = made(label=lambda i: None)
+    assert "by group, cut off at" not in written(unlabeled, tmp_path).text

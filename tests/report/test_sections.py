@@ -123,7 +123,7 @@ def test_own_pictures_are_shown_and_written_beside_the_others(tmp_path, picture)
 def test_the_reserved_anchors_are_those_of_the_page(tmp_path) -> None:
     page = Page(write_report(small(), tmp_path, lead="Short."))
     reserved = {*writing.ANCHORS}
-    absent = {"images", "by-threshold", "more-scores", "negatives", "parts", "sanity"}
+    absent = {"images", "by-threshold", "choices", "more-scores", "negatives", "parts", "sanity"}
     assert {*page.ids} - {"theme"} == reserved - absent
     for anchor in reserved:
         with pytest.raises(SettingError, match=f"which are sections of the page.* got '{anchor}'"):
@@ -423,3 +423,47 @@ def test_tests_that_are_quoted_are_those_of_the_page(tmp_path) -> None:
         assert one[name] == pytest.approx(expected[name]), name
     with pytest.raises(SettingError, match="method must be one of those evaluated"):
         page_tests(results, method="center")
+
+
+# --- Chosen binarizers ----------------------------------------------------------------------------
+
+
+def fold_of(results: Results, at: np.ndarray) -> tuple[Results, Results]:
+    """Return the images of a fold, and the others."""
+    return tuple(
+        replace(
+            results,
+            samples=results.samples[part].reset_index(drop=True),
+            **{k: getattr(results, k)[part] for k in ("values", "codes", "weights")},
+        )
+        for part in (at, ~at)
+    )
+
+
+@pytest.mark.usefixtures("figures_drawn")
+def test_chosen_binarizers_have_a_fold_of_their_own(tmp_path) -> None:
+    results = made(30, groups=30, baselines={"center": "nothing"})
+    first, second = fold_of(results, np.arange(30) < 12)
+    choices = [choose_binarizers(first), choose_binarizers(second, by="label")]
+    page = written(choices[0].apply(second), tmp_path / "a")
+    table = page.table("Binarizer that was chosen for each map")
+    assert [head.split(" | ")[0] for _, head, _ in table.rows] == ["cam", "grad_cam", "center"]
+    for row in choices[0].to_pandas().itertuples():
+        assert table.find(row.method, "binarizer") == row.binarizer
+        assert table.find(row.method, "mean") == format_number(row.score)
+    assert table.rows[0][0] == "validated: by the mean IoU of 12 images"
+    assert "With validated, each map has the binarizer that was chosen for it. A frame" in page.text
+    folds = concat([choices[0].apply(second), choose_binarizers(second).apply(first)])
+    page = written(folds, tmp_path / "b")
+    table = page.table("Binarizer that was chosen for each map")
+    assert {block for block, _, _ in table.rows} == {
+        "choice 1 of 2, validated: by the mean IoU of 12 images",
+        "choice 2 of 2, validated: by the mean IoU of 18 images",
+    }
+    table = written(choices[1].apply(first), tmp_path / "c").table("Binarizer that was chosen")
+    assert table.titles == ["map", "class", "binarizer", "mean"]
+    assert {cells[0] for _, _, cells in table.rows} == {"all classes", "round", "square", "long"}
+
+
+def test_without_a_choice_there_is_no_such_fold(tmp_path) -> None:
+    assert "choices" not in written(small(), tmp_path).ids

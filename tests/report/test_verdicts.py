@@ -170,8 +170,9 @@ def test_intervals_are_explained_where_there_are_some(groups, tmp_path) -> None:
     assert ("[" in cells[table.titles.index("difference") - 1]) == (groups > 5)
     assert cells[table.titles.index("p") - 1] == format_p(2 / 2**groups)
     assert table.find("cam", "groups that differ") == str(groups)
-    assert ("The interval is of the level that agrees with this p" in page.text) == (groups > 5)
-    assert ("its interval may include 0" in page.text) == (groups > 5)
+    level = "The interval of a difference is 95\u00a0%, as those of scores are."
+    assert (level in page.text) == (groups > 5)
+    assert ("its interval is of the same level, and may include 0" in page.text) == (groups > 5)
     few = "Where fewer than ten groups differ, p may be too small"
     assert (f"{few} and the interval too narrow." in page.text) == (groups == 7)
     assert (f"{few}." in page.text) == (groups == 5)

@@ -91,7 +91,7 @@ def plot_classes(subject: Subject, axes: "Axes") -> None:
             axes.plot([score.low, score.high], [y, y], color=NETWORK, linewidth=2, zorder=3)
         axes.plot(
             score.mean, y, "o", color=NETWORK, markeredgecolor="white", markersize=9, zorder=5,
-            label=f"mean of the {subject.row}s (interval if five groups)" if first else None,
+            label=f"mean of the {subject.row}s, 95 % interval by group" if first else None,
         )  # fmt: skip
         if subject.guess is not None:
             guess = subject.images.describe(subject.guess, where, subject.value_range)

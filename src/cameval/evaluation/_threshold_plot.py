@@ -32,11 +32,14 @@ _FIRST, _STEP = 114.0, 14.0
 class _Places:
     """The place of each binarizer on the axis: those of a fixed share, and the others.
 
-    The marks of the others are shifted to the right, so that those of several maps are apart.
+    A single binarizer of a fixed share is among the others, and `single` has its share in percent:
+    through one place there is no line. The marks of the others are shifted to the right, so that
+    those of several maps are apart.
     """
 
     fixed: dict[str, float]
     varying: dict[str, float]
+    single: dict[str, float]
     shift: float = 0.0
 
 
@@ -60,11 +63,15 @@ def places_of(subject: Subject) -> _Places:
         for label, meaning in meanings.items()
         if meaning.marked is not None and meaning.origin is None
     }
+    single = fixed if len(fixed) == 1 else {}
+    if single:
+        fixed = {}
     others = [label for label in meanings if label not in fixed]
     first = _FIRST if fixed else 0.0
     return _Places(
         dict(sorted(fixed.items(), key=lambda item: item[1])),
         {label: first + _STEP * k for k, label in enumerate(others)},
+        single,
     )
 
 
@@ -121,16 +128,17 @@ def _draw(
             xs, ys, color=color, linestyle=dash, marker=marker, markersize=6, linewidth=1.6,
             markeredgewidth=2 if marker == "_" else 1, label=label,
         )  # fmt: skip
-    xs, ys = (
-        [x + places.shift for x in places.varying.values()],
-        [_mean(subject, column, b) for b in places.varying],
-    )
-    if xs:
-        axes.plot(
-            xs, ys, color=color, linestyle="none", marker=marker, markersize=6,
-            markerfacecolor="white", markeredgewidth=2 if marker == "_" else 1.4,
-            label=None if places.fixed else label,
-        )  # fmt: skip
+    single = [b for b in places.varying if b in places.single]
+    hollow = [b for b in places.varying if b not in places.single]
+    for shown, face, is_first in ((single, color, True), (hollow, "white", not single)):
+        if shown:
+            axes.plot(
+                [places.varying[b] + places.shift for b in shown],
+                [_mean(subject, column, b) for b in shown],
+                color=color, linestyle="none", marker=marker, markersize=6, markerfacecolor=face,
+                markeredgewidth=2 if marker == "_" else 1.4,
+                label=label if is_first and not places.fixed else None,
+            )  # fmt: skip
 
 
 def _label_places(axes: "Axes", places: _Places) -> None:
@@ -138,16 +146,21 @@ def _label_places(axes: "Axes", places: _Places) -> None:
     ticker = matplotlib_module("ticker")
     shares = [0.0, 25.0, 50.0, 75.0, 100.0] if places.fixed else []
     at = [*shares, *places.varying.values()]
-    names = [*(f"{share:g} %" for share in shares), *(drawn(b, 16) for b in places.varying)]
+    names = [f"{share:g} %" for share in shares]
+    for label in places.varying:
+        share = places.single.get(label)
+        names.append(drawn(label, 16) + ("" if share is None else f" ({share:g} %)"))
     axes.xaxis.set_major_locator(ticker.FixedLocator(at))
     axes.xaxis.set_major_formatter(ticker.FixedFormatter(names))
     for text, x in zip(axes.get_xticklabels(), at, strict=True):
-        if x > 100 or not shares:
+        if x > 100 or (not shares and len(at) > 1):
             text.set(rotation=30, ha="right", rotation_mode="anchor")
     last = max(at)
     axes.set_xlim(-3 if shares else -_STEP / 2, last + (3 if last == 100 else _STEP * 0.8))
     if shares and places.varying:
         axes.axvline((100 + _FIRST) / 2, color=FAINT, linewidth=0.8)
     what = ["share of the image that is marked"] * bool(shares)
-    what += ["binarizers whose share varies (hollow)"] * bool(places.varying)
+    what += ["binarizer (share of the image that is marked)"] * bool(places.single)
+    if len(places.varying) > len(places.single):
+        what.append("binarizers whose share varies (hollow)")
     axes.set_xlabel("; ".join(what), color=INK)

@@ -456,7 +456,8 @@ class Results:
             groups, by p adjusted for all tests of the results.
 
             ``"classes"``: the scores of each class, with its mean and that of the guess; of more
-            than 30 classes the 12 best and the 12 worst.
+            than 30 classes the 12 best and the 12 worst. A line is the 95 % interval by group, for
+            classes of at least five groups.
 
             ``"pairs"``: a line for each image from its score with the guess to that with the map;
             for more than 150 images a histogram of the differences.
@@ -468,7 +469,8 @@ class Results:
             ``"thresholds"``: the mean of each method against the share of the image that is marked.
             A dot is a binarizer of the results; a line joins those that mark a fixed share (of a
             percentile, the median or a top area). The others, as Otsu's, are hollow marks beside
-            them, and the only ones if no binarizer marks a fixed share.
+            them, and the only ones if no binarizer marks a fixed share. If a single one does, it is
+            named on the axis with its share.
 
             ``"choices"``: the mean of each method with each binarizer, in a cell whose color is
             stronger the better it is; the best method is first, its best cell is framed. The last

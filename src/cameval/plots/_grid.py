@@ -10,7 +10,7 @@ from torch import Tensor
 from cameval._arrays import Maps, Masks
 from cameval.errors import SettingError, ShapeError
 from cameval.plots._axes import new_figure, without_math
-from cameval.plots._overlay import overlay
+from cameval.plots._overlay import OPAQUE, Alpha, check_alpha, overlay
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,6 +29,7 @@ def grid(
     ignore: Masks | Sequence[Masks] | None = None,
     titles: Sequence[str] = (),
     figure: "Figure | None" = None,
+    alpha: Alpha = OPAQUE,
 ) -> "Figure":
     """Plot the maps of several methods on several images, with their masks and the truth.
 
@@ -49,6 +50,8 @@ def grid(
     figure
         An empty figure of Matplotlib; by default a new one of pyplot, which a notebook shows. No
         other global state of Matplotlib is changed.
+    alpha
+        The opacity of the maps, a number in [0, 1] or ``"map"``, as of :func:`overlay`.
 
     Returns
     -------
@@ -59,8 +62,8 @@ def grid(
     Raises
     ------
     SettingError
-        If there is no image or no method, a name of `masks_by_method` is none of the methods, or
-        the number of maps, masks or titles is not that of the images.
+        If there is no image or no method, a name of `masks_by_method` is none of the methods,
+        the number of maps, masks or titles is not that of the images, or `alpha` is out of range.
     ShapeError
         If a map or a mask is not of the size of its image.
 
@@ -75,6 +78,7 @@ def grid(
     >>> len(grid(images, maps, masks_by_method=masks, figure=Figure()).axes)
     4
     """
+    check_alpha(alpha)
     pictures = _listed(images)
     if not pictures or not maps_by_method:
         raise SettingError(
@@ -109,7 +113,8 @@ def grid(
             )  # fmt: skip
         for j, name in enumerate(maps, start=1):
             mask = masks[name][k] if name in masks else None
-            overlay(panels[k, j], picture, score_map=maps[name][k], mask=mask, **shared)
+            score_map = maps[name][k]
+            overlay(panels[k, j], picture, score_map=score_map, mask=mask, alpha=alpha, **shared)
     for panel, name in zip(panels[0], ["image", *maps], strict=True):
         panel.set_title(without_math(name), fontsize="medium")
     found: Figure = panels[0, 0].get_figure()

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from cameval.errors import SettingError, ShapeError
 from cameval.plots._axes import matplotlib_module, row_of_axes, without_math
-from cameval.plots._overlay import overlay
+from cameval.plots._overlay import OPAQUE, Alpha, check_alpha, overlay
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +27,7 @@ def plot_maps(
     images: Tensor | None,
     axes: "Axes | Sequence[Axes] | None",
     class_names: Sequence[str],
+    alpha: Alpha = OPAQUE,
 ) -> "list[Axes]":
     """Draw maps ``(N, H, W)`` or ``(N, k, H, W)`` of classes ``(N)`` or ``(N, k)`` in a row.
 
@@ -35,10 +36,11 @@ def plot_maps(
     ShapeError
         If the maps are volumes, or the images are not of the maps.
     SettingError
-        If there are no maps, or axes of another number are given.
+        If there are no maps, axes of another number are given, or `alpha` is out of range.
     MissingPackageError
         If Matplotlib is not installed.
     """
+    check_alpha(alpha)
     size = (maps.shape[-2], maps.shape[-1])
     if maps.ndim != classes.ndim + 2:
         raise ShapeError(
@@ -51,7 +53,7 @@ def plot_maps(
     pictures = _pictures(images, len(maps), size).repeat_interleave(len(flat) // len(maps), 0)
     panels = row_of_axes(axes, len(flat))
     for panel, picture, score_map, label in zip(panels, pictures, flat, of_class, strict=True):
-        overlay(panel, picture, score_map=score_map)
+        overlay(panel, picture, score_map=score_map, alpha=alpha)
         named = 0 <= label < len(class_names)
         title = class_names[label] if named else f"class {label}" if label >= 0 else "target"
         panel.set_title(without_math(title), fontsize="medium")

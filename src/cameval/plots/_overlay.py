@@ -1,13 +1,14 @@
 """An image in gray with a map, a mask and the truth on it."""
 
-from typing import TYPE_CHECKING, Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval._arrays import Maps, Masks, as_masks, as_tensor, finite_maps
-from cameval.errors import ShapeError
+from cameval.errors import SettingError, ShapeError
 from cameval.maps import is_constant, normalize_maps
 from cameval.plots._axes import HALO, MASK, TRUTH
 
@@ -18,8 +19,12 @@ _LOW, _HIGH = (0.94, 0.42, 0.05), (1.0, 0.93, 0.35)
 """Red, green and blue of the map: orange where it begins to be seen, yellow at its maximum."""
 
 
-_OPAQUE = 0.8
+OPAQUE = 0.8
 """The opacity of the map at its maximum."""
+
+
+Alpha = float | Literal["map"]
+"""The opacity of a map: a number in [0, 1], or ``"map"`` where it follows the map."""
 
 
 _LUMA = np.array([0.299, 0.587, 0.114])
@@ -34,6 +39,7 @@ def overlay(
     mask: Masks | None = None,
     truth: Masks | None = None,
     ignore: Masks | None = None,
+    alpha: Alpha = OPAQUE,
 ) -> None:
     """Plot an image in gray with a map in orange, and a mask and the truth as outlines.
 
@@ -53,9 +59,15 @@ def overlay(
         The true mask ``(H, W)``, with a dashed blue outline on a dark line.
     ignore
         Pixels ``(H, W)`` that count for nothing, in gray stripes. The map is scaled without them.
+    alpha
+        The opacity of the map at its maximum, in [0, 1]. Elsewhere the opacity is `alpha` times the
+        scaled map. With ``"map"`` it is .8 times the square of the scaled map: low values, as often
+        in the air around a body, are nearly transparent, and the maximum looks as by default.
 
     Raises
     ------
+    SettingError
+        If `alpha` is neither a number in [0, 1] nor ``"map"``.
     ShapeError
         If map or masks are not of the image's height and width.
 
@@ -69,7 +81,12 @@ def overlay(
     >>> truth = center_disc((32, 32))
     >>> image, score_map = torch.rand(32, 32), center_map((32, 32))
     >>> overlay(Figure().subplots(), image, score_map=score_map, truth=truth)
+
+    Low values of the map are nearly transparent:
+
+    >>> overlay(Figure().subplots(), image, score_map=score_map, alpha="map")
     """
+    check_alpha(alpha)
     picture = as_tensor(image, "image").detach().float().cpu().numpy()
     ignored = None
     if ignore is not None:
@@ -85,7 +102,7 @@ def overlay(
             _label(axes, "constant map")
         else:
             values = np.asarray(normalize_maps(checked.float()))
-            axes.imshow(_ramp(values))
+            axes.imshow(_ramp(values, alpha))
     if ignored is not None and ignored.any():
         axes.imshow(_stripes(np.asarray(ignored)))
     for name, outline, color, style in (
@@ -99,11 +116,19 @@ def overlay(
     axes.set_axis_off()
 
 
-def _ramp(values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+def check_alpha(alpha: object) -> None:
+    """Raise an error unless it is the opacity of a map."""
+    is_number = isinstance(alpha, Real) and not isinstance(alpha, bool)
+    if not (is_number and 0 <= float(alpha) <= 1) and alpha != "map":  # type: ignore[arg-type]
+        raise SettingError(f"alpha must be a number in [0, 1] or 'map', got {alpha!r}")
+
+
+def _ramp(values: NDArray[np.floating[Any]], alpha: Alpha) -> NDArray[np.float32]:
     """Return a scaled map as a color image, from transparent over orange to yellow."""
     share = values[..., None]
     colors = (1 - share**2) * np.array(_LOW) + share**2 * np.array(_HIGH)
-    return np.concatenate([colors, _OPAQUE * share], -1).astype(np.float32)
+    opacity = OPAQUE * share**2 if alpha == "map" else float(alpha) * share
+    return np.concatenate([colors, opacity], -1).astype(np.float32)
 
 
 def _outline(axes: "Axes", inside: NDArray[np.bool_], color: str, style: str) -> None:

@@ -1,5 +1,7 @@
 """How often a classifier is right, in sentences; nothing where no classifier is known."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,11 +37,10 @@ def describe_accuracy(images: Images, names: Names) -> str:
     known = images.correct | images.wrong
     if images.is_multilabel:
         return _describe_sensitivity(images, known, names)
+    (counted,) = _counted(images, names)
+    share, interval, count = _share_right(images, counted)
     if several:
-        known = known & images.present
-    share, interval, count = _share_right(images, known)
-    if several:
-        of_images = format_count(images.samples["sample"][known].nunique(), "image")
+        of_images = format_count(images.samples["sample"][counted].nunique(), "image")
         subject = f"The class that {model} predicts"
         if not has_network:
             subject = f"The class of the given predictions{of_model}"
@@ -55,6 +56,28 @@ def describe_accuracy(images: Images, names: Names) -> str:
         f"The given predictions{of_model} are right for {share}{interval} of "
         f"{format_count(count, 'labeled image')}."
     )
+
+
+def describe_brackets(all_images: Iterable[Images], names: Names) -> str:
+    """Return what the brackets of shares of right predictions are; nothing if none has one."""
+    shares = (
+        _share_right(images, where)
+        for images in all_images
+        if images.has_labels and images.has_accuracy
+        for where in _counted(images, names)
+        if where.any()
+    )
+    if not any(interval for _, interval, _ in shares):
+        return ""
+    return "In brackets: the 95 % interval by group, cut off at 0 % and 100 %."
+
+
+def _counted(images: Images, names: Names) -> list[NDArray[np.bool_]]:
+    """Return the predictions of each share that a sentence has."""
+    known = images.correct | images.wrong
+    if images.is_multilabel:
+        return [known & images.present, known & ~images.present]
+    return [known & images.present if names.several else known]
 
 
 def _describe_sensitivity(images: Images, known: NDArray[np.bool_], names: Names) -> str:

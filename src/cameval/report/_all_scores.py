@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from cameval.evaluation._comparisons import Verdict as Found
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import format_signed
-from cameval.evaluation._scores import Score, Scores
+from cameval.evaluation._scores import ROLES, Score, Scores
 from cameval.evaluation._words import metric_title, one_line
 from cameval.report._names import Names
 from cameval.report._score_tables import (
@@ -22,10 +23,10 @@ from cameval.report._score_tables import (
     metric_heading,
     notes_on_scores,
 )
-from cameval.report._test_tables import NO_BRACKET, has_interval, notes_on_labels
+from cameval.report._test_tables import NO_BRACKET, describe_levels, has_interval, notes_on_labels
 from cameval.report._verdict import Verdict
 from cameval.report.formatting import format_interval, format_number
-from cameval.report.sections import Block, Cell, Table
+from cameval.report.sections import Block, Cell, Row, Table
 
 _MOST_FURTHER_METRICS = 5
 
@@ -35,6 +36,10 @@ _SYMBOLS: Mapping[Found, str] = {
     "open": "\u2248",
     "equal": "=",
 }
+
+
+_Kind = Literal["method", "given", "control", "nothing", "labels", "image", "truth"] | None
+"""What the maps of a row are; None is a baseline that does not state what it uses."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def all_scores_table(
     verdicts: Sequence[Verdict],
     family: Family,
 ) -> Table | None:
-    """Return every map with every binarizer, the best score first."""
+    """Return every map with every binarizer: a block of each kind, in it the best score first."""
     metric = headline.metric
     if metric is None:
         return None
@@ -80,7 +85,7 @@ def all_scores_table(
     tests = tests_of(verdicts, family)
     has_tests = any((model, replace(column)) in tests for _, model, column in found)
     alike = _are_alike([score for score, _, _ in found])
-    rows = []
+    rows: dict[_Kind, list[Row]] = {kind: [] for kind in _KINDS}
     for score, model, column in found:
         cells = _labels(model, column, contents, names, of_masks=of_masks)
         cells.append(_mean_cell(score, headline))
@@ -91,8 +96,8 @@ def all_scores_table(
             cells.append(Cell("" if bound is None else format_number(bound.mean)))
         cells += [mean_cell(scores.in_metric(model, column, label)) for label in further]
         cells += [] if alike else count_cells([score])
-        rows.append(map_row(contents, column, cells))
-    if not rows:
+        rows[_kind_of(contents, column)].append(map_row(contents, column, cells))
+    if not found:
         return None
     titles = [
         "map",
@@ -114,11 +119,41 @@ def all_scores_table(
             "above: \u25b2 better, \u25bc worse, \u2248 neither is shown, ? too few groups to "
             "tell, = the same."
         )
+        notes += describe_levels(tests.values())
     if any(not has_interval(one) for one in tests.values()):
         notes.append(NO_BRACKET)
     notes += notes_on_labels(contents, headline, family)
     caption = f"{headline.title} of all maps{names.part}"
-    return Table(caption, titles, [Block(rows)], notes, look="scores")
+    blocks = [Block(of_kind, _heading(kind, contents)) for kind, of_kind in rows.items() if of_kind]
+    return Table(caption, titles, blocks, notes, look="scores")
+
+
+_KINDS: Sequence[_Kind] = ("method", "given", "control", *ROLES)
+
+
+def _kind_of(contents: Contents, column: Column) -> _Kind:
+    """Return what the maps of a column are, as their meanings state it."""
+    if column.kind == "baseline":
+        return contents.baselines[column.method]
+    if column.method in contents.controls:
+        return "control"
+    return "given" if column.method in contents.given else "method"
+
+
+def _heading(kind: _Kind, contents: Contents) -> str:
+    """Return the heading of the rows of a kind."""
+    network = "without the trained network" if contents.has_network else "alone"
+    headings: dict[_Kind, str] = {
+        "method": "methods",
+        "given": "maps made elsewhere",
+        "control": "controls",
+        "nothing": "blind baselines: do not use the image",
+        "labels": "labels baselines: use labels or predictions alone",
+        "image": f"image baselines: use the image {network}",
+        None: "unspecified baselines: do not state what they use",
+        "truth": "truth baselines: use the true mask",
+    }
+    return headings[kind]
 
 
 def _labels(

@@ -116,12 +116,13 @@ class Charts:
         caption: str,
         height: float | Callable[[int], float],
         data: Sequence[Table | None] = (),
+        subtitle: str | None = None,
     ) -> Chart:
-        """Return a figure of the results of one network."""
+        """Return a figure of the results of one network; by default the column is its subtitle."""
         several = len(self.names.contents.models) > 1
         return Chart(
             one_line(model, 40) if several else "",
-            self.names.column(column),
+            self.names.column(column) if subtitle is None else subtitle,
             self.draw(kind, model, column, title=title, label=label, height=height),
             with_minus(caption),
             [table for table in data if table is not None],

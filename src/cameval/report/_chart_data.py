@@ -15,7 +15,13 @@ from cameval.report._chart import Charts
 from cameval.report._class_tables import correctness_titles
 from cameval.report._score_tables import map_row, maps_of, mean_cell
 from cameval.report._verdict import Guess, Verdict
-from cameval.report.formatting import format_interval, format_number, format_p, format_percent
+from cameval.report.formatting import (
+    format_interval,
+    format_level,
+    format_number,
+    format_p,
+    format_percent,
+)
 from cameval.report.sections import Block, Cell, Row, Table
 from cameval.statistics import ENOUGH_GROUPS
 
@@ -29,8 +35,9 @@ def pair_table(charts: Charts, verdict: Verdict, column: Column, guess: Guess) -
     test, p = guess.comparison.test, guess.comparison.p
     ends = interval_text(test.low, test.high)
     effect_ends = interval_text(test.effect_low, test.effect_high)
+    level = f", {format_level(guess.comparison.level)} interval" if ends else ""
     rows = [
-        ("mean difference", f"{format_signed(test.difference)} {ends}"),
+        (f"mean difference{level}", f"{format_signed(test.difference)} {ends}"),
         ("p, corrected for all tests of the page", format_p(p)),
         ("p, not corrected", format_p(test.p)),
         ("effect", f"{format_signed(test.effect)} {effect_ends}"),

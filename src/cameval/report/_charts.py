@@ -1,6 +1,6 @@
 """The sections of figures: against guessing, classes, size, thresholds, predictions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +8,10 @@ import numpy as np
 from cameval.evaluation import Column
 from cameval.evaluation._image_plots import LEAST_GROUPS
 from cameval.evaluation._numbers import format_short, format_signed
+from cameval.evaluation._run_folder import runs
 from cameval.evaluation._scores import Images
 from cameval.evaluation._words import one_line
+from cameval.evaluation.meaning import BinarizerMeaning
 from cameval.report._chart import Charts, ChartSection
 from cameval.report._chart_data import (
     MOST_LISTED,
@@ -24,15 +26,22 @@ from cameval.report._chart_data import (
     threshold_table,
     within_classes,
 )
+from cameval.report._choices import choice_table
 from cameval.report._class_tables import (
     by_class,
     correctness_titles,
     difference_of_predictions,
     right_and_wrong,
 )
+from cameval.report._names import join_words
 from cameval.report._svg import DESKTOP
 from cameval.report._verdict import Verdict
+from cameval.report.formatting import format_count
 from cameval.report.sections import Section, Table
+
+MOST_NAMED = 8
+"""Up to so many binarizers are named below a figure."""
+
 
 # --- Against guessing -----------------------------------------------------------------------------
 
@@ -245,14 +254,64 @@ def threshold_section(charts: Charts, notes: Sequence[str]) -> ChartSection:
                 verdict.model,
                 column,
                 title=f"Mean {title} by threshold",
+                subtitle=format_count(len(binarizers), "binarizer"),
                 label=f"{text}{chosen}",
-                caption=f"{text}{chosen}",
+                caption=f"{text}{chosen} {_describe_binarizers(binarizers)}",
                 height=_height_of_thresholds(len(charts.names.contents.methods)),
                 data=[table],
             )
         )
     lead = "The mean score of each map by the share of the image that its masks mark."
-    return ChartSection("by-threshold", "Thresholds", lead if found else "", charts=found)
+    folds = [fold for fold in [_choices_fold(charts)] if not fold.empty]
+    return ChartSection(
+        "by-threshold", "Thresholds", lead if found else "", charts=found, folds=folds
+    )
+
+
+def _choices_fold(charts: Charts) -> ChartSection:
+    """Return which binarizers were chosen by their scores; empty if none was."""
+    contents = charts.names.contents
+    chosen = [label for label, one in contents.binarizers.items() if one.origin is not None]
+    found = []
+    for verdict, column in charts.shown if chosen else ():
+        if not column.binarizer:
+            continue
+        text = (
+            f"Mean {charts.headline.title} of each map with each binarizer; the stronger the "
+            f"color, the better. With {join_words([one_line(label) for label in chosen])}, each "
+            "map has the binarizer that was chosen for it. A frame: the best mean on these same "
+            "images."
+        )
+        found.append(
+            charts.make(
+                "choices",
+                verdict.model,
+                column,
+                title=f"Mean {charts.headline.title} by map and binarizer",
+                subtitle=format_count(len(contents.binarizers), "binarizer"),
+                label=text,
+                caption=text,
+                height=120 + 26 * (len(contents.methods) + 1),
+            )
+        )
+    table = choice_table(contents, charts.names, runs(charts.results.provenance))
+    tables = [table] if table.blocks else []
+    return ChartSection("choices", "Chosen binarizers", tables=tables, charts=found)
+
+
+def _describe_binarizers(binarizers: Mapping[str, BinarizerMeaning]) -> str:
+    """Return which binarizers are compared; many of a fixed share by the first and the last."""
+    shares = {k: m.marked for k, m in binarizers.items() if m.marked is not None and not m.origin}
+    fixed = sorted(shares, key=lambda label: shares[label])
+    shown = [one_line(label) for label in binarizers if label not in shares]
+    if len(fixed) > MOST_NAMED:
+        first, last = one_line(fixed[0]), one_line(fixed[-1])
+        shown.insert(0, f"{len(fixed)} of a fixed share, from {first} to {last}")
+    else:
+        shown[:0] = map(one_line, fixed)
+    if len(shown) > MOST_NAMED:
+        shown[MOST_NAMED:] = [f"{len(shown) - MOST_NAMED} more that the data names"]
+    return f"Binarizers that are compared: {join_words(shown)}."
 
 
 def _height_of_thresholds(n_methods: int) -> Callable[[int], float]:

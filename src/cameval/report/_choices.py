@@ -4,9 +4,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from cameval.evaluation import Column
-from cameval.evaluation._words import one_line
+from cameval.evaluation._contents import Contents
+from cameval.evaluation._words import metric_title, one_line
 from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn
-from cameval.report._names import describe_origin
+from cameval.report._names import Names, describe_origin
+from cameval.report._score_tables import map_row
+from cameval.report.formatting import format_count, format_number
+from cameval.report.sections import Block, Cell, Row, Table
 
 _WARNINGS: dict[ChosenOn, str] = {
     "these same images": ", an optimistic choice",
@@ -88,3 +92,69 @@ def _chosen_for(column: Column, model: str, runs: Sequence[Mapping[str, Any]]) -
             here = (column.target_class, column.kind, column.method)
             if (row.get("target_class"), row.get("kind"), row.get("method")) == here:
                 yield str(row["binarizer"])
+
+
+_MOST_PARTS, _MOST_ROWS = 20, 60
+
+
+def choice_table(contents: Contents, names: Names, runs: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the binarizer that was chosen for each map, and on which images, for each choice.
+
+    Parameters
+    ----------
+    contents, names
+        What was evaluated, and the words of the page.
+    runs
+        The records of the runs; those of folds have a choice each.
+    """
+    choices = list(_different_choices(contents, runs))
+    by_class = any(record.get("by") == "label" for _, record in choices)
+    blocks, left_out = [], max(0, len(choices) - _MOST_PARTS)
+    for k, (label, record) in enumerate(choices[:_MOST_PARTS]):
+        images = format_count(int(record.get("images") or 0), "image")
+        metric = metric_title(str(record.get("metric") or ""))
+        heading = f"{one_line(label)}: by the mean {metric} of {images}"
+        if len(choices) > 1:
+            heading = f"choice {k + 1} of {len(choices)}, {heading}"
+        rows = [
+            row
+            for one in record["binarizers"]
+            if (row := _chosen_row(one, contents, names, by_class))
+        ]
+        left_out += max(0, len(rows) - _MOST_ROWS)
+        blocks.append(Block(rows[:_MOST_ROWS], names.with_model(str(record["model"]), heading)))
+    titles = ["map", *(["target class"] if len(contents.target_classes) > 1 else [])]
+    titles += [*(["class"] if by_class else []), "binarizer", "mean"]
+    notes = ["Mean: of the images on which the choice was made."]
+    notes += [f"{left_out:,} choices or maps are left out."] if left_out else []
+    return Table("Binarizer that was chosen for each map", titles, blocks, notes)
+
+
+def _different_choices(
+    contents: Contents, runs: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the label and the record of each choice, of several runs each once."""
+    seen: list[tuple[str, Mapping[str, Any]]] = []
+    for run in runs:
+        for label, record in (run.get("chosen") or {}).items():
+            if label in contents.binarizers and (label, record) not in seen:
+                seen.append((label, record))
+                yield label, record
+
+
+def _chosen_row(
+    one: Mapping[str, Any], contents: Contents, names: Names, by_class: bool
+) -> Row | None:
+    """Return the row of a map; nothing if the page does not have it."""
+    known = contents.methods if one["kind"] == "method" else contents.baselines
+    if one["method"] not in known or one["target_class"] not in contents.target_classes:
+        return None
+    cells = []
+    if len(contents.target_classes) > 1:
+        cells.append(Cell(names.target_class(one["target_class"])))
+    if by_class:
+        label = one.get("label")
+        cells.append(Cell("all classes" if label is None else names.class_name(label)))
+    cells += [Cell(one_line(one["binarizer"])), Cell(format_number(one["score"]))]
+    column = Column(one["target_class"], one["kind"], one["method"], one["binarizer"], "")
+    return map_row(contents, column, cells)

@@ -28,7 +28,7 @@ from cameval.report._verdict_words import (
     symbol_of,
     words_of,
 )
-from cameval.report.formatting import format_count, format_interval
+from cameval.report.formatting import format_count, format_interval, format_whole_percent
 from cameval.report.sections import Table
 
 
@@ -112,7 +112,7 @@ def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[Strip
     right = verdict.n_known - verdict.n_wrong
     images = charts.images[verdict.model]
     if verdict.n_known and not images.is_multilabel and not names.several:
-        share = f"{100 * right / verdict.n_known:.0f}\u00a0% classified right"
+        share = f"{format_whole_percent(right / verdict.n_known)} classified right"
         subtitle = " \u00b7 ".join(filter(None, [subtitle, share]))
     mixed = state_of_all(charts.verdicts) is None
     data = headline_data(verdict, known.contents, headline, known.scores, names, known.family)
@@ -173,7 +173,8 @@ def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool) -> st
     noun = "network" if known.contents.has_network else "set"
     text = f"A row is a {noun} with its best map. " if has_many else ""
     text += f"Orange: mean over {known.names.row}s{known.names.with_object}"
-    text += " with its 95 % interval by group."
+    text += " with its 95 % interval by group. Images with the same group id, such as those of one"
+    text += " patient, are a group; an image without an id is a group of its own."
     if any(one.guess is not None for one in verdicts):
         text += " Gray zone and diamond: its best guess." if has_many else ""
         text += "" if has_many else " Gray band: the best guess with the same binarizer."

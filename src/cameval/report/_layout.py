@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cameval.evaluation._scores import Images
-from cameval.report._accuracy import describe_accuracy
+from cameval.report._accuracy import describe_accuracy, describe_brackets
 from cameval.report._all_scores import all_scores_table, further_metrics
 from cameval.report._answers import Known
 from cameval.report._caveats import caveats
@@ -176,7 +176,10 @@ def _scores(of: Evaluated) -> ChartSection:
     lead = ""
     if table is not None:
         first = "highest" if headline.meaning.higher_is_better is None else "best"
-        lead = f"Means with 95 % intervals by group, the {first} first. Click a heading to sort."
+        lead = (
+            "Means with 95 % intervals by group: maps of methods, then baselines by what they use; "
+            f"in each part the {first} first. Click a heading to sort each part."
+        )
     return ChartSection("scores", "All scores", lead, _present(table), folds=folds)
 
 
@@ -193,6 +196,8 @@ def _predictions(of: Evaluated) -> Fold:
         for model in known.headline.candidates
         if (text := describe_accuracy(of.everything[model], known.names))
     ]
+    of_models = [of.everything[model] for model in known.headline.candidates]
+    accuracy += [text for text in [describe_brackets(of_models, known.names)] if text]
     title = "Target classes" if tables else "Accuracy"
     if any(images.has_accuracy for images in known.images.values()):
         title = "Right and wrong predictions"

@@ -1,17 +1,23 @@
 """Tables of paired tests: methods and baselines, models, target classes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from cameval.evaluation import Column
-from cameval.evaluation._comparisons import ALPHA, Comparison, Family
+from cameval.evaluation._comparisons import ALPHA, CONFIDENCE, Comparison, Family
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._scores import ROLES
 from cameval.evaluation._words import map_and_mask, one_line
 from cameval.report._names import Names, join_words
-from cameval.report.formatting import format_difference, format_interval, format_number, format_p
+from cameval.report.formatting import (
+    format_difference,
+    format_interval,
+    format_level,
+    format_number,
+    format_p,
+)
 from cameval.report.sections import Block, Cell, Row, Table
 from cameval.statistics import ENOUGH_GROUPS
 
@@ -102,17 +108,17 @@ def _notes(shown: Sequence[Comparison], family: Family, names: Names) -> list[st
     if family.size > 1:
         adjusted = f"adjusted by Holm's method for the {family.size:,} tests of this page"
     has_any = any(has_interval(one) for one in shown)
-    of_interval = (
-        "The interval is of the level that agrees with this p: it excludes 0 exactly where p is "
-        f"below {format_number(ALPHA)}. "
+    of_effect = (
+        "; its interval is of the same level, and may include 0 where that of the difference does "
+        "not"
     )
-    of_effect = "; its interval may include 0 where that of the difference does not"
-    notes = [
+    notes = [*describe_levels(shown)]
+    notes.append(
         f"Difference: the mean over the {names.row}s{names.with_object} for which both have a "
-        f"score. p: sign-flip test of groups, {adjusted}. {of_interval if has_any else ''}"
+        f"score. p: sign-flip test of groups, {adjusted}. "
         f"Effect: the difference in standard deviations of the differences of the {names.row}s"
         f"{of_effect if has_any else ''}."
-    ]
+    )
     if any(one.test.n and not has_interval(one) for one in shown):
         notes.append(NO_BRACKET)
     few = [one for one in shown if not np.isnan(one.p) and one.test.n_differing < ENOUGH_GROUPS]
@@ -120,6 +126,24 @@ def _notes(shown: Sequence[Comparison], family: Family, names: Names) -> list[st
         narrow = " and the interval too narrow" if any(map(has_interval, few)) else ""
         notes.append(f"Where fewer than ten groups differ, p may be too small{narrow}.")
     return notes
+
+
+def describe_levels(shown: Iterable[Comparison]) -> list[str]:
+    """Return the level of the intervals of differences beside that of scores; empty without any."""
+    levels = [one.level for one in shown if has_interval(one)]
+    if not levels:
+        return []
+    low, high, of_scores = map(format_level, (min(levels), max(levels), CONFIDENCE))
+    text = f"The interval of a difference is {low}"
+    if high == of_scores:
+        text += ", as those of scores are"
+    elif low == high:
+        text += f", wider than the {of_scores} of scores, because p is corrected"
+    else:
+        text += (
+            f" to {high}, by test, because p is corrected; the intervals of scores are {of_scores}"
+        )
+    return [f"{text}. It excludes 0 exactly where p is below {format_number(ALPHA)}."]
 
 
 def has_interval(one: Comparison) -> bool:

@@ -20,9 +20,13 @@ __all__ = [
     "format_percent",
 ]
 
+_MOST_DECIMALS = 9
+
 
 def format_percent(share: float) -> str:
     """Return a share in percent, with one decimal and a no-break space.
+
+    A share that is not 0 or 1 is not written as 0 % or 100 %: it has more decimals.
 
     Parameters
     ----------
@@ -34,8 +38,46 @@ def format_percent(share: float) -> str:
     >>> from cameval.report import format_percent
     >>> format_percent(0.2286).replace(chr(160), " ")
     '22.9 %'
+    >>> format_percent(0.9996).replace(chr(160), " "), format_percent(1).replace(chr(160), " ")
+    ('99.96 %', '100.0 %')
     """
-    return MISSING if isnan(share) else f"{100 * share:.1f}\u00a0%"
+    return MISSING if isnan(share) else _in_percent(share, 1)
+
+
+def format_whole_percent(share: float) -> str:
+    """Return a share in percent without decimals, except near 0 and 100.
+
+    Examples
+    --------
+    >>> from cameval.report.formatting import format_whole_percent
+    >>> format_whole_percent(0.75).replace(chr(160), " ")
+    '75 %'
+    >>> format_whole_percent(249 / 250).replace(chr(160), " ")
+    '99.6 %'
+    """
+    return _in_percent(share, 0)
+
+
+def _in_percent(share: float, decimals: int) -> str:
+    """Return a share with as many decimals as keep it apart from 0 and 1, and so many at least."""
+    texts = [f"{100 * share:.{k}f}" for k in range(decimals, _MOST_DECIMALS)]
+    apart = (text for text in texts if share in (0, 1) or float(text) not in (0, 100))
+    return f"{next(apart, texts[0])}\u00a0%"
+
+
+def format_level(level: float) -> str:
+    """Return the level of an interval in percent, without decimals that are 0.
+
+    Examples
+    --------
+    >>> from cameval.report.formatting import format_level
+    >>> [format_level(level).replace(chr(160), " ") for level in (0.95, 0.99167, 0.999998)]
+    ['95 %', '99.17 %', '99.9998 %']
+    """
+    text = f"{100 * level:.2f}"
+    if float(text) == 100:
+        return format_percent(level)
+    return f"{text.rstrip('0').rstrip('.')}\u00a0%"
 
 
 def format_p(p: float) -> str:

@@ -33,13 +33,15 @@
         const up = head.getAttribute("aria-sort") === "descending";
         heads.forEach((other) => other.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", up ? "ascending" : "descending");
-        const body = table.tBodies[0];
-        const rows = [...body.rows].map((row, at) => [key(row.cells[k]), at, row]);
-        rows.sort(([a, i], [b, j]) => {
-          if (a === null || b === null) return (a === null) - (b === null) || i - j;
-          return (up ? 1 : -1) * compare(a, b) || i - j;
-        });
-        body.append(...rows.map(([, , row]) => row));
+        for (const body of table.tBodies) {
+          const sorted = [...body.rows].filter((row) => !row.classList.contains("heading"));
+          const rows = sorted.map((row, at) => [key(row.cells[k]), at, row]);
+          rows.sort(([a, i], [b, j]) => {
+            if (a === null || b === null) return (a === null) - (b === null) || i - j;
+            return (up ? 1 : -1) * compare(a, b) || i - j;
+          });
+          body.append(...rows.map(([, , row]) => row));
+        }
       });
     });
   }
