@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TypedDict
 
+from cameval._other_names import KEYWORDS
 from cameval.baselines import (
     RandomBaseline,
     area_bound,
@@ -99,9 +100,10 @@ def check_names(settings: Mapping[str, object], function: str) -> None:
     """Raise a TypeError, as Python does, if a keyword argument is no setting of a run."""
     for name in settings:
         if name not in RunSettings.__annotations__:
+            known = f"settings of a run are {', '.join(RunSettings.__annotations__)}"
             raise TypeError(
-                f"{function}() got an unexpected keyword argument {name!r}; settings of a run are "
-                f"{', '.join(RunSettings.__annotations__)}"
+                f"{function}() got an unexpected keyword argument {name!r}; "
+                f"{KEYWORDS.get(name, known) if function == 'evaluate' else known}"
             )
 
 
