@@ -90,6 +90,7 @@ def _check_results(parts: object) -> list[Results]:
     """Return the parts as a list, of which each must be results."""
     alone = isinstance(parts, Results | str | PathLike | pd.DataFrame)
     several = [*parts] if isinstance(parts, Iterable) and not alone else [parts]
+    found: list[Results] = []
     if not several:
         raise SettingError("parts must hold at least one Results, got none")
     for part in several:
@@ -105,9 +106,10 @@ def _check_results(parts: object) -> list[Results]:
             )
         if not isinstance(part, Results):
             raise SettingError(f"parts must be Results, got {type(part).__name__}")
+        found.append(part)
     if alone:
         raise SettingError("parts must be a list of Results, got one; write concat([results])")
-    return several
+    return found
 
 
 def _sanity(parts: Sequence[SanityResults | None]) -> SanityResults | None:
