@@ -41,7 +41,7 @@ KEYWORDS: Final = {
     "target_layers": _LAYER,
     "targets": _CLASSES,
 }
-"""What stands for a keyword argument of theirs."""
+"""What is used in place of a keyword argument of theirs."""
 
 
 def describe_method(name: str) -> str | None:

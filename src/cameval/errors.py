@@ -103,14 +103,15 @@ class DataError(CamevalError, ValueError):
 
 
 class OtherNameError(CamevalError, ImportError):
-    """A method was imported by its name in another library; the message has the name here.
+    """A method was imported by its name in another library, as ``from cameval import GradCAM``.
+
+    The message has the name here, and how it is used.
 
     Examples
     --------
-    >>> from cameval import GradCAM
-    Traceback (most recent call last):
-    cameval.errors.OtherNameError: cameval has no GradCAM; it is: from cameval import grad_cam, \
-and CAMExtractor(net, method=grad_cam)
+    >>> from cameval.errors import OtherNameError
+    >>> issubclass(OtherNameError, ImportError)
+    True
     """
 
 
