@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cameval._arrays import shape_or_type
 from cameval._checks import check_callable
+from cameval._other_names import init_with_hints, with_hints
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.maps import CellCenters, upsample
 from cameval.methods import grad_cam
@@ -147,6 +148,7 @@ class CAMResult:
         return plot_maps(self.maps, self.classes, images, axes, class_names, alpha)
 
 
+@init_with_hints
 @dataclass(frozen=True)
 class CAMExtractor:
     """Class activation maps of a network, at the size of its images.
@@ -216,6 +218,7 @@ class CAMExtractor:
         object.__setattr__(self, "model", model)
         check_alignment(self.alignment, model.cell_centers)
 
+    @with_hints
     def __call__(
         self,
         images: Tensor,

@@ -105,7 +105,9 @@ def test_one_command_writes_tables_and_report(finished, capsys) -> None:
 def test_the_same_command_goes_on_and_another_is_refused(folder, finished, capsys) -> None:
     kept = (finished / "results.csv").read_bytes()
     assert main(words(folder, no_report=True)) == 0
-    assert "tables  " in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "tables  " in told.out
+    assert told.err.count("evaluate is resumed: 6 of 6 samples were scored before") == 1
     assert (finished / "results.csv").read_bytes() == kept
     assert main(words(folder, no_report=True, seed=1)) == 2
     assert "another seed (0 and 1)" in capsys.readouterr().err

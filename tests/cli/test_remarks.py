@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from cameval import PercentileBinarizer, Sample, evaluate_maps, iou
@@ -20,6 +21,7 @@ from cameval.cli._remarks import (
 )
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Results
+from cameval.networks import load_network
 
 RUN = ["--model", "resnet18", "--out", "run"]
 
@@ -70,6 +72,26 @@ def options(*words: str) -> Any:
 def test_random_weights_are_said(words, said) -> None:
     lines = describe_weights(options(*words.split()))
     assert [line.startswith(str(said)) for line in lines] == ([] if said is None else [True])
+
+
+def test_random_weights_are_in_the_results(root, tmp_path) -> None:
+    words = f"evaluate --images {root}/images --masks {root}/masks --no-report --size 64"
+    words += " --num-classes 2 --binarizer otsu --metric iou --baseline center"
+    words += f" --out {tmp_path} --model squeezenet1_1 a=squeezenet1_1 --weights none"
+    assert main([*words.split(), str(_weights(tmp_path))]) == 0
+    results = Results.from_csv(tmp_path / "results.csv")
+    first, second = results.provenance["parts"]
+    assert first["weights_are"] == "random"
+    assert "weights_are" not in second
+    text = results.methods_text()
+    assert "The network is squeezenet1_1 (random weights, hash " in text
+    assert "The network is a (weights " in text
+
+
+def _weights(folder: Path) -> Path:
+    file = folder / "weights.pth"
+    torch.save(load_network("squeezenet1_1", num_classes=2, seed=3).state_dict(), file)
+    return file
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,14 @@ def test_labels_and_groups_are_read_by_name(tmp_path) -> None:
     ("text", "message"),
     [
         ("", "must have a column 'name', got no rows"),
-        ("name,kind\na,1\n", "must have a column 'label', got name, kind"),
+        (
+            "file,label\na,1\n",
+            "'name', got file, label; name another with name=, or --name-column",
+        ),
+        (
+            "name,kind\na,1\n",
+            "'label', got name, kind; name another with label=, or --label-column",
+        ),
         ("name,label\na,1\na,2\n", "line 3: name must name an image once, got 'a'"),
         ("name,label\n,1\n", "line 2: name must name an image once, got ''"),
         ("name,label\na,cat\n", "line 2: label must be a class index, got 'cat'"),
@@ -38,6 +45,14 @@ def test_groups_are_read_without_labels(tmp_path) -> None:
         {},
         {"a": "p", "b": "q"},
     )
+
+
+def test_a_column_that_is_not_there_is_named_by_its_option(tmp_path) -> None:
+    (tmp_path / "l.csv").write_text("name,label\na,1\n")
+    with pytest.raises(DataError, match="name another with group=, or --group-column"):
+        read_labels(tmp_path / "l.csv", group="patient")
+    with pytest.raises(DataError, match="name another with name=, or --name-column"):
+        read_info(tmp_path / "l.csv", ["label"], name="id")
 
 
 def test_info_is_read_by_name(tmp_path) -> None:

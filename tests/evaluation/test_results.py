@@ -18,7 +18,7 @@ from cameval import evaluate
 from cameval.data import Sample
 from cameval.errors import DataError, OutputError, SettingError
 from cameval.evaluation import Results, _csv_tables, concat
-from cameval.statistics import mean_interval
+from cameval.statistics import holm, mean_interval
 
 
 def run(name: str = "net", **options) -> Results:
@@ -483,6 +483,79 @@ def test_models_are_put_under_each_other_and_compared(results) -> None:
         concat([results, fewer])
     with pytest.raises(SettingError, match="at least one"):
         concat([])
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ("results.csv", "got the path 'results.csv'; read it first: Results.load"),
+        (["a.csv"], "got the path 'a.csv'; read it first: Results.load"),
+        ([pathlib.Path("run")], "got the path 'run'"),
+        (pd.DataFrame({"a": [1]}), "got a DataFrame; concatenate the results before"),
+        ([pd.DataFrame({"a": [1]})], "got a DataFrame"),
+        (None, "got NoneType"),
+        ([None], "got NoneType"),
+    ],
+)
+def test_what_is_no_results_is_not_concatenated(parts, said) -> None:
+    with pytest.raises(SettingError, match=f"parts must be Results, {said}"):
+        concat(parts)
+
+
+def test_results_are_concatenated_from_any_iterable_of_them(results) -> None:
+    assert same(concat(iter([results])), concat([results]))
+    with pytest.raises(SettingError, match=r"parts must be a list of Results, got one; write conc"):
+        concat(results)
+
+
+def test_two_models_are_compared_in_each_class_and_corrected_for_all_tests(results) -> None:
+    draw = np.random.default_rng(0).random(results.values.shape)
+    renamed_samples = results.samples.assign(model="other")
+    both = concat([results, replace(results, samples=renamed_samples, values=draw)])
+    chosen = {"over": "model", "method": "cam", "binarizer": "p80"}
+    table = both.compare("iou", by="class_name", **chosen)
+    assert table.columns[0] == "class_name"
+    assert table["class_name"].tolist() == ["r", "s", "l"]
+    for row in table.itertuples():
+        part = both.select(class_name=row.class_name)
+        (alone,) = part.compare("iou", **chosen).itertuples()
+        assert (row.difference, row.p, row.low, row.n) == pytest.approx(
+            (alone.difference, alone.p, alone.low, alone.n), nan_ok=True
+        )
+        assert (row.n_groups, row.n_undefined) == (alone.n_groups, alone.n_undefined)
+    np.testing.assert_array_equal(table["p_holm"], holm(table["p"].to_numpy()))
+    assert (table["p_holm"] > table["p"]).any()
+    by_label = both.compare("iou", by=["label"], **chosen)
+    assert by_label["label"].tolist() == [0, 1, 2]
+    assert by_label.drop(columns="label").equals(table.drop(columns="class_name"))
+
+
+def test_methods_are_compared_in_parts_that_both_have(results) -> None:
+    chosen = {"method": ["cam", "grad"], "binarizer": "p80"}
+    right = results.compare("iou", by=["present", "correct"], **chosen)
+    counts = results.summary(by=["present", "correct"])
+    assert set(zip(right["present"], right["correct"], strict=True)) == set(
+        zip(counts["present"], counts["correct"], strict=True)
+    )
+    whole = results.compare("iou", **chosen)
+    assert (right["n"] + right["n_undefined"]).sum() == (whole["n"] + whole["n_undefined"]).sum()
+    for by, said in (
+        ("labell", "by must name columns of .*got 'labell'; near names: label"),
+        ("metric", "by must name columns of .*got 'metric'"),
+        ("p", "by must name columns of .*got 'p'"),
+    ):
+        with pytest.raises(SettingError, match=said):
+            results.compare("iou", by=by, **chosen)
+
+
+def test_a_pair_must_be_in_one_part(results) -> None:
+    moved = replace(results, samples=results.samples.assign(model="other", predicted=0))
+    both = concat([replace(results, samples=results.samples.assign(predicted=1)), moved])
+    chosen = {"over": "model", "method": "cam", "binarizer": "p80"}
+    with pytest.raises(
+        SettingError, match=r"by must be the same for each model .* 'predicted' for"
+    ):
+        both.compare("iou", by="predicted", **chosen)
 
 
 def test_what_one_model_lacks_is_counted_and_never_compared(results) -> None:

@@ -46,6 +46,28 @@ def test_what_is_kept_is_the_table(tmp_path) -> None:
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_a_run_that_goes_on_says_how_much_was_scored_before(tmp_path, capsys) -> None:
+    data = _Interrupted(samples())
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, data)
+    assert "resumed" not in capsys.readouterr().err
+    data.resumed = True
+    for count in (4, len(data)):  # the second time all is there
+        run(tmp_path, data)
+        said = capsys.readouterr().err
+        line = f"evaluate is resumed: {count} of {len(data)} samples were scored before"
+        assert said.splitlines().count(line) == 1
+    run(tmp_path, data, progress=False)
+    assert not capsys.readouterr().err
+
+
+def test_a_resumed_stream_says_how_many_batches_were_scored_before(tmp_path, capsys) -> None:
+    run(tmp_path, Stream(samples()))
+    capsys.readouterr()
+    run(tmp_path, Stream(samples()))
+    assert "evaluate is resumed: batches scored before: 4" in capsys.readouterr().err
+
+
 class _Interrupted(Lazy):
     """A dataset that stops once, in the last batch."""
 

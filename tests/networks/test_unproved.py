@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import cameval
 from cameval import CAMExtractor, CAMModel, adapt, cam, grad_cam
 from cameval.errors import SettingError, UnsupportedHeadError, UnsupportedModelError
-from cameval.methods import attention_rollout
+from cameval.methods import attention_rollout, local_linear_cam
 from cameval.networks import (
     LayerModel,
     TokenGrid,
@@ -129,8 +129,11 @@ def test_before_a_head_of_two_layers_a_mean_of_tokens_is_read_once_its_order_is_
     assert isinstance(model, LayerModel)
     assert model.layer == "norm"
     assert CAMExtractor(model, grad_cam)(batch, 1).coarse.shape == (2, 4, 4)
-    with pytest.raises(UnsupportedHeadError, match=r"head of several layers \('hidden', 'head'\)"):
-        CAMExtractor(model, cam)(batch, 1)
+    for method in (cam, local_linear_cam):
+        with pytest.raises(
+            UnsupportedHeadError, match=r"head of several layers \('hidden', 'head'"
+        ):
+            CAMExtractor(model, method)(batch, 1)
 
 
 def test_a_known_order_of_tokens_finds_the_last_attention() -> None:

@@ -4,6 +4,7 @@ import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,6 +30,7 @@ from cameval.cli._remarks import (
     describe_columns,
     describe_groups,
     describe_weights,
+    random_networks,
 )
 from cameval.cli._tables import print_lines, print_verdict
 from cameval.cli._words import (
@@ -281,7 +283,7 @@ def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace
     _print_first(describe_classes(name, count, known, given, options))
     names = given or known
     of_data = options.class_names is None and names is not None and len(names) < count
-    return evaluate(
+    results = evaluate(
         CAMExtractor(net, alignment=options.alignment),
         dataset,
         methods=methods,
@@ -296,6 +298,9 @@ def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace
         **_settings(options, name, name, None if of_data else names)
         | {"precision": options.precision},
     )
+    if name in random_networks(options):
+        results = replace(results, provenance={**results.provenance, "weights_are": "random"})
+    return results
 
 
 def _checks(source: str, options: Namespace) -> SanityChecks | None:

@@ -9,8 +9,8 @@ OF_MANIFEST = ("image", "mask", "name", "label", "group", "ignore")
 """The columns of ``--manifest`` that have a meaning."""
 
 
-def describe_weights(options: Namespace) -> list[str]:
-    """Return a line if networks are not trained, as no weights are given.
+def random_networks(options: Namespace) -> list[str]:
+    """Return the names, in the tables, of the networks whose weights are random.
 
     The network of a function has the weights with which the function returns it.
     """
@@ -23,9 +23,14 @@ def describe_weights(options: Namespace) -> list[str]:
         is_named = ":" not in source or source.startswith("timm:")
         if where == "none" and is_named:
             random.append(label or model)
-    if not random:
+    return random
+
+
+def describe_weights(options: Namespace) -> list[str]:
+    """Return a line if networks are not trained, as no weights are given."""
+    if not (random := random_networks(options)):
         return []
-    of_models = f" for {', '.join(random)}" if len(models) > 1 else ""
+    of_models = f" for {', '.join(random)}" if len(options.model) > 1 else ""
     return [f"weights{of_models}: none (random); --weights DEFAULT or a file has trained ones"]
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from os import PathLike
@@ -331,10 +331,11 @@ def read_labels(
     ({'scan 1': 2, 'scan 2': None}, {'scan 1': 'p7', 'scan 2': 'p8'})
     """
     path = Path(path)
+    roles = {column: role for role, column in (("group", group), ("label", label)) if column}
     columns = [column for column in (label, group) if column is not None]
     labels: dict[str, int | None] = {}
     groups: dict[str, str] = {}
-    for line, image, row in _named_rows(path, name, columns):
+    for line, image, row in _named_rows(path, name, columns, roles):
         if label is not None:
             where = f"{path}, line {line}: {label}"
             labels[image] = parse_class(row[label], where)
@@ -382,7 +383,7 @@ def read_info(
     {'scan 1': {'age': 61, 'view': 'lateral'}, 'scan 2': {'age': None, 'view': 'frontal'}}
     """
     wanted = [columns] if isinstance(columns, str) else list(columns)
-    rows = list(_named_rows(Path(path), name, wanted))
+    rows = list(_named_rows(Path(path), name, wanted, {}))
     values = {column: _column(column, [(line, row) for line, _, row in rows]) for column in wanted}
     return {
         image: {column: values[column][k] for column in wanted}
@@ -391,9 +392,12 @@ def read_info(
 
 
 def _named_rows(
-    path: Path, name: str, columns: Collection[str]
+    path: Path, name: str, columns: Collection[str], roles: Mapping[str, str]
 ) -> Iterator[tuple[int, str, dict[str, str]]]:
-    """Yield line, name of the image and cells of each row; names must differ."""
+    """Yield line, name of the image and cells of each row; names must differ.
+
+    The argument and the option with which a column is named begin with its role.
+    """
     try:
         text = read_file(path, "a table of labels").decode("utf-8-sig")
         rows = list(csv.DictReader(StringIO(text, newline="")))
@@ -402,7 +406,9 @@ def _named_rows(
     for column in (name, *columns):
         if not rows or column not in rows[0]:
             there = ", ".join(rows[0]) if rows else "no rows"
-            raise DataError(f"{path} must have a column {column!r}, got {there}")
+            role = {**roles, name: "name"}.get(column) if rows else None
+            way = f"; name another with {role}=, or --{role}-column" if role else ""
+            raise DataError(f"{path} must have a column {column!r}, got {there}{way}")
     seen: set[str] = set()
     for line, row in enumerate(rows, start=2):
         image = row[name]

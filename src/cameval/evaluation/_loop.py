@@ -1,6 +1,7 @@
 """The loop over the batches of a run, shared by its processes; finished batches are kept."""
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence, Sized
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from cameval.evaluation._halving import Finish, HalvedBatches
 from cameval.evaluation._identity import same_run
 from cameval.evaluation._loading import Workers, number_of_batches, read_batches
 from cameval.evaluation._run import Run
-from cameval.evaluation._run_folder import RunFolder
+from cameval.evaluation._run_folder import RunFolder, is_there
 from cameval.evaluation._times import Sessions, Stopwatch, total_time
 from cameval.evaluation.results import Results, results_of
 
@@ -39,7 +40,8 @@ def score_planned(
     run: Run, *, title: str = "evaluate", unit: str = "batch", seen: Seen | None = None
 ) -> Results:
     """Score a run that all processes have planned alike."""
-    shares = gather(lambda: _score_share(run, title, unit, seen))
+    before = [number for part in gather(lambda: _list_scored(run)) for number in part]
+    shares = gather(lambda: _score_share(run, title, unit, seen, before))
     batches = {number: scores for share in shares for number, scores in share.batches.items()}
     time = total_time(share.sessions for share in shares)
     record = shares[rank()].record | {"processes": len(shares), "computing": time}
@@ -55,14 +57,21 @@ class _Share:
     sessions: Sessions
 
 
-def _score_share(run: Run, title: str, unit: str, seen: Seen | None) -> _Share:
-    """Score the batches of this process, or read them from the folder of the run."""
+def _score_share(
+    run: Run, title: str, unit: str, seen: Seen | None, before: Sequence[int]
+) -> _Share:
+    """Score the batches of this process, or read them from the folder of the run.
+
+    The first process says once how much of the run was scored before.
+    """
     out = run.settings.out
     folder = None if out is None else RunFolder(Path(out))
     record = dict(run.record) if folder is None else folder.claim(run.record)
     watch = Stopwatch(None if folder is None else folder.path)
     batches = {}
     with progress_bar(run, _count_mine(run), title, unit) as bar:
+        if before and run.settings.progress and rank() == 0:
+            bar.write(f"{title} is resumed: {_describe_scored(run, before)}", file=sys.stderr)
         for number, samples, scores in _score_batches(run, folder, watch):
             batches[number] = scores
             if seen is not None:
@@ -186,6 +195,23 @@ def _count_mine(run: Run) -> int | None:
     """Return how many batches this process has, if they can be counted beforehand."""
     total = number_of_batches(run.samples, run.settings.batch_size)
     return None if total is None else sum(map(_is_mine, range(total)))
+
+
+def _list_scored(run: Run) -> list[int]:
+    """Return the numbers of the batches of this process that an earlier call has scored."""
+    if run.settings.out is None or not is_there(Path(run.settings.out)):
+        return []
+    return [*filter(_is_mine, RunFolder(Path(run.settings.out)).numbers())]
+
+
+def _describe_scored(run: Run, numbers: Sequence[int]) -> str:
+    """Return how much of a run was scored before: samples, if they can be counted."""
+    size = run.settings.batch_size
+    if not isinstance(run.samples, Sized):
+        return f"batches scored before: {len(numbers)}"
+    total = len(run.samples)
+    count = sum(min(size, max(total - number * size, 0)) for number in numbers)
+    return f"{count:,} of {total:,} samples were scored before"
 
 
 def _is_mine(number: int) -> bool:

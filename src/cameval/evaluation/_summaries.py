@@ -1,8 +1,7 @@
 """Means with intervals, pivots, paired tests and dependence of a table of results."""
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from difflib import get_close_matches
 from typing import Any
 
@@ -10,20 +9,30 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cameval._checks import warn_user
 from cameval.errors import SettingError
 from cameval.evaluation.meaning import Column, Meanings, MetricMeaning
 from cameval.statistics import (
     PairedTest,
     Summary,
     describe_columns,
-    paired_tests,
     rank_correlation,
 )
+from cameval.statistics.paired import compare_in_parts
 
 _COMPARED = (
     *("first", "second", "difference", "low", "high", "p"),
     *("p_holm", "low_holm", "high_holm"),
 )
+
+
+_NO_PARTS = (
+    *("kind", "target_class", "method", "binarizer", "metric"),
+    *("value", "reason", "constant", "weight"),
+    *(field.name for field in fields(PairedTest)),
+    "n_unpaired",
+)
+"""The columns of a table that `compare` does not split by, as its own table has them."""
 
 
 _AREA_ROUNDING = 1e-9
@@ -199,9 +208,17 @@ def pivot(table: pd.DataFrame, index: str, columns: str) -> pd.DataFrame:
 
 
 def compare(
-    table: pd.DataFrame, over: str, reference: str | None, resamples: int, seed: int
+    table: pd.DataFrame,
+    over: str,
+    reference: str | None,
+    resamples: int,
+    seed: int,
+    by: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Test differences between the values of the column `over`, paired by sample and label."""
+    """Test differences between the values of the column `over`, paired by sample and label.
+
+    The tests are made in each part of the samples, and corrected for all of them.
+    """
     if over not in ("model", "target_class", "method", "binarizer"):
         raise SettingError(
             f"over must be 'model', 'target_class', 'method' or 'binarizer', got {over!r}"
@@ -212,42 +229,80 @@ def compare(
         name = group_of.index[group_of.index.duplicated()][0]
         raise SettingError(f"a sample must have one group, got several of {name!r}")
     pair = table.groupby(["sample", "label"], sort=False, observed=True, dropna=False).ngroup()
-    wide = table[[over, "value"]].assign(pair=pair).pivot(index="pair", columns=over)["value"]
-    of_pair = table["group"].groupby(pair).first().loc[wide.index]
     names = list(dict.fromkeys(table[over].astype(str)))
     _check_truths(table, pair, over)
     if len(names) < 2:
         raise SettingError(f"{over} must have at least two values to compare, got {names}")
     if reference is not None and reference not in names:
         raise SettingError(f"reference must be one of {names}, got {reference!r}")
-    tests = paired_tests(
-        {name: wide[name].to_numpy() for name in names},
-        of_pair.to_numpy().astype(str),
+    parts = _split_pairs(table, pair, over, by)
+    wide = table[[over, "value"]].assign(pair=pair).pivot(index="pair", columns=over)["value"]
+    of_pair = table["group"].groupby(pair).first().loc[wide.index].to_numpy().astype(str)
+    families = compare_in_parts(
+        [({name: wide[name].to_numpy()[at] for name in names}, of_pair[at]) for _, at in parts],
         reference=reference,
         resamples=resamples,
         seed=seed,
     )
-    rows = pd.crosstab(pair, table[over].astype(str)) > 0  # a value that is NaN is a row, too
-    found = pd.DataFrame([asdict(test) | _paired(rows, test, over) for test in tests])
-    return found[[*_COMPARED, *(name for name in found.columns if name not in _COMPARED)]]
+    there = pd.crosstab(pair, table[over].astype(str)) > 0  # a value that is NaN is a row, too
+    for test in families[0]:
+        _check_paired(there[test.first], there[test.second], over)
+    rows = [
+        dict(zip(by, key, strict=True)) | asdict(test) | _count_paired(there.iloc[at], test)
+        for (key, at), tests in zip(parts, families, strict=True)
+        for test in tests
+    ]
+    found = pd.DataFrame(rows)
+    return found[[*by, *_COMPARED, *(n for n in found.columns if n not in (*by, *_COMPARED))]]
 
 
-def _paired(rows: pd.DataFrame, test: PairedTest, over: str) -> dict[str, int]:
-    """Return how many values of a test are undefined, and how many are in one column only."""
-    first, second = rows[test.first], rows[test.second]
+def _split_pairs(
+    table: pd.DataFrame, pair: pd.Series, over: str, by: Sequence[str]
+) -> list[tuple[tuple[Any, ...], NDArray[np.intp]]]:
+    """Return the values of `by` of each part of the pairs, and the positions of its pairs."""
+    if strange := [name for name in by if name not in table.columns or name in _NO_PARTS]:
+        known = [str(name) for name in table.columns if name not in _NO_PARTS]
+        near = ", ".join(get_close_matches(str(strange[0]), known)) or "none"
+        raise SettingError(
+            f"by must name columns of {known}, got {strange[0]!r}; near names: {near}"
+        )
+    first = table.loc[~pair.duplicated()].assign(pair=pair).set_index("pair").sort_index()
+    if not by:
+        return [((), np.arange(len(first)))]
+    for name in by:
+        several = table[name].groupby(pair).nunique(dropna=False) > 1
+        if several.any():
+            raise SettingError(
+                f"by must be the same for each {over} of a sample and label, got several values of "
+                f"{name!r} for {first['sample'].iloc[int(several.to_numpy().argmax())]!r}"
+            )
+    order = first.reset_index(drop=True)
+    if {"label", "class_name"} & set(by):
+        order = order.sort_values("label", kind="stable")
+    groups = order.groupby(list(by), sort=False, observed=True, dropna=False)
+    return [(key, np.sort(part.index.to_numpy())) for key, part in groups]
+
+
+def _check_paired(first: pd.Series, second: pd.Series, over: str) -> None:
+    """Check that two have samples in common, and warn of those that one of them has alone."""
     n_both, n_one = int((first & second).sum()), int((first ^ second).sum())
     if n_both == 0:
         raise SettingError(
-            f"{over} {test.first!r} and {test.second!r} must have samples in common, of the same "
+            f"{over} {first.name!r} and {second.name!r} must have samples in common, of the same "
             "name and label, got none; compare results of the same data, with the same names"
         )
     if n_one:
-        warnings.warn(
+        warn_user(
             f"{n_one} of {n_both + n_one} samples and labels are in one {over} only, of "
-            f"{test.first!r} and {test.second!r}; they are not compared",
-            stacklevel=4,
+            f"{first.name!r} and {second.name!r}; they are not compared"
         )
-    return {"n_undefined": n_both - test.n, "n_unpaired": n_one}
+
+
+def _count_paired(there: pd.DataFrame, test: PairedTest) -> dict[str, int]:
+    """Return how many values of a test are undefined, and how many are in one column only."""
+    first, second = there[test.first], there[test.second]
+    n_both = int((first & second).sum())
+    return {"n_undefined": n_both - test.n, "n_unpaired": int((first ^ second).sum())}
 
 
 def _check_truths(table: pd.DataFrame, pair: pd.Series, over: str) -> None:
@@ -258,11 +313,10 @@ def _check_truths(table: pd.DataFrame, pair: pd.Series, over: str) -> None:
     )
     if differ.any():
         at = int((pair == differ.index[differ.to_numpy()][0]).to_numpy().argmax())
-        warnings.warn(
+        warn_user(
             f"{int(differ.sum())} of {len(differ)} samples and labels have truths of different "
             f"area in different values of {over}, as {table['sample'].iloc[at]!r}: scores of "
             "different truths, or of different crops, are not comparable",
-            stacklevel=4,
         )
 
 

@@ -1,7 +1,8 @@
 """Concatenation of results of several models or parts of the data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from typing import Any, NoReturn
 
 import numpy as np
@@ -26,7 +27,8 @@ def concat(parts: Sequence[Results]) -> Results:
     Parameters
     ----------
     parts
-        At least one. The same model may be in several with different samples.
+        At least one. The same model may be in several with different samples. Files are read first,
+        with :meth:`Results.load` (a folder), `Results.from_csv` or `Results.from_parquet`.
 
     Returns
     -------
@@ -37,7 +39,8 @@ def concat(parts: Sequence[Results]) -> Results:
     Raises
     ------
     SettingError
-        If their columns differ, a model has a sample twice with the same label, binarizers of one
+        If there is no part or one is something else, such as a path or a table of pandas; if their
+        columns differ, a model has a sample twice with the same label, binarizers of one
         name were not chosen in the same way in all parts, or a name stands for different classes,
         methods or metrics, or for baselines with different knowledge.
 
@@ -60,8 +63,7 @@ def concat(parts: Sequence[Results]) -> Results:
     >>> len(both), both.samples["model"].tolist()
     (2, ['first', 'second'])
     """
-    if not parts:
-        raise SettingError("parts must hold at least one Results, got none")
+    parts = _check_results(parts)
     first = parts[0]
     parts = [_in_order(part, first.columns) for part in parts]
     _check_meanings(parts)
@@ -82,6 +84,32 @@ def concat(parts: Sequence[Results]) -> Results:
         provenance=_provenance(parts),
         sanity=_sanity([part.sanity for part in parts]),
     )
+
+
+def _check_results(parts: object) -> list[Results]:
+    """Return the parts as a list, of which each must be results."""
+    alone = isinstance(parts, Results | str | PathLike | pd.DataFrame)
+    several = [*parts] if isinstance(parts, Iterable) and not alone else [parts]
+    found: list[Results] = []
+    if not several:
+        raise SettingError("parts must hold at least one Results, got none")
+    for part in several:
+        if isinstance(part, str | PathLike):
+            raise SettingError(
+                f"parts must be Results, got the path {str(part)!r}; read it first: "
+                "Results.load(folder), Results.from_csv(file) or Results.from_parquet(file)"
+            )
+        if isinstance(part, pd.DataFrame):
+            raise SettingError(
+                "parts must be Results, got a DataFrame; concatenate the results before "
+                "to_pandas(), or read their files with Results.from_csv"
+            )
+        if not isinstance(part, Results):
+            raise SettingError(f"parts must be Results, got {type(part).__name__}")
+        found.append(part)
+    if alone:
+        raise SettingError("parts must be a list of Results, got one; write concat([results])")
+    return found
 
 
 def _sanity(parts: Sequence[SanityResults | None]) -> SanityResults | None:

@@ -19,6 +19,7 @@ from cameval.evaluation._batch import BatchScores
 from cameval.evaluation._csv_tables import read_csv, write_csv
 from cameval.evaluation._info import SAMPLE, columns_of_json, with_info
 from cameval.evaluation._latex import latex_table
+from cameval.evaluation._methods_text import methods_text
 from cameval.evaluation._parquet_tables import read_parquet, write_parquet
 from cameval.evaluation._plan import Task, check_task
 from cameval.evaluation._plots import PlotKind
@@ -53,7 +54,8 @@ class Results:
     codes
         The reason why each score is undefined, and whether its map is constant, ``(N, K)``.
     provenance
-        Settings, versions, a hash of the weights, the seed, the date, the computing time.
+        Settings, versions, a hash of the weights, the seed, the date, the computing time. In
+        results of the command line, ``"weights_are": "random"`` notes a network without weights.
     weights
         The denominator of each score that is a ratio of pixel counts, NaN for others, ``(N, K)``.
         By default all are NaN.
@@ -359,6 +361,7 @@ class Results:
         metric: str,
         *,
         over: str = "method",
+        by: str | Sequence[str] = (),
         reference: str | None = None,
         resamples: int = 10_000,
         seed: int | None = None,
@@ -375,6 +378,11 @@ class Results:
         over
             What is compared: ``"method"`` (baselines included), ``"binarizer"``,
             ``"target_class"`` or ``"model"``.
+        by
+            Columns of `samples` by which the samples are split first, as of `summary`, such as
+            ``"label"``, ``"class_name"``, ``"present"`` or a column of ``Sample.info``. Each part
+            has its own tests, and the correction is for all tests of the table. A sample and label
+            must be in one part: of two models ``"predicted"`` and ``"correct"`` may differ.
         reference
             Compare all with this one; by default every pair.
         resamples, seed
@@ -385,17 +393,18 @@ class Results:
         Returns
         -------
         pandas.DataFrame
-            One row for each pair, as of :class:`cameval.statistics.PairedTest`: the mean over
-            images of the difference; p of the sign-flip test with the interval that agrees with it
-            (low, high); the same after Holm's correction over the table (p_holm, low_holm,
-            high_holm); the effect size; counts. ``n_undefined`` are pairs with an undefined value,
-            ``n_unpaired`` rows that only one of the two has; neither is in the mean.
+            One row for each pair of each part, as of :class:`cameval.statistics.PairedTest`: the
+            mean over images of the difference; p of the sign-flip test with the interval that
+            agrees with it (low, high); the same after Holm's correction over the table (p_holm,
+            low_holm, high_holm); the effect size; counts. ``n_undefined`` are pairs with an
+            undefined value, ``n_unpaired`` rows that only one of the two has; neither is in the
+            mean.
 
         Raises
         ------
         SettingError
-            If something else than `over` still varies, there is nothing to compare, or two have no
-            sample and label in common.
+            If something else than `over` still varies, there is nothing to compare, two have no
+            sample and label in common, or `by` names no column or one that differs between them.
 
         Warns
         -----
@@ -404,7 +413,13 @@ class Results:
         """
         chosen = self.select(metric=metric, **conditions)
         seed = self._seed if seed is None else seed
-        return summaries.compare(chosen.to_pandas(), over, reference, resamples, seed)
+        split = [by] if isinstance(by, str) else [*by]
+        samples = chosen._with_names(split)
+        if "correct" in split:
+            right = summaries.correct(samples, multilabel=self.task == "multilabel")
+            samples = samples.assign(correct=right)
+        table = chosen._parts._replace(samples=samples).tidy()
+        return summaries.compare(table, over, reference, resamples, seed, split)
 
     def dependence(self, metric: str, *, on: str = "area", **conditions: Any) -> pd.DataFrame:
         """Return the rank correlation of a metric with the size of the truth, or with confidence.
@@ -590,6 +605,42 @@ class Results:
         <BLANKLINE>
         """
         return latex_table(self, cell, [by] if isinstance(by, str) else by, names)
+
+    def methods_text(self) -> str:
+        """Return a paragraph that says how the scores were measured, to adapt for a paper.
+
+        It says what the runs have recorded and nothing else: images and groups; network, layer,
+        task and preparation; methods, binarizers with how they were chosen, metrics, baselines with
+        what they use; intervals and tests; versions. What is not recorded, such as where the images
+        come from, is left out. Reports answer more, with facts of the author: see
+        :func:`cameval.report.reviewer_summary`.
+
+        Returns
+        -------
+        str
+            Sentences on one line.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from cameval import OtsuBinarizer, Sample, evaluate_maps, iou
+        >>> samples = [Sample(k, np.eye(8, dtype=np.float32), np.eye(8, dtype=bool)) for k in "ab"]
+        >>> results = evaluate_maps(
+        ...     {"exact": lambda one: 1.0 * one.mask},
+        ...     samples,
+        ...     metrics=iou,
+        ...     binarizers=OtsuBinarizer(),
+        ...     baselines={},
+        ...     progress=False,
+        ... )
+        >>> for sentence in results.methods_text().split(". ")[:4]:
+        ...     print(sentence)
+        The evaluation has 2 images, each image a group of its own
+        Maps made elsewhere are exact; they are not scaled
+        Masks are made by otsu (OtsuBinarizer())
+        Scores of each image are IoU
+        """
+        return methods_text(self)
 
     # --- Input and output -------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TypedDict
 
+from cameval._other_names import KEYWORDS
 from cameval.baselines import (
     RandomBaseline,
     area_bound,
@@ -54,7 +55,8 @@ class RunSettings(TypedDict, total=False):
         Processes that read samples ahead, for datasets with a length; by default 0.
     out
         A folder to which the run is written batch by batch. An interrupted run that is started
-        again with the same network, settings and samples continues, and ends with the same table.
+        again with the same network, settings and samples continues, and ends with the same table;
+        how many samples were scored before is then said on the standard error.
         All are compared by their contents: weights, structure and outputs of the network, the code
         of your functions and what they read, the attributes of your objects. By default nothing is
         written.
@@ -66,7 +68,8 @@ class RunSettings(TypedDict, total=False):
     seed
         Seed of the random baseline, and of the intervals of the results; by default 0.
     progress
-        Whether to show a progress bar where the standard error is a terminal; by default True.
+        Whether to show a progress bar where the standard error is a terminal, and to say if a run
+        is resumed; by default True.
     precision
         How the network computes. ``"exact"``, the default: as it is. ``"channels_last"``: with the
         channels last in memory, which is faster on most devices and changes the last digits.
@@ -97,9 +100,10 @@ def check_names(settings: Mapping[str, object], function: str) -> None:
     """Raise a TypeError, as Python does, if a keyword argument is no setting of a run."""
     for name in settings:
         if name not in RunSettings.__annotations__:
+            known = f"settings of a run are {', '.join(RunSettings.__annotations__)}"
             raise TypeError(
-                f"{function}() got an unexpected keyword argument {name!r}; settings of a run are "
-                f"{', '.join(RunSettings.__annotations__)}"
+                f"{function}() got an unexpected keyword argument {name!r}; "
+                f"{KEYWORDS.get(name, known) if function == 'evaluate' else known}"
             )
 
 

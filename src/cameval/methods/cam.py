@@ -200,7 +200,7 @@ def cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     check_classes(classes, activations.logits)
     head = activations.head
     if not isinstance(head, ExactHead):
-        came = _describe(activations)
+        came = describe_head(activations)
         raise UnsupportedHeadError(
             "an exact class activation map needs a head that is pooling and one linear layer, got "
             f"{came}; use a gradient method such as cameval.grad_cam or cameval.hires_cam, or "
@@ -214,8 +214,8 @@ def cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     return maps if activations.create_graph else maps.detach()
 
 
-def _describe(activations: Activations) -> str:
-    """Return what the head is that has no exact map."""
+def describe_head(activations: Activations) -> str:
+    """Return what the head is that has no exact map: its type, its layers, or that it has none."""
     if activations.head is not None:
         return f"a {type(activations.head).__name__}"
     layers: tuple[str, ...] = getattr(activations.network, "head_layers", ())

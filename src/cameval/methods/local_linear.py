@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cameval.errors import UnsupportedHeadError
-from cameval.methods.cam import check_class_target, check_law, exact_maps
+from cameval.methods.cam import check_class_target, check_law, describe_head, exact_maps
 from cameval.networks import Activations, ExactHead, GAPHead, PooledHead, ScoreTarget
 from cameval.networks._module_types import is_exactly
 
@@ -34,7 +34,7 @@ _AFFINE = {
 }
 
 
-def apply_linearized(head: nn.Module | None, features: Tensor, inputs: Tensor) -> Tensor:
+def apply_linearized(head: nn.Module, features: Tensor, inputs: Tensor) -> Tensor:
     """Apply a head to `inputs`, with its nonlinear layers replaced by their factors at `features`.
 
     The result is affine in `inputs`, and equals ``head(features)`` for ``inputs = features``.
@@ -42,7 +42,7 @@ def apply_linearized(head: nn.Module | None, features: Tensor, inputs: Tensor) -
     Raises
     ------
     UnsupportedHeadError
-        If the head is None, or has a layer of another type than those supported.
+        If the head has a layer of another type than those supported.
     """
     for module in _flatten_layers(head):
         if type(module) in _FACTORS:
@@ -67,18 +67,21 @@ def _normalize_with(
     return scaled if norm.bias is None else scaled + norm.bias
 
 
-def _flatten_layers(head: nn.Module | None) -> list[nn.Module]:
+def _flatten_layers(head: nn.Module) -> list[nn.Module]:
     """Return the layers of a head, each of which is affine or has a factor."""
     # Exact types only: a subclass may compute something else.
-    if head is not None and is_exactly(head, PooledHead):
+    if is_exactly(head, PooledHead):
         parts = cast(PooledHead, head)
         return [*_flatten_layers(parts.pool), nn.Flatten(1), *_flatten_layers(parts.classifier)]
-    if head is not None and is_exactly(head, nn.Sequential):
+    if is_exactly(head, nn.Sequential):
         return [layer for module in head.children() for layer in _flatten_layers(module)]
-    if head is not None and is_exactly(head, *_AFFINE, *_FACTORS, nn.LayerNorm):
+    if is_exactly(head, *_AFFINE, *_FACTORS, nn.LayerNorm):
         return [head]
-    came = "an inner layer" if head is None else type(head).__name__
-    raise UnsupportedHeadError(
+    raise _unsupported(type(head).__name__)
+
+
+def _unsupported(came: str) -> UnsupportedHeadError:
+    return UnsupportedHeadError(
         "an exact local decomposition needs a head of average pooling, linear layers, layer "
         f"normalization, ReLU, Hardswish, SiLU and Tanh, got {came}; use a gradient method such "
         "as cameval.hires_cam"
@@ -115,10 +118,11 @@ def local_linear_cam(activations: Activations, target: ScoreTarget, /) -> Tensor
     Raises
     ------
     UnsupportedHeadError
-        At an inner layer, and where the head has other layers than average pooling, flattening,
-        dropout, linear layers, layer normalization, ReLU, Hardswish, SiLU and Tanh. If map and
-        logit differ by more than rounding error (the message has the gap), for example because of a
-        hook that changes the output of a layer.
+        At an inner layer, where the head is several layers that are no module of their own, and
+        where it has other layers than average pooling, flattening, dropout, linear layers, layer
+        normalization, ReLU, Hardswish, SiLU and Tanh. If map and logit differ by more than rounding
+        error (the message has the gap), for example because of a hook that changes the output of a
+        layer.
     ClassIndexError
         If a class is not one of the network's.
     SettingError
@@ -201,6 +205,8 @@ def _decompose(activations: Activations, target: ScoreTarget) -> tuple[Tensor, T
         if isinstance(head, ExactHead):
             maps, constants = exact_maps(head, features, classes)
             slopes = None
+        elif head is None:
+            raise _unsupported(describe_head(activations))
         else:
             # An affine function has the same gradient everywhere; its value at 0 is the constant.
             probe = torch.zeros_like(features).requires_grad_()

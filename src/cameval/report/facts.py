@@ -2,11 +2,13 @@
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from functools import wraps
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cameval.errors import DataError, SettingError
 
@@ -18,6 +20,33 @@ def _fact(answer: str, title: str) -> Any:
     return field(default=None, metadata={"answer": answer, "title": title})
 
 
+T = TypeVar("T")
+
+
+def _with_known_names(cls: type[T]) -> type[T]:
+    """Raise a `SettingError` with near names, in place of a TypeError, for a name of no fact."""
+    known: Any = cls
+    make = known.__init__
+
+    @wraps(make)
+    def init(self: object, **facts: Any) -> None:
+        _check_names(facts, known)
+        make(self, **facts)
+
+    known.__init__ = init
+    return cls
+
+
+def _check_names(names: Iterable[object], cls: Any) -> None:
+    known = [one.name for one in fields(cls)]
+    if strange := [name for name in names if name not in known]:
+        near = ", ".join(get_close_matches(str(strange[0]), known)) or "none"
+        raise SettingError(
+            f"facts must be among {', '.join(known)}, got {strange[0]!r}; near names: {near}"
+        )
+
+
+@_with_known_names
 @dataclass(frozen=True, kw_only=True)
 class StudyFacts:
     """Facts of a study that a run does not know. Each is a sentence or two; each may be left out.
@@ -62,7 +91,7 @@ class StudyFacts:
     Raises
     ------
     SettingError
-        If a fact is no text, or `readers` no number of at least 1.
+        If there is no fact of a name, a fact is no text, or `readers` no number of at least 1.
 
     Examples
     --------
@@ -124,9 +153,7 @@ class StudyFacts:
         >>> StudyFacts.of({"truth_drawn_by": "Two radiologists.", "readers": 2}).given
         {'truth_drawn_by': 'Two radiologists.', 'readers': 2}
         """
-        known = [one.name for one in fields(cls)]
-        if strange := [name for name in values if name not in known]:
-            raise SettingError(f"facts must be among {', '.join(known)}, got {strange[0]!r}")
+        _check_names(values, cls)
         return cls(**values)
 
     @classmethod

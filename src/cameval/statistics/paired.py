@@ -295,27 +295,59 @@ def paired_tests(
     a b -0.3 0.25 0.5
     c b -0.267 0.25 0.5
     """
-    settings = Resampling(confidence, resamples, seed)
-    names = list(columns)
-    if len(names) < 2:
-        raise SettingError(f"columns must be at least two, got {names}")
-    if reference is not None and reference not in columns:
-        raise SettingError(f"reference must be one of {names}, got {reference!r}")
-    numbers = {name: as_numbers(values, name) for name, values in columns.items()}
-    labels = as_labels(groups)
-    check_aligned(*numbers.items(), ("groups", labels))
+    (tests,) = compare_in_parts(
+        [(columns, groups)],
+        reference=reference,
+        confidence=confidence,
+        resamples=resamples,
+        seed=seed,
+    )
+    return tests
 
-    pairs = list(combinations(names, 2))
-    if reference is not None:
-        pairs = [(name, reference) for name in names if name != reference]
-    grouped = Groups.of(labels)
-    paired = [GroupDifferences.of(numbers[one], numbers[other], grouped) for one, other in pairs]
-    tests = flip_in_families(paired, settings)
-    corrected = holm([test.p for test in tests]).tolist()
-    return [
+
+def compare_in_parts(
+    parts: Sequence[tuple[Mapping[str, Values], Labels]],
+    *,
+    reference: str | None = None,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> list[list[PairedTest]]:
+    """Compare the columns of each part, as `paired_tests` does, and correct for all parts.
+
+    Parameters
+    ----------
+    parts
+        The columns and groups of each part of the images.
+    reference, confidence, resamples, seed
+        As of `paired_tests`.
+    """
+    settings = Resampling(confidence, resamples, seed)
+    pairs: list[tuple[str, str]] = []
+    paired: list[GroupDifferences] = []
+    for columns, groups in parts:
+        names = list(columns)
+        if len(names) < 2:
+            raise SettingError(f"columns must be at least two, got {names}")
+        if reference is not None and reference not in columns:
+            raise SettingError(f"reference must be one of {names}, got {reference!r}")
+        numbers = {name: as_numbers(values, name) for name, values in columns.items()}
+        labels = as_labels(groups)
+        check_aligned(*numbers.items(), ("groups", labels))
+        here = list(combinations(names, 2))
+        if reference is not None:
+            here = [(name, reference) for name in names if name != reference]
+        grouped = Groups.of(labels)
+        paired += [GroupDifferences.of(numbers[one], numbers[two], grouped) for one, two in here]
+        pairs += here
+    flipped = flip_in_families(paired, settings)
+    corrected = holm([test.p for test in flipped]).tolist()
+    tests = [
         _paired_test(pair, of_pair, means, p_holm, confidence)
-        for pair, of_pair, means, p_holm in zip(pairs, paired, tests, corrected, strict=True)
+        for pair, of_pair, means, p_holm in zip(pairs, paired, flipped, corrected, strict=True)
     ]
+    size = len(tests) // len(parts)  # each part has the same columns
+    return [tests[k : k + size] for k in range(0, len(tests), size)]
 
 
 def holm(p_values: Values) -> Floats:

@@ -100,6 +100,12 @@ class MapScoreMetric(TorchMetric):
     def compute(self) -> dict[str, Tensor]:
         """Return the mean and the ends of its interval, of each score.
 
+        Returns
+        -------
+        dict of str to Tensor
+            Scalars: ``"mean"``, ``"low"`` and ``"high"``; of several scores with the label before,
+            as in ``"grad_cam/percentile:95/iou/mean"``.
+
         Raises
         ------
         DataError

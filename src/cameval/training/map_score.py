@@ -163,8 +163,11 @@ class MapScore:
         Returns
         -------
         Interval or dict of str to Interval
-            The mean (`estimate`), the ends of its interval, and the numbers of defined scores,
-            groups and undefined scores. The numbers are those of `Results.summary`.
+            With one method, binarizer and metric a :class:`~cameval.statistics.Interval`:
+            ``estimate`` (the mean), ``low``, ``high``, and the numbers ``n`` of defined scores,
+            ``n_groups`` and ``n_undefined``. With several, a dictionary of these by label. A label
+            is ``"method/binarizer/metric"``, of a metric of maps ``"method/metric"``; `labels` has
+            them all, in their order. The numbers are those of `Results.summary`.
 
         Raises
         ------
@@ -172,6 +175,30 @@ class MapScore:
             If no image was scored.
         ProcessError
             If another process failed.
+
+        Examples
+        --------
+        One score:
+
+        >>> import torch
+        >>> from torch import nn
+        >>> from cameval import CAMModel, GAPHead, iou, pixel_auroc
+        >>> from cameval.training import MapScore
+        >>> net = CAMModel(nn.Conv2d(3, 8, 3), GAPHead(nn.Linear(8, 2)))
+        >>> images, masks = torch.rand(4, 3, 16, 16), torch.rand(4, 16, 16) > 0.5
+        >>> score = MapScore()
+        >>> score.update(net, images, masks, groups=["p1", "p1", "p2", "p3"])
+        >>> mean = score.compute()
+        >>> mean.low <= mean.estimate <= mean.high, mean.n, mean.n_groups, mean.n_undefined
+        (True, 4, 3, 0)
+
+        Several, and what a logger takes:
+
+        >>> score = MapScore(metric=[iou, pixel_auroc])
+        >>> score.update(net, images, masks)
+        >>> means = {label: one.estimate for label, one in score.compute().items()}
+        >>> list(means)
+        ['grad_cam/pixel_auroc', 'grad_cam/percentile:95/iou']
         """
         found = self._scorer.intervals(self._gathered(synchronize))
         return next(iter(found.values())) if len(found) == 1 else found
