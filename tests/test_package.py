@@ -280,10 +280,9 @@ for module in pkgutil.walk_packages(cameval.__path__, "cameval."):
 
 
 def test_every_error_is_one_of_ours_and_a_builtin() -> None:
-    builtin = TypeError | ValueError | IndexError | RuntimeError | OSError | ImportError
     for name in cameval.errors.__all__:
         error = getattr(cameval.errors, name)
         assert issubclass(error, cameval.errors.CamevalError)
         if error is not cameval.errors.CamevalError:
-            assert issubclass(error, builtin)
+            assert issubclass(error, TypeError | ValueError | IndexError | RuntimeError | OSError)
             assert name in cameval.errors.__doc__

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 
 from cameval._extras import needed_by
 from cameval._other_names import describe_method
-from cameval.errors import OtherNameError
 
 Homes: TypeAlias = Mapping[str, Sequence[str]]
 """The modules of a package, and the public names that each of them has."""
@@ -38,8 +37,7 @@ def import_when_used(
     replace the name.
 
     Where a module needs an optional package that is not installed, reading a name raises
-    `MissingPackageError`. The name of a method in another library raises `OtherNameError`, since an
-    import statement replaces the text of an AttributeError.
+    `MissingPackageError`. The error of a name of another library's method has the name here.
 
     Parameters
     ----------
@@ -65,9 +63,10 @@ def import_when_used(
             value = import_module(f"{package}.{name}")
         else:
             if (written := describe_method(name)) is not None:
-                raise OtherNameError(f"{package} has no {name}; it is: {written}", name=name)
-            near = near_names(name, [*module_of, *homes])
-            hint = f"; near names: {', '.join(near)}" if near else ""
+                hint = f"; it is: {written}"
+            else:
+                near = near_names(name, [*module_of, *homes])
+                hint = f"; near names: {', '.join(near)}" if near else ""
             message = f"module {package!r} has no attribute {name!r}{hint}"
             raise AttributeError(message, name=name, obj=modules[package])
         setattr(modules[package], name, value)

@@ -14,7 +14,6 @@
     │   └── MissingPackageError (ImportError) an optional package is not installed
     ├── DataError             (ValueError)  a file with missing, damaged or wrong content
     │   └── cameval.data.LeakError          a sample or group in two parts of a fold
-    ├── OtherNameError (ImportError)        a method is imported by its name in another library
     ├── OutputError           (OSError)     a file or a folder that cannot be written
     └── ProcessError          (RuntimeError) another process of the run failed
 
@@ -30,7 +29,6 @@ __all__ = [
     "LayerError",
     "MissingPackageError",
     "NonFiniteError",
-    "OtherNameError",
     "OutputError",
     "ProcessError",
     "SettingError",
@@ -100,19 +98,6 @@ class MissingPackageError(SettingError, ImportError):
 
 class DataError(CamevalError, ValueError):
     """A file has missing, damaged or wrong content."""
-
-
-class OtherNameError(CamevalError, ImportError):
-    """A method was imported by its name in another library, as ``from cameval import GradCAM``.
-
-    The message has the name here, and how it is used.
-
-    Examples
-    --------
-    >>> from cameval.errors import OtherNameError
-    >>> issubclass(OtherNameError, ImportError)
-    True
-    """
 
 
 class OutputError(CamevalError, OSError):
