@@ -166,14 +166,16 @@ def _of_small_networks() -> dict[str, Quote]:
 
 
 def _compared(first: Maps, second: Maps) -> dict[str, Quote]:
-    """Return difference and p of the IoU of two runs at thresholds chosen on other patients."""
-    row = {"first": first.title, "second": second.title, "threshold": VALIDATED}
+    """Return difference and p of the IoU of two runs, at chosen thresholds and at a fixed one."""
     name = " minus ".join(" ".join(filter(None, maps)) for maps in (first, second))
     name = name.replace("@", " ")
-    return {
-        name: Quote(None, "comparisons", row, "difference", interval=True),
-        f"{name} p": Quote(None, "comparisons", row, "p"),
-    }
+    quotes = {}
+    for suffix, threshold in (("", VALIDATED), (" at p95", P95)):
+        row = {"first": first.title, "second": second.title, "threshold": threshold}
+        quote = Quote(None, "comparisons", row, "difference", interval=True)
+        quotes[f"{name}{suffix}"] = quote
+        quotes[f"{name}{suffix} p"] = Quote(None, "comparisons", row, "p")
+    return quotes
 
 
 def _of_seeds() -> dict[str, Quote]:
