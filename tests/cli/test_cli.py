@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import json
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ import torch
 from evaluations import samples
 from PIL import Image
 
+from cameval import choose_binarizers
 from cameval.cli import _inputs as inputs
 from cameval.cli import main
 from cameval.cli._networks import load_networks
@@ -23,6 +25,7 @@ from cameval.cli._parser import parse
 from cameval.errors import DataError
 from cameval.evaluation import Results
 from cameval.networks import adapt, describe_network, load_network, network_names, read_weights
+from cameval.report import write_report
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +122,27 @@ def test_the_report_can_be_made_again(finished, capsys) -> None:
     text = (finished / "report.html").read_text()
     assert "A &lt;b&gt;title" in text
     assert str(finished / "report.html") in capsys.readouterr().out
+
+
+def test_the_report_keeps_the_binarizer_and_method_it_was_written_with(finished, capsys) -> None:
+    results = Results.from_csv(finished / "results.csv")
+    label = next(c.binarizer for c in reversed(results.columns) if c.binarizer)
+    method = next(c.method for c in reversed(results.columns) if c.kind == "method")
+    write_report(results, finished, binarizer=label, method=method)
+    assert main(["report", str(finished)]) == 0
+    tuning = json.loads((finished / "reviewers.json").read_text())["answers"]["tuning"]["values"]
+    assert (tuning["fixed_binarizer"], tuning["fixed_method"]) == (label, method)
+    chosen = choose_binarizers(results, metric="iou").apply(results, label="optimum")
+    write_report(chosen, finished, binarizer="optimum")
+    before = (finished / "report.html").read_bytes()
+    capsys.readouterr()
+    assert main(["report", str(finished)]) == 2
+    said = capsys.readouterr().err
+    assert "was written with binarizer='optimum', which the scores of" in said
+    assert "write_report(..., facts=StudyFacts.read(file))" in said
+    assert (finished / "report.html").read_bytes() == before
+    (finished / "reviewers.json").write_text("[]")
+    assert main(["report", str(finished)]) == 0
 
 
 def test_only_the_named_images(folder, tmp_path) -> None:

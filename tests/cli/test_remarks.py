@@ -10,13 +10,14 @@ from PIL import Image
 
 from cameval import PercentileBinarizer, Sample, evaluate_maps, iou
 from cameval.cli import main
-from cameval.cli._inputs import group_column
+from cameval.cli._inputs import group_column, load_samples
 from cameval.cli._output import check_output
 from cameval.cli._parser import parse
 from cameval.cli._remarks import (
     describe_classes,
     describe_columns,
     describe_groups,
+    describe_order,
     describe_weights,
 )
 from cameval.errors import DataError, SettingError
@@ -130,6 +131,21 @@ def test_columns_of_a_manifest_without_use_are_said(tmp_path) -> None:
         (line,) = describe_columns(options("--manifest", str(table)))
         assert line.startswith(f"column patient is not used; {way}")
         assert describe_columns(options("--manifest", str(table), "--info", "patient")) == []
+
+
+def test_the_order_of_sorted_classes_is_said(tmp_path) -> None:
+    for name in ("one", "two"):
+        Image.new("L", (6, 4), 255).save(tmp_path / f"{name}.png")
+    table, names = tmp_path / "table.csv", tmp_path / "names.txt"
+    table.write_text("image,mask,label\none.png,one.png,meningioma\ntwo.png,two.png,glioma\n")
+    names.write_text("meningioma\nglioma\n")
+    given = options("--manifest", str(table))
+    (line,) = describe_order(load_samples(given), given)
+    assert line.startswith("classes, in the order of their names: 0 glioma, 1 meningioma; ")
+    named = options("--manifest", str(table), "--class-names", str(names))
+    assert describe_order(load_samples(named), named) == []
+    table.write_text("image,mask,label\none.png,one.png,0\n")
+    assert describe_order(load_samples(given), given) == []
 
 
 def test_it_is_said_where_ids_of_patients_are_shown(tmp_path) -> None:

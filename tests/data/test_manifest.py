@@ -201,8 +201,8 @@ def test_targets_that_contradict_each_other_are_told(folder, rows, words):
 def test_more_columns_are_info_if_they_are_named(folder):
     path = write(
         folder,
-        "image,mask,age,view,code,share\n1.png,1_mask.png,61,lateral,07,.5\n"
-        "2.png,2_mask.png,,,a,1e-3\n",
+        "image,mask,group,age,view,code,share\n1.png,1_mask.png,p,61,lateral,07,.5\n"
+        "2.png,2_mask.png,q,,,a,1e-3\n",
     )
     dataset = ManifestDataset(path, info=["view", "age", "code", "share"])
     assert dict(dataset[0].info) == {"view": "lateral", "age": 61, "code": "07", "share": 0.5}
@@ -214,6 +214,20 @@ def test_more_columns_are_info_if_they_are_named(folder):
             DataError, match=f"line 1: the columns must have one {column}, which is"
         ):
             ManifestDataset(path, info=[column])
+
+
+def test_columns_that_may_be_groups_are_told(folder):
+    row = "1.png,1_mask.png,p,61\n"
+    path = write(folder, f"image,mask,patient,age\n{row}")
+    with pytest.warns(UserWarning, match=r"no column group, .* not used \(patient, age\)") as told:
+        dataset = ManifestDataset(path)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    assert dataset[0].group == dataset[0].name
+    with pytest.warns(UserWarning, match=r"not used \(age\)"):
+        ManifestDataset(path, info=["patient"])
+    ManifestDataset(path, info=["patient", "age"])
+    ManifestDataset(write(folder, f"image,mask,group,age\n{row}"))
 
 
 def test_settings_of_rows_are_checked(folder):

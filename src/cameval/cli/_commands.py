@@ -1,5 +1,6 @@
 """The commands ``evaluate``, ``score`` and ``report``: from options to tables and pages."""
 
+import json
 import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ from cameval.cli._remarks import (
     describe_classes,
     describe_columns,
     describe_groups,
+    describe_order,
     describe_weights,
     random_networks,
 )
@@ -73,7 +75,9 @@ def evaluate_networks(options: Namespace) -> int:
         nets = load_networks(options)
         _print_first(describe_weights(options))
         dataset = load_samples(options)
-        _print_first(describe_columns(options) + describe_groups(options))
+        _print_first(
+            describe_columns(options) + describe_groups(options) + describe_order(dataset, options)
+        )
         try:
             parts = [_evaluate(name, network, dataset, options) for name, network in nets.items()]
         except UnsupportedModelError as error:
@@ -111,7 +115,9 @@ def score_maps(options: Namespace) -> int:
     with _begin(options, [folder_of(options.name)]):
         _parse_all(options)
         dataset = load_samples(options)
-        _print_first(describe_columns(options) + describe_groups(options))
+        _print_first(
+            describe_columns(options) + describe_groups(options) + describe_order(dataset, options)
+        )
         names = class_names(dataset, options)
         maps = load_maps(options, names)
         results = evaluate_maps(
@@ -158,11 +164,39 @@ def rewrite_report(options: Namespace) -> int:
     if options.report_images is None and report.unpack_pictures(folder):
         single_file = True  # as it was
     page = report.write_report(
-        results, folder, title=options.title, facts=facts, single_file=single_file
+        results,
+        folder,
+        title=options.title,
+        facts=facts,
+        single_file=single_file,
+        **_labels_of_page(folder, results),
     )
     print_verdict(results)
     print(f"report  {page}")
     return 0
+
+
+def _labels_of_page(folder: Path, results: Results) -> dict[str, str]:
+    """Return the binarizer and the method with which the page in a folder was written, if any."""
+    file = folder / "reviewers.json"
+    if not is_file(file):
+        return {}
+    try:
+        tuning = json.loads(file.read_text("utf-8"))["answers"]["tuning"]["values"]
+        written = {name: tuning[f"fixed_{name}"] for name in ("binarizer", "method")}
+    except (ValueError, LookupError, TypeError):
+        return {}  # not of a report
+    kept = {name: str(label) for name, label in written.items() if label is not None}
+    for name, label in kept.items():
+        known = {getattr(column, name) for column in results.columns}
+        if label not in known:
+            raise DataError(
+                f"{folder / 'report.html'} was written with {name}={label!r}, which the scores of "
+                f"{folder / 'results.csv'} must have, got {', '.join(sorted(known - {''}))}; write "
+                "the page in Python, by write_report(..., facts=StudyFacts.read(file)), or delete "
+                f"{file} for a page of these scores"
+            )
+    return kept
 
 
 def _name_a_layer(found: UnsupportedModelError) -> str:

@@ -1,6 +1,7 @@
 """Samples and maps from command-line options."""
 
 import csv
+import warnings
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -120,15 +121,17 @@ def _open_dataset(form: str, options: Namespace) -> Any:
         case "masks":
             return _open_folders(options)
         case "manifest":
-            return ManifestDataset(
-                options.manifest,
-                mask_orientation=orientation,
-                missing_masks=missing,
-                **_pixel_settings(options),
-                rows=options.rows or "images",
-                info=options.info or (),
-                class_names=_given_names(options),
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # columns: see `describe_columns`
+                return ManifestDataset(
+                    options.manifest,
+                    mask_orientation=orientation,
+                    missing_masks=missing,
+                    **_pixel_settings(options),
+                    rows=options.rows or "images",
+                    info=options.info or (),
+                    class_names=_given_names(options),
+                )
         case "coco":
             return CocoDataset(
                 options.coco,

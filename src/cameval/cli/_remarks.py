@@ -3,10 +3,21 @@
 from argparse import Namespace
 from collections.abc import Sequence
 
-from cameval.cli._inputs import GROUP, LABEL, NAME, columns_of, group_column, split_name
+from cameval.cli._inputs import (
+    GROUP,
+    LABEL,
+    NAME,
+    class_names,
+    columns_of,
+    group_column,
+    split_name,
+)
 
 OF_MANIFEST = ("image", "mask", "name", "label", "group", "ignore")
 """The columns of ``--manifest`` that have a meaning."""
+
+_SHOWN = 12
+"""The most classes of which names are printed."""
 
 
 def random_networks(options: Namespace) -> list[str]:
@@ -68,6 +79,21 @@ def describe_groups(options: Namespace) -> list[str]:
     return [
         "groups: the PatientID of each file, which tables and page then show; a column group of "
         f"{options.dicom} replaces it"
+    ]
+
+
+def describe_order(dataset: object, options: Namespace) -> list[str]:
+    """Return a line on which class is which, if the names of a table were sorted."""
+    if options.manifest is None or options.class_names is not None:
+        return []
+    names = class_names(dataset, options) or []
+    some = [f"{label} {name}" for label, name in enumerate(names[:_SHOWN])]
+    some += ["..."] * (len(names) > _SHOWN)
+    if not some:
+        return []
+    return [
+        f"classes, in the order of their names: {', '.join(some)}; if the network has another "
+        "order, --class-names FILE gives it"
     ]
 
 

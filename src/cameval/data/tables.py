@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from cameval._checks import warn_user
 from cameval.data._csv import cell_error, read_csv
 from cameval.data._files import is_file, kind_at, read_file
 from cameval.data.pictures import ImageFile, MaskFile
@@ -189,6 +190,12 @@ def _read_rows(path: Path, info: Collection[str] = (), may_be_empty: str = "") -
     if len(lines) == 1:
         raise DataError(f"{path}: the file must hold at least one row, got its header alone")
     kept = {*_KNOWN, *info}
+    if "group" not in columns and (left := [name for name in columns if name not in kept]):
+        warn_user(
+            f"{path.name} has no column group, so that each image is a group of its own; if one of "
+            f"the columns that are not used ({', '.join(left)}) tells which images belong "
+            "together, such as those of a patient, name it group"
+        )
     free = {"label", "ignore", may_be_empty, *info}
     return [(line, _cells(path, line, columns, row, kept, free)) for line, row in lines[1:]]
 
