@@ -67,6 +67,8 @@ def _of_slices() -> dict[str, Quote]:
         )
     for column, name in (("IoU", "IoU"), ("IoU < .01", "below .01")):
         quotes[f"{run} {name}"] = Quote(run, "thresholds", {"threshold": P95}, column)
+    at_75 = {"threshold": "percentile:75"}
+    quotes[f"{run} IoU at 75"] = Quote(run, "thresholds", at_75, "IoU")
     return quotes
 
 
@@ -109,7 +111,7 @@ def _of_switches() -> dict[str, Quote]:
         f"switch {name}{suffix}": Quote(run, "switches", row, column)
         for name, (run, row) in rows.items()
         for suffix, column in (
-            *(("", "change"), (" IoU", "IoU"), (" accuracy", "accuracy")),
+            *(("", "change"), (" IoU", f"IoU at {P95}"), (" accuracy", "accuracy")),
             (" area bound", "area bound at percentile:95"),
         )
     }
@@ -162,6 +164,8 @@ def _of_small_networks() -> dict[str, Quote]:
         for map_name in ("CAM", "class mean"):
             at = {"map": map_name}
             quotes[f"{name} {map_name} IoU"] = Quote(run, table, at, "IoU", interval=True)
+    table = "methods-mobilenet_v2"
+    quotes["small-aligned CAM IoU"] = Quote("small-aligned", table, {"map": "CAM"}, "IoU", True)
     return quotes
 
 
