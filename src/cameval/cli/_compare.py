@@ -12,6 +12,14 @@ from typing import Any
 from cameval.cli._words import near_words
 from cameval.errors import SettingError
 from cameval.evaluation import Column, Results, concat
+from cameval.evaluation._run_folder import runs
+from cameval.evaluation._words import one_line
+
+_SETTINGS = (
+    *("prepare", "layer", "alignment", "task", "outputs_are", "precision", "dtype"),
+    *("samples", "class_names"),
+)
+"""The recorded settings that are compared: those that say what was computed, and of what."""
 
 _NEEDED = 6  # groups that differ: of five, the least p of a sign-flip test is 2 / 2**5 = .0625
 
@@ -32,8 +40,10 @@ def compare_runs(options: Namespace) -> int:
     for name, limit in (("margin", options.margin), ("largest-fall", options.largest_fall)):
         if limit is not None and not (isfinite(limit) and limit >= 0):
             raise SettingError(f"--{name} must be a number of at least 0, got {limit}")
-    base = _read(options.base, "base", options)
-    new = _read(options.new, "new", options)
+    base, new = _read(options.base, options), _read(options.new, options)
+    if differing := _differing_settings(base, new):
+        print(f"note: the runs differ in {differing}", file=sys.stderr)
+    base, new = _named(base, "base"), _named(new, "new")
     higher_is_better = _direction(base, options.metric)
     both = concat([base, new])
     with warnings.catch_warnings(record=True) as notes:
@@ -108,7 +118,33 @@ def _check_pairs(both: Results, row: Mapping[str, Any], *, allow: bool) -> None:
         )
 
 
-def _read(path: str, name: str, options: Namespace) -> Results:
+def _differing_settings(base: Results, new: Results) -> str:
+    """Return the settings that both runs have recorded and that differ, with their values."""
+    known = [_recorded(results) for results in (base, new)]
+    return "; ".join(
+        f"{name} ({' and '.join(one_line(', '.join(one[name]), 200) for one in known)})"
+        for name in _SETTINGS
+        if all(name in one for one in known) and known[0][name] != known[1][name]
+    )
+
+
+def _recorded(results: Results) -> dict[str, list[str]]:
+    """Return the values of each setting in the runs of a model, those that are known."""
+    (model,) = set(results.samples["model"].astype(str))
+    every = [run.get("settings") or {} for run in runs(results.provenance)]
+    own = [one for one in every if one.get("model") == model] or every
+    found = {
+        name: sorted({str(one[name]) for one in own if one.get(name) is not None})
+        for name in _SETTINGS
+    }
+    return {name: values for name, values in found.items() if values}
+
+
+def _named(results: Results, name: str) -> Results:
+    return replace(results, samples=results.samples.assign(model=name))
+
+
+def _read(path: str, options: Namespace) -> Results:
     """Read the one column of one model that is compared."""
     results = Results.load(path) if Path(path).is_dir() else Results.from_csv(path)
     results = results.select(kind="method")
@@ -129,7 +165,7 @@ def _read(path: str, name: str, options: Namespace) -> Results:
         if len(several) > 1:
             option = f"; choose one with --{field}" if field in wanted else ""
             raise SettingError(f"{path} must have one {field}, got {', '.join(several)}{option}")
-    return replace(results, samples=results.samples.assign(model=name))
+    return results
 
 
 def _check_word(field: str, one: str, known: Sequence[str], path: str) -> None:
