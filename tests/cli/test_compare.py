@@ -239,6 +239,38 @@ def test_a_score_without_a_direction_is_refused(tmp_path, capsys) -> None:
     assert "whether more is better" in capsys.readouterr().err
 
 
+def test_a_path_without_a_run_is_named(runs, tmp_path, capsys) -> None:
+    for words in ([runs["good"], str(tmp_path / "nope")], [str(tmp_path / "nope"), runs["good"]]):
+        assert main(["compare", *words]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "nope must be the folder of a run or a file results.csv" in line
+        assert line.endswith("got no such file or folder")
+
+
+def test_one_of_several_models_is_chosen(tmp_path, capsys) -> None:
+    path, values, parts = tmp_path / "both.csv", {}, []
+    for name, signal in (("good", 0.6), ("worse", 0.3)):
+        one = Results.from_csv(write(tmp_path / f"{name}.csv", signal))
+        parts.append(replace(one, samples=one.samples.assign(model=name)))
+        values[name] = str(tmp_path / f"{name}.csv")
+        parts[-1].to_csv(values[name])
+    concat(parts).to_csv(path)
+    assert main(["compare", str(path), str(path)]) == 2
+    line = capsys.readouterr().err
+    assert "must hold one model, got good, worse; choose one with --model" in line
+    call = line.partition("in Python: ")[2].strip()
+    assert call.endswith(".compare('iou', over='model')")
+    table = eval(call, {"Results": Results})  # the way out that is named
+    assert {"good", "worse"} <= set(table.iloc[0])
+    for model in ("good", "worse"):
+        assert main(["compare", str(path), values[model], "--model", model]) == 0
+        assert "no group differs" in capsys.readouterr().out
+    assert main(["compare", str(path), str(path), "--model", "wors"]) == 2
+    assert "--model must be one of good, worse in" in capsys.readouterr().err
+    assert main(["compare", values["good"], str(path), "--model", "worse"]) == 2
+    assert "--model must be one of good in" in capsys.readouterr().err
+
+
 # --- Settings that differ -------------------------------------------------------------------------
 
 

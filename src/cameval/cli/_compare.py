@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cameval.cli._words import near_words
-from cameval.errors import SettingError
+from cameval.data._files import NOTHING, kind_at
+from cameval.errors import DataError, SettingError
 from cameval.evaluation import Column, Results, concat
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._words import one_line
@@ -33,6 +34,8 @@ def compare_runs(options: Namespace) -> int:
 
     Raises
     ------
+    DataError
+        If there is no run at a path, or its table is damaged.
     SettingError
         If the runs cannot be compared, or the mean fell in so few groups that no test could show
         it.
@@ -130,7 +133,7 @@ def _differing_settings(base: Results, new: Results) -> str:
 
 def _recorded(results: Results) -> dict[str, list[str]]:
     """Return the values of each setting in the runs of a model, those that are known."""
-    (model,) = set(results.samples["model"].astype(str))
+    (model,) = _models(results)
     every = [run.get("settings") or {} for run in runs(results.provenance)]
     own = [one for one in every if one.get("model") == model] or every
     found = {
@@ -146,8 +149,23 @@ def _named(results: Results, name: str) -> Results:
 
 def _read(path: str, options: Namespace) -> Results:
     """Read the one column of one model that is compared."""
-    results = Results.load(path) if Path(path).is_dir() else Results.from_csv(path)
+    if kind_at(Path(path)) == NOTHING:
+        raise DataError(
+            f"{path} must be the folder of a run or a file results.csv, got no such file or folder"
+        )
+    reader = Results.load if Path(path).is_dir() else Results.from_csv
+    results = reader(path)
     results = results.select(kind="method")
+    models = _models(results)
+    if options.model is not None:
+        _check_word("model", options.model, models, path)
+        results = results.select(model=options.model)
+    elif len(models) > 1:
+        raise SettingError(
+            f"{path} must hold one model, got {', '.join(models)}; choose one with --model. Models "
+            f"of one run are compared in Python: Results.{reader.__name__}({path!r}).compare("
+            f"{options.metric!r}, over='model')"
+        )
     wanted = {
         "metric": options.metric,
         "method": options.method,
@@ -157,9 +175,6 @@ def _read(path: str, options: Namespace) -> Results:
         if one is not None:
             _check_word(field, one, _labels(results.columns, field), path)
             results = results.select(**{field: one})
-    models = list(dict.fromkeys(results.samples["model"].astype(str)))
-    if len(models) > 1:
-        raise SettingError(f"{path} must hold one model, got {', '.join(models)}")
     for field in ("method", "binarizer", "target_class"):
         several = _labels(results.columns, field)
         if len(several) > 1:
@@ -180,6 +195,10 @@ def _check_word(field: str, one: str, known: Sequence[str], path: str) -> None:
 
 def _labels(columns: tuple[Column, ...], field: str) -> list[str]:
     return list(dict.fromkeys(str(getattr(column, field)) for column in columns))
+
+
+def _models(results: Results) -> list[str]:
+    return list(dict.fromkeys(results.samples["model"].astype(str)))
 
 
 def _direction(results: Results, metric: str) -> bool:
