@@ -4,10 +4,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
-from cameval import PercentileBinarizer, Sample, evaluate_maps, iou
+from cameval import (
+    CAMModel,
+    GAPHead,
+    PercentileBinarizer,
+    Preparation,
+    Sample,
+    evaluate,
+    evaluate_maps,
+    iou,
+)
 from cameval.cli import main
-from cameval.evaluation import Results
+from cameval.evaluation import Results, concat
 from cameval.metrics import false_positive_rate, marked_area
 from cameval.statistics import sign_flip_test
 
@@ -226,3 +237,88 @@ def test_a_score_without_a_direction_is_refused(tmp_path, capsys) -> None:
     path = write(tmp_path / "area.csv", 0.5, metrics=marked_area)
     assert main(["compare", path, path, "--metric", "marked_area"]) == 2
     assert "whether more is better" in capsys.readouterr().err
+
+
+def test_a_path_without_a_run_is_named(runs, tmp_path, capsys) -> None:
+    for words in ([runs["good"], str(tmp_path / "nope")], [str(tmp_path / "nope"), runs["good"]]):
+        assert main(["compare", *words]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "nope must be the folder of a run or a file results.csv" in line
+        assert line.endswith("got no such file or folder")
+
+
+def test_one_of_several_models_is_chosen(tmp_path, capsys) -> None:
+    path, values, parts = tmp_path / "both.csv", {}, []
+    for name, signal in (("good", 0.6), ("worse", 0.3)):
+        one = Results.from_csv(write(tmp_path / f"{name}.csv", signal))
+        parts.append(replace(one, samples=one.samples.assign(model=name)))
+        values[name] = str(tmp_path / f"{name}.csv")
+        parts[-1].to_csv(values[name])
+    concat(parts).to_csv(path)
+    assert main(["compare", str(path), str(path)]) == 2
+    line = capsys.readouterr().err
+    assert "must hold one model, got good, worse; choose one with --model" in line
+    call = line.partition("in Python: ")[2].strip()
+    assert call.endswith(".compare('iou', over='model')")
+    table = eval(call, {"Results": Results})  # the way out that is named
+    assert {"good", "worse"} <= set(table.iloc[0])
+    for model in ("good", "worse"):
+        assert main(["compare", str(path), values[model], "--model", model]) == 0
+        assert "no group differs" in capsys.readouterr().out
+    assert main(["compare", str(path), str(path), "--model", "wors"]) == 2
+    assert "--model must be one of good, worse in" in capsys.readouterr().err
+    assert main(["compare", values["good"], str(path), "--model", "worse"]) == 2
+    assert "--model must be one of good in" in capsys.readouterr().err
+
+
+# --- Settings that differ -------------------------------------------------------------------------
+
+
+def write_network(path, size: int, **settings) -> Results:
+    """Evaluate a small network on images of a size."""
+    torch.manual_seed(0)
+    features = nn.Sequential(nn.Conv2d(3, 6, 3, stride=2), nn.ReLU())
+    run = evaluate(
+        CAMModel(features, GAPHead(nn.Linear(6, 2))),
+        samples(8),
+        prepare=Preparation(size=size),
+        binarizers=PercentileBinarizer(50),
+        metrics=iou,
+        baselines={},
+        progress=False,
+        **settings,
+    )
+    run.to_csv(path)
+    return run
+
+
+def test_settings_that_differ_are_said_and_do_not_change_the_code(tmp_path, capsys) -> None:
+    paths = [str(tmp_path / f"{k}.csv") for k in range(3)]
+    base = write_network(paths[0], 32)
+    write_network(paths[1], 24, name="other", batch_size=3, precision="channels_last")
+    write_network(paths[2], 32, name="other", batch_size=3)
+    first, second = Preparation(size=32), Preparation(size=24)
+    main(["compare", paths[0], paths[1], "--largest-fall", "1"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"note: the runs differ in prepare ({first!r} and {second!r}); "
+        "precision (exact and channels_last)"
+    )
+    assert main(["compare", paths[0], paths[2]]) == 0
+    assert not capsys.readouterr().err  # neither the name nor the size of a batch
+    replace(base, provenance={"meanings": base.provenance["meanings"]}).to_csv(paths[2])
+    assert main(["compare", paths[2], paths[0]]) == 0
+    assert not capsys.readouterr().err  # not recorded in both
+
+
+def test_only_the_settings_of_the_model_count(tmp_path, capsys) -> None:
+    both = concat(
+        [
+            write_network(tmp_path / "a.csv", 32, name="a"),
+            write_network(tmp_path / "b.csv", 24, name="b"),
+        ]
+    )
+    for model, notes in (("a", 0), ("b", 1)):
+        both.select(model=model).to_csv(tmp_path / "one.csv")
+        main(["compare", str(tmp_path / "a.csv"), str(tmp_path / "one.csv"), "--largest-fall", "1"])
+        assert capsys.readouterr().err.count("note: the runs differ in prepare") == notes

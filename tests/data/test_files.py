@@ -34,6 +34,25 @@ from cameval.errors import DataError, OutputError
 from cameval.networks import load_network, read_weights
 
 
+@pytest.mark.parametrize("kind", [ImageFile, MaskFile])
+def test_a_file_is_named_by_text_or_by_anything_with_a_path(kind, tmp_path, monkeypatch) -> None:
+    class Named:
+        def __fspath__(self) -> str:
+            return "1.png"
+
+    Image.fromarray(np.array([[0, 255]], np.uint8)).save(tmp_path / "1.png")
+    monkeypatch.chdir(tmp_path)
+    by_path = kind(Path("1.png"))
+    for name in ("1.png", Named()):
+        file = kind(name)
+        assert file().tolist() == [[0, 1]]
+        assert isinstance(file.path, Path)
+        assert (file, hash(file), repr(file)) == (by_path, hash(by_path), repr(by_path))
+        assert replace(file, path=tmp_path / "1.png") == kind(str(tmp_path / "1.png"))
+    with pytest.raises(DataError, match=r"none\.png"):
+        kind("none.png")()
+
+
 def of_an_image(path):
     return ImageFile(path)()
 

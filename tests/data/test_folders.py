@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -234,6 +235,30 @@ def test_labels_and_groups_may_be_given(folders):
     assert dataset.labels.tolist() == [2, 0, 1]
     assert dataset.groups == ("patient True", "patient True", "patient False")
     assert dataset[0].label == 2
+
+
+def test_labels_are_given_by_a_function_or_a_series(folders):
+    function = FolderDataset(
+        *folders, labels=lambda name: None if name == "b" else "abc".index(name)
+    )
+    assert function.labels.tolist() == [0, None, 2]
+    series = FolderDataset(*folders, labels=pd.Series([2, 0, 1], ["a", "b", "c"]))
+    assert series.labels.tolist() == [2, 0, 1]
+    with pytest.raises(DataError, match="the label of 'a' must be a class index counted from 0"):
+        FolderDataset(*folders, labels=lambda name: name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"labels": [0, 1, 2]}, "labels must be a mapping or function from the name.*, got list"),
+        ({"groups": {"a": "x"}}, "groups must be a function from the name of an image, got dict"),
+        ({"info": lambda name: {}}, "info must be a mapping from the name.*, got function"),
+    ],
+)
+def test_what_goes_from_the_name_of_an_image_is_checked(settings, message, folders):
+    with pytest.raises(SettingError, match=message):
+        FolderDataset(*folders, **settings)
 
 
 def test_a_mask_suffix_may_tell_masks_from_images_in_one_folder(tmp_path):

@@ -555,6 +555,17 @@ def test_a_crop_takes_image_and_truth_alike() -> None:
     assert torch.allclose(prepared, torch.ones(()))
 
 
+def test_one_number_is_the_height_and_width_of_the_grid_of_the_scores() -> None:
+    mask = np.zeros((8, 12), np.bool_)
+    mask[:4] = True
+    sample = Sample("a", np.zeros((8, 12), np.float32), mask)
+    prepare = Preparation(size=6, truth_size=4)
+    assert prepare == Preparation(size=(6, 6), truth_size=(4, 4))
+    assert prepare(sample)[1].tolist() == [[True] * 4] * 2 + [[False] * 4] * 2
+    with pytest.raises(SettingError, match="positive integers"):
+        Preparation(size=6, truth_size=0)
+
+
 def test_the_truth_is_resized_by_majority() -> None:
     mask = np.zeros((4, 4), bool)
     mask[0, :3] = mask[1, 0] = True  # three quarters of one cell, a quarter of another

@@ -10,8 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from cameval.cli._words import near_words
-from cameval.errors import SettingError
+from cameval.data._files import NOTHING, kind_at
+from cameval.errors import DataError, SettingError
 from cameval.evaluation import Column, Results, concat
+from cameval.evaluation._run_folder import runs
+from cameval.evaluation._words import one_line
+
+_SETTINGS = (
+    *("prepare", "layer", "alignment", "task", "outputs_are", "precision", "dtype"),
+    *("samples", "class_names"),
+)
+"""The recorded settings that are compared: those that say what was computed, and of what."""
 
 _NEEDED = 6  # groups that differ: of five, the least p of a sign-flip test is 2 / 2**5 = .0625
 
@@ -25,6 +34,8 @@ def compare_runs(options: Namespace) -> int:
 
     Raises
     ------
+    DataError
+        If there is no run at a path, or its table is damaged.
     SettingError
         If the runs cannot be compared, or the mean fell in so few groups that no test could show
         it.
@@ -32,8 +43,10 @@ def compare_runs(options: Namespace) -> int:
     for name, limit in (("margin", options.margin), ("largest-fall", options.largest_fall)):
         if limit is not None and not (isfinite(limit) and limit >= 0):
             raise SettingError(f"--{name} must be a number of at least 0, got {limit}")
-    base = _read(options.base, "base", options)
-    new = _read(options.new, "new", options)
+    base, new = _read(options.base, options), _read(options.new, options)
+    if differing := _differing_settings(base, new):
+        print(f"note: the runs differ in {differing}", file=sys.stderr)
+    base, new = _named(base, "base"), _named(new, "new")
     higher_is_better = _direction(base, options.metric)
     both = concat([base, new])
     with warnings.catch_warnings(record=True) as notes:
@@ -108,10 +121,51 @@ def _check_pairs(both: Results, row: Mapping[str, Any], *, allow: bool) -> None:
         )
 
 
-def _read(path: str, name: str, options: Namespace) -> Results:
+def _differing_settings(base: Results, new: Results) -> str:
+    """Return the settings that both runs have recorded and that differ, with their values."""
+    known = [_recorded(results) for results in (base, new)]
+    return "; ".join(
+        f"{name} ({' and '.join(one_line(', '.join(one[name]), 200) for one in known)})"
+        for name in _SETTINGS
+        if all(name in one for one in known) and known[0][name] != known[1][name]
+    )
+
+
+def _recorded(results: Results) -> dict[str, list[str]]:
+    """Return the values of each setting in the runs of a model, those that are known."""
+    (model,) = _models(results)
+    every = [run.get("settings") or {} for run in runs(results.provenance)]
+    own = [one for one in every if one.get("model") == model] or every
+    found = {
+        name: sorted({str(one[name]) for one in own if one.get(name) is not None})
+        for name in _SETTINGS
+    }
+    return {name: values for name, values in found.items() if values}
+
+
+def _named(results: Results, name: str) -> Results:
+    return replace(results, samples=results.samples.assign(model=name))
+
+
+def _read(path: str, options: Namespace) -> Results:
     """Read the one column of one model that is compared."""
-    results = Results.load(path) if Path(path).is_dir() else Results.from_csv(path)
+    if kind_at(Path(path)) == NOTHING:
+        raise DataError(
+            f"{path} must be the folder of a run or a file results.csv, got no such file or folder"
+        )
+    reader = Results.load if Path(path).is_dir() else Results.from_csv
+    results = reader(path)
     results = results.select(kind="method")
+    models = _models(results)
+    if options.model is not None:
+        _check_word("model", options.model, models, path)
+        results = results.select(model=options.model)
+    elif len(models) > 1:
+        raise SettingError(
+            f"{path} must hold one model, got {', '.join(models)}; choose one with --model. Models "
+            f"of one run are compared in Python: Results.{reader.__name__}({path!r}).compare("
+            f"{options.metric!r}, over='model')"
+        )
     wanted = {
         "metric": options.metric,
         "method": options.method,
@@ -121,15 +175,12 @@ def _read(path: str, name: str, options: Namespace) -> Results:
         if one is not None:
             _check_word(field, one, _labels(results.columns, field), path)
             results = results.select(**{field: one})
-    models = list(dict.fromkeys(results.samples["model"].astype(str)))
-    if len(models) > 1:
-        raise SettingError(f"{path} must hold one model, got {', '.join(models)}")
     for field in ("method", "binarizer", "target_class"):
         several = _labels(results.columns, field)
         if len(several) > 1:
             option = f"; choose one with --{field}" if field in wanted else ""
             raise SettingError(f"{path} must have one {field}, got {', '.join(several)}{option}")
-    return replace(results, samples=results.samples.assign(model=name))
+    return results
 
 
 def _check_word(field: str, one: str, known: Sequence[str], path: str) -> None:
@@ -144,6 +195,10 @@ def _check_word(field: str, one: str, known: Sequence[str], path: str) -> None:
 
 def _labels(columns: tuple[Column, ...], field: str) -> list[str]:
     return list(dict.fromkeys(str(getattr(column, field)) for column in columns))
+
+
+def _models(results: Results) -> list[str]:
+    return list(dict.fromkeys(results.samples["model"].astype(str)))
 
 
 def _direction(results: Results, metric: str) -> bool:

@@ -295,6 +295,9 @@ def _add_compare(commands: _Commands) -> None:
     parser.add_argument("base", metavar="BASE", help="the run that was there before")
     parser.add_argument("new", metavar="NEW", help="the run that is tested")
     parser.add_argument("--metric", default="iou", metavar="NAME", help="the score (iou)")
+    parser.add_argument(
+        "--model", metavar="NAME", help="the model, where the runs have several; in both runs"
+    )
     parser.add_argument("--method", metavar="NAME", help="the maps, where the runs have several")
     parser.add_argument(
         "--binarizer", metavar="NAME", help="the binarizer, where the runs have several"

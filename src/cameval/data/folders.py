@@ -40,12 +40,12 @@ class FolderDataset(PictureDataset):
         ``{"effusion": "masks/effusion", "edema": "masks/edema"}``; without `class_names` their
         labels count the names in the order given. None if no image has an object.
     labels
-        From the name of an image to its class index, or to None where that is not known. By
-        default it is the index of the subfolder among the sorted subfolders, or its place in
-        `class_names`, and None where there are no subfolders.
+        A mapping or a function from the name of an image to its class index, or to None where that
+        is not known. By default it is the index of the subfolder among the sorted subfolders, or
+        its place in `class_names`, and None where there are no subfolders.
     groups
-        From the name of an image to its group, such as ``lambda name: name.split("_")[0]``. By
-        default the name.
+        A function from the name of an image to its group, such as
+        ``lambda name: name.split("_")[0]``. By default the name.
     mask_suffix
         The text that follows the image's name in the name of its mask, such as ``"_mask"``.
     mask_value, mask_threshold
@@ -57,7 +57,7 @@ class FolderDataset(PictureDataset):
     missing_masks
         What an image without a mask is: an ``"error"``, or a ``"negative"``, whose mask is empty.
     info
-        From the name of an image to more columns of the tables, as `Sample`'s info.
+        A mapping from the name of an image to more columns of the tables, as `Sample`'s info.
     ignore
         A folder of masks of the pixels that count for nothing, such as a ruler, by the names of the
         images. An image without a file there has none.
@@ -108,7 +108,7 @@ class FolderDataset(PictureDataset):
         images: str | PathLike[str],
         masks: str | PathLike[str] | Mapping[str, str | PathLike[str]] | None,
         *,
-        labels: Mapping[str, int | None] | None = None,
+        labels: Mapping[str, int | None] | Callable[[str], int | None] | None = None,
         groups: Callable[[str], str] | None = None,
         mask_suffix: str = "",
         mask_value: int | Collection[int] | None = None,
@@ -123,6 +123,7 @@ class FolderDataset(PictureDataset):
     ) -> None:
         check_choice("missing_masks", missing_masks, Missing)
         given = check_class_names(class_names)
+        _check_kinds(labels, groups, info)
         images = Path(images)
         pictures, subfolders = _search(images)
         classes = given or (subfolders if labels is None else ())
@@ -262,14 +263,33 @@ def _without_suffix(truths: dict[str, Path], suffix: str, masks: Path) -> dict[s
     return {name.removesuffix(suffix): path for name, path in truths.items()}
 
 
+def _check_kinds(labels: object, groups: object, info: object) -> None:
+    """Check what each of the settings is that goes from the name of an image to something."""
+    for name, thing, fits, kinds in (
+        ("labels", labels, callable(labels) or hasattr(labels, "keys"), "mapping or function"),
+        ("groups", groups, callable(groups), "function"),
+        ("info", info, hasattr(info, "keys"), "mapping"),
+    ):
+        if thing is not None and not fits:
+            raise SettingError(
+                f"{name} must be a {kinds} from the name of an image, got {type(thing).__name__}"
+            )
+
+
 def _label(
-    name: str, labels: Mapping[str, Any] | None, places: Mapping[str, int], path: Path
+    name: str,
+    labels: Mapping[str, Any] | Callable[[str], Any] | None,
+    places: Mapping[str, int],
+    path: Path,
 ) -> int | None:
     if labels is None:
         return places.get(name.partition("/")[0])
+    where = f"{path}: the label of {name!r}"
+    if callable(labels):
+        return class_index(labels(name), where)
     if name not in labels:
         raise DataError(f"{path}: labels must have every image, got none for {name!r}")
-    return class_index(labels[name], f"{path}: the label of {name!r}")
+    return class_index(labels[name], where)
 
 
 def _place(name: str, classes: tuple[str, ...], images: Path) -> int:

@@ -16,6 +16,7 @@
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,14 @@ _TRUTHS = (0, 1, 255, 65535)
 """The values of true pixels in a mask without settings (0: the mask is empty)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class ImageFile:
     """An image file, decoded when called.
 
     Parameters
     ----------
-    path
-        The file.
+    path : str | PathLike[str]
+        The file. The attribute is a `pathlib.Path`.
     stretch
         Scale by the image's own minimum and maximum, over all channels, instead of by the range of
         its type. A constant image then gives zeros.
@@ -70,6 +71,10 @@ class ImageFile:
 
     path: Path
     stretch: bool = False
+
+    def __init__(self, path: str | PathLike[str], stretch: bool = False) -> None:
+        object.__setattr__(self, "path", Path(path))
+        object.__setattr__(self, "stretch", stretch)
 
     def __call__(self) -> NDArray[np.float32]:
         """Return the image as float32 in [0, 1], ``(H, W)`` or ``(H, W, 3)``.
@@ -118,14 +123,15 @@ class ImageFile:
         return image, orientation or UPRIGHT
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class MaskFile:
     """A mask file, decoded when called.
 
     Parameters
     ----------
-    path
-        The file. Without settings it must hold zeros and one other value of 1, 255 and 65,535.
+    path : str | PathLike[str]
+        The file. Without settings it must hold zeros and one other value of 1, 255 and 65,535. The
+        attribute is a `pathlib.Path`.
     value
         The pixel value, or the values, of the object: the class in an indexed mask. Where a
         palette is used, the index.
@@ -156,8 +162,15 @@ class MaskFile:
     value: int | Collection[int] | None = None
     threshold: float | None = None
 
-    def __post_init__(self) -> None:
-        """Check the settings."""
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        value: int | Collection[int] | None = None,
+        threshold: float | None = None,
+    ) -> None:
+        object.__setattr__(self, "path", Path(path))
+        object.__setattr__(self, "value", value)
+        object.__setattr__(self, "threshold", threshold)
         if self.value is not None and self.threshold is not None:
             raise SettingError("only one of mask value and mask threshold may be set, got both")
         for value in self._values:

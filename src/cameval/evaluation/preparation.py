@@ -101,8 +101,8 @@ class Preparation:
         transforms keep .875. With ``fit="crop"`` the share of the largest centered part. By default
         all.
     truth_size
-        Size of the grid of the scores. A pixel is true, or ignored, where more than half of it is.
-        By default the mask's own.
+        Size of the grid of the scores, or one number for its height and width. A pixel is true, or
+        ignored, where more than half of it is. By default the mask's own.
     mean, std
         One number for each channel of the input, by default ImageNet's three. Gray images get that
         many equal channels; of images of three channels a single one is the luma of ITU-R BT.601.
@@ -131,18 +131,18 @@ class Preparation:
 
     size: int | tuple[int, ...] | None = 224
     crop: float | None = None
-    truth_size: tuple[int, ...] | None = None
+    truth_size: int | tuple[int, ...] | None = None
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     fit: Fit = "squeeze"
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        if self.size is not None:
-            size = (self.size, self.size) if isinstance(self.size, int) else tuple(self.size)
-            object.__setattr__(self, "size", check_size(size))
-        if self.truth_size is not None:
-            object.__setattr__(self, "truth_size", check_size(tuple(self.truth_size)))
+        for name in ("size", "truth_size"):
+            size = getattr(self, name)
+            if size is not None:
+                pair = (size, size) if isinstance(size, int) else tuple(size)
+                object.__setattr__(self, name, check_size(pair))
         if self.crop is not None and not 0 < self.crop <= 1:
             raise SettingError(f"crop must be in (0, 1] or None, got {self.crop}")
         if self.fit not in get_args(Fit):
@@ -243,11 +243,12 @@ class Preparation:
         ignore = None if sample.ignore is None else self._truth(sample.ignore, part)
         truth = self._truth(target.mask, part)
         spacing = sample.spacing
-        if spacing is not None and self.truth_size is not None:
+        grid = self._grid
+        if spacing is not None and grid is not None:
             cut = [len(range(n)[s]) for n, s in zip(sample.shape, part, strict=True)]
-            steps = zip(spacing, cut, self.truth_size, strict=True)
+            steps = zip(spacing, cut, grid, strict=True)
             spacing = tuple(step * length / new for step, length, new in steps)
-        changed = self.truth_size is not None or tuple(truth.shape) != sample.shape
+        changed = grid is not None or tuple(truth.shape) != sample.shape
         objects = self._objects(target.objects, part, tuple(truth.shape)) if changed else None
         return Prepared(
             image,
@@ -257,6 +258,11 @@ class Preparation:
             window,
             None if spacing is None else tuple(spacing),
         )
+
+    @property
+    def _grid(self) -> tuple[int, ...] | None:
+        """The size of the grid of the scores if it is set."""
+        return None if self.truth_size is None else check_size(self.truth_size)
 
     def _part(self, shape: tuple[int, ...]) -> Span:
         """Return the part of the image that is shown to the network."""
@@ -295,10 +301,10 @@ class Preparation:
 
     def _truth(self, mask: NDArray[np.bool_], part: Span) -> Tensor:
         """Return a mask on the grid of the scores."""
-        cut = mask[part]
-        if self.truth_size is None or cut.shape == self.truth_size:
+        cut, grid = mask[part], self._grid
+        if grid is None or cut.shape == grid:
             return torch.from_numpy(cut)
-        return torch.from_numpy(resize_mask(cut, self.truth_size))
+        return torch.from_numpy(resize_mask(cut, grid))
 
     def _objects(self, objects: Objects, part: Span, shape: tuple[int, ...]) -> Objects:
         """Return objects on the grid of the scores; those that are not on it are left out."""
