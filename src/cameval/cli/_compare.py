@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cameval.cli._words import near_words
-from cameval.data._files import NOTHING, kind_at
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Column, Results, concat
-from cameval.evaluation._run_folder import runs
-from cameval.evaluation._words import one_line
 
 _SETTINGS = (
     *("prepare", "layer", "alignment", "task", "outputs_are", "precision", "dtype"),
@@ -125,16 +122,24 @@ def _differing_settings(base: Results, new: Results) -> str:
     """Return the settings that both runs have recorded and that differ, with their values."""
     known = [_recorded(results) for results in (base, new)]
     return "; ".join(
-        f"{name} ({' and '.join(one_line(', '.join(one[name]), 200) for one in known)})"
+        f"{name} ({' and '.join(_shown(one[name]) for one in known)})"
         for name in _SETTINGS
         if all(name in one for one in known) and known[0][name] != known[1][name]
     )
 
 
+def _shown(values: Sequence[str]) -> str:
+    """Return the values of a setting on one line of at most 200 characters."""
+    line = " ".join(", ".join(values).split())
+    return line if len(line) <= 200 else f"{line[:140]}...{line[-57:]}"
+
+
 def _recorded(results: Results) -> dict[str, list[str]]:
     """Return the values of each setting in the runs of a model, those that are known."""
     (model,) = _models(results)
-    every = [run.get("settings") or {} for run in runs(results.provenance)]
+    every = [
+        run.get("settings") or {} for run in results.provenance.get("parts") or [results.provenance]
+    ]
     own = [one for one in every if one.get("model") == model] or every
     found = {
         name: sorted({str(one[name]) for one in own if one.get(name) is not None})
@@ -149,7 +154,7 @@ def _named(results: Results, name: str) -> Results:
 
 def _read(path: str, options: Namespace) -> Results:
     """Read the one column of one model that is compared."""
-    if kind_at(Path(path)) == NOTHING:
+    if not Path(path).exists():
         raise DataError(
             f"{path} must be the folder of a run or a file results.csv, got no such file or folder"
         )
