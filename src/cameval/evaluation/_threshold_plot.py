@@ -163,4 +163,4 @@ def _label_places(axes: "Axes", places: _Places) -> None:
     what += ["binarizer (share of the image that is marked)"] * bool(places.single)
     if len(places.varying) > len(places.single):
         what.append("binarizers whose share varies (hollow)")
-    axes.set_xlabel("; ".join(what), color=INK)
+    axes.set_xlabel(";\n".join(what), color=INK)
