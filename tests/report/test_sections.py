@@ -266,6 +266,7 @@ def mean(results: Results, **where: str) -> str:
 def test_by_default_the_best_is_shown_and_called_a_choice(tmp_path) -> None:
     page = written(made(n=12, value=level), tmp_path)
     assert "grad_cam · masks by otsu" in page.text
+    assert "Gray band: the best guess with the same binarizer." in page.text
     assert page.caution.startswith(
         "Optimistic: the best of 4 pairs of method and binarizer, chosen"
     )
@@ -288,6 +289,7 @@ def test_a_validated_binarizer_is_the_headline_and_no_optimistic_choice(tmp_path
     assert page.table("Paired differences").rows[0][0].endswith(", validated")
     assert "With validated, each method and each baseline has the binarizer" in page.text
     assert "p95 for cam, grad_cam, center, intensity, truth" in page.text
+    assert "Gray band: the best guess with the binarizer that was chosen for it." in page.text
 
 
 def test_what_is_still_chosen_is_said(tmp_path) -> None:

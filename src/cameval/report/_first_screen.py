@@ -177,7 +177,11 @@ def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool) -> st
     text += " patient, are a group; an image without an id is a group of its own."
     if any(one.guess is not None for one in verdicts):
         text += " Gray zone and diamond: its best guess." if has_many else ""
-        text += "" if has_many else " Gray band: the best guess with the same binarizer."
+        used = {one.column.binarizer for one in verdicts if one.column is not None}
+        meanings = [known.contents.binarizers.get(label) for label in used]
+        is_chosen = any(one is not None and one.origin is not None for one in meanings)
+        masks = "the binarizer that was chosen for it" if is_chosen else "the same binarizer"
+        text += "" if has_many else f" Gray band: the best guess with {masks}."
     if known.headline.bound:
         text += " Blue: the highest mean that masks of these areas can have."
     if any(one.guess is not None and one.guess.comparison is not None for one in verdicts):
