@@ -244,7 +244,10 @@ def test_two_processes_write_the_table_of_one(folder, finished, two_threads, tmp
             {"label_column": "patient"},
             "labels.csv, line 2: patient must be a class index, got 'per",
         ),
-        ({"names": "{folder}/labels.csv"}, "labels.csv must name images that are there"),
+        (
+            {"names": "{folder}/labels.csv"},
+            "more; their names are such as 'image 0', 'image 1'",
+        ),
         ({"method": "magic"}, "--method must be one of ablation_cam, "),
         ({"method": "grad_cam grad_cam"}, "--method must be named once, got 'grad_cam' twice"),
         ({"method": "grad_cam:3"}, "grad_cam:3: settings must fit"),

@@ -294,7 +294,10 @@ def _select(dataset: Any, path: str) -> Any:
     if missing or not wanted:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         came = ", ".join(map(repr, missing[:3])) + more if missing else "none"
-        raise DataError(f"{path} must name images that are there, got {came}")
+        known = ", ".join(map(repr, list(names)[:2]))
+        raise DataError(
+            f"{path} must name images that are there, got {came}; their names are such as {known}"
+        )
     return Subset(dataset, [indices[name] for name in wanted])
 
 
