@@ -36,7 +36,7 @@ def write_pictures(root: Path) -> None:
     rng = np.random.default_rng(0)
     for part in ("images", "masks", "lungs", "hearts", "together", "resized"):
         (root / part).mkdir()
-    rows = ["image,mask,name,label,view"]
+    rows = ["image,mask,name,group,label,view"]
     several = ["image,mask"]
     for k, name in enumerate(NAMES):
         pixels = rng.integers(0, 256, (HEIGHT, WIDTH)).astype(np.uint8)
@@ -47,7 +47,9 @@ def write_pictures(root: Path) -> None:
             if (part, name) not in (("lungs", "b"), ("hearts", "c")):
                 Image.fromarray(mask).save(root / part / f"{name}.png")
                 if part != "masks":
-                    rows.append(f"images/{name}.png,{part}/{name}.png,{name},{part},view {k}")
+                    rows.append(
+                        f"images/{name}.png,{part}/{name}.png,{name},{name},{part},view {k}"
+                    )
         small = np.zeros((HEIGHT // 2, WIDTH // 2), np.uint8)
         small[1:4, 2:6], small[1:3, 3:5] = 1, 40 + k
         for part in ("together", "resized"):

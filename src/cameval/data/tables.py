@@ -2,6 +2,7 @@
 
 import csv
 import re
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
@@ -9,7 +10,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from cameval._checks import warn_user
 from cameval.data._csv import cell_error, read_csv
 from cameval.data._files import is_file, kind_at, read_file
 from cameval.data.pictures import ImageFile, MaskFile
@@ -191,10 +191,11 @@ def _read_rows(path: Path, info: Collection[str] = (), may_be_empty: str = "") -
         raise DataError(f"{path}: the file must hold at least one row, got its header alone")
     kept = {*_KNOWN, *info}
     if "group" not in columns and (left := [name for name in columns if name not in kept]):
-        warn_user(
+        warnings.warn(
             f"{path.name} has no column group, so that each image is a group of its own; if one of "
             f"the columns that are not used ({', '.join(left)}) tells which images belong "
-            "together, such as those of a patient, name it group"
+            "together, such as those of a patient, name it group",
+            stacklevel=3,  # the line that makes the dataset
         )
     free = {"label", "ignore", may_be_empty, *info}
     return [(line, _cells(path, line, columns, row, kept, free)) for line, row in lines[1:]]

@@ -112,8 +112,8 @@ FAULTS = (
     Fault(
         "the second image of a grid has the map of the first",
         "plots/_grid.py",
-        before="score_map=maps[name][k]",
-        after="score_map=maps[name][0]",
+        before="score_map = maps[name][k]",
+        after="score_map = maps[name][0]",
         tests=("test_plots.py::test_a_grid_has_a_row_for_each_image_and_a_column_for_each_method",),
     ),
     Fault(
