@@ -207,7 +207,7 @@ def test_text_has_contrast_in_both_themes(visit, scheme) -> None:
 
 def test_the_page_is_complete_without_script(visit) -> None:
     page = visit(java_script_enabled=False)
-    assert page.locator("svg.headline:visible").count() == 2
+    assert page.locator("svg.headline:visible").count() == 3
     assert page.locator("#theme:visible").count() == 0
     page.locator("summary", has_text="Paired tests").click()
     assert page.locator("#tests table").first.is_visible()

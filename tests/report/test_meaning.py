@@ -605,8 +605,8 @@ def test_the_target_class_is_what_the_results_say(tmp_path) -> None:
 def test_the_family_is_tested_once_and_agrees_with_its_own_p() -> None:
     results = made(40, groups=16, models=("a", "b"), target_class=("predicted", "true"))
     tests = page_tests(results)
-    assert len(tests) == 13
-    assert set(tests["tests"]) == {13}
+    assert len(tests) == 14
+    assert set(tests["tests"]) == {14}
     for end in ("", "_holm"):
         excludes_0 = (tests[f"low{end}"] > 0) | (tests[f"high{end}"] < 0)
         assert (excludes_0 == (tests[f"p{end}"] < 0.05)).all()
@@ -623,7 +623,10 @@ def test_the_family_is_tested_once_and_agrees_with_its_own_p() -> None:
     a, b = (of_best.select(model=model) for model in "ab")
     groups = a.samples["group"].to_numpy().astype(str)
     alone = sign_flip_test(a.values[:, 0], b.values[:, 0], groups, seed=3)
-    (of_models,) = tests[tests["kind"] == "model"].itertuples()
+    of_models = tests[tests["kind"] == "model"]
+    assert of_models["binarizer"].tolist() == ["p95", "otsu"]
+    assert set(of_models["method"]) == {best["method"]}
+    (of_models,) = of_models[of_models["binarizer"] == best["binarizer"]].itertuples()
     assert of_models.difference == alone.difference
     assert of_models.p >= alone.p  # adjusted for more than the models
 

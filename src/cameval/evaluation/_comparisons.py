@@ -25,6 +25,10 @@ CONFIDENCE = 1 - ALPHA
 """Confidence of the interval of a test that is not corrected."""
 
 
+MOST_COMPARED = 3
+"""Each pair of so many models is tested with every binarizer; pairs of more models with one."""
+
+
 FAMILY = "paired tests of the page"
 """What the p values of a page are corrected together with."""
 
@@ -236,13 +240,22 @@ def _pairs_of_methods(
 
 
 def _pairs_of_models(headline: Headline, images: Mapping[str, Images]) -> Iterator[_Pair]:
-    """Yield each pair of models, with the method and binarizer of the first, by target."""
-    column = headline.columns.get(next(iter(images)))
-    if column is None:
+    """Yield each pair of the models of the headline, with the same map and mask, by target.
+
+    The method is that of the first model. Of few models, the pairs are yielded with each binarizer,
+    as the sign of the difference can change with it.
+    """
+    models = [images[model] for model in headline.candidates]
+    best = headline.columns.get(models[0].model) if models else None
+    if best is None:
         return
-    for first, second in combinations(images.values(), 2):
+    columns: Sequence[Column] = [best]
+    if len(models) <= MOST_COMPARED:
+        candidates = headline.candidates[models[0].model]
+        columns = [one for one in candidates if one.method == best.method]
+    for first, second in combinations(models, 2):
         here, there = _common(first.samples, second.samples)
-        if here.size:
+        for column in columns if here.size else ():
             scores = first.values(column)[here], second.values(column)[there]
             labels = first.model, second.model
             yield _Pair("model", second.model, *labels, column, scores, first.groups[here])

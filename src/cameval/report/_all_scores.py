@@ -101,7 +101,7 @@ def all_scores_table(
         return None
     titles = [
         "map",
-        *(["network" if contents.has_network else "set"] * (len(contents.models) > 1)),
+        *([names.noun] * (len(contents.models) > 1)),
         *(["target class"] * (len(contents.target_classes) > 1)),
         *(["masks by"] * of_masks),
         metric_heading(metric, headline.meaning),

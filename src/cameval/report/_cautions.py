@@ -11,7 +11,7 @@ from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import format_short, with_minus
 from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import CONSTANT
-from cameval.report._names import Names
+from cameval.report._names import Names, join_words
 from cameval.report._sentences import MOST_NAMED, Part, Sentence, plain
 from cameval.report._targets import Targets
 from cameval.report._verdict import Verdict
@@ -121,10 +121,10 @@ def other_guesses(verdicts: Sequence[Verdict], names: Names) -> Sentence:
     if not texts:
         return ()
     if len(set(texts)) > 1 or len(found) < len(verdicts):
-        shown = [
-            f"{text} ({one_line(model, 40)})" for (model, _), text in zip(found, texts, strict=True)
-        ]
-        texts = shown[:MOST_NAMED]
+        models: dict[str, list[str]] = {}
+        for (model, _), text in zip(found[:MOST_NAMED], texts, strict=False):
+            models.setdefault(text, []).append(one_line(model, 40))
+        texts = [f"{text} ({join_words(whose)})" for text, whose in models.items()]
     text = ", ".join(dict.fromkeys(texts))
     return (Part(f"{text[:1].upper()}{with_minus(text[1:])}."),)
 

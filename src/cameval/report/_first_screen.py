@@ -1,7 +1,7 @@
 """The first screen of the page: verdict, the figure of each network, and counts of images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 import numpy as np
@@ -14,9 +14,11 @@ from cameval.report._answers import Known
 from cameval.report._chart import Charts
 from cameval.report._choices import describe_masks
 from cameval.report._headline_figure import draw_headline
+from cameval.report._network_pairs import are_few, describe_pairs, pair_table, pairs_of
+from cameval.report._network_pairs_figure import draw_pairs
 from cameval.report._networks import describe_networks, network_rows, network_table
 from cameval.report._networks_figure import draw_networks
-from cameval.report._sentences import MOST_NAMED
+from cameval.report._sentences import MOST_NAMED, plain
 from cameval.report._strip import StripPicture
 from cameval.report._svg import Drawing
 from cameval.report._verdict import Verdict, state_of_all
@@ -66,6 +68,7 @@ class FirstScreen:
     reading: str = ""
     faithfulness: str = FAITHFULNESS
     more_models: str = field(default="")
+    pairs: Panel | None = None
 
 
 def first_screen_of(
@@ -81,23 +84,42 @@ def first_screen_of(
     has_many = len(verdicts) > MOST_NAMED and bool(panels)
     more = len(contents.models) - MOST_MODELS
     has_network = contents.has_network
+    pairs = _pairs(known)
     return FirstScreen(
-        words_of(verdicts, known.targets, contents, known.headline, names),
+        words_of(verdicts, known.targets, contents, known.headline, names, known.family),
         list(panels.values()),
         _overview(known, charts, panels) if has_many else None,
-        _reading(verdicts, known, has_many=has_many) if panels else "",
+        _reading(verdicts, known, has_many=has_many, has_pairs=pairs is not None) if panels else "",
         FAITHFULNESS if has_network else FAITHFULNESS_OF_MAPS,
         _more(more, len(verdicts), known, has_many=has_many) if more > 0 else "",
+        pairs,
     )
 
 
 def _more(more: int, tested: int, known: Known, *, has_many: bool) -> str:
     """Return of which networks the verdict is, if not of all."""
-    noun = "network" if known.contents.has_network else "set"
+    noun = known.names.noun
     return (
         f"Verdict and tests are of the first {format_count(tested, noun)} of the results; "
         f"{format_count(more, f'more {noun}')} {'is' if more == 1 else 'are'} in "
         f"{'the figure and ' * has_many}the tables."
+    )
+
+
+def _pairs(known: Known) -> Panel | None:
+    """Return the differences between few networks."""
+    pairs = pairs_of(known.headline, known.family)
+    if not pairs or not are_few(known.headline):
+        return None
+    headline, names = known.headline, known.names
+    column = replace(pairs[0].tests[0].column, binarizer="")
+    title = f"Difference in mean {headline.title} between {names.noun}s"
+    label = plain(describe_pairs(headline, known.family, names))
+    return Panel(
+        f"Which {names.noun} has the better maps?",
+        f"paired differences with the same binarizer, {names.column(column)}",
+        drawing=draw_pairs(pairs, metric=f"mean {headline.title}", title=title, label=label),
+        data=[pair_table(pairs, title)],
     )
 
 
@@ -168,9 +190,9 @@ def _counts(verdict: Verdict, known: Known) -> list[Count]:
     return counts
 
 
-def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool) -> str:
+def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool, has_pairs: bool) -> str:
     """Return how the headline figure is read."""
-    noun = "network" if known.contents.has_network else "set"
+    noun = known.names.noun
     text = f"A row is a {noun} with its best map. " if has_many else ""
     text += f"Orange: mean over {known.names.row}s{known.names.with_object}"
     text += " with its 95 % interval by group. Images with the same group id, such as those of one"
@@ -192,13 +214,18 @@ def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool) -> st
             f"\u25b2 better, \u25bc worse (p < .05{corrected}), \u2248 neither is shown, "
             "? too few groups to tell, = the same."
         )
+    if has_pairs:
+        text += (
+            f" Between {noun}s: a full mark where a difference is shown; the intervals agree with "
+            "the same correction."
+        )
     return text
 
 
 def _overview(known: Known, charts: Charts, panels: Mapping[str, Panel]) -> Panel:
     """Return the figure of all networks; beside it, the images of the best one."""
     rows = network_rows(charts.verdicts, known)
-    noun = "network" if known.contents.has_network else "set"
+    noun = known.names.noun
     title = f"Mean {known.headline.title} of the best maps of each {noun}, and of its best guess"
     drawing = draw_networks(rows, known, title=title, label=describe_networks(rows, known))
     best = next(row.model for row in rows if row.model in panels)

@@ -90,6 +90,11 @@ class Names:
     is_multilabel: bool = False
 
     @property
+    def noun(self) -> str:
+        """What a model is: a network, or a set of maps that were made elsewhere."""
+        return "network" if self.contents.has_network else "set"
+
+    @property
     def row(self) -> str:
         """What a score is of: an image, or a target if an image has several."""
         return "target" if self.several else "image"

@@ -114,7 +114,7 @@ def _row_of(model: str, verdict: Verdict | None, known: Known) -> NetworkRow:
 def describe_networks(rows: Sequence[NetworkRow], known: Known) -> str:
     """Return what the figure says, in one sentence with numbers."""
     scored = [row for row in rows if row.score is not None]
-    noun = "network" if known.contents.has_network else "set"
+    noun = known.names.noun
     text = f"Mean {known.headline.title} of the best maps of {len(scored)} {noun}s: "
     ends = [
         f"{format_short(row.score.mean)} ({one_line(row.model, 40)})"
@@ -150,7 +150,7 @@ def network_table(rows: Sequence[NetworkRow], known: Known) -> Table:
             *([Cell(format_number(row.bound))] if bound else []),
         ]
         shown.append(Row(Cell(one_line(row.model, 40)), cells, "method"))
-    noun = "network" if known.contents.has_network else "set"
+    noun = known.names.noun
     titles = [noun, "verdict", "best map", known.headline.title, "best guess", "minus best guess"]
     titles += [metric_title(bound)] if bound else []
     return Table(f"The best maps of each {noun}", titles, [Block(shown)], look="scores")

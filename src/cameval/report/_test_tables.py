@@ -1,6 +1,7 @@
 """Tables of paired tests: methods and baselines, models, target classes."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -59,24 +60,45 @@ def method_tests(
 
 
 def model_tests(headline: Headline, names: Names, family: Family) -> Table | None:
-    """Return differences between models, each pair, with the map and mask of the first."""
+    """Return differences between models, each pair, with the map and mask of the first.
+
+    A row is a binarizer if there are several, and else a model.
+    """
     comparisons = family.select("model")
     if not comparisons:
         return None
     reference = names.contents.models[0]
-    blocks = [
-        Block(
-            [_row(one, one_line(one.second)) for one in comparisons if one.first == first],
-            f"{one_line(first)} minus",
-        )
-        for first in dict.fromkeys(one.first for one in comparisons)
-    ]
+    column = headline.columns[reference]
+    pairs = dict.fromkeys((one.first, one.second) for one in comparisons)
+    if several := len(comparisons) > len(pairs):
+        column = replace(column, binarizer="")
+        blocks = [
+            Block(
+                [
+                    _row(one, one_line(one.column.binarizer))
+                    for one in comparisons
+                    if (one.first, one.second) == pair
+                ],
+                " minus ".join(map(one_line, pair)),
+            )
+            for pair in pairs
+        ]
+    else:
+        blocks = [
+            Block(
+                [_row(one, one_line(one.second)) for one in comparisons if one.first == first],
+                f"{one_line(first)} minus",
+            )
+            for first in dict.fromkeys(one.first for one in comparisons)
+        ]
     return Table(
-        f"Paired differences in {headline.title} between models, "
-        f"{names.column(headline.columns[reference])}",
-        ["model", *_TITLES],
+        f"Paired differences in {headline.title} between models, {names.column(column)}",
+        ["binarizer" if several else "model", *_TITLES],
         blocks,
-        [*_notes(comparisons, family, names), *_favored_model(headline, reference)],
+        [
+            *_notes(comparisons, family, names),
+            *_favored_model(headline, reference, is_of_method=several),
+        ],
     )
 
 
@@ -185,9 +207,16 @@ def is_binarizer_chosen_here(contents: Contents, headline: Headline, column: Col
     return origin is not None and origin.chosen_on == "these same images"
 
 
-def _favored_model(headline: Headline, model: str) -> list[str]:
+def _favored_model(headline: Headline, model: str, *, is_of_method: bool) -> list[str]:
     """Return which model a comparison of models favors."""
-    if len(headline.candidates[model]) < 2 or headline.meaning.higher_is_better is None:
+    candidates = headline.candidates[model]
+    if headline.meaning.higher_is_better is None:
+        return []
+    if is_of_method:
+        if len({one.method for one in candidates}) < 2:
+            return []
+        return [f"The method is the one that scores best on {one_line(model)}, which favors it."]
+    if len(candidates) < 2:
         return []
     return [
         f"Method and binarizer are those that score best on {one_line(model)}, which favors it."

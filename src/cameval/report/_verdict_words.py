@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cameval.evaluation._comparisons import Family
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import format_short
@@ -20,6 +21,7 @@ from cameval.report._cautions import (
     uncorrected,
 )
 from cameval.report._names import Names
+from cameval.report._network_pairs import describe_pairs
 from cameval.report._sentences import MOST_NAMED, Part, Sentence
 from cameval.report._targets import Targets
 from cameval.report._verdict import State, Verdict, state_of_all
@@ -68,6 +70,8 @@ class Words:
         What limits the verdict; a better guess first.
     guess
         What a guess is.
+    pairs
+        Which of several networks has the better maps.
     """
 
     symbol: str
@@ -76,6 +80,7 @@ class Words:
     sentences: Sequence[Sentence]
     caution: Sequence[Sentence]
     guess: Sentence = ()
+    pairs: Sentence = ()
 
 
 def symbol_of(state: State) -> str:
@@ -89,6 +94,7 @@ def words_of(
     contents: Contents,
     headline: Headline,
     names: Names,
+    family: Family,
 ) -> Words:
     """Return the words of the verdicts."""
     symbol, chip = chip_of(verdicts, names)
@@ -112,6 +118,7 @@ def words_of(
         [one for one in sentences if one],
         [one for one in caution if one],
         describe_guess(verdicts, contents),
+        describe_pairs(headline, family, names),
     )
 
 
@@ -123,7 +130,7 @@ def chip_of(verdicts: Sequence[Verdict], names: Names) -> tuple[str, str]:
     counts = Counter(_coarse(one.state) for one in verdicts)
     for first in ("better", "worse", "open"):
         if counts[first]:
-            of = f"{counts[first]} of {len(verdicts)} {_noun(names)}s"
+            of = f"{counts[first]} of {len(verdicts)} {names.noun}s"
             chip = _chip_of(first, is_outguessed=_is_outguessed(verdicts))
             return symbol_of(first), f"{chip}: {of}"
     return "?", "Different verdicts"
@@ -155,10 +162,6 @@ def _coarse(state: State) -> State:
     return "better" if state == "better, not than the image" else state
 
 
-def _noun(names: Names) -> str:
-    return "network" if names.contents.has_network else "set"
-
-
 # --- Headline -------------------------------------------------------------------------------------
 
 
@@ -167,7 +170,7 @@ def headline_words(
 ) -> str:
     """Return the headline."""
     n, state = len(verdicts), state_of_all(verdicts)
-    noun = _noun(names)
+    noun = names.noun
     if state is None:
         return _mixed(verdicts, noun)
     guess = SAME_BINARIZER if _is_outguessed(verdicts) else "a guess"
