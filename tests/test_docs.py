@@ -4,6 +4,7 @@ import doctest
 import importlib
 import inspect
 import re
+import tempfile
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
@@ -97,9 +98,13 @@ def test_every_option_of_the_study_is_explained(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.stem)
 def test_the_examples_of_every_page_run(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("made")))
     torch.manual_seed(0)
     names: dict[str, object] = {}
     for hidden in re.findall(
