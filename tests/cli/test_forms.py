@@ -263,6 +263,7 @@ def contents(sample: Sample) -> list[Any]:
     return [*parts, targets, sample.image.tolist()]
 
 
+@pytest.mark.filterwarnings("ignore::cameval.data.ClassOrderWarning")  # of the reader in Python
 @pytest.mark.parametrize("words", FORMS)
 def test_a_form_is_the_reader_with_the_same_settings(root, words) -> None:
     options = options_of(root, words)
