@@ -229,7 +229,7 @@ def test_a_single_sigmoid_is_refused_where_a_class_is_predicted_by_it() -> None:
     images = torch.stack([SMALL(sample)[0] for sample in samples()])
     with pytest.raises(
         UnsupportedModelError,
-        match="^pass the network without its last sigmoid: .* must return the logit, got num",
+        match=r"^pass the network without its last sigmoid: .* must return the logit, got num",
     ):
         run(net, methods=[cameval.grad_cam])
     with pytest.raises(UnsupportedModelError, match="must return the logit, got numbers in"):
