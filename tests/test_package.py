@@ -22,7 +22,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "cameval"
 # The one way through the package: a module may import from the levels above its own.
 LEVELS = [
     ["errors"],
-    ["_deferred", "_extras", "_memo", "_other_names"],
+    ["_deferred", "_extras", "_memo", "_names", "_other_names"],
     ["_lazy"],
     ["_arrays", "_checks", "data", "distributed"],
     ["_sorting", "_spatial"],

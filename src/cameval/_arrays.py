@@ -173,6 +173,11 @@ def mask_pair(pred: object, target: object) -> tuple[Tensor, Tensor]:
 def maps_and_truth(maps: object, target: object) -> tuple[Tensor, Tensor]:
     """Check that score maps and true masks have the same shape and kind, and return them."""
     _check_same_kind(maps, target, "maps", "target")
+    if _is_mask(maps) and not _is_mask(target):
+        raise ArrayTypeError(
+            f"maps must hold real numbers, got {as_tensor(maps, 'maps').dtype}, and target must be "
+            f"boolean, got {as_tensor(target, 'target').dtype}; give the maps first, then the truth"
+        )
     pair = finite_maps(maps), as_masks(target, "target")
     _check_same_shape(*pair, "maps", "target")
     return pair
@@ -184,6 +189,10 @@ def map_pair(maps: object, again: object) -> tuple[Tensor, Tensor]:
     pair = finite_maps(maps), finite_maps(again, "again")
     _check_same_shape(*pair, "maps", "again")
     return pair
+
+
+def _is_mask(array: object) -> bool:
+    return getattr(array, "dtype", None) in (torch.bool, np.dtype(np.bool_))
 
 
 def _is_finite(tensor: Tensor) -> bool:

@@ -1,30 +1,16 @@
 """Packages whose names are imported when they are first used (PEP 562)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from sys import modules
 from typing import Any, TypeAlias
 
 from cameval._extras import needed_by
+from cameval._names import near_names
 from cameval._other_names import describe_method
 
 Homes: TypeAlias = Mapping[str, Sequence[str]]
 """The modules of a package, and the public names that each of them has."""
-
-
-def near_names(name: str, known: Sequence[str]) -> list[str]:
-    """Return the names that are like another, whatever their case and underscores.
-
-    Examples
-    --------
-    >>> from cameval._lazy import near_names
-    >>> near_names("CamExtractor", ["grad_cam", "CAMExtractor", "iou"])
-    ['CAMExtractor']
-    """
-    plain = {one.replace("_", "").lower(): one for one in known}
-    wanted = name.replace("_", "").lower()
-    return [plain[one] for one in get_close_matches(wanted, list(plain), 3, 0.7)]
 
 
 def import_when_used(
@@ -65,7 +51,7 @@ def import_when_used(
             if (written := describe_method(name)) is not None:
                 hint = f"; it is: {written}"
             else:
-                near = near_names(name, [*module_of, *homes])
+                near = near_names(name, [*module_of, *homes], least=0.7)
                 hint = f"; near names: {', '.join(near)}" if near else ""
             message = f"module {package!r} has no attribute {name!r}{hint}"
             raise AttributeError(message, name=name, obj=modules[package])

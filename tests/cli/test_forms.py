@@ -263,6 +263,7 @@ def contents(sample: Sample) -> list[Any]:
     return [*parts, targets, sample.image.tolist()]
 
 
+@pytest.mark.filterwarnings("ignore::cameval.data.ClassOrderWarning")  # of the reader in Python
 @pytest.mark.parametrize("words", FORMS)
 def test_a_form_is_the_reader_with_the_same_settings(root, words) -> None:
     options = options_of(root, words)
@@ -274,6 +275,7 @@ def test_a_form_is_the_reader_with_the_same_settings(root, words) -> None:
     assert tuple(class_names(found, options) or ()) == tuple(expected.class_names)
 
 
+@pytest.mark.filterwarnings("ignore::cameval.data.ClassOrderWarning")  # of the reader in Python
 def test_no_two_forms_give_the_same_samples(root) -> None:
     seen = [
         json.dumps([contents(s) for s in map(read(root).__getitem__, range(len(read(root))))])

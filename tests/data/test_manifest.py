@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cameval.data import ManifestDataset
+from cameval.data import ClassOrderWarning, ManifestDataset
 from cameval.errors import DataError, SettingError
 
 GRAY = np.arange(12, dtype=np.uint8).reshape(3, 4)
@@ -50,7 +50,8 @@ def test_columns_come_in_any_order_and_others_are_left_out(folder):
         "p1,ape,7,2_mask.png,2.png,Bo\r\n",
         encoding="utf-8-sig",
     )
-    dataset = ManifestDataset(path)
+    with pytest.warns(ClassOrderWarning):
+        dataset = ManifestDataset(path)
     assert dataset.names == ("Tom, the first", "Bo")
     assert dataset.groups == ("p1", "p1")
     assert dataset.class_names == ("ape", "cat")
@@ -76,7 +77,8 @@ def test_whole_numbers_may_be_written_as_floats(folder):
 @pytest.mark.parametrize(("first", "label", "classes"), [("2.0", 2, ()), ("cat", 0, ("cat",))])
 def test_an_empty_label_is_not_known(folder, first, label, classes):
     rows = f"1.png,1_mask.png,{first}\n2.png,2_mask.png,\n"
-    dataset = ManifestDataset(write(folder, f"image,mask,label\n{rows}"))
+    path = write(folder, f"image,mask,label\n{rows}")
+    dataset = ManifestDataset(path, class_names=classes)
     assert dataset.labels.tolist() == [label, None]
     assert [sample.label for sample in dataset] == [label, None]
     assert dataset.class_names == classes
@@ -89,13 +91,25 @@ def test_names_have_their_places_in_the_class_names(folder):
     dataset = ManifestDataset(path, class_names=names)
     assert dataset.labels.tolist() == [1, 3, None]
     assert dataset.class_names == names
-    assert ManifestDataset(path).labels.tolist() == [1, 0, None]
-    assert ManifestDataset(path, class_names=[]).class_names == ("ape", "cat")
+    with pytest.warns(ClassOrderWarning):
+        assert ManifestDataset(path).labels.tolist() == [1, 0, None]
+    with pytest.warns(ClassOrderWarning):
+        assert ManifestDataset(path, class_names=[]).class_names == ("ape", "cat")
     words = "index.csv, line 3: label must be one of the class names 'cat', 'dog', got 'ape'"
     with pytest.raises(DataError, match=words):
         ManifestDataset(path, class_names=["cat", "dog"])
     with pytest.raises(SettingError, match="class_names must differ, got 'cat' more than once"):
         ManifestDataset(path, class_names=["cat", "ape", "cat"])
+
+
+def test_the_order_of_names_that_is_assumed_is_told(folder):
+    rows = "".join(f"1.png,1_mask.png,{label},{label}\n" for label in "fbdace")
+    path = write(folder, f"image,mask,label,name\n{rows}")
+    words = r"classes of index\.csv .*\(0 'a', 1 'b', 2 'c', 3 'd' and 2 more\), .* class_names="
+    with pytest.warns(ClassOrderWarning, match=words) as told:
+        ManifestDataset(path)
+    assert [one.filename for one in told] == [__file__]
+    ManifestDataset(path, class_names="fedcba")  # no warning: it would be an error
 
 
 def test_numbers_are_places_in_the_class_names(folder):
@@ -171,7 +185,8 @@ def test_rows_of_one_name_may_be_targets_of_one_image(folder):
         folder,
         "image,mask,label,group\n2.png,2_mask.png,edema,p\n1.png,,mass,q\n2.png,,mass,p\n",
     )
-    dataset = ManifestDataset(path, rows="targets", missing_masks="negative")
+    with pytest.warns(ClassOrderWarning):
+        dataset = ManifestDataset(path, rows="targets", missing_masks="negative")
     assert dataset.names == ("2", "1")
     assert dataset.class_names == ("edema", "mass")
     assert dataset.target_labels == ((0, 1), (1,))
@@ -219,7 +234,8 @@ def test_more_columns_are_info_if_they_are_named(folder):
 def test_columns_that_may_be_groups_are_told(folder):
     row = "1.png,1_mask.png,p,61\n"
     path = write(folder, f"image,mask,patient,age\n{row}")
-    with pytest.warns(UserWarning, match=r"no column group, .* not used \(patient, age\)") as told:
+    words = r"no column group, .* not used \(patient, age\) .* give group_column='patient' or"
+    with pytest.warns(UserWarning, match=words) as told:
         dataset = ManifestDataset(path)
     assert len(told) == 1
     assert told[0].filename == __file__
@@ -228,6 +244,66 @@ def test_columns_that_may_be_groups_are_told(folder):
         ManifestDataset(path, info=["patient"])
     ManifestDataset(path, info=["patient", "age"])
     ManifestDataset(write(folder, f"image,mask,group,age\n{row}"))
+
+
+def test_columns_may_have_names_of_your_own(folder):
+    path = write(
+        folder,
+        "file,segmentation,id,diagnosis,patient,ruler,label,mask\n"
+        "1.png,1_mask.png,Tom,1,p,,x,y\n2.png,2_mask.png,Bo,0,p,sub/1_mask.png,x,y\n",
+    )
+    columns = {
+        "image": "file",
+        "mask": "segmentation",
+        "name": "id",
+        "label": "diagnosis",
+        "group": "patient",
+        "ignore": "ruler",
+    }
+    named = {f"{role}_column": column for role, column in columns.items()}
+    dataset = ManifestDataset(path, info=["patient"], **named)
+    assert dataset.names == ("Tom", "Bo")
+    assert dataset.groups == ("p", "p")
+    assert dataset.labels.tolist() == [1, 0]
+    np.testing.assert_array_equal(dataset[1].mask, GRAY > 5)
+    assert dataset[0].ignore is None
+    np.testing.assert_array_equal(dataset[1].ignore, GRAY > 5)
+    assert dict(dataset[0].info) == {"patient": "p"}
+
+
+@pytest.mark.parametrize(
+    ("header", "settings", "words"),
+    [
+        ("Image,mask", {}, "one 'image', got 'Image', 'mask'; .* as in image_column='Image'"),
+        ("image,mask_path", {}, "one 'mask', got .*; .* as in mask_column='mask_path'"),
+        ("image,other", {}, r"one 'mask', got .*; .* as in mask_column=\.\.\."),
+        (
+            "image,mask,patients",
+            {"group_column": "patient"},
+            "one 'patient', got 'image', 'mask', 'patients'; .* as in group_column='patients'",
+        ),
+        ("img,img", {"image_column": "img"}, "one 'img', got 'img', 'img'; give the others"),
+    ],
+)
+def test_a_column_that_is_not_there_is_told_with_a_near_one(folder, header, settings, words):
+    cells = ",".join("1_mask.png" for _ in header.split(","))
+    path = write(folder, f"{header}\n{cells}\n")
+    with pytest.raises(DataError, match=f"index.csv, line 1: the columns must have {words}"):
+        ManifestDataset(path, **settings)
+
+
+def test_errors_of_cells_name_the_column_of_your_own(folder):
+    path = write(folder, "image,cut,class\n1.png,1_mask.png,2.5\n")
+    with pytest.raises(DataError, match="line 2: class must be a class index"):
+        ManifestDataset(path, mask_column="cut", label_column="class")
+    path = write(folder, "image,cut\n1.png,\n")
+    words = "line 2: cut must not be empty, got ''; set missing_masks"
+    with pytest.raises(DataError, match=words):
+        ManifestDataset(path, mask_column="cut")
+    ManifestDataset(path, mask_column="cut", missing_masks="negative")
+    path = write(folder, "image,cut\n1.png,3.png\n")
+    with pytest.raises(DataError, match="line 2: cut must name a file, got no such file"):
+        ManifestDataset(path, mask_column="cut")
 
 
 def test_settings_of_rows_are_checked(folder):

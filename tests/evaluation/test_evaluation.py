@@ -582,11 +582,22 @@ def test_the_truth_is_resized_by_majority() -> None:
         ({"crop": 1.5}, "crop must be"),
         ({"mean": (0, 0)}, "mean and std must have one number for each channel"),
         ({"std": (1, 0, 1)}, "std must be positive"),
+        (
+            {"mean": (123.7, 116.3, 103.5), "std": (58.4, 57.1, 57.4)},
+            r"must be those of images in \[0, 1\], got .*; divide them by 255",
+        ),
     ],
 )
 def test_settings_of_a_preparation_are_checked(settings, message) -> None:
     with pytest.raises(SettingError, match=message):
         Preparation(**settings)
+
+
+def test_sizes_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare = Preparation(size=8, truth_size=(4, 6))
+    monkeypatch.setattr("cameval.evaluation.preparation.check_size", None)
+    image, truth = prepare(Sample("a", np.zeros((9, 9), np.float32), np.zeros((9, 9), bool)))
+    assert (image.shape, truth.shape) == ((3, 8, 8), (4, 6))
 
 
 def test_five_channels_are_refused() -> None:

@@ -216,7 +216,9 @@ def test_a_metric_of_the_network_is_given_logits_whose_softmax_are_the_probabili
 def test_sigmoids_of_several_classes_are_taken_for_logits_and_the_user_is_told() -> None:
     net = finished(small_network(), torch.sigmoid)
     expected = logits_of(net).double().softmax(1).amax(1)
-    with pytest.warns(UserWarning, match=r"all 3 outputs .* as those of sigmoids"):
+    with pytest.warns(
+        UserWarning, match=r"^pass the network .*: all 3 outputs .* as those of sigmoids"
+    ):
         found = run(net, methods=[cameval.grad_cam]).samples
     np.testing.assert_allclose(found["probability"], expected, rtol=1e-6)
 
@@ -225,7 +227,10 @@ def test_a_single_sigmoid_is_refused_where_a_class_is_predicted_by_it() -> None:
     """As a logit it would be positive for every image."""
     net = finished(one_logit(-1.0), torch.sigmoid)
     images = torch.stack([SMALL(sample)[0] for sample in samples()])
-    with pytest.raises(UnsupportedModelError, match="must return the logit, got numbers in"):
+    with pytest.raises(
+        UnsupportedModelError,
+        match=r"^pass the network without its last sigmoid: .* must return the logit, got num",
+    ):
         run(net, methods=[cameval.grad_cam])
     with pytest.raises(UnsupportedModelError, match="must return the logit, got numbers in"):
         CAMExtractor(net)(images)

@@ -11,7 +11,7 @@ from strategies import maps, mask_pairs, masks, shapes
 
 from cameval import baselines, metrics
 from cameval._spatial import with_sample_settings, without_ignored_pixels
-from cameval.errors import SettingError, ShapeError
+from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.evaluation import label_of
 from cameval.metrics import (
     AreaToCover,
@@ -256,3 +256,14 @@ def test_a_label_tells_whether_the_spacing_is_that_of_the_sample():
     assert label_of(in_pixels) == "pointing_game:tolerance=15,spacing=1"
     assert label_of(partial(pointing_game, tolerance=15)) == "pointing_game:tolerance=15"
     assert label_of(BoundaryIoU()) == "boundary_iou"
+
+
+@pytest.mark.parametrize("make", [torch.as_tensor, np.asarray])
+@pytest.mark.parametrize("metric", [metrics.pixel_auroc, pointing_game])
+def test_maps_and_truth_that_are_swapped_are_told(metric, make) -> None:
+    values = make(np.linspace(0, 1, 24).reshape(4, 6))
+    words = "maps must hold real numbers, got torch.bool, and target .*; give the maps first"
+    with pytest.raises(ArrayTypeError, match=words):
+        metric(values > 0.5, values)
+    with pytest.raises(ArrayTypeError, match=r"real numbers, got torch\.bool$"):
+        metric(values > 0.5, values > 0.5)

@@ -288,7 +288,15 @@ def test_a_wrapped_network_is_found_inside() -> None:
 @pytest.mark.parametrize(
     ("net", "reason"),
     [
-        (nn.Sequential(make("block"), nn.Sigmoid()), r"'1' changes the output of .*'0.linear'"),
+        (
+            nn.Sequential(make("block"), nn.Sigmoid()),
+            r"proved\. Give the network without its last step, a sigmoid\. Or name .* "
+            r"'1' changes the output of .*'0.linear'",
+        ),
+        (
+            nn.Sequential(make("block"), nn.LogSoftmax(1)),
+            r"proved\. Give the network without its last step, a logarithm of the softmax\. Or ",
+        ),
         (make("block", "maximum"), "neither the linear layer 'linear' nor a layer before it"),
         (make("block", head="twice"), "no linear layer returns the logits"),
     ],
@@ -297,7 +305,8 @@ def test_without_a_proof_the_error_says_why_and_lists_layers(net: nn.Module, rea
     with pytest.raises(UnsupportedModelError, match=rf"(?s){reason}") as caught:
         adapt(net)
     found = re.match(
-        r'the layer of the maps cannot be proved. Name it: cameval.adapt\(net, layer="(\S+)"\)',
+        r"the layer of the maps cannot be proved\. (?:Give .*\. Or n|N)ame it: "
+        r'cameval\.adapt\(net, layer="(\S+)"\)',
         str(caught.value),
     )
     assert found

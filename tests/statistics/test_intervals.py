@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cameval.errors import ArrayTypeError, NonFiniteError, SettingError, ShapeError
 from cameval.statistics import (
+    Interval,
     describe,
     describe_columns,
     difference_interval,
@@ -209,6 +210,22 @@ def test_only_intervals_of_ten_groups_are_reliable():
 
 
 # What is left out, and what cannot be said
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((0.412, 0.38, 0.4449), ".412 [.380, .445]"),
+        ((-0.0004, -0.5, 1.0), ".000 [-.500, 1.000]"),
+        ((12.3456, -10.5, 20.0), "12.346 [-10.500, 20.000]"),
+        ((0.5, np.nan, np.nan), ".500"),
+        ((np.nan, np.nan, np.nan), "--"),
+    ],
+)
+def test_as_text_it_is_the_estimate_with_its_ends(numbers, text):
+    one = Interval(*numbers, n=3, n_groups=2, n_undefined=0)
+    assert str(one) == f"{one}" == text
+    assert repr(one).startswith("Interval(estimate=")
 
 
 def test_undefined_values_are_left_out_and_counted():

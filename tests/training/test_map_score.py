@@ -18,6 +18,8 @@ from training.loops import THINGS, batches, evaluated, some_samples, trained_net
 import cameval.training
 from cameval import (
     CAMExtractor,
+    CAMModel,
+    GAPHead,
     Sample,
     Target,
     evaluate,
@@ -429,6 +431,23 @@ def run_two_processes(script: str, folder: Path) -> list[dict]:
     )
     assert done.returncode == 0, done.stderr
     return [json.loads((folder / f"{k}.json").read_text()) for k in (0, 1)]
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.float32, torch.uint8])
+def test_images_and_masks_that_are_swapped_are_told(kind):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(2, 1, 8, 8, generator=generator)
+    masks = (images > 0.5).to(kind)
+    score = MapScore()
+    words = rf"images must come before masks, as in update\(net, .*got images of {kind} .*float32"
+    net = CAMModel(nn.Conv2d(1, 4, 3), GAPHead(nn.Linear(4, 2)))
+    with pytest.raises(ArrayTypeError, match=words):
+        score.update(net, masks, images)
+    with pytest.raises(ArrayTypeError, match=words):
+        score.update(net, masks, images.numpy())
+    score.update(net, images, masks.float())
+    score.update(net, torch.zeros(2, 1, 8, 8), masks.float())  # black images
+    assert score.compute().n == 4
 
 
 def test_two_processes_give_the_numbers_of_one(tmp_path):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cameval.data.folders import FolderDataset
     from cameval.data.folds import Fold, LeakError, folds_by_group, folds_by_sample
     from cameval.data.imagenet import ImageNetDataset, read_synsets
+    from cameval.data.label_tables import read_info, read_labels, read_names
     from cameval.data.map_files import MapFile, MapFolder
     from cameval.data.mosaics import MosaicDataset
     from cameval.data.nifti import NiftiDataset, NiftiImage, read_nifti
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from cameval.data.samples import Sample
     from cameval.data.scans import Scan
     from cameval.data.slices import CLASS_NAMES, FigshareSample, read_slice, write_slice
-    from cameval.data.tables import ManifestDataset, read_info, read_labels, read_names
+    from cameval.data.tables import ClassOrderWarning, ManifestDataset
     from cameval.data.targets import Target
     from cameval.data.voc import VOC_CLASSES, VocDataset
 else:
@@ -44,6 +45,7 @@ else:
             "folders": ["FolderDataset"],
             "folds": ["Fold", "LeakError", "folds_by_group", "folds_by_sample"],
             "imagenet": ["ImageNetDataset", "read_synsets"],
+            "label_tables": ["read_info", "read_labels", "read_names"],
             "map_files": ["MapFile", "MapFolder"],
             "mosaics": ["MosaicDataset"],
             "nifti": ["NiftiDataset", "NiftiImage", "read_nifti"],
@@ -56,7 +58,7 @@ else:
             "samples": ["Sample"],
             "scans": ["Scan"],
             "slices": ["CLASS_NAMES", "FigshareSample", "read_slice", "write_slice"],
-            "tables": ["ManifestDataset", "read_info", "read_labels", "read_names"],
+            "tables": ["ClassOrderWarning", "ManifestDataset"],
             "targets": ["Target"],
             "voc": ["VOC_CLASSES", "VocDataset"],
         },
@@ -68,6 +70,7 @@ __all__ = [
     "VOC_CLASSES",
     "CachedDataset",
     "CheXlocalizeDataset",
+    "ClassOrderWarning",
     "CocoDataset",
     "CubDataset",
     "DicomDataset",

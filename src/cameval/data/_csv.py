@@ -1,10 +1,13 @@
 """CSV files: their rows with the numbers of their lines, and errors that name a cell."""
 
 import csv
+import re
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
 from cameval.data._files import read_file
+from cameval.data.samples import Info
 from cameval.errors import DataError
 
 
@@ -26,6 +29,25 @@ def read_csv(path: Path, what: str) -> list[tuple[int, list[str]]]:
 def cell_error(path: Path, line: int, column: str, problem: str) -> DataError:
     """Return the error of one cell."""
     return DataError(f"{path}, line {line}: {column} {problem}")
+
+
+def info_values(cells: Sequence[str]) -> list[Info]:
+    """Return the cells of a column of info: numbers if all are or are empty; None where empty."""
+    if _are_numbers(cells):
+        return [_number(cell) for cell in cells]
+    return [cell or None for cell in cells]
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    found = [cell for cell in cells if cell]
+    plain = re.compile(r"[+-]?(\d{1,15}(\.\d*)?|\.\d+)(e[+-]?\d{1,2})?", re.ASCII | re.IGNORECASE)
+    return bool(found) and all(plain.fullmatch(cell) for cell in found)
+
+
+def _number(cell: str) -> int | float | None:
+    if not cell:
+        return None
+    return int(cell) if cell.lstrip("+-").isdecimal() else float(cell)
 
 
 def _read_text(path: Path, what: str) -> str:

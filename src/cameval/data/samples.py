@@ -330,7 +330,7 @@ def _is_text(word: str) -> bool:
 
 def _conversion(image: object) -> str:
     """Return how an image of another dtype becomes one in [0, 1]."""
-    if isinstance(image, np.ndarray) and image.dtype.kind == "f":
+    if isinstance(image, np.ndarray) and image.dtype.kind == "f" and not (image > 1).any():
         return "convert it with image.astype(np.float32)"
     return "divide it by its largest possible value, as in (image / 255).astype(np.float32)"
 
@@ -341,7 +341,7 @@ def _explain_range(image: NDArray[np.float32]) -> None:
         raise NonFiniteError("image must be finite, got NaN or infinite values")
     low, high = float(image.min()), float(image.max())
     if low < 0 or high > 1:  # or else it holds a zero with a sign
-        hint = "scale it by its range first"
+        hint = "scale it by its range first, as in image / 255 of 8 bits"
         if low < 0:
             hint = (
                 "if it is normalized by mean and standard deviation, give it before Normalize; "

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from cameval.data._documents import Element, read_xml
 from cameval.data._files import is_file, kind_at, list_folder
+from cameval.data.label_tables import read_names
 from cameval.data.objects import fill_box
 from cameval.data.pictures import ImageFile, read_indices
 from cameval.data.readers import PictureDataset, assign_group, check_choice
 from cameval.data.records import Box, MaskOrientation, MaskSource, Record, TargetRecord
-from cameval.data.tables import read_names
 from cameval.errors import DataError, SettingError
 
 __all__ = ["VOC_CLASSES", "VocDataset"]

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from cameval._names import near_names
 from cameval.errors import SettingError
 from cameval.evaluation._contents import Contents, contents_of
 from cameval.evaluation._score_table import ScoreTable
@@ -181,7 +181,7 @@ def _check_cell(cell: str) -> None:
     for word in words:
         if word in NUMBERS or f"n_{word}" in words:  # "n_groups groups"
             continue
-        if near := get_close_matches(word, NUMBERS[1:], 3, _LIKE):  # all words are far from "n"
+        if near := near_names(word, NUMBERS[1:], least=_LIKE):  # all words are far from "n"
             raise SettingError(
                 f"words of cell must be numbers of the summary, or unlike them, got {word!r}; near "
                 f"names: {', '.join(near)}"

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval._checks import warn_user
+from cameval._names import list_near_names
 from cameval.errors import SettingError
 from cameval.evaluation.meaning import Column, Meanings, MetricMeaning
 from cameval.statistics import (
@@ -69,7 +69,7 @@ def summary(
     """Return means, interval, quartiles and counts of each column and part of the samples."""
     known = samples.assign(correct=correct(samples, multilabel=multilabel))
     if strange := [name for name in by if name not in known.columns]:
-        near = ", ".join(get_close_matches(str(strange[0]), list(known.columns))) or "none"
+        near = list_near_names(strange[0], known.columns)
         raise SettingError(
             f"by must name columns of {list(known.columns)}, got {strange[0]!r}; near names: {near}"
         )
@@ -262,7 +262,7 @@ def _split_pairs(
     """Return the values of `by` of each part of the pairs, and the positions of its pairs."""
     if strange := [name for name in by if name not in table.columns or name in _NO_PARTS]:
         known = [str(name) for name in table.columns if name not in _NO_PARTS]
-        near = ", ".join(get_close_matches(str(strange[0]), known)) or "none"
+        near = list_near_names(strange[0], known)
         raise SettingError(
             f"by must name columns of {known}, got {strange[0]!r}; near names: {near}"
         )

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cameval._names import list_near_names
 from cameval.errors import DataError, SettingError
 from cameval.evaluation._info import KINDS, kind_of
 from cameval.evaluation.meaning import CONSTANT, REASONS, Column
@@ -108,7 +108,7 @@ def find(
             rows &= met
         else:
             known_names = [*samples.columns, *COLUMN]
-            near = ", ".join(get_close_matches(name, known_names)) or "none"
+            near = list_near_names(name, known_names)
             raise SettingError(
                 f"conditions must be on {', '.join(known_names)}, got {name!r}; near names: {near}"
             )

@@ -104,13 +104,15 @@ class Preparation:
         Size of the grid of the scores, or one number for its height and width. A pixel is true, or
         ignored, where more than half of it is. By default the mask's own.
     mean, std
-        One number for each channel of the input, by default ImageNet's three. Gray images get that
-        many equal channels; of images of three channels a single one is the luma of ITU-R BT.601.
+        One number for each channel of the input, by default ImageNet's three, of images in [0, 1],
+        as those of a `Sample` are; divide numbers for [0, 255] by 255. Gray images get that many
+        equal channels; of images of three channels a single one is the luma of ITU-R BT.601.
 
     Raises
     ------
     SettingError
-        If a setting is out of its range.
+        If a setting is out of its range, or a mean and its standard deviation are both above 1, as
+        those of images in [0, 255] are.
 
     Examples
     --------
@@ -159,6 +161,11 @@ class Preparation:
             )
         if min(self.std) <= 0:
             raise SettingError(f"std must be positive, got {self.std}")
+        if any(mean > 1 and std > 1 for mean, std in zip(self.mean, self.std, strict=True)):
+            raise SettingError(
+                f"mean and std must be those of images in [0, 1], got {self.mean} and {self.std}; "
+                "divide them by 255 if they are of images in [0, 255]"
+            )
 
     @classmethod
     def for_channels(cls, channels: int) -> "Preparation":
@@ -262,7 +269,8 @@ class Preparation:
     @property
     def _grid(self) -> tuple[int, ...] | None:
         """The size of the grid of the scores if it is set."""
-        return None if self.truth_size is None else check_size(self.truth_size)
+        assert not isinstance(self.truth_size, int)  # since `__post_init__`
+        return self.truth_size
 
     def _part(self, shape: tuple[int, ...]) -> Span:
         """Return the part of the image that is shown to the network."""
@@ -284,7 +292,8 @@ class Preparation:
         """Return the size of the network's input for an image of this shape."""
         if self.size is None:
             return tuple(len(range(n)[s]) for n, s in zip(shape, self._part(shape), strict=True))
-        size = check_size(self.size)
+        size = self.size
+        assert not isinstance(size, int)  # since `__post_init__`
         if len(size) != len(shape):
             raise ShapeError(
                 f"size must have one number for each axis of the image, got {size} for an image of "

@@ -1,6 +1,5 @@
 """Activations of several inner layers of a recorded network, from one pass each way."""
 
-import difflib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -12,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.pooling import _AvgPoolNd, _MaxPoolNd
 
+from cameval._names import near_names
 from cameval.errors import LayerError, SettingError
 from cameval.networks._copies import Origin, private_copy, refuse_changes
 from cameval.networks._module_types import runs_code_of
@@ -250,8 +250,8 @@ def _full_name(network: nn.Module, layer: str) -> str:
             f"layer must name one module, got {layer!r}, which may be any of "
             f"{', '.join(map(repr, fitting[:4]))}; give its full name"
         )
-    close = difflib.get_close_matches(layer, names, n=2)
-    close += difflib.get_close_matches(f"features.{layer}", names, n=3)
+    close = near_names(layer, names, 2)
+    close += near_names(f"features.{layer}", names)
     shown = [*dict.fromkeys(close)] or names[-3:]
     raise LayerError(
         f"layer must name a module of the network, got {layer!r}; "

@@ -75,14 +75,14 @@ def check_no_sigmoid(outputs: Tensor, network: Callable[[Tensor], Tensor], image
         return
     if outputs.shape[1] == 1:
         raise UnsupportedModelError(
-            "a network of one output must return the logit, got numbers in [0, 1] of all images, "
-            "as of a sigmoid; pass the network without its last sigmoid, or, if they are "
-            "logits, cameval.CAMExtractor(net, check=False)"
+            "pass the network without its last sigmoid: a network of one output must return the "
+            "logit, got numbers in [0, 1] of all images, as of a sigmoid; if they are logits, pass "
+            "cameval.CAMExtractor(net, check=False)"
         )
     warnings.warn(
-        f"all {outputs.shape[1]} outputs of the network lie in [0, 1] and do not sum to 1, as "
-        "those of sigmoids; they are used as logits, and their softmax as probabilities: pass the "
-        "network without its last sigmoid",
+        f"pass the network without its last sigmoid: all {outputs.shape[1]} outputs of the network "
+        "lie in [0, 1] and do not sum to 1, as those of sigmoids; they are used as logits, and "
+        "their softmax as probabilities",
         stacklevel=2,
     )
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from torch import nn
 
+from cameval._names import list_near_names
 from cameval.data._files import check_file
 from cameval.errors import CamevalError, SettingError, UnsupportedModelError
-from cameval.networks._sources import near_names
 
 _FORMS = "package.module:function or file.py:function"
 
@@ -183,7 +183,7 @@ def _import_module(name: str) -> ModuleType:
         raise UnsupportedModelError(
             f"{_FORMS}: the module must exist, got {missing!r}, which neither an installed "
             "package nor the working directory has; near names: "
-            f"{near_names(missing.rpartition('.')[2], _modules_beside(missing))}"
+            f"{list_near_names(missing.rpartition('.')[2], _modules_beside(missing), 4)}"
         ) from error
     except Exception as error:
         raise _not_importable(name, error) from error
@@ -205,7 +205,7 @@ def _find(module: ModuleType, function: str, place: str) -> object:
         known = [name for name, one in vars(module).items() if _may_be_meant(one, name)]
         raise UnsupportedModelError(
             f"{place} must have the function {function!r}, got none; near names: "
-            f"{near_names(function, known)}"
+            f"{list_near_names(function, known, 4)}"
         ) from error
 
 

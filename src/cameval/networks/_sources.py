@@ -1,16 +1,16 @@
 """Networks by name: torchvision's and timm's, and the errors that they share with your own."""
 
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Protocol
 
 import torchvision
 from torch import nn
 
 from cameval._extras import import_extra
+from cameval._names import list_near_names
 from cameval.errors import DataError, SettingError, UnsupportedModelError
 
 TIMM = "timm:"
@@ -28,11 +28,6 @@ class Source(Protocol):
 
     def download(self, entry: str, num_classes: int | None) -> nn.Module:
         """Return the network with weights that are downloaded."""
-
-
-def near_names(name: str, known: Iterable[str]) -> str:
-    """Return known names that are like a name, as text."""
-    return ", ".join(get_close_matches(name, list(known), 4)) or "none"
 
 
 # --- torchvision ----------------------------------------------------------------------------------
@@ -56,7 +51,7 @@ def check_name(name: str) -> None:
     if name in network_names():
         return
     of_timm = importlib.util.find_spec("timm") is not None and _timm().is_model(name)
-    near = f"{TIMM}{name}" if of_timm else near_names(name, network_names())
+    near = f"{TIMM}{name}" if of_timm else list_near_names(name, network_names(), 4)
     raise UnsupportedModelError(
         f"a network must be one of torchvision's classifiers, got {name!r}; near names: {near}; "
         "other networks are named timm:NAME, package.module:function or file.py:function"
@@ -115,7 +110,7 @@ class TimmNetwork:
         if not timm.is_model(architecture):
             raise UnsupportedModelError(
                 f"a network must be one of timm's classifiers, got {self.name!r}; near names: "
-                f"{near_names(architecture, timm.list_models())}"
+                f"{list_near_names(architecture, timm.list_models(), 4)}"
             )
         tags = [one.partition(".")[2] for one in timm.list_pretrained(f"{architecture}.*")]
         if tag and tag not in tags:

@@ -68,7 +68,8 @@ def unproved(
     select = ", select=..." if isinstance(net, SelectedOutput) else ""
     candidates = _candidates(net, clone, images, trial)
     reader, grid = _mean_of_tokens(clone, images, trial) or (None, None)
-    reason = f"in the {type(own_network(net)).__name__} {_reason(net, trial, reader)}"
+    step = _step_after(trial) if reader is None and last_linear(trial) is None else None
+    reason = f"in the {type(own_network(net)).__name__} {_reason(net, trial, reader, step)}"
     model = None if grid is None else _attempt(partial(_find_and_run, find, grid, images))
     first = candidates[0] if candidates else None
     if model is not None and grid is not None:
@@ -82,6 +83,10 @@ def unproved(
         call = "Build cameval.CAMModel(features, head), if head(features(x)) == net(x)"
     if model is not None or (first is not None and first.grid is not None):
         call += ", if the tokens are in the order of the patches, row by row"
+    if step is not None:
+        call = (
+            f"Give the network without its last step, a {step[1]}. Or {call[0].lower()}{call[1:]}"
+        )
     if candidates:
         listed = "\n".join(["", *map(_line, candidates)])
         text = (
@@ -95,7 +100,7 @@ def unproved(
     error = UnsupportedModelError(
         "the layer of the maps cannot be proved. " + "\n\n".join(part for part in parts if part)
     )
-    error.reason = reason
+    error.reason = f"{reason}; give the network without it" if step is not None else reason
     if first is not None and first.grid is None:  # else a name alone does not say what to do
         error.layers = tuple(one.name for one in candidates if one.grid is None)
     return error
@@ -274,8 +279,11 @@ def _write(names: Sequence[str]) -> str:
     return written[0] if len(written) == 1 else f"nn.Sequential({', '.join(written)})"
 
 
-def _reason(net: nn.Module, trial: Trial, reader: str | None) -> str:
-    """Return what does not hold; `reader` is the layer that reads a mean of tokens."""
+def _reason(net: nn.Module, trial: Trial, reader: str | None, step: tuple[str, str] | None) -> str:
+    """Return what does not hold.
+
+    `reader` is the layer that reads a mean of tokens, `step` what `_step_after` returns.
+    """
     if reader is not None:
         return f"{own_name(net, reader)!r} reads a mean of tokens, whose order is not known"
     linear = last_linear(trial)
@@ -285,16 +293,12 @@ def _reason(net: nn.Module, trial: Trial, reader: str | None) -> str:
             f"neither the linear layer {name!r} nor a layer before it reads the mean of feature "
             "maps"
         )
-    change, step = last_change(trial), _step_after(trial)
+    change = last_change(trial)
     if change is not None:
         first, last = (own_name(net, one) for one in change)
-        without = "; give the network without it" if step is not None else ""
-        return f"{last!r} changes the output of the linear layer {first!r}{without}"
+        return f"{last!r} changes the output of the linear layer {first!r}"
     if step is not None:
-        return (
-            f"{own_name(net, step[0])!r} returns the logits before the last step, a {step[1]}; "
-            "give the network without it"
-        )
+        return f"{own_name(net, step[0])!r} returns the logits before the last step, a {step[1]}"
     return "no linear layer returns the logits"
 
 

@@ -1,6 +1,5 @@
 """Hooks at inner layers of any network, which record the activations there."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
@@ -9,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cameval._names import near_names
 from cameval.errors import LayerError
 from cameval.maps import CellCenters
 from cameval.networks._copies import private_copy, refuse_changes
@@ -256,7 +256,7 @@ def check_layer(net: nn.Module, layer: str) -> nn.Module:
     """
     modules: dict[str, nn.Module] = {name: part for name, part in net.named_modules() if name}
     if layer not in modules:
-        close = difflib.get_close_matches(layer, modules, n=3) or [*modules][-3:]
+        close = near_names(layer, modules) or [*modules][-3:]
         raise LayerError(
             f"layer must name a module of {type(net).__name__}, got {layer!r}; "
             f"close names are {', '.join(map(repr, close))}"

@@ -48,6 +48,11 @@ class Interval:
     (0.4, 3, 3, 1)
     >>> mean.low < 0.4 < mean.high, mean.is_reliable  # fewer than ten groups
     (True, False)
+
+    As text it is the estimate and the ends, which are left out where they are not defined:
+
+    >>> print(mean)
+    .400 [-.097, .897]
     """
 
     estimate: float
@@ -57,10 +62,23 @@ class Interval:
     n_groups: int
     n_undefined: int
 
+    def __str__(self) -> str:
+        """Return the estimate and the ends of the interval, with three decimals."""
+        estimate, low, high = map(_short, (self.estimate, self.low, self.high))
+        return estimate if np.isnan(self.low + self.high) else f"{estimate} [{low}, {high}]"
+
     @property
     def is_reliable(self) -> bool:
         """Whether there is an interval from ten groups or more; with fewer it may be too narrow."""
         return interval_is_reliable(self.n_groups, self.low, self.high)
+
+
+def _short(number: float) -> str:
+    """Return a number with three decimals, without the zero before the point."""
+    if np.isnan(number):
+        return "--"
+    sign = "-" if round(number, 3) < 0 else ""
+    return sign + f"{abs(number):.3f}".removeprefix("0")
 
 
 def interval_is_reliable(n_groups: int, low: float, high: float) -> bool:

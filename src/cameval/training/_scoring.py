@@ -93,6 +93,7 @@ class Scorer:
         names: Words | None = None,
     ) -> Record | None:
         """Return the scores of a batch; None if it has no image with a target."""
+        _check_order(images, masks)
         check_images(images)
         images = images.detach()
         batch = _Batch.of(images, masks, classes, groups, labels, names, self.task)
@@ -244,6 +245,26 @@ class _Batch:
     def prepare(self, sample: Sample) -> Prepared:
         """Return the input of the network and the truth, on the mask's own pixels."""
         return Prepared(self.inputs[int(sample.name)], torch.from_numpy(sample.mask))
+
+
+def _check_order(images: object, masks: object) -> None:
+    """Check that the images are not masks, and the masks images.
+
+    Raises
+    ------
+    ArrayTypeError
+        If the images are boolean or hold 0 and 1 alone, and the masks hold more than two numbers.
+    """
+    if not isinstance(images, Tensor) or not isinstance(masks, Tensor | np.ndarray):
+        return
+    numbers = torch.as_tensor(masks)
+    if not numbers.is_floating_point() or not ((images == 0) | (images == 1)).all():
+        return
+    if numbers.unique().numel() > 2:
+        raise ArrayTypeError(
+            f"images must come before masks, as in update(net, images, masks), got images of "
+            f"{images.dtype} with 0 and 1 alone and masks of {numbers.dtype} with other numbers"
+        )
 
 
 def _sample(number: int, targets: Sequence[tuple[int | None, Any]]) -> Sample:

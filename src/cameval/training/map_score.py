@@ -192,7 +192,13 @@ class MapScore:
         >>> mean.low <= mean.estimate <= mean.high, mean.n, mean.n_groups, mean.n_undefined
         (True, 4, 3, 0)
 
-        Several, and what a logger takes:
+        As text it is the mean with the ends of its interval, as ``.412 [.380, .445]``. A logger
+        takes one number for each name:
+
+        >>> text = f"IoU {mean}"
+        >>> logged = {"iou": mean.estimate, "iou/low": mean.low, "iou/high": mean.high}
+
+        The same of several scores:
 
         >>> score = MapScore(metric=[iou, pixel_auroc])
         >>> score.update(net, images, masks)

@@ -29,7 +29,7 @@ FAULTS = (
     Fault(
         "the manifest's group column is ignored",
         "data/tables.py",
-        before='row.get("group", name)',
+        before='table.cell(row, "group") or name',
         after="name",
         tests=("data/test_manifest.py::test_columns_come_in_any_order_and_others_are_left_out",),
     ),

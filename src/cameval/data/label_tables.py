@@ -1,0 +1,180 @@
+"""CSV tables about images: their labels, groups, info and names."""
+
+import csv
+from collections.abc import Collection, Iterator, Mapping
+from io import StringIO
+from os import PathLike
+from pathlib import Path
+
+from cameval.data._csv import info_values
+from cameval.data._files import read_file
+from cameval.data.samples import Info
+from cameval.data.targets import parse_class
+from cameval.errors import DataError
+
+__all__ = ["read_info", "read_labels", "read_names"]
+
+
+def read_labels(
+    path: str | PathLike[str],
+    *,
+    name: str = "name",
+    label: str | None = "label",
+    group: str | None = None,
+) -> tuple[dict[str, int | None], dict[str, str]]:
+    r"""Read the labels of images, and their groups if a column is named, from a CSV file.
+
+    Parameters
+    ----------
+    path
+        The CSV file, in UTF-8, with commas. Its first line names the columns.
+    name, label, group
+        The columns of the images' names, class indices and groups. An empty label is None. If
+        `label` is None, no labels are read, and none needs to be there.
+
+    Returns
+    -------
+    tuple of dict
+        Labels by name and groups by name, as `FolderDataset` takes them:
+        ``FolderDataset(images, masks, labels=labels, groups=groups.get)``. Without a column of
+        labels the first is empty, without a column of groups the second.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, a column is missing, a name is empty or comes twice, or a label
+        is not a class index. The message names file, line and column.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from cameval.data import read_labels
+    >>> with TemporaryDirectory() as folder:
+    ...     table = Path(folder) / "labels.csv"
+    ...     _ = table.write_text("name,label,patient\nscan 1,2,p7\nscan 2,,p8\n")
+    ...     read_labels(table, group="patient")
+    ({'scan 1': 2, 'scan 2': None}, {'scan 1': 'p7', 'scan 2': 'p8'})
+    """
+    path = Path(path)
+    roles = {column: role for role, column in (("group", group), ("label", label)) if column}
+    columns = [column for column in (label, group) if column is not None]
+    labels: dict[str, int | None] = {}
+    groups: dict[str, str] = {}
+    for line, image, row in _named_rows(path, name, columns, roles):
+        if label is not None:
+            where = f"{path}, line {line}: {label}"
+            labels[image] = parse_class(row[label], where)
+            if row[label] and labels[image] is None:
+                raise DataError(f"{where} must be a class index, got {row[label]!r}")
+        if group is not None:
+            groups[image] = row[group]
+    return labels, groups
+
+
+def read_info(
+    path: str | PathLike[str], columns: Collection[str], *, name: str = "name"
+) -> dict[str, dict[str, Info]]:
+    r"""Read columns of info about images, such as view or site, from a CSV file.
+
+    Parameters
+    ----------
+    path
+        The CSV file, in UTF-8, with commas. Its first line names the columns.
+    columns
+        The columns that are read: numbers where every cell of the column is one or is empty, else
+        text. An empty cell is None.
+    name
+        The column of the images' names.
+
+    Returns
+    -------
+    dict
+        The info by name, as `FolderDataset` takes it: ``FolderDataset(images, masks, info=info)``.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, a column is missing, or a name is empty or comes twice.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from cameval.data import read_info
+    >>> with TemporaryDirectory() as folder:
+    ...     table = Path(folder) / "patients.csv"
+    ...     _ = table.write_text("name,age,view\nscan 1,61,lateral\nscan 2,,frontal\n")
+    ...     read_info(table, ["age", "view"])
+    {'scan 1': {'age': 61, 'view': 'lateral'}, 'scan 2': {'age': None, 'view': 'frontal'}}
+    """
+    wanted = [columns] if isinstance(columns, str) else list(columns)
+    rows = list(_named_rows(Path(path), name, wanted, {}))
+    values = {column: info_values([row[column] for _, _, row in rows]) for column in wanted}
+    return {
+        image: {column: values[column][k] for column in wanted}
+        for k, (_, image, _) in enumerate(rows)
+    }
+
+
+def _named_rows(
+    path: Path, name: str, columns: Collection[str], roles: Mapping[str, str]
+) -> Iterator[tuple[int, str, dict[str, str]]]:
+    """Yield line, name of the image and cells of each row; names must differ.
+
+    The argument and the option with which a column is named begin with its role.
+    """
+    try:
+        text = read_file(path, "a table of labels").decode("utf-8-sig")
+        rows = list(csv.DictReader(StringIO(text, newline="")))
+    except (DataError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} must be a table of labels as CSV in UTF-8, got {error}") from error
+    for column in (name, *columns):
+        if not rows or column not in rows[0]:
+            there = ", ".join(rows[0]) if rows else "no rows"
+            role = {**roles, name: "name"}.get(column) if rows else None
+            way = f"; name another with {role}=, or --{role}-column" if role else ""
+            raise DataError(f"{path} must have a column {column!r}, got {there}{way}")
+    seen: set[str] = set()
+    for line, row in enumerate(rows, start=2):
+        image = row[name]
+        if not image or image in seen:
+            raise DataError(f"{path}, line {line}: {name} must name an image once, got {image!r}")
+        seen.add(image)
+        yield line, image, {column: (row[column] or "").strip() for column in columns}
+
+
+def read_names(path: str | PathLike[str]) -> list[str]:
+    r"""Read names of images from a text file, one on each line; empty lines are left out.
+
+    Parameters
+    ----------
+    path
+        The file, in UTF-8.
+
+    Returns
+    -------
+    list of str
+        The names, without white space around them.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from cameval.data import read_names
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "names.txt").write_text("scan 1\n\nscan 7\n")
+    ...     read_names(Path(folder) / "names.txt")
+    ['scan 1', 'scan 7']
+    """
+    path = Path(path)
+    try:
+        lines = read_file(path, "a list of names").decode("utf-8-sig").splitlines()
+    except (DataError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} must be a list of names, got {error}") from error
+    return [line.strip() for line in lines if line.strip()]
