@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from cameval.evaluation import Column
-from cameval.evaluation._image_plots import LEAST_GROUPS
-from cameval.evaluation._numbers import format_short, format_signed
+from cameval.evaluation._image_plots import LEAST_GROUPS, first_and_last, has_interval
+from cameval.evaluation._numbers import format_number, format_short, format_signed
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._scores import Images
 from cameval.evaluation._words import one_line
@@ -33,7 +33,7 @@ from cameval.report._class_tables import (
     difference_of_predictions,
     right_and_wrong,
 )
-from cameval.report._names import join_words
+from cameval.report._names import Names, join_words
 from cameval.report._svg import DESKTOP
 from cameval.report._verdict import Verdict
 from cameval.report.formatting import format_count
@@ -95,14 +95,10 @@ def class_section(charts: Charts, tables: Sequence[Table]) -> ChartSection:
         means = means_by_class(images, column)
         if len(means) < 2:
             continue
-        best = max(means, key=lambda label: means[label])
-        worst = min(means, key=lambda label: means[label])
+        ordered = sorted(means, key=lambda label: means[label])
         title = charts.headline.title
-        first, last = (
-            f"{format_short(means[label])} ({charts.names.class_name(label)})"
-            for label in (best, worst)
-        )
-        text = f"Mean {title} {by_class(charts.names)}: from {last} to {first}."
+        ends = _describe_ends(charts.names, means, ordered[0], ordered[-1])
+        text = f"Mean {title} {by_class(charts.names)}: {ends}."
         n = min(len(means), 25)
         counts = sorted(int((images.labels == label).sum()) for label in means)
         few = ""
@@ -115,7 +111,7 @@ def class_section(charts: Charts, tables: Sequence[Table]) -> ChartSection:
                 column,
                 title=f"{title} {by_class(charts.names)}",
                 label=text,
-                caption=f"{text}{few} {_describe_intervals(images, column)}",
+                caption=f"{text}{few} {_describe_intervals(charts, images, column, ordered)}",
                 height=110 + 23 * n,
             )
         )
@@ -124,19 +120,34 @@ def class_section(charts: Charts, tables: Sequence[Table]) -> ChartSection:
     return ChartSection("classes", "Classes", lead, charts=found, folds=folds)
 
 
-def _describe_intervals(images: Images, column: Column) -> str:
+def _describe_ends(names: Names, means: Mapping[int, float], low: int, high: int) -> str:
+    """Return the lowest and the highest mean; with two digits if these differ, else with three."""
+    for write in (format_short, format_number):
+        first, last = write(means[low]), write(means[high])
+        if first != last:
+            return f"from {first} ({names.class_name(low)}) to {last} ({names.class_name(high)})"
+    return f"{first} in each class, to three decimals"
+
+
+def _describe_intervals(
+    charts: Charts, images: Images, column: Column, ordered: Sequence[int]
+) -> str:
     """Return for which classes the figure has an interval."""
-    known = ~np.isnan(images.values(column))
-    groups = [
-        len(np.unique(images.groups[known & (images.labels == label)]))
-        for label in np.unique(images.labels[known & (images.labels >= 0)])
+    first, last = first_and_last(ordered)
+    scores = [
+        images.describe(column, images.labels == label, charts.headline.meaning.value_range)
+        for label in (*first, *last)
     ]
-    if max(groups) < LEAST_GROUPS:
-        return f"No interval is drawn: each class has fewer than {LEAST_GROUPS} groups."
+    without = [score for score in scores if not has_interval(score)]
+    reasons = {
+        f"fewer than {LEAST_GROUPS} groups": any(one.n_groups < LEAST_GROUPS for one in without),
+        "equal scores": any(one.n_groups >= LEAST_GROUPS for one in without),
+    }
+    why = " or ".join(reason for reason, holds in reasons.items() if holds)
+    if len(without) == len(scores):
+        return f"No interval is drawn: each class has {why}."
     rule = "A line is the 95 % interval of the mean, by group"
-    if min(groups) < LEAST_GROUPS:
-        return f"{rule}; a class of fewer than {LEAST_GROUPS} groups has none."
-    return f"{rule}."
+    return f"{rule}; a class of {why} has none." if why else f"{rule}."
 
 
 # --- Size and confidence --------------------------------------------------------------------------
