@@ -87,6 +87,7 @@ def plot_classes(subject: Subject, axes: "Axes") -> None:
         label: subject.images.describe(subject.column, labels == label, subject.value_range)
         for label in (*first, *last)
     }
+    guess_name = "" if subject.guess is None else subject.guess.method
     interval = ", 95 % interval by group" if any(map(has_interval, scores.values())) else ""
     look: dict[str, Any] = {"s": 16, "alpha": 0.45}
     if len(values) >= 2000:
@@ -115,7 +116,7 @@ def plot_classes(subject: Subject, axes: "Axes") -> None:
             guess = subject.images.describe(subject.guess, where, subject.value_range)
             axes.plot(
                 guess.mean, y, "D", color=GUESS, markeredgecolor="white", markersize=7, zorder=4,
-                label=f"mean of the best guess ({drawn(subject.guess.method)})" if is_first else None,
+                label=f"mean of the best guess ({drawn(guess_name)})" if is_first else None,
             )  # fmt: skip
         names.append(f"{drawn(subject.class_name(label))} ({here.size})")
     axes.set_yticks(range(len(shown)), names, color=INK)
