@@ -26,7 +26,7 @@ from cameval.plots._axes import BOUND, GUESS, NETWORK, matplotlib_module
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_FIRST, _STEP = 114.0, 14.0
+_FIRST, _STEP = 121.0, 14.0
 """Places on the axis of binarizers whose share varies, in percent beyond the whole image."""
 
 
