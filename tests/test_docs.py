@@ -16,6 +16,7 @@ from study.settings import parse
 import cameval
 import cameval.report
 import cameval.training
+from cameval.cli._parser import parse as parse_command
 from cameval.protocols import CAMMethod
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -134,3 +135,18 @@ def test_the_method_of_the_recipes_has_the_types_and_names_of_its_protocol() -> 
     assert "Activations" in annotations[0]
     assert found.parameters["target"].annotation == cameval.networks.ScoreTarget
     assert found.return_annotation is torch.Tensor
+
+
+def test_the_settings_of_speed_are_options_and_their_numbers_are_measured_below(capsys) -> None:
+    text = (DOCS / "cost.rst").read_text(encoding="utf-8")
+    table, rest = text[text.index("Settings of speed") :].split("Device\n------", 1)
+    options = set(re.findall(r"``(--[\w-]+)", table))
+    assert {"--device", "--precision", "--batch-size", "--threads", "--workers"} <= options
+    with pytest.raises(SystemExit):
+        parse_command(["evaluate", "--help"])
+    known = set(re.findall(r"--[\w-]+", capsys.readouterr().out))
+    assert options <= known
+    numbers = re.findall(r"(?<![\w.-])\d+\.\d+(?:e-\d+)?|\b\d+(?= ms)", table)
+    assert len(numbers) > 9
+    for number in numbers:
+        assert re.search(rf"(?<![\d.]){re.escape(number)}(?!\d)", rest), number

@@ -19,7 +19,7 @@ from pages import bare, elsewhere, made, of_targets, undefined
 
 from cameval import CAMExtractor, PercentileBinarizer, evaluate, grad_cam
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
-from cameval.evaluation import Results
+from cameval.evaluation import Results, choose_binarizers
 from cameval.evaluation._score_axis import axis_ends, round_ticks
 from cameval.evaluation.meaning import BinarizerMeaning, MethodMeaning, Origin
 from cameval.extractor import CAMSweep
@@ -492,6 +492,26 @@ def test_a_single_fixed_share_is_a_place_with_its_name() -> None:
         assert len(legend(axes)) == len({*legend(axes)}) == 4
         assert axes.get_xlabel().startswith("binarizer (share of the image that is marked)")
         assert ("hollow" in axes.get_xlabel()) == (len(binarizers) == 2)
+
+
+def test_a_chosen_binarizer_is_a_circle_around_the_one_it_is() -> None:
+    known = made(binarizers=("p95", "p50", "otsu"), value=level)
+    meanings = {b: BinarizerMeaning(b, marked=m) for b, m in (("p95", 0.05), ("p50", 0.5))}
+    known = meant(known, binarizers=meanings)
+    chosen = choose_binarizers(known)
+    axes = drawn(chosen.apply(known, "the best"), "thresholds", binarizer="the best")
+    (circles,) = [one for one in axes.lines if one.get_label() == "the best, of each map"]
+    wanted = {
+        (method, chosen.binarizer("predicted", kind, method))
+        for kind, method in (("method", "cam"), ("method", "grad_cam"), ("baseline", "center"))
+    }
+    assert sorted(circles.get_ydata()) == [
+        pytest.approx(m) for m in sorted(mean(known, *one) for one in wanted)
+    ]
+    assert circles.get_markerfacecolor() == "none"
+    assert "the best" not in [text.get_text() for text in axes.get_xticklabels()]
+    alone = drawn(known, "thresholds")
+    assert len(axes.lines) == len(alone.lines) + 1
 
 
 def cells(axes: Axes) -> dict[tuple[int, int], str]:

@@ -1,12 +1,14 @@
 """The page in a real browser: nothing is requested, nothing is cut, and keys work."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chromium import expect, needs_browser
 from pages import made
+from PIL import Image
 
 from cameval import concat
 from cameval.evaluation._score_bins import MOST_DOTS
@@ -168,6 +170,55 @@ def test_rows_are_sorted_by_a_click_on_a_heading(visit) -> None:
     for (heading, *means), (was, *others) in zip(page.evaluate(read), before, strict=True):
         assert heading == was
         assert [float(text) for text in means] == sorted(map(float, others))
+
+
+EDGES = """(selector) => [...document.querySelectorAll(selector)].map(part => {
+    const box = part.getBoundingClientRect();
+    return { more: part.scrollWidth > part.clientWidth, left: box.left, right: box.right,
+        top: box.top, height: box.height, layers: getComputedStyle(part).backgroundAttachment };
+})"""
+"""Whether each part scrolls sideways, where it is, and how its backgrounds are attached."""
+
+
+def darkest(page, x: float, y: float) -> int:
+    """Return the darkest gray in a small square of the page."""
+    clip = {"x": x, "y": y, "width": 4, "height": 4}
+    picture = Image.open(BytesIO(page.screenshot(clip=clip))).convert("L")
+    return picture.getextrema()[0]
+
+
+def test_the_contents_show_at_the_edge_that_there_are_more(visit) -> None:
+    page = visit(420)
+    (row,) = page.evaluate(EDGES, "nav ul")
+    assert row["more"]
+    at_the_end = row["right"] - 4, row["top"] + 2
+    assert darkest(page, *at_the_end) < 235
+    assert darkest(page, row["left"], row["top"] + 2) == 255
+    page.evaluate("document.querySelector('nav ul').scrollLeft = 9999")
+    assert darkest(page, *at_the_end) == 255
+    assert darkest(page, row["left"], row["top"] + 2) < 235
+
+
+def test_the_current_section_is_in_view_among_the_contents(visit) -> None:
+    page = visit(420)
+    page.evaluate("document.documentElement.style.scrollBehavior = 'auto'")
+    page.locator("#scores").evaluate("section => section.scrollIntoView()")
+    current = page.locator("nav a[aria-current]")
+    expect(current).to_have_text("All scores")
+    expect(current).to_be_in_viewport(ratio=1)
+    page.evaluate("scrollTo(0, 0)")
+    expect(current).to_have_text("Summary")
+    expect(current).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize(("width", "more"), [(420, True), (1280, False)])
+def test_the_table_of_all_scores_fits_or_shows_that_it_scrolls(visit, width, more) -> None:
+    page = visit(width)
+    page.locator("#scores .scroll").first.scroll_into_view_if_needed()
+    part = page.evaluate(EDGES, "#scores .scroll")[0]
+    assert part["more"] == more
+    shade = darkest(page, part["right"] - 4, max(part["top"], 60) + 10)
+    assert (shade < 235) == more
 
 
 def test_a_link_opens_the_fold_that_it_leads_to(visit) -> None:

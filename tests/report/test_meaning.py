@@ -688,6 +688,38 @@ def test_a_class_without_an_interval_is_told(tmp_path) -> None:
     assert "by group; a class of fewer than 5 groups has none." in text
 
 
+def test_the_legend_of_classes_promises_no_interval_that_is_not_drawn(
+    tmp_path, figures_drawn
+) -> None:
+    for groups, promised in ((4, False), (24, True)):
+        source = written(made(groups=groups), tmp_path / str(groups)).source
+        assert "mean of the images" in source
+        assert ("mean of the images, 95 % interval by group" in source) == promised
+
+
+def test_equal_scores_without_known_limits_have_no_interval(tmp_path) -> None:
+    meaning = MetricMeaning("mine", "masks", higher_is_better=True)
+    results = made(30, groups=30, metrics={"mine": meaning})
+    flat = replace(results, values=np.full_like(results.values, 0.25))
+    text = plainly(written(flat, tmp_path))
+    assert "No interval is drawn: each class has equal scores." in text
+
+
+@pytest.mark.parametrize(
+    ("means", "said"),
+    [
+        ((0.2, 0.3, 0.4), "from .20 (round) to .40 (long)."),
+        ((0.201, 0.202, 0.204), "from .201 (round) to .204 (long)."),
+        ((0.2011, 0.2012, 0.2013), ".201 in each class, to three decimals."),
+    ],
+)
+def test_means_of_classes_have_the_digits_that_tell_them_apart(means, said, tmp_path) -> None:
+    results = made()
+    values = np.array(means)[results.samples["label"].astype(int)][:, None]
+    page = written(replace(results, values=np.broadcast_to(values, results.values.shape)), tmp_path)
+    assert f"Mean IoU by true class: {said}" in plainly(page)
+
+
 def test_correlations_are_within_classes_if_there_are_several(tmp_path) -> None:
     text = plainly(written(made(), tmp_path / "several"))
     assert "Rank correlation with the size of the object within classes: " in text

@@ -469,3 +469,28 @@ def test_chosen_binarizers_have_a_fold_of_their_own(tmp_path) -> None:
 
 def test_without_a_choice_there_is_no_such_fold(tmp_path) -> None:
     assert "choices" not in written(small(), tmp_path).ids
+
+
+@pytest.mark.usefixtures("figures_drawn")
+def test_a_choice_is_no_further_binarizer_of_the_thresholds(tmp_path) -> None:
+    results = chosen_on_validation()
+    page = written(results, tmp_path / "repeated", binarizer="validated", method="cam")
+    section = page.source[page.source.index('<section id="by-threshold"') :]
+    figure, fold = section.split('<details class="fold">')[:2]
+    assert "<span>2 binarizers</span>" in figure
+    assert "Binarizers that are compared: p95 and otsu." in figure
+    assert "A circle: validated, chosen on other images by the highest mean IoU." in figure
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", figure)
+    assert "otsu" in texts
+    assert "validated" not in texts
+    assert texts.count("validated, of each map") == 2  # in both widths
+    assert "<span>2 binarizers and 1 choice</span>" in fold
+    mixed = results.values.copy()
+    at = [c.binarizer == "validated" for c in results.columns]
+    mixed[:, at] = np.where(np.arange(12)[:, None] < 6, mixed[:, at], 0.11)
+    page = written(replace(results, values=mixed), tmp_path / "mixed", binarizer="validated")
+    section = page.source[page.source.index('<section id="by-threshold"') :]
+    figure = section.split('<details class="fold">')[0]
+    assert "<span>2 binarizers and 1 choice</span>" in figure
+    assert "A circle" not in figure
+    assert "validated" in re.findall(r"<text[^>]*>([^<]*)</text>", figure)

@@ -1,5 +1,6 @@
 """Plots of single images: by class, against the guess, by size of the object, by probability."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from cameval.evaluation._plot_subject import Subject
 from cameval.evaluation._score_bins import MOST_DOTS
 from cameval.evaluation.meaning import Column
 from cameval.plots._axes import BOUND, GUESS, NETWORK, matplotlib_module
+from cameval.statistics import Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,15 +64,31 @@ def classes_of(subject: Subject) -> list[int]:
     return sorted(known, key=lambda k: sign * means[k])
 
 
+def first_and_last(ordered: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the classes that are drawn; of many the first and the last, in two parts."""
+    if len(ordered) <= MOST_CLASSES:
+        return ordered, []
+    return ordered[:MOST_AT_AN_END], ordered[-MOST_AT_AN_END:]
+
+
+def has_interval(score: Summary) -> bool:
+    """Tell whether the interval of a class is drawn."""
+    return score.n_groups >= LEAST_GROUPS and not np.isnan(score.low)
+
+
 def plot_classes(subject: Subject, axes: "Axes") -> None:
     """Draw the scores of each class: each image, the mean, and the mean of the best guess."""
     ordered = classes_of(subject)
-    left_out = 0
-    shown: list[int | None] = [*ordered]
-    if len(ordered) > MOST_CLASSES:
-        left_out = len(ordered) - 2 * MOST_AT_AN_END
-        shown = [*ordered[:MOST_AT_AN_END], None, *ordered[-MOST_AT_AN_END:]]
+    first, last = first_and_last(ordered)
+    left_out = len(ordered) - len(first) - len(last)
+    shown: list[int | None] = [*first, *[None] * bool(last), *last]
     values, labels = subject.values(subject.column), subject.images.labels
+    scores = {
+        label: subject.images.describe(subject.column, labels == label, subject.value_range)
+        for label in (*first, *last)
+    }
+    guess_name = "" if subject.guess is None else subject.guess.method
+    interval = ", 95 % interval by group" if any(map(has_interval, scores.values())) else ""
     look: dict[str, Any] = {"s": 16, "alpha": 0.45}
     if len(values) >= 2000:
         look = {"s": 6, "alpha": 0.25}
@@ -81,23 +99,24 @@ def plot_classes(subject: Subject, axes: "Axes") -> None:
             continue
         where = labels == label
         here = values[where & ~np.isnan(values)]
-        score = subject.images.describe(subject.column, where, subject.value_range)
-        first = y == 0
+        score = scores[label]
+        is_first = y == 0
         axes.scatter(
             here, np.full(here.size, y), color=NETWORK, linewidths=0, zorder=2, **look,
-            label=f"{subject.row}" if first else None,
+            label=f"{subject.row}" if is_first else None,
         )  # fmt: skip
-        if score.n_groups >= LEAST_GROUPS and not np.isnan(score.low):
+        if has_interval(score):
             axes.plot([score.low, score.high], [y, y], color=NETWORK, linewidth=2, zorder=3)
-        axes.plot(
-            score.mean, y, "o", color=NETWORK, markeredgecolor="white", markersize=9, zorder=5,
-            label=f"mean of the {subject.row}s, 95 % interval by group" if first else None,
+        axes.plot(  # the line of a single point is in the legend alone
+            score.mean, y, "o-" if interval else "o", color=NETWORK, markeredgecolor="white",
+            markersize=9, linewidth=2, zorder=5,
+            label=f"mean of the {subject.row}s{interval}" if is_first else None,
         )  # fmt: skip
         if subject.guess is not None:
             guess = subject.images.describe(subject.guess, where, subject.value_range)
             axes.plot(
                 guess.mean, y, "D", color=GUESS, markeredgecolor="white", markersize=7, zorder=4,
-                label=f"mean of the best guess ({drawn(subject.guess.method)})" if first else None,
+                label=f"mean of the best guess ({drawn(guess_name)})" if is_first else None,
             )  # fmt: skip
         names.append(f"{drawn(subject.class_name(label))} ({here.size})")
     axes.set_yticks(range(len(shown)), names, color=INK)

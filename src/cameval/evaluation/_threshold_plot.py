@@ -1,5 +1,6 @@
 """Plot of the mean score of each method by the share of the image that its masks mark."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import TYPE_CHECKING
@@ -18,14 +19,60 @@ from cameval.evaluation._plot_marks import (
     title,
 )
 from cameval.evaluation._plot_subject import Subject
-from cameval.evaluation.meaning import Column
+from cameval.evaluation._scores import Images
+from cameval.evaluation.meaning import BinarizerMeaning, Column
 from cameval.plots._axes import BOUND, GUESS, NETWORK, matplotlib_module
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_FIRST, _STEP = 114.0, 14.0
+_FIRST, _STEP = 121.0, 14.0
 """Places on the axis of binarizers whose share varies, in percent beyond the whole image."""
+
+
+def repeated_choices(
+    images: Images, columns: Iterable[Column], binarizers: Mapping[str, BinarizerMeaning]
+) -> dict[str, dict[Column, Sequence[str]]]:
+    """Return the chosen binarizers whose scores are those of other binarizers, map by map.
+
+    Such a choice is not drawn as a further binarizer.
+
+    Parameters
+    ----------
+    images, columns
+        The images of a model, and a column of each map.
+    binarizers
+        All binarizers.
+
+    Returns
+    -------
+    dict
+        By the label of the choice: for its column of each map, the binarizers of the same scores.
+    """
+    compared = [label for label, meaning in binarizers.items() if meaning.origin is None]
+    found: dict[str, dict[Column, Sequence[str]]] = {}
+    for label, meaning in binarizers.items():
+        chosen = [replace(column, binarizer=label) for column in columns]
+        chosen = [column for column in chosen if column in images.columns]
+        if meaning.origin is None or not chosen:
+            continue
+        of_maps: dict[Column, Sequence[str]] = {
+            column: _same_scores(images, column, compared) for column in chosen
+        }
+        if all(of_maps.values()):
+            found[label] = of_maps
+    return found
+
+
+def _same_scores(images: Images, column: Column, binarizers: Sequence[str]) -> list[str]:
+    """Return the binarizers with which a map has the scores of a column."""
+    values = images.values(column)
+    others = {label: replace(column, binarizer=label) for label in binarizers}
+    return [
+        label
+        for label, other in others.items()
+        if other in images.columns and np.array_equal(values, images.values(other), equal_nan=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -34,13 +81,20 @@ class _Places:
 
     A single binarizer of a fixed share is among the others, and `single` has its share in percent:
     through one place there is no line. The marks of the others are shifted to the right, so that
-    those of several maps are apart.
+    those of several maps are apart. Choices that repeat other binarizers have no place.
     """
 
     fixed: dict[str, float]
     varying: dict[str, float]
     single: dict[str, float]
+    repeated: Mapping[str, Mapping[Column, Sequence[str]]]
     shift: float = 0.0
+
+    def of(self, binarizer: str) -> float:
+        """Return the place of a binarizer."""
+        if binarizer in self.fixed:
+            return self.fixed[binarizer]
+        return self.varying[binarizer] + self.shift
 
 
 def places_of(subject: Subject) -> _Places:
@@ -66,12 +120,15 @@ def places_of(subject: Subject) -> _Places:
     single = fixed if len(fixed) == 1 else {}
     if single:
         fixed = {}
-    others = [label for label in meanings if label not in fixed]
+    drawn_maps = [*subject.methods, *[one for one in [subject.guess] if one is not None]]
+    repeated = repeated_choices(subject.images, drawn_maps, meanings)
+    others = [label for label in meanings if label not in fixed and label not in repeated]
     first = _FIRST if fixed else 0.0
     return _Places(
         dict(sorted(fixed.items(), key=lambda item: item[1])),
         {label: first + _STEP * k for k, label in enumerate(others)},
         single,
+        repeated,
     )
 
 
@@ -79,24 +136,47 @@ def plot_thresholds(subject: Subject, axes: "Axes") -> None:
     """Draw the mean of each method for each binarizer; a line joins those of a fixed share."""
     places = places_of(subject)
     best: list[tuple[float, Column]] = [(_best(subject, c, places), c) for c in subject.methods]
+    at_choices: dict[str, list[tuple[float, float]]] = {label: [] for label in places.repeated}
     sign = 1 if subject.higher_is_better is False else -1
     best = sorted(((m, c) for m, c in best if not np.isnan(m)), key=lambda pair: sign * pair[0])
     looks = zip(best, cycle(DASHES), cycle(MARKERS), strict=False)
     for k, ((_, column), dash, marker) in enumerate(looks):
         beside = replace(places, shift=2.0 * (k + 1))
         _draw(subject, axes, column, beside, NETWORK, dash, marker, drawn(column.method))
+        _add_choices(subject, column, beside, at_choices)
     if subject.guess is not None:
         name = f"best guess ({drawn(subject.guess.method)})"
         _draw(subject, axes, subject.guess, places, GUESS, "-", "D", name)
+        _add_choices(subject, subject.guess, places, at_choices)
     bound = subject.bound_of(subject.column)
     if bound is not None:
         name = f"bound of the masks of {drawn(subject.column.method)}"
         _draw(subject, axes, bound, places, BOUND, "-", "_", name)
+    for k, (label, points) in enumerate(at_choices.items()):
+        if points:
+            axes.plot(
+                *zip(*points, strict=True), marker="o", linestyle="none", markersize=12 + 4 * k,
+                markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.2,
+                label=f"{drawn(label)}, of each map",
+            )  # fmt: skip
     _label_places(axes, places)
     clean(axes, "y")
     score_axis(axes, "y", subject.value_range)
     axes.set_ylabel(f"mean {drawn(subject.title)}")
     title(axes, f"Mean {drawn(subject.title)} by threshold", subject.parts(method=False)[:2])
+
+
+def _add_choices(
+    subject: Subject,
+    column: Column,
+    places: _Places,
+    points: Mapping[str, list[tuple[float, float]]],
+) -> None:
+    """Add the place of the binarizer that was chosen for a map, unless several have its scores."""
+    for label, of_maps in places.repeated.items():
+        same = of_maps.get(replace(column, binarizer=label), ())
+        if len(same) == 1 and not np.isnan(mean := _mean(subject, column, same[0])):
+            points[label].append((places.of(same[0]), mean))
 
 
 def _best(subject: Subject, column: Column, places: _Places) -> float:

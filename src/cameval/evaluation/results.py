@@ -485,7 +485,8 @@ class Results:
             A dot is a binarizer of the results; a line joins those that mark a fixed share (of a
             percentile, the median or a top area). The others, as Otsu's, are hollow marks beside
             them, and the only ones if no binarizer marks a fixed share. If a single one does, it is
-            named on the axis with its share.
+            named on the axis with its share. A binarizer that was chosen for each map, as by
+            `Choice.apply`, is no further mark but a circle around that of the binarizer it is.
 
             ``"choices"``: the mean of each method with each binarizer, in a cell whose color is
             stronger the better it is; the best method is first, its best cell is framed. The last

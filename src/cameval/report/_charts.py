@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from cameval.evaluation import Column
-from cameval.evaluation._image_plots import LEAST_GROUPS
-from cameval.evaluation._numbers import format_short, format_signed
+from cameval.evaluation._image_plots import LEAST_GROUPS, first_and_last, has_interval
+from cameval.evaluation._numbers import format_number, format_short, format_signed
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._scores import Images
+from cameval.evaluation._threshold_plot import repeated_choices
 from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import BinarizerMeaning
 from cameval.report._chart import Charts, ChartSection
@@ -33,7 +34,7 @@ from cameval.report._class_tables import (
     difference_of_predictions,
     right_and_wrong,
 )
-from cameval.report._names import join_words
+from cameval.report._names import Names, describe_origin, join_words
 from cameval.report._svg import DESKTOP
 from cameval.report._verdict import Verdict
 from cameval.report.formatting import format_count
@@ -95,14 +96,10 @@ def class_section(charts: Charts, tables: Sequence[Table]) -> ChartSection:
         means = means_by_class(images, column)
         if len(means) < 2:
             continue
-        best = max(means, key=lambda label: means[label])
-        worst = min(means, key=lambda label: means[label])
+        ordered = sorted(means, key=lambda label: means[label])
         title = charts.headline.title
-        first, last = (
-            f"{format_short(means[label])} ({charts.names.class_name(label)})"
-            for label in (best, worst)
-        )
-        text = f"Mean {title} {by_class(charts.names)}: from {last} to {first}."
+        ends = _describe_ends(charts.names, means, ordered[0], ordered[-1])
+        text = f"Mean {title} {by_class(charts.names)}: {ends}."
         n = min(len(means), 25)
         counts = sorted(int((images.labels == label).sum()) for label in means)
         few = ""
@@ -115,7 +112,7 @@ def class_section(charts: Charts, tables: Sequence[Table]) -> ChartSection:
                 column,
                 title=f"{title} {by_class(charts.names)}",
                 label=text,
-                caption=f"{text}{few} {_describe_intervals(images, column)}",
+                caption=f"{text}{few} {_describe_intervals(charts, images, column, ordered)}",
                 height=110 + 23 * n,
             )
         )
@@ -124,19 +121,34 @@ def class_section(charts: Charts, tables: Sequence[Table]) -> ChartSection:
     return ChartSection("classes", "Classes", lead, charts=found, folds=folds)
 
 
-def _describe_intervals(images: Images, column: Column) -> str:
+def _describe_ends(names: Names, means: Mapping[int, float], low: int, high: int) -> str:
+    """Return the lowest and the highest mean; with two digits if these differ, else with three."""
+    for write in (format_short, format_number):
+        first, last = write(means[low]), write(means[high])
+        if first != last:
+            return f"from {first} ({names.class_name(low)}) to {last} ({names.class_name(high)})"
+    return f"{first} in each class, to three decimals"
+
+
+def _describe_intervals(
+    charts: Charts, images: Images, column: Column, ordered: Sequence[int]
+) -> str:
     """Return for which classes the figure has an interval."""
-    known = ~np.isnan(images.values(column))
-    groups = [
-        len(np.unique(images.groups[known & (images.labels == label)]))
-        for label in np.unique(images.labels[known & (images.labels >= 0)])
+    first, last = first_and_last(ordered)
+    scores = [
+        images.describe(column, images.labels == label, charts.headline.meaning.value_range)
+        for label in (*first, *last)
     ]
-    if max(groups) < LEAST_GROUPS:
-        return f"No interval is drawn: each class has fewer than {LEAST_GROUPS} groups."
+    without = [score for score in scores if not has_interval(score)]
+    reasons = {
+        f"fewer than {LEAST_GROUPS} groups": any(one.n_groups < LEAST_GROUPS for one in without),
+        "equal scores": any(one.n_groups >= LEAST_GROUPS for one in without),
+    }
+    why = " or ".join(reason for reason, holds in reasons.items() if holds)
+    if len(without) == len(scores):
+        return f"No interval is drawn: each class has {why}."
     rule = "A line is the 95 % interval of the mean, by group"
-    if min(groups) < LEAST_GROUPS:
-        return f"{rule}; a class of fewer than {LEAST_GROUPS} groups has none."
-    return f"{rule}."
+    return f"{rule}; a class of {why} has none." if why else f"{rule}."
 
 
 # --- Size and confidence --------------------------------------------------------------------------
@@ -228,12 +240,18 @@ def threshold_section(charts: Charts, notes: Sequence[str]) -> ChartSection:
     found = []
     binarizers = charts.names.contents.binarizers
     for verdict, column in charts.shown:
-        if not column.binarizer or len(binarizers) < 2:
+        if not column.binarizer:
+            continue
+        repeated = repeated_choices(
+            charts.images[verdict.model], _drawn_maps(charts, verdict, column), binarizers
+        )
+        drawn = {label: one for label, one in binarizers.items() if label not in repeated}
+        if len(drawn) < 2:
             continue
         table = threshold_table(charts, verdict, column, notes)
         means = {
             label: score.mean
-            for label in binarizers
+            for label in drawn
             if (score := charts.scores.get(verdict.model, replace(column, binarizer=label)))
             and not np.isnan(score.mean)
         }
@@ -254,10 +272,15 @@ def threshold_section(charts: Charts, notes: Sequence[str]) -> ChartSection:
                 verdict.model,
                 column,
                 title=f"Mean {title} by threshold",
-                subtitle=format_count(len(binarizers), "binarizer"),
+                subtitle=_count_binarizers(drawn),
                 label=f"{text}{chosen}",
-                caption=f"{text}{chosen} {_describe_binarizers(binarizers)}",
-                height=_height_of_thresholds(len(charts.names.contents.methods)),
+                caption=" ".join(
+                    [
+                        f"{text}{chosen} {_describe_binarizers(drawn)}",
+                        *(_describe_circle(label, binarizers[label]) for label in repeated),
+                    ]
+                ),
+                height=_height_of_thresholds(len(charts.names.contents.methods) + len(repeated)),
                 data=[table],
             )
         )
@@ -266,6 +289,28 @@ def threshold_section(charts: Charts, notes: Sequence[str]) -> ChartSection:
     return ChartSection(
         "by-threshold", "Thresholds", lead if found else "", charts=found, folds=folds
     )
+
+
+def _drawn_maps(charts: Charts, verdict: Verdict, column: Column) -> list[Column]:
+    """Return the columns of the maps of the figure: methods, and the best guess."""
+    methods = charts.names.contents.methods
+    maps = [replace(column, kind="method", method=method) for method in methods]
+    return maps + ([] if verdict.guess is None else [verdict.guess.column])
+
+
+def _count_binarizers(binarizers: Mapping[str, BinarizerMeaning]) -> str:
+    """Return how many binarizers there are, and how many choices of them."""
+    n_chosen = sum(one.origin is not None for one in binarizers.values())
+    counts = [format_count(len(binarizers) - n_chosen, "binarizer")]
+    if n_chosen:
+        counts.append(format_count(n_chosen, "choice"))
+    return join_words(counts)
+
+
+def _describe_circle(label: str, meaning: BinarizerMeaning) -> str:
+    """Return what a circle in the figure marks."""
+    assert meaning.origin is not None  # of a choice
+    return f"A circle: {one_line(label)}, {describe_origin(meaning.origin)}."
 
 
 def _choices_fold(charts: Charts) -> ChartSection:
@@ -288,7 +333,7 @@ def _choices_fold(charts: Charts) -> ChartSection:
                 verdict.model,
                 column,
                 title=f"Mean {charts.headline.title} by map and binarizer",
-                subtitle=format_count(len(contents.binarizers), "binarizer"),
+                subtitle=_count_binarizers(contents.binarizers),
                 label=text,
                 caption=text,
                 height=120 + 26 * (len(contents.methods) + 1),
@@ -314,7 +359,7 @@ def _describe_binarizers(binarizers: Mapping[str, BinarizerMeaning]) -> str:
     return f"Binarizers that are compared: {join_words(shown)}."
 
 
-def _height_of_thresholds(n_methods: int) -> Callable[[int], float]:
+def _height_of_thresholds(n_marks: int) -> Callable[[int], float]:
     """Return the height by width: the legend has two columns where there is room."""
-    rows = n_methods + 2
+    rows = n_marks + 2  # the best guess, and the bound
     return lambda width: 260 + 17 * (rows if width < DESKTOP else -(-rows // 2))

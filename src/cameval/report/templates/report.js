@@ -56,6 +56,13 @@
       if (id === current.id) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     }
+    // Where the contents are a row that scrolls, the current one is in view.
+    const link = links.get(current.id);
+    const row = link.closest("ul");
+    const beyond = link.getBoundingClientRect().left - row.getBoundingClientRect().left;
+    if (row.scrollWidth > row.clientWidth && (beyond < 0 || beyond + link.offsetWidth > row.clientWidth)) {
+      row.scrollLeft += beyond - (row.clientWidth - link.offsetWidth) / 2;
+    }
   };
   let waiting = false;
   addEventListener("scroll", () => {
