@@ -184,11 +184,15 @@ def _draw_lines(
 ) -> None:
     """Draw a line for each image, and the means."""
     equal = f", {int((gain == 0).sum())} equal" if (gain == 0).any() else ""
-    labels = {True: counts[0], False: counts[1] + equal}
-    for pair, better in zip(pairs, gain > 0, strict=True):
-        label = labels.pop(bool(better), None)
-        color, style = (NETWORK, "-") if better else (GUESS, (0, (4, 2)))
-        axes.plot([0, 1], pair, color=color, linestyle=style, linewidth=1, alpha=0.7, label=label)
+    for some, color, style, label in (
+        (pairs[gain > 0], NETWORK, "-", counts[0]),
+        (pairs[gain <= 0], GUESS, (0, (4, 2)), counts[1] + equal),
+    ):
+        for k, pair in enumerate(some):
+            axes.plot(
+                [0, 1], pair, color=color, linestyle=style, linewidth=1, alpha=0.7,
+                label=label if k == 0 else None,
+            )  # fmt: skip
     means = pairs.mean(0)
     axes.plot([0, 1], means, "o-", color=INK, linewidth=3, markersize=7, label="mean", zorder=5)
     for x, side, shift in ((0, "right", -10), (1, "left", 10)):

@@ -10,7 +10,7 @@ from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import format_short, with_minus
 from cameval.evaluation._words import one_line
-from cameval.evaluation.meaning import CONSTANT
+from cameval.evaluation.meaning import CONSTANT, Column
 from cameval.report._names import Names, join_words
 from cameval.report._sentences import MOST_NAMED, Part, Sentence, plain
 from cameval.report._targets import Targets
@@ -46,9 +46,19 @@ def caution_of(
     return (Part(chosen),) if chosen else ()
 
 
+def _compared(candidates: Sequence[Column], contents: Contents) -> Sequence[Column]:
+    """Return the candidates without those whose binarizer was chosen among the others."""
+    binarizers = contents.binarizers
+    return [
+        one for one in candidates if not one.binarizer or binarizers[one.binarizer].origin is None
+    ] or candidates
+
+
 def _choice(verdicts: Sequence[Verdict], contents: Contents, headline: Headline) -> str:
     """Return how method and binarizer were chosen, where scores chose them."""
-    candidates = [of for one in verdicts if (of := headline.candidates[one.model])]
+    candidates = [
+        _compared(of, contents) for one in verdicts if (of := headline.candidates[one.model])
+    ]
     if headline.meaning.higher_is_better is None or not candidates:
         return ""
     most = max(candidates, key=len)
