@@ -362,6 +362,18 @@ def test_classes_have_their_means_and_their_images(results) -> None:
     assert len(intervals) == (table["n_groups"] >= 5).sum()
 
 
+def test_the_legend_of_classes_has_an_interval_only_where_one_is_drawn() -> None:
+    few = drawn(made(24, groups=4), "classes")
+    assert not [line for line in few.lines if len(line.get_xdata()) == 2]
+    assert not any("interval" in text for text in legend(few))
+    assert "mean of the images" in legend(few)
+    some = made(24, groups=24, label=lambda i: 0 if i < 21 else 1 + i % 2)  # one class of many
+    axes = drawn(some, "classes")
+    (interval,) = [line for line in axes.lines if len(line.get_xdata()) == 2]
+    assert interval.get_label() == "95 % interval by group"
+    assert legend(axes).count("95 % interval by group") == 1
+
+
 def test_of_many_classes_the_best_and_the_worst_are_drawn() -> None:
     many = made(124, label=lambda i: i % 31, metrics=("iou",))
     axes = drawn(many, "classes")

@@ -15,6 +15,7 @@ from cameval.evaluation._plot_marks import (
     dots,
     drawn,
     fixed_area,
+    label_once,
     score_axis,
     title,
 )
@@ -36,6 +37,10 @@ MOST_LINES = 150
 
 LEAST_GROUPS = 5
 """A class of fewer groups has no interval."""
+
+
+INTERVAL = "95 % interval by group"
+"""The line of an interval in a legend."""
 
 
 # --- Classes ------------------------------------------------------------------------------------
@@ -88,10 +93,13 @@ def plot_classes(subject: Subject, axes: "Axes") -> None:
             label=f"{subject.row}" if first else None,
         )  # fmt: skip
         if score.n_groups >= LEAST_GROUPS and not np.isnan(score.low):
-            axes.plot([score.low, score.high], [y, y], color=NETWORK, linewidth=2, zorder=3)
+            axes.plot(
+                [score.low, score.high], [y, y], color=NETWORK, linewidth=2, zorder=3,
+                label=label_once(axes, INTERVAL),
+            )  # fmt: skip
         axes.plot(
             score.mean, y, "o", color=NETWORK, markeredgecolor="white", markersize=9, zorder=5,
-            label=f"mean of the {subject.row}s, 95 % interval by group" if first else None,
+            label=f"mean of the {subject.row}s" if first else None,
         )  # fmt: skip
         if subject.guess is not None:
             guess = subject.images.describe(subject.guess, where, subject.value_range)

@@ -102,6 +102,11 @@ def _tick(value: float) -> str:
     return ("\u2212" if value < 0 else "") + (text[1:] if text.startswith("0.") else text)
 
 
+def label_once(axes: "Axes", label: str) -> str | None:
+    """Return the label of a mark for the legend, None if another mark has it."""
+    return None if label in axes.get_legend_handles_labels()[1] else label
+
+
 def legend_below(axes: "Axes") -> None:
     """Write the legend below the axes and their tick labels, if a mark has a label."""
     handles, labels = axes.get_legend_handles_labels()

@@ -27,6 +27,7 @@ from cameval.evaluation._plot_marks import (
     clean,
     difference_text,
     drawn,
+    label_once,
     legend_below,
     score_axis,
     title,
@@ -144,7 +145,7 @@ def _draw_row(subject: Subject, axes: "Axes", y: float, column: Column, score: S
         markerfacecolor="white" if is_control else color,
         markersize=7,
         zorder=4,
-        label=_once(axes, what),
+        label=label_once(axes, what),
     )
     bound = subject.bound_of(column)
     at_bound = None if bound is None or not is_method else subject.score(bound)
@@ -159,13 +160,8 @@ def _draw_row(subject: Subject, axes: "Axes", y: float, column: Column, score: S
             markersize=13,
             markeredgewidth=2.2,
             zorder=3,
-            label=_once(axes, "bound of these masks"),
+            label=label_once(axes, "bound of these masks"),
         )
-
-
-def _once(axes: "Axes", label: str) -> str | None:
-    """Return the label of a mark, if no other mark has it."""
-    return None if label in axes.get_legend_handles_labels()[1] else label
 
 
 def _ends(subject: Subject, rows: dict[float, Column]) -> tuple[float, float]:
