@@ -682,9 +682,22 @@ def test_dependence_on_size_and_confidence(results) -> None:
         results.dependence("iou", on="weather")
 
 
+def test_the_repr_counts_what_models_share_once(results) -> None:
+    both = concat([results, run("other", seed=3)])
+    said = "10 samples, 6 groups, 2 models"
+    assert repr(both).startswith(f"Results({said}, models net, other, methods ")
+    assert f">{said}</td>" in both._repr_html_()
+    names = results.samples["sample"].tolist()
+    moved = results.select(sample=names[5:])
+    moved = replace(moved, samples=moved.samples.assign(model="other"))
+    apart = concat([results.select(sample=names[:5]), moved])
+    assert repr(apart).startswith(f"Results({said}, models ")
+    assert repr(results.select(sample="image 0")).startswith("Results(1 sample, 1 group, models ")
+
+
 def test_the_repr_says_how_much_there_is(results) -> None:
     text = repr(results)
-    assert text.startswith("Results(10 samples, models net, methods ")
+    assert text.startswith("Results(10 samples, 6 groups, models net, methods ")
     assert "undefined values 10" in text
     means = results.select(metric="iou", kind="method").summary()["mean"]
     assert f"mean IoU {means.max():.3f}" in text

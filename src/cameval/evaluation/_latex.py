@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cameval.errors import SettingError
-from cameval.evaluation._contents import Contents, contents_of
+from cameval.evaluation._contents import Contents, contents_of, count_rows
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import ROLES
 from cameval.evaluation._summaries import NUMBERS
@@ -230,13 +230,8 @@ def _part(row: "pd.Series[Any]", by: Sequence[str]) -> str:
 
 def _comments(results: ScoreTable, contents: Contents, cell: str) -> Iterator[str]:
     """Yield what the numbers are of, as comments."""
-    samples = results.samples
-    counts = {
-        "image": samples["sample"].nunique(),
-        "target": len(samples.drop_duplicates(["sample", "label"])),
-        "group": samples["group"].nunique(),
-    }
-    shown = ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items())
+    counts = count_rows(results).items()
+    shown = ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts)
     interval = "; intervals of 95 % by group" if _INTERVAL.search(cell) else ""
     yield f"% {shown}{interval}"
     for label, meaning in contents.binarizers.items():

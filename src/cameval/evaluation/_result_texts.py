@@ -5,7 +5,7 @@ from html import escape
 
 import numpy as np
 
-from cameval.evaluation._contents import Contents, contents_of, with_object
+from cameval.evaluation._contents import Contents, contents_of, count_rows, with_object
 from cameval.evaluation._headline import headline_metric, headline_of
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import scores_of
@@ -34,9 +34,13 @@ def short_page(results: ScoreTable) -> str:
 
 def _facts(results: ScoreTable) -> Iterator[tuple[str, str]]:
     contents = contents_of(results)
-    n = len(results.samples[["model", "sample"]].drop_duplicates())
-    samples = f"{n:,} sample{'s' * (n != 1)}"
-    yield "samples", samples if n == len(results) else f"{samples}, {len(results):,} targets"
+    counts = {"sample": (known := count_rows(results)).pop("image"), **known}
+    if counts["target"] == counts["sample"]:
+        del counts["target"]
+    if len(contents.models) > 1:
+        counts["model"] = len(contents.models)
+    shown = (f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items())
+    yield "samples", ", ".join(shown)
     metrics = dict.fromkeys(column.metric for column in results.columns)
     for name, labels in (
         ("models", contents.models),

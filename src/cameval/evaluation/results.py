@@ -175,7 +175,10 @@ class Results:
         return len(self.samples)
 
     def __repr__(self) -> str:
-        """Return what was evaluated on how many images, and the best mean of each model."""
+        """Return what was evaluated on how many samples, and the best mean of each model.
+
+        A sample, target or group that several models share counts once.
+        """
         return short_text(self)
 
     def _repr_html_(self) -> str:
