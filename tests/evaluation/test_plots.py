@@ -704,7 +704,8 @@ def test_a_notebook_shows_a_small_table(results) -> None:
 def test_the_repr_of_any_results_is_short() -> None:
     many = made(6, models=("one", "two"), binarizers=tuple("abcdefg"))
     for some in (many, bare(many), undefined(many, np.s_[:], 1), made(metrics=("outcome",))):
-        assert repr(some).startswith(("Results(6 samples, 6 groups", "Results(24 samples, 8 groups"))
+        start = repr(some).split(", ")[:2]
+        assert start in (["Results(6 samples", "6 groups"], ["Results(24 samples", "8 groups"])
         assert len(repr(some)) < 500
     assert "one: mean IoU" in repr(many)
     assert "two: mean IoU" in repr(many)

@@ -399,9 +399,14 @@ class Results:
             One row for each pair of each part, as of :class:`cameval.statistics.PairedTest`: the
             mean over images of the difference; p of the sign-flip test with the interval that
             agrees with it (low, high); the same after Holm's correction over the table (p_holm,
-            low_holm, high_holm); the effect size; counts. ``n_undefined`` are pairs with an
-            undefined value, ``n_unpaired`` rows that only one of the two has; neither is in the
-            mean.
+            low_holm, high_holm); why an interval is missing (reason, reason_holm); the effect
+            size; counts. ``n_undefined`` are pairs with an undefined value, ``n_unpaired`` rows
+            that only one of the two has; neither is in the mean.
+
+            A reason is empty where there is an interval, ``"no pair"`` where no pair has both
+            values, ``"no group differs"``, ``"too few groups"`` where no difference of so many
+            groups could be rejected at the level of the test, as with fewer than six groups, or
+            ``"too few resamples"`` for this level.
 
         Raises
         ------
@@ -413,6 +418,14 @@ class Results:
         -----
         UserWarning
             If rows are in one of the two only, or the truths of a sample and label differ in area.
+
+        Notes
+        -----
+        ``p`` is that of a test alone, and ``p_holm`` is corrected for the tests of this call. A
+        report prints another correction of the same ``p``: for all paired tests of its page, as one
+        family. Its ``p_holm`` is therefore higher or lower, by the number of tests on the page.
+        :func:`cameval.report.page_tests` returns the tests of a report, and :doc:`/statistics`
+        defines both families. For a paper, state the family, or report the tests of the page.
         """
         chosen = self.select(metric=metric, **conditions)
         seed = self._seed if seed is None else seed
