@@ -17,7 +17,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from pages import bare, elsewhere, made, of_targets, undefined
 
-from cameval import CAMExtractor, PercentileBinarizer, evaluate, grad_cam
+from cameval import CAMExtractor, PercentileBinarizer, evaluate, grad_cam, iou
+from cameval.baselines import area_bound
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.evaluation import Results
 from cameval.evaluation._score_axis import axis_ends, round_ticks
@@ -326,6 +327,14 @@ def test_a_control_is_hollow_and_below_the_methods(results) -> None:
     faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
     assert faces == [NETWORK, "white"]
     assert "control" in legend(axes)
+
+
+def test_metrics_of_a_users_own_have_the_bound_if_it_is_named() -> None:
+    run = {"methods": grad_cam, "binarizers": PercentileBinarizer(95), "prepare": SMALL}
+    for metrics, has_bound in (([iou, area_bound], True), (iou, False), (None, True)):
+        found = evaluate(small_network(), samples(4), **run, metrics=metrics, progress=False)
+        assert ("area_bound" in set(found.summary()["metric"])) is has_bound
+        assert ("bound of these masks" in legend(drawn(found, "headline"))) is has_bound
 
 
 def test_no_bound_is_drawn_where_there_is_none(results) -> None:

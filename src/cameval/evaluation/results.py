@@ -482,9 +482,10 @@ class Results:
             ``"headline"``: the mean of each method with its 95 % interval by group, controls
             hollow; below, the best guess (its mean and interval also as a gray band) and the best
             baseline of the image alone. The blue tick is the mean bound of the masks of the row,
-            for metrics that have one. At the right, the paired difference to the best guess with
-            its interval, as in a report: ▲ better, ▼ worse, ≈ no clear difference, ? too few
-            groups, by p adjusted for all tests of the results.
+            if it was evaluated, as by default or with ``metrics=[iou, area_bound]``. At the right,
+            the paired difference to the best guess with its interval, as in a report: ▲ better,
+            ▼ worse, ≈ no clear difference, ? too few groups, by p adjusted for all tests of the
+            results.
 
             ``"classes"``: the scores of each class, with its mean and that of the guess; of more
             than 30 classes the 12 best and the 12 worst. A line is the 95 % interval by group, for
