@@ -607,6 +607,22 @@ def test_a_table_of_latex_has_the_summary(results) -> None:
     assert "*" not in results.to_latex("mean (n)")
 
 
+def test_metrics_of_maps_are_in_the_row_of_the_one_binarizer() -> None:
+    one = made(24, binarizers=("otsu",), baselines={}, metrics=("pixel_auroc", "iou"))
+    lines = one.to_latex("mean").splitlines()
+    assert lines[2] == "% metrics of maps, without a binarizer: AUROC"
+    at = lines.index(r"\midrule")
+    rows = [line.removesuffix(r" \\").split(" & ") for line in lines[at + 1 : at + 3]]
+    assert [row[:2] for row in rows] == [["cam", "otsu"], [r"grad\_cam", "otsu"]]
+    for row, method in zip(rows, ("cam", "grad_cam"), strict=True):
+        expected = [mean(one, method, "", "pixel_auroc"), mean(one, method)]
+        assert row[2:] == [f"{value:.3f}".removeprefix("0") for value in expected]
+    assert lines[at + 3] == r"\bottomrule"
+    maps = one.select(metric="pixel_auroc").to_latex("mean")
+    assert "binarizer" not in maps
+    assert r"method & AUROC \\" in maps
+
+
 def test_rows_of_latex_are_under_what_their_baseline_knows() -> None:
     baselines = {"b": "truth", "mean_mask": "labels", "a": "nothing", "own": None, "c": "image"}
     run = made(6, baselines=baselines, binarizers=("otsu",), metrics=("iou",), groups=6)

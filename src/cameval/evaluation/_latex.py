@@ -54,6 +54,11 @@ def latex_table(
     if not metrics:
         raise SettingError("a table needs a metric whose scores are averaged, got none")
     summary = results.select(metric=metrics).summary(by)
+    of_maps = [metric_title(m) for m in metrics if m in contents.map_metrics]
+    binarizers = set(summary["binarizer"]) - {""}
+    is_merged = len(binarizers) == 1 and bool(of_maps)
+    if is_merged:  # metrics of maps and of masks share the row of a map
+        summary["binarizer"] = binarizers.pop()
     parts = list(dict.fromkeys(_part(row, by) for _, row in summary.iterrows()))
     keys = ["model"] * (len(contents.models) > 1)
     keys += ["target_class"] * (len(contents.target_classes) > 1)
@@ -71,6 +76,7 @@ def latex_table(
         marked = marked or any(map(table.is_marked, numbers.values()))
     lines = [
         *_comments(results, contents, cell),
+        *([f"% metrics of maps, without a binarizer: {', '.join(of_maps)}"] * is_merged),
         rf"\begin{{tabular}}{{{'l' * len(keys)}{'r' * table.n_numbers}}}",
         r"\toprule",
         *table.head(),

@@ -582,7 +582,8 @@ class Results:
         -------
         str
             A ``tabular`` with a row for each method or baseline and binarizer, and a column for
-            each metric whose scores are averaged. Metrics of maps are in rows without a binarizer.
+            each metric whose scores are averaged. Metrics of maps are in the same rows if there is
+            one binarizer, else in rows of their own, without a binarizer.
             Baselines have a heading that says what they know: blind, labels, image or truth.
             Special characters of labels are escaped. Numbers have three digits; what is undefined
             is a dash, and an interval without ends is left out. An interval of fewer than ten
