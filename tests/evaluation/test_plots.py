@@ -1,5 +1,6 @@
 """Plots and texts of results: what is drawn is what the summary says."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -114,6 +115,33 @@ def test_no_text_is_over_another_and_none_is_cut(results, kind) -> None:
             assert not any(box.shrunk(0.9, 0.9).overlaps(other) for other in boxes[:k])
     finally:
         pyplot.close(figure)
+
+
+NAMES = {
+    **{"grad_cam": "Grad-CAM$^2$", "cam": "Zhou's CAM", "otsu": "Otsu 1979", "iou": "Jaccard"},
+    **{"center": "Center map", "net": "Our network", "round": "Rund", "group": "patient"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_of_a_plot_are_written_as_the_user_says(results, kind) -> None:
+    def texts(axes: Axes) -> str:
+        found = [axes.get_title(loc="left"), axes.get_xlabel(), axes.get_ylabel(), *legend_of(axes)]
+        found += [one.get_text() for one in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+        return "\n".join([*found, *(str(one.get_gid()) for one in axes.patches)])
+
+    plain, named = (texts(drawn(results, kind, names=names)) for names in (None, NAMES))
+    for label, name in NAMES.items():
+        usual = "IoU" if label == "iou" else label
+        pattern = re.compile(rf"(?<![\w-]){usual}(?![\w-])")
+        assert name not in plain
+        assert len(pattern.findall(plain)) == named.count(name), (label, plain, named)
+        assert not pattern.findall(named), label
+    assert named.count("Jaccard") > 0
+
+
+def legend_of(axes: Axes) -> list[str]:
+    return [] if axes.get_legend() is None else legend(axes)
 
 
 def test_nothing_global_is_changed(results) -> None:

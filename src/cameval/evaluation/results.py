@@ -470,6 +470,7 @@ class Results:
         method: str | None = None,
         binarizer: str | None = None,
         metric: str | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> "Axes":
         """Plot the scores of one model. Needs Matplotlib, of the extra ``report``.
 
@@ -519,6 +520,11 @@ class Results:
             By default the pair with the best mean on these images.
         metric
             By default the first metric of masks, or of maps, that is no upper bound.
+        names
+            How labels of models, maps, binarizers, metrics, target classes and classes are written,
+            as of `to_latex`: ``{"grad_cam": "Grad-CAM"}``. ``{"group": "patient"}`` is the word for
+            a group. They are text of Matplotlib and are not escaped. Labels that are not in the
+            plot are ignored.
 
         Returns
         -------
@@ -551,9 +557,19 @@ class Results:
         >>> axes = results.plot("choices", Figure().subplots())
         >>> [text.get_text() for text in axes.get_yticklabels()]
         ['grad_cam', 'best guess']
+        >>> axes = results.plot("choices", Figure().subplots(), names={"grad_cam": "Grad-CAM"})
+        >>> axes.get_yticklabels()[0].get_text()
+        'Grad-CAM'
         """
         return plots.plot(
-            self, kind, axes, model=model, method=method, binarizer=binarizer, metric=metric
+            self,
+            kind,
+            axes,
+            model=model,
+            method=method,
+            binarizer=binarizer,
+            metric=metric,
+            names=names,
         )
 
     def to_latex(
