@@ -693,7 +693,9 @@ def test_latex_has_a_column_for_each_class(results) -> None:
 
 def test_names_in_latex_are_those_of_the_paper(results) -> None:
     names = {"cam": "CAM", "otsu": r"Otsu~\cite{otsu}", "iou": r"IoU (\%)", "other": "x"}
-    names |= {"blind baselines": "Guesses", "binarizer": "Threshold"}
+    names |= {"blind baselines": "Guesses", "binarizer": "Threshold", "group": "patient"}
+    assert "24 targets, 8 patients; intervals of 95 % by patient" in results.to_latex(names=names)
+    assert "* fewer than 10 patients: may be" in results.to_latex(names=names)
     text = results.to_latex("mean", names=names)
     assert r"method & Threshold & AUROC & IoU (\%) &" in text
     assert r"CAM & Otsu~\cite{otsu} & " in text

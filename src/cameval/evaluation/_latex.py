@@ -14,7 +14,7 @@ from cameval.evaluation._contents import Contents, contents_of, count_rows
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import ROLES
 from cameval.evaluation._summaries import NUMBERS
-from cameval.evaluation._words import metric_title, one_line
+from cameval.evaluation._words import counted, metric_title, one_line
 from cameval.statistics import ENOUGH_GROUPS
 
 _MAP = ("model", "target_class", "kind", "method", "binarizer")
@@ -74,15 +74,16 @@ def latex_table(
         numbers = {(row["metric"], _part(row, by)): row for _, row in part.iterrows()}
         body.append(table.row(key, numbers))
         marked = marked or any(map(table.is_marked, numbers.values()))
+    few = counted(ENOUGH_GROUPS, "group", table.names)
     lines = [
-        *_comments(results, contents, cell),
+        *_comments(results, contents, cell, table.names),
         *([f"% metrics of maps, without a binarizer: {', '.join(of_maps)}"] * is_merged),
         rf"\begin{{tabular}}{{{'l' * len(keys)}{'r' * table.n_numbers}}}",
         r"\toprule",
         *table.head(),
         *body,
         r"\bottomrule",
-        *([table.across(f"* fewer than {ENOUGH_GROUPS} groups: may be too narrow")] * marked),
+        *([table.across(f"* fewer than {few}: may be too narrow")] * marked),
         r"\end{tabular}",
     ]
     return "\n".join(lines) + "\n"
@@ -234,11 +235,13 @@ def _part(row: "pd.Series[Any]", by: Sequence[str]) -> str:
     return ", ".join(shown)
 
 
-def _comments(results: ScoreTable, contents: Contents, cell: str) -> Iterator[str]:
+def _comments(
+    results: ScoreTable, contents: Contents, cell: str, names: Mapping[str, str]
+) -> Iterator[str]:
     """Yield what the numbers are of, as comments."""
-    counts = count_rows(results).items()
-    shown = ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts)
-    interval = "; intervals of 95 % by group" if _INTERVAL.search(cell) else ""
+    shown = ", ".join(counted(n, what, names) for what, n in count_rows(results).items())
+    by = one_line(names.get("group", "group"))
+    interval = f"; intervals of 95 % by {by}" if _INTERVAL.search(cell) else ""
     yield f"% {shown}{interval}"
     for label, meaning in contents.binarizers.items():
         origin = meaning.origin

@@ -9,7 +9,7 @@ from cameval.evaluation._contents import Contents, contents_of, count_rows, with
 from cameval.evaluation._headline import headline_metric, headline_of
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import scores_of
-from cameval.evaluation._words import map_and_mask, metric_title, one_line
+from cameval.evaluation._words import counted, map_and_mask, metric_title, one_line
 
 _MOST_NAMES = 3
 
@@ -39,8 +39,7 @@ def _facts(results: ScoreTable) -> Iterator[tuple[str, str]]:
         del counts["target"]
     if len(contents.models) > 1:
         counts["model"] = len(contents.models)
-    shown = (f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items())
-    yield "samples", ", ".join(shown)
+    yield "samples", ", ".join(counted(count, name) for name, count in counts.items())
     metrics = dict.fromkeys(column.metric for column in results.columns)
     for name, labels in (
         ("models", contents.models),

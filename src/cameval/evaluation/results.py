@@ -593,6 +593,7 @@ class Results:
             How labels of maps, binarizers, metrics and classes are written, and also the heads and
             headings of the table, as in ``{"cam": "CAM"}``. They are LaTeX and are not escaped.
             Labels that are not in the table are ignored, so that several tables share the names.
+            ``{"group": "patient"}`` is the word for a group; an irregular plural is ``"groups"``.
 
         Returns
         -------
@@ -640,14 +641,23 @@ class Results:
         """
         return latex_table(self, cell, [by] if isinstance(by, str) else by, names)
 
-    def methods_text(self) -> str:
+    def methods_text(self, *, names: Mapping[str, str] | None = None) -> str:
         """Return a paragraph that says how the scores were measured, to adapt for a paper.
 
         It says what the runs have recorded and nothing else: images and groups; network, layer,
-        task and preparation; methods, binarizers with how they were chosen, metrics, baselines with
-        what they use; intervals and tests; versions. What is not recorded, such as where the images
+        task and preparation; methods; the threshold of each map (a share of its pixels, a rule, or
+        a choice for each map or each map and class); metrics, baselines with what they use;
+        intervals and tests; versions. What is not recorded, such as where the images
         come from, is left out. Reports answer more, with facts of the author: see
         :func:`cameval.report.reviewer_summary`.
+
+        Parameters
+        ----------
+        names
+            How labels of models, maps, binarizers, metrics and classes are written, as of
+            `to_latex`: ``{"grad_cam": "Grad-CAM", "group": "patient"}``. Labels without a name have
+            how they are written in Python, if that is more than the label. Labels that are not in
+            the results are ignored.
 
         Returns
         -------
@@ -671,10 +681,13 @@ class Results:
         ...     print(sentence)
         The evaluation has 2 images, each image a group of its own
         Maps made elsewhere are exact; they are not scaled
-        Masks are made by otsu (OtsuBinarizer())
+        Masks are made of each map by itself, by otsu (OtsuBinarizer())
         Scores of each image are IoU
+        >>> text = results.methods_text(names={"otsu": "Otsu's method", "exact": "the truth"})
+        >>> print(text.split(". ")[2])
+        Masks are made of each map by itself, by Otsu's method
         """
-        return methods_text(self)
+        return methods_text(self, names)
 
     # --- Input and output -------------------------------------------------------------------------
 
