@@ -45,7 +45,7 @@ def test_a_run_of_a_network_with_a_choice_is_described() -> None:
     )
     assert f"The binarizer validated {chosen}" in text
     masks = "by p80 (the highest 20 % of its pixels) and mean (MeanBinarizer())."
-    assert f"Masks are made of each map by itself, {masks}" in text
+    assert f"Masks are computed from each map by itself, {masks}" in text
     assert "center and random (use nothing of the image)" in text
     assert "truth (use the true mask)" in text
     assert "Holm's correction" in text
@@ -53,7 +53,7 @@ def test_a_run_of_a_network_with_a_choice_is_described() -> None:
     assert "made elsewhere" not in text
     assert "random weights" not in text
     only = results.select(kind="method", binarizer="validated")
-    assert "Masks are made" not in only.methods_text()
+    assert "Masks are computed" not in only.methods_text()
     assert "baselines" not in only.methods_text()
 
 
@@ -83,7 +83,7 @@ def test_maps_made_elsewhere_are_described_without_a_network() -> None:
     assert sentences(results) == [
         "The evaluation has 2 images of 1 group",
         "Maps made elsewhere are theirs; they are not scaled",
-        "Masks are made of each map by itself, by o (OtsuBinarizer())",
+        "Masks are computed from each map by itself, by o (OtsuBinarizer())",
         "Scores of each image are IoU",
         "Of 2 scores 1 are undefined and not in means",
         f"Versions: cameval {versions['cameval']}, python {versions['python']}, "

@@ -168,7 +168,7 @@ def _describe_binarizers(results: ScoreTable, words: _Words) -> Iterator[str]:
             else f"{words.name(label)} (the highest {100 * one.marked:g} % of its pixels)"
             for label, one in fixed.items()
         ]
-        yield f"Masks are made of each map by itself, by {joined(parts)}."
+        yield f"Masks are computed from each map by itself, by {joined(parts)}."
     for label, one in meanings.items():
         if one.origin is not None:
             yield from _describe_choice(label, one, results, words)

@@ -681,11 +681,11 @@ class Results:
         ...     print(sentence)
         The evaluation has 2 images, each image a group of its own
         Maps made elsewhere are exact; they are not scaled
-        Masks are made of each map by itself, by otsu (OtsuBinarizer())
+        Masks are computed from each map by itself, by otsu (OtsuBinarizer())
         Scores of each image are IoU
         >>> text = results.methods_text(names={"otsu": "Otsu's method", "exact": "the truth"})
         >>> print(text.split(". ")[2])
-        Masks are made of each map by itself, by Otsu's method
+        Masks are computed from each map by itself, by Otsu's method
         """
         return methods_text(self, names)
 
