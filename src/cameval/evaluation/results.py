@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cameval.errors import DataError, SettingError
+from cameval.errors import DataError
 from cameval.evaluation import _plots as plots
 from cameval.evaluation import _similarities as similarities
 from cameval.evaluation import _summaries as summaries
 from cameval.evaluation._batch import BatchScores
+from cameval.evaluation._class_names import numbers_of, with_class_names
 from cameval.evaluation._csv_tables import read_csv, write_csv
-from cameval.evaluation._info import SAMPLE, columns_of_json, with_info
 from cameval.evaluation._latex import latex_table
 from cameval.evaluation._methods_text import methods_text
 from cameval.evaluation._parquet_tables import read_parquet, write_parquet
@@ -25,8 +25,8 @@ from cameval.evaluation._plan import Task, check_task
 from cameval.evaluation._plots import PlotKind
 from cameval.evaluation._result_texts import short_page, short_text
 from cameval.evaluation._run_folder import RunFolder, is_there
-from cameval.evaluation._sources import NO_LABEL
-from cameval.evaluation._tables import COLUMN, Parts, find
+from cameval.evaluation._sample_table import sample_table
+from cameval.evaluation._tables import Parts, find
 from cameval.evaluation._times import sessions_in, total_time
 from cameval.evaluation.meaning import CONSTANT, Column, Meanings
 
@@ -224,7 +224,7 @@ class Results:
         See the class: ``results.select(method="exact")``.
         """
         numbers = {
-            name: self._numbers_of(wanted) if name in ("label", "predicted") else wanted
+            name: numbers_of(wanted, self.class_names) if name in ("label", "predicted") else wanted
             for name, wanted in conditions.items()
         }
         rows, columns = find(self._with_names(conditions), self.columns, numbers)
@@ -237,19 +237,6 @@ class Results:
             weights=self.weights[np.ix_(rows, columns)],
             sanity=None,
         )
-
-    def _numbers_of(self, wanted: Any) -> Any:
-        """Return classes that are given by their names as numbers; others as they are."""
-        if isinstance(wanted, list | tuple | set | frozenset):
-            return [self._numbers_of(one) for one in wanted]
-        if not isinstance(wanted, str):
-            return wanted
-        if wanted not in self.class_names:
-            known = ", ".join(self.class_names) or "none"
-            raise SettingError(
-                f"a class must be a number or one of the names {known}, got {wanted!r}"
-            )
-        return self.class_names.index(wanted)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the tidy table, one row for each value.
@@ -321,26 +308,7 @@ class Results:
         )
 
     def _with_names(self, used: Iterable[str]) -> pd.DataFrame:
-        """Return the sample table, with the names of the classes if other columns are used.
-
-        So they are also in the text of the error about a column that there is not.
-        """
-        others = {*used} - {*self.samples.columns, *COLUMN}
-        if not others:
-            return self.samples
-        if not self.class_names:
-            if "class_name" not in others:
-                return self.samples
-            raise SettingError(
-                "class_name needs results with class_names, got none; give them to evaluate, or "
-                "use label"
-            )
-        names = dict(enumerate(self.class_names))
-        named = [
-            pd.NA if pd.isna(label) else names.get(int(label), str(label))
-            for label in self.samples["label"]
-        ]
-        return self.samples.assign(class_name=pd.Series(named, self.samples.index, dtype=object))
+        return with_class_names(self.samples, self.class_names, used)
 
     def pivot(
         self, metric: str, *, index: str = "method", columns: str = "binarizer", **conditions: Any
@@ -767,7 +735,7 @@ def results_of(
     parts: Sequence[BatchScores], columns: Sequence[Column], provenance: Mapping[str, Any]
 ) -> Results:
     """Return the results of batches, in order."""
-    samples = _sample_table(parts, str(provenance["settings"]["model"]))
+    samples = sample_table(parts, str(provenance["settings"]["model"]))
     values, codes, weights = (
         np.concatenate([getattr(p, n) for p in parts]) for n in ("values", "codes", "weights")
     )
@@ -862,24 +830,3 @@ def _paths_of_sanity(path: Path) -> tuple[Path, Path]:
         path.with_name(f"{path.stem}-sanity{path.suffix}"),
         path.with_name(f"{path.stem}-similarities.csv"),
     )
-
-
-def _sample_table(batches: Sequence[BatchScores], model: str) -> pd.DataFrame:
-    """Return one row for each target of the samples of the batches of a model, in order."""
-    samples = pd.DataFrame(
-        {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in SAMPLE[1:]}
-    )
-    for name in ("label", "predicted"):
-        samples[name] = samples[name].astype("Int64").mask(samples[name] == NO_LABEL)
-    samples.insert(0, "model", model)
-    _check_names(samples)
-    return with_info(samples, columns_of_json(np.concatenate([batch.info for batch in batches])))
-
-
-def _check_names(samples: pd.DataFrame) -> None:
-    """Check that the rows of a name are one below the other, with different labels."""
-    names = samples["sample"]
-    first = names.ne(names.shift())  # of the rows of a sample
-    again = names[(first & names.duplicated()) | samples.duplicated(["sample", "label"])]
-    if len(again):
-        raise DataError(f"names of samples must be unique, got {again.iloc[0]!r} twice")
