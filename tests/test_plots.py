@@ -198,6 +198,18 @@ def test_long_titles_of_rows_stay_in_their_row() -> None:
     assert found.axes[0].texts[0].get_text().endswith("…")
 
 
+def test_line_breaks_of_titles_are_kept() -> None:
+    images, maps = two()
+    four = "patient 18, slice 204, meningioma\nthird\nfourth\nfifth"
+    found = grid(images, maps, titles=["patient 17\nslice 204\nIoU $.31", four])
+    first, second = (panels[0].texts[0] for panels in np.array(found.axes).reshape(2, 3))
+    assert first.get_text() == "patient 17\nslice 204\nIoU \\$.31"
+    assert second.get_text().split("\n")[2:] == ["third …"]
+    found.canvas.draw()
+    assert not first.get_window_extent().overlaps(second.get_window_extent())
+    assert min(one.get_window_extent().x0 for one in (first, second)) >= 0
+
+
 def test_a_grid_has_a_row_for_each_image_and_a_column_for_each_method() -> None:
     images, maps = two()
     figure = Figure()

@@ -142,7 +142,10 @@ def test_each_map_gets_the_binarizer_of_the_highest_mean() -> None:
     means = validation.pivot("iou")
     assert choice.scores == pytest.approx([means.loc[m, b] for m, b in CHOSEN.items()])
     table = choice.to_pandas()
-    assert [*table.columns] == [*("target_class", "kind", "method", "binarizer", "metric", "score")]
+    assert [*table.columns] == [
+        *("target_class", "kind", "method", "binarizer", "metric", "score"),
+        *("n_groups", "is_reliable"),
+    ]
     assert table["method"].tolist() == [*CHOSEN]
     assert table["score"].tolist() == list(choice.scores)
     assert choice.model == "net"

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pages import made as made_page
 from target_rows import batch, made
 
 from cameval.errors import SettingError
@@ -110,7 +111,8 @@ def test_the_table_and_the_record_have_a_row_for_each_map_and_label() -> None:
     choice = choose_binarizers(VALIDATION, by="label")
     table = choice.to_pandas()
     assert list(table.columns) == [
-        *("label", "target_class", "kind", "method", "binarizer", "metric", "score", "fallback")
+        *("label", "target_class", "kind", "method", "binarizer", "metric", "score"),
+        *("n_groups", "is_reliable", "fallback"),
     ]
     assert len(table) == len(METHODS) * 4
     assert table["label"].dtype == "Int64"
@@ -281,6 +283,27 @@ def test_a_choice_is_shown_in_one_line() -> None:
     images = frozenset({("a", "p", 0), ("a", "p", 1), ("b", "p", 0)})
     choice = Choice("iou", True, "net", (column,), (0.5,), images, labels=(1,))
     assert repr(choice) == (
-        "Choice(by the highest iou of each map and label: 1 binarizers, model net, 2 images; "
-        "to_pandas() lists them)"
+        "Choice(by the highest iou of each map and label: 1 binarizer, model net, 2 images, "
+        "1 group; to_pandas() lists them)"
     )
+
+
+def test_a_choice_on_few_groups_has_a_caution() -> None:
+    def label(i: int) -> int:
+        return 0 if i % 12 < 10 else 1  # of ten groups, and of two
+
+    validation = made_page(24, groups=12, label=label, methods=("cam",), baselines={})
+    plain = choose_binarizers(validation)
+    assert "24 images, 12 groups; to_pandas()" in repr(plain)
+    assert plain.to_pandas()[["n_groups", "is_reliable"]].to_numpy().tolist() == [[12, True]]
+    by_label = choose_binarizers(validation, by="label")
+    assert "12 groups; caution: 1 of them on fewer than 10 groups; to_pandas()" in repr(by_label)
+    assert by_label.to_pandas()["n_groups"].tolist() == [12, 10, 2]
+    assert by_label.to_pandas()["is_reliable"].tolist() == [True, True, False]
+    record = by_label.record()
+    assert (record["images"], record["groups"]) == (24, 12)
+    assert [row["n_groups"] for row in record["binarizers"]] == [12, 10, 2]
+    values = validation.values.copy()
+    values[:18] = np.nan  # a group without a score does not count
+    some = choose_binarizers(replace(validation, values=values))
+    assert some.n_groups == (6,)

@@ -1,12 +1,24 @@
 """The paragraph on methods says what the runs have recorded, and nothing else."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from evaluations import PLAN, SMALL, samples, small_network
+from pages import made
+from torch import Tensor
 
-from cameval import OtsuBinarizer, Sample, choose_binarizers, concat, evaluate, evaluate_maps, iou
-from cameval.evaluation import Results
+from cameval import (
+    OtsuBinarizer,
+    Preparation,
+    Sample,
+    choose_binarizers,
+    concat,
+    evaluate,
+    evaluate_maps,
+    iou,
+)
+from cameval.evaluation import Column, Results
 
 
 def sentences(results: Results) -> list[str]:
@@ -24,21 +36,24 @@ def test_a_run_of_a_network_with_a_choice_is_described() -> None:
     assert text.startswith(f"The evaluation has 5 images of {groups} groups. ")
     assert f"The network is net A (weights {settings['weights'][:16]}, layer features," in text
     assert "multiclass task" in text
-    assert f"Its images are prepared by {settings['prepare']}." in text
-    assert "Maps are computed by cam, grad (grad_cam), with target class predicted." in text
+    assert "Images are resized to 32 x 32 pixels (each axis by itself), and normalized as" in text
+    assert "Preparation(" not in text
+    assert "Maps are computed by cam and grad (grad_cam), with target class predicted." in text
     assert "cells that fill the image evenly" in text
-    chosen = "was chosen for each map on other images (4 images), by the highest mean IoU."
+    chosen = (
+        "was chosen for each map on other images (4 images of 2 groups), by the highest mean IoU."
+    )
     assert f"The binarizer validated {chosen}" in text
-    assert "Masks are made by" in text
-    assert "center, random (use nothing of the image)" in text
+    masks = "by p80 (the highest 20 % of its pixels) and mean (MeanBinarizer())."
+    assert f"Masks are computed from each map by itself, {masks}" in text
+    assert "center and random (use nothing of the image)" in text
     assert "truth (use the true mask)" in text
     assert "Holm's correction" in text
     assert f"cameval {settings['versions']['cameval']}, python " in text
     assert "made elsewhere" not in text
     assert "random weights" not in text
-    print(text)
     only = results.select(kind="method", binarizer="validated")
-    assert "Masks are made by" not in only.methods_text()
+    assert "Masks are computed" not in only.methods_text()
     assert "baselines" not in only.methods_text()
 
 
@@ -68,7 +83,7 @@ def test_maps_made_elsewhere_are_described_without_a_network() -> None:
     assert sentences(results) == [
         "The evaluation has 2 images of 1 group",
         "Maps made elsewhere are theirs; they are not scaled",
-        "Masks are made by o (OtsuBinarizer())",
+        "Masks are computed from each map by itself, by o (OtsuBinarizer())",
         "Scores of each image are IoU",
         "Of 2 scores 1 are undefined and not in means",
         f"Versions: cameval {versions['cameval']}, python {versions['python']}, "
@@ -81,3 +96,65 @@ def test_maps_made_elsewhere_are_described_without_a_network() -> None:
         "Scores of each image are IoU",
         "Of 2 scores 1 are undefined and not in means",
     ]
+
+
+def chosen(by: Literal["label"] | None) -> Results:
+    """Return results with chosen binarizers: cam has p95 for class round, otherwise otsu."""
+
+    def level(column: Column) -> float:
+        return 0.4 if column.binarizer == "otsu" else 0.2
+
+    images = made(24, value=level, metrics=("iou",), baselines={"center": "nothing"})
+    at = images.columns.index(Column("predicted", "method", "cam", "p95", "iou"))
+    images.values[images.samples["label"] == 0, at] = 0.9
+    names = images.samples["sample"].tolist()
+    first, second = (images.select(sample=part) for part in (names[:12], names[12:]))
+    return choose_binarizers(first, by=by).apply(second)
+
+
+def test_each_map_has_its_threshold_in_the_text() -> None:
+    plain, by_class = (chosen(by).methods_text() for by in (None, "label"))
+    assert "It is p95 for cam; otsu for grad_cam and center." in plain
+    assert "chosen for each map and class on other images of the same groups (12 images" in by_class
+    assert (
+        "For cam it is p95 for round, otsu for square and long; for grad_cam it is otsu for round, "
+        "square and long; for center it is otsu for round, square and long."
+    ) in by_class
+    parts = [replace(chosen(by="label"), samples=chosen("label").samples.assign(model="a"))]
+    assert "For cam it is p95" in concat(parts).methods_text()
+
+
+def test_names_of_the_author_are_in_the_text() -> None:
+    names = {"cam": "CAM", "otsu": "Otsu's method", "iou": "Jaccard", "group": "patient"}
+    names |= {"round": "meningioma", "validated": "tuned", "center": "Center", "net": "ResNet"}
+    text = chosen("label").methods_text(names=names)
+    assert "of 8 patients." in text
+    assert "The network is ResNet (" in text
+    assert "Maps are computed by CAM and grad_cam, with" in text
+    assert "by p95 (PercentileBinarizer(percentile=95)) and Otsu's method." in text
+    assert "The binarizer tuned was chosen for each map and class" in text
+    assert "(12 images of 8 patients), by the highest mean Jaccard." in text
+    assert "For CAM it is p95 for meningioma, Otsu's method for square and long;" in text
+    assert "baselines Center (use nothing" in text
+    assert "unless stated otherwise, by patient: " in text
+    assert "differences of whole patients are" in text
+    assert "group" not in text.replace("of the same groups", "")
+
+
+def test_a_preparation_is_in_words_and_a_function_is_named() -> None:
+    wide = Preparation(
+        size=(32, 48), crop=0.9, fit="crop", truth_size=16, mean=(0.5,) * 3, std=(0.25,) * 3
+    )
+    text = evaluate(small_network(), samples(2), **{**PLAN, "prepare": wide}).methods_text()
+    assert (
+        "Images are cropped to the centered part with 90 % of the largest, resized to 32 x 48 "
+        "pixels (after a cut to the aspect ratio of the input), normalized by the means 0.5, 0.5, "
+        "0.5 and standard deviations 0.25, 0.25, 0.25, and maps are scored on 16 x 16 pixels. "
+    ) in text
+    own = evaluate(small_network(), samples(2), **{**PLAN, "prepare": prepare_small})
+    assert "Its images are prepared by " in own.methods_text()
+    assert "prepare_small" in own.methods_text()
+
+
+def prepare_small(sample: Sample) -> tuple[Tensor, Tensor]:
+    return SMALL(sample)

@@ -1,5 +1,6 @@
 """Plots and texts of results: what is drawn is what the summary says."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +18,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from pages import bare, elsewhere, made, of_targets, undefined
 
-from cameval import CAMExtractor, PercentileBinarizer, evaluate, grad_cam
+from cameval import CAMExtractor, PercentileBinarizer, evaluate, grad_cam, iou
+from cameval.baselines import area_bound
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.evaluation import Results, choose_binarizers
 from cameval.evaluation._score_axis import axis_ends, round_ticks
@@ -113,6 +115,33 @@ def test_no_text_is_over_another_and_none_is_cut(results, kind) -> None:
             assert not any(box.shrunk(0.9, 0.9).overlaps(other) for other in boxes[:k])
     finally:
         pyplot.close(figure)
+
+
+NAMES = {
+    **{"grad_cam": "Grad-CAM$^2$", "cam": "Zhou's CAM", "otsu": "Otsu 1979", "iou": "Jaccard"},
+    **{"center": "Center map", "net": "Our network", "round": "Rund", "group": "patient"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_of_a_plot_are_written_as_the_user_says(results, kind) -> None:
+    def texts(axes: Axes) -> str:
+        found = [axes.get_title(loc="left"), axes.get_xlabel(), axes.get_ylabel(), *legend_of(axes)]
+        found += [one.get_text() for one in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+        return "\n".join([*found, *(str(one.get_gid()) for one in axes.patches)])
+
+    plain, named = (texts(drawn(results, kind, names=names)) for names in (None, NAMES))
+    for label, name in NAMES.items():
+        usual = "IoU" if label == "iou" else label
+        pattern = re.compile(rf"(?<![\w-]){usual}(?![\w-])")
+        assert name not in plain
+        assert len(pattern.findall(plain)) == named.count(name), (label, plain, named)
+        assert not pattern.findall(named), label
+    assert named.count("Jaccard") > 0
+
+
+def legend_of(axes: Axes) -> list[str]:
+    return [] if axes.get_legend() is None else legend(axes)
 
 
 def test_nothing_global_is_changed(results) -> None:
@@ -328,6 +357,14 @@ def test_a_control_is_hollow_and_below_the_methods(results) -> None:
     assert "control" in legend(axes)
 
 
+def test_metrics_of_a_users_own_have_the_bound_if_it_is_named() -> None:
+    run = {"methods": grad_cam, "binarizers": PercentileBinarizer(95), "prepare": SMALL}
+    for metrics, has_bound in (([iou, area_bound], True), (iou, False), (None, True)):
+        found = evaluate(small_network(), samples(4), **run, metrics=metrics, progress=False)
+        assert ("area_bound" in set(found.summary()["metric"])) is has_bound
+        assert ("bound of these masks" in legend(drawn(found, "headline"))) is has_bound
+
+
 def test_no_bound_is_drawn_where_there_is_none(results) -> None:
     axes = drawn(results, "headline", metric="coverage")
     assert not marks(axes, BOUND, "|")
@@ -360,6 +397,18 @@ def test_classes_have_their_means_and_their_images(results) -> None:
     assert [x for x, _ in marks(axes, GUESS, "D")] == [pytest.approx(m) for m in expected]
     intervals = [line for line in axes.lines if len(line.get_xdata()) == 2]
     assert len(intervals) == (table["n_groups"] >= 5).sum()
+
+
+def test_the_legend_of_classes_has_an_interval_only_where_one_is_drawn() -> None:
+    few = drawn(made(24, groups=4), "classes")
+    assert not [line for line in few.lines if len(line.get_xdata()) == 2]
+    assert not any("interval" in text for text in legend(few))
+    assert "mean of the images" in legend(few)
+    some = made(24, groups=24, label=lambda i: 0 if i < 21 else 1 + i % 2)  # one class of many
+    axes = drawn(some, "classes")
+    (interval,) = [line for line in axes.lines if len(line.get_xdata()) == 2]
+    assert interval.get_label() == "95 % interval by group"
+    assert legend(axes).count("95 % interval by group") == 1
 
 
 def test_of_many_classes_the_best_and_the_worst_are_drawn() -> None:
@@ -606,6 +655,22 @@ def test_a_table_of_latex_has_the_summary(results) -> None:
     assert "*" not in results.to_latex("mean (n)")
 
 
+def test_metrics_of_maps_are_in_the_row_of_the_one_binarizer() -> None:
+    one = made(24, binarizers=("otsu",), baselines={}, metrics=("pixel_auroc", "iou"))
+    lines = one.to_latex("mean").splitlines()
+    assert lines[2] == "% metrics of maps, without a binarizer: AUROC"
+    at = lines.index(r"\midrule")
+    rows = [line.removesuffix(r" \\").split(" & ") for line in lines[at + 1 : at + 3]]
+    assert [row[:2] for row in rows] == [["cam", "otsu"], [r"grad\_cam", "otsu"]]
+    for row, method in zip(rows, ("cam", "grad_cam"), strict=True):
+        expected = [mean(one, method, "", "pixel_auroc"), mean(one, method)]
+        assert row[2:] == [f"{value:.3f}".removeprefix("0") for value in expected]
+    assert lines[at + 3] == r"\bottomrule"
+    maps = one.select(metric="pixel_auroc").to_latex("mean")
+    assert "binarizer" not in maps
+    assert r"method & AUROC \\" in maps
+
+
 def test_rows_of_latex_are_under_what_their_baseline_knows() -> None:
     baselines = {"b": "truth", "mean_mask": "labels", "a": "nothing", "own": None, "c": "image"}
     run = made(6, baselines=baselines, binarizers=("otsu",), metrics=("iou",), groups=6)
@@ -648,7 +713,9 @@ def test_latex_has_a_column_for_each_class(results) -> None:
 
 def test_names_in_latex_are_those_of_the_paper(results) -> None:
     names = {"cam": "CAM", "otsu": r"Otsu~\cite{otsu}", "iou": r"IoU (\%)", "other": "x"}
-    names |= {"blind baselines": "Guesses", "binarizer": "Threshold"}
+    names |= {"blind baselines": "Guesses", "binarizer": "Threshold", "group": "patient"}
+    assert "24 targets, 8 patients; intervals of 95 % by patient" in results.to_latex(names=names)
+    assert "* fewer than 10 patients: may be" in results.to_latex(names=names)
     text = results.to_latex("mean", names=names)
     assert r"method & Threshold & AUROC & IoU (\%) &" in text
     assert r"CAM & Otsu~\cite{otsu} & " in text
@@ -712,9 +779,8 @@ def test_a_notebook_shows_a_small_table(results) -> None:
 def test_the_repr_of_any_results_is_short() -> None:
     many = made(6, models=("one", "two"), binarizers=tuple("abcdefg"))
     for some in (many, bare(many), undefined(many, np.s_[:], 1), made(metrics=("outcome",))):
-        assert repr(some).startswith(
-            ("Results(6 samples", "Results(12 samples", "Results(24 samples")
-        )
+        start = repr(some).split(", ")[:2]
+        assert start in (["Results(6 samples", "6 groups"], ["Results(24 samples", "8 groups"])
         assert len(repr(some)) < 500
     assert "one: mean IoU" in repr(many)
     assert "two: mean IoU" in repr(many)

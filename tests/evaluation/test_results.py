@@ -530,6 +530,39 @@ def test_two_models_are_compared_in_each_class_and_corrected_for_all_tests(resul
     assert by_label.drop(columns="label").equals(table.drop(columns="class_name"))
 
 
+def few_groups(counts, *, equal=False, undefined=False) -> Results:
+    """Return results with so many groups of each label, one image each."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    rng = np.random.default_rng(0)
+    found = made(len(labels), label=lambda i: int(labels[i]), groups=len(labels), baselines={})
+    values = np.clip(rng.normal(0.3, 0.05, found.values.shape), 0, 1)
+    higher = [column.method == "grad_cam" for column in found.columns]
+    values[:, higher] += rng.uniform(0.1, 0.2, (len(labels), sum(higher)))
+    if equal:
+        values[:] = 0.5
+    if undefined:
+        values[:, higher] = np.nan
+    return replace(found, values=values)
+
+
+def test_a_missing_interval_of_a_difference_has_a_reason() -> None:
+    chosen = {"binarizer": "otsu", "by": "label"}
+    table = few_groups([5, 6, 12]).compare("iou", **chosen)
+    assert table["reason"].tolist() == ["too few groups", "", ""]
+    assert table["reason_holm"].tolist() == ["too few groups", "too few groups", ""]
+    assert table["low"].isna().tolist() == [True, False, False]
+    assert table["low_holm"].isna().tolist() == [True, True, False]
+    for option, reason in (("equal", "no group differs"), ("undefined", "no pair")):
+        table = few_groups([6, 6], **{option: True}).compare("iou", **chosen)
+        assert set(table["reason"]) == set(table["reason_holm"]) == {reason}
+        assert table[["low", "high", "low_holm"]].isna().all(axis=None)
+    rough = few_groups([40]).compare("iou", binarizer="otsu", resamples=10)
+    assert rough["reason"].tolist() == ["too few resamples"]
+    assert few_groups([6]).compare("iou", binarizer="otsu")["reason_holm"].tolist() == [""]
+    with pytest.raises(SettingError, match=r"by must name columns of .*got 'reason_holm'"):
+        few_groups([6, 6]).compare("iou", binarizer="otsu", by="reason_holm")
+
+
 def test_methods_are_compared_in_parts_that_both_have(results) -> None:
     chosen = {"method": ["cam", "grad"], "binarizer": "p80"}
     right = results.compare("iou", by=["present", "correct"], **chosen)
@@ -682,9 +715,22 @@ def test_dependence_on_size_and_confidence(results) -> None:
         results.dependence("iou", on="weather")
 
 
+def test_the_repr_counts_what_models_share_once(results) -> None:
+    both = concat([results, run("other", seed=3)])
+    said = "10 samples, 6 groups, 2 models"
+    assert repr(both).startswith(f"Results({said}, models net, other, methods ")
+    assert f">{said}</td>" in both._repr_html_()
+    names = results.samples["sample"].tolist()
+    moved = results.select(sample=names[5:])
+    moved = replace(moved, samples=moved.samples.assign(model="other"))
+    apart = concat([results.select(sample=names[:5]), moved])
+    assert repr(apart).startswith(f"Results({said}, models ")
+    assert repr(results.select(sample="image 0")).startswith("Results(1 sample, 1 group, models ")
+
+
 def test_the_repr_says_how_much_there_is(results) -> None:
     text = repr(results)
-    assert text.startswith("Results(10 samples, models net, methods ")
+    assert text.startswith("Results(10 samples, 6 groups, models net, methods ")
     assert "undefined values 10" in text
     means = results.select(metric="iou", kind="method").summary()["mean"]
     assert f"mean IoU {means.max():.3f}" in text

@@ -29,7 +29,7 @@ def test_a_row_is_a_sample_and_a_target() -> None:
     assert len(results) == 6
     assert results.samples["sample"].tolist() == SAMPLES
     assert results.samples["label"].tolist() == LABELS
-    assert repr(results).startswith("Results(3 samples, 6 targets, models ")
+    assert repr(results).startswith("Results(3 samples, 6 targets, 3 groups, models ")
     assert results.select(sample="z", label=1).samples.index.tolist() == [0]
     assert len(results.select(present=True)) == 6
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameval.evaluation._numbers import format_short
-from cameval.evaluation._plot_marks import INK, drawn
+from cameval.evaluation._plot_marks import INK
 from cameval.evaluation._plot_subject import Subject
 from cameval.evaluation._score_bins import ScoreBins, score_bins
 from cameval.plots._axes import BOUND, GUESS, NETWORK, matplotlib_module
@@ -50,7 +50,7 @@ def plot_bins(
     bins = score_bins(x[kept], values[kept], subject.value_range, log=log)
     _draw_counts(subject, axes, bins, quantity, say)
     wrong = images.wrong & kept if images.has_accuracy else np.zeros_like(kept)
-    name = drawn(subject.column.method)
+    name = subject.name(subject.column.method)
     at = (bins.x_edges[:-1] + bins.x_edges[1:]) / 2
     if log:
         at = np.sqrt(bins.x_edges[:-1] * bins.x_edges[1:])
@@ -59,7 +59,7 @@ def plot_bins(
         _draw_means(axes, at, means, "mean bound of the masks", BOUND, "s")
     if subject.guess is not None:
         means = bins.means(subject.values(subject.guess)[kept])
-        label = f"mean of the best guess ({drawn(subject.guess.method)})"
+        label = f"mean of the best guess ({subject.name(subject.guess.method)})"
         _draw_means(axes, at, means, label, GUESS, "D")
     if not wrong.any():
         _draw_means(axes, at, bins.means(values[kept]), f"mean of {name}", INK, "o")
@@ -79,8 +79,8 @@ def _draw_counts(
     """Draw a rectangle for each bin with an image; the stronger its color, the more."""
     patches = matplotlib_module("patches")
     most = int(bins.counts.max())
-    label = f"{drawn(subject.column.method)}: {subject.row}s in a bin, up to {most:,}"
-    score = drawn(subject.title)
+    label = f"{subject.name(subject.column.method)}: {subject.row}s in a bin, up to {most:,}"
+    score = subject.metric_name
     for column, row in np.argwhere(bins.counts).tolist():
         count = int(bins.counts[column, row])
         x, y = bins.x_edges[column : column + 2], bins.y_edges[row : row + 2]

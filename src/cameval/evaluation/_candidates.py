@@ -30,11 +30,19 @@ class Candidates:
         The columns and their scores.
     labels
         The label of each row, -1 if it is not known, ``(N,)``.
+    groups
+        The group of each row, ``(N,)``.
     """
 
     columns: Sequence[Column]
     values: NDArray[np.float64]
     labels: NDArray[np.int64]
+    groups: NDArray[np.str_]
+
+    @property
+    def n_groups(self) -> int:
+        """The number of groups with a score."""
+        return len(np.unique(self.groups))
 
     @property
     def undefined(self) -> dict[str, int]:
@@ -51,7 +59,7 @@ class Candidates:
     def of_label(self, label: int) -> "Candidates":
         """Return the scores of the rows of one label."""
         rows = self.labels == label
-        return Candidates(self.columns, self.values[rows], self.labels[rows])
+        return Candidates(self.columns, self.values[rows], self.labels[rows], self.groups[rows])
 
     def best(self, higher_is_better: bool) -> tuple[Column, float]:
         """Return the best column and its mean; of equals, the first."""
@@ -67,10 +75,12 @@ def candidates(validation: Results, metric: str) -> Iterator[Candidates]:
         if column.binarizer and column.metric == metric and not is_chosen(validation, column):
             of_map.setdefault(map_of(column), []).append(k)
     labels = np.array([-1 if label is None else label for label in labels_of(validation)])
+    groups = validation.samples["group"].to_numpy().astype(str)
     for at in of_map.values():
         values = validation.values[:, at]
         some = ~np.isnan(values).all(1)
-        yield Candidates([validation.columns[k] for k in at], values[some], labels[some])
+        columns = [validation.columns[k] for k in at]
+        yield Candidates(columns, values[some], labels[some], groups[some])
 
 
 def check_comparable(maps: Sequence[Candidates], images: int) -> None:

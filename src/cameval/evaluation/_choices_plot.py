@@ -7,7 +7,7 @@ import numpy as np
 
 from cameval.errors import SettingError
 from cameval.evaluation._numbers import format_short
-from cameval.evaluation._plot_marks import FAINT, INK, drawn, title
+from cameval.evaluation._plot_marks import FAINT, INK, title
 from cameval.evaluation._plot_subject import Subject
 from cameval.evaluation.meaning import Column
 from cameval.plots._axes import GUESS, NETWORK, matplotlib_module
@@ -49,7 +49,7 @@ def rows_of(subject: Subject) -> list[_Row]:
     rows, controls = list[_Row](), list[_Row]()
     for column in subject.methods:
         is_control = column.method in known and known[column.method].control
-        name = f"{drawn(column.method)} (control)" if is_control else drawn(column.method)
+        name = subject.name(column.method) + " (control)" * is_control
         cells = [_cell(subject, replace(column, binarizer=b)) for b in subject.contents.binarizers]
         (controls if is_control else rows).append(
             _Row(name, GUESS if is_control else NETWORK, cells)
@@ -91,7 +91,7 @@ def plot_choices(subject: Subject, axes: "Axes") -> None:
                 continue
             share = 1.0 if best == worst else (mean - worst) / (best - worst)
             is_best = row.color == NETWORK and mean == best_mean
-            said = f"{column.method}, {column.binarizer}: {drawn(subject.title)}"
+            said = f"{subject.name(column.method)}, {subject.name(column.binarizer)}"
             axes.add_patch(
                 patches.Rectangle(
                     (x - 0.47, y - 0.44),
@@ -100,7 +100,7 @@ def plot_choices(subject: Subject, axes: "Axes") -> None:
                     facecolor=row.color,
                     linewidth=0,
                     alpha=STRONGEST * share,
-                    gid=f"title:{drawn(said, 80)} {format_short(mean)}",
+                    gid=f"title:{said}: {subject.metric_name} {format_short(mean)}",
                 )
             )
             if is_best:
@@ -118,7 +118,7 @@ def plot_choices(subject: Subject, axes: "Axes") -> None:
         axes.axhline(len(rows) - 1.5, color=FAINT, linewidth=0.8)
     axes.set_xlim(-0.5, len(binarizers) - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    names = [drawn(binarizer, 16) for binarizer in binarizers]
+    names = [subject.name(binarizer, 16) for binarizer in binarizers]
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.tick_params(which="both", length=0, labelcolor=INK)
@@ -126,9 +126,7 @@ def plot_choices(subject: Subject, axes: "Axes") -> None:
         spine.set_visible(False)
     axes.set_xlabel("binarizer")
     axes.set_ylabel("map")
-    title(
-        axes, f"Mean {drawn(subject.title)} by map and binarizer", subject.parts(method=False)[:2]
-    )
+    title(axes, f"Mean {subject.metric_name} by map and binarizer", subject.parts(method=False)[:2])
 
 
 def _ends(subject: Subject, rows: list[_Row]) -> tuple[float, float]:

@@ -125,6 +125,16 @@ def contents_of(results: ScoreTable, *, first_binarizer: str | None = None) -> C
     )
 
 
+def count_rows(results: ScoreTable) -> dict[str, int]:
+    """Return how many images, targets and groups results are of; models share what is the same."""
+    samples = results.samples
+    return {
+        "image": int(samples["sample"].nunique()),
+        "target": len(samples.drop_duplicates(["sample", "label"])),
+        "group": int(samples["group"].nunique()),
+    }
+
+
 def with_object(results: Table, contents: Contents) -> Table:
     """Return the results of the targets with an object.
 

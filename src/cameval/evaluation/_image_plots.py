@@ -14,7 +14,6 @@ from cameval.evaluation._plot_marks import (
     INK,
     clean,
     dots,
-    drawn,
     fixed_area,
     score_axis,
     title,
@@ -87,8 +86,8 @@ def plot_classes(subject: Subject, axes: "Axes") -> None:
         label: subject.images.describe(subject.column, labels == label, subject.value_range)
         for label in (*first, *last)
     }
-    guess_name = "" if subject.guess is None else subject.guess.method
-    interval = ", 95 % interval by group" if any(map(has_interval, scores.values())) else ""
+    has_any = any(map(has_interval, scores.values()))
+    interval = f", 95 % interval by {subject.group}" if has_any else ""
     look: dict[str, Any] = {"s": 16, "alpha": 0.45}
     if len(values) >= 2000:
         look = {"s": 6, "alpha": 0.25}
@@ -114,19 +113,20 @@ def plot_classes(subject: Subject, axes: "Axes") -> None:
         )  # fmt: skip
         if subject.guess is not None:
             guess = subject.images.describe(subject.guess, where, subject.value_range)
+            of_guess = f"mean of the best guess ({subject.name(subject.guess.method)})"
             axes.plot(
                 guess.mean, y, "D", color=GUESS, markeredgecolor="white", markersize=7, zorder=4,
-                label=f"mean of the best guess ({drawn(guess_name)})" if is_first else None,
+                label=of_guess if is_first else None,
             )  # fmt: skip
-        names.append(f"{drawn(subject.class_name(label))} ({here.size})")
+        names.append(f"{subject.name(subject.class_name(label))} ({here.size})")
     axes.set_yticks(range(len(shown)), names, color=INK)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     clean(axes, "x")
     score_axis(axes, "x", subject.value_range)
-    axes.set_xlabel(f"{drawn(subject.title)} of each {subject.row}")
+    axes.set_xlabel(f"{subject.metric_name} of each {subject.row}")
     space = " " if len(shown) > 5 else "\n"  # beside few classes there is little height
     axes.set_ylabel(f"class{space}(number of {subject.row}s)")
-    title(axes, f"{drawn(subject.title)} by class", subject.parts())
+    title(axes, f"{subject.metric_name} by class", subject.parts())
 
 
 # --- Pairs --------------------------------------------------------------------------------------
@@ -163,11 +163,11 @@ def plot_pairs(subject: Subject, axes: "Axes") -> None:
     pairs = pairs[~np.isnan(pairs).any(1)]
     gain = (pairs[:, 1] - pairs[:, 0]) * (1 if subject.higher_is_better else -1)
     counts = f"{int((gain > 0).sum())} of {len(gain)} better", f"{int((gain < 0).sum())} worse"
-    names = drawn(guess.method), drawn(subject.column.method)
+    names = subject.name(guess.method), subject.name(subject.column.method)
     if len(pairs) > MOST_LINES:
         _draw_differences(axes, pairs[:, 1] - pairs[:, 0], gain, counts)
         clean(axes, "y")
-        axes.set_xlabel(f"{drawn(subject.title)} of {names[1]} minus {names[0]} (best guess)")
+        axes.set_xlabel(f"{subject.metric_name} of {names[1]} minus {names[0]} (best guess)")
         axes.set_ylabel(f"{subject.row}s")
     else:
         _draw_lines(axes, pairs, gain, counts)
@@ -175,8 +175,8 @@ def plot_pairs(subject: Subject, axes: "Axes") -> None:
         clean(axes, "y")
         score_axis(axes, "y", subject.value_range)
         axes.set_xlabel("the same image with each")
-        axes.set_ylabel(f"{drawn(subject.title)} of each {subject.row}")
-    title(axes, f"{drawn(subject.title)} of the best guess and of the map", subject.parts())
+        axes.set_ylabel(f"{subject.metric_name} of each {subject.row}")
+    title(axes, f"{subject.metric_name} of the best guess and of the map", subject.parts())
 
 
 def _draw_lines(
@@ -270,8 +270,8 @@ def plot_sizes(subject: Subject, axes: "Axes") -> None:
     clean(axes, "both")
     score_axis(axes, "y", subject.value_range)
     axes.set_xlabel("area of the object, share of the image (log scale)")
-    axes.set_ylabel(f"{drawn(subject.title)} of each {subject.row}")
-    title(axes, f"{drawn(subject.title)} and size of the object", subject.parts())
+    axes.set_ylabel(f"{subject.metric_name} of each {subject.row}")
+    title(axes, f"{subject.metric_name} and size of the object", subject.parts())
 
 
 def _percent(share: float) -> str:
@@ -325,8 +325,8 @@ def plot_confidence(subject: Subject, axes: "Axes") -> None:
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: _percent(x)))
     score_axis(axes, "y", subject.value_range)
     axes.set_xlabel(f"probability of the {subject.images.rated_class}")
-    axes.set_ylabel(f"{drawn(subject.title)} of each {subject.row}")
-    title(axes, f"{drawn(subject.title)} and confidence of the classifier", subject.parts())
+    axes.set_ylabel(f"{subject.metric_name} of each {subject.row}")
+    title(axes, f"{subject.metric_name} and confidence of the classifier", subject.parts())
 
 
 def _scatter(
@@ -338,11 +338,11 @@ def _scatter(
     if subject.guess is not None:
         axes.scatter(
             x[shown], subject.values(subject.guess)[shown], color=GUESS, marker="D", linewidths=0,
-            zorder=3, label=f"best guess ({drawn(subject.guess.method)})",
+            zorder=3, label=f"best guess ({subject.name(subject.guess.method)})",
             s=look["s"] * 0.45, alpha=look["alpha"] * 0.8,
         )  # fmt: skip
     wrong = images.wrong & shown if images.has_accuracy else np.zeros_like(shown)
-    name = drawn(subject.column.method)
+    name = subject.name(subject.column.method)
     words = ("right prediction", "wrong prediction")
     if images.is_multilabel:
         words = "found", "missed"

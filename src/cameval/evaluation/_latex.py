@@ -10,11 +10,11 @@ import pandas as pd
 
 from cameval._names import near_names
 from cameval.errors import SettingError
-from cameval.evaluation._contents import Contents, contents_of
+from cameval.evaluation._contents import Contents, contents_of, count_rows
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import ROLES
 from cameval.evaluation._summaries import NUMBERS
-from cameval.evaluation._words import metric_title, one_line
+from cameval.evaluation._words import counted, metric_title, one_line
 from cameval.statistics import ENOUGH_GROUPS
 
 _MAP = ("model", "target_class", "kind", "method", "binarizer")
@@ -54,6 +54,11 @@ def latex_table(
     if not metrics:
         raise SettingError("a table needs a metric whose scores are averaged, got none")
     summary = results.select(metric=metrics).summary(by)
+    of_maps = [metric_title(m) for m in metrics if m in contents.map_metrics]
+    binarizers = set(summary["binarizer"]) - {""}
+    is_merged = len(binarizers) == 1 and bool(of_maps)
+    if is_merged:  # metrics of maps and of masks share the row of a map
+        summary["binarizer"] = binarizers.pop()
     parts = list(dict.fromkeys(_part(row, by) for _, row in summary.iterrows()))
     keys = ["model"] * (len(contents.models) > 1)
     keys += ["target_class"] * (len(contents.target_classes) > 1)
@@ -69,14 +74,16 @@ def latex_table(
         numbers = {(row["metric"], _part(row, by)): row for _, row in part.iterrows()}
         body.append(table.row(key, numbers))
         marked = marked or any(map(table.is_marked, numbers.values()))
+    few = counted(ENOUGH_GROUPS, "group", table.names)
     lines = [
-        *_comments(results, contents, cell),
+        *_comments(results, contents, cell, table.names),
+        *([f"% metrics of maps, without a binarizer: {', '.join(of_maps)}"] * is_merged),
         rf"\begin{{tabular}}{{{'l' * len(keys)}{'r' * table.n_numbers}}}",
         r"\toprule",
         *table.head(),
         *body,
         r"\bottomrule",
-        *([table.across(f"* fewer than {ENOUGH_GROUPS} groups: may be too narrow")] * marked),
+        *([table.across(f"* fewer than {few}: may be too narrow")] * marked),
         r"\end{tabular}",
     ]
     return "\n".join(lines) + "\n"
@@ -228,16 +235,13 @@ def _part(row: "pd.Series[Any]", by: Sequence[str]) -> str:
     return ", ".join(shown)
 
 
-def _comments(results: ScoreTable, contents: Contents, cell: str) -> Iterator[str]:
+def _comments(
+    results: ScoreTable, contents: Contents, cell: str, names: Mapping[str, str]
+) -> Iterator[str]:
     """Yield what the numbers are of, as comments."""
-    samples = results.samples
-    counts = {
-        "image": samples["sample"].nunique(),
-        "target": len(samples.drop_duplicates(["sample", "label"])),
-        "group": samples["group"].nunique(),
-    }
-    shown = ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items())
-    interval = "; intervals of 95 % by group" if _INTERVAL.search(cell) else ""
+    shown = ", ".join(counted(n, what, names) for what, n in count_rows(results).items())
+    by = one_line(names.get("group", "group"))
+    interval = f"; intervals of 95 % by {by}" if _INTERVAL.search(cell) else ""
     yield f"% {shown}{interval}"
     for label, meaning in contents.binarizers.items():
         origin = meaning.origin

@@ -25,7 +25,11 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
-def drawn(text: object, longest: int = 28) -> str:
+LONGEST = 28
+"""Letters of a name that is drawn."""
+
+
+def drawn(text: object, longest: int = LONGEST) -> str:
     """Return a name on one line as it can be drawn: no formula, no character without a glyph.
 
     Characters that the font lacks become a white square; marks of direction are left out.
@@ -62,7 +66,7 @@ def clean(axes: "Axes", grid: Literal["x", "y", "both"]) -> None:
 
 def title(axes: "Axes", what: str, of: Sequence[str]) -> None:
     """Write what is drawn, and below it of what, at the left."""
-    parts = " · ".join(drawn(part) for part in of if part)
+    parts = " · ".join(filter(None, of))
     axes.set_title(f"{what}\n{parts}" if parts else what, loc="left", fontsize="medium", color=INK)
 
 
@@ -100,6 +104,11 @@ def score_axis(
 def _tick(value: float) -> str:
     text = f"{abs(value):.3g}"
     return ("\u2212" if value < 0 else "") + (text[1:] if text.startswith("0.") else text)
+
+
+def label_once(axes: "Axes", label: str) -> str | None:
+    """Return the label of a mark for the legend, None if another mark has it."""
+    return None if label in axes.get_legend_handles_labels()[1] else label
 
 
 def legend_below(axes: "Axes") -> None:

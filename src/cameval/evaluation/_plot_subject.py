@@ -11,6 +11,7 @@ from cameval.errors import SettingError
 from cameval.evaluation._comparisons import Family, compare_all, seed_of
 from cameval.evaluation._contents import Contents, Role, contents_of, with_object
 from cameval.evaluation._headline import MOST_MODELS, Headline, headline_metric, headline_of
+from cameval.evaluation._plot_marks import LONGEST, drawn
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import Images, Score, Scores, images_by_model, scores_of
 from cameval.evaluation._words import metric_title
@@ -31,6 +32,8 @@ class Subject:
         What was evaluated, which columns are the best, and the mean scores.
     all_images
         The images of each model.
+    names
+        How labels are written, where the user says so.
     """
 
     results: ScoreTable
@@ -39,6 +42,7 @@ class Subject:
     headline: Headline
     scores: Scores
     all_images: Mapping[str, Images]
+    names: Mapping[str, str]
 
     @property
     def column(self) -> Column:
@@ -54,6 +58,20 @@ class Subject:
     def title(self) -> str:
         """The usual name of the metric."""
         return self.headline.title
+
+    @property
+    def metric_name(self) -> str:
+        """The name of the metric in the plot."""
+        return self.names.get(self.column.metric) or drawn(self.title)
+
+    @property
+    def group(self) -> str:
+        """The word for a group."""
+        return self.name("group")
+
+    def name(self, label: str, longest: int = LONGEST) -> str:
+        """Return a label as the user writes it, or on one line, shortened, as it can be drawn."""
+        return self.names.get(label) or drawn(label, longest)
 
     @property
     def value_range(self) -> tuple[float, float] | None:
@@ -124,9 +142,13 @@ class Subject:
     def parts(self, *, method: bool = True) -> list[str]:
         """Return the model, the method and the binarizer, as words of a title."""
         target_class = self.column.target_class if len(self.contents.target_classes) > 1 else ""
-        shown = f"{target_class} class" if target_class else ""
-        method_name = self.column.method if method else ""
-        return [self.model, shown, method_name, self.column.binarizer]
+        shown = self.names.get(target_class) or drawn(f"{target_class} class")
+        return [
+            self.name(self.model),
+            shown if target_class else "",
+            self.name(self.column.method) if method else "",
+            self.name(self.column.binarizer) if self.column.binarizer else "",
+        ]
 
 
 def subject_of(
@@ -136,6 +158,7 @@ def subject_of(
     method: str | None,
     binarizer: str | None,
     metric: str | None,
+    names: Mapping[str, str],
 ) -> Subject:
     """Return what a plot is about.
 
@@ -165,7 +188,7 @@ def subject_of(
         contents = replace(contents, models=(chosen,))
     scores = scores_of(table, contents)
     headline = headline_of(contents, scores, method=method, binarizer=binarizer)
-    subject = Subject(table, chosen, contents, headline, scores, images_by_model(table))
+    subject = Subject(table, chosen, contents, headline, scores, images_by_model(table), names)
     if chosen not in headline.columns:
         raise SettingError(
             f"{metric_title(title)} must have been evaluated with this method and binarizer, got "

@@ -1,6 +1,6 @@
 """`Results.plot`: the kinds of plots, and the plot of all methods with the best baselines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
@@ -26,7 +26,7 @@ from cameval.evaluation._plot_marks import (
     ZONE,
     clean,
     difference_text,
-    drawn,
+    label_once,
     legend_below,
     score_axis,
     title,
@@ -57,11 +57,19 @@ def plot(
     method: str | None,
     binarizer: str | None,
     metric: str | None,
+    names: Mapping[str, str] | None = None,
 ) -> "Axes":
     """Draw one plot of results, as `Results.plot`."""
     if kind not in get_args(PlotKind):
         raise SettingError(f"kind must be one of {', '.join(get_args(PlotKind))}, got {kind!r}")
-    subject = subject_of(results, model=model, method=method, binarizer=binarizer, metric=metric)
+    subject = subject_of(
+        results,
+        model=model,
+        method=method,
+        binarizer=binarizer,
+        metric=metric,
+        names=names or {},
+    )
     chosen = _KINDS[kind]
     chosen.check(subject)
     shown = axes_or_new(axes, (chosen.width, chosen.height(subject)))
@@ -96,7 +104,7 @@ def plot_headline(subject: Subject, axes: "Axes") -> None:
         score = subject.score(column)
         assert score is not None
         _draw_row(subject, axes, y, column, score)
-        labels[y] = f"{drawn(column.method)}  {format_short(score.mean)}"
+        labels[y] = f"{subject.name(column.method)}  {format_short(score.mean)}"
     axes.set_yticks(list(labels), list(labels.values()), color=INK)
     axes.set_ylim(max(rows) + 0.6, -0.7)
     if len(subject.methods) < len(rows):
@@ -104,9 +112,9 @@ def plot_headline(subject: Subject, axes: "Axes") -> None:
     clean(axes, "x")
     axes.spines["left"].set_visible(False)
     score_axis(axes, "x", subject.value_range, (low, high))
-    axes.set_xlabel(f"mean {drawn(subject.title)} with 95 % interval by group")
+    axes.set_xlabel(f"mean {subject.metric_name} with 95 % interval by {subject.group}")
     axes.set_ylabel("map")
-    title(axes, f"Mean {drawn(subject.title)} of each map", subject.parts(method=False))
+    title(axes, f"Mean {subject.metric_name} of each map", subject.parts(method=False))
     _write_differences(subject, axes, rows)
 
 
@@ -144,7 +152,7 @@ def _draw_row(subject: Subject, axes: "Axes", y: float, column: Column, score: S
         markerfacecolor="white" if is_control else color,
         markersize=7,
         zorder=4,
-        label=_once(axes, what),
+        label=label_once(axes, what),
     )
     bound = subject.bound_of(column)
     at_bound = None if bound is None or not is_method else subject.score(bound)
@@ -159,13 +167,8 @@ def _draw_row(subject: Subject, axes: "Axes", y: float, column: Column, score: S
             markersize=13,
             markeredgewidth=2.2,
             zorder=3,
-            label=_once(axes, "bound of these masks"),
+            label=label_once(axes, "bound of these masks"),
         )
-
-
-def _once(axes: "Axes", label: str) -> str | None:
-    """Return the label of a mark, if no other mark has it."""
-    return None if label in axes.get_legend_handles_labels()[1] else label
 
 
 def _ends(subject: Subject, rows: dict[float, Column]) -> tuple[float, float]:

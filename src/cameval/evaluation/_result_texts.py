@@ -5,11 +5,11 @@ from html import escape
 
 import numpy as np
 
-from cameval.evaluation._contents import Contents, contents_of, with_object
+from cameval.evaluation._contents import Contents, contents_of, count_rows, with_object
 from cameval.evaluation._headline import headline_metric, headline_of
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import scores_of
-from cameval.evaluation._words import map_and_mask, metric_title, one_line
+from cameval.evaluation._words import counted, map_and_mask, metric_title, one_line
 
 _MOST_NAMES = 3
 
@@ -34,9 +34,12 @@ def short_page(results: ScoreTable) -> str:
 
 def _facts(results: ScoreTable) -> Iterator[tuple[str, str]]:
     contents = contents_of(results)
-    n = len(results.samples[["model", "sample"]].drop_duplicates())
-    samples = f"{n:,} sample{'s' * (n != 1)}"
-    yield "samples", samples if n == len(results) else f"{samples}, {len(results):,} targets"
+    counts = {"sample": (known := count_rows(results)).pop("image"), **known}
+    if counts["target"] == counts["sample"]:
+        del counts["target"]
+    if len(contents.models) > 1:
+        counts["model"] = len(contents.models)
+    yield "samples", ", ".join(counted(count, name) for name, count in counts.items())
     metrics = dict.fromkeys(column.metric for column in results.columns)
     for name, labels in (
         ("models", contents.models),

@@ -17,6 +17,7 @@ from cameval.evaluation._digests import digest_of, digest_or_none, structure_of,
 from cameval.evaluation._identity import fixed_image, outputs_of
 from cameval.evaluation._loading import Samples, as_samples, names_of_classes, peek
 from cameval.evaluation._plan import Plan, Task, check_task, count_classes_of, task_of
+from cameval.evaluation._preparation_words import record_of_preparation
 from cameval.evaluation._run_folder import now, versions
 from cameval.evaluation._sources import prepare_targets
 from cameval.evaluation.labels import setting_text
@@ -196,6 +197,7 @@ def plan_run(
         network = network.in_precision(settings.precision, trial.images)
     record = {
         "settings": recorded | {"prepare": setting_text(prepare)},
+        "preparation": record_of_preparation(prepare),
         "meanings": plan.meanings().to_record(),
         "identity": recorded | contents | plan.identity(),
         "columns": [list(vars(column).values()) for column in plan.columns],

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cameval._checks import warn_user
 from cameval._names import list_near_names
 from cameval.errors import SettingError
+from cameval.evaluation._interval_reasons import reasons
 from cameval.evaluation.meaning import Column, Meanings, MetricMeaning
 from cameval.statistics import (
     PairedTest,
@@ -23,6 +24,7 @@ from cameval.statistics.paired import compare_in_parts
 _COMPARED = (
     *("first", "second", "difference", "low", "high", "p"),
     *("p_holm", "low_holm", "high_holm"),
+    *("reason", "reason_holm"),
 )
 
 
@@ -30,7 +32,7 @@ _NO_PARTS = (
     *("kind", "target_class", "method", "binarizer", "metric"),
     *("value", "reason", "constant", "weight"),
     *(field.name for field in fields(PairedTest)),
-    "n_unpaired",
+    *("reason_holm", "n_unpaired"),
 )
 """The columns of a table that `compare` does not split by, as its own table has them."""
 
@@ -248,7 +250,10 @@ def compare(
     for test in families[0]:
         _check_paired(there[test.first], there[test.second], over)
     rows = [
-        dict(zip(by, key, strict=True)) | asdict(test) | _count_paired(there.iloc[at], test)
+        dict(zip(by, key, strict=True))
+        | asdict(test)
+        | reasons(test)
+        | _count_paired(there.iloc[at], test)
         for (key, at), tests in zip(parts, families, strict=True)
         for test in tests
     ]

@@ -14,7 +14,6 @@ from cameval.evaluation._plot_marks import (
     INK,
     MARKERS,
     clean,
-    drawn,
     score_axis,
     title,
 )
@@ -142,28 +141,28 @@ def plot_thresholds(subject: Subject, axes: "Axes") -> None:
     looks = zip(best, cycle(DASHES), cycle(MARKERS), strict=False)
     for k, ((_, column), dash, marker) in enumerate(looks):
         beside = replace(places, shift=2.0 * (k + 1))
-        _draw(subject, axes, column, beside, NETWORK, dash, marker, drawn(column.method))
+        _draw(subject, axes, column, beside, NETWORK, dash, marker, subject.name(column.method))
         _add_choices(subject, column, beside, at_choices)
     if subject.guess is not None:
-        name = f"best guess ({drawn(subject.guess.method)})"
+        name = f"best guess ({subject.name(subject.guess.method)})"
         _draw(subject, axes, subject.guess, places, GUESS, "-", "D", name)
         _add_choices(subject, subject.guess, places, at_choices)
     bound = subject.bound_of(subject.column)
     if bound is not None:
-        name = f"bound of the masks of {drawn(subject.column.method)}"
+        name = f"bound of the masks of {subject.name(subject.column.method)}"
         _draw(subject, axes, bound, places, BOUND, "-", "_", name)
     for k, (label, points) in enumerate(at_choices.items()):
         if points:
             axes.plot(
                 *zip(*points, strict=True), marker="o", linestyle="none", markersize=12 + 4 * k,
                 markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.2,
-                label=f"{drawn(label)}, of each map",
+                label=f"{subject.name(label)}, of each map",
             )  # fmt: skip
-    _label_places(axes, places)
+    _label_places(subject, axes, places)
     clean(axes, "y")
     score_axis(axes, "y", subject.value_range)
-    axes.set_ylabel(f"mean {drawn(subject.title)}")
-    title(axes, f"Mean {drawn(subject.title)} by threshold", subject.parts(method=False)[:2])
+    axes.set_ylabel(f"mean {subject.metric_name}")
+    title(axes, f"Mean {subject.metric_name} by threshold", subject.parts(method=False)[:2])
 
 
 def _add_choices(
@@ -221,7 +220,7 @@ def _draw(
             )  # fmt: skip
 
 
-def _label_places(axes: "Axes", places: _Places) -> None:
+def _label_places(subject: Subject, axes: "Axes", places: _Places) -> None:
     """Write the shares and the binarizers on the axis."""
     ticker = matplotlib_module("ticker")
     shares = [0.0, 25.0, 50.0, 75.0, 100.0] if places.fixed else []
@@ -229,7 +228,7 @@ def _label_places(axes: "Axes", places: _Places) -> None:
     names = [f"{share:g} %" for share in shares]
     for label in places.varying:
         share = places.single.get(label)
-        names.append(drawn(label, 16) + ("" if share is None else f" ({share:g} %)"))
+        names.append(subject.name(label, 16) + ("" if share is None else f" ({share:g} %)"))
     axes.xaxis.set_major_locator(ticker.FixedLocator(at))
     axes.xaxis.set_major_formatter(ticker.FixedFormatter(names))
     for text, x in zip(axes.get_xticklabels(), at, strict=True):

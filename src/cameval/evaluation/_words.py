@@ -1,6 +1,7 @@
 """Labels and the user's names as words of plots and pages."""
 
 import re
+from collections.abc import Mapping
 from unicodedata import bidirectional
 
 from cameval.evaluation.meaning import Column
@@ -72,6 +73,22 @@ def metric_title(label: str) -> str:
     if label.startswith(_ZERO):
         return f"{metric_title(label.removeprefix(_ZERO))} (0 for marks on negatives)"
     return _TITLES.get(label) or one_line(label.replace("_", " "))
+
+
+def counted(number: int, what: str, names: Mapping[str, str] | None = None) -> str:
+    """Return a number with what it counts, in the user's word where there is one.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._words import counted
+    >>> counted(1200, "group"), counted(2, "group", {"group": "patient"})
+    ('1,200 groups', '2 patients')
+    >>> counted(2, "group", {"group": "family", "groups": "families"})
+    '2 families'
+    """
+    known = names or {}
+    word = known.get(what, what)
+    return f"{number:,} {one_line(word if number == 1 else known.get(f'{what}s', f'{word}s'))}"
 
 
 def map_and_mask(column: Column) -> str:

@@ -24,6 +24,7 @@ from cameval.evaluation._candidates import (
 )
 from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn, Column, Origin
 from cameval.evaluation.results import Results
+from cameval.statistics import ENOUGH_GROUPS
 
 __all__ = ["Choice", "choose_binarizers"]
 
@@ -57,6 +58,8 @@ class Choice:
     fallbacks
         In a choice by label, maps and labels without a defined score. Each has the column of its
         map that is the best over all labels.
+    n_groups
+        The number of groups with a score, for each of these columns; empty if it is not known.
 
     Examples
     --------
@@ -75,16 +78,33 @@ class Choice:
     images: frozenset[ImageKey]
     labels: tuple[int | None, ...] = ()
     fallbacks: tuple[tuple[Column, int], ...] = ()
+    n_groups: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
-        """Return the metric, the model, and the numbers of choices and images."""
+        """Return the metric, the model, and the numbers of choices, images and groups.
+
+        It says how many were chosen on fewer than ten groups.
+        """
         way = "lowest" if not self.higher_is_better else "highest"
         labels = " and label" if self.by else ""
-        images = len({(name, group) for name, group, _ in self.images})
+        shown = [
+            f"{count:,} {name}{'s' * (count != 1)}"
+            for name, count in (("binarizer", len(self.columns)), *self._counts.items())
+        ]
+        few = sum(count < ENOUGH_GROUPS for count in self.n_groups)
+        caution = f"; caution: {few} of them on fewer than {ENOUGH_GROUPS} groups" if few else ""
         return (
-            f"Choice(by the {way} {self.metric} of each map{labels}: {len(self.columns)} "
-            f"binarizers, model {self.model}, {images} images; to_pandas() lists them)"
+            f"Choice(by the {way} {self.metric} of each map{labels}: {shown[0]}, model "
+            f"{self.model}, {', '.join(shown[1:])}{caution}; to_pandas() lists them)"
         )
+
+    @property
+    def _counts(self) -> dict[str, int]:
+        """The numbers of images and groups."""
+        return {
+            "image": len({(name, group) for name, group, _ in self.images}),
+            "group": len({group for _, group, _ in self.images}),
+        }
 
     @property
     def by(self) -> Literal["label"] | None:
@@ -226,17 +246,24 @@ class Choice:
         A choice by label has a row for each map and label, with the columns ``label``, which is
         missing for all labels together, and ``fallback``: whether the label has the binarizer, and
         the score, of all labels together because it had no defined score.
+
+        ``n_groups`` is the number of groups with a score, and ``is_reliable`` whether they are ten
+        or more: with fewer, other images may lead to another choice. A choice that was not made by
+        `choose_binarizers` lacks both.
         """
-        columns, scores = list(self.columns), list(self.scores)
+        order = list(range(len(self.columns)))
         if self.labels:
             overall = {
-                column: score
-                for column, score, label in zip(columns, scores, self.labels, strict=True)
+                column: k
+                for k, (column, label) in enumerate(zip(self.columns, self.labels, strict=True))
                 if label is None
             }
-            columns += [column for column, _ in self.fallbacks]
-            scores += [overall[column] for column, _ in self.fallbacks]
-        table = pd.DataFrame([asdict(column) for column in columns]).assign(score=scores)
+            order += [overall[column] for column, _ in self.fallbacks]
+        table = pd.DataFrame([asdict(self.columns[k]) for k in order])
+        table["score"] = [self.scores[k] for k in order]
+        if self.n_groups:
+            table["n_groups"] = [self.n_groups[k] for k in order]
+            table["is_reliable"] = table["n_groups"] >= ENOUGH_GROUPS
         if self.labels:
             labels = [*self.labels, *(label for _, label in self.fallbacks)]
             table.insert(0, "label", pd.Series(pd.array(labels, dtype="Int64")))
@@ -254,7 +281,8 @@ class Choice:
         >>> record["metric"], record["binarizers"][0]["binarizer"], record["binarizers"][0]["score"]
         ('iou', 'percentile:95', 0.25)
         """
-        rows = self.to_pandas().drop(columns="metric").to_dict("records")
+        table = self.to_pandas().drop(columns=["metric", "is_reliable"], errors="ignore")
+        rows = table.to_dict("records")
         for row in rows:
             if "label" in row:
                 row["label"] = None if pd.isna(row["label"]) else int(row["label"])
@@ -263,7 +291,8 @@ class Choice:
             "higher_is_better": self.higher_is_better,
             "model": self.model,
             "by": self.by,
-            "images": len({(name, group) for name, group, _ in self.images}),
+            "images": self._counts["image"],
+            "groups": self._counts["group"],
             "binarizers": rows,
         }
 
@@ -284,6 +313,9 @@ def choose_binarizers(
     where :math:`s_i(b)` is the score of image :math:`i`, and :math:`D` the images on which it is
     defined for every binarizer. If lower values of the metric are better, it is the minimum.
     Columns that `Choice.apply` added are no candidates.
+
+    A choice on few groups (patients) varies much from one set of images to another. Where it is
+    made on fewer than ten groups, the repr of the choice and ``is_reliable`` of its table say so.
 
     Parameters
     ----------
@@ -386,17 +418,17 @@ def choose_binarizers(
         )
     check_comparable(maps, len(validation))
     direction = direction_of(validation, metric, higher_is_better)
-    chosen: list[tuple[Column, float, int | None]] = []
+    chosen: list[tuple[Column, float, int | None, int]] = []
     fallbacks: list[tuple[Column, int]] = []
     for each in maps:
         overall = each.best(direction)
-        chosen.append((*overall, None))
+        chosen.append((*overall, None, each.n_groups))
         for label in known if by else ():
             if len((part := each.of_label(label)).values):
-                chosen.append((*part.best(direction), label))
+                chosen.append((*part.best(direction), label, part.n_groups))
             else:
                 fallbacks.append((overall[0], label))
-    columns, scores, labels = zip(*chosen, strict=True)
+    columns, scores, labels, n_groups = zip(*chosen, strict=True)
     return Choice(
         metric,
         direction,
@@ -406,6 +438,7 @@ def choose_binarizers(
         images_of(validation),
         labels if by else (),
         tuple(fallbacks),
+        n_groups,
     )
 
 

@@ -67,6 +67,9 @@ def evaluate(
         Defaults: :func:`default_methods`, :func:`default_binarizers`, :func:`default_metrics` and
         :func:`default_baselines`. ``baselines={}`` means none. A metric of your own returns one
         score per image; if it returns a single number, it is called for each image by itself.
+        The upper bound of IoU is one of the default metrics. With metrics of your own, name it as
+        well, ``metrics=[iou, area_bound]`` (:func:`~cameval.baselines.area_bound`), or summaries,
+        plots and reports have no bound.
     maps
         Maps made elsewhere, scored beside those of the methods; as for :func:`evaluate_maps`.
     classes

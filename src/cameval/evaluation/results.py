@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cameval.errors import DataError, SettingError
+from cameval.errors import DataError
 from cameval.evaluation import _plots as plots
 from cameval.evaluation import _similarities as similarities
 from cameval.evaluation import _summaries as summaries
 from cameval.evaluation._batch import BatchScores
+from cameval.evaluation._class_names import numbers_of, with_class_names
 from cameval.evaluation._csv_tables import read_csv, write_csv
-from cameval.evaluation._info import SAMPLE, columns_of_json, with_info
 from cameval.evaluation._latex import latex_table
 from cameval.evaluation._methods_text import methods_text
 from cameval.evaluation._parquet_tables import read_parquet, write_parquet
@@ -25,8 +25,8 @@ from cameval.evaluation._plan import Task, check_task
 from cameval.evaluation._plots import PlotKind
 from cameval.evaluation._result_texts import short_page, short_text
 from cameval.evaluation._run_folder import RunFolder, is_there
-from cameval.evaluation._sources import NO_LABEL
-from cameval.evaluation._tables import COLUMN, Parts, find
+from cameval.evaluation._sample_table import sample_table
+from cameval.evaluation._tables import Parts, find
 from cameval.evaluation._times import sessions_in, total_time
 from cameval.evaluation.meaning import CONSTANT, Column, Meanings
 
@@ -175,7 +175,10 @@ class Results:
         return len(self.samples)
 
     def __repr__(self) -> str:
-        """Return what was evaluated on how many images, and the best mean of each model."""
+        """Return what was evaluated on how many samples, and the best mean of each model.
+
+        A sample, target or group that several models share counts once.
+        """
         return short_text(self)
 
     def _repr_html_(self) -> str:
@@ -221,7 +224,7 @@ class Results:
         See the class: ``results.select(method="exact")``.
         """
         numbers = {
-            name: self._numbers_of(wanted) if name in ("label", "predicted") else wanted
+            name: numbers_of(wanted, self.class_names) if name in ("label", "predicted") else wanted
             for name, wanted in conditions.items()
         }
         rows, columns = find(self._with_names(conditions), self.columns, numbers)
@@ -234,19 +237,6 @@ class Results:
             weights=self.weights[np.ix_(rows, columns)],
             sanity=None,
         )
-
-    def _numbers_of(self, wanted: Any) -> Any:
-        """Return classes that are given by their names as numbers; others as they are."""
-        if isinstance(wanted, list | tuple | set | frozenset):
-            return [self._numbers_of(one) for one in wanted]
-        if not isinstance(wanted, str):
-            return wanted
-        if wanted not in self.class_names:
-            known = ", ".join(self.class_names) or "none"
-            raise SettingError(
-                f"a class must be a number or one of the names {known}, got {wanted!r}"
-            )
-        return self.class_names.index(wanted)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the tidy table, one row for each value.
@@ -318,26 +308,7 @@ class Results:
         )
 
     def _with_names(self, used: Iterable[str]) -> pd.DataFrame:
-        """Return the sample table, with the names of the classes if other columns are used.
-
-        So they are also in the text of the error about a column that there is not.
-        """
-        others = {*used} - {*self.samples.columns, *COLUMN}
-        if not others:
-            return self.samples
-        if not self.class_names:
-            if "class_name" not in others:
-                return self.samples
-            raise SettingError(
-                "class_name needs results with class_names, got none; give them to evaluate, or "
-                "use label"
-            )
-        names = dict(enumerate(self.class_names))
-        named = [
-            pd.NA if pd.isna(label) else names.get(int(label), str(label))
-            for label in self.samples["label"]
-        ]
-        return self.samples.assign(class_name=pd.Series(named, self.samples.index, dtype=object))
+        return with_class_names(self.samples, self.class_names, used)
 
     def pivot(
         self, metric: str, *, index: str = "method", columns: str = "binarizer", **conditions: Any
@@ -396,9 +367,14 @@ class Results:
             One row for each pair of each part, as of :class:`cameval.statistics.PairedTest`: the
             mean over images of the difference; p of the sign-flip test with the interval that
             agrees with it (low, high); the same after Holm's correction over the table (p_holm,
-            low_holm, high_holm); the effect size; counts. ``n_undefined`` are pairs with an
-            undefined value, ``n_unpaired`` rows that only one of the two has; neither is in the
-            mean.
+            low_holm, high_holm); why an interval is missing (reason, reason_holm); the effect
+            size; counts. ``n_undefined`` are pairs with an undefined value, ``n_unpaired`` rows
+            that only one of the two has; neither is in the mean.
+
+            A reason is empty where there is an interval, ``"no pair"`` where no pair has both
+            values, ``"no group differs"``, ``"too few groups"`` where no difference of so many
+            groups could be rejected at the level of the test, as with fewer than six groups, or
+            ``"too few resamples"`` for this level.
 
         Raises
         ------
@@ -410,6 +386,14 @@ class Results:
         -----
         UserWarning
             If rows are in one of the two only, or the truths of a sample and label differ in area.
+
+        Notes
+        -----
+        ``p`` is that of a test alone, and ``p_holm`` is corrected for the tests of this call. A
+        report prints another correction of the same ``p``: for all paired tests of its page, as one
+        family. Its ``p_holm`` is therefore higher or lower, by the number of tests on the page.
+        :func:`cameval.report.page_tests` returns the tests of a report, and :doc:`/statistics`
+        defines both families. For a paper, state the family, or report the tests of the page.
         """
         chosen = self.select(metric=metric, **conditions)
         seed = self._seed if seed is None else seed
@@ -454,6 +438,7 @@ class Results:
         method: str | None = None,
         binarizer: str | None = None,
         metric: str | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> "Axes":
         """Plot the scores of one model. Needs Matplotlib, of the extra ``report``.
 
@@ -466,9 +451,10 @@ class Results:
             ``"headline"``: the mean of each method with its 95 % interval by group, controls
             hollow; below, the best guess (its mean and interval also as a gray band) and the best
             baseline of the image alone. The blue tick is the mean bound of the masks of the row,
-            for metrics that have one. At the right, the paired difference to the best guess with
-            its interval, as in a report: ▲ better, ▼ worse, ≈ no clear difference, ? too few
-            groups, by p adjusted for all tests of the results.
+            if it was evaluated, as by default or with ``metrics=[iou, area_bound]``. At the right,
+            the paired difference to the best guess with its interval, as in a report: ▲ better,
+            ▼ worse, ≈ no clear difference, ? too few groups, by p adjusted for all tests of the
+            results.
 
             ``"classes"``: the scores of each class, with its mean and that of the guess; of more
             than 30 classes the 12 best and the 12 worst. A line is the 95 % interval by group, for
@@ -503,6 +489,11 @@ class Results:
             By default the pair with the best mean on these images.
         metric
             By default the first metric of masks, or of maps, that is no upper bound.
+        names
+            How labels of models, maps, binarizers, metrics, target classes and classes are written,
+            as of `to_latex`: ``{"grad_cam": "Grad-CAM"}``. ``{"group": "patient"}`` is the word for
+            a group. They are text of Matplotlib and are not escaped. Labels that are not in the
+            plot are ignored.
 
         Returns
         -------
@@ -535,9 +526,19 @@ class Results:
         >>> axes = results.plot("choices", Figure().subplots())
         >>> [text.get_text() for text in axes.get_yticklabels()]
         ['grad_cam', 'best guess']
+        >>> axes = results.plot("choices", Figure().subplots(), names={"grad_cam": "Grad-CAM"})
+        >>> axes.get_yticklabels()[0].get_text()
+        'Grad-CAM'
         """
         return plots.plot(
-            self, kind, axes, model=model, method=method, binarizer=binarizer, metric=metric
+            self,
+            kind,
+            axes,
+            model=model,
+            method=method,
+            binarizer=binarizer,
+            metric=metric,
+            names=names,
         )
 
     def to_latex(
@@ -561,12 +562,14 @@ class Results:
             How labels of maps, binarizers, metrics and classes are written, and also the heads and
             headings of the table, as in ``{"cam": "CAM"}``. They are LaTeX and are not escaped.
             Labels that are not in the table are ignored, so that several tables share the names.
+            ``{"group": "patient"}`` is the word for a group; an irregular plural is ``"groups"``.
 
         Returns
         -------
         str
             A ``tabular`` with a row for each method or baseline and binarizer, and a column for
-            each metric whose scores are averaged. Metrics of maps are in rows without a binarizer.
+            each metric whose scores are averaged. Metrics of maps are in the same rows if there is
+            one binarizer, else in rows of their own, without a binarizer.
             Baselines have a heading that says what they know: blind, labels, image or truth.
             Special characters of labels are escaped. Numbers have three digits; what is undefined
             is a dash, and an interval without ends is left out. An interval of fewer than ten
@@ -607,14 +610,23 @@ class Results:
         """
         return latex_table(self, cell, [by] if isinstance(by, str) else by, names)
 
-    def methods_text(self) -> str:
+    def methods_text(self, *, names: Mapping[str, str] | None = None) -> str:
         """Return a paragraph that says how the scores were measured, to adapt for a paper.
 
         It says what the runs have recorded and nothing else: images and groups; network, layer,
-        task and preparation; methods, binarizers with how they were chosen, metrics, baselines with
-        what they use; intervals and tests; versions. What is not recorded, such as where the images
+        task and preparation; methods; the threshold of each map (a share of its pixels, a rule, or
+        a choice for each map or each map and class); metrics, baselines with what they use;
+        intervals and tests; versions. What is not recorded, such as where the images
         come from, is left out. Reports answer more, with facts of the author: see
         :func:`cameval.report.reviewer_summary`.
+
+        Parameters
+        ----------
+        names
+            How labels of models, maps, binarizers, metrics and classes are written, as of
+            `to_latex`: ``{"grad_cam": "Grad-CAM", "group": "patient"}``. Labels without a name have
+            how they are written in Python, if that is more than the label. Labels that are not in
+            the results are ignored.
 
         Returns
         -------
@@ -638,10 +650,13 @@ class Results:
         ...     print(sentence)
         The evaluation has 2 images, each image a group of its own
         Maps made elsewhere are exact; they are not scaled
-        Masks are made by otsu (OtsuBinarizer())
+        Masks are computed from each map by itself, by otsu (OtsuBinarizer())
         Scores of each image are IoU
+        >>> text = results.methods_text(names={"otsu": "Otsu's method", "exact": "the truth"})
+        >>> print(text.split(". ")[2])
+        Masks are computed from each map by itself, by Otsu's method
         """
-        return methods_text(self)
+        return methods_text(self, names)
 
     # --- Input and output -------------------------------------------------------------------------
 
@@ -721,7 +736,7 @@ def results_of(
     parts: Sequence[BatchScores], columns: Sequence[Column], provenance: Mapping[str, Any]
 ) -> Results:
     """Return the results of batches, in order."""
-    samples = _sample_table(parts, str(provenance["settings"]["model"]))
+    samples = sample_table(parts, str(provenance["settings"]["model"]))
     values, codes, weights = (
         np.concatenate([getattr(p, n) for p in parts]) for n in ("values", "codes", "weights")
     )
@@ -816,24 +831,3 @@ def _paths_of_sanity(path: Path) -> tuple[Path, Path]:
         path.with_name(f"{path.stem}-sanity{path.suffix}"),
         path.with_name(f"{path.stem}-similarities.csv"),
     )
-
-
-def _sample_table(batches: Sequence[BatchScores], model: str) -> pd.DataFrame:
-    """Return one row for each target of the samples of the batches of a model, in order."""
-    samples = pd.DataFrame(
-        {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in SAMPLE[1:]}
-    )
-    for name in ("label", "predicted"):
-        samples[name] = samples[name].astype("Int64").mask(samples[name] == NO_LABEL)
-    samples.insert(0, "model", model)
-    _check_names(samples)
-    return with_info(samples, columns_of_json(np.concatenate([batch.info for batch in batches])))
-
-
-def _check_names(samples: pd.DataFrame) -> None:
-    """Check that the rows of a name are one below the other, with different labels."""
-    names = samples["sample"]
-    first = names.ne(names.shift())  # of the rows of a sample
-    again = names[(first & names.duplicated()) | samples.duplicated(["sample", "label"])]
-    if len(again):
-        raise DataError(f"names of samples must be unique, got {again.iloc[0]!r} twice")

@@ -20,6 +20,10 @@ _LETTERS_PER_INCH = 11
 """Of a title, of the height of its row, which has some space above and below the image."""
 
 
+_MOST_LINES = 3
+"""Of a title."""
+
+
 def grid(
     images: Tensor | NDArray[Any] | Sequence[Tensor | NDArray[Any]],
     maps_by_method: Mapping[str, Maps | Sequence[Maps]],
@@ -46,7 +50,8 @@ def grid(
     truth, ignore
         True masks, and pixels that count for nothing, ``(N, H, W)`` or a list.
     titles
-        A title for each image, written at its left, in three lines at most.
+        A title for each image, written at its left, in three lines at most. Line breaks are kept,
+        and longer lines are broken.
     figure
         An empty figure of Matplotlib; by default a new one of pyplot, which a notebook shows. No
         other global state of Matplotlib is changed.
@@ -122,8 +127,15 @@ def grid(
 
 
 def _in_lines(title: str, length: int) -> str:
-    """Return a title in lines of a length, so that it is no longer than its row."""
-    return textwrap.fill(title, length, max_lines=3, placeholder=" …")
+    """Return a title in lines of a length, so that it is no longer than its row.
+
+    Line breaks of the title are kept.
+    """
+    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, length)]
+    if len(lines) > _MOST_LINES:
+        last = lines[_MOST_LINES - 1][: length - 2].rstrip()
+        lines = [*lines[: _MOST_LINES - 1], f"{last} …"]
+    return "\n".join(lines)
 
 
 def _listed(several: Any) -> list[Any]:

@@ -1,0 +1,68 @@
+"""A preparation in the words of a paper."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from cameval.evaluation.preparation import IMAGENET_MEAN, IMAGENET_STD, Preparation
+
+_FITS = {
+    "squeeze": "each axis by itself",
+    "crop": "after a cut to the aspect ratio of the input",
+    "pad": "with the aspect ratio kept, on a ground of the mean color",
+}
+
+
+def record_of_preparation(prepare: object) -> dict[str, Any] | None:
+    """Return the settings of a preparation for JSON; None for a function of the user."""
+    return asdict(prepare) if type(prepare) is Preparation else None
+
+
+def describe_preparation(record: Mapping[str, Any]) -> str:
+    """Return the settings of a preparation as a sentence.
+
+    Examples
+    --------
+    >>> from cameval import Preparation
+    >>> from cameval.evaluation._preparation_words import (
+    ...     describe_preparation,
+    ...     record_of_preparation,
+    ... )
+    >>> print(describe_preparation(record_of_preparation(Preparation(64, mean=(0,), std=(1,)))))
+    Images are resized to 64 x 64 pixels (each axis by itself).
+    >>> print(describe_preparation(record_of_preparation(Preparation(None, truth_size=32))))
+    Images are normalized as those of ImageNet, and maps are scored on 32 x 32 pixels.
+    """
+    parts = list(_parts(record))
+    if grid := record.get("truth_size"):
+        parts.append(f"maps are scored on {_size(grid)} pixels")
+    if not parts:
+        return "Images are neither resized nor normalized."
+    first, *others = parts
+    if not first.startswith("maps"):
+        first = f"Images are {first}"
+    joined = f"{', '.join([first, *others[:-1]])}, and {others[-1]}" if others else first
+    return f"{joined[0].upper()}{joined[1:]}."
+
+
+def _parts(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is done to the images."""
+    if record["crop"] is not None:
+        what = "part" if record["fit"] == "crop" else "square"
+        of = "of the largest" if what == "part" else "of the shorter side"
+        yield f"cropped to the centered {what} with {100 * record['crop']:g} % {of}"
+    if record["size"] is not None:
+        yield f"resized to {_size(record['size'])} pixels ({_FITS[record['fit']]})"
+    mean, std = tuple(record["mean"]), tuple(record["std"])
+    if (mean, std) == (IMAGENET_MEAN, IMAGENET_STD):
+        yield "normalized as those of ImageNet"
+    elif any(mean) or set(std) != {1}:
+        yield f"normalized by the means {_numbers(mean)} and standard deviations {_numbers(std)}"
+
+
+def _size(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size))
+
+
+def _numbers(several: Sequence[float]) -> str:
+    return ", ".join(f"{one:g}" for one in several)
