@@ -80,13 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: Namespace) -> int:
     """Run the command; help and version come before, so they do not wait for torch."""
-    from cameval.cli import _commands, _compare, _tables
+    from cameval.cli import _commands, _compare, _report, _tables
 
     commands = {
         "compare": _compare.compare_runs,
         "evaluate": _commands.evaluate_networks,
         "models": _tables.list_models,
-        "report": _commands.rewrite_report,
+        "report": _report.rewrite_report,
         "score": _commands.score_maps,
     }
     return commands[options.command](options)

@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from cameval.cli._words import near_words
+from cameval.cli._near_words import list_near_words
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Column, Results, concat
 
@@ -191,10 +191,9 @@ def _read(path: str, options: Namespace) -> Results:
 def _check_word(field: str, one: str, known: Sequence[str], path: str) -> None:
     """Check that a run has a label of this name."""
     if one not in known:
-        near = ", ".join(near_words(one, known)) or "none"
         raise SettingError(
             f"--{field} must be one of {', '.join(filter(None, known)) or 'none'} in {path}, got "
-            f"{one!r}; near names: {near}"
+            f"{one!r}; near names: {list_near_words(one, known)}"
         )
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import torchvision
 from torch import nn
 
 from cameval.cli._inputs import split_name
-from cameval.cli._words import near_words
+from cameval.cli._near_words import near_words
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Preparation
 from cameval.networks import adapt, load_network, network_names
@@ -126,6 +127,21 @@ def _channels_of(net: nn.Module) -> int:
     """Return the channels of a network's images, those of its first convolution."""
     first = next((m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)), None)
     return 3 if first is None else first.in_channels
+
+
+def count_classes(net: nn.Module, prepare: Preparation) -> int:
+    """Return the number of outputs of a network, and check that it takes the images."""
+    like = next(net.parameters())
+    assert isinstance(prepare.size, tuple)  # `_preparation`
+    image = torch.zeros(1, len(prepare.mean), *prepare.size, device=like.device, dtype=like.dtype)
+    try:
+        return adapt(net).activations(image).logits.shape[1]
+    except (RuntimeError, AssertionError) as error:
+        size, channels = prepare.size, len(prepare.mean)
+        raise SettingError(
+            f"--size must be large enough for the network, got {size[0]}, and --mean must have one "
+            f"number for each of its channels, got {channels}: {error}"
+        ) from error
 
 
 def parse_classes(words: Sequence[str] | None) -> list[Any] | None:

@@ -3,11 +3,11 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import TypeAlias
 
 import cameval
 from cameval.cli._config import use_file
+from cameval.cli._near_words import list_near_words
 from cameval.cli._option_groups import (
     Parser,
     add_data,
@@ -120,7 +120,7 @@ def _parse(parser: Parser, commands: _Commands, words: Sequence[str]) -> argpars
     if strange:
         command = commands.choices[options.command]
         known = [word for action in command._actions for word in action.option_strings]
-        near = ", ".join(get_close_matches(strange[0].partition("=")[0], known, 4)) or "none"
+        near = list_near_words(strange[0].partition("=")[0], known)
         command.error(f"unrecognized arguments: {' '.join(strange)}; near names: {near}")
     return options
 

@@ -211,7 +211,7 @@ FAULTS = (
     Fault(
         "the report's packages are looked for after the work",
         "cli/_commands.py",
-        before='    if not options.no_report:\n        _import_report(", or use --no-report")\n',
+        before='    if not options.no_report:\n        import_report(", or use --no-report")\n',
         after="",
         tests=("cli/test_any_network.py::test_a_missing_package_is_told_before_the_work",),
     ),
@@ -238,7 +238,7 @@ FAULTS = (
     ),
     Fault(
         "signs in a mistyped word count",
-        "cli/_words.py",
+        "cli/_near_words.py",
         before='word.replace("++", "pp")',
         after="word",
         tests=("cli/test_any_network.py::test_mistyped_words_are_told_before_networks_are_loaded",),
