@@ -139,15 +139,17 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--labels",
         metavar="CSV",
-        help="for --images --masks: a table of the images' names, class indices, groups and "
-        "--info, in the columns name, label and group unless the next options name others; class "
-        "indices only where --masks is one folder",
+        help="for --images --masks: a table of the images' names, classes, groups and --info, in "
+        "the columns name, label and group unless the next options name others; classes only where "
+        "--masks is one folder",
     )
     data.add_argument(
         "--name-column", metavar="C", help="column of --labels with the images' names (name)"
     )
     data.add_argument(
-        "--label-column", metavar="C", help="column of --labels with class indices (label)"
+        "--label-column",
+        metavar="C",
+        help="column of --labels with class indices, or with names of --class-names (label)",
     )
     data.add_argument(
         "--group-column",
@@ -159,7 +161,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--class-names",
         metavar="FILE",
         help="names of the classes, one on each line, in the order of the network's outputs; it "
-        "is also that of the names in --manifest and of the CLASS of --masks CLASS=DIR",
+        "is also that of the names in --labels, --manifest and --masks CLASS=DIR",
     )
     data.add_argument(
         "--missing-masks",

@@ -303,6 +303,12 @@ def _add_compare(commands: _Commands) -> None:
         "--binarizer", metavar="NAME", help="the binarizer, where the runs have several"
     )
     parser.add_argument(
+        "--target-class",
+        metavar="CLASS",
+        help="the target class of the maps, where the runs have several: a word of --classes of "
+        "`cameval evaluate`",
+    )
+    parser.add_argument(
         "--margin",
         type=float,
         default=0.0,
