@@ -22,6 +22,7 @@ from cameval.cli._networks import (
     load_networks,
     names_of_weights,
     parse_classes,
+    told_by_options,
 )
 from cameval.cli._output import check_output, import_parquet, write_settings, write_tables
 from cameval.cli._remarks import (
@@ -50,7 +51,7 @@ from cameval.cli._words import (
     parse_words,
 )
 from cameval.distributed import own_device, process_group, rank
-from cameval.errors import SettingError, UnsupportedModelError
+from cameval.errors import SettingError
 from cameval.evaluation import (
     Preparation,
     Results,
@@ -79,12 +80,8 @@ def evaluate_networks(options: Namespace) -> int:
         _print_first(
             describe_columns(options) + describe_groups(options) + describe_order(dataset, options)
         )
-        try:
+        with told_by_options():
             parts = [_evaluate(name, network, dataset, options) for name, network in nets.items()]
-        except UnsupportedModelError as error:
-            if not error.layers:
-                raise
-            raise SettingError(_name_a_layer(error)) from error
         if rank() > 0:
             return 0
         results = concat(parts)
@@ -151,15 +148,6 @@ def score_maps(options: Namespace) -> int:
     print_verdict(results)
     _print_files(options)
     return 0
-
-
-def _name_a_layer(found: UnsupportedModelError) -> str:
-    """Return the error of a network whose layer is not proved, in words of the command line."""
-    return (
-        f"the layer of the maps cannot be proved. Name it: --layer {found.layers[0]}; "
-        f"{found.reason}. Layers that maps can be taken from, the last first: "
-        f"{', '.join(found.layers)}"
-    )
 
 
 # --- Before the work ------------------------------------------------------------------------------

@@ -210,9 +210,10 @@ def _option(field: str) -> str:
 def _check_word(field: str, one: str, known: Sequence[str], path: str) -> None:
     """Check that a run has a label of this name."""
     if one not in known:
+        listed = ", ".join(filter(None, known)) or "none"
         raise SettingError(
-            f"{_option(field)} must be one of {', '.join(filter(None, known)) or 'none'} in {path}, "
-            f"got {one!r}; near names: {list_near_words(one, known)}"
+            f"{_option(field)} must be one of {listed} in {path}, got {one!r}; near names: "
+            f"{list_near_words(one, known)}"
         )
 
 
