@@ -16,6 +16,7 @@ from cameval.cli._config import settings_text
 from cameval.cli._inputs import class_names, load_maps, load_samples, split_name
 from cameval.cli._networks import (
     NamedNetwork,
+    choose_device,
     count_classes,
     folder_of,
     load_checkpoints,
@@ -50,7 +51,7 @@ from cameval.cli._words import (
     OF_THE_RUN,
     parse_words,
 )
-from cameval.distributed import own_device, process_group, rank
+from cameval.distributed import process_group, rank
 from cameval.errors import SettingError
 from cameval.evaluation import (
     Preparation,
@@ -73,7 +74,7 @@ def evaluate_networks(options: Namespace) -> int:
     labels = [split_name(model)[0] or model for model in options.model]
     with _begin(options, [folder_of(label) for label in labels]):
         _parse_all(options)
-        options.device = _choose_device(options.device)
+        options.device = choose_device(options.device)
         nets = load_networks(options)
         _print_first(describe_weights(options))
         dataset = load_samples(options)
@@ -182,19 +183,6 @@ def _set_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _choose_device(name: str) -> str:
-    """Return the device of this process; with several GPUs each process has its own."""
-    try:
-        device = own_device(torch.device(name))
-    except RuntimeError as error:
-        raise SettingError(f"--device must be available, got {name!r}: {error}") from error
-    except SettingError as error:
-        raise SettingError(f"--{error}") from error
-    if device.type == "cuda" and device.index is not None:
-        torch.cuda.set_device(device)
-    return str(device)
 
 
 def _check_no_network(words: list[str] | None, option: str) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 
 from cameval.cli._inputs import split_name
 from cameval.cli._near_words import near_words
+from cameval.distributed import own_device
 from cameval.errors import (
     DataError,
     SettingError,
@@ -50,6 +51,19 @@ class NamedNetwork:
     net: nn.Module
     source: str
     prepare: Preparation
+
+
+def choose_device(name: str) -> str:
+    """Return the device of this process; with several GPUs each process has its own."""
+    try:
+        device = own_device(torch.device(name))
+    except RuntimeError as error:
+        raise SettingError(f"--device must be available, got {name!r}: {error}") from error
+    except SettingError as error:
+        raise SettingError(f"--{error}") from error
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+    return str(device)
 
 
 def load_networks(options: Namespace) -> dict[str, NamedNetwork]:

@@ -34,21 +34,44 @@ def check_output(out: Path, runs: Sequence[str], options: Namespace) -> None:
     files += ["results.parquet"] if options.parquet else []
     files += [] if options.no_report else ["report.html"]
     folders = ["runs"] if options.no_report else ["runs", "figures", "report_files"]
+    check_folder(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
         for name in (*files, *folders):
             wanted = "a folder" if name in folders else "a file"
             came = _describe_path(out / name)
             if came not in (None, wanted):
                 raise SettingError(f"{out / name} must be {wanted} or not be there, got {came}")
         _check_results(out, runs)
+    except OSError as error:
+        raise _not_writable(out, error) from error
+
+
+def check_folder(out: Path) -> None:
+    """Check that files can be written to a folder, which is made when needed.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=out):
             pass
     except (OSError, ValueError) as error:  # a path with NUL is a ValueError
-        if isinstance(error, SettingError):
-            raise
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise OutputError(f"{str(out)!r} must be writable, got {reason or error}") from error
+        raise _not_writable(out, error) from error
+
+
+def _not_writable(out: Path, error: OSError | ValueError) -> OutputError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return OutputError(f"{str(out)!r} must be writable, got {reason or error}")
+
+
+def write_whole(path: Path, contents: bytes) -> None:
+    """Write a file, so that it is there as a whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_bytes(contents)
+    part.replace(path)
 
 
 def _describe_path(path: Path) -> str | None:
@@ -95,10 +118,7 @@ def write_tables(results: Results, options: Namespace) -> None:
 
 def write_settings(options: Namespace) -> None:
     """Write the settings of the run, so that a file is there as a whole or not at all."""
-    path = Path(options.out) / "settings.toml"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(options.settings, encoding="utf-8")
-    part.replace(path)
+    write_whole(Path(options.out) / "settings.toml", options.settings.encode())
 
 
 def _write_summary(results: Results, path: Path) -> None:
