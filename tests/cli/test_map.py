@@ -1,6 +1,7 @@
 """The command that draws the maps of a network on photos."""
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -188,3 +189,17 @@ def test_names_of_torchvision_are_known(folder, capsys) -> None:
     first, last = capsys.readouterr().out.splitlines()
     assert first.startswith("weights: none (random)")
     assert "map of goldfish (1)" in last
+
+
+def test_a_missing_package_is_told_before_the_work(folder, capsys, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setattr("cameval.cli._photo_maps.load_networks", pytest.fail)
+    line = told(capsys, f"cat.png {NET}")
+    assert "cameval map needs matplotlib, which is not installed" in line
+    assert not (folder / "maps").exists()
+
+
+def test_one_network_and_one_method_leave_the_words_after_them_to_the_photos(folder) -> None:
+    words = "map --size 64 --layer 1 --method hires_cam --model nets.py:three cat.png dog.png"
+    assert main(words.split()) == 0
+    assert len([*(folder / "maps").iterdir()]) == 2

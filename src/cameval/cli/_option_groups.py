@@ -77,6 +77,7 @@ def add_flag(group: Group, option: str, text: str) -> None:
 
 def add_network(parser: argparse.ArgumentParser, *, several: bool) -> None:
     """Add the options of one network, or of several."""
+    each = "; one for all models or one for each" if several else ""
     network = parser.add_argument_group("the network")
     network.add_argument(
         "--model",
@@ -95,7 +96,7 @@ def add_network(parser: argparse.ArgumentParser, *, several: bool) -> None:
         metavar="W",
         help="DEFAULT (downloaded), none (random, or as your function returns it), a file of "
         "weights (a state dict, a checkpoint, .safetensors), or a folder with a file NAME.pth or "
-        "NAME-*.pth (LABEL, if there is one); one for all models or one for each (none)",
+        f"NAME-*.pth (LABEL, if there is one){each} (none)",
     )
     network.add_argument(
         "--num-classes",
