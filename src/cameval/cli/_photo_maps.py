@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,7 +28,6 @@ from cameval.cli._words import METHODS, parse_words
 from cameval.data import ImageFile, Sample, read_names
 from cameval.errors import DataError, MissingPackageError, SettingError
 from cameval.evaluation import Preparation
-from cameval.evaluation.preparation import Fit
 from cameval.extractor import CAMExtractor
 from cameval.maps import is_constant, upsample
 from cameval.networks import adapt
@@ -187,7 +187,9 @@ def _probabilities(logits: Tensor, task: str | None) -> Tensor:
 
 def _shown_part(prepare: Preparation, sample: Sample, size: tuple[int, ...]) -> NDArray[np.float32]:
     """Return the part of the photo that the map covers, ``(H, W)`` or ``(H, W, 3)`` in [0, 1]."""
-    fit: Fit = "crop" if prepare.fit == "crop" else "squeeze"  # the map has no padding
+    fit: Literal["crop", "squeeze"] = (
+        "crop" if prepare.fit == "crop" else "squeeze"
+    )  # the map has no padding
     image, _ = replace(prepare, size=size, fit=fit).image(sample)
     mean, std = (torch.tensor(values)[:, None, None] for values in (prepare.mean, prepare.std))
     shown = np.asarray((image * std + mean).clamp(0, 1).movedim(0, -1))
