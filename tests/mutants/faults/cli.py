@@ -25,6 +25,13 @@ FAULTS = (
         tests=("cli/test_options.py::test_images_are_drawn_with_the_options_of_the_run",),
     ),
     Fault(
+        "--target-class does not reach the map of a photo",
+        "cli/_photo_maps.py",
+        before="extract(images, target)",
+        after="extract(images)",
+        tests=("cli/test_map.py::test_the_class_is_an_index_or_a_name",),
+    ),
+    Fault(
         "--seed does not reach the untrained baseline",
         "cli/_commands.py",
         before="untrained_copy(net, options.seed)",
