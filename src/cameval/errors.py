@@ -55,7 +55,12 @@ class UnsupportedModelError(CamevalError, TypeError):
 
 
 class UnsupportedHeadError(CamevalError, TypeError):
-    """The method does not support the head, or a map that must be exact is not."""
+    """The method does not support the head, or a map that must be exact is not.
+
+    Where the method needs another head, `reason` says which one, and what came.
+    """
+
+    reason: str = ""
 
 
 class LayerError(CamevalError, ValueError):

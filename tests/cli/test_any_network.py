@@ -275,6 +275,51 @@ def test_a_layer_that_is_not_proved_is_named_by_an_option(nets, tmp_path, capsys
     words = SMALL.replace("--layer 1", "--model nets.py:grid --out run").split()
     assert main(words) == 2
     message = capsys.readouterr().err
-    assert "the layer of the maps cannot be proved. Name it: --layer 2;" in message
+    assert "the layer of the maps cannot be proved. Name it: --layer 2, with a grad" in message
+    assert "--method grad_cam;" in message
     assert "adapt" not in message
     assert main([*words, "--layer", "1"]) == 0
+
+
+@pytest.mark.parametrize("method", ["cam", "local_linear_cam"])
+def test_a_method_that_needs_another_head_is_told_with_options(nets, capsys, method) -> None:
+    nets.write_text(CODE + ENDS_IN_A_GRID)
+    message = told(capsys, f"{SMALL} --model nets.py:grid --out run --method {method}")
+    assert "got an inner layer; use a method that works with every head, such as --meth" in message
+    assert "cameval." not in message
+
+
+FIXED_SIZE = """
+
+def fixed(side=24, channels=3):
+    return nn.Sequential(nn.Conv2d(channels, 4, 4, 4), nn.ReLU(), nn.Flatten(),
+                         nn.Linear(4 * side**2, 3))
+
+
+def unusual():
+    return fixed(25)
+
+
+def one():
+    return fixed(channels=1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("fixed", "--size must be one that the network takes, got 64; of the usual sizes it takes"),
+        ("fixed", " it takes 96: mat1 and mat2"),
+        ("unusual", "got 64; it takes none of the usual sizes, 28, 32, .* it was trained on: mat1"),
+        ("one --mean 1 2 --std 1 2", "--mean must have one number for each .* 1 channels, got 2"),
+    ],
+)
+def test_a_network_for_one_size_is_told_with_its_size(nets, capsys, words, message) -> None:
+    nets.write_text(CODE + FIXED_SIZE)
+    found = told(capsys, f"{SMALL} --out run --model nets.py:{words}")
+    assert re.search(message, found), found
+
+
+def test_the_size_that_is_told_is_taken(nets) -> None:
+    nets.write_text(CODE + FIXED_SIZE)
+    assert main([*f"{SMALL} --out run --model nets.py:fixed".split(), "--size", "96"]) == 0

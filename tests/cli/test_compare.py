@@ -15,6 +15,8 @@ from cameval import (
     Sample,
     evaluate,
     evaluate_maps,
+    grad_cam,
+    hires_cam,
     iou,
 )
 from cameval.cli import main
@@ -126,6 +128,53 @@ def test_what_cannot_be_compared_has_the_code_2(runs, new, words, message, capsy
     line = capsys.readouterr().err.splitlines()[-1]  # notes come before it
     assert line.startswith("error: ")
     assert message in line
+
+
+def write_classes(path, classes: list[str | int], method=grad_cam) -> str:
+    """Score the maps of a small network for some target classes, and write the table."""
+    torch.manual_seed(0)
+    net = CAMModel(nn.Conv2d(1, 3, 3), GAPHead(nn.Linear(3, 2))).eval()
+    evaluate(
+        net,
+        samples(8),
+        methods=method,
+        metrics=iou,
+        binarizers=PercentileBinarizer(50),
+        baselines={},
+        classes=classes,
+        prepare=Preparation(size=16, mean=(0.5,), std=(0.2,)),
+        progress=False,
+    ).to_csv(path)
+    return str(path)
+
+
+def test_maps_of_several_target_classes_are_chosen_by_an_option(tmp_path, capsys) -> None:
+    both = write_classes(tmp_path / "both.csv", ["predicted", 1])
+    one = write_classes(tmp_path / "one.csv", [1])
+    assert main(["compare", both, both]) == 2
+    line = capsys.readouterr().err
+    assert (
+        "both.csv must have one target class, got predicted, 1; choose one with --target-" in line
+    )
+    assert main(["compare", both, one, "--target-class", "1"]) == 0
+    assert "no group differs, 8 targets in 8 groups" in capsys.readouterr().out
+    assert main(["compare", both, one, "--target-class", "tru"]) == 2
+    assert "--target-class must be one of predicted, 1 in" in capsys.readouterr().err
+
+
+def test_maps_of_different_kinds_are_refused_in_words_of_the_command_line(tmp_path, capsys) -> None:
+    paths = [
+        write_classes(tmp_path / "predicted.csv", ["predicted"]),
+        write_classes(tmp_path / "first.csv", [1]),
+        write_classes(tmp_path / "hires.csv", ["predicted"], hires_cam),
+    ]
+    for new, differing in ((1, "target class, got predicted in"), (2, "method, got grad_cam in")):
+        assert main(["compare", paths[0], paths[new]]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"both runs must have the same {differing} {paths[0]} and" in line
+        assert f"of the same --{'classes' if new == 1 else 'method'} of `cameval evaluate`" in line
+        assert "Column(" not in line
+        assert "results." not in line
 
 
 @pytest.mark.parametrize("words", [["compar"], ["compare", "run"], ["models", "--size", "big"]])

@@ -413,3 +413,21 @@ def test_tables_and_folders_that_do_not_fit_are_refused(root, words, message) ->
 def test_the_findings_of_chexlocalize_are_its_classes(root) -> None:
     options = options_of(root, "--images @images --chexlocalize @findings.json")
     assert class_names(load_samples(options), options) == list(CHEXLOCALIZE_FINDINGS)
+
+
+def test_labels_are_names_of_classes_or_their_error_names_the_option(tmp_path) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        for name in "ab":
+            Image.new("L", (8, 8), 255).save(tmp_path / folder / f"{name}.png")
+    (tmp_path / "labels.csv").write_text("name,breed\na,cat\nb,dog\n")
+    (tmp_path / "classes.txt").write_text("dog\ncow\ncat\n")
+    command = ["evaluate", "--model", "resnet18", "--out", str(tmp_path / "run")]
+    command += ["--images", f"{tmp_path}/images", "--masks", f"{tmp_path}/masks"]
+    command += ["--labels", f"{tmp_path}/labels.csv", "--label-column", "breed"]
+    with pytest.raises(
+        DataError, match=r"line 2: breed must be a class index, got 'cat'; .*--clas"
+    ):
+        load_samples(parse(command))
+    samples = load_samples(parse([*command, "--class-names", f"{tmp_path}/classes.txt"]))
+    assert [sample.label for sample in samples] == [2, 0]

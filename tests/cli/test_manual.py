@@ -41,8 +41,8 @@ def folder() -> Path:
 
 
 def test_the_page_has_commands() -> None:
-    assert len(SHOWN) == 6
-    assert len(list(commands())) > 6
+    assert len(SHOWN) == 7
+    assert len(list(commands())) > 7
 
 
 @pytest.mark.parametrize("command", [command for command, _ in commands()])
@@ -58,6 +58,19 @@ def test_a_command_prints_what_the_page_shows(folder, command, output, capsys, m
     monkeypatch.chdir(folder)
     assert main(shlex.split(command)[1:]) == 0
     assert capsys.readouterr().out.strip("\n") == output
+
+
+def test_the_commands_of_the_workflow_are_commands(tmp_path, monkeypatch) -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML, of the extra test, is not installed")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "accepted").mkdir()
+    (tmp_path / "accepted" / "settings.toml").write_text('model = "resnet18"\nphantom = 8')
+    (block,) = re.findall(r"code-block:: yaml\n\n((?:   .*\n|\n)+)", PAGE.read_text())
+    steps = yaml.safe_load(block)["jobs"]["compare"]["steps"]
+    found = [step["run"] for step in steps if step.get("run", "").startswith("cameval ")]
+    options = [parse(shlex.split(command)[1:]) for command in found]
+    assert [one.command for one in options] == ["evaluate", "compare"]
+    assert options[1].new == options[0].out
 
 
 def test_the_commands_of_a_job_are_commands() -> None:

@@ -219,3 +219,13 @@ def test_help_lists_the_words_of_each_option(capsys, command) -> None:
         expected["baseline"] -= {"untrained", "truth"}
         del expected["method"]
     assert {option: found[option] for option in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "near"), [("--METHOD otsu", "--method"), ("--config run.toml", "method")]
+)
+def test_near_names_are_told_in_any_case(text, near, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.toml").write_text('METHOD = "otsu"')
+    assert main(["evaluate", "--model", "resnet18", "--out", "run", *text.split()]) == 2
+    assert f"near names: {near}" in capsys.readouterr().err

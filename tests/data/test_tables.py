@@ -29,7 +29,10 @@ def test_labels_and_groups_are_read_by_name(tmp_path) -> None:
         ),
         ("name,label\na,1\na,2\n", "line 3: name must name an image once, got 'a'"),
         ("name,label\n,1\n", "line 2: name must name an image once, got ''"),
-        ("name,label\na,cat\n", "line 2: label must be a class index, got 'cat'"),
+        (
+            "name,label\na,cat\n",
+            "line 2: label must be a class index, got 'cat'; if it is the name of a class, give",
+        ),
         ("name,label\na,1.5\n", "line 2: label must be a class index"),
     ],
 )
@@ -37,6 +40,20 @@ def test_a_table_that_is_wrong_is_named_with_the_line(tmp_path, text, message) -
     (tmp_path / "l.csv").write_text(text)
     with pytest.raises(DataError, match=re.escape(message)):
         read_labels(tmp_path / "l.csv")
+
+
+def test_labels_are_class_names_where_these_are_given(tmp_path) -> None:
+    (tmp_path / "l.csv").write_text("name,label\na,cat\nb,0\nc,\nd, 2 \n")
+    labels, _ = read_labels(tmp_path / "l.csv", class_names=["dog", "cat", "0"])
+    assert labels == {"a": 1, "b": 0, "c": None, "d": 2}
+
+
+@pytest.mark.parametrize("cell", ["cow", "2", "Cat"])
+def test_a_label_that_no_class_has_is_refused(tmp_path, cell) -> None:
+    (tmp_path / "l.csv").write_text(f"name,label\na,cat\nb,{cell}\n")
+    message = f"line 3: label must be one of the class names 'dog', 'cat', or an index .* {cell!r}"
+    with pytest.raises(DataError, match=message):
+        read_labels(tmp_path / "l.csv", class_names=["dog", "cat"])
 
 
 def test_groups_are_read_without_labels(tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``cameval evaluate``, ``score``, ``compare``, ``report`` and ``models``.
+"""The command line: ``cameval map``, ``evaluate``, ``score``, ``compare``, ``report``, ``models``.
 
 Exit codes: 0 done; 1 ``compare`` finds that scores fell; 2 a mistake, described in one line on the
 standard error; 130 interrupted.
@@ -80,13 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: Namespace) -> int:
     """Run the command; help and version come before, so they do not wait for torch."""
-    from cameval.cli import _commands, _compare, _tables
+    from cameval.cli import _commands, _compare, _photo_maps, _report, _tables
 
     commands = {
         "compare": _compare.compare_runs,
         "evaluate": _commands.evaluate_networks,
+        "map": _photo_maps.map_photos,
         "models": _tables.list_models,
-        "report": _commands.rewrite_report,
+        "report": _report.rewrite_report,
         "score": _commands.score_maps,
     }
     return commands[options.command](options)

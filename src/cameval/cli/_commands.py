@@ -1,13 +1,10 @@
-"""The commands ``evaluate``, ``score`` and ``report``: from options to tables and pages."""
+"""The commands ``evaluate`` and ``score``: from options to tables and a report."""
 
-import json
-import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -16,16 +13,19 @@ from torch import nn
 from cameval.baselines import LeaveGroupOutBaseline, UntrainedBaseline
 from cameval.binarizers import LargestComponent
 from cameval.cli._config import settings_text
-from cameval.cli._inputs import class_names, is_file, load_maps, load_samples, split_name
+from cameval.cli._inputs import class_names, load_maps, load_samples, split_name
 from cameval.cli._networks import (
     NamedNetwork,
+    choose_device,
+    count_classes,
     folder_of,
     load_checkpoints,
     load_networks,
     names_of_weights,
     parse_classes,
+    told_by_options,
 )
-from cameval.cli._output import check_output
+from cameval.cli._output import check_output, import_parquet, write_settings, write_tables
 from cameval.cli._remarks import (
     describe_classes,
     describe_columns,
@@ -33,6 +33,13 @@ from cameval.cli._remarks import (
     describe_order,
     describe_weights,
     random_networks,
+)
+from cameval.cli._report import (
+    count_images,
+    draw_images,
+    import_report,
+    remove_images,
+    write_report,
 )
 from cameval.cli._tables import print_lines, print_verdict
 from cameval.cli._words import (
@@ -44,8 +51,8 @@ from cameval.cli._words import (
     OF_THE_RUN,
     parse_words,
 )
-from cameval.distributed import own_device, process_group, rank
-from cameval.errors import DataError, MissingPackageError, SettingError, UnsupportedModelError
+from cameval.distributed import process_group, rank
+from cameval.errors import SettingError
 from cameval.evaluation import (
     Preparation,
     Results,
@@ -56,14 +63,10 @@ from cameval.evaluation import (
     evaluate_maps,
 )
 from cameval.extractor import CAMExtractor
-from cameval.networks import adapt
 from cameval.protocols import Baseline
 from cameval.sanity import untrained_copy
 
 MOST_THREADS = 1024
-
-MOST_IN_FOLDER, MOST_IN_PAGE = 5000, 100
-"""The most images of a report with its folder, if no number is asked for, and of a single file."""
 
 
 def evaluate_networks(options: Namespace) -> int:
@@ -71,37 +74,34 @@ def evaluate_networks(options: Namespace) -> int:
     labels = [split_name(model)[0] or model for model in options.model]
     with _begin(options, [folder_of(label) for label in labels]):
         _parse_all(options)
-        options.device = _choose_device(options.device)
+        options.device = choose_device(options.device)
         nets = load_networks(options)
         _print_first(describe_weights(options))
         dataset = load_samples(options)
         _print_first(
             describe_columns(options) + describe_groups(options) + describe_order(dataset, options)
         )
-        try:
+        with told_by_options():
             parts = [_evaluate(name, network, dataset, options) for name, network in nets.items()]
-        except UnsupportedModelError as error:
-            if not error.layers:
-                raise
-            raise SettingError(_name_a_layer(error)) from error
         if rank() > 0:
             return 0
         results = concat(parts)
-        _write_tables(results, options)
+        write_tables(results, options)
         if not options.no_report:
-            _remove_images(Path(options.out))
+            remove_images(Path(options.out))
             for name, network in nets.items():
-                _draw_images(
+                draw_images(
                     results.select(model=name),
                     dataset,
                     network.net,
                     network.prepare,
                     options,
+                    binarizers=_parse_binarizers(options),
                     methods=parse_words(options.method, METHODS, "--method"),
                     maps=load_maps(options, list(results.class_names)),
                     alignment=options.alignment,
                 )
-            _write_report(results, options)
+            write_report(results, options)
     print_verdict(results)
     _print_files(options)
     return 0
@@ -132,80 +132,23 @@ def score_maps(options: Namespace) -> int:
         )
         if rank() > 0:
             return 0
-        _write_tables(results, options)
+        write_tables(results, options)
         if not options.no_report:
-            _remove_images(Path(options.out))
-            _draw_images(results, dataset, None, prepare, options, methods={}, maps=maps)
-            _write_report(results, options)
+            remove_images(Path(options.out))
+            draw_images(
+                results,
+                dataset,
+                None,
+                prepare,
+                options,
+                binarizers=_parse_binarizers(options),
+                methods={},
+                maps=maps,
+            )
+            write_report(results, options)
     print_verdict(results)
     _print_files(options)
     return 0
-
-
-def rewrite_report(options: Namespace) -> int:
-    """Write the report of the results.csv in a folder."""
-    report = _import_report("")
-    folder = Path(options.folder)
-    if not is_file(folder / "results.csv"):
-        raise DataError(
-            f"{folder / 'results.csv'} must be the table of a finished run, got no such file; name "
-            "the --out of the run"
-        )
-    results = Results.from_csv(folder / "results.csv")
-    facts = None if options.facts is None else report.StudyFacts.read(options.facts)
-    if options.report_images is not None:
-        if options.report_images != 0:
-            raise SettingError(
-                f"--report-images must be 0, got {options.report_images}; the images are drawn by "
-                "cameval evaluate and cameval score, which have them"
-            )
-        _remove_images(folder)
-    single_file = options.report_single_file
-    if options.report_images is None and report.unpack_pictures(folder):
-        single_file = True  # as it was
-    page = report.write_report(
-        results,
-        folder,
-        title=options.title,
-        facts=facts,
-        single_file=single_file,
-        **_labels_of_page(folder, results),
-    )
-    print_verdict(results)
-    print(f"report  {page}")
-    return 0
-
-
-def _labels_of_page(folder: Path, results: Results) -> dict[str, str]:
-    """Return the binarizer and the method with which the page in a folder was written, if any."""
-    file = folder / "reviewers.json"
-    if not is_file(file):
-        return {}
-    try:
-        tuning = json.loads(file.read_text("utf-8"))["answers"]["tuning"]["values"]
-        written = {name: tuning[f"fixed_{name}"] for name in ("binarizer", "method")}
-    except (ValueError, LookupError, TypeError):
-        return {}  # not of a report
-    kept = {name: str(label) for name, label in written.items() if label is not None}
-    for name, label in kept.items():
-        known = {getattr(column, name) for column in results.columns}
-        if label not in known:
-            raise DataError(
-                f"{folder / 'report.html'} was written with {name}={label!r}, which the scores of "
-                f"{folder / 'results.csv'} must have, got {', '.join(sorted(known - {''}))}; write "
-                "the page in Python, by write_report(..., facts=StudyFacts.read(file)), or delete "
-                f"{file} for a page of these scores"
-            )
-    return kept
-
-
-def _name_a_layer(found: UnsupportedModelError) -> str:
-    """Return the error of a network whose layer is not proved, in words of the command line."""
-    return (
-        f"the layer of the maps cannot be proved. Name it: --layer {found.layers[0]}; "
-        f"{found.reason}. Layers that maps can be taken from, the last first: "
-        f"{', '.join(found.layers)}"
-    )
 
 
 # --- Before the work ------------------------------------------------------------------------------
@@ -219,13 +162,13 @@ def _begin(options: Namespace, folders: Sequence[str]) -> Iterator[None]:
     """
     check_output(Path(options.out), folders, options)
     if not options.no_report:
-        _import_report(", or use --no-report")
+        import_report(", or use --no-report")
     if options.parquet:
-        _import_parquet()
+        import_parquet()
     options.settings = settings_text(options, options.command)
     with _set_threads(options.threads), process_group():
         if rank() == 0 and not (Path(options.out) / "runs").exists():
-            _write_settings(options)  # of a run that another one did not begin
+            write_settings(options)  # of a run that another one did not begin
         yield
 
 
@@ -242,19 +185,6 @@ def _set_threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _choose_device(name: str) -> str:
-    """Return the device of this process; with several GPUs each process has its own."""
-    try:
-        device = own_device(torch.device(name))
-    except RuntimeError as error:
-        raise SettingError(f"--device must be available, got {name!r}: {error}") from error
-    except SettingError as error:
-        raise SettingError(f"--{error}") from error
-    if device.type == "cuda" and device.index is not None:
-        torch.cuda.set_device(device)
-    return str(device)
-
-
 def _check_no_network(words: list[str] | None, option: str) -> None:
     """Check that metrics or baselines need no network."""
     if needing := [word for word in words or () if word.partition(":")[0] in NEED_NETWORK]:
@@ -266,7 +196,7 @@ def _check_no_network(words: list[str] | None, option: str) -> None:
 
 def _parse_all(options: Namespace) -> None:
     """Check every word before networks are loaded."""
-    _count_images(options)
+    count_images(options)
     _parse_binarizers(options)
     _parse_metrics(options)
     if options.baseline is not None:
@@ -275,21 +205,6 @@ def _parse_all(options: Namespace) -> None:
     if options.command == "evaluate":
         parse_words(options.method, METHODS, "--method")
         parse_classes(options.classes)
-
-
-def _count_images(options: Namespace) -> int:
-    """Return the most images that the report shows."""
-    asked = options.report_images
-    if asked is None:
-        return MOST_IN_PAGE if options.report_single_file else MOST_IN_FOLDER
-    if asked < 0:
-        raise SettingError(f"--report-images must be at least 0, got {asked}")
-    if options.report_single_file and asked > MOST_IN_PAGE:
-        raise SettingError(
-            f"--report-images must be at most {MOST_IN_PAGE} with --report-single-file, got "
-            f"{asked}; leave out one of the two"
-        )
-    return int(asked)
 
 
 def _check_mean_mask(by_class: bool = False) -> None:
@@ -312,7 +227,7 @@ def _print_first(lines: Sequence[str]) -> None:
 def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace) -> Results:
     net, prepare = network.net, network.prepare
     methods = parse_words(options.method, METHODS, "--method")
-    count = _count_classes(net, prepare)
+    count = count_classes(net, prepare)
     known, given = names_of_weights(network.source, count), class_names(dataset, options)
     _print_first(describe_classes(name, count, known, given, options))
     names = given or known
@@ -398,112 +313,6 @@ def _make_baselines(
     makers: dict[str, Callable[..., Baseline]]
     makers = dict(zip(OF_THE_RUN, (mean_mask, untrained_network), strict=True))
     return parse_words(options.baseline, BASELINES, "--baseline", makers)
-
-
-def _count_classes(net: nn.Module, prepare: Preparation) -> int:
-    """Return the number of outputs of a network, and check that it takes the images."""
-    like = next(net.parameters())
-    assert isinstance(prepare.size, tuple)  # `_preparation`
-    image = torch.zeros(1, len(prepare.mean), *prepare.size, device=like.device, dtype=like.dtype)
-    try:
-        return adapt(net).activations(image).logits.shape[1]
-    except (RuntimeError, AssertionError) as error:
-        size, channels = prepare.size, len(prepare.mean)
-        raise SettingError(
-            f"--size must be large enough for the network, got {size[0]}, and --mean must have one "
-            f"number for each of its channels, got {channels}: {error}"
-        ) from error
-
-
-# --- What is written ------------------------------------------------------------------------------
-
-
-def _write_tables(results: Results, options: Namespace) -> None:
-    """Write the table of scores and that of the means."""
-    out = Path(options.out)
-    results.to_csv(out / "results.csv")
-    if options.parquet:
-        results.to_parquet(out / "results.parquet")
-    _write_summary(results, out / "summary.csv")
-    _write_settings(options)
-
-
-def _write_settings(options: Namespace) -> None:
-    """Write the settings of the run, so that a file is there as a whole or not at all."""
-    path = Path(options.out) / "settings.toml"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(options.settings, encoding="utf-8")
-    part.replace(path)
-
-
-def _write_summary(results: Results, path: Path) -> None:
-    """Write the means with intervals, so that a file is there as a whole or not at all.
-
-    Targets with an object and those without have rows of their own.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    by = ["present"] if results.samples["present"].nunique() > 1 else []
-    results.summary(by).to_csv(part, index=False)
-    part.replace(path)
-
-
-def _draw_images(
-    results: Results,
-    dataset: Any,
-    net: nn.Module | None,
-    prepare: Preparation,
-    options: Namespace,
-    **source: Any,
-) -> None:
-    """Draw the images of a network or of maps, with the binarizers of the table."""
-    limit = _count_images(options)
-    if limit == 0:
-        return
-    used = {column.binarizer for column in results.columns}
-    binarizers = _parse_binarizers(options)
-    _import_report("").draw_images(
-        results,
-        dataset,
-        net,
-        Path(options.out),
-        binarizers={label: one for label, one in binarizers.items() if label in used},
-        prepare=prepare,
-        limit=limit,
-        **source,
-    )
-
-
-def _remove_images(folder: Path) -> None:
-    """Remove the pictures of an earlier run."""
-    nothing: dict[str, Any] = {"methods": {}, "binarizers": {}, "limit": 0}
-    _import_report("").draw_images(None, (), None, folder, **nothing)
-
-
-def _write_report(results: Results, options: Namespace) -> None:
-    _import_report("").write_report(
-        results, Path(options.out), single_file=options.report_single_file
-    )
-
-
-def _import_report(more: str) -> ModuleType:
-    """Return the module of reports; `more` is what else helps where a package is missing."""
-    from cameval import report
-
-    try:
-        _ = report.write_report  # needs the packages of the report
-    except MissingPackageError as error:
-        raise MissingPackageError(f"{error}{more}") from error
-    return report
-
-
-def _import_parquet() -> None:
-    try:
-        import pyarrow  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(
-            "--parquet needs pyarrow, which is not installed; install it with pip install pyarrow, "
-            "or cameval with its extra 'parquet', or leave out --parquet"
-        ) from error
 
 
 def _print_files(options: Namespace) -> None:

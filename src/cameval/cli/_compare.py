@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from cameval.cli._words import near_words
+from cameval.cli._near_words import list_near_words
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Column, Results, concat
 
@@ -18,6 +18,9 @@ _SETTINGS = (
     *("samples", "class_names"),
 )
 """The recorded settings that are compared: those that say what was computed, and of what."""
+
+_OF_MAPS = {"method": "method", "binarizer": "binarizer", "target_class": "target class"}
+"""What a run may have several of, of which one is compared, by the field of its columns."""
 
 _NEEDED = 6  # groups that differ: of five, the least p of a sign-flip test is 2 / 2**5 = .0625
 
@@ -41,6 +44,7 @@ def compare_runs(options: Namespace) -> int:
         if limit is not None and not (isfinite(limit) and limit >= 0):
             raise SettingError(f"--{name} must be a number of at least 0, got {limit}")
     base, new = _read(options.base, options), _read(options.new, options)
+    _check_columns(base, new, options)
     if differing := _differing_settings(base, new):
         print(f"note: the runs differ in {differing}", file=sys.stderr)
     base, new = _named(base, "base"), _named(new, "new")
@@ -171,30 +175,45 @@ def _read(path: str, options: Namespace) -> Results:
             f"of one run are compared in Python: Results.{reader.__name__}({path!r}).compare("
             f"{options.metric!r}, over='model')"
         )
-    wanted = {
-        "metric": options.metric,
-        "method": options.method,
-        "binarizer": options.binarizer,
-    }
+    wanted = {"metric": options.metric} | {field: getattr(options, field) for field in _OF_MAPS}
     for field, one in wanted.items():
         if one is not None:
             _check_word(field, one, _labels(results.columns, field), path)
             results = results.select(**{field: one})
-    for field in ("method", "binarizer", "target_class"):
+    for field, what in _OF_MAPS.items():
         several = _labels(results.columns, field)
         if len(several) > 1:
-            option = f"; choose one with --{field}" if field in wanted else ""
-            raise SettingError(f"{path} must have one {field}, got {', '.join(several)}{option}")
+            raise SettingError(
+                f"{path} must have one {what}, got {', '.join(several)}; choose one with "
+                f"{_option(field)}"
+            )
     return results
+
+
+def _check_columns(base: Results, new: Results, options: Namespace) -> None:
+    """Check that the maps and masks of both runs were made in the same way."""
+    for field, what in _OF_MAPS.items():
+        (one,), (other,) = (_labels(results.columns, field) for results in (base, new))
+        if one != other:
+            option = "--classes" if field == "target_class" else _option(field)
+            raise SettingError(
+                f"both runs must have the same {what}, got {one or 'none'} in {options.base} and "
+                f"{other or 'none'} in {options.new}; compare runs of the same {option} of "
+                "`cameval evaluate`"
+            )
+
+
+def _option(field: str) -> str:
+    return f"--{field.replace('_', '-')}"
 
 
 def _check_word(field: str, one: str, known: Sequence[str], path: str) -> None:
     """Check that a run has a label of this name."""
     if one not in known:
-        near = ", ".join(near_words(one, known)) or "none"
+        listed = ", ".join(filter(None, known)) or "none"
         raise SettingError(
-            f"--{field} must be one of {', '.join(filter(None, known)) or 'none'} in {path}, got "
-            f"{one!r}; near names: {near}"
+            f"{_option(field)} must be one of {listed} in {path}, got {one!r}; near names: "
+            f"{list_near_words(one, known)}"
         )
 
 

@@ -3,10 +3,10 @@
 import json
 import tomllib
 from argparse import Action, ArgumentParser, Namespace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from cameval.cli._near_words import list_near_words
 from cameval.errors import DataError, SettingError
 
 _NO_SETTINGS = ("--help", "--config")
@@ -69,10 +69,9 @@ def _find_action(parser: ArgumentParser, name: str, path: str) -> Action:
     }
     wanted = name.replace("_", "-")
     if wanted not in known:
-        near = ", ".join(get_close_matches(wanted, list(known), 4)) or "none"
         raise SettingError(
             f"{path}: a setting must be an option of `{parser.prog}`, got {name!r}; "
-            f"near names: {near}"
+            f"near names: {list_near_words(wanted, known)}"
         )
     return known[wanted]
 

@@ -220,6 +220,7 @@ def _read_table(options: Namespace, *, of_classes: bool) -> dict[str, Any]:
         name=name,
         label=(options.label_column or LABEL) if of_classes else None,
         group=group,
+        class_names=_given_names(options),
     )
 
     def group_of(image: str) -> str:

@@ -2,19 +2,36 @@
 
 import re
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import torchvision
 from torch import nn
 
 from cameval.cli._inputs import split_name
-from cameval.cli._words import near_words
-from cameval.errors import DataError, SettingError
+from cameval.cli._near_words import near_words
+from cameval.distributed import own_device
+from cameval.errors import (
+    DataError,
+    SettingError,
+    UnsupportedHeadError,
+    UnsupportedModelError,
+)
 from cameval.evaluation import Preparation
-from cameval.networks import adapt, load_network, network_names
+from cameval.networks import CAMModel, LayerModel, adapt, load_network, network_names
+
+_USUAL_SIDES = (
+    *(28, 32, 48, 64, 96, 112, 128, 160, 192, 224, 227, 240, 256, 260, 299, 300, 320, 331, 336),
+    *(380, 384, 448, 456, 512),
+)
+"""Sides of images that networks are often trained on."""
+
+_MANY = 4
+"""The number of these sides that a network takes if its size is not fixed by a linear layer."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +51,19 @@ class NamedNetwork:
     net: nn.Module
     source: str
     prepare: Preparation
+
+
+def choose_device(name: str) -> str:
+    """Return the device of this process; with several GPUs each process has its own."""
+    try:
+        device = own_device(torch.device(name))
+    except RuntimeError as error:
+        raise SettingError(f"--device must be available, got {name!r}: {error}") from error
+    except SettingError as error:
+        raise SettingError(f"--{error}") from error
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+    return str(device)
 
 
 def load_networks(options: Namespace) -> dict[str, NamedNetwork]:
@@ -126,6 +156,78 @@ def _channels_of(net: nn.Module) -> int:
     """Return the channels of a network's images, those of its first convolution."""
     first = next((m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)), None)
     return 3 if first is None else first.in_channels
+
+
+def count_classes(net: nn.Module, prepare: Preparation) -> int:
+    """Return the number of outputs of a network, and check that it takes the images."""
+    assert isinstance(prepare.size, tuple)  # `_preparation`
+    model, channels = adapt(net), len(prepare.mean)
+    try:
+        return _count_outputs(model, channels, prepare.size)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, AssertionError) as error:
+        raise SettingError(f"{_needed(model, channels, prepare.size[0])}: {error}") from error
+
+
+def _count_outputs(model: CAMModel | LayerModel, channels: int, size: tuple[int, ...]) -> int:
+    like = next(model.parameters())
+    image = torch.zeros(1, channels, *size, device=like.device, dtype=like.dtype)
+    return model.activations(image).logits.shape[1]
+
+
+def _needed(model: CAMModel | LayerModel, channels: int, side: int) -> str:
+    """Return which images a network takes that does not take those of a side."""
+    taken: list[int] = []
+    for other in _USUAL_SIDES:
+        with suppress(RuntimeError, AssertionError):
+            _count_outputs(model, channels, (other, other))
+            taken.append(other)
+        if len(taken) == _MANY:
+            break
+    listed = ", ".join(map(str, taken))
+    if len(taken) == _MANY:
+        return (
+            f"--size must be large enough for the network, got {side}; of the usual sizes it takes "
+            f"{listed}, and maybe more"
+        )
+    if taken:
+        return (
+            f"--size must be one that the network takes, got {side}; of the usual sizes it takes "
+            f"{listed}"
+        )
+    needed = _channels_of(model)
+    if needed != channels:
+        return (
+            f"--mean must have one number for each of the network's {needed} channels, got "
+            f"{channels}"
+        )
+    return (
+        f"--size must be one that the network takes, got {side}; it takes none of the usual sizes, "
+        f"{', '.join(map(str, _USUAL_SIDES))}, so give that of the images it was trained on"
+    )
+
+
+@contextmanager
+def told_by_options() -> Iterator[None]:
+    """Describe an unproved layer, and a method that needs another head, by command-line options."""
+    try:
+        yield
+    except UnsupportedHeadError as error:
+        if not error.reason:
+            raise
+        raise SettingError(
+            f"{error.reason}; use a method that works with every head, such as --method grad_cam "
+            "or --method hires_cam"
+        ) from error
+    except UnsupportedModelError as error:
+        if not error.layers:
+            raise
+        raise SettingError(
+            f"the layer of the maps cannot be proved. Name it: --layer {error.layers[0]}, with a "
+            f"gradient method, such as --method grad_cam; {error.reason}. Layers that maps can be "
+            f"taken from, the last first: {', '.join(error.layers)}"
+        ) from error
 
 
 def parse_classes(words: Sequence[str] | None) -> list[Any] | None:

@@ -1,4 +1,4 @@
-"""Options that ``cameval evaluate`` and ``cameval score`` share, in groups."""
+"""Options that ``cameval evaluate``, ``score`` and ``map`` share, in groups."""
 
 import argparse
 from contextlib import suppress
@@ -13,7 +13,7 @@ class NamesAction(argparse.Action):
     """Option that takes names, such as those of metrics, which its help lists."""
 
     def __init__(self, *, with_network: bool, **settings: Any) -> None:
-        super().__init__(nargs="+", metavar="NAME", **settings)
+        super().__init__(metavar="NAME", **settings)
         self.with_network = with_network
 
     def __call__(self, parser: object, namespace: object, values: object, *more: object) -> None:
@@ -73,6 +73,89 @@ def add_flag(group: Group, option: str, text: str) -> None:
     negative = f"--no-{option.removeprefix('--')}"
     dest = option.removeprefix("--").replace("-", "_")
     group.add_argument(negative, dest=dest, action="store_false", help=argparse.SUPPRESS)
+
+
+def add_network(parser: argparse.ArgumentParser, *, several: bool) -> None:
+    """Add the options of one network, or of several."""
+    each = "; one for all models or one for each" if several else ""
+    network = parser.add_argument_group("the network")
+    network.add_argument(
+        "--model",
+        nargs="+" if several else 1,
+        required=True,
+        metavar="NAME",
+        help=f"{'one or more networks' if several else 'the network'}: a classifier of torchvision "
+        "(`cameval models` lists them), timm:NAME, or package.module:function or file.py:function, "
+        "a function without arguments or of num_classes that returns the network; LABEL=NAME names "
+        "it for the tables",
+    )
+    network.add_argument(
+        "--weights",
+        nargs="+" if several else 1,
+        default=["none"],
+        metavar="W",
+        help="DEFAULT (downloaded), none (random, or as your function returns it), a file of "
+        "weights (a state dict, a checkpoint, .safetensors), or a folder with a file NAME.pth or "
+        f"NAME-*.pth (LABEL, if there is one){each} (none)",
+    )
+    network.add_argument(
+        "--num-classes",
+        type=int,
+        metavar="N",
+        help="number of classes of the weights (that of the file of weights, or of the network)",
+    )
+    network.add_argument(
+        "--layer", metavar="NAME", help="compute the maps at this layer, such as layer3"
+    )
+    network.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps (cpu)")
+
+
+def add_task(what: Group) -> None:
+    """Add the option that says what the outputs of the network are."""
+    what.add_argument(
+        "--task",
+        choices=["auto", "multiclass", "binary", "multilabel"],
+        help="multiclass: one output for each class; binary: one or two outputs; multilabel: one "
+        "output for each class, several classes an image (auto: binary or multiclass)",
+    )
+
+
+def add_preparation(how: Group) -> None:
+    """Add the options of the network's input and of the maps on it."""
+    how.add_argument(
+        "--alignment",
+        default="half_pixel",
+        choices=["half_pixel", "receptive_field"],
+        help="how maps are aligned with the image (half_pixel)",
+    )
+    how.add_argument(
+        "--size",
+        type=int,
+        metavar="PX",
+        help="side of the network's input (224, or as timm has it)",
+    )
+    for option, what_of in (("--mean", "mean"), ("--std", "standard deviation")):
+        how.add_argument(
+            option,
+            nargs="+",
+            type=float,
+            metavar="X",
+            help=f"{what_of} by which images are normalized, one number for each channel of the "
+            "input (ImageNet's, or as timm has it)",
+        )
+    how.add_argument(
+        "--fit",
+        default="squeeze",
+        choices=["squeeze", "crop", "pad"],
+        help="how an image fits the input: each axis resized by itself, the largest centered part "
+        "with the input's aspect ratio, or all of it with padding, which is not scored (squeeze)",
+    )
+    how.add_argument(
+        "--crop",
+        type=float,
+        metavar="SHARE",
+        help="keep the centered square with this share of the shorter side, such as .875",
+    )
 
 
 def add_maps(maps: Group, *, required: bool) -> None:
@@ -139,15 +222,17 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--labels",
         metavar="CSV",
-        help="for --images --masks: a table of the images' names, class indices, groups and "
-        "--info, in the columns name, label and group unless the next options name others; class "
-        "indices only where --masks is one folder",
+        help="for --images --masks: a table of the images' names, classes, groups and --info, in "
+        "the columns name, label and group unless the next options name others; classes only where "
+        "--masks is one folder",
     )
     data.add_argument(
         "--name-column", metavar="C", help="column of --labels with the images' names (name)"
     )
     data.add_argument(
-        "--label-column", metavar="C", help="column of --labels with class indices (label)"
+        "--label-column",
+        metavar="C",
+        help="column of --labels with class indices, or with names of --class-names (label)",
     )
     data.add_argument(
         "--group-column",
@@ -159,7 +244,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "--class-names",
         metavar="FILE",
         help="names of the classes, one on each line, in the order of the network's outputs; it "
-        "is also that of the names in --manifest and of the CLASS of --masks CLASS=DIR",
+        "is also that of the names in --labels, --manifest and --masks CLASS=DIR",
     )
     data.add_argument(
         "--missing-masks",
@@ -265,10 +350,17 @@ def add_scores(what: Group, *, with_network: bool) -> None:
 
 
 def add_names(
-    group: Group, option: str, default: list[str] | None, *, with_network: bool = True
+    group: Group,
+    option: str,
+    default: list[str] | None,
+    *,
+    with_network: bool = True,
+    nargs: int | str = "+",
 ) -> None:
     """Add an option that takes names, with those that need a network or without them."""
-    group.add_argument(option, action=NamesAction, default=default, with_network=with_network)
+    group.add_argument(
+        option, action=NamesAction, nargs=nargs, default=default, with_network=with_network
+    )
 
 
 def add_settings(how: Group) -> None:

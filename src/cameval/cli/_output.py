@@ -1,12 +1,14 @@
-"""The folder of a run: that it can be written, and has no results of another run."""
+"""The folder of a run: that it can be written, has no results of another run, and its tables."""
 
+import os
 import stat
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from cameval.errors import OutputError, SettingError
+from cameval.errors import MissingPackageError, OutputError, SettingError
+from cameval.evaluation import Results
 
 
 def check_output(out: Path, runs: Sequence[str], options: Namespace) -> None:
@@ -32,21 +34,44 @@ def check_output(out: Path, runs: Sequence[str], options: Namespace) -> None:
     files += ["results.parquet"] if options.parquet else []
     files += [] if options.no_report else ["report.html"]
     folders = ["runs"] if options.no_report else ["runs", "figures", "report_files"]
+    check_folder(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
         for name in (*files, *folders):
             wanted = "a folder" if name in folders else "a file"
             came = _describe_path(out / name)
             if came not in (None, wanted):
                 raise SettingError(f"{out / name} must be {wanted} or not be there, got {came}")
         _check_results(out, runs)
+    except OSError as error:
+        raise _not_writable(out, error) from error
+
+
+def check_folder(out: Path) -> None:
+    """Check that files can be written to a folder, which is made when needed.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=out):
             pass
     except (OSError, ValueError) as error:  # a path with NUL is a ValueError
-        if isinstance(error, SettingError):
-            raise
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise OutputError(f"{str(out)!r} must be writable, got {reason or error}") from error
+        raise _not_writable(out, error) from error
+
+
+def _not_writable(out: Path, error: OSError | ValueError) -> OutputError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return OutputError(f"{str(out)!r} must be writable, got {reason or error}")
+
+
+def write_whole(path: Path, contents: bytes) -> None:
+    """Write a file, so that it is there as a whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_bytes(contents)
+    part.replace(path)
 
 
 def _describe_path(path: Path) -> str | None:
@@ -79,3 +104,40 @@ def _check_results(out: Path, runs: Sequence[str]) -> None:
             f"--out must be a new folder or one of the same run, got {out} with {came}; name "
             "another folder"
         )
+
+
+def write_tables(results: Results, options: Namespace) -> None:
+    """Write the table of scores and that of the means."""
+    out = Path(options.out)
+    results.to_csv(out / "results.csv")
+    if options.parquet:
+        results.to_parquet(out / "results.parquet")
+    _write_summary(results, out / "summary.csv")
+    write_settings(options)
+
+
+def write_settings(options: Namespace) -> None:
+    """Write the settings of the run, so that a file is there as a whole or not at all."""
+    write_whole(Path(options.out) / "settings.toml", options.settings.encode())
+
+
+def _write_summary(results: Results, path: Path) -> None:
+    """Write the means with intervals, so that a file is there as a whole or not at all.
+
+    Targets with an object and those without have rows of their own.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    by = ["present"] if results.samples["present"].nunique() > 1 else []
+    results.summary(by).to_csv(part, index=False)
+    part.replace(path)
+
+
+def import_parquet() -> None:
+    """Check that a table of that form can be written."""
+    try:
+        import pyarrow  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            "--parquet needs pyarrow, which is not installed; install it with pip install pyarrow, "
+            "or cameval with its extra 'parquet', or leave out --parquet"
+        ) from error

@@ -3,25 +3,30 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import TypeAlias
 
 import cameval
 from cameval.cli._config import use_file
+from cameval.cli._near_words import list_near_words
 from cameval.cli._option_groups import (
     Parser,
     add_data,
+    add_flag,
     add_maps,
     add_names,
+    add_network,
     add_output,
+    add_preparation,
     add_scores,
     add_settings,
+    add_task,
 )
 from cameval.errors import SettingError
 
 _DESCRIPTION = """\
 Maps of image classifiers, compared with ground-truth masks.
 
+  cameval map --help        draw the maps of a network on photos
   cameval models            list the networks, and whether their CAM is exact
   cameval evaluate --help   score the maps of a network on images with masks
   cameval score --help      score maps that were made elsewhere, without network
@@ -79,6 +84,17 @@ wide. It is 2 after a mistake, also if the targets are not the same, or if the
 mean fell in fewer than six groups, in which no test can show it.
 """
 
+_MAP = """\
+Draw the maps of a network on photos, without ground truth.
+
+example:
+  cameval map cat.jpg dog.jpg --model resnet18 --weights DEFAULT --out maps
+
+For each photo the command writes NAME_map.png to the folder --out: the map over
+the photo in gray, with a bar of its colors and its least and greatest value. It
+prints a line for each photo: the predicted class, its probability, and the file.
+"""
+
 _Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
@@ -98,6 +114,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"cameval {cameval.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     with_settings = {"evaluate": _add_evaluate(commands), "score": _add_score(commands)}
+    _add_map(commands)
     _add_compare(commands)
     _add_report(commands)
     _add_models(commands)
@@ -120,7 +137,7 @@ def _parse(parser: Parser, commands: _Commands, words: Sequence[str]) -> argpars
     if strange:
         command = commands.choices[options.command]
         known = [word for action in command._actions for word in action.option_strings]
-        near = ", ".join(get_close_matches(strange[0].partition("=")[0], known, 4)) or "none"
+        near = list_near_words(strange[0].partition("=")[0], known)
         command.error(f"unrecognized arguments: {' '.join(strange)}; near names: {near}")
     return options
 
@@ -140,35 +157,7 @@ def _add_evaluate(commands: _Commands) -> Parser:
     parser = _add_command(
         commands, "evaluate", "score the maps of networks on images with masks", _EVALUATE
     )
-    network = parser.add_argument_group("the network")
-    network.add_argument(
-        "--model",
-        nargs="+",
-        required=True,
-        metavar="NAME",
-        help="one or more networks: a classifier of torchvision (`cameval models` lists them), "
-        "timm:NAME, or package.module:function or file.py:function, a function without arguments "
-        "or of num_classes that returns the network; LABEL=NAME names it for the tables",
-    )
-    network.add_argument(
-        "--weights",
-        nargs="+",
-        default=["none"],
-        metavar="W",
-        help="DEFAULT (downloaded), none (random, or as your function returns it), a file of "
-        "weights (a state dict, a checkpoint, .safetensors), or a folder with a file NAME.pth or "
-        "NAME-*.pth (LABEL, if there is one); one for all models or one for each (none)",
-    )
-    network.add_argument(
-        "--num-classes",
-        type=int,
-        metavar="N",
-        help="number of classes of the weights (that of the file of weights, or of the network)",
-    )
-    network.add_argument(
-        "--layer", metavar="NAME", help="compute the maps at this layer, such as layer3"
-    )
-    network.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps (cpu)")
+    add_network(parser, several=True)
     add_data(parser)
 
     what = parser.add_argument_group("what is scored (names may have settings: percentile:95)")
@@ -181,23 +170,13 @@ def _add_evaluate(commands: _Commands) -> Parser:
         help="target class of the maps: predicted, true, or the index of a class; one or more "
         "(predicted; true with --task multilabel)",
     )
-    what.add_argument(
-        "--task",
-        choices=["auto", "multiclass", "binary", "multilabel"],
-        help="multiclass: one output for each class; binary: one or two outputs; multilabel: one "
-        "output for each class, several classes an image (auto: binary or multiclass)",
-    )
+    add_task(what)
 
     maps = parser.add_argument_group("maps made elsewhere, scored beside those of the network")
     add_maps(maps, required=False)
 
     how = parser.add_argument_group("settings")
-    how.add_argument(
-        "--alignment",
-        default="half_pixel",
-        choices=["half_pixel", "receptive_field"],
-        help="how maps are aligned with the image (half_pixel)",
-    )
+    add_preparation(how)
     how.add_argument(
         "--precision",
         default="exact",
@@ -205,34 +184,6 @@ def _add_evaluate(commands: _Commands) -> Parser:
         help="how the network computes: as it is; with the channels last in memory; also with "
         "batch normalizations folded into convolutions; or in bfloat16 up to the features, where "
         "the device has units for it (exact)",
-    )
-    how.add_argument(
-        "--size",
-        type=int,
-        metavar="PX",
-        help="side of the network's input (224, or as timm has it)",
-    )
-    for option, what_of in (("--mean", "mean"), ("--std", "standard deviation")):
-        how.add_argument(
-            option,
-            nargs="+",
-            type=float,
-            metavar="X",
-            help=f"{what_of} by which images are normalized, one number for each channel of the "
-            "input (ImageNet's, or as timm has it)",
-        )
-    how.add_argument(
-        "--fit",
-        default="squeeze",
-        choices=["squeeze", "crop", "pad"],
-        help="how an image fits the input: each axis resized by itself, the largest centered part "
-        "with the input's aspect ratio, or all of it with padding, which is not scored (squeeze)",
-    )
-    how.add_argument(
-        "--crop",
-        type=float,
-        metavar="SHARE",
-        help="keep the centered square with this share of the shorter side, such as .875",
     )
     add_settings(how)
     _add_sanity(parser)
@@ -281,6 +232,33 @@ def _add_score(commands: _Commands) -> Parser:
     return parser
 
 
+def _add_map(commands: _Commands) -> None:
+    parser = _add_command(commands, "map", "draw the maps of a network on photos", _MAP)
+    parser.add_argument("photo", nargs="+", metavar="PHOTO", help="image files")
+    add_network(parser, several=False)
+    what = parser.add_argument_group("what is drawn")
+    add_names(what, "--method", ["grad_cam"], nargs=1)
+    what.add_argument(
+        "--target-class",
+        metavar="CLASS",
+        help="index or name of the class of the maps (the predicted one of each photo)",
+    )
+    what.add_argument(
+        "--class-names",
+        metavar="FILE",
+        help="names of the classes, one on each line, in the order of the network's outputs (those "
+        "of ImageNet, for torchvision's networks with as many classes)",
+    )
+    add_task(what)
+    add_preparation(parser.add_argument_group("settings"))
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--out", "--output", default="maps", metavar="DIR", help="folder of the pictures (maps)"
+    )
+    add_flag(output, "--npy", "also write the raw map, in the pixels of the photo, as NAME_map.npy")
+    parser.set_defaults(maps=None, seed=0)
+
+
 def _add_command(commands: _Commands, name: str, summary: str, description: str) -> Parser:
     return commands.add_parser(
         name,
@@ -301,6 +279,12 @@ def _add_compare(commands: _Commands) -> None:
     parser.add_argument("--method", metavar="NAME", help="the maps, where the runs have several")
     parser.add_argument(
         "--binarizer", metavar="NAME", help="the binarizer, where the runs have several"
+    )
+    parser.add_argument(
+        "--target-class",
+        metavar="CLASS",
+        help="the target class of the maps, where the runs have several: a word of --classes of "
+        "`cameval evaluate`",
     )
     parser.add_argument(
         "--margin",

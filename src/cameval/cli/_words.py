@@ -6,14 +6,14 @@ A word is a label as :func:`cameval.evaluation.label_of` writes it: ``otsu``, ``
 
 import ast
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from inspect import Parameter, isclass, isfunction, signature
 from types import MappingProxyType, ModuleType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from cameval import baselines, binarizers, methods, metrics
+from cameval.cli._near_words import near_words
 from cameval.errors import CamevalError, SettingError
 from cameval.networks import Activations
 from cameval.protocols import Binarizer, CAMMethod, MaskMetric
@@ -183,17 +183,6 @@ def _make(maker: Any, settings: str, word: str, *, calls: bool) -> Any:
     return partial(maker, **dict(zip(names, args, strict=False)), **options)
 
 
-def near_words(name: str, known: Collection[str]) -> list[str]:
-    """Return known words that are like a name, whatever its case, hyphens and signs."""
-    plain = {_plain(word): word for word in known}
-    return [plain[one] for one in get_close_matches(_plain(name), list(plain), 4)]
-
-
-def _plain(word: str) -> str:
-    """Return a word in lower case without separators; ``grad-cam++`` is ``gradcampp``."""
-    return re.sub(r"[\W_]", "", word.replace("++", "pp")).lower()
-
-
 def _unknown(name: str, known: list[str], option: str) -> str:
     """Return what is wrong with an unknown word: near words, the right option, or all words."""
     if others := [one for one, words in _OPTIONS.items() if name in words and one != option]:
@@ -212,7 +201,7 @@ def _unknown(name: str, known: list[str], option: str) -> str:
 def _no_setting(name: str, known: list[str]) -> str:
     if not known:
         return f"{name!r}, but there are no settings"
-    near = get_close_matches(name, known, 1)
+    near = near_words(name, known)
     return f"no setting {name!r}, only {', '.join(known)}" + (
         f"; near name: {near[0]}" if near else ""
     )

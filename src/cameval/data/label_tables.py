@@ -1,13 +1,14 @@
 """CSV tables about images: their labels, groups, info and names."""
 
 import csv
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from io import StringIO
 from os import PathLike
 from pathlib import Path
 
 from cameval.data._csv import info_values
 from cameval.data._files import read_file
+from cameval.data.readers import check_class_names, shorten_names
 from cameval.data.samples import Info
 from cameval.data.targets import parse_class
 from cameval.errors import DataError
@@ -21,6 +22,7 @@ def read_labels(
     name: str = "name",
     label: str | None = "label",
     group: str | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> tuple[dict[str, int | None], dict[str, str]]:
     r"""Read the labels of images, and their groups if a column is named, from a CSV file.
 
@@ -29,8 +31,11 @@ def read_labels(
     path
         The CSV file, in UTF-8, with commas. Its first line names the columns.
     name, label, group
-        The columns of the images' names, class indices and groups. An empty label is None. If
-        `label` is None, no labels are read, and none needs to be there.
+        The columns of the images' names, classes and groups. An empty label is None. If `label` is
+        None, no labels are read, and none needs to be there.
+    class_names
+        The class of label 0, 1, ..., in the order of the network's outputs. Labels may then be
+        these names. Without them a label is a class index.
 
     Returns
     -------
@@ -43,7 +48,9 @@ def read_labels(
     ------
     DataError
         If the file cannot be read, a column is missing, a name is empty or comes twice, or a label
-        is not a class index. The message names file, line and column.
+        is neither a class index nor a class name. The message names file, line and column.
+    SettingError
+        If a class name comes twice.
 
     Examples
     --------
@@ -54,22 +61,42 @@ def read_labels(
     ...     table = Path(folder) / "labels.csv"
     ...     _ = table.write_text("name,label,patient\nscan 1,2,p7\nscan 2,,p8\n")
     ...     read_labels(table, group="patient")
+    ...     _ = table.write_text("name,label\nscan 1,glioma\n")
+    ...     read_labels(table, class_names=["meningioma", "glioma"])
     ({'scan 1': 2, 'scan 2': None}, {'scan 1': 'p7', 'scan 2': 'p8'})
+    ({'scan 1': 1}, {})
     """
     path = Path(path)
+    classes = check_class_names(class_names)
     roles = {column: role for role, column in (("group", group), ("label", label)) if column}
     columns = [column for column in (label, group) if column is not None]
     labels: dict[str, int | None] = {}
     groups: dict[str, str] = {}
     for line, image, row in _named_rows(path, name, columns, roles):
         if label is not None:
-            where = f"{path}, line {line}: {label}"
-            labels[image] = parse_class(row[label], where)
-            if row[label] and labels[image] is None:
-                raise DataError(f"{where} must be a class index, got {row[label]!r}")
+            labels[image] = _class_of(row[label], classes, f"{path}, line {line}: {label}")
         if group is not None:
             groups[image] = row[group]
     return labels, groups
+
+
+def _class_of(text: str, classes: tuple[str, ...], where: str) -> int | None:
+    """Return the class that a cell names or counts; None if it is empty."""
+    index = parse_class(text, where)
+    if index is None and text in classes:
+        return classes.index(text)
+    if classes and text and (index is None or index >= len(classes)):
+        raise DataError(
+            f"{where} must be one of the class names {shorten_names(classes)}, or an index below "
+            f"{len(classes)}, got {text!r}"
+        )
+    if text and index is None:
+        raise DataError(
+            f"{where} must be a class index, got {text!r}; if it is the name of a class, give the "
+            "names in the order of the network's outputs with class_names=, or in a file with "
+            "--class-names"
+        )
+    return index
 
 
 def read_info(

@@ -200,12 +200,16 @@ def cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     check_classes(classes, activations.logits)
     head = activations.head
     if not isinstance(head, ExactHead):
-        came = describe_head(activations)
-        raise UnsupportedHeadError(
+        reason = (
             "an exact class activation map needs a head that is pooling and one linear layer, got "
-            f"{came}; use a gradient method such as cameval.grad_cam or cameval.hires_cam, or "
+            f"{describe_head(activations)}"
+        )
+        error = UnsupportedHeadError(
+            f"{reason}; use a gradient method such as cameval.grad_cam or cameval.hires_cam, or "
             "train cameval.adapt(net, num_classes=k), which has such a head"
         )
+        error.reason = reason
+        raise error
     maps, constants = exact_maps(head, activations.features, classes)
     check_law(
         *("cam", activations, classes, maps, constants),

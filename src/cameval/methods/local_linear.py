@@ -81,11 +81,13 @@ def _flatten_layers(head: nn.Module) -> list[nn.Module]:
 
 
 def _unsupported(came: str) -> UnsupportedHeadError:
-    return UnsupportedHeadError(
+    reason = (
         "an exact local decomposition needs a head of average pooling, linear layers, layer "
-        f"normalization, ReLU, Hardswish, SiLU and Tanh, got {came}; use a gradient method such "
-        "as cameval.hires_cam"
+        f"normalization, ReLU, Hardswish, SiLU and Tanh, got {came}"
     )
+    error = UnsupportedHeadError(f"{reason}; use a gradient method such as cameval.hires_cam")
+    error.reason = reason
+    return error
 
 
 def local_linear_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:

@@ -25,6 +25,13 @@ FAULTS = (
         tests=("cli/test_options.py::test_images_are_drawn_with_the_options_of_the_run",),
     ),
     Fault(
+        "--target-class does not reach the map of a photo",
+        "cli/_photo_maps.py",
+        before="extract(images, target)",
+        after="extract(images)",
+        tests=("cli/test_map.py::test_the_class_is_an_index_or_a_name",),
+    ),
+    Fault(
         "--seed does not reach the untrained baseline",
         "cli/_commands.py",
         before="untrained_copy(net, options.seed)",
@@ -211,7 +218,7 @@ FAULTS = (
     Fault(
         "the report's packages are looked for after the work",
         "cli/_commands.py",
-        before='    if not options.no_report:\n        _import_report(", or use --no-report")\n',
+        before='    if not options.no_report:\n        import_report(", or use --no-report")\n',
         after="",
         tests=("cli/test_any_network.py::test_a_missing_package_is_told_before_the_work",),
     ),
@@ -238,7 +245,7 @@ FAULTS = (
     ),
     Fault(
         "signs in a mistyped word count",
-        "cli/_words.py",
+        "cli/_near_words.py",
         before='word.replace("++", "pp")',
         after="word",
         tests=("cli/test_any_network.py::test_mistyped_words_are_told_before_networks_are_loaded",),
