@@ -60,6 +60,9 @@ def write_pictures(root: Path) -> None:
     (root / "targets.csv").write_text("\n".join(rows))
     one = ["image,mask,label", *(f"images/{n}.png,masks/{n}.png,0" for n in "ab")]
     (root / "one.csv").write_text("\n".join([*one, "images/c.png,,0"]))
+    own = ["file,truth,scan,kind,patient,site"]
+    own += [f"images/{n}.png,masks/{n}.png,s{n},{k},p,Ghent" for n, k in (("a", 1), ("b", 0))]
+    (root / "own.csv").write_text("\n".join(own))
     (root / "organs.txt").write_text("bone\nlungs\nliver\nhearts\n")
     people = ["id,patient,view,age", "a,Ann,lateral,61", "c,Ann,frontal,", "b,Bo,frontal,70"]
     (root / "people.csv").write_text("\n".join(people))
@@ -183,6 +186,16 @@ FORMS: dict[str, Read] = {
     ),
     "--images @images --masks @masks --labels @labels.csv --info site": lambda r: FolderDataset(
         r / "images", r / "masks", labels={"a": 1, "b": 0, "c": None}, info=SITES
+    ),
+    "--manifest @own.csv --image-column file --mask-column truth --name-column scan "
+    "--label-column kind --group-column patient --info site": lambda r: ManifestDataset(
+        r / "own.csv",
+        image_column="file",
+        mask_column="truth",
+        name_column="scan",
+        label_column="kind",
+        group_column="patient",
+        info="site",
     ),
     "--manifest @targets.csv --rows targets --class-names @organs.txt": lambda r: ManifestDataset(
         r / "targets.csv", rows="targets", class_names=ORGANS
@@ -338,6 +351,8 @@ def test_the_named_images_of_a_cache(root, tmp_path) -> None:
         ("--manifest @one.csv --negatives", "--negatives must go with --coco or --voc, got --man"),
         ("--manifest @one.csv --segmentation", "--segmentation must go with --voc, got --manif"),
         ("--voc @voc --rows targets", "--rows must go with --manifest, got --voc"),
+        ("--voc @voc --image-column a", "--image-column must go with --manifest, got --voc"),
+        (f"{TWO_FOLDERS} --mask-column a", "--mask-column must go with --manifest, got --masks"),
         ("--voc @voc --info view", "--info must go with --manifest or --labels, got --voc"),
         (f"{TWO_FOLDERS} --info view", "--info must go with --labels, got no --labels"),
         *(

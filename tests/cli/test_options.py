@@ -234,7 +234,7 @@ NOT_IN_THE_TABLE |= {
 OF_FORMS = {
     *("voc", "chexlocalize", "dicom", "nifti", "missing_masks", "negatives", "largest"),
     *("segmentation", "rows", "info", "value_range", "mask_suffix", "mask_value"),
-    *("mask_threshold", "resize_masks", "stretch_contrast"),
+    *("mask_threshold", "resize_masks", "stretch_contrast", "image_column", "mask_column"),
 }
 """Options of forms of data, which are tested in ``test_forms.py``."""
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -124,13 +125,19 @@ def test_columns_without_use_are_said(root, table, words, group, said) -> None:
 def test_columns_of_a_manifest_without_use_are_said(tmp_path) -> None:
     table = tmp_path / "table.csv"
     for last, way in (
-        ("name", "the column of groups is group"),
+        ("name", "--group-column patient takes it as groups"),
         ("group", "--info patient keeps it"),
     ):
         table.write_text(f"image,mask,{last},patient\n")
         (line,) = describe_columns(options("--manifest", str(table)))
         assert line.startswith(f"column patient is not used; {way}")
-        assert describe_columns(options("--manifest", str(table), "--info", "patient")) == []
+        for option in ("--info", "--group-column"):
+            left = describe_columns(options("--manifest", str(table), option, "patient"))
+            assert left == (
+                ["column group is not used; --info group keeps it in the tables"]
+                if (option, last) == ("--group-column", "group")
+                else []
+            )
 
 
 def test_the_order_of_sorted_classes_is_said(tmp_path) -> None:
@@ -146,6 +153,15 @@ def test_the_order_of_sorted_classes_is_said(tmp_path) -> None:
     assert describe_order(load_samples(named), named) == []
     table.write_text("image,mask,label\none.png,one.png,0\n")
     assert describe_order(load_samples(given), given) == []
+
+
+def test_the_order_of_the_classes_of_scans_is_said(tmp_path) -> None:
+    for name in ("image", "mask"):
+        nibabel.save(nibabel.Nifti1Image(np.ones((3, 4, 5)), np.eye(4)), tmp_path / f"{name}.nii")
+    (tmp_path / "scans.csv").write_text("image,mask,label\nimage.nii,mask.nii,tumor\n")
+    given = options("--nifti", str(tmp_path / "scans.csv"))
+    (line,) = describe_order(load_samples(given), given)
+    assert line.startswith("classes, in the order of their names: 0 tumor; ")
 
 
 def test_it_is_said_where_ids_of_patients_are_shown(tmp_path) -> None:

@@ -53,8 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if isinstance(sys.stdout, TextIOWrapper):  # names of files may hold bytes that are no text
         sys.stdout.reconfigure(errors="backslashreplace")
+    resumes = False
     try:
-        code = _run(parse(arguments))
+        options = parse(arguments)
+        resumes = options.command in ("evaluate", "score")
+        code = _run(options)
         sys.stdout.flush()  # a full disk raises here
     except BrokenPipeError:
         _drop_output()  # the reader of the output, such as head, has closed it
@@ -70,10 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = str(error) or "none is left"
         return _print_mistake(f"memory must suffice, got: {reason}; use a smaller --batch-size")
     except KeyboardInterrupt:
-        print(
-            "\ninterrupted; finished batches are saved: the same command continues from there",
-            file=sys.stderr,
-        )
+        saved = "; finished batches are saved: the same command continues from there"
+        print(f"\ninterrupted{saved if resumes else ''}", file=sys.stderr)
         return 130
     return code
 

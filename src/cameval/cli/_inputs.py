@@ -59,7 +59,7 @@ _GOES_WITH: Mapping[str, tuple[tuple[str, ...], str]] = {
     "negatives": (("coco", "voc"), "--coco or --voc"),
     "largest": (("coco",), "--coco"),
     "segmentation": (("voc",), "--voc"),
-    "rows": (("manifest",), "--manifest"),
+    **dict.fromkeys(("rows", "image_column", "mask_column"), (("manifest",), "--manifest")),
     "info": (("masks", "manifest"), "--manifest or --labels"),
     "value_range": (("dicom", "nifti"), "--dicom or --nifti"),
     "mask_suffix": (("masks",), "--images and --masks"),
@@ -71,11 +71,14 @@ _GOES_WITH: Mapping[str, tuple[tuple[str, ...], str]] = {
 }
 """For options that are only for some forms of data: these forms, and their description."""
 
-_OF_LABELS = ("name_column", "label_column", "group_column")
-"""The options of the table ``--labels``."""
+_OF_TABLES = ("name_column", "label_column", "group_column")
+"""The options of the tables ``--labels`` and ``--manifest``."""
 
 NAME, LABEL, GROUP = "name", "label", "group"
-"""The columns of the table ``--labels``, unless these options name others."""
+"""The columns of these tables, unless these options name others."""
+
+OF_MANIFEST = ("image", "mask", NAME, LABEL, GROUP, "ignore")
+"""The columns of ``--manifest`` that have a meaning, unless options name others."""
 
 
 def load_samples(options: Namespace) -> Any:
@@ -106,8 +109,8 @@ def _choose_form(options: Namespace) -> str:
         if getattr(options, option) not in (None, False) and given[0] not in forms:
             name = option.replace("_", "-")
             raise SettingError(f"--{name} must go with {described}, got --{given[0]}")
-    if options.labels is None:
-        for option in (*_OF_LABELS, *(["info"] if given[0] == "masks" else [])):
+    if options.labels is None and given[0] != "manifest":
+        for option in (*_OF_TABLES, "info"):
             if getattr(options, option) is not None:
                 name = option.replace("_", "-")
                 raise SettingError(f"--{name} must go with --labels, got no --labels")
@@ -131,6 +134,7 @@ def _open_dataset(form: str, options: Namespace) -> Any:
                     rows=options.rows or "images",
                     info=options.info or (),
                     class_names=_given_names(options),
+                    **_own_columns(options),
                 )
         case "coco":
             return CocoDataset(
@@ -246,6 +250,18 @@ def _fill_table(table: dict[str, Any], options: Namespace) -> None:
     group_of = table.get("groups")
     if group_of is not None:
         table["groups"] = lambda image: group_of(image) if image in wanted else image
+
+
+def _own_columns(options: Namespace) -> dict[str, Any]:
+    """Return the columns of ``--manifest`` that options name, as `ManifestDataset` takes them."""
+    columns = {role: manifest_column(role, options) for role in OF_MANIFEST}
+    return {f"{role}_column": column for role, column in columns.items() if column is not None}
+
+
+def manifest_column(role: str, options: Namespace) -> str | None:
+    """Return the column of ``--manifest`` that an option names for a role, None without it."""
+    given = getattr(options, f"{role}_column", None)
+    return None if given is None else str(given)
 
 
 def group_column(options: Namespace) -> str | None:

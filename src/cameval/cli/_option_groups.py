@@ -199,7 +199,12 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         help="folder of masks with the images' names; or a folder for each of several classes of "
         "an image, CLASS=DIR",
     )
-    forms.add_argument("--manifest", metavar="CSV", help="columns image, mask, name, label, group")
+    forms.add_argument(
+        "--manifest",
+        metavar="CSV",
+        help="columns image, mask, name, label, group, unless --image-column and the like name "
+        "others",
+    )
     forms.add_argument(
         "--coco", metavar="JSON", help="COCO-style boxes and polygons of the objects"
     )
@@ -226,19 +231,28 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         "the columns name, label and group unless the next options name others; classes only where "
         "--masks is one folder",
     )
+    for role in ("image", "mask"):
+        data.add_argument(
+            f"--{role}-column",
+            metavar="C",
+            help=f"column of --manifest with the files of the {role}s ({role})",
+        )
     data.add_argument(
-        "--name-column", metavar="C", help="column of --labels with the images' names (name)"
+        "--name-column",
+        metavar="C",
+        help="column of --labels or --manifest with the images' names (name)",
     )
     data.add_argument(
         "--label-column",
         metavar="C",
-        help="column of --labels with class indices, or with names of --class-names (label)",
+        help="column of --labels or --manifest with class indices, or with names of --class-names "
+        "(label)",
     )
     data.add_argument(
         "--group-column",
         metavar="C",
-        help="column of --labels with groups, such as patients (group, if there is one; else each "
-        "image is its own group)",
+        help="column of --labels or --manifest with groups, such as patients (group, if there is "
+        "one; else each image is its own group)",
     )
     data.add_argument(
         "--class-names",

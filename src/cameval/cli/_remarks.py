@@ -7,14 +7,13 @@ from cameval.cli._inputs import (
     GROUP,
     LABEL,
     NAME,
+    OF_MANIFEST,
     class_names,
     columns_of,
     group_column,
+    manifest_column,
     split_name,
 )
-
-OF_MANIFEST = ("image", "mask", "name", "label", "group", "ignore")
-"""The columns of ``--manifest`` that have a meaning."""
 
 _SHOWN = 12
 """The most classes of which names are printed."""
@@ -52,8 +51,9 @@ def describe_columns(options: Namespace) -> list[str]:
         return []
     columns = columns_of(path)
     if options.labels is None:
-        group = GROUP if GROUP in columns else None
-        used: set[str | None] = {*OF_MANIFEST}
+        used: set[str | None] = {manifest_column(role, options) or role for role in OF_MANIFEST}
+        named = manifest_column("group", options) or GROUP
+        group = named if named in columns else None
     else:
         group = group_column(options)
         used = {options.name_column or NAME, options.label_column or LABEL, group or ""}
@@ -64,8 +64,6 @@ def describe_columns(options: Namespace) -> list[str]:
     several = len(left) > 1
     one = "one of them" if several else left[0]
     way = f"--group-column {one} takes it as groups"
-    if options.labels is None:
-        way = "the column of groups is group"
     if group is not None:
         way = f"--info {' '.join(left)} keeps {'them' if several else 'it'} in the tables"
     are = f"columns {', '.join(left)} are" if several else f"column {left[0]} is"
@@ -84,7 +82,8 @@ def describe_groups(options: Namespace) -> list[str]:
 
 def describe_order(dataset: object, options: Namespace) -> list[str]:
     """Return a line on which class is which, if the names of a table were sorted."""
-    if options.manifest is None or options.class_names is not None:
+    tables = (options.manifest, options.dicom, options.nifti)
+    if tables == (None, None, None) or options.class_names is not None:
         return []
     names = class_names(dataset, options) or []
     some = [f"{label} {name}" for label, name in enumerate(names[:_SHOWN])]
