@@ -130,9 +130,12 @@ def test_a_folder_of_weights_has_a_file_by_the_name(nets, files, words) -> None:
         ("--model nets.py:gray nets.py:gray", "--model must name each network once, got nets.py:"),
         ("--model nets.py:infrared --num-classes 3", "num_classes must not be given"),
         ("--model nets.py:gray --mean 0.5", "--mean and --std must both be given, got --mean alon"),
-        ("--model nets.py:gray --mean 1 2 --std 1", "mean and std must have one number for each"),
         (
-            "--model nets.py:gray --mean 1 2 --std 1 2",
+            "--model nets.py:gray --mean .1 .2 --std .1",
+            "mean and std must have one number for each",
+        ),
+        (
+            "--model nets.py:gray --mean .1 .2 --std .1 .2",
             "--mean must have one number for each of",
         ),
         ("--model nets.py:gray --std 1", "--mean and --std must both be given, got --std alone"),
@@ -152,8 +155,8 @@ def test_mistakes_are_told_in_one_line(nets, capsys, words, message) -> None:
 
 def test_images_are_prepared_as_the_network_or_the_options_have_it(nets) -> None:
     assert prepared("--model resnet18") == Preparation()
-    assert prepared("--model resnet18 --mean 1 2 3 --std 4 5 6 --size 96") == Preparation(
-        size=96, mean=(1, 2, 3), std=(4, 5, 6)
+    assert prepared("--model resnet18 --mean .1 .2 .3 --std .4 .5 .6 --size 96") == Preparation(
+        size=96, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6)
     )
     gray = prepared("--model nets.py:gray --fit pad")
     assert (gray.mean, gray.std) == (
@@ -311,7 +314,10 @@ def one():
         ("fixed", "--size must be one that the network takes, got 64; of the usual sizes it takes"),
         ("fixed", " it takes 96: mat1 and mat2"),
         ("unusual", "got 64; it takes none of the usual sizes, 28, 32, .* it was trained on: mat1"),
-        ("one --mean 1 2 --std 1 2", "--mean must have one number for each .* 1 channels, got 2"),
+        (
+            "one --mean .1 .2 --std .1 .2",
+            "--mean must have one number for each .* 1 channels, got 2",
+        ),
     ],
 )
 def test_a_network_for_one_size_is_told_with_its_size(nets, capsys, words, message) -> None:

@@ -1,6 +1,7 @@
 """Networks by name: of your own code, of timm, and names that stand for none."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,8 +65,8 @@ number = 3
 
 
 @pytest.fixture
-def folder(tmp_path) -> Path:
-    """Write a file and a package of networks."""
+def folder(tmp_path) -> Iterator[Path]:
+    """Write a file and a package of networks, which is forgotten when its folder is removed."""
     (tmp_path / "nets.py").write_text(CODE)
     (tmp_path / "blocks.py").write_text("width = 5\n")
     package = tmp_path / "my_networks"
@@ -75,7 +76,9 @@ def folder(tmp_path) -> Path:
     (package / "inner" / "models.py").write_text("from torchvision.models import resnet18\n")
     (package / "inner" / "broken.py").write_text("import no_such_package\n")
     (tmp_path / "syntax.py").write_text("def build(:\n")
-    return tmp_path
+    yield tmp_path
+    for name in [name for name in sys.modules if name.startswith("my_networks")]:
+        del sys.modules[name]
 
 
 @pytest.fixture

@@ -244,7 +244,8 @@ def test_a_declaration_that_lacks_a_step_is_not_printed() -> None:
 )
 def test_a_last_step_is_named(step: Callable[[Tensor], Tensor], word: str) -> None:
     text = message(ending(nn.AdaptiveAvgPool2d(1), step))
-    assert f"'cls' returns the logits before the last step, a {word}; give the network" in text
+    assert f"proved. Give the network without its last step, a {word}. Or name it" in text
+    assert f"'cls' returns the logits before the last step, a {word}." in text
     assert "register" not in text
 
 
