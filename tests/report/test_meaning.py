@@ -249,6 +249,11 @@ def test_one_test_has_one_p_wherever_it_is_shown(tmp_path) -> None:
         for c, k in at.items()
         for model in "ab"
     }
+    maps = next(
+        k
+        for k, c in enumerate(results.columns)
+        if (c.target_class, c.method, c.metric) == ("predicted", "cam", "pixel_auroc")
+    )
     groups = results.samples["group"][models == "a"].to_numpy().astype(str)
     pairs = {}
     for model in "ab":
@@ -265,17 +270,20 @@ def test_one_test_has_one_p_wherever_it_is_shown(tmp_path) -> None:
             values[model, "predicted", "cam"],
         )
     pairs["a minus", "b"] = values["a", "predicted", "cam"], values["b", "predicted", "cam"]
+    of_maps = (results.values[models == model, maps] for model in "ab")
+    pairs["AUROC: a minus", "b"] = tuple(of_maps)
     p = [sign_flip_test(*pair, groups, seed=3).p for pair in pairs.values()]
     due = dict(zip(pairs, map(format_p, holm(p)), strict=True))
-    assert len(due) == 13
+    assert len(due) == 14
     shown = {}
     for table in page.tables:
         if table.titles[1:3] == ["difference", "p"]:
             for block, head, cells in table.rows:
-                key = block.split(" (")[0].split(", ")[0], head
+                of_maps = "AUROC: " * table.caption.startswith("Paired differences in AUROC")
+                key = of_maps + block.split(" (")[0].split(", ")[0], head
                 shown[key] = cells[1].split(" | ")[0]
     assert shown == due
-    assert set(re.findall(r"method for the (\d+) tests", page.text)) == {"13"}
+    assert set(re.findall(r"method for the (\d+) tests", page.text)) == {"14"}
     for model in "ab":
         data = page.table(f"{model}: cam minus center")
         assert (
@@ -605,8 +613,8 @@ def test_the_target_class_is_what_the_results_say(tmp_path) -> None:
 def test_the_family_is_tested_once_and_agrees_with_its_own_p() -> None:
     results = made(40, groups=16, models=("a", "b"), target_class=("predicted", "true"))
     tests = page_tests(results)
-    assert len(tests) == 14
-    assert set(tests["tests"]) == {14}
+    assert len(tests) == 15
+    assert set(tests["tests"]) == {15}
     for end in ("", "_holm"):
         excludes_0 = (tests[f"low{end}"] > 0) | (tests[f"high{end}"] < 0)
         assert (excludes_0 == (tests[f"p{end}"] < 0.05)).all()
@@ -624,7 +632,7 @@ def test_the_family_is_tested_once_and_agrees_with_its_own_p() -> None:
     groups = a.samples["group"].to_numpy().astype(str)
     alone = sign_flip_test(a.values[:, 0], b.values[:, 0], groups, seed=3)
     of_models = tests[tests["kind"] == "model"]
-    assert of_models["binarizer"].tolist() == ["p95", "otsu"]
+    assert of_models["binarizer"].tolist() == ["p95", "otsu", ""]
     assert set(of_models["method"]) == {best["method"]}
     (of_models,) = of_models[of_models["binarizer"] == best["binarizer"]].itertuples()
     assert of_models.difference == alone.difference

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pages import Page, made, written
 
-from cameval import concat
+from cameval import choose_binarizers, concat
 from cameval.evaluation import Results
 from cameval.report import page_tests, verdict_lines
 
@@ -40,7 +40,8 @@ def of_networks(levels: Mapping[str, Mapping[str, float]], **options) -> Results
 
 def differences_in(lines: list[str]) -> list[list[str]]:
     """Return binarizer and difference of each line that has them."""
-    return [line.split(maxsplit=1) for line in lines if re.match(r"    \S", line)]
+    found = [re.fullmatch(r" {4}(\S.*?) +([^\w\s]? ?[+\u2212]?\.\d.*)", line) for line in lines]
+    return [list(one.groups()) for one in found if one is not None]
 
 
 def figure_of(page: Page) -> str:
@@ -53,33 +54,33 @@ def figure_of(page: Page) -> str:
     [
         (
             HIGH_AND_LOW,
-            "Which network's maps find the object better depends on the binarizer: those of a with "
-            "p75; those of b with p95.",
+            "In IoU, it depends on the binarizer which has the better maps: a with p75; b with "
+            "p95.",
         ),
         (
             {"a": {"p75": 0.4, "p95": 0.4}, "b": {"p75": 0.3, "p95": 0.3}},
-            "The maps of a find the object better than those of b with each of the 2 binarizers.",
+            "In IoU, the maps of a are better than those of b with each of the 2 binarizers.",
         ),
         (
             {"a": {"p75": 0.3, "p95": 0.4}, "b": {"p75": 0.4, "p95": 0.4}},
-            "The maps of b find the object better than those of a with p75; with p95 no difference "
-            "is shown.",
+            "In IoU, the maps of b are better than those of a with p75; with p95 no difference is "
+            "shown.",
         ),
         (
             {"a": {"p75": 0.4, "p95": 0.4}, "b": {"p75": 0.4, "p95": 0.4}},
-            "No difference between the maps of a and b is shown with any binarizer.",
+            "In IoU, no difference between the maps of a and b is shown with any binarizer.",
         ),
         (
             {"a": {"p75": 0.4}, "b": {"p75": 0.3}},
-            "The maps of a find the object better than those of b.",
+            "In IoU, the maps of a are better than those of b.",
         ),
         (
             {"a": {"p75": 0.4}, "b": {"p75": 0.4}},
-            "No difference between the maps of a and b is shown.",
+            "In IoU, no difference between the maps of a and b is shown.",
         ),
         (
             {name: {f"p{k}": level for k in range(5)} for name, level in (("a", 0.3), ("b", 0.4))},
-            "The maps of b find the object better than those of a with each of the 5 binarizers.",
+            "In IoU, the maps of b are better than those of a with each of the 5 binarizers.",
         ),
     ],
 )
@@ -91,23 +92,29 @@ def test_the_first_screen_and_the_terminal_say_which_is_better(levels, said, tmp
 
 def test_of_too_few_groups_nothing_is_said(tmp_path) -> None:
     results = of_networks(HIGH_AND_LOW, groups=4)
-    said = "The groups are too few to tell the maps of a from those of b."
+    said = "In IoU, the groups are too few to tell the maps of a from those of b."
     assert said in written(results, tmp_path).says
     assert said in " ".join(verdict_lines(results))
 
 
-def test_a_binarizer_that_was_fixed_is_the_only_one(tmp_path) -> None:
+def test_with_a_fixed_binarizer_the_others_are_not_tested(tmp_path) -> None:
     results = of_networks(HIGH_AND_LOW)
     lines = verdict_lines(results, binarizer="p95")
-    assert "The maps of b find the object better than those of a." in lines
+    assert "In IoU, the maps of b are better than those of a." in " ".join(lines)
+    assert ["p75", "+.100 (not tested)"] in differences_in(lines)
+    assert "With the 2 other binarizers it is .000 to +.100 (not tested)." in " ".join(lines)
     tests = page_tests(results, binarizer="p95").query("kind == 'model'")
-    assert tests["binarizer"].tolist() == ["p95"]
+    assert tests["binarizer"].tolist() == ["p95", ""]
+    page = written(results, tmp_path, binarizer="p95")
+    table = page.table("Difference in mean IoU and AUROC between networks")
+    assert [head for _, head, _ in table.rows] == ["p95", "p75", "otsu", "AUROC"]
+    assert table.rows[1][2] == ["+.100 (not tested)"]
 
 
 def test_less_may_be_better(tmp_path) -> None:
     results = of_networks(HIGH_AND_LOW, metrics=("hd",))
     page = written(results, tmp_path)
-    assert "depends on the binarizer: those of a with p95; those of b with p75." in page.says
+    assert "which has the better maps: a with p95; b with p75." in page.says
     words = re.findall(r'<text class="soft"[^>]*>([^<]*)</text>', figure_of(page))
     assert words == ["\u2190 a better", "b better \u2192"]
 
@@ -118,18 +125,24 @@ def test_numbers_are_those_of_the_tests_of_the_page(tmp_path) -> None:
     results = replace(results, values=results.values + rng.normal(0, 0.03, results.values.shape))
     page = written(results, tmp_path)
     tests = page_tests(results).query("kind == 'model'")
-    assert len(tests) == 9
-    table = page.table("Difference in mean IoU between networks")
+    assert len(tests) == 12
+    table = page.table("Difference in mean IoU and AUROC between networks")
+    by_pair = [f"{first} minus {second}" for first, second in ("ab", "ac", "bc")]
+    assert [(block, head) for block, head, _ in table.rows] == [
+        *((f"IoU: {pair}", name) for pair in by_pair for name in ("p75", "p95", "otsu")),
+        *((f"AUROC: {pair}", "AUROC") for pair in by_pair),
+    ]
+    cells = {(block, head): cells[0] for block, head, cells in table.rows}
     lines = differences_in(verdict_lines(results))
-    assert len(table.rows) == len(lines) == 9
-    for row, (block, head, cells), line in zip(tests.itertuples(), table.rows, lines, strict=True):
-        assert block == f"{row.first} minus {row.second}"
-        assert head == line[0] == row.binarizer
+    assert len(lines) == 12
+    for row, (name, said) in zip(tests.itertuples(), lines, strict=True):
+        title = {"iou": "IoU", "pixel_auroc": "AUROC"}[row.metric]
+        assert name == (row.binarizer or title)
         ends = f"[{row.low_holm:.3f}, {row.high_holm:.3f}]"
         number = f"{row.difference:+.3f} {ends}".replace("0.", ".")
         symbol = "\u2248" if row.p_holm >= 0.05 else "\u25b2" if row.difference > 0 else "\u25bc"
-        assert cells == [f"{symbol} {number}"]
-        assert line[1].replace("\u2212", "-") == cells[0]
+        assert cells[f"{title}: {row.first} minus {row.second}", name] == f"{symbol} {number}"
+        assert said.replace("\u2212", "-") == f"{symbol} {number}"
     assert table.titles == ["binarizer", "difference"]  # p is in one table of the page
 
 
@@ -138,8 +151,8 @@ def test_the_marks_are_at_the_differences_and_full_where_one_is_shown(tmp_path) 
     figure = figure_of(page)
     ticks = [float(x) for x in re.findall(r'<line class="line" x1="([\d.]+)"', figure)]
     marks = re.findall(r'<circle class="([\w ]+)" cx="([\d.]+)"', figure)
-    assert [look for look, _ in marks] == ["net edge", "net edge", "hollow"]
-    first, second, third = (float(x) for _, x in marks)
+    assert [look for look, _ in marks] == ["net edge", "net edge", "hollow", "hollow"]  # AUROC
+    first, second, third, _ = (float(x) for _, x in marks)
     zero = (min(ticks) + max(ticks)) / 2
     assert third == pytest.approx(zero, abs=0.06)
     assert first - zero == pytest.approx(zero - second, abs=0.11)
@@ -152,7 +165,9 @@ def test_of_more_networks_the_pairs_are_counted(tmp_path) -> None:
     levels = {name: {"p75": 0.3, "p95": 0.3 + 0.05 * k} for k, name in enumerate("aabcd")}
     results = of_networks(levels)
     page = written(results, tmp_path)
-    said = "Of 6 pairs of networks, a difference is shown for 6, with cam, p95 (Paired tests)."
+    said = (
+        "In IoU, a difference is shown for 6 of 6 pairs of networks, with cam, p95 (Paired tests)."
+    )
     assert said in page.says
     assert "has the better maps?" not in page.text
     lines = verdict_lines(results)
@@ -182,3 +197,50 @@ def test_names_stay_text(tmp_path) -> None:
     assert evil not in page.source
     assert "<i>" not in page.source
     assert "&lt;i&gt;" in figure_of(page)
+
+
+def test_a_metric_without_a_threshold_can_have_another_answer(tmp_path) -> None:
+    results = of_networks(HIGH_AND_LOW)
+    values = results.values.copy()
+    rows = (results.samples["model"] == "b").to_numpy()
+    for k, column in enumerate(results.columns):
+        if column.metric == "pixel_auroc":
+            values[rows, k] += 0.1
+    page = written(replace(results, values=values), tmp_path)
+    said = "In AUROC, without a threshold, the maps of b are better than those of a."
+    assert said in page.says
+
+
+def test_the_truth_at_the_grid_of_each_network_is_named_where_it_differs(tmp_path) -> None:
+    results = of_networks(HIGH_AND_LOW)
+    same = written(results, tmp_path / "same")
+    assert "A map of the truth" not in same.says
+    values = results.values.copy()
+    rows = (results.samples["model"] == "b").to_numpy()
+    for k, column in enumerate(results.columns):
+        if column.method == "truth":
+            values[rows, k] = 0.75
+    page = written(replace(results, values=values), tmp_path / "other")
+    assert re.search(
+        r"A map of the truth at the grid of each scores \.\d+ \(a\) and \.75 \(b\)", page.says
+    )
+
+
+def test_each_network_has_its_own_chosen_threshold(tmp_path) -> None:
+    results = of_networks(HIGH_AND_LOW)
+    parts = []
+    for model in "ab":
+        one = results.select(model=model)
+        chosen = choose_binarizers(renamed(one), "iou")
+        parts.append(chosen.apply(one, "validated"))
+    page = written(concat(parts), tmp_path, binarizer="validated")
+    found = re.search(r"paired differences, cam(, each with[^<]*)<", page.source)[1]
+    assert found == (", each with its own threshold, chosen on other images: otsu (a), otsu (b)")
+
+
+def renamed(results: Results) -> Results:
+    """Return the results as of other images, of other groups."""
+    samples = results.samples.assign(
+        sample="other " + results.samples["sample"], group="other " + results.samples["group"]
+    )
+    return replace(results, samples=samples)

@@ -236,17 +236,18 @@ def test_the_verdict_follows_the_numbers(cam, image, chip, headline, tmp_path) -
         (
             (0.6, 0.3),
             "\u25b2 Better than guessing: 1 of 2 networks",
-            "The maps of 1 of 2 networks find the object better than a guess.",
+            "The maps of net 0, one of 2 networks, find the object better than a guess.",
         ),
         (
             (0.6, 0.1),
             "\u25b2 Better than guessing: 1 of 2 networks",
-            "The maps of 1 of 2 networks find the object better than a guess, those of 1 worse.",
+            "The maps of net 0, one of 2 networks, find the object better than a guess, those of 1 "
+            "worse.",
         ),
         (
             (0.3, 0.1),
             "\u25bc Worse than guessing: 1 of 2 networks",
-            "The maps of 1 of 2 networks find the object worse than a guess.",
+            "The maps of net 1, one of 2 networks, find the object worse than a guess.",
         ),
         (
             (0.6, 0.6, 0.6),

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.evaluation._contents import Contents
-from cameval.evaluation._headline import Headline
+from cameval.evaluation._headline import Headline, metric_without_threshold
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import Images
 from cameval.evaluation.meaning import Column
@@ -201,7 +201,7 @@ def compare_all(
     """
     pairs = [
         *_pairs_of_methods(contents, headline, images),
-        *_pairs_of_models(headline, images),
+        *_pairs_of_models(contents, headline, images),
         *_pairs_of_target_classes(contents, headline, images),
     ]
     if not pairs:
@@ -239,11 +239,13 @@ def _pairs_of_methods(
                     yield _Pair("method", model, method, reference, one, scores, of_model.groups)
 
 
-def _pairs_of_models(headline: Headline, images: Mapping[str, Images]) -> Iterator[_Pair]:
+def _pairs_of_models(
+    contents: Contents, headline: Headline, images: Mapping[str, Images]
+) -> Iterator[_Pair]:
     """Yield each pair of the models of the headline, with the same map and mask, by target.
 
     The method is that of the first model. Of few models, the pairs are yielded with each binarizer,
-    as the sign of the difference can change with it.
+    as the sign of the difference can change with it, and in a metric that needs none.
     """
     models = [images[model] for model in headline.candidates]
     best = headline.columns.get(models[0].model) if models else None
@@ -253,12 +255,23 @@ def _pairs_of_models(headline: Headline, images: Mapping[str, Images]) -> Iterat
     if len(models) <= MOST_COMPARED:
         candidates = headline.candidates[models[0].model]
         columns = [one for one in candidates if one.method == best.method]
+        metric = metric_without_threshold(contents, headline)
+        if best.binarizer and metric is not None:
+            columns = [*columns, replace(best, binarizer="", metric=metric)]
     for first, second in combinations(models, 2):
         here, there = _common(first.samples, second.samples)
         for column in columns if here.size else ():
             scores = first.values(column)[here], second.values(column)[there]
             labels = first.model, second.model
             yield _Pair("model", second.model, *labels, column, scores, first.groups[here])
+
+
+def mean_difference(first: Images, second: Images, column: Column) -> float:
+    """Return the mean difference of two models over the targets that both have a score of."""
+    here, there = _common(first.samples, second.samples)
+    differences = first.values(column)[here] - second.values(column)[there]
+    defined = differences[~np.isnan(differences)]
+    return float(defined.mean()) if defined.size else float("nan")
 
 
 def _common(first: pd.DataFrame, second: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -116,6 +116,16 @@ def headline_metric(contents: Contents) -> str | None:
     return next(iter(scores or metrics), None)
 
 
+def metric_without_threshold(contents: Contents, headline: Headline) -> str | None:
+    """Return the first metric of maps that states its direction, besides that of the headline."""
+    known = (
+        label
+        for label, meaning in contents.map_metrics.items()
+        if meaning.higher_is_better is not None and meaning.bounds is None
+    )
+    return next((label for label in known if label != headline.metric), None)
+
+
 def _check_evaluated(what: str, label: str | None, known: Sequence[str]) -> None:
     if label is not None and label not in known:
         raise SettingError(

@@ -277,12 +277,16 @@ def answer_tests(known: Known) -> Answer:
         is_binarizer_chosen_here(known.contents, headline, column)
         for column in headline.columns.values()
     )
+    metrics = list(
+        dict.fromkeys(metric_title(one.column.metric) for one in family.comparisons)
+    ) or [headline.title]
     if not size:
         sentences = ["No difference was tested."]
     else:
         adjusted = "; p is adjusted by Holm's method for all of them" if size > 1 else ""
         sentences = [
-            f"{format_count(size, 'paired test')} of {headline.title}, {_SIGN_FLIPS}{adjusted}.",
+            f"{format_count(size, 'paired test')} of {join_words(metrics)}, {_SIGN_FLIPS}"
+            f"{adjusted}.",
             f"p is below .05 in {clear:,}.",
             *([f"In {few:,} the groups are too few for that."] if few else []),
             *([_CHOSEN_HERE] * chosen),

@@ -117,7 +117,7 @@ def no_groups(targets: Targets) -> Sentence:
 # --- Guesses --------------------------------------------------------------------------------------
 
 
-def other_guesses(verdicts: Sequence[Verdict], names: Names) -> Sentence:
+def other_guesses(verdicts: Sequence[Verdict], names: Names, *, is_named: bool = False) -> Sentence:
     """Return which binarizer gives a better guess than that of the maps, and its mean."""
     found = [
         (one.model, other)
@@ -130,7 +130,7 @@ def other_guesses(verdicts: Sequence[Verdict], names: Names) -> Sentence:
     ]
     if not texts:
         return ()
-    if len(set(texts)) > 1 or len(found) < len(verdicts):
+    if is_named or len(set(texts)) > 1 or len(found) < len(verdicts):
         models: dict[str, list[str]] = {}
         for (model, _), text in zip(found[:MOST_NAMED], texts, strict=False):
             models.setdefault(text, []).append(one_line(model, 40))
@@ -141,7 +141,8 @@ def other_guesses(verdicts: Sequence[Verdict], names: Names) -> Sentence:
 
 def outguessed(verdicts: Sequence[Verdict], headline: Headline, names: Names) -> Sentence:
     """Return that a guess with another binarizer has a better mean than the maps."""
-    told = other_guesses([one for one in verdicts if one.is_outguessed], names)
+    some = [one for one in verdicts if one.is_outguessed]
+    told = other_guesses(some, names, is_named=len(some) < len(verdicts))
     if not told:
         return ()
     is_best = headline.method is None and headline.binarizer is None

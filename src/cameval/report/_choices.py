@@ -76,13 +76,13 @@ def describe_masks(
     origin = None if binarizer is None else binarizer.origin
     if origin is None:
         return f"masks by {one_line(column.binarizer)}"
-    found = list(dict.fromkeys(_chosen_for(column, model, runs)))
+    found = list(dict.fromkeys(chosen_for(column, model, runs)))
     what = "a threshold for each class, " if origin.by == "label" else "threshold "
     value = f": {one_line(found[0])}" if len(found) == 1 else ""
     return f"{what}chosen on {origin.chosen_on}{value}"
 
 
-def _chosen_for(column: Column, model: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def chosen_for(column: Column, model: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield the binarizers that were chosen for the maps of a column."""
     for run in runs:
         record = (run.get("chosen") or {}).get(column.binarizer) or {}

@@ -6,19 +6,27 @@ from urllib.parse import quote
 
 import numpy as np
 
+from cameval.evaluation import Column
 from cameval.evaluation._headline import MOST_MODELS
 from cameval.evaluation._numbers import format_short, with_minus
-from cameval.evaluation._words import one_line
+from cameval.evaluation._words import metric_title, one_line
 from cameval.report._all_scores import headline_data
 from cameval.report._answers import Known
 from cameval.report._chart import Charts
-from cameval.report._choices import describe_masks
+from cameval.report._choices import chosen_for, describe_masks
 from cameval.report._headline_figure import draw_headline
-from cameval.report._network_pairs import are_few, describe_pairs, pair_table, pairs_of
+from cameval.report._names import join_words
+from cameval.report._network_pairs import (
+    NetworkPair,
+    are_few,
+    describe_pairs,
+    pair_table,
+    pairs_of,
+)
 from cameval.report._network_pairs_figure import draw_pairs
 from cameval.report._networks import describe_networks, network_rows, network_table
 from cameval.report._networks_figure import draw_networks
-from cameval.report._sentences import MOST_NAMED, plain
+from cameval.report._sentences import MOST_NAMED, Sentence, plain
 from cameval.report._strip import StripPicture
 from cameval.report._svg import Drawing
 from cameval.report._verdict import Verdict, state_of_all
@@ -84,15 +92,19 @@ def first_screen_of(
     has_many = len(verdicts) > MOST_NAMED and bool(panels)
     more = len(contents.models) - MOST_MODELS
     has_network = contents.has_network
-    pairs = _pairs(known)
+    pairs = pairs_of(contents, known.headline, known.images, known.family)
+    told = describe_pairs(pairs, known.headline, known.scores, names)
+    pairs_panel = _pairs_panel(pairs, told, known)
     return FirstScreen(
-        words_of(verdicts, known.targets, contents, known.headline, names, known.family),
+        words_of(verdicts, known.targets, contents, known.headline, names, told),
         list(panels.values()),
         _overview(known, charts, panels) if has_many else None,
-        _reading(verdicts, known, has_many=has_many, has_pairs=pairs is not None) if panels else "",
+        _reading(verdicts, known, has_many=has_many, has_pairs=pairs_panel is not None)
+        if panels
+        else "",
         FAITHFULNESS if has_network else FAITHFULNESS_OF_MAPS,
         _more(more, len(verdicts), known, has_many=has_many) if more > 0 else "",
-        pairs,
+        pairs_panel,
     )
 
 
@@ -106,21 +118,34 @@ def _more(more: int, tested: int, known: Known, *, has_many: bool) -> str:
     )
 
 
-def _pairs(known: Known) -> Panel | None:
+def _pairs_panel(pairs: Sequence[NetworkPair], told: Sentence, known: Known) -> Panel | None:
     """Return the differences between few networks."""
-    pairs = pairs_of(known.headline, known.family)
     if not pairs or not are_few(known.headline):
         return None
-    headline, names = known.headline, known.names
-    column = replace(pairs[0].tests[0].column, binarizer="")
-    title = f"Difference in mean {headline.title} between {names.noun}s"
-    label = plain(describe_pairs(headline, known.family, names))
+    column, noun = pairs[0].tests[0].column, known.names.noun
+    metrics = list(dict.fromkeys(metric_title(pair.metric) for pair in pairs))
+    title = f"Difference in mean {join_words(metrics)} between {noun}s"
     return Panel(
-        f"Which {names.noun} has the better maps?",
-        f"paired differences with the same binarizer, {names.column(column)}",
-        drawing=draw_pairs(pairs, metric=f"mean {headline.title}", title=title, label=label),
+        f"Which {noun} has the better maps?",
+        f"paired differences, {known.names.column(replace(column, binarizer=''))}"
+        f"{_own_thresholds(column, known)}",
+        drawing=draw_pairs(pairs, title=title, label=plain(told)),
         data=[pair_table(pairs, title)],
     )
+
+
+def _own_thresholds(column: Column, known: Known) -> str:
+    """Return where the threshold of each network was chosen, and which it is."""
+    meaning = known.contents.binarizers.get(column.binarizer)
+    if meaning is None or meaning.origin is None:
+        return ""
+    chosen = [
+        f"{join_words(found)} ({one_line(model, 24)})"
+        for model, best in known.headline.columns.items()
+        if (found := list(dict.fromkeys(chosen_for(best, model, known.runs))))
+    ]
+    text = f", each with its own threshold, chosen on {meaning.origin.chosen_on}"
+    return text + (f": {', '.join(chosen)}" if chosen and meaning.origin.by is None else "")
 
 
 def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[StripPicture]) -> Panel:

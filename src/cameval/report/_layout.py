@@ -209,7 +209,7 @@ def _tests(of: Evaluated) -> Fold:
     known = of.known
     tables = _present(
         method_tests(known.contents, known.headline, known.names, known.family),
-        model_tests(known.headline, known.names, known.family),
+        *model_tests(known.headline, known.names, known.family),
     )
     size = known.family.size
     brief = format_count(size, "comparison")

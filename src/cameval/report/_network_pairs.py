@@ -1,14 +1,23 @@
-"""Which of several networks has the better maps: each pair in the same masks, as words."""
+"""Which of several networks has the better maps: each pair in the same way, as words."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cameval.evaluation._comparisons import MOST_COMPARED, Comparison, Family, Verdict
+from cameval.evaluation import Column
+from cameval.evaluation._comparisons import (
+    MOST_COMPARED,
+    Comparison,
+    Family,
+    Verdict,
+    mean_difference,
+)
+from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
-from cameval.evaluation._numbers import with_minus
-from cameval.evaluation._words import map_and_mask, one_line
+from cameval.evaluation._numbers import format_short, format_signed, with_minus
+from cameval.evaluation._scores import Images, Scores
+from cameval.evaluation._words import map_and_mask, metric_title, one_line
 from cameval.report._all_scores import describe_difference
 from cameval.report._names import Names, join_words
 from cameval.report._sentences import Part, Sentence
@@ -19,23 +28,39 @@ _MOST_LABELS = 3
 
 
 @dataclass(frozen=True)
+class PairRow:
+    """A difference between two networks: what it is of, and as text; its test if there is one."""
+
+    name: str
+    said: str
+    difference: float
+    test: Comparison | None = None
+
+
+@dataclass(frozen=True)
 class NetworkPair:
-    """Two networks, and the tests of their difference.
+    """Two networks, and their differences in one metric, with the same method.
 
     Parameters
     ----------
     first, second
         Their labels.
+    metric
+        Label of the metric.
     tests
-        A test for each binarizer, all with the same method; at least one has a p value.
+        A test for each binarizer, or one without a binarizer for a metric of maps.
     higher_is_better
         Of the metric.
+    untested
+        Mean differences with the binarizers that are not tested, as another was fixed before.
     """
 
     first: str
     second: str
+    metric: str
     tests: Sequence[Comparison]
     higher_is_better: bool
+    untested: Mapping[str, float]
 
     @property
     def title(self) -> str:
@@ -51,23 +76,55 @@ class NetworkPair:
             if test.verdict(higher_is_better=self.higher_is_better) in verdicts
         ]
 
-    def describe(self, test: Comparison) -> str:
-        """Return symbol, difference and interval of one of the tests."""
-        return with_minus(describe_difference(test, higher_is_better=self.higher_is_better))
+    def is_clear(self, test: Comparison) -> bool:
+        """Tell whether one of the tests shows a difference."""
+        return test.verdict(higher_is_better=self.higher_is_better) in ("better", "worse")
+
+    def rows(self) -> list[PairRow]:
+        """Return the rows of a figure or table, those without a test last."""
+        rows = []
+        for test in self.tests:
+            said = describe_difference(test, higher_is_better=self.higher_is_better)
+            name = test.column.binarizer or metric_title(test.column.metric)
+            rows.append(PairRow(one_line(name), with_minus(said), test.test.difference, test))
+        for name, difference in self.untested.items():
+            said = f"{format_signed(difference)} (not tested)"
+            rows.append(PairRow(one_line(name), said, difference))
+        return rows
 
 
-def pairs_of(headline: Headline, family: Family) -> list[NetworkPair]:
-    """Return the pairs of networks whose difference was tested, if the metric has a direction."""
-    higher = headline.meaning.higher_is_better
-    if higher is None:
-        return []
-    by_names: dict[tuple[str, str], list[Comparison]] = {}
+def pairs_of(
+    contents: Contents, headline: Headline, images: Mapping[str, Images], family: Family
+) -> list[NetworkPair]:
+    """Return the differences that were tested, by pair and metric, those of the headline first."""
+    directions = {k: one.higher_is_better for k, one in contents.averaged_metrics.items()}
+    by_names: dict[tuple[str, str, str], list[Comparison]] = {}
     for test in family.select("model"):
-        by_names.setdefault((test.first, test.second), []).append(test)
+        by_names.setdefault((test.first, test.second, test.column.metric), []).append(test)
+    pairs = []
+    for (first, second, metric), tests in by_names.items():
+        higher = directions[metric]
+        if higher is None or all(np.isnan(test.p) for test in tests):
+            continue
+        others = _untested(contents, headline, tests[0].column)
+        differences = {
+            column.binarizer: mean_difference(images[first], images[second], column)
+            for column in others
+            if column in images[first].columns
+        }
+        known = {name: value for name, value in differences.items() if not np.isnan(value)}
+        pairs.append(NetworkPair(first, second, metric, tests, higher, known))
+    return sorted(pairs, key=lambda pair: pair.metric != headline.metric)
+
+
+def _untested(contents: Contents, headline: Headline, column: Column) -> list[Column]:
+    """Return the columns of the binarizers that are not tested, as another was fixed."""
+    if not column.binarizer or headline.binarizer is None or not are_few(headline):
+        return []
     return [
-        NetworkPair(*names, tests, higher)
-        for names, tests in by_names.items()
-        if not all(np.isnan(test.p) for test in tests)
+        replace(column, binarizer=label)
+        for label, meaning in contents.binarizers.items()
+        if label != column.binarizer and meaning.origin is None
     ]
 
 
@@ -76,50 +133,82 @@ def are_few(headline: Headline) -> bool:
     return len(headline.candidates) <= MOST_COMPARED
 
 
-def describe_pairs(headline: Headline, family: Family, names: Names) -> Sentence:
-    """Return which of the networks has the better maps, in a sentence for each pair."""
-    pairs = pairs_of(headline, family)
+# --- Words ----------------------------------------------------------------------------------------
+
+
+def describe_pairs(
+    pairs: Sequence[NetworkPair], headline: Headline, scores: Scores, names: Names
+) -> Sentence:
+    """Return which of the networks has the better maps, in a sentence for each pair and metric."""
     if not pairs:
         return ()
-    noun = names.noun
     if are_few(headline):
-        return (Part(" ".join(_describe_pair(pair, noun) for pair in pairs)),)
+        told = [_describe_pair(pair) for pair in pairs]
+        return (Part(" ".join([*told, *_describe_grids(headline, scores)])),)
     clear = sum(bool(pair.labels("better", "worse")) for pair in pairs)
-    masks = map_and_mask(pairs[0].tests[0].column)
     return (
         Part(
-            f"Of {len(pairs):,} pairs of {noun}s, a difference is shown for {clear:,}, "
-            f"with {masks} (Paired tests)."
+            f"In {metric_title(pairs[0].metric)}, a difference is shown for {clear:,} of "
+            f"{len(pairs):,} pairs of {names.noun}s, with "
+            f"{map_and_mask(pairs[0].tests[0].column)} (Paired tests)."
         ),
     )
 
 
-def _describe_pair(pair: NetworkPair, noun: str) -> str:
+def _describe_pair(pair: NetworkPair) -> str:
     first, second = (one_line(name, LONGEST_NAME) for name in (pair.first, pair.second))
     better, worse = pair.labels("better"), pair.labels("worse")
     n = len(pair.tests)
+    where = f"In {metric_title(pair.metric)}"
+    where += "" if pair.tests[0].column.binarizer else ", without a threshold"
     if better and worse:
-        ends = [
-            f"those of {first} with {_listed(better, n)}",
-            f"those of {second} with {_listed(worse, n)}",
-        ]
-        return (
-            f"Which {noun}'s maps find the object better depends on the binarizer: "
-            f"{'; '.join(ends)}."
-        )
+        ends = f"{first} with {_listed(better, n)}; {second} with {_listed(worse, n)}"
+        return f"{where}, it depends on the binarizer which has the better maps: {ends}."
     if clear := better or worse:
         best, other = (first, second) if better else (second, first)
-        text = f"The maps of {best} find the object better than those of {other}"
-        if n == 1:
-            return f"{text}."
-        if len(clear) == n:
-            return f"{text} with each of the {n} binarizers."
-        others = pair.labels("open", "equal", "too few groups", "not tested")
-        return f"{text} with {_listed(clear, n)}; with {_listed(others, n)} no difference is shown."
-    if pair.labels("too few groups") and not pair.labels("open"):
-        return f"The groups are too few to tell the maps of {first} from those of {second}."
-    text = f"No difference between the maps of {first} and {second} is shown"
-    return f"{text}{' with any binarizer' * (n > 1)}."
+        text = f"{where}, the maps of {best} are better than those of {other}"
+        if n > 1 and len(clear) == n:
+            text += f" with each of the {n} binarizers"
+        elif n > 1:
+            others = pair.labels("open", "equal", "too few groups", "not tested")
+            text += f" with {_listed(clear, n)}; with {_listed(others, n)} no difference is shown"
+    elif pair.labels("too few groups") and not pair.labels("open"):
+        text = f"{where}, the groups are too few to tell the maps of {first} from those of {second}"
+    else:
+        text = f"{where}, no difference between the maps of {first} and {second} is shown"
+        text += " with any binarizer" * (n > 1)
+    return f"{text}.{_describe_untested(pair)}"
+
+
+def _describe_untested(pair: NetworkPair) -> str:
+    """Return the range of the differences that are not tested."""
+    if not pair.untested:
+        return ""
+    ends = [
+        format_signed(end) for end in (min(pair.untested.values()), max(pair.untested.values()))
+    ]
+    if len(pair.untested) == 1:
+        (name,) = pair.untested
+        return f" With {one_line(name)} the difference is {ends[0]} (not tested)."
+    n = len(pair.untested)
+    return f" With the {n} other binarizers it is {ends[0]} to {ends[1]} (not tested)."
+
+
+def _describe_grids(headline: Headline, scores: Scores) -> list[str]:
+    """Return what the true masks score at the grid of each network, where that differs."""
+    found = {}
+    for model, column in headline.columns.items():
+        best = scores.best_baseline(model, column, "truth")
+        if best is not None:
+            found[model] = scores.by_column[model, best].mean
+    values = [format_short(value) for value in found.values()]
+    if len(set(values)) < 2 or len(found) < len(headline.candidates):
+        return []
+    each = [
+        f"{value} ({one_line(model, LONGEST_NAME)})"
+        for model, value in zip(found, values, strict=True)
+    ]
+    return [f"A map of the truth at the grid of each scores {join_words(each)}."]
 
 
 def _listed(labels: Sequence[str], n: int) -> str:
@@ -129,15 +218,15 @@ def _listed(labels: Sequence[str], n: int) -> str:
     return join_words(labels)
 
 
+# --- Rows -----------------------------------------------------------------------------------------
+
+
 def pair_table(pairs: Sequence[NetworkPair], caption: str) -> Table:
     """Return the rows of the figure as a table."""
     blocks = [
         Block(
-            [
-                Row(Cell(one_line(test.column.binarizer)), [Cell(pair.describe(test))])
-                for test in pair.tests
-            ],
-            pair.title,
+            [Row(Cell(row.name), [Cell(row.said)]) for row in pair.rows()],
+            f"{metric_title(pair.metric)}: {pair.title}",
         )
         for pair in pairs
     ]
@@ -145,21 +234,21 @@ def pair_table(pairs: Sequence[NetworkPair], caption: str) -> Table:
     return Table(caption, ["binarizer", "difference"], blocks, [note])
 
 
-def pair_lines(headline: Headline, family: Family) -> list[str]:
+def pair_lines(pairs: Sequence[NetworkPair], headline: Headline, family: Family) -> list[str]:
     """Return the difference of each pair of few networks as lines in columns."""
-    if not are_few(headline):
+    if not pairs or not are_few(headline):
         return []
-    lines = []
-    for pair in pairs_of(headline, family):
-        column = pair.tests[0].column
-        first, second = (one_line(name, 24) for name in (pair.first, pair.second))
-        lines.append(f"  {first} minus {second}, {one_line(column.method, 20)}:")
-        names = [one_line(test.column.binarizer, 24) for test in pair.tests]
-        width = max(map(len, names))
-        lines += [
-            f"    {name:{width}} {pair.describe(test)}".rstrip()
-            if width
-            else f"    {pair.describe(test)}"
-            for name, test in zip(names, pair.tests, strict=True)
-        ]
+    by_names: dict[tuple[str, str], list[NetworkPair]] = {}
+    for pair in pairs:
+        by_names.setdefault((pair.first, pair.second), []).append(pair)
+    lines = ["  Differences, with intervals"]
+    if family.size > 1:
+        lines[0] += f" that are corrected for {family.size:,} tests"
+    lines[0] += ":"
+    for names, both in by_names.items():
+        first, second = (one_line(name, 24) for name in names)
+        lines.append(f"  {first} minus {second}, {one_line(both[0].tests[0].column.method, 20)}")
+        rows = [(one_line(row.name, 24), row.said) for pair in both for row in pair.rows()]
+        width = max(len(name) for name, _ in rows)
+        lines += [f"    {name:{width}} {said}" for name, said in rows]
     return lines

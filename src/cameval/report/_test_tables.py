@@ -10,7 +10,7 @@ from cameval.evaluation._comparisons import ALPHA, CONFIDENCE, Comparison, Famil
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._scores import ROLES
-from cameval.evaluation._words import map_and_mask, one_line
+from cameval.evaluation._words import map_and_mask, metric_title, one_line
 from cameval.report._names import Names, join_words
 from cameval.report.formatting import (
     format_difference,
@@ -59,16 +59,19 @@ def method_tests(
     )
 
 
-def model_tests(headline: Headline, names: Names, family: Family) -> Table | None:
-    """Return differences between models, each pair, with the map and mask of the first.
+def model_tests(headline: Headline, names: Names, family: Family) -> list[Table]:
+    """Return differences between models, with the map and mask of the first, by metric."""
+    by_metric: dict[str, list[Comparison]] = {}
+    for one in family.select("model"):
+        by_metric.setdefault(one.column.metric, []).append(one)
+    return [_model_table(of, headline, names, family) for of in by_metric.values()]
 
-    A row is a binarizer if there are several, and else a model.
-    """
-    comparisons = family.select("model")
-    if not comparisons:
-        return None
-    reference = names.contents.models[0]
-    column = headline.columns[reference]
+
+def _model_table(
+    comparisons: Sequence[Comparison], headline: Headline, names: Names, family: Family
+) -> Table:
+    """Return the tests of one metric; a row is a binarizer if there are several, else a model."""
+    column = comparisons[0].column
     pairs = dict.fromkeys((one.first, one.second) for one in comparisons)
     if several := len(comparisons) > len(pairs):
         column = replace(column, binarizer="")
@@ -91,13 +94,15 @@ def model_tests(headline: Headline, names: Names, family: Family) -> Table | Non
             )
             for first in dict.fromkeys(one.first for one in comparisons)
         ]
+    reference = names.contents.models[0]
     return Table(
-        f"Paired differences in {headline.title} between models, {names.column(column)}",
+        f"Paired differences in {metric_title(column.metric)} between models, "
+        f"{names.column(column)}",
         ["binarizer" if several else "model", *_TITLES],
         blocks,
         [
             *_notes(comparisons, family, names),
-            *_favored_model(headline, reference, is_of_method=several),
+            *_favored_model(headline, reference, is_of_method=several or not column.binarizer),
         ],
     )
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cameval.evaluation._comparisons import Family
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import format_short
@@ -21,7 +20,6 @@ from cameval.report._cautions import (
     uncorrected,
 )
 from cameval.report._names import Names
-from cameval.report._network_pairs import describe_pairs
 from cameval.report._sentences import MOST_NAMED, Part, Sentence
 from cameval.report._targets import Targets
 from cameval.report._verdict import State, Verdict, state_of_all
@@ -94,9 +92,9 @@ def words_of(
     contents: Contents,
     headline: Headline,
     names: Names,
-    family: Family,
+    pairs: Sentence = (),
 ) -> Words:
-    """Return the words of the verdicts."""
+    """Return the words of the verdicts, and the sentence on pairs of networks."""
     symbol, chip = chip_of(verdicts, names)
     sentences = (
         _scores(verdicts, headline, names),
@@ -118,7 +116,7 @@ def words_of(
         [one for one in sentences if one],
         [one for one in caution if one],
         describe_guess(verdicts, contents),
-        describe_pairs(headline, family, names),
+        pairs,
     )
 
 
@@ -206,9 +204,18 @@ def _mixed(verdicts: Sequence[Verdict], noun: str) -> str:
     states = Counter(one.state for one in verdicts)
     better = states["better"] + states["better, not than the image"]
     worse, alone = states["worse"], states["better, not than the image"]
+
+    def some(*of: State) -> str:
+        """Return how many networks are in these states; of a single one, its name."""
+        models = [one.model for one in verdicts if one.state in of]
+        if len(models) == 1:
+            return f"{one_line(models[0], 24)}, one of {n} {noun}s,"
+        return f"{len(models)} of {n} {noun}s"
+
     if better:
         guess = SAME_BINARIZER if _is_outguessed(verdicts) else "a guess"
-        text = f"The maps of {better} of {n} {noun}s find the object better than {guess}"
+        whose = some("better", "better, not than the image")
+        text = f"The maps of {whose} find the object better than {guess}"
         if better == n:
             text = f"The maps of all {_number(n)} {noun}s find the object better than {guess}"
         text += f", those of {worse} worse" if worse else ""
@@ -216,7 +223,7 @@ def _mixed(verdicts: Sequence[Verdict], noun: str) -> str:
             text += f"; those of {alone} are not shown to do so better than the image alone"
         return f"{text}."
     if worse:
-        return f"The maps of {worse} of {n} {noun}s find the object worse than a guess."
+        return f"The maps of {some('worse')} find the object worse than a guess."
     if n == 2:
         return f"The maps of neither {noun} are shown to find the object better than a guess."
     return (

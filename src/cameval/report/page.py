@@ -40,7 +40,17 @@ __all__ = ["write_report"]
 TITLE = "Where the network looks, and how well that agrees with the truth"
 TITLE_OF_MAPS = "Where the maps are high, and how well that agrees with the truth"
 ANCHORS = (
-    *("summary", "images", "guessing", "classes", "class-data", "size", "by-threshold", "choices"),
+    *(
+        "summary",
+        "networks",
+        "images",
+        "guessing",
+        "classes",
+        "class-data",
+        "size",
+        "by-threshold",
+        "choices",
+    ),
     *("predictions", "right-and-wrong", "scores", "maps", "more-scores", "details", "tests"),
     *("undefined", "negatives", "parts", "sanity", "reviewers", "methods"),
 )

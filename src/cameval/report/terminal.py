@@ -15,7 +15,7 @@ from cameval.evaluation.meaning import CONSTANT
 from cameval.report._accuracy import describe_accuracy
 from cameval.report._names import Names, names_of
 from cameval.report._negatives import describe_marks
-from cameval.report._network_pairs import pair_lines
+from cameval.report._network_pairs import describe_pairs, pair_lines, pairs_of
 from cameval.report._sentences import plain
 from cameval.report._targets import Targets, targets_of
 from cameval.report._verdict import Verdict, verdicts_of
@@ -53,8 +53,8 @@ def verdict_lines(
 
     A row for each network has its best maps with their mean score, the best blind baseline, and the
     upper bound of these masks. How often the network is right, the headline of the report and
-    counts follow; of two or three networks also the paired difference of each pair, in the same
-    masks, with each binarizer.
+    counts follow; of two or three networks also the paired difference of each pair with each
+    binarizer, and in a metric of maps that needs none.
 
     Parameters
     ----------
@@ -103,14 +103,16 @@ def verdict_lines(
     names = names_of(targets, contents)
     family = compare_all(contents, headline, images, seed_of(results))
     verdicts = verdicts_of(targets.scored, contents, images, headline, scores, family)
-    words = words_of(verdicts, targets, contents, headline, names, family)
+    pairs = pairs_of(contents, headline, images, family)
+    told = describe_pairs(pairs, headline, scores, names)
+    words = words_of(verdicts, targets, contents, headline, names, told)
     lines = [
         *_counts(targets, headline, names),
         *_table(verdicts),
         *_accuracy(results, names),
         *_wrap(f"{words.symbol} {words.headline}"),
         *_below(words),
-        *pair_lines(headline, family),
+        *pair_lines(pairs, headline, family),
         *(_wrap(plain(words.pairs)) if words.pairs else ()),
         *(line for sentence in words.caution for line in _wrap(plain(sentence))),
         *_negatives(results, targets, contents, headline, names),
