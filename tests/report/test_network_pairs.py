@@ -165,15 +165,23 @@ def test_of_more_networks_the_pairs_are_counted(tmp_path) -> None:
     levels = {name: {"p75": 0.3, "p95": 0.3 + 0.05 * k} for k, name in enumerate("aabcd")}
     results = of_networks(levels)
     page = written(results, tmp_path)
-    said = (
-        "In IoU, a difference is shown for 6 of 6 pairs of networks, with cam, p95 (Paired tests)."
-    )
+    said = "In IoU, a difference is shown for 6 of 6 pairs of networks, with cam, p95."
     assert said in page.says
     assert "has the better maps?" not in page.text
     lines = verdict_lines(results)
     assert said in " ".join(lines)
     assert differences_in(lines) == []
     assert len(page_tests(results).query("kind == 'model'")) == 6
+
+
+def test_of_three_networks_the_pairs_are_counted_by_metric(tmp_path) -> None:
+    results = of_networks({**HIGH_AND_LOW, "c": HIGH_AND_LOW["b"]})
+    said = written(results, tmp_path).says
+    assert (
+        "In IoU, a difference is shown for 2 of 3 pairs of networks, with at least one binarizer; "
+        "for 2 its sign depends on the binarizer. In AUROC, without a threshold, a difference is "
+        "shown for 0 of 3 pairs of networks, with cam."
+    ) in said
 
 
 def test_networks_beyond_the_verdict_are_not_tested() -> None:

@@ -25,6 +25,7 @@ from cameval.report.sections import Block, Cell, Row, Table
 
 LONGEST_NAME = 40
 _MOST_LABELS = 3
+_CLEAR: tuple[Verdict, Verdict] = ("better", "worse")
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class NetworkPair:
 
     def is_clear(self, test: Comparison) -> bool:
         """Tell whether one of the tests shows a difference."""
-        return test.verdict(higher_is_better=self.higher_is_better) in ("better", "worse")
+        return test.verdict(higher_is_better=self.higher_is_better) in _CLEAR
 
     def rows(self) -> list[PairRow]:
         """Return the rows of a figure or table, those without a test last."""
@@ -139,28 +140,45 @@ def are_few(headline: Headline) -> bool:
 def describe_pairs(
     pairs: Sequence[NetworkPair], headline: Headline, scores: Scores, names: Names
 ) -> Sentence:
-    """Return which of the networks has the better maps, in a sentence for each pair and metric."""
+    """Return which of two networks has the better maps, or how many pairs differ, by metric."""
     if not pairs:
         return ()
-    if are_few(headline):
-        told = [_describe_pair(pair) for pair in pairs]
-        return (Part(" ".join([*told, *_describe_grids(headline, scores)])),)
-    clear = sum(bool(pair.labels("better", "worse")) for pair in pairs)
-    return (
-        Part(
-            f"In {metric_title(pairs[0].metric)}, a difference is shown for {clear:,} of "
-            f"{len(pairs):,} pairs of {names.noun}s, with "
-            f"{map_and_mask(pairs[0].tests[0].column)} (Paired tests)."
-        ),
+    by_metric: dict[str, list[NetworkPair]] = {}
+    for pair in pairs:
+        by_metric.setdefault(pair.metric, []).append(pair)
+    told = [
+        _describe_pair(of[0]) if len(of) == 1 else _count_pairs(of, names.noun)
+        for of in by_metric.values()
+    ]
+    grids = _describe_grids(headline, scores) if are_few(headline) else []
+    return (Part(" ".join([*told, *grids])),)
+
+
+def _count_pairs(pairs: Sequence[NetworkPair], noun: str) -> str:
+    """Return for how many of several pairs a difference is shown."""
+    better, worse = ([bool(pair.labels(one)) for pair in pairs] for one in _CLEAR)
+    clear = sum(map(any, zip(better, worse, strict=True)))
+    both = sum(map(all, zip(better, worse, strict=True)))
+    column, several = pairs[0].tests[0].column, len(pairs[0].tests) > 1
+    masks = "at least one binarizer" if several else map_and_mask(column)
+    text = (
+        f"In {_where(pairs[0])}, a difference is shown for {clear:,} of {len(pairs):,} pairs of "
+        f"{noun}s, with {masks}"
     )
+    text += f"; for {both:,} its sign depends on the binarizer" if both else ""
+    return f"{text}."
+
+
+def _where(pair: NetworkPair) -> str:
+    threshold = "" if pair.tests[0].column.binarizer else ", without a threshold"
+    return f"{metric_title(pair.metric)}{threshold}"
 
 
 def _describe_pair(pair: NetworkPair) -> str:
     first, second = (one_line(name, LONGEST_NAME) for name in (pair.first, pair.second))
     better, worse = pair.labels("better"), pair.labels("worse")
     n = len(pair.tests)
-    where = f"In {metric_title(pair.metric)}"
-    where += "" if pair.tests[0].column.binarizer else ", without a threshold"
+    where = f"In {_where(pair)}"
     if better and worse:
         ends = f"{first} with {_listed(better, n)}; {second} with {_listed(worse, n)}"
         return f"{where}, it depends on the binarizer which has the better maps: {ends}."
