@@ -30,8 +30,8 @@ def page_tests(
     pandas.DataFrame
         One row for each test, with the names of `Results.compare`:
 
-        - ``kind``: ``"method"``, ``"model"`` (of two or three models with each binarizer, unless one
-          was fixed, and in the first metric of maps) or ``"target_class"``;
+        - ``kind``: ``"method"``, ``"model"`` (of two or three models with each binarizer, unless
+          one was fixed, and in the first metric of maps) or ``"target_class"``;
         - ``model``: the model, of two models the second;
         - ``first``, ``second``: the labels of the two;
         - ``target_class``, ``method``, ``binarizer``, ``metric``: of the scores of the first;
