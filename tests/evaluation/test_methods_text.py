@@ -4,18 +4,22 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import torch
 from evaluations import PLAN, SMALL, samples, small_network
 from pages import made
 from torch import Tensor
 
 from cameval import (
+    CAMExtractor,
     OtsuBinarizer,
     Preparation,
     Sample,
+    cam,
     choose_binarizers,
     concat,
     evaluate,
     evaluate_maps,
+    grad_cam,
     iou,
 )
 from cameval.evaluation import Column, Results
@@ -55,6 +59,20 @@ def test_a_run_of_a_network_with_a_choice_is_described() -> None:
     only = results.select(kind="method", binarizer="validated")
     assert "Masks are computed" not in only.methods_text()
     assert "baselines" not in only.methods_text()
+
+
+def test_the_values_of_maps_are_those_of_the_methods() -> None:
+    net, data = small_network(), samples(2)
+    results = evaluate(net, data, **{**PLAN, "prepare": SMALL})
+    text = results.methods_text()
+    assert "Their values are those of the methods, neither scaled nor clipped afterwards" in text
+    assert "signed" not in text  # grad_cam has no negative value
+    images = torch.stack([SMALL(sample)[0] for sample in data])
+    for method, is_signed in ((cam, True), (grad_cam, False)):
+        found = CAMExtractor(net, method=method)(images)
+        coarse, fine = found.coarse, found.maps
+        assert bool((coarse < 0).any()) == bool((fine < 0).any()) == is_signed
+        assert fine.amax() > 0.5 * coarse.amax()
 
 
 def test_random_weights_are_named_where_they_are_recorded() -> None:

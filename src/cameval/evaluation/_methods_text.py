@@ -149,8 +149,8 @@ def _describe_maps(results: ScoreTable, words: _Words) -> Iterator[str]:
         }
         aligned = f", {alignments.pop()}" if len(alignments) == 1 else ""
         yield (
-            "They are signed and not scaled, and are interpolated linearly to the grid of the "
-            f"true mask{aligned}."
+            "Their values are those of the methods, neither scaled nor clipped afterwards, and are "
+            f"interpolated linearly to the grid of the true mask{aligned}."
         )
     if given := [k for k, one in meanings.items() if one.given]:
         yield f"Maps made elsewhere are {words.several(given)}; they are not scaled."
