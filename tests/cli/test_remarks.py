@@ -86,8 +86,8 @@ def test_random_weights_are_in_the_results(root, tmp_path) -> None:
     assert first["weights_are"] == "random"
     assert "weights_are" not in second
     text = results.methods_text()
-    assert "The network is squeezenet1_1 (random weights, hash " in text
-    assert "The network is a (weights " in text
+    assert "The networks are squeezenet1_1 (random weights, hash " in text
+    assert " and a (weights " in text
 
 
 def _weights(folder: Path) -> Path:

@@ -4,18 +4,22 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import torch
 from evaluations import PLAN, SMALL, samples, small_network
 from pages import made
 from torch import Tensor
 
 from cameval import (
+    CAMExtractor,
     OtsuBinarizer,
     Preparation,
     Sample,
+    cam,
     choose_binarizers,
     concat,
     evaluate,
     evaluate_maps,
+    grad_cam,
     iou,
 )
 from cameval.evaluation import Column, Results
@@ -54,7 +58,24 @@ def test_a_run_of_a_network_with_a_choice_is_described() -> None:
     assert "random weights" not in text
     only = results.select(kind="method", binarizer="validated")
     assert "Masks are computed" not in only.methods_text()
+    evaluated = "The evaluation had the binarizers p80 (the highest 20 % of its pixels) and mean"
+    assert evaluated in only.methods_text()
+    assert evaluated not in text
     assert "baselines" not in only.methods_text()
+
+
+def test_the_values_of_maps_are_those_of_the_methods() -> None:
+    net, data = small_network(), samples(2)
+    results = evaluate(net, data, **{**PLAN, "prepare": SMALL})
+    text = results.methods_text()
+    assert "Their values are those of the methods, neither scaled nor clipped afterwards" in text
+    assert "signed" not in text  # grad_cam has no negative value
+    images = torch.stack([SMALL(sample)[0] for sample in data])
+    for method, is_signed in ((cam, True), (grad_cam, False)):
+        found = CAMExtractor(net, method=method)(images)
+        coarse, fine = found.coarse, found.maps
+        assert bool((coarse < 0).any()) == bool((fine < 0).any()) == is_signed
+        assert fine.amax() > 0.5 * coarse.amax()
 
 
 def test_random_weights_are_named_where_they_are_recorded() -> None:
@@ -124,6 +145,86 @@ def test_each_map_has_its_threshold_in_the_text() -> None:
     assert "For cam it is p95" in concat(parts).methods_text()
 
 
+def of_network(
+    model: str, best: str, *, n: int = 12, by: Literal["label"] | None = None
+) -> Results:
+    """Return results of a network, with binarizers chosen on `n` images: otsu or p95 for cam."""
+
+    def level(column: Column) -> float:
+        return 0.9 if (column.method == "cam") == (column.binarizer == best) else 0.2
+
+    images = made(24, models=(model,), value=level, metrics=("iou",), baselines={})
+    names = images.samples["sample"].tolist()
+    choice = choose_binarizers(images.select(sample=names[:n]), by=by)
+    return choice.apply(images.select(sample=names[12:]))
+
+
+def test_each_network_has_its_own_thresholds_in_the_text() -> None:
+    both = concat([of_network("a", "p95"), of_network("b", "otsu", n=3)])
+    assert (
+        "The binarizer validated was chosen for each map of each network on other images of the "
+        "same groups, by the highest mean IoU. "
+        "For a (chosen on 12 images of 8 groups) it is p95 for cam; otsu for grad_cam. "
+        "For b (chosen on 3 images of 3 groups) it is otsu for cam; p95 for grad_cam. "
+    ) in both.methods_text()
+    assert "such choices" not in both.methods_text()
+    text = both.methods_text(names={"a": "ResNet", "p95": "the top 5 %", "group": "patient"})
+    assert "For ResNet (chosen on 12 images of 8 patients) it is the top 5 % for cam;" in text
+    by_class = concat([of_network(name, "p95", by="label") for name in ("a", "b")]).methods_text()
+    assert "chosen for each map and class of each network on other images" in by_class
+    for name in ("a", "b"):
+        assert (
+            f"For {name} (chosen on 12 images of 8 groups): for cam it is p95 for round, square "
+            "and long; for grad_cam it is otsu for round, square and long. "
+        ) in by_class
+
+
+def test_one_of_two_networks_is_described_alone() -> None:
+    both = concat([of_network("a", "p95"), of_network("b", "otsu", n=3)])
+    text = both.select(model="b").methods_text()
+    assert "The network is b (weights" in text
+    assert (
+        "chosen for each map on other images of the same groups (3 images of 3 groups), by" in text
+    )
+    assert "It is otsu for cam; p95 for grad_cam." in text
+    assert "8 groups), by" not in text
+
+
+def test_choices_of_folds_are_counted_for_their_network() -> None:
+    first, second = of_network("a", "p95"), of_network("a", "otsu", n=3)
+    names = first.samples["sample"].tolist()
+    folds = [first.select(sample=names[:6]), second.select(sample=names[6:])]
+    text = concat(folds).methods_text()
+    assert text.count("The network is a (weights ") == 1
+    assert "was chosen for each map on other images of the same groups, by the highest" in text
+    assert "For a, choice 1 of 2 (chosen on 12 images of 8 groups) it is p95 for cam;" in text
+    assert "For a, choice 2 of 2 (chosen on 3 images of 3 groups) it is otsu for cam;" in text
+
+
+def test_many_choices_are_counted() -> None:
+    several = concat([of_network(f"net {k}", "p95") for k in range(9)])
+    text = several.methods_text()
+    assert "There are 9 such choices, of different runs." in text
+    assert "For net 1" not in text
+
+
+def test_what_networks_have_in_common_is_in_the_text_once() -> None:
+    other = Preparation(size=48)
+    runs = {
+        name: evaluate(small_network(), samples(2), **PLAN, prepare=prepare, name=name)
+        for name, prepare in (("a", SMALL), ("b", SMALL), ("c", other))
+    }
+    text = concat([runs["a"], runs["b"]]).methods_text()
+    weights = runs["a"].provenance["settings"]["weights"][:16]
+    facts = f"(weights {weights}, layer features, multiclass task)"
+    assert f"The networks are a {facts} and b {facts}. Images are resized to 32 x 32" in text
+    assert text.count("Images are ") == text.count("images are ") + 1 == 1
+    several = concat([*runs.values()]).methods_text()
+    assert "For a and b, images are resized to 32 x 32 pixels" in several
+    assert "For c, images are resized to 48 x 48 pixels" in several
+    assert several.count("mages are ") == 2
+
+
 def test_names_of_the_author_are_in_the_text() -> None:
     names = {"cam": "CAM", "otsu": "Otsu's method", "iou": "Jaccard", "group": "patient"}
     names |= {"round": "meningioma", "validated": "tuned", "center": "Center", "net": "ResNet"}
@@ -152,7 +253,7 @@ def test_a_preparation_is_in_words_and_a_function_is_named() -> None:
         "0.5 and standard deviations 0.25, 0.25, 0.25, and maps are scored on 16 x 16 pixels. "
     ) in text
     own = evaluate(small_network(), samples(2), **{**PLAN, "prepare": prepare_small})
-    assert "Its images are prepared by " in own.methods_text()
+    assert "Images are prepared by " in own.methods_text()
     assert "prepare_small" in own.methods_text()
 
 

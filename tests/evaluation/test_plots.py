@@ -18,10 +18,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from pages import bare, elsewhere, made, of_targets, undefined
 
-from cameval import CAMExtractor, PercentileBinarizer, evaluate, grad_cam, iou
+from cameval import CAMExtractor, PercentileBinarizer, concat, evaluate, grad_cam, iou
 from cameval.baselines import area_bound
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
-from cameval.evaluation import Results, choose_binarizers
+from cameval.evaluation import Column, Results, choose_binarizers
 from cameval.evaluation._score_axis import axis_ends, round_ticks
 from cameval.evaluation.meaning import BinarizerMeaning, MethodMeaning, Origin
 from cameval.extractor import CAMSweep
@@ -683,10 +683,10 @@ def test_rows_of_latex_are_under_what_their_baseline_knows() -> None:
         r"grad\_cam",
         *(r"\multicolumn{3}{l}{\emph{controls}} \\", "cam"),
         *(r"\multicolumn{3}{l}{\emph{blind baselines}} \\", "a"),
-        *(r"\multicolumn{3}{l}{\emph{labels baselines}} \\", r"mean\_mask"),
-        *(r"\multicolumn{3}{l}{\emph{image baselines}} \\", "c"),
-        *(r"\multicolumn{3}{l}{\emph{unspecified baselines}} \\", "own"),
-        *(r"\multicolumn{3}{l}{\emph{truth baselines}} \\", "b"),
+        *(r"\multicolumn{3}{l}{\emph{baselines that use the label}} \\", r"mean\_mask"),
+        *(r"\multicolumn{3}{l}{\emph{baselines that use the image}} \\", "c"),
+        *(r"\multicolumn{3}{l}{\emph{baselines that do not state what they use}} \\", "own"),
+        *(r"\multicolumn{3}{l}{\emph{baselines that use the truth}} \\", "b"),
     ]
     assert body.count(r"\midrule") == 6
 
@@ -728,11 +728,40 @@ def test_latex_has_the_rule_of_the_threshold(results) -> None:
         "otsu": BinarizerMeaning("OtsuBinarizer()"),
         "p95": BinarizerMeaning("p95", origin=origin),
     }
-    comments = meant(results, binarizers=binarizers).to_latex("mean").splitlines()[1:3]
-    assert sorted(comments) == [
+    chosen = meant(results, binarizers=binarizers)
+    rule = "chosen for each map and class on other images, by the highest mean"
+    comments = chosen.to_latex("mean").splitlines()[1:3]
+    assert sorted(comments) == ["% otsu: OtsuBinarizer()", f"% p95: {rule} IoU"]
+    assert f"% p95: {rule} Jaccard\n" in chosen.to_latex("mean", names={"iou": "Jaccard"})
+
+
+def test_latex_has_the_thresholds_of_each_network() -> None:
+    both = concat([validated("a", "p95"), validated("b", "otsu")])
+    text = both.to_latex("mean", names={"grad_cam": "Grad-CAM"})
+    rule = "chosen for each map of each network on other images of the same groups, by the highest"
+    assert text.partition("\\begin")[0].splitlines()[1:] == [
+        "% p95: PercentileBinarizer(percentile=95)",
         "% otsu: OtsuBinarizer()",
-        "% p95: chosen for each label by the highest mean iou on other images",
+        f"% validated: {rule} mean IoU",
+        "%   For a (chosen on 12 images of 8 groups) it is p95 for cam; otsu for Grad-CAM",
+        "%   For b (chosen on 12 images of 8 groups) it is otsu for cam; p95 for Grad-CAM",
     ]
+    one = both.select(model="b").to_latex("mean").splitlines()
+    assert "%   It is otsu for cam; p95 for grad_cam" in one
+
+
+def validated(model: str, best: str) -> Results:
+    """Return results with chosen binarizers, whose other binarizer is better on their images."""
+
+    def level(column: Column) -> float:
+        return 0.6 if (column.method == "cam") == (column.binarizer == best) else 0.2
+
+    run = made(24, models=(model,), value=level, metrics=("iou",), baselines={})
+    names = run.samples["sample"].tolist()
+    test = run.select(sample=names[12:])
+    return choose_binarizers(run.select(sample=names[:12])).apply(
+        replace(test, values=0.9 - test.values)
+    )
 
 
 @pytest.mark.parametrize(
@@ -773,6 +802,21 @@ def test_a_notebook_shows_a_small_table(results) -> None:
     assert "grad_cam" in page
     assert f"{mean(results, 'grad_cam'):.3f}" in page
     assert "<script>" not in made(4, methods=("<script>",))._repr_html_()
+
+
+def test_the_mean_of_a_repr_is_that_of_the_binarizers_chosen_on_other_images() -> None:
+    results = validated("net", "p95")
+    for one in (results, results.select(method="cam")):
+        means = one.select(binarizer="validated").summary()["mean"]
+        assert means.max() < one.select(binarizer=["p95", "otsu"]).summary()["mean"].max() - 0.2
+        for text in (repr(one), one._repr_html_()):
+            assert f"mean IoU {means.max():.3f} (" in text
+            assert ", validated)" in text
+    both = concat([validated("a", "p95"), validated("b", "otsu")])
+    assert repr(both).count(", validated)") == 2
+    here = choose_binarizers(one.select(binarizer=["p95", "otsu"])).apply(one, label="optimum")
+    optimum = here.select(binarizer=["p95", "otsu", "optimum"])
+    assert "(cam, otsu)" in repr(optimum)
 
 
 def test_the_repr_of_any_results_is_short() -> None:

@@ -10,7 +10,9 @@ import pandas as pd
 
 from cameval._names import near_names
 from cameval.errors import SettingError
-from cameval.evaluation._contents import Contents, contents_of, count_rows
+from cameval.evaluation._choice_words import ChoiceWords
+from cameval.evaluation._contents import Contents, Role, contents_of, count_rows
+from cameval.evaluation._label_words import LabelWords
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import ROLES
 from cameval.evaluation._summaries import NUMBERS
@@ -18,6 +20,15 @@ from cameval.evaluation._words import counted, metric_title, one_line
 from cameval.statistics import ENOUGH_GROUPS
 
 _MAP = ("model", "target_class", "kind", "method", "binarizer")
+
+
+_HEADINGS: dict[Role, str] = {
+    "nothing": "blind baselines",
+    "labels": "baselines that use the label",
+    "image": "baselines that use the image",
+    None: "baselines that do not state what they use",
+    "truth": "baselines that use the truth",
+}
 
 
 _WORD = re.compile(r"(?<![\\\w])[A-Za-z_]\w*")
@@ -54,7 +65,8 @@ def latex_table(
     if not metrics:
         raise SettingError("a table needs a metric whose scores are averaged, got none")
     summary = results.select(metric=metrics).summary(by)
-    of_maps = [metric_title(m) for m in metrics if m in contents.map_metrics]
+    words = LabelWords(names or {}, results.class_names)
+    of_maps = [words.metric(m) for m in metrics if m in contents.map_metrics]
     binarizers = set(summary["binarizer"]) - {""}
     is_merged = len(binarizers) == 1 and bool(of_maps)
     if is_merged:  # metrics of maps and of masks share the row of a map
@@ -76,7 +88,7 @@ def latex_table(
         marked = marked or any(map(table.is_marked, numbers.values()))
     few = counted(ENOUGH_GROUPS, "group", table.names)
     lines = [
-        *_comments(results, contents, cell, table.names),
+        *_comments(results, contents, cell, words),
         *([f"% metrics of maps, without a binarizer: {', '.join(of_maps)}"] * is_merged),
         rf"\begin{{tabular}}{{{'l' * len(keys)}{'r' * table.n_numbers}}}",
         r"\toprule",
@@ -197,7 +209,7 @@ def _check_cell(cell: str) -> None:
 
 def _rows(summary: pd.DataFrame, contents: Contents) -> list[tuple[dict[str, str], pd.DataFrame]]:
     """Return the maps with their numbers: methods, then baselines by what they know."""
-    order = ["", "controls", *map(_heading, ROLES)]
+    order = ["", "controls", *(_HEADINGS[role] for role in ROLES)]
     found = [
         (dict(zip(_MAP, map(str, key), strict=True)), part)
         for key, part in summary.groupby([*_MAP], sort=False)
@@ -215,12 +227,8 @@ def _rows(summary: pd.DataFrame, contents: Contents) -> list[tuple[dict[str, str
 def _kind(key: Mapping[str, str], contents: Contents) -> str:
     """Return the heading of a map; empty for a method that is no control."""
     if key["kind"] == "baseline":
-        return _heading(contents.baselines[key["method"]])
+        return _HEADINGS[contents.baselines[key["method"]]]
     return "controls" if key["method"] in contents.controls else ""
-
-
-def _heading(role: Any) -> str:
-    return f"{ROLES[role]} baselines"
 
 
 def _part(row: "pd.Series[Any]", by: Sequence[str]) -> str:
@@ -236,24 +244,19 @@ def _part(row: "pd.Series[Any]", by: Sequence[str]) -> str:
 
 
 def _comments(
-    results: ScoreTable, contents: Contents, cell: str, names: Mapping[str, str]
+    results: ScoreTable, contents: Contents, cell: str, words: LabelWords
 ) -> Iterator[str]:
     """Yield what the numbers are of, as comments."""
-    shown = ", ".join(counted(n, what, names) for what, n in count_rows(results).items())
-    by = one_line(names.get("group", "group"))
-    interval = f"; intervals of 95 % by {by}" if _INTERVAL.search(cell) else ""
+    shown = ", ".join(words.count(n, what) for what, n in count_rows(results).items())
+    interval = f"; intervals of 95 % by {words.name('group')}" if _INTERVAL.search(cell) else ""
     yield f"% {shown}{interval}"
     for label, meaning in contents.binarizers.items():
-        origin = meaning.origin
-        if origin is not None:
-            best = "highest" if origin.higher_is_better else "lowest"
-            each = " for each label" if origin.by == "label" else ""
-            rule = f"chosen{each} by the {best} mean {origin.metric} on {origin.chosen_on}"
-        elif meaning.setting == label:
-            continue
-        else:
-            rule = meaning.setting
-        yield f"% {one_line(label)}: {one_line(rule, 200)}"
+        if meaning.origin is not None:
+            choice = ChoiceWords(label, meaning.origin, results, words)
+            yield f"% {one_line(label)}: {choice.rule}"
+            yield from (f"%   {sentence}" for sentence in choice.list_chosen())
+        elif meaning.setting != label:
+            yield f"% {one_line(label)}: {one_line(meaning.setting, 200)}"
 
 
 def _guarded(name: str) -> str:

@@ -1,17 +1,17 @@
 """A paragraph that says how results were measured, from what their runs have recorded."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from cameval.evaluation._choice_words import ChoiceWords, runs_of
 from cameval.evaluation._contents import count_rows
+from cameval.evaluation._label_words import LabelWords, joined
 from cameval.evaluation._preparation_words import describe_preparation
-from cameval.evaluation._run_folder import runs
 from cameval.evaluation._score_table import ScoreTable
-from cameval.evaluation._words import counted, metric_title, one_line
-from cameval.evaluation.meaning import BinarizerMeaning, Meaning
+from cameval.evaluation._words import one_line
+from cameval.evaluation.meaning import BinarizerMeaning
 
 _KNOWN = {
     "nothing": "nothing of the image",
@@ -26,16 +26,13 @@ _ALIGNMENTS = {
     "receptive_field": "with each cell at the center of its receptive field",
 }
 
-_MOST_MAPS = 8
-"""Of more maps the chosen thresholds are not listed."""
-
 _PACKAGES = ("cameval", "python", "torch", "torchvision", "numpy")
 
 
 def methods_text(results: ScoreTable, names: Mapping[str, str] | None = None) -> str:
     """Return the sentences as one paragraph."""
-    words = _Words(names or {}, results.class_names)
-    recorded = runs(results.provenance)
+    words = LabelWords(names or {}, results.class_names)
+    recorded = runs_of(results)
     return " ".join(
         [
             _describe_data(results, words),
@@ -50,58 +47,7 @@ def methods_text(results: ScoreTable, names: Mapping[str, str] | None = None) ->
     )
 
 
-@dataclass(frozen=True)
-class _Words:
-    """The names of labels: the user's, or else the usual ones."""
-
-    names: Mapping[str, str]
-    class_names: Sequence[str]
-
-    def name(self, label: object) -> str:
-        """Return a label as the user writes it, or on one line."""
-        return one_line(self.names.get(str(label), label))
-
-    def metric(self, label: str) -> str:
-        """Return the name of a metric."""
-        return self.name(label) if label in self.names else metric_title(label)
-
-    def class_name(self, label: int) -> str:
-        """Return the name of a class."""
-        known = self.class_names
-        return self.name(known[label] if 0 <= label < len(known) else f"class {label}")
-
-    def count(self, number: int, what: str) -> str:
-        """Return a number of things."""
-        return counted(number, what, self.names)
-
-    def several(self, labels: Iterable[str]) -> str:
-        """Return labels in a list."""
-        return joined([self.name(label) for label in labels])
-
-    def meant(self, things: Mapping[str, Meaning]) -> str:
-        """Return labels; one without a name of the user has how it is written in Python."""
-        return joined([self._meant(label, one) for label, one in things.items()])
-
-    def _meant(self, label: str, meaning: Meaning) -> str:
-        if label in self.names or meaning.setting == label:
-            return self.name(label)
-        return f"{self.name(label)} ({one_line(meaning.setting, 200)})"
-
-
-def joined(words: Sequence[str]) -> str:
-    """Return words in a list.
-
-    Examples
-    --------
-    >>> from cameval.evaluation._methods_text import joined
-    >>> joined(["a"]), joined(["a", "b"]), joined(["a", "b", "c"])
-    ('a', 'a and b', 'a, b and c')
-    """
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def _describe_data(results: ScoreTable, words: _Words) -> str:
+def _describe_data(results: ScoreTable, words: LabelWords) -> str:
     counts = count_rows(results)
     shown = [words.count(counts["image"], "image")]
     if counts["target"] != counts["image"]:
@@ -112,28 +58,50 @@ def _describe_data(results: ScoreTable, words: _Words) -> str:
     return f"The evaluation has {' with '.join(shown)} of {words.count(counts['group'], 'group')}."
 
 
-def _describe_networks(recorded: Sequence[Mapping[str, Any]], words: _Words) -> Iterator[str]:
+def _describe_networks(recorded: Sequence[Mapping[str, Any]], words: LabelWords) -> Iterator[str]:
     """Yield what is known of each network: weights, layer, task, precision, preparation."""
+    networks: dict[str, dict[str, list[str]]] = {}
     for run in recorded:
-        known = run.get("settings") or {}
-        if not known.get("weights"):
-            continue
-        random = "random weights, hash" if run.get("weights_are") == "random" else "weights"
-        facts = [f"{random} {str(known['weights'])[:16]}"]
-        if layer := known.get("layer"):
-            facts.append(f"layer {one_line(layer)}")
-        if task := known.get("task"):
-            facts.append(f"{task} task")
-        if known.get("precision") not in (None, "exact"):
-            facts.append(f"precision {known['precision']}")
-        yield f"The network is {words.name(known.get('model'))} ({', '.join(facts)})."
-        if preparation := run.get("preparation"):
-            yield describe_preparation(preparation)
-        elif prepare := known.get("prepare"):
-            yield f"Its images are prepared by {one_line(prepare, 300)}."
+        if network := _network(run, words):
+            name = words.name((run.get("settings") or {}).get("model"))
+            alike = networks.setdefault(_preparation(run), {})
+            alike.setdefault(network, []).append(name)
+    shown = [network for alike in networks.values() for network in alike]
+    if shown:
+        yield f"The network{'s are' if len(shown) > 1 else ' is'} {joined(shown)}."
+    for preparation, alike in networks.items():
+        if preparation and len(networks) > 1:
+            names = joined(list(dict.fromkeys(name for of in alike.values() for name in of)))
+            yield f"For {names}, {preparation[0].lower()}{preparation[1:]}"
+        elif preparation:
+            yield preparation
 
 
-def _describe_maps(results: ScoreTable, words: _Words) -> Iterator[str]:
+def _network(run: Mapping[str, Any], words: LabelWords) -> str:
+    """Return the name of the network of a run and what is known of it; nothing without one."""
+    known = run.get("settings") or {}
+    if not known.get("weights"):
+        return ""
+    random = "random weights, hash" if run.get("weights_are") == "random" else "weights"
+    facts = [f"{random} {str(known['weights'])[:16]}"]
+    if layer := known.get("layer"):
+        facts.append(f"layer {one_line(layer)}")
+    if task := known.get("task"):
+        facts.append(f"{task} task")
+    if known.get("precision") not in (None, "exact"):
+        facts.append(f"precision {known['precision']}")
+    return f"{words.name(known.get('model'))} ({', '.join(facts)})"
+
+
+def _preparation(run: Mapping[str, Any]) -> str:
+    """Return how the images of a run are prepared; nothing if it is not known."""
+    if preparation := run.get("preparation"):
+        return describe_preparation(preparation)
+    prepare = (run.get("settings") or {}).get("prepare")
+    return f"Images are prepared by {one_line(prepare, 300)}." if prepare else ""
+
+
+def _describe_maps(results: ScoreTable, words: LabelWords) -> Iterator[str]:
     methods = {c.method for c in results.columns if c.kind == "method"}
     meanings = {k: one for k, one in results.meanings.methods.items() if k in methods}
     own = {k: one for k, one in meanings.items() if not one.given}
@@ -144,88 +112,48 @@ def _describe_maps(results: ScoreTable, words: _Words) -> Iterator[str]:
         yield f"Maps are computed by {words.meant(own)}{of_class}."
         alignments = {
             _ALIGNMENTS[known]
-            for run in runs(results.provenance)
+            for run in runs_of(results)
             if (known := (run.get("settings") or {}).get("alignment")) in _ALIGNMENTS
         }
         aligned = f", {alignments.pop()}" if len(alignments) == 1 else ""
         yield (
-            "They are signed and not scaled, and are interpolated linearly to the grid of the "
-            f"true mask{aligned}."
+            "Their values are those of the methods, neither scaled nor clipped afterwards, and are "
+            f"interpolated linearly to the grid of the true mask{aligned}."
         )
     if given := [k for k, one in meanings.items() if one.given]:
         yield f"Maps made elsewhere are {words.several(given)}; they are not scaled."
 
 
-def _describe_binarizers(results: ScoreTable, words: _Words) -> Iterator[str]:
+def _describe_binarizers(results: ScoreTable, words: LabelWords) -> Iterator[str]:
     """Yield the threshold of each map: a share of its pixels, a rule, or a choice."""
     used = {c.binarizer for c in results.columns if c.binarizer}
-    meanings = {k: one for k, one in results.meanings.binarizers.items() if k in used}
-    fixed = {k: one for k, one in meanings.items() if one.origin is None}
-    if fixed:
-        parts = [
+    known = results.meanings.binarizers
+    fixed = {label: one for label, one in known.items() if one.origin is None}
+    if shown := {label: one for label, one in fixed.items() if label in used}:
+        yield f"Masks are computed from each map by itself, by {_rules(shown, words)}."
+    chosen = {label: one.origin for label, one in known.items() if one.origin and label in used}
+    for label, origin in chosen.items():
+        choice = ChoiceWords(label, origin, results, words)
+        yield f"The binarizer {words.name(label)} was {choice.rule}."
+        yield from (f"{sentence}." for sentence in choice.list_chosen())
+    if chosen and fixed and not shown:  # a selection of the chosen ones
+        are = "binarizers" if len(fixed) > 1 else "binarizer"
+        yield f"The evaluation had the {are} {_rules(fixed, words)}."
+
+
+def _rules(fixed: Mapping[str, BinarizerMeaning], words: LabelWords) -> str:
+    """Return labels of binarizers, each with the share that it marks or its setting."""
+    return joined(
+        [
             words.meant({label: one})
             if one.marked is None
             else f"{words.name(label)} (the highest {100 * one.marked:g} % of its pixels)"
             for label, one in fixed.items()
         ]
-        yield f"Masks are computed from each map by itself, by {joined(parts)}."
-    for label, one in meanings.items():
-        if one.origin is not None:
-            yield from _describe_choice(label, one, results, words)
-
-
-def _describe_choice(
-    label: str, meaning: BinarizerMeaning, results: ScoreTable, words: _Words
-) -> Iterator[str]:
-    """Yield how the binarizers of a label were chosen, and which each map has."""
-    origin = meaning.origin
-    assert origin is not None
-    known = [(run.get("chosen") or {}).get(label) or {} for run in runs(results.provenance)]
-    records = [one for k, one in enumerate(known) if one not in known[:k]]
-    counts = [
-        words.count(records[0][f"{what}s"], what)
-        for what in ("image", "group")
-        if len(records) == 1 and isinstance(records[0].get(f"{what}s"), int)
-    ]
-    of_images = f" ({' of '.join(counts)})" if counts else ""
-    each = "map and class" if origin.by == "label" else "map"
-    best = "highest" if origin.higher_is_better else "lowest"
-    yield (
-        f"The binarizer {words.name(label)} was chosen for each {each} on {origin.chosen_on}"
-        f"{of_images}, by the {best} mean {words.metric(origin.metric)}."
     )
-    if len(records) > 1:
-        yield f"There are {len(records)} such choices, of different runs."
-        return
-    used = {(c.target_class, c.method) for c in results.columns if c.binarizer == label}
-    several = len({target_class for target_class, _ in used}) > 1
-    of_maps: dict[str, dict[str, list[str]]] = {}
-    for row in (records[0].get("binarizers") or ()) if len(used) <= _MOST_MAPS else ():
-        if (row["target_class"], row["method"]) in used:
-            of_class = f" ({words.name(row['target_class'])} class)" * several
-            here = of_maps.setdefault(words.name(row["method"]) + of_class, {})
-            classes = here.setdefault(words.name(row["binarizer"]), [])
-            if row.get("label") is not None:
-                classes.append(words.class_name(row["label"]))
-    if of_maps:
-        yield f"{_list_thresholds(of_maps, by_class=origin.by == 'label')}."
 
 
-def _list_thresholds(of_maps: Mapping[str, Mapping[str, Sequence[str]]], *, by_class: bool) -> str:
-    """Return which binarizer each map has, in a choice by label that of each class."""
-    if by_class:
-        parts = [
-            f"for {one} it is {', '.join(f'{b} for {joined(of)}' for b, of in each.items() if of)}"
-            for one, each in of_maps.items()
-        ]
-        return f"F{'; '.join(parts)[1:]}"
-    maps: dict[str, list[str]] = {}
-    for one, (binarizer, *_) in of_maps.items():
-        maps.setdefault(binarizer, []).append(one)
-    return f"It is {'; '.join(f'{b} for {joined(of)}' for b, of in maps.items())}"
-
-
-def _describe_scores(results: ScoreTable, words: _Words) -> Iterator[str]:
+def _describe_scores(results: ScoreTable, words: LabelWords) -> Iterator[str]:
     titles = dict.fromkeys(words.metric(c.metric) for c in results.columns)
     one = "target" if results.samples.duplicated(["model", "sample"]).any() else "image"
     yield f"Scores of each {one} are {joined(list(titles))}."
@@ -234,7 +162,7 @@ def _describe_scores(results: ScoreTable, words: _Words) -> Iterator[str]:
         yield f"Of {size:,} scores {undefined:,} are undefined and not in means."
 
 
-def _describe_baselines(results: ScoreTable, words: _Words) -> Iterator[str]:
+def _describe_baselines(results: ScoreTable, words: LabelWords) -> Iterator[str]:
     used = dict.fromkeys(c.method for c in results.columns if c.kind == "baseline")
     known: dict[str | None, list[str]] = {}
     for label in used:
@@ -245,7 +173,7 @@ def _describe_baselines(results: ScoreTable, words: _Words) -> Iterator[str]:
         yield f"Maps are compared with the baselines {'; '.join(parts)}."
 
 
-def _describe_statistics(results: ScoreTable, words: _Words) -> Iterator[str]:
+def _describe_statistics(results: ScoreTable, words: LabelWords) -> Iterator[str]:
     if results.samples["group"].nunique() > 1:
         group = words.name("group")
         yield (

@@ -53,8 +53,7 @@ def _facts(results: ScoreTable) -> Iterator[tuple[str, str]]:
     undefined = int(np.isnan(results.values).sum())
     if undefined:
         yield "undefined values", f"{undefined:,}"
-    if means := "; ".join(_best_means(results, contents)):
-        yield "best mean", means
+    yield from _best_means(results, contents)
 
 
 def _some(labels: Sequence[str]) -> str:
@@ -64,15 +63,30 @@ def _some(labels: Sequence[str]) -> str:
     return shown + (f" and {more} more" if more > 0 else "")
 
 
-def _best_means(results: ScoreTable, contents: Contents) -> Iterator[str]:
-    """Yield the best mean of the first metric of each model."""
+def _best_means(results: ScoreTable, contents: Contents) -> Iterator[tuple[str, str]]:
+    """Yield the best mean of the first metric of each model, and what it is called.
+
+    If binarizers were chosen on other images, it is the best with these.
+    """
     metric = headline_metric(contents)
     if metric is None:
         return
     table = with_object(results, contents).select(metric=metric)
     contents = contents_of(table)
     scores = scores_of(table, contents)
-    for model, column in headline_of(contents, scores).columns.items():
+    headline = headline_of(contents, scores, binarizer=_validated(contents))
+    means = []
+    for model, column in headline.columns.items():
         of_model = f"{one_line(model, 30)}: " if len(contents.models) > 1 else ""
         mean = scores.by_column[model, column].mean
-        yield f"{of_model}mean {metric_title(metric)} {mean:.3f} ({map_and_mask(column)})"
+        means.append(f"{of_model}mean {metric_title(metric)} {mean:.3f} ({map_and_mask(column)})")
+    if means:
+        yield "best mean", "; ".join(means)
+
+
+def _validated(contents: Contents) -> str | None:
+    """Return the first label of binarizers that were not chosen on the images that are scored."""
+    chosen_on = {k: one.origin.chosen_on for k, one in contents.binarizers.items() if one.origin}
+    found = [label for label, of in chosen_on.items() if of == "other images"]
+    found += [label for label, of in chosen_on.items() if of == "other images of the same groups"]
+    return next(iter(found), None)

@@ -177,7 +177,8 @@ class Results:
     def __repr__(self) -> str:
         """Return what was evaluated on how many samples, and the best mean of each model.
 
-        A sample, target or group that several models share counts once.
+        A sample, target or group that several models share counts once. If binarizers were chosen
+        on other images (`Choice.apply`), the mean is the best one with these.
         """
         return short_text(self)
 
@@ -570,12 +571,13 @@ class Results:
             A ``tabular`` with a row for each method or baseline and binarizer, and a column for
             each metric whose scores are averaged. Metrics of maps are in the same rows if there is
             one binarizer, else in rows of their own, without a binarizer.
-            Baselines have a heading that says what they know: blind, labels, image or truth.
+            Baselines have a heading that says what they use: nothing of the image (blind), the
+            label, the image or the truth.
             Special characters of labels are escaped. Numbers have three digits; what is undefined
             is a dash, and an interval without ends is left out. An interval of fewer than ten
             groups, which may be too narrow, is marked ``*``, with a note below the table. Comments
             above it have the numbers of images, targets and groups, and the settings of the
-            binarizers or how they were chosen.
+            binarizers, or how they were chosen and which each map has.
 
         Raises
         ------
