@@ -646,7 +646,7 @@ def test_binarizers_of_a_fixed_share_are_joined_and_the_others_beside_them() -> 
         pytest.approx(mean(known, "grad_cam", b)) for b in ("p95", "p50")
     ]
     hollow = [one for one in axes.lines if one.get_markerfacecolor() == "white"]
-    assert all(one.get_xdata()[0] > 100 for one in hollow)
+    assert all(one.get_xdata()[0] > 50 for one in hollow)
     assert sorted(float(one.get_ydata()[0]) for one in hollow) == [
         pytest.approx(m)
         for m in sorted(
@@ -656,6 +656,34 @@ def test_binarizers_of_a_fixed_share_are_joined_and_the_others_beside_them() -> 
     ]
     assert legend(axes)[0] == "grad_cam"  # the order of the best means
     assert "otsu" in [text.get_text() for text in axes.get_xticklabels()]
+
+
+@pytest.mark.parametrize(
+    ("shares", "names"),
+    [
+        ((0.05, 0.25), ["0 %", "10 %", "20 %", "30 %", "otsu"]),
+        ((0.1, 0.2), ["0 %", "5 %", "10 %", "15 %", "20 %", "otsu"]),
+        ((0.001, 0.005), ["0 %", "0.1 %", "0.2 %", "0.3 %", "0.4 %", "0.5 %", "otsu"]),
+        ((0.05, 0.5), ["0 %", "10 %", "20 %", "30 %", "40 %", "50 %", "otsu"]),
+        ((0.05, 0.6), ["0 %", "25 %", "50 %", "75 %", "100 %", "otsu"]),
+    ],
+)
+def test_the_axis_of_shares_ends_at_a_round_number(shares, names) -> None:
+    known = made(binarizers=("p95", "p50", "otsu"), value=level)
+    pairs = zip(("p95", "p50"), shares, strict=True)
+    known = meant(known, binarizers={b: BinarizerMeaning(b, marked=m) for b, m in pairs})
+    for binarizers, expected in ((["p95", "p50", "otsu"], names), (["p95", "p50"], names[:-1])):
+        axes = drawn(known.select(binarizer=binarizers), "thresholds")
+        assert [text.get_text() for text in axes.get_xticklabels()] == expected
+        last = float(names[-2].split()[0])
+        assert axes.get_xticks()[len(names) - 2] == pytest.approx(last)
+        places = [float(x) for one in axes.lines if one.get_marker() for x in one.get_xdata()]
+        fixed = [x for x in places if x <= last]
+        assert sorted({*fixed}) == pytest.approx([100 * share for share in shares])
+        assert (len(fixed) < len(places)) == ("otsu" in binarizers)
+        first, end = axes.get_xlim()
+        assert first < 0
+        assert max(last, *places) < end < 1.5 * last
 
 
 def test_without_a_fixed_share_there_is_no_curve(results) -> None:
