@@ -22,8 +22,9 @@ from cameval import CAMExtractor, PercentileBinarizer, concat, evaluate, grad_ca
 from cameval.baselines import area_bound
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.evaluation import Column, Results, choose_binarizers
+from cameval.evaluation._plot_marks import difference_text
 from cameval.evaluation._score_axis import axis_ends, round_ticks
-from cameval.evaluation.meaning import BinarizerMeaning, MethodMeaning, Origin
+from cameval.evaluation.meaning import BinarizerMeaning, MethodMeaning, MetricMeaning, Origin
 from cameval.extractor import CAMSweep
 from cameval.methods import RandomCAM
 from cameval.plots._axes import BOUND, GUESS, NETWORK
@@ -98,7 +99,11 @@ def test_a_plot_is_on_the_given_axes_with_title_and_labels(results, kind) -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_text_is_over_another_and_none_is_cut(results, kind) -> None:
-    axes = results.plot(kind)
+    assert_texts_are_apart(results.plot(kind))
+
+
+def assert_texts_are_apart(axes: Axes) -> None:
+    """Check the texts of a new figure, and close it."""
     figure = axes.figure
     try:
         figure.canvas.draw()
@@ -165,7 +170,7 @@ def test_a_plot_that_fails_makes_no_figure(results) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "pie"}, "kind must be one of headline, classes, pairs, .* got 'pie'"),
+        ({"kind": "pie"}, "kind must be one of headline, models, classes, pairs, .* got 'pie'"),
         ({"model": "other"}, r"model must be one of those evaluated \(net\), got 'other'"),
         ({"method": "center"}, r"method must be one of .* \(cam, grad_cam\), got 'center'"),
         ({"binarizer": "p1"}, r"binarizer must be one of .* \(p95, otsu\), got 'p1'"),
@@ -381,6 +386,144 @@ def test_a_binarizer_or_a_method_can_be_fixed(results) -> None:
     assert "cam · otsu" in axes.get_title(loc="left")
 
 
+# --- Models ---------------------------------------------------------------------------------------
+
+
+def models(*names: str, **options) -> Results:
+    """Return results of models with a mean of their own with otsu, and the same with p95."""
+    at = {"a": 0.6, "b": 0.3, "c": 0.31, "d": 0.7}
+    parts = []
+    for name in names:
+        part = made(
+            models=(name,),
+            groups=24,
+            value=lambda c, name=name: at[name] if c.binarizer == "otsu" else 0.3,
+            **options,
+        )
+        shift = np.random.default_rng(ord(name)).normal(0, 0.02, part.values.shape)
+        parts.append(replace(part, values=np.clip(part.values + shift, 0, 1)))
+    return concat(parts)
+
+
+def differences(axes: Axes) -> list[tuple[str, float, bool, list[float]]]:
+    """Return the binarizer of each dot, its place, whether it is filled, and its interval."""
+    names = dict(zip(axes.get_yticks(), axes.get_yticklabels(), strict=True))
+    found = [one for one in axes.lines if one.get_marker() == "o"]
+    ends = {one.get_ydata()[0]: list(one.get_xdata()) for one in axes.lines if one not in found}
+    rows = [(float(one.get_ydata()[0]), one) for one in found]
+    return [
+        (names[y].get_text(), one.get_xdata()[0], one.get_markerfacecolor() != "white", ends[y])
+        for y, one in sorted(rows, key=lambda row: row[0])
+    ]
+
+
+@pytest.mark.parametrize("names", ["ab", "abc"])
+@pytest.mark.parametrize("options", [{}, {"binarizer": "otsu"}, {"method": "cam"}])
+def test_models_have_the_differences_that_the_page_tests(names, options) -> None:
+    both = models(*names)
+    tests = page_tests(both, **options).query("kind == 'model'")
+    assert len(tests) >= len(names) - 1
+    for metric in tests["metric"].unique():
+        axes = drawn(both, "models", metric=metric, **options)
+        here = tests[tests["metric"] == metric]
+        expected = [
+            (
+                row.binarizer or row.method,
+                pytest.approx(row.difference),
+                row.p_holm < 0.05,
+                pytest.approx([row.low_holm, row.high_holm]),
+            )
+            for row in here.itertuples()
+        ]
+        assert differences(axes) == expected
+        written = [text.get_text() for text in axes.texts]
+        for row in here.itertuples():
+            assert difference_text(row.difference, row.low_holm, row.high_holm) in written
+        assert f"adjusted for {tests['tests'].iloc[0]} tests" in axes.get_xlabel()
+        assert here["method"].iloc[0] in axes.get_title(loc="left")
+        assert sum(axes.get_xlim()) == pytest.approx(0)
+    assert {row[2] for row in differences(drawn(both, "models"))} == {True, False}
+    assert legend(drawn(both, "models")) == ["no difference shown", "difference shown"]
+
+
+def sides(axes: Axes) -> list[str]:
+    return [text.get_text() for text in axes.texts if {*"\u2190\u2192"} & {*text.get_text()}]
+
+
+def test_each_side_has_the_name_of_the_better_model() -> None:
+    two = models("a", "b")
+    assert sides(drawn(two, "models")) == ["\u2190 b better", "a better \u2192"]
+    metric = {"error": MetricMeaning("error", "masks", False, value_range=(0, 1))}
+    axes = drawn(models("a", "b", metrics=metric, baselines={}), "models")
+    assert sides(axes) == ["\u2190 a better", "b better \u2192"]
+    assert "▼" in [text.get_text() for text in axes.texts]  # of otsu: a has more error
+    axes = drawn(models("a", "b", metrics=("own",), baselines={}), "models")
+    assert sides(axes) == ["\u2190 b higher", "a higher \u2192"]
+
+
+def test_a_metric_that_the_page_does_not_compare_has_its_own_tests() -> None:
+    two = models("a", "b")
+    alone = two.select(metric="coverage")
+    shown, expected = (drawn(one, "models", metric="coverage") for one in (two, alone))
+    assert differences(shown) == differences(expected)
+    assert shown.get_xlabel() == expected.get_xlabel()
+    assert "coverage" in shown.get_xlabel()
+
+
+def test_a_metric_of_maps_has_one_row_for_each_pair() -> None:
+    axes = drawn(models("a", "b", "c"), "models", metric="pixel_auroc", method="cam")
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["cam"] * 3
+    assert axes.get_ylabel() == "map"
+
+
+def test_of_many_models_the_pairs_with_one_are_drawn() -> None:
+    four = models("a", "b", "c", "d")
+    first = [f"{n} better" for n in ("b", "a", "c", "a", "d", "a")]
+    assert [text.strip("\u2190\u2192 ") for text in sides(drawn(four, "models"))] == first
+    assert [name for name, *_ in differences(drawn(four, "models"))] == ["otsu"] * 3
+    of_c = sides(drawn(four, "models", model="c"))
+    assert len(of_c) == 6
+    assert sum("c better" in text for text in of_c) == 3
+    two_of_three = sides(drawn(models("a", "b", "c"), "models", model="b"))
+    assert len(two_of_three) == 4
+
+
+def test_names_of_models_are_written_as_the_user_says() -> None:
+    names = {"a": "ResNet$^2$", "otsu": "Otsu 1979", "iou": "Jaccard", "group": "patient"}
+    axes = drawn(models("a", "b"), "models", names=names)
+    assert sides(axes) == ["\u2190 b better", "ResNet$^2$ better \u2192"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["p95", "Otsu 1979"]
+    assert "Jaccard with interval by patient" in axes.get_xlabel()
+    assert "Jaccard" in axes.get_title(loc="left")
+
+
+@pytest.mark.parametrize("names", ["ab", "abc", "abcd"])
+def test_no_text_of_models_is_over_another_and_none_is_cut(names) -> None:
+    long = {name: f"{name} {'fine-tuned ' * 2}" for name in names}
+    assert_texts_are_apart(models(*names).plot("models", names=long))
+
+
+def test_models_that_are_not_compared_say_why(results) -> None:
+    with pytest.raises(SettingError, match=r"two models or more, got one \(net\); join"):
+        results.plot("models", Figure().subplots())
+    apart = models("a", "b")
+    samples = apart.samples.copy()
+    samples.loc[samples["model"] == "b", "sample"] += " again"
+    with pytest.raises(SettingError, match=r"of the same images, in IoU of .* got no test"):
+        replace(apart, samples=samples).plot("models", Figure().subplots())
+    with pytest.raises(SettingError, match="model must be one of those evaluated"):
+        apart.plot("models", Figure().subplots(), model="other")
+
+
+def test_equal_models_have_no_interval() -> None:
+    one = made()
+    samples = one.samples.assign(model="same")
+    axes = drawn(concat([one, replace(one, samples=samples)]), "models")
+    assert [text.get_text() for text in axes.texts if text.get_text() in ("=", ".000")]
+    assert [one.get_xdata()[0] for one in axes.lines if one.get_marker() == "o"] == [0, 0]
+    assert legend(axes) == ["no difference shown"]
+
+
 # --- Images ---------------------------------------------------------------------------------------
 
 
@@ -503,7 +646,7 @@ def test_binarizers_of_a_fixed_share_are_joined_and_the_others_beside_them() -> 
         pytest.approx(mean(known, "grad_cam", b)) for b in ("p95", "p50")
     ]
     hollow = [one for one in axes.lines if one.get_markerfacecolor() == "white"]
-    assert all(one.get_xdata()[0] > 100 for one in hollow)
+    assert all(one.get_xdata()[0] > 50 for one in hollow)
     assert sorted(float(one.get_ydata()[0]) for one in hollow) == [
         pytest.approx(m)
         for m in sorted(
@@ -513,6 +656,34 @@ def test_binarizers_of_a_fixed_share_are_joined_and_the_others_beside_them() -> 
     ]
     assert legend(axes)[0] == "grad_cam"  # the order of the best means
     assert "otsu" in [text.get_text() for text in axes.get_xticklabels()]
+
+
+@pytest.mark.parametrize(
+    ("shares", "names"),
+    [
+        ((0.05, 0.25), ["0 %", "10 %", "20 %", "30 %", "otsu"]),
+        ((0.1, 0.2), ["0 %", "5 %", "10 %", "15 %", "20 %", "otsu"]),
+        ((0.001, 0.005), ["0 %", "0.1 %", "0.2 %", "0.3 %", "0.4 %", "0.5 %", "otsu"]),
+        ((0.05, 0.5), ["0 %", "10 %", "20 %", "30 %", "40 %", "50 %", "otsu"]),
+        ((0.05, 0.6), ["0 %", "25 %", "50 %", "75 %", "100 %", "otsu"]),
+    ],
+)
+def test_the_axis_of_shares_ends_at_a_round_number(shares, names) -> None:
+    known = made(binarizers=("p95", "p50", "otsu"), value=level)
+    pairs = zip(("p95", "p50"), shares, strict=True)
+    known = meant(known, binarizers={b: BinarizerMeaning(b, marked=m) for b, m in pairs})
+    for binarizers, expected in ((["p95", "p50", "otsu"], names), (["p95", "p50"], names[:-1])):
+        axes = drawn(known.select(binarizer=binarizers), "thresholds")
+        assert [text.get_text() for text in axes.get_xticklabels()] == expected
+        last = float(names[-2].split()[0])
+        assert axes.get_xticks()[len(names) - 2] == pytest.approx(last)
+        places = [float(x) for one in axes.lines if one.get_marker() for x in one.get_xdata()]
+        fixed = [x for x in places if x <= last]
+        assert sorted({*fixed}) == pytest.approx([100 * share for share in shares])
+        assert (len(fixed) < len(places)) == ("otsu" in binarizers)
+        first, end = axes.get_xlim()
+        assert first < 0
+        assert max(last, *places) < end < 1.5 * last
 
 
 def test_without_a_fixed_share_there_is_no_curve(results) -> None:

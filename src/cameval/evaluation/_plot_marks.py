@@ -1,16 +1,17 @@
 """Colors, numbers, texts and axes that all plots of results have in common."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cameval.evaluation._comparisons import Comparison, Verdict
 from cameval.evaluation._numbers import format_interval, format_signed, with_minus
 from cameval.evaluation._score_axis import axis_ends, round_ticks
 from cameval.evaluation._words import one_line
-from cameval.plots._axes import matplotlib_module, without_math
+from cameval.plots._axes import GUESS, NETWORK, matplotlib_module, without_math
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,6 +52,42 @@ def difference_text(difference: float, low: float, high: float) -> str:
     ('+.022 [.002, .050]', '+.022')
     """
     return f"{format_signed(difference)} {with_minus(format_interval(low, high))}".strip()
+
+
+_SYMBOLS: Final[dict[Verdict, str]] = {"better": "▲", "worse": "▼", "open": "≈", "equal": "="}
+
+
+def write_difference(
+    axes: "Axes", y: float, found: Comparison, verdict: Verdict, *, colored: bool = True
+) -> None:
+    """Write at the right of the axes what a test found: a symbol, the difference, its interval."""
+    symbol = _SYMBOLS.get(verdict, "?")
+    color = {"▲": NETWORK, "▼": GUESS}.get(symbol, INK) if colored else INK
+    write_at_the_right(axes, y, symbol, color=color, family="DejaVu Sans")
+    text = difference_text(found.test.difference, found.test.low, found.test.high)
+    write_at_the_right(axes, y, text, color=INK, indent=SYMBOL_WIDTH)
+
+
+SYMBOL_WIDTH = 16.0
+"""Points from the left of a symbol to that of its difference."""
+
+
+def write_at_the_right(
+    axes: "Axes", y: float, text: str, *, color: str, indent: float = 0, family: str | None = None
+) -> None:
+    """Write small text in a row, at the right of the axes."""
+    axes.annotate(
+        text,
+        (1, y),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(10 + indent, 0),
+        textcoords="offset points",
+        annotation_clip=False,
+        color=color,
+        fontsize="small",
+        va="center",
+        family=family,
+    )
 
 
 def clean(axes: "Axes", grid: Literal["x", "y", "both"]) -> None:
@@ -118,7 +155,7 @@ def legend_below(axes: "Axes") -> None:
         longest = max(map(len, labels))
         columns = 3 if longest <= 26 else 2 if longest <= 40 else 1
         rotated = [len(text.get_text()) for text in axes.get_xticklabels() if text.get_rotation()]
-        offset = 38 + 3 * max([0, *rotated])  # in points
+        offset = 38 + 3 * max([0, *rotated]) + 12 * axes.get_xlabel().count("\n")  # in points
         transforms = matplotlib_module("transforms")
         figure: Any = axes.get_figure(root=True)
         below = transforms.ScaledTranslation(0, -offset / 72, figure.dpi_scale_trans)

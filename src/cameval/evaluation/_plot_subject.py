@@ -31,9 +31,15 @@ class Subject:
     contents, headline, scores
         What was evaluated, which columns are the best, and the mean scores.
     all_images
-        The images of each model.
+        The images of each model, with the scores in all metrics.
+    everything
+        What was evaluated in all metrics.
+    page
+        The headline of a report, in its metric, if the plot is of it or of all models.
     names
         How labels are written, where the user says so.
+    given_model
+        The model that the user gave, if any.
     """
 
     results: ScoreTable
@@ -42,7 +48,10 @@ class Subject:
     headline: Headline
     scores: Scores
     all_images: Mapping[str, Images]
+    everything: Contents
+    page: Headline | None
     names: Mapping[str, str]
+    given_model: str | None = None
 
     @property
     def column(self) -> Column:
@@ -101,10 +110,21 @@ class Subject:
         sign = -1 if self.higher_is_better else 1
         return sorted(there, key=lambda c: sign * (worst if np.isnan(means[c]) else means[c]))
 
-    @property
+    @cached_property
     def family(self) -> Family:
-        """All paired tests of the results, as on the page of a report."""
-        return compare_all(self.contents, self.headline, self.all_images, seed_of(self.results))
+        """All paired tests in the metric, as on the page of a report in this metric."""
+        is_page = self.headline == self.page
+        return self._compare(self.everything if is_page else self.contents, self.headline)
+
+    @cached_property
+    def page_family(self) -> Family:
+        """All paired tests of the page of a report, if the plot is of all models."""
+        if self.page is None or self.headline == self.page:
+            return self.family
+        return self._compare(self.everything, self.page)
+
+    def _compare(self, contents: Contents, headline: Headline) -> Family:
+        return compare_all(contents, headline, self.all_images, seed_of(self.results))
 
     def score(self, column: Column) -> Score | None:
         """Return the mean score of a column, if it was evaluated."""
@@ -159,8 +179,11 @@ def subject_of(
     binarizer: str | None,
     metric: str | None,
     names: Mapping[str, str],
+    of_all: bool = False,
 ) -> Subject:
     """Return what a plot is about.
+
+    A plot of all models is about the first, whose best method the models are compared with.
 
     Raises
     ------
@@ -170,6 +193,8 @@ def subject_of(
     """
     everything = contents_of(results)
     chosen = _one("model", model, everything.models)
+    if of_all:
+        chosen = everything.models[0]
     if chosen is None:
         if len(everything.models) > 1:
             raise SettingError(
@@ -182,13 +207,22 @@ def subject_of(
     if title is None:
         raise SettingError("a plot needs a metric whose scores are averaged, got none")
     bounds = [label for label, meaning in averaged.items() if meaning.bounds == title]
-    table = with_object(results, everything).select(metric=[title, *bounds])
+    scored = with_object(results, everything)
+    table = scored.select(metric=[title, *bounds])
     contents = contents_of(table)
     if chosen not in contents.models[:MOST_MODELS]:
         contents = replace(contents, models=(chosen,))
     scores = scores_of(table, contents)
     headline = headline_of(contents, scores, method=method, binarizer=binarizer)
-    subject = Subject(table, chosen, contents, headline, scores, images_by_model(table), names)
+    first = headline_metric(everything)
+    page: Headline | None = headline if title == first else None
+    if page is None and of_all:
+        scores_there = scores_of(scored.select(metric=first), everything)
+        page = headline_of(everything, scores_there, method=method, binarizer=binarizer)
+    images = images_by_model(scored)
+    subject = Subject(
+        table, chosen, contents, headline, scores, images, everything, page, names, model
+    )
     if chosen not in headline.columns:
         raise SettingError(
             f"{metric_title(title)} must have been evaluated with this method and binarizer, got "

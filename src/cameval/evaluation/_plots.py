@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -19,17 +19,20 @@ from cameval.evaluation._image_plots import (
     plot_sizes,
     sizes_of,
 )
+from cameval.evaluation._models_plot import height_of, pairs_of, plot_models
 from cameval.evaluation._numbers import format_short
 from cameval.evaluation._plot_marks import (
     FAINT,
     INK,
+    SYMBOL_WIDTH,
     ZONE,
     clean,
-    difference_text,
     label_once,
     legend_below,
     score_axis,
     title,
+    write_at_the_right,
+    write_difference,
 )
 from cameval.evaluation._plot_subject import Subject, subject_of
 from cameval.evaluation._score_axis import axis_ends
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PlotKind: TypeAlias = Literal[
-    "headline", "classes", "pairs", "size", "thresholds", "choices", "confidence"
+    "headline", "models", "classes", "pairs", "size", "thresholds", "choices", "confidence"
 ]
 """What `Results.plot` draws."""
 
@@ -62,6 +65,7 @@ def plot(
     """Draw one plot of results, as `Results.plot`."""
     if kind not in get_args(PlotKind):
         raise SettingError(f"kind must be one of {', '.join(get_args(PlotKind))}, got {kind!r}")
+    chosen = _KINDS[kind]
     subject = subject_of(
         results,
         model=model,
@@ -69,8 +73,8 @@ def plot(
         binarizer=binarizer,
         metric=metric,
         names=names or {},
+        of_all=chosen.of_all,
     )
-    chosen = _KINDS[kind]
     chosen.check(subject)
     shown = axes_or_new(axes, (chosen.width, chosen.height(subject)))
     chosen.draw(subject, shown)
@@ -84,7 +88,6 @@ _KNOWN: Final[dict[Role, str]] = {
     "labels": "knows the class, sees no image",
     "image": "sees the image, no network",
 }
-_SYMBOLS: Final = {"better": "▲", "worse": "▼", "open": "≈", "equal": "="}
 
 
 def plot_headline(subject: Subject, axes: "Axes") -> None:
@@ -185,29 +188,19 @@ def _ends(subject: Subject, rows: dict[float, Column]) -> tuple[float, float]:
 
 def _write_differences(subject: Subject, axes: "Axes", rows: dict[float, Column]) -> None:
     """Write at the right how each method differs from the guess, and what each baseline sees."""
-    right = axes.get_yaxis_transform()
     guess, family = subject.guess, subject.family
-    words: dict[str, Any] = {
-        "fontsize": "small",
-        "va": "center",
-        "transform": right,
-    }
     if guess is not None:
-        axes.text(1.09, -0.72, "minus best guess", color=GUESS, **words)
+        head = "minus best guess"
+        write_at_the_right(axes, -0.72, head, color=GUESS, indent=SYMBOL_WIDTH)
     for y, column in rows.items():
         if column.kind == "baseline":
             knows = subject.results.meanings.baselines[column.method].knows
-            axes.text(1.09, y, _KNOWN[knows], color=GUESS, **words)
+            write_at_the_right(axes, y, _KNOWN[knows], color=GUESS, indent=SYMBOL_WIDTH)
             continue
         found = family.find("method", subject.model, column.method, guess.method if guess else "")
-        if found is None:
-            continue
-        verdict = found.verdict(higher_is_better=bool(subject.higher_is_better))
-        symbol = _SYMBOLS.get(verdict, "?")
-        color = INK if symbol in "≈=?" else NETWORK if symbol == "▲" else GUESS
-        axes.text(1.04, y, symbol, color=color, family="DejaVu Sans", **words)
-        text = difference_text(found.test.difference, found.test.low, found.test.high)
-        axes.text(1.09, y, text, color=INK, **words)
+        if found is not None:
+            verdict = found.verdict(higher_is_better=bool(subject.higher_is_better))
+            write_difference(axes, y, found, verdict)
 
 
 @dataclass(frozen=True)
@@ -224,12 +217,15 @@ class _Kind:
         Height of a new figure in inches, by what is drawn.
     width
         Its width.
+    of_all
+        Whether it is of all models.
     """
 
     draw: Callable[[Subject, "Axes"], None]
     check: Callable[[Subject], object]
     height: Callable[[Subject], float] = lambda subject: 4.4
     width: float = 6.4
+    of_all: bool = False
 
 
 def _height_of_classes(subject: Subject) -> float:
@@ -239,6 +235,7 @@ def _height_of_classes(subject: Subject) -> float:
 
 _KINDS: Final[dict[PlotKind, _Kind]] = {
     "headline": _Kind(plot_headline, _rows, lambda s: 1.9 + 0.36 * len(_rows(s)), 8),
+    "models": _Kind(plot_models, pairs_of, height_of, 8, of_all=True),
     "classes": _Kind(plot_classes, classes_of, _height_of_classes),
     "pairs": _Kind(plot_pairs, guess_of),
     "size": _Kind(plot_sizes, sizes_of),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
+from math import floor, log10
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from cameval.evaluation._plot_marks import (
     title,
 )
 from cameval.evaluation._plot_subject import Subject
+from cameval.evaluation._score_axis import round_ticks
 from cameval.evaluation._scores import Images
 from cameval.evaluation.meaning import BinarizerMeaning, Column
 from cameval.plots._axes import BOUND, GUESS, NETWORK, matplotlib_module
@@ -25,8 +27,9 @@ from cameval.plots._axes import BOUND, GUESS, NETWORK, matplotlib_module
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_FIRST, _STEP = 121.0, 14.0
-"""Places on the axis of binarizers whose share varies, in percent beyond the whole image."""
+_FIRST, _STEP = 0.21, 0.14
+"""Place of the first binarizer whose share varies, and the distance of the next, beyond the last
+share, in parts of it."""
 
 
 def repeated_choices(
@@ -80,13 +83,15 @@ class _Places:
 
     A single binarizer of a fixed share is among the others, and `single` has its share in percent:
     through one place there is no line. The marks of the others are shifted to the right, so that
-    those of several maps are apart. Choices that repeat other binarizers have no place.
+    those of several maps are apart. Choices that repeat other binarizers have no place. `last` is
+    the share at which the axis of fixed shares ends, in percent.
     """
 
     fixed: dict[str, float]
     varying: dict[str, float]
     single: dict[str, float]
     repeated: Mapping[str, Mapping[Column, Sequence[str]]]
+    last: float
     shift: float = 0.0
 
     def of(self, binarizer: str) -> float:
@@ -122,13 +127,24 @@ def places_of(subject: Subject) -> _Places:
     drawn_maps = [*subject.methods, *[one for one in [subject.guess] if one is not None]]
     repeated = repeated_choices(subject.images, drawn_maps, meanings)
     others = [label for label in meanings if label not in fixed and label not in repeated]
-    first = _FIRST if fixed else 0.0
+    last = _last_share(fixed.values())
+    first = (1 + _FIRST) * last if fixed else 0.0
     return _Places(
         dict(sorted(fixed.items(), key=lambda item: item[1])),
-        {label: first + _STEP * k for k, label in enumerate(others)},
+        {label: first + _STEP * last * k for k, label in enumerate(others)},
         single,
         repeated,
+        last,
     )
+
+
+def _last_share(shares: Iterable[float]) -> float:
+    """Return a round number from the largest share on, in percent; 100 if it is above half."""
+    largest = max(shares, default=100.0)
+    if largest > 50 or largest <= 0:
+        return 100.0
+    power = 10.0 ** floor(log10(largest))
+    return next(end * power for end in (1, 2, 3, 4, 5, 6, 8, 10) if end * power > largest - 1e-9)
 
 
 def plot_thresholds(subject: Subject, axes: "Axes") -> None:
@@ -140,7 +156,7 @@ def plot_thresholds(subject: Subject, axes: "Axes") -> None:
     best = sorted(((m, c) for m, c in best if not np.isnan(m)), key=lambda pair: sign * pair[0])
     looks = zip(best, cycle(DASHES), cycle(MARKERS), strict=False)
     for k, ((_, column), dash, marker) in enumerate(looks):
-        beside = replace(places, shift=2.0 * (k + 1))
+        beside = replace(places, shift=0.02 * places.last * (k + 1))
         _draw(subject, axes, column, beside, NETWORK, dash, marker, subject.name(column.method))
         _add_choices(subject, column, beside, at_choices)
     if subject.guess is not None:
@@ -223,7 +239,10 @@ def _draw(
 def _label_places(subject: Subject, axes: "Axes", places: _Places) -> None:
     """Write the shares and the binarizers on the axis."""
     ticker = matplotlib_module("ticker")
-    shares = [0.0, 25.0, 50.0, 75.0, 100.0] if places.fixed else []
+    end = places.last
+    quarters = [0.0, 25.0, 50.0, 75.0, 100.0]
+    shares = quarters if end == 100 else round_ticks(0, end, 5)
+    shares = shares if places.fixed else []
     at = [*shares, *places.varying.values()]
     names = [f"{share:g} %" for share in shares]
     for label in places.varying:
@@ -232,12 +251,14 @@ def _label_places(subject: Subject, axes: "Axes", places: _Places) -> None:
     axes.xaxis.set_major_locator(ticker.FixedLocator(at))
     axes.xaxis.set_major_formatter(ticker.FixedFormatter(names))
     for text, x in zip(axes.get_xticklabels(), at, strict=True):
-        if x > 100 or (not shares and len(at) > 1):
+        if x > end or (not shares and len(at) > 1):
             text.set(rotation=30, ha="right", rotation_mode="anchor")
     last = max(at)
-    axes.set_xlim(-3 if shares else -_STEP / 2, last + (3 if last == 100 else _STEP * 0.8))
+    step = _STEP * end
+    first = -0.03 * end if shares else -step / 2
+    axes.set_xlim(first, last + step * 0.8 if places.varying else end * 1.03)
     if shares and places.varying:
-        axes.axvline((100 + _FIRST) / 2, color=FAINT, linewidth=0.8)
+        axes.axvline((1 + _FIRST / 2) * end, color=FAINT, linewidth=0.8)
     what = ["share of the image that is marked"] * bool(shares)
     what += ["binarizer (share of the image that is marked)"] * bool(places.single)
     if len(places.varying) > len(places.single):

@@ -441,7 +441,7 @@ class Results:
         metric: str | None = None,
         names: Mapping[str, str] | None = None,
     ) -> "Axes":
-        """Plot the scores of one model. Needs Matplotlib, of the extra ``report``.
+        """Plot the scores of a model, or compare models. Needs Matplotlib, of the extra ``report``.
 
         Orange is the network, gray the guess (the best blind baseline, with the same binarizer),
         blue an upper bound. Means are over the targets with an object.
@@ -456,6 +456,14 @@ class Results:
             the paired difference to the best guess with its interval, as in a report: ▲ better,
             ▼ worse, ≈ no clear difference, ? too few groups, by p adjusted for all tests of the
             results.
+
+            ``"models"``: the paired differences of two models or more, over the targets that both
+            have: a row for each binarizer, the difference of the means as a dot, filled where a
+            difference is shown, with its interval. All pairs of two or three models are drawn, and
+            of more those with the first. p and intervals are those of a report, where models are
+            compared in this metric, adjusted for all tests there; otherwise those of a report in
+            this metric. Of more than three models the binarizer is the best of the first model.
+            At the right the symbols as above: ▲ the first is better.
 
             ``"classes"``: the scores of each class, with its mean and that of the guess; of more
             than 30 classes the 12 best and the 12 worst. A line is the 95 % interval by group, for
@@ -485,9 +493,11 @@ class Results:
             Axes of Matplotlib to draw on; by default those of a new figure of pyplot, which a
             notebook or ``pyplot.show()`` shows. No other global state of Matplotlib is changed.
         model
-            The model; needed if there are several.
+            The model; needed if there are several, but for ``"models"``, of which it chooses the
+            pairs with this model.
         method, binarizer
-            By default the pair with the best mean on these images.
+            By default the pair with the best mean on these images; for ``"models"`` the method is
+            the best of the first model.
         metric
             By default the first metric of masks, or of maps, that is no upper bound.
         names
@@ -505,7 +515,8 @@ class Results:
         ------
         SettingError
             If there is no such kind, model, method, binarizer or metric; if it cannot be drawn, as
-            ``"pairs"`` without a blind baseline or ``"classes"`` of fewer than two classes.
+            ``"pairs"`` without a blind baseline, ``"classes"`` of fewer than two classes or
+            ``"models"`` of one model.
         MissingPackageError
             If Matplotlib is not installed.
         ArrayTypeError
@@ -530,6 +541,14 @@ class Results:
         >>> axes = results.plot("choices", Figure().subplots(), names={"grad_cam": "Grad-CAM"})
         >>> axes.get_yticklabels()[0].get_text()
         'Grad-CAM'
+
+        Two models:
+
+        >>> from cameval import concat
+        >>> other = evaluate(resnet18(), samples, methods=grad_cam, name="other", progress=False)
+        >>> axes = concat([results, other]).plot("models", Figure().subplots())
+        >>> [text.get_text() for text in axes.texts if "better" in text.get_text()]
+        ['← other better', 'ResNet better →']
         """
         return plots.plot(
             self,
