@@ -56,6 +56,7 @@ class Panel:
     counts: Sequence[Count] = ()
     data: Sequence[Table] = ()
     whose: str = ""
+    no_strip: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,18 @@ class FirstScreen:
 
 
 def first_screen_of(
-    known: Known, charts: Charts, strips: Mapping[str, Sequence[StripPicture]]
+    known: Known,
+    charts: Charts,
+    strips: Mapping[str, Sequence[StripPicture]],
+    missing: Mapping[str, str],
 ) -> FirstScreen:
-    """Return the first screen; `strips` are the pictures of each model."""
+    """Return the first screen; `strips` are the pictures of each model, or why it has none."""
     contents, names, verdicts = known.contents, known.names, charts.verdicts
     panels = {
-        one.model: _panel(one, known, charts, strips.get(one.model, ()))
+        one.model: replace(
+            _panel(one, known, charts, strips.get(one.model, ())),
+            no_strip=missing.get(one.model, ""),
+        )
         for one in verdicts
         if one.n_defined
     }
@@ -237,4 +244,5 @@ def _overview(known: Known, charts: Charts, panels: Mapping[str, Panel]) -> Pane
         counts=panels[best].counts,
         data=[network_table(rows, known)],
         whose=one_line(best, 40),
+        no_strip=panels[best].no_strip,
     )
