@@ -58,3 +58,19 @@ def test_on_a_phone_no_zone_is_behind_words(figures) -> None:
     assert len(words) > 4
     for baseline in words:
         assert not any(top < baseline + 3 and baseline - 9 < bottom for top, bottom in zones)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_figures_of_networks_have_the_same_axis(tmp_path) -> None:
+    parts = [
+        made(20, models=(name,), binarizers=("p95",), value=lambda one, top=top: top * low(one))
+        for name, top in (("a", 0.5), ("b", 2.0))
+    ]
+    page = Path(write_report(concat(parts), tmp_path)).read_text(encoding="utf-8")
+    figures = re.findall(r'<svg class="headline".*?</svg>', page, re.DOTALL)
+    axes = [re.findall(r'<text class="soft small" [^>]*>[^<]*</text>', one) for one in figures[:4]]
+    ticks = [[text for text in axis if "mean IoU" not in text] for axis in axes]
+    names = [re.sub(r' y="[^"]*"', "", " ".join(one)) for one in ticks]
+    assert names[0] == names[2]  # wide
+    assert names[1] == names[3]  # on a phone
+    assert len(ticks[0]) > 2

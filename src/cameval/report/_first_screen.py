@@ -146,7 +146,8 @@ def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[Strip
     mixed = state_of_all(charts.verdicts) is None
     data = headline_data(verdict, known.contents, headline, known.scores, names, known.family)
     title = f"Mean {headline.title} of the maps and of guesses"
-    drawing = draw_headline(verdict, known, title=title, label=_label(verdict, known))
+    label, verdicts = _label(verdict, known), charts.verdicts
+    drawing = draw_headline(verdict, known, verdicts=verdicts, title=title, label=label)
     return Panel(
         one_line(verdict.model, 40) if several else "",
         subtitle,

@@ -48,17 +48,27 @@ _FRAMES = (
 )
 
 
-def draw_headline(verdict: Verdict, known: Known, *, title: str, label: str) -> Drawing:
-    """Draw the figure of a network that has a score."""
+def draw_headline(
+    verdict: Verdict, known: Known, *, verdicts: Sequence[Verdict], title: str, label: str
+) -> Drawing:
+    """Draw the figure of a network that has a score; figures of `verdicts` have the same axis."""
     lines, above = _lines(verdict, known)
-    numbers = [verdict.bound]
-    for one in lines:
-        numbers += [one.score.mean, one.score.low, one.score.high, one.bound]
-    ends = axis_ends(numbers, known.headline.meaning.value_range)
+    ends = _common_ends(verdicts, known)
     desktop, phone = (
         _draw(frame, lines, above, ends, verdict, known, title, label) for frame in _FRAMES
     )
     return Drawing(title, label, desktop, phone)
+
+
+def _common_ends(verdicts: Sequence[Verdict], known: Known) -> tuple[float, float]:
+    """Return the ends of the axis of all figures."""
+    numbers: list[float] = []
+    for verdict in verdicts:
+        if verdict.n_defined:
+            numbers.append(verdict.bound)
+            for one in _lines(verdict, known)[0]:
+                numbers += [one.score.mean, one.score.low, one.score.high, one.bound]
+    return axis_ends(numbers, known.headline.meaning.value_range)
 
 
 # --- Rows -----------------------------------------------------------------------------------------
