@@ -7,7 +7,7 @@ from urllib.parse import quote
 import numpy as np
 
 from cameval.evaluation._headline import MOST_MODELS
-from cameval.evaluation._numbers import format_short, with_minus
+from cameval.evaluation._numbers import with_minus
 from cameval.evaluation._words import one_line
 from cameval.report._all_scores import headline_data
 from cameval.report._answers import Known
@@ -21,7 +21,7 @@ from cameval.report._networks_figure import draw_networks
 from cameval.report._sentences import MOST_NAMED, plain
 from cameval.report._strip import StripPicture
 from cameval.report._svg import Drawing
-from cameval.report._verdict import Verdict, state_of_all
+from cameval.report._verdict import Verdict, state_of_all, writer_of
 from cameval.report._verdict_words import (
     FAITHFULNESS,
     FAITHFULNESS_OF_MAPS,
@@ -146,7 +146,7 @@ def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[Strip
     mixed = state_of_all(charts.verdicts) is None
     data = headline_data(verdict, known.contents, headline, known.scores, names, known.family)
     title = f"Mean {headline.title} of the maps and of guesses"
-    label, verdicts = _label(verdict, known), charts.verdicts
+    label, verdicts = _label(verdict, known, charts.verdicts), charts.verdicts
     drawing = draw_headline(verdict, known, verdicts=verdicts, title=title, label=label)
     return Panel(
         one_line(verdict.model, 40) if several else "",
@@ -160,19 +160,20 @@ def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[Strip
     )
 
 
-def _label(verdict: Verdict, known: Known) -> str:
+def _label(verdict: Verdict, known: Known, verdicts: Sequence[Verdict]) -> str:
     """Return what the figure of one network says."""
     assert verdict.column is not None
     assert verdict.score is not None
     score = verdict.score
     interval = format_interval(score.low, score.high)
     text = f"Mean {known.headline.title} of {known.names.column(verdict.column)}: "
-    text += f"{format_short(score.mean)} {interval}".strip()
+    write = writer_of(verdicts)
+    text += f"{write(score.mean)} {interval}".strip()
     if verdict.guess is not None:
         method = one_line(verdict.guess.column.method)
-        text += f"; best guess ({method}) {format_short(verdict.guess.mean)}"
+        text += f"; best guess ({method}) {write(verdict.guess.mean)}"
     if not np.isnan(verdict.bound):
-        text += f"; bound {format_short(verdict.bound)}"
+        text += f"; bound {write(verdict.bound)}"
     return with_minus(f"{text}.")
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from cameval.errors import DataError
 from cameval.evaluation import Column, Results
 from cameval.evaluation._contents import contents_of
-from cameval.evaluation._numbers import format_short
+from cameval.evaluation._numbers import short_writer
 from cameval.evaluation._words import metric_title, one_line
 from cameval.report._image_index import FOLDER, ModelPictures, Strip, read_index
 from cameval.report._image_records import best_guess, bound_of
@@ -148,8 +148,9 @@ def _picture(
         return float(results.values[row, results.columns.index(one)]) if known else np.nan
 
     parts = {metric_title(column.metric): score(column), "guess": score(guess)}
-    said = [f"{name} {format_short(value)}" for name, value in parts.items() if not isnan(value)]
-    more = [f"bound {format_short(score(bound))}"] if not isnan(score(bound)) else []
+    write = short_writer([(score(column), score(guess))])
+    said = [f"{name} {write(value)}" for name, value in parts.items() if not isnan(value)]
+    more = [f"bound {write(score(bound))}"] if not isnan(score(bound)) else []
     label = "" if pd.isna(sample["label"]) else f", {names.class_name(int(sample['label']))}"
     alt = (
         f"Map, mask and truth on image {one_line(sample['sample'])}{label}: "
