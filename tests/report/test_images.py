@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 from base64 import b64decode
+from collections import Counter
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -29,6 +31,7 @@ from cameval import (
 )
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Results
+from cameval.evaluation._numbers import format_short
 from cameval.evaluation._sources import prepare_targets
 from cameval.evaluation.meaning import CONSTANT, TargetClassMeaning
 from cameval.evaluation.settings import area_bound
@@ -36,7 +39,7 @@ from cameval.maps import CellCenters, upsample
 from cameval.metrics import false_positive_rate
 from cameval.metrics.outcome import Outcomes
 from cameval.report import _image_folder as files
-from cameval.report import draw_images
+from cameval.report import draw_images, write_report
 from cameval.report import images as drawing
 from cameval.report._drawing import largest_slice
 from cameval.report._image_choice import choose_images
@@ -317,8 +320,10 @@ def test_photos_are_gray_and_small_and_named_by_numbers(tmp_path) -> None:
         "index.json",
         "part-0001.js",
         *(f"{kind}-{k:05d}.webp" for kind in ("thumb", "large") for k in range(1, 6)),
-        *(f"strip-{k:05d}.webp" for k in range(1, 4)),
+        *(f"strip-{k:05d}.webp" for k in range(1, len(names) - 11)),
     }
+    [index] = read_index(folder)
+    assert {strip.file for strip in index.strips} == {one for one in names if one[:5] == "strip"}
     for kind, longest in (("thumb", 224), ("large", 640), ("strip", 320)):
         for file in sorted(folder.glob(f"{kind}-*")):
             with Image.open(BytesIO(file.read_bytes())) as picture:
@@ -412,7 +417,7 @@ def test_above_the_limit_some_of_each_class_are_drawn(run, tmp_path) -> None:
     assert note.startswith("6 of 9 images are shown: those at equal steps of the rank of their")
     [index] = read_index(tmp_path / "report_files")
     assert {tile.label for tile in index.tiles} == {0, 1, 2}
-    scores = {pick.pick: index.tiles[pick.tile].scores[pick.pair] for pick in index.strips}
+    scores = {pick.pick: index.tiles[pick.tile].scores[pick.pair] for pick in index.strips[:3]}
     pair = index.column(index.strips[0].pair, results.columns)
     values = np.sort(results.values[:, results.columns.index(pair)])
     assert [scores[pick] for pick in ("worst", "median", "best")] == values[[0, 4, 8]].tolist()
@@ -523,6 +528,82 @@ def test_the_strip_is_of_the_best_pair(run, tmp_path) -> None:
     (tmp_path / "report_files" / index.strips[0].file).unlink()
     with pytest.raises(DataError, match="must be a picture"):
         strip_of(results, tmp_path)
+
+
+def test_every_method_and_binarizer_has_a_strip(run, tmp_path) -> None:
+    results, data, net = run
+    draw_images(results, data, net, tmp_path, prepare=SMALL, **DRAWN)
+    [index] = read_index(tmp_path / "report_files")
+    assert len(index.strips) == 3 * len(index.pairs) == 12
+    for pair in range(4):
+        column = index.column(pair, results.columns)
+        values = np.sort(results.values[:, results.columns.index(column)])[[0, 4, 8]]
+        texts = [one.text for one in strip_of(results, tmp_path, {"net": column})["net"]]
+        assert [text.split(",")[0] for text in texts] == [f"IoU {format_short(v)}" for v in values]
+
+
+@pytest.mark.parametrize("fixed", [{}, {"method": "cam"}, {"method": "grad_cam"}])
+def test_the_page_has_the_strip_of_the_binarizer_that_was_fixed(run, tmp_path, fixed) -> None:
+    _, data, net = run
+    results, choice = chosen(run)
+    both = concat([results, replace(results, samples=results.samples.assign(model="other"))])
+    for model in ("net", "other"):
+        one = both.select(model=model)
+        draw_images(one, data, net, tmp_path, choices={"validated": choice}, prepare=SMALL, **DRAWN)
+    page = write_report(both, tmp_path, binarizer="validated", **fixed).read_text("utf-8")
+    assert page.count('<div class="strip">') == 2
+    assert page.count("<b>worst</b>") == 2
+    page = write_report(both, tmp_path, binarizer="p80", single_file=True, **fixed).read_text(
+        "utf-8"
+    )
+    assert page.count('<div class="strip">') == 2
+    assert "best image are not shown" not in page
+
+
+def test_the_page_says_why_it_has_no_strip(run, tmp_path) -> None:
+    _, data, net = run
+    results, choice = chosen(run)
+    both = concat([results, replace(results, samples=results.samples.assign(model="other"))])
+    draw_images(results, data, net, tmp_path, prepare=SMALL, **DRAWN)
+    start = "The worst, the median and the best image are not shown: "
+
+    def said(results: Results, **fixed: str) -> list[str]:
+        page = write_report(results, tmp_path, **fixed).read_text("utf-8")
+        return re.findall(rf'<p class="note">{start}(.*)</p>', page)
+
+    fixed = {"binarizer": "validated", "method": "cam"}
+    assert said(both, **fixed) == [
+        "the masks of cam, validated were not drawn.",
+        "the images of other were not drawn.",
+    ]
+    assert said(results, binarizer="p80") == []
+    changed = replace(results, values=1 - results.values)
+    assert said(changed, binarizer="p80") == ["the images were drawn of other results."]
+    parts = {"prepare": SMALL, **DRAWN, "choices": {"validated": choice}}
+    draw_images(results, data, net, tmp_path, limit=1, **parts)
+    assert said(results, **fixed) == ["no overlays of cam, validated were drawn."]
+    shutil.rmtree(tmp_path / "report_files")
+    assert said(results, **fixed) == []
+
+
+def test_strips_of_choices_are_drawn_above_the_limit_too(tmp_path) -> None:
+    data, net = samples(30), small_network()
+    run = evaluated(net, data, name="net"), data, net
+    results, choice = chosen(run)
+    parts = {"prepare": SMALL, **DRAWN, "choices": {"validated": choice}}
+    assert draw_images(results, data, net, tmp_path, limit=24, **parts) == 24
+    [index] = read_index(tmp_path / "report_files")
+    with_strip = {index.pairs[strip.pair][2] for strip in index.strips}
+    assert "validated" in with_strip
+    counts = Counter(strip.pair for strip in index.strips)
+    assert set(counts.values()) == {3}
+    files = {(index.pairs[strip.pair][1:3], strip.pick): strip.file for strip in index.strips}
+    for method, used in (("cam", "p80"), ("grad_cam", "mean")):  # equal overlays are one file
+        for pick in ("worst", "median", "best"):
+            one = files[(method, "validated"), pick]
+            assert files.get(((method, used), pick), one) == one
+    [note] = browser_of(results, tmp_path).notes
+    assert note.startswith("24 of 30 images are shown: those at equal steps of the rank")
 
 
 # --- What fits together ---------------------------------------------------------------------------

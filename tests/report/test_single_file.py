@@ -106,11 +106,20 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in (folder / "report_files").iterdir()}
 
 
+def files_that_a_page_has(folder: Path) -> dict[str, bytes]:
+    """Return the files of a folder without the overlays of pairs that are not the best."""
+    others, kept = set(), set()
+    for one in read_index(folder / "report_files"):
+        kept |= {strip.file for strip in one.strips[:3]}
+        others |= {strip.file for strip in one.strips[3:]}
+    return {name: data for name, data in files_in(folder).items() if name not in others - kept}
+
+
 # --- What is inside -------------------------------------------------------------------------------
 @pytest.mark.usefixtures("no_figures")
 def test_the_pictures_are_inside_and_the_folder_is_not_there(copied) -> None:
     results, folder = copied
-    before = files_in(folder)
+    before = files_that_a_page_has(folder)
     page = write_report(results, folder, single_file=True).read_text()
     assert {one.name for one in folder.iterdir()} == {"report.html", "reviewers.json"}
     files = inside(page)["files"]
@@ -141,6 +150,12 @@ def test_what_is_drawn_is_what_was_drawn(copied) -> None:
             assert (other.scores, other.thumb, other.large) == (one.scores, one.thumb, one.large)
         assert after.strips == before.strips
         assert after.rule == ""
+    shown = {one.model: one.column(k, results.columns) for k, one in enumerate((first, second))}
+    packed = pack_pictures(folder / "report_files", results, shown)
+    for k, (before, after) in enumerate(zip((first, second), packed.models, strict=True)):
+        kept = {before.strips[0].pair, k}  # of the best pair and of what the page is about
+        assert after.strips == [one for one in before.strips if one.pair in kept]
+        assert {one.file for one in after.strips} <= {*packed.files}
     assert browser_of(results, folder).files == ""
 
 
@@ -293,13 +308,15 @@ def test_without_pictures_a_report_is_as_it_was(drawn, tmp_path) -> None:
 @pytest.mark.parametrize("longest", [6_000_000, 0])
 def test_pictures_come_out_of_the_page_as_they_went_in(copied, monkeypatch, longest) -> None:
     results, folder = copied
-    before = files_in(folder)
+    before = files_that_a_page_has(folder)
     assert not unpack_pictures(folder)  # they are there
     monkeypatch.setattr(single, "LONGEST", longest)
     page = write_report(results, folder, single_file=True).read_bytes()
     assert unpack_pictures(folder)
     after = files_in(folder)
     lost = {name for name in before if name.startswith("large") and longest == 0}
+    before.pop("index.json")
+    assert json.loads(after.pop("index.json"))["models"]
     assert after == {name: data for name, data in before.items() if name not in lost}
     assert write_report(results, folder, single_file=True).read_bytes() == page
 

@@ -1,6 +1,7 @@
 """Scores, differences and intervals as plots, pages and terminals write them."""
 
 import re
+from collections.abc import Callable, Iterable
 from math import isnan
 
 MISSING = "\u2013"
@@ -88,6 +89,31 @@ def format_short(value: float) -> str:
     if float(text.replace(",", "")) == 0:
         return ".00"
     return with_minus(_without_zero(text))
+
+
+def short_writer(pairs: Iterable[tuple[float, float]]) -> Callable[[float], str]:
+    """Return what writes scores with two digits, or with three if two would say too little.
+
+    Two say too little if a score is below .1 and not 0, or if the scores of a pair differ with
+    three digits alone.
+
+    Parameters
+    ----------
+    pairs
+        Scores and those beside which they are read, such as the guess; NaN for none.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._numbers import short_writer
+    >>> [short_writer([pair])(pair[0]) for pair in [(0.43, 0.12), (0.43, 0.08), (0.434, 0.431)]]
+    ['.43', '.430', '.434']
+    """
+    for pair in pairs:
+        known = [one for one in pair if not isnan(one)]
+        texts, longer = ({write(one) for one in known} for write in (format_short, format_number))
+        if len(texts) < len(longer) or any(0 < abs(one) < 0.1 for one in known):
+            return lambda value: with_minus(format_number(value))
+    return format_short
 
 
 def format_signed(value: float) -> str:

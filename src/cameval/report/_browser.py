@@ -70,7 +70,7 @@ def make_browser(
     DataError
         If the index of the pictures is damaged, or a picture is missing.
     """
-    packed = pack_pictures(folder / FOLDER, results) if single_file else None
+    packed = pack_pictures(folder / FOLDER, results, columns) if single_file else None
     index = read_index(folder / FOLDER) if packed is None else packed.models
     records = Records(results, names, columns or {})
     counts: list[int] = []

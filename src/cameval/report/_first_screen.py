@@ -8,7 +8,7 @@ import numpy as np
 
 from cameval.evaluation import Column
 from cameval.evaluation._headline import MOST_MODELS
-from cameval.evaluation._numbers import format_short, with_minus
+from cameval.evaluation._numbers import with_minus
 from cameval.evaluation._words import metric_title, one_line
 from cameval.report._all_scores import headline_data
 from cameval.report._answers import Known
@@ -29,7 +29,7 @@ from cameval.report._networks_figure import draw_networks
 from cameval.report._sentences import MOST_NAMED, Sentence, plain
 from cameval.report._strip import StripPicture
 from cameval.report._svg import Drawing
-from cameval.report._verdict import Verdict, state_of_all
+from cameval.report._verdict import Verdict, state_of_all, writer_of
 from cameval.report._verdict_words import (
     FAITHFULNESS,
     FAITHFULNESS_OF_MAPS,
@@ -64,6 +64,7 @@ class Panel:
     counts: Sequence[Count] = ()
     data: Sequence[Table] = ()
     whose: str = ""
+    no_strip: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,18 @@ class FirstScreen:
 
 
 def first_screen_of(
-    known: Known, charts: Charts, strips: Mapping[str, Sequence[StripPicture]]
+    known: Known,
+    charts: Charts,
+    strips: Mapping[str, Sequence[StripPicture]],
+    missing: Mapping[str, str],
 ) -> FirstScreen:
-    """Return the first screen; `strips` are the pictures of each model."""
+    """Return the first screen; `strips` are the pictures of each model, or why it has none."""
     contents, names, verdicts = known.contents, known.names, charts.verdicts
     panels = {
-        one.model: _panel(one, known, charts, strips.get(one.model, ()))
+        one.model: replace(
+            _panel(one, known, charts, strips.get(one.model, ())),
+            no_strip=missing.get(one.model, ""),
+        )
         for one in verdicts
         if one.n_defined
     }
@@ -164,7 +171,8 @@ def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[Strip
     mixed = state_of_all(charts.verdicts) is None
     data = headline_data(verdict, known.contents, headline, known.scores, names, known.family)
     title = f"Mean {headline.title} of the maps and of guesses"
-    drawing = draw_headline(verdict, known, title=title, label=_label(verdict, known))
+    label, verdicts = _label(verdict, known, charts.verdicts), charts.verdicts
+    drawing = draw_headline(verdict, known, verdicts=verdicts, title=title, label=label)
     return Panel(
         one_line(verdict.model, 40) if several else "",
         subtitle,
@@ -177,19 +185,20 @@ def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[Strip
     )
 
 
-def _label(verdict: Verdict, known: Known) -> str:
+def _label(verdict: Verdict, known: Known, verdicts: Sequence[Verdict]) -> str:
     """Return what the figure of one network says."""
     assert verdict.column is not None
     assert verdict.score is not None
     score = verdict.score
     interval = format_interval(score.low, score.high)
     text = f"Mean {known.headline.title} of {known.names.column(verdict.column)}: "
-    text += f"{format_short(score.mean)} {interval}".strip()
+    write = writer_of(verdicts)
+    text += f"{write(score.mean)} {interval}".strip()
     if verdict.guess is not None:
         method = one_line(verdict.guess.column.method)
-        text += f"; best guess ({method}) {format_short(verdict.guess.mean)}"
+        text += f"; best guess ({method}) {write(verdict.guess.mean)}"
     if not np.isnan(verdict.bound):
-        text += f"; bound {format_short(verdict.bound)}"
+        text += f"; bound {write(verdict.bound)}"
     return with_minus(f"{text}.")
 
 
@@ -262,4 +271,5 @@ def _overview(known: Known, charts: Charts, panels: Mapping[str, Panel]) -> Pane
         counts=panels[best].counts,
         data=[network_table(rows, known)],
         whose=one_line(best, 40),
+        no_strip=panels[best].no_strip,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cameval.evaluation import Column
-from cameval.evaluation._numbers import format_short, with_minus
+from cameval.evaluation._numbers import with_minus
 from cameval.evaluation._score_axis import axis_ends
 from cameval.evaluation._scores import Score
 from cameval.evaluation._words import one_line
@@ -27,7 +27,7 @@ from cameval.report._svg_parts import (
     text_at,
     title_of,
 )
-from cameval.report._verdict import Verdict
+from cameval.report._verdict import Verdict, writer_of
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,27 @@ _FRAMES = (
 )
 
 
-def draw_headline(verdict: Verdict, known: Known, *, title: str, label: str) -> Drawing:
-    """Draw the figure of a network that has a score."""
+def draw_headline(
+    verdict: Verdict, known: Known, *, verdicts: Sequence[Verdict], title: str, label: str
+) -> Drawing:
+    """Draw the figure of a network that has a score; figures of `verdicts` have the same axis."""
     lines, above = _lines(verdict, known)
-    numbers = [verdict.bound]
-    for one in lines:
-        numbers += [one.score.mean, one.score.low, one.score.high, one.bound]
-    ends = axis_ends(numbers, known.headline.meaning.value_range)
+    ends, write = _common_ends(verdicts, known), writer_of(verdicts)
     desktop, phone = (
-        _draw(frame, lines, above, ends, verdict, known, title, label) for frame in _FRAMES
+        _draw(frame, lines, above, ends, write, verdict, known, title, label) for frame in _FRAMES
     )
     return Drawing(title, label, desktop, phone)
+
+
+def _common_ends(verdicts: Sequence[Verdict], known: Known) -> tuple[float, float]:
+    """Return the ends of the axis of all figures."""
+    numbers: list[float] = []
+    for verdict in verdicts:
+        if verdict.n_defined:
+            numbers.append(verdict.bound)
+            for one in _lines(verdict, known)[0]:
+                numbers += [one.score.mean, one.score.low, one.score.high, one.bound]
+    return axis_ends(numbers, known.headline.meaning.value_range)
 
 
 # --- Rows -----------------------------------------------------------------------------------------
@@ -121,6 +131,7 @@ def _draw(
     lines: Sequence[_Line],
     above: int,
     ends: tuple[float, float],
+    write: Callable[[float], str],
     verdict: Verdict,
     known: Known,
     title: str,
@@ -134,11 +145,11 @@ def _draw(
     rows, strips = [], [(frame.top - 4, bottom)] * frame.wide
     for k, line in enumerate(lines):
         top = frame.top + frame.row * k + frame.gap * (has_rule and k >= above)
-        rows += _row(frame, line, top, x)
+        rows += _row(frame, line, top, x, write)
         if not frame.wide:  # not behind the words
             strips.append((_middle(frame, top) - 11, _middle(frame, top) + 10))
     parts = _grounds(frame, ends, strips, verdict, known)
-    parts += [*_heads(frame, x, verdict, known), *rows]
+    parts += [*_heads(frame, x, write, verdict, known), *rows]
     if has_rule:
         y = frame.top + frame.row * above + frame.gap / 2
         parts.append(rule(0, y, frame.width, y, "line"))
@@ -173,7 +184,13 @@ def _middle(frame: Frame, top: float) -> float:
     return top + (frame.row / 2 if frame.wide else frame.row - 13)
 
 
-def _heads(frame: Frame, x: Callable[[float], float], verdict: Verdict, known: Known) -> list[str]:
+def _heads(
+    frame: Frame,
+    x: Callable[[float], float],
+    write: Callable[[float], str],
+    verdict: Verdict,
+    known: Known,
+) -> list[str]:
     """Return the words above the axis."""
     y = frame.top - 13
     parts, end = [], frame.left
@@ -184,9 +201,9 @@ def _heads(frame: Frame, x: Callable[[float], float], verdict: Verdict, known: K
     score = None if guess is None else known.scores.get(verdict.model, guess.column)
     heads = []
     if score is not None:
-        heads.append((x(score.mean), f"best guess {format_short(score.mean)}", "guess"))
+        heads.append((x(score.mean), f"best guess {write(score.mean)}", "guess"))
     if not np.isnan(verdict.bound):
-        heads.append((x(verdict.bound), f"bound {format_short(verdict.bound)}", "truth"))
+        heads.append((x(verdict.bound), f"bound {write(verdict.bound)}", "truth"))
     widths = [CHARACTER * len(text) for _, text, _ in heads]
     for k, ((place, text, look), wide) in enumerate(zip(heads, widths, strict=True)):
         after = sum(widths[k + 1 :]) + 12 * (len(heads) - k - 1)
@@ -198,12 +215,18 @@ def _heads(frame: Frame, x: Callable[[float], float], verdict: Verdict, known: K
     return parts
 
 
-def _row(frame: Frame, line: _Line, top: float, x: Callable[[float], float]) -> list[str]:
+def _row(
+    frame: Frame,
+    line: _Line,
+    top: float,
+    x: Callable[[float], float],
+    write: Callable[[float], str],
+) -> list[str]:
     """Return one row: its words, its interval, its mark, and the bound of its masks."""
     look = "net" if line.look == "net" else "guess"
     ink = "ink" if line.look == "net" else "soft"
     bold = " bold" if line.is_best else ""
-    number = format_short(line.score.mean)
+    number = write(line.score.mean)
     y = _middle(frame, top)
     if frame.wide:
         words = [

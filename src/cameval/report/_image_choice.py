@@ -1,6 +1,6 @@
 """Which images are drawn where there are too many, and which are shown first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,11 +107,43 @@ def pick_rows(
     return {name: picked[name] for name in order if name in picked}
 
 
-def describe_choice(chosen: int, total: int, method: str, binarizer: str) -> str:
-    """Return how images were chosen, by the scores of a method and a binarizer, as a sentence."""
+def required_images(sets: Iterable[Iterable[int]], limit: int) -> list[int]:
+    """Return the images that are drawn in any case: the first set, and others while they are few.
+
+    Parameters
+    ----------
+    sets
+        The numbers of the worst, the median and the best image by the scores of each pair of method
+        and binarizer, in the order in which they are wanted.
+    limit
+        The most images that are drawn. With those of a set after the first, the required ones are
+        at most a quarter of them.
+
+    Examples
+    --------
+    >>> from cameval.report._image_choice import required_images
+    >>> required_images([(4, 2, 7), (4, 3, 9), (1, 2, 7)], 16)
+    [4, 2, 7, 1]
+    """
+    kept: dict[int, None] = {}
+    for number, images in enumerate(sets):
+        more = kept | dict.fromkeys(images)
+        if number == 0 or len(more) <= limit // 4:
+            kept = more
+    return list(kept)
+
+
+def describe_choice(
+    chosen: int, total: int, method: str, binarizer: str, *, more: bool = False
+) -> str:
+    """Return how images were chosen, by the scores of a method and a binarizer, as a sentence.
+
+    With `more` there are also those that `required_images` gives of other pairs.
+    """
+    others = "; also the worst, the median and the best by others" if more else ""
     return (
         f"{chosen:,} of {format_count(total, 'image')} are shown: those at equal steps of the rank "
-        f"of their score in each class, by {', '.join(filter(None, (method, binarizer)))}."
+        f"of their score in each class, by {', '.join(filter(None, (method, binarizer)))}{others}."
     )
 
 

@@ -38,6 +38,7 @@ class FolderWriter:
     folder: Path
     others: Sequence[ModelPictures]
     _photos: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _strips: dict[bytes, str] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
     _records: list[dict[str, Any]] = field(default_factory=list)
     _images: int = 0
@@ -86,11 +87,13 @@ class FolderWriter:
         return digest, *self._photos[digest]
 
     def add_strip(self, data: bytes) -> str:
-        """Write a ready-made overlay, and return its name."""
-        name = self._name("strip-{:05d}.webp")
-        (self.folder / name).write_bytes(data)
-        self._taken.add(name)
-        return name
+        """Write a ready-made overlay, unless one of this model is the same; return its name."""
+        if data not in self._strips:
+            name = self._name("strip-{:05d}.webp")
+            (self.folder / name).write_bytes(data)
+            self._strips[data] = name
+            self._taken.add(name)
+        return self._strips[data]
 
     def _name(self, pattern: str) -> str:
         """Return the first name of a file that is not taken."""

@@ -91,7 +91,8 @@ class ModelPictures:
     tiles
         The pictures.
     strips
-        Ready-made overlays.
+        Ready-made overlays of the worst, the median and the best image by the scores of pairs;
+        first those of the pair with the best mean.
     """
 
     model: str
@@ -115,6 +116,10 @@ class ModelPictures:
             if column in columns:
                 return column
         return None
+
+    def strips_of(self, column: Column, columns: Sequence[Column]) -> list[Strip]:
+        """Return the overlays of the pair whose scores are in a column of results."""
+        return [strip for strip in self.strips if self.column(strip.pair, columns) == column]
 
     def rows_in(self, results: Results) -> list[int | None]:
         """Return the row of each tile in results; None if they lack it or have other scores."""

@@ -1,6 +1,6 @@
 """Ready-made pictures of the worst, the median and the best image of each model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
@@ -11,7 +11,7 @@ import pandas as pd
 from cameval.errors import DataError
 from cameval.evaluation import Column, Results
 from cameval.evaluation._contents import contents_of
-from cameval.evaluation._numbers import format_short
+from cameval.evaluation._numbers import short_writer
 from cameval.evaluation._words import metric_title, one_line
 from cameval.report._image_index import FOLDER, ModelPictures, Strip, read_index
 from cameval.report._image_records import best_guess, bound_of
@@ -54,8 +54,8 @@ def strip_of(
     folder
         The folder of the report.
     columns
-        The column of each model whose pictures are wanted. By default the one that was drawn: of
-        the pairs of method and binarizer that were drawn, the one with the best mean.
+        The column of each model whose pictures are wanted. By default, of the pairs of method and
+        binarizer that were drawn, the one with the best mean.
 
     Raises
     ------
@@ -69,10 +69,13 @@ def strip_of(
         if pictures.model not in contents.models or not pictures.strips:
             continue
         column = pictures.column(pictures.strips[0].pair, results.columns)
-        if column is None or (columns is not None and columns.get(pictures.model) != column):
+        if columns is not None:
+            column = columns.get(pictures.model)
+        if column is None:
             continue
         rows = pictures.rows_in(results)
-        shown = [(strip, rows[strip.tile]) for strip in pictures.strips]
+        strips = pictures.strips_of(column, results.columns)
+        shown = [(strip, rows[strip.tile]) for strip in strips]
         made = [
             _picture(results, names, folder / FOLDER, pictures, strip, row, column)
             for strip, row in shown
@@ -81,6 +84,46 @@ def strip_of(
         if made:
             found[pictures.model] = made
     return found
+
+
+def missing_strips(
+    results: Results,
+    folder: Path,
+    columns: Mapping[str, Column],
+    strips: Mapping[str, Sequence[StripPicture]],
+) -> dict[str, str]:
+    """Return of each model why `strip_of` has no pictures; nothing if no images were drawn at all.
+
+    Parameters
+    ----------
+    results, folder, columns
+        Those of `strip_of`.
+    strips
+        What it returned.
+    """
+    index = {pictures.model: pictures for pictures in read_index(folder / FOLDER)}
+    if not index:
+        return {}
+    return {
+        model: "The worst, the median and the best image are not shown: "
+        f"{_reason(results, index.get(model), model, column)}."
+        for model, column in columns.items()
+        if model not in strips
+    }
+
+
+def _reason(results: Results, pictures: ModelPictures | None, model: str, column: Column) -> str:
+    """Return why there are no pictures of a column."""
+    if pictures is None:
+        return f"the images of {one_line(model, 40)} were not drawn"
+    drawn = {pictures.column(k, results.columns) for k in range(len(pictures.pairs))}
+    by = ", ".join(filter(None, (one_line(column.method), one_line(column.binarizer))))
+    if column not in drawn:
+        what = "masks" if column.binarizer else "maps"
+        return f"the {what} of {by} were not drawn"
+    if not pictures.strips_of(column, results.columns):
+        return f"no overlays of {by} were drawn"
+    return "the images were drawn of other results"
 
 
 def _picture(
@@ -105,8 +148,9 @@ def _picture(
         return float(results.values[row, results.columns.index(one)]) if known else np.nan
 
     parts = {metric_title(column.metric): score(column), "guess": score(guess)}
-    said = [f"{name} {format_short(value)}" for name, value in parts.items() if not isnan(value)]
-    more = [f"bound {format_short(score(bound))}"] if not isnan(score(bound)) else []
+    write = short_writer([(score(column), score(guess))])
+    said = [f"{name} {write(value)}" for name, value in parts.items() if not isnan(value)]
+    more = [f"bound {write(score(bound))}"] if not isnan(score(bound)) else []
     label = "" if pd.isna(sample["label"]) else f", {names.class_name(int(sample['label']))}"
     alt = (
         f"Map, mask and truth on image {one_line(sample['sample'])}{label}: "

@@ -1,7 +1,7 @@
 """The verdict on the maps of each network, by typed roles and one paired test."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,7 @@ from cameval.evaluation import REASONS, Column, Results
 from cameval.evaluation._comparisons import Comparison, Family
 from cameval.evaluation._contents import Contents, Role
 from cameval.evaluation._headline import Headline
+from cameval.evaluation._numbers import short_writer
 from cameval.evaluation._scores import HIGH, Images, Score, Scores
 from cameval.evaluation.meaning import CONSTANT
 
@@ -321,6 +322,13 @@ def _reason_of(results: Results, model: str, column: Column) -> str:
     codes = results.codes[of_model, results.columns.index(column)] & ~np.uint8(CONSTANT)
     known = [int(code) for code in codes if code]
     return REASONS[Counter(known).most_common(1)[0][0]] if known else "reason not known"
+
+
+def writer_of(verdicts: Sequence[Verdict]) -> Callable[[float], str]:
+    """Return what writes the means of the maps and of their guesses, with equally many digits."""
+    return short_writer(
+        (one.mean, float("nan") if one.guess is None else one.guess.mean) for one in verdicts
+    )
 
 
 def state_of_all(verdicts: Sequence[Verdict]) -> State | None:

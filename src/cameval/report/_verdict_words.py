@@ -8,7 +8,7 @@ import numpy as np
 
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
-from cameval.evaluation._numbers import format_short
+from cameval.evaluation._numbers import short_writer
 from cameval.evaluation._words import one_line
 from cameval.report._cautions import (
     NOISE_ALONE,
@@ -22,7 +22,7 @@ from cameval.report._cautions import (
 from cameval.report._names import Names
 from cameval.report._sentences import MOST_NAMED, Part, Sentence
 from cameval.report._targets import Targets
-from cameval.report._verdict import State, Verdict, state_of_all
+from cameval.report._verdict import State, Verdict, state_of_all, writer_of
 from cameval.report.formatting import format_count
 
 FAITHFULNESS = "Agreement with the truth does not show that a map is faithful to the network."
@@ -282,15 +282,17 @@ def _scores(verdicts: Sequence[Verdict], headline: Headline, names: Names) -> Se
         guesses = [one.guess.mean for one in shown if one.guess is not None]
         parts += _ends([(one.mean, one.model) for one in shown], "net")
         if guesses:
-            values = list(dict.fromkeys(map(format_short, (min(guesses), max(guesses)))))
+            ends = min(guesses), max(guesses)
+            values = list(dict.fromkeys(map(short_writer([ends]), ends)))
             parts += [Part(f", best guess{'es' * (len(values) > 1)} ")]
             parts += [Part(" to ".join(values), "guess")]
         return (*parts, Part("."))
+    write = writer_of(shown)
     for k, one in enumerate(shown):
         who = f"{one_line(one.model, 40)} " if len(verdicts) > 1 else ""
-        parts += [Part(f"{'; ' * (k > 0)}{who}"), Part(format_short(one.mean), "net")]
+        parts += [Part(f"{'; ' * (k > 0)}{who}"), Part(write(one.mean), "net")]
         if one.guess is not None:
-            parts += [Part(", best guess "), Part(format_short(one.guess.mean), "guess")]
+            parts += [Part(", best guess "), Part(write(one.guess.mean), "guess")]
             if 0 < one.guess.n_both < max(one.n_defined, one.guess.n_own):
                 count = names.rows(one.guess.n_both)
                 parts.append(Part(f" (on the {count} that have both scores)"))
@@ -300,9 +302,9 @@ def _scores(verdicts: Sequence[Verdict], headline: Headline, names: Names) -> Se
 def _ends(numbers: Sequence[tuple[float, str]], look: str) -> list[Part]:
     """Return the lowest and the highest of some means, each with its network."""
     low, high = min(numbers), max(numbers)
-    parts = []
+    parts, write = [], short_writer([(low[0], high[0])])
     for link, (value, model) in (("from ", low), (" to ", high)):
-        parts += [Part(link), Part(format_short(value), look), Part(f" ({one_line(model, 40)})")]
+        parts += [Part(link), Part(write(value), look), Part(f" ({one_line(model, 40)})")]
     return parts
 
 
@@ -325,14 +327,15 @@ def _bounds(verdicts: Sequence[Verdict], headline: Headline) -> Sentence:
     if not shown:
         return ()
     parts = [Part("Masks of these areas could have reached ")]
-    values = list(dict.fromkeys(format_short(one.bound) for one in shown))
+    write = short_writer((one.bound, np.nan) for one in shown)
+    values = list(dict.fromkeys(write(one.bound) for one in shown))
     if len(values) == 1:
         return (*parts, Part(values[0], "truth"), Part("."))
     if len(shown) > MOST_NAMED:
         return (*parts, *_ends([(one.bound, one.model) for one in shown], "truth"), Part("."))
     for k, one in enumerate(shown):
         link = "" if k == 0 else " and " if k == len(shown) - 1 else ", "
-        parts += [Part(link), Part(format_short(one.bound), "truth")]
+        parts += [Part(link), Part(write(one.bound), "truth")]
         parts.append(Part(f" ({one_line(one.model, 40)})"))
     return (*parts, Part("."))
 

@@ -1,7 +1,6 @@
 """Pictures of all images, for the browser of a page: photos, maps, masks and truths."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import cast
@@ -13,7 +12,7 @@ from torch import nn
 from cameval.data import Sample
 from cameval.data.map_files import maps_at
 from cameval.errors import DataError, SettingError
-from cameval.evaluation import Choice, Column, Preparation, Results
+from cameval.evaluation import Choice, Preparation, Results
 from cameval.evaluation._contents import Contents, contents_of
 from cameval.evaluation._headline import headline_metric
 from cameval.evaluation._loading import SizedSamples, read_sample
@@ -22,10 +21,13 @@ from cameval.evaluation.preparation import Prepare
 from cameval.extractor import Alignment
 from cameval.protocols import Binarizer, CAMMethod
 from cameval.report._drawing import Drawing, Drawn
-from cameval.report._image_choice import choose_images, describe_choice, pick_rows
+from cameval.report._image_choice import (
+    choose_images,
+    describe_choice,
+)
 from cameval.report._image_folder import FolderWriter, finish, new_folder, remove_pictures
-from cameval.report._image_index import ModelPictures, Strip, Tile, keys_of
-from cameval.report._image_records import best_column
+from cameval.report._image_index import ModelPictures, Strip, Tile
+from cameval.report._image_rows import Rows
 from cameval.report._mask_checks import (
     check_binarizers,
     check_choices,
@@ -56,38 +58,42 @@ def draw_images(
     """Draw all images with their maps, masks and truths, for the browser of `write_report`.
 
     The maps are computed again. The folder ``report_files`` then has photos in gray of two sizes,
-    the outlines of the scored masks and of the truth, the maps on few cells, and overlays of the
-    worst, the median and the best image; of images with the same score, the one whose object is
-    nearest in size to their median. `write_report` shows those that are of its results. The photos
-    leave with the page: the folder must go where the page goes, and to nobody who must not see the
-    images. ``write_report(..., single_file=True)`` moves them into the page.
+    the outlines of the scored masks and of the truth, the maps on few cells, and for each method
+    and binarizer overlays of its worst, its median and its best image; of images with the same
+    score, the one whose object is nearest in size to their median. `write_report` shows those that
+    are of its results, and the overlays of the method and binarizer that its verdict is about. The
+    photos leave with the page: the folder must go where the page goes, and to nobody who must not
+    see the images. ``write_report(..., single_file=True)`` moves them into the page.
 
     Parameters
     ----------
     results
-        Results of one model. Of several models, call the function for each; their pictures are in
-        one folder.
+        Results of one model. Of several models, call the function for each: the pictures that
+        other models have in the folder stay, those of the same model are replaced.
     samples
         What was evaluated, in the same order.
     model
         The network; None for maps made elsewhere.
     folder
-        The folder of the report, in which ``report_files`` is replaced as a whole.
+        The folder of the report. ``report_files`` in it is replaced when all is drawn; if
+        something fails, it is as it was.
     methods, binarizers
         Some of those evaluated, by their labels; the browser shows the scores of these. Without a
         network there are no methods. Without binarizers there are no masks.
     choices
         Choices of binarizers (`choose_binarizers`) by the labels with which they were applied to
         the results, such as ``{"validated": choice}``. The binarizers that were chosen must be
-        among `binarizers`; each map has the mask of its own.
+        among `binarizers`; each map has the mask of its own. For the first screen of
+        ``write_report(..., binarizer="validated")`` nothing else is needed.
     maps
         Maps made elsewhere, by their labels: functions or folders, as for `evaluate_maps`.
     prepare, alignment
         As they were for `evaluate`.
     limit
         The most images to draw. Of more the browser shows some: those at equal steps of the rank of
-        their score in each class, in proportion to the sizes of the classes. 0 draws none, and
-        removes the pictures that are in the folder.
+        their score in each class, in proportion to the sizes of the classes, and the worst, the
+        median and the best as far as these are few. 0 draws none, and removes the pictures of all
+        models that are in the folder.
 
     Returns
     -------
@@ -162,13 +168,14 @@ def draw_images(
     again = metric_to_check(results, metric) if metric in contents.mask_metrics else None
     of_masks = binarizers, prepare, alignment, list(chosen_by.values()), again
     drawing = Drawing.of(model, methods, sources, classes, *of_masks)
-    rows = _Rows.of(results, contents, [_column(pair, results) for pair in pairs])
+    rows = Rows.of(results, contents, pairs, list(chosen_by))
+    required = rows.required(limit)
     chosen = choose_images(
-        rows.scores[:, rows.best], rows.labels, rows.images, limit, required=rows.required
+        rows.scores[:, rows.best], rows.labels, rows.images, limit, required=required
     )
     total = len(np.unique(rows.images))
-    by = pairs[rows.best][1:3]
-    rule = "" if len(chosen) == total else describe_choice(len(chosen), total, *by)
+    by, more = pairs[rows.best][1:3], not {*required} <= {*rows.images_of(rows.best)}
+    rule = "" if len(chosen) == total else describe_choice(len(chosen), total, *by, more=more)
     with new_folder(Path(folder), contents.models[0]) as writer:
         tiles, strips = _draw(drawing, rows, pairs, chosen, samples, writer)
         finish(writer, ModelPictures(contents.models[0], total, rule, pairs, tiles, strips))
@@ -239,92 +246,30 @@ def _computable(results: Results, contents: Contents, *, computed: bool) -> dict
     return found
 
 
-def _column(pair: tuple[str, str, str, str], results: Results) -> int:
-    """Return the number of the column that has the scores of a pair."""
-    target_class, method, binarizer, metric = pair
-    columns = [Column(target_class, "method", method, one, metric) for one in (binarizer, "")]
-    return next(results.columns.index(one) for one in columns if one in results.columns)
-
-
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """The targets of a model, with their scores by each pair.
-
-    Parameters
-    ----------
-    keys
-        The name of the sample, the label, and the number of the row among those alike.
-    images, labels
-        The number of the image and the label of each target; -1 for none.
-    scores
-        Scores ``(n, pairs)``.
-    best
-        The number of the pair with the best mean.
-    picks
-        The rows of ready-made overlays, in order, by their names.
-    """
-
-    keys: Sequence[tuple[str, int | None, int]]
-    images: NDArray[np.intp]
-    labels: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    best: int
-    picks: Mapping[str, int]
-
-    @classmethod
-    def of(cls, results: Results, contents: Contents, columns: Sequence[int]) -> "_Rows":
-        """Return the targets of results of one model."""
-        keys = keys_of(results)
-        number: dict[str, int] = {}
-        for name, _, _ in keys:
-            number.setdefault(name, len(number))
-        scores = results.values[:, columns]
-        shown = [results.columns[c] for c in columns]
-        best_one = best_column(results, contents, contents.models[0], shown)
-        best = 0 if best_one is None else shown.index(best_one)
-        higher = contents.averaged_metrics[shown[0].metric].higher_is_better
-        images = np.array([number[name] for name, _, _ in keys], np.intp)
-        areas = results.samples["area"].to_numpy(np.float64)
-        return cls(
-            keys,
-            images,
-            np.array([-1 if label is None else label for _, label, _ in keys], np.int64),
-            scores,
-            best,
-            pick_rows(scores[:, best], images, areas, higher_is_better=higher),
-        )
-
-    @property
-    def required(self) -> list[int]:
-        """The images of the ready-made overlays."""
-        return [int(self.images[row]) for row in self.picks.values()]
-
-
 # --- Drawing --------------------------------------------------------------------------------------
 
 
 def _draw(
     drawing: Drawing,
-    rows: _Rows,
+    rows: Rows,
     pairs: Sequence[tuple[str, str, str, str]],
     chosen: NDArray[np.intp],
     samples: SizedSamples,
     writer: FolderWriter,
 ) -> tuple[list[Tile], list[Strip]]:
     """Draw the chosen images, and return their tiles and the ready-made overlays."""
-    wanted = {row: pick for pick, row in rows.picks.items()}
+    wanted = rows.wanted(chosen)
     tiles: list[Tile] = []
-    strips: dict[str, Strip] = {}
+    strips: dict[tuple[int, str], Strip] = {}
     for image, targets in _images(drawing, chosen, rows, samples):
         found = list(_match(targets, np.flatnonzero(rows.images == image), rows))
         places = writer.add_image([drawn for _, drawn in found])
         for (row, drawn), (part, place) in zip(found, places, strict=True):
             if drawing.masks_of_map:
                 check_scores(drawn.scores, rows.scores[row].tolist(), pairs, drawn.sample.name)
-            if row in wanted:
-                data = _strip(drawn, rows.best, drawing.masks_of_map)
-                strip = Strip(rows.best, wanted[row], len(tiles), writer.add_strip(data))
-                strips[wanted[row]] = strip
+            for pair, pick in wanted.get(row, ()):
+                file = writer.add_strip(_strip(drawn, pair, drawing.masks_of_map))
+                strips[pair, pick] = Strip(pair, pick, len(tiles), file)
             photo, thumb, large = writer.add_photo(drawn)
             scores = [None if np.isnan(one) else float(one) for one in rows.scores[row]]
             aspect, remark = round(drawn.photo.aspect, 4), drawn.remark
@@ -342,11 +287,12 @@ def _draw(
                 )
             )
     writer.close_part()
-    return tiles, [strips[pick] for pick in rows.picks if pick in strips]
+    order = [(pair, pick) for pair, picks in rows.picks.items() for pick in picks]
+    return tiles, [strips[one] for one in order if one in strips]
 
 
 def _images(
-    drawing: Drawing, chosen: NDArray[np.intp], rows: _Rows, samples: SizedSamples
+    drawing: Drawing, chosen: NDArray[np.intp], rows: Rows, samples: SizedSamples
 ) -> Iterator[tuple[int, list[Drawn]]]:
     """Yield each chosen image with what is drawn of its targets."""
     names = {int(image): key[0] for image, key in zip(rows.images, rows.keys, strict=True)}
@@ -371,7 +317,7 @@ def _read(samples: SizedSamples, number: int, expected: str) -> Sample:
 
 
 def _match(
-    targets: Sequence[Drawn], of_image: NDArray[np.intp], rows: _Rows
+    targets: Sequence[Drawn], of_image: NDArray[np.intp], rows: Rows
 ) -> Iterator[tuple[int, Drawn]]:
     """Yield each row of an image with what is drawn of its target."""
     left = list(targets)

@@ -28,7 +28,7 @@ from cameval.report._image_folder import pictures_in, remove_pictures
 from cameval.report._layout import Evaluated, sections_of
 from cameval.report._names import names_of
 from cameval.report._score_figure_drawing import chart_of
-from cameval.report._strip import strip_of
+from cameval.report._strip import missing_strips, strip_of
 from cameval.report._targets import targets_of
 from cameval.report._verdict import verdicts_of
 from cameval.report.facts import StudyFacts
@@ -162,6 +162,7 @@ def write_report(
     shown = sections_of(Evaluated(known, everything, charts, reviewed))
     browser = make_browser(results, names, folder, headline.columns, single_file=single_file)
     strips = strip_of(results, folder, headline.columns)
+    missing = missing_strips(results, folder, headline.columns, strips)
     environment = _environment()
     files = ["report.js", *(["browser.js"] if browser is not None else [])]
     scripts = [environment.get_template(file).render() for file in files]
@@ -172,7 +173,7 @@ def write_report(
         opening=one_line(opening, 200) if opening else "",
         run=describe_run(results, contents, names),
         lead=[part for part in ([lead] if isinstance(lead, str) else lead) if part.strip()],
-        first=first_screen_of(known, charts, strips),
+        first=first_screen_of(known, charts, strips, missing),
         own=[section for section in sections if not section.empty],
         sections=shown,
         browser=browser,

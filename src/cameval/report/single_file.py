@@ -4,7 +4,7 @@ import binascii
 import json
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -13,8 +13,13 @@ from typing import Any
 import numpy as np
 
 from cameval.errors import DataError
-from cameval.evaluation import Results
-from cameval.report._image_choice import MOST_IN_PAGE, choose_images, describe_choice
+from cameval.evaluation import Column, Results
+from cameval.report._image_choice import (
+    MOST_IN_PAGE,
+    choose_images,
+    describe_choice,
+    required_images,
+)
 from cameval.report._image_folder import pack_records, read_part, replace_folder, write_part
 from cameval.report._image_index import (
     FOLDER,
@@ -64,8 +69,20 @@ class PackedPictures:
         return text.replace("<", "\\u003c")
 
 
-def pack_pictures(folder: Path, results: Results) -> PackedPictures:
+def pack_pictures(
+    folder: Path, results: Results, columns: Mapping[str, Column] | None = None
+) -> PackedPictures:
     """Return the pictures of a folder that are of these results; of too many images some.
+
+    Parameters
+    ----------
+    folder
+        The folder of the pictures.
+    results
+        All results of the page.
+    columns
+        The column of each model whose overlays are kept, beside those of the best one; by default
+        all overlays are.
 
     Raises
     ------
@@ -76,7 +93,10 @@ def pack_pictures(folder: Path, results: Results) -> PackedPictures:
     files: dict[str, str] = {}
     for pictures in read_index(folder):
         rows = pictures.rows_in(results)
-        few = _few(_only(pictures, [k for k, row in enumerate(rows) if row is not None]))
+        found = _only(pictures, [k for k, row in enumerate(rows) if row is not None])
+        if columns is not None:
+            found = _with_strips_of(found, columns.get(pictures.model), results)
+        few = _few(found)
         if not few.tiles:
             continue
         part = f"part-{len(models) + 1:04d}.js"
@@ -98,6 +118,8 @@ def unpack_pictures(folder: str | PathLike[str]) -> bool:
     """Write the pictures that are inside ``report.html`` to ``report_files``.
 
     `write_report` with ``single_file=True`` can then write the page again.
+    Of the overlays of the worst, the median and the best image a page has those of its verdict, and
+    those of the method and binarizer with the best mean.
 
     Parameters
     ----------
@@ -158,26 +180,47 @@ def _few(pictures: ModelPictures) -> ModelPictures:
         return pictures
     strips = pictures.strips
     pair = strips[0].pair if strips else 0
+    sets = {
+        strip.pair: [int(images[s.tile]) for s in strips if s.pair == strip.pair]
+        for strip in strips
+    }
+    required = required_images(sets.values(), MOST_IN_PAGE)
     chosen = choose_images(
         np.array([tile.scores[pair] for tile in pictures.tiles], np.float64),
         np.array([-1 if tile.label is None else tile.label for tile in pictures.tiles], np.int64),
         images,
         MOST_IN_PAGE,
-        required=[int(images[strip.tile]) for strip in strips],
+        required=required,
     )
     few = _only(pictures, np.flatnonzero(np.isin(images, chosen)).tolist())
     total = pictures.images if pictures.rule else len(numbers)
-    rule = describe_choice(len(chosen), total, *pictures.pairs[pair][1:3])
+    more = not {*required} <= {*sets.get(pair, ())}
+    rule = describe_choice(len(chosen), total, *pictures.pairs[pair][1:3], more=more)
     if pictures.rule:
         rule = f"{rule[:-1]}, among {format_count(len(numbers), 'image')} that were drawn."
     return replace(few, rule=rule)
 
 
+def _with_strips_of(
+    pictures: ModelPictures, column: Column | None, results: Results
+) -> ModelPictures:
+    """Return the pictures with the overlays of the best pair and of a column alone."""
+    kept = [strip for strip in pictures.strips if strip.pair == pictures.strips[0].pair]
+    if column is not None:
+        others = pictures.strips_of(column, results.columns)
+        kept += [strip for strip in others if strip not in kept]
+    return replace(pictures, strips=kept)
+
+
 def _only(pictures: ModelPictures, numbers: Sequence[int]) -> ModelPictures:
     """Return some of the pictures, with the ready-made overlays that are of them."""
     place = {number: k for k, number in enumerate(numbers)}
+    first = {strip.pair for strip in pictures.strips[:1]}
+    lacking = {strip.pair for strip in pictures.strips if strip.tile not in place} - first
     strips = [
-        replace(strip, tile=place[strip.tile]) for strip in pictures.strips if strip.tile in place
+        replace(strip, tile=place[strip.tile])
+        for strip in pictures.strips
+        if strip.tile in place and strip.pair not in lacking
     ]
     return replace(pictures, tiles=[pictures.tiles[k] for k in numbers], strips=strips)
 
