@@ -83,8 +83,9 @@ def test_the_commands_of_the_workflow_are_commands(tmp_path, monkeypatch) -> Non
     assert options[1].new == options[0].out
 
 
-ACCEPTED = """evaluate --model squeezenet1_1 --num-classes 3 --weights old.ckpt --phantom 12 --size 64
-    --metric iou --method grad_cam --binarizer otsu --baseline center --no-report --out first"""
+ACCEPTED = """evaluate --model squeezenet1_1 --num-classes 3 --weights old.ckpt
+    --phantom 12 --size 64 --metric iou --method grad_cam --binarizer otsu
+    --baseline center --no-report --out first"""
 
 
 def test_the_workflow_needs_the_files_that_the_page_names(tmp_path, monkeypatch, capsys) -> None:
