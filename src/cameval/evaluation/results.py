@@ -166,8 +166,8 @@ class Results:
         >>> from tempfile import TemporaryDirectory
         >>> import numpy as np
         >>> from cameval import Results, Sample, concat, evaluate_maps, pixel_auroc
-        >>> image = np.arange(4, dtype=np.float32).reshape(2, 2)
-        >>> samples = [Sample("x-ray 7", image, image > 1)]
+        >>> image = np.arange(4, dtype=np.float32).reshape(2, 2) / 3
+        >>> samples = [Sample("x-ray 7", image, image > 0.5)]
         >>> with TemporaryDirectory() as run:
         ...     _ = evaluate_maps(
         ...         lambda one: one.image, samples, metrics=pixel_auroc, out=run, progress=False
