@@ -1,6 +1,8 @@
 """The command that compares two runs: what it prints, and its exit code."""
 
 from dataclasses import replace
+from shutil import copyfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -285,7 +287,35 @@ def test_what_is_in_one_run_only_is_said(runs, capsys) -> None:
 def test_a_score_without_a_direction_is_refused(tmp_path, capsys) -> None:
     path = write(tmp_path / "area.csv", 0.5, metrics=marked_area)
     assert main(["compare", path, path, "--metric", "marked_area"]) == 2
-    assert "whether more is better" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("whether more is better, got 'marked_area', of which it is not known")
+
+
+def test_the_direction_is_taken_from_the_run_that_has_recorded_it(runs, tmp_path, capsys) -> None:
+    table = tmp_path / "results.csv"
+    copyfile(f"{runs['good']}/results.csv", table)
+    for base in (str(table), str(tmp_path)):
+        assert main(["compare", base, runs["worse"]]) == 1
+        (note,) = capsys.readouterr().err.splitlines()
+        missing = tmp_path / "results.json"
+        assert note == f"note: {missing} is missing, so settings and weights are not compared"
+        assert main(["compare", runs["worse"], base]) == 0
+        capsys.readouterr()
+    words = ["--metric", "false_positive_rate"]  # of which less is better
+    assert main(["compare", str(table), runs["worse"], *words]) == 1
+
+
+def test_a_record_that_both_runs_lack_is_named(runs, tmp_path, capsys) -> None:
+    for name in ("good", "worse"):
+        (tmp_path / name).mkdir()
+    copyfile(f"{runs['good']}/results.csv", tmp_path / "good" / "results.csv")
+    copyfile(runs["worse"], tmp_path / "worse" / "table.csv")
+    base, new = tmp_path / "good", tmp_path / "worse" / "table.csv"
+    assert main(["compare", str(base), str(new)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "whether more is better, got 'iou', of which it is not known; results.json is" in line
+    assert f"results.json is missing beside {base / 'results.csv'}; copy it too" in line
+    assert f"table.json is missing beside {new}; copy it too" in line
 
 
 def test_a_path_without_a_run_is_named(runs, tmp_path, capsys) -> None:
@@ -323,14 +353,14 @@ def test_one_of_several_models_is_chosen(tmp_path, capsys) -> None:
 # --- Settings that differ -------------------------------------------------------------------------
 
 
-def write_network(path, size: int, **settings) -> Results:
-    """Evaluate a small network on images of a size."""
-    torch.manual_seed(0)
+def write_network(path, prepare: Any, seed: int = 0, **settings) -> Results:
+    """Evaluate a small network, with weights of a seed."""
+    torch.manual_seed(seed)
     features = nn.Sequential(nn.Conv2d(3, 6, 3, stride=2), nn.ReLU())
     run = evaluate(
         CAMModel(features, GAPHead(nn.Linear(6, 2))),
         samples(8),
-        prepare=Preparation(size=size),
+        prepare=prepare,
         binarizers=PercentileBinarizer(50),
         metrics=iou,
         baselines={},
@@ -343,31 +373,68 @@ def write_network(path, size: int, **settings) -> Results:
 
 def test_settings_that_differ_are_said_and_do_not_change_the_code(tmp_path, capsys) -> None:
     paths = [str(tmp_path / f"{k}.csv") for k in range(3)]
-    base = write_network(paths[0], 32)
-    write_network(paths[1], 24, name="other", batch_size=3, precision="channels_last")
-    write_network(paths[2], 32, name="other", batch_size=3)
-    first, second = Preparation(size=32), Preparation(size=24)
+    base = write_network(paths[0], Preparation(size=32))
+    other = Preparation(size=(24, 32), crop=0.5, fit="crop")
+    write_network(paths[1], other, name="other", batch_size=3, precision="channels_last")
+    write_network(paths[2], Preparation(size=32), name="other", batch_size=3)
     main(["compare", paths[0], paths[1], "--largest-fall", "1"])
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line == (
-        f"note: the runs differ in prepare ({first!r} and {second!r}); "
-        "precision (exact and channels_last)"
-    )
+    notes = capsys.readouterr().err.splitlines()
+    assert notes == [
+        "note: the runs differ in size (32 x 32 and 24 x 32); crop (none and 0.5); "
+        "fit (squeeze and crop); precision (exact and channels_last)",
+        SAME_WEIGHTS,
+    ]
     assert main(["compare", paths[0], paths[2]]) == 0
-    assert not capsys.readouterr().err  # neither the name nor the size of a batch
+    assert capsys.readouterr().err.splitlines() == [SAME_WEIGHTS]  # nor name nor size of a batch
     replace(base, provenance={"meanings": base.provenance["meanings"]}).to_csv(paths[2])
     assert main(["compare", paths[2], paths[0]]) == 0
     assert not capsys.readouterr().err  # not recorded in both
 
 
+SAME_WEIGHTS = "note: both runs have the same weights"
+
+
+def own_preparation(sample: Sample):
+    """Prepare a sample as a function of a user may."""
+    return Preparation(size=32)(sample)
+
+
+def test_a_preparation_whose_fields_are_not_known_is_shown_as_it_was_recorded(
+    tmp_path, capsys
+) -> None:
+    paths = [str(tmp_path / f"{k}.csv") for k in range(2)]
+    write_network(paths[0], Preparation(size=32))
+    write_network(paths[1], own_preparation)
+    assert main(["compare", *paths]) == 0
+    line = capsys.readouterr().err.splitlines()[0]
+    assert line.startswith("note: the runs differ in prepare (Preparation(size=(32, 32)")
+    assert "own_preparation" in line
+
+
+def test_equal_weights_are_said_and_others_are_not(tmp_path, capsys) -> None:
+    paths = [str(tmp_path / f"{k}.csv") for k in range(2)]
+    for path, seed in zip(paths, (0, 1), strict=True):
+        write_network(path, Preparation(size=32), seed=seed)
+    main(["compare", *paths, "--largest-fall", "1"])
+    assert not capsys.readouterr().err
+    assert main(["compare", paths[1], paths[1]]) == 0
+    assert capsys.readouterr().err.splitlines() == [SAME_WEIGHTS]
+    maps = write(tmp_path / "maps.csv", 0.6)  # without a network
+    assert main(["compare", maps, maps]) == 0
+    assert not capsys.readouterr().err
+
+
 def test_only_the_settings_of_the_model_count(tmp_path, capsys) -> None:
     both = concat(
         [
-            write_network(tmp_path / "a.csv", 32, name="a"),
-            write_network(tmp_path / "b.csv", 24, name="b"),
+            write_network(tmp_path / "a.csv", Preparation(size=32), name="a"),
+            write_network(tmp_path / "b.csv", Preparation(size=24), name="b"),
         ]
     )
     for model, notes in (("a", 0), ("b", 1)):
         both.select(model=model).to_csv(tmp_path / "one.csv")
         main(["compare", str(tmp_path / "a.csv"), str(tmp_path / "one.csv"), "--largest-fall", "1"])
-        assert capsys.readouterr().err.count("note: the runs differ in prepare") == notes
+        assert (
+            capsys.readouterr().err.count("note: the runs differ in size (32 x 32 and 24 x 24)")
+            == notes
+        )

@@ -17,7 +17,7 @@ import cameval
 from cameval import evaluate
 from cameval.data import Sample
 from cameval.errors import DataError, OutputError, SettingError
-from cameval.evaluation import Results, _csv_tables, concat
+from cameval.evaluation import Results, SanityChecks, _csv_tables, concat
 from cameval.statistics import holm, mean_interval
 
 
@@ -500,6 +500,45 @@ def test_models_are_put_under_each_other_and_compared(results) -> None:
 def test_what_is_no_results_is_not_concatenated(parts, said) -> None:
     with pytest.raises(SettingError, match=f"parts must be Results, {said}"):
         concat(parts)
+
+
+def test_finished_runs_of_one_network_are_concatenated_under_new_names(tmp_path) -> None:
+    made, checks = samples(4), SanityChecks(samples=2, layers=1, faithfulness={})
+    settings = PLAN | {"prepare": SMALL, "progress": False, "baselines": {}}
+    for run in ("a", "b"):
+        found = evaluate(small_network(), made, **settings, sanity=checks, out=tmp_path / run)
+    (tmp_path / "table").mkdir()
+    found.to_csv(tmp_path / "table" / "results.csv")  # as the command line does
+    for other in ("b", "table"):
+        with pytest.raises(SettingError, match=r"Results.load\(folder, name='"):
+            concat([Results.load(tmp_path / "a"), Results.load(tmp_path / other)])
+        parts = [Results.load(tmp_path / run, name=f"run {run}") for run in ("a", other)]
+        both = concat(parts)
+        assert both.samples["model"].unique().tolist() == ["run a", f"run {other}"]
+        assert [one["settings"]["model"] for one in both.provenance["parts"]] == [
+            "run a",
+            f"run {other}",
+        ]
+        np.testing.assert_array_equal(both.values[:4], found.values)
+        assert both.sanity is not None
+        for table in (both.sanity.scores.samples, both.sanity.similarities):
+            assert table["model"].unique().tolist() == ["run a", f"run {other}"]
+        (tmp_path / f"both {other}").mkdir()
+        both.to_csv(tmp_path / f"both {other}" / "results.csv")
+        assert len(Results.load(tmp_path / f"both {other}")) == 8
+        with pytest.raises(SettingError, match="of one model, got run a, run "):
+            Results.load(tmp_path / f"both {other}", name="both")
+    assert Results.load(tmp_path / "a").samples["model"].unique().tolist() == ["CAMModel"]
+    with pytest.raises(SettingError, match="name must be text that is not empty, got ''"):
+        Results.load(tmp_path / "a", name="")
+
+
+def test_the_parts_of_one_model_have_the_new_name_in_their_records(results, tmp_path) -> None:
+    halves = [results.select(sample=f"image {k}") for k in range(2)]
+    concat(halves).to_csv(tmp_path / "results.csv")
+    found = Results.load(tmp_path, name="new")
+    assert {one["settings"]["model"] for one in found.provenance["parts"]} == {"new"}
+    assert found.provenance["settings"]["model"] == "new"
 
 
 def test_results_are_concatenated_from_any_iterable_of_them(results) -> None:

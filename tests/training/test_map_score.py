@@ -22,6 +22,7 @@ from cameval import (
     GAPHead,
     Sample,
     Target,
+    adapt,
     evaluate,
     grad_cam,
     hires_cam,
@@ -367,6 +368,66 @@ def test_what_is_wrong_is_named():
     ]:
         with pytest.raises(SettingError, match=words):
             MapScore(**settings)
+
+
+def test_channels_that_are_the_last_axis_are_named():
+    images, masks = torch.rand(2, 32, 32, 3), torch.rand(2, 32, 32) > 0.5
+    net, score = small_network(), MapScore()
+    words = (
+        r"shape \(N, 3, H, W\) for this network, got \(2, 32, 32, 3\); the channels are the last"
+    )
+    for given in (net, CAMExtractor(net, method=grad_cam), small_network().train()):
+        with pytest.raises(ShapeError, match=words):
+            score.update(given, images, masks)
+    score.update(net, images.movedim(-1, 1), masks)
+    with pytest.raises(ShapeError, match=words):  # of a network that is cut already
+        score.update(net, images, masks)
+    with pytest.raises(ShapeError, match="gray images can be repeated"):
+        score.update(net, torch.rand(2, 1, 32, 32), masks)
+    assert score.compute().n == 2
+
+
+def test_images_that_are_not_normalized_cause_one_warning():
+    images, masks = torch.rand(2, 3, 32, 32), torch.rand(2, 32, 32) > 0.5
+    score, net = MapScore(), small_network()
+    score.update(net, 20 * images, masks)  # no warning, which would be an error
+    score.reset()
+    with pytest.warns(UserWarning, match=r"got values up to 25\d.*divide bytes by 255") as caught:
+        score.update(net, 255 * images, masks)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    score.update(net, 255 * images, masks)
+    score.reset()
+    score.update(small_network(), 255 * images, masks)
+
+
+class Named(nn.Module):
+    """A network whose logits are in a dictionary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = small_network()
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the logits with the images."""
+        return {"features": images, "logits": self.net(images)}
+
+
+def test_a_network_that_returns_a_dictionary_is_adapted_once_and_learns():
+    torch.manual_seed(0)
+    images, masks = torch.rand(4, 3, 32, 32), torch.rand(4, 32, 32) > 0.5
+    net = Named().train()
+    model = adapt(net, select=lambda outputs: outputs["logits"])
+    found = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        nn.init.normal_(net.net.head.linear.weight)  # as a step of training
+        score, plain = MapScore(), MapScore()
+        score.update(model, images, masks)
+        plain.update(net.net, images, masks)
+        assert score.compute() == plain.compute()
+        found.append(score.compute())
+    assert found[0] != found[1]
 
 
 def test_what_needs_an_extra_says_how_to_install_it(monkeypatch):

@@ -10,14 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cameval.cli._near_words import list_near_words
+from cameval.cli._run_differences import describe_differences, have_equal_weights
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Column, Results, concat
-
-_SETTINGS = (
-    *("prepare", "layer", "alignment", "task", "outputs_are", "precision", "dtype"),
-    *("samples", "class_names"),
-)
-"""The recorded settings that are compared: those that say what was computed, and of what."""
 
 _OF_MAPS = {"method": "method", "binarizer": "binarizer", "target_class": "target class"}
 """What a run may have several of, of which one is compared, by the field of its columns."""
@@ -45,10 +40,9 @@ def compare_runs(options: Namespace) -> int:
             raise SettingError(f"--{name} must be a number of at least 0, got {limit}")
     base, new = _read(options.base, options), _read(options.new, options)
     _check_columns(base, new, options)
-    if differing := _differing_settings(base, new):
-        print(f"note: the runs differ in {differing}", file=sys.stderr)
+    higher_is_better = _direction([base, new], options)
+    _print_notes(base, new, options)
     base, new = _named(base, "base"), _named(new, "new")
-    higher_is_better = _direction(base, options.metric)
     both = concat([base, new])
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always", UserWarning)
@@ -122,34 +116,29 @@ def _check_pairs(both: Results, row: Mapping[str, Any], *, allow: bool) -> None:
         )
 
 
-def _differing_settings(base: Results, new: Results) -> str:
-    """Return the settings that both runs have recorded and that differ, with their values."""
-    known = [_recorded(results) for results in (base, new)]
-    return "; ".join(
-        f"{name} ({' and '.join(_shown(one[name]) for one in known)})"
-        for name in _SETTINGS
-        if all(name in one for one in known) and known[0][name] != known[1][name]
-    )
-
-
-def _shown(values: Sequence[str]) -> str:
-    """Return the values of a setting on one line of at most 200 characters."""
-    line = " ".join(", ".join(values).split())
-    return line if len(line) <= 200 else f"{line[:140]}...{line[-57:]}"
-
-
-def _recorded(results: Results) -> dict[str, list[str]]:
-    """Return the values of each setting in the runs of a model, those that are known."""
-    (model,) = _models(results)
-    every = [
-        run.get("settings") or {} for run in results.provenance.get("parts") or [results.provenance]
+def _print_notes(base: Results, new: Results, options: Namespace) -> None:
+    """Print what the records of the runs say of their settings and weights."""
+    notes = [
+        f"{table.with_suffix('.json')} is missing, so settings and weights are not compared"
+        for table in _tables_without_record(options)
     ]
-    own = [one for one in every if one.get("model") == model] or every
-    found = {
-        name: sorted({str(one[name]) for one in own if one.get(name) is not None})
-        for name in _SETTINGS
-    }
-    return {name: values for name, values in found.items() if values}
+    if differing := describe_differences(base, new):
+        notes.append(f"the runs differ in {differing}")
+    if have_equal_weights(base, new):
+        notes.append("both runs have the same weights")
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def _tables_without_record(options: Namespace) -> list[Path]:
+    """Return the tables whose record, a file of the same name, is not there."""
+    paths = [Path(path) for path in (options.base, options.new)]
+    tables = [path / "results.csv" if path.is_dir() else path for path in paths]
+    return [
+        table
+        for table in dict.fromkeys(tables)
+        if table.is_file() and not table.with_suffix(".json").exists()
+    ]
 
 
 def _named(results: Results, name: str) -> Results:
@@ -225,10 +214,17 @@ def _models(results: Results) -> list[str]:
     return list(dict.fromkeys(results.samples["model"].astype(str)))
 
 
-def _direction(results: Results, metric: str) -> bool:
-    meaning = results.meanings.metric(metric)
-    if meaning is None or meaning.higher_is_better is None:
-        raise SettingError(
-            f"--metric must say whether more is better, got {metric!r}, of which it is not known"
-        )
-    return meaning.higher_is_better
+def _direction(runs: Sequence[Results], options: Namespace) -> bool:
+    """Return whether more is better: a run that has not recorded it takes it from the other."""
+    for results in runs:
+        meaning = results.meanings.metric(options.metric)
+        if meaning is not None and meaning.higher_is_better is not None:
+            return meaning.higher_is_better
+    missing = [
+        f"; {table.with_suffix('.json').name} is missing beside {table}; copy it too"
+        for table in _tables_without_record(options)
+    ]
+    raise SettingError(
+        f"--metric must say whether more is better, got {options.metric!r}, of which it is not "
+        f"known{''.join(missing)}"
+    )

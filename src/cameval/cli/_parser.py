@@ -75,8 +75,10 @@ Test the difference of one score between two runs of the same images.
 example:
   cameval compare main/results.csv run --metric iou --margin .02
 
-BASE and NEW are folders of runs (--out), or files results.csv. Targets are
-paired by the name of their image and their label. The exit code is 1 if NEW is
+BASE and NEW are folders of runs (--out), or files results.csv with their
+results.json beside them, which holds the settings, the weights' hash and whether
+more is better. Targets are paired by the name of their image and their label.
+A note tells if both runs have the same weights. The exit code is 1 if NEW is
 shown to be worse: if the whole 95 % interval of the difference, by group, is
 worse than the margin; also if the mean fell by more than --largest-fall. It is 0
 if not, which does not show that NEW is as good: with few images an interval is

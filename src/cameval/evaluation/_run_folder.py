@@ -49,6 +49,18 @@ def runs(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [run | {"chosen": {**(run.get("chosen") or {}), **together}} for run in found]
 
 
+def with_model_name(provenance: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the record of a table of one model with another name of the model."""
+    found = dict(provenance)
+    for part in ("settings", "identity"):
+        record = found.get(part)
+        if isinstance(record, Mapping) and "model" in record:
+            found[part] = {**record, "model": name}
+    if parts := found.get("parts"):
+        found["parts"] = [with_model_name(one, name) for one in parts]
+    return found
+
+
 _DAMAGED = (
     *(OSError, EOFError, ValueError, KeyError, IndexError, TypeError, RuntimeError),
     *(BadZipFile, ZlibError, MemoryError, NotImplementedError, OverflowError),

@@ -73,7 +73,8 @@ def concat(parts: Sequence[Results]) -> Results:
         raise SettingError(
             "a model must have a sample once with each label, got "
             f"{again['sample'].iloc[0]!r} twice; "
-            "give the models names, as in evaluate(..., name='resnet50, seed 1')"
+            "give the models names, as in evaluate(..., name='resnet50, seed 1'), or of finished "
+            "runs Results.load(folder, name='resnet50, seed 1')"
         )
     return replace(
         first,

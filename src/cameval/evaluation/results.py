@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cameval.errors import DataError
+from cameval.errors import DataError, SettingError
 from cameval.evaluation import _plots as plots
 from cameval.evaluation import _similarities as similarities
 from cameval.evaluation import _summaries as summaries
@@ -24,7 +24,7 @@ from cameval.evaluation._parquet_tables import read_parquet, write_parquet
 from cameval.evaluation._plan import Task, check_task
 from cameval.evaluation._plots import PlotKind
 from cameval.evaluation._result_texts import short_page, short_text
-from cameval.evaluation._run_folder import RunFolder, is_there
+from cameval.evaluation._run_folder import RunFolder, is_there, with_model_name
 from cameval.evaluation._sample_table import sample_table
 from cameval.evaluation._tables import Parts, find
 from cameval.evaluation._times import sessions_in, total_time
@@ -141,16 +141,46 @@ class Results:
     # --- Construction -----------------------------------------------------------------------------
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> "Results":
+    def load(cls, path: str | PathLike[str], *, name: str | None = None) -> "Results":
         """Read the batches that a run has written to its folder; the run may be unfinished.
 
         Of a folder of the command line, the table ``results.csv`` is read.
+
+        Parameters
+        ----------
+        path
+            The folder of the run.
+        name
+            A new name of its one model, so that runs of one network can be concatenated. By default
+            the model keeps its name.
 
         Raises
         ------
         DataError
             If the folder holds no run, or a file of it is damaged.
+        SettingError
+            If a name is given and the run has several models, or the name is empty.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> import numpy as np
+        >>> from cameval import Results, Sample, concat, evaluate_maps, pixel_auroc
+        >>> image = np.arange(4, dtype=np.float32).reshape(2, 2) / 3
+        >>> samples = [Sample("x-ray 7", image, image > 0.5)]
+        >>> with TemporaryDirectory() as run:
+        ...     _ = evaluate_maps(
+        ...         lambda one: one.image, samples, metrics=pixel_auroc, out=run, progress=False
+        ...     )
+        ...     both = concat([Results.load(run, name="base"), Results.load(run, name="new")])
+        >>> both.samples["model"].tolist()
+        ['base', 'new']
         """
+        found = cls._read_folder(path)
+        return found if name is None else found._with_model_name(name)
+
+    @classmethod
+    def _read_folder(cls, path: str | PathLike[str]) -> "Results":
         folder = RunFolder(Path(path))
         if not is_there(folder.path / "run.json"):
             if is_there(folder.path / "results.csv"):
@@ -169,6 +199,29 @@ class Results:
         time = total_time([sessions_in(folder.path)])
         found = results_of(parts, columns, record | {"computing": time})
         return replace(found, sanity=SanityResults.load(folder.path / "sanity"))
+
+    def _with_model_name(self, name: str) -> "Results":
+        """Return the results of one model with another name of it, also in their record."""
+        models = self.samples["model"].astype(str).unique().tolist()
+        if not isinstance(name, str) or not name:
+            raise SettingError(f"name must be text that is not empty, got {name!r}")
+        if len(models) != 1:
+            raise SettingError(
+                f"name must be given for results of one model, got {', '.join(models)}; load them "
+                "without it and choose one with select(model=...)"
+            )
+        checks = self.sanity
+        return replace(
+            self,
+            samples=self.samples.assign(model=name),
+            provenance=with_model_name(self.provenance, name),
+            sanity=checks
+            and replace(
+                checks,
+                scores=checks.scores._with_model_name(name),
+                similarities=checks.similarities.assign(model=name),
+            ),
+        )
 
     def __len__(self) -> int:
         """Return the number of rows: targets of samples, times models."""

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cameval._checks import warn_user
 from cameval.data import Sample, Target
 from cameval.distributed import number_of_processes, rank
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
@@ -20,7 +21,7 @@ from cameval.evaluation._samples import as_sample
 from cameval.evaluation.results import results_of
 from cameval.extractor import CAMExtractor
 from cameval.networks import adapt
-from cameval.networks._images import check_images
+from cameval.networks._images import check_images, explain_channels
 from cameval.protocols import Binarizer, CAMMethod, Metric
 from cameval.statistics import Interval
 from cameval.training._records import Record, merge
@@ -34,6 +35,8 @@ Masks: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
 Words: TypeAlias = Tensor | NDArray[Any] | Sequence[Any]
 """Names or groups: text or integers."""
 
+_LARGEST = 20.0  # of normalized images: those of ImageNet are below 2.7
+
 
 @dataclass(eq=False)
 class Scorer:
@@ -46,6 +49,7 @@ class Scorer:
     _network: Network | None = None
     _kind: Task | None = None
     _probabilities: bool = False
+    _is_warned: bool = False
 
     @classmethod
     def of(
@@ -99,7 +103,10 @@ class Scorer:
         batch = _Batch.of(images, masks, classes, groups, labels, names, self.task)
         if not batch.samples:
             return None
-        with torch.autocast(images.device.type, enabled=False):
+        with (
+            torch.autocast(images.device.type, enabled=False),
+            explain_channels(net.model if isinstance(net, CAMExtractor) else net, images),
+        ):
             network = self._cut(net, images)
             scores = BatchScorer(
                 network.model,
@@ -163,7 +170,18 @@ class Scorer:
             trial = try_network(network, images[0].cpu(), self.task)
             self._given, self._network = net, network
             self._kind, self._probabilities = trial.task, trial.probabilities
+            self._warn_of_range(images)
         return replace(self._network, model=adapt(self._network.model))
+
+    def _warn_of_range(self, images: Tensor) -> None:
+        """Warn once of images that are probably not normalized."""
+        largest = float(images.max())
+        if largest > _LARGEST and not self._is_warned:
+            self._is_warned = True
+            warn_user(
+                f"images should be normalized as in training, got values up to {largest:g}; divide "
+                "bytes by 255 and normalize them, unless the network takes this range"
+            )
 
 
 @dataclass(frozen=True, eq=False)

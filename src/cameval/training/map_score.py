@@ -113,7 +113,8 @@ class MapScore:
         net
             The network, in either mode, or a :class:`CAMExtractor` of it.
         images
-            Images ``(N, channels, H, W)``, normalized as the network expects; or volumes.
+            Images ``(N, channels, H, W)``, normalized or as your network takes them; or volumes.
+            Values above 20 in the first batch cause one warning, as they may be bytes.
         masks
             True masks ``(N, H, W)`` of any size, or a list of masks of different sizes. Maps are
             scored on the pixels of the masks. With several classes an image ``(N, k, H, W)``.
