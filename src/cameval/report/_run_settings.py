@@ -67,8 +67,9 @@ def list_rules(results: Results, names: Names) -> list[str]:
     rules = []
     if not is_given or not contents.methods:
         rules.append(
-            "Maps of cameval's methods are raw: signed and unscaled. They are interpolated "
-            "linearly from the network's cells to the grid of the true mask, where they are scored."
+            "Maps of cameval's methods are raw: neither scaled nor clipped afterwards. They are "
+            "interpolated linearly from the network's cells to the grid of the true mask, where "
+            "they are scored."
         )
     if contents.given:
         rules.append(
