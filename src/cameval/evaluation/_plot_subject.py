@@ -113,18 +113,21 @@ class Subject:
     @cached_property
     def family(self) -> Family:
         """All paired tests in the metric, as on the page of a report in this metric."""
-        is_page = self.headline == self.page
-        return self._compare(self.everything if is_page else self.contents, self.headline)
+        if self.headline == self.page:
+            return self._compare(self.everything, self.headline, self.all_images)
+        return self._compare(self.contents, self.headline, images_by_model(self.results))
 
     @cached_property
     def page_family(self) -> Family:
         """All paired tests of the page of a report, if the plot is of all models."""
         if self.page is None or self.headline == self.page:
             return self.family
-        return self._compare(self.everything, self.page)
+        return self._compare(self.everything, self.page, self.all_images)
 
-    def _compare(self, contents: Contents, headline: Headline) -> Family:
-        return compare_all(contents, headline, self.all_images, seed_of(self.results))
+    def _compare(
+        self, contents: Contents, headline: Headline, images: Mapping[str, Images]
+    ) -> Family:
+        return compare_all(contents, headline, images, seed_of(self.results))
 
     def score(self, column: Column) -> Score | None:
         """Return the mean score of a column, if it was evaluated."""
@@ -213,7 +216,10 @@ def subject_of(
     if chosen not in contents.models[:MOST_MODELS]:
         contents = replace(contents, models=(chosen,))
     scores = scores_of(table, contents)
-    headline = headline_of(contents, scores, method=method, binarizer=binarizer)
+    of_maps = of_all and not contents.binarizers and binarizer in everything.binarizers
+    headline = headline_of(
+        contents, scores, method=method, binarizer=None if of_maps else binarizer
+    )
     first = headline_metric(everything)
     page: Headline | None = headline if title == first else None
     if page is None and of_all:
