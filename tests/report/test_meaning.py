@@ -15,6 +15,7 @@ from cameval import concat, evaluate
 from cameval.baselines import center_baseline, knows
 from cameval.evaluation import Origin, Results, choose_binarizers
 from cameval.evaluation._numbers import format_short as short
+from cameval.evaluation._numbers import short_writer
 from cameval.evaluation.meaning import MetricMeaning
 from cameval.metrics import coverage, of_maps, of_masks
 from cameval.protocols import BaselineInput
@@ -216,7 +217,8 @@ def test_a_verdict_is_that_of_the_adjusted_test_and_nothing_else(seed, tmp_path)
     words = "Better" if better else "Worse"
     assert (f"{words} than guessing" in page.chip) == excludes
     assert excludes or page.chip in ("\u2248 No clear difference from guessing", "? Too few groups")
-    means_shown = f"{short(means[method, binarizer])}, best guess {short(means[guess, binarizer])}."
+    pair = means[method, binarizer], means[guess, binarizer]
+    means_shown = ", best guess ".join(map(short_writer([pair]), pair)) + "."
     assert means_shown in page.says
     if not np.isnan(test["low_holm"]):
         symbol = ("\u25b2" if better else "\u25bc") if excludes else "\u2248"

@@ -142,7 +142,7 @@ def first_label(results: Results) -> str:
     names = names_of(targets, contents)
     known = Known(targets, contents, images, headline, scores, names, family)
     charts = Charts(results, images, headline, scores, names, verdicts)
-    (panel,) = first_screen_of(known, charts, {}).panels
+    (panel,) = first_screen_of(known, charts, {}, {}).panels
     return panel.drawing.label
 
 
