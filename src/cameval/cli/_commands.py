@@ -28,9 +28,7 @@ from cameval.cli._networks import (
 from cameval.cli._output import check_output, import_parquet, write_settings, write_tables
 from cameval.cli._remarks import (
     describe_classes,
-    describe_columns,
-    describe_groups,
-    describe_order,
+    describe_data,
     describe_weights,
     random_networks,
 )
@@ -78,9 +76,7 @@ def evaluate_networks(options: Namespace) -> int:
         nets = load_networks(options)
         _print_first(describe_weights(options))
         dataset = load_samples(options)
-        _print_first(
-            describe_columns(options) + describe_groups(options) + describe_order(dataset, options)
-        )
+        _print_first(describe_data(dataset, options))
         with told_by_options():
             parts = [_evaluate(name, network, dataset, options) for name, network in nets.items()]
         if rank() > 0:
@@ -115,9 +111,7 @@ def score_maps(options: Namespace) -> int:
     with _begin(options, [folder_of(options.name)]):
         _parse_all(options)
         dataset = load_samples(options)
-        _print_first(
-            describe_columns(options) + describe_groups(options) + describe_order(dataset, options)
-        )
+        _print_first(describe_data(dataset, options))
         names = class_names(dataset, options)
         maps = load_maps(options, names)
         results = evaluate_maps(

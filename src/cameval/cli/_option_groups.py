@@ -262,9 +262,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument(
         "--missing-masks",
-        choices=["error", "negative"],
+        choices=["error", "negative", "skip"],
         help="what an image without a mask is, for --masks, --manifest and --chexlocalize: an "
-        "error, or one without an object (error)",
+        "error, one without an object, or to be left out, as where the object is not drawn (error)",
     )
     data.add_argument(
         "--mask-suffix",

@@ -44,6 +44,27 @@ def describe_weights(options: Namespace) -> list[str]:
     return [f"weights{of_models}: none (random); --weights DEFAULT or a file has trained ones"]
 
 
+def describe_data(dataset: object, options: Namespace) -> list[str]:
+    """Return the lines on the data: what is left out or not used, groups, and order of classes."""
+    return [
+        *describe_left_out(options.without_mask, options),
+        *describe_columns(options),
+        *describe_groups(options),
+        *describe_order(dataset, options),
+    ]
+
+
+def describe_left_out(names: Sequence[str], options: Namespace) -> list[str]:
+    """Return a line on the images or targets without a mask, of these images, that are left out."""
+    if not names:
+        return []
+    count = len(names)
+    of_targets = len(options.masks or ()) > 1 or options.rows == "targets"
+    what = "target" if of_targets else "image"
+    are = f"{what} without a mask is" if count == 1 else f"{what}s without a mask are"
+    return [f"{count:,} {are} left out"]
+
+
 def describe_columns(options: Namespace) -> list[str]:
     """Return a line on the columns of ``--labels`` or ``--manifest`` that are not used."""
     path = options.labels or options.manifest
