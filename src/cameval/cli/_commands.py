@@ -29,6 +29,7 @@ from cameval.cli._output import check_output, import_parquet, write_settings, wr
 from cameval.cli._remarks import (
     describe_classes,
     describe_data,
+    describe_normalization,
     describe_weights,
     random_networks,
 )
@@ -74,7 +75,7 @@ def evaluate_networks(options: Namespace) -> int:
         _parse_all(options)
         options.device = choose_device(options.device)
         nets = load_networks(options)
-        _print_first(describe_weights(options))
+        _print_first(describe_weights(options) + describe_normalization(nets, options))
         dataset = load_samples(options)
         _print_first(describe_data(dataset, options))
         with told_by_options():

@@ -141,7 +141,8 @@ def add_preparation(how: Group) -> None:
             type=float,
             metavar="X",
             help=f"{what_of} by which images are normalized, one number for each channel of the "
-            "input (ImageNet's, or as timm has it)",
+            "input or one for all; for a network that normalizes its images itself --mean 0 --std "
+            "1 (ImageNet's, or as timm has it)",
         )
     how.add_argument(
         "--fit",

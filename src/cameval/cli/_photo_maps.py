@@ -22,7 +22,7 @@ from cameval.cli._networks import (
     told_by_options,
 )
 from cameval.cli._output import check_folder, write_whole
-from cameval.cli._remarks import describe_weights
+from cameval.cli._remarks import describe_normalization, describe_weights
 from cameval.cli._tables import print_lines
 from cameval.cli._words import METHODS, parse_words
 from cameval.data import ImageFile, Sample, read_names
@@ -55,8 +55,9 @@ def map_photos(options: Namespace) -> int:
     (label, method), *_ = parse_words(options.method, METHODS, "--method").items()
     check_folder(Path(options.out))
     options.device = choose_device(options.device)
-    (network,) = load_networks(options).values()
-    print_lines(describe_weights(options))
+    nets = load_networks(options)
+    (network,) = nets.values()
+    print_lines(describe_weights(options) + describe_normalization(nets, options))
     with told_by_options():
         count = count_classes(network.net, network.prepare)
         names = _class_names(options, network.source, count)

@@ -1,7 +1,7 @@
 """Lines that a command prints before it begins: what it uses, where that may not be expected."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cameval.cli._inputs import (
     GROUP,
@@ -14,6 +14,7 @@ from cameval.cli._inputs import (
     manifest_column,
     split_name,
 )
+from cameval.cli._networks import NamedNetwork
 
 _SHOWN = 12
 """The most classes of which names are printed."""
@@ -30,8 +31,7 @@ def random_networks(options: Namespace) -> list[str]:
         models, weights * (1 if len(weights) > 1 else len(models)), strict=True
     ):
         label, source = split_name(model)
-        is_named = ":" not in source or source.startswith("timm:")
-        if where == "none" and is_named:
+        if where == "none" and not _is_own(source):
             random.append(label or model)
     return random
 
@@ -42,6 +42,29 @@ def describe_weights(options: Namespace) -> list[str]:
         return []
     of_models = f" for {', '.join(random)}" if len(options.model) > 1 else ""
     return [f"weights{of_models}: none (random); --weights DEFAULT or a file has trained ones"]
+
+
+def describe_normalization(networks: Mapping[str, NamedNetwork], options: Namespace) -> list[str]:
+    """Return a line if images of networks of the user's are normalized as ImageNet's."""
+    if options.mean is not None:
+        return []
+    names = [
+        name
+        for name, network in networks.items()
+        if _is_own(network.source) and len(network.prepare.mean) in (1, 3)
+    ]
+    if not names:
+        return []
+    of_models = f" for {', '.join(names)}" if len(networks) > 1 else ""
+    return [
+        f"images{of_models} are normalized with ImageNet's mean and std; for a network that does "
+        "this itself give --mean 0 --std 1"
+    ]
+
+
+def _is_own(source: str) -> bool:
+    """Tell whether the network of a name is that of a function of the user's."""
+    return ":" in source and not source.startswith("timm:")
 
 
 def describe_data(dataset: object, options: Namespace) -> list[str]:
