@@ -77,7 +77,8 @@ def test_a_network_of_a_dictionary_takes_its_weights(tmp_path, monkeypatch, caps
     images = torch.rand(2, 3, 64, 64)
     assert torch.equal(loaded(images), plain(images)["logits"])
     capsys.readouterr()
-    assert main([*more.split(), *"--out new --model dict_nets.py:Net --num-classes 4".split()]) == 2
+    more = more.replace("run", "new --model dict_nets.py:Net --num-classes 4")
+    assert main(more.split()) == 2
     message = capsys.readouterr().err
     assert "got a dict of 2: 'logits' (1, 4), 'features' (1, 8); let the function of" in message
     assert "cameval.adapt(net, select=lambda outputs: outputs['logits']) in place" in message
