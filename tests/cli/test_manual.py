@@ -80,8 +80,8 @@ def test_a_network_of_a_dictionary_takes_its_weights(tmp_path, monkeypatch, caps
     more = more.replace("run", "new --model dict_nets.py:Net --num-classes 4")
     assert main(more.split()) == 2
     message = capsys.readouterr().err
-    assert "got a dict of 2: 'logits' (1, 4), 'features' (1, 8); let the function of" in message
-    assert "cameval.adapt(net, select=lambda outputs: outputs['logits']) in place" in message
+    assert "got a dict of 2: 'logits' (2, 4), 'features' (2, 8); let the function of" in message
+    assert "return cameval.adapt(net, select=lambda outputs: outputs['logits']) in place" in message
 
 
 def test_the_commands_of_the_workflow_are_commands(tmp_path, monkeypatch) -> None:
