@@ -325,6 +325,12 @@ def test_it_is_said_how_images_of_own_networks_are_normalized(nets, words, said)
     assert [line.startswith(str(said)) for line in lines] == ([] if said is None else [True])
 
 
+def test_the_grid_of_an_input_of_one_cell_is_said(nets, capsys) -> None:
+    command = SMALL.replace("--size 64", "--size 8 --model nets.py:color --out run")
+    assert main(command.split()) == 0
+    assert "the grid of the maps is 1 x 1; a larger --size" in capsys.readouterr().out
+
+
 FIXED_SIZE = """
 
 def fixed(side=24, channels=3):

@@ -193,6 +193,15 @@ def test_an_image_without_a_mask_is_skipped_where_it_is_set(folder):
         ManifestDataset(path, missing_masks="skip")
 
 
+def test_a_class_in_another_case_and_semicolons_are_told(folder):
+    path = write(folder, "image,mask,label\n1.png,2_mask.png,Cat\n")
+    with pytest.raises(DataError, match="got 'Cat'; near names: cat"):
+        ManifestDataset(path, class_names=["dog", "cat"])
+    path = write(folder, "image;mask\n1.png;2_mask.png\n")
+    with pytest.raises(DataError, match="separated by semicolons; save it with commas"):
+        ManifestDataset(path)
+
+
 def test_rows_of_one_name_may_be_targets_of_one_image(folder):
     path = write(
         folder,

@@ -17,6 +17,7 @@ from cameval.cli._inputs import class_names, load_maps, load_samples, split_name
 from cameval.cli._networks import (
     NamedNetwork,
     choose_device,
+    count_cells,
     count_classes,
     folder_of,
     load_checkpoints,
@@ -29,6 +30,7 @@ from cameval.cli._output import check_output, import_parquet, write_settings, wr
 from cameval.cli._remarks import (
     describe_classes,
     describe_data,
+    describe_grid,
     describe_normalization,
     describe_weights,
     random_networks,
@@ -224,7 +226,10 @@ def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace
     methods = parse_words(options.method, METHODS, "--method")
     count = count_classes(net, prepare)
     known, given = names_of_weights(network.source, count), class_names(dataset, options)
-    _print_first(describe_classes(name, count, known, given, options))
+    _print_first(
+        describe_classes(name, count, known, given, options)
+        + describe_grid(count_cells(net, prepare))
+    )
     names = given or known
     of_data = options.class_names is None and names is not None and len(names) < count
     results = evaluate(

@@ -22,7 +22,7 @@ from cameval.errors import (
     UnsupportedModelError,
 )
 from cameval.evaluation import Preparation
-from cameval.networks import CAMModel, LayerModel, adapt, load_network, network_names
+from cameval.networks import Activations, CAMModel, LayerModel, adapt, load_network, network_names
 
 _USUAL_SIDES = (
     *(28, 32, 48, 64, 96, 112, 128, 160, 192, 224, 227, 240, 256, 260, 299, 300, 320, 331, 336),
@@ -173,10 +173,22 @@ def count_classes(net: nn.Module, prepare: Preparation) -> int:
         raise SettingError(f"{_needed(model, channels, prepare.size[0])}: {error}") from error
 
 
+def count_cells(net: nn.Module, prepare: Preparation) -> tuple[int, ...]:
+    """Return height and width of the coarse maps of a network that takes the images."""
+    assert isinstance(prepare.size, tuple)  # `_preparation`
+    features = _try(adapt(net), len(prepare.mean), prepare.size).features
+    return tuple(features.shape[2:])
+
+
 def _count_outputs(model: CAMModel | LayerModel, channels: int, size: tuple[int, ...]) -> int:
+    return _try(model, channels, size).logits.shape[1]
+
+
+def _try(model: CAMModel | LayerModel, channels: int, size: tuple[int, ...]) -> Activations:
+    """Return the activations of an image of zeros."""
     like = next(model.parameters())
     image = torch.zeros(1, channels, *size, device=like.device, dtype=like.dtype)
-    return model.activations(image).logits.shape[1]
+    return model.activations(image)
 
 
 def _needed(model: CAMModel | LayerModel, channels: int, side: int) -> str:

@@ -241,7 +241,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--name-column",
         metavar="C",
-        help="column of --labels or --manifest with the images' names (name)",
+        help="column of --labels or --manifest with the images' names; in --labels they may have "
+        "the suffix of the file, such as .jpg (name)",
     )
     data.add_argument(
         "--label-column",

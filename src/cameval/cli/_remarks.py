@@ -15,6 +15,7 @@ from cameval.cli._inputs import (
     split_name,
 )
 from cameval.cli._networks import NamedNetwork
+from cameval.errors import SettingError
 
 _SHOWN = 12
 """The most classes of which names are printed."""
@@ -140,6 +141,14 @@ def describe_order(dataset: object, options: Namespace) -> list[str]:
     ]
 
 
+def describe_grid(cells: Sequence[int]) -> list[str]:
+    """Return a line if maps have one cell alone, height and width, and are thus constant."""
+    if max(cells) > 1:
+        return []
+    grid = " x ".join(map(str, cells))
+    return [f"every map is constant: the grid of the maps is {grid}; a larger --size has more"]
+
+
 def describe_classes(
     name: str,
     count: int,
@@ -148,6 +157,12 @@ def describe_classes(
     options: Namespace,
 ) -> list[str]:
     """Return a line if the classes of the data are not those of a network.
+
+    Raises
+    ------
+    SettingError
+        If ``--class-names`` has another number of names than the network has classes, of which the
+        names are not known.
 
     Parameters
     ----------
@@ -166,10 +181,15 @@ def describe_classes(
         return []
     common = len({*given} & {*(known or ())})
     if known is None:
+        if options.class_names is not None:
+            raise SettingError(
+                f"--class-names must have a name for each of {count:,} classes of the network, got "
+                f"{len(given):,}"
+            )
         are = f"the data have {len(given):,}"
     else:
-        are = f"{common:,} of them" if common else "none of them"
-        are += " these labels"
+        both = f"{common:,} names are" if common > 1 else "1 name is" if common else "no name is"
+        are = f"the data have {len(given):,}, and {both} in both"
     of_predicted = options.classes in (None, ["predicted"])
     of = "; maps are for the class that it predicts" if of_predicted else ""
     whose = f"the network {name}" if len(options.model) > 1 else "the network"

@@ -363,10 +363,12 @@ def _labels(table: _Table, given: tuple[str, ...]) -> tuple[list[int | None], tu
     for line, cell in cells if given else ():
         if index.get(cell) not in range(len(given)):
             known = f"below {len(given)}, as there are" if numbers else "one of"
+            near = [] if numbers else near_names(cell, given)
+            hint = f"; near names: {', '.join(near)}" if near else ""
             raise table.error(
                 line,
                 "label",
-                f"must be {known} the class names {shorten_names(given)}, got {cell!r}",
+                f"must be {known} the class names {shorten_names(given)}, got {cell!r}{hint}",
             )
     if classes and not given:
         _warn_of_order(table.path, classes)
