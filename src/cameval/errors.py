@@ -47,11 +47,15 @@ class UnsupportedModelError(CamevalError, TypeError):
 
     Examples are a cut whose output differs from that of the network, a network that writes to its
     buffers in evaluation mode, and a network that cannot be copied. Where no layer of the maps is
-    proved, `layers` are the names of layers that maps can be taken from, and `reason` says why.
+    proved, `layers` are the names of layers that maps can be taken from, and `reason` says why;
+    `step` is the last step of the network, such as a softmax, if that is why. Where the network
+    returns several tensors, `select` is the function that returns the logits among them, as text.
     """
 
     layers: tuple[str, ...] = ()
     reason: str = ""
+    step: str = ""
+    select: str = ""
 
 
 class UnsupportedHeadError(CamevalError, TypeError):

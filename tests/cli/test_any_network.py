@@ -12,6 +12,7 @@ from torch import nn
 from cameval.cli import main
 from cameval.cli._networks import NamedNetwork, load_networks
 from cameval.cli._parser import parse
+from cameval.cli._remarks import describe_normalization
 from cameval.evaluation import Preparation, Results
 from cameval.networks import load_network
 
@@ -290,6 +291,44 @@ def test_a_method_that_needs_another_head_is_told_with_options(nets, capsys, met
     message = told(capsys, f"{SMALL} --model nets.py:grid --out run --method {method}")
     assert "got an inner layer; use a method that works with every head, such as --meth" in message
     assert "cameval." not in message
+
+
+def test_the_last_step_is_told_before_the_layer(nets, capsys) -> None:
+    nets.write_text(CODE + "\n\ndef ends():\n    return nn.Sequential(color(), nn.Softmax(1))\n")
+    command = SMALL.replace("--layer 1", "--model nets.py:ends --out run")
+    message = told(capsys, command)
+    first = "Give the network without its last step, a softmax, by a function in a file of Python"
+    assert (
+        f"cannot be proved. {first}: --model file.py:function. Or name it: --layer 0.1" in message
+    )
+
+
+def test_one_mean_is_that_of_all_channels(nets) -> None:
+    assert prepared("--model nets.py:color --mean 0 --std 1").mean == (0, 0, 0)
+    assert prepared("--model nets.py:infrared --mean 0 --std 1").std == (1, 1, 1, 1)
+    assert prepared("--model nets.py:gray --mean 0 --std 1").mean == (0,)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--model nets.py:color", "images are normalized with ImageNet's mean and std; for a"),
+        ("--model nets.py:gray resnet18", "images for nets.py:gray are normalized with ImageNet's"),
+        ("--model nets.py:infrared", None),  # not normalized
+        ("--model resnet18", None),
+        ("--model nets.py:color --mean 0 --std 1", None),
+    ],
+)
+def test_it_is_said_how_images_of_own_networks_are_normalized(nets, words, said) -> None:
+    options = parse(["evaluate", "--out", "run", *words.split()])
+    lines = describe_normalization(load_networks(options), options)
+    assert [line.startswith(str(said)) for line in lines] == ([] if said is None else [True])
+
+
+def test_the_grid_of_an_input_of_one_cell_is_said(nets, capsys) -> None:
+    command = SMALL.replace("--size 64", "--size 8 --model nets.py:color --out run")
+    assert main(command.split()) == 0
+    assert "the grid of the maps is 1 x 1; a larger --size" in capsys.readouterr().out
 
 
 FIXED_SIZE = """

@@ -14,6 +14,7 @@ from PIL import Image
 
 from cameval.cli._inputs import class_names, load_samples
 from cameval.cli._parser import parse
+from cameval.cli._remarks import describe_data
 from cameval.data import (
     CHEXLOCALIZE_FINDINGS,
     CheXlocalizeDataset,
@@ -338,6 +339,42 @@ def test_the_named_images_of_a_cache(root, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("form", "start"),
+    [("--images @images --masks @hearts", ""), ("--manifest @two.csv", "images/")],
+)
+def test_images_without_a_mask_may_be_left_out(root, form, start) -> None:
+    (root / "two.csv").write_text("image,mask\nimages/a.png,hearts/a.png\nimages/c.png,\n")
+    options = options_of(root, f"{form} --missing-masks skip")
+    assert f"{start}c" not in load_samples(options).names
+    (line,) = describe_data(None, options)
+    assert line == "1 image without a mask is left out"
+    names = root / "some.txt"
+    names.write_text(f"{start}a\n")
+    options = options_of(root, f"{form} --names @some.txt")  # the masks of others are not needed
+    assert [sample.name for sample in load_samples(options)] == [f"{start}a"]
+    assert describe_data(None, options) == []
+    names.write_text(f"{start}a\n{start}c\n")
+    message = (
+        f"in .*some.txt must have a mask, got none for '{start}c'; if they have no object, --m"
+    )
+    with pytest.raises(DataError, match=message):
+        load_samples(options)
+    options = options_of(root, f"{form} --names @some.txt --missing-masks skip")
+    assert [sample.name for sample in load_samples(options)] == [f"{start}a"]
+    assert describe_data(None, options) == ["1 image without a mask is left out"]
+    names.write_text(f"{start}c\n")
+    with pytest.raises(DataError, match=r"some.txt must name an image with a mask, got none of 1"):
+        load_samples(options)
+
+
+def test_targets_without_a_mask_may_be_left_out(root) -> None:
+    form = "--images @images --masks lung=@lungs heart=@hearts --missing-masks skip"
+    options = options_of(root, form)
+    assert load_samples(options).target_labels == ((0, 1), (1,), (0,))
+    assert describe_data(None, options) == ["2 targets without a mask are left out"]
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         ("", "must be given by one of --images with --masks, .* got none"),
@@ -410,11 +447,11 @@ def test_forms_that_do_not_go_together_are_refused(root, words, message) -> None
         (f"{TWO_FOLDERS} --labels @some.csv --info sex", "must have a column 'sex', got name, pat"),
         (
             "--images @images --masks @hearts",
-            "got none for 'c'; set missing_masks='negative', or --missing-masks negative, if",
+            "got none for 'c'; if they have no object, set missing_masks='negative'",
         ),
         (
             "--manifest @one.csv",
-            "got ''; set missing_masks='negative', or --missing-masks negative, if",
+            "got ''; if they have no object, set missing_masks='negative'",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 import doctest
 import re
 import shlex
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copyfile, rmtree
@@ -15,6 +16,7 @@ from torchvision.models import squeezenet1_1
 import cameval
 from cameval.cli import main
 from cameval.cli._parser import parse
+from cameval.networks import load_network
 
 PAGE = Path(cameval.__file__).parents[2] / "docs" / "command_line.rst"
 
@@ -62,6 +64,27 @@ def test_a_command_prints_what_the_page_shows(folder, command, output, capsys, m
     monkeypatch.chdir(folder)
     assert main(shlex.split(command)[1:]) == 0
     assert capsys.readouterr().out.strip("\n") == output
+
+
+def test_a_network_of_a_dictionary_takes_its_weights(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = PAGE.read_text()
+    (block,) = re.findall(r"code-block:: python\n\n(   # dict_nets.py\n(?:   .*\n|\n)+)", text)
+    Path("dict_nets.py").write_text(textwrap.dedent(block))
+    plain = load_network("dict_nets.py:Net", num_classes=4)
+    torch.save({"state_dict": plain.state_dict()}, "checkpoint.pth")
+    (words,) = re.findall(r"``(--model dict_nets.py:net .*?)``", text)
+    more = "evaluate --phantom 3 --size 64 --metric iou --baseline center --no-report --out run"
+    assert main([*more.split(), *words.split()]) == 0
+    loaded = load_network("dict_nets.py:net", "checkpoint.pth")
+    images = torch.rand(2, 3, 64, 64)
+    assert torch.equal(loaded(images), plain(images)["logits"])
+    capsys.readouterr()
+    more = more.replace("run", "new --model dict_nets.py:Net --num-classes 4")
+    assert main(more.split()) == 2
+    message = capsys.readouterr().err
+    assert "got a dict of 2: 'logits' (2, 4), 'features' (2, 8); let the function of" in message
+    assert "return cameval.adapt(net, select=lambda outputs: outputs['logits']) in place" in message
 
 
 def workflow() -> tuple[str, list[str]]:

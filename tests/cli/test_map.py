@@ -88,7 +88,8 @@ def test_each_photo_has_a_picture_and_a_line(folder, capsys) -> None:
         baselines={},
         progress=False,
     ).samples
-    lines = capsys.readouterr().out.splitlines()
+    remark, *lines = capsys.readouterr().out.splitlines()
+    assert remark.startswith("images are normalized with ImageNet's mean and std; for a network ")
     for name, line, row in zip(("cat", "dog"), lines, table.itertuples(), strict=True):
         known = f"{name}.png  class {row.predicted} {row.probability:.3f}  maps/{name}_map.png"
         assert line == known
@@ -163,7 +164,7 @@ def test_the_probability_is_that_of_the_task(folder, capsys, model, task, link) 
         ("cat.png --out cat.png", "'cat.png' must be writable, got"),
         ("cat.png --method cam", "got an inner layer; use a method that .* --method grad_cam"),
         ("cat.png --method otsu", "--method must be one of its own words, got 'otsu'"),
-        ("cat.png --mean 1 --std 1", "channels"),
+        ("cat.png --mean 1 1 --std 1 1", "channels"),
     ],
 )
 def test_mistakes_are_told_in_one_line(folder, capsys, words, message) -> None:

@@ -17,6 +17,7 @@ from cameval.cli._parser import parse
 from cameval.cli._remarks import (
     describe_classes,
     describe_columns,
+    describe_grid,
     describe_groups,
     describe_order,
     describe_weights,
@@ -187,10 +188,16 @@ def test_it_is_said_where_ids_of_patients_are_shown(tmp_path) -> None:
             [f"c{k:,}" for k in range(1000)],
             "abc",
             "",
-            "the network has 1,000 classes, none of them these labels; maps are for the class that "
-            "it predicts",
+            "the network has 1,000 classes, the data have 3, and no name is in both; maps are for "
+            "the class that it predicts",
         ),
-        (5, "aexyz", "abc", "--classes true", "the network has 5 classes, 1 of them these labels"),
+        (
+            5,
+            "aexyz",
+            "abc",
+            "--classes true",
+            "the network has 5 classes, the data have 3, and 1 name is in both",
+        ),
         (
             5,
             None,
@@ -203,6 +210,19 @@ def test_it_is_said_where_ids_of_patients_are_shown(tmp_path) -> None:
 def test_other_classes_than_those_of_the_data_are_said(count, known, given, words, said) -> None:
     lines = describe_classes("net", count, known, given, options(*words.split()))
     assert lines == ([] if said is None else [said])
+
+
+def test_class_names_of_another_number_than_the_outputs_are_refused() -> None:
+    given = options("--class-names", "names.txt")
+    with pytest.raises(SettingError, match="a name for each of 5 classes of the network, got 3"):
+        describe_classes("net", 5, None, "abc", given)
+    assert len(describe_classes("net", 5, "vwxyz", "abc", given)) == 1
+
+
+def test_a_grid_of_one_cell_is_said() -> None:
+    (line,) = describe_grid((1, 1))
+    assert line == "every map is constant: the grid of the maps is 1 x 1; a larger --size has more"
+    assert describe_grid((1, 2)) == []
 
 
 def test_a_column_of_groups_is_used_and_its_lack_is_said(root, tmp_path, capsys) -> None:

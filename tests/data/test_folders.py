@@ -312,10 +312,28 @@ def test_images_without_a_mask_are_negatives_where_it_is_set(findings):
     assert [bool(sample.mask.any()) for sample in dataset] == [True, False, True]
     assert dataset.labels.tolist() == [3, 3, 3]
     assert len(dataset.sources) == 5
-    with pytest.raises(DataError, match=r"got none for 'b'; set missing_masks='negative'"):
+    with pytest.raises(DataError, match=r"got none for 'b'; if they have no object, set"):
         FolderDataset(findings / "images", findings / "mass")
-    with pytest.raises(SettingError, match="missing_masks must be 'error' or 'negative', got None"):
+    with pytest.raises(
+        SettingError, match="missing_masks must be 'error' or 'negative' or 'skip', got None"
+    ):
         FolderDataset(findings / "images", findings / "mass", missing_masks=None)
+
+
+def test_images_without_a_mask_are_skipped_where_it_is_set(findings):
+    dataset = FolderDataset(
+        findings / "images", findings / "mass", labels={"a": 3, "c": 4}, missing_masks="skip"
+    )
+    assert dataset.names == ("a", "c")
+    assert dataset.without_mask == ("b",)
+    assert dataset.labels.tolist() == [3, 4]
+    folders = {"mass": findings / "mass", "edema": findings / "edema"}
+    several = FolderDataset(findings / "images", folders, missing_masks="skip")
+    assert several.names == ("a", "c")
+    assert several.target_labels == ((0, 1), (0,))
+    assert several.without_mask == ("b", "b", "c")
+    with pytest.raises(SettingError, match="masks must be a folder, got None"):
+        FolderDataset(findings / "images", None, missing_masks="skip")
 
 
 @pytest.mark.parametrize("masks", ["none", None])
@@ -344,7 +362,7 @@ def test_a_folder_for_each_class_gives_several_targets(findings, tmp_path):
     copy = cached(dataset, tmp_path / "c.h5")
     assert [[int(t.mask.sum()) for t in sample.targets] for sample in copy] == found
     with pytest.raises(
-        DataError, match=r"mass: every image must have a mask, got none for 'b'; set"
+        DataError, match=r"mass: every image must have a mask, got none for 'b'; if they"
     ):
         FolderDataset(findings / "images", {"mass": findings / "images", **folders})
     for wrong in ({"labels": {"a": 0}}, {}):

@@ -267,12 +267,12 @@ def pairs(folder, images=("a", "b"), masks=("a", "b"), **settings):
     return lambda: FolderDataset(folder / "images", folder / "masks", **settings)
 
 
-@case("masks: every image must have a mask, got none for 'b'; set missing_masks='negative'")
+@case("masks: every image must have a mask, got none for 'b'; if they have no object, set")
 def an_image_without_a_mask(folder):
     return pairs(folder, masks=("a",))
 
 
-@case("masks: every image must have a mask, got none for 'b', 'c', 'd' and 2 more; set")
+@case("masks: every image must have a mask, got none for 'b', 'c', 'd' and 2 more; if they")
 def images_without_masks(folder):
     return pairs(folder, images="abcdef", masks=("a",))
 
@@ -282,7 +282,7 @@ def a_mask_without_an_image(folder):
     return pairs(folder, images=("a",))
 
 
-@case("masks: every image must have a mask, got none for 'b'; set missing_masks='negative'")
+@case("masks: every image must have a mask, got none for 'b'; if they have no object, set")
 def a_mask_of_the_wrong_suffix(folder):
     return pairs(folder, masks=("a", "b.gif"))
 

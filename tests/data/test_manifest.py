@@ -175,8 +175,30 @@ def test_an_empty_mask_is_a_negative_where_it_is_set(folder):
     assert [bool(sample.mask.any()) for sample in dataset] == [False, True]
     assert dataset.labels.tolist() == [0, 0]
     with pytest.raises(
-        DataError, match="line 2: mask must not be empty, got ''; set missing_masks"
+        DataError, match="line 2: mask must not be empty, got ''; if they have no object"
     ):
+        ManifestDataset(path)
+
+
+def test_an_image_without_a_mask_is_skipped_where_it_is_set(folder):
+    path = write(folder, "image,mask,label\n1.png,,0\n2.png,2_mask.png,0\n")
+    dataset = ManifestDataset(path, missing_masks="skip")
+    assert (dataset.names, dataset.without_mask) == (("2",), ("1",))
+    rows = "image,mask,label\n2.png,2_mask.png,0\n2.png,,1\n1.png,,1\n"
+    several = ManifestDataset(write(folder, rows), rows="targets", missing_masks="skip")
+    assert (several.names, several.target_labels) == (("2",), ((0,),))
+    assert several.without_mask == ("2", "1")
+    path = write(folder, "image,mask\n1.png,\n")
+    with pytest.raises(DataError, match="one image or more must have a mask, got none of 1"):
+        ManifestDataset(path, missing_masks="skip")
+
+
+def test_a_class_in_another_case_and_semicolons_are_told(folder):
+    path = write(folder, "image,mask,label\n1.png,2_mask.png,Cat\n")
+    with pytest.raises(DataError, match="got 'Cat'; near names: cat"):
+        ManifestDataset(path, class_names=["dog", "cat"])
+    path = write(folder, "image;mask\n1.png;2_mask.png\n")
+    with pytest.raises(DataError, match="separated by semicolons; save it with commas"):
         ManifestDataset(path)
 
 
@@ -297,7 +319,7 @@ def test_errors_of_cells_name_the_column_of_your_own(folder):
     with pytest.raises(DataError, match="line 2: class must be a class index"):
         ManifestDataset(path, mask_column="cut", label_column="class")
     path = write(folder, "image,cut\n1.png,\n")
-    words = "line 2: cut must not be empty, got ''; set missing_masks"
+    words = "line 2: cut must not be empty, got ''; if they have no object, set missing_masks"
     with pytest.raises(DataError, match=words):
         ManifestDataset(path, mask_column="cut")
     ManifestDataset(path, mask_column="cut", missing_masks="negative")

@@ -34,6 +34,7 @@ def test_labels_and_groups_are_read_by_name(tmp_path) -> None:
             "line 2: label must be a class index, got 'cat'; if it is the name of a class, give",
         ),
         ("name,label\na,1.5\n", "line 2: label must be a class index"),
+        ("name;label\na;1\n", "separated by commas, got columns separated by semicolons; save"),
     ],
 )
 def test_a_table_that_is_wrong_is_named_with_the_line(tmp_path, text, message) -> None:
@@ -54,6 +55,25 @@ def test_a_label_that_no_class_has_is_refused(tmp_path, cell) -> None:
     message = f"line 3: label must be one of the class names 'dog', 'cat', or an index .* {cell!r}"
     with pytest.raises(DataError, match=message):
         read_labels(tmp_path / "l.csv", class_names=["dog", "cat"])
+
+
+def test_a_label_in_another_case_has_a_near_name(tmp_path) -> None:
+    (tmp_path / "l.csv").write_text("name,label\na,Cat\n")
+    with pytest.raises(DataError, match="got 'Cat'; near names: cat"):
+        read_labels(tmp_path / "l.csv", class_names=["dog", "cat"])
+
+
+def test_names_may_have_the_suffix_of_their_files(tmp_path) -> None:
+    (tmp_path / "l.csv").write_text("name,label,site\nx/a.v1.jpg,1,A\nb.PNG,2,B\n")
+    labels, groups = read_labels(tmp_path / "l.csv", group="site")
+    assert labels == {"x/a.v1": 1, "b": 2}
+    assert groups == {"x/a.v1": "A", "b": "B"}
+    assert [*read_info(tmp_path / "l.csv", ["site"])] == ["x/a.v1", "b"]
+    (tmp_path / "l.csv").write_text("name,label\na.jpg,1\na.png,2\n")
+    with pytest.raises(DataError, match="line 3: name must name an image once, got 'a'"):
+        read_labels(tmp_path / "l.csv")
+    (tmp_path / "l.csv").write_text("name,label\na.jpg,1\nb,2\n")  # not all are files
+    assert [*read_labels(tmp_path / "l.csv")[0]] == ["a.jpg", "b"]
 
 
 def test_groups_are_read_without_labels(tmp_path) -> None:

@@ -93,6 +93,40 @@ def test_the_share_of_right_predictions_and_missing_groups_are_said() -> None:
     assert not any("classifies" in line or "accuracy" in line for line in unlabeled)
 
 
+@pytest.mark.parametrize(
+    ("right", "named", "asked"),
+    [
+        (
+            0,
+            True,
+            "Fewer are right than by chance, 33.3 % of 3 classes: are the class names in the",
+        ),
+        (4, False, "Fewer are right than by chance, 33.3 % of 3 classes: do the labels have the"),
+        (14, True, ""),  # more than by chance
+        (40, True, ""),
+    ],
+)
+def test_fewer_right_predictions_than_by_chance_are_asked_about(right, named, asked) -> None:
+    results = made(40, groups=20, label=lambda i: i % 3)
+    labels = results.samples["label"]
+    predicted = labels.where(np.arange(40) < right, (labels + 1) % 3)
+    results = replace(results, samples=results.samples.assign(predicted=predicted))
+    if not named:
+        settings = {**results.provenance["settings"], "class_names": None}
+        results = replace(results, provenance={**results.provenance, "settings": settings})
+    text = " ".join(" ".join(verdict_lines(results)).split())
+    assert (asked in text) if asked else ("by chance" not in text)
+
+
+def test_of_few_images_nothing_is_asked() -> None:
+    results = made(6, groups=6, label=lambda i: i % 3)  # the interval reaches above one half
+    predicted = results.samples["label"].map(lambda label: (label + 1) % 3)
+    lines = verdict_lines(replace(results, samples=results.samples.assign(predicted=predicted)))
+    text = " ".join(" ".join(lines).split())
+    assert "classifies 0.0 %" in text
+    assert "by chance" not in text
+
+
 def test_what_was_fixed_is_the_row() -> None:
     results = made()
     lines = verdict_lines(results, method="cam", binarizer="otsu")

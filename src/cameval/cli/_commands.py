@@ -17,6 +17,7 @@ from cameval.cli._inputs import class_names, load_maps, load_samples, split_name
 from cameval.cli._networks import (
     NamedNetwork,
     choose_device,
+    count_cells,
     count_classes,
     folder_of,
     load_checkpoints,
@@ -28,9 +29,9 @@ from cameval.cli._networks import (
 from cameval.cli._output import check_output, import_parquet, write_settings, write_tables
 from cameval.cli._remarks import (
     describe_classes,
-    describe_columns,
-    describe_groups,
-    describe_order,
+    describe_data,
+    describe_grid,
+    describe_normalization,
     describe_weights,
     random_networks,
 )
@@ -76,11 +77,9 @@ def evaluate_networks(options: Namespace) -> int:
         _parse_all(options)
         options.device = choose_device(options.device)
         nets = load_networks(options)
-        _print_first(describe_weights(options))
+        _print_first(describe_weights(options) + describe_normalization(nets, options))
         dataset = load_samples(options)
-        _print_first(
-            describe_columns(options) + describe_groups(options) + describe_order(dataset, options)
-        )
+        _print_first(describe_data(dataset, options))
         with told_by_options():
             parts = [_evaluate(name, network, dataset, options) for name, network in nets.items()]
         if rank() > 0:
@@ -115,9 +114,7 @@ def score_maps(options: Namespace) -> int:
     with _begin(options, [folder_of(options.name)]):
         _parse_all(options)
         dataset = load_samples(options)
-        _print_first(
-            describe_columns(options) + describe_groups(options) + describe_order(dataset, options)
-        )
+        _print_first(describe_data(dataset, options))
         names = class_names(dataset, options)
         maps = load_maps(options, names)
         results = evaluate_maps(
@@ -229,7 +226,10 @@ def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace
     methods = parse_words(options.method, METHODS, "--method")
     count = count_classes(net, prepare)
     known, given = names_of_weights(network.source, count), class_names(dataset, options)
-    _print_first(describe_classes(name, count, known, given, options))
+    _print_first(
+        describe_classes(name, count, known, given, options)
+        + describe_grid(count_cells(net, prepare))
+    )
     names = given or known
     of_data = options.class_names is None and names is not None and len(names) < count
     results = evaluate(

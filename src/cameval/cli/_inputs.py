@@ -85,6 +85,7 @@ def load_samples(options: Namespace) -> Any:
     """Return the samples that the options describe, a map-style dataset."""
     form = _choose_form(options)
     dataset = _open_dataset(form, options)
+    options.without_mask = _check_masks(dataset, form, options)
     if options.cache is not None:
         if isinstance(dataset, list):
             raise SettingError("--cache must go with images in files, got --phantom")
@@ -92,7 +93,33 @@ def load_samples(options: Namespace) -> Any:
         dataset = first_alone(lambda: cached(source, options.cache))
     if options.names is None or form == "voc":  # its reader reads the named images alone
         return dataset
-    return _select(dataset, options.names)
+    return _select(dataset, options.names, options.without_mask)
+
+
+def _check_masks(dataset: Any, form: str, options: Namespace) -> list[str]:
+    """Return the names of wanted images that are left out; an error unless that is asked for."""
+    left = list(getattr(dataset, "without_mask", ()))
+    if options.names is not None and form != "voc":
+        wanted = {*read_names(options.names)}
+        left = [name for name in left if name in wanted]
+    if left and _missing(options) != "skip":
+        raise DataError(
+            f"{' '.join(options.masks or [options.manifest])}: every image in {options.names} must "
+            f"have a mask, got none for {_shorten(left)}; if they have no object, --missing-masks "
+            "negative; if it is not drawn, --missing-masks skip"
+        )
+    return left
+
+
+def _missing(options: Namespace) -> Any:
+    """Return what an image without a mask is, by default an error."""
+    return options.missing_masks or "error"
+
+
+def _read_missing(options: Namespace) -> Any:
+    """Return what it is to a reader, which does not refuse images that ``--names`` leaves out."""
+    missing = _missing(options)
+    return "skip" if missing == "error" and options.names is not None else missing
 
 
 def _choose_form(options: Namespace) -> str:
@@ -119,7 +146,6 @@ def _choose_form(options: Namespace) -> str:
 
 def _open_dataset(form: str, options: Namespace) -> Any:
     orientation = options.mask_orientation
-    missing: Any = options.missing_masks or "error"
     match form:
         case "masks":
             return _open_folders(options)
@@ -129,7 +155,7 @@ def _open_dataset(form: str, options: Namespace) -> Any:
                 return ManifestDataset(
                     options.manifest,
                     mask_orientation=orientation,
-                    missing_masks=missing,
+                    missing_masks=_read_missing(options),
                     **_pixel_settings(options),
                     rows=options.rows or "images",
                     info=options.info or (),
@@ -158,7 +184,7 @@ def _open_dataset(form: str, options: Namespace) -> Any:
                 options.images,
                 options.chexlocalize,
                 class_names=_given_names(options) or CHEXLOCALIZE_FINDINGS,
-                unlisted="negative" if missing == "negative" else "dropped",
+                unlisted="negative" if _missing(options) == "negative" else "dropped",
             )
         case "dicom" | "nifti":
             reader = DicomDataset if form == "dicom" else NiftiDataset
@@ -188,7 +214,7 @@ def _open_folders(options: Namespace) -> FolderDataset:
         options.images,
         masks,
         mask_orientation=options.mask_orientation,
-        missing_masks=options.missing_masks or "error",
+        missing_masks=_read_missing(options),
         class_names=_given_names(options),
         mask_suffix=options.mask_suffix or "",
         **_pixel_settings(options),
@@ -302,20 +328,29 @@ def split_name(word: str) -> tuple[str, str]:
     return (name, path) if found and name and "/" not in name else ("", word)
 
 
-def _select(dataset: Any, path: str) -> Any:
-    """Return the samples that a file names."""
-    wanted = read_names(path)
+def _select(dataset: Any, path: str, without_mask: Sequence[str]) -> Any:
+    """Return the samples that a file names, but for those that are left out."""
+    given = read_names(path)
     names = getattr(dataset, "names", None) or [sample.name for sample in dataset]
     indices = {name: index for index, name in enumerate(names)}
+    left = {*without_mask} - {*names}
+    wanted = [name for name in given if name not in left]
+    if given and not wanted:
+        raise DataError(f"{path} must name an image with a mask, got none of {len(given)}")
     missing = [name for name in wanted if name not in indices]
     if missing or not wanted:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        came = ", ".join(map(repr, missing[:3])) + more if missing else "none"
+        came = _shorten(missing) if missing else "none"
         known = ", ".join(map(repr, list(names)[:2]))
         raise DataError(
             f"{path} must name images that are there, got {came}; their names are such as {known}"
         )
     return Subset(dataset, [indices[name] for name in wanted])
+
+
+def _shorten(names: Sequence[str]) -> str:
+    """Return the first three names, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(map(repr, names[:3])) + more
 
 
 def _given_names(options: Namespace) -> list[str]:

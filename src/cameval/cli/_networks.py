@@ -22,7 +22,7 @@ from cameval.errors import (
     UnsupportedModelError,
 )
 from cameval.evaluation import Preparation
-from cameval.networks import CAMModel, LayerModel, adapt, load_network, network_names
+from cameval.networks import Activations, CAMModel, LayerModel, adapt, load_network, network_names
 
 _USUAL_SIDES = (
     *(28, 32, 48, 64, 96, 112, 128, 160, 192, 224, 227, 240, 256, 260, 299, 300, 320, 331, 336),
@@ -142,6 +142,9 @@ def _preparation(net: nn.Module, source: str, options: Namespace) -> Preparation
     if mean is None or std is None:
         usual = Preparation.for_channels(_channels_of(net))
         mean, std = usual.mean, usual.std
+    if len(mean) == len(std) == 1:  # one number is that of all channels
+        channels = _channels_of(net, unknown=1)
+        mean, std = (*mean,) * channels, (*std,) * channels
     size = known.get("input_size", (3, 224, 224))[1:] if options.size is None else options.size
     return Preparation(
         size=size,
@@ -152,10 +155,10 @@ def _preparation(net: nn.Module, source: str, options: Namespace) -> Preparation
     )
 
 
-def _channels_of(net: nn.Module) -> int:
+def _channels_of(net: nn.Module, *, unknown: int = 3) -> int:
     """Return the channels of a network's images, those of its first convolution."""
     first = next((m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)), None)
-    return 3 if first is None else first.in_channels
+    return unknown if first is None else first.in_channels
 
 
 def count_classes(net: nn.Module, prepare: Preparation) -> int:
@@ -170,10 +173,22 @@ def count_classes(net: nn.Module, prepare: Preparation) -> int:
         raise SettingError(f"{_needed(model, channels, prepare.size[0])}: {error}") from error
 
 
+def count_cells(net: nn.Module, prepare: Preparation) -> tuple[int, ...]:
+    """Return height and width of the coarse maps of a network that takes the images."""
+    assert isinstance(prepare.size, tuple)  # `_preparation`
+    features = _try(adapt(net), len(prepare.mean), prepare.size).features
+    return tuple(features.shape[2:])
+
+
 def _count_outputs(model: CAMModel | LayerModel, channels: int, size: tuple[int, ...]) -> int:
+    return _try(model, channels, size).logits.shape[1]
+
+
+def _try(model: CAMModel | LayerModel, channels: int, size: tuple[int, ...]) -> Activations:
+    """Return the activations of an image of zeros."""
     like = next(model.parameters())
     image = torch.zeros(1, channels, *size, device=like.device, dtype=like.dtype)
-    return model.activations(image).logits.shape[1]
+    return model.activations(image)
 
 
 def _needed(model: CAMModel | LayerModel, channels: int, side: int) -> str:
@@ -210,7 +225,11 @@ def _needed(model: CAMModel | LayerModel, channels: int, side: int) -> str:
 
 @contextmanager
 def told_by_options() -> Iterator[None]:
-    """Describe an unproved layer, and a method that needs another head, by command-line options."""
+    """Describe by options what Python's errors describe by arguments.
+
+    These are an unproved layer, a network that returns several tensors, and a method that needs
+    another head.
+    """
     try:
         yield
     except UnsupportedHeadError as error:
@@ -221,12 +240,24 @@ def told_by_options() -> Iterator[None]:
             "or --method hires_cam"
         ) from error
     except UnsupportedModelError as error:
+        if error.select:
+            raise SettingError(
+                f"the network must return one tensor, {error.reason}; let the function of --model "
+                f"return cameval.adapt(net, select={error.select}) in place of the network, in a "
+                "file of Python: --model file.py:function; --weights is that of the network, as "
+                "before"
+            ) from error
         if not error.layers:
             raise
+        way = f"Name it: --layer {error.layers[0]}, with a gradient method, such as --method"
+        if error.step:
+            way = (
+                f"Give the network without its last step, a {error.step}, by a function in a file "
+                f"of Python: --model file.py:function. Or {way[0].lower()}{way[1:]}"
+            )
         raise SettingError(
-            f"the layer of the maps cannot be proved. Name it: --layer {error.layers[0]}, with a "
-            f"gradient method, such as --method grad_cam; {error.reason}. Layers that maps can be "
-            f"taken from, the last first: {', '.join(error.layers)}"
+            f"the layer of the maps cannot be proved. {way} grad_cam; {error.reason}. Layers that "
+            f"maps can be taken from, the last first: {', '.join(error.layers)}"
         ) from error
 
 

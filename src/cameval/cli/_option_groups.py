@@ -141,7 +141,8 @@ def add_preparation(how: Group) -> None:
             type=float,
             metavar="X",
             help=f"{what_of} by which images are normalized, one number for each channel of the "
-            "input (ImageNet's, or as timm has it)",
+            "input or one for all; for a network that normalizes its images itself --mean 0 --std "
+            "1 (ImageNet's, or as timm has it)",
         )
     how.add_argument(
         "--fit",
@@ -240,7 +241,8 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--name-column",
         metavar="C",
-        help="column of --labels or --manifest with the images' names (name)",
+        help="column of --labels or --manifest with the images' names; in --labels they may have "
+        "the suffix of the file, such as .jpg (name)",
     )
     data.add_argument(
         "--label-column",
@@ -262,9 +264,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument(
         "--missing-masks",
-        choices=["error", "negative"],
+        choices=["error", "negative", "skip"],
         help="what an image without a mask is, for --masks, --manifest and --chexlocalize: an "
-        "error, or one without an object (error)",
+        "error, one without an object, or to be left out, as where the object is not drawn (error)",
     )
     data.add_argument(
         "--mask-suffix",

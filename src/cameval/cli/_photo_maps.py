@@ -16,13 +16,14 @@ from cameval.cli._inputs import is_file
 from cameval.cli._near_words import list_near_words
 from cameval.cli._networks import (
     choose_device,
+    count_cells,
     count_classes,
     load_networks,
     names_of_weights,
     told_by_options,
 )
 from cameval.cli._output import check_folder, write_whole
-from cameval.cli._remarks import describe_weights
+from cameval.cli._remarks import describe_grid, describe_normalization, describe_weights
 from cameval.cli._tables import print_lines
 from cameval.cli._words import METHODS, parse_words
 from cameval.data import ImageFile, Sample, read_names
@@ -55,10 +56,12 @@ def map_photos(options: Namespace) -> int:
     (label, method), *_ = parse_words(options.method, METHODS, "--method").items()
     check_folder(Path(options.out))
     options.device = choose_device(options.device)
-    (network,) = load_networks(options).values()
-    print_lines(describe_weights(options))
+    nets = load_networks(options)
+    (network,) = nets.values()
+    print_lines(describe_weights(options) + describe_normalization(nets, options))
     with told_by_options():
         count = count_classes(network.net, network.prepare)
+        print_lines(describe_grid(count_cells(network.net, network.prepare)))
         names = _class_names(options, network.source, count)
         target = _find_class(options.target_class, names, max(count, 2))
         extract = CAMExtractor(network.net, method, alignment=options.alignment)

@@ -1,7 +1,7 @@
 """Lines that a command prints before it begins: what it uses, where that may not be expected."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cameval.cli._inputs import (
     GROUP,
@@ -14,6 +14,8 @@ from cameval.cli._inputs import (
     manifest_column,
     split_name,
 )
+from cameval.cli._networks import NamedNetwork
+from cameval.errors import SettingError
 
 _SHOWN = 12
 """The most classes of which names are printed."""
@@ -30,8 +32,7 @@ def random_networks(options: Namespace) -> list[str]:
         models, weights * (1 if len(weights) > 1 else len(models)), strict=True
     ):
         label, source = split_name(model)
-        is_named = ":" not in source or source.startswith("timm:")
-        if where == "none" and is_named:
+        if where == "none" and not _is_own(source):
             random.append(label or model)
     return random
 
@@ -42,6 +43,50 @@ def describe_weights(options: Namespace) -> list[str]:
         return []
     of_models = f" for {', '.join(random)}" if len(options.model) > 1 else ""
     return [f"weights{of_models}: none (random); --weights DEFAULT or a file has trained ones"]
+
+
+def describe_normalization(networks: Mapping[str, NamedNetwork], options: Namespace) -> list[str]:
+    """Return a line if images of networks of the user's are normalized as ImageNet's."""
+    if options.mean is not None:
+        return []
+    names = [
+        name
+        for name, network in networks.items()
+        if _is_own(network.source) and len(network.prepare.mean) in (1, 3)
+    ]
+    if not names:
+        return []
+    of_models = f" for {', '.join(names)}" if len(networks) > 1 else ""
+    return [
+        f"images{of_models} are normalized with ImageNet's mean and std; for a network that does "
+        "this itself give --mean 0 --std 1"
+    ]
+
+
+def _is_own(source: str) -> bool:
+    """Tell whether the network of a name is that of a function of the user's."""
+    return ":" in source and not source.startswith("timm:")
+
+
+def describe_data(dataset: object, options: Namespace) -> list[str]:
+    """Return the lines on the data: what is left out or not used, groups, and order of classes."""
+    return [
+        *describe_left_out(options.without_mask, options),
+        *describe_columns(options),
+        *describe_groups(options),
+        *describe_order(dataset, options),
+    ]
+
+
+def describe_left_out(names: Sequence[str], options: Namespace) -> list[str]:
+    """Return a line on the images or targets without a mask, of these images, that are left out."""
+    if not names:
+        return []
+    count = len(names)
+    of_targets = len(options.masks or ()) > 1 or options.rows == "targets"
+    what = "target" if of_targets else "image"
+    are = f"{what} without a mask is" if count == 1 else f"{what}s without a mask are"
+    return [f"{count:,} {are} left out"]
 
 
 def describe_columns(options: Namespace) -> list[str]:
@@ -96,6 +141,14 @@ def describe_order(dataset: object, options: Namespace) -> list[str]:
     ]
 
 
+def describe_grid(cells: Sequence[int]) -> list[str]:
+    """Return a line if maps have one cell alone, height and width, and are thus constant."""
+    if max(cells) > 1:
+        return []
+    grid = " x ".join(map(str, cells))
+    return [f"every map is constant: the grid of the maps is {grid}; a larger --size has more"]
+
+
 def describe_classes(
     name: str,
     count: int,
@@ -104,6 +157,12 @@ def describe_classes(
     options: Namespace,
 ) -> list[str]:
     """Return a line if the classes of the data are not those of a network.
+
+    Raises
+    ------
+    SettingError
+        If ``--class-names`` has another number of names than the network has classes, of which the
+        names are not known.
 
     Parameters
     ----------
@@ -122,10 +181,15 @@ def describe_classes(
         return []
     common = len({*given} & {*(known or ())})
     if known is None:
+        if options.class_names is not None:
+            raise SettingError(
+                f"--class-names must have a name for each of {count:,} classes of the network, got "
+                f"{len(given):,}"
+            )
         are = f"the data have {len(given):,}"
     else:
-        are = f"{common:,} of them" if common else "none of them"
-        are += " these labels"
+        both = f"{common:,} names are" if common > 1 else "1 name is" if common else "no name is"
+        are = f"the data have {len(given):,}, and {both} in both"
     of_predicted = options.classes in (None, ["predicted"])
     of = "; maps are for the class that it predicts" if of_predicted else ""
     whose = f"the network {name}" if len(options.model) > 1 else "the network"

@@ -19,11 +19,23 @@ def read_csv(path: Path, what: str) -> list[tuple[int, list[str]]]:
     DataError
         If the file cannot be read, is not UTF-8 or no CSV. The message names file and line.
     """
-    reader = csv.reader(StringIO(_read_text(path, what), newline=""), strict=True)
+    text = _read_text(path, what)
+    check_commas(path, text)
+    reader = csv.reader(StringIO(text, newline=""), strict=True)
     try:
         return [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: the line must be CSV, {error}") from error
+
+
+def check_commas(path: Path, text: str) -> None:
+    """Refuse a table whose first line has semicolons and no commas."""
+    header = text.partition("\n")[0]
+    if ";" in header and "," not in header:
+        raise DataError(
+            f"{path}: the columns must be separated by commas, got columns separated by "
+            "semicolons; save it with commas"
+        )
 
 
 def cell_error(path: Path, line: int, column: str, problem: str) -> DataError:

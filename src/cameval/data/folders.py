@@ -15,7 +15,7 @@ from cameval.data.readers import (
     check_class_names,
     shorten_names,
 )
-from cameval.data.records import MaskOrientation, Missing, Record
+from cameval.data.records import WITHOUT_MASK, MaskOrientation, Missing, Record
 from cameval.data.targets import class_index
 from cameval.errors import DataError, SettingError
 
@@ -55,7 +55,10 @@ class FolderDataset(PictureDataset):
     mask_orientation
         Orientation of masks whose files note none, as in `Record`.
     missing_masks
-        What an image without a mask is: an ``"error"``, or a ``"negative"``, whose mask is empty.
+        What an image without a mask is: an ``"error"``; a ``"negative"``, an image without an
+        object, whose mask is empty; or to ``"skip"``, as where the object is not drawn. The dataset
+        then lacks the image, and `without_mask` has its name. It needs no label. With a folder of
+        masks for each class the target of that class is left out, and an image without any.
     info
         A mapping from the name of an image to more columns of the tables, as `Sample`'s info.
     ignore
@@ -127,6 +130,7 @@ class FolderDataset(PictureDataset):
         images = Path(images)
         pictures, subfolders = _search(images)
         classes = given or (subfolders if labels is None else ())
+        several = isinstance(masks, Mapping)
         places: dict[str, int] = {}
         find = _Masks(images, mask_suffix, missing_masks, mask_value, mask_threshold)
         if isinstance(masks, Mapping):
@@ -149,10 +153,14 @@ class FolderDataset(PictureDataset):
             pictures = pictures if truths is None else find.only_images(pictures, truths)
             by_class = {0: find(pictures, truths)}
         ignored = {} if ignore is None else _Masks(images, "", "negative")(pictures, Path(ignore))
-        records = []
+        records, left = [], []
         for name, path in pictures.items():
             own = {label: found.get(name) for label, found in by_class.items()}
-            several = isinstance(masks, Mapping)
+            if missing_masks == "skip":
+                left += [name for mask in own.values() if mask is None]
+                own = {label: mask for label, mask in own.items() if mask is not None}
+                if not own:
+                    continue
             records.append(
                 Record(
                     name,
@@ -168,6 +176,7 @@ class FolderDataset(PictureDataset):
                 )
             )
         super().__init__(records, classes)
+        self._without_mask = tuple(left)
 
 
 @dataclass(frozen=True)
@@ -181,7 +190,7 @@ class _Masks:
     threshold: float | None = None
 
     def __call__(self, pictures: Mapping[str, Path], masks: Path | None) -> dict[str, MaskFile]:
-        """Return the masks of images by name; an image that is a negative has none."""
+        """Return the masks of images by name; of an image without one there is none."""
         if masks is None:
             if self.missing != "negative":
                 raise SettingError(
@@ -195,8 +204,8 @@ class _Masks:
         truths = _without_suffix(truths, self.suffix, masks)
         if self.missing == "error" and (alone := [name for name in pictures if name not in truths]):
             raise DataError(
-                f"{masks}: every image must have a mask, got none for {shorten_names(alone)}; set "
-                "missing_masks='negative', or --missing-masks negative, if these have no object"
+                f"{masks}: every image must have a mask, got none for {shorten_names(alone)}; "
+                f"{WITHOUT_MASK}"
             )
         if alone := [name for name in truths if name not in pictures]:
             raise DataError(

@@ -6,8 +6,10 @@ from io import StringIO
 from os import PathLike
 from pathlib import Path
 
-from cameval.data._csv import info_values
+from cameval._names import near_names
+from cameval.data._csv import check_commas, info_values
 from cameval.data._files import read_file
+from cameval.data.pictures import FILE_SUFFIXES
 from cameval.data.readers import check_class_names, shorten_names
 from cameval.data.samples import Info
 from cameval.data.targets import parse_class
@@ -31,8 +33,9 @@ def read_labels(
     path
         The CSV file, in UTF-8, with commas. Its first line names the columns.
     name, label, group
-        The columns of the images' names, classes and groups. An empty label is None. If `label` is
-        None, no labels are read, and none needs to be there.
+        The columns of the images' names, classes and groups. If every name has the suffix of an
+        image's file, such as ``.jpg``, the suffixes are removed. An empty label is None. If `label`
+        is None, no labels are read, and none needs to be there.
     class_names
         The class of label 0, 1, ..., in the order of the network's outputs. Labels may then be
         these names. Without them a label is a class index.
@@ -86,9 +89,10 @@ def _class_of(text: str, classes: tuple[str, ...], where: str) -> int | None:
     if index is None and text in classes:
         return classes.index(text)
     if classes and text and (index is None or index >= len(classes)):
+        near = near_names(text, classes)
         raise DataError(
             f"{where} must be one of the class names {shorten_names(classes)}, or an index below "
-            f"{len(classes)}, got {text!r}"
+            f"{len(classes)}, got {text!r}" + (f"; near names: {', '.join(near)}" if near else "")
         )
     if text and index is None:
         raise DataError(
@@ -112,7 +116,7 @@ def read_info(
         The columns that are read: numbers where every cell of the column is one or is empty, else
         text. An empty cell is None.
     name
-        The column of the images' names.
+        The column of the images' names, as for `read_labels`.
 
     Returns
     -------
@@ -156,15 +160,18 @@ def _named_rows(
         rows = list(csv.DictReader(StringIO(text, newline="")))
     except (DataError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} must be a table of labels as CSV in UTF-8, got {error}") from error
+    check_commas(path, text)
     for column in (name, *columns):
         if not rows or column not in rows[0]:
             there = ", ".join(rows[0]) if rows else "no rows"
             role = {**roles, name: "name"}.get(column) if rows else None
             way = f"; name another with {role}=, or --{role}-column" if role else ""
             raise DataError(f"{path} must have a column {column!r}, got {there}{way}")
+    named = [Path(row[name] or "") for row in rows]
+    of_files = all(one.suffix.lower() in FILE_SUFFIXES for one in named)
     seen: set[str] = set()
-    for line, row in enumerate(rows, start=2):
-        image = row[name]
+    for line, (row, file) in enumerate(zip(rows, named, strict=True), start=2):
+        image = file.with_suffix("").as_posix() if of_files else row[name]
         if not image or image in seen:
             raise DataError(f"{path}, line {line}: {name} must name an image once, got {image!r}")
         seen.add(image)

@@ -56,6 +56,7 @@ class PictureDataset(Dataset[Sample]):
 
     def __init__(self, records: Iterable[Record], class_names: Sequence[str] = ()) -> None:
         self._records = tuple(records)
+        self._without_mask: tuple[str, ...] = ()
         self._class_names = tuple(class_names)
         if not self._records:
             raise DataError("a dataset must hold at least one record, got none")
@@ -84,6 +85,14 @@ class PictureDataset(Dataset[Sample]):
     def names(self) -> tuple[str, ...]:
         """The names of the images."""
         return tuple(record.name for record in self._records)
+
+    @property
+    def without_mask(self) -> tuple[str, ...]:
+        """The names of the images that are left out as they have no mask (``"skip"``).
+
+        Where images have several targets, the name of the image of each target that is left out.
+        """
+        return self._without_mask
 
     @property
     def labels(self) -> NDArray[Any]:

@@ -37,8 +37,14 @@ class MaskSource(Protocol):
 MaskOrientation: TypeAlias = Literal["stored", "upright"]
 """Orientation of masks whose files note none: see `Record`."""
 
-Missing: TypeAlias = Literal["error", "negative"]
+Missing: TypeAlias = Literal["error", "negative", "skip"]
 """What an image without a mask is to a reader."""
+
+WITHOUT_MASK = (
+    "if they have no object, set missing_masks='negative', or --missing-masks negative; if it is "
+    "not drawn, missing_masks='skip', or --missing-masks skip"
+)
+"""What to do about images without a mask."""
 
 Box: TypeAlias = tuple[float, ...]
 """The corners of a box: x0, y0, x1, y1 in pixels, half-open."""

@@ -17,7 +17,7 @@ from cameval.data.readers import (
     check_class_names,
     shorten_names,
 )
-from cameval.data.records import MaskOrientation, Missing, Record
+from cameval.data.records import WITHOUT_MASK, MaskOrientation, Missing, Record
 from cameval.data.targets import parse_class
 from cameval.errors import DataError
 
@@ -62,8 +62,10 @@ class ManifestDataset(PictureDataset):
     mask_orientation
         Orientation of masks whose files note none, as in `Record`.
     missing_masks
-        What an empty cell of ``mask`` is: an ``"error"``, or a ``"negative"``, an image without an
-        object.
+        What an empty cell of ``mask`` is: an ``"error"``; a ``"negative"``, an image without an
+        object; or to ``"skip"``, as where the object is not drawn. The dataset then lacks the
+        image, and `without_mask` has its name. Where rows are targets, the target is left out, and
+        an image without any.
     rows
         ``"images"``, or ``"targets"``: rows with one name are then the targets of one image, each
         with its label and mask, and with the same image, group and info.
@@ -154,14 +156,18 @@ class ManifestDataset(PictureDataset):
             "ignore": ignore_column,
         }
         wanted = [info] if isinstance(info, str) else list(info)
-        table = _Table.read(path, given, wanted, "mask" if missing_masks == "negative" else "")
+        table = _Table.read(path, given, wanted, "" if missing_masks == "error" else "mask")
         names = _names(table, again=rows == "targets")
         labels, classes = _labels(table, check_class_names(class_names))
         columns = {column: info_values([row[column] for _, row in table.rows]) for column in wanted}
         records: dict[str, Record] = {}
         targets: dict[str, dict[int, MaskFile | None]] = {}
+        left = []
         for i, ((line, row), name, label) in enumerate(zip(table.rows, names, labels, strict=True)):
             mask = None
+            if missing_masks == "skip" and not table.cell(row, "mask"):
+                left.append(name)
+                continue
             if table.cell(row, "mask"):
                 mask = MaskFile(table.file(line, row, "mask"), mask_value, mask_threshold)
             ignored = table.cell(row, "ignore")
@@ -189,11 +195,13 @@ class ManifestDataset(PictureDataset):
                     line, "label", f"must differ from the others of {name!r}, got it again"
                 )
             own[label] = mask
+        if not records:
+            raise DataError(f"{path}: one image or more must have a mask, got none of {len(left)}")
         super().__init__(
             [replace(record, targets=targets.get(name, {})) for name, record in records.items()],
             classes,
         )
-        self._path = path
+        self._path, self._without_mask = path, tuple(left)
 
     @property
     def sources(self) -> tuple[Path, ...]:
@@ -288,14 +296,8 @@ class _Table:
         }
         for column, cell in cells.items():
             if not cell and column in needed:
-                out = (
-                    "; set missing_masks='negative', or --missing-masks negative, if the image has "
-                    "no object"
-                )
-                is_mask = column == self.columns["mask"]
-                raise cell_error(
-                    self.path, line, column, f"must not be empty, got ''{out if is_mask else ''}"
-                )
+                way = f"; {WITHOUT_MASK}" if column == self.columns["mask"] else ""
+                raise cell_error(self.path, line, column, f"must not be empty, got ''{way}")
         return cells
 
 
@@ -361,10 +363,12 @@ def _labels(table: _Table, given: tuple[str, ...]) -> tuple[list[int | None], tu
     for line, cell in cells if given else ():
         if index.get(cell) not in range(len(given)):
             known = f"below {len(given)}, as there are" if numbers else "one of"
+            near = [] if numbers else near_names(cell, given)
+            hint = f"; near names: {', '.join(near)}" if near else ""
             raise table.error(
                 line,
                 "label",
-                f"must be {known} the class names {shorten_names(given)}, got {cell!r}",
+                f"must be {known} the class names {shorten_names(given)}, got {cell!r}{hint}",
             )
     if classes and not given:
         _warn_of_order(table.path, classes)

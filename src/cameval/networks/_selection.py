@@ -98,11 +98,13 @@ def check_outputs(outputs: object) -> Tensor:
     parts, write = _parts_of(outputs)
     listed = ", ".join(f"{name!r} {_shape_of(part)}" for name, part in parts.items()) or "none"
     example = write(_likely_logits(parts))
-    raise UnsupportedModelError(
-        f"the network must return one tensor, got a {type(outputs).__name__} of {len(parts)}: "
-        f"{listed}; say where the logits (N, classes) are with "
+    came = f"got a {type(outputs).__name__} of {len(parts)}: {listed}"
+    error = UnsupportedModelError(
+        f"the network must return one tensor, {came}; say where the logits (N, classes) are with "
         f"cameval.adapt(net, select=lambda outputs: {example})"
     )
+    error.reason, error.select = came, f"lambda outputs: {example}"
+    raise error
 
 
 _USUAL_NAMES = ("logits", "logit", "out", "output", "scores", "pred", "preds", "y_hat")

@@ -100,7 +100,7 @@ def unproved(
     error = UnsupportedModelError(
         "the layer of the maps cannot be proved. " + "\n\n".join(part for part in parts if part)
     )
-    error.reason = f"{reason}; give the network without it" if step is not None else reason
+    error.reason, error.step = reason, "" if step is None else step[1]
     if first is not None and first.grid is None:  # else a name alone does not say what to do
         error.layers = tuple(one.name for one in candidates if one.grid is None)
     return error

@@ -22,7 +22,10 @@ from torch import Tensor, nn
 from cameval._extras import import_extra
 from cameval.data._files import check_file
 from cameval.errors import DataError
+from cameval.networks._selection import own_network
 from cameval.networks.adapt import unwrap
+from cameval.networks.layers import LayerModel
+from cameval.networks.model import CAMModel
 
 __all__ = ["CHECKPOINT_ENTRIES", "load_weights", "read_weights"]
 
@@ -97,7 +100,8 @@ def load_weights(net: nn.Module, path: str | PathLike[str]) -> None:
     ----------
     net
         The network, whose weights are replaced. It may be wrapped by ``torch.compile``,
-        `DataParallel` or `DistributedDataParallel`.
+        `DataParallel` or `DistributedDataParallel`. Of a model of `cameval.adapt` the file may
+        also be that of the network that was adapted.
     path
         A file as for `read_weights`.
 
@@ -164,7 +168,7 @@ class StateDict:
 
         Tensors of these names keep their values if the file has none of them.
         """
-        net = unwrap(net)
+        net = self.network_in(net)
         absent = frozenset() if self._has(optional) else optional
         own = {name: one for name, one in _tensors_of(net).items() if name not in absent}
         fitting = self._fitting(own, what or f"the network ({type(net).__name__})")
@@ -177,6 +181,11 @@ class StateDict:
             raise DataError(
                 f"{self.path} must hold weights that the network can load, got: {error}"
             ) from error
+
+    def network_in(self, net: nn.Module) -> nn.Module:
+        """Return the network that takes the tensors: this one if they fit, or the adapted one."""
+        net = unwrap(net)
+        return net if self.fits(net) else _adapted_in(net)
 
     def fits(self, net: nn.Module, *, without: frozenset[str] = frozenset()) -> bool:
         """Return whether the names and shapes are those of a network, without some names."""
@@ -312,6 +321,16 @@ def _first_and_last(own: Mapping[str, Tensor]) -> list[str]:
     """Return two names of a network, one of which is in a file with a new head or a new start."""
     names = [name for name in own if not name.endswith(_COUNTER)]
     return names[:1] + names[-1:]
+
+
+def _adapted_in(net: nn.Module) -> nn.Module:
+    """Return the network of which a model of `adapt` consists, another network as it is."""
+    net = unwrap(net)
+    inner = net.net if isinstance(net, LayerModel) else net
+    if isinstance(net, CAMModel):
+        inner = net.origin or net  # None with a new head
+    inner = own_network(inner)
+    return net if inner is net else _adapted_in(inner)
 
 
 def _plain(name: str) -> str:

@@ -114,18 +114,22 @@ def load_network(
         )
     state = StateDict.of(path)
     model = _build(source, num_classes, seed, filled=True)
-    if not state.fits(model):
+    if not state.fits(state.network_in(model)):
         head = state.tensors.get(_NEW_HEAD)
         if head is not None and head.ndim == 2:  # of adapt(net, num_classes=k)
             model = adapt(model, num_classes=len(head))
-        elif num_classes is None and (found := state.count_classes(model)) is not None:
+        elif (
+            num_classes is None
+            and (found := state.count_classes(state.network_in(model))) is not None
+        ):
             model = _build_for(source, found, seed) or model
     classes = "" if num_classes is None else f" with {num_classes} classes"
-    optional = _names_of_head(model) if features_only else frozenset()
+    own = state.network_in(model)
+    optional = _names_of_head(own) if features_only else frozenset()
     try:
         state.load_into(model, f"{name}{classes}", optional)
     except DataError as error:
-        if features_only or not _lacks_the_head_alone(state, model):
+        if features_only or not _lacks_the_head_alone(state, own):
             raise
         raise DataError(
             f"{error}; only the head is missing: load_network(..., features_only=True) loads the "

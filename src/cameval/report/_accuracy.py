@@ -9,13 +9,15 @@ from cameval.evaluation._scores import Images
 from cameval.evaluation._words import one_line
 from cameval.report._names import Names
 from cameval.report.formatting import format_count, format_percent
-from cameval.statistics import mean_interval
+from cameval.statistics import Interval, mean_interval
 
 
 def describe_accuracy(images: Images, names: Names) -> str:
     """Return how many images the model classifies correctly, or why that is not known.
 
-    Nothing is returned where no classifier is known.
+    A sentence asks for the order of the classes where the share of right predictions is below that
+    of chance, one over the number of classes, and its whole interval is below one half. Nothing is
+    returned where no classifier is known.
     """
     model, of_model = one_line(images.model), names.of_model(images.model)
     has_network, several = names.contents.has_network, names.several
@@ -39,6 +41,7 @@ def describe_accuracy(images: Images, names: Names) -> str:
         return _describe_sensitivity(images, known, names)
     (counted,) = _counted(images, names)
     share, interval, count = _share_right(images, counted)
+    asked = _ask_for_order(images, counted, has_network=has_network)
     if several:
         of_images = format_count(images.samples["sample"][counted].nunique(), "image")
         subject = f"The class that {model} predicts"
@@ -47,14 +50,38 @@ def describe_accuracy(images: Images, names: Names) -> str:
         return (
             f"{subject} is that of the target for {share}{interval} of "
             f"{format_count(count, 'labeled target')} in {of_images}. One class is predicted for "
-            "each image."
+            f"each image.{asked}"
         )
     if has_network:
         images_ = format_count(count, "labeled image")
-        return f"{model} classifies {share}{interval} of {images_} correctly."
+        return f"{model} classifies {share}{interval} of {images_} correctly.{asked}"
     return (
         f"The given predictions{of_model} are right for {share}{interval} of "
-        f"{format_count(count, 'labeled image')}."
+        f"{format_count(count, 'labeled image')}.{asked}"
+    )
+
+
+_FEW = 0.5
+"""A share of right predictions below which a trained classifier is hardly expected."""
+
+
+def _ask_for_order(images: Images, known: NDArray[np.bool_], *, has_network: bool) -> str:
+    """Return the sentence on fewer right predictions than by chance; empty if there are not."""
+    share = _mean_right(images, known)
+    seen = images.samples[["label", "predicted"]].max().max()
+    classes = images.n_named or max(2, int(seen) + 1)
+    if np.isnan(share.high) or share.high >= _FEW or share.estimate * classes >= 1:
+        return ""
+    chance = (
+        f" Fewer are right than by chance, {format_percent(1 / classes)} of {classes:,} classes"
+    )
+    if not has_network:
+        return f"{chance}: do labels and predictions have the classes in the same order?"
+    if not images.n_named:
+        return f"{chance}: do the labels have the order of the network's outputs?"
+    return (
+        f"{chance}: are the class names in the order of the network's outputs (on the command "
+        "line: --class-names)?"
     )
 
 
@@ -102,9 +129,14 @@ def _describe_sensitivity(images: Images, known: NDArray[np.bool_], names: Names
     return text
 
 
+def _mean_right(images: Images, known: NDArray[np.bool_]) -> Interval:
+    """Return the share of right predictions among some images."""
+    return mean_interval(images.correct[known].astype(float), images.groups[known], bounds=(0, 1))
+
+
 def _share_right(images: Images, known: NDArray[np.bool_]) -> tuple[str, str, int]:
     """Return the share of right predictions among some images, its interval, and their number."""
-    share = mean_interval(images.correct[known].astype(float), images.groups[known], bounds=(0, 1))
+    share = _mean_right(images, known)
     interval = ""
     if not np.isnan(share.low):
         few = "" if share.is_reliable else f"; only {format_count(share.n_groups, 'group')}"
