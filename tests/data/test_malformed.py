@@ -405,7 +405,9 @@ def a_column_twice(folder):
     return manifest(folder, "image,mask,label,label\n1.png,1.png,1,2\n")
 
 
-@case("index.csv, line 1: the columns must have one 'image', got 'image;mask'")
+@case(
+    "index.csv: the columns must be separated by commas, got columns separated by semicolons; save"
+)
 def semicolons(folder):
     return manifest(folder, "image;mask\n1.png;1.png\n")
 

@@ -62,7 +62,7 @@ def describe_accuracy(images: Images, names: Names) -> str:
 
 
 _FEW = 0.5
-"""A share of right predictions below which a trained classifier is hardly expected."""
+"""The interval must be below this share, so that a few wrong predictions do not ask."""
 
 
 def _ask_for_order(images: Images, known: NDArray[np.bool_], *, has_network: bool) -> str:
