@@ -582,6 +582,9 @@ def test_the_truth_is_resized_by_majority() -> None:
         ({"crop": 1.5}, "crop must be"),
         ({"mean": (0, 0)}, "mean and std must have one number for each channel"),
         ({"std": (1, 0, 1)}, "std must be positive"),
+        ({"mean": 0, "std": 1}, r"mean must be finite numbers, one for each channel, .*, got 0"),
+        ({"mean": ()}, r"mean must be finite numbers, one for each channel, .*, got \(\)"),
+        ({"std": "abc"}, "std must be finite numbers, one for each channel, .*, got 'abc'"),
         (
             {"mean": (123.7, 116.3, 103.5), "std": (58.4, 57.1, 57.4)},
             r"must be those of images in \[0, 1\], got .*; divide them by 255",

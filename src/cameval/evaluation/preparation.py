@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -75,6 +75,20 @@ class Prepared:
 Prepare: TypeAlias = Callable[[Sample], tuple[Tensor, Tensor] | Prepared]
 """From a sample with one target to the network's input ``(channels, h, w)`` and the true mask
 ``(H, W)`` on the grid on which maps are scored. Both must show the same part of the image."""
+
+
+def _channel_numbers(name: str, values: Any) -> tuple[float, ...]:
+    """Return numbers of the channels as they were given, checked."""
+    try:
+        numbers: tuple[float, ...] = tuple(values)
+        if numbers and all(map(isfinite, numbers)):
+            return numbers
+    except TypeError:
+        pass
+    raise SettingError(
+        f"{name} must be finite numbers, one for each channel, such as (0.5, 0.5, 0.5), got "
+        f"{values!r}"
+    )
 
 
 @dataclass(frozen=True)
@@ -151,9 +165,8 @@ class Preparation:
             raise SettingError(f"fit must be one of {get_args(Fit)}, got {self.fit!r}")
         if self.fit != "squeeze" and self.size is None:
             raise SettingError(f"fit must be 'squeeze' where size is None, got {self.fit!r}")
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if not len(values) or not all(isfinite(v) for v in values):
-                raise SettingError(f"{name} must be finite numbers, got {values}")
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, _channel_numbers(name, getattr(self, name)))
         if len(self.mean) != len(self.std):
             raise SettingError(
                 "mean and std must have one number for each channel, "
