@@ -55,8 +55,9 @@ axes[3].set_title("probability", fontsize=12)
 axes[3].legend(frameon=False)
 
 # %%
-# The same for several maps and 20 images. They are metrics of the network: `evaluate` runs it again
-# for each map. Lower is better for deletion, higher for insertion.
+# The metrics for several maps and 20 images. `Insertion` begins with the blurred image, not with an
+# empty one as the picture above, so that its areas are others. They are metrics of the network:
+# `evaluate` runs it again for each map. Lower is better for deletion, higher for insertion.
 #
 # There are two networks. The second one is that of :doc:`plot_checkpoints`: it was trained on
 # images with a tag in the corner that gives the class away, and is given such images here. The

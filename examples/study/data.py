@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import string
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,16 +27,15 @@ class Slices(Dataset[Sample]):
     def __init__(
         self, folder: Path, packed: Path, *, known_patients: bool = False, merge_ids: bool = True
     ) -> None:
-        files = FigshareDataset(folder)
+        files = FigshareDataset(folder, merge_ids=merge_ids)
         self._samples = cached(files, packed)
         taken = [k for k, one in enumerate(files.groups) if not (known_patients and unknown(one))]
         self._taken = taken
         self.names = [files.names[k] for k in taken]
         self.class_names = files.class_names
         self.labels: NDArray[np.intp] = files.labels[taken]
-        ids = [files.groups[k] for k in taken]
-        self.patients = np.array([person(one) if merge_ids else one for one in ids])
-        self.unknown_patients = sum(map(unknown, ids))
+        self.patients = np.array([files.groups[k] for k in taken])
+        self.unknown_patients = sum(map(unknown, self.patients))
         published = folder / "cvind.mat"
         self.published_folds = files.folds(published)[taken] if published.exists() else None
         self._pictures: dict[tuple[int, float | None], tuple[Tensor, Tensor]] = {}
@@ -67,11 +65,6 @@ class Slices(Dataset[Sample]):
 def unknown(patient: str) -> bool:
     """Tell whether an id is F1 to F5, the fold of a slice whose patient is not known."""
     return re.fullmatch("F[1-5]", patient) is not None
-
-
-def person(patient: str) -> str:
-    """Return a patient id without its trailing letter: 049453 and 049453B may be one person."""
-    return patient.rstrip(string.ascii_letters) or patient
 
 
 def make_phantom(folder: Path, slices: int, size: int, seed: int) -> None:

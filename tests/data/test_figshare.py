@@ -455,6 +455,18 @@ def test_labels_and_groups_are_read_once_and_without_images(folder):
     assert dataset.groups == ("90001", "90003", "90002")
 
 
+def test_ids_that_differ_in_letters_at_the_end_are_one_group(tmp_path):
+    for number, patient in enumerate(("MR049453B", "MR049453", "MR049453D", "ABC"), start=1):
+        codes = np.array([[ord(digit)] for digit in patient], dtype=np.uint16)
+        write_fields(tmp_path / f"{number}.mat", published_fields() | {"PID": codes})
+    merged, apart = (FigshareDataset(tmp_path, merge_ids=merge) for merge in (True, False))
+    assert merged.groups == ("MR049453", "MR049453", "MR049453", "ABC")
+    assert [one.group for one in merged] == [*merged.groups]
+    assert apart.groups == ("MR049453B", "MR049453", "MR049453D", "ABC")
+    assert [one.group for one in apart] == [*apart.groups]
+    assert merged.settings != apart.settings
+
+
 def test_labels_given_out_are_the_callers_own(folder):
     dataset = FigshareDataset(folder)
     dataset.labels[:] = 7

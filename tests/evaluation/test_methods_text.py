@@ -48,7 +48,7 @@ def test_a_run_of_a_network_with_a_choice_is_described() -> None:
         "was chosen for each map on other images (4 images of 2 groups), by the highest mean IoU."
     )
     assert f"The binarizer validated {chosen}" in text
-    masks = "by p80 (the highest 20 % of its pixels) and mean (MeanBinarizer())."
+    masks = "by p80 (at most the highest 20 % of its pixels) and mean (MeanBinarizer())."
     assert f"Masks are computed from each map by itself, {masks}" in text
     assert "center and random (use nothing of the image)" in text
     assert "truth (use the true mask)" in text
@@ -58,7 +58,9 @@ def test_a_run_of_a_network_with_a_choice_is_described() -> None:
     assert "random weights" not in text
     only = results.select(kind="method", binarizer="validated")
     assert "Masks are computed" not in only.methods_text()
-    evaluated = "The evaluation had the binarizers p80 (the highest 20 % of its pixels) and mean"
+    evaluated = (
+        "The evaluation had the binarizers p80 (at most the highest 20 % of its pixels) and mean"
+    )
     assert evaluated in only.methods_text()
     assert evaluated not in text
     assert "baselines" not in only.methods_text()

@@ -349,7 +349,7 @@ def test_the_headline_has_the_best_baseline_of_each_kind() -> None:
     labels = [text.get_text().split()[0] for text in axes.get_yticklabels()]
     assert labels == ["cam", "disc", "class_mean", "edges"]
     said = [text.get_text() for text in axes.texts]
-    assert "knows the class, sees no image" in said
+    assert "uses labels or predictions" in said
 
 
 def test_a_control_is_hollow_and_below_the_methods(results) -> None:
@@ -856,7 +856,7 @@ def test_rows_of_latex_are_under_what_their_baseline_knows() -> None:
         r"grad\_cam",
         *(r"\multicolumn{3}{l}{\emph{controls}} \\", "cam"),
         *(r"\multicolumn{3}{l}{\emph{blind baselines}} \\", "a"),
-        *(r"\multicolumn{3}{l}{\emph{baselines that use the label}} \\", r"mean\_mask"),
+        *(r"\multicolumn{3}{l}{\emph{baselines that use labels or predictions}} \\", r"mean\_mask"),
         *(r"\multicolumn{3}{l}{\emph{baselines that use the image}} \\", "c"),
         *(r"\multicolumn{3}{l}{\emph{baselines that do not state what they use}} \\", "own"),
         *(r"\multicolumn{3}{l}{\emph{baselines that use the truth}} \\", "b"),
@@ -935,6 +935,12 @@ def validated(model: str, best: str) -> Results:
     return choose_binarizers(run.select(sample=names[:12])).apply(
         replace(test, values=0.9 - test.values)
     )
+
+
+@pytest.mark.parametrize("word", ["std", "SD", "sem"])
+def test_a_number_that_the_summary_has_not_is_refused(results, word) -> None:
+    with pytest.raises(SettingError, match=f"got '{word}', which the summary does not have"):
+        results.to_latex(f"mean ({word})")
 
 
 @pytest.mark.parametrize(

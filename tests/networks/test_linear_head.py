@@ -59,3 +59,14 @@ def test_a_head_of_several_layers_is_refused() -> None:
     model = CAMModel(nn.Conv2d(3, 8, 3), head)
     with pytest.raises(SettingError, match="must have one linear layer, got a PooledHead"):
         fit_linear_head(model, torch.rand(6, 8), [0, 1, 2] * 2, range(6))
+
+
+def test_a_network_that_is_not_adapted_is_refused() -> None:
+    with pytest.raises(SettingError, match="one linear layer, got a Linear; use adapt"):
+        fit_linear_head(nn.Linear(8, 3), torch.rand(6, 8), [0, 1, 2] * 2, range(6))
+
+
+@pytest.mark.parametrize("train", [[0, 1, 3, 4], [0, 3]])
+def test_training_rows_without_a_class_are_refused(train: list[int]) -> None:
+    with pytest.raises(SettingError, match=r"train must have all 3 classes of the head .* got 0"):
+        fit_linear_head(network(3), torch.rand(6, 8), [0, 1, 2] * 2, train, [2, 5])

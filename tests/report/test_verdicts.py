@@ -262,10 +262,13 @@ def test_the_best_baseline_that_knows_the_class_is_told(tmp_path) -> None:
     options = {"baselines": kinds, "metrics": ("iou",), "value": lambda c: means[c.method]}
     results = made(methods=("cam",), **options)
     at = results.select(binarizer="otsu", method="class_mean").summary()["mean"].item()
-    told = f"class_mean, which knows the class and not the image, scores {at:.2f}."
+    told = f"class_mean, which uses labels or predictions, not the image, scores {at:.2f}."
     assert told.replace("0.", ".") in written(results, tmp_path / "a").guess
     del kinds["class_mean"], kinds["shape"]
-    assert "knows the class" not in written(made(methods=("cam",), **options), tmp_path / "b").guess
+    assert (
+        "labels or predictions"
+        not in written(made(methods=("cam",), **options), tmp_path / "b").guess
+    )
 
 
 def of_pattern(results: Results, **patterns: str) -> Results:

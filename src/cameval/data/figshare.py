@@ -1,8 +1,10 @@
 """The figshare brain tumor data as a dataset: a folder of slices, and its published folds."""
 
+from dataclasses import replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from string import ascii_letters
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +69,9 @@ class FigshareDataset(Dataset[FigshareSample]):
         The folder of ``<number>.mat`` files: the four archives of the dataset, or a part of them,
         unpacked into one folder. ``cvind.mat`` and hidden files are left out. Files whose names are
         not numbers come last.
+    merge_ids
+        Whether ids of patients that differ in letters at their end alone, which may be of one
+        person, are one group. A person is then not on two sides of a split by group.
 
     Raises
     ------
@@ -84,8 +89,8 @@ class FigshareDataset(Dataset[FigshareSample]):
     (('10', '11', '12'), '12', [3, 6, 3])
     """
 
-    def __init__(self, folder: str | PathLike[str]) -> None:
-        self._folder = Path(folder)
+    def __init__(self, folder: str | PathLike[str], *, merge_ids: bool = True) -> None:
+        self._folder, self._merge_ids = Path(folder), merge_ids
         files = [path for path in list_folder(self._folder) if path.suffix == ".mat"]
         wanted = [f for f in files if f.name != _FOLDS_FILE and not f.name.startswith(".")]
         self._paths = tuple(sorted(wanted, key=_numeric_order))
@@ -105,7 +110,8 @@ class FigshareDataset(Dataset[FigshareSample]):
 
     def __getitem__(self, index: int, /) -> FigshareSample:
         """Read the slice at `index`; negative indices count from the end."""
-        return read_slice(self._paths[check_index(index, len(self))])
+        found = read_slice(self._paths[check_index(index, len(self))])
+        return replace(found, group=self._group(found.group))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -120,7 +126,11 @@ class FigshareDataset(Dataset[FigshareSample]):
     @property
     def groups(self) -> tuple[str, ...]:
         """The patients of the slices, read without their images."""
-        return tuple(group for _, group in self._labels_and_groups)
+        return tuple(self._group(patient) for _, patient in self._labels_and_groups)
+
+    def _group(self, patient: str) -> str:
+        """Return the group of a patient's id."""
+        return (patient.rstrip(ascii_letters) or patient) if self._merge_ids else patient
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -134,8 +144,8 @@ class FigshareDataset(Dataset[FigshareSample]):
 
     @property
     def settings(self) -> str:
-        """Everything else that the slices depend on: nothing, the reader has no settings."""
-        return "FigshareDataset"
+        """Everything else that the slices depend on: how patients are told apart."""
+        return f"FigshareDataset(merge_ids={self._merge_ids})"
 
     @cached_property
     def _labels_and_groups(self) -> tuple[tuple[int, str], ...]:

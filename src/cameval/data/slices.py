@@ -9,7 +9,8 @@ patients with a meningioma, a glioma or a pituitary tumor, its outline drawn by 
 - The image is int16 and its range differs from slice to slice (maxima from 558 to 12,728): each is
   scaled by its own minimum and maximum, in floating point because int16 would overflow.
 - ``label`` is 1, 2 or 3 as a (1, 1) float; here classes count from 0.
-- ``PID`` is a column of character codes; a letter at the end is part of the id.
+- ``PID`` is a column of character codes. Ids that differ in a letter at the end alone, such as
+  049453 and 049453B, may be of one person: `FigshareDataset` leaves it out, `read_slice` does not.
 - ``tumorBorder`` is x1, y1, x2, y2, ...: the **column** comes first, and both count from 1. Checked
   on 30 files: less one, every point is within 1.4 pixels of an outline pixel of the mask (up to 163
   with rows first), and the polygon fills the mask with a mean IoU of 0.996. The points are corners

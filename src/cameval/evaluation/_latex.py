@@ -24,7 +24,7 @@ _MAP = ("model", "target_class", "kind", "method", "binarizer")
 
 _HEADINGS: dict[Role, str] = {
     "nothing": "blind baselines",
-    "labels": "baselines that use the label",
+    "labels": "baselines that use labels or predictions",
     "image": "baselines that use the image",
     None: "baselines that do not state what they use",
     "truth": "baselines that use the truth",
@@ -189,6 +189,10 @@ class _Table:
         return re.sub(r"\s*[\[(]--, --[\])]", "", shown) + "*" * self.is_marked(row)
 
 
+_NOT_IN_SUMMARY = {"std", "sd", "sem", "se"}
+"""Numbers that other tables have, and this summary has not."""
+
+
 def _check_cell(cell: str) -> None:
     """Check that a cell has a number, and no word that is like the name of one."""
     if not isinstance(cell, str) or not _FIELD.search(cell):
@@ -200,6 +204,11 @@ def _check_cell(cell: str) -> None:
     for word in words:
         if word in NUMBERS or f"n_{word}" in words:  # "n_groups groups"
             continue
+        if word.lower() in _NOT_IN_SUMMARY:
+            raise SettingError(
+                f"words of cell must be numbers of the summary ({', '.join(NUMBERS)}), or unlike "
+                f"numbers, got {word!r}, which the summary does not have"
+            )
         if near := near_names(word, NUMBERS[1:], least=_LIKE):  # all words are far from "n"
             raise SettingError(
                 f"words of cell must be numbers of the summary, or unlike them, got {word!r}; near "

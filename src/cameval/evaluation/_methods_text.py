@@ -147,7 +147,7 @@ def _rules(fixed: Mapping[str, BinarizerMeaning], words: LabelWords) -> str:
         [
             words.meant({label: one})
             if one.marked is None
-            else f"{words.name(label)} (the highest {100 * one.marked:g} % of its pixels)"
+            else f"{words.name(label)} (at most the highest {100 * one.marked:g} % of its pixels)"
             for label, one in fixed.items()
         ]
     )
@@ -184,7 +184,8 @@ def _describe_statistics(results: ScoreTable, words: LabelWords) -> Iterator[str
         groups = words.count(2, "group").removeprefix("2 ")
         yield (
             f"Where differences are tested, the signs of the differences of whole {groups} are "
-            "flipped, and p values have Holm's correction for all tests of a table."
+            "flipped, and p values have Holm's correction for all tests of one table of `compare`, "
+            "or for all tests of a figure or report."
         )
 
 

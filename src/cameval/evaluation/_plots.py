@@ -85,7 +85,7 @@ def plot(
 # --- Headline -----------------------------------------------------------------------------------
 _KNOWN: Final[dict[Role, str]] = {
     "nothing": "blind: sees nothing",
-    "labels": "knows the class, sees no image",
+    "labels": "uses labels or predictions",
     "image": "sees the image, no network",
 }
 

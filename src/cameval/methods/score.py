@@ -51,9 +51,10 @@ class ScoreCAM:
     -----
     Maps are ``(N, h, w)``, non-negative and unbounded. No gradient is needed. Cost: one pass
     through the whole network per channel and image, that is hundreds to thousands of passes, far
-    more than other methods: too slow for large data sets. The masked images are mostly black and
-    may be far from the training images. Other packages use other conventions: pytorch-grad-cam
-    interpolates with aligned corners, torchcam scales before it interpolates.
+    more than other methods: too slow for large data sets. The masked images are mostly 0, which
+    is the mean color of normalized images, and may be far from the training images. Other packages
+    use other conventions: pytorch-grad-cam interpolates with aligned corners, torchcam scales
+    before it interpolates.
 
     References
     ----------

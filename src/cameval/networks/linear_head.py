@@ -80,7 +80,8 @@ def fit_linear_head(
     Raises
     ------
     SettingError
-        If the head has no single linear layer.
+        If the head has no single linear layer, or the classes of the fitted rows are not those of
+        the head.
     MissingPackageError
         If scikit-learn is not installed.
 
@@ -99,14 +100,22 @@ def fit_linear_head(
         from sklearn.linear_model import LogisticRegression
         from sklearn.metrics import log_loss
 
-    linear = getattr(model.head, "linear", None)
-    if not isinstance(linear, nn.Linear):
+    head = model.head if isinstance(model, CAMModel) else model
+    linear = getattr(head, "linear", None)
+    if not isinstance(linear, nn.Linear) or not isinstance(model, CAMModel):
         raise SettingError(
-            f"the head must have one linear layer, got a {type(model.head).__name__}; use "
+            f"the head must have one linear layer, got a {type(head).__name__}; use "
             "adapt(net, num_classes=k)"
         )
     x, y = features.numpy(), np.asarray(labels)
     fitted, held_out = np.asarray(train, dtype=np.intp), np.asarray(validation, dtype=np.intp)
+    present, known = set(y[fitted].tolist()), set(range(linear.out_features))
+    if present != known:
+        came = ", ".join(map(str, sorted(present))) or "none"
+        raise SettingError(
+            f"the rows of train must have all {len(known)} classes of the head and no others, got "
+            f"{came}; split so that each class is in every part"
+        )
     models = [
         LogisticRegression(
             C=strength, class_weight="balanced" if balanced else None, max_iter=5000

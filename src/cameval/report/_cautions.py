@@ -181,7 +181,7 @@ def _informed(verdicts: Sequence[Verdict]) -> Sentence:
     parts: list[Part] = []
     for k, (model, best) in enumerate(found[:MOST_NAMED]):
         whose = f" ({one_line(model, 40)})" if len(verdicts) > 1 else ""
-        what = "" if k else ", which knows the class and not the image,"
+        what = "" if k else ", which uses labels or predictions, not the image,"
         parts += [Part("; " if k else " "), Part(one_line(best.column.method, 40), "name")]
         parts.append(Part(f"{what} scores {with_minus(format_short(best.mean))}{whose}"))
     return (*parts, Part(".")) if parts else ()

@@ -108,7 +108,7 @@ def _lines(verdict: Verdict, known: Known) -> tuple[list[_Line], int]:
     alone = "image without network" if known.contents.has_network else "image alone"
     others: list[tuple[Column | None, str]] = [
         (None if verdict.guess is None else verdict.guess.column, "blind baseline"),
-        (scores.best_baseline(model, column, "labels"), "knows the class alone"),
+        (scores.best_baseline(model, column, "labels"), "labels or predictions"),
         (scores.best_baseline(model, column, "image"), alone),
     ]
     if not methods and not controls:
