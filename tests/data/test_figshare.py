@@ -524,7 +524,7 @@ def test_folders_that_hold_nothing_are_told(tmp_path):
 
 @pytest.fixture(scope="module")
 def real(real_slices):
-    return list(FigshareDataset(real_slices))
+    return list(FigshareDataset(real_slices, merge_ids=False))
 
 
 def outline_distances(points, mask):
@@ -585,6 +585,12 @@ def test_real_patients_are_whole(real):
         "MR049453B",
     }
     assert real[0].group == "100360"
+
+
+def test_letters_at_the_end_of_real_ids_are_left_out(real_slices):
+    groups = FigshareDataset(real_slices).groups
+    assert "MR049453" in groups
+    assert not any(group[-1].isalpha() for group in groups)
 
 
 def test_a_real_file_survives_being_written_again(real, real_slices, tmp_path):
