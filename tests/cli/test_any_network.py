@@ -181,8 +181,8 @@ def test_a_network_of_timm_has_its_own_preparation() -> None:
     assert prepare.size == (384, 384)
     assert (prepare.mean, prepare.std) == (known["mean"], known["std"])
     assert prepare.mean == (0.5, 0.5, 0.5)
-    given = prepared("--model timm:vit_tiny_patch16_384 --size 96 --mean 1 --std 2")
-    assert (given.size, given.mean, given.std) == ((96, 96), (1,), (2,))
+    given = prepared("--model timm:vit_tiny_patch16_384 --size 96 --mean 0.5 --std 2")
+    assert (given.size, given.mean, given.std) == ((96, 96), (0.5,) * 3, (2,) * 3)
 
 
 def test_a_network_of_timm_is_evaluated(tmp_path) -> None:

@@ -270,6 +270,7 @@ def test_settings_and_values_are_checked():
         (["a"], [1], ArrayTypeError, "values must be real numbers"),
         ([1j], [1], ArrayTypeError, "values must be real numbers"),
         ([1.0, 2.0], [NAN, 1.0], NonFiniteError, "groups must all be known, got 1 missing"),
+        ([1.0, 2.0], ["a", NAN], NonFiniteError, "groups must all be known, got 1 missing"),
         ([1.0, 2.0], [None, "a"], NonFiniteError, "groups must all be known, got 1 missing"),
     ],
 )

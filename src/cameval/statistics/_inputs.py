@@ -91,6 +91,8 @@ def as_labels(labels: Labels, name: str = "groups") -> NDArray[Any]:
     missing = array != array if array.dtype.kind in "fcOM" else np.zeros(0, bool)
     if array.dtype.kind == "O":
         missing = missing | np.array([label is None for label in array.ravel()], bool)
+    if array.dtype.kind == "U" and isinstance(labels, list | tuple):  # NaN is then a text
+        missing = np.array([isinstance(label, float) and label != label for label in labels], bool)
     if np.any(missing):
         raise NonFiniteError(
             f"{name} must all be known, got {int(np.sum(missing))} missing; label or drop them"
