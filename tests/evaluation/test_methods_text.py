@@ -129,7 +129,7 @@ def chosen(by: Literal["label"] | None) -> Results:
 
     images = made(24, value=level, metrics=("iou",), baselines={"center": "nothing"})
     at = images.columns.index(Column("predicted", "method", "cam", "p95", "iou"))
-    images.values[images.samples["label"] == 0, at] = 0.9
+    images.values[(images.samples["label"] == 0).to_numpy(bool), at] = 0.9
     names = images.samples["sample"].tolist()
     first, second = (images.select(sample=part) for part in (names[:12], names[12:]))
     return choose_binarizers(first, by=by).apply(second)
