@@ -121,7 +121,7 @@ def test_models_are_compared_target_by_target() -> None:
         for name, one in (("a", first), ("b", second))
     ]
     both = concat([models[0], models[1]])
-    row = page_tests(both).set_index(["kind", "metric"]).loc[("model", "iou")]
+    (row,) = page_tests(both).query("kind == 'model' and metric == 'iou'").to_dict("records")
     iou = first.select(metric="iou", kind="method", present=True).values[:, 0]
     assert row["difference"] == pytest.approx((iou / 2).mean())
     assert len(results)
