@@ -213,20 +213,19 @@ def _describe_untested(pair: NetworkPair) -> str:
 
 
 def _describe_grids(headline: Headline, scores: Scores) -> list[str]:
-    """Return what the true masks score at the grid of each network, where that differs."""
-    found = {}
-    for model, column in headline.columns.items():
-        best = scores.best_baseline(model, column, "truth")
-        if best is not None:
-            found[model] = scores.by_column[model, best].mean
-    values = [format_short(value) for value in found.values()]
-    if len(set(values)) < 2 or len(found) < len(headline.candidates):
+    """Return what the truth scores at the grid of each network, in the masks that are tested."""
+    first = next(iter(headline.candidates))
+    column = headline.columns.get(first)
+    best = None if column is None else scores.best_baseline(first, column, "truth")
+    if column is None or best is None:
         return []
-    each = [
-        f"{value} ({one_line(model, LONGEST_NAME)})"
-        for model, value in zip(found, values, strict=True)
-    ]
-    return [f"A map of the truth at the grid of each scores {join_words(each)}."]
+    found = {model: scores.get(model, best) for model in headline.candidates}
+    means = {model: format_short(one.mean) for model, one in found.items() if one is not None}
+    if len(set(means.values())) < 2 or len(means) < len(found):
+        return []
+    each = [f"{value} ({one_line(model, LONGEST_NAME)})" for model, value in means.items()]
+    masks = f" with {one_line(column.binarizer)}" if column.binarizer else ""
+    return [f"A map of the truth at the grid of each scores {join_words(each)}{masks}."]
 
 
 def _listed(labels: Sequence[str], n: int) -> str:
