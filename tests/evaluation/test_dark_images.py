@@ -105,6 +105,12 @@ def test_more_than_half_of_the_images_must_be_dark(count, warns) -> None:
     assert (f"Most of the images are almost black: {count} of 7 images" in said(results)) is warns
 
 
+def test_exactly_half_do_not_suffice() -> None:
+    results = run([*dark(3), *samples(6)[3:]])
+    assert DarkImages.of(results.provenance) == DarkImages(3, 6, 0)
+    assert "black" not in said(results)
+
+
 def test_the_limit_is_an_eighth() -> None:
     def of(greatest: float) -> list[Sample]:
         return [
@@ -201,6 +207,8 @@ def test_results_that_are_concatenated_say_of_which_network() -> None:
     assert SAID in said(concat([black, warned(dark(), name="two")]))
     first, second = warned(dark()[:4], name="one"), warned(dark()[4:], name="one")
     assert SAID in said(concat([first, second]))
+    mixed = concat([first, run(samples()[4:], name="one")])
+    assert "Most of the images are almost black: 4 of 7 images have" in said(mixed)
 
 
 @pytest.mark.parametrize("record", [None, 3, {"dark": "7"}, {"dark": -1, "judged": 2}])

@@ -33,8 +33,7 @@ from cameval.cli._tables import print_lines
 from cameval.cli._words import METHODS, parse_words
 from cameval.data import ImageFile, Sample, read_names
 from cameval.errors import DataError, MissingPackageError, SettingError
-from cameval.evaluation import Preparation
-from cameval.evaluation.dark_images import brightest_of, is_dark
+from cameval.evaluation import Preparation, is_almost_black
 from cameval.extractor import CAMExtractor
 from cameval.maps import is_constant, upsample
 from cameval.networks import adapt
@@ -75,7 +74,7 @@ def map_photos(options: Namespace) -> int:
         for photo, file in files.items():
             image = ImageFile(photo, options.stretch_contrast)()
             sample = Sample(photo, image, np.zeros(image.shape[:2], np.bool_))
-            if is_dark(brightest_of(sample, network.prepare)):
+            if is_almost_black(sample, network.prepare):
                 dark.append(photo)
             score_map, probabilities = _compute(extract, network.prepare, sample, target, options)
             predicted = int(probabilities.argmax())

@@ -11,7 +11,7 @@ from cameval._checks import warn_user
 from cameval.data import Sample
 from cameval.evaluation.preparation import Preparation, Prepare
 
-__all__ = ["DarkImagesWarning"]
+__all__ = ["DarkImagesWarning", "is_almost_black"]
 
 DARK = 1 / 8
 """The greatest value of an image in [0, 1] that is almost black."""
@@ -101,9 +101,35 @@ def brightest_of(sample: Sample, prepare: Prepare) -> float:
     return float(sample.image.max())
 
 
-def is_dark(brightest: float) -> bool:
-    """Tell whether an image with this greatest value is almost black; one of zeros is not."""
-    return 0 < brightest <= DARK
+def is_almost_black(sample: Sample, prepare: Prepare) -> bool:
+    """Tell whether an image reaches no more than 1/8 of the range that the network expects.
+
+    :class:`DarkImagesWarning` describes what is judged.
+
+    Parameters
+    ----------
+    sample
+        A sample.
+    prepare
+        How it becomes the input of the network, as of :func:`~cameval.evaluate`.
+
+    Returns
+    -------
+    bool
+        Whether the image has a positive value, and none above 1/8. False where nothing is judged.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cameval import Preparation, Sample
+    >>> from cameval.evaluation import is_almost_black
+    >>> pixels = np.array([[0, 2048], [1024, 4095]], np.uint16)  # 12 bits
+    >>> of_16 = Sample("a", np.float32(pixels / 65535), pixels > 2000)
+    >>> of_12 = Sample("a", np.float32(pixels / 4095), pixels > 2000)
+    >>> is_almost_black(of_16, Preparation()), is_almost_black(of_12, Preparation())
+    (True, False)
+    """
+    return 0 < brightest_of(sample, prepare) <= DARK
 
 
 def warn_of_dark_images(run: Mapping[str, Any]) -> None:
