@@ -72,6 +72,7 @@ def batch(
         present=present,
         info=np.array(info),
         checksum=np.arange(n, dtype=np.uint32),
+        brightest=np.ones(n, np.float32),
         values=values,
         codes=np.isnan(values).astype(np.uint8),
         weights=weights,

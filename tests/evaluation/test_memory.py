@@ -89,6 +89,7 @@ def scores_of(batch: Sequence[Sample]) -> BatchScores:
         present=np.ones(n, bool),
         info=np.array(["{}"] * n),
         checksum=np.arange(n, dtype=np.uint32),
+        brightest=np.ones(n, np.float32),
         values=np.random.default_rng(n).random((n, 2)),
         codes=np.zeros((n, 2), np.uint8),
         weights=np.ones((n, 2)),

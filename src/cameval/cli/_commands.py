@@ -1,5 +1,6 @@
 """The commands ``evaluate`` and ``score``: from options to tables and a report."""
 
+import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -55,6 +56,7 @@ from cameval.cli._words import (
 from cameval.distributed import process_group, rank
 from cameval.errors import SettingError
 from cameval.evaluation import (
+    DarkImagesWarning,
     Preparation,
     Results,
     RunSettings,
@@ -232,21 +234,23 @@ def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace
     )
     names = given or known
     of_data = options.class_names is None and names is not None and len(names) < count
-    results = evaluate(
-        CAMExtractor(net, alignment=options.alignment),
-        dataset,
-        methods=methods,
-        binarizers=_parse_binarizers(options),
-        metrics=_parse_metrics(options),
-        baselines=_make_baselines(net, dataset, prepare, options),
-        maps=load_maps(options, names) or None,
-        classes=parse_classes(options.classes),
-        prepare=prepare,
-        task=None if options.task == "auto" else options.task,
-        sanity=_checks(network.source, options),
-        **_settings(options, name, name, None if of_data else names)
-        | {"precision": options.precision},
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DarkImagesWarning)  # the verdict says so
+        results = evaluate(
+            CAMExtractor(net, alignment=options.alignment),
+            dataset,
+            methods=methods,
+            binarizers=_parse_binarizers(options),
+            metrics=_parse_metrics(options),
+            baselines=_make_baselines(net, dataset, prepare, options),
+            maps=load_maps(options, names) or None,
+            classes=parse_classes(options.classes),
+            prepare=prepare,
+            task=None if options.task == "auto" else options.task,
+            sanity=_checks(network.source, options),
+            **_settings(options, name, name, None if of_data else names)
+            | {"precision": options.precision},
+        )
     if name in random_networks(options):
         results = replace(results, provenance={**results.provenance, "weights_are": "random"})
     return results

@@ -252,7 +252,13 @@ def _add_map(commands: _Commands) -> None:
         "of ImageNet, for torchvision's networks with as many classes)",
     )
     add_task(what)
-    add_preparation(parser.add_argument_group("settings"))
+    settings = parser.add_argument_group("settings")
+    add_preparation(settings)
+    add_flag(
+        settings,
+        "--stretch-contrast",
+        "scale each photo by its own minimum and maximum, as where 12 bits are in a file of 16",
+    )
     output = parser.add_argument_group("output")
     output.add_argument(
         "--out", "--output", default="maps", metavar="DIR", help="folder of the pictures (maps)"

@@ -23,12 +23,17 @@ from cameval.cli._networks import (
     told_by_options,
 )
 from cameval.cli._output import check_folder, write_whole
-from cameval.cli._remarks import describe_grid, describe_normalization, describe_weights
+from cameval.cli._remarks import (
+    describe_dark,
+    describe_grid,
+    describe_normalization,
+    describe_weights,
+)
 from cameval.cli._tables import print_lines
 from cameval.cli._words import METHODS, parse_words
 from cameval.data import ImageFile, Sample, read_names
 from cameval.errors import DataError, MissingPackageError, SettingError
-from cameval.evaluation import Preparation
+from cameval.evaluation import Preparation, is_almost_black
 from cameval.extractor import CAMExtractor
 from cameval.maps import is_constant, upsample
 from cameval.networks import adapt
@@ -65,9 +70,12 @@ def map_photos(options: Namespace) -> int:
         names = _class_names(options, network.source, count)
         target = _find_class(options.target_class, names, max(count, 2))
         extract = CAMExtractor(network.net, method, alignment=options.alignment)
+        dark: list[str] = []
         for photo, file in files.items():
-            image = ImageFile(photo)()
+            image = ImageFile(photo, options.stretch_contrast)()
             sample = Sample(photo, image, np.zeros(image.shape[:2], np.bool_))
+            if is_almost_black(sample, network.prepare):
+                dark.append(photo)
             score_map, probabilities = _compute(extract, network.prepare, sample, target, options)
             predicted = int(probabilities.argmax())
             found = f"{_named(predicted, names)} {probabilities[predicted]:.3f}"
@@ -79,6 +87,7 @@ def map_photos(options: Namespace) -> int:
             if options.npy:
                 write_whole(file.with_suffix(".npy"), _as_npy(score_map))
             print_lines([f"{photo}  {found}  {file}"])
+    print_lines(describe_dark(dark))
     return 0
 
 

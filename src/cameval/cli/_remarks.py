@@ -18,7 +18,7 @@ from cameval.cli._networks import NamedNetwork
 from cameval.errors import SettingError
 
 _SHOWN = 12
-"""The most classes of which names are printed."""
+"""The most classes or photos of which names are printed."""
 
 
 def random_networks(options: Namespace) -> list[str]:
@@ -66,6 +66,17 @@ def describe_normalization(networks: Mapping[str, NamedNetwork], options: Namesp
 def _is_own(source: str) -> bool:
     """Tell whether the network of a name is that of a function of the user's."""
     return ":" in source and not source.startswith("timm:")
+
+
+def describe_dark(photos: Sequence[str]) -> list[str]:
+    """Return a line on the photos that are almost black."""
+    if not photos:
+        return []
+    more = f" and {len(photos) - _SHOWN:,} more" if len(photos) > _SHOWN else ""
+    return [
+        "almost black, without a value above 1/8 of the range that the network expects: "
+        f"{', '.join(photos[:_SHOWN])}{more}; --stretch-contrast scales each photo by its own range"
+    ]
 
 
 def describe_data(dataset: object, options: Namespace) -> list[str]:

@@ -6,7 +6,8 @@
 - Gray stays ``(H, W)``; color, palettes and CMYK become RGB ``(H, W, 3)``.
 - An alpha channel of an image is dropped, as by ``convert("RGB")``; colors under transparent pixels
   become visible.
-- 8 bits are divided by 255, 16 bits of gray by 65,535. Of 16-bit color Pillow keeps 8 bits.
+- 8 bits are divided by 255, 16 bits of gray by 65,535. Of 16-bit color Pillow keeps 8 bits. Data of
+  12 bits in files of 16 bits are then almost black, and need ``stretch``.
 - Integers of 32 bits or with a sign have no defined range and need ``stretch``; floating point must
   be in [0, 1] or be stretched.
 - The values of a mask with a palette are the indices. A color mask whose channels are equal is
@@ -53,7 +54,8 @@ class ImageFile:
         The file. The attribute is a `pathlib.Path`.
     stretch
         Scale by the image's own minimum and maximum, over all channels, instead of by the range of
-        its type. A constant image then gives zeros.
+        its type. A constant image then gives zeros. Files of 16 bits are divided by 65,535, so 12
+        bits in such a file are at most 1/16, almost black: they need it.
 
     Examples
     --------

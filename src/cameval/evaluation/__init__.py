@@ -3,6 +3,7 @@
 from cameval.evaluation.chexlocalize import CheXlocalizeProtocol, CheXlocalizeScores
 from cameval.evaluation.choice import Choice, choose_binarizers
 from cameval.evaluation.concat import concat
+from cameval.evaluation.dark_images import DarkImagesWarning, is_almost_black
 from cameval.evaluation.evaluate import evaluate
 from cameval.evaluation.evaluate_maps import evaluate_maps, pair_maps
 from cameval.evaluation.labels import label_of
@@ -52,6 +53,7 @@ __all__ = [
     "CheXlocalizeScores",
     "Choice",
     "Column",
+    "DarkImagesWarning",
     "KangScores",
     "Meanings",
     "MethodMeaning",
@@ -80,6 +82,7 @@ __all__ = [
     "default_metrics",
     "evaluate",
     "evaluate_maps",
+    "is_almost_black",
     "kang_protocol",
     "label_of",
     "pair_maps",

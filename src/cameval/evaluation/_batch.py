@@ -27,6 +27,7 @@ from cameval.evaluation._grid_scores import (
 from cameval.evaluation._network_scores import ScoredNetwork, on_input
 from cameval.evaluation._plan import Plan, Task, count_classes_of, task_of
 from cameval.evaluation._sources import NO_LABEL, Grid, Source, View, map_sources
+from cameval.evaluation.dark_images import brightest_of
 from cameval.evaluation.meaning import CONSTANT, REASONS
 from cameval.evaluation.preparation import Prepare
 from cameval.maps import CellCenters
@@ -61,6 +62,8 @@ class BatchScores:
         The columns that a user adds, as a JSON object for each row, ``(N,)``.
     checksum
         Checksum of the contents of each sample, ``(N,)``.
+    brightest
+        The greatest value of each image, ``(N,)``; NaN where it is not judged (`brightest_of`).
     values
         Scores ``(N, K)``, NaN where undefined.
     codes
@@ -78,6 +81,7 @@ class BatchScores:
     present: NDArray[np.bool_]
     info: NDArray[np.str_]
     checksum: NDArray[np.uint32]
+    brightest: NDArray[np.float32]
     values: NDArray[np.float64]
     codes: NDArray[np.uint8]
     weights: NDArray[np.float64]
@@ -92,7 +96,7 @@ class BatchScores:
         """
         n, shape = len(self.sample), self.values.shape
         kinds = {"sample": "U", "group": "U", "label": "i", "predicted": "i", "probability": "f"}
-        kinds |= {"area": "f", "present": "b", "info": "U", "checksum": "u"}
+        kinds |= {"area": "f", "present": "b", "info": "U", "checksum": "u", "brightest": "f"}
         kinds |= {"values": "f", "codes": "u", "weights": "f"}
         good = shape == self.codes.shape == self.weights.shape == (n, columns) and n > 0
         for name, kind in kinds.items():
@@ -253,6 +257,7 @@ class _MappedBatch:
                     table.score_network(k, view, network, made, maps, classes)
         predicted, probability = self._predictions()
         sums = [fingerprint(sample) for sample in view.samples]
+        image_of = view.image_of.tolist()
         return BatchScores(
             sample=np.array([row.name for row in view.rows]),
             group=np.array([row.group for row in view.rows]),
@@ -262,11 +267,19 @@ class _MappedBatch:
             area=table.area,
             present=np.array([bool(row.mask.any()) for row in view.rows]),
             info=np.array([_info(row) for row in view.rows]),
-            checksum=np.array([sums[k] for k in view.image_of.tolist()], np.uint32),
+            checksum=np.array([sums[k] for k in image_of], np.uint32),
+            brightest=self._brightest()[image_of],
             values=_by_row(table.values),
             codes=_by_row(table.codes),
             weights=_by_row(table.weights),
         )
+
+    def _brightest(self) -> NDArray[np.float32]:
+        """Return the greatest value of each image that a network is given, ``(M,)``."""
+        scorer, samples = self.scorer, self.view.samples
+        if scorer.model is None:
+            return np.full(len(samples), np.nan, np.float32)
+        return np.array([brightest_of(one, scorer.prepare) for one in samples], np.float32)
 
     def _score_grids(
         self, on_images: Sequence[Tensor | None]

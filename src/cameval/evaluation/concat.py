@@ -133,6 +133,7 @@ def _provenance(parts: Sequence[Results]) -> Mapping[str, Any]:
     provenance["settings"] = settings
     if any(part.provenance.get("chosen") != provenance.get("chosen") for part in parts):
         provenance.pop("chosen", None)
+    provenance.pop("dark_images", None)  # of one run
     if "meanings" in provenance:
         provenance["meanings"] = _common([part.meanings for part in parts]).to_record()
     return provenance | {"parts": [run for part in parts for run in _runs(part)]}

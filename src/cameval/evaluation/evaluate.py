@@ -5,11 +5,13 @@ from typing import Unpack
 
 from torch import nn
 
+from cameval.distributed import rank
 from cameval.evaluation._loading import Samples
 from cameval.evaluation._loop import score_run
 from cameval.evaluation._plan import MapSource, Named, Plan, TargetClass, Task
 from cameval.evaluation._run import Network, Run, plan_run
 from cameval.evaluation._sanity_run import score_with_checks
+from cameval.evaluation.dark_images import warn_of_dark_images
 from cameval.evaluation.evaluate_maps import named_maps
 from cameval.evaluation.preparation import Preparation, Prepare
 from cameval.evaluation.results import Results
@@ -136,6 +138,9 @@ def evaluate(
     that ``torch.compile`` compiled as a whole runs uncompiled, with a warning; compiled features of
     an adapted network run compiled.
 
+    If more than half of the images are almost black, as where 12 bits are stored in files of 16,
+    there is a :class:`~cameval.evaluation.DarkImagesWarning`, and reports of the results say so.
+
     Sanity checks are kept in the folder ``sanity`` of `out`. Other checks of the same run need that
     folder deleted; the table of the run stays.
 
@@ -180,9 +185,10 @@ def evaluate(
         )
 
     with without_autocast():
-        if checks is not None:
-            return score_with_checks(plan, checks)
-        return score_run(plan)
+        results = score_run(plan) if checks is None else score_with_checks(plan, checks)
+    if rank() == 0:
+        warn_of_dark_images(results.provenance)
+    return results
 
 
 def _classes_of(classes: Named[TargetClass] | None, task: Task | None) -> Named[TargetClass]:

@@ -28,6 +28,7 @@ from cameval.evaluation._run_folder import RunFolder, is_there, with_model_name
 from cameval.evaluation._sample_table import sample_table
 from cameval.evaluation._tables import Parts, find
 from cameval.evaluation._times import sessions_in, total_time
+from cameval.evaluation.dark_images import DarkImages
 from cameval.evaluation.meaning import CONSTANT, Column, Meanings
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ class Results:
     codes
         The reason why each score is undefined, and whether its map is constant, ``(N, K)``.
     provenance
-        Settings, versions, a hash of the weights, the seed, the date, the computing time. In
-        results of the command line, ``"weights_are": "random"`` notes a network without weights.
+        Settings, versions, a hash of the weights, the seed, the date, the computing time, and how
+        many images are almost black (:class:`~cameval.evaluation.DarkImagesWarning`). In results of
+        the command line, ``"weights_are": "random"`` notes a network without weights.
     weights
         The denominator of each score that is a ratio of pixel counts, NaN for others, ``(N, K)``.
         By default all are NaN.
@@ -814,7 +816,10 @@ def results_of(
     values, codes, weights = (
         np.concatenate([getattr(p, n) for p in parts]) for n in ("values", "codes", "weights")
     )
-    return Results(samples, tuple(columns), values, codes, provenance, weights)
+    brightest = np.concatenate([part.brightest for part in parts])
+    dark = DarkImages.count(np.concatenate([part.sample for part in parts]), brightest)
+    record = {**provenance, **dark.to_record()}
+    return Results(samples, tuple(columns), values, codes, record, weights)
 
 
 @dataclass(frozen=True, eq=False)

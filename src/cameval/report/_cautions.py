@@ -1,4 +1,4 @@
-"""What limits a verdict: better guesses, choices on the same images, groups, undefined scores."""
+"""What limits a verdict: dark images, guesses, choices on the same images, groups, no scores."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,9 @@ from cameval.evaluation._comparisons import ALPHA
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import format_short, with_minus
+from cameval.evaluation._run_folder import runs
 from cameval.evaluation._words import one_line
+from cameval.evaluation.dark_images import DarkImages
 from cameval.evaluation.meaning import CONSTANT, Column
 from cameval.report._names import Names, join_words
 from cameval.report._sentences import MOST_NAMED, Part, Sentence, plain
@@ -44,6 +46,32 @@ def caution_of(
         if share > MANY:
             return (Part(f"{format_percent(share)} of {what}."),)
     return (Part(chosen),) if chosen else ()
+
+
+def dark_images(targets: Targets) -> Sentence:
+    """Return that most images are almost black, if they are, and what to do."""
+    results = targets.everything
+    of_model = dict.fromkeys(map(str, results.samples["model"].unique()), DarkImages())
+    for run in runs(results.provenance):
+        model = str((run.get("settings") or {}).get("model"))
+        if model in of_model:
+            of_model[model] += DarkImages.of(run)
+    found = {model: one for model, one in of_model.items() if one.are_most}
+    if not found:
+        return ()
+    counts = [*dict.fromkeys(map(str, found.values()))]
+    if len(counts) > 1 or len(found) < len(of_model):
+        shown = [*found.items()][:MOST_NAMED]
+        counts = [f"{one} ({one_line(model, 40)})" for model, one in shown]
+    all_of_them = all(one.dark == one.judged for one in found.values())
+    which = "The images" if all_of_them else "Most of the images"
+    return (
+        Part(
+            f"{which} are almost black: {join_words(counts)} have no value above 1/8 of the range "
+            "that the network expects. Evaluate again with stretch=True (on the command line: "
+            "--stretch-contrast), which scales each image by its own range."
+        ),
+    )
 
 
 def _compared(candidates: Sequence[Column], contents: Contents) -> Sequence[Column]:

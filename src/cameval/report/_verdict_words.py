@@ -13,6 +13,7 @@ from cameval.evaluation._words import one_line
 from cameval.report._cautions import (
     NOISE_ALONE,
     caution_of,
+    dark_images,
     describe_guess,
     no_groups,
     other_guesses,
@@ -65,7 +66,7 @@ class Words:
     sentences
         Scores, bound, and counts.
     caution
-        What limits the verdict; a better guess first.
+        What limits the verdict; images that are almost black first.
     guess
         What a guess is.
     pairs
@@ -103,6 +104,7 @@ def words_of(
         _counts(verdicts, headline, names),
     )
     caution = (
+        dark_images(targets),
         outguessed(verdicts, headline, names),
         uncorrected(verdicts),
         (Part(NOISE_ALONE),) if _is_compared(verdicts) and contents.has_noise_alone else (),

@@ -4,6 +4,39 @@ from mutants.fault import Fault
 
 FAULTS = (
     Fault(
+        "half of the images suffice for a warning of dark images",
+        "evaluation/dark_images.py",
+        before="2 * self.dark > self.judged",
+        after="2 * self.dark >= self.judged",
+        tests=("evaluation/test_dark_images.py::test_exactly_half_do_not_suffice",),
+    ),
+    Fault(
+        "a black image is a dark one",
+        "evaluation/dark_images.py",
+        before="(values > 0) & (values <= DARK)",
+        after="values <= DARK",
+        tests=("evaluation/test_dark_images.py::test_black_images_do_not_count",),
+    ),
+    Fault(
+        "concatenated results forget their dark images",
+        "report/_cautions.py",
+        before="of_model[model] += DarkImages.of(run)",
+        after="of_model[model] = DarkImages.of(run)",
+        tests=(
+            "evaluation/test_dark_images.py::"
+            "test_results_that_are_concatenated_say_of_which_network",
+        ),
+    ),
+    Fault(
+        "--stretch-contrast does not reach the photos",
+        "cli/_photo_maps.py",
+        before="ImageFile(photo, options.stretch_contrast)()",
+        after="ImageFile(photo)()",
+        tests=(
+            "evaluation/test_dark_images.py::test_the_command_of_photos_names_those_that_are_dark",
+        ),
+    ),
+    Fault(
         "images are resized without averaging",
         "evaluation/preparation.py",
         before="return resize(channels.contiguous(), list(size), antialias=True)",
