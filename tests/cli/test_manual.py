@@ -47,7 +47,7 @@ def folder() -> Path:
 
 
 def test_the_page_has_commands() -> None:
-    assert len(SHOWN) == 7
+    assert len(SHOWN) == 8
     assert len(list(commands(PAGE.read_text()))) > 7
 
 

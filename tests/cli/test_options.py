@@ -208,6 +208,7 @@ def cases(data: Path) -> dict[str, Case]:
         "metric": Case("dice", (numbers, labels("metric"))),
         "baseline": Case("intensity", (numbers, labels("method"))),
         "classes": Case("true", (numbers, labels("target_class"))),
+        "choose_on": Case(data / "names.txt", (names, labels("binarizer"))),
         "largest_component": Case(True, (numbers, labels("binarizer"))),
         "mean": Case("0.4 0.5 0.5", (numbers, setting("prepare")), normalized),
         "std": Case("0.4 0.2 0.2", (numbers, setting("prepare")), normalized),

@@ -13,6 +13,7 @@ from torch import nn
 
 from cameval.baselines import LeaveGroupOutBaseline, UntrainedBaseline
 from cameval.binarizers import LargestComponent
+from cameval.cli._choice import check_choice, choose, describe_choices
 from cameval.cli._config import settings_text
 from cameval.cli._inputs import class_names, load_maps, load_samples, split_name
 from cameval.cli._networks import (
@@ -61,7 +62,6 @@ from cameval.evaluation import (
     Results,
     RunSettings,
     SanityChecks,
-    concat,
     evaluate,
     evaluate_maps,
 )
@@ -81,29 +81,32 @@ def evaluate_networks(options: Namespace) -> int:
         nets = load_networks(options)
         _print_first(describe_weights(options) + describe_normalization(nets, options))
         dataset = load_samples(options)
+        check_choice(dataset, options)
         _print_first(describe_data(dataset, options))
         with told_by_options():
             parts = [_evaluate(name, network, dataset, options) for name, network in nets.items()]
         if rank() > 0:
             return 0
-        results = concat(parts)
-        write_tables(results, options)
+        chosen = choose(parts, dataset, options)
+        write_tables(chosen.results, options)
         if not options.no_report:
             remove_images(Path(options.out))
             for name, network in nets.items():
                 draw_images(
-                    results.select(model=name),
-                    dataset,
+                    chosen.results.select(model=name),
+                    chosen.samples,
                     network.net,
                     network.prepare,
                     options,
                     binarizers=_parse_binarizers(options),
                     methods=parse_words(options.method, METHODS, "--method"),
-                    maps=load_maps(options, list(results.class_names)),
+                    maps=load_maps(options, list(chosen.results.class_names)),
                     alignment=options.alignment,
+                    choices=chosen.of_model(name),
                 )
-            write_report(results, options)
-    print_verdict(results)
+            write_report(chosen.results, options, **chosen.labels)
+    print_lines(describe_choices(chosen))
+    print_verdict(chosen.results, **chosen.labels)
     _print_files(options)
     return 0
 
@@ -116,6 +119,7 @@ def score_maps(options: Namespace) -> int:
     with _begin(options, [folder_of(options.name)]):
         _parse_all(options)
         dataset = load_samples(options)
+        check_choice(dataset, options)
         _print_first(describe_data(dataset, options))
         names = class_names(dataset, options)
         maps = load_maps(options, names)
@@ -131,21 +135,24 @@ def score_maps(options: Namespace) -> int:
         )
         if rank() > 0:
             return 0
-        write_tables(results, options)
+        chosen = choose([results], dataset, options)
+        write_tables(chosen.results, options)
         if not options.no_report:
             remove_images(Path(options.out))
             draw_images(
-                results,
-                dataset,
+                chosen.results,
+                chosen.samples,
                 None,
                 prepare,
                 options,
                 binarizers=_parse_binarizers(options),
                 methods={},
                 maps=maps,
+                choices=chosen.of_model(options.name),
             )
-            write_report(results, options)
-    print_verdict(results)
+            write_report(chosen.results, options, **chosen.labels)
+    print_lines(describe_choices(chosen))
+    print_verdict(chosen.results, **chosen.labels)
     _print_files(options)
     return 0
 

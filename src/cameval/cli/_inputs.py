@@ -328,10 +328,18 @@ def split_name(word: str) -> tuple[str, str]:
     return (name, path) if found and name and "/" not in name else ("", word)
 
 
+def names_of(dataset: Any) -> list[str]:
+    """Return the names of the samples; images are read only where the data set has no names."""
+    if isinstance(dataset, Subset):
+        names = names_of(dataset.dataset)
+        return [names[index] for index in dataset.indices]
+    return list(getattr(dataset, "names", None) or [sample.name for sample in dataset])
+
+
 def _select(dataset: Any, path: str, without_mask: Sequence[str]) -> Any:
     """Return the samples that a file names, but for those that are left out."""
     given = read_names(path)
-    names = getattr(dataset, "names", None) or [sample.name for sample in dataset]
+    names = names_of(dataset)
     indices = {name: index for index, name in enumerate(names)}
     left = {*without_mask} - {*names}
     wanted = [name for name in given if name not in left]
@@ -340,7 +348,7 @@ def _select(dataset: Any, path: str, without_mask: Sequence[str]) -> Any:
     missing = [name for name in wanted if name not in indices]
     if missing or not wanted:
         came = _shorten(missing) if missing else "none"
-        known = ", ".join(map(repr, list(names)[:2]))
+        known = ", ".join(map(repr, names[:2]))
         raise DataError(
             f"{path} must name images that are there, got {came}; their names are such as {known}"
         )

@@ -361,6 +361,13 @@ def add_scores(what: Group, *, with_network: bool) -> None:
         "--largest-component",
         "keep the largest connected part of the mask of each binarizer",
     )
+    what.add_argument(
+        "--choose-on",
+        metavar="FILE",
+        help="choose the binarizer of each map, and the method, on the images named in this file, "
+        "one on each line, by their mean score in the first metric of masks; tables and report are "
+        "of the other images",
+    )
     add_names(what, "--metric", None, with_network=with_network)
     add_names(what, "--baseline", None, with_network=with_network)
 

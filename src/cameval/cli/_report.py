@@ -40,15 +40,11 @@ def rewrite_report(options: Namespace) -> int:
     single_file = options.report_single_file
     if options.report_images is None and report.unpack_pictures(folder):
         single_file = True  # as it was
+    labels = _labels_of_page(folder, results)
     page = report.write_report(
-        results,
-        folder,
-        title=options.title,
-        facts=facts,
-        single_file=single_file,
-        **_labels_of_page(folder, results),
+        results, folder, title=options.title, facts=facts, single_file=single_file, **labels
     )
-    print_verdict(results)
+    print_verdict(results, **labels)
     print(f"report  {page}")
     return 0
 
@@ -123,8 +119,10 @@ def remove_images(folder: Path) -> None:
     import_report().draw_images(None, (), None, folder, **nothing)
 
 
-def write_report(results: Results, options: Namespace) -> None:
-    import_report().write_report(results, Path(options.out), single_file=options.report_single_file)
+def write_report(results: Results, options: Namespace, **labels: str | None) -> None:
+    """Write the page; the labels are those of the binarizer and the method that it is about."""
+    folder, single_file = Path(options.out), options.report_single_file
+    import_report().write_report(results, folder, single_file=single_file, **labels)
 
 
 def import_report(more: str = "") -> ModuleType:

@@ -52,13 +52,17 @@ def _shorten(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
-def print_verdict(results: Results) -> None:
+def print_verdict(
+    results: Results, *, binarizer: str | None = None, method: str | None = None
+) -> None:
     """Print the verdict of the report: a row for each network, and the headline.
 
     The symbols are ASCII where the output is not Unicode.
     """
     is_unicode = _encoding().lower().startswith("utf")
-    print_lines(verdict_lines(results, ascii_only=not is_unicode))
+    print_lines(
+        verdict_lines(results, binarizer=binarizer, method=method, ascii_only=not is_unicode)
+    )
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -129,7 +129,10 @@ def check_choices(
             raise SettingError(f"choices must have labels of no binarizer, got {label!r} in both")
         records = [(run.get("chosen") or {}).get(label) for run in runs(results.provenance)]
         if any(
-            record is not None and _chosen(record) != _chosen(choice.record()) for record in records
+            record is not None
+            and record.get("model", choice.model) == choice.model
+            and _chosen(record) != _chosen(choice.record())
+            for record in records
         ):
             raise SettingError(
                 f"choices must be those that were applied to the results, got another choice "
