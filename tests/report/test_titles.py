@@ -87,8 +87,8 @@ def test_titles_are_saved_and_read_again(tmp_path) -> None:
     results = scored([of_mine, HausdorffDistance(), ZeroWithoutObject(iou)])
     expected = ["overlap of mine", DISTANCE, "IoU (0 for marks on negatives)"]
     assert titles(results) == expected
-    results.save(tmp_path / "run")
-    assert titles(Results.load(tmp_path / "run")) == expected
+    results.to_csv(tmp_path / "scores.csv")
+    assert titles(Results.from_csv(tmp_path / "scores.csv")) == expected
 
 
 def test_results_of_before_have_the_words_of_the_label() -> None:
