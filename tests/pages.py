@@ -185,9 +185,11 @@ BASELINES: dict[str, Knowledge | None] = {
 }
 METRICS = ("pixel_auroc", "iou", "area_bound", "coverage")
 KNOWN = {
-    "pixel_auroc": MetricMeaning("pixel_auroc", "maps", True, value_range=(0, 1), chance="half"),
-    "iou": MetricMeaning("iou", "masks", True, value_range=(0, 1)),
-    "dice": MetricMeaning("dice", "masks", True, value_range=(0, 1)),
+    "pixel_auroc": MetricMeaning(
+        "pixel_auroc", "maps", True, value_range=(0, 1), chance="half", title="AUROC"
+    ),
+    "iou": MetricMeaning("iou", "masks", True, value_range=(0, 1), title="IoU"),
+    "dice": MetricMeaning("dice", "masks", True, value_range=(0, 1), title="Dice"),
     "coverage": MetricMeaning("coverage", "masks", True, value_range=(0, 1)),
     "area_bound": MetricMeaning("area_bound", "masks", bounds="iou", value_range=(0, 1)),
     "false_positive_rate": MetricMeaning(
@@ -197,7 +199,11 @@ KNOWN = {
         "specificity", "masks", True, value_range=(0, 1), without_object="unmarked"
     ),
     "zero_without_object:iou": MetricMeaning(
-        "ZeroWithoutObject(iou)", "masks", True, without_object="zero"
+        "ZeroWithoutObject(iou)",
+        "masks",
+        True,
+        without_object="zero",
+        title="IoU (0 for marks on negatives)",
     ),
     "hd": MetricMeaning("HausdorffDistance(percentile=95)", "masks", False),
     "outcome": MetricMeaning("Outcomes()", "masks", categories=OUTCOMES),

@@ -6,11 +6,12 @@ that are ignored are left out of the list. Others have settings that are taken `
 ``spacing``, ``spatial_axes``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import partial
+from inspect import signature
 from numbers import Real
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -45,6 +46,51 @@ def read_pixelwise(thing: object) -> bool:
 def read_from_sample(thing: object) -> tuple[str, ...]:
     """Return the settings that a metric or binarizer takes from each sample."""
     return check_from_sample(read_property(thing, "from_sample", ()), thing)
+
+
+def read_title(metric: object) -> str | None:
+    """Return the title of a metric, with the settings of a partial; None if it has none."""
+    settings: dict[str, object] = {}
+    while isinstance(metric, partial) and "title" not in vars(metric):
+        settings = metric.keywords | settings
+        metric = metric.func
+    title = getattr(metric, "title", None)
+    if title is None:
+        return None
+    if not isinstance(title, str) or not title.strip():
+        raise SettingError(f"title must be a non-empty text, got {title!r} of {metric!r}")
+    if not settings:
+        return title
+    known, from_sample = signature(cast(Any, metric)).parameters, read_from_sample(metric)
+    defaults = {name: one.default for name, one in known.items() if name not in from_sample}
+    return with_settings(title, settings, defaults)
+
+
+def with_changed_settings(title: str, thing: Any, *names: str) -> str:
+    """Return a title with those of some settings of a dataclass that differ from the defaults."""
+    defaults = {field.name: field.default for field in fields(thing)}
+    return with_settings(title, {name: getattr(thing, name) for name in names}, defaults)
+
+
+def with_settings(
+    title: str, settings: Mapping[str, object], defaults: Mapping[str, object]
+) -> str:
+    """Return a title with the settings that differ from their defaults and are numbers or text.
+
+    Examples
+    --------
+    >>> from cameval._spatial import with_settings
+    >>> with_settings("distance", {"spacing": (5, 0.5), "seed": 0}, {"spacing": 1.0, "seed": 0})
+    'distance (spacing 5 / 0.5)'
+    """
+    shown = []
+    for name, value in settings.items():
+        values = value if isinstance(value, tuple | list) else (value,)
+        plain = all(one is None or isinstance(one, str | Real) for one in values)
+        if plain and not (name in defaults and value == defaults[name]):
+            words = (f"{one:g}" if isinstance(one, float) else str(one) for one in values)
+            shown.append(f"{name.replace('_', ' ')} {' / '.join(words)}")
+    return f"{title} ({', '.join(shown)})" if shown else title
 
 
 def check_pixelwise(value: Any, thing: object) -> bool:
@@ -215,6 +261,8 @@ class _PixelsOfVolumes:
             value = read_property(self.thing, name)
             if value is not None:
                 object.__setattr__(self, name, value)
+        if (title := read_title(self.thing)) is not None:
+            object.__setattr__(self, "title", title)
 
     def __call__(self, *arrays: Any) -> Any:
         """Return the results for arrays ``(..., D, H, W)``: scores ``(...)``, or masks."""

@@ -20,8 +20,10 @@ protocol            call                                                     ret
 
 **Properties.** A metric has attributes for what it takes and whether higher is better. The
 decorators `cameval.metrics.of_masks`, `cameval.metrics.of_maps` and `cameval.metrics.of_network`
-set them. A baseline has an attribute for what it knows of its sample, set by the decorator
-`cameval.baselines.knows`. A class can have class attributes instead of a decorator.
+set them. Its title, if it has one, is what reports and plots call it: the argument ``title`` of the
+decorator, or an attribute or property of a class that tells its settings, such as ``"F2"``; without
+it they show the label. A baseline has an attribute for what it knows of its sample, set by the
+decorator `cameval.baselines.knows`. A class can have class attributes instead of a decorator.
 
 **Labels.** In tables and on the command line a function is named by its attribute ``label`` or its
 ``__name__``. A class may have a class attribute ``label``, a single word; without it the label is

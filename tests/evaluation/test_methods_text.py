@@ -116,7 +116,7 @@ def test_maps_made_elsewhere_are_described_without_a_network() -> None:
     bare = replace(results, provenance={})
     assert sentences(bare) == [
         "The evaluation has 2 images of 1 group",
-        "Scores of each image are IoU",
+        "Scores of each image are iou",
         "Of 2 scores 1 are undefined and not in means",
     ]
 

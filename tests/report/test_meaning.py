@@ -538,14 +538,14 @@ def test_without_its_record_nothing_is_claimed_of_a_table(tmp_path) -> None:
     assert again.provenance == {}
     page = written(again, tmp_path)
     text = plainly(page)
-    assert page.headline == "It is not known whether a higher IoU is better."
+    assert page.headline == "It is not known whether a higher iou is better."
     for words in ("guess", "upper bound of", "ptimistic", "\u25b2"):
         assert words not in text
     roles = dict(re.findall(r'<th scope="row">([\w ]+?) <small>([\w ]+)</small>', page.source))
     assert set(roles.values()) == {"unspecified"}
     assert set(roles) == set(BASELINES)
     assert "not recorded: these results came without a record of them" in text
-    assert len(page.table("IoU of all maps").rows) == 10
+    assert len(page.table("iou of all maps").rows) == 10
 
 
 @pytest.mark.parametrize(
@@ -673,7 +673,7 @@ def test_what_is_above_one_half_is_told_of_metrics_from_0_to_1_alone(tmp_path) -
     ):
         page = written(made(metrics={"mine": meaning}), tmp_path / name)
         assert "above .5" not in page.text
-        assert "> .5" not in page.table("mine by true class").titles
+        assert "> .5" not in page.table("IoU by true class").titles
 
 
 # --- Missing brackets and baselines of labels -----------------------------------------------------

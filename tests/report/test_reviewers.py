@@ -226,7 +226,7 @@ def test_metrics_are_told_by_their_typed_questions(tmp_path) -> None:
     results = made(metrics=metrics)
     found = answers(results)["metrics"]
     assert found["run"] == [
-        "Not documented: IoU; border: rim.",
+        "Not documented: iou; border: rim.",
         "No metric is about overlap, objects or faithfulness.",
         "Of equally well placed maps, those of smaller objects score lower in rim.",
         "The table below has the question of each.",
@@ -236,7 +236,7 @@ def test_metrics_are_told_by_their_typed_questions(tmp_path) -> None:
     assert second["question"] == "Where is the rim?"
     assert second["value_range"] == [0, None]
     table = written(results, tmp_path).table("What each metric asks")
-    assert table.find("IoU", "question") == "not documented"
+    assert table.find("iou", "question") == "not documented"
     assert table.find("rim", "when it misleads, or what it does not say") == "Never."
 
 

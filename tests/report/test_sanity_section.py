@@ -69,10 +69,10 @@ def test_the_similarities_are_those_of_the_summary(results: Results, page: Page)
 
 def test_faithfulness_is_beside_the_agreement_with_the_truth(results: Results, page: Page) -> None:
     table = page.table("Agreement with the truth, and faithfulness")
-    assert table.titles == ["map", "IoU", "AUROC", "ROAD"]
+    assert table.titles == ["map", "IoU", "AUROC", "ROAD (percentiles 30)"]
     scores = results.sanity.scores.summary()
     for row in scores.itertuples():
-        title = {"iou": "IoU", "pixel_auroc": "AUROC", "road": "ROAD"}[row.metric]
+        title = {"iou": "IoU", "pixel_auroc": "AUROC", "road": "ROAD (percentiles 30)"}[row.metric]
         found = " ".join(table.find(row.method, title).split())
         assert found.startswith(f"{format_number(row.mean)} | {format_interval(row.low, row.high)}")
     assert {head.split()[0] for _, head, _ in table.rows} >= {"cam", "grad", "random"}

@@ -36,7 +36,7 @@ NAN = float("nan")
 
 
 @formula_of_counts
-@of_masks(bounds=iou, pixelwise=True)
+@of_masks(bounds=iou, pixelwise=True, title="area bound")
 @within(0, 1)
 @asks(
     MetricQuestion(

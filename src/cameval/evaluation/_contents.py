@@ -6,7 +6,14 @@ from typing import TypeVar
 
 from cameval.baselines import Knowledge, Pattern
 from cameval.evaluation._score_table import ScoreTable
-from cameval.evaluation.meaning import BaselineMeaning, BinarizerMeaning, Column, MetricMeaning
+from cameval.evaluation._words import one_line
+from cameval.evaluation.meaning import (
+    BaselineMeaning,
+    BinarizerMeaning,
+    Column,
+    Meanings,
+    MetricMeaning,
+)
 
 Role = Knowledge | None
 """What a baseline states that it knows; None if it does not state it."""
@@ -42,6 +49,8 @@ class Contents:
         Labels of the methods that are controls.
     has_network
         Whether a network was evaluated; otherwise all maps were made elsewhere.
+    meanings
+        The meanings of all labels, also of those that are left out here.
     """
 
     models: tuple[str, ...]
@@ -57,6 +66,11 @@ class Contents:
     given: frozenset[str] = frozenset()
     controls: frozenset[str] = frozenset()
     has_network: bool = True
+    meanings: Meanings = field(default_factory=Meanings)
+
+    def title(self, metric: str) -> str:
+        """Return the title of a metric on one line."""
+        return one_line(self.meanings.title(metric))
 
     @property
     def averaged_metrics(self) -> dict[str, MetricMeaning]:
@@ -122,6 +136,7 @@ def contents_of(results: ScoreTable, *, first_binarizer: str | None = None) -> C
         given=frozenset(label for label, one in meanings.methods.items() if one.given),
         controls=frozenset(label for label, one in meanings.methods.items() if one.control),
         has_network=not known or any(one.classes != "given" for one in known),
+        meanings=meanings,
     )
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from cameval.errors import SettingError
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._scores import Scores
-from cameval.evaluation._words import metric_title
 from cameval.evaluation.meaning import Column, MetricMeaning
 
 MOST_MODELS = 6
@@ -32,6 +31,8 @@ class Headline:
         The columns of each model that its headline is the best of.
     columns
         The best column of each of the first models that has one.
+    title
+        The title of the metric.
     """
 
     metric: str | None
@@ -41,11 +42,7 @@ class Headline:
     binarizer: str | None
     candidates: Mapping[str, Sequence[Column]]
     columns: Mapping[str, Column]
-
-    @property
-    def title(self) -> str:
-        """The usual name of the metric."""
-        return metric_title(self.metric or "")
+    title: str = ""
 
     @property
     def is_unit_score(self) -> bool:
@@ -85,6 +82,7 @@ def headline_of(
         binarizer,
         candidates,
         {model: column for model, column in best.items() if column is not None},
+        contents.title(metric or ""),
     )
 
 

@@ -1,10 +1,10 @@
 """Labels in the author's words."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from cameval.evaluation._words import counted, metric_title, one_line
-from cameval.evaluation.meaning import Meaning
+from cameval.evaluation._words import counted, one_line
+from cameval.evaluation.meaning import Meaning, Meanings
 
 
 @dataclass(frozen=True)
@@ -17,19 +17,22 @@ class LabelWords:
         The author's names, by label.
     class_names
         The names of the classes, if they are known.
+    meanings
+        The meanings of the labels, which have the titles of metrics.
 
     Examples
     --------
     >>> from cameval.evaluation._label_words import LabelWords
     >>> words = LabelWords({"cam": "CAM", "group": "patient"}, ("round", "square"))
-    >>> words.several(["cam", "otsu"]), words.count(2, "group"), words.metric("iou")
-    ('CAM and otsu', '2 patients', 'IoU')
+    >>> words.several(["cam", "otsu"]), words.count(2, "group"), words.metric("my_own")
+    ('CAM and otsu', '2 patients', 'my own')
     >>> words.class_name(1), words.class_name(7)
     ('square', 'class 7')
     """
 
     names: Mapping[str, str]
     class_names: Sequence[str]
+    meanings: Meanings = field(default_factory=Meanings)
 
     def name(self, label: object) -> str:
         """Return a label as the author writes it, or on one line."""
@@ -37,7 +40,7 @@ class LabelWords:
 
     def metric(self, label: str) -> str:
         """Return the name of a metric."""
-        return self.name(label) if label in self.names else metric_title(label)
+        return self.name(label if label in self.names else self.meanings.title(label))
 
     def class_name(self, label: int) -> str:
         """Return the name of a class."""

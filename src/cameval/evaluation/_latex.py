@@ -16,7 +16,7 @@ from cameval.evaluation._label_words import LabelWords
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import ROLES
 from cameval.evaluation._summaries import NUMBERS
-from cameval.evaluation._words import counted, metric_title, one_line
+from cameval.evaluation._words import counted, one_line
 from cameval.statistics import ENOUGH_GROUPS
 
 _MAP = ("model", "target_class", "kind", "method", "binarizer")
@@ -65,7 +65,7 @@ def latex_table(
     if not metrics:
         raise SettingError("a table needs a metric whose scores are averaged, got none")
     summary = results.select(metric=metrics).summary(by)
-    words = LabelWords(names or {}, results.class_names)
+    words = LabelWords(names or {}, results.class_names, results.meanings)
     of_maps = [words.metric(m) for m in metrics if m in contents.map_metrics]
     binarizers = set(summary["binarizer"]) - {""}
     is_merged = len(binarizers) == 1 and bool(of_maps)
@@ -75,7 +75,8 @@ def latex_table(
     keys = ["model"] * (len(contents.models) > 1)
     keys += ["target_class"] * (len(contents.target_classes) > 1)
     keys += ["method"] + ["binarizer"] * bool(contents.binarizers)
-    table = _Table(cell, keys, metrics, parts, names or {}, bool(by))
+    titles = {metric: contents.title(metric) for metric in metrics}
+    table = _Table(cell, keys, titles, parts, names or {}, bool(by))
     body, marked = [], False
     before: object = None
     for key, part in _rows(summary, contents):
@@ -124,7 +125,7 @@ class _Table:
     keys
         The columns of names.
     metrics, parts
-        There is a column of numbers for each metric and part of the samples.
+        There is a column of numbers for each metric, given with its title, and part of the samples.
     names
         How labels are written.
     is_split
@@ -133,7 +134,7 @@ class _Table:
 
     cell: str
     keys: Sequence[str]
-    metrics: Sequence[str]
+    metrics: Mapping[str, str]
     parts: Sequence[str]
     names: Mapping[str, str]
     is_split: bool
@@ -152,7 +153,7 @@ class _Table:
     def head(self) -> Iterator[str]:
         """Yield the lines of the head, two of them where each metric has several columns."""
         heads = [self.name(key, key.replace("_", " ")) for key in self.keys]
-        titles = [self.name(metric, metric_title(metric)) for metric in self.metrics]
+        titles = [self.name(metric, title) for metric, title in self.metrics.items()]
         if self.is_split:
             k, first = len(self.parts), len(heads) + 1
             over = [rf"\multicolumn{{{k}}}{{c}}{{{title}}}" for title in titles]

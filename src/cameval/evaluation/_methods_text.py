@@ -31,7 +31,7 @@ _PACKAGES = ("cameval", "python", "torch", "torchvision", "numpy")
 
 def methods_text(results: ScoreTable, names: Mapping[str, str] | None = None) -> str:
     """Return the sentences as one paragraph."""
-    words = LabelWords(names or {}, results.class_names)
+    words = LabelWords(names or {}, results.class_names, results.meanings)
     recorded = runs_of(results)
     return " ".join(
         [

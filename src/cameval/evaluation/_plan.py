@@ -1,5 +1,6 @@
 """Plan: which maps, masks and scores `evaluate` computes for each sample, by label."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
@@ -15,7 +16,7 @@ from cameval.binarizers import MedianBinarizer, PercentileBinarizer, TopAreaBina
 from cameval.data import Sample
 from cameval.errors import SettingError, ShapeError
 from cameval.evaluation._digests import digest_of, digest_or_none
-from cameval.evaluation.labels import map_by_label, setting_text
+from cameval.evaluation.labels import is_own_label, map_by_label, setting_text
 from cameval.evaluation.meaning import (
     BaselineMeaning,
     BinarizerMeaning,
@@ -45,6 +46,7 @@ from cameval.metrics.properties import (
     higher_is_better,
     settings_from_sample,
     takes,
+    title_of,
     truth_of,
     value_range,
 )
@@ -181,6 +183,7 @@ class Plan:
     def meanings(self) -> Meanings:
         """Return what every label stands for."""
         label = {id(metric): name for name, metric in self.metrics.items()}
+        titles = _titles(self.metrics)
         return Meanings(
             methods={
                 name: MethodMeaning(setting_text(one), is_given, _is_control(one))
@@ -208,6 +211,7 @@ class Plan:
                     _without_object(one),
                     truth_of(one),
                     question_of(one),
+                    titles[name],
                 )
                 for name, one in self.metrics.items()
             },
@@ -290,6 +294,21 @@ def _reference(metric: object) -> float | None:
     if inner is not size_standardized_iou:
         return None
     return float(given.get("reference", STANDARD_REFERENCE))
+
+
+def _titles(metrics: Mapping[str, object]) -> dict[str, str | None]:
+    """Return the title of each metric; None for a label that the user gave it.
+
+    Metrics with the same title have their labels behind it.
+    """
+    known = {
+        name: title_of(one) if is_own_label(name, one) else None for name, one in metrics.items()
+    }
+    shared = Counter(known.values())
+    return {
+        name: f"{title} ({name})" if title is not None and shared[title] > 1 else title
+        for name, title in known.items()
+    }
 
 
 def _chance(metric: object) -> Literal["half", "area"] | None:

@@ -14,7 +14,6 @@ from cameval.evaluation._headline import MOST_MODELS, Headline, headline_metric,
 from cameval.evaluation._plot_marks import LONGEST, drawn
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import Images, Score, Scores, images_by_model, scores_of
-from cameval.evaluation._words import metric_title
 from cameval.evaluation.meaning import Column
 
 
@@ -231,8 +230,8 @@ def subject_of(
     )
     if chosen not in headline.columns:
         raise SettingError(
-            f"{metric_title(title)} must have been evaluated with this method and binarizer, got "
-            f"method {method!r} and binarizer {binarizer!r}; give another pair"
+            f"{everything.title(title)} must have been evaluated with this method and binarizer, "
+            f"got method {method!r} and binarizer {binarizer!r}; give another pair"
         )
     if np.isnan(subject.values(subject.column)).all():
         raise SettingError(

@@ -9,7 +9,7 @@ from cameval.evaluation._contents import Contents, contents_of, count_rows, with
 from cameval.evaluation._headline import headline_metric, headline_of
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import scores_of
-from cameval.evaluation._words import counted, map_and_mask, metric_title, one_line
+from cameval.evaluation._words import counted, map_and_mask, one_line
 
 _MOST_NAMES = 3
 
@@ -79,7 +79,7 @@ def _best_means(results: ScoreTable, contents: Contents) -> Iterator[tuple[str, 
     for model, column in headline.columns.items():
         of_model = f"{one_line(model, 30)}: " if len(contents.models) > 1 else ""
         mean = scores.by_column[model, column].mean
-        means.append(f"{of_model}mean {metric_title(metric)} {mean:.3f} ({map_and_mask(column)})")
+        means.append(f"{of_model}mean {contents.title(metric)} {mean:.3f} ({map_and_mask(column)})")
     if means:
         yield "best mean", "; ".join(means)
 

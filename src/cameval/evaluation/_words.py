@@ -5,20 +5,6 @@ from collections.abc import Mapping
 from unicodedata import bidirectional
 
 from cameval.evaluation.meaning import Column
-from cameval.metrics import ZeroWithoutObject
-
-_TITLES = {
-    "iou": "IoU",
-    "dice": "Dice",
-    "size_standardized_iou": "sIoU",
-    "pixel_auroc": "AUROC",
-    "pixel_average_precision": "AP",
-    "road": "ROAD",
-    "adcc": "ADCC",
-}
-
-_ZERO = f"{ZeroWithoutObject.label}:"
-
 
 _FIRST_STRONG, _POP = "\u2068", "\u2069"
 
@@ -57,22 +43,6 @@ def replace_unprintable(text: str) -> str:
     True
     """
     return _UNPRINTABLE.sub("\ufffd", text)
-
-
-def metric_title(label: str) -> str:
-    """Return the usual name of a metric.
-
-    Examples
-    --------
-    >>> from cameval.evaluation._words import metric_title
-    >>> metric_title("iou"), metric_title("pointing_game"), metric_title("my_own")
-    ('IoU', 'pointing game', 'my own')
-    >>> metric_title("zero_without_object:iou")
-    'IoU (0 for marks on negatives)'
-    """
-    if label.startswith(_ZERO):
-        return f"{metric_title(label.removeprefix(_ZERO))} (0 for marks on negatives)"
-    return _TITLES.get(label) or one_line(label.replace("_", " "))
 
 
 def counted(number: int, what: str, names: Mapping[str, str] | None = None) -> str:

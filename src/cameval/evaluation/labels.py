@@ -75,6 +75,14 @@ def label_of(thing: object) -> str:
     return f"{base}{',' if ':' in base else ':'}{','.join(settings)}"
 
 
+def is_own_label(label: str, thing: object) -> bool:
+    """Tell whether a label is that of the thing itself, with or without its settings."""
+    inner = thing
+    while isinstance(inner, partial):
+        inner = inner.func
+    return label in (label_of(thing), _name_of(inner))
+
+
 def setting_text(thing: object) -> str:
     """Return how a thing is written in Python, for people to read, without memory addresses."""
     if isinstance(thing, str):

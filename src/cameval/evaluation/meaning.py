@@ -189,6 +189,9 @@ class MetricMeaning:
     question
         The question that it answers, if that is documented. It is for readers: metrics that differ
         in nothing else are equal.
+    title
+        What reports and plots call it, with its settings; None for its label. It is for readers,
+        too.
 
     Raises
     ------
@@ -216,9 +219,11 @@ class MetricMeaning:
     without_object: Literal["marked", "unmarked", "zero"] | None = None
     truth: Truth = "mask"
     question: MetricQuestion | None = field(default=None, compare=False)
+    title: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         _check_setting(self.setting)
+        _check(self.title is None or isinstance(self.title, str), "title", self.title)
         _check(self.takes in get_args(Takes), "takes", self.takes)
         known = self.higher_is_better is None or isinstance(self.higher_is_better, bool)
         _check(known, "higher_is_better", self.higher_is_better)
@@ -421,6 +426,19 @@ class Meanings:
     def metric(self, label: str) -> MetricMeaning | None:
         """Return the meaning of the label of a metric, or None if it is not known."""
         return self.metrics.get(label)
+
+    def title(self, metric: str) -> str:
+        """Return the title of a metric; without one its label, with blanks for underscores.
+
+        Examples
+        --------
+        >>> from cameval.evaluation import Meanings, MetricMeaning
+        >>> meanings = Meanings(metrics={"iou": MetricMeaning("iou", "masks", title="IoU")})
+        >>> meanings.title("iou"), meanings.title("my_own")
+        ('IoU', 'my own')
+        """
+        found = self.metrics.get(metric)
+        return (found and found.title) or metric.replace("_", " ")
 
     def origin(self, binarizer: str) -> Origin | None:
         """Return how the binarizers of a label were chosen; None if it is that of one binarizer.

@@ -27,9 +27,8 @@ Which metric of the network?
 - How fast does the probability change as pixels are removed: `perturbation`, `road`.
 - Several of these in one number: `faithfulness` (ADCC), `arcc`.
 
-`properties` holds what a metric takes, its direction and its range; `questions` what it asks, and
-when its score misleads. `summary` counts images above
-or below a score.
+`properties` holds what a metric takes, its direction, its range and its title; `questions` what it
+asks, and when its score misleads. `summary` counts images above or below a score.
 """
 
 from cameval.metrics.arcc import ARCC
@@ -104,6 +103,7 @@ from cameval.metrics.properties import (
     of_masks,
     of_network,
     takes,
+    title_of,
 )
 from cameval.metrics.questions import MetricQuestion, asks, question_of
 from cameval.metrics.ranking import (
@@ -206,5 +206,6 @@ __all__ = [
     "specificity",
     "takes",
     "threshold_curve",
+    "title_of",
     "volumetric_similarity",
 ]

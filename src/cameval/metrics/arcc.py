@@ -87,6 +87,11 @@ class ARCC:
     def __post_init__(self) -> None:
         check_extract(self.extract)
 
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        return "ARCC" if self.road == ROAD() else f"ARCC with {self.road.title}"
+
     def __call__(
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
     ) -> Tensor:

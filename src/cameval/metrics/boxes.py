@@ -296,7 +296,7 @@ def _box_pair(first: Any, second: Any) -> tuple[Tensor, Tensor]:
     return pair
 
 
-@of_masks(higher_is_better=True, truth="objects")
+@of_masks(higher_is_better=True, truth="objects", title="box IoU")
 @within(0, 1)
 def box_iou(
     pred: Array,
@@ -366,7 +366,7 @@ def box_iou(
     return _best_match(iou_matrix, pred, target, connectivity, spatial_axes)
 
 
-@of_masks(higher_is_better=True, truth="objects")
+@of_masks(higher_is_better=True, truth="objects", title="box precision")
 @within(0, 1)
 def box_precision(
     pred: Array,

@@ -82,6 +82,20 @@ def equivalent_radius(target: Tensor, spacing: Spacing = 1.0) -> Tensor:
     return (content / pi).sqrt() if len(size) == 2 else (content * 3 / (4 * pi)) ** (1 / 3)
 
 
+def unit_words(spacing: Spacing) -> str:
+    """Return the unit of lengths, as words of a title; the default may be that of a sample.
+
+    Examples
+    --------
+    >>> from cameval.metrics.centroid import unit_words
+    >>> unit_words(1.0), unit_words((5, 0.5, 0.5))
+    ('px or unit of spacing', 'unit of spacing 5 x 0.5 x 0.5')
+    """
+    if spacing == 1.0:
+        return "px or unit of spacing"
+    return f"unit of spacing {' x '.join(f'{step:g}' for step in pixel_size(spacing))}"
+
+
 @dataclass(frozen=True)
 class CentroidDistance:
     """Distance between the centroids of the predicted and the true mask; lower is better.
@@ -135,6 +149,19 @@ class CentroidDistance:
                 "relative_to must be None or a function of masks and spacing, "
                 f"got {self.relative_to!r}; for example equivalent_radius"
             )
+
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        unit = unit_words(self.spacing)
+        if self.relative_to is not None:
+            unit = "relative"
+        if self.relative_to is equivalent_radius:
+            unit = "radii of the truth"
+        elif self.relative_to is image_diagonal:
+            unit = "image diagonals"
+        settings = [unit, *(["diagonal if empty"] * self.penalize_empty)]
+        return f"centroid distance ({', '.join(settings)})"
 
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return one distance for each image, shape ``(...)``.

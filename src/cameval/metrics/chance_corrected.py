@@ -25,7 +25,7 @@ STANDARD_REFERENCE = 0.05
 
 
 @formula_of_counts
-@of_masks(higher_is_better=True, pixelwise=True)
+@of_masks(higher_is_better=True, pixelwise=True, title="informedness")
 @within(-1, 1)
 def informedness(pred: Array, target: Array, /) -> Array:
     """Youden's J: recall minus false-positive rate.
@@ -69,7 +69,7 @@ def informedness(pred: Array, target: Array, /) -> Array:
 
 
 @formula_of_counts
-@of_masks(higher_is_better=True, pixelwise=True)
+@of_masks(higher_is_better=True, pixelwise=True, title="sIoU")
 @within(0, 1)
 def size_standardized_iou(
     pred: Array, target: Array, /, reference: float = STANDARD_REFERENCE
@@ -146,7 +146,7 @@ def size_standardized_iou(
 
 
 @formula_of_counts
-@of_masks(higher_is_better=True, pixelwise=True)
+@of_masks(higher_is_better=True, pixelwise=True, title="Matthews correlation")
 @within(-1, 1)
 def matthews_correlation(pred: Array, target: Array, /) -> Array:
     """Matthews' correlation coefficient (phi): correlation of the two masks over the pixels.
@@ -195,7 +195,7 @@ def matthews_correlation(pred: Array, target: Array, /) -> Array:
 
 
 @formula_of_counts
-@of_masks(higher_is_better=True, pixelwise=True)
+@of_masks(higher_is_better=True, pixelwise=True, title="Cohen's kappa")
 @within(-1, 1)
 def cohen_kappa(pred: Array, target: Array, /) -> Array:
     """Cohen's kappa: agreement over all pixels beyond that of independent masks.
@@ -244,7 +244,7 @@ def cohen_kappa(pred: Array, target: Array, /) -> Array:
 
 
 @formula_of_counts
-@of_masks(higher_is_better=True, pixelwise=True)
+@of_masks(higher_is_better=True, pixelwise=True, title="chance-corrected overlap")
 def chance_corrected_overlap(pred: Array, target: Array, /) -> Array:
     """Overlap beyond chance, divided by its maximum for masks of these sizes (Loevinger's H).
 

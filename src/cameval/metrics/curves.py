@@ -200,7 +200,7 @@ def _append(tensor: Tensor, value: float) -> Tensor:
     return torch.cat([tensor, tensor.new_tensor([value])])
 
 
-@of_maps(higher_is_better=True, pixelwise=True)
+@of_maps(higher_is_better=True, pixelwise=True, title="maximum IoU")
 @within(0, 1)
 def max_iou(maps: Array, target: Array, /) -> Array:
     """Highest `iou` of the map over all thresholds, chosen for each image with its truth.
@@ -291,6 +291,11 @@ class CoverageAtArea:
         """Check the setting."""
         check_share("area", self.area)
 
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        return f"coverage at {100 * self.area:g}% area"
+
     def __call__(self, maps: Array, target: Array, /) -> Array:
         """Return scores ``(...)`` in [0, 1] of maps and boolean masks ``(..., H, W)``.
 
@@ -343,6 +348,11 @@ class AreaToCover:
     def __post_init__(self) -> None:
         """Check the setting."""
         check_share("share", self.share)
+
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        return f"area to cover {100 * self.share:g}%"
 
     def __call__(self, maps: Array, target: Array, /) -> Array:
         """Return areas ``(...)`` in (0, 1] of maps and boolean masks ``(..., H, W)``.

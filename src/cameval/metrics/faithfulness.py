@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-@of_network(higher_is_better=False)
+@of_network(higher_is_better=False, title="average drop")
 @within(0, 1)
 def average_drop(network: Network, images: Tensor, maps: Tensor, classes: Tensor, /) -> Tensor:
     r"""Drop of the class's probability when the network sees only the marked part, as a share.
@@ -91,7 +91,7 @@ def average_drop(network: Network, images: Tensor, maps: Tensor, classes: Tensor
     return as_scores((-(part - clean).expm1()).clamp(min=0), images)
 
 
-@of_network(higher_is_better=True)
+@of_network(higher_is_better=True, title="increase in confidence")
 @within(0, 1)
 def increase_in_confidence(
     network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
@@ -144,7 +144,7 @@ def increase_in_confidence(
     return as_scores(part > clean, images)
 
 
-@of_network(higher_is_better=True)
+@of_network(higher_is_better=True, title="average gain")
 @within(0, 1)
 def average_gain(network: Network, images: Tensor, maps: Tensor, classes: Tensor, /) -> Tensor:
     r"""Gain of the class's probability when the network sees only the marked part, as a share.
@@ -259,6 +259,7 @@ class ADCC:
     """
 
     label: ClassVar[str] = "adcc"
+    title: ClassVar[str] = "ADCC"
     takes: ClassVar[Takes] = "network"
     uses_extract: ClassVar[bool] = True
     higher_is_better: ClassVar[bool | None] = True
@@ -329,7 +330,7 @@ def coherency(maps: Array, again: Array, /) -> Array:
     return as_scores(scores, maps)
 
 
-@of_maps(higher_is_better=False, pixelwise=True)
+@of_maps(higher_is_better=False, pixelwise=True, title="complexity")
 @within(0, 1)
 def complexity(maps: Array, target: Array | None = None, /) -> Array:
     """Mean of a map over its pixels once it is scaled to [0, 1]: how much it marks.

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-@of_maps(higher_is_better=True, pixelwise=True)
+@of_maps(higher_is_better=True, pixelwise=True, title="relevance mass accuracy")
 @within(0, 1)
 def relevance_mass_accuracy(maps: Array, target: Array, /) -> Array:
     """Share of the map's positive sum that lies in the truth (energy-based pointing game).
@@ -72,7 +72,7 @@ def relevance_mass_accuracy(maps: Array, target: Array, /) -> Array:
     return _score_mass(lambda share, area: share, maps, target)
 
 
-@of_maps(higher_is_better=True, pixelwise=True)
+@of_maps(higher_is_better=True, pixelwise=True, title="relevance mass skill")
 def relevance_mass_skill(maps: Array, target: Array, /) -> Array:
     """`relevance_mass_accuracy` beyond that of a uniform map, divided by its maximum.
 
@@ -116,7 +116,7 @@ def relevance_mass_skill(maps: Array, target: Array, /) -> Array:
     )
 
 
-@of_maps(higher_is_better=True, pixelwise=True)
+@of_maps(higher_is_better=True, pixelwise=True, title="relevance mass ratio")
 def relevance_mass_ratio(maps: Array, target: Array, /) -> Array:
     """Mean positive value in the truth, over that of the whole map (weighted inside-total ratio).
 
@@ -161,7 +161,7 @@ def relevance_mass_ratio(maps: Array, target: Array, /) -> Array:
     return _score_mass(lambda share, area: share / area, maps, target)
 
 
-@of_maps(higher_is_better=True, pixelwise=True)
+@of_maps(higher_is_better=True, pixelwise=True, title="energy pointing game")
 @within(0, 1)
 def energy_pointing_game(maps: Array, target: Array, /) -> Array:
     r"""Share of the map's positive sum that lies in the truth.
@@ -206,7 +206,7 @@ def energy_pointing_game(maps: Array, target: Array, /) -> Array:
     return relevance_mass_accuracy(maps, target)
 
 
-@of_maps(higher_is_better=True, pixelwise=True)
+@of_maps(higher_is_better=True, pixelwise=True, title="grid pointing game")
 @within(0, 1)
 def grid_pointing_game(maps: Array, target: Array, /) -> Array:
     r"""Share of the map's positive sum that lies in the cell of its class; 0 if there is none.
@@ -256,7 +256,7 @@ def grid_pointing_game(maps: Array, target: Array, /) -> Array:
     return _score_mass(formula, maps, target)
 
 
-@of_maps(higher_is_better=True, pixelwise=True)
+@of_maps(higher_is_better=True, pixelwise=True, title="dual polarity precision")
 @within(0, 1)
 def dual_polarity_precision(maps: Array, target: Array, /) -> Array:
     r"""Share of a signed map that is positive inside the truth or negative outside it.

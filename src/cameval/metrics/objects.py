@@ -72,6 +72,11 @@ class ObjectRecall:
         """Check the settings."""
         check_criterion(self.at_least, self.measure)
 
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        return _title("object recall", self.measure, self.at_least)
+
     def __call__(self, pred: Array, objects: Truths, /) -> Array:
         """Return the share of the objects of each image that are detected.
 
@@ -144,6 +149,11 @@ class FalsePositivesPerImage:
         """Check the settings."""
         check_criterion(self.at_least, self.measure)
 
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        return _title("false positives per image", self.measure, self.at_least)
+
     def __call__(self, pred: Array, objects: Truths, /) -> Array:
         """Return the number of false positives in each image.
 
@@ -210,6 +220,11 @@ class ObjectF1:
         if not isinstance(self.at_least, Real) or not 0 < self.at_least <= 1:
             raise SettingError(f"at_least must be a number in (0, 1], got {self.at_least!r}")
 
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        return _title("object F1", "iou", self.at_least)
+
     def __call__(self, pred: Array, objects: Truths, /) -> Array:
         """Return the F1 score of each image.
 
@@ -230,6 +245,12 @@ class ObjectF1:
         pairs = found.matches("iou", self.at_least)
         matched = int(pairs[linear_sum_assignment(pairs, maximize=True)].sum())
         return 2 * matched / sum(pairs.shape)
+
+
+def _title(name: str, measure: Measure, at_least: float) -> str:
+    """Return a name with the overlap that is needed, if more than a shared pixel is."""
+    words = {"coverage": "coverage", "iou": "IoU"}
+    return f"{name} ({words[measure]} at least {at_least:g})" if at_least else name
 
 
 def _score(formula: Callable[[Overlaps], float], pred: Array, objects: Truths) -> Array:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cameval._arrays import Array, Scores, as_scores, as_tensor, exact, mask_pair
 from cameval._checks import check_callable
+from cameval._spatial import with_changed_settings
 from cameval.errors import ArrayTypeError, SettingError
 from cameval.metrics.chance_corrected import informedness, size_standardized_iou
 from cameval.metrics.counts import Counts, formula_of_counts, score_counts
@@ -26,6 +27,7 @@ from cameval.metrics.properties import (
     is_pixelwise,
     settings_from_sample,
     takes,
+    title_of,
 )
 from cameval.metrics.rates import coverage
 from cameval.protocols import MaskMetric
@@ -105,6 +107,11 @@ class Outcomes:
             share: float = getattr(self, name)
             if not isinstance(share, Real) or not 0 < share <= 1:
                 raise SettingError(f"{name} must be a number in (0, 1], got {share}")
+
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        return with_changed_settings("outcome", self, *(field.name for field in fields(self)))
 
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return codes ``(...)`` of boolean masks ``(..., H, W)``, as floating numbers.
@@ -283,6 +290,15 @@ class ZeroWithoutObject:
     def denominator(self) -> Callable[..., Any] | None:
         """The denominator of the metric; a score of 0 without an object has it as well."""
         return denominator(self.metric)
+
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        inner = title_of(self.metric) or getattr(self.metric, "label", None)
+        if inner is None:
+            inner = getattr(self.metric, "__name__", type(self.metric).__name__)
+        empty = "" if self.both_empty is None else f", {self.both_empty:g} without marks"
+        return f"{inner.replace('_', ' ')} (0 for marks on negatives{empty})"
 
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return scores ``(...)`` of boolean masks ``(..., H, W)``, or of volumes."""

@@ -36,6 +36,7 @@ __all__ = [
     higher_is_better=True,
     pixelwise=True,
     denominator=lambda n: n.predicted + n.true - n.both,
+    title="IoU",
 )
 @within(0, 1)
 def iou(pred: Array, target: Array, /) -> Array:
@@ -78,7 +79,9 @@ def iou(pred: Array, target: Array, /) -> Array:
 
 
 @formula_of_counts
-@of_masks(higher_is_better=True, pixelwise=True, denominator=lambda n: n.predicted + n.true)
+@of_masks(
+    higher_is_better=True, pixelwise=True, denominator=lambda n: n.predicted + n.true, title="Dice"
+)
 @within(0, 1)
 def dice(pred: Array, target: Array, /) -> Array:
     """Dice coefficient (F1 score of the pixels), ``2 iou / (1 + iou)``.
@@ -116,7 +119,7 @@ def dice(pred: Array, target: Array, /) -> Array:
 
 
 @formula_of_counts
-@of_masks(higher_is_better=True, pixelwise=True)
+@of_masks(higher_is_better=True, pixelwise=True, title="overlap coefficient")
 @within(0, 1)
 def overlap_coefficient(pred: Array, target: Array, /) -> Array:
     """Share of the smaller mask inside the larger (Szymkiewicz-Simpson coefficient).
@@ -160,7 +163,7 @@ def overlap_coefficient(pred: Array, target: Array, /) -> Array:
 
 
 @formula_of_counts
-@of_masks(higher_is_better=True, pixelwise=True)
+@of_masks(higher_is_better=True, pixelwise=True, title="volumetric similarity")
 @within(0, 1)
 def volumetric_similarity(pred: Array, target: Array, /) -> Array:
     """Similarity of the two areas p and g, ``1 - |p - g| / (p + g)``, whatever their positions.
@@ -248,6 +251,11 @@ class FBeta:
                 f"beta must be a positive number with a finite square, got {self.beta}"
             )
 
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        return f"F{self.beta:g}"
+
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return scores ``(...)`` in [0, 1] of boolean masks ``(..., H, W)``.
 
@@ -322,6 +330,11 @@ class Tversky:
             raise SettingError(
                 "alpha and beta must not both be 0, got 0 and 0; give one of them a weight"
             )
+
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        return f"Tversky index (alpha {self.alpha:g}, beta {self.beta:g})"
 
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return scores ``(...)`` in [0, 1] of boolean masks ``(..., H, W)``.
@@ -404,6 +417,11 @@ class BoundaryIoU:
         check_spatial_axes(self.spatial_axes)
         if not 0 < self.width <= 1:
             raise SettingError(f"width must be in (0, 1], got {self.width}")
+
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        return f"boundary IoU (width {self.width:g})"
 
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return one score for each image, shape ``(...)``.

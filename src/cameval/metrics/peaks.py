@@ -21,7 +21,7 @@ from cameval.metrics.properties import of_maps, within
 __all__ = ["pointing_recall"]
 
 
-@of_maps(higher_is_better=True, truth="objects", from_sample=("spacing",))
+@of_maps(higher_is_better=True, truth="objects", from_sample=("spacing",), title="pointing recall")
 @within(0, 1)
 def pointing_recall(
     maps: Array,

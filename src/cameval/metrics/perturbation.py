@@ -11,6 +11,7 @@ from torch.nn.functional import conv2d, pad
 from cameval._arrays import as_scores, exact
 from cameval._checks import check_count
 from cameval._memo import memoized
+from cameval._spatial import with_changed_settings
 from cameval.errors import SettingError
 from cameval.metrics._network import Network, check_network_inputs, class_probabilities
 from cameval.metrics.properties import Takes
@@ -88,6 +89,11 @@ class Deletion:
         check_count("batch_size", self.batch_size)
         if not isfinite(self.fill):
             raise SettingError(f"fill must be finite, got {self.fill}")
+
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        return with_changed_settings("deletion", self, "steps", "fill", "seed")
 
     def curve(
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /
@@ -185,6 +191,11 @@ class Insertion:
             raise SettingError(f"kernel_size must be odd, got {self.kernel_size}")
         if not 0 < self.sigma < float("inf"):
             raise SettingError(f"sigma must be positive and finite, got {self.sigma}")
+
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        return with_changed_settings("insertion", self, "steps", "kernel_size", "sigma", "seed")
 
     def curve(
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /

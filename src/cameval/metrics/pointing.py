@@ -22,7 +22,7 @@ _AT_ONCE = 2**21
 """Rows around maxima that are compared with the truth at once. It bounds the memory."""
 
 
-@of_maps(higher_is_better=True, from_sample=("spacing",))
+@of_maps(higher_is_better=True, from_sample=("spacing",), title="pointing game")
 @within(0, 1)
 def pointing_game(
     maps: Array,

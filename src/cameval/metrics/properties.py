@@ -37,11 +37,25 @@ from typing import Any, Literal, Protocol, TypeVar, cast, get_args, overload
 
 from torch import Tensor
 
-from cameval._spatial import check_from_sample, check_pixelwise, read_from_sample, read_pixelwise
+from cameval._spatial import (
+    check_from_sample,
+    check_pixelwise,
+    read_from_sample,
+    read_pixelwise,
+    read_title,
+)
 from cameval._spatial import read_property as _read
 from cameval.errors import SettingError
 
-__all__ = ["higher_is_better", "is_pixelwise", "of_maps", "of_masks", "of_network", "takes"]
+__all__ = [
+    "higher_is_better",
+    "is_pixelwise",
+    "of_maps",
+    "of_masks",
+    "of_network",
+    "takes",
+    "title_of",
+]
 
 Takes = Literal["masks", "maps", "network"]
 """What a metric is given: predicted masks, score maps, or the network itself."""
@@ -69,6 +83,7 @@ class _MetricDecorator(Protocol):
         pixelwise: bool = False,
         from_sample: tuple[str, ...] = (),
         denominator: Callable[..., object] | None = None,
+        title: str | None = None,
     ) -> F: ...
 
     @overload
@@ -83,6 +98,7 @@ class _MetricDecorator(Protocol):
         pixelwise: bool = False,
         from_sample: tuple[str, ...] = (),
         denominator: Callable[..., object] | None = None,
+        title: str | None = None,
     ) -> Callable[[F], F]: ...
 
 
@@ -99,6 +115,7 @@ def _metric_decorator(kind: Takes, doc: str) -> _MetricDecorator:
         pixelwise: bool = False,
         from_sample: tuple[str, ...] = (),
         denominator: Callable[..., object] | None = None,
+        title: str | None = None,
     ) -> F | Callable[[F], F]:
         properties: dict[str, object] = {"takes": kind}
         if _check_direction(higher_is_better, metric) is not None:
@@ -115,6 +132,8 @@ def _metric_decorator(kind: Takes, doc: str) -> _MetricDecorator:
             properties["from_sample"] = from_sample
         if _check_denominator(denominator, metric) is not None:
             properties["denominator"] = denominator
+        if title is not None:
+            properties["title"] = _check_title(title, metric)
 
         def mark(one: F) -> F:
             _set_attributes(one, properties)
@@ -170,6 +189,9 @@ of_masks = _metric_decorator(
     denominator
         Function of :class:`Counts` that returns the denominator of a score that is a ratio of pixel
         counts. It is the weight of the score in the pooled mean.
+    title
+        What reports, plots and texts call the metric. By default they show its label. A class may
+        have a property ``title`` instead, which tells its settings.
 
     Returns
     -------
@@ -179,7 +201,8 @@ of_masks = _metric_decorator(
     Raises
     ------
     SettingError
-        If `higher_is_better` is neither a bool nor None, or the metric cannot have attributes.
+        If `higher_is_better` is neither a bool nor None, the title is empty, or the metric cannot
+        have attributes.
 
     Examples
     --------
@@ -315,6 +338,32 @@ def higher_is_better(metric: object) -> bool | None:
     None
     """
     return _check_direction(_read(metric, "higher_is_better", None), metric)
+
+
+def title_of(metric: object) -> str | None:
+    """Return the title of a metric with its settings, or None if it has none.
+
+    A ``functools.partial`` has the title of its function with the settings that differ from the
+    defaults, unless it has its own.
+
+    Raises
+    ------
+    SettingError
+        If the property is not a text, or is empty.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> from cameval import iou, pointing_game
+    >>> from cameval.metrics import HausdorffDistance, title_of
+    >>> title_of(iou), title_of(partial(pointing_game, tolerance=15))
+    ('IoU', 'pointing game (tolerance 15)')
+    >>> title_of(HausdorffDistance(95))
+    '95% Hausdorff distance (px or unit of spacing)'
+    >>> print(title_of(lambda pred, target: pred.sum((-2, -1))))
+    None
+    """
+    return read_title(metric)
 
 
 def categories(metric: object) -> tuple[str, ...]:
@@ -466,6 +515,12 @@ def _check_denominator(value: Any, metric: object) -> Callable[..., Any] | None:
     if not (value is None or callable(value)):
         raise SettingError(f"denominator must be a function or None, got {value!r} of {metric!r}")
     return cast("Callable[..., Any] | None", value)
+
+
+def _check_title(title: Any, metric: object) -> str:
+    if not isinstance(title, str) or not title.strip():
+        raise SettingError(f"title must be a non-empty text, got {title!r} of {metric!r}")
+    return title
 
 
 def _check_range(value: Any, metric: object) -> tuple[float, float] | None:

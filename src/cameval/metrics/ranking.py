@@ -67,7 +67,7 @@ def score_ranks(formula: Callable[[Ranked], Tensor], maps: Array, target: Array,
     return as_scores(scores.reshape(pair[0].shape[:-2]), maps)
 
 
-@of_maps(higher_is_better=True, pixelwise=True)
+@of_maps(higher_is_better=True, pixelwise=True, title="relevance rank accuracy")
 @within(0, 1)
 def relevance_rank_accuracy(maps: Array, target: Array, /) -> Array:
     """Share of true pixels among as many highest pixels as the truth has (R-precision).
@@ -112,7 +112,7 @@ def relevance_rank_accuracy(maps: Array, target: Array, /) -> Array:
     return score_ranks(_share_in_true_area, maps, target)
 
 
-@of_maps(higher_is_better=True, pixelwise=True)
+@of_maps(higher_is_better=True, pixelwise=True, title="IoU at true area")
 @within(0, 1)
 def iou_at_true_area(maps: Array, target: Array, /) -> Array:
     """IoU of the truth with as many highest pixels as the truth has.
@@ -158,7 +158,7 @@ def iou_at_true_area(maps: Array, target: Array, /) -> Array:
     return score_ranks(formula, maps, target)
 
 
-@of_maps(higher_is_better=True, pixelwise=True)
+@of_maps(higher_is_better=True, pixelwise=True, title="AUROC")
 @within(0, 1)
 def pixel_auroc(maps: Array, target: Array, /) -> Array:
     """Area under the ROC curve: how often a true pixel is higher than another pixel.
@@ -212,7 +212,7 @@ def pixel_auroc(maps: Array, target: Array, /) -> Array:
     return score_ranks(formula, maps, target)
 
 
-@of_maps(higher_is_better=True, pixelwise=True)
+@of_maps(higher_is_better=True, pixelwise=True, title="AP")
 @within(0, 1)
 def pixel_average_precision(maps: Array, target: Array, /) -> Array:
     """Average precision: the precision of all thresholds, weighted by the gain in coverage.
@@ -258,7 +258,7 @@ def pixel_average_precision(maps: Array, target: Array, /) -> Array:
     return score_ranks(_average_precision, maps, target)
 
 
-@of_maps(higher_is_better=True, pixelwise=True)
+@of_maps(higher_is_better=True, pixelwise=True, title="average precision skill")
 def average_precision_skill(maps: Array, target: Array, /) -> Array:
     """`pixel_average_precision` beyond that of a constant map, divided by its maximum.
 

@@ -12,7 +12,7 @@ __all__ = ["coverage", "false_positive_rate", "marked_area", "precision", "speci
 
 
 @formula_of_counts
-@of_masks(higher_is_better=True, pixelwise=True, denominator=lambda n: n.true)
+@of_masks(higher_is_better=True, pixelwise=True, denominator=lambda n: n.true, title="coverage")
 @within(0, 1)
 def coverage(pred: Array, target: Array, /) -> Array:
     """Share of the truth inside the predicted mask (recall, sensitivity).
@@ -48,7 +48,9 @@ def coverage(pred: Array, target: Array, /) -> Array:
 
 
 @formula_of_counts
-@of_masks(higher_is_better=True, pixelwise=True, denominator=lambda n: n.predicted)
+@of_masks(
+    higher_is_better=True, pixelwise=True, denominator=lambda n: n.predicted, title="precision"
+)
 @within(0, 1)
 def precision(pred: Array, target: Array, /) -> Array:
     """Share of the predicted mask inside the truth (intersection over prediction).
@@ -82,7 +84,12 @@ def precision(pred: Array, target: Array, /) -> Array:
 
 
 @formula_of_counts
-@of_masks(higher_is_better=False, pixelwise=True, denominator=lambda n: n.pixels - n.true)
+@of_masks(
+    higher_is_better=False,
+    pixelwise=True,
+    denominator=lambda n: n.pixels - n.true,
+    title="false positive rate",
+)
 @within(0, 1)
 def false_positive_rate(pred: Array, target: Array, /) -> Array:
     """Share of the pixels outside the truth that are predicted; lower is better.
@@ -122,7 +129,12 @@ def false_positive_rate(pred: Array, target: Array, /) -> Array:
 
 
 @formula_of_counts
-@of_masks(higher_is_better=True, pixelwise=True, denominator=lambda n: n.pixels - n.true)
+@of_masks(
+    higher_is_better=True,
+    pixelwise=True,
+    denominator=lambda n: n.pixels - n.true,
+    title="specificity",
+)
 @within(0, 1)
 def specificity(pred: Array, target: Array, /) -> Array:
     """Share of the pixels outside the truth that are not predicted, ``1 - false_positive_rate``.
@@ -161,7 +173,7 @@ def specificity(pred: Array, target: Array, /) -> Array:
 
 
 @formula_of_counts
-@of_masks(pixelwise=True, denominator=lambda n: n.pixels)
+@of_masks(pixelwise=True, denominator=lambda n: n.pixels, title="marked area")
 @within(0, 1)
 def marked_area(pred: Array, target: Array, /) -> Array:
     """Share of the image that is predicted; neither high nor low is better.

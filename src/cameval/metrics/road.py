@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cameval._arrays import as_masks, as_scores, finite_maps
 from cameval._checks import check_count
+from cameval._spatial import with_changed_settings
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.metrics._network import Network, check_network_inputs, class_probabilities
 from cameval.metrics.perturbation import pixel_ranks
@@ -104,6 +105,11 @@ class ROAD:
             )
         _check_noise(self.noise)
         check_count("batch_size", self.batch_size)
+
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        return with_changed_settings("ROAD", self, "percentiles", "noise", "seed")
 
     def curves(
         self, network: Network, images: Tensor, maps: Tensor, classes: Tensor, /

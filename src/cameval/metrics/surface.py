@@ -54,7 +54,7 @@ from cameval.metrics._contours import (
     flatten_pixels,
     pixel_size,
 )
-from cameval.metrics.centroid import Length, image_diagonal
+from cameval.metrics.centroid import Length, image_diagonal, unit_words
 from cameval.metrics.properties import Takes, undefined_without_truth
 
 __all__ = ["AverageSurfaceDistance", "HausdorffDistance", "SurfaceDice"]
@@ -125,6 +125,14 @@ class HausdorffDistance:
         _check_settings(self.spacing, self.border)
         if not 0 < self.percentile <= 100:
             raise SettingError(f"percentile must be in (0, 100], got {self.percentile}")
+
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        share = f"{self.percentile:g}% " if self.percentile < 100 else ""
+        settings = [unit_words(self.spacing), *_border_words(self.border)]
+        settings += ["diagonal if empty"] * self.penalize_empty
+        return f"{share}Hausdorff distance ({', '.join(settings)})"
 
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return one distance for each image, shape ``(...)``.
@@ -209,6 +217,13 @@ class AverageSurfaceDistance:
     def __post_init__(self) -> None:
         _check_settings(self.spacing, self.border)
 
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        settings = [unit_words(self.spacing), *_border_words(self.border)]
+        settings += ["diagonal if empty"] * self.penalize_empty
+        return f"average surface distance ({', '.join(settings)})"
+
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return one distance for each image, shape ``(...)``.
 
@@ -289,6 +304,12 @@ class SurfaceDice:
         _check_settings(self.spacing, self.border)
         if not self.tolerance >= 0:
             raise SettingError(f"tolerance must be at least 0, got {self.tolerance}")
+
+    @property
+    def title(self) -> str:
+        """The name with its settings, for reports and plots."""
+        settings = [f"tolerance {self.tolerance:g}", unit_words(self.spacing)]
+        return f"surface Dice ({', '.join([*settings, *_border_words(self.border)])})"
 
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return one score for each image, shape ``(...)``.
@@ -400,6 +421,11 @@ def _share_within(tolerance: float, distances: Floats, measures: Floats) -> floa
 def _zero_score(target: Tensor, spacing: Spacing) -> Tensor:
     """Return 0 for each image: the worst score of a share."""
     return torch.zeros_like(image_diagonal(target, spacing))
+
+
+def _border_words(border: Border) -> list[str]:
+    """Return the words of a title for a border that is not the default."""
+    return ["contour"] if border == "contour" else []
 
 
 def _check_settings(spacing: Spacing, border: object) -> None:

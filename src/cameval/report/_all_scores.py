@@ -13,7 +13,7 @@ from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import format_signed
 from cameval.evaluation._scores import ROLES, Score, Scores
-from cameval.evaluation._words import metric_title, one_line
+from cameval.evaluation._words import one_line
 from cameval.report._names import Names
 from cameval.report._score_tables import (
     count_cells,
@@ -104,10 +104,10 @@ def all_scores_table(
         *([names.noun] * (len(contents.models) > 1)),
         *(["target class"] * (len(contents.target_classes) > 1)),
         *(["masks by"] * of_masks),
-        metric_heading(metric, headline.meaning),
+        metric_heading(metric, contents),
         *(["minus best guess"] * has_tests),
-        *([metric_title(headline.bound)] if headline.bound else []),
-        *(metric_heading(label, contents.averaged_metrics[label]) for label in further),
+        *([contents.title(headline.bound)] if headline.bound else []),
+        *(metric_heading(label, contents) for label in further),
         *([] if alike else ["n", "undefined", "constant maps"]),
     ]
     notes = notes_on_scores(contents, headline, scores, names)
@@ -240,9 +240,9 @@ def headline_data(
         names.with_model(model, f"{headline.title} of each map, {names.column(column)}"),
         [
             "map",
-            metric_heading(column.metric, headline.meaning),
+            metric_heading(column.metric, contents),
             *(["minus best guess"] if verdict.guess is not None else []),
-            *([metric_title(headline.bound)] if headline.bound else []),
+            *([contents.title(headline.bound)] if headline.bound else []),
         ],
         [Block(rows)],
         notes_on_labels(contents, headline, family),

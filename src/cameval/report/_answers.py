@@ -15,7 +15,7 @@ from cameval.evaluation._headline import Headline
 from cameval.evaluation._info import names_of_info
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._scores import Images, Scores
-from cameval.evaluation._words import metric_title, one_line
+from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import CONSTANT
 from cameval.report._info_tables import MOST_VALUES
 from cameval.report._names import Names, join_words
@@ -258,7 +258,7 @@ def answer_negatives(known: Known) -> Answer:
         "No metric of the run is defined there.",
     ]
     if defined:
-        titles = join_words([metric_title(one) for one in defined])
+        titles = join_words([known.contents.title(one) for one in defined])
         sentences[1:] = [f"Defined there: {titles}.", where]
     return Answer("negatives", question, sentences, values)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from cameval.evaluation._comparisons import ALPHA, FAMILY
 from cameval.evaluation._scores import ROLES
-from cameval.evaluation._words import metric_title, one_line
+from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import Column, MetricMeaning
 from cameval.report._answers import Answer, Known, capital
 from cameval.report._choices import describe_choice
@@ -33,7 +33,7 @@ def answer_tuning(known: Known) -> Answer:
             column,
             headline.candidates[model],
             contents.binarizers.get(column.binarizer),
-            given=contents.given,
+            contents,
             has_direction=headline.meaning.higher_is_better is not None,
         )
         sentences += [known.names.with_model(model, sentence) for sentence in told]
@@ -98,7 +98,7 @@ def answer_metrics(known: Known) -> Answer:
     by_aspect: dict[str, list[str]] = {}
     for label, meaning in metrics.items():
         aspect = "not documented" if meaning.question is None else meaning.question.aspect
-        by_aspect.setdefault(aspect, []).append(metric_title(label))
+        by_aspect.setdefault(aspect, []).append(known.contents.title(label))
     parts = [f"{aspect}: {', '.join(titles)}" for aspect, titles in by_aspect.items()]
     sentences = [f"{capital('; '.join(parts))}."] if parts else ["No metric."]
     wanted = ["overlap", "border", "objects"] + ["faithfulness"] * known.contents.has_network
@@ -111,7 +111,7 @@ def answer_metrics(known: Known) -> Answer:
     if absent := [one for one in wanted if one not in by_aspect]:
         sentences.append(f"No metric is about {join_words(absent, 'or')}.")
     falling = [
-        metric_title(label)
+        known.contents.title(label)
         for label, one in metrics.items()
         if one.question is not None and one.question.falls_with_size and one.bounds is None
     ]
@@ -278,7 +278,7 @@ def answer_tests(known: Known) -> Answer:
         for column in headline.columns.values()
     )
     metrics = list(
-        dict.fromkeys(metric_title(one.column.metric) for one in family.comparisons)
+        dict.fromkeys(known.contents.title(one.column.metric) for one in family.comparisons)
     ) or [headline.title]
     if not size:
         sentences = ["No difference was tested."]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cameval.evaluation import Column, Results
-from cameval.evaluation._words import metric_title
 from cameval.report._image_index import FOLDER, read_index
 from cameval.report._image_records import Records
 from cameval.report._names import Names
@@ -108,7 +107,7 @@ def _lead(records: Records) -> str:
     """Return what the marks of a picture mean."""
     contents = records.names.contents
     metric = records.metric
-    parts = [f"Bar: {metric_title(metric)}."]
+    parts = [f"Bar: {records.names.contents.title(metric)}."]
     if "nothing" in contents.baselines.values():
         parts.append(
             "Gray tick: the best guess; beside the score the difference from it: \u25b2 better, "

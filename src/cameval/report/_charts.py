@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from cameval.evaluation import Column
+from cameval.evaluation._contents import Contents
 from cameval.evaluation._image_plots import LEAST_GROUPS, first_and_last, has_interval
 from cameval.evaluation._numbers import format_number, format_short, format_signed
 from cameval.evaluation._run_folder import runs
@@ -277,7 +278,7 @@ def threshold_section(charts: Charts, notes: Sequence[str]) -> ChartSection:
                 caption=" ".join(
                     [
                         f"{text}{chosen} {_describe_binarizers(drawn)}",
-                        *(_describe_circle(label, binarizers[label]) for label in repeated),
+                        *(_describe_circle(label, charts.names.contents) for label in repeated),
                     ]
                 ),
                 height=_height_of_thresholds(len(charts.names.contents.methods) + len(repeated)),
@@ -307,10 +308,11 @@ def _count_binarizers(binarizers: Mapping[str, BinarizerMeaning]) -> str:
     return join_words(counts)
 
 
-def _describe_circle(label: str, meaning: BinarizerMeaning) -> str:
+def _describe_circle(label: str, contents: Contents) -> str:
     """Return what a circle in the figure marks."""
-    assert meaning.origin is not None  # of a choice
-    return f"A circle: {one_line(label)}, {describe_origin(meaning.origin)}."
+    origin = contents.binarizers[label].origin
+    assert origin is not None  # of a choice
+    return f"A circle: {one_line(label)}, {describe_origin(origin, contents)}."
 
 
 def _choices_fold(charts: Charts) -> ChartSection:

@@ -1,11 +1,11 @@
 """Which method and binarizer were chosen by their scores, and on which images."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cameval.evaluation import Column
 from cameval.evaluation._contents import Contents
-from cameval.evaluation._words import metric_title, one_line
+from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn
 from cameval.report._names import Names, describe_origin
 from cameval.report._score_tables import map_row
@@ -23,18 +23,19 @@ def describe_choice(
     column: Column,
     candidates: Sequence[Column],
     binarizer: BinarizerMeaning | None,
+    contents: Contents,
     *,
-    given: Collection[str],
     has_direction: bool,
 ) -> Iterator[str]:
     """Yield which of method and binarizer was chosen by its score, and on which images.
 
-    `given` has the labels of maps made elsewhere.
+    `contents` is what was evaluated.
     """
+    given = contents.given
     origin = None if binarizer is None else binarizer.origin
     if origin is not None:
         warning = _WARNINGS[origin.chosen_on]
-        yield f"The binarizer of each map was {describe_origin(origin)}{warning}."
+        yield f"The binarizer of each map was {describe_origin(origin, contents)}{warning}."
     if len(candidates) < 2:
         return
     methods, binarizers = {c.method for c in candidates}, {c.binarizer for c in candidates}
@@ -112,7 +113,7 @@ def choice_table(contents: Contents, names: Names, runs: Sequence[Mapping[str, A
     blocks, left_out = [], max(0, len(choices) - _MOST_PARTS)
     for k, (label, record) in enumerate(choices[:_MOST_PARTS]):
         images = format_count(int(record.get("images") or 0), "image")
-        metric = metric_title(str(record.get("metric") or ""))
+        metric = contents.title(str(record.get("metric") or ""))
         heading = f"{one_line(label)}: by the mean {metric} of {images}"
         if len(choices) > 1:
             heading = f"choice {k + 1} of {len(choices)}, {heading}"

@@ -12,7 +12,7 @@ from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import MISSING
 from cameval.evaluation._scores import Images, Scores, clip_to_range, high_and_low_shares
-from cameval.evaluation._words import map_and_mask, metric_title, one_line
+from cameval.evaluation._words import map_and_mask, one_line
 from cameval.report._names import Names
 from cameval.report._score_tables import mean_cell
 from cameval.report.formatting import format_interval, format_number, format_percent
@@ -71,8 +71,8 @@ def class_table(
             "class" if has_labels else f"{names.row}s",
             *("n", "groups", headline.title, "median", "quartiles"),
             *(("> .5", "< .01") if headline.is_unit_score else ()),
-            *((metric_title(headline.bound),) if headline.bound else ()),
-            *map(metric_title, of_objects),
+            *((contents.title(headline.bound),) if headline.bound else ()),
+            *map(contents.title, of_objects),
             *(("best blind baseline",) if has_blind else ()),
         ],
         blocks,

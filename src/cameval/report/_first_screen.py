@@ -9,7 +9,7 @@ import numpy as np
 from cameval.evaluation import Column
 from cameval.evaluation._headline import MOST_MODELS
 from cameval.evaluation._numbers import with_minus
-from cameval.evaluation._words import metric_title, one_line
+from cameval.evaluation._words import one_line
 from cameval.report._all_scores import headline_data
 from cameval.report._answers import Known
 from cameval.report._chart import Charts
@@ -130,7 +130,7 @@ def _pairs_panel(pairs: Sequence[NetworkPair], told: Sentence, known: Known) -> 
     if not pairs or not are_few(known.headline):
         return None
     column, noun = pairs[0].tests[0].column, known.names.noun
-    metrics = list(dict.fromkeys(metric_title(pair.metric) for pair in pairs))
+    metrics = list(dict.fromkeys(pair.metric_title for pair in pairs))
     title = f"Difference in mean {join_words(metrics)} between {noun}s"
     return Panel(
         f"Which {noun} has the better maps?",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cameval.evaluation import REASONS, Column, Results
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._scores import Images, images_by_model
-from cameval.evaluation._words import metric_title, one_line, replace_unprintable
+from cameval.evaluation._words import one_line, replace_unprintable
 from cameval.evaluation.meaning import CONSTANT
 from cameval.report._image_index import ModelPictures, Tile
 from cameval.report._names import Names
@@ -107,7 +107,7 @@ class Records:
         multilabel = self.names.is_multilabel
         record = {
             "row": self.names.row,
-            "metric": metric_title(metric),
+            "metric": contents.title(metric),
             "higher": meaning.higher_is_better,
             "range": meaning.value_range,
             "rated": "class of the target" if multilabel else "predicted class",

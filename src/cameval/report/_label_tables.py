@@ -12,7 +12,7 @@ from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import MISSING
 from cameval.evaluation._scores import Images, Scores
 from cameval.evaluation._summaries import macro_means, pooled_means
-from cameval.evaluation._words import metric_title, one_line
+from cameval.evaluation._words import one_line
 from cameval.report._class_tables import MOST_CLASSES, object_metrics, of_metric
 from cameval.report._marks import are_marked, mark_metric, share_cell
 from cameval.report._names import Names
@@ -158,7 +158,7 @@ def positives_table(
         blocks.append(Block(rows, names.with_model(model, names.column(column))))
     titles = [
         *("class", "positives", "negatives", headline.title),
-        *map(metric_title, further),
+        *map(contents.title, further),
         *(["best blind baseline"] if has_blind else []),
         *(["negatives with a mark"] if marks is not None and has_negatives else []),
         *(["sensitivity", "specificity", "accuracy"] if has_accuracy else []),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cameval.evaluation import Column, Origin
 from cameval.evaluation._contents import Contents
-from cameval.evaluation._words import LONGEST, map_and_mask, metric_title, one_line
+from cameval.evaluation._words import LONGEST, map_and_mask, one_line
 from cameval.evaluation.meaning import BinarizerMeaning, TargetClassMeaning
 from cameval.report._targets import Targets
 from cameval.report.formatting import format_count
@@ -13,25 +13,19 @@ from cameval.report.formatting import format_count
 _MOST_NAMES = 5
 
 
-def describe_origin(origin: Origin) -> str:
-    """Return on which images binarizers were chosen, and by which metric.
-
-    Examples
-    --------
-    >>> from cameval.evaluation import Origin
-    >>> from cameval.report._names import describe_origin
-    >>> describe_origin(Origin("other images", "iou", True))
-    'chosen on other images by the highest mean IoU'
-    """
+def describe_origin(origin: Origin, contents: Contents) -> str:
+    """Return on which images binarizers were chosen, and by which metric."""
     best = "highest" if origin.higher_is_better else "lowest"
     each = " for each class" if origin.by == "label" else ""
-    return f"chosen{each} on {origin.chosen_on} by the {best} mean {metric_title(origin.metric)}"
+    return f"chosen{each} on {origin.chosen_on} by the {best} mean {contents.title(origin.metric)}"
 
 
-def describe_binarizer(meaning: BinarizerMeaning, longest: int = LONGEST) -> str:
+def describe_binarizer(
+    meaning: BinarizerMeaning, contents: Contents, longest: int = LONGEST
+) -> str:
     """Return the setting of a binarizer, or how the binarizers behind its label were chosen."""
     if meaning.origin is not None:
-        return describe_origin(meaning.origin)
+        return describe_origin(meaning.origin, contents)
     return one_line(meaning.setting, longest)
 
 

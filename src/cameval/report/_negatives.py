@@ -10,7 +10,6 @@ from cameval.evaluation import Column
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._scores import Images, Scores
-from cameval.evaluation._words import metric_title
 from cameval.evaluation.meaning import MetricMeaning
 from cameval.report._marks import are_marked, mark_metric, share_cell
 from cameval.report._names import Names
@@ -124,9 +123,9 @@ def _table_of_marks(
     titles = [
         "map",
         *(["negatives with a mark"] if marks is not None else []),
-        *(f"{metric_title(label)} of negatives" for label in areas),
+        *(f"{contents.title(label)} of negatives" for label in areas),
         "n negatives",
-        *(f"{metric_title(label)} with an object" for label, _ in beside),
+        *(f"{contents.title(label)} with an object" for label, _ in beside),
         *(["n with an object"] if beside else []),
     ]
     return Table(caption, titles, blocks, ["In brackets: the 95 % interval by group."])
@@ -171,7 +170,7 @@ def _table_of_convention(
     everything: Mapping[str, Images], contents: Contents, names: Names, metric: str
 ) -> Table:
     """Return the scores of all targets in a metric that scores any mark on a negative as 0."""
-    meaning, title = contents.conventions[metric], metric_title(metric)
+    meaning, title = contents.conventions[metric], contents.title(metric)
     blocks = []
     for model, target_class, binarizer in blocks_of(contents, contents.binarizers):
         images = everything[model]

@@ -17,7 +17,7 @@ from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import format_short, format_signed, with_minus
 from cameval.evaluation._scores import Images, Scores
-from cameval.evaluation._words import map_and_mask, metric_title, one_line
+from cameval.evaluation._words import map_and_mask, one_line
 from cameval.report._all_scores import describe_difference
 from cameval.report._names import Names, join_words
 from cameval.report._sentences import Part, Sentence
@@ -46,8 +46,8 @@ class NetworkPair:
     ----------
     first, second
         Their labels.
-    metric
-        Label of the metric.
+    metric, metric_title
+        Label and title of the metric.
     tests
         A test for each binarizer, or one without a binarizer for a metric of maps.
     higher_is_better
@@ -59,6 +59,7 @@ class NetworkPair:
     first: str
     second: str
     metric: str
+    metric_title: str
     tests: Sequence[Comparison]
     higher_is_better: bool
     untested: Mapping[str, float]
@@ -86,7 +87,7 @@ class NetworkPair:
         rows = []
         for test in self.tests:
             said = describe_difference(test, higher_is_better=self.higher_is_better)
-            name = test.column.binarizer or metric_title(test.column.metric)
+            name = test.column.binarizer or self.metric_title
             rows.append(PairRow(one_line(name), with_minus(said), test.test.difference, test))
         for name, difference in self.untested.items():
             said = f"{format_signed(difference)} (not tested)"
@@ -114,7 +115,8 @@ def pairs_of(
             if column in images[first].columns
         }
         known = {name: value for name, value in differences.items() if not np.isnan(value)}
-        pairs.append(NetworkPair(first, second, metric, tests, higher, known))
+        title = contents.title(metric)
+        pairs.append(NetworkPair(first, second, metric, title, tests, higher, known))
     return sorted(pairs, key=lambda pair: pair.metric != headline.metric)
 
 
@@ -171,7 +173,7 @@ def _count_pairs(pairs: Sequence[NetworkPair], noun: str) -> str:
 
 def _where(pair: NetworkPair) -> str:
     threshold = "" if pair.tests[0].column.binarizer else ", without a threshold"
-    return f"{metric_title(pair.metric)}{threshold}"
+    return f"{pair.metric_title}{threshold}"
 
 
 def _describe_pair(pair: NetworkPair) -> str:
@@ -243,7 +245,7 @@ def pair_table(pairs: Sequence[NetworkPair], caption: str) -> Table:
     blocks = [
         Block(
             [Row(Cell(row.name), [Cell(row.said)]) for row in pair.rows()],
-            f"{metric_title(pair.metric)}: {pair.title}",
+            f"{pair.metric_title}: {pair.title}",
         )
         for pair in pairs
     ]

@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 
 from cameval.evaluation._score_axis import axis_ends
-from cameval.evaluation._words import metric_title, one_line
+from cameval.evaluation._words import one_line
 from cameval.report._network_pairs import NetworkPair, PairRow
 from cameval.report._svg import Drawing
 from cameval.report._svg_parts import (
@@ -68,7 +68,7 @@ def _draw_metric(frame: Frame, pairs: Sequence[NetworkPair], top: float) -> tupl
             top += frame.row
         parts += [*grid_of(frame, ends, first, top), *marks] if frame.wide else marks
         top += 6
-    parts += axis_of(frame, ends, top - 4, f"difference in {metric_title(pairs[0].metric)}")
+    parts += axis_of(frame, ends, top - 4, f"difference in {pairs[0].metric_title}")
     return parts, top
 
 

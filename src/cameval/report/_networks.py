@@ -10,7 +10,7 @@ from cameval.evaluation._comparisons import Comparison
 from cameval.evaluation._headline import candidates_of
 from cameval.evaluation._numbers import format_short, with_minus
 from cameval.evaluation._scores import Score
-from cameval.evaluation._words import metric_title, one_line
+from cameval.evaluation._words import one_line
 from cameval.report._all_scores import describe_difference
 from cameval.report._answers import Known
 from cameval.report._score_tables import mean_cell
@@ -152,5 +152,5 @@ def network_table(rows: Sequence[NetworkRow], known: Known) -> Table:
         shown.append(Row(Cell(one_line(row.model, 40)), cells, "method"))
     noun = known.names.noun
     titles = [noun, "verdict", "best map", known.headline.title, "best guess", "minus best guess"]
-    titles += [metric_title(bound)] if bound else []
+    titles += [known.contents.title(bound)] if bound else []
     return Table(f"The best maps of each {noun}", titles, [Block(shown)], look="scores")

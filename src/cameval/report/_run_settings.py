@@ -8,7 +8,7 @@ import numpy as np
 
 from cameval.evaluation import REASONS, Results
 from cameval.evaluation._run_folder import runs
-from cameval.evaluation._words import metric_title, one_line
+from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import CONSTANT, BinarizerMeaning, Meaning
 from cameval.report._names import Names, describe_binarizer, first_names
 from cameval.report.sections import Block, Cell, Row, Table
@@ -40,7 +40,7 @@ def list_settings(results: Results, names: Names) -> list[tuple[str, str]]:
         ("Target classes", meanings.target_class if names.contents.has_network else {}),
     ):
         if things:
-            settings.append((title, _join(_describe(things))))
+            settings.append((title, _join(_describe(things, names))))
     if versions := (results.provenance.get("settings") or {}).get("versions"):
         parts = [f"{one_line(name)} {one_line(version)}" for name, version in versions.items()]
         settings.append(("Versions", _join(parts)))
@@ -147,17 +147,19 @@ def _of_label(chosen: Mapping[str, Any], names: Names) -> str:
     return f" ({names.class_name(chosen['label'])}{why})"
 
 
-def _describe(things: Mapping[str, Meaning]) -> list[str]:
+def _describe(things: Mapping[str, Meaning], names: Names) -> list[str]:
     """Return each label, with its setting if that is not the label itself."""
     return [
-        one_line(label) if meaning.setting == label else f"{one_line(label)} = {_setting(meaning)}"
+        one_line(label)
+        if meaning.setting == label
+        else f"{one_line(label)} = {_setting(meaning, names)}"
         for label, meaning in things.items()
     ]
 
 
-def _setting(meaning: Meaning) -> str:
+def _setting(meaning: Meaning, names: Names) -> str:
     if isinstance(meaning, BinarizerMeaning):
-        return describe_binarizer(meaning, 200)
+        return describe_binarizer(meaning, names.contents, 200)
     return one_line(meaning.setting, 200)
 
 
@@ -183,7 +185,9 @@ def undefined_table(results: Results) -> Table | None:
         ]
         here = reasons[:, at]
         counts = tuple(int((here == code).sum()) for code in present)
-        title = metric_title(metric) + (f", {one_line(binarizer)}" if binarizer else "")
+        title = one_line(results.meanings.title(metric)) + (
+            f", {one_line(binarizer)}" if binarizer else ""
+        )
         samples = results.samples["sample"][(here > 0).max(1)]
         key = kind, counts, here.size, first_names(samples)
         titles_by_counts.setdefault(key, []).append(title)

@@ -267,8 +267,7 @@ def _table_of_scores(scores: Results, headline: Headline, names: Names) -> Table
             rows.append(map_row(contents, Column("", kind, method, "", ""), cells))
         thresholded = f"masks by {one_line(binarizer)}" if binarizer else ""
         blocks.append(Block(rows, names.with_model(str(model), thresholded)))
-    unknown = MetricMeaning("", "masks")
-    titles = [metric_heading(one, known.get(one, unknown)) for one in (*beside, *faithful)]
+    titles = [metric_heading(one, contents) for one in (*beside, *faithful)]
     return Table(
         "Agreement with the truth, and faithfulness to the network, of the same images",
         ["map", *titles],

@@ -11,8 +11,7 @@ from cameval.evaluation import Column
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._scores import ROLES, Images, Score, Scores
-from cameval.evaluation._words import metric_title, one_line
-from cameval.evaluation.meaning import BinarizerMeaning, MetricMeaning
+from cameval.evaluation._words import one_line
 from cameval.report._names import Names, describe_binarizer
 from cameval.report.formatting import format_interval, format_number, format_percent
 from cameval.report.sections import Block, Cell, Row, Table
@@ -40,8 +39,8 @@ def notes_on_scores(
         )
     if headline.bound:
         notes.append(
-            f"The {metric_title(headline.bound)} is an upper bound of the {headline.title} of the "
-            "same masks."
+            f"The {contents.title(headline.bound)} is an upper bound of the {headline.title} of "
+            "the same masks."
         )
     if "truth" in contents.baselines.values():
         notes.append(
@@ -54,9 +53,9 @@ def notes_on_scores(
             f"With {' and '.join(chosen)}, each method and each baseline has the binarizer that "
             "was chosen for it."
         )
-    notes += [note_on_convention(title) for title in _conventions(contents.mask_metrics)]
+    notes += [note_on_convention(title) for title in _conventions(contents)]
     notes += [
-        f"{metric_title(label)}: the IoU that a mask with this recall and false-positive rate "
+        f"{contents.title(label)}: the IoU that a mask with this recall and false-positive rate "
         "would have for an object whose share of the image is "
         f"{format_number(meaning.reference)}."
         for label, meaning in contents.mask_metrics.items()
@@ -96,7 +95,7 @@ def map_table(
     expected: dict[str, list[str]] = {}
     for label, meaning in metrics.items():
         if meaning.chance is not None:
-            expected.setdefault(levels[meaning.chance], []).append(metric_title(label))
+            expected.setdefault(levels[meaning.chance], []).append(contents.title(label))
     chance = [f"{' and '.join(titles)} {level}" for level, titles in expected.items()]
     text = f"Expected of maps that are independent of the truth: {'; '.join(chance)}."
     return replace(table, notes=[*table.notes, *([text] if chance else [])])
@@ -118,13 +117,13 @@ def category_table(contents: Contents, images: Mapping[str, Images], names: Name
                 for column in maps_of(contents, target_class, binarizer, label)
                 if column in images[model].columns
             ]
-            heading = [metric_title(label)] if len(metrics) > 1 else []
+            heading = [contents.title(label)] if len(metrics) > 1 else []
             heading.append(heading_of(contents, names, model, target_class, binarizer))
             if rows:
                 blocks.append(Block(rows, " · ".join(filter(None, heading))))
     if not blocks:
         return None
-    of = f" of {metric_title(next(iter(metrics)))}" if len(metrics) == 1 else ""
+    of = f" of {contents.title(next(iter(metrics)))}" if len(metrics) == 1 else ""
     caption = f"Number of {names.row}s in each category{of}{names.part}"
     return Table(caption, ["map", *titles, "undefined"], blocks)
 
@@ -165,22 +164,23 @@ def _blocks_of_metrics(
 
 def _table_of_metrics(
     caption: str,
-    metrics: Mapping[str, MetricMeaning],
+    metrics: Iterable[str],
     blocks: Sequence[Block],
     scores: Scores,
     names: Names,
 ) -> Table:
-    headings = [metric_heading(label, meaning) for label, meaning in metrics.items()]
+    headings = [metric_heading(label, names.contents) for label in metrics]
     titles = ["map", *headings, "n", "undefined", "constant maps"]
     return Table(caption + names.part, titles, blocks, [_note_on_intervals(scores, names)])
 
 
-def metric_heading(label: str, meaning: MetricMeaning) -> str:
+def metric_heading(label: str, contents: Contents) -> str:
     """Return the name of a metric, with its direction where a reader may not expect it."""
-    if meaning.bounds is not None:
-        return f"{metric_title(label)} (upper bound of {metric_title(meaning.bounds)})"
+    meaning = contents.meanings.metric(label)
+    if meaning is not None and meaning.bounds is not None:
+        return f"{contents.title(label)} (upper bound of {contents.title(meaning.bounds)})"
     directions = {True: "", False: " (lower is better)", None: " (direction not known)"}
-    return metric_title(label) + directions[meaning.higher_is_better]
+    return contents.title(label) + directions[None if meaning is None else meaning.higher_is_better]
 
 
 def _note_on_intervals(scores: Scores, names: Names) -> str:
@@ -196,9 +196,10 @@ def _note_on_intervals(scores: Scores, names: Names) -> str:
     return f"{over}, in brackets the 95 % interval by group.{no_bracket}"
 
 
-def _conventions(metrics: Mapping[str, MetricMeaning]) -> list[str]:
+def _conventions(contents: Contents) -> list[str]:
     """Return the names of the metrics that score any mark on a negative as 0."""
-    return [metric_title(label) for label, one in metrics.items() if one.without_object == "zero"]
+    metrics = contents.mask_metrics.items()
+    return [contents.title(label) for label, one in metrics if one.without_object == "zero"]
 
 
 def note_on_convention(title: str) -> str:
@@ -236,14 +237,15 @@ def heading_of(
     if len(contents.target_classes) > 1:
         parts.append(f"maps for {names.target_class(target_class)}")
     if binarizer:
-        parts.append(_binarizer_heading(binarizer, contents.binarizers[binarizer]))
+        parts.append(_binarizer_heading(binarizer, contents))
     return " · ".join(parts)
 
 
-def _binarizer_heading(label: str, meaning: BinarizerMeaning) -> str:
+def _binarizer_heading(label: str, contents: Contents) -> str:
+    meaning = contents.binarizers[label]
     if meaning.origin is None:
         return one_line(label)
-    return f"{one_line(label)}: {describe_binarizer(meaning)}"
+    return f"{one_line(label)}: {describe_binarizer(meaning, contents)}"
 
 
 def map_row(contents: Contents, column: Column, cells: Sequence[Cell]) -> Row:

@@ -12,7 +12,7 @@ from cameval.errors import DataError
 from cameval.evaluation import Column, Results
 from cameval.evaluation._contents import contents_of
 from cameval.evaluation._numbers import short_writer
-from cameval.evaluation._words import metric_title, one_line
+from cameval.evaluation._words import one_line
 from cameval.report._image_index import FOLDER, ModelPictures, Strip, read_index
 from cameval.report._image_records import best_guess, bound_of
 from cameval.report._names import Names, names_of
@@ -147,7 +147,7 @@ def _picture(
         known = one is not None and one in results.columns
         return float(results.values[row, results.columns.index(one)]) if known else np.nan
 
-    parts = {metric_title(column.metric): score(column), "guess": score(guess)}
+    parts = {names.contents.title(column.metric): score(column), "guess": score(guess)}
     write = short_writer([(score(column), score(guess))])
     said = [f"{name} {write(value)}" for name, value in parts.items() if not isnan(value)]
     more = [f"bound {write(score(bound))}"] if not isnan(score(bound)) else []

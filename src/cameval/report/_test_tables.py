@@ -10,7 +10,7 @@ from cameval.evaluation._comparisons import ALPHA, CONFIDENCE, Comparison, Famil
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._scores import ROLES
-from cameval.evaluation._words import map_and_mask, metric_title, one_line
+from cameval.evaluation._words import map_and_mask, one_line
 from cameval.report._names import Names, join_words
 from cameval.report.formatting import (
     format_difference,
@@ -96,7 +96,7 @@ def _model_table(
         ]
     reference = names.contents.models[0]
     return Table(
-        f"Paired differences in {metric_title(column.metric)} between models, "
+        f"Paired differences in {names.contents.title(column.metric)} between models, "
         f"{names.column(column)}",
         ["binarizer" if several else "model", *_TITLES],
         blocks,

@@ -10,7 +10,7 @@ from cameval.evaluation._comparisons import compare_all, seed_of
 from cameval.evaluation._contents import contents_of
 from cameval.evaluation._headline import headline_of
 from cameval.evaluation._scores import images_by_model, scores_of
-from cameval.evaluation._words import metric_title, one_line
+from cameval.evaluation._words import one_line
 from cameval.report._answers import (
     Answer,
     Known,
@@ -177,7 +177,7 @@ def _metric_table(known: Known) -> Table | None:
         cells = [Cell("not documented"), Cell("")]
         if asked is not None:
             cells = [Cell(asked.question), Cell(asked.misleads)]
-        rows.append(Row(Cell(metric_title(label), asked.aspect if asked else ""), cells))
+        rows.append(Row(Cell(known.contents.title(label), asked.aspect if asked else ""), cells))
     if not rows:
         return None
     return Table(

@@ -438,4 +438,18 @@ FAULTS = (
         after=")",
         tests=("test_distributed.py::test_only_cuda_without_a_number_gets_one",),
     ),
+    Fault(
+        "the title of a metric replaces a label that the user gave",
+        "evaluation/_plan.py",
+        before="title_of(one) if is_own_label(name, one) else None",
+        after="title_of(one)",
+        tests=("report/test_titles.py::test_a_label_that_the_user_gave_is_shown",),
+    ),
+    Fault(
+        "titles are not read from the meanings of results",
+        "evaluation/meaning.py",
+        before="(found and found.title) or metric",
+        after="metric",
+        tests=("report/test_titles.py::test_titles_are_saved_and_read_again",),
+    ),
 )

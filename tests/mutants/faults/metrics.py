@@ -309,8 +309,8 @@ FAULTS = (
     Fault(
         "the precision is pooled by the size of the truth",
         "metrics/rates.py",
-        before="denominator=lambda n: n.predicted)",
-        after="denominator=lambda n: n.true)",
+        before="denominator=lambda n: n.predicted, title",
+        after="denominator=lambda n: n.true, title",
         tests=(
             ("metrics/test_pixelwise.py::test_a_pooled_score_is_that_of_the_images_side_by_side"),
         ),
