@@ -92,7 +92,7 @@ def test_counts_that_differ_have_columns(tmp_path) -> None:
     results = made()
     results = undefined(results, np.ix_(range(3), [1]), 1)
     table = written(results, tmp_path).table("IoU of all maps")
-    assert table.titles[-3:] == ["n", "undefined", "constant maps"]
+    assert table.titles[-3:] == ["n (IoU)", "undefined (IoU)", "constant maps"]
     counts = sorted(tuple(cells[-3:]) for _, _, cells in table.rows)
     assert counts == sorted([("21", "3", "0"), *[("24", "0", "0")] * (len(table.rows) - 1)])
 

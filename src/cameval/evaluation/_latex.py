@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from cameval.evaluation._label_words import LabelWords
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import ROLES
 from cameval.evaluation._summaries import NUMBERS
+from cameval.evaluation._undefined import Fewer, describe_fewer, reasons_of_summary
 from cameval.evaluation._words import counted, one_line
+from cameval.evaluation.meaning import MetricMeaning
 from cameval.statistics import ENOUGH_GROUPS
 
 _MAP = ("model", "target_class", "kind", "method", "binarizer")
@@ -35,6 +38,10 @@ _WORD = re.compile(r"(?<![\\\w])[A-Za-z_]\w*")
 
 
 _FIELD = re.compile(rf"(?<![\\\w])({'|'.join(NUMBERS)})\b")
+
+
+_OF_DEFINED = {"mean", "low", "high", "macro", "median", "q25", "q75"}
+"""Numbers of the scores that are defined."""
 
 
 _INTERVAL = re.compile(r"(?<![\\\w])(low|high)\b")
@@ -64,7 +71,8 @@ def latex_table(
     metrics = [m for m in of_results if m in contents.averaged_metrics]
     if not metrics:
         raise SettingError("a table needs a metric whose scores are averaged, got none")
-    summary = results.select(metric=metrics).summary(by)
+    averaged = results.select(metric=metrics)
+    summary, reasons = averaged.summary(by), reasons_of_summary(averaged, by)
     words = LabelWords(names or {}, results.class_names, results.meanings)
     of_maps = [words.metric(m) for m in metrics if m in contents.map_metrics]
     binarizers = set(summary["binarizer"]) - {""}
@@ -76,8 +84,9 @@ def latex_table(
     keys += ["target_class"] * (len(contents.target_classes) > 1)
     keys += ["method"] + ["binarizer"] * bool(contents.binarizers)
     titles = {metric: contents.title(metric) for metric in metrics}
-    table = _Table(cell, keys, titles, parts, names or {}, bool(by))
+    table = _Table(cell, keys, titles, parts, names or {}, bool(by), contents.averaged_metrics)
     body, marked = [], False
+    fewer: dict[str, list[Fewer]] = {}
     before: object = None
     for key, part in _rows(summary, contents):
         block = key["model"], key["target_class"], _kind(key, contents)
@@ -85,8 +94,13 @@ def latex_table(
             body += [r"\midrule", *table.heading(block[-1])]
             before = block
         numbers = {(row["metric"], _part(row, by)): row for _, row in part.iterrows()}
-        body.append(table.row(key, numbers))
+        less = table.find_fewer(numbers, reasons)
+        for (metric, _), one in less.items():
+            fewer.setdefault(metric, []).append(one)
+        body.append(table.row(key, numbers, less))
         marked = marked or any(map(table.is_marked, numbers.values()))
+    rows = count_rows(results)
+    names_targets = rows["target"] != rows["image"]
     few = counted(ENOUGH_GROUPS, "group", table.names)
     lines = [
         *_comments(results, contents, cell, words),
@@ -97,6 +111,7 @@ def latex_table(
         *body,
         r"\bottomrule",
         *([table.across(f"* fewer than {few}: may be too narrow")] * marked),
+        *table.notes_on_fewer(fewer, "target" if names_targets else "image"),
         r"\end{tabular}",
     ]
     return "\n".join(lines) + "\n"
@@ -130,6 +145,8 @@ class _Table:
         How labels are written.
     is_split
         Whether the samples are split into parts.
+    meanings
+        What is known of each metric.
     """
 
     cell: str
@@ -138,6 +155,7 @@ class _Table:
     parts: Sequence[str]
     names: Mapping[str, str]
     is_split: bool
+    meanings: Mapping[str, MetricMeaning]
 
     @property
     def n_numbers(self) -> int:
@@ -150,10 +168,19 @@ class _Table:
             return self.names[label]
         return escape_latex(label if usual is None else usual)
 
+    def title(self, metric: str) -> str:
+        """Return the name of a metric."""
+        return self.name(metric, self.metrics[metric])
+
+    def arrow(self, metric: str) -> str:
+        """Return an arrow for a metric of which less is better, unless the user has named it."""
+        is_down = self.meanings[metric].higher_is_better is False
+        return r" $\downarrow$" if is_down and metric not in self.names else ""
+
     def head(self) -> Iterator[str]:
         """Yield the lines of the head, two of them where each metric has several columns."""
         heads = [self.name(key, key.replace("_", " ")) for key in self.keys]
-        titles = [self.name(metric, title) for metric, title in self.metrics.items()]
+        titles = [self.title(metric) + self.arrow(metric) for metric in self.metrics]
         if self.is_split:
             k, first = len(self.parts), len(heads) + 1
             over = [rf"\multicolumn{{{k}}}{{c}}{{{title}}}" for title in titles]
@@ -171,18 +198,54 @@ class _Table:
         """Return a line with one text in all columns."""
         return rf"\multicolumn{{{len(self.keys) + self.n_numbers}}}{{l}}{{{text}}} \\"
 
-    def row(self, key: Mapping[str, str], numbers: Mapping[tuple[str, str], Any]) -> str:
+    def row(
+        self,
+        key: Mapping[str, str],
+        numbers: Mapping[tuple[str, str], Any],
+        fewer: Mapping[tuple[str, str], Fewer],
+    ) -> str:
         """Return the line of one map."""
         cells = [_guarded(self.name(key[name])) for name in self.keys]
-        for metric in self.metrics:
-            of_metric = [numbers.get((metric, part)) for part in self.parts]
-            cells += ["" if row is None else self._numbers(row) for row in of_metric]
+        for at in product(self.metrics, self.parts):
+            shown = "" if numbers.get(at) is None else self._numbers(numbers[at])
+            cells.append(shown + r"$^\dagger$" * (at in fewer))
         return " & ".join(cells) + r" \\"
 
     def is_marked(self, row: "pd.Series[Any]") -> bool:
         """Tell whether a cell has an interval that may be too narrow."""
         has_interval = _INTERVAL.search(self.cell) and not np.isnan(row["low"] + row["high"])
         return bool(has_interval) and not row["is_reliable"]
+
+    def find_fewer(
+        self, numbers: Mapping[tuple[str, str], Any], reasons: Sequence[Mapping[str, int]]
+    ) -> dict[tuple[str, str], Fewer]:
+        """Return the cells of a line that are over fewer images than others of the same part.
+
+        There are none if cells say how many they are over, or have no number of defined scores
+        alone.
+        """
+        shown = {*_FIELD.findall(self.cell)}
+        if {"n", "n_undefined"} & shown or not _OF_DEFINED & shown:
+            return {}
+        most: dict[str, int] = {}
+        for (_, part), row in numbers.items():
+            most[part] = max(most.get(part, 0), row["n"])
+        return {
+            (metric, part): Fewer(row["n"], row["n_undefined"], reasons[row.name])
+            for (metric, part), row in numbers.items()
+            if row["n"] < most[part]
+        }
+
+    def notes_on_fewer(self, fewer: Mapping[str, Sequence[Fewer]], what: str) -> list[str]:
+        """Return the lines below the table on the cells that are marked so."""
+
+        def rows(n: int) -> str:
+            return counted(n, what, self.names)
+
+        return [
+            self.across(rf"$\dagger$ {self.title(m)}: {describe_fewer(of, rows)}")
+            for m, of in fewer.items()
+        ]
 
     def _numbers(self, row: "pd.Series[Any]") -> str:
         """Return the numbers of a cell; an interval without ends is left out."""

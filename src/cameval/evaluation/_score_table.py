@@ -24,6 +24,9 @@ class ScoreTable(Protocol):
     def values(self) -> NDArray[np.float64]: ...
 
     @property
+    def codes(self) -> NDArray[np.uint8]: ...
+
+    @property
     def provenance(self) -> Mapping[str, Any]: ...
 
     @property

@@ -1,7 +1,7 @@
 """Mean scores with intervals, and the scores and labels of single images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cameval.evaluation._contents import Contents, Role
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._summaries import correct
+from cameval.evaluation._undefined import count_reasons, reasons_of_summary
 from cameval.evaluation.meaning import Column
 from cameval.metrics.summary import share_above, share_below
 from cameval.statistics import ENOUGH_GROUPS, Summary, describe
@@ -28,9 +29,18 @@ ROLES: dict[Role, str] = {
 
 @dataclass(frozen=True)
 class Score(Summary):
-    """A row of `Results.summary`: a mean with its interval, quartiles and counts."""
+    """A row of `Results.summary`: a mean with its interval, quartiles and counts.
+
+    Parameters
+    ----------
+    n_constant
+        Number of constant maps.
+    reasons
+        Number of undefined scores of each reason.
+    """
 
     n_constant: int
+    reasons: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def has_few_groups(self) -> bool:
@@ -93,10 +103,14 @@ class Scores:
 def scores_of(results: ScoreTable, contents: Contents) -> Scores:
     """Return the mean scores of all metrics that are averaged."""
     metrics = contents.averaged_metrics
-    table = results.select(metric=list(metrics)).summary() if metrics else None
-    rows = [] if table is None else table.itertuples(index=False)
+    found: dict[tuple[str, Column], Score] = {}
+    if metrics:
+        averaged = results.select(metric=list(metrics))
+        rows, reasons = averaged.summary().itertuples(index=False), reasons_of_summary(averaged)
+        for row, why in zip(rows, reasons, strict=True):
+            found[str(row.model), _column(row)] = _score(row, why)
     return Scores(
-        {(str(row.model), _column(row)): _score(row) for row in rows},
+        found,
         contents.baselines,
         {label: meaning.higher_is_better for label, meaning in metrics.items()},
     )
@@ -106,8 +120,9 @@ def _column(row: Any) -> Column:
     return Column(row.target_class, row.kind, row.method, row.binarizer, row.metric)
 
 
-def _score(row: Any) -> Score:
-    return Score(**{field: getattr(row, field) for field in Score.__dataclass_fields__})
+def _score(row: Any, reasons: Mapping[str, int]) -> Score:
+    numbers = [name for name in Score.__dataclass_fields__ if name != "reasons"]
+    return Score(**{name: getattr(row, name) for name in numbers}, reasons=reasons)
 
 
 HIGH, LOW = 0.5, 0.01
@@ -124,8 +139,8 @@ class Images:
         Label of the model.
     samples
         Its rows of `Results.samples`.
-    columns, scores
-        The columns of the results, and the score of each image in each, ``(n, K)``.
+    columns, scores, codes
+        The columns of the results, and the score of each image in each with its code, ``(n, K)``.
     n_named
         How many classes have a name; 0 if names are not known.
     is_multilabel
@@ -136,6 +151,7 @@ class Images:
     samples: pd.DataFrame
     columns: Sequence[Column]
     scores: NDArray[np.float64]
+    codes: NDArray[np.uint8]
     n_named: int
     is_multilabel: bool = False
 
@@ -143,6 +159,11 @@ class Images:
         """Return the score of each image."""
         values: NDArray[np.float64] = self.scores[:, self.columns.index(column)]
         return values
+
+    def reasons(self, column: Column, where: NDArray[np.bool_]) -> dict[str, int]:
+        """Return how many scores of some images are undefined, by reason."""
+        at = self.columns.index(column)
+        return count_reasons(self.codes[where, at], self.scores[where, at])
 
     def describe(
         self,
@@ -233,7 +254,13 @@ def images_by_model(results: ScoreTable) -> dict[str, Images]:
     n_named, is_multilabel = len(results.class_names), results.task == "multilabel"
     return {
         model: Images(
-            model, results.samples[at], results.columns, results.values[at], n_named, is_multilabel
+            model,
+            results.samples[at],
+            results.columns,
+            results.values[at],
+            results.codes[at],
+            n_named,
+            is_multilabel,
         )
         for model, at in rows.items()
     }

@@ -69,24 +69,12 @@ def summary(
     multilabel: bool = False,
 ) -> pd.DataFrame:
     """Return means, interval, quartiles and counts of each column and part of the samples."""
-    known = samples.assign(correct=correct(samples, multilabel=multilabel))
-    if strange := [name for name in by if name not in known.columns]:
-        near = list_near_names(strange[0], known.columns)
-        raise SettingError(
-            f"by must name columns of {list(known.columns)}, got {strange[0]!r}; near names: {near}"
-        )
-    if taken := [name for name in by if name in RESERVED]:
-        raise SettingError(
-            f"by must name no column of the summary itself, got {taken[0]!r}; give the column of "
-            "info another name"
-        )
+    parts = split_rows(samples, by, multilabel=multilabel)
     if weights is None:
         weights = np.full(values.shape, np.nan)
     rows: list[dict[str, Any]] = []
     present = samples["present"].to_numpy(bool)
-    if {"label", "class_name"} & set(by):
-        known = known.sort_values("label", kind="stable")
-    for key, part in known.groupby(list(by), sort=False, observed=True, dropna=False):
+    for key, part in parts:
         at = part.index.to_numpy()
         here = values[at]
         ends = [
@@ -120,6 +108,26 @@ def summary(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def split_rows(
+    samples: pd.DataFrame, by: Sequence[str], *, multilabel: bool
+) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """Return the rows of each part of a summary, with the values of `by` there."""
+    known = samples.assign(correct=correct(samples, multilabel=multilabel))
+    if strange := [name for name in by if name not in known.columns]:
+        near = list_near_names(strange[0], known.columns)
+        raise SettingError(
+            f"by must name columns of {list(known.columns)}, got {strange[0]!r}; near names: {near}"
+        )
+    if taken := [name for name in by if name in RESERVED]:
+        raise SettingError(
+            f"by must name no column of the summary itself, got {taken[0]!r}; give the column of "
+            "info another name"
+        )
+    if {"label", "class_name"} & set(by):
+        known = known.sort_values("label", kind="stable")
+    return list(known.groupby(list(by), sort=False, observed=True, dropna=False))
 
 
 def correct(samples: pd.DataFrame, *, multilabel: bool) -> pd.Series:

@@ -648,10 +648,14 @@ class Results:
             Baselines have a heading that says what they use: nothing of the image (blind), the
             label, the image or the truth.
             Special characters of labels are escaped. Numbers have three digits; what is undefined
-            is a dash, and an interval without ends is left out. An interval of fewer than ten
-            groups, which may be too narrow, is marked ``*``, with a note below the table. Comments
-            above it have the numbers of images, targets and groups, and the settings of the
-            binarizers, or how they were chosen and which each map has.
+            is a dash, and an interval without ends is left out. A metric of which less is better
+            has a downward arrow, unless `names` has it. An interval of fewer than ten groups, which
+            may be too narrow, is marked ``*``, with a note below the table. What is over fewer
+            images than another metric of its row, as scores are undefined, is marked with a dagger;
+            notes below the table have the counts and the reasons. It is not marked if `cell` has
+            ``n`` or ``n_undefined``. Comments above the table have the numbers of images, targets
+            and groups, and the settings of the binarizers, or how they were chosen and which each
+            map has.
 
         Raises
         ------

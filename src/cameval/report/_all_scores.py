@@ -14,18 +14,21 @@ from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import format_signed
 from cameval.evaluation._scores import ROLES, Score, Scores
 from cameval.evaluation._words import one_line
+from cameval.report._fewer import notes_on_fewer
 from cameval.report._names import Names
 from cameval.report._score_tables import (
+    compared_cell,
     count_cells,
     map_row,
     maps_of,
     mean_cell,
     metric_heading,
     notes_on_scores,
+    plain_cell,
 )
 from cameval.report._test_tables import NO_BRACKET, describe_levels, has_interval, notes_on_labels
 from cameval.report._verdict import Verdict
-from cameval.report.formatting import format_interval, format_number
+from cameval.report.formatting import format_interval
 from cameval.report.sections import Block, Cell, Row, Table
 
 _MOST_FURTHER_METRICS = 5
@@ -85,6 +88,12 @@ def all_scores_table(
     tests = tests_of(verdicts, family)
     has_tests = any((model, replace(column)) in tests for _, model, column in found)
     alike = _are_alike([score for score, _, _ in found])
+    of_one = any(
+        other.n != score.n
+        for score, model, column in found
+        for label in (headline.bound, *further)
+        if (other := scores.in_metric(model, column, label)) is not None
+    )
     rows: dict[_Kind, list[Row]] = {kind: [] for kind in _KINDS}
     for score, model, column in found:
         cells = _labels(model, column, contents, names, of_masks=of_masks)
@@ -93,12 +102,14 @@ def all_scores_table(
             cells.append(_difference_cell(tests.get((model, column)), headline))
         if headline.bound:
             bound = scores.in_metric(model, column, headline.bound)
-            cells.append(Cell("" if bound is None else format_number(bound.mean)))
-        cells += [mean_cell(scores.in_metric(model, column, label)) for label in further]
+            cells.append(plain_cell(bound, score.n, names))
+        others = [scores.in_metric(model, column, label) for label in further]
+        cells += [compared_cell(other, score.n, names) for other in others]
         cells += [] if alike else count_cells([score])
         rows[_kind_of(contents, column)].append(map_row(contents, column, cells))
     if not found:
         return None
+    whose = f" ({headline.title})" if of_one else ""
     titles = [
         "map",
         *([names.noun] * (len(contents.models) > 1)),
@@ -108,11 +119,12 @@ def all_scores_table(
         *(["minus best guess"] * has_tests),
         *([contents.title(headline.bound)] if headline.bound else []),
         *(metric_heading(label, contents) for label in further),
-        *([] if alike else ["n", "undefined", "constant maps"]),
+        *([] if alike else [f"n{whose}", f"undefined{whose}", "constant maps"]),
     ]
     notes = notes_on_scores(contents, headline, scores, names)
     if alike:
-        notes.append(_describe_counts(found[0][0], names))
+        of_what = f" of {headline.title}" if of_one else ""
+        notes.append(_describe_counts(found[0][0], names, of_what))
     if has_tests:
         notes.append(
             "Differences from the best guess are tested where the masks are those of the figures "
@@ -125,6 +137,7 @@ def all_scores_table(
     notes += notes_on_labels(contents, headline, family)
     caption = f"{headline.title} of all maps{names.part}"
     blocks = [Block(of_kind, _heading(kind, contents)) for kind, of_kind in rows.items() if of_kind]
+    notes += notes_on_fewer(titles, blocks, names)
     return Table(caption, titles, blocks, notes, look="scores")
 
 
@@ -202,14 +215,14 @@ def _are_alike(scores: Sequence[Score]) -> bool:
     return len({(one.n, one.n_undefined, one.n_constant) for one in scores}) == 1
 
 
-def _describe_counts(score: Score, names: Names) -> str:
+def _describe_counts(score: Score, names: Names, of_what: str) -> str:
     parts = [
         "no score is undefined"
         if not score.n_undefined
         else f"{score.n_undefined:,} are undefined",
         "no map is constant" if not score.n_constant else f"{score.n_constant:,} maps are constant",
     ]
-    return f"Each mean is over {names.rows(score.n)}; {' and '.join(parts)}."
+    return f"Each mean{of_what} is over {names.rows(score.n)}; {' and '.join(parts)}."
 
 
 def headline_data(
@@ -234,16 +247,21 @@ def headline_data(
             cells.append(_difference_cell(tests.get((model, one)), headline))
         if headline.bound:
             bound = scores.in_metric(model, one, headline.bound)
-            cells.append(Cell("" if bound is None else format_number(bound.mean)))
+            cells.append(plain_cell(bound, score.n, names))
         rows.append(map_row(contents, one, cells))
+    titles = [
+        "map",
+        metric_heading(column.metric, contents),
+        *(["minus best guess"] if verdict.guess is not None else []),
+        *([contents.title(headline.bound)] if headline.bound else []),
+    ]
+    notes = [
+        *notes_on_labels(contents, headline, family),
+        *notes_on_fewer(titles, [Block(rows)], names),
+    ]
     return Table(
         names.with_model(model, f"{headline.title} of each map, {names.column(column)}"),
-        [
-            "map",
-            metric_heading(column.metric, contents),
-            *(["minus best guess"] if verdict.guess is not None else []),
-            *([contents.title(headline.bound)] if headline.bound else []),
-        ],
+        titles,
         [Block(rows)],
-        notes_on_labels(contents, headline, family),
+        notes,
     )

@@ -13,7 +13,8 @@ from cameval.evaluation._scores import Images
 from cameval.evaluation._words import one_line
 from cameval.report._chart import Charts
 from cameval.report._class_tables import correctness_titles
-from cameval.report._score_tables import map_row, maps_of, mean_cell
+from cameval.report._fewer import notes_on_fewer
+from cameval.report._score_tables import compared_cell, map_row, maps_of
 from cameval.report._verdict import Guess, Verdict
 from cameval.report.formatting import (
     format_interval,
@@ -231,14 +232,17 @@ def threshold_table(
     contents, scores = charts.names.contents, charts.scores
     metric, rows = column.metric, []
     for one in maps_of(contents, column.target_class, column.binarizer, metric):
-        cells = [
-            mean_cell(scores.get(verdict.model, replace(one, binarizer=label)))
+        means = [
+            scores.get(verdict.model, replace(one, binarizer=label))
             for label in contents.binarizers
         ]
+        most = max((mean.n for mean in means if mean is not None), default=0)
+        cells = [compared_cell(mean, most, charts.names) for mean in means]
         rows.append(map_row(contents, one, cells))
+    titles = ["map", *map(one_line, contents.binarizers)]
     return Table(
         charts.names.with_model(verdict.model, f"Mean {charts.headline.title} by binarizer"),
-        ["map", *map(one_line, contents.binarizers)],
+        titles,
         [Block(rows)],
-        notes,
+        [*notes, *notes_on_fewer(titles, [Block(rows)], charts.names)],
     )

@@ -13,6 +13,7 @@ from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import MISSING
 from cameval.evaluation._scores import Images, Scores, clip_to_range, high_and_low_shares
 from cameval.evaluation._words import map_and_mask, one_line
+from cameval.report._fewer import has_fewer, mark_fewer, notes_on_fewer
 from cameval.report._names import Names
 from cameval.report._score_tables import mean_cell
 from cameval.report.formatting import format_interval, format_number, format_percent
@@ -65,19 +66,17 @@ def class_table(
     if has_blind:
         notes.append(f"The best blind baseline has the best mean on all of these {names.row}s.")
         notes.append("Differences from it are not tested class by class.")
-    return Table(
-        f"{headline.title} {of_what}",
-        [
-            "class" if has_labels else f"{names.row}s",
-            *("n", "groups", headline.title, "median", "quartiles"),
-            *(("> .5", "< .01") if headline.is_unit_score else ()),
-            *((contents.title(headline.bound),) if headline.bound else ()),
-            *map(contents.title, of_objects),
-            *(("best blind baseline",) if has_blind else ()),
-        ],
-        blocks,
-        notes,
-    )
+    titles = [
+        "class" if has_labels else f"{names.row}s",
+        *(f"n ({headline.title})" if has_fewer(blocks) else "n", "groups"),
+        *(headline.title, "median", "quartiles"),
+        *(("> .5", "< .01") if headline.is_unit_score else ()),
+        *((contents.title(headline.bound),) if headline.bound else ()),
+        *map(contents.title, of_objects),
+        *(("best blind baseline",) if has_blind else ()),
+    ]
+    notes += notes_on_fewer(titles, blocks, names)
+    return Table(f"{headline.title} {of_what}", titles, blocks, notes)
 
 
 def object_metrics(
@@ -123,7 +122,7 @@ def _class_rows(
     further = [of_metric(column, metric, contents) for metric in of_objects]
 
     def row(title: str, where: NDArray[np.bool_], look: str = "") -> Row:
-        cells = _class_cells(images, column, where, headline, scores, further)
+        cells = _class_cells(images, column, where, headline, scores, names, further)
         return Row(Cell(title), cells, look)
 
     labels, left_out = images.frequent_classes(MOST_CLASSES)
@@ -156,6 +155,7 @@ def _class_cells(
     where: NDArray[np.bool_],
     headline: Headline,
     scores: Scores,
+    names: Names,
     further: Sequence[Column],
 ) -> list[Cell]:
     summary = images.describe(column, where, headline.meaning.value_range)
@@ -165,17 +165,21 @@ def _class_cells(
         values = images.values(column)[where]
         cells += [Cell(format_percent(share)) for share in high_and_low_shares(values)]
     if headline.bound:
-        cells.append(_mean_of(images, replace(column, metric=headline.bound), where))
-    cells += [_mean_of(images, one, where) for one in further]
+        further = [replace(column, metric=headline.bound), *further]
+    cells += [mean_of(images, one, where, summary.n, names) for one in further]
     if best := scores.best_baseline(images.model, column, "nothing"):
-        cells.append(replace(_mean_of(images, best, where), detail=one_line(best.method, 24)))
+        guess = mean_of(images, best, where, summary.n, names)
+        cells.append(replace(guess, detail=one_line(best.method, 24)))
     return cells
 
 
-def _mean_of(images: Images, column: Column, where: NDArray[np.bool_]) -> Cell:
+def mean_of(images: Images, column: Column, where: NDArray[np.bool_], n: int, names: Names) -> Cell:
+    """Return a mean of some images without its interval, marked if it is over fewer than `n`."""
     if column not in images.columns:
         return Cell("")
-    return Cell(format_number(images.describe(column, where).mean))
+    summary = images.describe(column, where)
+    reasons = images.reasons(column, where)
+    return mark_fewer(Cell(format_number(summary.mean)), summary, n, reasons, names)
 
 
 def correctness_table(

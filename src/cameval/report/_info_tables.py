@@ -1,6 +1,7 @@
 """Tables by the columns that users add to samples, such as view, scanner, sex and site."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from cameval.evaluation._headline import Headline
 from cameval.evaluation._info import names_of_info
 from cameval.evaluation._scores import Images, Scores
 from cameval.evaluation._words import one_line
+from cameval.report._class_tables import mean_of
+from cameval.report._fewer import has_fewer, notes_on_fewer
 from cameval.report._names import Names
 from cameval.report._score_tables import mean_cell
-from cameval.report.formatting import format_number
 from cameval.report.sections import Block, Cell, Row, Section, Table
 
 MOST_VALUES = 12
@@ -56,17 +58,15 @@ def _table(
     for model, column in headline.columns.items():
         of_model, rows = images[model], []
         for title, where, look in _parts(of_model.samples[name], names):
-            cells = _cells(of_model, column, where, headline, scores, has_blind=has_blind)
+            cells = _cells(of_model, column, where, headline, scores, names, has_blind=has_blind)
             rows.append(Row(Cell(title), cells, look))
         blocks.append(Block(rows, names.with_model(model, names.column(column))))
-    return Table(
-        f"{headline.title} by {one_line(name)}{names.part}",
-        [
-            *(one_line(name), "n", "groups", headline.title),
-            *(["best blind baseline"] if has_blind else []),
-        ],
-        blocks,
-    )
+    titles = [
+        *(one_line(name), f"n ({headline.title})" if has_fewer(blocks) else "n", "groups"),
+        *(headline.title, *(["best blind baseline"] if has_blind else [])),
+    ]
+    caption = f"{headline.title} by {one_line(name)}{names.part}"
+    return Table(caption, titles, blocks, notes_on_fewer(titles, blocks, names))
 
 
 def _has_blind(headline: Headline, scores: Scores) -> bool:
@@ -98,6 +98,7 @@ def _cells(
     where: NDArray[np.bool_],
     headline: Headline,
     scores: Scores,
+    names: Names,
     *,
     has_blind: bool,
 ) -> list[Cell]:
@@ -108,6 +109,6 @@ def _cells(
         best = scores.best_baseline(images.model, column, "nothing")
         if best is None:
             return [*cells, Cell("")]
-        mean = images.describe(best, where).mean
-        cells.append(Cell(format_number(mean), one_line(best.method, 24)))
+        guess = mean_of(images, best, where, summary.n, names)
+        cells.append(replace(guess, detail=one_line(best.method, 24)))
     return cells

@@ -14,6 +14,7 @@ from cameval.evaluation._scores import Images, Scores
 from cameval.evaluation._summaries import macro_means, pooled_means
 from cameval.evaluation._words import one_line
 from cameval.report._class_tables import MOST_CLASSES, object_metrics, of_metric
+from cameval.report._fewer import mark_fewer, notes_on_fewer
 from cameval.report._marks import are_marked, mark_metric, share_cell
 from cameval.report._names import Names
 from cameval.report._score_tables import blocks_of, heading_of, map_row, maps_of, mean_cell
@@ -138,14 +139,16 @@ def positives_table(
         for title, here, look in parts:
             positive, negative = here & images.present, here & ~images.present
             cells = [Cell(f"{int(positive.sum()):,}"), Cell(f"{int(negative.sum()):,}")]
-            cells.append(_mean(images, column, positive, contents))
+            cells.append(_mean(images, column, positive, contents, names))
             for metric in further:
                 one = of_metric(column, metric, contents)
-                cells.append(_mean(images, one, positive, contents))
+                cells.append(_mean(images, one, positive, contents, names))
             if has_blind:
                 best = scores.best_baseline(model, column, "nothing")
-                cell = Cell("") if best is None else _mean(images, best, positive, contents)
-                label = "" if best is None else one_line(best.method, 24)
+                cell, label = Cell(""), ""
+                if best is not None:
+                    cell = _mean(images, best, positive, contents, names)
+                    label = one_line(best.method, 24)
                 cells.append(replace(cell, detail=label, few_groups=False))
             if marks is not None and has_negatives:
                 of_marks = replace(column, metric=marks)
@@ -177,16 +180,22 @@ def positives_table(
             f"The {MOST_CLASSES} most frequent classes are shown, {left_out} are left out; the "
             "last row is of all classes."
         )
+    notes += notes_on_fewer(titles, blocks, names)
     return Table("Classes, their positives and negatives", titles, blocks, notes)
 
 
-def _mean(images: Images, column: Column, where: NDArray[np.bool_], contents: Contents) -> Cell:
+def _mean(
+    images: Images, column: Column, where: NDArray[np.bool_], contents: Contents, names: Names
+) -> Cell:
+    """Return the mean on some targets, marked if it is not over all of them."""
     if column not in images.columns:
         return Cell("")
     if not where.any():
         return Cell(MISSING)
     value_range = contents.averaged_metrics[column.metric].value_range
-    return mean_cell(images.describe(column, where, value_range))
+    summary = images.describe(column, where, value_range)
+    n, reasons = int(where.sum()), images.reasons(column, where)
+    return mark_fewer(mean_cell(summary), summary, n, reasons, names)
 
 
 def _rates(images: Images, positive: NDArray[np.bool_], negative: NDArray[np.bool_]) -> list[Cell]:

@@ -11,10 +11,12 @@ from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._scores import Images, Scores
 from cameval.evaluation.meaning import MetricMeaning
+from cameval.report._fewer import mark_fewer, notes_on_fewer
 from cameval.report._marks import are_marked, mark_metric, share_cell
 from cameval.report._names import Names
 from cameval.report._score_tables import (
     blocks_of,
+    compared_cell,
     heading_of,
     map_row,
     maps_of,
@@ -109,11 +111,12 @@ def _table_of_marks(
             if marks is not None:
                 found = are_marked(images.values(column)[negative], known[marks])
                 cells.append(share_cell(found, groups))
-            cells += [_mean_on(images, column, label, negative, known) for label in areas]
+            cells += [_mean_on(images, column, label, negative, known, names) for label in areas]
             cells.append(Cell(f"{int(negative.sum()):,}"))
             for label, meaning in beside:
                 one = column if meaning.takes == "masks" else _without_binarizer(column)
-                cells.append(mean_cell(scores.in_metric(model, one, label)))
+                n = int(images.present.sum())
+                cells.append(compared_cell(scores.in_metric(model, one, label), n, names))
             cells += [Cell(f"{int(images.present.sum()):,}")] * bool(beside)
             rows.append(map_row(contents, column, cells))
         blocks.append(Block(rows, heading_of(contents, names, model, target_class, binarizer)))
@@ -128,7 +131,8 @@ def _table_of_marks(
         *(f"{contents.title(label)} with an object" for label, _ in beside),
         *(["n with an object"] if beside else []),
     ]
-    return Table(caption, titles, blocks, ["In brackets: the 95 % interval by group."])
+    notes = ["In brackets: the 95 % interval by group.", *notes_on_fewer(titles, blocks, names)]
+    return Table(caption, titles, blocks, notes)
 
 
 def _is_defined(metric: str, everything: Mapping[str, Images]) -> bool:
@@ -158,12 +162,15 @@ def _mean_on(
     metric: str,
     where: NDArray[np.bool_],
     known: Mapping[str, MetricMeaning],
+    names: Names,
 ) -> Cell:
-    """Return the mean of a metric on some targets."""
+    """Return the mean of a metric on some targets, marked if it is not over all of them."""
     of_metric = Column(*(column.target_class, column.kind, column.method, column.binarizer), metric)
     if of_metric not in images.columns:
         return Cell("")
-    return mean_cell(images.describe(of_metric, where, known[metric].value_range))
+    summary = images.describe(of_metric, where, known[metric].value_range)
+    n, reasons = int(where.sum()), images.reasons(of_metric, where)
+    return mark_fewer(mean_cell(summary), summary, n, reasons, names)
 
 
 def _table_of_convention(

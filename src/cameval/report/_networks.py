@@ -1,22 +1,23 @@
 """The best maps of each of many networks: the rows of one figure, and the same as a table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cameval.evaluation import Column
 from cameval.evaluation._comparisons import Comparison
 from cameval.evaluation._headline import candidates_of
-from cameval.evaluation._numbers import format_short, with_minus
+from cameval.evaluation._numbers import MISSING, format_short, with_minus
 from cameval.evaluation._scores import Score
 from cameval.evaluation._words import one_line
 from cameval.report._all_scores import describe_difference
 from cameval.report._answers import Known
-from cameval.report._score_tables import mean_cell
+from cameval.report._fewer import notes_on_fewer
+from cameval.report._names import Names
+from cameval.report._score_tables import compared_cell, plain_cell
 from cameval.report._verdict import Verdict
 from cameval.report._verdict_words import chip_text, symbol_of
-from cameval.report.formatting import format_number
 from cameval.report.sections import Block, Cell, Row, Table
 
 
@@ -34,8 +35,8 @@ class NetworkRow:
         The mean score; None if no score is defined.
     guess, guess_label
         The mean of the best guess with the same binarizer, and which it is, if there is one.
-    bound
-        Mean of the upper bound of these masks; NaN if there is none.
+    at_bound
+        The upper bound of these masks, if there is one.
     verdict
         Symbol and chip; empty if the network is not among those that the verdict is about.
     difference
@@ -47,9 +48,14 @@ class NetworkRow:
     score: Score | None
     guess: Score | None
     guess_label: str
-    bound: float
+    at_bound: Score | None
     verdict: str
     difference: str
+
+    @property
+    def bound(self) -> float:
+        """Mean of the upper bound of these masks; NaN if there is none."""
+        return float("nan") if self.at_bound is None else self.at_bound.mean
 
     @property
     def right(self) -> str:
@@ -105,7 +111,7 @@ def _row_of(model: str, verdict: Verdict | None, known: Known) -> NetworkRow:
         score,
         at_guess,
         "" if guess is None else guess.method,
-        float("nan") if bound is None else bound.mean,
+        bound,
         "" if verdict is None else f"{symbol_of(verdict.state)} {chip_text(verdict)}",
         difference,
     )
@@ -136,21 +142,25 @@ def describe_networks(rows: Sequence[NetworkRow], known: Known) -> str:
 def network_table(rows: Sequence[NetworkRow], known: Known) -> Table:
     """Return the rows of the figure as a table."""
     bound = known.headline.bound
-    shown = []
+    shown, names = [], known.names
     for row in rows:
+        most = max((one.n for one in (row.score, row.guess, row.at_bound) if one), default=0)
+        guess = plain_cell(row.guess, most, names)
         cells = [
             Cell(row.verdict or "not tested"),
             Cell(row.what),
-            mean_cell(row.score),
-            Cell(
-                "" if row.guess is None else format_number(row.guess.mean),
-                one_line(row.guess_label, 24),
-            ),
+            compared_cell(row.score, most, names),
+            replace(guess, detail=one_line(row.guess_label, 24)),
             Cell(row.difference),
-            *([Cell(format_number(row.bound))] if bound else []),
+            *([_bound_cell(row.at_bound, most, names)] if bound else []),
         ]
         shown.append(Row(Cell(one_line(row.model, 40)), cells, "method"))
     noun = known.names.noun
     titles = [noun, "verdict", "best map", known.headline.title, "best guess", "minus best guess"]
     titles += [known.contents.title(bound)] if bound else []
-    return Table(f"The best maps of each {noun}", titles, [Block(shown)], look="scores")
+    notes = notes_on_fewer(titles, [Block(shown)], names)
+    return Table(f"The best maps of each {noun}", titles, [Block(shown)], notes, look="scores")
+
+
+def _bound_cell(bound: Score | None, most: int, names: Names) -> Cell:
+    return Cell(MISSING) if bound is None else plain_cell(bound, most, names)

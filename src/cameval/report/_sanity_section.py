@@ -13,12 +13,14 @@ from matplotlib.figure import Figure
 from cameval.evaluation import Column, Results, SanityResults
 from cameval.evaluation._contents import contents_of
 from cameval.evaluation._headline import Headline
+from cameval.evaluation._scores import Score, scores_of
 from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import MetricMeaning
+from cameval.report._fewer import notes_on_fewer
 from cameval.report._figures import COLORS, MARKERS, PALE, STYLE, figure_text
 from cameval.report._files import draw_png
 from cameval.report._names import Names
-from cameval.report._score_tables import map_row, metric_heading
+from cameval.report._score_tables import compared_cell, map_row, metric_heading
 from cameval.report.formatting import (
     format_count,
     format_interval,
@@ -250,39 +252,38 @@ def _table_of_scores(scores: Results, headline: Headline, names: Names) -> Table
     of_maps = [one for one in labels if _takes(known, one) == "maps"][:_MOST_MAP_METRICS]
     first = [headline.metric] if headline.metric in labels else []
     beside = list(dict.fromkeys([*first, *of_maps]))
-    summary = scores.summary()
+    found: dict[tuple[str, ...], Score] = {}
+    for (model, column), score in scores_of(scores, contents).by_column.items():
+        at = (model, column.kind, column.method, column.metric, column.binarizer)
+        found.setdefault(at, score)
     blocks = []
-    for model, part in summary.groupby("model", sort=False):
-        best = headline.columns.get(str(model))
+    for model in contents.models:
+        best = headline.columns.get(model)
         binarizer = "" if best is None else best.binarizer
         rows = []
         maps = dict.fromkeys((column.kind, column.method) for column in scores.columns)
         for kind, method in maps:
-            of_map = part[(part["kind"] == kind) & (part["method"] == method)]
-            cells = []
+            means = []
             for label in (*beside, *faithful):
                 by = binarizer if _takes(known, label) == "masks" else ""
-                at = of_map[(of_map["metric"] == label) & (of_map["binarizer"] == by)]
-                cells.append(_mean_cell(at.iloc[0]) if len(at) else Cell(""))
+                means.append(found.get((model, kind, method, label, by)))
+            most = max((mean.n for mean in means if mean is not None), default=0)
+            cells = [compared_cell(mean, most, names) for mean in means]
             rows.append(map_row(contents, Column("", kind, method, "", ""), cells))
         thresholded = f"masks by {one_line(binarizer)}" if binarizer else ""
-        blocks.append(Block(rows, names.with_model(str(model), thresholded)))
-    titles = [metric_heading(one, contents) for one in (*beside, *faithful)]
+        blocks.append(Block(rows, names.with_model(model, thresholded)))
+    titles = ["map", *(metric_heading(one, contents) for one in (*beside, *faithful))]
+    notes = [_NOTES[label] for label in faithful if label in _NOTES]
     return Table(
         "Agreement with the truth, and faithfulness to the network, of the same images",
-        ["map", *titles],
+        titles,
         blocks,
-        [_NOTES[label] for label in faithful if label in _NOTES],
+        [*notes, *notes_on_fewer(titles, blocks, names)],
     )
 
 
 def _takes(known: Mapping[str, MetricMeaning], label: str) -> str:
     return known[label].takes if label in known else "masks"
-
-
-def _mean_cell(row: "pd.Series[Any]") -> Cell:
-    few = int(row["n_groups"]) < ENOUGH_GROUPS
-    return Cell(format_number(row["mean"]), format_interval(row["low"], row["high"]), few)
 
 
 def draw_cascades(summary: pd.DataFrame, names: Names) -> list[Picture]:

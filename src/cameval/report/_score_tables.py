@@ -12,6 +12,7 @@ from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._scores import ROLES, Images, Score, Scores
 from cameval.evaluation._words import one_line
+from cameval.report._fewer import mark_fewer, notes_on_fewer
 from cameval.report._names import Names, describe_binarizer
 from cameval.report.formatting import format_interval, format_number, format_percent
 from cameval.report.sections import Block, Cell, Row, Table
@@ -25,6 +26,19 @@ def mean_cell(summary: Summary | None) -> Cell:
     few = summary.n_groups < ENOUGH_GROUPS
     interval = format_interval(summary.low, summary.high)
     return Cell(format_number(summary.mean), interval, few)
+
+
+def compared_cell(score: Score | None, n: int, names: Names) -> Cell:
+    """Return a mean with its interval, marked if it is over fewer than `n` images."""
+    cell = mean_cell(score)
+    return cell if score is None else mark_fewer(cell, score, n, score.reasons, names)
+
+
+def plain_cell(score: Score | None, n: int, names: Names) -> Cell:
+    """Return a mean without its interval, marked if it is over fewer than `n` images."""
+    if score is None:
+        return Cell("")
+    return mark_fewer(Cell(format_number(score.mean)), score, n, score.reasons, names)
 
 
 def notes_on_scores(
@@ -156,7 +170,9 @@ def _blocks_of_metrics(
         for column in maps_of(contents, target_class, binarizer, metrics[0]):
             in_metrics = [scores.in_metric(model, column, metric) for metric in metrics]
             if known := [score for score in in_metrics if score is not None]:
-                cells = [*map(mean_cell, in_metrics), *count_cells(known)]
+                most = max(score.n for score in known)
+                cells = [compared_cell(score, most, names) for score in in_metrics]
+                cells += count_cells(known)
                 rows.append(map_row(contents, column, cells))
         blocks.append(Block(rows, heading_of(contents, names, model, target_class, binarizer)))
     return blocks
@@ -171,7 +187,8 @@ def _table_of_metrics(
 ) -> Table:
     headings = [metric_heading(label, names.contents) for label in metrics]
     titles = ["map", *headings, "n", "undefined", "constant maps"]
-    return Table(caption + names.part, titles, blocks, [_note_on_intervals(scores, names)])
+    notes = [_note_on_intervals(scores, names), *notes_on_fewer(titles, blocks, names)]
+    return Table(caption + names.part, titles, blocks, notes)
 
 
 def metric_heading(label: str, contents: Contents) -> str:

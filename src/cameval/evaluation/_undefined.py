@@ -1,0 +1,101 @@
+"""Means over fewer images than others: how many scores are undefined, and why."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameval.evaluation._class_names import with_class_names
+from cameval.evaluation._score_table import ScoreTable
+from cameval.evaluation._summaries import split_rows
+from cameval.evaluation.meaning import CONSTANT, REASONS
+from cameval.statistics import Summary
+
+
+@dataclass(frozen=True)
+class Fewer:
+    """A mean over fewer images than another in its row.
+
+    Parameters
+    ----------
+    n
+        Number of images with a score.
+    n_undefined
+        Number of the others.
+    reasons
+        Number of undefined scores of each reason.
+    """
+
+    n: int
+    n_undefined: int
+    reasons: Mapping[str, int]
+
+    @classmethod
+    def of(cls, score: Summary, n: int, reasons: Mapping[str, int]) -> "Fewer | None":
+        """Return the counts of a mean that is over fewer than `n` images, else None."""
+        return cls(score.n, score.n_undefined, reasons) if score.n < n else None
+
+
+def count_reasons(codes: NDArray[np.uint8], values: NDArray[np.float64]) -> dict[str, int]:
+    """Return how many scores of one column are undefined, by reason.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cameval.evaluation._undefined import count_reasons
+    >>> count_reasons(np.array([0, 3, 3, 0], np.uint8), np.array([0.5, np.nan, np.nan, np.nan]))
+    {'empty prediction': 2, 'reason not known': 1}
+    """
+    found = codes[np.isnan(values)] & ~np.uint8(CONSTANT)
+    counts = {reason: int((found == code).sum()) for code, reason in enumerate(REASONS) if code}
+    counts["reason not known"] = int((found == 0).sum())
+    return {reason: n for reason, n in counts.items() if n}
+
+
+def reasons_of_summary(results: ScoreTable, by: Sequence[str] = ()) -> list[dict[str, int]]:
+    """Return why scores are undefined, for each row of `Results.summary`, in its order."""
+    split = ["model", *by]
+    samples = with_class_names(results.samples, results.class_names, split)
+    parts = split_rows(samples, split, multilabel=results.task == "multilabel")
+    return [
+        count_reasons(codes, values)
+        for _, part in parts
+        for codes, values in zip(
+            results.codes[part.index].T, results.values[part.index].T, strict=True
+        )
+    ]
+
+
+def describe_fewer(several: Iterable[Fewer], rows: Callable[[int], str]) -> str:
+    """Return over how many images means are, and why others have no score.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._undefined import Fewer, describe_fewer
+    >>> one = Fewer(21, 7, {"empty prediction": 7})
+    >>> describe_fewer([one], "{} images".format)
+    'over 21 of 28 images; undefined in 7 (empty prediction 7)'
+    >>> describe_fewer([one, Fewer(27, 1, {"empty truth": 1})], "{} images".format)
+    'over 21 to 27 of 28 images; undefined in 1 to 7 (empty truth 0 to 1, empty prediction 0 to 7)'
+    """
+    found = list(several)
+    known = {reason for one in found for reason in one.reasons}
+    reasons = ", ".join(
+        f"{reason} {_span(one.reasons.get(reason, 0) for one in found)}"
+        for reason in (*REASONS, "reason not known")
+        if reason in known
+    )
+    counts = _span(one.n_undefined for one in found)
+    why = f" ({reasons})" if reasons else ""
+    totals = {one.n + one.n_undefined for one in found}
+    if len(totals) > 1:
+        return f"undefined in {counts} of {min(totals):,} to {rows(max(totals))}{why}"
+    return f"over {_span(one.n for one in found)} of {rows(*totals)}; undefined in {counts}{why}"
+
+
+def _span(counts: Iterable[int]) -> str:
+    """Return a number, or the least and the greatest."""
+    several = list(counts)
+    low, high = min(several), max(several)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
