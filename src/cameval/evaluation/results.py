@@ -421,9 +421,12 @@ class Results:
             One row for each pair of each part, as of :class:`cameval.statistics.PairedTest`: the
             mean over images of the difference; p of the sign-flip test with the interval that
             agrees with it (low, high); the same after Holm's correction over the table (p_holm,
-            low_holm, high_holm); why an interval is missing (reason, reason_holm); the effect
-            size; counts. ``n_undefined`` are pairs with an undefined value, ``n_unpaired`` rows
-            that only one of the two has; neither is in the mean.
+            low_holm, high_holm); why an interval is missing (reason, reason_holm); is_reliable
+            (whether ten groups or more differ; with fewer the interval may be too narrow); the
+            effect size; counts; how many patterns of signs p is a share of (n_patterns), whether
+            these are all (is_exact), and the smallest possible p (least_p). ``n_undefined`` are
+            pairs with an undefined value, ``n_unpaired`` rows that only one of the two has; neither
+            is in the mean.
 
             A reason is empty where there is an interval, ``"no pair"`` where no pair has both
             values, ``"no group differs"``, ``"too few groups"`` where no difference of so many

@@ -10,6 +10,7 @@ from cameval.evaluation._comparisons import (
     MOST_COMPARED,
     Comparison,
     Family,
+    ModelPair,
     Verdict,
     mean_difference,
 )
@@ -39,27 +40,19 @@ class PairRow:
 
 
 @dataclass(frozen=True)
-class NetworkPair:
+class NetworkPair(ModelPair):
     """Two networks, and their differences in one metric, with the same method.
 
     Parameters
     ----------
-    first, second
-        Their labels.
-    metric
-        Label of the metric.
-    tests
-        A test for each binarizer, or one without a binarizer for a metric of maps.
+    first, second, metric, tests
+        As of `ModelPair`.
     higher_is_better
         Of the metric.
     untested
         Mean differences with the binarizers that are not tested, as another was fixed before.
     """
 
-    first: str
-    second: str
-    metric: str
-    tests: Sequence[Comparison]
     higher_is_better: bool
     untested: Mapping[str, float]
 
@@ -99,22 +92,19 @@ def pairs_of(
 ) -> list[NetworkPair]:
     """Return the differences that were tested, by pair and metric, those of the headline first."""
     directions = {k: one.higher_is_better for k, one in contents.averaged_metrics.items()}
-    by_names: dict[tuple[str, str, str], list[Comparison]] = {}
-    for test in family.select("model"):
-        by_names.setdefault((test.first, test.second, test.column.metric), []).append(test)
     pairs = []
-    for (first, second, metric), tests in by_names.items():
-        higher = directions[metric]
-        if higher is None or all(np.isnan(test.p) for test in tests):
+    for pair in family.model_pairs():
+        higher = directions[pair.metric]
+        if higher is None or not pair.is_tested:
             continue
-        others = _untested(contents, headline, tests[0].column)
+        others = _untested(contents, headline, pair.tests[0].column)
         differences = {
-            column.binarizer: mean_difference(images[first], images[second], column)
+            column.binarizer: mean_difference(images[pair.first], images[pair.second], column)
             for column in others
-            if column in images[first].columns
+            if column in images[pair.first].columns
         }
         known = {name: value for name, value in differences.items() if not np.isnan(value)}
-        pairs.append(NetworkPair(first, second, metric, tests, higher, known))
+        pairs.append(NetworkPair(**vars(pair), higher_is_better=higher, untested=known))
     return sorted(pairs, key=lambda pair: pair.metric != headline.metric)
 
 
