@@ -692,8 +692,8 @@ class Results:
 
         It says what the runs have recorded and nothing else: images and groups; network, layer,
         task and preparation; methods; the threshold of each map (a share of its pixels, a rule, or
-        a choice for each map or each map and class); metrics, baselines with what they use;
-        intervals and tests; versions. What is not recorded, such as where the images
+        a choice for each map or each map and class); metrics, baselines with what they use; sanity
+        checks; intervals and tests; versions. What is not recorded, such as where the images
         come from, is left out. Reports answer more, with facts of the author: see
         :func:`cameval.report.reviewer_summary`.
 
@@ -733,7 +733,7 @@ class Results:
         >>> print(text.split(". ")[2])
         Masks are computed from each map by itself, by Otsu's method
         """
-        return methods_text(self, names)
+        return methods_text(self, names, self.sanity)
 
     # --- Input and output -------------------------------------------------------------------------
 
