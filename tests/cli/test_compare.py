@@ -24,6 +24,7 @@ from cameval import (
 from cameval.cli import main
 from cameval.evaluation import Results, concat
 from cameval.metrics import false_positive_rate, marked_area
+from cameval.report import format_difference
 from cameval.statistics import sign_flip_test
 
 
@@ -76,7 +77,9 @@ def test_a_run_that_is_worse_has_the_code_1(runs, capsys) -> None:
         for path in (f"{runs['good']}/results.csv", runs["worse"])
     )
     difference = (worse.values - good.values).mean()
-    assert first.startswith(f"iou m percentile:50: new - base = {difference:+.3f} [-")
+    text = format_difference(difference)
+    assert text.startswith("-.")
+    assert first.startswith(f"iou m percentile:50: new - base = {text} [-.")
     assert first.endswith("12 targets in 12 groups, of which 12 differ")
     assert last == "new is worse"
     assert main(["compare", runs["worse"], runs["good"]]) == 0
@@ -232,7 +235,9 @@ def test_a_fall_in_fewer_groups_than_a_test_needs_does_not_pass(
     assert main(["compare", base, new, "--metric", metric, *words.split()]) == code
     if code == 2:
         said = f"six groups or more must differ for a test to show a fall, got {fallen} of 12"
-        assert said in capsys.readouterr().err
+        error = capsys.readouterr().err
+        assert said in error
+        assert "no p below .062 is possible" in error
 
 
 def test_few_groups_that_are_better_pass_but_runs_of_few_groups_do_not(tmp_path, capsys) -> None:
@@ -244,6 +249,44 @@ def test_few_groups_that_are_better_pass_but_runs_of_few_groups_do_not(tmp_path,
     assert main(["compare", base, new]) == 2
     assert main(["compare", base, new, "--largest-fall", "0"]) == 0
     assert "new is not tested" in capsys.readouterr().out
+
+
+def compared(tmp_path, capsys, base, new, *words: str) -> list[str]:
+    """Return the lines that the comparison of such scores prints."""
+    paths = [write_scores(tmp_path / f"{k}.csv", v) for k, v in (("base", base), ("new", new))]
+    main(["compare", *paths, *words])
+    return capsys.readouterr().out.splitlines()
+
+
+def test_numbers_have_one_format_and_few_groups_are_marked(tmp_path, capsys) -> None:
+    base = np.full(12, 0.3)
+    for differing in (8, 10):
+        new = base + 0.1 * (np.arange(12) < differing)
+        line, _ = compared(tmp_path, capsys, base, new)
+        assert f"new - base = +{format_difference((new - base).mean())} [+" in line
+        low, high = line.partition("[")[2].partition("]")[0].split(", ")
+        assert float(low) < float(high)
+        assert low[:2] == high[:2] == "+."
+        few = "of which 8 differ: with fewer than 10 the interval may be too narrow"
+        assert line.endswith(few if differing == 8 else "of which 10 differ")
+    *_, last = compared(tmp_path, capsys, base, base - 0.05, "--largest-fall", "0.02")
+    assert last == "new is worse"
+    up_and_down = base - 0.2 * np.resize([1, 1, -1], 12)
+    *_, last = compared(tmp_path, capsys, base, up_and_down, "--largest-fall", "0.001")
+    assert last == "new is worse: the mean fell by .067, --largest-fall is .001"
+    *_, last = compared(tmp_path, capsys, base, base, "--margin", "0.001")
+    assert last.endswith("no group differs, 12 targets in 12 groups")
+    *_, last = compared(tmp_path, capsys, base, up_and_down, "--margin", "0.0002")
+    assert last == "new is not shown to be worse by more than .0002"
+
+
+def test_an_interval_of_all_possible_differences_is_not_shown(tmp_path, capsys) -> None:
+    base = np.array([0.0, 1.0] * 3)
+    line, _ = compared(tmp_path, capsys, base, 1 - base)
+    assert "(the 95 % interval by group has all possible differences), 6 targets" in line
+    assert "[" not in line
+    line, _ = compared(tmp_path, capsys, base * 0.9, 0.9 - base * 0.9)
+    assert "[-.900, +.900]" in line
 
 
 def test_six_is_the_number_that_the_test_needs(tmp_path) -> None:

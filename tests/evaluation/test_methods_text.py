@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import torch
 from evaluations import PLAN, SMALL, samples, small_network
-from pages import made
+from pages import KNOWN, made
 from torch import Tensor
 
 from cameval import (
@@ -22,7 +22,8 @@ from cameval import (
     grad_cam,
     iou,
 )
-from cameval.evaluation import Column, Results
+from cameval.evaluation import Column, MetricMeaning, Results, SanityChecks
+from cameval.metrics import ROAD
 
 
 def sentences(results: Results) -> list[str]:
@@ -239,9 +240,73 @@ def test_names_of_the_author_are_in_the_text() -> None:
     assert "(12 images of 8 patients), by the highest mean Jaccard." in text
     assert "For CAM it is p95 for meningioma, Otsu's method for square and long;" in text
     assert "baselines Center (use nothing" in text
-    assert "unless stated otherwise, by patient: " in text
+    assert "unless stated otherwise, by patient. " in text
     assert "differences of whole patients are" in text
     assert "group" not in text.replace("of the same groups", "")
+
+
+def of_groups(n_groups: int, **options) -> str:
+    return made(n_groups, groups=n_groups, **options).methods_text(names={"group": "patient"})
+
+
+def test_intervals_and_tests_are_described_as_they_are_computed() -> None:
+    text = of_groups(8)
+    assert "`" not in text
+    assert (
+        "Each end is the farther one of that of Student's t and that of a score interval with the "
+        "same quantile of t; both have a cluster-robust variance with the correction for few "
+        "clusters by Bell and McCaffrey (CR2) and Satterthwaite's degrees of freedom"
+    ) in text
+    assert "All patterns of signs are used, so that p is exact. Corrected p values have" in text
+    assert "for all tests of one table of comparisons, one figure or one report." in text
+    five = "p is exact; 5 patients have 32 patterns, so that no p below 0.0625 is possible."
+    assert five in of_groups(5)
+    assert "is possible" not in of_groups(6)
+    assert "Up to 20 patients all patterns of signs are used, of more patients random" in (
+        of_groups(21)
+    )
+    assert "Up to 20" not in of_groups(20)
+    assert "(CR2)" not in of_groups(1)
+
+
+def test_limits_of_intervals_are_those_of_the_metrics() -> None:
+    assert "degrees of freedom, and no interval goes beyond the limits of the score." in (
+        of_groups(8, metrics=("iou",))
+    )
+    assert "and no interval goes beyond the known limits of a score." in (
+        of_groups(8, metrics={"iou": KNOWN["iou"], "own": MetricMeaning("own", "masks")})
+    )
+    unknown = of_groups(8, metrics={"own": MetricMeaning("own", "masks")})
+    assert "goes beyond" not in unknown
+    assert "Satterthwaite's degrees of freedom." in unknown
+
+
+def test_sanity_checks_are_described_if_there_are_any() -> None:
+    other = small_network()
+    with torch.no_grad():
+        for tensor in other.parameters():
+            tensor.add_(0.1)
+    settings = {**PLAN, "prepare": SMALL}
+
+    def checked(**options) -> Results:
+        checks = SanityChecks(samples=3, **{"faithfulness": {"road": ROAD((30.0,))}} | options)
+        return evaluate(small_network(), samples(5), **settings, sanity=checks)
+
+    results = checked(checkpoints={"b": other})
+    text = results.methods_text(names={"group": "patient", "b": "seed 2", "grad": "Grad-CAM"})
+    groups = results.sanity.scores.samples["group"].nunique()
+    assert f"Sanity checks are made on 3 images of {groups} patients. " in text
+    assert (
+        "The maps of cam and Grad-CAM are compared with those of a network whose weights are "
+        "random from some module to the last one and other trainings of the network (seed 2), by "
+        "SSIM and the rank correlation of their pixels. Maps of different images are compared, too."
+    ) in text
+    assert "Faithfulness to the network is measured by ROAD, for the maps of cam and Grad" in text
+    alone = checked(faithfulness={}).methods_text()
+    assert "other trainings" not in alone
+    assert "Faithfulness" not in alone
+    assert "random from some module" in alone
+    assert "Sanity" not in results.select(method="cam").methods_text()  # they are of the whole run
 
 
 def test_a_preparation_is_in_words_and_a_function_is_named() -> None:

@@ -595,11 +595,25 @@ def test_a_missing_interval_of_a_difference_has_a_reason() -> None:
         table = few_groups([6, 6], **{option: True}).compare("iou", **chosen)
         assert set(table["reason"]) == set(table["reason_holm"]) == {reason}
         assert table[["low", "high", "low_holm"]].isna().all(axis=None)
+    assert few_groups([9, 10]).compare("iou", **chosen)["is_reliable"].tolist() == [False, True]
     rough = few_groups([40]).compare("iou", binarizer="otsu", resamples=10)
     assert rough["reason"].tolist() == ["too few resamples"]
     assert few_groups([6]).compare("iou", binarizer="otsu")["reason_holm"].tolist() == [""]
     with pytest.raises(SettingError, match=r"by must name columns of .*got 'reason_holm'"):
         few_groups([6, 6]).compare("iou", binarizer="otsu", by="reason_holm")
+
+
+def test_a_comparison_says_which_signs_p_is_of() -> None:
+    chosen = {"binarizer": "otsu", "by": "label"}
+    table = few_groups([5, 12, 21]).compare("iou", **chosen)
+    assert table["n_patterns"].tolist() == [2**5, 2**12, 10_001]
+    assert table["is_exact"].tolist() == [True, True, False]
+    assert table["least_p"].tolist() == [2 / 2**5, 2 / 2**12, 1 / 10_001]
+    assert (table["p"] >= table["least_p"]).all()
+    few = few_groups([30]).compare("iou", binarizer="otsu", resamples=50)
+    assert (few["n_patterns"].item(), few["is_exact"].item()) == (51, False)
+    with pytest.raises(SettingError, match=r"by must name columns of .*got 'is_reliable'"):
+        few_groups([6, 6]).compare("iou", binarizer="otsu", by="is_reliable")
 
 
 def test_methods_are_compared_in_parts_that_both_have(results) -> None:

@@ -98,6 +98,25 @@ def test_the_verdict_follows_from_the_adjusted_p_and_the_groups_that_differ(
         groups = sum(one != 0 for one in known)
         assert {cells[-1] for _, _, cells in table.rows} == {str(groups)}
         assert ("Where fewer than ten groups differ" in page.text) == (groups < 10)
+        least = f"{2 * 0.5**groups:.3g}".removeprefix("0")
+        after = f" ({adjusted:.3g} after the correction)".replace("0.", ".") if rivals > 1 else ""
+        possible = f"{2**groups} patterns of signs: no p below {least}{after} is possible."
+        assert (possible in page.text) == (kind == "too few")
+        assert ("is possible." in page.text) == (kind == "too few")
+        assert "sign-flip test of groups with all patterns of signs" in page.text
+
+
+def test_whether_signs_are_random_is_told(tmp_path) -> None:
+    page = written(differing([HIGH] * 20 + [-HIGH]), tmp_path / "many")
+    assert "with 10,000 random patterns of signs and the observed one" in page.text
+    page = written(differing([HIGH] * 5 + [0] * 20), tmp_path / "few of many")
+    assert "32 patterns of signs: no p below about .0625 is possible." in page.text
+    both = differing([HIGH] * 20 + [-HIGH], rivals=2)
+    values = both.values.copy()
+    values[6:, 1] = np.nan  # the second baseline has scores in six groups
+    page = written(replace(both, values=values), tmp_path / "both")
+    told = "with all patterns of signs up to 6 groups, or 10,000 random patterns of signs and the"
+    assert told in page.text
 
 
 def headline_of(page: Page) -> tuple[str, str]:

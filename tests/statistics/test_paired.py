@@ -2,6 +2,7 @@
 
 from dataclasses import astuple
 from itertools import combinations, product
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -97,6 +98,12 @@ def excludes_0(low, high):
 
 @given(st.data())
 def test_the_interval_excludes_0_exactly_if_p_is_below_the_level(data):
+    limit = data.draw(st.sampled_from([1, 2**20]))  # 1: as with many groups, signs are random
+    with patch("cameval.statistics._sign_flips.MOST_ENUMERATED", limit):
+        check_intervals_and_levels(data)
+
+
+def check_intervals_and_levels(data):
     n = data.draw(st.integers(1, 30))
     number = st.one_of(st.integers(-3, 5).map(float), st.floats(-1, 3, width=32))
     columns = {
@@ -120,7 +127,8 @@ def test_the_interval_excludes_0_exactly_if_p_is_below_the_level(data):
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.9])
-def test_the_corrected_interval_is_not_narrower_by_rounding(confidence):
+def test_the_corrected_interval_is_not_narrower_by_rounding(confidence, monkeypatch):
+    monkeypatch.setattr("cameval.statistics._sign_flips.MOST_ENUMERATED", 1)
     # .1 * .8 / .8 is above .1: a fifth pattern of 40 would be counted instead of a fourth
     a, c = np.zeros(18), np.zeros(18)
     b, groups = np.zeros(18), np.array([0] * 11 + [1, 2, 3, 4, 5, 3, 0])
@@ -139,11 +147,15 @@ def test_at_the_level_itself_0_is_not_excluded():
     assert np.isnan(found.low)
 
 
-def test_random_flips_agree_with_all_flips():
+def test_random_flips_agree_with_all_flips(monkeypatch):
     differences = np.random.default_rng(5).normal(0.4, size=12)
     zeros, groups = np.zeros(12), np.arange(12)
-    exact = sign_flip_test(differences, zeros, groups, resamples=4096)
+    exact = sign_flip_test(differences, zeros, groups, resamples=4095)
+    monkeypatch.setattr("cameval.statistics._sign_flips.MOST_ENUMERATED", 1)
+    assert sign_flip_test(differences, zeros, groups, resamples=4096) == exact
     random = sign_flip_test(differences, zeros, groups, resamples=4095)
+    assert (exact.n_patterns, exact.is_exact) == (4096, True)
+    assert (random.n_patterns, random.is_exact) == (4096, False)
     theirs = scipy.stats.permutation_test(
         (differences, zeros), lambda a, b: np.mean(a - b), permutation_type="samples"
     )
@@ -158,6 +170,57 @@ def test_random_flips_agree_with_all_flips():
 def test_no_random_p_value_is_zero():
     found = sign_flip_test(np.arange(1.0, 41), np.zeros(40), np.arange(40), resamples=999)
     assert found.p == 1 / 1000
+
+
+def naive_two_means(sums, sizes):
+    """Return the smaller and the larger mean, of flipped and of other groups, in all patterns."""
+    flipped = np.array([*product([False, True], repeat=len(sums))])[1:-1]
+    with_sign = [((f * sums).sum(1) / (f * sizes).sum(1)) for f in (flipped, ~flipped)]
+    return np.minimum(*with_sign), np.maximum(*with_sign)
+
+
+def test_the_ends_are_order_statistics_of_all_patterns():
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(14), rng.integers(1, 5, 14))
+    first = rng.normal(0.3, 1, groups.size)
+    sums, sizes = np.transpose(naive_group_sums(first, np.zeros(groups.size), groups))
+    lows, highs = map(np.sort, naive_two_means(sums, sizes))
+    for confidence in (0.5, 0.95, 0.999):
+        found = sign_flip_test(first, np.zeros(groups.size), groups, confidence=confidence)
+        of_halves = int(np.ceil(round((1 - confidence) * 2**13, 6)))
+        needed = 2 * of_halves - 2  # without no flip and all flips, which are always extreme
+        assert found.low == pytest.approx(lows[needed - 1])
+        assert found.high == pytest.approx(highs[-needed])
+        assert found.n_patterns == 2**14
+
+
+def test_up_to_twenty_groups_are_enumerated_and_the_least_p_is_said():
+    rng = np.random.default_rng(0)
+    for n, patterns, is_exact in ((5, 32, True), (20, 2**20, True), (21, 10_001, False)):
+        found = sign_flip_test(rng.random(n) + 0.1, np.zeros(n), range(n))
+        assert (found.n_patterns, found.is_exact) == (patterns, is_exact)
+        assert found.least_p == found.p == (2 / patterns if is_exact else 1 / patterns)
+    differences = rng.normal(size=30)
+    differences[4:] = 0  # four groups of thirty differ, which random signs can only estimate
+    found = sign_flip_test(differences, np.zeros(30), range(30))
+    assert found.n_differing == 4
+    assert found.least_p == min(found.p, 2 / 2**4)
+    same = sign_flip_test(np.ones(6), np.ones(6), range(6))
+    assert (same.p, same.least_p, same.n_patterns) == (1, 1, 64)
+    nothing = sign_flip_test([NAN], [1.0], [1])
+    assert np.isnan([nothing.p, nothing.least_p]).all()
+    assert nothing.n_patterns == 0
+
+
+@given(st.lists(st.integers(-4, 8), min_size=1, max_size=9), st.sampled_from([1, 2**20]))
+def test_no_p_is_below_the_least(differences, limit):
+    with patch("cameval.statistics._sign_flips.MOST_ENUMERATED", limit):
+        found = sign_flip_test(differences, np.zeros(len(differences)), range(len(differences)))
+        few = sign_flip_test(
+            differences, np.zeros(len(differences)), range(len(differences)), resamples=7
+        )
+    assert found.least_p <= found.p
+    assert 1 / few.n_patterns <= few.least_p <= few.p
 
 
 def test_signs_do_not_depend_on_how_they_are_cut(monkeypatch):
@@ -420,7 +483,8 @@ def test_pairs_that_are_flipped_together_are_tested_alike() -> None:
         *((first, second, many), (third, second, many), (first, third, many)),
         *((first, second, few), (second, first, uneven), (nothing, first, few)),
     ]
-    for one, pair in zip(flip_pairs(pairs, resamples=400, seed=5), pairs, strict=True):
+    flipped = flip_pairs(pairs, confidence=0.8, resamples=400, seed=5)
+    for one, pair in zip(flipped, pairs, strict=True):
         for confidence in (0.95, 0.8):
             alone = sign_flip_test(*pair, confidence=confidence, resamples=400, seed=5)
             np.testing.assert_array_equal(astuple(one.test(confidence)), astuple(alone))

@@ -5,7 +5,7 @@ import warnings
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,13 @@ from cameval.cli._near_words import list_near_words
 from cameval.cli._run_differences import describe_differences, have_equal_weights
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Column, Results, concat
+from cameval.report import format_difference
+from cameval.statistics import ENOUGH_GROUPS
 
 _OF_MAPS = {"method": "method", "binarizer": "binarizer", "target_class": "target class"}
 """What a run may have several of, of which one is compared, by the field of its columns."""
+
+_ROUNDED = 1 - 1e-9
 
 _NEEDED = 6  # groups that differ: of five, the least p of a sign-flip test is 2 / 2**5 = .0625
 
@@ -54,41 +58,71 @@ def compare_runs(options: Namespace) -> int:
         print(f"note: {note.message}", file=sys.stderr)
     (column,) = base.columns
     about = " ".join(part for part in (options.metric, column.method, column.binarizer) if part)
-    return _verdict(row, about, options, sign=1 if higher_is_better else -1)
+    shown = f"{about}: {_difference(row, _range_of([base, new], options.metric))}"
+    return _verdict(row, shown, options, sign=1 if higher_is_better else -1)
 
 
-def _verdict(row: Mapping[str, Any], about: str, options: Namespace, *, sign: int) -> int:
-    """Print the difference and what follows from it; return the exit code."""
+def _difference(row: Mapping[str, Any], value_range: tuple[float, float] | None) -> str:
+    """Return the difference, its interval, and of how many groups they are."""
     count = f"{row['n']} targets in {row['n_groups']} groups"
+    if row["n_differing"] == 0:
+        return f"no group differs, {count}"
+    text = f"new - base = {_signed(row['difference'])}"
+    low, high = row["low"], row["high"]
+    if isfinite(low) and isfinite(high):
+        width = inf if value_range is None else value_range[1] - value_range[0]
+        is_all = low <= _ROUNDED * -width and high >= _ROUNDED * width
+        text += (
+            " (the 95 % interval by group has all possible differences)"
+            if is_all
+            else f" [{_signed(low)}, {_signed(high)}] (95 % by group)"
+        )
+        if not row["is_reliable"]:
+            count += f", of which {row['n_differing']} differ: with fewer than {ENOUGH_GROUPS} "
+            return f"{text}, {count}the interval may be too narrow"
+    return f"{text}, {count}, of which {row['n_differing']} differ"
+
+
+def _signed(value: float) -> str:
+    """Return a difference as reports write it, with its sign in ASCII."""
+    return f"{'+' * (value > 0)}{format_difference(value)}"
+
+
+def _range_of(runs: Sequence[Results], metric: str) -> tuple[float, float] | None:
+    """Return the range of the metric, if a run has recorded it."""
+    known = (results.meanings.metric(metric) for results in runs)
+    return next((one.value_range for one in known if one is not None), None)
+
+
+def _verdict(row: Mapping[str, Any], shown: str, options: Namespace, *, sign: int) -> int:
+    """Print the difference and what follows from it; return the exit code."""
+    print(shown)
     differing, margin, limit = row["n_differing"], options.margin, options.largest_fall
     if differing == 0:
-        print(f"{about}: no group differs, {count}")
         return 0
-    shown = f"{about}: new - base = {row['difference']:+.3f}"
-    if isfinite(row["low"]) and isfinite(row["high"]):
-        shown += f" [{row['low']:+.3f}, {row['high']:+.3f}] (95 % by group)"
-    print(f"{shown}, {count}, of which {differing} differ")
     fall = -sign * row["difference"]
     least = -row["high"] if sign > 0 else row["low"]  # of the falls in the interval
-    by = f" by more than {margin:g}" if margin else ""
+    by = f" by more than {format_difference(margin)}" if margin else ""
     if least > margin:
         print(f"new is worse{by}")
         return 1
     if limit is not None and fall > limit:
-        print(f"new is worse: the mean fell by {fall:.3g}, --largest-fall is {limit:g}")
+        largest = f"--largest-fall is {format_difference(limit)}"
+        print(f"new is worse: the mean fell by {format_difference(fall)}, {largest}")
         return 1
     untested = row["n_groups"] < _NEEDED or (differing < _NEEDED and fall > margin)
     if untested and limit is None:
         raise SettingError(
-            f"six groups or more must differ for a test to show a fall, got {differing} of {count} "
-            f"and a difference of {row['difference']:+.3f}; compare runs of more images, or give a "
-            "limit of the mean with --largest-fall"
+            f"six groups or more must differ for a test to show a fall, got {differing} of "
+            f"{row['n']} targets in {row['n_groups']} groups and a difference of "
+            f"{_signed(row['difference'])}: no p below {format_difference(row['least_p'])} is "
+            "possible; compare runs of more images, or give a limit of the mean with --largest-fall"
         )
-    print(
-        f"new is not tested, for which {_NEEDED} groups must differ; --largest-fall is {limit:g}"
-        if untested
-        else f"new is not shown to be worse{by}"
-    )
+    if untested:
+        largest = f"--largest-fall is {format_difference(limit)}"
+        print(f"new is not tested, for which {_NEEDED} groups must differ; {largest}")
+    else:
+        print(f"new is not shown to be worse{by}")
     return 0
 
 

@@ -118,19 +118,11 @@ class Comparison:
             "n_groups": plain.n_groups,
             "n_differing": plain.n_differing,
             "n_undefined": plain.n_undefined,
+            "n_patterns": plain.n_patterns,
+            "is_exact": plain.is_exact,
+            "least_p": plain.least_p,
+            "is_reliable": plain.is_reliable,
         }
-
-
-def least_p(n_groups: int) -> float:
-    """Return the least p value that a two-sided sign-flip test of so many groups can have.
-
-    Examples
-    --------
-    >>> from cameval.evaluation._comparisons import least_p
-    >>> least_p(5), least_p(6)
-    (0.0625, 0.03125)
-    """
-    return float(2.0 ** (1 - n_groups))
 
 
 def least_adjusted(tests: Sequence[SignFlip]) -> list[float]:
@@ -140,11 +132,34 @@ def least_adjusted(tests: Sequence[SignFlip]) -> list[float]:
     factor of Holm's method is then that of the test's place among the others.
     """
     found = [test.p for test in tests]
-    least = []
-    for k, test in enumerate(tests):
-        at_least = min(test.p, least_p(test.n_differing))  # random signs may be rarer
-        least.append(float(holm([*found[:k], at_least, *found[k + 1 :]])[k]))
-    return least
+    return [
+        float(holm([*found[:k], test.least_p, *found[k + 1 :]])[k]) for k, test in enumerate(tests)
+    ]
+
+
+@dataclass(frozen=True)
+class ModelPair:
+    """Two models, and the tests of their difference in one metric, with the same method.
+
+    Parameters
+    ----------
+    first, second
+        Their labels.
+    metric
+        Label of the metric.
+    tests
+        A test for each binarizer, or one without a binarizer for a metric of maps.
+    """
+
+    first: str
+    second: str
+    metric: str
+    tests: Sequence[Comparison]
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether one of the tests has a p value."""
+        return not all(np.isnan(test.p) for test in self.tests)
 
 
 @dataclass(frozen=True)
@@ -165,6 +180,13 @@ class Family:
     def select(self, kind: Kind, model: str | None = None) -> list[Comparison]:
         """Return the tests of a kind, of one model or of all."""
         return [c for c in self.comparisons if c.kind == kind and model in (None, c.model)]
+
+    def model_pairs(self) -> list[ModelPair]:
+        """Return the tests of models, by pair and metric."""
+        found: dict[tuple[str, str, str], list[Comparison]] = {}
+        for one in self.select("model"):
+            found.setdefault((one.first, one.second, one.column.metric), []).append(one)
+        return [ModelPair(*names, tests) for names, tests in found.items()]
 
     def find(self, kind: Kind, model: str, first: str, second: str) -> Comparison | None:
         """Return the test of one label against another."""
@@ -206,7 +228,8 @@ def compare_all(
     ]
     if not pairs:
         return Family()
-    flipped = flip_pairs([(*pair.scores, pair.groups) for pair in pairs], seed=seed)
+    scores = [(*pair.scores, pair.groups) for pair in pairs]
+    flipped = flip_pairs(scores, confidence=CONFIDENCE, seed=seed)
     tests = [one.test(CONFIDENCE) for one in flipped]
     adjusted = holm([test.p for test in tests]).tolist()
     comparisons = []

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from cameval.statistics import PairedTest
+from cameval.statistics._sign_flips import least_p
 
 ALPHA = 0.05
 """The level of the tests of `Results.compare`."""
@@ -42,5 +43,4 @@ def _reason(test: PairedTest, low: float, level: float) -> NoInterval:
         return "no pair"
     if test.n_differing == 0:
         return "no group differs"
-    least_p = 2.0 ** (1 - test.n_groups)  # of all patterns of signs
-    return "too few groups" if least_p >= level else "too few resamples"
+    return "too few groups" if least_p(test.n_groups) >= level else "too few resamples"

@@ -1,9 +1,10 @@
 """A paragraph that says how results were measured, from what their runs have recorded."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
 from cameval.evaluation._choice_words import ChoiceWords, runs_of
 from cameval.evaluation._contents import count_rows
@@ -12,6 +13,7 @@ from cameval.evaluation._preparation_words import describe_preparation
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import BinarizerMeaning
+from cameval.statistics._sign_flips import MOST_ENUMERATED, least_p
 
 _KNOWN = {
     "nothing": "nothing of the image",
@@ -29,7 +31,19 @@ _ALIGNMENTS = {
 _PACKAGES = ("cameval", "python", "torch", "torchvision", "numpy")
 
 
-def methods_text(results: ScoreTable, names: Mapping[str, str] | None = None) -> str:
+class Checks(Protocol):
+    """Results of sanity checks: what `SanityResults` is, for modules that it imports."""
+
+    @property
+    def scores(self) -> ScoreTable: ...
+
+    @property
+    def similarities(self) -> pd.DataFrame: ...
+
+
+def methods_text(
+    results: ScoreTable, names: Mapping[str, str] | None = None, checks: Checks | None = None
+) -> str:
     """Return the sentences as one paragraph."""
     words = LabelWords(names or {}, results.class_names, results.meanings)
     recorded = runs_of(results)
@@ -41,6 +55,7 @@ def methods_text(results: ScoreTable, names: Mapping[str, str] | None = None) ->
             *_describe_binarizers(results, words),
             *_describe_scores(results, words),
             *_describe_baselines(results, words),
+            *(_describe_checks(checks, words) if checks is not None else ()),
             *_describe_statistics(results, words),
             *_describe_versions(recorded),
         ]
@@ -173,20 +188,85 @@ def _describe_baselines(results: ScoreTable, words: LabelWords) -> Iterator[str]
         yield f"Maps are compared with the baselines {'; '.join(parts)}."
 
 
+def _describe_checks(checks: Checks, words: LabelWords) -> Iterator[str]:
+    """Yield on which images the sanity checks were made, and what each of them compares."""
+    counts, columns = count_rows(checks.scores), checks.scores.columns
+    images = f"{words.count(counts['image'], 'image')} of {words.count(counts['group'], 'group')}"
+    yield f"Sanity checks are made on {images}."
+    maps = {
+        kind: list(dict.fromkeys(c.method for c in columns if c.kind == kind))
+        for kind in ("method", "baseline")
+    }
+    similarities = checks.similarities
+    compared = list(dict.fromkeys(similarities["method"].astype(str)))
+    steps = {
+        str(check): list(dict.fromkeys(part["step"].astype(str)))
+        for check, part in similarities.groupby("check", sort=False, observed=True)
+    }
+    others = []
+    if "random weights" in steps:
+        others.append("a network whose weights are random from some module to the last one")
+    if trainings := steps.get("other training"):
+        others.append(f"other trainings of the network ({words.several(trainings)})")
+    if others:
+        beside = " Maps of different images are compared, too." if "other image" in steps else ""
+        yield (
+            f"The maps of {words.several(compared)} are compared with those of {joined(others)}, "
+            f"by SSIM and the rank correlation of their pixels.{beside}"
+        )
+    known = checks.scores.meanings.metrics
+    faithful = [
+        label
+        for label in dict.fromkeys(c.metric for c in columns)
+        if label in known and known[label].takes == "network"
+    ]
+    if faithful:
+        controls = f", and of {words.several(maps['baseline'])}" if maps["baseline"] else ""
+        yield (
+            f"Faithfulness to the network is measured by {joined([*map(words.metric, faithful)])}, "
+            f"for the maps of {words.several(maps['method'])}{controls}."
+        )
+
+
 def _describe_statistics(results: ScoreTable, words: LabelWords) -> Iterator[str]:
-    if results.samples["group"].nunique() > 1:
-        group = words.name("group")
-        yield (
-            f"Intervals of means are at 95 % unless stated otherwise, by {group}: Student's t with "
-            "a cluster-robust variance and Satterthwaite's degrees of freedom, and a score "
-            "interval where scores are bounded."
+    n_groups = int(results.samples["group"].nunique())
+    if n_groups < 2:
+        return
+    group, groups = words.name("group"), words.count(2, "group").removeprefix("2 ")
+    metrics = {c.metric for c in results.columns}
+    bounded = [
+        label
+        for label in metrics
+        if (meaning := results.meanings.metric(label)) is not None and meaning.value_range
+    ]
+    ends = ""
+    if bounded:
+        ends = ", and no interval goes beyond the " + (
+            "limits of the score" if len(bounded) == len(metrics) else "known limits of a score"
         )
-        groups = words.count(2, "group").removeprefix("2 ")
-        yield (
-            f"Where differences are tested, the signs of the differences of whole {groups} are "
-            "flipped, and p values have Holm's correction for all tests of one table of `compare`, "
-            "or for all tests of a figure or report."
+    yield (
+        f"Intervals of means are at 95 % unless stated otherwise, by {group}. Each end is the "
+        "farther one of that of Student's t and that of a score interval with the same quantile of "
+        "t; both have a cluster-robust variance with the correction for few clusters by Bell and "
+        f"McCaffrey (CR2) and Satterthwaite's degrees of freedom{ends}."
+    )
+    most = MOST_ENUMERATED.bit_length() - 1
+    signs = "All patterns of signs are used, so that p is exact"
+    if n_groups > most:
+        signs = (
+            f"Up to {most} {groups} all patterns of signs are used, of more {groups} random ones "
+            "(10,000 unless stated otherwise)"
         )
+    elif least_p(n_groups) > 0.05:
+        signs += (
+            f"; {words.count(n_groups, 'group')} have {2**n_groups} patterns, so that no p below "
+            f"{least_p(n_groups):.3g} is possible"
+        )
+    yield (
+        f"Where differences are tested, the signs of the differences of whole {groups} are "
+        f"flipped. {signs}. Corrected p values have Holm's correction for all tests of one table "
+        "of comparisons, one figure or one report."
+    )
 
 
 def _describe_versions(recorded: Sequence[Mapping[str, Any]]) -> Iterator[str]:

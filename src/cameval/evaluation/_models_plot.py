@@ -1,13 +1,12 @@
 """Plot of the paired differences between models, a row for each binarizer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cameval.errors import SettingError
-from cameval.evaluation._comparisons import MOST_COMPARED, Comparison, Family
+from cameval.evaluation._comparisons import MOST_COMPARED, Comparison, Family, ModelPair
 from cameval.evaluation._headline import MOST_MODELS
 from cameval.evaluation._plot_marks import (
     FAINT,
@@ -29,16 +28,7 @@ _GAP = 0.35
 """Space between the rows of two pairs, in rows."""
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """Two models, and the tests of their difference, one for each binarizer."""
-
-    first: str
-    second: str
-    tests: Sequence[Comparison]
-
-
-def pairs_of(subject: Subject) -> list[_Pair]:
+def pairs_of(subject: Subject) -> list[ModelPair]:
     """Return the pairs of models: all of few, otherwise those of one model.
 
     Raises
@@ -55,14 +45,12 @@ def pairs_of(subject: Subject) -> list[_Pair]:
     one = subject.given_model
     if one is None and len(models) > MOST_COMPARED:
         one = subject.model
-    tests: dict[tuple[str, str], list[Comparison]] = {}
-    for test in _family_of(subject).select("model"):
-        if test.column.metric == subject.column.metric and one in (None, test.first, test.second):
-            tests.setdefault((test.first, test.second), []).append(test)
     pairs = [
-        _Pair(*names, found)
-        for names, found in tests.items()
-        if not all(np.isnan(test.p) for test in found)
+        pair
+        for pair in _family_of(subject).model_pairs()
+        if pair.metric == subject.column.metric
+        and one in (None, pair.first, pair.second)
+        and pair.is_tested
     ]
     if not pairs:
         of = "two models" if one is None else f"{one} and of another model"
@@ -77,7 +65,7 @@ def pairs_of(subject: Subject) -> list[_Pair]:
 def _family_of(subject: Subject) -> Family:
     """Return the tests of a report if models are compared in the metric there, or those of it."""
     page = subject.page_family
-    metrics = {test.column.metric for test in page.select("model") if not np.isnan(test.p)}
+    metrics = {pair.metric for pair in page.model_pairs() if pair.is_tested}
     return page if subject.column.metric in metrics else subject.family
 
 
@@ -118,13 +106,13 @@ def plot_models(subject: Subject, axes: "Axes") -> None:
     title(axes, what, [subject.parts()[1], subject.name(column.method)])
 
 
-def _sizes(pairs: Sequence[_Pair]) -> list[float]:
+def _sizes(pairs: Sequence[ModelPair]) -> list[float]:
     """Return all that is drawn, as distances from 0."""
     tests = [test.test for pair in pairs for test in pair.tests]
     return [abs(size) for test in tests for size in (test.difference, test.low, test.high)]
 
 
-def _write_sides(subject: Subject, axes: "Axes", y: float, pair: _Pair) -> None:
+def _write_sides(subject: Subject, axes: "Axes", y: float, pair: ModelPair) -> None:
     """Write on which side of 0 each model is better, or has more of the metric."""
     word = "higher" if subject.higher_is_better is None else "better"
     left, right = (subject.name(model) for model in (pair.second, pair.first))

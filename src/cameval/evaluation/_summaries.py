@@ -24,7 +24,7 @@ from cameval.statistics.paired import compare_in_parts
 _COMPARED = (
     *("first", "second", "difference", "low", "high", "p"),
     *("p_holm", "low_holm", "high_holm"),
-    *("reason", "reason_holm"),
+    *("reason", "reason_holm", "is_reliable"),
 )
 
 
@@ -32,7 +32,7 @@ _NO_PARTS = (
     *("kind", "target_class", "method", "binarizer", "metric"),
     *("value", "reason", "constant", "weight"),
     *(field.name for field in fields(PairedTest)),
-    *("reason_holm", "n_unpaired"),
+    *("reason_holm", "is_reliable", "n_unpaired"),
 )
 """The columns of a table that `compare` does not split by, as its own table has them."""
 
@@ -261,6 +261,7 @@ def compare(
         dict(zip(by, key, strict=True))
         | asdict(test)
         | reasons(test)
+        | {"is_reliable": test.is_reliable}
         | _count_paired(there.iloc[at], test)
         for (key, at), tests in zip(parts, families, strict=True)
         for test in tests

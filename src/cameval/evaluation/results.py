@@ -423,9 +423,12 @@ class Results:
             One row for each pair of each part, as of :class:`cameval.statistics.PairedTest`: the
             mean over images of the difference; p of the sign-flip test with the interval that
             agrees with it (low, high); the same after Holm's correction over the table (p_holm,
-            low_holm, high_holm); why an interval is missing (reason, reason_holm); the effect
-            size; counts. ``n_undefined`` are pairs with an undefined value, ``n_unpaired`` rows
-            that only one of the two has; neither is in the mean.
+            low_holm, high_holm); why an interval is missing (reason, reason_holm); is_reliable
+            (whether ten groups or more differ; with fewer the interval may be too narrow); the
+            effect size; counts; how many patterns of signs p is a share of (n_patterns), whether
+            these are all (is_exact), and the smallest possible p (least_p). ``n_undefined`` are
+            pairs with an undefined value, ``n_unpaired`` rows that only one of the two has; neither
+            is in the mean.
 
             A reason is empty where there is an interval, ``"no pair"`` where no pair has both
             values, ``"no group differs"``, ``"too few groups"`` where no difference of so many
@@ -695,8 +698,8 @@ class Results:
 
         It says what the runs have recorded and nothing else: images and groups; network, layer,
         task and preparation; methods; the threshold of each map (a share of its pixels, a rule, or
-        a choice for each map or each map and class); metrics, baselines with what they use;
-        intervals and tests; versions. What is not recorded, such as where the images
+        a choice for each map or each map and class); metrics, baselines with what they use; sanity
+        checks; intervals and tests; versions. What is not recorded, such as where the images
         come from, is left out. Reports answer more, with facts of the author: see
         :func:`cameval.report.reviewer_summary`.
 
@@ -736,7 +739,7 @@ class Results:
         >>> print(text.split(". ")[2])
         Masks are computed from each map by itself, by Otsu's method
         """
-        return methods_text(self, names)
+        return methods_text(self, names, self.sanity)
 
     # --- Input and output -------------------------------------------------------------------------
 

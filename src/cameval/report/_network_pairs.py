@@ -10,6 +10,7 @@ from cameval.evaluation._comparisons import (
     MOST_COMPARED,
     Comparison,
     Family,
+    ModelPair,
     Verdict,
     mean_difference,
 )
@@ -39,28 +40,22 @@ class PairRow:
 
 
 @dataclass(frozen=True)
-class NetworkPair:
+class NetworkPair(ModelPair):
     """Two networks, and their differences in one metric, with the same method.
 
     Parameters
     ----------
-    first, second
-        Their labels.
-    metric, metric_title
-        Label and title of the metric.
-    tests
-        A test for each binarizer, or one without a binarizer for a metric of maps.
+    first, second, metric, tests
+        As of `ModelPair`.
+    metric_title
+        Title of the metric.
     higher_is_better
         Of the metric.
     untested
         Mean differences with the binarizers that are not tested, as another was fixed before.
     """
 
-    first: str
-    second: str
-    metric: str
     metric_title: str
-    tests: Sequence[Comparison]
     higher_is_better: bool
     untested: Mapping[str, float]
 
@@ -100,23 +95,26 @@ def pairs_of(
 ) -> list[NetworkPair]:
     """Return the differences that were tested, by pair and metric, those of the headline first."""
     directions = {k: one.higher_is_better for k, one in contents.averaged_metrics.items()}
-    by_names: dict[tuple[str, str, str], list[Comparison]] = {}
-    for test in family.select("model"):
-        by_names.setdefault((test.first, test.second, test.column.metric), []).append(test)
     pairs = []
-    for (first, second, metric), tests in by_names.items():
-        higher = directions[metric]
-        if higher is None or all(np.isnan(test.p) for test in tests):
+    for pair in family.model_pairs():
+        higher = directions[pair.metric]
+        if higher is None or not pair.is_tested:
             continue
-        others = _untested(contents, headline, tests[0].column)
+        others = _untested(contents, headline, pair.tests[0].column)
         differences = {
-            column.binarizer: mean_difference(images[first], images[second], column)
+            column.binarizer: mean_difference(images[pair.first], images[pair.second], column)
             for column in others
-            if column in images[first].columns
+            if column in images[pair.first].columns
         }
         known = {name: value for name, value in differences.items() if not np.isnan(value)}
-        title = contents.title(metric)
-        pairs.append(NetworkPair(first, second, metric, title, tests, higher, known))
+        pairs.append(
+            NetworkPair(
+                **vars(pair),
+                metric_title=contents.title(pair.metric),
+                higher_is_better=higher,
+                untested=known,
+            )
+        )
     return sorted(pairs, key=lambda pair: pair.metric != headline.metric)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from cameval.evaluation import Column
-from cameval.evaluation._comparisons import ALPHA, CONFIDENCE, Comparison, Family
+from cameval.evaluation._comparisons import ALPHA, CONFIDENCE, Comparison, Family, ModelPair
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._scores import ROLES
@@ -21,6 +21,7 @@ from cameval.report.formatting import (
 )
 from cameval.report.sections import Block, Cell, Row, Table
 from cameval.statistics import ENOUGH_GROUPS
+from cameval.statistics._sign_flips import least_p
 
 NO_BRACKET = (
     "A difference has no bracket where the groups are too few for any difference to be rejected at "
@@ -61,28 +62,24 @@ def method_tests(
 
 def model_tests(headline: Headline, names: Names, family: Family) -> list[Table]:
     """Return differences between models, with the map and mask of the first, by metric."""
-    by_metric: dict[str, list[Comparison]] = {}
-    for one in family.select("model"):
-        by_metric.setdefault(one.column.metric, []).append(one)
+    by_metric: dict[str, list[ModelPair]] = {}
+    for pair in family.model_pairs():
+        by_metric.setdefault(pair.metric, []).append(pair)
     return [_model_table(of, headline, names, family) for of in by_metric.values()]
 
 
 def _model_table(
-    comparisons: Sequence[Comparison], headline: Headline, names: Names, family: Family
+    pairs: Sequence[ModelPair], headline: Headline, names: Names, family: Family
 ) -> Table:
     """Return the tests of one metric; a row is a binarizer if there are several, else a model."""
+    comparisons = [one for pair in pairs for one in pair.tests]
     column = comparisons[0].column
-    pairs = dict.fromkeys((one.first, one.second) for one in comparisons)
     if several := len(comparisons) > len(pairs):
         column = replace(column, binarizer="")
         blocks = [
             Block(
-                [
-                    _row(one, one_line(one.column.binarizer))
-                    for one in comparisons
-                    if (one.first, one.second) == pair
-                ],
-                " minus ".join(map(one_line, pair)),
+                [_row(one, one_line(one.column.binarizer)) for one in pair.tests],
+                f"{one_line(pair.first)} minus {one_line(pair.second)}",
             )
             for pair in pairs
         ]
@@ -142,17 +139,54 @@ def _notes(shown: Sequence[Comparison], family: Family, names: Names) -> list[st
     notes = [*describe_levels(shown)]
     notes.append(
         f"Difference: the mean over the {names.row}s{names.with_object} for which both have a "
-        f"score. p: sign-flip test of groups, {adjusted}. "
+        f"score. p: sign-flip test of groups with {describe_signs(shown)}, {adjusted}. "
         f"Effect: the difference in standard deviations of the differences of the {names.row}s"
         f"{of_effect if has_any else ''}."
     )
     if any(one.test.n and not has_interval(one) for one in shown):
         notes.append(NO_BRACKET)
+    notes += describe_least(shown, family)
     few = [one for one in shown if not np.isnan(one.p) and one.test.n_differing < ENOUGH_GROUPS]
     if few:
         narrow = " and the interval too narrow" if any(map(has_interval, few)) else ""
         notes.append(f"Where fewer than ten groups differ, p may be too small{narrow}.")
     return notes
+
+
+def describe_signs(shown: Iterable[Comparison]) -> str:
+    """Return which patterns of signs the p values of tests are shares of."""
+    tested = [one.test for one in shown if not np.isnan(one.p)]
+    drawn = [f"{one.n_patterns - 1:,}" for one in tested if not one.is_exact]
+    if not drawn:
+        return "all patterns of signs"
+    random = f"{join_words(list(dict.fromkeys(drawn)))} random patterns of signs and the observed"
+    if len(drawn) == len(tested):
+        return f"{random} one"
+    most = max(one.n_groups for one in tested if one.is_exact)
+    return f"all patterns of signs up to {most} groups, or {random} one"
+
+
+def describe_least(shown: Iterable[Comparison], family: Family) -> list[str]:
+    """Return the smallest possible p by number of groups that differ, where it is not below .05."""
+    few: dict[int, list[Comparison]] = {}
+    for one in shown:
+        if one.least >= ALPHA and one.test.n_differing > 0:
+            few.setdefault(one.test.n_differing, []).append(one)
+    notes = []
+    for count, tests in sorted(few.items()):
+        about = "" if all(one.test.is_exact for one in tests) else "about "
+        after = f" ({_few_digits(min(one.least for one in tests))} after the correction)"
+        groups = "1 group that differs has" if count == 1 else f"{count} groups that differ have"
+        notes.append(
+            f"{groups} {2**count:,} patterns of signs: no p below {about}"
+            f"{_few_digits(least_p(count))}{after if family.size > 1 else ''} is possible."
+        )
+    return notes
+
+
+def _few_digits(p: float) -> str:
+    """Return a p value with three significant digits."""
+    return f"{p:.3g}".removeprefix("0")
 
 
 def describe_levels(shown: Iterable[Comparison]) -> list[str]:

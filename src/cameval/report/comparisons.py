@@ -43,6 +43,9 @@ def page_tests(
         - ``confidence_holm``: the confidence of that interval;
         - ``n``, ``n_groups``, ``n_differing``, ``n_undefined``: the numbers of images with both
           scores, of their groups, of groups that differ, and of images without both scores;
+        - ``n_patterns``, ``is_exact``, ``least_p``, ``is_reliable``: how many patterns of signs
+          ``p`` is a share of, whether these are all, the smallest possible ``p``, and whether ten
+          groups differ (with fewer the interval may be too narrow);
         - ``family``, ``tests``: what p is corrected together with, and the number of these tests.
 
     Raises
@@ -79,6 +82,7 @@ def page_tests(
 _COLUMNS = [
     *("kind", "model", "first", "second", "target_class", "method", "binarizer", "metric"),
     *("difference", "low", "high", "p", "p_holm", "low_holm", "high_holm", "confidence_holm"),
-    *("n", "n_groups", "n_differing", "n_undefined", "family", "tests"),
+    *("n", "n_groups", "n_differing", "n_undefined"),
+    *("n_patterns", "is_exact", "least_p", "is_reliable", "family", "tests"),
 ]
 """The columns, which a table without a test has too."""

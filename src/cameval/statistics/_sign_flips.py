@@ -1,13 +1,16 @@
 """Sign-flip test of a mean difference, and the interval that is consistent with it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from cameval.errors import SettingError
 from cameval.statistics._inputs import Floats, Groups, check_confidence, mean_or_nan
+
+MOST_ENUMERATED = 2**20
+"""If there are at most so many patterns of signs, all are used."""
 
 _CHUNK = 2**16  # numbers in memory at a time, which fit into the processor's cache
 
@@ -28,26 +31,29 @@ class Resampling:
         if self.seed < 0:
             raise SettingError(f"seed must not be negative, got {self.seed}")
 
-    def statistics_of_flips(self, statistic: Callable[[Floats], Floats], n_groups: int) -> Floats:
-        """Return a statistic for R patterns of sign flips, ``(..., R)``.
+    def enumerates(self, n_groups: int) -> bool:
+        """Tell whether all patterns of signs of so many groups are used."""
+        return bool(2**n_groups <= max(self.resamples, MOST_ENUMERATED))
 
-        If there are at most `resamples` patterns, all are used, but of two complementary ones only
-        the first. Else `resamples` random ones are used. The pattern without a flip comes first.
+    def sums_of_flips(self, numbers: Sequence[Floats]) -> Iterable[Floats]:
+        """Return the sum over the flipped groups in R patterns of signs, ``(R,)``, of each numbers.
+
+        All patterns are used if they are few, but of two complementary ones only the first. Else
+        `resamples` random ones are used. The pattern without a flip comes first.
 
         Parameters
         ----------
-        statistic
-            Function from ``(R, G)``, with 1 for flipped groups and else 0, to ``(..., R)``.
-        n_groups
-            The number of groups.
+        numbers
+            One or more series of a number for each group, ``(G,)``.
         """
-        if 2**n_groups <= self.resamples:
-            patterns = np.arange(2 ** (n_groups - 1))[:, None]
-            return statistic((patterns >> np.arange(n_groups) & 1).astype(np.float64))
+        n_groups = numbers[0].size
+        if self.enumerates(n_groups):
+            return map(_sums_of_all_flips, numbers)
         rng = np.random.default_rng(self.seed)
-        parts = [statistic(np.zeros((1, n_groups)))]
+        parts = [np.zeros((len(numbers), 1))]
         for rows in self._parts(n_groups):
-            parts.append(statistic(rng.integers(2, size=(rows, n_groups)).astype(np.float64)))
+            drawn = rng.integers(2, size=(rows, n_groups)).astype(np.float64)
+            parts.append(np.stack([sum_of_groups(drawn, one) for one in numbers]))
         return np.concatenate(parts, axis=-1)
 
     def _parts(self, width: int) -> Iterator[int]:
@@ -63,6 +69,29 @@ def sum_of_groups(drawn: Floats, of_group: Floats) -> Floats:
     """
     sums: Floats = np.einsum("rg,g->r", drawn, np.ascontiguousarray(of_group))
     return sums
+
+
+def _sums_of_all_flips(of_group: Floats) -> Floats:
+    """Return the sums over the flipped groups in all patterns that do not flip the last group.
+
+    Each group doubles the patterns: those without it, and the same with it.
+    """
+    sums = np.zeros(2 ** (of_group.size - 1))
+    for k, number in enumerate(of_group[:-1]):
+        np.add(sums[: 2**k], number, out=sums[2**k : 2 ** (k + 1)])
+    return sums
+
+
+def least_p(n_groups: int) -> float:
+    """Return the least p-value of a two-sided sign-flip test in which so many groups differ.
+
+    Examples
+    --------
+    >>> from cameval.statistics._sign_flips import least_p
+    >>> least_p(5), least_p(6), least_p(0)
+    (0.0625, 0.03125, 1.0)
+    """
+    return float(min(2.0 ** (1 - n_groups), 1))
 
 
 NAN = float("nan")
@@ -168,21 +197,53 @@ class FlippedMeans:
     Attributes
     ----------
     lows, highs
-        The smaller and the larger mean of each pattern, each in ascending order.
+        The smaller and the larger mean of each pattern, each in ascending order: the first ones of
+        the smaller means and the last ones of the larger means, as many as the widest interval
+        needs.
+    size
+        Number of patterns; of two complementary ones only one is counted if all are used.
+    n_enclosing
+        Number of patterns whose means enclose 0.
+    is_exact
+        Whether all patterns are used.
     """
 
     lows: Floats
     highs: Floats
+    size: int
+    n_enclosing: int
+    is_exact: bool
+
+    @classmethod
+    def of(cls, lows: Floats, highs: Floats, settings: Resampling, n_groups: int) -> "FlippedMeans":
+        """Sort the means of all patterns, as far as intervals of this confidence need them."""
+        size = lows.size
+        n_enclosing = int(np.count_nonzero((lows <= 0) & (highs >= 0)))
+        kept = min(size, int((1 - settings.confidence) * size) + 2)
+        if kept < size:
+            lows = np.partition(lows, kept - 1)[:kept]
+            highs = np.partition(highs, size - kept)[size - kept :]
+        exact = settings.enumerates(n_groups)
+        return cls(np.sort(lows), np.sort(highs), size, n_enclosing, exact)
 
     @property
-    def n_enclosing(self) -> int:
-        """Number of patterns whose means enclose 0."""
-        return int(np.count_nonzero((self.lows <= 0) & (self.highs >= 0)))
+    def n_patterns(self) -> int:
+        """Number of patterns of signs that p is a share of."""
+        return 2 * self.size if self.is_exact else self.size
 
     @property
     def p(self) -> float:
         """Two-sided p-value of a difference of 0."""
-        return self.n_enclosing / self.lows.size if self.lows.size else NAN
+        return self.n_enclosing / self.size if self.size else NAN
+
+    def least_p(self, n_differing: int) -> float:
+        """Return the least p-value with these patterns, if so many groups differ.
+
+        Random patterns may have fewer extreme ones than all patterns; then it is p.
+        """
+        if self.is_exact or not self.size:
+            return least_p(n_differing) if self.size else NAN
+        return min(self.p, max(least_p(n_differing), 1 / self.size))
 
     def ends(self, level: float, *, rejected: bool) -> tuple[float, float]:
         """Return the smallest and largest difference with a p-value of at least `level`.
@@ -190,13 +251,12 @@ class FlippedMeans:
         NaN if every difference has one, or if no group differs. `rejected` tells whether the
         p-value of 0 is below the level, so that rounding cannot contradict it.
         """
-        size = self.lows.size
-        if size == 0 or np.isnan(level):
+        if self.size == 0 or np.isnan(level):
             return NAN, NAN
-        needed = int(np.ceil(round(level * size, 9)))  # a whole number is not rounded up
+        needed = int(np.ceil(round(level * self.size, 9)))  # a whole number is not rounded up
         needed = max(needed, self.n_enclosing + 1) if rejected else min(needed, self.n_enclosing)
         needed = max(needed, 1)
-        low, high = float(self.lows[needed - 1]), float(self.highs[size - needed])
+        low, high = float(self.lows[needed - 1]), float(self.highs[-needed])
         if np.isinf(low) or low == high == 0:
             return NAN, NAN
         return low, high
@@ -206,9 +266,9 @@ def flip_in_families(
     differences: Sequence[GroupDifferences], settings: Resampling
 ) -> list[FlippedMeans]:
     """Flip signs in all comparisons; those with equally many groups use the same patterns."""
-    alike: dict[int, list[int]] = defaultdict(list)
-    for k, one in enumerate(differences):
-        alike[one.n_groups].append(k)
+    alike: dict[bytes, list[int]] = defaultdict(list)
+    for k, one in enumerate(differences):  # most comparisons have groups of the same sizes
+        alike[one.sizes.tobytes()].append(k)
     means: dict[int, FlippedMeans] = {}
     for members in alike.values():
         means |= zip(members, _flip_signs([differences[k] for k in members], settings), strict=True)
@@ -217,64 +277,32 @@ def flip_in_families(
 
 def _flip_signs(
     differences: Sequence[GroupDifferences], settings: Resampling
-) -> list[FlippedMeans]:
-    """Flip signs by the same patterns in several comparisons with equally many groups."""
-    if differences[0].n_groups == 0:
-        return [FlippedMeans(np.empty(0), np.empty(0)) for _ in differences]
-    alike = {one.sizes.tobytes(): one.sizes for one in differences}
-    sizes = list(alike.values())  # most comparisons have groups of the same sizes
-    number = {key: k for k, key in enumerate(alike)}
-    totals = [_Totals.of(one, number[one.sizes.tobytes()]) for one in differences]
-    ends = settings.statistics_of_flips(
-        lambda flipped: _two_means(totals, sizes, flipped), differences[0].n_groups
-    )
-    return [FlippedMeans(np.sort(lows), np.sort(highs)) for lows, highs in ends]
+) -> Iterator[FlippedMeans]:
+    """Flip signs by the same patterns in several comparisons with groups of the same sizes."""
+    sizes = differences[0].sizes
+    if not sizes.size:
+        yield from (FlippedMeans(np.empty(0), np.empty(0), 0, 0, True) for _ in differences)
+        return
+    summed = iter(settings.sums_of_flips([sizes, *(one.sums for one in differences)]))
+    counted = next(summed)
+    for one, sums in zip(differences, summed, strict=True):
+        yield FlippedMeans.of(*_two_means(one, sums, counted), settings, one.n_groups)
 
 
-@dataclass(frozen=True)
-class _Totals:
-    """Sums of the groups of one comparison, with what is the same for all patterns.
-
-    Attributes
-    ----------
-    sums
-        The sum of the differences of each group.
-    total, size
-        Sum and number of all differences.
-    rounding
-        A sum of some groups that is not larger is only rounding.
-    sizes
-        Which of the sizes of groups are those of this comparison.
-    """
-
-    sums: Floats
-    total: np.float64
-    size: np.float64
-    rounding: np.float64
-    sizes: int
-
-    @classmethod
-    def of(cls, one: GroupDifferences, sizes: int) -> "_Totals":
-        """Return the totals of a comparison."""
-        rounding = _ROUNDING * np.abs(one.sums).sum()
-        return cls(one.sums, one.sums.sum(), one.sizes.sum(), rounding, sizes)
-
-    def means(self, sums: Floats, counts: Floats) -> Floats:
-        """Divide; NaN without a group, and 0 for a sum that is only rounding."""
-        means = np.full(sums.shape, NAN)
-        rounded = np.where(np.abs(sums) <= self.rounding, 0, sums)
-        np.divide(rounded, counts, out=means, where=counts > 0)
-        return means
+def _two_means(one: GroupDifferences, sums: Floats, counts: Floats) -> tuple[Floats, Floats]:
+    """Return the smaller and the larger mean, of flipped and of other groups, each ``(R,)``."""
+    rounding = _ROUNDING * np.abs(one.sums).sum()  # a sum that is not larger is 0
+    flipped = _mean(sums, counts, rounding)
+    others = _mean(one.sums.sum() - sums, one.sizes.sum() - counts, rounding)
+    lows, highs = np.minimum(flipped, others), np.maximum(flipped, others)
+    trivial = np.isnan(lows)  # no group is flipped, or every group
+    lows[trivial], highs[trivial] = -np.inf, np.inf
+    return lows, highs
 
 
-def _two_means(totals: Sequence[_Totals], sizes: Sequence[Floats], flipped: Floats) -> Floats:
-    """Return the smaller and the larger mean, of flipped and of other groups, ``(K, 2, R)``."""
-    result = np.empty((len(totals), 2, len(flipped)))
-    counted = [sum_of_groups(flipped, one) for one in sizes]
-    for (lows, highs), one in zip(result, totals, strict=True):
-        sums, counts = sum_of_groups(flipped, one.sums), counted[one.sizes]
-        means = one.means(sums, counts), one.means(one.total - sums, one.size - counts)
-        lows[:], highs[:] = np.minimum(*means), np.maximum(*means)
-        trivial = np.isnan(lows)  # no group is flipped, or every group
-        lows[trivial], highs[trivial] = -np.inf, np.inf
-    return result
+def _mean(sums: Floats, counts: Floats, rounding: float) -> Floats:
+    """Divide; NaN without a group, and 0 for a sum that is only rounding."""
+    means = np.full(sums.shape, NAN)
+    rounded = np.where(np.abs(sums) <= rounding, 0, sums)
+    np.divide(rounded, counts, out=means, where=counts > 0)
+    return means

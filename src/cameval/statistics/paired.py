@@ -47,6 +47,13 @@ class SignFlip:
         Number of these groups whose differences do not sum to 0.
     n_undefined
         Number of images for which a value is undefined.
+    n_patterns
+        Number of patterns of signs that `p` is a share of.
+    is_exact
+        Whether these are all patterns of the groups. If not, they are random ones and the observed
+        one, and `p` is an estimate.
+    least_p
+        The smallest possible `p` with this number of patterns and of groups that differ.
 
     Examples
     --------
@@ -59,6 +66,8 @@ class SignFlip:
     (0.3, 0.5)
     >>> test.n, test.n_differing, test.is_reliable
     (2, 2, False)
+    >>> test.n_patterns, test.is_exact, test.least_p
+    (4, True, 0.5)
     """
 
     difference: float
@@ -72,6 +81,9 @@ class SignFlip:
     n_groups: int
     n_differing: int
     n_undefined: int
+    n_patterns: int
+    is_exact: bool
+    least_p: float
 
     @property
     def is_reliable(self) -> bool:
@@ -99,6 +111,9 @@ class PairedTest(SignFlip):
         Number of these groups whose differences do not sum to 0.
     n_undefined
         Number of images for which a value is undefined.
+    n_patterns, is_exact, least_p
+        How many patterns of signs `p` is a share of, whether these are all, and the smallest
+        possible `p`.
     first, second
         Names of the two columns.
     p_holm, low_holm, high_holm
@@ -136,8 +151,9 @@ def sign_flip_test(
     The difference is the mean over the images of ``first - second``, as in a table of means. If the
     two means do not differ, both signs of the summed differences of a group (patient) are equally
     likely. The p-value is the share of sign patterns with a sum at least as far from 0 as the
-    observed one. It is exact if there are at most `resamples` patterns, which are then all used;
-    else the observed pattern counts as one more resample.
+    observed one. It is exact up to 20 groups: all patterns are used if there are at most 2**20, or
+    at most `resamples`. Else `resamples` random ones are used, and the observed pattern counts as
+    one more.
 
     The interval contains the differences that the same test, with the same signs, does not reject:
     it excludes 0 exactly if the p-value is below 1 - `confidence`.
@@ -152,7 +168,7 @@ def sign_flip_test(
     confidence
         Confidence of the intervals, in (0, 1).
     resamples
-        Number of random patterns of signs.
+        Number of random patterns of signs, if not all are used.
     seed
         Seed of the random signs.
 
@@ -201,33 +217,41 @@ def sign_flip_test(
     (0.325, 0.25, 4, 3)
     """
     Resampling(confidence, resamples, seed)
-    (flipped,) = flip_pairs([(first, second, groups)], resamples=resamples, seed=seed)
+    (flipped,) = flip_pairs(
+        [(first, second, groups)], confidence=confidence, resamples=resamples, seed=seed
+    )
     return flipped.test(confidence)
 
 
 @dataclass(frozen=True, eq=False)
 class FlippedPair:
-    """Two values of the same images with flipped signs, which are tested at any confidence."""
+    """Two values of the same images with flipped signs, which are tested at several levels."""
 
     differences: GroupDifferences
     means: FlippedMeans
 
     def test(self, confidence: float) -> SignFlip:
-        """Return the test, with intervals of this confidence."""
+        """Return the test, with intervals of this confidence, at least that of `flip_pairs`."""
         return _sign_flip(self.differences, self.means, confidence)
 
 
 def flip_pairs(
-    pairs: Sequence[tuple[Values, Values, Labels]], *, resamples: int = 10_000, seed: int = 0
+    pairs: Sequence[tuple[Values, Values, Labels]],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
 ) -> list[FlippedPair]:
     """Flip the signs of several pairs of values, as `sign_flip_test` does, faster than one by one.
 
-    Pairs with equally many groups have the same random signs, which are drawn once.
+    Pairs with equally many groups have the same random signs.
 
     Parameters
     ----------
     pairs
         First values, second values and groups of each pair.
+    confidence
+        The lowest confidence at which they will be tested.
     resamples, seed
         As of `sign_flip_test`.
     """
@@ -240,7 +264,7 @@ def flip_pairs(
         if id(groups) not in known:  # pairs of one model share their groups
             known[id(groups)] = Groups.of(labels)
         differences.append(GroupDifferences.of(numbers, others, known[id(groups)]))
-    means = flip_in_families(differences, Resampling(0.95, resamples, seed))
+    means = flip_in_families(differences, Resampling(confidence, resamples, seed))
     return [FlippedPair(*both) for both in zip(differences, means, strict=True)]
 
 
@@ -414,6 +438,9 @@ def _sign_flip(paired: GroupDifferences, means: FlippedMeans, confidence: float)
         n_groups=paired.n_groups,
         n_differing=paired.n_differing,
         n_undefined=paired.n_undefined,
+        n_patterns=means.n_patterns,
+        is_exact=means.is_exact,
+        least_p=means.least_p(paired.n_differing),
     )
 
 

@@ -301,4 +301,18 @@ FAULTS = (
         after="()",
         tests=("test_start.py::test_the_compiler_is_not_imported_to_see_that_nothing_is_compiled",),
     ),
+    Fault(
+        "an interval of few groups is not marked",
+        "cli/_compare.py",
+        before='if not row["is_reliable"]:',
+        after='if row["n_groups"] < ENOUGH_GROUPS:',
+        tests=("cli/test_compare.py::test_numbers_have_one_format_and_few_groups_are_marked",),
+    ),
+    Fault(
+        "an interval of all possible differences is printed",
+        "cli/_compare.py",
+        before="low <= _ROUNDED * -width and",
+        after="low < -width and",
+        tests=("cli/test_compare.py::test_an_interval_of_all_possible_differences_is_not_shown",),
+    ),
 )

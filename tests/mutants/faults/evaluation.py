@@ -452,4 +452,25 @@ FAULTS = (
         after="metric",
         tests=("report/test_titles.py::test_titles_are_saved_and_read_again",),
     ),
+    Fault(
+        "random signs are described as all signs",
+        "evaluation/_methods_text.py",
+        before="if n_groups > most:",
+        after="if n_groups > 2 * most:",
+        tests=(
+            (
+                "evaluation/test_methods_text.py::"
+                "test_intervals_and_tests_are_described_as_they_are_computed"
+            ),
+        ),
+    ),
+    Fault(
+        "every metric of the sanity checks is called faithfulness",
+        "evaluation/_methods_text.py",
+        before='if label in known and known[label].takes == "network"',
+        after="if label in known",
+        tests=(
+            "evaluation/test_methods_text.py::test_sanity_checks_are_described_if_there_are_any",
+        ),
+    ),
 )

@@ -38,7 +38,7 @@ FAULTS = (
     ),
     Fault(
         "the least p value is that of one group fewer",
-        "evaluation/_comparisons.py",
+        "statistics/_sign_flips.py",
         before="2.0 ** (1 - n_groups)",
         after="2.0 ** (2 - n_groups)",
         tests=(
@@ -50,7 +50,7 @@ FAULTS = (
     ),
     Fault(
         "the least p value is that of one group more",
-        "evaluation/_comparisons.py",
+        "statistics/_sign_flips.py",
         before="2.0 ** (1 - n_groups)",
         after="2.0 ** (0 - n_groups)",
         tests=(
@@ -64,7 +64,7 @@ FAULTS = (
         "the least p value is not adjusted",
         "evaluation/_comparisons.py",
         before="if self.least >= ALPHA:",
-        after="if least_p(self.test.n_differing) >= ALPHA:",
+        after="if self.test.least_p >= ALPHA:",
         tests=(
             "report/test_verdicts.py::test_groups_are_too_few_where_no_result_could_be_significant",
         ),
@@ -94,10 +94,29 @@ FAULTS = (
         ),
     ),
     Fault(
+        "no p is too small to be possible",
+        "report/_test_tables.py",
+        before="if one.least >= ALPHA and one.test.n_differing > 0:",
+        after="if one.test.least_p >= ALPHA and one.test.n_differing > 0:",
+        tests=(
+            (
+                "report/test_verdicts.py::"
+                "test_the_verdict_follows_from_the_adjusted_p_and_the_groups_that_differ"
+            ),
+        ),
+    ),
+    Fault(
+        "random signs are called all signs",
+        "report/_test_tables.py",
+        before="for one in tested if not one.is_exact]",
+        after="for one in tested if one.n_patterns == 0]",
+        tests=("report/test_verdicts.py::test_whether_signs_are_random_is_told",),
+    ),
+    Fault(
         "tests of the page ignore the seed of the run",
         "evaluation/_comparisons.py",
-        before="for pair in pairs], seed=seed)",
-        after="for pair in pairs])",
+        before="confidence=CONFIDENCE, seed=seed",
+        after="confidence=CONFIDENCE",
         tests=("report/test_verdicts.py::test_the_p_of_a_page_is_that_of_the_seed_of_the_run",),
     ),
     Fault(

@@ -2,6 +2,8 @@
 
 from mutants.fault import Fault
 
+_PAIRED = "statistics/test_paired.py::"
+
 FAULTS = (
     Fault(
         "random signs ignore the seed",
@@ -15,16 +17,37 @@ FAULTS = (
     Fault(
         "a p value may be zero",
         "statistics/_sign_flips.py",
-        before="parts = [statistic(np.zeros((1, n_groups)))]",
+        before="parts = [np.zeros((len(numbers), 1))]",
         after="parts: list[Floats] = []",
         tests=("statistics/test_paired.py::test_no_random_p_value_is_zero",),
     ),
     Fault(
         "comparisons have the sizes of the groups of the first",
         "statistics/_sign_flips.py",
-        before="counted[one.sizes]",
-        after="counted[0]",
+        before="alike[one.sizes.tobytes()]",
+        after="alike[one.n_groups]",
         tests=("statistics/test_paired.py::test_pairs_that_are_flipped_together_are_tested_alike",),
+    ),
+    Fault(
+        "twenty groups have random signs",
+        "statistics/_sign_flips.py",
+        before="MOST_ENUMERATED = 2**20",
+        after="MOST_ENUMERATED = 2**19",
+        tests=(_PAIRED + "test_up_to_twenty_groups_are_enumerated_and_the_least_p_is_said",),
+    ),
+    Fault(
+        "half of the patterns are counted",
+        "statistics/_sign_flips.py",
+        before="return 2 * self.size if self.is_exact else self.size",
+        after="return self.size",
+        tests=(_PAIRED + "test_up_to_twenty_groups_are_enumerated_and_the_least_p_is_said",),
+    ),
+    Fault(
+        "an interval has the wrong order statistic of the larger means",
+        "statistics/_sign_flips.py",
+        before="float(self.highs[-needed])",
+        after="float(self.highs[needed - 1])",
+        tests=(_PAIRED + "test_the_ends_are_order_statistics_of_all_patterns",),
     ),
     Fault(
         "Holm's method adjusts for one test fewer",
