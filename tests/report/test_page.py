@@ -412,9 +412,32 @@ def test_labels_outside_the_network_say_nothing_of_right_and_wrong(tmp_path) -> 
     results = made()
     foreign = results.samples.assign(predicted=results.samples["predicted"] + 400)
     page = written(replace(results, samples=foreign), tmp_path)
-    assert "do not seem to be classes of net" in page.text
+    told = (
+        "The labels do not seem to be classes of net: the accuracy is not known, and target "
+        "classes are those of the network, not of the labels."
+    )
+    assert told in page.caution
+    assert page.text.count("do not seem to be classes") == 1
+    assert page.text.count("accuracy is not known") == 1
+    lines = " ".join(verdict_lines(replace(results, samples=foreign)))
+    assert lines.count("do not seem to be classes") == 1
     assert "Right and wrong" not in page.text
     assert "classifies" not in page.text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_networks_with_other_classes_than_those_of_the_labels_are_named(tmp_path) -> None:
+    results = made(models=("own", "foreign", "other"))
+    of = results.samples["model"]
+    added = of.map({"own": 0, "foreign": 400, "other": 400})
+    foreign = results.samples.assign(predicted=results.samples["predicted"] + added)
+    page = written(replace(results, samples=foreign), tmp_path / "some")
+    assert "The labels do not seem to be classes of foreign and other: " in page.caution
+    assert "own classifies" in page.text
+    foreign = results.samples.assign(predicted=results.samples["predicted"] + 400)
+    page = written(replace(results, samples=foreign), tmp_path / "all")
+    assert "The labels do not seem to be classes of the 3 networks: " in page.caution
+    assert "classes of the" not in written(results, tmp_path / "none").caution
 
 
 @pytest.mark.usefixtures("no_figures")

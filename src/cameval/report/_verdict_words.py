@@ -9,13 +9,16 @@ import numpy as np
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import short_writer
+from cameval.evaluation._scores import images_by_model
 from cameval.evaluation._words import one_line
+from cameval.report._accuracy import describe_unknown_labels
 from cameval.report._cautions import (
     NOISE_ALONE,
     caution_of,
     describe_guess,
     no_groups,
     other_guesses,
+    out_of_reach,
     outguessed,
     uncorrected,
 )
@@ -96,6 +99,7 @@ def words_of(
 ) -> Words:
     """Return the words of the verdicts, and the sentence on pairs of networks."""
     symbol, chip = chip_of(verdicts, names)
+    images = images_by_model(targets.everything).values()
     sentences = (
         _scores(verdicts, headline, names),
         () if any(one.is_outguessed for one in verdicts) else other_guesses(verdicts, names),
@@ -107,7 +111,9 @@ def words_of(
         uncorrected(verdicts),
         (Part(NOISE_ALONE),) if _is_compared(verdicts) and contents.has_noise_alone else (),
         caution_of(verdicts, targets, contents, headline, names),
+        out_of_reach(verdicts),
         no_groups(targets),
+        *((Part(one),) for one in describe_unknown_labels(images, names)),
     )
     return Words(
         symbol,
