@@ -80,10 +80,10 @@ def test_all_scores_are_grouped_by_what_the_maps_are_and_not_by_names(tmp_path) 
         ("methods", "intensity"),
         ("controls", "random"),
         ("blind baselines", "truth center"),
-        ("labels baselines", "cam"),
-        ("image baselines", "y"),
-        ("unspecified baselines", "x"),
-        ("truth baselines", "blind"),
+        ("baselines that use labels or predictions alone", "cam"),
+        ("baselines that use the image without the trained network", "y"),
+        ("baselines that do not state what they use", "x"),
+        ("baselines that use the truth", "blind"),
     ]
 
 
