@@ -26,7 +26,7 @@ from cameval.cli._output import check_folder, write_whole
 from cameval.cli._remarks import describe_grid, describe_normalization, describe_weights
 from cameval.cli._tables import print_lines
 from cameval.cli._words import METHODS, parse_words
-from cameval.data import ImageFile, Sample, read_names
+from cameval.data import ImageFile, Sample, read_dicom, read_names
 from cameval.errors import DataError, MissingPackageError, SettingError
 from cameval.evaluation import Preparation
 from cameval.extractor import CAMExtractor
@@ -47,7 +47,7 @@ def map_photos(options: Namespace) -> int:
     Raises
     ------
     DataError
-        If a photo is missing or damaged.
+        If a photo is missing or damaged, or holds several pictures or an array.
     SettingError
         If an option is not as it must be, or two photos have one name.
     """
@@ -66,7 +66,7 @@ def map_photos(options: Namespace) -> int:
         target = _find_class(options.target_class, names, max(count, 2))
         extract = CAMExtractor(network.net, method, alignment=options.alignment)
         for photo, file in files.items():
-            image = ImageFile(photo)()
+            image = _read_photo(photo)
             sample = Sample(photo, image, np.zeros(image.shape[:2], np.bool_))
             score_map, probabilities = _compute(extract, network.prepare, sample, target, options)
             predicted = int(probabilities.argmax())
@@ -82,6 +82,25 @@ def map_photos(options: Namespace) -> int:
     return 0
 
 
+_ARRAYS = (".nii", ".nii.gz", ".mat", ".npy", ".npz", ".h5", ".hdf5")
+"""How the names of files end that hold arrays or volumes, not one picture."""
+
+
+def _read_photo(photo: str) -> NDArray[np.float32]:
+    """Return a picture, or the one image of a DICOM file, ``(H, W)`` or ``(H, W, 3)`` in [0, 1]."""
+    with Path(photo).open("rb") as stream:
+        is_dicom = stream.read(132)[128:] == b"DICM"
+    if not is_dicom:
+        return ImageFile(photo)()
+    image = read_dicom(photo)
+    if len(image.size) > 2:
+        raise DataError(
+            f"{photo}: the file must hold one image, got {image.size[0]}; save the one as PNG, or "
+            "read it in Python with read_dicom(file, frame=0) and map it with CAMExtractor"
+        )
+    return image.image
+
+
 def _name_files(photos: Sequence[str], out: Path) -> dict[str, Path]:
     """Return the file of the picture of each photo; photos must be there, with different names."""
     files: dict[str, Path] = {}
@@ -90,6 +109,12 @@ def _name_files(photos: Sequence[str], out: Path) -> dict[str, Path]:
             raise DataError(
                 f"{photo} must be an image file, got none there; of a folder name the files, as in "
                 "photos/*.jpg"
+            )
+        if photo.lower().endswith(_ARRAYS):
+            raise DataError(
+                f"{photo} must be a picture (PNG, JPEG, TIFF, BMP, WebP) or a DICOM image, got a "
+                "file of arrays; save the slice as PNG, or read it in Python (read_nifti, "
+                "FigshareDataset, numpy.load) and map it with CAMExtractor"
             )
         file = out / f"{Path(photo).stem}_map.png"
         if again := [one for one, other in files.items() if other == file]:
