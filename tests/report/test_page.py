@@ -437,6 +437,7 @@ def test_the_networks_with_other_classes_than_those_of_the_labels_are_named(tmp_
     foreign = results.samples.assign(predicted=results.samples["predicted"] + 400)
     page = written(replace(results, samples=foreign), tmp_path / "all")
     assert "The labels do not seem to be classes of the 3 networks: " in page.caution
+    assert "target classes are those of the networks, not of the labels." in page.caution
     assert "classes of the" not in written(results, tmp_path / "none").caution
 
 

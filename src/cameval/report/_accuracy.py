@@ -16,10 +16,10 @@ from cameval.statistics import Interval, mean_interval
 def describe_accuracy(images: Images, names: Names) -> str:
     """Return how many images the model classifies correctly, or why that is not known.
 
-    What `describe_unknown_labels` says of a network is not said again. A sentence asks for the
-    order of the classes where the share of right predictions is below that of chance, one over the
-    number of classes, and its whole interval is below one half. Nothing is returned where no
-    classifier is known.
+    What is said of missing and of foreign labels of a network is not said again. A sentence asks
+    for the order of the classes where the share of right predictions is below that of chance, one
+    over the number of classes, and its whole interval is below one half. Nothing is returned where
+    no classifier is known.
     """
     model, of_model = one_line(images.model), names.of_model(images.model)
     has_network, several = names.contents.has_network, names.several
@@ -68,27 +68,30 @@ def describe_accuracy(images: Images, names: Names) -> str:
     )
 
 
-def describe_unknown_labels(all_images: Iterable[Images], names: Names) -> list[str]:
-    """Return of which networks the classes are not known to be those of the labels, and why.
-
-    It is empty where each network has an accuracy, and where no network was evaluated.
-    """
+def describe_missing_labels(all_images: Iterable[Images], names: Names) -> str:
+    """Return that images of a network have no labels, and what is not known without them."""
     every = list(all_images) if names.contents.has_network else []
     without = [one.model for one in every if not one.has_labels]
+    if not without:
+        return ""
+    whose = _of_some(without, len(every)) if len(without) < len(every) else ""
+    return (
+        f"The {names.row}s{whose} have no labels: the accuracy is not known, nor whether a map is "
+        "for the class of the object."
+    )
+
+
+def describe_foreign_labels(all_images: Iterable[Images], names: Names) -> str:
+    """Return of which networks the labels do not seem to be classes, and what that means."""
+    every = list(all_images) if names.contents.has_network else []
     foreign = [one.model for one in every if _has_foreign_labels(one)]
-    sentences = []
-    if without:
-        whose = _of_some(without, len(every)) if len(without) < len(every) else ""
-        sentences.append(
-            f"The {names.row}s{whose} have no labels: the accuracy is not known, nor whether a "
-            "map is for the class of the object."
-        )
-    if foreign:
-        sentences.append(
-            f"The labels do not seem to be classes{_of_some(foreign, len(every))}: the accuracy is "
-            "not known, and target classes are those of the network, not of the labels."
-        )
-    return sentences
+    if not foreign:
+        return ""
+    whose = f"network{'s' * (len(foreign) > 1)}"
+    return (
+        f"The labels do not seem to be classes{_of_some(foreign, len(every))}: the accuracy is not "
+        f"known, and target classes are those of the {whose}, not of the labels."
+    )
 
 
 def _has_foreign_labels(images: Images) -> bool:
