@@ -116,6 +116,18 @@ def test_the_examples_of_every_page_run(
     assert not [*tmp_path.iterdir()]
 
 
+def test_the_glossary_has_the_words_of_tables_and_every_term_that_is_linked() -> None:
+    glossary = (DOCS / "glossary.rst").read_text(encoding="utf-8")
+    terms = set(re.findall(r"^   (\S.*)\n      \S", glossary, re.MULTILINE))
+    words = {"sIoU", "informedness", "pointing game", "effect", "p value", "sign-flip test"}
+    assert words <= terms
+    pages = [page.read_text(encoding="utf-8") for page in DOCS.rglob("*.rst")]
+    linked = [one for text in pages for one in re.findall(r":term:`(?:[^`<]*<)?([^`<>]+)>?`", text)]
+    assert len(linked) > 10
+    lower = {term.lower() for term in terms}
+    assert not {one.lower() for one in linked} - lower
+
+
 def test_examples_were_found() -> None:
     assert len(WITH_EXAMPLES) > 9
     assert sum(page.read_text().count(">>> ") for page in WITH_EXAMPLES) > 300

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from medical_files import write_dicom
 from PIL import Image
 
 from cameval import CAMExtractor, Preparation, Sample, hires_cam
 from cameval.cli import main
+from cameval.data import read_dicom
 from cameval.evaluation import evaluate
 from cameval.networks import adapt, load_network
 
@@ -171,6 +173,36 @@ def test_mistakes_are_told_in_one_line(folder, capsys, words, message) -> None:
     line = told(capsys, f"{words} {NET}")
     assert line.startswith("error: ")
     assert re.search(message, line), line
+
+
+def test_a_dicom_image_is_read_as_its_window_shows_it(folder) -> None:
+    pixels = np.random.default_rng(1).integers(0, 400, (HEIGHT, WIDTH)).astype(np.int16)
+    written = write_dicom(folder / "scan.dcm", pixels, WindowCenter=200, WindowWidth=200)
+    assert main(f"map scan.dcm {NET} --npy --method hires_cam".split()) == 0
+    one = Sample("scan", read_dicom(written).image, np.ones((HEIGHT, WIDTH), np.bool_))
+    net = adapt(load_network("nets.py:three"), layer="1")
+    image, _ = Preparation(size=64)(one)
+    found = CAMExtractor(net, hires_cam)(image[None], size=(HEIGHT, WIDTH)).maps[0]
+    np.testing.assert_allclose(np.load("maps/scan_map.npy"), found.numpy(), rtol=1e-4, atol=1e-5)
+    assert (folder / "maps" / "scan_map.png").exists()
+
+
+def test_a_volume_is_refused_with_what_to_do(folder, capsys) -> None:
+    pixels = np.zeros((3, HEIGHT, WIDTH), np.int16)
+    write_dicom(folder / "frames.dcm", pixels, NumberOfFrames=3)
+    line = told(capsys, f"frames.dcm {NET}")
+    assert "frames.dcm: the file must hold one image, got 3; save the one as PNG" in line
+
+
+@pytest.mark.parametrize("name", ["brain.nii", "brain.NII.GZ", "1.mat", "map.npy"])
+def test_files_of_arrays_are_refused_before_the_network_is_made(
+    name, folder, capsys, monkeypatch
+) -> None:
+    (folder / name).write_bytes(b"array")
+    monkeypatch.setattr("cameval.cli._photo_maps.load_networks", pytest.fail)
+    line = told(capsys, f"{name} {NET}")
+    assert f"{name} must be a picture" in line
+    assert "save the slice as PNG, or read it in Python" in line
 
 
 def test_a_name_of_two_classes_is_refused(folder, capsys) -> None:

@@ -440,6 +440,63 @@ def test_an_image_is_enlarged_with_all_its_scores(opened, results_and_folder) ->
     assert not page.locator("dialog").evaluate("d => d.open")
 
 
+def facts_of(page) -> dict[str, str]:
+    """Return the facts of the image that is enlarged, by their names."""
+    rows = page.locator("dialog dl div")
+    return {one.locator("dt").inner_text(): one.locator("dd").inner_text() for one in rows.all()}
+
+
+@needs_browser
+def test_an_enlarged_image_has_the_names_of_its_label_and_of_its_predicted_class(
+    opened, results_and_folder
+) -> None:
+    results, _ = results_and_folder
+    samples = results.samples[results.samples["model"] == "first"].set_index("sample")
+    page = opened("#images?sort=name")
+    seen = set()
+    for k in range(len(NAMES)):
+        page.locator(f".tile[data-image='{k}']").click()
+        one, facts = samples.loc[NAMES[k]], facts_of(page)
+        assert facts["truth"].startswith(f"{CLASSES[one['label']]}, ")
+        right = "\u2713 right" if one["label"] == one["predicted"] else "\u2715 wrong"
+        assert facts["prediction"].startswith(f"{CLASSES[one['predicted']]}, {right}, probability ")
+        seen.add(right)
+        page.locator(".close").click()
+    assert len(seen) == 2
+
+
+def predictions_of(records: dict[str, Any]) -> list[str] | None:
+    """Return the names of the predicted classes that no label and no badge tells."""
+    numbers = records["models"][0]["predicted"]
+    return numbers and [records["predictions"][k] if k >= 0 else "" for k in numbers]
+
+
+def test_predicted_classes_have_no_names_of_other_classes(results_and_folder) -> None:
+    results, folder = results_and_folder
+    assert predictions_of(records_of(results, folder)) is None  # each is right or wrong
+    table = results.samples
+    other = table["predicted"].where(np.arange(len(table)) % len(NAMES) != 3, 500)
+    foreign = replace(results, samples=table.assign(predicted=other))
+    found = predictions_of(records_of(foreign, folder))
+    assert found == [f"class {k}" for k in other[: len(NAMES)]]
+    assert found[3] == "class 500"
+
+
+def test_without_labels_predicted_classes_have_their_names(tmp_path) -> None:
+    net, parts = small_network(), {"methods": METHODS, "binarizers": BINARIZERS, "prepare": SMALL}
+    data = [Sample(f"image {k}", one.image, one.mask) for k, one in enumerate(samples(3))]
+    results = evaluate(
+        net, data, metrics={"iou": iou}, class_names=CLASSES, name="net", progress=False, **parts
+    )
+    draw_images(results, data, net, tmp_path, **parts)
+    predicted = results.samples["predicted"]
+    assert predictions_of(records_of(results, tmp_path)) == [CLASSES[k] for k in predicted]
+    some = predicted.mask(np.arange(3) == 2)
+    without = replace(results, samples=results.samples.assign(predicted=some))
+    expected = [*(CLASSES[k] for k in predicted[:2]), ""]
+    assert predictions_of(records_of(without, tmp_path)) == expected
+
+
 @needs_browser
 def test_the_address_restores_the_state(opened, results_and_folder) -> None:
     results, _ = results_and_folder

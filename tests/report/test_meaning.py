@@ -124,7 +124,9 @@ def test_without_labels_there_is_no_accuracy(tmp_path) -> None:
     text = plainly(page)
     assert "net · 24 images · 8 groups · no labels ·" in text
     assert "classified" not in text
-    assert "The images have no labels, so the accuracy is not known." in text
+    told = "The images have no labels: the accuracy is not known, nor whether a map is for the "
+    assert f"{told}class of the object." in page.caution
+    assert text.count("have no labels") == text.count("accuracy is not known") == 1
     assert "classifies" not in text
     assert "Right and wrong" not in text
     assert "true class" not in text
@@ -181,7 +183,7 @@ def test_each_model_has_its_own_labels(tmp_path) -> None:
     page = written(concat([known, unknown]), tmp_path)
     assert "net classifies" in page.text
     assert "other classifies" not in page.text
-    assert "The images of other have no labels" in page.text
+    assert "The images of other have no labels: " in page.caution
     assert {block for block, _, _ in page.table("IoU of right and wrong").rows} == {
         page.table("IoU by true class").rows[0][0]
     }

@@ -80,10 +80,10 @@ def test_all_scores_are_grouped_by_what_the_maps_are_and_not_by_names(tmp_path) 
         ("methods", "intensity"),
         ("controls", "random"),
         ("blind baselines", "truth center"),
-        ("labels baselines", "cam"),
-        ("image baselines", "y"),
-        ("unspecified baselines", "x"),
-        ("truth baselines", "blind"),
+        ("baselines that use labels or predictions alone", "cam"),
+        ("baselines that use the image without the trained network", "y"),
+        ("baselines that do not state what they use", "x"),
+        ("baselines that use the truth", "blind"),
     ]
 
 
@@ -412,9 +412,33 @@ def test_labels_outside_the_network_say_nothing_of_right_and_wrong(tmp_path) -> 
     results = made()
     foreign = results.samples.assign(predicted=results.samples["predicted"] + 400)
     page = written(replace(results, samples=foreign), tmp_path)
-    assert "do not seem to be classes of net" in page.text
+    told = (
+        "The labels do not seem to be classes of net: the accuracy is not known, and target "
+        "classes are those of the network, not of the labels."
+    )
+    assert told in page.caution
+    assert page.text.count("do not seem to be classes") == 1
+    assert page.text.count("accuracy is not known") == 1
+    lines = " ".join(verdict_lines(replace(results, samples=foreign)))
+    assert lines.count("do not seem to be classes") == 1
     assert "Right and wrong" not in page.text
     assert "classifies" not in page.text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_networks_with_other_classes_than_those_of_the_labels_are_named(tmp_path) -> None:
+    results = made(models=("own", "foreign", "other"))
+    of = results.samples["model"]
+    added = of.map({"own": 0, "foreign": 400, "other": 400})
+    foreign = results.samples.assign(predicted=results.samples["predicted"] + added)
+    page = written(replace(results, samples=foreign), tmp_path / "some")
+    assert "The labels do not seem to be classes of foreign and other: " in page.caution
+    assert "own classifies" in page.text
+    foreign = results.samples.assign(predicted=results.samples["predicted"] + 400)
+    page = written(replace(results, samples=foreign), tmp_path / "all")
+    assert "The labels do not seem to be classes of the 3 networks: " in page.caution
+    assert "target classes are those of the networks, not of the labels." in page.caution
+    assert "classes of the" not in written(results, tmp_path / "none").caution
 
 
 @pytest.mark.usefixtures("no_figures")

@@ -237,7 +237,10 @@ def test_sensitivity_and_specificity_are_said(tmp_path) -> None:
         assert f"a {name} of {share} on {words}" in text
     assert "classifies" not in text
     assert "Right and wrong predictions" not in text
-    assert "found minus missed" in text
+    assert "predicted minus not predicted" in text
+    assert "Predicted: the probability of the class of the target is above .5." in text
+    assert "It does not tell how often a class is predicted." in text
+    assert not re.search("found targets|missed targets|classes are found", text)
 
 
 def test_of_one_prediction_for_several_targets_the_words_say_so(tmp_path) -> None:

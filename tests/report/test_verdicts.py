@@ -328,7 +328,8 @@ def test_a_guess_is_explained_by_what_it_marks(tmp_path) -> None:
     assert written(results, tmp_path / "a").guess.startswith(f"{known}).")
     results = of_pattern(results, **{"blind 0": "center"})
     page = written(results, tmp_path / "b")
-    assert page.guess == f"{known}, a mark in the middle). It guesses the place, not the class."
+    told = f"{known}, a mark in the middle). It guesses the place, not the class. Counts of scores"
+    assert page.guess.startswith(told)
 
 
 def test_images_without_groups_are_said_to_count_as_their_own(tmp_path) -> None:
@@ -339,3 +340,84 @@ def test_images_without_groups_are_said_to_count_as_their_own(tmp_path) -> None:
     alone = replace(results, samples=samples)
     assert said in written(alone, tmp_path / "b").caution
     assert said in " ".join(verdict_lines(alone))
+
+
+# --- Cautions -------------------------------------------------------------------------------------
+
+
+def of_two_networks(means: dict[str, float]) -> Results:
+    """Return two networks with the same scores of baselines, one of which uses labels."""
+    return made(
+        models=("first", "second"),
+        methods=("cam",),
+        baselines={"disc": "nothing", "class_mean": "labels"},
+        binarizers=("p95",),
+        metrics=("iou",),
+        value=lambda column: means[column.method],
+    )
+
+
+def test_the_baseline_that_uses_labels_is_named_once_for_all_networks(tmp_path) -> None:
+    results = of_two_networks({"cam": 0.5, "disc": 0.3, "class_mean": 0.4})
+    at = [k for k, column in enumerate(results.columns) if column.method == "class_mean"]
+    values = results.values.copy()
+    values[:24, at], values[24:, at] = 0.41, 0.43
+    told = written(replace(results, values=values), tmp_path / "a").guess
+    assert told.count("class_mean") == 1
+    assert told.endswith("not the image, scores .41 (first) and .43 (second).")
+    values[24:, at] = 0.41
+    told = written(replace(results, values=values), tmp_path / "b").guess
+    assert told.endswith(
+        "class_mean, which uses labels or predictions, not the image, scores .41 "
+        "(first and second)."
+    )
+
+
+def test_the_first_screen_says_which_differences_are_counted(tmp_path) -> None:
+    results = differing([HIGH] * 11 + [-1e-6])
+    page = written(results, tmp_path)
+    assert "Of 12 images, 1 score" in page.says
+    rule = "Counts of scores below or above it include differences that round to zero."
+    assert rule in page.guess
+    page = written(made(baselines={"grid": "truth"}), tmp_path / "no guess")
+    assert rule not in page.text
+
+
+@pytest.mark.parametrize(
+    ("bound", "is_told"), [(0.25, True), (0.3, False), (0.6, False), (None, False)]
+)
+def test_a_guess_that_masks_of_these_areas_cannot_reach_is_told(bound, is_told, tmp_path) -> None:
+    metrics = ("iou",) if bound is None else ("iou", "area_bound")
+    results = made(
+        methods=("cam",), baselines={"disc": "nothing"}, binarizers=("otsu",), metrics=metrics
+    )
+    values = results.values.copy()
+    for k, column in enumerate(results.columns):
+        is_map = column.kind == "method"
+        values[:, k] = 0.2 if is_map else 0.3
+        if column.metric == "area_bound":
+            values[:, k] = bound if is_map else 0.9
+    results = replace(results, values=values)
+    told = "No masks of these areas can reach the mean of the best guess: "
+    assert (told in written(results, tmp_path).caution) == is_told
+    assert (told in " ".join(verdict_lines(results))) == is_told
+
+
+def test_only_images_with_both_scores_tell_that_a_guess_is_out_of_reach(tmp_path) -> None:
+    results = made(
+        methods=("cam",),
+        baselines={"disc": "nothing"},
+        binarizers=("otsu",),
+        metrics=("iou", "area_bound"),
+    )
+    values = results.values.copy()
+    for k, column in enumerate(results.columns):
+        values[:, k] = 0.5 if column.metric == "area_bound" else 0.4
+    guess = next(k for k, c in enumerate(results.columns) if c.kind == "baseline")
+    values[:12, 0], values[:12, guess] = np.nan, 0.95
+    bound = next(
+        k for k, c in enumerate(results.columns) if (c.kind, c.metric) == ("method", "area_bound")
+    )
+    values[:12, bound] = np.nan
+    results = replace(results, values=values)
+    assert "can reach the mean" not in written(results, tmp_path).text

@@ -31,7 +31,7 @@ from cameval.cli._remarks import (
 )
 from cameval.cli._tables import print_lines
 from cameval.cli._words import METHODS, parse_words
-from cameval.data import ImageFile, Sample, read_names
+from cameval.data import ImageFile, Sample, read_dicom, read_names
 from cameval.errors import DataError, MissingPackageError, SettingError
 from cameval.evaluation import Preparation, is_almost_black
 from cameval.extractor import CAMExtractor
@@ -52,7 +52,7 @@ def map_photos(options: Namespace) -> int:
     Raises
     ------
     DataError
-        If a photo is missing or damaged.
+        If a photo is missing or damaged, or holds several pictures or an array.
     SettingError
         If an option is not as it must be, or two photos have one name.
     """
@@ -72,7 +72,7 @@ def map_photos(options: Namespace) -> int:
         extract = CAMExtractor(network.net, method, alignment=options.alignment)
         dark: list[str] = []
         for photo, file in files.items():
-            image = ImageFile(photo, options.stretch_contrast)()
+            image = _read_photo(photo, stretch=options.stretch_contrast)
             sample = Sample(photo, image, np.zeros(image.shape[:2], np.bool_))
             if is_almost_black(sample, network.prepare):
                 dark.append(photo)
@@ -91,6 +91,28 @@ def map_photos(options: Namespace) -> int:
     return 0
 
 
+_ARRAYS = (".nii", ".nii.gz", ".mat", ".npy", ".npz", ".h5", ".hdf5")
+"""How the names of files end that hold arrays or volumes, not one picture."""
+
+
+def _read_photo(photo: str, *, stretch: bool) -> NDArray[np.float32]:
+    """Return a picture, or the one image of a DICOM file, ``(H, W)`` or ``(H, W, 3)`` in [0, 1].
+
+    With `stretch` its own range is scaled to [0, 1], instead of that of the file or its window.
+    """
+    with Path(photo).open("rb") as stream:
+        is_dicom = stream.read(132)[128:] == b"DICM"
+    if not is_dicom:
+        return ImageFile(photo, stretch)()
+    image = read_dicom(photo, window=None if stretch else 0)
+    if len(image.size) > 2:
+        raise DataError(
+            f"{photo}: the file must hold one image, got {image.size[0]}; save the one as PNG, or "
+            "read it in Python with read_dicom(file, frame=0) and map it with CAMExtractor"
+        )
+    return image.image
+
+
 def _name_files(photos: Sequence[str], out: Path) -> dict[str, Path]:
     """Return the file of the picture of each photo; photos must be there, with different names."""
     files: dict[str, Path] = {}
@@ -99,6 +121,12 @@ def _name_files(photos: Sequence[str], out: Path) -> dict[str, Path]:
             raise DataError(
                 f"{photo} must be an image file, got none there; of a folder name the files, as in "
                 "photos/*.jpg"
+            )
+        if photo.lower().endswith(_ARRAYS):
+            raise DataError(
+                f"{photo} must be a picture (PNG, JPEG, TIFF, BMP, WebP) or a DICOM image, got a "
+                "file of arrays; save the slice as PNG, or read it in Python (read_nifti, "
+                "FigshareDataset, numpy.load) and map it with CAMExtractor"
             )
         file = out / f"{Path(photo).stem}_map.png"
         if again := [one for one, other in files.items() if other == file]:

@@ -1,13 +1,14 @@
 """How often a classifier is right, in sentences; nothing where no classifier is known."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cameval.evaluation._scores import Images
 from cameval.evaluation._words import one_line
-from cameval.report._names import Names
+from cameval.report._names import Names, join_words
+from cameval.report._sentences import MOST_NAMED
 from cameval.report.formatting import format_count, format_percent
 from cameval.statistics import Interval, mean_interval
 
@@ -15,26 +16,32 @@ from cameval.statistics import Interval, mean_interval
 def describe_accuracy(images: Images, names: Names) -> str:
     """Return how many images the model classifies correctly, or why that is not known.
 
-    A sentence asks for the order of the classes where the share of right predictions is below that
-    of chance, one over the number of classes, and its whole interval is below one half. Nothing is
-    returned where no classifier is known.
+    What is said of missing and of foreign labels of a network is not said again. A sentence asks
+    for the order of the classes where the share of right predictions is below that of chance, one
+    over the number of classes, and its whole interval is below one half. Nothing is returned where
+    no classifier is known.
     """
     model, of_model = one_line(images.model), names.of_model(images.model)
     has_network, several = names.contents.has_network, names.several
     if not has_network and not images.has_predictions:
         return ""
     if not images.has_labels:
-        unknown = "the accuracy is not known"
-        if not has_network:
-            unknown = "it is not known which of the given predictions are right"
-        return f"The {names.row}s{of_model} have no labels, so {unknown}."
+        if has_network:
+            return ""
+        return (
+            f"The {names.row}s{of_model} have no labels, so it is not known which of the given "
+            "predictions are right."
+        )
     if not images.has_accuracy:
         if images.is_multilabel:
             return f"No probability of a label{of_model} is known."
-        whose = model if has_network else f"the given predictions{of_model}"
+        if not images.samples["predicted"].notna().any():
+            return f"No predicted class{of_model} is known."
+        if has_network:
+            return ""
         return (
-            f"The labels of the {names.row}s do not seem to be classes of {whose}, so the accuracy "
-            "is not known."
+            f"The labels of the {names.row}s do not seem to be classes of the given predictions"
+            f"{of_model}, so the accuracy is not known."
         )
     known = images.correct | images.wrong
     if images.is_multilabel:
@@ -59,6 +66,46 @@ def describe_accuracy(images: Images, names: Names) -> str:
         f"The given predictions{of_model} are right for {share}{interval} of "
         f"{format_count(count, 'labeled image')}.{asked}"
     )
+
+
+def describe_missing_labels(all_images: Iterable[Images], names: Names) -> str:
+    """Return that images of a network have no labels, and what is not known without them."""
+    every = list(all_images) if names.contents.has_network else []
+    without = [one.model for one in every if not one.has_labels]
+    if not without:
+        return ""
+    whose = _of_some(without, len(every)) if len(without) < len(every) else ""
+    return (
+        f"The {names.row}s{whose} have no labels: the accuracy is not known, nor whether a map is "
+        "for the class of the object."
+    )
+
+
+def describe_foreign_labels(all_images: Iterable[Images], names: Names) -> str:
+    """Return of which networks the labels do not seem to be classes, and what that means."""
+    every = list(all_images) if names.contents.has_network else []
+    foreign = [one.model for one in every if _has_foreign_labels(one)]
+    if not foreign:
+        return ""
+    whose = f"network{'s' * (len(foreign) > 1)}"
+    return (
+        f"The labels do not seem to be classes{_of_some(foreign, len(every))}: the accuracy is not "
+        f"known, and target classes are those of the {whose}, not of the labels."
+    )
+
+
+def _has_foreign_labels(images: Images) -> bool:
+    known = images.has_labels and images.samples["predicted"].notna().any()
+    return bool(known) and not images.is_multilabel and not images.has_accuracy
+
+
+def _of_some(models: Sequence[str], count: int) -> str:
+    """Return " of" and some of the networks by their names, or how many they are."""
+    if len(models) == count > 1:
+        return f" of the {count:,} networks"
+    if len(models) > MOST_NAMED:
+        return f" of {len(models):,} of {count:,} networks"
+    return f" of {join_words([one_line(model, 40) for model in models])}"
 
 
 _FEW = 0.5

@@ -161,10 +161,10 @@ def _heading(kind: _Kind, contents: Contents) -> str:
         "given": "maps made elsewhere",
         "control": "controls",
         "nothing": "blind baselines: do not use the image",
-        "labels": "labels baselines: use labels or predictions alone",
-        "image": f"image baselines: use the image {network}",
-        None: "unspecified baselines: do not state what they use",
-        "truth": "truth baselines: use the true mask",
+        "labels": "baselines that use labels or predictions alone",
+        "image": f"baselines that use the image {network}",
+        None: "baselines that do not state what they use",
+        "truth": "baselines that use the truth",
     }
     return headings[kind]
 

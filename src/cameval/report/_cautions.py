@@ -185,6 +185,9 @@ _PATTERNS: Mapping[Pattern, str] = {
 }
 
 
+_COUNTED = "Counts of scores below or above it include differences that round to zero."
+
+
 def describe_guess(verdicts: Sequence[Verdict], contents: Contents) -> Sentence:
     """Return what a guess is, and which baseline it is here."""
     found: dict[str, list[str]] = {}
@@ -200,19 +203,47 @@ def describe_guess(verdicts: Sequence[Verdict], contents: Contents) -> Sentence:
         whose = f" for {', '.join(one_line(model, 40) for model in models)}"
         parts += [Part("; " if k else ""), Part(one_line(label, 40), "name")]
         parts.append(Part(f"{what}{whose if len(found) > 1 else ''}"))
-    return (*parts, Part("). It guesses the place, not the class."), *_informed(verdicts))
+    parts.append(Part("). It guesses the place, not the class."))
+    if any(one.guess is not None and one.guess.n_both for one in verdicts):
+        parts.append(Part(f" {_COUNTED}"))
+    return (*parts, *_informed(verdicts))
 
 
 def _informed(verdicts: Sequence[Verdict]) -> Sentence:
     """Return the mean of the best baseline that knows the class, of the first networks."""
-    found = [(one.model, one.informed) for one in verdicts if one.informed is not None]
+    found: dict[str, dict[str, list[str]]] = {}
+    informed = [(one.model, one.informed) for one in verdicts if one.informed is not None]
+    for model, best in informed[:MOST_NAMED]:
+        means = found.setdefault(best.column.method, {})
+        means.setdefault(with_minus(format_short(best.mean)), []).append(one_line(model, 40))
     parts: list[Part] = []
-    for k, (model, best) in enumerate(found[:MOST_NAMED]):
-        whose = f" ({one_line(model, 40)})" if len(verdicts) > 1 else ""
+    for k, (label, means) in enumerate(found.items()):
+        several = len(verdicts) > 1
+        texts = [
+            f"{mean} ({join_words(models)})" if several else mean for mean, models in means.items()
+        ]
         what = "" if k else ", which uses labels or predictions, not the image,"
-        parts += [Part("; " if k else " "), Part(one_line(best.column.method, 40), "name")]
-        parts.append(Part(f"{what} scores {with_minus(format_short(best.mean))}{whose}"))
+        parts += [Part("; " if k else " "), Part(one_line(label, 40), "name")]
+        parts.append(Part(f"{what} scores {join_words(texts)}"))
     return (*parts, Part(".")) if parts else ()
+
+
+def out_of_reach(verdicts: Sequence[Verdict]) -> Sentence:
+    """Return where no masks of the areas of the maps' masks could reach the mean of the guess."""
+    found = [one for one in verdicts if one.is_out_of_reach]
+    if not found:
+        return ()
+    whose = ""
+    if len(verdicts) > 1:
+        models = [one_line(one.model, 40) for one in found[:MOST_NAMED]]
+        more = len(found) - len(models)
+        whose = f" ({join_words([*models, *([f'{more:,} more'] if more else [])])})"
+    return (
+        Part(
+            f"No masks of these areas can reach the mean of the best guess{whose}: the areas do "
+            "not fit the objects. The binarizer, or a grid that is too coarse, may be the cause."
+        ),
+    )
 
 
 def uncorrected(verdicts: Sequence[Verdict]) -> Sentence:

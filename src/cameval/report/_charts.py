@@ -117,7 +117,10 @@ def class_section(charts: Charts, tables: Sequence[Table]) -> ChartSection:
                 height=110 + 23 * n,
             )
         )
-    lead = "Which classes are found, and which are not." if found else ""
+    lead = ""
+    if found:
+        maps = f"{charts.headline.title} of the maps in each class."
+        lead = f"{maps} It does not tell how often a class is predicted."
     folds = [Section("class-data", "Data", tables=tables)] if tables else []
     return ChartSection("classes", "Classes", lead, charts=found, folds=folds)
 

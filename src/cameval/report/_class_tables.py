@@ -199,18 +199,18 @@ def correctness_table(
         ]
         blank = Cell("")
         difference = _right_minus_wrong(of_model, column, headline)
-        first, second = (title.split()[0] for title in correctness_titles(of_model))
-        head = Cell(f"{first} minus {second}")
+        is_multilabel = of_model.is_multilabel
+        head = Cell("predicted minus not predicted" if is_multilabel else "right minus wrong")
         rows.append(Row(head, [blank, blank, difference, blank], "total"))
         blocks.append(Block(rows, names.with_model(model, names.column(column))))
     if not blocks:
         return None
     several_labels = any(of_model.is_multilabel for of_model in images.values())
-    parts = "targets that are found and missed" if several_labels else "right and wrong predictions"
-    difference_of = "Found minus missed" if several_labels else "Right minus wrong"
+    parts = "predicted targets and of others" if several_labels else "right and wrong predictions"
+    difference_of = "Predicted minus not predicted" if several_labels else "Right minus wrong"
     notes = [f"{_BY_GROUP} {difference_of} is descriptive: it is not one of the paired tests."]
     if several_labels:
-        notes.append("Found: the probability of the class of the target is above .5.")
+        notes.append("Predicted: the probability of the class of the target is above .5.")
     elif names.several:
         notes.append("Right: the class that is predicted for the image is that of the target.")
     return Table(
@@ -231,7 +231,7 @@ def right_and_wrong(images: Images) -> tuple[NDArray[np.bool_], NDArray[np.bool_
 def correctness_titles(images: Images) -> tuple[str, str]:
     """Return what right and wrong predictions are called."""
     if images.is_multilabel:
-        return "found targets", "missed targets"
+        return "predicted targets", "targets not predicted"
     return "right predictions", "wrong predictions"
 
 

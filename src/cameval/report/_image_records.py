@@ -59,6 +59,7 @@ class Records:
     _groups: _Words = field(default_factory=_Words)
     _samples: _Words = field(default_factory=_Words)
     _badges: _Words = field(default_factory=_Words)
+    _predictions: _Words = field(default_factory=_Words)
     _remarks: _Words = field(default_factory=_Words)
     _arrays: _Words = field(default_factory=_Words)
     _lists: dict[str, Any] = field(default_factory=dict)
@@ -81,6 +82,7 @@ class Records:
             "group": [self._group(group) for group in samples["group"]],
             "label": [self._class(label) for label in samples["label"]],
             "badge": self._badge_numbers(images, at),
+            "predicted": self._prediction_numbers(images, at),
             "right": _right(images)[at].tolist() if images.has_accuracy else None,
             "probability": _rounded(samples["probability"], 4),
             "area": _rounded(samples["area"], 5),
@@ -110,12 +112,14 @@ class Records:
             "metric": contents.title(metric),
             "higher": meaning.higher_is_better,
             "range": meaning.value_range,
+            "multilabel": multilabel,
             "rated": "class of the target" if multilabel else "predicted class",
             "reasons": list(REASONS),
             "classes": self._classes.texts,
             "groups": self._groups.texts,
             "samples": self._samples.texts,
             "badges": self._badges.texts,
+            "predictions": self._predictions.texts,
             "remarks": self._remarks.texts,
             "arrays": self._arrays.texts,
             "lists": list(self._lists.values()),
@@ -214,6 +218,25 @@ class Records:
                 text = self.names.class_name(int(images.samples["predicted"].iloc[k]))
             numbers[k] = self._badges.number(text, text)
         return [int(one) for one in numbers[at]]
+
+    def _prediction_numbers(self, images: Images, at: NDArray[np.intp]) -> list[int] | None:
+        """Return the number of the name of each predicted class that nothing else tells.
+
+        It is -1 where the prediction is known to be right or wrong, or there is none; without any
+        other number there is no list. With several labels an image has no single predicted class.
+        Names that are not of all predicted classes are not those of the network's classes.
+        """
+        predicted = images.samples["predicted"].fillna(-1).to_numpy(np.int64)
+        are_named = predicted.max(initial=-1) < images.n_named
+        if images.has_accuracy:
+            predicted = np.where(images.correct | images.wrong, -1, predicted)
+        if images.is_multilabel or (predicted[at] < 0).all():
+            return None
+        numbers = []
+        for label in predicted[at].tolist():
+            text = self.names.class_name(label) if are_named else f"class {label}"
+            numbers.append(-1 if label < 0 else self._predictions.number(text, text))
+        return numbers
 
 
 def best_guess(results: Results, contents: Contents, model: str, column: Column) -> Column | None:

@@ -201,7 +201,7 @@ def _predictions(of: Evaluated) -> Fold:
     title = "Target classes" if tables else "Accuracy"
     if any(images.has_accuracy for images in known.images.values()):
         title = "Right and wrong predictions"
-        title = "Found and missed targets" if known.names.is_multilabel else title
+        title = "Predicted targets and others" if known.names.is_multilabel else title
     return Fold("right-and-wrong", title, accuracy, tables)
 
 

@@ -101,9 +101,8 @@ def list_rules(results: Results, names: Names) -> list[str]:
     labels = "labels or predictions" if has_predictions or contents.has_network else "labels"
     network = "the image without the trained network" if contents.has_network else "the image"
     rules.append(
-        f"A blind baseline does not use the image. A labels baseline uses {labels} alone, an image "
-        f"baseline {network}, a truth baseline the true mask. An unspecified baseline does not "
-        "state what it uses."
+        f"A blind baseline does not use the image. Other baselines use {labels} alone, {network}, "
+        "or the truth, which is the true mask, or do not state what they use."
     )
     return rules
 

@@ -58,8 +58,7 @@ def notes_on_scores(
         )
     if "truth" in contents.baselines.values():
         notes.append(
-            "Truth baselines are computed from the true masks. They are no upper bound: another "
-            "map may score better."
+            "Baselines that use the truth are no upper bound: another map may score better."
         )
     chosen = [one_line(label) for label, known in contents.binarizers.items() if known.origin]
     if chosen:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,9 @@ from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import short_writer
 from cameval.evaluation._scores import HIGH, Images, Score, Scores
 from cameval.evaluation.meaning import CONSTANT
+
+_ROUNDING = 1e-9
+"""Means that differ by less are equal."""
 
 State = Literal[
     "better",
@@ -126,6 +129,9 @@ class Verdict:
         How many of the images with a score have no object.
     informed
         The best baseline that knows the class, if there is one.
+    is_out_of_reach
+        Whether the upper bound of these masks has a worse mean than the guess, over the images that
+        have both. Nothing is claimed of what is no upper bound.
     """
 
     model: str
@@ -142,6 +148,7 @@ class Verdict:
     reason: str = ""
     n_absent: int = 0
     informed: Informed | None = None
+    is_out_of_reach: bool = False
 
     @property
     def is_outguessed(self) -> bool:
@@ -212,7 +219,21 @@ def _verdict_of(
         "" if defined.any() else _reason_of(results, model, column),
         int((defined & ~images.present).sum()),
         _informed_of(model, column, scores),
+        guess is not None
+        and headline.bound is not None
+        and bool(higher)
+        and _is_out_of_reach(images, column, guess.column, headline.bound),
     )
+
+
+def _is_out_of_reach(images: Images, column: Column, guess: Column, bound: str) -> bool:
+    """Tell whether the mean of an upper bound is below that of a guess, beyond rounding."""
+    limit = replace(column, metric=bound)
+    if limit not in images.columns:
+        return False
+    most, theirs = images.values(limit), images.values(guess)
+    both = ~np.isnan(most) & ~np.isnan(theirs)
+    return bool(both.any() and (most[both] - theirs[both]).mean() < -_ROUNDING)
 
 
 def _informed_of(model: str, column: Column, scores: Scores) -> Informed | None:

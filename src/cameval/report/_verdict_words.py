@@ -9,7 +9,9 @@ import numpy as np
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import short_writer
+from cameval.evaluation._scores import images_by_model
 from cameval.evaluation._words import one_line
+from cameval.report._accuracy import describe_foreign_labels, describe_missing_labels
 from cameval.report._cautions import (
     NOISE_ALONE,
     caution_of,
@@ -17,6 +19,7 @@ from cameval.report._cautions import (
     describe_guess,
     no_groups,
     other_guesses,
+    out_of_reach,
     outguessed,
     uncorrected,
 )
@@ -71,6 +74,8 @@ class Words:
         What a guess is.
     pairs
         Which of several networks has the better maps.
+    missing_labels
+        That images have no labels, which the page says and the terminal does not.
     """
 
     symbol: str
@@ -80,6 +85,7 @@ class Words:
     caution: Sequence[Sentence]
     guess: Sentence = ()
     pairs: Sentence = ()
+    missing_labels: Sentence = ()
 
 
 def symbol_of(state: State) -> str:
@@ -97,6 +103,11 @@ def words_of(
 ) -> Words:
     """Return the words of the verdicts, and the sentence on pairs of networks."""
     symbol, chip = chip_of(verdicts, names)
+    images = images_by_model(targets.everything).values()
+    foreign, missing = (
+        describe_foreign_labels(images, names),
+        describe_missing_labels(images, names),
+    )
     sentences = (
         _scores(verdicts, headline, names),
         () if any(one.is_outguessed for one in verdicts) else other_guesses(verdicts, names),
@@ -109,7 +120,9 @@ def words_of(
         uncorrected(verdicts),
         (Part(NOISE_ALONE),) if _is_compared(verdicts) and contents.has_noise_alone else (),
         caution_of(verdicts, targets, contents, headline, names),
+        out_of_reach(verdicts),
         no_groups(targets),
+        (Part(foreign),) if foreign else (),
     )
     return Words(
         symbol,
@@ -119,6 +132,7 @@ def words_of(
         [one for one in caution if one],
         describe_guess(verdicts, contents),
         pairs,
+        (Part(missing),) if missing else (),
     )
 
 

@@ -450,13 +450,18 @@
     });
     facts(current, one);
   };
+  const predicted = (i) => {  // the name of the predicted class
+    if (model.right && model.right[i] === 1) return label(i);
+    if (model.badge[i] >= 0) return data.badges[model.badge[i]];
+    return model.predicted && model.predicted[i] >= 0 ? data.predictions[model.predicted[i]] : "";
+  };
   const facts = (i, one) => {
     const rows = [];
     if (label(i)) rows.push(["truth", `${label(i)}${model.area[i] === null ? "" : `, ${percent(model.area[i])} of the scored pixels`}`]);
     else if (model.area[i] !== null) rows.push(["truth", `${percent(model.area[i])} of the scored pixels`]);
-    const said = [];
+    const said = data.multilabel ? [] : [predicted(i)].filter(Boolean);
     if (model.right && model.right[i]) said.push(model.right[i] === 1 ? "\u2713 right" : "\u2715 wrong");
-    if (model.badge[i] >= 0) said.push(data.badges[model.badge[i]]);
+    if (model.badge[i] >= 0 && data.multilabel) said.push(data.badges[model.badge[i]]);
     if (model.probability[i] !== null) said.push(`probability ${short(model.probability[i])} of the ${data.rated}`);
     if (said.length) rows.push(["prediction", said.join(", ")]);
     const value = score(one, i), more = [];
