@@ -93,6 +93,9 @@ def volumes(count: int = 4) -> list[Sample]:
     return made
 
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
+
 @pytest.fixture(scope="module")
 def run() -> tuple[Results, list[Sample], CAMModel]:
     data, net = samples(9), small_network()
