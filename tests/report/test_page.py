@@ -334,6 +334,7 @@ def test_what_is_undefined_is_told_apart(tmp_path) -> None:
     }
 
 
+@pytest.mark.usefixtures("one_width")
 def test_every_image_alone_is_said(tmp_path) -> None:
     text = written(made(groups=24), tmp_path).text
     assert "Every image is its own group. If several images are of one group (such as a" in text
@@ -364,6 +365,7 @@ def all_undefined(results: Results) -> Results:
     return undefined(results, np.s_[:], 1)
 
 
+@pytest.mark.usefixtures("one_width")
 @pytest.mark.parametrize(
     "results",
     [
@@ -397,6 +399,7 @@ def test_whatever_comes_is_reported(results, tmp_path) -> None:
     assert "None" not in page.text
 
 
+@pytest.mark.usefixtures("one_width")
 def test_of_many_classes_the_most_frequent_are_shown(tmp_path) -> None:
     counts = np.repeat(np.arange(1000), np.where(np.arange(1000) % 40 == 3, 3, 1))
     results = made(n=len(counts), label=lambda i: int(counts[i]), classes=(), groups=300)
@@ -470,6 +473,7 @@ def test_a_metric_that_is_only_called_like_outcomes_is_averaged(tmp_path) -> Non
     assert "outcome score (direction not known)" in page.table("IoU of all maps").titles
 
 
+@pytest.mark.usefixtures("one_width")
 def test_models_are_compared(tmp_path) -> None:
     results = made(models=("a", "b", "c"))
     page = written(results, tmp_path)
@@ -510,6 +514,7 @@ EVIL = (
 )
 
 
+@pytest.mark.usefixtures("one_width")
 @pytest.mark.parametrize("evil", EVIL, ids=range(len(EVIL)))
 def test_names_stay_text(evil, tmp_path) -> None:
     whole = evil.replace("\ud800", "")  # which no table holds
