@@ -43,12 +43,23 @@ def test_a_mean_over_fewer_images_is_marked_with_counts_below(results) -> None:
     assert r"$\dagger$ $d$: over 21 of 28 slices;" in results.to_latex(names=names)
 
 
-def test_cells_with_their_n_and_rows_of_one_n_have_no_mark(results) -> None:
+def test_cells_with_their_n_and_tables_of_one_n_have_no_mark(results) -> None:
     for cell in ("mean (n)", "mean, n_undefined", "n_groups"):
         assert "dagger" not in results.to_latex(cell)
     assert MARK in results.to_latex("median")
-    assert "dagger" not in results.select(metric="distance").to_latex()
     assert "dagger" not in results.select(method="grad_cam").to_latex()
+
+
+def test_one_metric_is_marked_where_the_maps_leave_it_undefined(results) -> None:
+    one = results.select(metric="distance")
+    assert row_of(one.to_latex(), "cam")[-1].endswith(MARK)
+    assert MARK not in row_of(one.to_latex(), r"grad\_cam")[-1]
+    assert row_of(one.select(method="cam").to_latex(), "cam")[-1].endswith(MARK)
+
+
+def test_one_metric_that_has_no_score_without_an_object_has_no_mark(results) -> None:
+    negatives = undefined(results, np.s_[:5], REASONS.index("empty truth"))
+    assert MARK not in negatives.select(metric="iou").to_latex()
 
 
 def test_parts_are_marked_by_their_own_counts_and_reasons(results) -> None:

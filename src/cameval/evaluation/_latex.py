@@ -17,7 +17,7 @@ from cameval.evaluation._label_words import LabelWords
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import ROLES
 from cameval.evaluation._summaries import NUMBERS
-from cameval.evaluation._undefined import Fewer, describe_fewer, reasons_of_summary
+from cameval.evaluation._undefined import Fewer, describe_fewer, is_due_to_maps, reasons_of_summary
 from cameval.evaluation._words import counted, one_line
 from cameval.evaluation.meaning import MetricMeaning
 from cameval.statistics import ENOUGH_GROUPS
@@ -87,6 +87,7 @@ def latex_table(
     table = _Table(cell, keys, titles, parts, names or {}, bool(by), contents.averaged_metrics)
     body, marked = [], False
     fewer: dict[str, list[Fewer]] = {}
+    most = {model: _most_rows(part, by) for model, part in summary.groupby("model", sort=False)}
     before: object = None
     for key, part in _rows(summary, contents):
         block = key["model"], key["target_class"], _kind(key, contents)
@@ -94,7 +95,7 @@ def latex_table(
             body += [r"\midrule", *table.heading(block[-1])]
             before = block
         numbers = {(row["metric"], _part(row, by)): row for _, row in part.iterrows()}
-        less = table.find_fewer(numbers, reasons)
+        less = table.find_fewer(numbers, most[key["model"]], reasons)
         for (metric, _), one in less.items():
             fewer.setdefault(metric, []).append(one)
         body.append(table.row(key, numbers, less))
@@ -217,9 +218,14 @@ class _Table:
         return bool(has_interval) and not row["is_reliable"]
 
     def find_fewer(
-        self, numbers: Mapping[tuple[str, str], Any], reasons: Sequence[Mapping[str, int]]
+        self,
+        numbers: Mapping[tuple[str, str], Any],
+        most: Mapping[str, int],
+        reasons: Sequence[Mapping[str, int]],
     ) -> dict[tuple[str, str], Fewer]:
-        """Return the cells of a line that are over fewer images than others of the same part.
+        """Return the cells of a line that are over fewer images than others, or than they could be.
+
+        `most` is how many images a mean of a part is over at most.
 
         There are none if cells say how many they are over, or have no number of defined scores
         alone.
@@ -227,13 +233,10 @@ class _Table:
         shown = {*_FIELD.findall(self.cell)}
         if {"n", "n_undefined"} & shown or not _OF_DEFINED & shown:
             return {}
-        most: dict[str, int] = {}
-        for (_, part), row in numbers.items():
-            most[part] = max(most.get(part, 0), row["n"])
         return {
             (metric, part): Fewer(row["n"], row["n_undefined"], reasons[row.name])
             for (metric, part), row in numbers.items()
-            if row["n"] < most[part]
+            if row["n"] < most[part] or is_due_to_maps(reasons[row.name])
         }
 
     def notes_on_fewer(self, fewer: Mapping[str, Sequence[Fewer]], what: str) -> list[str]:
@@ -251,6 +254,15 @@ class _Table:
         """Return the numbers of a cell; an interval without ends is left out."""
         shown = _FIELD.sub(lambda found: _number(row[found[1]]), self.cell)
         return re.sub(r"\s*[\[(]--, --[\])]", "", shown) + "*" * self.is_marked(row)
+
+
+def _most_rows(summary: "pd.DataFrame", by: Sequence[str]) -> dict[str, int]:
+    """Return over how many images a mean is at most, for each part of the samples."""
+    most: dict[str, int] = {}
+    for _, row in summary.iterrows():
+        part = _part(row, by)
+        most[part] = max(most.get(part, 0), row["n"])
+    return most
 
 
 _NOT_IN_SUMMARY = {"std", "sd", "sem", "se"}

@@ -53,6 +53,18 @@ def count_reasons(codes: NDArray[np.uint8], values: NDArray[np.float64]) -> dict
     return {reason: n for reason, n in counts.items() if n}
 
 
+def is_due_to_maps(reasons: Iterable[str]) -> bool:
+    """Tell whether a score is undefined for another reason than the truth of its image.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._undefined import is_due_to_maps
+    >>> is_due_to_maps(["empty truth"]), is_due_to_maps(["empty truth", "empty prediction"])
+    (False, True)
+    """
+    return bool({*reasons} - {"empty truth", "truth is everything"})
+
+
 def reasons_of_summary(results: ScoreTable, by: Sequence[str] = ()) -> list[dict[str, int]]:
     """Return why scores are undefined, for each row of `Results.summary`, in its order."""
     split = ["model", *by]
