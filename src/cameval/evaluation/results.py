@@ -653,12 +653,12 @@ class Results:
             Special characters of labels are escaped. Numbers have three digits; what is undefined
             is a dash, and an interval without ends is left out. A metric of which less is better
             has a downward arrow, unless `names` has it. An interval of fewer than ten groups, which
-            may be too narrow, is marked ``*``, with a note below the table. What is over fewer
-            images than another metric of its row, as scores are undefined, is marked with a dagger;
-            notes below the table have the counts and the reasons. It is not marked if `cell` has
-            ``n`` or ``n_undefined``. Comments above the table have the numbers of images, targets
-            and groups, and the settings of the binarizers, or how they were chosen and which each
-            map has.
+            may be too narrow, is marked ``*``, with a note below the table. A dagger marks what is
+            over fewer images than others of the table, and what the maps leave undefined for some
+            images; notes below the table have the counts and the reasons. There is none if `cell`
+            has ``n`` or ``n_undefined``. Comments above the table have the numbers of images,
+            targets and groups, and the settings of the binarizers, or how they were chosen and
+            which each map has.
 
         Raises
         ------
