@@ -301,7 +301,10 @@ def test_sanity_checks_are_described_if_there_are_any() -> None:
         "random from some module to the last one and other trainings of the network (seed 2), by "
         "SSIM and the rank correlation of their pixels. Maps of different images are compared, too."
     ) in text
-    assert "Faithfulness to the network is measured by ROAD, for the maps of cam and Grad" in text
+    assert (
+        "Faithfulness to the network is measured by ROAD (percentiles 30), for the maps of cam "
+        "and Grad"
+    ) in text
     alone = checked(faithfulness={}).methods_text()
     assert "other trainings" not in alone
     assert "Faithfulness" not in alone

@@ -66,9 +66,17 @@ NO_METRICS = {  # what else `cameval.metrics` offers: parts, whole datasets, cou
     *("PxAP", "ThresholdCurve", "box_intersections", "coherency", "component_boxes"),
     *("containment_metrics", "count_outcomes", "curve_at_areas", "equivalent_radius"),
     *("higher_is_better", "image_diagonal", "largest_box", "noisy_linear_imputation", "of_maps"),
-    *("of_masks", "of_network", "pairwise_box_iou", "share_above", "share_below", "share_equal"),
+    *(
+        "of_masks",
+        "of_network",
+        "pairwise_box_iou",
+        "title_of",
+        "share_above",
+        "share_below",
+        "share_equal",
+    ),
     *("is_pixelwise", "on_volumes", "takes", "threshold_curve"),
-    *("MetricQuestion", "asks", "question_of"),
+    *("MetricQuestion", "asks", "question_of", "title_of"),
 }
 
 

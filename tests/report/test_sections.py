@@ -419,7 +419,8 @@ def test_tests_that_are_quoted_are_those_of_the_page(tmp_path) -> None:
     assert list(tests.columns) == [
         *("kind", "model", "first", "second", "target_class", "method", "binarizer", "metric"),
         *("difference", "low", "high", "p", "p_holm", "low_holm", "high_holm", "confidence_holm"),
-        *("n", "n_groups", "n_differing", "n_undefined", "family", "tests"),
+        *("n", "n_groups", "n_differing", "n_undefined"),
+        *("n_patterns", "is_exact", "least_p", "is_reliable", "family", "tests"),
     ]
     assert set(tests.groupby(["metric", "binarizer"]).groups) == {
         ("iou", "otsu"),

@@ -75,7 +75,7 @@ def test_a_report_has_the_titles_of_the_metrics(tmp_path) -> None:
 
 def test_latex_plots_and_texts_have_the_titles(tmp_path) -> None:
     results = scored([of_mine, HausdorffDistance()])
-    head = r"overlap of mine & 95\% Hausdorff distance (px or unit of spacing) \\"
+    head = r"overlap of mine & 95\% Hausdorff distance (px or unit of spacing) $\downarrow$ \\"
     assert head in results.to_latex()
     assert r"O & 95\%" in results.to_latex(names={"iou": "O"})
     assert "overlap of mine" in results.methods_text()

@@ -1,6 +1,7 @@
 """A paragraph that says how results were measured, from what their runs have recorded."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -215,15 +216,16 @@ def _describe_checks(checks: Checks, words: LabelWords) -> Iterator[str]:
             f"by SSIM and the rank correlation of their pixels.{beside}"
         )
     known = checks.scores.meanings.metrics
+    of_checks = replace(words, meanings=checks.scores.meanings)
     faithful = [
-        label
+        of_checks.metric(label)
         for label in dict.fromkeys(c.metric for c in columns)
         if label in known and known[label].takes == "network"
     ]
     if faithful:
         controls = f", and of {words.several(maps['baseline'])}" if maps["baseline"] else ""
         yield (
-            f"Faithfulness to the network is measured by {joined([*map(words.metric, faithful)])}, "
+            f"Faithfulness to the network is measured by {joined(faithful)}, "
             f"for the maps of {words.several(maps['method'])}{controls}."
         )
 

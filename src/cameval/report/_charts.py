@@ -120,7 +120,8 @@ def class_section(charts: Charts, tables: Sequence[Table]) -> ChartSection:
     lead = ""
     if found:
         maps = f"{charts.headline.title} of the maps in each class."
-        lead = f"{maps} It does not tell how often a class is predicted."
+        of_network = charts.names.contents.has_network
+        lead = f"{maps}{' It does not tell how often a class is predicted.' * of_network}"
     folds = [Section("class-data", "Data", tables=tables)] if tables else []
     return ChartSection("classes", "Classes", lead, charts=found, folds=folds)
 

@@ -20,8 +20,11 @@ FAULTS = (
     Fault(
         "--alignment does not reach the pictures",
         "cli/_commands.py",
-        before=("                    alignment=options.alignment,\n                )"),
-        after=("                )"),
+        before=(
+            "                    alignment=options.alignment,\n"
+            "                    choices=chosen.of_model(name),"
+        ),
+        after="                    choices=chosen.of_model(name),",
         tests=("cli/test_options.py::test_images_are_drawn_with_the_options_of_the_run",),
     ),
     Fault(

@@ -30,7 +30,7 @@ FAULTS = (
     Fault(
         "--stretch-contrast does not reach the photos",
         "cli/_photo_maps.py",
-        before="ImageFile(photo, options.stretch_contrast)()",
+        before="ImageFile(photo, stretch)()",
         after="ImageFile(photo)()",
         tests=(
             "evaluation/test_dark_images.py::test_the_command_of_photos_names_those_that_are_dark",
