@@ -176,6 +176,17 @@ def written(results: Results, folder: Path, **options) -> Page:
     return page
 
 
+READ = ("alt", "title", "aria-label", "placeholder", "summary")
+"""Attributes that are read to users or shown to them."""
+
+
+def says_nowhere(page: Page, word: str) -> None:
+    """Check that a word, and its plural, is in no text of a page."""
+    texts = [page.text, *(str(value) for _, name, value in page.attributes if name in READ)]
+    around = rf"(?i).{{0,50}}\b{word}s?\b.{{0,30}}"
+    assert [found for text in texts for found in re.findall(around, text)] == []
+
+
 # --- Things to report -----------------------------------------------------------------------------
 
 BASELINES: dict[str, Knowledge | None] = {

@@ -229,6 +229,7 @@ NOT_IN_THE_TABLE |= {
     "config",
     "report_images",
     "report_single_file",
+    "group_name",
 }  # tested in files of their own
 """Options that change no table; each has a test of its own below."""
 

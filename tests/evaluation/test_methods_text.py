@@ -172,6 +172,7 @@ def test_each_network_has_its_own_thresholds_in_the_text() -> None:
     ) in both.methods_text()
     assert "such choices" not in both.methods_text()
     text = both.methods_text(names={"a": "ResNet", "p95": "the top 5 %", "group": "patient"})
+    assert "on other images of the same patients, by the highest mean IoU." in text
     assert "For ResNet (chosen on 12 images of 8 patients) it is the top 5 % for cam;" in text
     by_class = concat([of_network(name, "p95", by="label") for name in ("a", "b")]).methods_text()
     assert "chosen for each map and class of each network on other images" in by_class

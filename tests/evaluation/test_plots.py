@@ -24,6 +24,7 @@ from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.evaluation import Column, Results, choose_binarizers
 from cameval.evaluation._plot_marks import difference_text
 from cameval.evaluation._score_axis import axis_ends, round_ticks
+from cameval.evaluation._score_bins import MOST_DOTS
 from cameval.evaluation.meaning import BinarizerMeaning, MethodMeaning, MetricMeaning, Origin
 from cameval.extractor import CAMSweep
 from cameval.methods import RandomCAM
@@ -245,6 +246,15 @@ def test_targets_without_an_object_do_not_count() -> None:
         *expected.round(9),
         *many.select(present=True, binarizer="otsu", kind="method").summary()["mean"].round(9),
     }
+
+
+@pytest.mark.parametrize("n", [30, MOST_DOTS + 60])
+@pytest.mark.parametrize("kind", ["size", "confidence"])
+def test_targets_of_several_labels_are_predicted_or_not(n, kind) -> None:
+    words = legend(drawn(of_targets(made(n, methods=("cam",))), kind))
+    for word in ("predicted targets", "targets not predicted"):
+        assert [one for one in words if one.endswith(f"cam, {word}")]
+    assert not [one for one in words if "found" in one or "missed" in one]
 
 
 def low(column) -> float:

@@ -53,11 +53,12 @@ body { margin: 0; padding: 1rem; color: var(--ink); background: var(--ground);
 # --- Pages ----------------------------------------------------------------------------------------
 def write_page(browser: Browser, folder: Path) -> Path:
     """Write a page of the browser alone, which may load its own folder and nothing else."""
+    names = {"group": "group", "groups": "groups"}
     loader = PackageLoader("cameval.report")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    part = environment.get_template("browser.html.j2").render(browser=browser)
+    part = environment.get_template("browser.html.j2").render(browser=browser, names=names)
     css = environment.get_template("browser.css").render()
-    script = f"\n{environment.get_template('browser.js').render()}\n"
+    script = f"\n{environment.get_template('browser.js').render(names=names)}\n"
     digest = b64encode(sha256(script.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; "

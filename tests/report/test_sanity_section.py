@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from evaluations import SMALL, samples, small_network
-from pages import Page
+from pages import Page, says_nowhere
 
 import cameval
 from cameval import CAMModel, evaluate
@@ -94,6 +94,13 @@ def test_the_text_gives_numbers_and_no_verdict(results: Results, page: Page) -> 
 def test_the_figure_is_in_the_page_and_in_its_folder(results: Results, tmp_path: Path) -> None:
     write_report(results, tmp_path)
     assert (tmp_path / "figures" / "random-weights.png").is_file()
+
+
+def test_the_word_of_the_user_for_groups_is_in_the_section(results, tmp_path: Path) -> None:
+    page = Page(write_report(results, tmp_path, names={"group": "patient"}))
+    says_nowhere(page, "group")
+    assert "In brackets: 95 % intervals by patient." in page.text
+    assert "Bars: 95 % intervals by patient." in page.text
 
 
 def test_a_report_without_checks_has_no_section(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from cameval.baselines import LeaveGroupOutBaseline, UntrainedBaseline
 from cameval.binarizers import LargestComponent
 from cameval.cli._choice import check_choice, choose, describe_choices
 from cameval.cli._config import settings_text
+from cameval.cli._group_name import names_given
 from cameval.cli._inputs import class_names, load_maps, load_samples, split_name
 from cameval.cli._networks import (
     NamedNetwork,
@@ -106,7 +107,7 @@ def evaluate_networks(options: Namespace) -> int:
                 )
             write_report(chosen.results, options, **chosen.labels)
     print_lines(describe_choices(chosen))
-    print_verdict(chosen.results, **chosen.labels)
+    print_verdict(chosen.results, **chosen.labels, names=names_given(options))
     _print_files(options)
     return 0
 
@@ -152,7 +153,7 @@ def score_maps(options: Namespace) -> int:
             )
             write_report(chosen.results, options, **chosen.labels)
     print_lines(describe_choices(chosen))
-    print_verdict(chosen.results, **chosen.labels)
+    print_verdict(chosen.results, **chosen.labels, names=names_given(options))
     _print_files(options)
     return 0
 
@@ -203,6 +204,7 @@ def _check_no_network(words: list[str] | None, option: str) -> None:
 def _parse_all(options: Namespace) -> None:
     """Check every word before networks are loaded."""
     count_images(options)
+    names_given(options)
     _parse_binarizers(options)
     _parse_metrics(options)
     if options.baseline is not None:

@@ -4,6 +4,7 @@ import argparse
 from contextlib import suppress
 from typing import Any, NoReturn, TypeAlias
 
+from cameval.cli._group_name import add_group_name
 from cameval.errors import SettingError
 
 Group: TypeAlias = argparse._ArgumentGroup
@@ -426,6 +427,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         "write the pictures into report.html instead of the folder report_files, so that the page "
         "can be sent alone",
     )
+    add_group_name(output)
     output.add_argument(
         "--config",
         metavar="FILE",

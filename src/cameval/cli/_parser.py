@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import cameval
 from cameval.cli._config import use_file
+from cameval.cli._group_name import add_group_name
 from cameval.cli._near_words import list_near_words
 from cameval.cli._option_groups import (
     Parser,
@@ -337,6 +338,7 @@ def _add_report(commands: _Commands) -> None:
         help="move the pictures of the folder report_files into report.html, of at most 100 "
         "images, so that the page can be sent alone; a page that has them keeps them",
     )
+    add_group_name(parser)
     parser.add_argument(
         "--facts",
         metavar="FILE",

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from cameval.cli._group_name import names_given
 from cameval.cli._inputs import is_file
 from cameval.cli._tables import print_verdict
 from cameval.errors import DataError, MissingPackageError, SettingError
@@ -41,24 +42,25 @@ def rewrite_report(options: Namespace) -> int:
     if options.report_images is None and report.unpack_pictures(folder):
         single_file = True  # as it was
     labels = _labels_of_page(folder, results)
+    names = names_given(options) or _names_of_page(folder)
     page = report.write_report(
-        results, folder, title=options.title, facts=facts, single_file=single_file, **labels
+        results,
+        folder,
+        title=options.title,
+        facts=facts,
+        single_file=single_file,
+        names=names,
+        **labels,
     )
-    print_verdict(results, **labels)
+    print_verdict(results, **labels, names=names)
     print(f"report  {page}")
     return 0
 
 
 def _labels_of_page(folder: Path, results: Results) -> dict[str, str]:
     """Return the binarizer and the method with which the page in a folder was written, if any."""
-    file = folder / "reviewers.json"
-    if not is_file(file):
-        return {}
-    try:
-        tuning = json.loads(file.read_text("utf-8"))["answers"]["tuning"]["values"]
-        written = {name: tuning[f"fixed_{name}"] for name in ("binarizer", "method")}
-    except (ValueError, LookupError, TypeError):
-        return {}  # not of a report
+    file, tuning = folder / "reviewers.json", _values_of_page(folder, "tuning")
+    written = {name: tuning.get(f"fixed_{name}") for name in ("binarizer", "method")}
     kept = {name: str(label) for name, label in written.items() if label is not None}
     for name, label in kept.items():
         known = {getattr(column, name) for column in results.columns}
@@ -70,6 +72,25 @@ def _labels_of_page(folder: Path, results: Results) -> dict[str, str]:
                 f"{file} for a page of these scores"
             )
     return kept
+
+
+def _names_of_page(folder: Path) -> dict[str, str]:
+    """Return the words of the user with which the page in a folder was written, if any."""
+    nouns = _values_of_page(folder, "intervals").get("nouns")
+    known = nouns if isinstance(nouns, dict) else {}
+    return {noun: word for noun, word in known.items() if isinstance(word, str)}
+
+
+def _values_of_page(folder: Path, question: str) -> Mapping[str, Any]:
+    """Return the values of an answer for reviewers; none of what is not of a report."""
+    file = folder / "reviewers.json"
+    if not is_file(file):
+        return {}
+    try:
+        values = json.loads(file.read_text("utf-8"))["answers"][question]["values"]
+    except (ValueError, LookupError, TypeError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def count_images(options: Namespace) -> int:
@@ -122,7 +143,8 @@ def remove_images(folder: Path) -> None:
 def write_report(results: Results, options: Namespace, **labels: str | None) -> None:
     """Write the page; the labels are those of the binarizer and the method that it is about."""
     folder, single_file = Path(options.out), options.report_single_file
-    import_report().write_report(results, folder, single_file=single_file, **labels)
+    names = names_given(options)
+    import_report().write_report(results, folder, single_file=single_file, names=names, **labels)
 
 
 def import_report(more: str = "") -> ModuleType:

@@ -2,7 +2,7 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tqdm import tqdm
 
@@ -53,7 +53,11 @@ def _shorten(value: object) -> str:
 
 
 def print_verdict(
-    results: Results, *, binarizer: str | None = None, method: str | None = None
+    results: Results,
+    *,
+    binarizer: str | None = None,
+    method: str | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> None:
     """Print the verdict of the report: a row for each network, and the headline.
 
@@ -61,7 +65,13 @@ def print_verdict(
     """
     is_unicode = _encoding().lower().startswith("utf")
     print_lines(
-        verdict_lines(results, binarizer=binarizer, method=method, ascii_only=not is_unicode)
+        verdict_lines(
+            results,
+            binarizer=binarizer,
+            method=method,
+            names=names,
+            ascii_only=not is_unicode,
+        )
     )
 
 

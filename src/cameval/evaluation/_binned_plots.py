@@ -65,7 +65,9 @@ def plot_bins(
         _draw_means(axes, at, bins.means(values[kept]), f"mean of {name}", INK, "o")
         return
     words = (
-        ("found", "missed") if images.is_multilabel else ("right prediction", "wrong prediction")
+        ("predicted targets", "targets not predicted")
+        if images.is_multilabel
+        else ("right prediction", "wrong prediction")
     )
     for where, word in ((kept & ~wrong, words[0]), (wrong, words[1])):
         means = bins.means(np.where(where, values, np.nan)[kept])

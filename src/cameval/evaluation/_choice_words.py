@@ -52,9 +52,10 @@ class ChoiceWords:
         images = f" ({self._counts(known[0])})" if self._is_one and self._counts(known[0]) else ""
         each = "map and class" if self.origin.by == "label" else "map"
         of_networks = " of each network" if len(dict(self._choices)) > 1 else ""
+        where = self.words.place_of_choice(self.origin.chosen_on)
         best = "highest" if self.origin.higher_is_better else "lowest"
         return (
-            f"chosen for each {each}{of_networks} on {self.origin.chosen_on}{images}, by the "
+            f"chosen for each {each}{of_networks} on {where}{images}, by the "
             f"{best} mean {self.words.metric(self.origin.metric)}"
         )
 

@@ -345,7 +345,7 @@ def _scatter(
     name = subject.name(subject.column.method)
     words = ("right prediction", "wrong prediction")
     if images.is_multilabel:
-        words = "found", "missed"
+        words = "predicted targets", "targets not predicted"
     for where, face, word in ((shown & ~wrong, NETWORK, words[0]), (wrong, "none", words[1])):
         if where.any():
             axes.scatter(

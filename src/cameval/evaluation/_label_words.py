@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cameval.evaluation._words import counted, one_line
-from cameval.evaluation.meaning import Meaning, Meanings
+from cameval.evaluation._words import counted, one_line, place_of_choice
+from cameval.evaluation.meaning import ChosenOn, Meaning, Meanings
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,10 @@ class LabelWords:
     def count(self, number: int, what: str) -> str:
         """Return a number of things."""
         return counted(number, what, self.names)
+
+    def place_of_choice(self, place: ChosenOn) -> str:
+        """Return on which images binarizers were chosen."""
+        return place_of_choice(place, self.names)
 
     def several(self, labels: Iterable[str]) -> str:
         """Return labels in a list."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from unicodedata import bidirectional
 
-from cameval.evaluation.meaning import Column
+from cameval.evaluation.meaning import ChosenOn, Column
 
 _FIRST_STRONG, _POP = "\u2068", "\u2069"
 
@@ -57,8 +57,32 @@ def counted(number: int, what: str, names: Mapping[str, str] | None = None) -> s
     '2 families'
     """
     known = names or {}
-    word = known.get(what, what)
-    return f"{number:,} {one_line(word if number == 1 else known.get(f'{what}s', f'{word}s'))}"
+    return f"{number:,} {one_line(known.get(what, what)) if number == 1 else plural(what, known)}"
+
+
+def plural(what: str, names: Mapping[str, str]) -> str:
+    """Return a noun for several, in the user's word where there is one.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._words import plural
+    >>> plural("group", {}), plural("group", {"group": "patient"})
+    ('groups', 'patients')
+    """
+    return one_line(names.get(f"{what}s", f"{names.get(what, what)}s"))
+
+
+def place_of_choice(place: ChosenOn, names: Mapping[str, str]) -> str:
+    """Return on which images binarizers were chosen, in the user's word for groups.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._words import place_of_choice
+    >>> place_of_choice("other images of the same groups", {"group": "patient"})
+    'other images of the same patients'
+    """
+    same = f"other images of the same {plural('group', names)}"
+    return same if place == "other images of the same groups" else place
 
 
 def map_and_mask(column: Column) -> str:

@@ -47,7 +47,7 @@ def describe_accuracy(images: Images, names: Names) -> str:
     if images.is_multilabel:
         return _describe_sensitivity(images, known, names)
     (counted,) = _counted(images, names)
-    share, interval, count = _share_right(images, counted)
+    share, interval, count = _share_right(images, counted, names)
     asked = _ask_for_order(images, counted, has_network=has_network)
     if several:
         of_images = format_count(images.samples["sample"][counted].nunique(), "image")
@@ -135,7 +135,7 @@ def _ask_for_order(images: Images, known: NDArray[np.bool_], *, has_network: boo
 def describe_brackets(all_images: Iterable[Images], names: Names) -> str:
     """Return what the brackets of shares of right predictions are; nothing if none has one."""
     shares = (
-        _share_right(images, where)
+        _share_right(images, where, names)
         for images in all_images
         if images.has_labels and images.has_accuracy
         for where in _counted(images, names)
@@ -143,7 +143,7 @@ def describe_brackets(all_images: Iterable[Images], names: Names) -> str:
     )
     if not any(interval for _, interval, _ in shares):
         return ""
-    return "In brackets: the 95 % interval by group, cut off at 0 % and 100 %."
+    return f"In brackets: the 95 % interval by {names.group}, cut off at 0 % and 100 %."
 
 
 def _counted(images: Images, names: Names) -> list[NDArray[np.bool_]]:
@@ -165,7 +165,7 @@ def _describe_sensitivity(images: Images, known: NDArray[np.bool_], names: Names
         ("specificity", "target without", ~images.present),
     ):
         if (known & where).any():
-            share, interval, count = _share_right(images, known & where)
+            share, interval, count = _share_right(images, known & where, names)
             noun = kind.replace("target", "targets", 1)
             parts.append(f"a {name} of {share}{interval} on {format_count(count, kind, noun)}")
     have = "has" if names.contents.has_network else "have"
@@ -181,11 +181,11 @@ def _mean_right(images: Images, known: NDArray[np.bool_]) -> Interval:
     return mean_interval(images.correct[known].astype(float), images.groups[known], bounds=(0, 1))
 
 
-def _share_right(images: Images, known: NDArray[np.bool_]) -> tuple[str, str, int]:
+def _share_right(images: Images, known: NDArray[np.bool_], names: Names) -> tuple[str, str, int]:
     """Return the share of right predictions among some images, its interval, and their number."""
     share = _mean_right(images, known)
     interval = ""
     if not np.isnan(share.low):
-        few = "" if share.is_reliable else f"; only {format_count(share.n_groups, 'group')}"
+        few = "" if share.is_reliable else f"; only {names.count_groups(share.n_groups)}"
         interval = f" [{format_percent(share.low)}, {format_percent(share.high)}{few}]"
     return format_percent(share.estimate), interval, share.n

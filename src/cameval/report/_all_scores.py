@@ -26,7 +26,7 @@ from cameval.report._score_tables import (
     notes_on_scores,
     plain_cell,
 )
-from cameval.report._test_tables import NO_BRACKET, describe_levels, has_interval, notes_on_labels
+from cameval.report._test_tables import describe_levels, has_interval, no_bracket, notes_on_labels
 from cameval.report._verdict import Verdict
 from cameval.report.formatting import format_interval
 from cameval.report.sections import Block, Cell, Row, Table
@@ -128,12 +128,12 @@ def all_scores_table(
     if has_tests:
         notes.append(
             "Differences from the best guess are tested where the masks are those of the figures "
-            "above: \u25b2 better, \u25bc worse, \u2248 neither is shown, ? too few groups to "
-            "tell, = the same."
+            "above: \u25b2 better, \u25bc worse, \u2248 neither is shown, ? too few "
+            f"{names.groups} to tell, = the same."
         )
         notes += describe_levels(tests.values())
     if any(not has_interval(one) for one in tests.values()):
-        notes.append(NO_BRACKET)
+        notes.append(no_bracket(names))
     notes += notes_on_labels(contents, headline, family)
     caption = f"{headline.title} of all maps{names.part}"
     blocks = [Block(of_kind, _heading(kind, contents)) for kind, of_kind in rows.items() if of_kind]

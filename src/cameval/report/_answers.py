@@ -117,10 +117,11 @@ def answer_data(known: Known) -> Answer:
         for label, count in zip(*np.unique(rows["label"].dropna(), return_counts=True), strict=True)
     }
     images = format_count(counts["images"], "image")
-    groups = format_count(counts["groups"], "group")
-    sentences = [f"{images} of {groups} (such as patients)."]
+    groups, such_as = names.count_groups(counts["groups"]), names.group == "group"
+    sentences = [f"{images} of {groups}{' (such as patients)' * such_as}."]
     if counts["images"] == counts["groups"] > 1:
-        sentences = [f"{images}, each a group (such as a patient) of its own."]
+        such = " (such as a patient)" * such_as
+        sentences = [f"{images}, each {names.a_group}{such} of its own."]
     if names.several:
         sentences.append(f"{format_count(len(rows), 'target')}.")
     shown = [

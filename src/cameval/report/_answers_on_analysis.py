@@ -11,7 +11,7 @@ from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import Column, MetricMeaning
 from cameval.report._answers import Answer, Known, capital
 from cameval.report._choices import describe_choice
-from cameval.report._names import join_words
+from cameval.report._names import Names, join_words
 from cameval.report._test_tables import is_binarizer_chosen_here
 from cameval.report.formatting import format_count
 from cameval.statistics import ENOUGH_GROUPS
@@ -33,7 +33,7 @@ def answer_tuning(known: Known) -> Answer:
             column,
             headline.candidates[model],
             contents.binarizers.get(column.binarizer),
-            contents,
+            known.names,
             has_direction=headline.meaning.higher_is_better is not None,
         )
         sentences += [known.names.with_model(model, sentence) for sentence in told]
@@ -149,34 +149,36 @@ def _metric_record(label: str, meaning: MetricMeaning) -> dict[str, Any]:
 
 def answer_intervals(known: Known) -> Answer:
     """Answer how intervals are computed, and which may be too narrow."""
-    groups = int(known.targets.scored.samples["group"].nunique())
+    names, groups = known.names, int(known.targets.scored.samples["group"].nunique())
     means = [one for one in known.scores.by_column.values() if not np.isnan(one.mean)]
     without = sum(bool(np.isnan(one.low) or np.isnan(one.high)) for one in means)
     few = sum(one.has_few_groups and not np.isnan(one.low) for one in means)
     sentences = [
-        "95 %, by group: each end is the farther one of Student's t, with a cluster-robust "
-        "variance and Satterthwaite's degrees of freedom, and of a score interval, Wilson's for "
-        "shares.",
-        f"{format_count(groups, 'group')} have a scored target."
+        f"95 %, by {names.group}: each end is the farther one of Student's t, with a "
+        "cluster-robust variance and Satterthwaite's degrees of freedom, and of a score interval, "
+        "Wilson's for shares.",
+        f"{names.count_groups(groups)} have a scored target."
         if groups != 1
-        else "There is one group, so that no mean has an interval.",
+        else f"There is one {names.group}, so that no mean has an interval.",
     ]
     if few:
         sentences.append(
             f"{few:,} of {format_count(len(means), 'mean')} are of fewer than {ENOUGH_GROUPS} "
-            "groups: their intervals are marked *, and may be too narrow."
+            f"{names.groups}: their intervals are marked *, and may be too narrow."
         )
     elif groups > 1:
         sentences.append(
-            f"An interval of fewer than {ENOUGH_GROUPS} groups, as of a class, is marked * and may "
-            "be too narrow."
+            f"An interval of fewer than {ENOUGH_GROUPS} {names.groups}, as of a class, is marked * "
+            "and may be too narrow."
         )
     if without and groups > 1:
         sentences.append(f"{without:,} of {format_count(len(means), 'mean')} have no interval.")
     images = int(known.targets.scored.samples["sample"].nunique())
     if images == groups > 1:
+        one = "patient" if names.group == "group" else names.group
         sentences.append(
-            "Each image is a group: if several are of one patient, the intervals are too narrow."
+            f"Each image is {names.a_group}: if several are of one {one}, the intervals are too "
+            "narrow."
         )
     values = {
         "confidence": 0.95,
@@ -186,6 +188,7 @@ def answer_intervals(known: Known) -> Answer:
         "of_few_groups": few,
         "without_interval": without,
         "fewer_than": ENOUGH_GROUPS,
+        "nouns": dict(names.nouns),
     }
     return Answer("intervals", "How were intervals computed?", sentences, values)
 
@@ -193,7 +196,8 @@ def answer_intervals(known: Known) -> Answer:
 _CHOSEN_HERE = "The binarizer was chosen by these same scores, which p does not take into account."
 
 
-_SIGN_FLIPS = "by flipping the signs of whole groups"
+def _sign_flips(names: Names) -> str:
+    return f"by flipping the signs of whole {names.groups}"
 
 
 def answer_baselines(known: Known) -> Answer:
@@ -254,7 +258,8 @@ def _describe_compared(known: Known, one: Mapping[str, Any]) -> str:
         tested = join_words([one_line(label) for label in one["tested"]])
         each = "each method is" if len(known.contents.methods) > 1 else "the method is"
         parts.append(
-            f"in {known.headline.title}{masks}, {each} tested against {tested} {_SIGN_FLIPS}."
+            f"in {known.headline.title}{masks}, {each} tested against {tested} "
+            f"{_sign_flips(known.names)}."
         )
     if one["not_tested"]:
         labels = join_words([one_line(label) for label in one["not_tested"]], "or")
@@ -285,10 +290,11 @@ def answer_tests(known: Known) -> Answer:
     else:
         adjusted = "; p is adjusted by Holm's method for all of them" if size > 1 else ""
         sentences = [
-            f"{format_count(size, 'paired test')} of {join_words(metrics)}, {_SIGN_FLIPS}"
+            f"{format_count(size, 'paired test')} of {join_words(metrics)}, "
+            f"{_sign_flips(known.names)}"
             f"{adjusted}.",
             f"p is below .05 in {clear:,}.",
-            *([f"In {few:,} the groups are too few for that."] if few else []),
+            *([f"In {few:,} the {known.names.groups} are too few for that."] if few else []),
             *([_CHOSEN_HERE] * chosen),
             "Other differences on the page are not tested.",
         ]

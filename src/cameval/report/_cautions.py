@@ -34,12 +34,13 @@ def caution_of(
     names: Names,
 ) -> Sentence:
     """Return the first caution that applies."""
-    chosen = _choice(verdicts, contents, headline)
+    chosen = _choice(verdicts, contents, headline, names)
     if chosen.startswith("Optimistic"):
         return (Part(chosen),)
     groups = targets.scored.samples["group"].nunique()
     if groups < ENOUGH_GROUPS:
-        only = "There is only one group" if groups == 1 else f"There are only {groups} groups"
+        only = f"There are only {names.count_groups(groups)}"
+        only = f"There is only one {names.group}" if groups == 1 else only
         what = "means have no interval" if groups == 1 else "intervals may be too narrow"
         return (Part(f"{only}: {what}."),)
     for share, what in shares(verdicts, targets):
@@ -82,7 +83,9 @@ def _compared(candidates: Sequence[Column], contents: Contents) -> Sequence[Colu
     ] or candidates
 
 
-def _choice(verdicts: Sequence[Verdict], contents: Contents, headline: Headline) -> str:
+def _choice(
+    verdicts: Sequence[Verdict], contents: Contents, headline: Headline, names: Names
+) -> str:
     """Return how method and binarizer were chosen, where scores chose them."""
     candidates = [
         _compared(of, contents) for one in verdicts if (of := headline.candidates[one.model])
@@ -109,7 +112,7 @@ def _choice(verdicts: Sequence[Verdict], contents: Contents, headline: Headline)
     if "these same images" in places:
         return "Optimistic: the thresholds were chosen on these same images."
     if "other images of the same groups" in places:
-        return "Optimistic: the thresholds were chosen on other images of the same groups."
+        return f"Optimistic: the thresholds were chosen on other images of the same {names.groups}."
     return "The thresholds were chosen on other images." if places else ""
 
 
@@ -132,13 +135,13 @@ def shares(verdicts: Sequence[Verdict], targets: Targets) -> list[tuple[float, s
     ]
 
 
-def no_groups(targets: Targets) -> Sentence:
+def no_groups(targets: Targets, names: Names) -> Sentence:
     """Return that each image is its own group, if no group was given."""
     samples = targets.scored.samples
     n = int(samples["sample"].nunique())
     if n < 2 or not (samples["group"].astype(str) == samples["sample"].astype(str)).all():
         return ()
-    text = f"No groups were given: each of {n:,} images counts as its own"
+    text = f"No {names.groups} were given: each of {n:,} images counts as its own"
     return (Part(f"{text}; the intervals may be too narrow."),)
 
 

@@ -30,7 +30,7 @@ def describe_run(results: Results, contents: Contents, names: Names) -> str:
         shown if contents.has_network else f"maps made elsewhere: {shown}",
         format_count(samples["sample"].nunique(), "image"),
         _describe_targets(samples) if names.several else "",
-        format_count(samples["group"].nunique(), "group"),
+        names.count_groups(samples["group"].nunique()),
         format_count(classes, "class", "classes") if classes else "no labels",
         _describe_target_class(contents, names),
         one_line(str(provenance.get("started") or "")[:10], 20),
@@ -61,13 +61,15 @@ def caveats(targets: Targets, names: Names) -> list[str]:
     sentences = []
     if images > 1 and groups == images:
         sentences.append(
-            "Every image is its own group. If several images are of one group (such as a "
-            "patient), the intervals are too narrow."
+            f"Every image is its own {names.group}. If several images are of one {names.group}"
+            f"{' (such as a patient)' * (names.group == 'group')}, the intervals are too narrow."
         )
     if groups == 1:
-        sentences.append("There is only one group: the mean of a score has no interval.")
+        sentences.append(f"There is only one {names.group}: the mean of a score has no interval.")
     elif groups < ENOUGH_GROUPS:
-        sentences.append(f"There are only {groups} groups: intervals may be too narrow.")
+        sentences.append(
+            f"There are only {names.count_groups(groups)}: intervals may be too narrow."
+        )
     several_models = len(names.contents.models) > 1
     pairs = (f"pair of {names.row} and model", f"pairs of {names.row} and model")
     noun = pairs if several_models else (names.row, f"{names.row}s")

@@ -99,6 +99,7 @@ class Charts:
                 method=column.method,
                 binarizer=column.binarizer or None,
                 metric=column.metric,
+                names=self.names.nouns,
             )
             fit_to_page(axes)
 

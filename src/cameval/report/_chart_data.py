@@ -43,8 +43,8 @@ def pair_table(charts: Charts, verdict: Verdict, column: Column, guess: Guess) -
         ("p, not corrected", format_p(test.p)),
         ("effect", f"{format_signed(test.effect)} {effect_ends}"),
         (f"{charts.names.row}s", f"{test.n:,}"),
-        ("groups", f"{test.n_groups:,}"),
-        ("groups that differ", f"{test.n_differing:,}"),
+        (charts.names.groups, f"{test.n_groups:,}"),
+        (f"{charts.names.groups} that differ", f"{test.n_differing:,}"),
     ]
     caption = f"{one_line(column.method)} minus {one_line(guess.column.method)}"
     return Table(
@@ -133,9 +133,9 @@ def correlation_table(charts: Charts, verdict: Verdict, column: Column, on: str)
         ["map", "rank correlation"],
         [Block(rows)],
         [
-            "In brackets: the 95 % interval by group. No bracket: fewer than three groups, or a "
-            "correlation that is 1, \u22121 or not defined, also without one of the groups. It is "
-            "not a test."
+            f"In brackets: the 95 % interval by {charts.names.group}. No bracket: fewer than three "
+            f"{charts.names.groups}, or a correlation that is 1, \u22121 or not defined, also "
+            f"without one of the {charts.names.groups}. It is not a test."
         ],
     )
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 
 from cameval.evaluation import Column
-from cameval.evaluation._contents import Contents
 from cameval.evaluation._image_plots import LEAST_GROUPS, first_and_last, has_interval
 from cameval.evaluation._numbers import format_number, format_short, format_signed
 from cameval.evaluation._run_folder import runs
@@ -145,14 +144,15 @@ def _describe_intervals(
         for label in (*first, *last)
     ]
     without = [score for score in scores if not has_interval(score)]
+    groups = charts.names.groups
     reasons = {
-        f"fewer than {LEAST_GROUPS} groups": any(one.n_groups < LEAST_GROUPS for one in without),
+        f"fewer than {LEAST_GROUPS} {groups}": any(one.n_groups < LEAST_GROUPS for one in without),
         "equal scores": any(one.n_groups >= LEAST_GROUPS for one in without),
     }
     why = " or ".join(reason for reason, holds in reasons.items() if holds)
     if len(without) == len(scores):
         return f"No interval is drawn: each class has {why}."
-    rule = "A line is the 95 % interval of the mean, by group"
+    rule = f"A line is the 95 % interval of the mean, by {charts.names.group}"
     return f"{rule}; a class of {why} has none." if why else f"{rule}."
 
 
@@ -282,7 +282,7 @@ def threshold_section(charts: Charts, notes: Sequence[str]) -> ChartSection:
                 caption=" ".join(
                     [
                         f"{text}{chosen} {_describe_binarizers(drawn)}",
-                        *(_describe_circle(label, charts.names.contents) for label in repeated),
+                        *(_describe_circle(label, charts.names) for label in repeated),
                     ]
                 ),
                 height=_height_of_thresholds(len(charts.names.contents.methods) + len(repeated)),
@@ -312,11 +312,11 @@ def _count_binarizers(binarizers: Mapping[str, BinarizerMeaning]) -> str:
     return join_words(counts)
 
 
-def _describe_circle(label: str, contents: Contents) -> str:
+def _describe_circle(label: str, names: Names) -> str:
     """Return what a circle in the figure marks."""
-    origin = contents.binarizers[label].origin
+    origin = names.contents.binarizers[label].origin
     assert origin is not None  # of a choice
-    return f"A circle: {one_line(label)}, {describe_origin(origin, contents)}."
+    return f"A circle: {one_line(label)}, {describe_origin(origin, names)}."
 
 
 def _choices_fold(charts: Charts) -> ChartSection:

@@ -23,19 +23,19 @@ def describe_choice(
     column: Column,
     candidates: Sequence[Column],
     binarizer: BinarizerMeaning | None,
-    contents: Contents,
+    names: Names,
     *,
     has_direction: bool,
 ) -> Iterator[str]:
     """Yield which of method and binarizer was chosen by its score, and on which images.
 
-    `contents` is what was evaluated.
+    `names` are the words of the page.
     """
-    given = contents.given
+    given = names.contents.given
     origin = None if binarizer is None else binarizer.origin
     if origin is not None:
         warning = _WARNINGS[origin.chosen_on]
-        yield f"The binarizer of each map was {describe_origin(origin, contents)}{warning}."
+        yield f"The binarizer of each map was {describe_origin(origin, names)}{warning}."
     if len(candidates) < 2:
         return
     methods, binarizers = {c.method for c in candidates}, {c.binarizer for c in candidates}
@@ -60,6 +60,7 @@ def describe_masks(
     model: str,
     binarizer: BinarizerMeaning | None,
     runs: Sequence[Mapping[str, Any]],
+    names: Names,
 ) -> str:
     """Return by which binarizer masks are made; of a chosen one where, and which it is.
 
@@ -71,6 +72,8 @@ def describe_masks(
         What is known of the label of its binarizer.
     runs
         The records of the runs.
+    names
+        The words of the page.
     """
     if not column.binarizer:
         return ""
@@ -80,7 +83,7 @@ def describe_masks(
     found = list(dict.fromkeys(chosen_for(column, model, runs)))
     what = "a threshold for each class, " if origin.by == "label" else "threshold "
     value = f": {one_line(found[0])}" if len(found) == 1 else ""
-    return f"{what}chosen on {origin.chosen_on}{value}"
+    return f"{what}chosen on {names.chosen_on(origin.chosen_on)}{value}"
 
 
 def chosen_for(column: Column, model: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:

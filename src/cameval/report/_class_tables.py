@@ -20,12 +20,6 @@ from cameval.report.formatting import format_interval, format_number, format_per
 from cameval.report.sections import Block, Cell, Row, Table
 from cameval.statistics import ENOUGH_GROUPS, Difference, Summary, difference_interval
 
-_BY_GROUP = (
-    "In brackets: the 95 % interval of the mean, by group. No bracket: fewer than two groups, or "
-    "equal scores whose limits are not known."
-)
-
-
 MOST_CLASSES = 25
 """How many classes are shown, the most frequent."""
 
@@ -53,7 +47,7 @@ def class_table(
     of_what = f"{by_class(names)}{names.part}" if has_labels else f"of {names.all_rows}"
     has_blind = any(scores.best_baseline(*best, "nothing") for best in headline.columns.items())
     notes = [
-        _BY_GROUP,
+        _by_group(names),
         *(
             f"The {shown} most frequent classes{names.of_model(model)} are shown, {left_out} are "
             "left out; the last two rows are of all classes."
@@ -68,7 +62,7 @@ def class_table(
         notes.append("Differences from it are not tested class by class.")
     titles = [
         "class" if has_labels else f"{names.row}s",
-        *(f"n ({headline.title})" if has_fewer(blocks) else "n", "groups"),
+        *(f"n ({headline.title})" if has_fewer(blocks) else "n", names.groups),
         *(headline.title, "median", "quartiles"),
         *(("> .5", "< .01") if headline.is_unit_score else ()),
         *((contents.title(headline.bound),) if headline.bound else ()),
@@ -77,6 +71,14 @@ def class_table(
     ]
     notes += notes_on_fewer(titles, blocks, names)
     return Table(f"{headline.title} {of_what}", titles, blocks, notes)
+
+
+def _by_group(names: Names) -> str:
+    """Explain the brackets of means."""
+    return (
+        f"In brackets: the 95 % interval of the mean, by {names.group}. No bracket: fewer than two "
+        f"{names.groups}, or equal scores whose limits are not known."
+    )
 
 
 def object_metrics(
@@ -208,14 +210,16 @@ def correctness_table(
     several_labels = any(of_model.is_multilabel for of_model in images.values())
     parts = "predicted targets and of others" if several_labels else "right and wrong predictions"
     difference_of = "Predicted minus not predicted" if several_labels else "Right minus wrong"
-    notes = [f"{_BY_GROUP} {difference_of} is descriptive: it is not one of the paired tests."]
+    notes = [
+        f"{_by_group(names)} {difference_of} is descriptive: it is not one of the paired tests."
+    ]
     if several_labels:
         notes.append("Predicted: the probability of the class of the target is above .5.")
     elif names.several:
         notes.append("Right: the class that is predicted for the image is that of the target.")
     return Table(
         f"{headline.title} of {parts}",
-        [f"{names.row}s", "n", "groups", headline.title, "median"],
+        [f"{names.row}s", "n", names.groups, headline.title, "median"],
         blocks,
         notes,
     )
@@ -301,7 +305,7 @@ def target_class_table(
         blocks.append(Block(rows, names.with_model(model, map_and_mask(column))))
     return Table(
         f"{headline.title} by target class",
-        [f"{names.row}s and target class", "n", "groups", headline.title, "median"],
+        [f"{names.row}s and target class", "n", names.groups, headline.title, "median"],
         blocks,
-        [_BY_GROUP],
+        [_by_group(names)],
     )

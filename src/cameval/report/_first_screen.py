@@ -15,7 +15,7 @@ from cameval.report._answers import Known
 from cameval.report._chart import Charts
 from cameval.report._choices import chosen_for, describe_masks
 from cameval.report._headline_figure import draw_headline
-from cameval.report._names import join_words
+from cameval.report._names import Names, join_words
 from cameval.report._network_pairs import (
     NetworkPair,
     are_few,
@@ -137,7 +137,7 @@ def _pairs_panel(pairs: Sequence[NetworkPair], told: Sentence, known: Known) -> 
         f"paired differences, {known.names.column(replace(column, binarizer=''))}"
         f"{_own_thresholds(column, known)}",
         drawing=draw_pairs(pairs, title=title, label=plain(told)),
-        data=[pair_table(pairs, title)],
+        data=[pair_table(pairs, title, known.names)],
     )
 
 
@@ -151,7 +151,8 @@ def _own_thresholds(column: Column, known: Known) -> str:
         for model, best in known.headline.columns.items()
         if (found := list(dict.fromkeys(chosen_for(best, model, known.runs))))
     ]
-    text = f", each with its own threshold, chosen on {meaning.origin.chosen_on}"
+    where = known.names.chosen_on(meaning.origin.chosen_on)
+    text = f", each with its own threshold, chosen on {where}"
     return text + (f": {', '.join(chosen)}" if chosen and meaning.origin.by is None else "")
 
 
@@ -160,7 +161,7 @@ def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[Strip
     assert column is not None  # it has a score
     several = len(known.contents.models) > 1
     meaning = known.contents.binarizers.get(column.binarizer)
-    subtitle = describe_masks(column, verdict.model, meaning, known.runs)
+    subtitle = describe_masks(column, verdict.model, meaning, known.runs, names)
     if not several:
         subtitle = " \u00b7 ".join(filter(None, [one_line(column.method), subtitle]))
     right = verdict.n_known - verdict.n_wrong
@@ -177,7 +178,7 @@ def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[Strip
         one_line(verdict.model, 40) if several else "",
         subtitle,
         symbol_of(verdict.state) if mixed else "",
-        chip_text(verdict) if mixed else "",
+        chip_text(verdict, names) if mixed else "",
         drawing,
         strip,
         _counts(verdict, known),
@@ -229,8 +230,7 @@ def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool, has_p
     noun = known.names.noun
     text = f"A row is a {noun} with its best map. " if has_many else ""
     text += f"Orange: mean over {known.names.row}s{known.names.with_object}"
-    text += " with its 95 % interval by group. Images with the same group id, such as those of one"
-    text += " patient, are a group; an image without an id is a group of its own."
+    text += f" with its 95 % interval by {known.names.group}. {_same_group(known.names)}"
     if any(one.guess is not None for one in verdicts):
         text += " Gray zone and diamond: its best guess." if has_many else ""
         used = {one.column.binarizer for one in verdicts if one.column is not None}
@@ -246,7 +246,7 @@ def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool, has_p
             " At the end of a row, the difference from the best guess on the same "
             f"{known.names.row}s: "
             f"\u25b2 better, \u25bc worse (p < .05{corrected}), \u2248 neither is shown, "
-            "? too few groups to tell, = the same."
+            f"? too few {known.names.groups} to tell, = the same."
         )
     if has_pairs:
         text += (
@@ -254,6 +254,19 @@ def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool, has_p
             "the same correction."
         )
     return text
+
+
+def _same_group(names: Names) -> str:
+    """Return which images are of one group."""
+    if names.group == "group":
+        return (
+            "Images with the same group id, such as those of one patient, are a group; an image "
+            "without an id is a group of its own."
+        )
+    return (
+        f"Images with the same {names.group} id are of one {names.group}; an image without an id "
+        f"counts as {names.a_group} of its own."
+    )
 
 
 def _overview(known: Known, charts: Charts, panels: Mapping[str, Panel]) -> Panel:

@@ -40,7 +40,7 @@ def info_section(
     many = [one_line(name) for name in columns if counts[name] > MOST_VALUES]
     lead = (
         "Differences between parts are descriptive: they are not among the paired tests. In "
-        "brackets: the 95 % interval by group."
+        f"brackets: the 95 % interval by {names.group}."
     )
     if _has_blind(headline, scores):
         lead += f" The best blind baseline has the best mean on all of these {names.row}s."
@@ -62,7 +62,7 @@ def _table(
             rows.append(Row(Cell(title), cells, look))
         blocks.append(Block(rows, names.with_model(model, names.column(column))))
     titles = [
-        *(one_line(name), f"n ({headline.title})" if has_fewer(blocks) else "n", "groups"),
+        *(one_line(name), f"n ({headline.title})" if has_fewer(blocks) else "n", names.groups),
         *(headline.title, *(["best blind baseline"] if has_blind else [])),
     ]
     caption = f"{headline.title} by {one_line(name)}{names.part}"

@@ -55,7 +55,7 @@ def means_table(
         blocks.append(Block(rows, heading_of(contents, names, model, target_class, binarizer)))
     rows_ = f"{names.row}s{names.with_object}"
     titles = ["micro"]
-    notes = [f"Micro: the mean over {rows_}, with its 95 % interval by group."]
+    notes = [f"Micro: the mean over {rows_}, with its 95 % interval by {names.group}."]
     if has_macro:
         titles.append("macro")
         notes.append("Macro: the mean over classes of the mean of each class.")
@@ -168,7 +168,7 @@ def positives_table(
     ]
     notes = [
         f"{headline.title} and other scores of the truth are means over the positives, in brackets "
-        "the 95 % interval by group."
+        f"the 95 % interval by {names.group}."
     ]
     if has_accuracy:
         notes.append(

@@ -177,8 +177,8 @@ def _scores(of: Evaluated) -> ChartSection:
     if table is not None:
         first = "highest" if headline.meaning.higher_is_better is None else "best"
         lead = (
-            "Means with 95 % intervals by group: maps of methods, then baselines by what they use; "
-            f"in each part the {first} first. Click a heading to sort each part."
+            f"Means with 95 % intervals by {names.group}: maps of methods, then baselines by what "
+            f"they use; in each part the {first} first. Click a heading to sort each part."
         )
     return ChartSection("scores", "All scores", lead, _present(table), folds=folds)
 

@@ -1,32 +1,26 @@
 """Labels and the user's names as words of the page."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cameval.evaluation import Column, Origin
 from cameval.evaluation._contents import Contents
-from cameval.evaluation._words import LONGEST, map_and_mask, one_line
-from cameval.evaluation.meaning import BinarizerMeaning, TargetClassMeaning
+from cameval.evaluation._words import (
+    LONGEST,
+    counted,
+    map_and_mask,
+    one_line,
+    place_of_choice,
+    plural,
+)
+from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn, TargetClassMeaning
 from cameval.report._targets import Targets
 from cameval.report.formatting import format_count
 
 _MOST_NAMES = 5
 
-
-def describe_origin(origin: Origin, contents: Contents) -> str:
-    """Return on which images binarizers were chosen, and by which metric."""
-    best = "highest" if origin.higher_is_better else "lowest"
-    each = " for each class" if origin.by == "label" else ""
-    return f"chosen{each} on {origin.chosen_on} by the {best} mean {contents.title(origin.metric)}"
-
-
-def describe_binarizer(
-    meaning: BinarizerMeaning, contents: Contents, longest: int = LONGEST
-) -> str:
-    """Return the setting of a binarizer, or how the binarizers behind its label were chosen."""
-    if meaning.origin is not None:
-        return describe_origin(meaning.origin, contents)
-    return one_line(meaning.setting, longest)
+_NOUNS = ("group", "groups")
+"""The nouns that a user may replace."""
 
 
 def first_names(samples: Iterable[str]) -> str:
@@ -74,6 +68,8 @@ class Names:
         Whether the scores are of targets with an object alone.
     is_multilabel
         Whether the task is one with several labels.
+    nouns
+        The user's words for "group" and "groups".
     """
 
     contents: Contents
@@ -82,6 +78,7 @@ class Names:
     several: bool = False
     are_split: bool = False
     is_multilabel: bool = False
+    nouns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def noun(self) -> str:
@@ -111,6 +108,29 @@ class Names:
     def rows(self, count: int) -> str:
         """Return a number of images, or of targets if an image has several."""
         return format_count(count, self.row)
+
+    @property
+    def group(self) -> str:
+        """What images are of that are not independent, such as a patient."""
+        return one_line(self.nouns.get("group", "group"))
+
+    @property
+    def groups(self) -> str:
+        """Several of them."""
+        return plural("group", self.nouns)
+
+    @property
+    def a_group(self) -> str:
+        """One of them, with its article."""
+        return f"{'an' if self.group[:1].lower() in tuple('aeiou') else 'a'} {self.group}"
+
+    def count_groups(self, count: int) -> str:
+        """Return a number of groups."""
+        return counted(count, "group", self.nouns)
+
+    def chosen_on(self, place: ChosenOn) -> str:
+        """Return on which images binarizers were chosen."""
+        return place_of_choice(place, self.nouns)
 
     def class_name(self, label: int) -> str:
         """Return the name of a class."""
@@ -145,9 +165,9 @@ class Names:
         return ": ".join(filter(None, [shown, text]))
 
 
-def names_of(targets: Targets, contents: Contents) -> Names:
-    """Return the words for what was evaluated."""
-    results = targets.everything
+def names_of(targets: Targets, contents: Contents, words: Mapping[str, str] | None = None) -> Names:
+    """Return the words for what was evaluated; of the user's words, those for nouns are used."""
+    results, known = targets.everything, words or {}
     return Names(
         contents,
         results.class_names,
@@ -155,4 +175,20 @@ def names_of(targets: Targets, contents: Contents) -> Names:
         several=bool(results.samples.duplicated(["model", "sample"]).any()),
         are_split=targets.are_split,
         is_multilabel=results.task == "multilabel",
+        nouns={noun: known[noun] for noun in _NOUNS if noun in known},
     )
+
+
+def describe_origin(origin: Origin, names: Names) -> str:
+    """Return on which images binarizers were chosen, and by which metric."""
+    best = "highest" if origin.higher_is_better else "lowest"
+    each = " for each class" if origin.by == "label" else ""
+    where, metric = names.chosen_on(origin.chosen_on), names.contents.title(origin.metric)
+    return f"chosen{each} on {where} by the {best} mean {metric}"
+
+
+def describe_binarizer(meaning: BinarizerMeaning, names: Names, longest: int = LONGEST) -> str:
+    """Return the setting of a binarizer, or how the binarizers behind its label were chosen."""
+    if meaning.origin is not None:
+        return describe_origin(meaning.origin, names)
+    return one_line(meaning.setting, longest)

@@ -62,7 +62,7 @@ def _describe(targets: Targets, tables: list[Table], names: Names) -> list[str]:
     negatives = samples[~samples["present"].to_numpy(bool)]
     images = format_count(negatives["sample"].nunique(), "image")
     of_images = f"in {images} of" if names.several else "of"
-    groups = format_count(negatives["group"].nunique(), "group")
+    groups = names.count_groups(negatives["group"].nunique())
     are = "is a negative: it has" if len(negatives) == 1 else "are negatives: they have"
     first = (
         f"{len(negatives):,} of {names.rows(len(samples))}, {of_images} {groups}, {are} no true "
@@ -131,7 +131,10 @@ def _table_of_marks(
         *(f"{contents.title(label)} with an object" for label, _ in beside),
         *(["n with an object"] if beside else []),
     ]
-    notes = ["In brackets: the 95 % interval by group.", *notes_on_fewer(titles, blocks, names)]
+    notes = [
+        f"In brackets: the 95 % interval by {names.group}.",
+        *notes_on_fewer(titles, blocks, names),
+    ]
     return Table(caption, titles, blocks, notes)
 
 

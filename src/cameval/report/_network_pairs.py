@@ -147,7 +147,7 @@ def describe_pairs(
     for pair in pairs:
         by_metric.setdefault(pair.metric, []).append(pair)
     told = [
-        _describe_pair(of[0]) if len(of) == 1 else _count_pairs(of, names.noun)
+        _describe_pair(of[0], names) if len(of) == 1 else _count_pairs(of, names.noun)
         for of in by_metric.values()
     ]
     grids = _describe_grids(headline, scores) if are_few(headline) else []
@@ -174,7 +174,7 @@ def _where(pair: NetworkPair) -> str:
     return f"{pair.metric_title}{threshold}"
 
 
-def _describe_pair(pair: NetworkPair) -> str:
+def _describe_pair(pair: NetworkPair, names: Names) -> str:
     first, second = (one_line(name, LONGEST_NAME) for name in (pair.first, pair.second))
     better, worse = pair.labels("better"), pair.labels("worse")
     n = len(pair.tests)
@@ -191,7 +191,8 @@ def _describe_pair(pair: NetworkPair) -> str:
             others = pair.labels("open", "equal", "too few groups", "not tested")
             text += f" with {_listed(clear, n)}; with {_listed(others, n)} no difference is shown"
     elif pair.labels("too few groups") and not pair.labels("open"):
-        text = f"{where}, the groups are too few to tell the maps of {first} from those of {second}"
+        groups = f"the {names.groups} are too few"
+        text = f"{where}, {groups} to tell the maps of {first} from those of {second}"
     else:
         text = f"{where}, no difference between the maps of {first} and {second} is shown"
         text += " with any binarizer" * (n > 1)
@@ -238,7 +239,7 @@ def _listed(labels: Sequence[str], n: int) -> str:
 # --- Rows -----------------------------------------------------------------------------------------
 
 
-def pair_table(pairs: Sequence[NetworkPair], caption: str) -> Table:
+def pair_table(pairs: Sequence[NetworkPair], caption: str, names: Names) -> Table:
     """Return the rows of the figure as a table."""
     blocks = [
         Block(
@@ -247,7 +248,7 @@ def pair_table(pairs: Sequence[NetworkPair], caption: str) -> Table:
         )
         for pair in pairs
     ]
-    note = "p, effects and numbers of groups are under Paired tests."
+    note = f"p, effects and numbers of {names.groups} are under Paired tests."
     return Table(caption, ["binarizer", "difference"], blocks, [note])
 
 

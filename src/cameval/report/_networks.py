@@ -112,7 +112,7 @@ def _row_of(model: str, verdict: Verdict | None, known: Known) -> NetworkRow:
         at_guess,
         "" if guess is None else guess.method,
         bound,
-        "" if verdict is None else f"{symbol_of(verdict.state)} {chip_text(verdict)}",
+        "" if verdict is None else f"{symbol_of(verdict.state)} {chip_text(verdict, known.names)}",
         difference,
     )
 

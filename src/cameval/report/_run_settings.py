@@ -91,11 +91,11 @@ def list_rules(results: Results, names: Names) -> list[str]:
             "different means, except where a table says otherwise."
         )
     rules += [
-        f"A mean gives each {names.row} the same weight. Its 95 % interval is by group: "
+        f"A mean gives each {names.row} the same weight. Its 95 % interval is by {names.group}: "
         "cluster-robust variance, Student's t with Satterthwaite's degrees of freedom, and a "
         "score interval if values are bounded.",
-        "A paired test flips the signs of the differences of whole groups. The interval of a "
-        "difference is the inversion of its test.",
+        f"A paired test flips the signs of the differences of whole {names.groups}. The interval "
+        "of a difference is the inversion of its test.",
     ]
     has_predictions = bool(results.samples["predicted"].notna().any())
     labels = "labels or predictions" if has_predictions or contents.has_network else "labels"
@@ -158,7 +158,7 @@ def _describe(things: Mapping[str, Meaning], names: Names) -> list[str]:
 
 def _setting(meaning: Meaning, names: Names) -> str:
     if isinstance(meaning, BinarizerMeaning):
-        return describe_binarizer(meaning, names.contents, 200)
+        return describe_binarizer(meaning, names, 200)
     return one_line(meaning.setting, 200)
 
 

@@ -85,7 +85,7 @@ def sanity_section(results: Results, headline: Headline, names: Names) -> Sectio
     if checks is None:
         return Section("sanity", "Sanity checks")
     summary = checks.summary()
-    lead, tables = [_describe_sample(results, checks)], []
+    lead, tables = [_describe_sample(results, checks, names)], []
     has = set(summary["check"])
     if "random weights" in has:
         lead += [_WEIGHTS, *_describe_weights(summary, _modules_of(checks), names)]
@@ -102,11 +102,11 @@ def sanity_section(results: Results, headline: Headline, names: Names) -> Sectio
     return Section("sanity", "Sanity checks", lead, tables, pictures)
 
 
-def _describe_sample(results: Results, checks: SanityResults) -> str:
+def _describe_sample(results: Results, checks: SanityResults, names: Names) -> str:
     """Return on how many images the checks were done."""
     samples = checks.scores.samples
     count, total = samples["sample"].nunique(), results.samples["sample"].nunique()
-    groups = format_count(samples["group"].nunique(), "group")
+    groups = names.count_groups(samples["group"].nunique())
     every = results.samples.drop_duplicates(["sample", "label"])
     one = ", with one target of each" if every.duplicated("sample").any() else ""
     some = (
@@ -117,7 +117,7 @@ def _describe_sample(results: Results, checks: SanityResults) -> str:
     return (
         f"These checks are of {format_count(count, 'image')} of {groups}{one}, {some}. They are "
         "about the maps and the network. Only scores of agreement use the truth. In brackets: "
-        "95 % intervals by group."
+        f"95 % intervals by {names.group}."
     )
 
 
@@ -148,14 +148,15 @@ def _describe_weights(summary: pd.DataFrame, modules: int | None, names: Names) 
         with_random = "all weights" if whole else format_count(count, "module")
         text = (
             f"{names.with_model(str(model), one_line(str(method)))}: with {with_random} random, "
-            f"the maps have a mean rank correlation of {_with_interval(last, 'spearman')} with the "
-            "original ones"
+            f"the maps have a mean rank correlation of {_with_interval(last, 'spearman', names)} "
+            "with the original ones"
         )
         undefined = int(last["n_undefined_spearman"])
         if undefined:
             text += f" (undefined for {format_count(undefined, 'constant map')})"
         if len(pairs):
-            text += f"; maps of different images have {_with_interval(pairs.iloc[0], 'spearman')}"
+            others = _with_interval(pairs.iloc[0], "spearman", names)
+            text += f"; maps of different images have {others}"
         if model not in described:
             described.add(model)
             same = format_percent(last["same_prediction"])
@@ -164,9 +165,9 @@ def _describe_weights(summary: pd.DataFrame, modules: int | None, names: Names) 
     return texts
 
 
-def _with_interval(row: "pd.Series[Any]", measure: str) -> str:
+def _with_interval(row: "pd.Series[Any]", measure: str, names: Names) -> str:
     ends = row[f"{measure}_low"], row[f"{measure}_high"]
-    after = format_interval_after(*ends, int(row[f"n_groups_{measure}"]))
+    after = format_interval_after(*ends, int(row[f"n_groups_{measure}"]), names.nouns)
     return format_number(row[measure]) + after
 
 
@@ -309,8 +310,8 @@ def draw_cascades(summary: pd.DataFrame, names: Names) -> list[Picture]:
                 names.with_model(
                     str(model),
                     "Similarity of the maps to the original ones as more modules get random "
-                    "weights. Bars: 95 % intervals by group. Dotted lines: maps of different "
-                    "images by the method of the same color. Without random weights the "
+                    f"weights. Bars: 95 % intervals by {names.group}. Dotted lines: maps of "
+                    "different images by the method of the same color. Without random weights the "
                     "similarity is 1 by definition.",
                 ),
                 data,

@@ -202,14 +202,16 @@ def metric_heading(label: str, contents: Contents) -> str:
 def _note_on_intervals(scores: Scores, names: Names) -> str:
     over = f"Scores are means over {names.row}s{names.with_object}"
     if all(np.isnan(score.low) for score in scores.by_column.values()):
-        return f"{over}. There are no intervals, which need two groups with different scores."
+        return (
+            f"{over}. There are no intervals, which need two {names.groups} with different scores."
+        )
     missing = any(np.isnan(one.low) and not np.isnan(one.mean) for one in scores.by_column.values())
     no_bracket = (
-        " No bracket: fewer than two groups, or equal scores whose limits are not known."
+        f" No bracket: fewer than two {names.groups}, or equal scores whose limits are not known."
         if missing
         else ""
     )
-    return f"{over}, in brackets the 95 % interval by group.{no_bracket}"
+    return f"{over}, in brackets the 95 % interval by {names.group}.{no_bracket}"
 
 
 def _conventions(contents: Contents) -> list[str]:
@@ -253,15 +255,15 @@ def heading_of(
     if len(contents.target_classes) > 1:
         parts.append(f"maps for {names.target_class(target_class)}")
     if binarizer:
-        parts.append(_binarizer_heading(binarizer, contents))
+        parts.append(_binarizer_heading(binarizer, names))
     return " · ".join(parts)
 
 
-def _binarizer_heading(label: str, contents: Contents) -> str:
-    meaning = contents.binarizers[label]
+def _binarizer_heading(label: str, names: Names) -> str:
+    meaning = names.contents.binarizers[label]
     if meaning.origin is None:
         return one_line(label)
-    return f"{one_line(label)}: {describe_binarizer(meaning, contents)}"
+    return f"{one_line(label)}: {describe_binarizer(meaning, names)}"
 
 
 def map_row(contents: Contents, column: Column, cells: Sequence[Cell]) -> Row:

@@ -23,12 +23,17 @@ from cameval.report.sections import Block, Cell, Row, Table
 from cameval.statistics import ENOUGH_GROUPS
 from cameval.statistics._sign_flips import least_p
 
-NO_BRACKET = (
-    "A difference has no bracket where the groups are too few for any difference to be rejected at "
-    "the level of the interval, or where none differs."
-)
 
-_TITLES = ("difference", "p", "effect", "n", "groups", "groups that differ")
+def no_bracket(names: Names) -> str:
+    """Return why a difference has no interval."""
+    return (
+        f"A difference has no bracket where the {names.groups} are too few for any difference to "
+        "be rejected at the level of the interval, or where none differs."
+    )
+
+
+def _titles(names: Names) -> tuple[str, ...]:
+    return ("difference", "p", "effect", "n", names.groups, f"{names.groups} that differ")
 
 
 def method_tests(
@@ -54,7 +59,7 @@ def method_tests(
     note = "The binarizer was chosen by these same scores, which p does not take into account."
     return Table(
         f"Paired differences in {headline.title}{names.part}",
-        ["map", *_TITLES],
+        ["map", *_titles(names)],
         blocks,
         [*_notes(shown, family, names), *([note] if any(chosen) else [])],
     )
@@ -95,7 +100,7 @@ def _model_table(
     return Table(
         f"Paired differences in {names.contents.title(column.metric)} between models, "
         f"{names.column(column)}",
-        ["binarizer" if several else "model", *_TITLES],
+        ["binarizer" if several else "model", *_titles(names)],
         blocks,
         [
             *_notes(comparisons, family, names),
@@ -120,7 +125,7 @@ def target_class_tests(headline: Headline, names: Names, family: Family) -> Tabl
     return Table(
         f"Paired differences in {headline.title} from maps for "
         f"{names.target_class(comparisons[0].second)}, {names.all_rows}",
-        ["maps for", *_TITLES],
+        ["maps for", *_titles(names)],
         blocks,
         _notes(comparisons, family, names),
     )
@@ -139,21 +144,21 @@ def _notes(shown: Sequence[Comparison], family: Family, names: Names) -> list[st
     notes = [*describe_levels(shown)]
     notes.append(
         f"Difference: the mean over the {names.row}s{names.with_object} for which both have a "
-        f"score. p: sign-flip test of groups with {describe_signs(shown)}, {adjusted}. "
-        f"Effect: the difference in standard deviations of the differences of the {names.row}s"
-        f"{of_effect if has_any else ''}."
+        f"score. p: sign-flip test of {names.groups} with {describe_signs(shown, names)}, "
+        f"{adjusted}. Effect: the difference in standard deviations of the differences of the "
+        f"{names.row}s{of_effect if has_any else ''}."
     )
     if any(one.test.n and not has_interval(one) for one in shown):
-        notes.append(NO_BRACKET)
-    notes += describe_least(shown, family)
+        notes.append(no_bracket(names))
+    notes += describe_least(shown, family, names)
     few = [one for one in shown if not np.isnan(one.p) and one.test.n_differing < ENOUGH_GROUPS]
     if few:
         narrow = " and the interval too narrow" if any(map(has_interval, few)) else ""
-        notes.append(f"Where fewer than ten groups differ, p may be too small{narrow}.")
+        notes.append(f"Where fewer than ten {names.groups} differ, p may be too small{narrow}.")
     return notes
 
 
-def describe_signs(shown: Iterable[Comparison]) -> str:
+def describe_signs(shown: Iterable[Comparison], names: Names) -> str:
     """Return which patterns of signs the p values of tests are shares of."""
     tested = [one.test for one in shown if not np.isnan(one.p)]
     drawn = [f"{one.n_patterns - 1:,}" for one in tested if not one.is_exact]
@@ -163,10 +168,10 @@ def describe_signs(shown: Iterable[Comparison]) -> str:
     if len(drawn) == len(tested):
         return f"{random} one"
     most = max(one.n_groups for one in tested if one.is_exact)
-    return f"all patterns of signs up to {most} groups, or {random} one"
+    return f"all patterns of signs up to {most} {names.groups}, or {random} one"
 
 
-def describe_least(shown: Iterable[Comparison], family: Family) -> list[str]:
+def describe_least(shown: Iterable[Comparison], family: Family, names: Names) -> list[str]:
     """Return the smallest possible p by number of groups that differ, where it is not below .05."""
     few: dict[int, list[Comparison]] = {}
     for one in shown:
@@ -176,9 +181,10 @@ def describe_least(shown: Iterable[Comparison], family: Family) -> list[str]:
     for count, tests in sorted(few.items()):
         about = "" if all(one.test.is_exact for one in tests) else "about "
         after = f" ({_few_digits(min(one.least for one in tests))} after the correction)"
-        groups = "1 group that differs has" if count == 1 else f"{count} groups that differ have"
+        verbs = "differs has" if count == 1 else "differ have"
         notes.append(
-            f"{groups} {2**count:,} patterns of signs: no p below {about}"
+            f"{names.count_groups(count)} that {verbs} {2**count:,} patterns of signs: no p "
+            f"below {about}"
             f"{_few_digits(least_p(count))}{after if family.size > 1 else ''} is possible."
         )
     return notes

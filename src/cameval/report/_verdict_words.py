@@ -27,7 +27,6 @@ from cameval.report._names import Names
 from cameval.report._sentences import MOST_NAMED, Part, Sentence
 from cameval.report._targets import Targets
 from cameval.report._verdict import State, Verdict, state_of_all, writer_of
-from cameval.report.formatting import format_count
 
 FAITHFULNESS = "Agreement with the truth does not show that a map is faithful to the network."
 FAITHFULNESS_OF_MAPS = "Agreement with the truth does not show what a map is computed from."
@@ -48,7 +47,6 @@ CHIPS: Mapping[State, str] = {
     "noise alone": "Only compared with random maps",
     "open": "No clear difference from guessing",
     "worse": "Worse than guessing",
-    "too few groups": "Too few groups",
     "no guess": "Nothing to compare with",
     "no score": "No score",
     "no direction": "No direction",
@@ -121,7 +119,7 @@ def words_of(
         (Part(NOISE_ALONE),) if _is_compared(verdicts) and contents.has_noise_alone else (),
         caution_of(verdicts, targets, contents, headline, names),
         out_of_reach(verdicts),
-        no_groups(targets),
+        no_groups(targets, names),
         (Part(foreign),) if foreign else (),
     )
     return Words(
@@ -140,23 +138,25 @@ def chip_of(verdicts: Sequence[Verdict], names: Names) -> tuple[str, str]:
     """Return symbol and text of the verdict on all networks."""
     state = state_of_all(verdicts)
     if state is not None:
-        return symbol_of(state), _chip_of(state, is_outguessed=_is_outguessed(verdicts))
+        return symbol_of(state), _chip_of(state, names, is_outguessed=_is_outguessed(verdicts))
     counts = Counter(_coarse(one.state) for one in verdicts)
     for first in ("better", "worse", "open"):
         if counts[first]:
             of = f"{counts[first]} of {len(verdicts)} {names.noun}s"
-            chip = _chip_of(first, is_outguessed=_is_outguessed(verdicts))
+            chip = _chip_of(first, names, is_outguessed=_is_outguessed(verdicts))
             return symbol_of(first), f"{chip}: {of}"
     return "?", "Different verdicts"
 
 
-def chip_text(verdict: Verdict) -> str:
+def chip_text(verdict: Verdict, names: Names) -> str:
     """Return the text of the verdict on one network."""
-    return _chip_of(verdict.state, is_outguessed=_is_outguessed([verdict]))
+    return _chip_of(verdict.state, names, is_outguessed=_is_outguessed([verdict]))
 
 
-def _chip_of(state: State, *, is_outguessed: bool) -> str:
+def _chip_of(state: State, names: Names, *, is_outguessed: bool) -> str:
     """Return the text of a verdict; a guess with another binarizer may be better than the maps."""
+    if state == "too few groups":
+        return f"Too few {names.groups}"
     text = CHIPS[state]
     if is_outguessed and _coarse(state) == "better":
         return text.replace("guessing", SAME_BINARIZER, 1)
@@ -196,7 +196,7 @@ def headline_words(
         "no direction",
         "no method",
     ):
-        return _unknown(state, verdicts, headline, names.row)
+        return _unknown(state, verdicts, headline, names)
     whose = {1: "The maps", 2: f"The maps of both {noun}s"}.get(
         n, f"The maps of all {_number(n)} {noun}s"
     )
@@ -252,7 +252,7 @@ def _number(n: int) -> str:
     return _COUNTS[n] if n < len(_COUNTS) else f"{n:,}"
 
 
-def _unknown(state: State, verdicts: Sequence[Verdict], headline: Headline, row: str) -> str:
+def _unknown(state: State, verdicts: Sequence[Verdict], headline: Headline, names: Names) -> str:
     """Return the headline where no test can say anything."""
     first = verdicts[0]
     if state == "too few groups":
@@ -260,16 +260,16 @@ def _unknown(state: State, verdicts: Sequence[Verdict], headline: Headline, row:
         groups = max(one.test.n_groups for one in tests)
         differing = max(one.test.n_differing for one in tests)
         if differing == groups:
-            return f"{format_count(groups, 'group')} {_are(groups)} too few to tell."
+            return f"{names.count_groups(groups)} {_are(groups)} too few to tell."
         return (
-            f"{differing:,} of {format_count(groups, 'group')} "
+            f"{differing:,} of {names.count_groups(groups)} "
             f"{'differs' if differing == 1 else 'differ'}: too few to tell."
         )
     if state == "noise alone":
         return "The maps were only compared with random maps."
     if state == "no guess":
         if first.guess is not None:
-            return f"No {row} has a score of both the maps and a guess."
+            return f"No {names.row} has a score of both the maps and a guess."
         return "No guess was evaluated beside the maps."
     if state == "no direction":
         return f"It is not known whether a higher {headline.title} is better."
@@ -277,7 +277,7 @@ def _unknown(state: State, verdicts: Sequence[Verdict], headline: Headline, row:
         return "No method was evaluated beside the baselines."
     if first.column is None:
         return f"There is no score of maps: {first.reason}."
-    return f"No {row} has a defined score: {first.reason}."
+    return f"No {names.row} has a defined score: {first.reason}."
 
 
 def _are(count: int) -> str:

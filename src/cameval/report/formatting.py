@@ -1,5 +1,6 @@
 """Numbers as the page writes them, for sentences and tables of your own."""
 
+from collections.abc import Mapping
 from math import isnan
 
 from cameval.evaluation._comparisons import ALPHA
@@ -9,6 +10,7 @@ from cameval.evaluation._numbers import (
     format_interval,
     format_number,
 )
+from cameval.evaluation._words import counted
 from cameval.statistics import ENOUGH_GROUPS
 
 __all__ = [
@@ -120,8 +122,12 @@ def format_count(count: int, singular: str, plural: str | None = None) -> str:
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
-def format_interval_after(low: float, high: float, n_groups: int) -> str:
+def format_interval_after(
+    low: float, high: float, n_groups: int, nouns: Mapping[str, str] | None = None
+) -> str:
     """Return an interval to follow a number, after a space; with the number of groups if few.
+
+    `nouns` are the user's words for "group" and "groups".
 
     Examples
     --------
@@ -131,5 +137,5 @@ def format_interval_after(low: float, high: float, n_groups: int) -> str:
     """
     text = format_interval(low, high)
     if text and n_groups < ENOUGH_GROUPS:
-        text = f"{text[:-1]}; only {format_count(n_groups, 'group')}]"
+        text = f"{text[:-1]}; only {counted(n_groups, 'group', nouns)}]"
     return f" {text}" if text else ""

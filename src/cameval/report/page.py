@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
@@ -69,6 +69,7 @@ def write_report(
     binarizer: str | None = None,
     method: str | None = None,
     facts: StudyFacts | None = None,
+    names: Mapping[str, str] | None = None,
     single_file: bool = False,
 ) -> Path:
     """Write an evaluation as one HTML page, ``report.html``.
@@ -103,6 +104,11 @@ def write_report(
         images, which the page calls optimistic.
     facts
         What only the author knows, for the section for reviewers; see also `reviewer_summary`.
+    names
+        The user's words for the nouns "group" and "groups", such as ``{"group": "patient"}``, in
+        the sentences, tables and figures of the page; a plural that is not given is the singular
+        with an s. Other words of the mapping, such as those of labels, which `Results.plot` takes,
+        are ignored.
     single_file
         Whether the pictures of the images are moved into the page, so that it shows them wherever
         it is sent. At most 100 images of each model are shown; of more some are chosen, by the rule
@@ -152,31 +158,32 @@ def write_report(
     make_folder(folder)
     if single_file:
         pictures_in(folder)
-    names, images = names_of(targets, contents), images_by_model(scored)
+    words, images = names_of(targets, contents, names), images_by_model(scored)
     everything = images_by_model(results) if targets.are_split else images
     family = compare_all(contents, headline, images, seed_of(results))
     verdicts = verdicts_of(scored, contents, images, headline, scores, family)
-    known = Known(targets, contents, images, headline, scores, names, family)
+    known = Known(targets, contents, images, headline, scores, words, family)
     reviewed = review(known, facts)
-    charts = Charts(scored, images, headline, scores, names, verdicts)
+    charts = Charts(scored, images, headline, scores, words, verdicts)
     shown = sections_of(Evaluated(known, everything, charts, reviewed))
-    browser = make_browser(results, names, folder, headline.columns, single_file=single_file)
+    browser = make_browser(results, words, folder, headline.columns, single_file=single_file)
     strips = strip_of(results, folder, headline.columns)
     missing = missing_strips(results, folder, headline.columns, strips)
     environment = _environment()
     files = ["report.js", *(["browser.js"] if browser is not None else [])]
-    scripts = [environment.get_template(file).render() for file in files]
+    scripts = [environment.get_template(file).render(names=words) for file in files]
     text = environment.get_template("report.html.j2").render(
         title=one_line(title or (TITLE if contents.has_network else TITLE_OF_MAPS), 200),
         own_title=one_line(title, 200) if title else "",
         banner=one_line(banner, 200) if banner else "",
         opening=one_line(opening, 200) if opening else "",
-        run=describe_run(results, contents, names),
+        run=describe_run(results, contents, words),
         lead=[part for part in ([lead] if isinstance(lead, str) else lead) if part.strip()],
         first=first_screen_of(known, charts, strips, missing),
         own=[section for section in sections if not section.empty],
         sections=shown,
         browser=browser,
+        names=words,
         policy=_policy(scripts, single_file=single_file),
         scripts=scripts,
     )

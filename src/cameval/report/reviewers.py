@@ -58,6 +58,7 @@ def reviewer_summary(
     *,
     binarizer: str | None = None,
     method: str | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return what reviewers ask of an evaluation, with answers, for JSON.
 
@@ -65,7 +66,7 @@ def reviewer_summary(
 
     Parameters
     ----------
-    results, binarizer, method
+    results, binarizer, method, names
         As of :func:`write_report`.
     facts
         What only the author knows.
@@ -110,8 +111,8 @@ def reviewer_summary(
     headline = headline_of(contents, scores, method=method, binarizer=binarizer)
     images = images_by_model(targets.scored)
     family = compare_all(contents, headline, images, seed_of(results))
-    names = names_of(targets, contents)
-    known = Known(targets, contents, images, headline, scores, names, family)
+    words = names_of(targets, contents, names)
+    known = Known(targets, contents, images, headline, scores, words, family)
     return to_record(review(known, facts))
 
 

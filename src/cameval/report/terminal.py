@@ -1,6 +1,6 @@
 """The verdict of an evaluation as lines of text, for the end of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -47,6 +47,7 @@ def verdict_lines(
     *,
     binarizer: str | None = None,
     method: str | None = None,
+    names: Mapping[str, str] | None = None,
     ascii_only: bool = False,
 ) -> list[str]:
     r"""Return the verdict of `write_report` as lines of at most 80 columns.
@@ -58,7 +59,7 @@ def verdict_lines(
 
     Parameters
     ----------
-    results, binarizer, method
+    results, binarizer, method, names
         As of :func:`write_report`.
     ascii_only
         Whether the symbols are ASCII: ``+``, ``~`` and ``-`` for better, not clear and worse.
@@ -100,22 +101,22 @@ def verdict_lines(
     scores = scores_of(targets.scored, contents)
     headline = headline_of(contents, scores, method=method, binarizer=binarizer)
     images = images_by_model(targets.scored)
-    names = names_of(targets, contents)
+    known = names_of(targets, contents, names)
     family = compare_all(contents, headline, images, seed_of(results))
     verdicts = verdicts_of(targets.scored, contents, images, headline, scores, family)
     pairs = pairs_of(contents, headline, images, family)
-    told = describe_pairs(pairs, headline, scores, names)
-    words = words_of(verdicts, targets, contents, headline, names, told)
+    told = describe_pairs(pairs, headline, scores, known)
+    words = words_of(verdicts, targets, contents, headline, known, told)
     lines = [
-        *_counts(targets, headline, names),
+        *_counts(targets, headline, known),
         *_table(verdicts),
-        *_accuracy(results, names),
+        *_accuracy(results, known),
         *_wrap(f"{words.symbol} {words.headline}"),
         *_below(words),
         *pair_lines(pairs, headline, family),
         *(_wrap(plain(words.pairs)) if words.pairs else ()),
         *(line for sentence in words.caution for line in _wrap(plain(sentence))),
-        *_negatives(results, targets, contents, headline, names),
+        *_negatives(results, targets, contents, headline, known),
         _undefined(verdicts, targets),
     ]
     if ascii_only:
@@ -134,11 +135,11 @@ def _counts(targets: Targets, headline: Headline, names: Names) -> list[str]:
         parts[-1] += f" ({present:,} with an object, {len(rows) - present:,} without)"
     classes = rows["label"].nunique()
     parts += [format_count(classes, "class", "classes")] if classes else []
-    parts.append(format_count(rows["group"].nunique(), "group"))
+    parts.append(names.count_groups(rows["group"].nunique()))
     text = ", ".join(parts)
     if headline.metric is None:
         return _wrap(text)
-    last = f"mean {headline.title}{names.with_object} [95 % by group]"
+    last = f"mean {headline.title}{names.with_object} [95 % by {names.group}]"
     if len(text) + len(last) + 3 <= WIDTH:
         return [f"{text} \u00b7 {last}"]
     return [*_wrap(text), *_wrap(last)]

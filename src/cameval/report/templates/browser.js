@@ -388,7 +388,7 @@
     offer("class", [["", "all classes"], ...classes], state.class, classes.length > 1);
     const several = new Map([...count(model.group)].filter(([, n]) => n > 1));
     const groups = listed(several, data.groups, (name, n) => `${name} (${counted(n, data.row)})`);
-    offer("group", [["", "all groups"], ...groups], state.group, groups.length > 0 && several.size > 0);
+    offer("group", [["", {{ ("all " ~ names.groups) | tojson }}], ...groups], state.group, groups.length > 0 && several.size > 0);
     const can = (all) => Object.entries(all).filter(([, one]) => !one[2] || one[2]()).map(([key, one]) => [key, one[0]]);
     offer("show", can(SHOW), state.show, true);
     offer("sort", can(SORT), state.sort || usual, true);
@@ -473,7 +473,7 @@
     rows.push([data.metric, more.join(" \u00b7 ")]);
     if (one.flat.has(i)) rows.push(["map", "constant"]);
     if (data.remarks[model.remark[i]]) rows.push(["shown", data.remarks[model.remark[i]]]);
-    rows.push(["group", data.groups[model.group[i]]]);
+    rows.push([{{ names.group | tojson }}, data.groups[model.group[i]]]);
     find("dl", viewer).replaceChildren(...rows.map(([name, text]) => make("div", "", make("dt", "", name), make("dd", "", text))));
   };
   const pairName = (one) => [
