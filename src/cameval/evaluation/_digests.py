@@ -260,7 +260,10 @@ class _Walk:
     def _of_function(self, function: types.FunctionType) -> bytes:
         if _of_library(function):
             cells = map(_content_of, function.__closure__ or ())
-            return self._all("function", _named(function), *cells)
+            module = str(
+                function.__globals__["__name__"]
+            )  # that of a wrapper, not of what it wraps
+            return self._all("function", f"{module}.{function.__qualname__}", *cells)
         names = _names_in(function.__code__)
         read = {
             name: _read_of(function.__globals__[name], names)
