@@ -14,6 +14,13 @@ protocol            call                                                     ret
 `Baseline`          ``baseline(batch)``, batch a `BaselineInput`             maps ``(N, H, W)``
 ==================  =======================================================  =====================
 
+**Batches.** Binarizers and metrics get the maps or masks of a batch together, and must treat each
+independently of the others: reduce over the last two axes, as in
+``maps.mean((-2, -1), keepdim=True)``. `cameval.evaluate` and `cameval.evaluate_maps` call a
+binarizer, or a metric of masks or maps, that is not one of the library's twice more in a run, with
+three maps, and raise `cameval.errors.SettingError` if a result depends on the other maps. A metric
+of masks or maps may also return a single number; it is then called for each image by itself.
+
 **Types.** The types in the signatures are imported from where they are defined: `Activations` and
 `ScoreTarget` from ``cameval.networks``, `Sample` from ``cameval.data``, `CellCenters` from
 ``cameval.maps``.
@@ -114,7 +121,10 @@ class Binarizer(Protocol):
     """
 
     def __call__(self, maps: Tensor, /) -> Tensor:
-        """Return boolean masks ``(..., H, W)`` of real maps ``(..., H, W)``."""
+        """Return boolean masks ``(..., H, W)`` of real maps ``(..., H, W)``.
+
+        The mask of a map must not depend on the other maps.
+        """
         ...
 
 

@@ -4,6 +4,7 @@ import json
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copyfile, copytree
 from typing import Any
 
 import nibabel
@@ -297,6 +298,21 @@ def test_no_two_forms_give_the_same_samples(root) -> None:
     ]
     names = [tuple(read(root).class_names) for read in FORMS.values()]
     assert len({*zip(seen, names, strict=True)}) == len(FORMS)
+
+
+def test_masks_of_images_that_are_not_listed_are_ignored(root, tmp_path) -> None:
+    masks = tmp_path / "masks"
+    copytree(root / "masks", masks)
+    copyfile(masks / "a.png", masks / "elsewhere.png")
+    (tmp_path / "names.txt").write_text("c\na\n")
+    words = f"--images @images --masks {masks}"
+    with pytest.raises(DataError, match="every mask must have an image, got none for 'elsewhere'"):
+        load_samples(options_of(root, words))
+    found = load_samples(options_of(root, f"{words} --names {tmp_path}/names.txt"))
+    assert [sample.name for sample in found] == ["c", "a"]
+    (masks / "a.png").unlink()
+    with pytest.raises(DataError, match="must have a mask, got none for 'a'"):
+        load_samples(options_of(root, f"{words} --names {tmp_path}/names.txt"))
 
 
 def test_images_that_are_not_listed_need_no_label(root, tmp_path) -> None:

@@ -1,5 +1,6 @@
 """Masks of another size than their image, and masks of ignored pixels, in records and readers."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -125,8 +126,17 @@ def test_another_size_is_told_with_the_way_out(tmp_path: Path, image: ImageFile)
     with pytest.raises(DataError, match=r"half\.png: .* got \(3, 4\) and \(6, 8\); set resize_m"):
         Record("x", image, half).read()
     square = MaskFile(write(tmp_path / "square.png", np.ones((40, 40))))
-    with pytest.raises(DataError, match=r"square\.png: the mask must have the aspect ratio of its"):
-        Record("x", image, square, resize_masks=True).read()
+    for resize_masks, needed in ((True, "aspect ratio"), (False, "height and width")):
+        with pytest.raises(DataError) as caught:
+            Record("x", image, square, resize_masks=resize_masks).read()
+        said = str(caught.value)
+        assert f"square.png: the mask must have the {needed} of its image" in said
+        assert "resize_masks" not in said
+        (code,) = re.findall(r"mask\.resize\(.*NEAREST\)", said)
+        with Image.open(square.path) as mask:
+            eval(code, {"mask": mask, "Image": Image}).save(tmp_path / "whole.png")
+        whole = MaskFile(tmp_path / "whole.png")
+        assert Record("x", image, whole, resize_masks=resize_masks).read().mask.all()
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))

@@ -281,10 +281,14 @@ def test_a_choice_made_by_hand_is_for_each_map() -> None:
 def test_a_choice_is_shown_in_one_line() -> None:
     column = Column("predicted", "method", "cam", "otsu", "iou")
     images = frozenset({("a", "p", 0), ("a", "p", 1), ("b", "p", 0)})
+    others = [replace(column, method=method) for method in ("cam", "grad_cam", "layer_cam")]
+    assert "of each map: binarizers of 3 maps, model net, 2 images" in repr(
+        Choice("iou", True, "net", tuple(others), (0.5,) * 3, images)
+    )
     choice = Choice("iou", True, "net", (column,), (0.5,), images, labels=(1,))
     assert repr(choice) == (
-        "Choice(by the highest iou of each map and label: 1 binarizer, model net, 2 images, "
-        "1 group; to_pandas() lists them)"
+        "Choice(by the highest iou of each map and label: binarizers of 1 map and 1 label, model "
+        "net, 2 images, 1 group; to_pandas() lists them)"
     )
 
 
@@ -297,7 +301,10 @@ def test_a_choice_on_few_groups_has_a_caution() -> None:
     assert "24 images, 12 groups; to_pandas()" in repr(plain)
     assert plain.to_pandas()[["n_groups", "is_reliable"]].to_numpy().tolist() == [[12, True]]
     by_label = choose_binarizers(validation, by="label")
-    assert "12 groups; caution: 1 of them on fewer than 10 groups; to_pandas()" in repr(by_label)
+    assert (
+        "12 groups; caution: 1 of 3 binarizers chosen on fewer than 10 groups; to_pandas()"
+        in repr(by_label)
+    )
     assert by_label.to_pandas()["n_groups"].tolist() == [12, 10, 2]
     assert by_label.to_pandas()["is_reliable"].tolist() == [True, True, False]
     record = by_label.record()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import types
+from array import array
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,13 +25,15 @@ from cameval import (
     OtsuBinarizer,
     PercentileBinarizer,
     Sample,
+    concat,
     evaluate,
+    evaluate_maps,
     grad_cam,
     iou,
 )
 from cameval.baselines import UntrainedBaseline
 from cameval.errors import SettingError
-from cameval.evaluation import Preparation, Results
+from cameval.evaluation import Preparation, Results, _digests
 from cameval.evaluation._digests import (
     Unidentified,
     digest_of,
@@ -315,6 +318,106 @@ def test_code_counts_and_where_it_is_written_does_not() -> None:
     first, moved, other, more = (eval(text.strip(), {}) for text in texts)
     assert digest_of(first) == digest_of(moved)
     assert len({digest_of(f) for f in (first, other, more)}) == 3
+
+
+OF_A_SCRIPT = """
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache, partial
+from typing import NamedTuple
+
+from torch import nn
+
+from cameval import SkimageBinarizer
+
+LEAST = 0.5
+
+class Side(Enum):
+    LEFT = 1
+
+class Pair(NamedTuple):
+    low: float
+    high: float
+
+@cache
+def share():
+    return LEAST
+
+def above(maps):
+    return maps > share()
+
+@dataclass(frozen=True)
+class Above:
+    least: float = LEAST
+    side: Side = Side.LEFT
+    pair: Pair = Pair(0.0, 1.0)
+    def __call__(self, maps):
+        return above(maps) & (maps < self.pair.high)
+
+class Small(nn.Sequential):
+    pass
+
+THINGS = [above, Above(), partial(above), share, Side.LEFT, Small(nn.ReLU())]
+THINGS += [SkimageBinarizer(above)]
+"""
+
+
+def things_of_a_script(name: str, monkeypatch, text: str = OF_A_SCRIPT) -> list[object]:
+    module = types.ModuleType(name)
+    monkeypatch.setitem(sys.modules, name, module)
+    exec(compile(text, f"{name}.py", "exec"), vars(module))
+    found: list[object] = module.THINGS
+    return found
+
+
+def test_a_script_and_its_copy_have_the_same_contents(monkeypatch) -> None:
+    script, copied = (things_of_a_script(name, monkeypatch) for name in ("__main__", "own"))
+    for one, other in zip(script, copied, strict=True):
+        assert digest_of(one) == digest_of(other), one
+    edited = OF_A_SCRIPT.replace("LEAST = 0.5", "LEAST = 0.6").replace("nn.Sequential", "nn.Module")
+    edited = edited.replace("LEFT = 1", "LEFT = 2").replace("nn.ReLU()", "")
+    for one, other in zip(script, things_of_a_script("own", monkeypatch, edited), strict=True):
+        assert digest_of(one) != digest_of(other), one
+
+
+def test_results_of_a_metric_of_a_script_and_of_its_module_are_joined(monkeypatch) -> None:
+    metric = """
+from cameval.metrics import of_masks
+
+@of_masks(higher_is_better=True)
+def share(pred, target):
+    return (pred & target).sum((-2, -1)) / target.sum((-2, -1))
+
+THINGS = [share]
+"""
+    samples = [Sample(f"{k}", np.eye(8, dtype=np.float32), np.eye(8) > 0) for k in range(3)]
+
+    def results_of(name: str, text: str, model: str) -> Results:
+        return evaluate_maps(
+            {"image": lambda one: one.image},
+            samples,
+            metrics=things_of_a_script(name, monkeypatch, text),
+            binarizers=OtsuBinarizer(),
+            name=model,
+            progress=False,
+        )
+
+    script = results_of("__main__", metric, "first")
+    assert len(concat([script, results_of("own", metric, "second")])) == 6
+    other = metric.replace("/ target", "/ pred")
+    with pytest.raises(SettingError):
+        concat([script, results_of("own", other, "second")])
+
+
+def test_classes_that_are_compiled_count_with_their_module(monkeypatch) -> None:
+    monkeypatch.setattr(_digests, "_of_library", lambda thing: thing not in (array, _Plain))
+    before = digest_of(array), digest_of(_Plain)
+    named = _digests._named
+    monkeypatch.setattr(
+        _digests, "_named", lambda one: "x." * (one in (array, _Plain)) + named(one)
+    )
+    assert digest_of(array) != before[0]
+    assert digest_of(_Plain) == before[1]
 
 
 def test_a_change_of_an_array_is_seen() -> None:

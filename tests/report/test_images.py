@@ -199,6 +199,18 @@ def test_outlines_and_maps_are_those_that_were_scored(run, tmp_path) -> None:
     check_pictures(results, data, net, SMALL, tmp_path)
 
 
+def test_methods_and_binarizers_may_be_lists_as_for_evaluate(tmp_path) -> None:
+    net, data = small_network(), samples(2)
+    grad_cam, otsu = cameval.grad_cam, cameval.OtsuBinarizer()
+    lists: dict[str, Any] = {"methods": [grad_cam], "binarizers": [otsu]}
+    results = evaluated(net, data, **lists)
+    single: dict[str, Any] = {"methods": grad_cam, "binarizers": otsu}
+    for place, given in (("lists", lists), ("single", single)):
+        draw_images(results, data, net, tmp_path / place, prepare=SMALL, **given)
+        pairs = read_index(tmp_path / place / "report_files")[0].pairs
+        assert {pair[1:3] for pair in pairs} == {("grad_cam", "otsu")}
+
+
 def test_a_picture_is_of_one_target_without_its_padding(multilabel, tmp_path) -> None:
     results, made, net, prepare = multilabel
     assert draw_images(results, made, net, tmp_path, prepare=prepare, **DRAWN) == 6

@@ -217,6 +217,7 @@ def _open_folders(options: Namespace) -> FolderDataset:
         missing_masks=_read_missing(options),
         class_names=_given_names(options),
         mask_suffix=options.mask_suffix or "",
+        extra_masks=options.names is not None,
         **_pixel_settings(options),
         **table,
     )

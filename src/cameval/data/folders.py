@@ -66,6 +66,9 @@ class FolderDataset(PictureDataset):
         images. An image without a file there has none.
     resize_masks
         Whether masks of another size than their image are resized, as in `Record`.
+    extra_masks
+        Whether masks may have no image, as where only some of the images are in the folder. Such
+        masks are not read. By default they are an error.
     class_names
         The class of label 0, 1, ..., in the order of the network's outputs. Folders of classes have
         the labels of their places in it; it may name more classes than there are folders.
@@ -122,6 +125,7 @@ class FolderDataset(PictureDataset):
         info: Mapping[str, Mapping[str, Any]] | None = None,
         ignore: str | PathLike[str] | None = None,
         resize_masks: bool = False,
+        extra_masks: bool = False,
         class_names: Sequence[str] | None = None,
     ) -> None:
         check_choice("missing_masks", missing_masks, Missing)
@@ -132,7 +136,9 @@ class FolderDataset(PictureDataset):
         classes = given or (subfolders if labels is None else ())
         several = isinstance(masks, Mapping)
         places: dict[str, int] = {}
-        find = _Masks(images, mask_suffix, missing_masks, mask_value, mask_threshold)
+        find = _Masks(
+            *(images, mask_suffix, missing_masks, extra_masks, mask_value, mask_threshold)
+        )
         if isinstance(masks, Mapping):
             if labels is not None or subfolders or not masks:
                 raise SettingError(
@@ -152,7 +158,8 @@ class FolderDataset(PictureDataset):
             truths = None if masks is None else Path(masks)
             pictures = pictures if truths is None else find.only_images(pictures, truths)
             by_class = {0: find(pictures, truths)}
-        ignored = {} if ignore is None else _Masks(images, "", "negative")(pictures, Path(ignore))
+        of_ignored = _Masks(images, "", "negative", extra_masks)
+        ignored = {} if ignore is None else of_ignored(pictures, Path(ignore))
         records, left = [], []
         for name, path in pictures.items():
             own = {label: found.get(name) for label, found in by_class.items()}
@@ -186,6 +193,7 @@ class _Masks:
     images: Path
     suffix: str
     missing: Missing
+    extra: bool
     value: int | Collection[int] | None = None
     threshold: float | None = None
 
@@ -208,9 +216,12 @@ class _Masks:
                 f"{WITHOUT_MASK}"
             )
         if alone := [name for name in truths if name not in pictures]:
-            raise DataError(
-                f"{self.images}: every mask must have an image, got none for {shorten_names(alone)}"
-            )
+            if not self.extra:
+                raise DataError(
+                    f"{self.images}: every mask must have an image, got none for "
+                    f"{shorten_names(alone)}"
+                )
+            truths = {name: path for name, path in truths.items() if name in pictures}
         return {name: MaskFile(path, self.value, self.threshold) for name, path in truths.items()}
 
     def only_images(self, pictures: dict[str, Path], masks: Path) -> dict[str, Path]:

@@ -321,14 +321,9 @@ class _Frame:
                 shape = turned[0].shape
         if not self._fits(shape):
             needed = "aspect ratio" if self.record.resize_masks else "height and width"
-            out = (
-                ""
-                if self.record.resize_masks
-                else "; set resize_masks=True, or --resize-masks, to resize it"
-            )
             raise DataError(
                 f"{source.path}: the mask must have the {needed} of its image "
-                f"{self.record.image.path}, got {shape} and {self.size}{out}"
+                f"{self.record.image.path}, got {shape} and {self.size}; {self._way_out(shape)}"
             )
         if shape == self.size:
             return mask
@@ -341,6 +336,20 @@ class _Frame:
         if shape is None or shape == self.size or not self.record.resize_masks:
             return shape == self.size
         return len(shape) == len(self.size) and 0 not in shape and same_view(shape, self.size)
+
+    def _way_out(self, shape: tuple[int, ...] | None) -> str:
+        """Return what to do with truth of another size than the image."""
+        if shape is None or len(shape) != 2 or len(self.size) != 2 or 0 in shape:
+            return "give a mask of this size"
+        if same_view(shape, self.size):
+            return "set resize_masks=True, or --resize-masks, to resize it"
+        height, width = self.size
+        return (
+            "if it was squeezed with its image, as to a square, resize it to the image with "
+            "nearest neighbors and store it: with Pillow, mask.resize("
+            f"({width}, {height}), Image.Resampling.NEAREST); if it shows a part of the image, "
+            "crop the image in the same way"
+        )
 
     def _boxes(self, source: TargetRecord) -> NDArray[np.float64]:
         record, size = self.record, self.record.size

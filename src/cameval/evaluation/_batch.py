@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from zlib import crc32
 
@@ -24,6 +24,7 @@ from cameval.evaluation._grid_scores import (
     check_not_infinite,
     score_grid,
 )
+from cameval.evaluation._independence import IndependenceChecks
 from cameval.evaluation._network_scores import ScoredNetwork, on_input
 from cameval.evaluation._plan import Plan, Task, count_classes_of, task_of
 from cameval.evaluation._sources import NO_LABEL, Grid, Source, View, map_sources
@@ -157,6 +158,7 @@ class BatchScorer:
     task: Task | None = None
     probabilities: bool = False
     predictions: Predictions | None = None
+    checks: IndependenceChecks = field(default_factory=IndependenceChecks)
 
     def __call__(self, samples: Sequence[Sample]) -> BatchScores:
         """Return the scores of samples."""
@@ -292,7 +294,7 @@ class _MappedBatch:
                     for k, of_source in enumerate(maps, first):
                         if (whole := on_images[k]) is not None:
                             whole[grid.rows.to(whole.device)] = on_input(of_source, grid, whole)
-                    for each in score_grid(plan, maps, grid):
+                    for each in score_grid(plan, maps, grid, self.scorer.checks):
                         rows = len(each.rows) // len(maps)
                         yield np.repeat(np.arange(first, first + len(maps)), rows), each
 

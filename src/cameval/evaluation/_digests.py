@@ -59,9 +59,15 @@ _HOOKS = tuple(sorted(name for name in _EVERY_MODULE if name.endswith("_hooks"))
 
 _NOT_OF_A_CLASS = frozenset(
     (
-        *("__dict__", "__weakref__", "__doc__", "_abc_impl", "__annotations__"),
+        *("__dict__", "__weakref__", "__doc__", "__module__", "_abc_impl", "__annotations__"),
         *("__firstlineno__", "__static_attributes__", "__slotnames__"),
     )
+)
+
+
+_COMPILED = (
+    *(types.MethodDescriptorType, types.WrapperDescriptorType),
+    types.ClassMethodDescriptorType,
 )
 
 
@@ -78,7 +84,8 @@ def digest_of(thing: object) -> str:
     Functions count with their code, their defaults, what they close over and the globals that they
     read, of the caller's own modules too; objects with their class and state; arrays, tensors and
     networks with their values. Functions and classes of the standard library and of the packages
-    whose versions are part of a run count with their names.
+    whose versions are part of a run count with their names. The module of other code is not part
+    of it: the same file is ``__main__`` as a script, and has its own name where it is imported.
 
     Raises
     ------
@@ -241,6 +248,9 @@ class _Walk:
             ) from error
         if isinstance(recipe, str):  # a name by which it is found, as a function that keeps results
             own = getattr(thing, "__dict__", None)
+            if own and isinstance(wrapped := own.get("__wrapped__"), types.FunctionType):
+                own = {k: v for k, v in own.items() if k != "__module__"}
+                return self._all("wrapper", type(thing), recipe, wrapped, own)
             return self._all("named", type(thing), recipe, getattr(thing, "__module__", None), own)
         made, arguments, *rest = recipe
         state = _settings(type(thing), rest[0] if rest else None)
@@ -250,7 +260,10 @@ class _Walk:
     def _of_function(self, function: types.FunctionType) -> bytes:
         if _of_library(function):
             cells = map(_content_of, function.__closure__ or ())
-            return self._all("function", _named(function), *cells)
+            module = str(
+                function.__globals__["__name__"]
+            )  # that of a wrapper, not of what it wraps
+            return self._all("function", f"{module}.{function.__qualname__}", *cells)
         names = _names_in(function.__code__)
         read = {
             name: _read_of(function.__globals__[name], names)
@@ -259,7 +272,7 @@ class _Walk:
         }
         return self._all(
             "function",
-            _named(function),
+            function.__qualname__,  # a script's own module is called __main__
             function.__code__,
             function.__defaults__,
             function.__kwdefaults__,
@@ -283,7 +296,9 @@ class _Walk:
             if key not in _NOT_OF_A_CLASS
             and not isinstance(value, types.GetSetDescriptorType | types.MemberDescriptorType)
         }
-        return self._all("class", _named(kind), kind.__bases__, own)
+        is_compiled = any(_is_compiled_in(kind, value) for value in own.values())
+        name = _named(kind) if is_compiled else kind.__qualname__
+        return self._all("class", name, kind.__bases__, own)
 
 
 def _hashed(*parts: str | bytes) -> bytes:
@@ -335,6 +350,13 @@ def _is_library(module: str) -> bool:
         return package in _LIBRARIES
     file = getattr(sys.modules.get(package), "__file__", None)  # not a script that has its name
     return file is None or Path(file).is_relative_to(_STANDARD)
+
+
+def _is_compiled_in(kind: type, value: object) -> bool:
+    """Tell whether a value is a method of this class that has no code in Python to compare."""
+    if isinstance(value, types.BuiltinFunctionType):
+        return value.__self__ is kind
+    return isinstance(value, _COMPILED) and value.__objclass__ is kind
 
 
 def _read_of(value: object, names: set[str], outer: tuple[object, ...] = ()) -> object:

@@ -4,8 +4,9 @@ What needs the pixels is computed here, for the maps of all sources together. Wh
 numbers of pixels is computed by `cameval.evaluation._batch` for the grids of a batch together.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -26,6 +27,7 @@ from cameval._spatial import (
 )
 from cameval.data import Objects
 from cameval.errors import CamevalError, NonFiniteError, ShapeError
+from cameval.evaluation._independence import IndependenceChecks
 from cameval.evaluation._plan import Plan
 from cameval.evaluation._sources import Grid
 from cameval.metrics import Counts, takes
@@ -55,17 +57,19 @@ NUMBERS = ("constant", "positive", "true", "pixels")
 """Whether a map is constant and has a positive value; true pixels, and pixels that count."""
 
 
-def score_grid(plan: Plan, maps: Tensor, grid: Grid) -> Iterator[GridScores]:
+def score_grid(
+    plan: Plan, maps: Tensor, grid: Grid, checks: IndependenceChecks
+) -> Iterator[GridScores]:
     """Yield the scores of maps ``(k, n, H, W)``, k of each of the n rows of a grid."""
     if grid.keep is None:
         rows = grid.rows.repeat(len(maps))
         with memo():
-            found = _score(plan, _Whole(grid, len(maps)), maps.flatten(0, 1))
+            found = _score(plan, _Whole(grid, len(maps)), maps.flatten(0, 1), checks)
         yield GridScores(rows, found)
         return
     for row, index in enumerate(grid.rows):
         with memo():
-            found = _score(plan, _Kept(grid, row, len(maps)), maps[:, row])
+            found = _score(plan, _Kept(grid, row, len(maps)), maps[:, row], checks)
         yield GridScores(index.repeat(len(maps)), found)
 
 
@@ -132,22 +136,25 @@ def _fit(thing: Any, grid: Grid) -> Any:
     return for_volumes(thing, spacing=cast(tuple[float, float, float] | None, grid.spacing))
 
 
-def _score(plan: Plan, rows: _Whole | _Kept, maps: Tensor) -> Tensor:
+def _score(plan: Plan, rows: _Whole | _Kept, maps: Tensor, checks: IndependenceChecks) -> Tensor:
     """Return the numbers and scores of maps, as `GridScores` has them."""
     truth, values = rows.truth, rows.pixels(maps)
     sorts = any(read_property(one, "sorts", False) for one in plan.binarizers.values())
     if sorts and plan.of_masks and not plan.of_maps and sorts_by_image(values):
         sorted_maps(values)  # once for all binarizers; metrics of maps sort with the truth
     scores = [rows.score(metric, name, maps) for name, metric in plan.of_maps.items()]
+    _check_metrics(plan.of_maps, rows, maps, checks)
     true = count_true(truth)
     low, high = extremes(values)
     numbers = [low == high, high > 0, true, torch.full_like(true, truth.shape[-2:].numel())]
     for label, binarize in plan.binarizers.items() if plan.of_masks else ():
         masks = _check_masks(rows.binarize(binarize, maps), label, maps)
+        checks.check_binarizer(label, binarize, _fit(binarize, rows.grid), maps)
         counts = Counts.of(rows.pixels(masks), truth)
         numbers += [counts.predicted, counts.both]
         others = plan.of_mask_pixels.items()
         scores += [rows.score(metric, name, masks) for name, metric in others]
+        _check_metrics(plan.of_mask_pixels, rows, masks, checks)
     like = exact(maps.new_empty(0))
     return torch.stack([column.to(like) for column in (*numbers, *scores)], 1)
 
@@ -161,6 +168,16 @@ def _check_masks(masks: object, name: str, maps: Tensor) -> Tensor:
     raise ShapeError(
         f"binarizer {name} must return boolean masks of shape {tuple(maps.shape)}, got {came}"
     )
+
+
+def _check_metrics(
+    metrics: Mapping[str, Any], rows: _Whole | _Kept, given: Tensor, checks: IndependenceChecks
+) -> None:
+    """Check that the score of an image does not depend on the other images of a batch."""
+    for name, metric in metrics.items():
+        if truth_of(metric) != "objects":
+            call = partial(score_images, _fit(metric, rows.grid), name)
+            checks.check_metric(name, metric, call, given, rows.all_truth)
 
 
 # --- Calls of a metric ----------------------------------------------------------------------------

@@ -81,21 +81,25 @@ class Choice:
     n_groups: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
-        """Return the metric, the model, and the numbers of choices, images and groups.
+        """Return the metric, the model, and the numbers of maps, labels, images and groups.
 
-        It says how many were chosen on fewer than ten groups.
+        It says how many binarizers were chosen on fewer than ten groups.
         """
         way = "lowest" if not self.higher_is_better else "highest"
         labels = " and label" if self.by else ""
+        counts = {"map": len({map_of(column) for column in self.columns})}
+        counts |= {"label": len({*self.labels} - {None})} if self.by else {}
         shown = [
             f"{count:,} {name}{'s' * (count != 1)}"
-            for name, count in (("binarizer", len(self.columns)), *self._counts.items())
+            for name, count in (counts | self._counts).items()
         ]
+        of_maps, others = " and ".join(shown[: len(counts)]), shown[len(counts) :]
         few = sum(count < ENOUGH_GROUPS for count in self.n_groups)
-        caution = f"; caution: {few} of them on fewer than {ENOUGH_GROUPS} groups" if few else ""
+        share = f"{few} of {len(self.n_groups)} binarizers chosen"
+        caution = f"; caution: {share} on fewer than {ENOUGH_GROUPS} groups" if few else ""
         return (
-            f"Choice(by the {way} {self.metric} of each map{labels}: {shown[0]}, model "
-            f"{self.model}, {', '.join(shown[1:])}{caution}; to_pandas() lists them)"
+            f"Choice(by the {way} {self.metric} of each map{labels}: binarizers of {of_maps}, "
+            f"model {self.model}, {', '.join(others)}{caution}; to_pandas() lists them)"
         )
 
     @property

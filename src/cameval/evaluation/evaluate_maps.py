@@ -91,7 +91,8 @@ def evaluate_maps(
     Raises
     ------
     SettingError
-        If a setting is out of its range, there are no maps, or a metric needs a network.
+        If a setting is out of its range, there are no maps, a metric needs a network, or the masks
+        of a binarizer or the scores of a metric depend on the other maps of a batch.
     DataError
         If a sample has no map, or a file is not one of a map; sample and file are named.
     ShapeError

@@ -16,7 +16,7 @@ from cameval.evaluation import Choice, Preparation, Results
 from cameval.evaluation._contents import Contents, contents_of
 from cameval.evaluation._headline import headline_metric
 from cameval.evaluation._loading import SizedSamples, read_sample
-from cameval.evaluation._plan import MapSource, TargetClass
+from cameval.evaluation._plan import MapSource, Named, TargetClass, callables_by_label
 from cameval.evaluation.preparation import Prepare
 from cameval.extractor import Alignment
 from cameval.protocols import Binarizer, CAMMethod
@@ -47,8 +47,8 @@ def draw_images(
     model: nn.Module | None,
     folder: str | PathLike[str],
     *,
-    methods: Mapping[str, CAMMethod],
-    binarizers: Mapping[str, Binarizer],
+    methods: Named[CAMMethod],
+    binarizers: Named[Binarizer],
     choices: Mapping[str, Choice] | None = None,
     maps: Mapping[str, MapSource | str | PathLike[str]] | None = None,
     prepare: Prepare | None = None,
@@ -78,8 +78,9 @@ def draw_images(
         The folder of the report. ``report_files`` in it is replaced when all is drawn; if
         something fails, it is as it was.
     methods, binarizers
-        Some of those evaluated, by their labels; the browser shows the scores of these. Without a
-        network there are no methods. Without binarizers there are no masks.
+        Some of those evaluated: one, several, or several by label, as for `evaluate`; the browser
+        shows the scores of these. Without a network there are no methods. Without binarizers there
+        are no masks.
     choices
         Choices of binarizers (`choose_binarizers`) by the labels with which they were applied to
         the results, such as ``{"validated": choice}``. The binarizers that were chosen must be
@@ -152,6 +153,8 @@ def draw_images(
         remove_pictures(Path(folder))
         return 0
     contents = contents_of(results)
+    methods = callables_by_label(methods, "methods", "cameval.methods")
+    binarizers = callables_by_label(binarizers, "binarizers", "cameval.binarizers")
     given = dict(maps or {})
     chosen_by = dict(choices or {})
     labels = (*binarizers, *chosen_by)

@@ -1,7 +1,7 @@
 """From a batch of a training loop to the record of its scores, and from records to results."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ from cameval.distributed import number_of_processes, rank
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.evaluation import Prepared, Results
 from cameval.evaluation._batch import BatchScorer
+from cameval.evaluation._independence import IndependenceChecks
 from cameval.evaluation._plan import Named, Plan, TargetClass, Task, check_task
 from cameval.evaluation._run import Network, try_network
 from cameval.evaluation._samples import as_sample
@@ -50,6 +51,7 @@ class Scorer:
     _kind: Task | None = None
     _probabilities: bool = False
     _is_warned: bool = False
+    _checks: IndependenceChecks = field(default_factory=IndependenceChecks)
 
     @classmethod
     def of(
@@ -74,7 +76,8 @@ class Scorer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle the settings, without the network."""
-        return {"plan": self.plan, "task": self.task, "confidence": self.confidence}
+        kept = {"plan": self.plan, "task": self.task, "confidence": self.confidence}
+        return kept | {"_checks": self._checks}
 
     @property
     def labels(self) -> list[str]:
@@ -116,6 +119,7 @@ class Scorer:
                 device=network.device,
                 task=self.task,
                 probabilities=self._probabilities,
+                checks=self._checks,
             )(batch.samples)
         place = {sample.name: k for k, sample in zip(batch.image, batch.samples, strict=True)}
         image = np.array([place[name] for name in scores.sample.tolist()], np.int64)
