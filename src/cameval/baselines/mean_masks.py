@@ -24,10 +24,10 @@ Truth = Callable[[Sample], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class ClassMeanBaseline:
-    """Blind baseline: the mean mask of the target class over the training images.
+    """Baseline that uses labels or predictions: the mean mask of the target class in training.
 
     It knows the target class (``knows`` is ``"labels"``), which may be the true label. It does not
-    see the image.
+    see the image, and is not a blind baseline.
 
     Parameters
     ----------
