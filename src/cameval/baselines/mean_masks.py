@@ -1,4 +1,4 @@
-"""Mean masks of other images, by class: blind baselines that learn the usual position."""
+"""Mean masks of other images, by class: baselines that learn the usual position."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -161,7 +161,7 @@ class ClassMeanBaseline:
 
 
 def class_mean_masks(masks: Array, labels: Array, num_classes: int) -> Array:
-    """Return the mean mask of each class, a blind baseline for images of the class.
+    """Return the mean mask of each class, a baseline for images of the class.
 
     Use the masks of the training images only.
 
