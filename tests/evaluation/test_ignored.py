@@ -269,7 +269,7 @@ def test_the_size_of_a_volume_has_three_numbers() -> None:
     with pytest.raises(cameval.errors.ShapeError, match=r"see cameval\.evaluation\.SliceMaps and"):
         Preparation(size=32)(volumes(1)[0])
     image = Sample("image", np.ones((4, 4), np.float32), np.ones((4, 4), bool))
-    with pytest.raises(cameval.errors.ShapeError, match="give two for images$"):
+    with pytest.raises(cameval.errors.ShapeError, match=r"give two for images$"):
         Preparation(size=(4, 4, 4))(image)
 
 

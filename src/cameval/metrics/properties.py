@@ -203,8 +203,8 @@ of_masks = _metric_decorator(
         have a property ``title`` instead, which tells its settings.
     unit
         ``"spacing"`` if a length, in the scores or the settings, is in the unit of the spacing of
-        each sample. Reports add the unit to the title, and samples with a spacing are not mixed
-        with samples without one in silence.
+        each sample. Reports add the unit to the title, and there is an error or a warning if only
+        some samples have a spacing.
 
     Returns
     -------
