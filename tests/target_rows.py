@@ -73,6 +73,8 @@ def batch(
         info=np.array(info),
         checksum=np.arange(n, dtype=np.uint32),
         brightest=np.ones(n, np.float32),
+        axes=np.full(n, 2),
+        spacing=np.full((n, 3), np.nan),
         values=values,
         codes=np.isnan(values).astype(np.uint8),
         weights=weights,

@@ -419,3 +419,10 @@ def test_images_are_drawn_with_the_options_of_the_run(data, tmp_path, monkeypatc
     assert asked["methods"] == {"eigen_cam": cameval.eigen_cam, "hires_cam": cameval.hires_cam}
     otsu, percentile = cameval.OtsuBinarizer(), cameval.PercentileBinarizer(80)
     assert asked["binarizers"] == {"otsu": otsu, "percentile:80": percentile}
+
+
+def test_none_is_no_whole_number_and_the_error_says_where_it_is_one(capsys) -> None:
+    assert main(["evaluate", "--phantom", "3", "--out", "x", "--size", "none"]) == 2
+    said = capsys.readouterr().err
+    assert "--size: must be a whole number, got 'none'; leave the option out" in said
+    assert "cameval.Preparation in Python" in said

@@ -266,3 +266,22 @@ def test_volumes_are_resized_along_every_axis() -> None:
 def test_the_size_of_a_volume_has_three_numbers() -> None:
     with pytest.raises(cameval.errors.ShapeError, match="give three for volumes"):
         Preparation(size=32)(volumes(1)[0])
+    with pytest.raises(cameval.errors.ShapeError, match=r"see cameval\.evaluation\.SliceMaps and"):
+        Preparation(size=32)(volumes(1)[0])
+    image = Sample("image", np.ones((4, 4), np.float32), np.ones((4, 4), bool))
+    with pytest.raises(cameval.errors.ShapeError, match=r"give two for images$"):
+        Preparation(size=(4, 4, 4))(image)
+
+
+@pytest.mark.parametrize("size", [None, (8, 16, 16)])
+def test_a_volume_in_a_network_of_images_is_refused_with_advice(size) -> None:
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 2),
+    )
+    prepare = Preparation(size, mean=(0.0,), std=(1.0,))
+    with pytest.raises(cameval.errors.ShapeError, match=r"got one of images; .*SliceMaps"):
+        evaluate(net, volumes(2), prepare=prepare, progress=False)

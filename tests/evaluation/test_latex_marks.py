@@ -76,7 +76,7 @@ def test_parts_are_marked_by_their_own_counts_and_reasons(results) -> None:
 def test_less_that_is_better_has_an_arrow(results) -> None:
     assert r"method & binarizer & IoU & distance $\downarrow$ \\" in results.to_latex("mean")
     named = results.to_latex("mean", names={"distance": "$d$ (mm)"})
-    assert r" & IoU & $d$ (mm) \\" in named
+    assert r" & IoU & $d$ (mm) $\downarrow$ \\" in named
     split = results.to_latex("mean", by="correct")
     assert r"\multicolumn{2}{c}{distance $\downarrow$}" in split
     unknown = made(6, metrics=("own",), binarizers=("otsu",), baselines={})

@@ -90,6 +90,8 @@ def scores_of(batch: Sequence[Sample]) -> BatchScores:
         info=np.array(["{}"] * n),
         checksum=np.arange(n, dtype=np.uint32),
         brightest=np.ones(n, np.float32),
+        axes=np.full(n, 2),
+        spacing=np.full((n, 3), np.nan),
         values=np.random.default_rng(n).random((n, 2)),
         codes=np.zeros((n, 2), np.uint8),
         weights=np.ones((n, 2)),

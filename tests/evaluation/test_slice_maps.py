@@ -14,6 +14,7 @@ from cameval import (
     PercentileBinarizer,
     Preparation,
     Sample,
+    concat,
     evaluate_maps,
     grad_cam,
     iou,
@@ -21,6 +22,7 @@ from cameval import (
 from cameval.errors import DataError, SettingError, ShapeError
 from cameval.evaluation import Prepared, SliceMaps
 from cameval.metrics import HausdorffDistance
+from cameval.sanity import untrained_copy
 from cameval.target_classes import all_classes
 
 GRAY = Preparation(size=None, mean=(0.4,), std=(0.2,))
@@ -135,3 +137,32 @@ def test_a_function_of_your_own_prepares_slices() -> None:
 
     expected = extract(torch.from_numpy(scan.image)[:, None] - 1, classes=2).maps
     torch.testing.assert_close(SliceMaps(extract, prepare)(scan), expected)
+
+
+def test_the_methods_text_has_network_weights_layer_and_preparation() -> None:
+    make = SliceMaps(CAMExtractor(network(), method=grad_cam), PADDED)
+    other = SliceMaps(CAMExtractor(network(), method=grad_cam), lambda one: PADDED(one), 1)
+    results = evaluate_maps(
+        {"ours": make, "own preparation": other, "theirs": lambda one: one.image},
+        [volume("one"), volume("two b")],
+        binarizers=PercentileBinarizer(95),
+        metrics=iou,
+        baselines={},
+        progress=False,
+    )
+    text = results.methods_text(names={"ours": "Grad-CAM"})
+    record = results.provenance["slice_maps"]["ours"]
+    assert (
+        "The maps Grad-CAM are computed slice by slice, along the first axis, by grad_cam of the "
+        f"network CAMModel (weights {record['weights'][:16]}, layer features), for the class of "
+        "the target; they are not scaled. Slices are resized to 32 x 32 pixels (with the aspect"
+    ) in text
+    assert ", for class 1; they are not scaled. Slices are prepared by " in text
+    assert "Maps made elsewhere are theirs; they are not scaled." in text
+    assert "The evaluation has 2 volumes" in text
+    assert "highest 5 % of its voxels" in text
+    again = concat([results])
+    assert again.methods_text(names={"ours": "Grad-CAM"}) == text
+    torch.manual_seed(3)
+    weights = SliceMaps(CAMExtractor(untrained_copy(network(), 1), method=grad_cam)).record()
+    assert weights["weights"] != record["weights"]

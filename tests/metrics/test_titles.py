@@ -41,7 +41,6 @@ from cameval.metrics import (
 )
 
 SIZED = partial(size_standardized_iou, reference=0.1)
-UNIT = "px or unit of spacing"
 TITLES = {
     cameval.iou: "IoU",
     cameval.dice: "Dice",
@@ -54,16 +53,16 @@ TITLES = {
     FBeta(0.5): "F0.5",
     Tversky(0.3, 0.7): "Tversky index (alpha 0.3, beta 0.7)",
     BoundaryIoU(): "boundary IoU (width 0.02)",
-    HausdorffDistance(): f"95% Hausdorff distance ({UNIT})",
-    HausdorffDistance(100): f"Hausdorff distance ({UNIT})",
+    HausdorffDistance(): "95% Hausdorff distance",
+    HausdorffDistance(100): "Hausdorff distance",
     HausdorffDistance(spacing=0.49): "95% Hausdorff distance (unit of spacing 0.49 x 0.49)",
     HausdorffDistance(border="contour", penalize_empty=True): (
-        f"95% Hausdorff distance ({UNIT}, contour, diagonal if empty)"
+        "95% Hausdorff distance (contour, diagonal if empty)"
     ),
     AverageSurfaceDistance((5, 1, 1)): "average surface distance (unit of spacing 5 x 1 x 1)",
-    SurfaceDice(2): f"surface Dice (tolerance 2, {UNIT})",
-    SurfaceDice(2.5, border="contour"): f"surface Dice (tolerance 2.5, {UNIT}, contour)",
-    CentroidDistance(): f"centroid distance ({UNIT})",
+    SurfaceDice(2): "surface Dice (tolerance 2)",
+    SurfaceDice(2.5, border="contour"): "surface Dice (tolerance 2.5, contour)",
+    CentroidDistance(): "centroid distance",
     CentroidDistance(relative_to=equivalent_radius): "centroid distance (radii of the truth)",
     CentroidDistance(relative_to=image_diagonal): "centroid distance (image diagonals)",
     CentroidDistance(relative_to=lambda masks, spacing: masks): "centroid distance (relative)",

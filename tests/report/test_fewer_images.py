@@ -145,3 +145,13 @@ def test_the_table_of_networks_marks_the_guess(tmp_path) -> None:
     at = table.titles.index("best guess") - 1
     marked = {head: "\u2020 over 25 of 28 images" in cells[at] for _, head, cells in table.rows}
     assert marked == {model: model == "a" for model in models}
+
+
+@pytest.mark.parametrize(("first", "told"), [(0.0, True), (1e-6, False)])
+def test_equal_scores_are_told_of_where_they_happen(first, told, tmp_path) -> None:
+    results = made(28, groups=14)
+    values = np.zeros_like(results.values)
+    values[0] = first
+    page = written(replace(results, values=values, codes=np.zeros_like(results.codes)), tmp_path)
+    note = "Where all scores of a map are equal, each group counts as one image"
+    assert (note in page.text) is told

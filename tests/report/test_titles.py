@@ -18,7 +18,7 @@ from cameval.metrics import (
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
-DISTANCE = "95% Hausdorff distance (px or unit of spacing)"
+DISTANCE = "95% Hausdorff distance (px)"
 
 
 @of_masks(higher_is_better=True, title="overlap of mine")
@@ -75,7 +75,7 @@ def test_a_report_has_the_titles_of_the_metrics(tmp_path) -> None:
 
 def test_latex_plots_and_texts_have_the_titles(tmp_path) -> None:
     results = scored([of_mine, HausdorffDistance()])
-    head = r"overlap of mine & 95\% Hausdorff distance (px or unit of spacing) $\downarrow$ \\"
+    head = r"overlap of mine & 95\% Hausdorff distance (px) $\downarrow$ \\"
     assert head in results.to_latex()
     assert r"O & 95\%" in results.to_latex(names={"iou": "O"})
     assert "overlap of mine" in results.methods_text()
@@ -110,7 +110,7 @@ def test_runs_are_concatenated_with_their_titles() -> None:
 
 def test_a_label_that_the_user_gave_is_shown() -> None:
     results = scored({"HD_95": HausdorffDistance(), "hausdorff_distance": HausdorffDistance(100)})
-    assert titles(results) == ["HD 95", "Hausdorff distance (px or unit of spacing)"]
+    assert titles(results) == ["HD 95", "Hausdorff distance (px)"]
     sized = partial(size_standardized_iou, reference=0.1)
     assert titles(scored({"size_standardized_iou": sized})) == ["sIoU (reference 0.1)"]
 

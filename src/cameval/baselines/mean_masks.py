@@ -1,4 +1,4 @@
-"""Mean masks of other images, by class: blind baselines that learn the usual position."""
+"""Mean masks of other images, by class: baselines that learn the usual position."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,10 +24,10 @@ Truth = Callable[[Sample], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class ClassMeanBaseline:
-    """Blind baseline: the mean mask of the target class over the training images.
+    """Baseline that uses labels or predictions: the mean mask of the target class in training.
 
     It knows the target class (``knows`` is ``"labels"``), which may be the true label. It does not
-    see the image.
+    see the image, and is not a blind baseline.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ class ClassMeanBaseline:
 
 
 def class_mean_masks(masks: Array, labels: Array, num_classes: int) -> Array:
-    """Return the mean mask of each class, a blind baseline for images of the class.
+    """Return the mean mask of each class, a baseline for images of the class.
 
     Use the masks of the training images only.
 

@@ -59,6 +59,7 @@ from cameval.distributed import process_group, rank
 from cameval.errors import SettingError
 from cameval.evaluation import (
     DarkImagesWarning,
+    MixedSpacingWarning,
     Preparation,
     Results,
     RunSettings,
@@ -124,16 +125,18 @@ def score_maps(options: Namespace) -> int:
         _print_first(describe_data(dataset, options))
         names = class_names(dataset, options)
         maps = load_maps(options, names)
-        results = evaluate_maps(
-            maps,
-            dataset,
-            binarizers=_parse_binarizers(options),
-            metrics=_parse_metrics(options),
-            baselines=_make_baselines(None, dataset, prepare, options),
-            predictions=options.predictions,
-            prepare=prepare,
-            **_settings(options, "maps", options.name, names),
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MixedSpacingWarning)  # the verdict says so
+            results = evaluate_maps(
+                maps,
+                dataset,
+                binarizers=_parse_binarizers(options),
+                metrics=_parse_metrics(options),
+                baselines=_make_baselines(None, dataset, prepare, options),
+                predictions=options.predictions,
+                prepare=prepare,
+                **_settings(options, "maps", options.name, names),
+            )
         if rank() > 0:
             return 0
         chosen = choose([results], dataset, options)
@@ -244,7 +247,8 @@ def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace
     names = given or known
     of_data = options.class_names is None and names is not None and len(names) < count
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DarkImagesWarning)  # the verdict says so
+        for said in (DarkImagesWarning, MixedSpacingWarning):  # the verdict says so
+            warnings.simplefilter("ignore", said)
         results = evaluate(
             CAMExtractor(net, alignment=options.alignment),
             dataset,

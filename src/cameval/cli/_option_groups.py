@@ -54,7 +54,13 @@ def _whole_number(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
+        hint = ""
+        if text.lower() == "none":
+            hint = (
+                "; leave the option out for its default. Settings that may be None, such as the "
+                "size of images that keep theirs, are those of cameval.Preparation in Python"
+            )
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}{hint}") from None
 
 
 def _number(text: str) -> float:

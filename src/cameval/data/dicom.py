@@ -15,6 +15,8 @@ compressed files also need a decoder, as in ``pip install 'pylibjpeg[all]'``.
   the head. Frames without a position, as in ultrasound, keep their order.
 - Spacing is that in the patient if the file states it, otherwise that of the detector
   (ImagerPixelSpacing), as in radiographs, which is larger than the object's by the magnification.
+  It is in mm. A file that states none has none: distances in it are in pixels, and results warn if
+  other files have one.
 - Only the elements that are needed are read. Sizes are checked before pixels are.
 """
 

@@ -213,8 +213,9 @@ class Reader(Protocol):
 class FileDataset(Dataset[Sample]):
     """The samples of a list of files, one in each, read by a function of yours.
 
-    It is for formats that have no reader here, such as DICOM or ``.npz``. Each file is read when
-    its sample is asked for.
+    It is for formats that have no reader here, such as ``.npz``. DICOM and NIfTI have readers of
+    their own: :class:`DicomDataset` and :class:`NiftiDataset`. Each file is read when its sample is
+    asked for.
 
     Parameters
     ----------

@@ -42,6 +42,7 @@ from cameval.evaluation.settings import (
     default_metrics,
 )
 from cameval.evaluation.slice_maps import SliceMaps
+from cameval.evaluation.spacings import MixedSpacingWarning
 
 __all__ = [
     "IMAGENET_MEAN",
@@ -58,6 +59,7 @@ __all__ = [
     "Meanings",
     "MethodMeaning",
     "MetricMeaning",
+    "MixedSpacingWarning",
     "Origin",
     "PointingProtocol",
     "PointingScores",

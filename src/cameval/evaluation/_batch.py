@@ -65,6 +65,11 @@ class BatchScores:
         Checksum of the contents of each sample, ``(N,)``.
     brightest
         The greatest value of each image, ``(N,)``; NaN where it is not judged (`brightest_of`).
+    axes
+        The number of spatial axes, ``(N,)``.
+    spacing
+        Distance between pixels along the last axes, ``(N, 3)``; NaN for other axes, and without
+        one.
     values
         Scores ``(N, K)``, NaN where undefined.
     codes
@@ -83,6 +88,8 @@ class BatchScores:
     info: NDArray[np.str_]
     checksum: NDArray[np.uint32]
     brightest: NDArray[np.float32]
+    axes: NDArray[np.int64]
+    spacing: NDArray[np.float64]
     values: NDArray[np.float64]
     codes: NDArray[np.uint8]
     weights: NDArray[np.float64]
@@ -98,12 +105,13 @@ class BatchScores:
         n, shape = len(self.sample), self.values.shape
         kinds = {"sample": "U", "group": "U", "label": "i", "predicted": "i", "probability": "f"}
         kinds |= {"area": "f", "present": "b", "info": "U", "checksum": "u", "brightest": "f"}
-        kinds |= {"values": "f", "codes": "u", "weights": "f"}
-        good = shape == self.codes.shape == self.weights.shape == (n, columns) and n > 0
+        kinds |= {"values": "f", "codes": "u", "weights": "f", "axes": "i", "spacing": "f"}
+        good = self.spacing.shape == (n, 3)
+        good &= shape == self.codes.shape == self.weights.shape == (n, columns) and n > 0
         for name, kind in kinds.items():
             array = getattr(self, name)
             good &= array.dtype.kind == kind
-            good &= name in ("values", "codes", "weights") or array.shape == (n,)
+            good &= name in ("values", "codes", "weights", "spacing") or array.shape == (n,)
         good = good and all(_is_object(text) for text in self.info.tolist())
         if not good:
             raise ShapeError(
@@ -271,6 +279,7 @@ class _MappedBatch:
             info=np.array([_info(row) for row in view.rows]),
             checksum=np.array([sums[k] for k in image_of], np.uint32),
             brightest=self._brightest()[image_of],
+            **self._spacings(),
             values=_by_row(table.values),
             codes=_by_row(table.codes),
             weights=_by_row(table.weights),
@@ -282,6 +291,17 @@ class _MappedBatch:
         if scorer.model is None:
             return np.full(len(samples), np.nan, np.float32)
         return np.array([brightest_of(one, scorer.prepare) for one in samples], np.float32)
+
+    def _spacings(self) -> dict[str, NDArray[Any]]:
+        """Return the number of axes of each row, and its spacing on the grid of the scores."""
+        n = len(self.view.rows)
+        axes, spacing = np.zeros(n, np.int64), np.full((n, 3), np.nan)
+        for grid in self.view.grids:
+            rows = grid.rows.numpy()
+            axes[rows] = grid.axes
+            if grid.spacing is not None:
+                spacing[rows, 3 - grid.axes :] = grid.spacing
+        return {"axes": axes, "spacing": spacing}
 
     def _score_grids(
         self, on_images: Sequence[Tensor | None]

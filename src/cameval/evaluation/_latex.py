@@ -174,9 +174,8 @@ class _Table:
         return self.name(metric, self.metrics[metric])
 
     def arrow(self, metric: str) -> str:
-        """Return an arrow for a metric of which less is better, unless the user has named it."""
-        is_down = self.meanings[metric].higher_is_better is False
-        return r" $\downarrow$" if is_down and metric not in self.names else ""
+        """Return an arrow for a metric of which less is better, whatever its name."""
+        return r" $\downarrow$" if self.meanings[metric].higher_is_better is False else ""
 
     def head(self) -> Iterator[str]:
         """Yield the lines of the head, two of them where each metric has several columns."""

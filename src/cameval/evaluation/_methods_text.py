@@ -12,8 +12,10 @@ from cameval.evaluation._contents import count_rows
 from cameval.evaluation._label_words import LabelWords, joined
 from cameval.evaluation._preparation_words import describe_preparation
 from cameval.evaluation._score_table import ScoreTable
+from cameval.evaluation._slice_words import describe_slice_maps, slice_maps_of
 from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import BinarizerMeaning
+from cameval.evaluation.spacings import Spacings, spaced_metrics
 from cameval.statistics._sign_flips import MOST_ENUMERATED, least_p
 
 _KNOWN = {
@@ -48,13 +50,16 @@ def methods_text(
     """Return the sentences as one paragraph."""
     words = LabelWords(names or {}, results.class_names, results.meanings)
     recorded = runs_of(results)
+    spacings = Spacings.of_all({"parts": recorded})
+    one = "volume" if spacings.axes == 3 else "image"
     return " ".join(
         [
-            _describe_data(results, words),
-            *_describe_networks(recorded, words),
+            _describe_data(results, words, one),
+            *_describe_networks(recorded, words, one),
             *_describe_maps(results, words),
-            *_describe_binarizers(results, words),
-            *_describe_scores(results, words),
+            *_describe_binarizers(results, words, spacings.pixels),
+            *_describe_scores(results, words, one),
+            *_define_metrics(results, words, spacings, one),
             *_describe_baselines(results, words),
             *(_describe_checks(checks, words) if checks is not None else ()),
             *_describe_statistics(results, words),
@@ -63,24 +68,26 @@ def methods_text(
     )
 
 
-def _describe_data(results: ScoreTable, words: LabelWords) -> str:
+def _describe_data(results: ScoreTable, words: LabelWords, one: str) -> str:
     counts = count_rows(results)
-    shown = [words.count(counts["image"], "image")]
+    shown = [words.count(counts["image"], one)]
     if counts["target"] != counts["image"]:
         shown.append(words.count(counts["target"], "target"))
     if counts["group"] == counts["image"]:
         group = words.name("group")
-        return f"The evaluation has {' with '.join(shown)}, each image a {group} of its own."
+        return f"The evaluation has {' with '.join(shown)}, each {one} a {group} of its own."
     return f"The evaluation has {' with '.join(shown)} of {words.count(counts['group'], 'group')}."
 
 
-def _describe_networks(recorded: Sequence[Mapping[str, Any]], words: LabelWords) -> Iterator[str]:
+def _describe_networks(
+    recorded: Sequence[Mapping[str, Any]], words: LabelWords, one: str
+) -> Iterator[str]:
     """Yield what is known of each network: weights, layer, task, precision, preparation."""
     networks: dict[str, dict[str, list[str]]] = {}
     for run in recorded:
         if network := _network(run, words):
             name = words.name((run.get("settings") or {}).get("model"))
-            alike = networks.setdefault(_preparation(run), {})
+            alike = networks.setdefault(_preparation(run, one), {})
             alike.setdefault(network, []).append(name)
     shown = [network for alike in networks.values() for network in alike]
     if shown:
@@ -109,12 +116,12 @@ def _network(run: Mapping[str, Any], words: LabelWords) -> str:
     return f"{words.name(known.get('model'))} ({', '.join(facts)})"
 
 
-def _preparation(run: Mapping[str, Any]) -> str:
+def _preparation(run: Mapping[str, Any], one: str) -> str:
     """Return how the images of a run are prepared; nothing if it is not known."""
     if preparation := run.get("preparation"):
-        return describe_preparation(preparation)
+        return describe_preparation(preparation, f"{one}s")
     prepare = (run.get("settings") or {}).get("prepare")
-    return f"Images are prepared by {one_line(prepare, 300)}." if prepare else ""
+    return f"{one.capitalize()}s are prepared by {one_line(prepare, 300)}." if prepare else ""
 
 
 def _describe_maps(results: ScoreTable, words: LabelWords) -> Iterator[str]:
@@ -136,17 +143,23 @@ def _describe_maps(results: ScoreTable, words: LabelWords) -> Iterator[str]:
             "Their values are those of the methods, neither scaled nor clipped afterwards, and are "
             f"interpolated linearly to the grid of the true mask{aligned}."
         )
-    if given := [k for k, one in meanings.items() if one.given]:
+    by_slices = slice_maps_of(runs_of(results))
+    yield from (
+        describe_slice_maps(label, record, words)
+        for label, record in by_slices.items()
+        if label in meanings
+    )
+    if given := [k for k, one in meanings.items() if one.given and k not in by_slices]:
         yield f"Maps made elsewhere are {words.several(given)}; they are not scaled."
 
 
-def _describe_binarizers(results: ScoreTable, words: LabelWords) -> Iterator[str]:
+def _describe_binarizers(results: ScoreTable, words: LabelWords, pixels: str) -> Iterator[str]:
     """Yield the threshold of each map: a share of its pixels, a rule, or a choice."""
     used = {c.binarizer for c in results.columns if c.binarizer}
     known = results.meanings.binarizers
     fixed = {label: one for label, one in known.items() if one.origin is None}
     if shown := {label: one for label, one in fixed.items() if label in used}:
-        yield f"Masks are computed from each map by itself, by {_rules(shown, words)}."
+        yield f"Masks are computed from each map by itself, by {_rules(shown, words, pixels)}."
     chosen = {label: one.origin for label, one in known.items() if one.origin and label in used}
     for label, origin in chosen.items():
         choice = ChoiceWords(label, origin, results, words)
@@ -154,28 +167,55 @@ def _describe_binarizers(results: ScoreTable, words: LabelWords) -> Iterator[str
         yield from (f"{sentence}." for sentence in choice.list_chosen())
     if chosen and fixed and not shown:  # a selection of the chosen ones
         are = "binarizers" if len(fixed) > 1 else "binarizer"
-        yield f"The evaluation had the {are} {_rules(fixed, words)}."
+        yield f"The evaluation had the {are} {_rules(fixed, words, pixels)}."
 
 
-def _rules(fixed: Mapping[str, BinarizerMeaning], words: LabelWords) -> str:
+def _rules(fixed: Mapping[str, BinarizerMeaning], words: LabelWords, pixels: str) -> str:
     """Return labels of binarizers, each with the share that it marks or its setting."""
     return joined(
         [
             words.meant({label: one})
             if one.marked is None
-            else f"{words.name(label)} (at most the highest {100 * one.marked:g} % of its pixels)"
+            else f"{words.name(label)} (at most the highest {100 * one.marked:g} % of its {pixels})"
             for label, one in fixed.items()
         ]
     )
 
 
-def _describe_scores(results: ScoreTable, words: LabelWords) -> Iterator[str]:
+def _describe_scores(results: ScoreTable, words: LabelWords, one: str) -> Iterator[str]:
     titles = dict.fromkeys(words.metric(c.metric) for c in results.columns)
-    one = "target" if results.samples.duplicated(["model", "sample"]).any() else "image"
+    one = "target" if results.samples.duplicated(["model", "sample"]).any() else one
     yield f"Scores of each {one} are {joined(list(titles))}."
     undefined, size = int(np.isnan(results.values).sum()), results.values.size
     if undefined:
         yield f"Of {size:,} scores {undefined:,} are undefined and not in means."
+
+
+def _define_metrics(
+    results: ScoreTable, words: LabelWords, spacings: Spacings, one: str
+) -> Iterator[str]:
+    """Yield what each metric is that has a definition, and the unit of lengths."""
+    labels = list(dict.fromkeys(c.metric for c in results.columns))
+    for label in labels:
+        meaning = results.meanings.metric(label)
+        if meaning is not None and meaning.definition:
+            yield f"The {words.metric(label)} is {meaning.definition}."
+    if not spaced_metrics(results.meanings, labels) or spacings.unit is None:
+        return
+    pixels = spacings.pixels
+    if spacings.are_mixed:
+        yield (
+            f"Of {words.count(spacings.known + spacings.unknown, one)} "
+            f"{spacings.unknown:,} have no spacing: their lengths are in {pixels}, the others in "
+            "the unit of the spacing."
+        )
+    elif not spacings.known:
+        yield f"Lengths are in {pixels}."
+    elif spacings.steps:
+        steps = " x ".join(f"{step:g}" for step in spacings.steps)
+        yield f"Lengths are in the unit of the spacing, which is {steps} for each {one}."
+    else:
+        yield f"Lengths are in the unit of the spacing of each {one}."
 
 
 def _describe_baselines(results: ScoreTable, words: LabelWords) -> Iterator[str]:

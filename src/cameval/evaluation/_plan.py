@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval._checks import check_callable, warn_user
+from cameval._spatial import read_property
 from cameval.baselines import knowledge_of, pattern_of
 from cameval.binarizers import MedianBinarizer, PercentileBinarizer, TopAreaBinarizer
 from cameval.data import Sample
@@ -34,6 +35,7 @@ from cameval.metrics import (
     pixel_auroc,
     pixel_average_precision,
     pointing_game,
+    pointing_recall,
     question_of,
     size_standardized_iou,
     specificity,
@@ -41,6 +43,7 @@ from cameval.metrics import (
 from cameval.metrics.chance_corrected import STANDARD_REFERENCE
 from cameval.metrics.counts import is_formula_of_counts
 from cameval.metrics.properties import (
+    Unit,
     bounds,
     categories,
     higher_is_better,
@@ -48,6 +51,7 @@ from cameval.metrics.properties import (
     takes,
     title_of,
     truth_of,
+    unit_of,
     value_range,
 )
 from cameval.networks._outputs import count_classes
@@ -212,6 +216,8 @@ class Plan:
                     truth_of(one),
                     question_of(one),
                     titles[name],
+                    _unit(one),
+                    read_property(one, "definition"),
                 )
                 for name, one in self.metrics.items()
             },
@@ -294,6 +300,15 @@ def _reference(metric: object) -> float | None:
     if inner is not size_standardized_iou:
         return None
     return float(given.get("reference", STANDARD_REFERENCE))
+
+
+def _unit(metric: object) -> Unit | None:
+    """Return the unit of the lengths of a metric; of a pointing game that of its tolerance."""
+    given = metric.keywords if isinstance(metric, partial) else {}
+    inner = metric.func if isinstance(metric, partial) else metric
+    if inner is pointing_game or inner is pointing_recall:
+        return "spacing" if given.get("tolerance") and "spacing" not in given else None
+    return unit_of(metric)
 
 
 def _titles(metrics: Mapping[str, object]) -> dict[str, str | None]:

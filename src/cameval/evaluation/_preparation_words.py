@@ -18,8 +18,15 @@ def record_of_preparation(prepare: object) -> dict[str, Any] | None:
     return asdict(prepare) if type(prepare) is Preparation else None
 
 
-def describe_preparation(record: Mapping[str, Any]) -> str:
+def describe_preparation(record: Mapping[str, Any], what: str | None = None) -> str:
     """Return the settings of a preparation as a sentence.
+
+    Parameters
+    ----------
+    record
+        What `record_of_preparation` returned.
+    what
+        What is prepared. By default volumes if a size has three numbers, else images.
 
     Examples
     --------
@@ -34,13 +41,16 @@ def describe_preparation(record: Mapping[str, Any]) -> str:
     Images are normalized as those of ImageNet, and maps are scored on 32 x 32 pixels.
     """
     parts = list(_parts(record))
+    sizes = [size for name in ("size", "truth_size") if (size := record.get(name))]
+    what = what or ("volumes" if any(len(size) == 3 for size in sizes) else "images")
+    what = what[:1].upper() + what[1:]
     if grid := record.get("truth_size"):
-        parts.append(f"maps are scored on {_size(grid)} pixels")
+        parts.append(f"maps are scored on {_size(grid)}")
     if not parts:
-        return "Images are neither resized nor normalized."
+        return f"{what} are neither resized nor normalized."
     first, *others = parts
     if not first.startswith("maps"):
-        first = f"Images are {first}"
+        first = f"{what} are {first}"
     joined = f"{', '.join([first, *others[:-1]])}, and {others[-1]}" if others else first
     return f"{joined[0].upper()}{joined[1:]}."
 
@@ -52,7 +62,7 @@ def _parts(record: Mapping[str, Any]) -> Iterator[str]:
         of = "of the largest" if what == "part" else "of the shorter side"
         yield f"cropped to the centered {what} with {100 * record['crop']:g} % {of}"
     if record["size"] is not None:
-        yield f"resized to {_size(record['size'])} pixels ({_FITS[record['fit']]})"
+        yield f"resized to {_size(record['size'])} ({_FITS[record['fit']]})"
     mean, std = tuple(record["mean"]), tuple(record["std"])
     if (mean, std) == (IMAGENET_MEAN, IMAGENET_STD):
         yield "normalized as those of ImageNet"
@@ -61,7 +71,7 @@ def _parts(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _size(size: Sequence[int]) -> str:
-    return " x ".join(map(str, size))
+    return f"{' x '.join(map(str, size))} {'voxels' if len(size) == 3 else 'pixels'}"
 
 
 def _numbers(several: Sequence[float]) -> str:

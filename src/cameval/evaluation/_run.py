@@ -11,7 +11,7 @@ from torch import nn
 
 from cameval.data import Sample
 from cameval.distributed import number_of_processes
-from cameval.errors import DataError, SettingError
+from cameval.errors import DataError, SettingError, ShapeError
 from cameval.evaluation._batch import Predictions, fingerprint
 from cameval.evaluation._digests import digest_of, digest_or_none, structure_of, weights_hash
 from cameval.evaluation._identity import fixed_image, outputs_of
@@ -21,8 +21,10 @@ from cameval.evaluation._preparation_words import record_of_preparation
 from cameval.evaluation._run_folder import now, versions
 from cameval.evaluation._sources import prepare_targets
 from cameval.evaluation.labels import setting_text
-from cameval.evaluation.preparation import Prepare
+from cameval.evaluation.preparation import SLICE_ADVICE, Preparation, Prepare
 from cameval.evaluation.settings import Settings
+from cameval.evaluation.slice_maps import SliceMaps
+from cameval.evaluation.spacings import check_spacings
 from cameval.extractor import Alignment, CAMExtractor, check_alignment, check_parts, network_name
 from cameval.maps import CellCenters
 from cameval.networks import CAMModel, LayerModel, adapt
@@ -154,6 +156,9 @@ def plan_run(
     first, samples = peek(samples)
     if first is None:
         raise DataError("samples must hold at least one sample, got none")
+    meanings = plan.meanings()
+    if type(given) in (list, tuple) and type(prepare) is Preparation:
+        check_spacings(cast(Sequence[object], given), meanings)
     in_memory = type(given) in (list, tuple) and number_of_processes() > 1
     recorded = {
         "model": settings.name or ("maps" if network is None else network.name),
@@ -198,13 +203,16 @@ def plan_run(
     record = {
         "settings": recorded | {"prepare": setting_text(prepare)},
         "preparation": record_of_preparation(prepare),
-        "meanings": plan.meanings().to_record(),
+        "meanings": meanings.to_record(),
         "identity": recorded | contents | plan.identity(),
         "columns": [list(vars(column).values()) for column in plan.columns],
         "started": now(),
         "device": "cpu" if network is None else str(network.device),
         "cells": cells,
     }
+    by_slices = {k: one for k, one in plan.maps.items() if isinstance(one, SliceMaps)}
+    if by_slices:
+        record["slice_maps"] = {label: one.record() for label, one in by_slices.items()}
     known = cast(Sequence[Sample], given) if in_memory else [first]
     checked = task, probabilities, known, record, predictions, image
     return Run(network, plan, prepare, samples, settings, *checked)
@@ -235,10 +243,27 @@ class _Trial:
     cells: list[int]
 
 
+def _is_of_images(model: nn.Module) -> bool:
+    """Tell whether a network has convolutions of images, and none of volumes."""
+    modules = [*model.modules()]
+    of_volumes = any(isinstance(one, nn.Conv3d | nn.ConvTranspose3d) for one in modules)
+    return not of_volumes and any(isinstance(one, nn.Conv2d) for one in modules)
+
+
 def try_network(network: Network, image: torch.Tensor, task: Task | None) -> _Trial:
     """Run the network on the fixed image and the first sample's; check its cut and outputs."""
     images = torch.cat([fixed_image(image.shape).to(image.dtype), image[None]]).to(network.device)
-    activations = network.model.activations(images)
+    try:
+        activations = network.model.activations(images)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        if images.ndim == 5 and _is_of_images(network.model):
+            raise ShapeError(
+                "the network must take volumes (N, C, D, H, W) where samples are volumes, got one "
+                f"of images; {SLICE_ADVICE}"
+            ) from error
+        raise
     logits = activations.logits
     if network.check:
         check_cut(network.model, images, logits)

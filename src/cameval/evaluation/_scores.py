@@ -1,6 +1,6 @@
 """Mean scores with intervals, and the scores and labels of single images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -37,10 +37,13 @@ class Score(Summary):
         Number of constant maps.
     reasons
         Number of undefined scores of each reason.
+    are_equal
+        Whether all defined scores are equal, and there are several.
     """
 
     n_constant: int
     reasons: Mapping[str, int] = field(default_factory=dict, compare=False)
+    are_equal: bool = field(default=False, compare=False)
 
     @property
     def has_few_groups(self) -> bool:
@@ -109,6 +112,8 @@ def scores_of(results: ScoreTable, contents: Contents) -> Scores:
         rows, reasons = averaged.summary().itertuples(index=False), reasons_of_summary(averaged)
         for row, why in zip(rows, reasons, strict=True):
             found[str(row.model), _column(row)] = _score(row, why)
+        for model, column in _equal(averaged):
+            found[model, column] = replace(found[model, column], are_equal=True)
     return Scores(
         found,
         contents.baselines,
@@ -116,12 +121,24 @@ def scores_of(results: ScoreTable, contents: Contents) -> Scores:
     )
 
 
+def _equal(results: ScoreTable) -> Iterator[tuple[str, Column]]:
+    """Yield each model and column whose defined scores are several equal ones."""
+    models = results.samples["model"].astype(str).to_numpy()
+    for model in dict.fromkeys(models.tolist()):
+        values = results.values[models == model]
+        defined = ~np.isnan(values)
+        least = np.where(defined, values, np.inf).min(0)
+        most = np.where(defined, values, -np.inf).max(0)
+        for k in ((least == most) & (defined.sum(0) > 1)).nonzero()[0]:
+            yield model, results.columns[k]
+
+
 def _column(row: Any) -> Column:
     return Column(row.target_class, row.kind, row.method, row.binarizer, row.metric)
 
 
 def _score(row: Any, reasons: Mapping[str, int]) -> Score:
-    numbers = [name for name in Score.__dataclass_fields__ if name != "reasons"]
+    numbers = [name for name in Score.__dataclass_fields__ if name not in ("reasons", "are_equal")]
     return Score(**{name: getattr(row, name) for name in numbers}, reasons=reasons)
 
 

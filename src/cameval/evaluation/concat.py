@@ -133,7 +133,8 @@ def _provenance(parts: Sequence[Results]) -> Mapping[str, Any]:
     provenance["settings"] = settings
     if any(part.provenance.get("chosen") != provenance.get("chosen") for part in parts):
         provenance.pop("chosen", None)
-    provenance.pop("dark_images", None)  # of one run
+    for name in ("dark_images", "spacings"):  # of one run
+        provenance.pop(name, None)
     if "meanings" in provenance:
         provenance["meanings"] = _common([part.meanings for part in parts]).to_record()
     return provenance | {"parts": [run for part in parts for run in _runs(part)]}
@@ -141,16 +142,15 @@ def _provenance(parts: Sequence[Results]) -> Mapping[str, Any]:
 
 def _common(known: Sequence[Meanings]) -> Meanings:
     """Return the meanings of the labels that all parts know, as in the first."""
-    return Meanings(
-        **{
-            part: {
-                label: meaning
-                for label, meaning in things.items()
-                if all(label in getattr(other, part) for other in known)
-            }
-            for part, things in vars(known[0]).items()
+    common: dict[str, Any] = {
+        part: {
+            label: meaning
+            for label, meaning in things.items()
+            if all(label in getattr(other, part) for other in known)
         }
-    )
+        for part, things in known[0].parts.items()
+    }
+    return Meanings(**common)
 
 
 def _runs(part: Results) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from cameval.evaluation.settings import (
     default_methods,
     default_metrics,
 )
+from cameval.evaluation.spacings import warn_of_mixed_spacings
 from cameval.extractor import CAMExtractor
 from cameval.networks._precision import without_autocast
 from cameval.networks._trial import input_channels
@@ -118,7 +119,7 @@ def evaluate(
         If a label or class index is no class of the network.
     DataError
         If a sample cannot be read (its number is named) or lacks the label that is needed, two have
-        one name, or there are none.
+        one name, there are none, or only some in a list have a spacing and a metric uses it.
     NonFiniteError
         If a map is NaN or infinite; the sample is named.
     ProcessError
@@ -141,6 +142,10 @@ def evaluate(
 
     If more than half of the images are almost black, as where 12 bits are stored in files of 16,
     there is a :class:`~cameval.evaluation.DarkImagesWarning`, and reports of the results say so.
+
+    Distances are in the unit of each sample's spacing, and in pixels without one. Samples in a list
+    must all have a spacing, or none, if a metric uses it. Of others, such as a dataset that is read
+    while the run goes on, there is a :class:`~cameval.evaluation.MixedSpacingWarning` at the end.
 
     Sanity checks are kept in the folder ``sanity`` of `out`. Other checks of the same run need that
     folder deleted; the table of the run stays.
@@ -189,6 +194,7 @@ def evaluate(
         results = score_run(plan) if checks is None else score_with_checks(plan, checks)
     if rank() == 0:
         warn_of_dark_images(results.provenance)
+        warn_of_mixed_spacings(results.provenance)
     return results
 
 

@@ -13,6 +13,7 @@ from cameval._arrays import as_numpy
 from cameval.baselines.properties import needs_network
 from cameval.data import MapFile, MapFolder, Sample
 from cameval.data.map_files import maps_at
+from cameval.distributed import rank
 from cameval.errors import SettingError
 from cameval.evaluation._given import GivenPredictions, PredictionsGiven
 from cameval.evaluation._loading import Samples, Workers, as_samples, names_of_classes, read_batches
@@ -31,6 +32,7 @@ from cameval.evaluation.settings import (
     default_binarizers,
     default_metrics,
 )
+from cameval.evaluation.spacings import warn_of_mixed_spacings
 from cameval.maps import upsample
 from cameval.metrics import takes
 from cameval.protocols import Baseline, Binarizer, Metric
@@ -94,7 +96,8 @@ def evaluate_maps(
         If a setting is out of its range, there are no maps, a metric needs a network, or the masks
         of a binarizer or the scores of a metric depend on the other maps of a batch.
     DataError
-        If a sample has no map, or a file is not one of a map; sample and file are named.
+        If a sample has no map, or a file is not one of a map; sample and file are named. If only
+        some samples in a list have a spacing, and a metric uses it.
     ShapeError
         If a map does not have the axes of its sample.
     NonFiniteError
@@ -139,7 +142,10 @@ def evaluate_maps(
             predictions=said,
         )
 
-    return score_run(plan)
+    results = score_run(plan)
+    if rank() == 0:
+        warn_of_mixed_spacings(results.provenance)
+    return results
 
 
 def pair_maps(

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 from cameval.baselines import Knowledge, Pattern
 from cameval.errors import DataError, SettingError
 from cameval.metrics import MetricQuestion
-from cameval.metrics.properties import Takes, Truth
+from cameval.metrics.properties import Takes, Truth, Unit
 
 __all__ = [
     "REASONS",
@@ -192,6 +192,11 @@ class MetricMeaning:
     title
         What reports and plots call it, with its settings; None for its label. It is for readers,
         too.
+    unit
+        ``"spacing"`` if a length, in its scores or its settings, is in the unit of the spacing of
+        each sample. `Meanings.title` adds the unit to the title.
+    definition
+        What it is, as a phrase for the paragraph on methods; None if the metric does not say.
 
     Raises
     ------
@@ -220,10 +225,15 @@ class MetricMeaning:
     truth: Truth = "mask"
     question: MetricQuestion | None = field(default=None, compare=False)
     title: str | None = field(default=None, compare=False)
+    unit: Unit | None = field(default=None, compare=False)
+    definition: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         _check_setting(self.setting)
         _check(self.title is None or isinstance(self.title, str), "title", self.title)
+        known_words = self.definition is None or isinstance(self.definition, str)
+        _check(known_words, "definition", self.definition)
+        _check(self.unit is None or self.unit in get_args(Unit), "unit", self.unit)
         _check(self.takes in get_args(Takes), "takes", self.takes)
         known = self.higher_is_better is None or isinstance(self.higher_is_better, bool)
         _check(known, "higher_is_better", self.higher_is_better)
@@ -360,6 +370,24 @@ class TargetClassMeaning:
         _check(good, "classes", self.classes)
 
 
+ANY_UNIT = "px or unit of spacing"
+"""The unit of a distance where it is not known which samples have a spacing."""
+
+
+def with_unit(title: str, unit: str) -> str:
+    """Return a title with a unit behind its settings, if it has any; no unit changes nothing.
+
+    Examples
+    --------
+    >>> from cameval.evaluation.meaning import with_unit
+    >>> with_unit("distance", "px"), with_unit("distance (contour)", "px")
+    ('distance (px)', 'distance (contour, px)')
+    """
+    if not unit:
+        return title
+    return f"{title[:-1]}, {unit})" if title.endswith(")") else f"{title} ({unit})"
+
+
 Meaning: TypeAlias = (
     MethodMeaning | MetricMeaning | BaselineMeaning | BinarizerMeaning | TargetClassMeaning
 )
@@ -373,6 +401,9 @@ class Meanings:
     ----------
     methods, baselines, binarizers, metrics, target_class
         The meanings by label.
+    unit
+        What titles say of the unit of distances that use the spacing of each sample, which only
+        the evaluated samples tell; None if it is not known.
 
     Examples
     --------
@@ -389,6 +420,12 @@ class Meanings:
     binarizers: Mapping[str, BinarizerMeaning] = field(default_factory=dict)
     metrics: Mapping[str, MetricMeaning] = field(default_factory=dict)
     target_class: Mapping[str, TargetClassMeaning] = field(default_factory=dict)
+    unit: str | None = field(default=None, compare=False)
+
+    @property
+    def parts(self) -> dict[str, Mapping[str, Any]]:
+        """The meanings by kind and label."""
+        return {name: part for name, part in vars(self).items() if name != "unit"}
 
     @classmethod
     def of(cls, record: object) -> "Meanings":
@@ -420,7 +457,7 @@ class Meanings:
         """Return the meanings as a dictionary for JSON."""
         return {
             part: {label: _record(meaning) for label, meaning in things.items()}
-            for part, things in vars(self).items()
+            for part, things in self.parts.items()
         }
 
     def metric(self, label: str) -> MetricMeaning | None:
@@ -430,15 +467,22 @@ class Meanings:
     def title(self, metric: str) -> str:
         """Return the title of a metric; without one its label, with blanks for underscores.
 
+        The unit of a distance is in the title, unless the user gave the metric its label.
+
         Examples
         --------
         >>> from cameval.evaluation import Meanings, MetricMeaning
         >>> meanings = Meanings(metrics={"iou": MetricMeaning("iou", "masks", title="IoU")})
         >>> meanings.title("iou"), meanings.title("my_own")
         ('IoU', 'my own')
+        >>> far = MetricMeaning("distance", "masks", title="distance", unit="spacing")
+        >>> Meanings(metrics={"far": far}, unit="px").title("far")
+        'distance (px)'
         """
         found = self.metrics.get(metric)
-        return (found and found.title) or metric.replace("_", " ")
+        if found is None or not found.title:
+            return metric.replace("_", " ")
+        return with_unit(found.title, (self.unit or ANY_UNIT) if found.unit else "")
 
     def origin(self, binarizer: str) -> Origin | None:
         """Return how the binarizers of a label were chosen; None if it is that of one binarizer.

@@ -91,6 +91,12 @@ def _channel_numbers(name: str, values: Any) -> tuple[float, ...]:
     )
 
 
+SLICE_ADVICE = (
+    "for a network of images see cameval.evaluation.SliceMaps and cameval.evaluate_maps, which "
+    "make the map of a volume from its slices"
+)
+
+
 @dataclass(frozen=True)
 class Preparation:
     """Crop, resize or pad, and normalize images as networks expect, with their truth.
@@ -308,9 +314,10 @@ class Preparation:
         size = self.size
         assert not isinstance(size, int)  # since `__post_init__`
         if len(size) != len(shape):
+            volumes = f", or None to keep the size; {SLICE_ADVICE}" if len(shape) == 3 else ""
             raise ShapeError(
                 f"size must have one number for each axis of the image, got {size} for an image of "
-                f"{shape}; give three for volumes, or None to keep the size"
+                f"{shape}; give {'three for volumes' if volumes else 'two for images'}{volumes}"
             )
         return size
 

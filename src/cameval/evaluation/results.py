@@ -30,6 +30,7 @@ from cameval.evaluation._tables import Parts, find
 from cameval.evaluation._times import sessions_in, total_time
 from cameval.evaluation.dark_images import DarkImages
 from cameval.evaluation.meaning import CONSTANT, Column, Meanings
+from cameval.evaluation.spacings import Spacings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,8 +57,9 @@ class Results:
         The reason why each score is undefined, and whether its map is constant, ``(N, K)``.
     provenance
         Settings, versions, a hash of the weights, the seed, the date, the computing time, and how
-        many images are almost black (:class:`~cameval.evaluation.DarkImagesWarning`). In results of
-        the command line, ``"weights_are": "random"`` notes a network without weights.
+        many images are almost black (:class:`~cameval.evaluation.DarkImagesWarning`) or have a
+        spacing (:class:`~cameval.evaluation.MixedSpacingWarning`). In results of the command line,
+        ``"weights_are": "random"`` notes a network without weights.
     weights
         The denominator of each score that is a ratio of pixel counts, NaN for others, ``(N, K)``.
         By default all are NaN.
@@ -246,7 +248,8 @@ class Results:
     @cached_property
     def meanings(self) -> Meanings:
         """The meanings of all labels: of methods, baselines, binarizers, metrics and classes."""
-        return Meanings.of(self.provenance.get("meanings"))
+        known = Meanings.of(self.provenance.get("meanings"))
+        return replace(known, unit=Spacings.of_all(self.provenance).unit)
 
     @property
     def task(self) -> Task | None:
@@ -652,13 +655,13 @@ class Results:
             label, the image or the truth.
             Special characters of labels are escaped. Numbers have three digits; what is undefined
             is a dash, and an interval without ends is left out. A metric of which less is better
-            has a downward arrow, unless `names` has it. An interval of fewer than ten groups, which
-            may be too narrow, is marked ``*``, with a note below the table. A dagger marks what is
-            over fewer images than others of the table, and what the maps leave undefined for some
-            images; notes below the table have the counts and the reasons. There is none if `cell`
-            has ``n`` or ``n_undefined``. Comments above the table have the numbers of images,
-            targets and groups, and the settings of the binarizers, or how they were chosen and
-            which each map has.
+            has a downward arrow, also behind a name of `names`. An interval of fewer than ten
+            groups, which may be too narrow, is marked ``*``, with a note below the table. A dagger
+            marks what is over fewer images than others of the table, and what the maps leave
+            undefined for some images; notes below the table have the counts and the reasons. There
+            is none if `cell` has ``n`` or ``n_undefined``. Comments above the table have the
+            numbers of images, targets and groups, and the settings of the binarizers, or how they
+            were chosen and which each map has.
 
         Raises
         ------
@@ -823,9 +826,12 @@ def results_of(
     values, codes, weights = (
         np.concatenate([getattr(p, n) for p in parts]) for n in ("values", "codes", "weights")
     )
-    brightest = np.concatenate([part.brightest for part in parts])
-    dark = DarkImages.count(np.concatenate([part.sample for part in parts]), brightest)
-    record = {**provenance, **dark.to_record()}
+    names, brightest, spacing, axes = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("sample", "brightest", "spacing", "axes")
+    )
+    dark, spacings = DarkImages.count(names, brightest), Spacings.count(names, spacing, axes)
+    record = {**provenance, **dark.to_record(), **spacings.to_record()}
     return Results(samples, tuple(columns), values, codes, record, weights)
 
 

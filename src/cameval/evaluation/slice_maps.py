@@ -1,16 +1,21 @@
 """`SliceMaps`: the map of a volume from the maps of its slices, with a network of images."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from cameval.data import Sample
 from cameval.errors import CamevalError, DataError, SettingError, ShapeError
+from cameval.evaluation._digests import weights_hash
+from cameval.evaluation._preparation_words import record_of_preparation
 from cameval.evaluation._sources import prepare_targets
+from cameval.evaluation.labels import setting_text
 from cameval.evaluation.preparation import Preparation, Prepare, Prepared
-from cameval.extractor import CAMExtractor
+from cameval.extractor import CAMExtractor, network_name
 from cameval.maps import upsample
+from cameval.networks import LayerModel
 
 __all__ = ["SliceMaps"]
 
@@ -91,6 +96,20 @@ class SliceMaps:
             for first in range(0, len(slices), self.batch_size)
         ]
         return torch.cat(batches)
+
+    def record(self) -> dict[str, Any]:
+        """Return network, weights, layer, method and preparation, as results store them."""
+        extract, model = self.extract, self.extract.model
+        return {
+            "network": network_name(model),
+            "weights": weights_hash(model),
+            "layer": model.layer if isinstance(model, LayerModel) else "features",
+            "alignment": extract.alignment,
+            "method": setting_text(extract.method),
+            "target_class": self.target_class,
+            "prepare": setting_text(self.prepare),
+            "preparation": record_of_preparation(self.prepare),
+        }
 
     def _prepared(self, sample: Sample, number: int) -> Prepared:
         """Return the input of one slice."""

@@ -5,7 +5,7 @@ Lengths are in the unit of `spacing`, the distance between neighboring pixels: i
 ``(..., D, H, W)``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import hypot, inf, pi, prod
 from typing import ClassVar, TypeAlias
@@ -16,7 +16,7 @@ from torch import Tensor
 from cameval._arrays import Array, as_scores, exact, mask_pair
 from cameval.errors import SettingError
 from cameval.metrics._contours import Spacing, flatten_pixels, pixel_size
-from cameval.metrics.properties import Takes, undefined_without_truth
+from cameval.metrics.properties import Takes, Unit, undefined_without_truth
 
 __all__ = ["CentroidDistance", "equivalent_radius", "image_diagonal"]
 
@@ -82,18 +82,32 @@ def equivalent_radius(target: Tensor, spacing: Spacing = 1.0) -> Tensor:
     return (content / pi).sqrt() if len(size) == 2 else (content * 3 / (4 * pi)) ** (1 / 3)
 
 
-def unit_words(spacing: Spacing) -> str:
-    """Return the unit of lengths, as words of a title; the default may be that of a sample.
+EMPTY_WORDS = "; an empty mask has the diagonal of the image in its place"
+"""What the definition of a distance says of `penalize_empty`."""
+
+
+def spacing_words(spacing: Spacing) -> list[str]:
+    """Return the unit of lengths for a title if the spacing is chosen; samples tell it otherwise.
 
     Examples
     --------
-    >>> from cameval.metrics.centroid import unit_words
-    >>> unit_words(1.0), unit_words((5, 0.5, 0.5))
-    ('px or unit of spacing', 'unit of spacing 5 x 0.5 x 0.5')
+    >>> from cameval.metrics.centroid import spacing_words
+    >>> spacing_words(1.0), spacing_words((5, 0.5, 0.5))
+    ([], ['unit of spacing 5 x 0.5 x 0.5'])
     """
-    if spacing == 1.0:
-        return "px or unit of spacing"
-    return f"unit of spacing {' x '.join(f'{step:g}' for step in pixel_size(spacing))}"
+    if takes_spacing(spacing):
+        return []
+    return [f"unit of spacing {' x '.join(f'{step:g}' for step in pixel_size(spacing))}"]
+
+
+def takes_spacing(spacing: Spacing) -> bool:
+    """Tell whether a spacing is the default, which each sample that has one replaces."""
+    return spacing == 1.0
+
+
+def with_words(name: str, words: Sequence[str]) -> str:
+    """Return a name with its settings in parentheses, if there are any."""
+    return f"{name} ({', '.join(words)})" if words else name
 
 
 @dataclass(frozen=True)
@@ -153,15 +167,33 @@ class CentroidDistance:
     @property
     def title(self) -> str:
         """The name with its settings, for reports and plots."""
-        unit = unit_words(self.spacing)
+        words = spacing_words(self.spacing)
         if self.relative_to is not None:
-            unit = "relative"
+            words = ["relative"]
         if self.relative_to is equivalent_radius:
-            unit = "radii of the truth"
+            words = ["radii of the truth"]
         elif self.relative_to is image_diagonal:
-            unit = "image diagonals"
-        settings = [unit, *(["diagonal if empty"] * self.penalize_empty)]
-        return f"centroid distance ({', '.join(settings)})"
+            words = ["image diagonals"]
+        words += ["diagonal if empty"] * self.penalize_empty
+        return with_words("centroid distance", words)
+
+    @property
+    def unit(self) -> Unit | None:
+        """The unit of the distance: that of each sample's spacing, or None."""
+        own = takes_spacing(self.spacing) and self.relative_to is None
+        return "spacing" if own else None
+
+    @property
+    def definition(self) -> str:
+        """What the distance is, in the words of a paper."""
+        text = "the distance between the centroids of mask and truth"
+        if self.relative_to is equivalent_radius:
+            text += ", divided by the radius of a disc with the area of the truth (a ball in 3D)"
+        elif self.relative_to is image_diagonal:
+            text += ", divided by the diagonal of the image"
+        elif self.relative_to is not None:
+            text += ", divided by a length of the truth"
+        return text + EMPTY_WORDS * self.penalize_empty
 
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return one distance for each image, shape ``(...)``.

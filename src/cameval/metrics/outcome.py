@@ -22,12 +22,14 @@ from cameval.metrics.counts import Counts, formula_of_counts, score_counts
 from cameval.metrics.overlap import iou, overlap_coefficient, volumetric_similarity
 from cameval.metrics.properties import (
     Takes,
+    Unit,
     denominator,
     higher_is_better,
     is_pixelwise,
     settings_from_sample,
     takes,
     title_of,
+    unit_of,
 )
 from cameval.metrics.rates import coverage
 from cameval.protocols import MaskMetric
@@ -285,6 +287,11 @@ class ZeroWithoutObject:
     def from_sample(self) -> tuple[str, ...]:
         """The settings that the metric takes from each sample."""
         return settings_from_sample(self.metric)
+
+    @property
+    def unit(self) -> Unit | None:
+        """The unit of the metric's lengths."""
+        return unit_of(self.metric)
 
     @property
     def denominator(self) -> Callable[..., Any] | None:

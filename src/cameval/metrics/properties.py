@@ -65,6 +65,10 @@ Truth = Literal["mask", "objects"]
 """What of the truth a metric is given: the union of the objects, or a list of `Objects`."""
 
 
+Unit = Literal["spacing"]
+"""The unit of a metric's lengths, if it is that of the spacing of each sample."""
+
+
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -84,6 +88,7 @@ class _MetricDecorator(Protocol):
         from_sample: tuple[str, ...] = (),
         denominator: Callable[..., object] | None = None,
         title: str | None = None,
+        unit: Unit | None = None,
     ) -> F: ...
 
     @overload
@@ -99,6 +104,7 @@ class _MetricDecorator(Protocol):
         from_sample: tuple[str, ...] = (),
         denominator: Callable[..., object] | None = None,
         title: str | None = None,
+        unit: Unit | None = None,
     ) -> Callable[[F], F]: ...
 
 
@@ -116,6 +122,7 @@ def _metric_decorator(kind: Takes, doc: str) -> _MetricDecorator:
         from_sample: tuple[str, ...] = (),
         denominator: Callable[..., object] | None = None,
         title: str | None = None,
+        unit: Unit | None = None,
     ) -> F | Callable[[F], F]:
         properties: dict[str, object] = {"takes": kind}
         if _check_direction(higher_is_better, metric) is not None:
@@ -134,6 +141,8 @@ def _metric_decorator(kind: Takes, doc: str) -> _MetricDecorator:
             properties["denominator"] = denominator
         if title is not None:
             properties["title"] = _check_title(title, metric)
+        if _check_unit(unit, metric) is not None:
+            properties["unit"] = unit
 
         def mark(one: F) -> F:
             _set_attributes(one, properties)
@@ -192,6 +201,10 @@ of_masks = _metric_decorator(
     title
         What reports, plots and texts call the metric. By default they show its label. A class may
         have a property ``title`` instead, which tells its settings.
+    unit
+        ``"spacing"`` if a length, in the scores or the settings, is in the unit of the spacing of
+        each sample. Reports add the unit to the title, and there is an error or a warning if only
+        some samples have a spacing.
 
     Returns
     -------
@@ -344,7 +357,8 @@ def title_of(metric: object) -> str | None:
     """Return the title of a metric with its settings, or None if it has none.
 
     A ``functools.partial`` has the title of its function with the settings that differ from the
-    defaults, unless it has its own.
+    defaults, unless it has its own. The unit of a distance is not in the title: results add it,
+    for they know which samples have a spacing.
 
     Raises
     ------
@@ -359,11 +373,32 @@ def title_of(metric: object) -> str | None:
     >>> title_of(iou), title_of(partial(pointing_game, tolerance=15))
     ('IoU', 'pointing game (tolerance 15)')
     >>> title_of(HausdorffDistance(95))
-    '95% Hausdorff distance (px or unit of spacing)'
+    '95% Hausdorff distance'
     >>> print(title_of(lambda pred, target: pred.sum((-2, -1))))
     None
     """
     return read_title(metric)
+
+
+def unit_of(metric: object) -> Unit | None:
+    """Return the unit of the lengths of a metric: that of each sample's spacing, or None.
+
+    None stands for metrics without a length, and for those whose spacing is chosen.
+
+    Raises
+    ------
+    SettingError
+        If the property is another.
+
+    Examples
+    --------
+    >>> from cameval import iou
+    >>> from cameval.metrics import HausdorffDistance
+    >>> from cameval.metrics.properties import unit_of
+    >>> unit_of(HausdorffDistance()), unit_of(HausdorffDistance(spacing=0.5)), unit_of(iou)
+    ('spacing', None, None)
+    """
+    return _check_unit(_read(metric, "unit", None), metric)
 
 
 def categories(metric: object) -> tuple[str, ...]:
@@ -515,6 +550,12 @@ def _check_denominator(value: Any, metric: object) -> Callable[..., Any] | None:
     if not (value is None or callable(value)):
         raise SettingError(f"denominator must be a function or None, got {value!r} of {metric!r}")
     return cast("Callable[..., Any] | None", value)
+
+
+def _check_unit(value: Any, metric: object) -> Unit | None:
+    if value is not None and value not in get_args(Unit):
+        raise SettingError(f"unit must be 'spacing' or None, got {value!r} of {metric!r}")
+    return cast("Unit | None", value)
 
 
 def _check_title(title: Any, metric: object) -> str:

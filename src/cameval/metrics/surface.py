@@ -54,8 +54,15 @@ from cameval.metrics._contours import (
     flatten_pixels,
     pixel_size,
 )
-from cameval.metrics.centroid import Length, image_diagonal, unit_words
-from cameval.metrics.properties import Takes, undefined_without_truth
+from cameval.metrics.centroid import (
+    EMPTY_WORDS,
+    Length,
+    image_diagonal,
+    spacing_words,
+    takes_spacing,
+    with_words,
+)
+from cameval.metrics.properties import Takes, Unit, undefined_without_truth
 
 __all__ = ["AverageSurfaceDistance", "HausdorffDistance", "SurfaceDice"]
 
@@ -130,9 +137,28 @@ class HausdorffDistance:
     def title(self) -> str:
         """The name with its settings, for reports and plots."""
         share = f"{self.percentile:g}% " if self.percentile < 100 else ""
-        settings = [unit_words(self.spacing), *_border_words(self.border)]
+        settings = [*spacing_words(self.spacing), *_border_words(self.border)]
         settings += ["diagonal if empty"] * self.penalize_empty
-        return f"{share}Hausdorff distance ({', '.join(settings)})"
+        return with_words(f"{share}Hausdorff distance", settings)
+
+    @property
+    def unit(self) -> Unit | None:
+        """The unit of the distance: that of each sample's spacing, or None if one is chosen."""
+        return "spacing" if takes_spacing(self.spacing) else None
+
+    @property
+    def definition(self) -> str:
+        """What the distance is, in the words of a paper."""
+        one, weighted = _element_words(self.border)
+        if self.percentile < 100:
+            text = (
+                f"the larger of two {self.percentile:g} % percentiles: that of the distances from "
+                f"each {one} of the mask to the nearest one of the truth, and that of those from "
+                f"the truth to the mask{weighted}"
+            )
+        else:
+            text = f"the largest distance from a {one} of mask or truth to the nearest of the other"
+        return text + EMPTY_WORDS * self.penalize_empty
 
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return one distance for each image, shape ``(...)``.
@@ -220,9 +246,24 @@ class AverageSurfaceDistance:
     @property
     def title(self) -> str:
         """The name with its settings, for reports and plots."""
-        settings = [unit_words(self.spacing), *_border_words(self.border)]
+        settings = [*spacing_words(self.spacing), *_border_words(self.border)]
         settings += ["diagonal if empty"] * self.penalize_empty
-        return f"average surface distance ({', '.join(settings)})"
+        return with_words("average surface distance", settings)
+
+    @property
+    def unit(self) -> Unit | None:
+        """The unit of the distance: that of each sample's spacing, or None if one is chosen."""
+        return "spacing" if takes_spacing(self.spacing) else None
+
+    @property
+    def definition(self) -> str:
+        """What the distance is, in the words of a paper."""
+        one, weighted = _element_words(self.border)
+        text = (
+            f"the mean distance from each {one} of mask and truth, taken together, to the nearest "
+            f"one of the other{weighted}"
+        )
+        return text + EMPTY_WORDS * self.penalize_empty
 
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return one distance for each image, shape ``(...)``.
@@ -308,8 +349,22 @@ class SurfaceDice:
     @property
     def title(self) -> str:
         """The name with its settings, for reports and plots."""
-        settings = [f"tolerance {self.tolerance:g}", unit_words(self.spacing)]
-        return f"surface Dice ({', '.join([*settings, *_border_words(self.border)])})"
+        settings = [f"tolerance {self.tolerance:g}", *spacing_words(self.spacing)]
+        return with_words("surface Dice", [*settings, *_border_words(self.border)])
+
+    @property
+    def unit(self) -> Unit | None:
+        """The unit of the tolerance: that of each sample's spacing, or None if one is chosen."""
+        return "spacing" if takes_spacing(self.spacing) else None
+
+    @property
+    def definition(self) -> str:
+        """What the score is, in the words of a paper."""
+        one, weighted = _element_words(self.border)
+        return (
+            f"the share of mask and truth, each {one} of both taken together, that is at most "
+            f"{self.tolerance:g} from the nearest one of the other{weighted}"
+        )
 
     def __call__(self, pred: Array, target: Array, /) -> Array:
         """Return one score for each image, shape ``(...)``.
@@ -421,6 +476,13 @@ def _share_within(tolerance: float, distances: Floats, measures: Floats) -> floa
 def _zero_score(target: Tensor, spacing: Spacing) -> Tensor:
     """Return 0 for each image: the worst score of a share."""
     return torch.zeros_like(image_diagonal(target, spacing))
+
+
+def _element_words(border: Border) -> tuple[str, str]:
+    """Return what distances run from, and how it is weighted, as words of a definition."""
+    if border == "pixels":
+        return "border pixel (next to the background along an axis)", ""
+    return "element of the contour", ", weighted by the length of the elements (area in volumes)"
 
 
 def _border_words(border: Border) -> list[str]:

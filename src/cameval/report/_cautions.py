@@ -13,6 +13,7 @@ from cameval.evaluation._run_folder import runs
 from cameval.evaluation._words import one_line
 from cameval.evaluation.dark_images import DarkImages
 from cameval.evaluation.meaning import CONSTANT, Column
+from cameval.evaluation.spacings import Spacings, spaced_metrics
 from cameval.report._names import Names, join_words
 from cameval.report._sentences import MOST_NAMED, Part, Sentence, plain
 from cameval.report._targets import Targets
@@ -71,6 +72,43 @@ def dark_images(targets: Targets) -> Sentence:
             f"{which} are almost black: {join_words(counts)} have no value above 1/8 of the range "
             "that the network expects. Evaluate again with stretch=True (on the command line: "
             "--stretch-contrast), which scales each image by its own range."
+        ),
+    )
+
+
+def mixed_spacings(targets: Targets, contents: Contents) -> Sentence:
+    """Return that only some images have a spacing, if a metric uses it."""
+    results = targets.everything
+    labels = spaced_metrics(contents.meanings, [column.metric for column in results.columns])
+    models = set(map(str, results.samples["model"].unique()))
+    of_model: dict[str, Spacings] = {}
+    for run in runs(results.provenance):
+        model = str((run.get("settings") or {}).get("model"))
+        if model in models:
+            found = Spacings.of(run)
+            of_model[model] = of_model[model] + found if model in of_model else found
+    mixed = {model: one for model, one in of_model.items() if one.are_mixed}
+    known = [one.known > 0 for one in of_model.values() if one.known or one.unknown]
+    if not labels or not (mixed or len(set(known)) > 1):
+        return ()
+    titles = join_words([contents.title(label) for label in labels])
+    if not mixed:
+        without = [one_line(model, 40) for model, one in of_model.items() if not one.known]
+        return (
+            Part(
+                f"The images of {join_words(without)} state no spacing, the others do: the units "
+                f"of {titles} differ."
+            ),
+        )
+    counts = [*dict.fromkeys(map(str, mixed.values()))]
+    if len(counts) > 1 or len(mixed) < len(of_model):
+        shown = [*mixed.items()][:MOST_NAMED]
+        counts = [f"{one} ({one_line(model, 40)})" for model, one in shown]
+    pixels = next(iter(mixed.values())).pixels
+    return (
+        Part(
+            f"{join_words(counts)} state no spacing: their distances are in {pixels}, the others "
+            f"in the unit of the spacing; the mean of {titles} mixes them."
         ),
     )
 

@@ -211,7 +211,14 @@ def _note_on_intervals(scores: Scores, names: Names) -> str:
         if missing
         else ""
     )
-    return f"{over}, in brackets the 95 % interval by {names.group}.{no_bracket}"
+    equal = any(one.are_equal and not np.isnan(one.low) for one in scores.by_column.values())
+    of_equal = (
+        f" Where all scores of a map are equal, each {names.group} counts as one {names.row}, so "
+        "the interval is wider than that of scores that are almost equal."
+        if equal
+        else ""
+    )
+    return f"{over}, in brackets the 95 % interval by {names.group}.{no_bracket}{of_equal}"
 
 
 def _conventions(contents: Contents) -> list[str]:

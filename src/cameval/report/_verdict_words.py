@@ -17,6 +17,7 @@ from cameval.report._cautions import (
     caution_of,
     dark_images,
     describe_guess,
+    mixed_spacings,
     no_groups,
     other_guesses,
     out_of_reach,
@@ -114,6 +115,7 @@ def words_of(
     )
     caution = (
         dark_images(targets),
+        mixed_spacings(targets, contents),
         outguessed(verdicts, headline, names),
         uncorrected(verdicts),
         (Part(NOISE_ALONE),) if _is_compared(verdicts) and contents.has_noise_alone else (),

@@ -28,6 +28,30 @@ FAULTS = (
         ),
     ),
     Fault(
+        "a list of samples with some spacings is not refused",
+        "evaluation/spacings.py",
+        before="if 0 < without < len(samples):",
+        after="if len(samples) < without:",
+        tests=(
+            "evaluation/test_spacings.py::"
+            "test_a_list_with_some_spacings_is_refused_before_the_work",
+        ),
+    ),
+    Fault(
+        "concatenated results forget their spacings",
+        "report/_cautions.py",
+        before="of_model[model] + found if model in of_model else found",
+        after="found",
+        tests=("evaluation/test_spacings.py::test_runs_that_differ_are_cautioned_of_together",),
+    ),
+    Fault(
+        "titles of distances never have the unit of the run",
+        "evaluation/results.py",
+        before="unit=Spacings.of_all(self.provenance).unit",
+        after="unit=None",
+        tests=("evaluation/test_spacings.py::test_the_title_has_the_unit_that_the_run_knows",),
+    ),
+    Fault(
         "--stretch-contrast does not reach the photos",
         "cli/_photo_maps.py",
         before="ImageFile(photo, stretch)()",
@@ -448,8 +472,8 @@ FAULTS = (
     Fault(
         "titles are not read from the meanings of results",
         "evaluation/meaning.py",
-        before="(found and found.title) or metric",
-        after="metric",
+        before="if found is None or not found.title:",
+        after="if True:",
         tests=("report/test_titles.py::test_titles_are_saved_and_read_again",),
     ),
     Fault(
