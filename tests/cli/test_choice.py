@@ -1,6 +1,7 @@
 """``--choose-on``: what is chosen on some images is scored on the others."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,10 @@ def test_it_is_the_choice_of_the_library(models, validation, tmp_path, capsys) -
     wanted = chosen_in_python(Results.from_csv(tmp_path / "all" / "results.csv"))
     assert found.to_pandas().equals(wanted.to_pandas())
     assert found.meanings.origin("validated") == wanted.meanings.origin("validated")
-    assert text.count(f"chosen on {VALIDATION} other images: grad_cam ") == len(models) - 3
+    told = re.findall(
+        rf"chosen on {VALIDATION} other images: method (\w+) \(the best of 2\); grad_cam ", text
+    )
+    assert len(told) == len(models) - 3
     assert f"{COUNT - VALIDATION} images" in text
     assert "validated" in text
     assert "pairs of method and binarizer" not in text
@@ -63,9 +67,16 @@ def test_the_page_and_its_images_are_about_the_choice(validation, tmp_path, caps
     first = capsys.readouterr().out.splitlines()
     tuning = json.loads((out / "reviewers.json").read_text("utf-8"))["answers"]["tuning"]["values"]
     assert tuning["fixed_binarizer"] == "validated"
-    assert tuning["fixed_method"] in ("grad_cam", "layer_cam")
-    assert "validated" in (out / "report.html").read_text("utf-8")
+    method = tuning["fixed_method"]
+    assert method in ("grad_cam", "layer_cam")
+    assert tuning["method_chosen"][0]["method"] == method
+    page = (out / "report.html").read_text("utf-8")
+    said = f"The method {method} (the best of 2) and the binarizer of each map were chosen on 5 "
+    assert said in page
+    assert "method and threshold chosen on other images" in page
+    assert "given to the report as fixed" not in page
     assert main(["report", str(out)]) == 0
+    assert said in (out / "report.html").read_text("utf-8")
     again = capsys.readouterr().out.splitlines()
     assert [line for line in again if "squeezenet1_1 " in line] == [
         line for line in first if "squeezenet1_1 " in line

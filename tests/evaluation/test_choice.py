@@ -89,6 +89,22 @@ BEST = {("cam", "p95"): 0.4, ("grad", "otsu"): 0.3, ("center", "p80"): 0.2}
 CHOSEN = {"cam": "p95", "grad": "otsu", "center": "p80"}
 
 
+def test_the_best_method_is_that_of_the_best_mean_of_a_target_class() -> None:
+    choice = choose_binarizers(made(BEST, target_class=("predicted", "true")))
+    assert choice.best_method() == choice.best_method("true") == "cam"
+    columns = tuple(
+        Column(of, "method", method, "otsu", "error")
+        for of in ("predicted", "true")
+        for method in ("cam", "grad")
+    )
+    errors = Choice("error", False, "net", columns, (0.2, 0.1, 0.1, 0.1), frozenset())
+    assert (errors.best_method(), errors.best_method("true")) == ("grad", "cam")
+    with pytest.raises(SettingError, match=r"\(predicted, true\), got 'label'"):
+        errors.best_method("label")
+    by_label = Choice("iou", True, "net", columns[:2], (0.2, 0.3), frozenset(), labels=(None, 1))
+    assert by_label.best_method() == "cam"
+
+
 def chosen(choice: Choice) -> dict[str, str]:
     return {column.method: column.binarizer for column in choice.columns}
 

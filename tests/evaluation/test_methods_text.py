@@ -139,6 +139,7 @@ def chosen(by: Literal["label"] | None) -> Results:
 def test_each_map_has_its_threshold_in_the_text() -> None:
     plain, by_class = (chosen(by).methods_text() for by in (None, "label"))
     assert "It is p95 for cam; otsu for grad_cam and center." in plain
+    assert "On the images of this choice cam has the highest mean IoU of 2 methods." in plain
     assert "chosen for each map and class on other images of the same groups (12 images" in by_class
     assert (
         "For cam it is p95 for round, otsu for square and long; for grad_cam it is otsu for round, "

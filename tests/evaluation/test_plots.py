@@ -488,6 +488,24 @@ def test_a_metric_of_maps_has_one_row_for_each_pair() -> None:
         assert axes.get_ylabel() == "map"
 
 
+def test_a_binarizer_that_was_chosen_on_other_images_is_the_one_of_the_models() -> None:
+    chosen = []
+    for part in (models("a"), models("b")):
+        other = part.samples.assign(
+            sample=part.samples["sample"] + " b", group=part.samples["group"] + " b"
+        )
+        chosen.append(choose_binarizers(replace(part, samples=other)).apply(part))
+    both = concat(chosen)
+    axes = drawn(both, "models")
+    assert [name for name, *_ in differences(axes)] == ["validated"]
+    tests = page_tests(both, binarizer="validated")
+    assert f"adjusted for {len(tests)} tests" in axes.get_xlabel()
+    assert [name for name, *_ in differences(drawn(both, "models", binarizer="p95"))] == ["p95"]
+    here = [choose_binarizers(one).apply(one, "optimum") for one in (models("a"), models("b"))]
+    names = [name for name, *_ in differences(drawn(concat(here), "models"))]
+    assert names == ["p95", "otsu", "optimum"]
+
+
 def test_of_many_models_the_pairs_with_one_are_drawn() -> None:
     four = models("a", "b", "c", "d")
     first = [f"{n} better" for n in ("b", "a", "c", "a", "d", "a")]

@@ -10,7 +10,7 @@ from pages import Page, made, written
 
 from cameval import choose_binarizers, concat
 from cameval.evaluation import Results
-from cameval.report import page_tests, verdict_lines
+from cameval.report import format_p, page_tests, verdict_lines
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
@@ -97,6 +97,16 @@ def test_of_too_few_groups_nothing_is_said(tmp_path) -> None:
     assert said in " ".join(verdict_lines(results))
 
 
+def test_groups_that_are_too_few_after_a_correction_are_called_that(tmp_path) -> None:
+    results = of_networks(HIGH_AND_LOW, groups=6)
+    n = len(page_tests(results))
+    said = (
+        "In IoU, the groups are too few to tell the maps of a from those of b, after correction "
+        f"for {n} tests."
+    )
+    assert said in written(results, tmp_path).says
+
+
 def test_with_a_fixed_binarizer_the_others_are_not_tested(tmp_path) -> None:
     results = of_networks(HIGH_AND_LOW)
     lines = verdict_lines(results, binarizer="p95")
@@ -108,7 +118,7 @@ def test_with_a_fixed_binarizer_the_others_are_not_tested(tmp_path) -> None:
     page = written(results, tmp_path, binarizer="p95")
     table = page.table("Difference in mean IoU and AUROC between networks")
     assert [head for _, head, _ in table.rows] == ["p95", "p75", "otsu", "AUROC"]
-    assert table.rows[1][2] == ["+.100 (not tested)"]
+    assert table.rows[1][2] == ["+.100 (not tested)", "", ""]
 
 
 def test_less_may_be_better(tmp_path) -> None:
@@ -132,7 +142,7 @@ def test_numbers_are_those_of_the_tests_of_the_page(tmp_path) -> None:
         *((f"IoU: {pair}", name) for pair in by_pair for name in ("p75", "p95", "otsu")),
         *((f"AUROC: {pair}", "AUROC") for pair in by_pair),
     ]
-    cells = {(block, head): cells[0] for block, head, cells in table.rows}
+    cells = {(block, head): cells for block, head, cells in table.rows}
     lines = differences_in(verdict_lines(results))
     assert len(lines) == 12
     for row, (name, said) in zip(tests.itertuples(), lines, strict=True):
@@ -141,9 +151,30 @@ def test_numbers_are_those_of_the_tests_of_the_page(tmp_path) -> None:
         ends = f"[{row.low_holm:.3f}, {row.high_holm:.3f}]"
         number = f"{row.difference:+.3f} {ends}".replace("0.", ".")
         symbol = "\u2248" if row.p_holm >= 0.05 else "\u25b2" if row.difference > 0 else "\u25bc"
-        assert cells[f"{title}: {row.first} minus {row.second}", name] == f"{symbol} {number}"
-        assert said.replace("\u2212", "-") == f"{symbol} {number}"
-    assert table.titles == ["binarizer", "difference"]  # p is in one table of the page
+        corrected, alone = format_p(row.p_holm), format_p(row.p)
+        cell = [f"{symbol} {number}", corrected, alone]
+        assert cells[f"{title}: {row.first} minus {row.second}", name] == cell
+        equals = corrected if corrected.startswith("<") else f"= {corrected}"
+        p = f"p {equals}, {alone} alone"
+        assert said.replace("\u2212", "-") == f"{symbol} {number}  {p}"
+    size = len(page_tests(results))
+    p_titles = [f"p, corrected for {size} tests", "p alone"]
+    assert table.titles == ["binarizer", "difference", *p_titles]
+    assert max(map(len, verdict_lines(results))) <= 80
+
+
+def test_one_test_of_a_pair_is_told_with_both_p_and_compare_has_the_one_alone(tmp_path) -> None:
+    results = of_networks(HIGH_AND_LOW)
+    rng = np.random.default_rng(1)
+    results = replace(results, values=results.values + rng.normal(0, 0.15, results.values.shape))
+    (test,) = page_tests(results, binarizer="p95").query("kind == 'model' and metric == 'iou'").iloc
+    assert test.p < test.p_holm
+    corrected, alone = (f"{p:.3f}".removeprefix("0") for p in (test.p_holm, test.p))
+    said = f"Test with p95: p = {corrected} corrected for {test.tests} tests, p = {alone} alone."
+    assert said in written(results, tmp_path, binarizer="p95").says
+    assert said in " ".join(verdict_lines(results, binarizer="p95"))
+    table = results.compare("iou", over="model", reference="b", method="cam", binarizer="p95")
+    assert format_p(table["p"].iloc[0]) == alone
 
 
 def test_the_marks_are_at_the_differences_and_full_where_one_is_shown(tmp_path) -> None:

@@ -187,10 +187,10 @@ def test_what_is_compared_without_a_choice_is_said_so() -> None:
     assert (fixed["values"]["fixed_method"], fixed["values"]["fixed_binarizer"]) == ("cam", "p95")
 
 
-def test_a_choice_is_told_with_its_images() -> None:
-    results = made(n=30, groups=30)
-    rows = np.arange(30) < 12
-    validation, test = (
+def parts_of(results: Results, n: int) -> tuple[Results, Results]:
+    """Return the results of the first images, and of the others."""
+    rows = np.arange(len(results)) < n
+    first, others = (
         replace(
             results,
             samples=results.samples[part].reset_index(drop=True),
@@ -198,6 +198,11 @@ def test_a_choice_is_told_with_its_images() -> None:
         )
         for part in (rows, ~rows)
     )
+    return first, others
+
+
+def test_a_choice_is_told_with_its_images() -> None:
+    validation, test = parts_of(made(n=30, groups=30), 12)
     chosen = choose_binarizers(validation).apply(test)
     found = answers(chosen, binarizer="validated", method="cam")["tuning"]
     assert found["run"][:3] == [
@@ -215,6 +220,58 @@ def test_a_choice_is_told_with_its_images() -> None:
     optimistic = answers(best, binarizer="best")["tuning"]
     assert "these same images by the highest mean IoU, an optimistic choice" in optimistic["run"][0]
     assert optimistic["values"]["choices"][0]["chosen_on"] == "these same images"
+
+
+def test_a_method_that_was_chosen_on_other_images_is_not_called_fixed(tmp_path) -> None:
+    validation, test = parts_of(made(n=30, groups=30), 12)
+    choice = choose_binarizers(validation)
+    chosen, method = choice.apply(test), choice.best_method()
+    found = answers(chosen, binarizer="validated", method=method)["tuning"]
+    told = f"method {method} (the best of 2)"
+    assert found["run"][:2] == [
+        f"The {told} and the binarizer of each map were chosen on 12 other images of 12 groups, by "
+        "the highest mean IoU.",
+        "Whether network, layer, methods or preparation were tuned on these images is not "
+        "recorded.",
+    ]
+    assert found["values"]["fixed_method"] == method
+    counts = {"method": method, "n_methods": 2, "images": 12, "groups": 12}
+    assert found["values"]["method_chosen"] == [{"model": "net", **counts}]
+    page = written(chosen, tmp_path / "a", binarizer="validated", method=method)
+    caution = f"The {told} and the thresholds were chosen on 12 other images of 12 groups."
+    assert page.caution.startswith(caution)
+    assert "method and threshold chosen on other images: " in page.text
+    other = next(one for one in ("cam", "grad_cam") if one != method)
+    page = written(chosen, tmp_path / "b", binarizer="validated", method=other)
+    assert f"The method {other} was given to the report as fixed before the scores." in page.text
+    assert page.caution.startswith("The thresholds were chosen on other images.")
+    assert "method and threshold" not in page.text
+
+
+def test_of_a_method_that_is_best_on_these_same_images_the_choice_is_optimistic() -> None:
+    results = made(n=30, groups=30)
+    choice = choose_binarizers(results)
+    best = choice.apply(results, "best")
+    found = answers(best, binarizer="best", method=choice.best_method())["tuning"]
+    assert found["run"][0].endswith(
+        "were chosen on these same images, by the highest mean IoU, an optimistic choice."
+    )
+
+
+def test_networks_with_choices_of_their_own_are_told_apart_where_they_differ() -> None:
+    parts, method = [], "grad_cam"
+    for model, n in (("a", 12), ("b", 12), ("b", 10)):
+        validation, test = parts_of(made(n=30, groups=30, models=(model,)), n)
+        choice = choose_binarizers(validation)
+        assert choice.best_method() == method
+        parts.append(choice.apply(test))
+    alike, different = concat(parts[:2]), concat([parts[0], parts[2]])
+    said = answers(alike, binarizer="validated", method=method)["tuning"]["run"]
+    assert said[0].startswith(f"The method {method} (the best of 2) and")
+    said = answers(different, binarizer="validated", method=method)["tuning"]["run"]
+    assert [one[:3] for one in said[:2]] == ["a: ", "b: "]
+    assert "chosen on 12 other images" in said[0]
+    assert "chosen on 10 other images" in said[1]
 
 
 def test_metrics_are_told_by_their_typed_questions(tmp_path) -> None:

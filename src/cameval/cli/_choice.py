@@ -91,7 +91,7 @@ def choose(parts: Sequence[Results], dataset: Any, options: Namespace) -> Chosen
         (model,) = {str(one) for one in part.to_pandas()["model"].unique()}
         choices[model] = choose_binarizers(part.select(sample=used), _metric(part))
         scored.append(choices[model].apply(part.select(sample=others), _LABEL))
-    best = {_best_method(choice) for choice in choices.values()}
+    best = {choice.best_method() for choice in choices.values()}
     method = best.pop() if len(best) == 1 else None
     return Chosen(concat(scored), Subset(dataset, left), choices, _LABEL, method)
 
@@ -102,9 +102,11 @@ def describe_choices(chosen: Chosen) -> list[str]:
     for model, choice in chosen.choices.items():
         table = choice.to_pandas().query("kind == 'method'")
         rows = table[table["target_class"] == table["target_class"].iloc[0]]
-        words = [f"{row.method} {row.binarizer}" for row in rows.itertuples()]
+        words = ", ".join(f"{row.method} {row.binarizer}" for row in rows.itertuples())
         images = len({(name, group) for name, group, _ in choice.images})
-        lines.append(f"{model}: chosen on {images:,} other images: {', '.join(words)}")
+        if len(rows) > 1:
+            words = f"method {choice.best_method()} (the best of {len(rows)}); {words}"
+        lines.append(f"{model}: chosen on {images:,} other images: {words}")
     if chosen.choices and chosen.method is None:
         lines.append("the best method differs between networks: each is about its best one")
     return lines
@@ -120,11 +122,3 @@ def _metric(results: Results) -> str:
     raise SettingError(
         "--choose-on must have a metric of masks with a direction, got none; add --metric iou"
     )
-
-
-def _best_method(choice: Choice) -> str:
-    """Return the method with the best mean on the images of the choice."""
-    table = choice.to_pandas().query("kind == 'method'")
-    table = table[table["target_class"] == table["target_class"].iloc[0]]
-    scores = table["score"] if choice.higher_is_better else -table["score"]
-    return str(table.loc[scores.idxmax(), "method"])

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cameval.evaluation._chosen_methods import chosen_method
 from cameval.evaluation._label_words import LabelWords, joined
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._score_table import ScoreTable
@@ -79,6 +80,28 @@ class ChoiceWords:
                 yield f"For {name}{on}{':' * bool(self.origin.by)} {listed}"
             elif counts:
                 yield f"For {name} it was chosen on {counts}"
+
+    def list_best_methods(self) -> Iterator[str]:
+        """Yield which method is the best on the images of the choice, if it is of several."""
+        target_class = next(c.target_class for c in self.results.columns)
+        found = [
+            (model, best)
+            for model, record in self._choices
+            if (best := chosen_method(record, target_class)) is not None and best.n_methods > 1
+        ]
+        if not found or len(found) > _MOST_CHOICES:
+            return
+        way = "highest" if self.origin.higher_is_better else "lowest"
+        mean = f"the {way} mean {self.words.metric(self.origin.metric)}"
+        methods = list(dict.fromkeys((one.method, one.n_methods) for _, one in found))
+        if len(methods) == 1:
+            ((method, n),) = methods
+            of_choices = "this choice" if len(found) == 1 else "each choice"
+            name = self.words.name(method)
+            yield f"On the images of {of_choices} {name} has {mean} of {n} methods"
+        elif len({model for model, _ in found}) == len(found):
+            each = [f"{self.words.name(one.method)} for {self.words.name(m)}" for m, one in found]
+            yield f"The method with {mean} on the images of each choice is {joined(each)}"
 
     @property
     def _records(self) -> list[Mapping[str, Any]]:

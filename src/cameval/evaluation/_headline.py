@@ -114,6 +114,14 @@ def headline_metric(contents: Contents) -> str | None:
     return next(iter(scores or metrics), None)
 
 
+def validated_binarizer(contents: Contents) -> str | None:
+    """Return the first label of binarizers that were not chosen on the images that are scored."""
+    chosen_on = {k: one.origin.chosen_on for k, one in contents.binarizers.items() if one.origin}
+    found = [label for label, of in chosen_on.items() if of == "other images"]
+    found += [label for label, of in chosen_on.items() if of == "other images of the same groups"]
+    return next(iter(found), None)
+
+
 def metric_without_threshold(contents: Contents, headline: Headline) -> str | None:
     """Return the first metric of maps that states its direction, besides that of the headline."""
     known = (

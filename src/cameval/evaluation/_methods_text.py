@@ -165,6 +165,7 @@ def _describe_binarizers(results: ScoreTable, words: LabelWords, pixels: str) ->
         choice = ChoiceWords(label, origin, results, words)
         yield f"The binarizer {words.name(label)} was {choice.rule}."
         yield from (f"{sentence}." for sentence in choice.list_chosen())
+        yield from (f"{sentence}." for sentence in choice.list_best_methods())
     if chosen and fixed and not shown:  # a selection of the chosen ones
         are = "binarizers" if len(fixed) > 1 else "binarizer"
         yield f"The evaluation had the {are} {_rules(fixed, words, pixels)}."

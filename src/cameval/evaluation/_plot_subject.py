@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from cameval.errors import SettingError
 from cameval.evaluation._comparisons import Family, compare_all, seed_of
 from cameval.evaluation._contents import Contents, Role, contents_of, with_object
-from cameval.evaluation._headline import MOST_MODELS, Headline, headline_metric, headline_of
+from cameval.evaluation._headline import (
+    MOST_MODELS,
+    Headline,
+    headline_metric,
+    headline_of,
+    validated_binarizer,
+)
 from cameval.evaluation._plot_marks import LONGEST, drawn
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import Images, Score, Scores, images_by_model, scores_of
@@ -185,7 +191,8 @@ def subject_of(
 ) -> Subject:
     """Return what a plot is about.
 
-    A plot of all models is about the first, whose best method the models are compared with.
+    A plot of all models is about the first, whose best method the models are compared with, and by
+    default about the binarizers that were chosen on other images, if there are such.
 
     Raises
     ------
@@ -197,6 +204,7 @@ def subject_of(
     chosen = _one("model", model, everything.models)
     if of_all:
         chosen = everything.models[0]
+        binarizer = binarizer or validated_binarizer(everything)
     if chosen is None:
         if len(everything.models) > 1:
             raise SettingError(

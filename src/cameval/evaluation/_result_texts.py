@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 
 from cameval.evaluation._contents import Contents, contents_of, count_rows, with_object
-from cameval.evaluation._headline import headline_metric, headline_of
+from cameval.evaluation._headline import headline_metric, headline_of, validated_binarizer
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import scores_of
 from cameval.evaluation._words import counted, map_and_mask, one_line
@@ -74,7 +74,7 @@ def _best_means(results: ScoreTable, contents: Contents) -> Iterator[tuple[str, 
     table = with_object(results, contents).select(metric=metric)
     contents = contents_of(table)
     scores = scores_of(table, contents)
-    headline = headline_of(contents, scores, binarizer=_validated(contents))
+    headline = headline_of(contents, scores, binarizer=validated_binarizer(contents))
     means = []
     for model, column in headline.columns.items():
         of_model = f"{one_line(model, 30)}: " if len(contents.models) > 1 else ""
@@ -82,11 +82,3 @@ def _best_means(results: ScoreTable, contents: Contents) -> Iterator[tuple[str, 
         means.append(f"{of_model}mean {contents.title(metric)} {mean:.3f} ({map_and_mask(column)})")
     if means:
         yield "best mean", "; ".join(means)
-
-
-def _validated(contents: Contents) -> str | None:
-    """Return the first label of binarizers that were not chosen on the images that are scored."""
-    chosen_on = {k: one.origin.chosen_on for k, one in contents.binarizers.items() if one.origin}
-    found = [label for label, of in chosen_on.items() if of == "other images"]
-    found += [label for label, of in chosen_on.items() if of == "other images of the same groups"]
-    return next(iter(found), None)

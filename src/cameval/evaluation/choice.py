@@ -22,6 +22,7 @@ from cameval.evaluation._candidates import (
     map_of,
     only_model,
 )
+from cameval.evaluation._chosen_methods import chosen_method
 from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn, Column, Origin
 from cameval.evaluation.results import Results
 from cameval.statistics import ENOUGH_GROUPS
@@ -234,6 +235,40 @@ class Choice:
             f"choice must have a binarizer for each map, got none for the {kind} {method!r}, only "
             f"for {known}; evaluate it on the validation data too"
         )
+
+    def best_method(self, target_class: str | None = None) -> str:
+        """Return the method with the best mean on the images of the choice, the first of equals.
+
+        Each method has its chosen binarizer, in a choice by label that of all labels together.
+
+        Parameters
+        ----------
+        target_class
+            Of the maps; by default the first of the choice.
+
+        Raises
+        ------
+        SettingError
+            If the choice has no method of the target class.
+
+        Examples
+        --------
+        >>> from cameval.evaluation import Choice, Column
+        >>> columns = (
+        ...     Column("predicted", "method", "cam", "otsu", "iou"),
+        ...     Column("predicted", "method", "layer_cam", "percentile:95", "iou"),
+        ... )
+        >>> Choice("iou", True, "net", columns, (0.2, 0.3), frozenset()).best_method()
+        'layer_cam'
+        """
+        found = chosen_method(self.record(), target_class)
+        if found is None:
+            known = dict.fromkeys(c.target_class for c in self.columns if c.kind == "method")
+            raise SettingError(
+                f"target_class must be one of the methods of the choice ({', '.join(known)}), got "
+                f"{target_class!r}"
+            )
+        return found.method
 
     @cached_property
     def _chosen(self) -> dict[tuple[tuple[str, str, str], int | None], str]:

@@ -519,12 +519,13 @@ class Results:
             results.
 
             ``"models"``: the paired differences of two models or more, over the targets that both
-            have: a row for each binarizer, the difference of the means as a dot, filled where a
-            difference is shown, with its interval. All pairs of two or three models are drawn, and
-            of more those with the first. p and intervals are those of a report, where models are
-            compared in this metric, adjusted for all tests there; otherwise those of a report in
-            this metric. Of more than three models the binarizer is the best of the first model.
-            At the right the symbols as above: ▲ the first is better.
+            have: a row for each binarizer, or for the given or chosen one alone, the difference of
+            the means as a dot, filled where a difference is shown, with its interval. All pairs of
+            two or three models are drawn, and of more those with the first. p and intervals are
+            those of a report, where models are compared in this metric, adjusted for all tests
+            there; otherwise those of a report in this metric. Of more than three models the
+            binarizer is the best of the first model. At the right the symbols as above: ▲ the first
+            is better.
 
             ``"classes"``: the scores of each class, with its mean and that of the guess; of more
             than 30 classes the 12 best and the 12 worst. A line is the 95 % interval by group, for
@@ -558,7 +559,8 @@ class Results:
             pairs with this model.
         method, binarizer
             By default the pair with the best mean on these images; for ``"models"`` the method is
-            the best of the first model.
+            the best of the first model, and the binarizer, if some were chosen on other images
+            (`Choice.apply`), is their label.
         metric
             By default the first metric of masks, or of maps, that is no upper bound.
         names

@@ -10,7 +10,7 @@ from cameval.evaluation._scores import ROLES
 from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import Column, MetricMeaning
 from cameval.report._answers import Answer, Known, capital
-from cameval.report._choices import describe_choice
+from cameval.report._choices import describe_choice, method_choice
 from cameval.report._names import Names, join_words
 from cameval.report._test_tables import is_binarizer_chosen_here
 from cameval.report.formatting import format_count
@@ -23,20 +23,33 @@ def answer_tuning(known: Known) -> Answer:
     """Answer what was chosen by scores, and on which images."""
     contents, headline = known.contents, known.headline
     sentences: list[str] = []
+    method = method_choice(contents, headline, known.runs)
     for name, label in (("binarizer", headline.binarizer), ("method", headline.method)):
-        if label is not None and (name == "method" or contents.binarizers[label].origin is None):
+        is_chosen = (
+            method is not None
+            if name == "method"
+            else label is not None and contents.binarizers[label].origin is not None
+        )
+        if label is not None and not is_chosen:
             sentences.append(
                 f"The {name} {one_line(label)} was given to the report as fixed before the scores."
             )
+    told: dict[str, list[str]] = {}
     for model, column in headline.columns.items():
-        told = describe_choice(
+        of_model = describe_choice(
             column,
             headline.candidates[model],
             contents.binarizers.get(column.binarizer),
             known.names,
             has_direction=headline.meaning.higher_is_better is not None,
+            method=None if method is None else method.of_model(model),
         )
-        sentences += [known.names.with_model(model, sentence) for sentence in told]
+        told[model] = [*of_model]
+    are_alike = all(one == next(iter(told.values())) for one in told.values())
+    if method is not None and are_alike:
+        told = {"": next(iter(told.values()))}
+    for model, of in told.items():
+        sentences += [known.names.with_model(model, one) if model else one for one in of]
     choices = list(_choices(known))
     compared = {
         "methods": list(contents.methods),
@@ -54,7 +67,7 @@ def answer_tuning(known: Known) -> Answer:
     sentences += [
         f"The choice {one_line(one['label'])} was made on {format_count(one['images'], 'image')}."
         for one in choices
-        if one["images"] is not None
+        if one["images"] is not None and (method is None or one["label"] != method.label)
     ]
     if not sentences:
         pair = "one method and one binarizer were" if contents.binarizers else "one method was"
@@ -64,6 +77,7 @@ def answer_tuning(known: Known) -> Answer:
     values = {
         "fixed_binarizer": headline.binarizer,
         "fixed_method": headline.method,
+        "method_chosen": None if method is None else method.records(),
         "compared": compared,
         "choices": choices,
     }

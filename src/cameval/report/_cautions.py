@@ -8,17 +8,19 @@ from cameval.baselines import Pattern
 from cameval.evaluation._comparisons import ALPHA
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
-from cameval.evaluation._numbers import format_short, with_minus
+from cameval.evaluation._numbers import format_short, short_writer, with_minus
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._words import one_line
 from cameval.evaluation.dark_images import DarkImages
 from cameval.evaluation.meaning import CONSTANT, Column
 from cameval.evaluation.spacings import Spacings, spaced_metrics
+from cameval.report._choices import MethodChoice, method_choice
 from cameval.report._names import Names, join_words
+from cameval.report._p_values import equals
 from cameval.report._sentences import MOST_NAMED, Part, Sentence, plain
 from cameval.report._targets import Targets
 from cameval.report._verdict import Verdict
-from cameval.report.formatting import format_number, format_p, format_percent
+from cameval.report.formatting import format_number, format_percent
 from cameval.statistics import ENOUGH_GROUPS
 
 NOISE_ALONE = "Only compared with random maps: no mask in the middle was evaluated."
@@ -35,7 +37,8 @@ def caution_of(
     names: Names,
 ) -> Sentence:
     """Return the first caution that applies."""
-    chosen = _choice(verdicts, contents, headline, names)
+    method = method_choice(contents, headline, runs(targets.everything.provenance))
+    chosen = _choice(verdicts, contents, headline, names, method)
     if chosen.startswith("Optimistic"):
         return (Part(chosen),)
     groups = targets.scored.samples["group"].nunique()
@@ -122,7 +125,11 @@ def _compared(candidates: Sequence[Column], contents: Contents) -> Sequence[Colu
 
 
 def _choice(
-    verdicts: Sequence[Verdict], contents: Contents, headline: Headline, names: Names
+    verdicts: Sequence[Verdict],
+    contents: Contents,
+    headline: Headline,
+    names: Names,
+    method: MethodChoice | None,
 ) -> str:
     """Return how method and binarizer were chosen, where scores chose them."""
     candidates = [
@@ -147,6 +154,10 @@ def _choice(
         and (origin := contents.binarizers[one.column.binarizer].origin) is not None
     ]
     places = {origin.chosen_on for origin in origins}
+    if method is not None and places == {method.origin.chosen_on}:
+        text = f"The {method.describe()} and the thresholds were chosen on {method.place(names)}."
+        is_optimistic = method.origin.chosen_on != "other images"
+        return f"Optimistic: t{text[1:]}" if is_optimistic else text
     if "these same images" in places:
         return "Optimistic: the thresholds were chosen on these same images."
     if "other images of the same groups" in places:
@@ -226,9 +237,6 @@ _PATTERNS: Mapping[Pattern, str] = {
 }
 
 
-_COUNTED = "Counts of scores below or above it include differences that round to zero."
-
-
 def describe_guess(verdicts: Sequence[Verdict], contents: Contents) -> Sentence:
     """Return what a guess is, and which baseline it is here."""
     found: dict[str, list[str]] = {}
@@ -245,8 +253,6 @@ def describe_guess(verdicts: Sequence[Verdict], contents: Contents) -> Sentence:
         parts += [Part("; " if k else ""), Part(one_line(label, 40), "name")]
         parts.append(Part(f"{what}{whose if len(found) > 1 else ''}"))
     parts.append(Part("). It guesses the place, not the class."))
-    if any(one.guess is not None and one.guess.n_both for one in verdicts):
-        parts.append(Part(f" {_COUNTED}"))
     return (*parts, *_informed(verdicts))
 
 
@@ -298,13 +304,24 @@ def uncorrected(verdicts: Sequence[Verdict]) -> Sentence:
         and comparison.test.p < ALPHA
     ]
     texts = [
-        f"p {_equals(test.p)} corrected for all tests of the page, p {_equals(test.test.p)} alone"
+        f"p {equals(test.p)} corrected for all tests of the page, p {equals(test.test.p)} alone"
         + (f" ({one_line(model, 40)})" if len(verdicts) > 1 else "")
         for model, test in found[:MOST_NAMED]
     ]
     return (Part(f"Test against the guess: {'; '.join(texts)}."),) if texts else ()
 
 
-def _equals(p: float) -> str:
-    text = format_p(p)
-    return text if text.startswith("<") else f"= {text}"
+def other_orders(verdicts: Sequence[Verdict]) -> Sentence:
+    """Return that the order of the two best methods, or their distance, is of the binarizer."""
+    found = [(one.model, one.other_order) for one in verdicts if one.other_order is not None]
+    texts = []
+    for model, order in found[:MOST_NAMED]:
+        write = short_writer([(order.first_mean, order.second_mean)])
+        whose = f" ({one_line(model, 40)})" if len(verdicts) > 1 else ""
+        what = "order of the methods" if order.is_reversed else "size of their difference"
+        texts.append(
+            f"With {one_line(order.binarizer, 40)} {one_line(order.second, 40)} scores "
+            f"{write(order.second_mean)} and {one_line(order.first, 40)} "
+            f"{write(order.first_mean)}{whose}, not tested: the {what} depends on the binarizer."
+        )
+    return (Part(with_minus(" ".join(texts))),) if texts else ()

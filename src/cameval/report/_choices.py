@@ -1,10 +1,13 @@
 """Which method and binarizer were chosen by their scores, and on which images."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from cameval.evaluation import Column
+from cameval.evaluation import Column, Origin
+from cameval.evaluation._chosen_methods import ChosenMethod, chosen_method
 from cameval.evaluation._contents import Contents
+from cameval.evaluation._headline import Headline
 from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn
 from cameval.report._names import Names, describe_origin
@@ -19,6 +22,82 @@ _WARNINGS: dict[ChosenOn, str] = {
 }
 
 
+@dataclass(frozen=True)
+class MethodChoice:
+    """The method of a page, which is the best on the images on which its binarizers were chosen.
+
+    Parameters
+    ----------
+    label
+        The label of the binarizers that were chosen on these images.
+    origin
+        On which images, and by which metric.
+    by_model
+        The best method of each choice with its counts, with the model that the choice is for.
+    """
+
+    label: str
+    origin: Origin
+    by_model: Sequence[tuple[str, ChosenMethod]]
+
+    def of_model(self, model: str) -> "MethodChoice":
+        """Return the choices for a model; all, if none is for it."""
+        found = [one for one in self.by_model if one[0] == model]
+        return MethodChoice(self.label, self.origin, found or self.by_model)
+
+    @property
+    def counts(self) -> ChosenMethod | None:
+        """Method and counts, if they are the same in each choice."""
+        first = self.by_model[0][1]
+        return first if all(one == first for _, one in self.by_model) else None
+
+    def describe(self) -> str:
+        """Return the method, and of how many it is the best."""
+        method, n = self.by_model[0][1].method, {one.n_methods for _, one in self.by_model}
+        return f"method {one_line(method)}" + (f" (the best of {n.pop()})" if len(n) == 1 else "")
+
+    def place(self, names: Names) -> str:
+        """Return on which images the choice was made, with their number if it is known."""
+        where, counts = self.origin.chosen_on, self.counts
+        if counts is None or counts.images is None or where == "these same images":
+            return names.chosen_on(where)
+        images = format_count(counts.images, "other image")
+        if where == "other images of the same groups":
+            return f"{images} of the same {names.groups}"
+        return images + (
+            "" if counts.groups is None else f" of {names.count_groups(counts.groups)}"
+        )
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return method and counts of each choice, for JSON."""
+        return [{"model": model, **asdict(one)} for model, one in self.by_model]
+
+
+def method_choice(
+    contents: Contents, headline: Headline, runs: Sequence[Mapping[str, Any]]
+) -> MethodChoice | None:
+    """Return the choice of the method of a page; None if none is known.
+
+    It is known if the page is about chosen binarizers and one method, and this method is the best
+    of several in the record of each choice.
+    """
+    label, meaning = headline.binarizer, contents.binarizers.get(headline.binarizer or "")
+    if label is None or headline.method is None or meaning is None or meaning.origin is None:
+        return None
+    records = [record for run in runs if (record := (run.get("chosen") or {}).get(label))]
+    best = [
+        (str(one.get("model")), chosen_method(one, contents.target_classes[0])) for one in records
+    ]
+    found = [
+        (model, one)
+        for model, one in best
+        if one is not None and one.method == headline.method and one.n_methods > 1
+    ]
+    if not found or len(found) < len(best):
+        return None
+    return MethodChoice(label, meaning.origin, found)
+
+
 def describe_choice(
     column: Column,
     candidates: Sequence[Column],
@@ -26,14 +105,24 @@ def describe_choice(
     names: Names,
     *,
     has_direction: bool,
+    method: MethodChoice | None = None,
 ) -> Iterator[str]:
     """Yield which of method and binarizer was chosen by its score, and on which images.
 
-    `names` are the words of the page.
+    `names` are the words of the page, `method` is how the method was chosen on the same images as
+    the binarizer, if it was.
     """
     given = names.contents.given
     origin = None if binarizer is None else binarizer.origin
-    if origin is not None:
+    if origin is not None and method is not None:
+        each = "map and class" if origin.by == "label" else "map"
+        best = "highest" if origin.higher_is_better else "lowest"
+        yield (
+            f"The {method.describe()} and the binarizer of each {each} were chosen on "
+            f"{method.place(names)}, by the {best} mean {names.contents.title(origin.metric)}"
+            f"{_WARNINGS[origin.chosen_on]}."
+        )
+    elif origin is not None:
         warning = _WARNINGS[origin.chosen_on]
         yield f"The binarizer of each map was {describe_origin(origin, names)}{warning}."
     if len(candidates) < 2:
@@ -61,6 +150,8 @@ def describe_masks(
     binarizer: BinarizerMeaning | None,
     runs: Sequence[Mapping[str, Any]],
     names: Names,
+    *,
+    with_method: bool = False,
 ) -> str:
     """Return by which binarizer masks are made; of a chosen one where, and which it is.
 
@@ -74,6 +165,8 @@ def describe_masks(
         The records of the runs.
     names
         The words of the page.
+    with_method
+        Whether the method was chosen on the same images.
     """
     if not column.binarizer:
         return ""
@@ -82,6 +175,7 @@ def describe_masks(
         return f"masks by {one_line(column.binarizer)}"
     found = list(dict.fromkeys(chosen_for(column, model, runs)))
     what = "a threshold for each class, " if origin.by == "label" else "threshold "
+    what = f"method and {what}" if with_method else what
     value = f": {one_line(found[0])}" if len(found) == 1 else ""
     return f"{what}chosen on {names.chosen_on(origin.chosen_on)}{value}"
 

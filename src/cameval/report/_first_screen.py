@@ -13,7 +13,7 @@ from cameval.evaluation._words import one_line
 from cameval.report._all_scores import headline_data
 from cameval.report._answers import Known
 from cameval.report._chart import Charts
-from cameval.report._choices import chosen_for, describe_masks
+from cameval.report._choices import chosen_for, describe_masks, method_choice
 from cameval.report._headline_figure import draw_headline
 from cameval.report._names import Names, join_words
 from cameval.report._network_pairs import (
@@ -161,7 +161,10 @@ def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[Strip
     assert column is not None  # it has a score
     several = len(known.contents.models) > 1
     meaning = known.contents.binarizers.get(column.binarizer)
-    subtitle = describe_masks(column, verdict.model, meaning, known.runs, names)
+    is_method_chosen = method_choice(known.contents, headline, known.runs) is not None
+    subtitle = describe_masks(
+        column, verdict.model, meaning, known.runs, names, with_method=is_method_chosen
+    )
     if not several:
         subtitle = " \u00b7 ".join(filter(None, [one_line(column.method), subtitle]))
     right = verdict.n_known - verdict.n_wrong
@@ -225,6 +228,9 @@ def _counts(verdict: Verdict, known: Known) -> list[Count]:
     return counts
 
 
+_COUNTED = "Counts of scores below or above the guess include differences that round to zero."
+
+
 def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool, has_pairs: bool) -> str:
     """Return how the headline figure is read."""
     noun = known.names.noun
@@ -238,6 +244,8 @@ def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool, has_p
         is_chosen = any(one is not None and one.origin is not None for one in meanings)
         masks = "the binarizer that was chosen for it" if is_chosen else "the same binarizer"
         text += "" if has_many else f" Gray band: the best guess with {masks}."
+    if any(one.guess is not None and one.guess.n_both for one in verdicts):
+        text += f" {_COUNTED}"
     if known.headline.bound:
         text += " Blue: the highest mean that masks of these areas can have."
     if any(one.guess is not None and one.guess.comparison is not None for one in verdicts):

@@ -7,6 +7,7 @@ import numpy as np
 
 from cameval.evaluation import Column
 from cameval.evaluation._comparisons import (
+    ALPHA,
     MOST_COMPARED,
     Comparison,
     Family,
@@ -21,7 +22,9 @@ from cameval.evaluation._scores import Images, Scores
 from cameval.evaluation._words import map_and_mask, one_line
 from cameval.report._all_scores import describe_difference
 from cameval.report._names import Names, join_words
+from cameval.report._p_values import both_p, equals
 from cameval.report._sentences import Part, Sentence
+from cameval.report.formatting import format_p
 from cameval.report.sections import Block, Cell, Row, Table
 
 LONGEST_NAME = 40
@@ -53,11 +56,14 @@ class NetworkPair(ModelPair):
         Of the metric.
     untested
         Mean differences with the binarizers that are not tested, as another was fixed before.
+    n_tests
+        How many tests their p values are corrected for.
     """
 
     metric_title: str
     higher_is_better: bool
     untested: Mapping[str, float]
+    n_tests: int
 
     @property
     def title(self) -> str:
@@ -65,13 +71,17 @@ class NetworkPair(ModelPair):
         names = (one_line(name, LONGEST_NAME) for name in (self.first, self.second))
         return " minus ".join(names)
 
-    def labels(self, *verdicts: Verdict) -> list[str]:
-        """Return the binarizers with such a verdict on the first network."""
+    def of(self, *verdicts: Verdict) -> list[Comparison]:
+        """Return the tests with such a verdict on the first network."""
         return [
-            one_line(test.column.binarizer)
+            test
             for test in self.tests
             if test.verdict(higher_is_better=self.higher_is_better) in verdicts
         ]
+
+    def labels(self, *verdicts: Verdict) -> list[str]:
+        """Return the binarizers with such a verdict on the first network."""
+        return [one_line(test.column.binarizer) for test in self.of(*verdicts)]
 
     def is_clear(self, test: Comparison) -> bool:
         """Tell whether one of the tests shows a difference."""
@@ -113,6 +123,7 @@ def pairs_of(
                 metric_title=contents.title(pair.metric),
                 higher_is_better=higher,
                 untested=known,
+                n_tests=family.size,
             )
         )
     return sorted(pairs, key=lambda pair: pair.metric != headline.metric)
@@ -193,10 +204,22 @@ def _describe_pair(pair: NetworkPair, names: Names) -> str:
     elif pair.labels("too few groups") and not pair.labels("open"):
         groups = f"the {names.groups} are too few"
         text = f"{where}, {groups} to tell the maps of {first} from those of {second}"
+        if all(test.test.least_p < ALPHA for test in pair.of("too few groups")):
+            text += f", after correction for {pair.n_tests:,} tests"
     else:
         text = f"{where}, no difference between the maps of {first} and {second} is shown"
         text += " with any binarizer" * (n > 1)
-    return f"{text}.{_describe_untested(pair)}"
+    return f"{text}.{_describe_untested(pair)}{_describe_p(pair)}"
+
+
+def _describe_p(pair: NetworkPair) -> str:
+    """Return p of a pair with one test; the table has those of several."""
+    (test, *others) = pair.tests
+    if others:
+        return ""
+    binarizer = test.column.binarizer
+    masks = f" with {one_line(binarizer)}" if binarizer and pair.untested else ""
+    return f" Test{masks}: {both_p(test, pair.n_tests)}."
 
 
 def _describe_untested(pair: NetworkPair) -> str:
@@ -243,13 +266,23 @@ def pair_table(pairs: Sequence[NetworkPair], caption: str, names: Names) -> Tabl
     """Return the rows of the figure as a table."""
     blocks = [
         Block(
-            [Row(Cell(row.name), [Cell(row.said)]) for row in pair.rows()],
+            [Row(Cell(row.name), [Cell(row.said), *_p_cells(row, pair)]) for row in pair.rows()],
             f"{pair.metric_title}: {pair.title}",
         )
         for pair in pairs
     ]
-    note = f"p, effects and numbers of {names.groups} are under Paired tests."
-    return Table(caption, ["binarizer", "difference"], blocks, [note])
+    note = f"Effects and numbers of {names.groups} are under Paired tests."
+    n_tests = pairs[0].n_tests
+    p = [f"p, corrected for {n_tests:,} tests", "p alone"] if n_tests > 1 else ["p"]
+    return Table(caption, ["binarizer", "difference", *p], blocks, [note])
+
+
+def _p_cells(row: PairRow, pair: NetworkPair) -> list[Cell]:
+    """Return p of a row, of several tests both corrected and alone."""
+    if row.test is None or np.isnan(row.test.p):
+        return [Cell("")] * (2 if pair.n_tests > 1 else 1)
+    both = [row.test.p, *([row.test.test.p] if pair.n_tests > 1 else [])]
+    return [Cell(format_p(p)) for p in both]
 
 
 def pair_lines(pairs: Sequence[NetworkPair], headline: Headline, family: Family) -> list[str]:
@@ -259,14 +292,26 @@ def pair_lines(pairs: Sequence[NetworkPair], headline: Headline, family: Family)
     by_names: dict[tuple[str, str], list[NetworkPair]] = {}
     for pair in pairs:
         by_names.setdefault((pair.first, pair.second), []).append(pair)
-    lines = ["  Differences, with intervals"]
+    lines = ["  Differences, with intervals and p"]
     if family.size > 1:
-        lines[0] += f" that are corrected for {family.size:,} tests"
+        lines[0] += f" corrected for {family.size:,} tests, and p alone"
     lines[0] += ":"
     for names, both in by_names.items():
         first, second = (one_line(name, 24) for name in names)
         lines.append(f"  {first} minus {second}, {one_line(both[0].tests[0].column.method, 20)}")
-        rows = [(one_line(row.name, 24), row.said) for pair in both for row in pair.rows()]
+        rows = [
+            (one_line(row.name, 24), f"{row.said}{_both_p(row, pair)}")
+            for pair in both
+            for row in pair.rows()
+        ]
         width = max(len(name) for name, _ in rows)
         lines += [f"    {name:{width}} {said}" for name, said in rows]
     return lines
+
+
+def _both_p(row: PairRow, pair: NetworkPair) -> str:
+    """Return p of a row of the terminal, of several tests both corrected and alone."""
+    if row.test is None or np.isnan(row.test.p):
+        return ""
+    alone = f", {format_p(row.test.test.p)} alone" if pair.n_tests > 1 else ""
+    return f"  p {equals(row.test.p)}{alone}"

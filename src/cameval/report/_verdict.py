@@ -15,6 +15,7 @@ from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import short_writer
 from cameval.evaluation._scores import HIGH, Images, Score, Scores
 from cameval.evaluation.meaning import CONSTANT
+from cameval.report._method_order import OtherOrder, other_order
 
 _ROUNDING = 1e-9
 """Means that differ by less are equal."""
@@ -71,6 +72,8 @@ class Guess:
         How many images have a score of it.
     other
         The best blind baseline of all binarizers, if its mean is better than that of this one.
+    n_tests
+        How many tests the comparison is corrected for.
     """
 
     column: Column
@@ -80,6 +83,7 @@ class Guess:
     n_both: int
     n_own: int
     other: OtherGuess | None = None
+    n_tests: int = 1
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,8 @@ class Verdict:
     is_out_of_reach
         Whether the upper bound of these masks has a worse mean than the guess, over the images that
         have both. Nothing is claimed of what is no upper bound.
+    other_order
+        Another binarizer with which the two best methods differ in another way, if there is one.
     """
 
     model: str
@@ -149,6 +155,7 @@ class Verdict:
     n_absent: int = 0
     informed: Informed | None = None
     is_out_of_reach: bool = False
+    other_order: OtherOrder | None = None
 
     @property
     def is_outguessed(self) -> bool:
@@ -223,6 +230,9 @@ def _verdict_of(
         and headline.bound is not None
         and bool(higher)
         and _is_out_of_reach(images, column, guess.column, headline.bound),
+        None
+        if higher is None or column.kind != "method"
+        else other_order(model, column, contents, scores, higher_is_better=higher),
     )
 
 
@@ -261,7 +271,7 @@ def _guess_of(
     test = family.find("method", model, column.method, best.method)
     own = int((~np.isnan(theirs)).sum())
     other = _other_guess(model, column, best, scores, higher_is_better=higher_is_better)
-    return Guess(best, mean, test, int(below.sum()), int(both.sum()), own, other)
+    return Guess(best, mean, test, int(below.sum()), int(both.sum()), own, other, family.size)
 
 
 def _other_guess(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cameval.evaluation._comparisons import ALPHA
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import short_writer
@@ -20,6 +21,7 @@ from cameval.report._cautions import (
     mixed_spacings,
     no_groups,
     other_guesses,
+    other_orders,
     out_of_reach,
     outguessed,
     uncorrected,
@@ -117,6 +119,7 @@ def words_of(
         dark_images(targets),
         mixed_spacings(targets, contents),
         outguessed(verdicts, headline, names),
+        other_orders(verdicts),
         uncorrected(verdicts),
         (Part(NOISE_ALONE),) if _is_compared(verdicts) and contents.has_noise_alone else (),
         caution_of(verdicts, targets, contents, headline, names),
@@ -261,11 +264,12 @@ def _unknown(state: State, verdicts: Sequence[Verdict], headline: Headline, name
         tests = [one.guess.comparison for one in verdicts if one.guess and one.guess.comparison]
         groups = max(one.test.n_groups for one in tests)
         differing = max(one.test.n_differing for one in tests)
+        after = _after_correction(verdicts)
         if differing == groups:
-            return f"{names.count_groups(groups)} {_are(groups)} too few to tell."
+            return f"{names.count_groups(groups)} {_are(groups)} too few to tell{after}."
         return (
             f"{differing:,} of {names.count_groups(groups)} "
-            f"{'differs' if differing == 1 else 'differ'}: too few to tell."
+            f"{'differs' if differing == 1 else 'differ'}: too few to tell{after}."
         )
     if state == "noise alone":
         return "The maps were only compared with random maps."
@@ -280,6 +284,15 @@ def _unknown(state: State, verdicts: Sequence[Verdict], headline: Headline, name
     if first.column is None:
         return f"There is no score of maps: {first.reason}."
     return f"No {names.row} has a defined score: {first.reason}."
+
+
+def _after_correction(verdicts: Sequence[Verdict]) -> str:
+    """Return after which correction groups are too few, where one test alone could tell."""
+    guesses = [one.guess for one in verdicts if one.guess and one.guess.comparison]
+    tests = [one.comparison for one in guesses if one.comparison is not None]
+    if any(test.test.least_p >= ALPHA for test in tests):
+        return ""
+    return f" after correction for {guesses[0].n_tests:,} tests"
 
 
 def _are(count: int) -> str:

@@ -100,8 +100,10 @@ def write_report(
         their pictures are written to ``figures/`` too.
     binarizer, method
         Labels of those that the verdict and figures are about, if these were fixed before the
-        scores were known, as by `Choice.apply`. By default those that score best on these same
-        images, which the page calls optimistic.
+        scores were known, or chosen on other images: ``choice.apply(results)`` adds the binarizer
+        ``"validated"``, and ``choice.best_method()`` is the best method there, which the page then
+        calls chosen on these images. By default those that score best on the images of the page,
+        which it calls optimistic.
     facts
         What only the author knows, for the section for reviewers; see also `reviewer_summary`.
     names

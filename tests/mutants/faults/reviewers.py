@@ -36,9 +36,43 @@ FAULTS = (
     Fault(
         "chosen binarizers are told as fixed before the scores",
         "report/_answers_on_analysis.py",
-        before="contents.binarizers[label].origin is None):",
-        after="contents.binarizers[label].origin is not None):",
+        before="contents.binarizers[label].origin is not None",
+        after="contents.binarizers[label].origin is None",
         tests=(f"{_TEST}a_choice_is_told_with_its_images",),
+    ),
+    Fault(
+        "a method that is not the best of the choice is told as chosen there",
+        "report/_choices.py",
+        before="one.method == headline.method and",
+        after="",
+        tests=(f"{_TEST}a_method_that_was_chosen_on_other_images_is_not_called_fixed",),
+    ),
+    Fault(
+        "the best method of a choice by a metric of which less is better is the worst",
+        "evaluation/_chosen_methods.py",
+        before='max if record["higher_is_better"] else min',
+        after="max",
+        tests=(
+            "evaluation/test_choice.py::"
+            "test_the_best_method_is_that_of_the_best_mean_of_a_target_class",
+        ),
+    ),
+    Fault(
+        "a smaller difference of methods with another binarizer is called another order",
+        "report/_method_order.py",
+        before="theirs[label] > ours[label]]",
+        after="True]",
+        tests=("report/test_verdicts.py::test_methods_that_another_binarizer_suits_are_named",),
+    ),
+    Fault(
+        "groups are told as too few for one test where the correction makes them so",
+        "report/_verdict_words.py",
+        before="test.test.least_p >= ALPHA",
+        after="test.least >= ALPHA",
+        tests=(
+            "report/test_verdicts.py::"
+            "test_groups_that_are_too_few_for_several_tests_alone_are_called_that",
+        ),
     ),
     Fault(
         "a metric without a question counts as documented",
