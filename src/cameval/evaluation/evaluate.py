@@ -6,6 +6,7 @@ from typing import Unpack
 from torch import nn
 
 from cameval.distributed import rank
+from cameval.evaluation._class_order import warn_of_class_order
 from cameval.evaluation._loading import Samples
 from cameval.evaluation._loop import score_run
 from cameval.evaluation._plan import MapSource, Named, Plan, TargetClass, Task
@@ -141,6 +142,11 @@ def evaluate(
     If more than half of the images are almost black, as where 12 bits are stored in files of 16,
     there is a :class:`~cameval.evaluation.DarkImagesWarning`, and reports of the results say so.
 
+    If far more images are predicted rightly in another order of the classes, as where two names of
+    `class_names` are exchanged, there is a :class:`~cameval.data.ClassOrderWarning`, and reports
+    say so. Most images of each exchanged class are then predicted as the other one, by a one-sided
+    sign test over groups with p below .05, corrected for the number of orders like it.
+
     Sanity checks are kept in the folder ``sanity`` of `out`. Other checks of the same run need that
     folder deleted; the table of the run stays.
 
@@ -188,6 +194,7 @@ def evaluate(
         results = score_run(plan) if checks is None else score_with_checks(plan, checks)
     if rank() == 0:
         warn_of_dark_images(results.provenance)
+        warn_of_class_order(results)
     return results
 
 

@@ -13,7 +13,9 @@ from cameval._arrays import as_numpy
 from cameval.baselines.properties import needs_network
 from cameval.data import MapFile, MapFolder, Sample
 from cameval.data.map_files import maps_at
+from cameval.distributed import rank
 from cameval.errors import SettingError
+from cameval.evaluation._class_order import warn_of_class_order
 from cameval.evaluation._given import GivenPredictions, PredictionsGiven
 from cameval.evaluation._loading import Samples, Workers, as_samples, names_of_classes, read_batches
 from cameval.evaluation._loop import score_run
@@ -99,6 +101,11 @@ def evaluate_maps(
     NonFiniteError
         If a map holds NaN or infinity.
 
+    Notes
+    -----
+    If far more of the given predictions are right in another order of the classes, there is a
+    :class:`~cameval.data.ClassOrderWarning`, as of :func:`evaluate`.
+
     Examples
     --------
     >>> from itertools import islice
@@ -138,7 +145,10 @@ def evaluate_maps(
             predictions=said,
         )
 
-    return score_run(plan)
+    results = score_run(plan)
+    if rank() == 0:
+        warn_of_class_order(results)
+    return results
 
 
 def pair_maps(
