@@ -74,9 +74,7 @@ def other_order(images: Images) -> OtherOrder | None:
     """
     if images.is_multilabel or not images.has_accuracy:
         return None
-    known = images.correct | images.wrong
-    if images.samples["sample"].duplicated().any():  # several targets: as the accuracy is counted
-        known = known & images.present
+    known = images.rated
     if known.sum() < _LEAST_IMAGES:
         return None
     labels = images.labels[known]
