@@ -699,9 +699,10 @@ class Results:
         """Return a paragraph that says how the scores were measured, to adapt for a paper.
 
         It says what the runs have recorded and nothing else: images and groups; network, layer,
-        task and preparation; the share of right predictions, where labels are known; methods; the threshold of each map (a share of its pixels, a rule, or
-        a choice for each map or each map and class); metrics, baselines with what they use; sanity
-        checks; intervals and tests; versions. What is not recorded, such as where the images
+        task and preparation; the share of right predictions, where labels are known; methods; the
+        threshold of each map (a share of its pixels, a rule, or a choice for each map or each map
+        and class); metrics, baselines with what they use; sanity checks; intervals and tests;
+        versions. What is not recorded, such as where the images
         come from, is left out. Reports answer more, with facts of the author: see
         :func:`cameval.report.reviewer_summary`.
 
