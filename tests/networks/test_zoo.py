@@ -151,7 +151,7 @@ def test_the_file_of_a_network_is_found_in_a_folder(tmp_path) -> None:
     loaded = load_network("squeezenet1_1", tmp_path).state_dict()
     assert all(torch.equal(loaded[name], tensor) for name, tensor in net.state_dict().items())
     torch.save(net.state_dict(), tmp_path / "squeezenet1_1.pth")
-    with pytest.raises(DataError, match="must hold one file squeezenet1_1.pth or squeezenet1_1-"):
+    with pytest.raises(DataError, match="must hold one file squeezenet1_1"):
         load_network("squeezenet1_1", tmp_path)
     with pytest.raises(DataError, match=r"resnet50-\*\.pth, got none"):
         load_network("resnet50", tmp_path)

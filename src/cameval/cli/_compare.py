@@ -5,7 +5,7 @@ import warnings
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import inf, isfinite, isnan
+from math import inf, isfinite, isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,7 @@ from cameval.cli._near_words import list_near_words
 from cameval.cli._run_differences import describe_differences, have_equal_weights
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Column, Results, concat
-from cameval.evaluation._numbers import format_percent, plain_spaces
-from cameval.evaluation._scores import images_by_model
-from cameval.report import format_difference
+from cameval.report import format_difference, format_percent
 from cameval.statistics import ENOUGH_GROUPS
 
 _OF_MAPS = {"method": "method", "binarizer": "binarizer", "target_class": "target class"}
@@ -169,11 +167,22 @@ def _print_notes(base: Results, new: Results, options: Namespace) -> None:
 
 def _accuracies(base: Results, new: Results) -> list[str]:
     """Return a note on the share of right predictions, where both runs have labels."""
-    shares = [one.accuracy for run in (base, new) for one in images_by_model(run).values()]
-    if any(map(isnan, shares)):
+    shares = [_share_right(run) for run in (base, new)]
+    if any(map(isnan, shares)) or not any(shares):  # none right: labels of other classes
         return []
-    first, second = (plain_spaces(format_percent(share)) for share in shares)
+    first, second = (format_percent(share).replace("\u00a0", " ") for share in shares)
     return [f"accuracy {first} and {second} (not tested)"]
+
+
+def _share_right(results: Results) -> float:
+    """Return the share of right predictions; NaN if it is not known, or of several labels."""
+    samples = results.samples
+    if samples["sample"].duplicated().any():  # several targets: those with an object
+        samples = samples[samples["present"]]
+    known = samples[["label", "predicted"]].dropna()
+    if results.task == "multilabel" or known.empty:
+        return nan
+    return float((known["label"] == known["predicted"]).mean())
 
 
 def _tables_without_record(options: Namespace) -> list[Path]:
