@@ -312,17 +312,19 @@ def test_one_mean_is_that_of_all_channels(nets) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--model nets.py:color", "images are normalized with ImageNet's mean and std; for a"),
+        ("--model nets.py:color", "images are normalized with ImageNet's mean and std; --mean"),
         ("--model nets.py:gray resnet18", "images for nets.py:gray are normalized with ImageNet's"),
         ("--model nets.py:infrared", None),  # not normalized
         ("--model resnet18", None),
         ("--model nets.py:color --mean 0 --std 1", None),
+        ("--model nets.py:color --mean .485 .456 .406 --std .229 .224 .225", None),
     ],
 )
 def test_it_is_said_how_images_of_own_networks_are_normalized(nets, words, said) -> None:
     options = parse(["evaluate", "--out", "run", *words.split()])
     lines = describe_normalization(load_networks(options), options)
     assert [line.startswith(str(said)) for line in lines] == ([] if said is None else [True])
+    assert all("--mean and --std, ImageNet's too, silence this line" in line for line in lines)
 
 
 def test_the_grid_of_an_input_of_one_cell_is_said(nets, capsys) -> None:

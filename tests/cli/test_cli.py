@@ -101,6 +101,11 @@ def test_one_command_writes_tables_and_report(finished, capsys) -> None:
     assert np.array_equal(again.values, results.values)
     with (finished / "summary.csv").open() as file:
         assert len(list(csv.DictReader(file))) == len(results.columns)
+    with (finished / "summary_by_class.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows[:: len(results.columns)]] == ["0", "1", "2"]
+    means = results.summary("label")["mean"]
+    assert [row["mean"] for row in rows] == ["" if np.isnan(m) else str(m) for m in means]
     assert (finished / "report.html").is_file()
     assert list((finished / "report_files").glob("*.webp"))
 
@@ -211,7 +216,7 @@ def test_two_processes_write_the_table_of_one(folder, finished, two_threads, tmp
         ({"model": "resnet5000"}, "one of torchvision's classifiers, got 'resnet5000'; near names"),
         ({"model": "squeezenet1_1 squeezenet1_1"}, "--model must name each network once"),
         ({"weights": "a b c"}, "--weights must be one for all or one for each of 1 models, got 3"),
-        ({"weights": "missing.pth"}, "or a file, got 'missing.pth', which does not exist"),
+        ({"weights": "missing.pth"}, "a file or a folder, got 'missing.pth', which does not exist"),
         ({"weights": "{folder}/labels.csv"}, "labels.csv must be a file of weights"),
         (
             {"weights": "{folder}/images"},
@@ -297,7 +302,10 @@ def said_in_one_line(capsys, *patterns: str) -> None:
 PHANTOM = NO_TABLE | {"images": None, "masks": None, "phantom": 3}
 
 
-@pytest.mark.parametrize("name", ["results.csv", "results.json", "summary.csv", "report.html"])
+@pytest.mark.parametrize(
+    "name",
+    ["results.csv", "results.json", "summary.csv", "summary_by_class.csv", "report.html"],
+)
 def test_a_folder_in_the_place_of_a_table_is_told_before_the_work(
     folder, tmp_path, capsys, monkeypatch, name
 ) -> None:

@@ -467,6 +467,22 @@ def test_equal_weights_are_said_and_others_are_not(tmp_path, capsys) -> None:
     assert not capsys.readouterr().err
 
 
+def test_the_accuracy_of_both_runs_is_in_a_note_and_is_not_tested(tmp_path, capsys) -> None:
+    paths = [str(tmp_path / f"{k}.csv") for k in range(3)]
+    labels = {one.name: k % 2 for k, one in enumerate(samples())}
+    data = [replace(one, label=labels[one.name]) for one in samples()]
+    wrong = labels | {samples()[0].name: 1}
+    for path, predictions in zip(paths, (labels, wrong, None), strict=True):
+        write(path, 0.6, data, predictions=predictions)
+    assert main(["compare", *paths[:2]]) == 0
+    assert "note: accuracy 100.0 % and 91.7 % (not tested)" in capsys.readouterr().err.splitlines()
+    assert main(["compare", paths[0], paths[2]]) == 0  # one has no predictions
+    assert "accuracy" not in capsys.readouterr().err
+    assert main(["compare", *paths[:2], "--metric", "accuracy"]) == 2
+    message = capsys.readouterr().err
+    assert "the accuracy of two runs with labels is in a note, it is not tested" in message
+
+
 def test_only_the_settings_of_the_model_count(tmp_path, capsys) -> None:
     both = concat(
         [

@@ -91,7 +91,9 @@ def test_each_photo_has_a_picture_and_a_line(folder, capsys) -> None:
         progress=False,
     ).samples
     remark, *lines = capsys.readouterr().out.splitlines()
-    assert remark.startswith("images are normalized with ImageNet's mean and std; for a network ")
+    assert remark.startswith(
+        "images are normalized with ImageNet's mean and std; --mean and --std, "
+    )
     for name, line, row in zip(("cat", "dog"), lines, table.itertuples(), strict=True):
         known = f"{name}.png  class {row.predicted} {row.probability:.3f}  maps/{name}_map.png"
         assert line == known

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import partial
 from inspect import Parameter, isclass, signature
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -229,3 +230,15 @@ def test_near_names_are_told_in_any_case(text, near, tmp_path, monkeypatch, caps
     (tmp_path / "run.toml").write_text('METHOD = "otsu"')
     assert main(["evaluate", "--model", "resnet18", "--out", "run", *text.split()]) == 2
     assert f"near names: {near}" in capsys.readouterr().err
+
+
+def test_help_of_metrics_says_how_settings_are_given_and_where_the_list_is(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "hausdorff_distance:100 for the maximum (the 95th percentile by default)" in shown
+    assert parse_word("hausdorff_distance:100", METRICS, "--metric").percentile == 100
+    assert metrics.HausdorffDistance().percentile == 95
+    page = Path(__file__).parents[2] / "docs" / "api" / "metrics.rst"
+    assert "docs/api/metrics.rst" in shown
+    assert page.is_file()

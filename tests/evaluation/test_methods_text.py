@@ -43,7 +43,10 @@ def test_a_run_of_a_network_with_a_choice_is_described() -> None:
     assert "multiclass task" in text
     assert "Images are resized to 32 x 32 pixels (each axis by itself), and normalized as" in text
     assert "Preparation(" not in text
-    assert "Maps are computed by cam and grad (grad_cam), with target class predicted." in text
+    assert (
+        "Maps are computed by cam and grad (grad_cam), for the class that the network predicts."
+        in text
+    )
     assert "cells that fill the image evenly" in text
     chosen = (
         "was chosen for each map on other images (4 images of 2 groups), by the highest mean IoU."
@@ -52,7 +55,7 @@ def test_a_run_of_a_network_with_a_choice_is_described() -> None:
     masks = "by p80 (at most the highest 20 % of its pixels) and mean (MeanBinarizer())."
     assert f"Masks are computed from each map by itself, {masks}" in text
     assert "center and random (use nothing of the image)" in text
-    assert "truth (use the true mask)" in text
+    assert "truth (uses the true mask)" in text
     assert "Holm's correction" in text
     assert f"cameval {settings['versions']['cameval']}, python " in text
     assert "made elsewhere" not in text
@@ -236,12 +239,12 @@ def test_names_of_the_author_are_in_the_text() -> None:
     text = chosen("label").methods_text(names=names)
     assert "of 8 patients." in text
     assert "The network is ResNet (" in text
-    assert "Maps are computed by CAM and grad_cam, with" in text
+    assert "Maps are computed by CAM and grad_cam, for" in text
     assert "by p95 (PercentileBinarizer(percentile=95)) and Otsu's method." in text
     assert "The binarizer tuned was chosen for each map and class" in text
     assert "(12 images of 8 patients), by the highest mean Jaccard." in text
     assert "For CAM it is p95 for meningioma, Otsu's method for square and long;" in text
-    assert "baselines Center (use nothing" in text
+    assert "baseline Center (uses nothing" in text
     assert "unless stated otherwise, by patient. " in text
     assert "differences of whole patients are" in text
     assert "group" not in text.replace("of the same groups", "")
@@ -331,3 +334,32 @@ def test_a_preparation_is_in_words_and_a_function_is_named() -> None:
 
 def prepare_small(sample: Sample) -> tuple[Tensor, Tensor]:
     return SMALL(sample)
+
+
+def test_the_share_of_right_predictions_is_in_the_text_where_it_is_known() -> None:
+    results = made(40, groups=20)
+    samples = results.samples
+    predicted = samples["label"].where(np.arange(40) >= 3, (samples["label"] + 1) % 3)
+    results = replace(results, samples=samples.assign(predicted=predicted))
+    assert "Of 40 labeled images 92.5 % are classified right." in results.methods_text()
+    assert ", 92.5 % classified right" in repr(results).replace("; ", ", ")
+    assert '<td style="text-align:left">92.5 % classified right</td>' in results._repr_html_()
+    other = replace(results, samples=results.samples.assign(model="other"))
+    both = concat([results, other])
+    assert "92.5 % are classified right by net. " in both.methods_text()
+    assert "net: 92.5 % classified right; other: 92.5 % classified right" in repr(both)
+    for column in ("label", "predicted"):
+        without = replace(results, samples=samples.assign(**{column: np.nan}))
+        assert "classified right" not in repr(without) + without.methods_text()
+
+
+def test_words_of_one_baseline_and_of_a_choice_named_chosen() -> None:
+    results = made(12, baselines={"disc": "nothing"})
+    assert "with the baseline disc (uses nothing of the image)." in results.methods_text()
+    assert "for the class that the network predicts." in results.methods_text()
+    names = results.samples["sample"].tolist()
+    first, second = (results.select(sample=part) for part in (names[:6], names[6:]))
+    both = choose_binarizers(first).apply(second, label="chosen")
+    text = both.methods_text()
+    assert "A further binarizer was chosen for each map" in text
+    assert "The binarizer was chosen for each map" in both.select(binarizer="chosen").methods_text()

@@ -211,7 +211,9 @@ def test_the_number_of_classes_must_be_what_the_function_takes(
 def test_places_and_weights_that_do_not_exist(folder) -> None:
     with pytest.raises(DataError, match=r"none\.py: the file must exist"):
         load_network("none.py:build")
-    with pytest.raises(DataError, match=r"weights must be 'none', or a file, got 'DEFAULT'"):
+    with pytest.raises(
+        DataError, match=r"weights must be 'none', a file or a folder, got 'DEFAULT'"
+    ):
         load_network(f"{folder / 'nets.py'}:build", "DEFAULT")
 
 

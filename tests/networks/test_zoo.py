@@ -142,3 +142,16 @@ def test_weights_of_which_the_file_holds_a_part_are_refused(tmp_path) -> None:
             target.writestr(name, data[:64] if name.endswith("data/0") else data)
     with pytest.raises(DataError, match=r"cut\.pth must"):
         read_weights(cut)
+
+
+def test_the_file_of_a_network_is_found_in_a_folder(tmp_path) -> None:
+    net = load_network("squeezenet1_1", num_classes=2)
+    torch.save(net.state_dict(), tmp_path / "squeezenet1_1-trained.pth")
+    torch.save({}, tmp_path / "resnet18.pth")
+    loaded = load_network("squeezenet1_1", tmp_path).state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in net.state_dict().items())
+    torch.save(net.state_dict(), tmp_path / "squeezenet1_1.pth")
+    with pytest.raises(DataError, match="must hold one file squeezenet1_1"):
+        load_network("squeezenet1_1", tmp_path)
+    with pytest.raises(DataError, match=r"resnet50-\*\.pth, got none"):
+        load_network("resnet50", tmp_path)

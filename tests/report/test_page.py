@@ -669,3 +669,24 @@ def test_the_page_tells_once_what_a_group_is(tmp_path) -> None:
     assert page.text.count("Images with the same group id, such as those of one patient") == 1
     unlabeled = made(label=lambda i: None)
     assert "by group, cut off at" not in written(unlabeled, tmp_path).text
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_predicted_classes_by_label_are_a_table(tmp_path) -> None:
+    results = made(24, groups=24)
+    labels = results.samples["label"]
+    predicted = labels.where(np.arange(24) >= 6, (labels + 1) % 3)
+    results = replace(results, samples=results.samples.assign(predicted=predicted))
+    table = written(results, tmp_path / "a").table("Predicted class by label")
+    assert table.titles == ["label", "round", "square", "long", "found"]
+    assert [head for _, head, _ in table.rows] == ["round", "square", "long"]
+    assert [cells[:3] for _, _, cells in table.rows] == [
+        ["6", "2", "0"],
+        ["0", "6", "2"],
+        ["2", "0", "6"],
+    ]
+    assert all(cells[3].startswith("75.0\u00a0%") for _, _, cells in table.rows)
+    many = made(26, groups=26, label=lambda i: i % 13, classes=tuple("abcdefghijklm"))
+    unlabeled = made(label=lambda i: None)
+    for k, other in enumerate((many, unlabeled)):
+        assert "Predicted class by label" not in written(other, tmp_path / str(k)).text

@@ -55,6 +55,7 @@ from cameval.cli._words import (
     OF_THE_RUN,
     parse_words,
 )
+from cameval.data import ClassOrderWarning
 from cameval.distributed import process_group, rank
 from cameval.errors import SettingError
 from cameval.evaluation import (
@@ -125,8 +126,7 @@ def score_maps(options: Namespace) -> int:
         _print_first(describe_data(dataset, options))
         names = class_names(dataset, options)
         maps = load_maps(options, names)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", MixedSpacingWarning)  # the verdict says so
+        with _without_warnings():
             results = evaluate_maps(
                 maps,
                 dataset,
@@ -232,6 +232,15 @@ def _print_first(lines: Sequence[str]) -> None:
         print_lines(lines)
 
 
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Leave out the warnings of Python whose text is in the verdict."""
+    with warnings.catch_warnings():
+        for category in (ClassOrderWarning, DarkImagesWarning, MixedSpacingWarning):
+            warnings.simplefilter("ignore", category)
+        yield
+
+
 # --- The work -------------------------------------------------------------------------------------
 
 
@@ -246,9 +255,7 @@ def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace
     )
     names = given or known
     of_data = options.class_names is None and names is not None and len(names) < count
-    with warnings.catch_warnings():
-        for said in (DarkImagesWarning, MixedSpacingWarning):  # the verdict says so
-            warnings.simplefilter("ignore", said)
+    with _without_warnings():
         results = evaluate(
             CAMExtractor(net, alignment=options.alignment),
             dataset,

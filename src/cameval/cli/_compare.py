@@ -5,7 +5,7 @@ import warnings
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import inf, isfinite
+from math import inf, isfinite, isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from cameval.cli._near_words import list_near_words
 from cameval.cli._run_differences import describe_differences, have_equal_weights
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import Column, Results, concat
-from cameval.report import format_difference
+from cameval.report import format_difference, format_percent
 from cameval.statistics import ENOUGH_GROUPS
 
 _OF_MAPS = {"method": "method", "binarizer": "binarizer", "target_class": "target class"}
@@ -158,10 +158,31 @@ def _print_notes(base: Results, new: Results, options: Namespace) -> None:
     ]
     if differing := describe_differences(base, new):
         notes.append(f"the runs differ in {differing}")
+    notes += _accuracies(base, new)
     if have_equal_weights(base, new):
         notes.append("both runs have the same weights")
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
+
+
+def _accuracies(base: Results, new: Results) -> list[str]:
+    """Return a note on the share of right predictions, where both runs have labels."""
+    shares = [_share_right(run) for run in (base, new)]
+    if any(map(isnan, shares)) or not any(shares):  # none right: labels of other classes
+        return []
+    first, second = (format_percent(share).replace("\u00a0", " ") for share in shares)
+    return [f"accuracy {first} and {second} (not tested)"]
+
+
+def _share_right(results: Results) -> float:
+    """Return the share of right predictions; NaN if it is not known, or of several labels."""
+    samples = results.samples
+    if samples["sample"].duplicated().any():  # several targets: those with an object
+        samples = samples[samples["present"]]
+    known = samples[["label", "predicted"]].dropna()
+    if results.task == "multilabel" or known.empty:
+        return nan
+    return float((known["label"] == known["predicted"]).mean())
 
 
 def _tables_without_record(options: Namespace) -> list[Path]:
@@ -234,9 +255,12 @@ def _check_word(field: str, one: str, known: Sequence[str], path: str) -> None:
     """Check that a run has a label of this name."""
     if one not in known:
         listed = ", ".join(filter(None, known)) or "none"
+        hint = ""
+        if (field, one) == ("metric", "accuracy"):
+            hint = "; the accuracy of two runs with labels is in a note, it is not tested"
         raise SettingError(
             f"{_option(field)} must be one of {listed} in {path}, got {one!r}; near names: "
-            f"{list_near_words(one, known)}"
+            f"{list_near_words(one, known)}{hint}"
         )
 
 

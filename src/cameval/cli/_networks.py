@@ -279,7 +279,7 @@ def _repeat(weights: Sequence[str], count: int) -> list[str]:
 
 
 def _find_file(where: str, name: str) -> str:
-    """Return the file of weights in a folder, anything else as it is."""
+    """Return the file of weights of a label in a folder, anything else as it is."""
     try:
         if not Path(where).is_dir():
             return where

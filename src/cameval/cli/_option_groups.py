@@ -13,9 +13,9 @@ Group: TypeAlias = argparse._ArgumentGroup
 class NamesAction(argparse.Action):
     """Option that takes names, such as those of metrics, which its help lists."""
 
-    def __init__(self, *, with_network: bool, **settings: Any) -> None:
+    def __init__(self, *, with_network: bool, note: str = "", **settings: Any) -> None:
         super().__init__(metavar="NAME", **settings)
-        self.with_network = with_network
+        self.with_network, self.note = with_network, note
 
     def __call__(self, parser: object, namespace: object, values: object, *more: object) -> None:
         """Store the names."""
@@ -27,7 +27,7 @@ class NamesAction(argparse.Action):
 
         names = words_of(self.option_strings[0], with_network=self.with_network)
         shown = "the default ones" if self.default is None else " ".join(self.default)
-        self.help = f"{', '.join(names)} ({shown})"
+        self.help = f"{', '.join(names)} ({shown}){self.note}"
 
 
 class Parser(argparse.ArgumentParser):
@@ -360,6 +360,12 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+_OF_METRICS = (
+    "; settings after a colon, as hausdorff_distance:100 for the maximum (the 95th percentile by "
+    "default); what each measures is in the documentation, under Metrics (docs/api/metrics.rst)"
+)
+
+
 def add_scores(what: Group, *, with_network: bool) -> None:
     """Add the options of binarizers, metrics and baselines."""
     add_names(what, "--binarizer", ["percentile:95", "otsu"], with_network=with_network)
@@ -375,7 +381,7 @@ def add_scores(what: Group, *, with_network: bool) -> None:
         "one on each line, by their mean score in the first metric of masks; tables and report are "
         "of the other images",
     )
-    add_names(what, "--metric", None, with_network=with_network)
+    add_names(what, "--metric", None, with_network=with_network, note=_OF_METRICS)
     add_names(what, "--baseline", None, with_network=with_network)
 
 
@@ -386,10 +392,16 @@ def add_names(
     *,
     with_network: bool = True,
     nargs: int | str = "+",
+    note: str = "",
 ) -> None:
     """Add an option that takes names, with those that need a network or without them."""
     group.add_argument(
-        option, action=NamesAction, nargs=nargs, default=default, with_network=with_network
+        option,
+        action=NamesAction,
+        nargs=nargs,
+        default=default,
+        with_network=with_network,
+        note=note,
     )
 
 

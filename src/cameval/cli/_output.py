@@ -7,8 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
+import pandas as pd
+
 from cameval.errors import MissingPackageError, OutputError, SettingError
 from cameval.evaluation import Results
+
+BY_CLASS = "summary_by_class.csv"
+"""The file of the means of each class."""
 
 
 def check_output(out: Path, runs: Sequence[str], options: Namespace) -> None:
@@ -30,7 +35,7 @@ def check_output(out: Path, runs: Sequence[str], options: Namespace) -> None:
     OutputError
         If it cannot be written.
     """
-    files = ["results.csv", "results.json", "summary.csv", "settings.toml"]
+    files = ["results.csv", "results.json", "summary.csv", BY_CLASS, "settings.toml"]
     files += ["results.parquet"] if options.parquet else []
     files += [] if options.no_report else ["report.html"]
     folders = ["runs"] if options.no_report else ["runs", "figures", "report_files"]
@@ -113,6 +118,7 @@ def write_tables(results: Results, options: Namespace) -> None:
     if options.parquet:
         results.to_parquet(out / "results.parquet")
     _write_summary(results, out / "summary.csv")
+    _write_classes(results, out / BY_CLASS)
     write_settings(options)
 
 
@@ -126,9 +132,24 @@ def _write_summary(results: Results, path: Path) -> None:
 
     Targets with an object and those without have rows of their own.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     by = ["present"] if results.samples["present"].nunique() > 1 else []
-    results.summary(by).to_csv(part, index=False)
+    _write_rows(results.summary(by), path)
+
+
+def _write_classes(results: Results, path: Path) -> None:
+    """Write the means of each class, if labels are known; remove those of an earlier run if not."""
+    labeled = results.samples["label"].notna()
+    if not labeled.any():
+        path.unlink(missing_ok=True)
+        return
+    by = ["label", *(["class_name"] if results.class_names else [])]
+    by += ["present"] if results.samples["present"].nunique() > 1 else []
+    _write_rows(results.summary(by), path)
+
+
+def _write_rows(table: pd.DataFrame, path: Path) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    table.to_csv(part, index=False)
     part.replace(path)
 
 

@@ -58,8 +58,9 @@ def describe_normalization(networks: Mapping[str, NamedNetwork], options: Namesp
         return []
     of_models = f" for {', '.join(names)}" if len(networks) > 1 else ""
     return [
-        f"images{of_models} are normalized with ImageNet's mean and std; for a network that does "
-        "this itself give --mean 0 --std 1"
+        f"images{of_models} are normalized with ImageNet's mean and std; --mean and --std, "
+        "ImageNet's too, silence this line; for a network that does this itself give "
+        "--mean 0 --std 1"
     ]
 
 

@@ -33,7 +33,11 @@ Rows: TypeAlias = Literal["images", "targets"]
 
 
 class ClassOrderWarning(UserWarning):
-    """Names of classes were numbered in their sorted order, which the network may not have."""
+    """The order of the classes may not be that of the network's outputs.
+
+    Names of classes were numbered in their sorted order; or, at the end of
+    :func:`cameval.evaluate`, far more predictions would be right in another order.
+    """
 
 
 class ManifestDataset(PictureDataset):

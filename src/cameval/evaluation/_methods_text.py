@@ -10,11 +10,13 @@ import pandas as pd
 from cameval.evaluation._choice_words import ChoiceWords, runs_of
 from cameval.evaluation._contents import count_rows
 from cameval.evaluation._label_words import LabelWords, joined
+from cameval.evaluation._numbers import format_percent, plain_spaces
 from cameval.evaluation._preparation_words import describe_preparation
 from cameval.evaluation._score_table import ScoreTable
+from cameval.evaluation._scores import images_by_model
 from cameval.evaluation._slice_words import describe_slice_maps, slice_maps_of
 from cameval.evaluation._words import one_line
-from cameval.evaluation.meaning import BinarizerMeaning
+from cameval.evaluation.meaning import BinarizerMeaning, TargetClassMeaning
 from cameval.evaluation.spacings import Spacings, spaced_metrics
 from cameval.statistics._sign_flips import MOST_ENUMERATED, least_p
 
@@ -56,6 +58,7 @@ def methods_text(
         [
             _describe_data(results, words, one),
             *_describe_networks(recorded, words, one),
+            *_describe_accuracy(results, words),
             *_describe_maps(results, words),
             *_describe_binarizers(results, words, spacings.pixels),
             *_describe_scores(results, words, one),
@@ -100,6 +103,19 @@ def _describe_networks(
             yield preparation
 
 
+def _describe_accuracy(results: ScoreTable, words: LabelWords) -> Iterator[str]:
+    """Yield how many labeled images each network classifies rightly, where that is known."""
+    every = images_by_model(results)
+    shares = {model: one for model, one in every.items() if not np.isnan(one.accuracy)}
+    for model, images in shares.items():
+        several = images.samples["sample"].duplicated().any()
+        what = "labeled target" if several else "labeled image"
+        counted = words.count(int(images.rated.sum()), what)
+        share = plain_spaces(format_percent(images.accuracy))
+        by = f" by {words.name(model)}" if len(every) > 1 else ""
+        yield f"Of {counted} {share} are classified right{by}."
+
+
 def _network(run: Mapping[str, Any], words: LabelWords) -> str:
     """Return the name of the network of a run and what is known of it; nothing without one."""
     known = run.get("settings") or {}
@@ -131,7 +147,7 @@ def _describe_maps(results: ScoreTable, words: LabelWords) -> Iterator[str]:
     if own:
         classes = {c.target_class for c in results.columns}
         of = {k: one for k, one in results.meanings.target_class.items() if k in classes}
-        of_class = f", with target class {words.meant(of)}" if of else ""
+        of_class = _of_classes(of, words)
         yield f"Maps are computed by {words.meant(own)}{of_class}."
         alignments = {
             _ALIGNMENTS[known]
@@ -153,6 +169,25 @@ def _describe_maps(results: ScoreTable, words: LabelWords) -> Iterator[str]:
         yield f"Maps made elsewhere are {words.several(given)}; they are not scaled."
 
 
+_CLASSES = {
+    "predicted": "the class that the network predicts",
+    "true": "the class of the target",
+}
+
+
+def _of_classes(classes: Mapping[str, TargetClassMeaning], words: LabelWords) -> str:
+    """Return the classes that maps are for, in words where nobody has named them."""
+    if not classes:
+        return ""
+    parts = [
+        _CLASSES[label]
+        if label in _CLASSES and one.classes == label and label not in words.names
+        else f"the target class {words.meant({label: one})}"
+        for label, one in classes.items()
+    ]
+    return f", for {joined(parts)}"
+
+
 def _describe_binarizers(results: ScoreTable, words: LabelWords, pixels: str) -> Iterator[str]:
     """Yield the threshold of each map: a share of its pixels, a rule, or a choice."""
     used = {c.binarizer for c in results.columns if c.binarizer}
@@ -163,7 +198,10 @@ def _describe_binarizers(results: ScoreTable, words: LabelWords, pixels: str) ->
     chosen = {label: one.origin for label, one in known.items() if one.origin and label in used}
     for label, origin in chosen.items():
         choice = ChoiceWords(label, origin, results, words)
-        yield f"The binarizer {words.name(label)} was {choice.rule}."
+        what = f"The binarizer {words.name(label)}"
+        if words.name(label) == "chosen":
+            what = "A further binarizer" if shown else "The binarizer"
+        yield f"{what} was {choice.rule}."
         yield from (f"{sentence}." for sentence in choice.list_chosen())
         yield from (f"{sentence}." for sentence in choice.list_best_methods())
     if chosen and fixed and not shown:  # a selection of the chosen ones
@@ -226,8 +264,11 @@ def _describe_baselines(results: ScoreTable, words: LabelWords) -> Iterator[str]
         meaning = results.meanings.baselines.get(label)
         known.setdefault(None if meaning is None else meaning.knows, []).append(label)
     if known:
-        parts = [f"{words.several(labels)} (use {_KNOWN[one]})" for one, labels in known.items()]
-        yield f"Maps are compared with the baselines {'; '.join(parts)}."
+        parts = [
+            f"{words.several(labels)} (use{'s' * (len(labels) == 1)} {_KNOWN[one]})"
+            for one, labels in known.items()
+        ]
+        yield f"Maps are compared with the baseline{'s' * (len(used) > 1)} {'; '.join(parts)}."
 
 
 def _describe_checks(checks: Checks, words: LabelWords) -> Iterator[str]:

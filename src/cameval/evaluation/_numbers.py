@@ -116,6 +116,34 @@ def short_writer(pairs: Iterable[tuple[float, float]]) -> Callable[[float], str]
     return format_short
 
 
+def format_percent(share: float) -> str:
+    """Return a share in percent, with one decimal and a no-break space.
+
+    A share that is not 0 or 1 is not written as 0 % or 100 %: it has more decimals.
+
+    Parameters
+    ----------
+    share
+        The share, in [0, 1]; NaN gives a dash.
+
+    Examples
+    --------
+    >>> from cameval.report import format_percent
+    >>> format_percent(0.2286).replace(chr(160), " ")
+    '22.9 %'
+    >>> format_percent(0.9996).replace(chr(160), " "), format_percent(1).replace(chr(160), " ")
+    ('99.96 %', '100.0 %')
+    """
+    return MISSING if isnan(share) else in_percent(share, 1)
+
+
+def in_percent(share: float, decimals: int) -> str:
+    """Return a share with as many decimals as keep it apart from 0 and 1, and so many at least."""
+    texts = [f"{100 * share:.{k}f}" for k in range(decimals, _MOST_DECIMALS)]
+    apart = (text for text in texts if share in (0, 1) or float(text) not in (0, 100))
+    return f"{next(apart, texts[0])}\u00a0%"
+
+
 def format_signed(value: float) -> str:
     r"""Return a difference with its sign.
 
@@ -139,6 +167,18 @@ def with_minus(text: str) -> str:
     '(minus).02 [(minus).10, .06], p-75, 3-4'
     """
     return re.sub(r"(?<![^\s\[(])-(?=\.?\d)", "\u2212", text)
+
+
+def plain_spaces(text: str) -> str:
+    r"""Return a text without no-break spaces, for messages and plain text.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._numbers import plain_spaces
+    >>> plain_spaces("92.5\u00a0%")
+    '92.5 %'
+    """
+    return text.replace("\u00a0", " ")
 
 
 def _without_zero(text: str) -> str:

@@ -7,8 +7,9 @@ import numpy as np
 
 from cameval.evaluation._contents import Contents, contents_of, count_rows, with_object
 from cameval.evaluation._headline import headline_metric, headline_of, validated_binarizer
+from cameval.evaluation._numbers import format_percent, plain_spaces
 from cameval.evaluation._score_table import ScoreTable
-from cameval.evaluation._scores import scores_of
+from cameval.evaluation._scores import images_by_model, scores_of
 from cameval.evaluation._words import counted, map_and_mask, one_line
 
 _MOST_NAMES = 3
@@ -17,9 +18,9 @@ _MOST_NAMES = 3
 def short_text(results: ScoreTable) -> str:
     """Return what results are of, with the best mean of each model, on one line."""
     facts = dict(_facts(results))
-    means = facts.pop("best mean", "")
+    last = [facts.pop(name) for name in ("accuracy", "best mean") if name in facts]
     parts = ", ".join(f"{name} {shown}" for name, shown in facts.items() if name != "samples")
-    return f"Results({facts['samples']}, {parts}{'; ' * bool(means)}{means})"
+    return f"Results({'; '.join([', '.join(filter(None, [facts['samples'], parts])), *last])})"
 
 
 def short_page(results: ScoreTable) -> str:
@@ -53,6 +54,7 @@ def _facts(results: ScoreTable) -> Iterator[tuple[str, str]]:
     undefined = int(np.isnan(results.values).sum())
     if undefined:
         yield "undefined values", f"{undefined:,}"
+    yield from _accuracies(results, contents)
     yield from _best_means(results, contents)
 
 
@@ -61,6 +63,17 @@ def _some(labels: Sequence[str]) -> str:
     more = len(labels) - _MOST_NAMES
     shown = ", ".join(one_line(label, 30) for label in labels[:_MOST_NAMES])
     return shown + (f" and {more} more" if more > 0 else "")
+
+
+def _accuracies(results: ScoreTable, contents: Contents) -> Iterator[tuple[str, str]]:
+    """Yield the share of right predictions of each model, where it is known."""
+    shown = []
+    for model, images in images_by_model(results).items():
+        if not np.isnan(share := images.accuracy):
+            of_model = f"{one_line(model, 30)}: " if len(contents.models) > 1 else ""
+            shown.append(f"{of_model}{plain_spaces(format_percent(share))} classified right")
+    if shown:
+        yield "accuracy", "; ".join(shown)
 
 
 def _best_means(results: ScoreTable, contents: Contents) -> Iterator[tuple[str, str]]:

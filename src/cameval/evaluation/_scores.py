@@ -256,6 +256,20 @@ class Images:
         label, predicted = both.T
         return bool(predicted.max() <= label.max() or (predicted == label).any())
 
+    @cached_property
+    def rated(self) -> NDArray[np.bool_]:
+        """Which rows the accuracy counts; of several targets of an image, those with an object."""
+        known = self.correct | self.wrong
+        several = self.samples["sample"].duplicated().any()
+        return known & self.present if several else known
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right predictions; NaN if it is not known, or of several labels."""
+        if self.is_multilabel or not self.has_accuracy or not self.rated.any():
+            return float("nan")
+        return float(self.correct[self.rated].mean())
+
     def frequent_classes(self, most: int) -> tuple[list[int], int]:
         """Return the most frequent classes, and how many are left out."""
         counts = self.samples["label"].dropna().value_counts()

@@ -6,6 +6,7 @@ from typing import Unpack
 from torch import nn
 
 from cameval.distributed import rank
+from cameval.evaluation._class_order import warn_of_class_order
 from cameval.evaluation._loading import Samples
 from cameval.evaluation._loop import score_run
 from cameval.evaluation._plan import MapSource, Named, Plan, TargetClass, Task
@@ -147,6 +148,11 @@ def evaluate(
     must all have a spacing, or none, if a metric uses it. Of others, such as a dataset that is read
     while the run goes on, there is a :class:`~cameval.evaluation.MixedSpacingWarning` at the end.
 
+    If far more images are predicted rightly in another order of the classes, as where two names of
+    `class_names` are exchanged, there is a :class:`~cameval.data.ClassOrderWarning`, and reports
+    say so. Most images of each exchanged class are then predicted as the other one, by a one-sided
+    sign test over groups with p below .05, corrected for the number of orders like it.
+
     Sanity checks are kept in the folder ``sanity`` of `out`. Other checks of the same run need that
     folder deleted; the table of the run stays.
 
@@ -195,6 +201,7 @@ def evaluate(
     if rank() == 0:
         warn_of_dark_images(results.provenance)
         warn_of_mixed_spacings(results.provenance)
+        warn_of_class_order(results)
     return results
 
 

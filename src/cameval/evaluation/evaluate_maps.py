@@ -15,6 +15,7 @@ from cameval.data import MapFile, MapFolder, Sample
 from cameval.data.map_files import maps_at
 from cameval.distributed import rank
 from cameval.errors import SettingError
+from cameval.evaluation._class_order import warn_of_class_order
 from cameval.evaluation._given import GivenPredictions, PredictionsGiven
 from cameval.evaluation._loading import Samples, Workers, as_samples, names_of_classes, read_batches
 from cameval.evaluation._loop import score_run
@@ -103,6 +104,11 @@ def evaluate_maps(
     NonFiniteError
         If a map holds NaN or infinity.
 
+    Notes
+    -----
+    If far more of the given predictions are right in another order of the classes, there is a
+    :class:`~cameval.data.ClassOrderWarning`, as of :func:`evaluate`.
+
     Examples
     --------
     >>> from itertools import islice
@@ -145,6 +151,7 @@ def evaluate_maps(
     results = score_run(plan)
     if rank() == 0:
         warn_of_mixed_spacings(results.provenance)
+        warn_of_class_order(results)
     return results
 
 

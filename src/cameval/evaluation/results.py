@@ -234,6 +234,8 @@ class Results:
     def __repr__(self) -> str:
         """Return what was evaluated on how many samples, and the best mean of each model.
 
+        Where labels are known, the share of right predictions of each model is there too.
+
         A sample, target or group that several models share counts once. If binarizers were chosen
         on other images (`Choice.apply`), the mean is the best one with these.
         """
@@ -702,9 +704,10 @@ class Results:
         """Return a paragraph that says how the scores were measured, to adapt for a paper.
 
         It says what the runs have recorded and nothing else: images and groups; network, layer,
-        task and preparation; methods; the threshold of each map (a share of its pixels, a rule, or
-        a choice for each map or each map and class); metrics, baselines with what they use; sanity
-        checks; intervals and tests; versions. What is not recorded, such as where the images
+        task and preparation; the share of right predictions, where labels are known; methods; the
+        threshold of each map (a share of its pixels, a rule, or a choice for each map or each map
+        and class); metrics, baselines with what they use; sanity checks; intervals and tests;
+        versions. What is not recorded, such as where the images
         come from, is left out. Reports answer more, with facts of the author: see
         :func:`cameval.report.reviewer_summary`.
 

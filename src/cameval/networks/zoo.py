@@ -24,6 +24,7 @@ from cameval.networks._sources import (
     check_name,
     network_names,
 )
+from cameval.networks._weight_folder import file_of_weights
 from cameval.networks.adapt import adapt
 from cameval.networks.heads import ExactHead
 from cameval.networks.model import CAMModel
@@ -61,8 +62,9 @@ def load_network(
         ``"none"`` for random weights, or those that your function gives its network; ``"DEFAULT"``
         for those of torchvision or timm, or the name of another of torchvision's weights
         (``"IMAGENET1K_V1"``), downloaded once; or a file as for `load_weights`, in floating point
-        of 16 to 64 bits. The file may also be a state dict of ``adapt(net, num_classes=k)``, which
-        is then returned. Only tensors are unpickled.
+        of 16 to 64 bits; or a folder with one file ``NAME.pth`` or ``NAME-*.pth``, where NAME is
+        what `name` has after its last colon. The file may also be a state dict of
+        ``adapt(net, num_classes=k)``, which is then returned. Only tensors are unpickled.
     num_classes
         Number of classes. By default that of the file of weights, if names and shapes show it; else
         that of the network as it is made, which is mostly the 1,000 of ImageNet.
@@ -106,11 +108,11 @@ def load_network(
         return _build(source, num_classes, seed).eval()
     if str(weights) in source.entries:
         return source.download(str(weights), num_classes).eval()
-    path = Path(weights)
+    path = Path(file_of_weights(weights, name.rpartition(":")[2]))
     if kind_at(path) == NOTHING:
         known = ", ".join(map(repr, ("none", *source.entries)))
         raise DataError(
-            f"weights must be {known}, or a file, got {str(path)!r}, which does not exist"
+            f"weights must be {known}, a file or a folder, got {str(path)!r}, which does not exist"
         )
     state = StateDict.of(path)
     model = _build(source, num_classes, seed, filled=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cameval.evaluation._class_order import other_order
 from cameval.evaluation._scores import Images
 from cameval.evaluation._words import one_line
 from cameval.report._names import Names, join_words
@@ -16,10 +17,8 @@ from cameval.statistics import Interval, mean_interval
 def describe_accuracy(images: Images, names: Names) -> str:
     """Return how many images the model classifies correctly, or why that is not known.
 
-    What is said of missing and of foreign labels of a network is not said again. A sentence asks
-    for the order of the classes where the share of right predictions is below that of chance, one
-    over the number of classes, and its whole interval is below one half. Nothing is returned where
-    no classifier is known.
+    What is said of missing and of foreign labels of a network is not said again. Nothing is
+    returned where no classifier is known.
     """
     model, of_model = one_line(images.model), names.of_model(images.model)
     has_network, several = names.contents.has_network, names.several
@@ -48,7 +47,6 @@ def describe_accuracy(images: Images, names: Names) -> str:
         return _describe_sensitivity(images, known, names)
     (counted,) = _counted(images, names)
     share, interval, count = _share_right(images, counted, names)
-    asked = _ask_for_order(images, counted, has_network=has_network)
     if several:
         of_images = format_count(images.samples["sample"][counted].nunique(), "image")
         subject = f"The class that {model} predicts"
@@ -57,14 +55,14 @@ def describe_accuracy(images: Images, names: Names) -> str:
         return (
             f"{subject} is that of the target for {share}{interval} of "
             f"{format_count(count, 'labeled target')} in {of_images}. One class is predicted for "
-            f"each image.{asked}"
+            f"each image."
         )
     if has_network:
         images_ = format_count(count, "labeled image")
-        return f"{model} classifies {share}{interval} of {images_} correctly.{asked}"
+        return f"{model} classifies {share}{interval} of {images_} correctly."
     return (
         f"The given predictions{of_model} are right for {share}{interval} of "
-        f"{format_count(count, 'labeled image')}.{asked}"
+        f"{format_count(count, 'labeled image')}."
     )
 
 
@@ -112,15 +110,38 @@ _FEW = 0.5
 """The interval must be below this share, so that a few wrong predictions do not ask."""
 
 
-def _ask_for_order(images: Images, known: NDArray[np.bool_], *, has_network: bool) -> str:
-    """Return the sentence on fewer right predictions than by chance; empty if there are not."""
-    share = _mean_right(images, known)
+def ask_for_order(all_images: Iterable[Images], names: Names) -> str:
+    """Return sentences that ask for the order of the classes; empty if it is not in doubt.
+
+    It is in doubt where far more predictions are right in another order; or where the share of
+    right ones is below that of chance, one over the number of classes, and its whole interval is
+    below one half.
+    """
+    every = list(all_images)
+    found = [text for one in every if (text := _ask_of_model(one, names, len(every)))]
+    more = len(found) - MOST_NAMED
+    texts = found[:MOST_NAMED]
+    if more > 0:
+        texts.append(f"The same is asked of {more:,} more {names.noun}{'s' * (more > 1)}.")
+    return " ".join(texts)
+
+
+def _ask_of_model(images: Images, names: Names, count: int) -> str:
+    if images.is_multilabel or not images.has_labels or not images.has_accuracy:
+        return ""
+    has_network, whose = names.contents.has_network, one_line(images.model, 40)
+    if (order := other_order(images)) is not None:
+        return order.describe(names.classes, f" ({whose})" if count > 1 else "")
+    (counted,) = _counted(images, names)
+    share = _mean_right(images, counted)
     seen = images.samples[["label", "predicted"]].max().max()
     classes = images.n_named or max(2, int(seen) + 1)
     if np.isnan(share.high) or share.high >= _FEW or share.estimate * classes >= 1:
         return ""
+    predictions = f"predictions of {whose}" if count > 1 else "predictions"
     chance = (
-        f" Fewer are right than by chance, {format_percent(1 / classes)} of {classes:,} classes"
+        f"Fewer {predictions} are right than by chance, {format_percent(1 / classes)} of "
+        f"{classes:,} classes"
     )
     if not has_network:
         return f"{chance}: do labels and predictions have the classes in the same order?"

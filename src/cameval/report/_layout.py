@@ -17,6 +17,7 @@ from cameval.report._charts import (
     threshold_section,
 )
 from cameval.report._class_tables import class_table, correctness_table, target_class_table
+from cameval.report._confusion import confusion_table
 from cameval.report._info_tables import info_section
 from cameval.report._label_tables import means_table, positives_table
 from cameval.report._negatives import negatives_section
@@ -186,7 +187,9 @@ def _scores(of: Evaluated) -> ChartSection:
 def _predictions(of: Evaluated) -> Fold:
     """Return the scores of right and wrong predictions, and of target classes."""
     known = of.known
+    of_models = [of.everything[model] for model in known.headline.candidates]
     tables = _present(
+        confusion_table(of_models, known.names),
         correctness_table(known.images, known.headline, known.names),
         target_class_table(known.contents, known.images, known.headline, known.names),
         target_class_tests(known.headline, known.names, known.family),
@@ -196,7 +199,6 @@ def _predictions(of: Evaluated) -> Fold:
         for model in known.headline.candidates
         if (text := describe_accuracy(of.everything[model], known.names))
     ]
-    of_models = [of.everything[model] for model in known.headline.candidates]
     accuracy += [text for text in [describe_brackets(of_models, known.names)] if text]
     title = "Target classes" if tables else "Accuracy"
     if any(images.has_accuracy for images in known.images.values()):

@@ -12,7 +12,11 @@ from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import short_writer
 from cameval.evaluation._scores import images_by_model
 from cameval.evaluation._words import one_line
-from cameval.report._accuracy import describe_foreign_labels, describe_missing_labels
+from cameval.report._accuracy import (
+    ask_for_order,
+    describe_foreign_labels,
+    describe_missing_labels,
+)
 from cameval.report._cautions import (
     NOISE_ALONE,
     caution_of,
@@ -70,7 +74,7 @@ class Words:
     sentences
         Scores, bound, and counts.
     caution
-        What limits the verdict; images that are almost black first.
+        What limits the verdict; images that are almost black and the order of the classes first.
     guess
         What a guess is.
     pairs
@@ -105,7 +109,8 @@ def words_of(
     """Return the words of the verdicts, and the sentence on pairs of networks."""
     symbol, chip = chip_of(verdicts, names)
     images = images_by_model(targets.everything).values()
-    foreign, missing = (
+    order, foreign, missing = (
+        ask_for_order(images, names),
         describe_foreign_labels(images, names),
         describe_missing_labels(images, names),
     )
@@ -118,6 +123,7 @@ def words_of(
     caution = (
         dark_images(targets),
         mixed_spacings(targets, contents),
+        (Part(order),) if order else (),
         outguessed(verdicts, headline, names),
         other_orders(verdicts),
         uncorrected(verdicts),

@@ -1,14 +1,14 @@
 """Numbers as the page writes them, for sentences and tables of your own."""
 
 from collections.abc import Mapping
-from math import isnan
 
 from cameval.evaluation._comparisons import ALPHA
 from cameval.evaluation._numbers import (
-    MISSING,
     format_difference,
     format_interval,
     format_number,
+    format_percent,
+    in_percent,
 )
 from cameval.evaluation._words import counted
 from cameval.statistics import ENOUGH_GROUPS
@@ -22,29 +22,6 @@ __all__ = [
     "format_percent",
 ]
 
-_MOST_DECIMALS = 9
-
-
-def format_percent(share: float) -> str:
-    """Return a share in percent, with one decimal and a no-break space.
-
-    A share that is not 0 or 1 is not written as 0 % or 100 %: it has more decimals.
-
-    Parameters
-    ----------
-    share
-        The share, in [0, 1]; NaN gives a dash.
-
-    Examples
-    --------
-    >>> from cameval.report import format_percent
-    >>> format_percent(0.2286).replace(chr(160), " ")
-    '22.9 %'
-    >>> format_percent(0.9996).replace(chr(160), " "), format_percent(1).replace(chr(160), " ")
-    ('99.96 %', '100.0 %')
-    """
-    return MISSING if isnan(share) else _in_percent(share, 1)
-
 
 def format_whole_percent(share: float) -> str:
     """Return a share in percent without decimals, except near 0 and 100.
@@ -57,14 +34,7 @@ def format_whole_percent(share: float) -> str:
     >>> format_whole_percent(249 / 250).replace(chr(160), " ")
     '99.6 %'
     """
-    return _in_percent(share, 0)
-
-
-def _in_percent(share: float, decimals: int) -> str:
-    """Return a share with as many decimals as keep it apart from 0 and 1, and so many at least."""
-    texts = [f"{100 * share:.{k}f}" for k in range(decimals, _MOST_DECIMALS)]
-    apart = (text for text in texts if share in (0, 1) or float(text) not in (0, 100))
-    return f"{next(apart, texts[0])}\u00a0%"
+    return in_percent(share, 0)
 
 
 def format_level(level: float) -> str:
