@@ -460,6 +460,7 @@ def test_outcomes_are_counted_and_never_averaged(tmp_path) -> None:
     page = written(alone, tmp_path / "alone")
     assert page.headline == "There is no score of maps: the metrics are counted only."
     assert [table.caption for table in page.tables] == [
+        "Predicted class by label",
         "Number of images in each category of outcome",
         "Questions and answers",
         "What each metric asks",
