@@ -15,13 +15,19 @@ from cameval import (
     CAMModel,
     CAMSweep,
     GAPHead,
+    PercentileBinarizer,
+    Preparation,
+    Sample,
     ScoreCAM,
     adapt,
     cam,
+    evaluate,
     grad_cam,
     hires_cam,
+    iou,
     layer_cam,
 )
+from cameval.baselines import UntrainedBaseline
 from cameval.errors import (
     ArrayTypeError,
     ClassIndexError,
@@ -29,6 +35,7 @@ from cameval.errors import (
     ShapeError,
     UnsupportedModelError,
 )
+from cameval.extractor import ImageRangeWarning
 
 METHODS = [cam, grad_cam, hires_cam, layer_cam]
 
@@ -188,7 +195,11 @@ def test_activations_are_freed_after_the_call() -> None:
     [
         (torch.zeros(3, 64, 64), ShapeError, r"got \(3, 64, 64\); add a batch axis"),
         (torch.zeros(64, 64), ShapeError, r"got \(64, 64\)$"),
-        (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), ArrayTypeError, "got torch.uint8"),
+        (
+            torch.zeros(1, 3, 64, 64, dtype=torch.uint8),
+            ArrayTypeError,
+            r"got torch.uint8; divide by 255 and normalize .*: \(images.float\(\) / 255 - mean",
+        ),
         (np.zeros((1, 3, 64, 64), np.float32), ArrayTypeError, "got ndarray"),
     ],
 )
@@ -259,3 +270,62 @@ def test_the_classes_of_a_result_are_its_own() -> None:
         result = extract(batch, labels)
         labels += 1
         assert result.classes.tolist() == expected
+
+
+def _small() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    ).eval()
+
+
+@pytest.mark.parametrize(
+    "extract",
+    [CAMExtractor(_small()), CAMSweep(_small(), [layer_cam], layers=["1"])],
+    ids=["one", "many"],
+)
+def test_pixels_up_to_255_are_warned_of_once_in_each_call(extract) -> None:
+    pixels = torch.linspace(0, 255, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
+    for _ in range(2):
+        with pytest.warns(ImageRangeWarning, match=r"got values from 0 to 255; divide") as told:
+            extract(pixels, 1)
+        assert len(told) == 1
+        assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0, 1), (-2.2, 2.7), (-1024, 1024), (0, 50), (-0.1, 255), (3, 3)],
+    ids=str,
+)
+def test_other_ranges_of_values_are_not_warned_of(low: float, high: float) -> None:
+    CAMExtractor(_small())(torch.linspace(low, high, 3 * 8 * 8).reshape(1, 3, 8, 8), 1)
+
+
+def test_the_evaluation_does_not_warn_of_pixels_that_its_preparation_makes() -> None:
+    mask = np.zeros((16, 16), bool)
+    mask[4:8, 4:8] = True
+    sample = Sample("one", np.random.default_rng(0).random((16, 16, 3), np.float32), mask, label=0)
+    evaluate(
+        _small(),
+        [sample],
+        methods=[cam],
+        binarizers=[PercentileBinarizer(90)],
+        metrics=[iou],
+        baselines=[UntrainedBaseline(CAMExtractor(_small(), cam))],
+        prepare=Preparation(mean=(0, 0, 0), std=(1 / 255,) * 3),
+    )
+
+
+@pytest.mark.parametrize(
+    "classes", [["cat", "dog"], np.array(["cat", "dog"]), [None, 1], [[0, 1], [0]]], ids=str
+)
+def test_classes_that_are_no_indices_are_refused(classes) -> None:
+    with pytest.raises(ArrayTypeError, match=r"classes must be class indices.*got .*class_names"):
+        CAMExtractor(_small())(torch.rand(2, 3, 8, 8), classes)
+
+
+def test_a_module_of_torch_export_is_refused() -> None:
+    exported = torch.export.export(_small(), (torch.rand(1, 3, 8, 8),)).module()
+    for model in (lambda: adapt(exported), lambda: CAMExtractor(exported)):
+        with pytest.raises(UnsupportedModelError, match="pass the network that was exported"):
+            model()

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from cameval._arrays import shape_or_type
-from cameval._checks import check_callable
+from cameval._checks import check_callable, warn_user
+from cameval._deferred import holds
 from cameval._other_names import init_with_hints, with_hints
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.maps import CellCenters, upsample
 from cameval.methods import grad_cam
 from cameval.networks import CAMModel, LayerModel, ScoreTarget, adapt
 from cameval.networks._cuts import check_cut
-from cameval.networks._images import check_finite, check_images, explain_channels
+from cameval.networks._images import are_prepared, check_finite, check_images, explain_channels
 from cameval.networks._outputs import check_no_sigmoid
 from cameval.networks._search import find_layer_name
 from cameval.networks._selection import own_name, own_network
@@ -32,10 +33,44 @@ from cameval.target_classes import Classes, choose_classes, given_classes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Alignment", "CAMExtractor", "CAMResult", "CAMSweep"]
+__all__ = ["Alignment", "CAMExtractor", "CAMResult", "CAMSweep", "ImageRangeWarning"]
 
 Alignment = Literal["half_pixel", "receptive_field"]
 """How coarse maps are aligned with the image; see :class:`CAMExtractor`."""
+
+_BRIGHTEST = 50.0
+
+
+class ImageRangeWarning(UserWarning):
+    """Images have no negative value, and one above 50, as pixels from 0 to 255 have.
+
+    Images that are divided by 255 reach 1, and the usual means and standard deviations bring them
+    into [-3, 3]; a normalization by a mean has negative values. A network that takes pixels from 0
+    to 255, since it normalizes them itself, is right to get them. For it, filter the warning:
+    ``warnings.simplefilter("ignore", cameval.extractor.ImageRangeWarning)``. Only
+    :class:`CAMExtractor` and :class:`CAMSweep` warn, and only of images that are given to them:
+    those that a :class:`~cameval.Preparation` makes are as it says.
+    """
+
+
+def warn_of_pixels(images: Tensor) -> None:
+    """Warn of images that look like pixels from 0 to 255.
+
+    Warns
+    -----
+    ImageRangeWarning
+        If no value is negative, and one is above 50.
+    """
+    values = images.detach()
+    if are_prepared() or not values.numel():
+        return
+    if not holds((values.amin() < 0) | (values.amax() <= _BRIGHTEST)):
+        warn_user(
+            f"images must be normalized as in training, got values from {values.min().item():.3g} "
+            f"to {values.max().item():.3g}; divide by 255 and normalize: (images / 255 - mean) / "
+            "std. If the network normalizes images itself, filter this ImageRangeWarning",
+            ImageRangeWarning,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,9 +268,10 @@ class CAMExtractor:
         Parameters
         ----------
         images
-            Images ``(N, channels, H, W)``, normalized as the network expects. Volumes ``(N,
-            channels, D, H, W)`` give volumes of maps. Images of another dtype than that of the
-            network are cast to it.
+            Images ``(N, channels, H, W)``, normalized as the network expects; there is an
+            :class:`~cameval.extractor.ImageRangeWarning` of values from 0 to above 50. Volumes
+            ``(N, channels, D, H, W)`` give volumes of maps. Images of another floating dtype than
+            that of the network are cast to it.
         classes
             The target classes: an int for all images, one per image ``(N,)``, or several per image
             ``(N, k)``. A function chooses them by the logits, as :func:`all_classes` and
@@ -260,6 +296,8 @@ class CAMExtractor:
 
         Raises
         ------
+        ArrayTypeError
+            If `images` are no floating-point tensor, or `classes` are no integers.
         ShapeError
             If `images` have another number of axes, or of channels than the network takes, or
             `classes` are not one or several per image.
@@ -279,6 +317,7 @@ class CAMExtractor:
         check_images(images)
         classes = given_classes(classes)
         check_finite(images)
+        warn_of_pixels(images)
         model = adapt(self.model)  # the same model, checked again: hooks may have been added
         with explain_channels(model, images):
             activations = model.activations(images, create_graph=create_graph)
@@ -512,6 +551,7 @@ class CAMSweep:
         check_images(images)
         classes = given_classes(classes)
         check_finite(images)
+        warn_of_pixels(images)
         cell_centers = None
         passes: Mapping[str, Activations]
         if self.layers is None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cameval._arrays import check_integers
 from cameval._checks import check_count
-from cameval.errors import SettingError, ShapeError
+from cameval.errors import ArrayTypeError, SettingError, ShapeError
 from cameval.networks._outputs import count_classes
 from cameval.networks.activations import check_classes, check_logits, without_graph
 
@@ -55,7 +55,14 @@ def choose_classes(
             return _predicted_classes(logits.detach())
         if callable(classes):
             classes = classes(logits.detach())
-        chosen = torch.as_tensor(classes)
+        try:
+            chosen = torch.as_tensor(classes)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ArrayTypeError(
+                "classes must be class indices: an int, one for each image, or as many for each "
+                f"image, got {classes!r:.80}; of names give their positions in the list of class "
+                "names: [class_names.index(name) for name in ...]"
+            ) from error
         check_integers(chosen, "classes")
         if chosen.ndim == 0:
             chosen = chosen.expand(len(logits))

@@ -329,4 +329,8 @@ def test_the_layer_is_in_the_repr_of_both_models() -> None:
     proved, named = adapt(Net()), adapt(Net(), layer="conv")
     assert (type(proved), proved.layer) == (CAMModel, "conv")
     assert (type(named), named.layer) == (LayerModel, "conv")
-    assert all("layer='conv'" in repr(model) for model in (proved, named))
+    assert repr(proved) == "CAMModel(Net, layer='conv', channels=4)"
+    assert repr(named) == "LayerModel(Net, layer='conv')"
+    assert repr(LayerModel(proved, "head")) == "LayerModel(Net, layer='head')"
+    built = CAMModel(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Flatten(), nn.LazyLinear(2)))
+    assert repr(built) == "CAMModel(features=Conv2d, head=Sequential)"

@@ -18,6 +18,7 @@ from cameval.errors import ArrayTypeError, SettingError
 from cameval.extractor import CAMExtractor
 from cameval.maps import upsample
 from cameval.networks import adapt
+from cameval.networks._images import prepared_images
 from cameval.protocols import BaselineInput
 
 __all__ = [
@@ -299,7 +300,8 @@ class UntrainedBaseline:
     def __call__(self, batch: BaselineInput, /) -> Tensor:
         """Return maps ``(N, H, W)`` of the target classes."""
         size = tuple(batch.truth.shape[1:])
-        result = self.extractor(batch.images, classes=batch.classes, size=size)
+        with prepared_images():
+            result = self.extractor(batch.images, classes=batch.classes, size=size)
         if batch.window is None:
             return result.maps
         aligned = self.extractor.alignment == "receptive_field"

@@ -1,5 +1,6 @@
 """The command ``map``: pictures of where a network looked on photos."""
 
+import warnings
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,7 +35,7 @@ from cameval.cli._words import METHODS, parse_words
 from cameval.data import ImageFile, Sample, read_dicom, read_names
 from cameval.errors import DataError, MissingPackageError, SettingError
 from cameval.evaluation import Preparation, is_almost_black
-from cameval.extractor import CAMExtractor
+from cameval.extractor import CAMExtractor, ImageRangeWarning
 from cameval.maps import is_constant, upsample
 from cameval.networks import adapt
 from cameval.plots import overlay
@@ -195,7 +196,9 @@ def _compute(
     """Return the raw map ``(H, W)`` on the pixels of the photo, and the probabilities ``(C,)``."""
     prepared = prepare.prepare(sample)
     images = prepared.image[None].to(options.device)
-    result = extract(images, target)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ImageRangeWarning)  # --mean and --std say what is right
+        result = extract(images, target)
     centers = adapt(extract.model).cell_centers if extract.alignment != "half_pixel" else None
     score_map = upsample(
         result.coarse.detach(),
@@ -206,7 +209,9 @@ def _compute(
     )
     outputs = result.logits[0].detach().double().cpu()
     if options.task == "multilabel" and _in_unit_interval(outputs):
-        far = extract(1000 * images, 0).logits  # leaves [0, 1] unless a sigmoid is last
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImageRangeWarning)
+            far = extract(1000 * images, 0).logits  # leaves [0, 1] unless a sigmoid is last
         already = _in_unit_interval(far)
     else:
         already = _in_unit_interval(outputs) and abs(float(outputs.sum()) - 1) < _ROUNDING

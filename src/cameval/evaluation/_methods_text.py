@@ -198,10 +198,7 @@ def _describe_binarizers(results: ScoreTable, words: LabelWords, pixels: str) ->
     chosen = {label: one.origin for label, one in known.items() if one.origin and label in used}
     for label, origin in chosen.items():
         choice = ChoiceWords(label, origin, results, words)
-        what = f"The binarizer {words.name(label)}"
-        if words.name(label) == "chosen":
-            what = "A further binarizer" if shown else "The binarizer"
-        yield f"{what} was {choice.rule}."
+        yield f'The binarizer "{words.name(label)}" was {choice.rule}.'
         yield from (f"{sentence}." for sentence in choice.list_chosen())
         yield from (f"{sentence}." for sentence in choice.list_best_methods())
     if chosen and fixed and not shown:  # a selection of the chosen ones

@@ -16,6 +16,7 @@ from cameval.evaluation.preparation import Preparation, Prepare, Prepared
 from cameval.extractor import CAMExtractor, network_name
 from cameval.maps import upsample
 from cameval.networks import LayerModel
+from cameval.networks._images import prepared_images
 
 __all__ = ["SliceMaps"]
 
@@ -139,7 +140,8 @@ class SliceMaps:
         """Return the maps ``(n, H, W)`` of some slices."""
         images = torch.stack([each.image for each in slices])
         weights = next(self.extract.model.parameters(), images)
-        result = self.extract(images.to(weights.device), classes=chosen, size=size)
+        with prepared_images():
+            result = self.extract(images.to(weights.device), classes=chosen, size=size)
         window = slices[0].window
         if window is None:
             return result.maps

@@ -1,5 +1,6 @@
 """Methods: functions and dataclasses that compute maps from recorded activations."""
 
+from cameval.methods._mean_gradient import RoundingErrorWarning
 from cameval.methods.ablation import AblationCAM
 from cameval.methods.activation import lafam
 from cameval.methods.attention import LeGrad, attention_relevance, attention_rollout
@@ -37,6 +38,7 @@ __all__ = [
     "RandomCAM",
     "ReciproCAM",
     "RefineCAM",
+    "RoundingErrorWarning",
     "ScoreCAM",
     "SmoothGradCAMpp",
     "WinsorCAM",

@@ -8,6 +8,7 @@ through the network and one backward pass through the head.
 import torch
 from torch import Tensor
 
+from cameval.methods._mean_gradient import mean_gradient
 from cameval.methods._rerun import check_no_graph, rerun_from_features
 from cameval.networks import Activations, ScoreTarget
 from cameval.networks.activations import fresh_leaf, without_graph
@@ -43,6 +44,11 @@ def grad_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     ClassIndexError
         If a class is not one of the network's.
 
+    Warns
+    -----
+    RoundingErrorWarning
+        If the mean gradients of an image are rounding error; its map is zero.
+
     References
     ----------
     Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
@@ -57,8 +63,7 @@ def grad_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     >>> grad_cam(model.activations(torch.rand(1, 3, 16, 16)), torch.tensor([1])).shape
     torch.Size([1, 14, 14])
     """
-    gradient = activations.gradients(target)
-    weights = gradient.mean(positions(gradient), keepdim=True)
+    weights = mean_gradient(activations, activations.gradients(target))
     return (weights * activations.features).sum(1).relu()
 
 
@@ -282,6 +287,11 @@ def shapley_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
     SettingError
         With ``create_graph``, on other heads than :class:`GAPHead`.
 
+    Warns
+    -----
+    RoundingErrorWarning
+        If the mean gradients of an image are rounding error; its map is zero.
+
     Notes
     -----
     The estimate is poor where the score is far from a quadratic function of the features. Like
@@ -307,7 +317,7 @@ def shapley_cam(activations: Activations, target: ScoreTarget, /) -> Tensor:
         check_no_graph(activations, "shapley_cam on this network")
         with without_graph():
             gradient = gradient - _curvature(activations, target) / 2
-    weights = gradient.mean(positions(features), keepdim=True)
+    weights = mean_gradient(activations, gradient)
     return (weights * features).sum(1).relu()
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from cameval._checks import check_count, finite_number
 from cameval.errors import SettingError
 from cameval.maps import upsample
+from cameval.methods._mean_gradient import mean_gradient
 from cameval.methods._rerun import (
     check_no_graph,
     count_variants_per_batch,
@@ -103,7 +104,7 @@ class GroupCAM:
         features, images = activations.features, activations.images
         with without_graph():
             gradients = activations.gradients(target)
-            weighted = gradients.mean(positions(gradients), keepdim=True) * features
+            weighted = mean_gradient(activations, gradients) * features
             groups = torch.stack([g.sum(1) for g in weighted.chunk(self.groups, 1)]).relu()
             groups = self._denoise(groups)
             blurred = _blur(images)

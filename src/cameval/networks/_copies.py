@@ -109,7 +109,8 @@ def private_copy(net: Net, *, create_graph: bool = False, own_buffers: bool = Tr
     ------
     UnsupportedModelError
         If the network contains a compiled TorchScript module, which has no Python structure to
-        copy, or if the copy would still run modules of the network itself.
+        copy, if the copy would still run modules of the network itself, or if it has no evaluation
+        mode, as modules of ``torch.export``.
     """
     memo: dict[int, Any] = {}
     clones: dict[nn.Module, nn.Module] = {}
@@ -139,7 +140,14 @@ def private_copy(net: Net, *, create_graph: bool = False, own_buffers: bool = Tr
             vars(clone)[name] = copy_value(value, memo)
     _check_private(clones, {id(value) for value in memo.values()})
     if not create_graph and any(module.training for module in clones):
-        clones[net].eval()
+        try:
+            clones[net].eval()
+        except NotImplementedError as error:
+            raise UnsupportedModelError(
+                "the network must have an evaluation mode, got a network of type "
+                f"{type(net).__name__} whose eval() is not implemented, as of torch.export; pass "
+                "the network that was exported"
+            ) from error
     return cast(Net, clones[net])
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +12,34 @@ from cameval._deferred import holds
 from cameval.errors import ArrayTypeError, NonFiniteError, ShapeError
 from cameval.networks._trial import input_channels
 
+_prepared: ContextVar[bool] = ContextVar("cameval_prepared", default=False)
+
+
+@contextmanager
+def prepared_images() -> Iterator[None]:
+    """Take images as they are, since a `Preparation` or the library itself made them."""
+    token = _prepared.set(True)
+    try:
+        yield
+    finally:
+        _prepared.reset(token)
+
+
+def are_prepared() -> bool:
+    """Tell whether images are made by the library."""
+    return _prepared.get()
+
 
 def check_images(images: object) -> None:
     """Check that images are a floating-point tensor with four or five axes."""
     if not isinstance(images, Tensor) or not images.is_floating_point():
+        hint = ""
+        if isinstance(images, Tensor) and images.dtype == torch.uint8:
+            hint = (
+                "; divide by 255 and normalize as in training: (images.float() / 255 - mean) / std"
+            )
         raise ArrayTypeError(
-            f"images must be a floating-point torch tensor, got {dtype_or_type(images)}"
+            f"images must be a floating-point torch tensor, got {dtype_or_type(images)}{hint}"
         )
     if images.ndim not in (4, 5):
         hint = "; add a batch axis with images[None]" if images.ndim == 3 else ""

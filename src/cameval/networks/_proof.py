@@ -348,14 +348,21 @@ def _vector_norm(norm: nn.LayerNorm) -> nn.LayerNorm:
 
 def candidate_layers(trial: Trial, limit: int = 6) -> list[tuple[str, tuple[int, ...]]]:
     """Return the layers that maps can be taken from: the last of each shape, the last one first."""
+    return [(same[0].name, same[0].shape[1:]) for same in layers_by_shape(trial)][:limit]
+
+
+def layers_by_shape(trial: Trial) -> list[list[Layer]]:
+    """Return the layers that maps can be taken from, those of one shape in a row together.
+
+    They ran once. The last one is the first.
+    """
     repeated = {layer.name for layer in trial.layers if layer.run}
     spatial = [
         layer
-        for layer in trial.layers
+        for layer in reversed(trial.layers)
         if layer.name not in repeated and len(layer.shape) >= 4 and _has_positions(layer)
     ]
-    by_shape = [[*same][-1] for _, same in groupby(spatial, key=lambda layer: layer.shape)]
-    return [(layer.name, layer.shape[1:]) for layer in reversed(by_shape)][:limit]
+    return [[*same] for _, same in groupby(spatial, key=lambda layer: layer.shape)]
 
 
 def _has_positions(layer: Layer) -> bool:

@@ -16,13 +16,14 @@ from cameval.networks._deep_heads import changes_logits
 from cameval.networks._module_types import runs_code_of
 from cameval.networks._proof import (
     Trial,
-    candidate_layers,
     last_change,
     last_linear,
+    layers_by_shape,
     pooled_layer,
     record_trial,
 )
 from cameval.networks._selection import SelectedOutput, own_name, own_network
+from cameval.networks._side_branches import carries_all
 from cameval.networks._tokens import used_tokens
 from cameval.networks.activations import without_graph
 from cameval.networks.grids import TokenGrid
@@ -38,13 +39,27 @@ Find = Callable[[TokenGrid], CAMModel | LayerModel | None]
 
 _MOST_TOKENS = 5
 
+_MOST_SHAPES = 6
+
+_MOST_PASSES = 24
+"""How many layers are run again to find one that is no side branch."""
+
 
 class _Candidate(NamedTuple):
-    """A layer that maps can be taken from; the grid is that of its tokens."""
+    """A layer that maps can be taken from; the grid is that of its tokens.
+
+    At a side branch a part of the logits' dependence on the image does not pass the layer.
+    """
 
     name: str
     shape: tuple[int, ...]
     grid: TokenGrid | None
+    side: bool
+
+    @property
+    def channels(self) -> int:
+        """The number of its channels."""
+        return self.shape[0] if self.grid is None else self.shape[-1]
 
 
 def unproved(
@@ -71,7 +86,8 @@ def unproved(
     step = _step_after(trial) if reader is None and last_linear(trial) is None else None
     reason = f"in the {type(own_network(net)).__name__} {_reason(net, trial, reader, step)}"
     model = None if grid is None else _attempt(partial(_find_and_run, find, grid, images))
-    first = candidates[0] if candidates else None
+    advised = _advised(candidates)
+    first = advised[0] if advised else None
     if model is not None and grid is not None:
         exact = isinstance(model, CAMModel) and isinstance(model.head, ExactHead)
         code = f"cameval.adapt(net, grid=cameval.networks.{_written(grid)}{given}{select})"
@@ -102,7 +118,7 @@ def unproved(
     )
     error.reason, error.step = reason, "" if step is None else step[1]
     if first is not None and first.grid is None:  # else a name alone does not say what to do
-        error.layers = tuple(one.name for one in candidates if one.grid is None)
+        error.layers = tuple(one.name for one in advised if one.grid is None)
     return error
 
 
@@ -115,7 +131,8 @@ def _find_and_run(find: Find, grid: TokenGrid, images: Tensor) -> CAMModel | Lay
 
 def _line(candidate: _Candidate) -> str:
     grid = "" if candidate.grid is None else f"  grid={_written(candidate.grid)}"
-    return f"    {candidate.name}  {candidate.shape}{grid}"
+    side = "  side branch: part of the logits does not pass here" if candidate.side else ""
+    return f"    {candidate.name}  {candidate.shape}{grid}{side}"
 
 
 def _written(grid: TokenGrid) -> str:
@@ -126,10 +143,53 @@ def _written(grid: TokenGrid) -> str:
 def _candidates(net: nn.Module, clone: nn.Module, images: Tensor, trial: Trial) -> list[_Candidate]:
     """Return layers of maps and of tokens, the last one first."""
     ends = {layer.name: (number, layer.shape[1:]) for number, layer in enumerate(trial.layers)}
-    grids: dict[str, TokenGrid | None] = {name: None for name, _ in candidate_layers(trial)}
-    grids |= dict(_attempt(partial(_token_layers, clone, images, trial)) or [])
+    sides = _map_layers(clone, images, trial)
+    grids: dict[str, TokenGrid | None] = dict.fromkeys(sides)
+    tokens = dict(_attempt(partial(_token_layers, clone, images, trial)) or [])
+    # A class token passes the layers of patch tokens by; maps are taken there nevertheless.
+    sides |= {
+        name: grid.skip == 0 and _is_side(clone, images, trial, name)
+        for name, grid in tokens.items()
+    }
+    grids |= tokens
     ordered = sorted(grids, key=lambda name: -ends[name][0])
-    return [_Candidate(own_name(net, name), ends[name][1], grids[name]) for name in ordered]
+    return [
+        _Candidate(own_name(net, name), ends[name][1], grids[name], sides[name]) for name in ordered
+    ]
+
+
+def _is_side(clone: nn.Module, images: Tensor, trial: Trial, layer: str) -> bool:
+    """Tell whether a layer is seen to be a side branch."""
+    return _attempt(partial(carries_all, clone, images, trial, layer)) is False
+
+
+def _advised(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """Return the layers that are recommended, the last one first.
+
+    Side branches are so only if there is nothing else, layers of one channel never.
+    """
+    several = [one for one in candidates if one.channels > 1]
+    return [one for one in several if not one.side] or several
+
+
+def _map_layers(clone: nn.Module, images: Tensor, trial: Trial) -> dict[str, bool]:
+    """Return the last layer of each shape, and whether it is a side branch.
+
+    As long as all are side branches, or have one channel, earlier layers of the shape are tried.
+    """
+    sides: dict[str, bool] = {}
+    found = False
+    passes = 0
+    for same in layers_by_shape(trial)[:_MOST_SHAPES]:
+        for number, layer in enumerate(same):
+            if number and (found or passes >= _MOST_PASSES):
+                break
+            passes += 1
+            side = _is_side(clone, images, trial, layer.name)
+            if number == 0 or not side:
+                sides[layer.name] = side
+            found = found or not (side or layer.shape[1] == 1)
+    return sides
 
 
 def _token_layers(clone: nn.Module, images: Tensor, trial: Trial) -> list[tuple[str, TokenGrid]]:

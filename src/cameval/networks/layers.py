@@ -14,6 +14,7 @@ from cameval.maps import CellCenters
 from cameval.networks._copies import private_copy, refuse_changes
 from cameval.networks._dtypes import run_on
 from cameval.networks._folding import check_not_folded
+from cameval.networks._selection import own_name, own_network
 from cameval.networks.activations import (
     Activations,
     check_feature_maps,
@@ -22,6 +23,7 @@ from cameval.networks.activations import (
 )
 from cameval.networks.families import cut_after
 from cameval.networks.grids import Grid, identity
+from cameval.networks.model import CAMModel
 
 __all__ = ["LayerModel"]
 
@@ -77,6 +79,13 @@ class LayerModel(nn.Module):
         self.grid = grid
         self.cell_centers = cell_centers
 
+    def __repr__(self) -> str:
+        """Return the type of the network and the layer, without the modules."""
+        net = own_network(
+            self.net.origin or self.net if isinstance(self.net, CAMModel) else self.net
+        )
+        return f"{type(self).__name__}({type(net).__name__}, {self.extra_repr()})"
+
     def extra_repr(self) -> str:
         """Return the name of the layer, for the repr.
 
@@ -84,10 +93,12 @@ class LayerModel(nn.Module):
         --------
         >>> from torchvision.models import resnet18
         >>> from cameval.networks import LayerModel
+        >>> LayerModel(resnet18(), "layer3")
+        LayerModel(ResNet, layer='layer3')
         >>> LayerModel(resnet18(), "layer3").extra_repr()
         "layer='layer3'"
         """
-        return f"layer={self.layer!r}"
+        return f"layer={own_name(self.net, self.layer)!r}"
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the output of the network."""

@@ -1,19 +1,19 @@
 """A network in two parts: features, then head."""
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from cameval.errors import UnsupportedModelError
+from cameval.errors import UnsupportedHeadError, UnsupportedModelError
 from cameval.maps import CellCenters
 from cameval.networks._copies import Origin, needs_copy, private_copy, refuse_changes
 from cameval.networks._dtypes import run_on
 from cameval.networks._layer_features import LayerFeatures
 from cameval.networks._module_types import is_exactly, modules_of
 from cameval.networks._outputs import agree
-from cameval.networks._selection import SelectedOutput, own_name
+from cameval.networks._selection import SelectedOutput, own_name, own_network
 from cameval.networks.activations import Activations, check_feature_maps, fresh_leaf, recording
 from cameval.networks.heads import ClassMapHead, ConvHead, GAPHead, MeanHead, NormHead, PooledHead
 
@@ -130,17 +130,34 @@ class CAMModel(nn.Module):
         self._origin = Origin(net, tuple(self.modules())[1:])
         return self
 
+    def __repr__(self) -> str:
+        """Return the types of the network or of both parts, and the layer, without the modules."""
+        parts = (
+            [f"features={type(self.features).__name__}", f"head={type(self.head).__name__}"]
+            if self.origin is None
+            else [type(own_network(self.origin)).__name__]
+        )
+        inside = ", ".join([*parts, *filter(None, [self.extra_repr()])])
+        return f"{type(self).__name__}({inside})"
+
     def extra_repr(self) -> str:
-        """Return the name of the layer, for the repr.
+        """Return the name of the layer, and the channels if the head knows them, for the repr.
 
         Examples
         --------
         >>> from torchvision.models import resnet18
         >>> from cameval import adapt
+        >>> adapt(resnet18())
+        CAMModel(ResNet, layer='layer4', channels=512)
         >>> adapt(resnet18()).extra_repr()
-        "layer='layer4'"
+        "layer='layer4', channels=512"
         """
-        return "" if self.layer is None else f"layer={self.layer!r}"
+        layer = "" if self.layer is None else f"layer={self.layer!r}"
+        channels: object = None
+        with suppress(UnsupportedHeadError):  # it does not say so
+            channels = getattr(self.head, "in_channels", None)
+        known = f"channels={channels}" if isinstance(channels, int) else ""
+        return ", ".join(filter(None, [layer, known]))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits ``(N, C)`` of images ``(N, channels, H, W)``."""

@@ -153,4 +153,23 @@ FAULTS = (
         after=("            cell_centers = None\n        else:"),
         tests=("test_target_classes.py::test_a_sweep_is_aligned_as_an_extractor",),
     ),
+    Fault(
+        "pixels that a preparation makes are warned of",
+        "extractor.py",
+        before="if are_prepared() or not values.numel():",
+        after="if not values.numel():",
+        tests=(
+            (
+                "test_extractor.py::"
+                "test_the_evaluation_does_not_warn_of_pixels_that_its_preparation_makes"
+            ),
+        ),
+    ),
+    Fault(
+        "images with negative values are warned of as pixels",
+        "extractor.py",
+        before="(values.amin() < 0) | (values.amax() <= _BRIGHTEST)",
+        after="values.amax() <= _BRIGHTEST",
+        tests=("test_extractor.py::test_other_ranges_of_values_are_not_warned_of",),
+    ),
 )

@@ -212,4 +212,27 @@ FAULTS = (
             "networks/test_inner_layers.py::test_the_layers_of_each_resolution_are_on_the_trunk",
         ),
     ),
+    Fault(
+        "a mean gradient that is rounding error weights its channel",
+        "methods/_mean_gradient.py",
+        before="weights.where(~noise.reshape(-1, *(1 for _ in weights.shape[1:])), 0)",
+        after="weights",
+        tests=(("methods/test_mean_gradient.py::test_the_map_at_the_scores_of_a_softmax_is_zero"),),
+    ),
+    Fault(
+        "a gradient that is zero is taken for rounding error",
+        "methods/_mean_gradient.py",
+        before="small & (sizes > 0).flatten(1).any(1)",
+        after="small",
+        tests=(
+            ("methods/test_mean_gradient.py::test_gradients_that_are_zero_are_no_rounding_error"),
+        ),
+    ),
+    Fault(
+        "one small mean is enough for a map of zeros",
+        "methods/_mean_gradient.py",
+        before="<= bound * sizes).flatten(1).all(1)",
+        after="<= 0.5 * sizes).flatten(1).any(1)",
+        tests=("methods/test_mean_gradient.py::test_other_maps_are_the_formula_bit_for_bit",),
+    ),
 )

@@ -157,4 +157,35 @@ FAULTS = (
         after="max(models, key=loss)",
         tests=("networks/test_regularization.py",),
     ),
+    Fault(
+        "a side branch is recommended for the maps",
+        "networks/_unproved.py",
+        before="[one for one in several if not one.side] or several",
+        after="several",
+        tests=(
+            (
+                "networks/test_side_branches.py::"
+                "test_what_is_weighted_is_recommended_and_not_its_weights"
+            ),
+        ),
+    ),
+    Fault(
+        "a layer of one channel is recommended for the maps",
+        "networks/_unproved.py",
+        before="[one for one in candidates if one.channels > 1]",
+        after="[*candidates]",
+        tests=("networks/test_side_branches.py::test_a_layer_of_one_channel_is_never_recommended",),
+    ),
+    Fault(
+        "only the last layer of a shape is judged as a side branch",
+        "networks/_unproved.py",
+        before="if number and (found or passes >= _MOST_PASSES):",
+        after="if number:",
+        tests=(
+            (
+                "networks/test_side_branches.py::"
+                "test_what_is_weighted_is_recommended_and_not_its_weights"
+            ),
+        ),
+    ),
 )
