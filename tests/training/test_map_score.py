@@ -81,6 +81,23 @@ def test_it_equals_evaluate_to_the_bit(make, known):
         assert sum(reasons[label].values()) == one.n_undefined
 
 
+def test_a_binarizer_that_mixes_maps_is_refused_and_others_are_checked_once():
+    def above_mean_of_batch(maps):
+        return maps > maps.mean()
+
+    def above_mean(maps):
+        calls.append(len(maps))
+        return maps > maps.mean((-2, -1), keepdim=True)
+
+    net, calls = small_network(), []
+    with pytest.raises(SettingError, match="independently of the others"):
+        MapScore(binarizer=above_mean_of_batch).update(net, **next(batches(some_samples(), 3)))
+    score = MapScore(binarizer=above_mean)
+    for batch in batches(some_samples(6), 3):
+        score.update(net, **batch)
+    assert calls == [2, 3, 3, 1, 2, 1]  # grids of two batches; three maps twice for the check
+
+
 def test_without_names_and_groups_each_image_is_its_own():
     net, samples, score = small_network(), some_samples(), MapScore(metric=relevance_mass_accuracy)
     alone = [Sample(str(k), one.image, one.mask, one.label) for k, one in enumerate(samples)]
