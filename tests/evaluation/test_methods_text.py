@@ -51,7 +51,7 @@ def test_a_run_of_a_network_with_a_choice_is_described() -> None:
     chosen = (
         "was chosen for each map on other images (4 images of 2 groups), by the highest mean IoU."
     )
-    assert f"The binarizer validated {chosen}" in text
+    assert f'The binarizer "validated" {chosen}' in text
     masks = "by p80 (at most the highest 20 % of its pixels) and mean (MeanBinarizer())."
     assert f"Masks are computed from each map by itself, {masks}" in text
     assert "center and random (use nothing of the image)" in text
