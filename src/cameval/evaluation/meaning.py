@@ -194,7 +194,7 @@ class MetricMeaning:
         too.
     unit
         ``"spacing"`` if a length, in its scores or its settings, is in the unit of the spacing of
-        each sample. `Meanings.title` adds the unit to the title.
+        each sample. ``Meanings.title`` adds the unit to the title.
     definition
         What it is, as a phrase for the paragraph on methods; None if the metric does not say.
 
