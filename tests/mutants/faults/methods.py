@@ -45,9 +45,9 @@ FAULTS = (
     ),
     Fault(
         "Grad-CAM sums gradients",
-        "methods/gradient.py",
-        before="gradient.mean(positions(gradient), keepdim=True)",
-        after="gradient.sum(positions(gradient), keepdim=True)",
+        "methods/_mean_gradient.py",
+        before="weights = gradient.mean(axes, keepdim=True)",
+        after="weights = gradient.sum(axes, keepdim=True)",
         tests=(
             "methods/test_formulas.py::test_on_pooling_and_one_linear_layer_four_methods_are_one",
         ),
