@@ -145,7 +145,7 @@ def test_the_workflow_needs_the_files_that_the_page_names(tmp_path, monkeypatch,
 def test_the_commands_of_a_job_are_commands() -> None:
     page = PAGE.parent / "jobs" / "medical_slices.rst"
     found = [command for command, _ in commands(page.read_text())]
-    assert len(found) == 2
+    assert found
     for command in found:
         parse(shlex.split(command)[1:])
 

@@ -88,7 +88,7 @@ IN_PLACE = {  # layers whose output the next operation overwrites
     "shufflenet": "conv5.1",
     "efficientnet": "features.8.1",
     "regnet": "trunk_output.block4.block4-5.f.b.0",
-    "convnext": "features.7.2.block.5",
+    "convnext": "features.7.2.block.0",
     "squeezenet": "features.12.squeeze",
 }
 

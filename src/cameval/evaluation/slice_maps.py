@@ -99,7 +99,17 @@ class SliceMaps:
         return torch.cat(batches)
 
     def record(self) -> dict[str, Any]:
-        """Return network, weights, layer, method and preparation, as results store them."""
+        """Return network, weights, layer, method and preparation, as results store them.
+
+        Examples
+        --------
+        >>> from torchvision.models import squeezenet1_1
+        >>> from cameval import CAMExtractor
+        >>> from cameval.evaluation import SliceMaps
+        >>> record = SliceMaps(CAMExtractor(squeezenet1_1())).record()
+        >>> record["network"], record["layer"], record["method"]
+        ('SqueezeNet', 'features', 'grad_cam')
+        """
         extract, model = self.extract, self.extract.model
         return {
             "network": network_name(model),
