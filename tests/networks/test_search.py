@@ -4,6 +4,7 @@ import copy
 import functools
 import re
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -708,3 +709,30 @@ def test_a_network_without_feature_maps_is_told_no_layer() -> None:
     assert "No layer of it returns feature maps; in the Pooled" in str(caught.value)
     assert "name.of.layer" not in str(caught.value)
     assert "Layers that" not in str(caught.value)
+
+
+WRAPPED = """
+from torch import nn
+
+net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+
+class Wrapped(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.net = inner
+
+    def forward(self, images):
+        return {forward}
+
+wrapped = Wrapped(net)
+"""
+
+
+def test_an_attribute_with_the_name_of_a_global_is_not_the_global() -> None:
+    names: dict[str, Any] = {}
+    exec(WRAPPED.format(forward="self.net(images)"), names)
+    images = torch.rand(2, 3, 16, 16)
+    assert torch.equal(adapt(names["wrapped"])(images), names["net"].eval()(images))
+    exec(WRAPPED.format(forward="net(images)"), names)
+    with pytest.raises(UnsupportedModelError, match="refers to the"):
+        adapt(names["wrapped"])

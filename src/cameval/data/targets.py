@@ -20,6 +20,11 @@ _CLASSES = 2**31
 """A class index is below this number."""
 
 
+_COMPARE = (
+    "compare first, as in mask > 0, or mask > 127 if it was a JPEG file, which has values between"
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Target:
     """A class, and where its objects are in one image.
@@ -71,7 +76,7 @@ class Target:
         """Check the truth. Boxes are filled when the size of the image is known, by `Sample`."""
         object.__setattr__(self, "label", class_index(self.label, "label"))
         if self.mask is not None:
-            check_dtype(self.mask, np.bool_, "mask", "compare first, as in mask > 0")
+            check_dtype(self.mask, np.bool_, "mask", _COMPARE)
             object.__setattr__(self, "mask", plain_bool(self.mask))
         elif self.instances is not None:
             object.__setattr__(self, "mask", self._instances().union)

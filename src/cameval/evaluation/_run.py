@@ -16,6 +16,7 @@ from cameval.evaluation._batch import Predictions, fingerprint
 from cameval.evaluation._digests import digest_of, digest_or_none, structure_of, weights_hash
 from cameval.evaluation._identity import fixed_image, outputs_of
 from cameval.evaluation._loading import Samples, as_samples, names_of_classes, peek
+from cameval.evaluation._map_shift import MapShift
 from cameval.evaluation._plan import Plan, Task, check_task, count_classes_of, task_of
 from cameval.evaluation._preparation_words import record_of_preparation
 from cameval.evaluation._run_folder import now, versions
@@ -171,13 +172,15 @@ def plan_run(
         "task": task if network is None else None,
     }
     contents: dict[str, Any] = {"prepare": digest_or_none(digest_of, prepare)}
-    probabilities, cells, image = False, None, None
+    probabilities, cells, image, shift = False, None, None, None
     if network is None:
         contents["predictions"] = digest_or_none(digest_of, predictions)
     else:
         (prepared, *_) = prepare_targets(prepare, first.by_target()[:1])
         trial = try_network(network, prepared.image, task)
         probabilities, cells, image = trial.probabilities, trial.cells, prepared.image
+        if network.alignment == "half_pixel" and network.model.cell_centers is not None:
+            shift = MapShift.of_cells(network.model.cell_centers, image.shape[1:], cells)
         _check_class_names(class_names, trial.classes, of_dataset)
         if task is None and trial.task == "multiclass" and len(first.targets) > 1:
             warnings.warn(
@@ -210,6 +213,8 @@ def plan_run(
         "device": "cpu" if network is None else str(network.device),
         "cells": cells,
     }
+    if shift is not None:
+        record |= shift.to_record()
     by_slices = {k: one for k, one in plan.maps.items() if isinstance(one, SliceMaps)}
     if by_slices:
         record["slice_maps"] = {label: one.record() for label, one in by_slices.items()}

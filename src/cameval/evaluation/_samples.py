@@ -126,7 +126,8 @@ def _mask(mask: Any, name: str) -> NDArray[np.bool_]:
         if values.size > 2 or (values.size == 2 and values[0] != 0):
             raise DataError(
                 f"{name} must hold 0 and one other value, got {values[:4].tolist()}; compare "
-                "first, as in mask > 0"
+                "first, as in mask > 0, or mask > 127 if it was a JPEG file, which has values "
+                "between"
             )
         mask = mask != 0
     return np.ascontiguousarray(mask)

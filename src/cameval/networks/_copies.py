@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from dis import get_instructions
 from functools import partial
 from itertools import chain
 from types import CodeType, FunctionType, MethodType, ModuleType
@@ -369,8 +370,10 @@ def _function_references(function: FunctionType) -> Iterator[Any]:
 
 
 def _global_names(code: CodeType) -> Iterator[str]:
-    """Yield the names of globals and attributes in the code of a function, nested ones included."""
-    yield from code.co_names
+    """Yield the globals that the code of a function names, and those of functions inside it."""
+    for step in get_instructions(code):
+        if step.opname == "LOAD_GLOBAL":
+            yield str(step.argval)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _global_names(constant)

@@ -8,6 +8,7 @@ from cameval.baselines import Pattern
 from cameval.evaluation._comparisons import ALPHA
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
+from cameval.evaluation._map_shift import MapShift
 from cameval.evaluation._numbers import format_short, short_writer, with_minus
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._words import one_line
@@ -75,6 +76,37 @@ def dark_images(targets: Targets) -> Sentence:
             f"{which} are almost black: {join_words(counts)} have no value above 1/8 of the range "
             "that the network expects. Evaluate again with stretch=True (on the command line: "
             "--stretch-contrast), which scales each image by its own range."
+        ),
+    )
+
+
+def map_shifts(targets: Targets) -> Sentence:
+    """Return how far the maps of a network are from their cells, if that is far."""
+    results = targets.everything
+    models = dict.fromkeys(map(str, results.samples["model"].unique()))
+    of_model: dict[str, MapShift] = {}
+    for run in runs(results.provenance):
+        model = str((run.get("settings") or {}).get("model"))
+        if model in models and (found := MapShift.of_run(run)) is not None:
+            of_model[model] = found
+    far = {model: one for model, one in of_model.items() if one.is_far}
+    if not far:
+        return ()
+    by_words: dict[str, list[str]] = {}
+    for model, one in far.items():
+        by_words.setdefault(str(one), []).append(one_line(model, 40))
+    several = len(models) > 1
+    shown = [
+        f"of {join_words(names[:MOST_NAMED])} {words}" if several else words
+        for words, names in by_words.items()
+    ]
+    differ = len({one.pixels for one in of_model.values()}) > 1
+    between = " A part of the differences between networks may be due to it." if differ else ""
+    return (
+        Part(
+            f"Half-pixel alignment places the maps {join_words(shown)} in the middle of the image. "
+            'With alignment="receptive_field" (on the command line: --alignment receptive_field) '
+            f"the scores may be others.{between}"
         ),
     )
 
