@@ -217,7 +217,7 @@ def _read(path: str, options: Namespace) -> Results:
         raise SettingError(
             f"{path} must hold one model, got {', '.join(models)}; choose one with --model. Models "
             f"of one run are compared in Python: Results.{reader.__name__}({path!r}).compare("
-            f"{options.metric!r}, over='model')"
+            f"{options.metric!r}, over='model', method=..., binarizer=...)"
         )
     wanted = {"metric": options.metric} | {field: getattr(options, field) for field in _OF_MAPS}
     for field, one in wanted.items():

@@ -42,8 +42,9 @@ class Sample:
     name
         The name of the image in tables, such as a file name without suffix.
     image
-        float32 array ``(H, W)`` or ``(H, W, C)`` with values in [0, 1]. A volume is ``(D, H, W)``
-        or ``(D, H, W, C)``, and its mask has three axes.
+        float32 array ``(H, W)`` or ``(H, W, C)`` with values in [0, 1], colors in the order of the
+        network, mostly RGB (OpenCV reads BGR). A volume is ``(D, H, W)`` or ``(D, H, W, C)``, and
+        its mask has three axes.
     mask
         Boolean array ``(H, W)``, true on the object. It may be empty. Of several targets, the
         pixels of any.
