@@ -35,9 +35,12 @@ FLOOR := python$(shell sed -n 's/^requires-python = ">=\(.*\)"$$/\1/p' pyproject
 	@touch $@
 
 # What these versions warn of as deprecated is in one another, and nobody mends it. The source, the
-# script of the page and the notebooks are the same with all versions.
-SAME := tests/test_package.py tests/test_words.py tests/report/test_browser.py \
-	tests/report/test_in_chromium.py tests/examples/test_notebooks.py
+# pages, the script of the page and the notebooks are the same with all versions; the study that is
+# run with them is that of test_study.py.
+SAME := tests/test_package.py tests/test_words.py tests/test_docs.py tests/test_mutants.py \
+	tests/cli/test_manual.py tests/report/test_browser.py tests/report/test_in_chromium.py \
+	tests/examples/test_notebooks.py tests/examples/test_study_frozen.py \
+	tests/examples/test_study_runs.py
 
 oldest: .venv-oldest/.installed  ## Run the tests with the lowest versions that are declared
 	.venv-oldest/bin/python -m pytest --numprocesses=auto --maxprocesses=2 --dist=worksteal \
