@@ -384,6 +384,16 @@ def test_one_of_several_models_is_chosen(tmp_path, capsys) -> None:
     assert call.endswith(".compare('iou', over='model')")
     table = eval(call, {"Results": Results})  # the way out that is named
     assert {"good", "worse"} <= set(table.iloc[0])
+    several = Results.from_csv(path)
+    other = [replace(column, method="other") for column in several.columns]
+    twice = {
+        name: np.hstack([getattr(several, name)] * 2) for name in ("values", "codes", "weights")
+    }
+    both = replace(several, columns=(*several.columns, *other), **twice)
+    both.to_csv(tmp_path / "methods.csv")
+    assert main(["compare", str(tmp_path / "methods.csv"), str(path)]) == 2
+    call = capsys.readouterr().err.partition("in Python: ")[2].strip()
+    assert len(eval(call, {"Results": Results})) == 1
     for model in ("good", "worse"):
         assert main(["compare", str(path), values[model], "--model", model]) == 0
         assert "no group differs" in capsys.readouterr().out

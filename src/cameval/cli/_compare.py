@@ -214,10 +214,13 @@ def _read(path: str, options: Namespace) -> Results:
         _check_word("model", options.model, models, path)
         results = results.select(model=options.model)
     elif len(models) > 1:
+        columns = tuple(one for one in results.columns if one.metric == options.metric)
+        labels = {field: _labels(columns, field) for field in ("method", "binarizer")}
+        fixed = "".join(f", {k}={one[0]!r}" for k, one in labels.items() if len(one) > 1)
         raise SettingError(
             f"{path} must hold one model, got {', '.join(models)}; choose one with --model. Models "
             f"of one run are compared in Python: Results.{reader.__name__}({path!r}).compare("
-            f"{options.metric!r}, over='model', method=..., binarizer=...)"
+            f"{options.metric!r}, over='model'{fixed})"
         )
     wanted = {"metric": options.metric} | {field: getattr(options, field) for field in _OF_MAPS}
     for field, one in wanted.items():
