@@ -120,7 +120,10 @@ def test_the_limit_is_an_eighth() -> None:
 
     assert max(one.image.max() for one in of(DARK)) == DARK
     assert DarkImages.of(warned(of(DARK)).provenance).dark == 7
-    assert DarkImages.of(run(of(float(np.nextafter(np.float32(DARK), 1)))).provenance).dark == 0
+    assert (
+        DarkImages.of(run(of(float(np.nextafter(np.float32(DARK), np.float32(1))))).provenance).dark
+        == 0
+    )
 
 
 def test_black_images_do_not_count() -> None:
