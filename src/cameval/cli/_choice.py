@@ -103,12 +103,15 @@ def describe_choices(chosen: Chosen) -> list[str]:
         table = choice.to_pandas().query("kind == 'method'")
         rows = table[table["target_class"] == table["target_class"].iloc[0]]
         words = ", ".join(f"{row.method} {row.binarizer}" for row in rows.itertuples())
-        images = len({(name, group) for name, group, _ in choice.images})
+        images = choice.record()["images"]
         if len(rows) > 1:
             words = f"method {choice.best_method()} (the best of {len(rows)}); {words}"
         lines.append(f"{model}: chosen on {images:,} other images: {words}")
     if chosen.choices and chosen.method is None:
-        lines.append("the best method differs between networks: each is about its best one")
+        lines.append(
+            "the best method differs between networks: that of the report is the best of each on "
+            "the scored images"
+        )
     return lines
 
 

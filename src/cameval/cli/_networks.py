@@ -16,13 +16,20 @@ from cameval.cli._inputs import split_name
 from cameval.cli._near_words import near_words
 from cameval.distributed import own_device
 from cameval.errors import (
-    DataError,
     SettingError,
     UnsupportedHeadError,
     UnsupportedModelError,
 )
 from cameval.evaluation import Preparation
-from cameval.networks import Activations, CAMModel, LayerModel, adapt, load_network, network_names
+from cameval.networks import (
+    Activations,
+    CAMModel,
+    LayerModel,
+    adapt,
+    find_weights,
+    load_network,
+    network_names,
+)
 
 _USUAL_SIDES = (
     *(28, 32, 48, 64, 96, 112, 128, 160, 192, 224, 227, 240, 256, 260, 299, 300, 320, 331, 336),
@@ -85,7 +92,7 @@ def load_networks(options: Namespace) -> dict[str, NamedNetwork]:
         source = split_name(model)[1]
         name = label if label != model else source.rpartition(":")[2]
         net = load_network(
-            source, _find_file(where, name), num_classes=options.num_classes, seed=options.seed
+            source, find_weights(where, name), num_classes=options.num_classes, seed=options.seed
         )
         prepare = _preparation(net, source, options)
         try:
@@ -276,22 +283,6 @@ def parse_classes(words: Sequence[str] | None) -> list[Any] | None:
 
 def _repeat(weights: Sequence[str], count: int) -> list[str]:
     return list(weights) * count if len(weights) == 1 else list(weights)
-
-
-def _find_file(where: str, name: str) -> str:
-    """Return the file of weights of a label in a folder, anything else as it is."""
-    try:
-        if not Path(where).is_dir():
-            return where
-    except (OSError, ValueError):  # a path that cannot be
-        return where
-    files = sorted([*Path(where).glob(f"{name}.pth"), *Path(where).glob(f"{name}-*.pth")])
-    if len(files) != 1:
-        raise DataError(
-            f"{where} must hold one file {name}.pth or {name}-*.pth, "
-            f"got {', '.join(file.name for file in files) or 'none'}"
-        )
-    return str(files[0])
 
 
 def names_of_weights(source: str, classes: int) -> list[str] | None:

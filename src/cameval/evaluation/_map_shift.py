@@ -6,7 +6,7 @@ from typing import Any
 
 from cameval.maps import CellCenters
 
-_RECORD = "map_shift"
+RECORD = "map_shift"
 """Where the record of a run has it."""
 
 FAR = 1 / 4
@@ -53,7 +53,7 @@ class MapShift:
     @classmethod
     def of_run(cls, run: Mapping[str, Any]) -> "MapShift | None":
         """Return what the record of a run has; None if it has none."""
-        found = run.get(_RECORD)
+        found = run.get(RECORD)
         if not isinstance(found, Mapping):
             return None
         parts = [tuple(found.get(name) or ()) for name in ("pixels", "size", "cells")]
@@ -61,7 +61,7 @@ class MapShift:
 
     def to_record(self) -> dict[str, Any]:
         """Return what the record of a run has of it."""
-        return {_RECORD: {name: list(value) for name, value in vars(self).items()}}
+        return {RECORD: {name: list(value) for name, value in vars(self).items()}}
 
     @property
     def is_far(self) -> bool:

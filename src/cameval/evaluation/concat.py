@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cameval.errors import SettingError
+from cameval.evaluation import _map_shift, dark_images, spacings
 from cameval.evaluation._info import concatenated
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._tables import KEY
@@ -133,7 +134,7 @@ def _provenance(parts: Sequence[Results]) -> Mapping[str, Any]:
     provenance["settings"] = settings
     if any(part.provenance.get("chosen") != provenance.get("chosen") for part in parts):
         provenance.pop("chosen", None)
-    for name in ("dark_images", "spacings"):  # of one run
+    for name in (_map_shift.RECORD, dark_images.RECORD, spacings.RECORD):  # of one run
         provenance.pop(name, None)
     if "meanings" in provenance:
         provenance["meanings"] = _common([part.meanings for part in parts]).to_record()

@@ -16,7 +16,7 @@ __all__ = ["DarkImagesWarning", "is_almost_black"]
 DARK = 1 / 8
 """The greatest value of an image in [0, 1] that is almost black."""
 
-_RECORD = "dark_images"
+RECORD = "dark_images"
 """Where the record of a run has the counts."""
 
 
@@ -62,14 +62,14 @@ class DarkImages:
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> "DarkImages":
         """Return the counts in the record of a run; zeros if it has none."""
-        record = run.get(_RECORD)
+        record = run.get(RECORD)
         known = record if isinstance(record, Mapping) else {}
         found = {name: known.get(name) for name in ("dark", "judged", "black")}
         return cls(**{name: n for name, n in found.items() if isinstance(n, int) and n >= 0})
 
     def to_record(self) -> dict[str, Any]:
         """Return what the record of a run has of them; nothing if no image was looked at."""
-        return {_RECORD: dict(vars(self))} if self.judged or self.black else {}
+        return {RECORD: dict(vars(self))} if self.judged or self.black else {}
 
     @property
     def are_most(self) -> bool:

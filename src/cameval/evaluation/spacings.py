@@ -15,7 +15,7 @@ from cameval.evaluation.meaning import Meanings
 
 __all__ = ["MixedSpacingWarning"]
 
-_RECORD = "spacings"
+RECORD = "spacings"
 """Where the record of a run has the counts."""
 
 ADVICE = (
@@ -72,7 +72,7 @@ class Spacings:
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> "Spacings":
         """Return the counts in the record of one run; zeros if it has none."""
-        record = run.get(_RECORD)
+        record = run.get(RECORD)
         found = record if isinstance(record, Mapping) else {}
         known, unknown, axes = (found.get(name) for name in ("known", "unknown", "axes"))
         steps = found.get("steps")
@@ -94,7 +94,7 @@ class Spacings:
 
     def to_record(self) -> dict[str, Any]:
         """Return what the record of a run has of them; nothing without an image."""
-        return {_RECORD: dict(vars(self))} if self.known or self.unknown else {}
+        return {RECORD: dict(vars(self))} if self.known or self.unknown else {}
 
     @property
     def are_mixed(self) -> bool:

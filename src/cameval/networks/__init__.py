@@ -18,7 +18,13 @@ from cameval.networks.linear_head import fit_linear_head, pooled_features
 from cameval.networks.model import CAMModel
 from cameval.networks.transformer_parts import TransformerParts, transformer_parts
 from cameval.networks.weights import CHECKPOINT_ENTRIES, load_weights, read_weights
-from cameval.networks.zoo import NetworkFacts, describe_network, load_network, network_names
+from cameval.networks.zoo import (
+    NetworkFacts,
+    describe_network,
+    find_weights,
+    load_network,
+    network_names,
+)
 
 __all__ = [
     "CHECKPOINT_ENTRIES",
@@ -41,6 +47,7 @@ __all__ = [
     "adapt",
     "channels_last_grid",
     "describe_network",
+    "find_weights",
     "fit_linear_head",
     "load_network",
     "load_weights",

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from torchvision.models import VisionTransformer
 
 from cameval._checks import check_count
-from cameval.data._files import NOTHING, kind_at
+from cameval.data._files import FOLDER, NOTHING, kind_at
 from cameval.errors import CamevalError, DataError, SettingError
 from cameval.maps import CellCenters
 from cameval.networks._own_code import OwnNetwork
@@ -24,16 +24,64 @@ from cameval.networks._sources import (
     check_name,
     network_names,
 )
-from cameval.networks._weight_folder import file_of_weights
 from cameval.networks.adapt import adapt
 from cameval.networks.heads import ExactHead
 from cameval.networks.model import CAMModel
 from cameval.networks.weights import StateDict
 
-__all__ = ["NetworkFacts", "describe_network", "load_network", "network_names"]
+__all__ = ["NetworkFacts", "describe_network", "find_weights", "load_network", "network_names"]
 
 _NEW_HEAD = "head.linear.weight"
 """The name of the weights of the head that ``adapt(net, num_classes=k)`` makes."""
+
+
+def find_weights(where: str | PathLike[str], name: str) -> str | PathLike[str]:
+    """Return the file of weights of a name in a folder.
+
+    Parameters
+    ----------
+    where
+        A folder; anything else is returned as it is.
+    name
+        The name in front of the suffix ``.pth``, alone or with a hyphen and more behind it.
+
+    Returns
+    -------
+    str or PathLike[str]
+        The file.
+
+    Raises
+    ------
+    DataError
+        If a folder has no file ``NAME.pth`` or ``NAME-*.pth``, or several.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from cameval.networks import find_weights
+    >>> with TemporaryDirectory() as folder:
+    ...     (Path(folder) / "resnet18-f37072fd.pth").touch()
+    ...     Path(find_weights(folder, "resnet18")).name
+    'resnet18-f37072fd.pth'
+    >>> find_weights("DEFAULT", "resnet18")
+    'DEFAULT'
+    """
+    folder = Path(where)
+    if kind_at(folder) != FOLDER:
+        return where
+    files = sorted(
+        file
+        for file in folder.iterdir()
+        if file.name == f"{name}.pth"
+        or (file.name.startswith(f"{name}-") and file.suffix == ".pth")
+    )
+    if len(files) != 1:
+        raise DataError(
+            f"{where} must hold one file {name}.pth or {name}-*.pth, "
+            f"got {', '.join(file.name for file in files) or 'none'}"
+        )
+    return files[0]
 
 
 def load_network(
@@ -108,7 +156,7 @@ def load_network(
         return _build(source, num_classes, seed).eval()
     if str(weights) in source.entries:
         return source.download(str(weights), num_classes).eval()
-    path = Path(file_of_weights(weights, name.rpartition(":")[2]))
+    path = Path(find_weights(weights, name.rpartition(":")[2]))
     if kind_at(path) == NOTHING:
         known = ", ".join(map(repr, ("none", *source.entries)))
         raise DataError(

@@ -1,10 +1,12 @@
 """What limits a verdict: dark images, guesses, choices on the same images, groups, no scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
 
 import numpy as np
 
 from cameval.baselines import Pattern
+from cameval.evaluation import Results
 from cameval.evaluation._comparisons import ALPHA
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
@@ -13,7 +15,7 @@ from cameval.evaluation._numbers import format_short, short_writer, with_minus
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._words import one_line
 from cameval.evaluation.dark_images import DarkImages
-from cameval.evaluation.meaning import CONSTANT, Column
+from cameval.evaluation.meaning import CONSTANT, ChosenOn, Column
 from cameval.evaluation.spacings import Spacings, spaced_metrics
 from cameval.report._choices import MethodChoice, method_choice
 from cameval.report._names import Names, join_words
@@ -39,9 +41,9 @@ def caution_of(
 ) -> Sentence:
     """Return the first caution that applies."""
     method = method_choice(contents, headline, runs(targets.everything.provenance))
-    chosen = _choice(verdicts, contents, headline, names, method)
-    if chosen.startswith("Optimistic"):
-        return (Part(chosen),)
+    chosen, is_optimistic = _choice(verdicts, contents, headline, names, method)
+    if is_optimistic:
+        return (Part(f"Optimistic: {chosen}"),)
     groups = targets.scored.samples["group"].nunique()
     if groups < ENOUGH_GROUPS:
         only = f"There are only {names.count_groups(groups)}"
@@ -51,30 +53,42 @@ def caution_of(
     for share, what in shares(verdicts, targets):
         if share > MANY:
             return (Part(f"{format_percent(share)} of {what}."),)
-    return (Part(chosen),) if chosen else ()
+    return (Part(chosen[0].upper() + chosen[1:]),) if chosen else ()
+
+
+def _runs_of_models(results: Results) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each run of the models of a table, with its model."""
+    models = set(map(str, results.samples["model"].unique()))
+    for run in runs(results.provenance):
+        model = str((run.get("settings") or {}).get("model"))
+        if model in models:
+            yield model, run
+
+
+def _counts(found: Mapping[str, object], models: int) -> str:
+    """Return counts of models in a list, with their models where they differ or are not all."""
+    counts = [*dict.fromkeys(map(str, found.values()))]
+    if len(counts) > 1 or len(found) < models:
+        shown = [*found.items()][:MOST_NAMED]
+        counts = [f"{one} ({one_line(model, 40)})" for model, one in shown]
+    return join_words(counts)
 
 
 def dark_images(targets: Targets) -> Sentence:
     """Return that most images are almost black, if they are, and what to do."""
     results = targets.everything
     of_model = dict.fromkeys(map(str, results.samples["model"].unique()), DarkImages())
-    for run in runs(results.provenance):
-        model = str((run.get("settings") or {}).get("model"))
-        if model in of_model:
-            of_model[model] += DarkImages.of(run)
+    for model, run in _runs_of_models(results):
+        of_model[model] += DarkImages.of(run)
     found = {model: one for model, one in of_model.items() if one.are_most}
     if not found:
         return ()
-    counts = [*dict.fromkeys(map(str, found.values()))]
-    if len(counts) > 1 or len(found) < len(of_model):
-        shown = [*found.items()][:MOST_NAMED]
-        counts = [f"{one} ({one_line(model, 40)})" for model, one in shown]
     all_of_them = all(one.dark == one.judged for one in found.values())
     which = "The images" if all_of_them else "Most of the images"
     return (
         Part(
-            f"{which} are almost black: {join_words(counts)} have no value above 1/8 of the range "
-            "that the network expects. Evaluate again with stretch=True (on the command line: "
+            f"{which} are almost black: {_counts(found, len(of_model))} have no value above 1/8 of "
+            "the range that the network expects. Evaluate again with stretch=True (on the command line: "
             "--stretch-contrast), which scales each image by its own range."
         ),
     )
@@ -82,25 +96,19 @@ def dark_images(targets: Targets) -> Sentence:
 
 def map_shifts(targets: Targets) -> Sentence:
     """Return how far the maps of a network are from their cells, if that is far."""
-    results = targets.everything
-    models = dict.fromkeys(map(str, results.samples["model"].unique()))
-    of_model: dict[str, MapShift] = {}
-    for run in runs(results.provenance):
-        model = str((run.get("settings") or {}).get("model"))
-        if model in models and (found := MapShift.of_run(run)) is not None:
-            of_model[model] = found
-    far = {model: one for model, one in of_model.items() if one.is_far}
+    of_model = {model: MapShift.of_run(run) for model, run in _runs_of_models(targets.everything)}
+    far = {model: one for model, one in of_model.items() if one is not None and one.is_far}
     if not far:
         return ()
     by_words: dict[str, list[str]] = {}
     for model, one in far.items():
         by_words.setdefault(str(one), []).append(one_line(model, 40))
-    several = len(models) > 1
+    several = len(of_model) > 1
     shown = [
         f"of {join_words(names[:MOST_NAMED])} {words}" if several else words
         for words, names in by_words.items()
     ]
-    differ = len({one.pixels for one in of_model.values()}) > 1
+    differ = len({None if one is None else one.pixels for one in of_model.values()}) > 1
     between = " A part of the differences between networks may be due to it." if differ else ""
     return (
         Part(
@@ -115,13 +123,10 @@ def mixed_spacings(targets: Targets, contents: Contents) -> Sentence:
     """Return that only some images have a spacing, if a metric uses it."""
     results = targets.everything
     labels = spaced_metrics(contents.meanings, [column.metric for column in results.columns])
-    models = set(map(str, results.samples["model"].unique()))
     of_model: dict[str, Spacings] = {}
-    for run in runs(results.provenance):
-        model = str((run.get("settings") or {}).get("model"))
-        if model in models:
-            found = Spacings.of(run)
-            of_model[model] = of_model[model] + found if model in of_model else found
+    for model, run in _runs_of_models(results):
+        found = Spacings.of(run)
+        of_model[model] = of_model[model] + found if model in of_model else found
     mixed = {model: one for model, one in of_model.items() if one.are_mixed}
     known = [one.known > 0 for one in of_model.values() if one.known or one.unknown]
     if not labels or not (mixed or len(set(known)) > 1):
@@ -135,15 +140,11 @@ def mixed_spacings(targets: Targets, contents: Contents) -> Sentence:
                 f"of {titles} differ."
             ),
         )
-    counts = [*dict.fromkeys(map(str, mixed.values()))]
-    if len(counts) > 1 or len(mixed) < len(of_model):
-        shown = [*mixed.items()][:MOST_NAMED]
-        counts = [f"{one} ({one_line(model, 40)})" for model, one in shown]
     pixels = next(iter(mixed.values())).pixels
     return (
         Part(
-            f"{join_words(counts)} state no spacing: their distances are in {pixels}, the others "
-            f"in the unit of the spacing; the mean of {titles} mixes them."
+            f"{_counts(mixed, len(of_model))} state no spacing: their distances are in {pixels}, "
+            f"the others in the unit of the spacing; the mean of {titles} mixes them."
         ),
     )
 
@@ -162,13 +163,13 @@ def _choice(
     headline: Headline,
     names: Names,
     method: MethodChoice | None,
-) -> str:
-    """Return how method and binarizer were chosen, where scores chose them."""
+) -> tuple[str, bool]:
+    """Return how method and binarizer were chosen by scores, and whether that is optimistic."""
     candidates = [
         _compared(of, contents) for one in verdicts if (of := headline.candidates[one.model])
     ]
     if headline.meaning.higher_is_better is None or not candidates:
-        return ""
+        return "", False
     most = max(candidates, key=len)
     methods, binarizers = {c.method for c in most}, {c.binarizer for c in most}
     if len(most) > 1:
@@ -177,7 +178,7 @@ def _choice(
             what = "methods" if most[0].kind == "method" else "baselines"
         elif len(methods) == 1:
             what = "binarizers"
-        return f"Optimistic: the best of {len(most)} {what}, chosen on these same images."
+        return f"the best of {len(most)} {what}, chosen on these same images.", True
     origins = [
         origin
         for one in verdicts
@@ -187,14 +188,13 @@ def _choice(
     ]
     places = {origin.chosen_on for origin in origins}
     if method is not None and places == {method.origin.chosen_on}:
-        text = f"The {method.describe()} and the thresholds were chosen on {method.place(names)}."
-        is_optimistic = method.origin.chosen_on != "other images"
-        return f"Optimistic: t{text[1:]}" if is_optimistic else text
-    if "these same images" in places:
-        return "Optimistic: the thresholds were chosen on these same images."
-    if "other images of the same groups" in places:
-        return f"Optimistic: the thresholds were chosen on other images of the same {names.groups}."
-    return "The thresholds were chosen on other images." if places else ""
+        text = f"the {method.describe()} and the thresholds were chosen on {method.place(names)}."
+        return text, method.origin.chosen_on != "other images"
+    if not places:
+        return "", False
+    order: tuple[ChosenOn, ...] = get_args(ChosenOn)
+    worst = max(places, key=order.index)  # from other images to these
+    return f"the thresholds were chosen on {names.chosen_on(worst)}.", worst != order[0]
 
 
 def shares(verdicts: Sequence[Verdict], targets: Targets) -> list[tuple[float, str]]:
