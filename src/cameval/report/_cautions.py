@@ -88,8 +88,8 @@ def dark_images(targets: Targets) -> Sentence:
     return (
         Part(
             f"{which} are almost black: {_counts(found, len(of_model))} have no value above 1/8 of "
-            "the range that the network expects. Evaluate again with stretch=True (on the command line: "
-            "--stretch-contrast), which scales each image by its own range."
+            "the range that the network expects. Evaluate again with stretch=True (on the command "
+            "line: --stretch-contrast), which scales each image by its own range."
         ),
     )
 
