@@ -661,7 +661,8 @@ def test_channels_and_sizes_of_the_trial() -> None:
             return self.fc(avg_pool2d(self.conv(images).relu(), 28).flatten(1))
 
     assert type(adapt(Small().eval()).head) is GAPHead
-    assert sizes[-1] == (2, 1, 28, 28)
+    assert (2, 1, 28, 28) in sizes
+    assert sizes[-1][2:] == (28, 28)
     small = Small().eval()
     small.image_size = 28
     sizes.clear()

@@ -6,8 +6,10 @@ standard error; 130 interrupted.
 
 import os
 import sys
+import warnings
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 
 from cameval.cli._parser import parse
@@ -57,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse(arguments)
         resumes = options.command in ("evaluate", "score")
-        code = _run(options)
+        with _short_warnings():
+            code = _run(options)
         sys.stdout.flush()  # a full disk raises here
     except BrokenPipeError:
         _drop_output()  # the reader of the output, such as head, has closed it
@@ -77,6 +80,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\ninterrupted{saved if resumes else ''}", file=sys.stderr)
         return 130
     return code
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """Print warnings as errors are, without a line of code, until the end of the block."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def _run(options: Namespace) -> int:

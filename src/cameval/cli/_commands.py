@@ -69,6 +69,7 @@ from cameval.evaluation import (
     evaluate_maps,
 )
 from cameval.extractor import CAMExtractor
+from cameval.networks import PlacementWarning
 from cameval.protocols import Baseline
 from cameval.sanity import untrained_copy
 
@@ -126,17 +127,16 @@ def score_maps(options: Namespace) -> int:
         _print_first(describe_data(dataset, options))
         names = class_names(dataset, options)
         maps = load_maps(options, names)
-        with _without_warnings():
-            results = evaluate_maps(
-                maps,
-                dataset,
-                binarizers=_parse_binarizers(options),
-                metrics=_parse_metrics(options),
-                baselines=_make_baselines(None, dataset, prepare, options),
-                predictions=options.predictions,
-                prepare=prepare,
-                **_settings(options, "maps", options.name, names),
-            )
+        results = evaluate_maps(
+            maps,
+            dataset,
+            binarizers=_parse_binarizers(options),
+            metrics=_parse_metrics(options),
+            baselines=_make_baselines(None, dataset, prepare, options),
+            predictions=options.predictions,
+            prepare=prepare,
+            **_settings(options, "maps", options.name, names),
+        )
         if rank() > 0:
             return 0
         chosen = choose([results], dataset, options)
@@ -176,7 +176,7 @@ def _begin(options: Namespace, folders: Sequence[str]) -> Iterator[None]:
     if options.parquet:
         import_parquet()
     options.settings = settings_text(options, options.command)
-    with _set_threads(options.threads), process_group():
+    with _set_threads(options.threads), process_group(), _without_warnings():
         if rank() == 0 and not (Path(options.out) / "runs").exists():
             write_settings(options)  # of a run that another one did not begin
         yield
@@ -236,7 +236,12 @@ def _print_first(lines: Sequence[str]) -> None:
 def _without_warnings() -> Iterator[None]:
     """Leave out the warnings of Python whose text is in the verdict."""
     with warnings.catch_warnings():
-        for category in (ClassOrderWarning, DarkImagesWarning, MixedSpacingWarning):
+        for category in (
+            ClassOrderWarning,
+            DarkImagesWarning,
+            MixedSpacingWarning,
+            PlacementWarning,
+        ):
             warnings.simplefilter("ignore", category)
         yield
 
@@ -255,22 +260,21 @@ def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace
     )
     names = given or known
     of_data = options.class_names is None and names is not None and len(names) < count
-    with _without_warnings():
-        results = evaluate(
-            CAMExtractor(net, alignment=options.alignment),
-            dataset,
-            methods=methods,
-            binarizers=_parse_binarizers(options),
-            metrics=_parse_metrics(options),
-            baselines=_make_baselines(net, dataset, prepare, options),
-            maps=load_maps(options, names) or None,
-            classes=parse_classes(options.classes),
-            prepare=prepare,
-            task=None if options.task == "auto" else options.task,
-            sanity=_checks(network.source, options),
-            **_settings(options, name, name, None if of_data else names)
-            | {"precision": options.precision},
-        )
+    results = evaluate(
+        CAMExtractor(net, alignment=options.alignment),
+        dataset,
+        methods=methods,
+        binarizers=_parse_binarizers(options),
+        metrics=_parse_metrics(options),
+        baselines=_make_baselines(net, dataset, prepare, options),
+        maps=load_maps(options, names) or None,
+        classes=parse_classes(options.classes),
+        prepare=prepare,
+        task=None if options.task == "auto" else options.task,
+        sanity=_checks(network.source, options),
+        **_settings(options, name, name, None if of_data else names)
+        | {"precision": options.precision},
+    )
     if name in random_networks(options):
         results = replace(results, provenance={**results.provenance, "weights_are": "random"})
     return results

@@ -215,6 +215,8 @@ def plan_run(
     }
     if shift is not None:
         record |= shift.to_record()
+    if network is not None and network.exact.placement is not None:
+        record |= network.exact.placement.to_record()
     by_slices = {k: one for k, one in plan.maps.items() if isinstance(one, SliceMaps)}
     if by_slices:
         record["slice_maps"] = {label: one.record() for label, one in by_slices.items()}

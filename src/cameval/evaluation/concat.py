@@ -15,6 +15,7 @@ from cameval.evaluation._run_folder import runs
 from cameval.evaluation._tables import KEY
 from cameval.evaluation.meaning import Column, Meanings
 from cameval.evaluation.results import Results, SanityResults
+from cameval.networks import _placement
 
 __all__ = ["concat"]
 
@@ -134,8 +135,8 @@ def _provenance(parts: Sequence[Results]) -> Mapping[str, Any]:
     provenance["settings"] = settings
     if any(part.provenance.get("chosen") != provenance.get("chosen") for part in parts):
         provenance.pop("chosen", None)
-    for name in (_map_shift.RECORD, dark_images.RECORD, spacings.RECORD):  # of one run
-        provenance.pop(name, None)
+    for part in (_map_shift, _placement, dark_images, spacings):
+        provenance.pop(part.RECORD, None)  # it is of one run
     if "meanings" in provenance:
         provenance["meanings"] = _common([part.meanings for part in parts]).to_record()
     return provenance | {"parts": [run for part in parts for run in _runs(part)]}

@@ -1,5 +1,6 @@
 """Networks: where they are cut, and what can be read at the cut."""
 
+from cameval.networks._placement import PlacementWarning
 from cameval.networks.activations import Activations, ScoreTarget
 from cameval.networks.adapt import adapt
 from cameval.networks.families import Split, split
@@ -39,6 +40,7 @@ __all__ = [
     "MeanHead",
     "NetworkFacts",
     "NormHead",
+    "PlacementWarning",
     "PooledHead",
     "ScoreTarget",
     "Split",

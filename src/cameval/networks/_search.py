@@ -11,6 +11,7 @@ from cameval.networks._contract import contract_cut, keeps_contract
 from cameval.networks._deep_heads import deep_cut
 from cameval.networks._layer_features import LayerFeatures
 from cameval.networks._module_types import is_exactly
+from cameval.networks._placement import Placement
 from cameval.networks._proof import (
     ProvenCut,
     Trial,
@@ -57,6 +58,7 @@ def search_cut(
     with torch.random.fork_rng([batch.device] if batch.is_cuda else []):
         model = _find(net, clone, batch, trial, grid)
         if model is not None:
+            model.placement = Placement.of(clone, batch[:1])
             return model
         given = "" if images is None else ", images=images"
         raise unproved(net, clone, batch, trial, partial(_find_with, clone, batch), given)

@@ -19,7 +19,7 @@ _SIDES = (224, 96, 64, 28, 32, 256, 299, 384, 512)
 
 _VOLUMES = ((16, 64, 64), (64, 64, 64), (16, 112, 112), (16, 224, 224), (96, 96, 96))
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def input_channels(net: nn.Module) -> int | None:
@@ -38,7 +38,7 @@ def input_channels(net: nn.Module) -> int | None:
 
 
 def _first_convolution(net: nn.Module) -> nn.Conv1d | nn.Conv2d | nn.Conv3d | None:
-    return next((m for m in net.modules() if isinstance(m, _CONVOLUTIONS)), None)
+    return next((m for m in net.modules() if isinstance(m, CONVOLUTIONS)), None)
 
 
 class Tried(NamedTuple, Generic[T]):
@@ -83,7 +83,7 @@ def try_network(
     error: Exception | None = None
     # There is no double precision on the devices of Apple.
     dtypes = [torch.float32] if reference.device.type == "mps" else [torch.float64, torch.float32]
-    for batch in _candidates(net) if images is None else [images]:
+    for batch in candidate_images(net) if images is None else [images]:
         for dtype in dtypes:
             clone = private_copy(net).to(dtype)
             inputs = batch.detach().to(reference.device, dtype)
@@ -103,7 +103,7 @@ def try_network(
     ) from error
 
 
-def _candidates(net: nn.Module) -> Iterator[Tensor]:
+def candidate_images(net: nn.Module) -> Iterator[Tensor]:
     """Yield batches of random images ``(2, channels, H, W)``, the likeliest size first."""
     first = _first_convolution(net)
     channels = 3 if first is None else first.in_channels

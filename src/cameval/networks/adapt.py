@@ -15,10 +15,18 @@ from cameval.networks._module_types import (
     hooks_outside,
     unwrap_compiled,
 )
+from cameval.networks._placement import Placement, warn_of_placement
 from cameval.networks._receptive_fields import cell_centers_of
 from cameval.networks._search import find_layer_name, pooled_tokens, search_cut
 from cameval.networks._selection import Select, SelectedOutput, is_of_transformers, logits_of
-from cameval.networks.families import Split, check_forward, declared_class, split
+from cameval.networks.families import (
+    Split,
+    check_forward,
+    declared_class,
+    forward_override,
+    is_declared_by_user,
+    split,
+)
 from cameval.networks.grids import Grid, TokenGrid, identity
 from cameval.networks.heads import GAPHead
 from cameval.networks.layers import LayerModel
@@ -27,6 +35,7 @@ from cameval.networks.model import MODELESS, CAMModel
 __all__ = ["adapt"]
 
 Model = TypeVar("Model", CAMModel, LayerModel)
+Placed = TypeVar("Placed", bound=CAMModel | LayerModel)
 
 
 @overload
@@ -105,6 +114,11 @@ def adapt(
         :class:`CAMModel` or :class:`LayerModel` is returned as it is, if it adds nothing to its
         class.
 
+    Warns
+    -----
+    PlacementWarning
+        If the network crops, pads, flips or turns the image before its first convolution.
+
     Raises
     ------
     UnsupportedModelError
@@ -175,7 +189,7 @@ def adapt(
     if name is not None:
         if isinstance(net, CAMModel):  # it may be cut between its stages
             _check_own_forward(net)
-        return LayerModel(net, prefix + name, grid)
+        return _placed(LayerModel(net, prefix + name, grid), net)
     if isinstance(net, CAMModel):
         model: CAMModel | LayerModel = _check_adapted(net)
     else:
@@ -266,6 +280,8 @@ def _check_adapted(model: Model) -> Model:
     _check_hooks(model, *model.children())
     if isinstance(model, CAMModel) and model.origin is not None:
         _check_hooks(model.origin, *model.children())
+    if model.placement is None:
+        _placed(model, (model.origin or model) if isinstance(model, CAMModel) else model.net)
     return model
 
 
@@ -293,7 +309,8 @@ def _check_hooks(net: nn.Module, *parts: nn.Module) -> None:
 
 def _cut(net: nn.Module, images: Tensor | None, tokens: TokenGrid | None) -> CAMModel | LayerModel:
     """Cut a network, and put the modules that the cut made into its mode."""
-    model = _find_cut(net, images) if tokens is None else search_cut(net, images, tokens)
+    found = _find_cut(net, images) if tokens is None else search_cut(net, images, tokens)
+    model = _placed(found, net)
     own = set(net.modules())
     for module in model.modules():
         if module not in own:
@@ -312,6 +329,28 @@ def _find_cut(net: nn.Module, images: Tensor | None) -> CAMModel | LayerModel:
             return search_cut(net, images)
         except UnsupportedModelError as unproved:
             raise refused from unproved
+
+
+def _placed(model: Placed, net: nn.Module) -> Placed:
+    """Return a new model, with what its network does to the image before the layers.
+
+    Warns
+    -----
+    PlacementWarning
+        If a part of the image is not seen at its place.
+    """
+    if _sees_all(net):
+        model.placement = Placement()
+    if model.placement is None:
+        model.placement = Placement.of_network(net)
+    warn_of_placement(net, model.placement)
+    return model
+
+
+def _sees_all(net: nn.Module) -> bool:
+    """Tell whether the network is one of torchvision's as they are, which see the whole image."""
+    declared = declared_class(net) is not None and not is_declared_by_user(net)
+    return declared and forward_override(net) is None and not hooks_outside(net)
 
 
 def _cut_as_declared(net: nn.Module) -> CAMModel:
@@ -338,4 +377,6 @@ def _replace_head(model: CAMModel | LayerModel, num_classes: int) -> CAMModel:
     features = copy.deepcopy(model.features)
     weight = next(model.parameters())
     head = GAPHead(nn.Linear(channels, num_classes, device=weight.device, dtype=weight.dtype))
-    return CAMModel(features, head, model.cell_centers).train(model.training)
+    replaced = CAMModel(features, head, model.cell_centers).train(model.training)
+    replaced.placement = model.placement
+    return replaced

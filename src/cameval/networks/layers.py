@@ -14,6 +14,7 @@ from cameval.maps import CellCenters
 from cameval.networks._copies import private_copy, refuse_changes
 from cameval.networks._dtypes import run_on
 from cameval.networks._folding import check_not_folded
+from cameval.networks._placement import Placement
 from cameval.networks._selection import own_name, own_network
 from cameval.networks.activations import (
     Activations,
@@ -63,6 +64,7 @@ class LayerModel(nn.Module):
     torch.Size([1, 256, 4, 4])
     """
 
+    placement: Placement | None = None  # None: not looked at yet
     head_layers: tuple[str, ...] = ()
 
     def __init__(

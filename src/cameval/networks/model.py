@@ -13,6 +13,7 @@ from cameval.networks._dtypes import run_on
 from cameval.networks._layer_features import LayerFeatures
 from cameval.networks._module_types import is_exactly, modules_of
 from cameval.networks._outputs import agree
+from cameval.networks._placement import Placement
 from cameval.networks._selection import SelectedOutput, own_name, own_network
 from cameval.networks.activations import Activations, check_feature_maps, fresh_leaf, recording
 from cameval.networks.heads import ClassMapHead, ConvHead, GAPHead, MeanHead, NormHead, PooledHead
@@ -49,6 +50,7 @@ class CAMModel(nn.Module):
     torch.Size([4, 2])
     """
 
+    placement: Placement | None = None  # None: not looked at yet
     _head_dtype: torch.dtype | None = None  # where features and head have different ones
 
     def __init__(

@@ -17,6 +17,7 @@ from cameval.evaluation._words import one_line
 from cameval.evaluation.dark_images import DarkImages
 from cameval.evaluation.meaning import CONSTANT, ChosenOn, Column
 from cameval.evaluation.spacings import Spacings, spaced_metrics
+from cameval.networks._placement import Placement
 from cameval.report._choices import MethodChoice, method_choice
 from cameval.report._names import Names, join_words
 from cameval.report._p_values import equals
@@ -90,6 +91,29 @@ def dark_images(targets: Targets) -> Sentence:
             f"{which} are almost black: {_counts(found, len(of_model))} have no value above 1/8 of "
             "the range that the network expects. Evaluate again with stretch=True (on the command "
             "line: --stretch-contrast), which scales each image by its own range."
+        ),
+    )
+
+
+def placements(targets: Targets) -> Sentence:
+    """Return what networks do not see at its place in the image, if anything."""
+    results = targets.everything
+    by_words: dict[str, list[str]] = {}
+    for model, run in _runs_of_models(results):
+        if placement := Placement.of_run(run):
+            by_words.setdefault(str(placement), []).append(one_line(model, 40))
+    if not by_words:
+        return ()
+    several = results.samples["model"].nunique() > 1
+    shown = [
+        f"the first convolution{f' of {join_words(names[:MOST_NAMED])}' if several else ''} {words}"
+        for words, names in by_words.items()
+    ]
+    text = f"{join_words(shown)} of the image: the maps are at other places than what was seen"
+    return (
+        Part(
+            f"{text[0].upper()}{text[1:]}. Crop, pad, flip and turn images in cameval.Preparation, "
+            "outside of the network, and evaluate again."
         ),
     )
 

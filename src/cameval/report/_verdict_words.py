@@ -29,6 +29,7 @@ from cameval.report._cautions import (
     other_orders,
     out_of_reach,
     outguessed,
+    placements,
     uncorrected,
 )
 from cameval.report._names import Names
@@ -123,6 +124,7 @@ def words_of(
     )
     caution = (
         dark_images(targets),
+        placements(targets),
         mixed_spacings(targets, contents),
         (Part(order),) if order else (),
         outguessed(verdicts, headline, names),

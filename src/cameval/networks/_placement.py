@@ -1,0 +1,219 @@
+"""Whether the first convolution of a network sees the whole image, each part at its place."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from cameval._checks import warn_user
+from cameval.networks._copies import private_copy
+from cameval.networks._trial import CONVOLUTIONS, candidate_images
+from cameval.networks.activations import without_graph
+
+__all__ = ["PlacementWarning"]
+
+RECORD = "placement"
+"""Where the record of a run has it."""
+
+ADVICE = (
+    "do this in cameval.Preparation, outside of the network, which does the same to the masks, "
+    "and adapt the network without it"
+)
+
+Place = Literal["unseen", "opposite", "elsewhere"]
+
+_MARGIN = 1 / 32
+
+_SIDES = ("top", "bottom", "left", "right")
+
+
+class PlacementWarning(UserWarning):
+    """A network crops, pads, flips or turns the image before its first convolution.
+
+    A map covers the whole input of the network. Where the layers see only a part of it, or see it
+    at another place, the map is not where the network looked, although its values are exact. Do
+    such steps in :class:`cameval.Preparation`, outside of the network: it does the same to the
+    masks.
+
+    A margin of 1/32 of a trial image is altered at each side, and the inputs of the first
+    convolution are compared. Not found are steps that move the image by less, depend on the image,
+    or come after the first convolution; and those of networks that have no convolution, or that mix
+    all positions before it.
+    """
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The sides of an image whose margin a network does not see at its place.
+
+    Parameters
+    ----------
+    places
+        Where the first convolution sees the margin of each side that is not at its place.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from cameval.networks._placement import Placement
+    >>> class Center(nn.Module):
+    ...     def forward(self, x):
+    ...         return x[..., 8:-8]
+    >>> net = nn.Sequential(Center(), nn.Conv2d(3, 4, 3))
+    >>> Placement.of(net, torch.rand(1, 3, 32, 32)).places
+    {'left': 'unseen', 'right': 'unseen'}
+    """
+
+    places: Mapping[str, Place] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, clone: nn.Module, image: Tensor) -> "Placement":
+        """Return what a network does to an image ``(1, channels, H, W)``.
+
+        The network gets hooks, which are removed. It is all right where it cannot be judged.
+        """
+        try:
+            with without_graph():
+                before = _first_input(clone, image)
+                if before is None or before.ndim != image.ndim or len(before) != 1:
+                    return cls()
+                found = {
+                    side: _place(clone, image, before, axis, at_end=at_end)
+                    for side, axis, at_end in _sides(image)
+                }
+        except Exception:  # it does not take a single image, or not the altered one
+            return cls()
+        return cls({side: place for side, place in found.items() if place is not None})
+
+    @classmethod
+    def of_network(cls, net: nn.Module) -> "Placement":
+        """Return what a network, which is not changed, does to a random image that it takes."""
+        reference = next(chain(net.parameters(), net.buffers()), torch.empty(0))
+        if reference.is_meta or not any(isinstance(m, CONVOLUTIONS) for m in net.modules()):
+            return cls()
+        for batch in candidate_images(net):
+            image = batch[:1].to(reference.device, reference.dtype)
+            devices = [reference.device] if reference.is_cuda else []
+            with torch.random.fork_rng(devices), without_graph():
+                try:
+                    clone = private_copy(net)
+                    clone(image.clone())
+                except Exception:  # it takes no image of this size
+                    continue
+                return cls.of(clone, image)
+        return cls()
+
+    @classmethod
+    def of_run(cls, run: Mapping[str, Any]) -> "Placement":
+        """Return what the record of a run has."""
+        found = run.get(RECORD)
+        places = found.items() if isinstance(found, Mapping) else ()
+        return cls({str(side): place for side, place in places if place in get_args(Place)})
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what the record of a run has of it; nothing if all is at its place."""
+        return {RECORD: dict(self.places)} if self.places else {}
+
+    def __bool__(self) -> bool:
+        """Return whether something is not at its place."""
+        return bool(self.places)
+
+    def __str__(self) -> str:
+        """Return what the first convolution sees, in words."""
+        words = {
+            "unseen": "does not see the margin at the {sides}",
+            "opposite": "sees the margin of the {sides} at the opposite side",
+            "elsewhere": "sees the margin of the {sides} at another place",
+        }
+        return " and ".join(
+            text.format(sides=", ".join(s for s, p in self.places.items() if p == place))
+            for place, text in words.items()
+            if place in self.places.values()
+        )
+
+
+def warn_of_placement(net: nn.Module, placement: Placement) -> None:
+    """Warn that a network does not see the image at its place."""
+    if placement:
+        warn_user(
+            "the layers of a network must see the whole image at its place for maps to fit it, "
+            f"got a {type(net).__name__} whose first convolution {placement}: the image is "
+            f"cropped, padded, flipped or turned inside; {ADVICE}",
+            PlacementWarning,
+        )
+
+
+class _Reached(BaseException):
+    """Ends a forward pass at the first convolution; no ``except Exception`` catches it."""
+
+
+def _first_input(clone: nn.Module, image: Tensor) -> Tensor | None:
+    """Return the input of the convolution that runs first; None if none runs."""
+    with _keeping_inputs(clone) as inputs, suppress(_Reached):
+        clone(image.clone())
+    return inputs[0] if inputs else None
+
+
+@contextmanager
+def _keeping_inputs(clone: nn.Module) -> Iterator[list[Tensor]]:
+    inputs: list[Tensor] = []
+
+    def keep(_module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        inputs.append(given[0].clone())
+        raise _Reached
+
+    convolutions = [module for module in clone.modules() if isinstance(module, CONVOLUTIONS)]
+    handles = [module.register_forward_pre_hook(keep) for module in convolutions]
+    try:
+        yield inputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _sides(image: Tensor) -> Iterator[tuple[str, int, bool]]:
+    """Yield the name of each side of an image or volume, its axis, and whether it is the end."""
+    names = ("first slices", "last slices", *_SIDES) if image.ndim == 5 else _SIDES
+    for number, name in enumerate(names):
+        yield name, 2 + number // 2, number % 2 == 1
+
+
+def _place(
+    clone: nn.Module, image: Tensor, before: Tensor, axis: int, *, at_end: bool
+) -> Place | None:
+    """Return where the first convolution sees a margin; None if at its place, or not to judge."""
+    size, cells = image.shape[axis], before.shape[axis]
+    width = max(1, round(_MARGIN * size), -(-size // cells))
+    margin = slice(size - width, size) if at_end else slice(0, width)
+    altered = image.clone()
+    part = altered.movedim(axis, 0)[margin]
+    low, high = image.min(), image.max()
+    part.copy_(torch.where(part > (low + high) / 2, low, high))
+    after = _first_input(clone, altered)
+    if after is None or after.shape != before.shape:
+        return None
+    change = (after - before).abs().amax((0, 1))
+    seen = change > change.max() / 4  # less is due to a mean or a range of the whole image
+    if not seen.any():
+        return "unseen"
+    if seen.float().mean() > 1 / 4:  # positions are mixed
+        return None
+    first, last = _extent(seen, axis - 2)
+    if at_end:
+        first, last = 1 - last, 1 - first
+    near = width / size + _MARGIN + 1 / cells
+    if last <= near:
+        return None
+    return "opposite" if first >= 1 - near else "elsewhere"
+
+
+def _extent(seen: Tensor, axis: int) -> tuple[float, float]:
+    """Return the first and the last position of an axis where something is seen, in [0, 1]."""
+    others = [other for other in range(seen.ndim) if other != axis]
+    found = seen.any(dim=others).nonzero()
+    size = seen.shape[axis]
+    return found.min().item() / size, (found.max().item() + 1) / size
