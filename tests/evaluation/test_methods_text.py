@@ -112,7 +112,7 @@ def test_maps_made_elsewhere_are_described_without_a_network() -> None:
         "Maps made elsewhere are theirs; they are not scaled",
         "Masks are computed from each map by itself, by o (OtsuBinarizer())",
         "Scores of each image are IoU",
-        "Of 2 scores 1 are undefined and not in means",
+        "1 of 2 scores of maps (IoU) are undefined and not in means",
         f"Versions: cameval {versions['cameval']}, python {versions['python']}, "
         f"torch {versions['torch']}, torchvision {versions['torchvision']}, "
         f"numpy {versions['numpy']}",
@@ -121,8 +121,26 @@ def test_maps_made_elsewhere_are_described_without_a_network() -> None:
     assert sentences(bare) == [
         "The evaluation has 2 images of 1 group",
         "Scores of each image are iou",
-        "Of 2 scores 1 are undefined and not in means",
+        "1 of 2 scores of maps (iou) are undefined and not in means",
     ]
+
+
+def test_undefined_scores_are_counted_by_metric_and_apart_for_baselines() -> None:
+    images = made(4, metrics=("iou", "dice"), binarizers=("p95",), baselines={"center": "nothing"})
+    values = images.values.copy()
+    for k, column in enumerate(images.columns):
+        values[: 1 if column.kind == "method" else 2, k] = np.nan
+        if column.metric == "dice":
+            values[:, k] = 0.5
+    maps, guesses = (
+        sum(column.metric == "iou" and column.kind == kind for column in images.columns)
+        for kind in ("method", "baseline")
+    )
+    text = replace(images, values=values).methods_text()
+    assert (
+        f"{maps} of {4 * maps} scores of maps (IoU) and {2 * guesses} of {4 * guesses} scores of "
+        "baselines (IoU) are undefined and not in means."
+    ) in text
 
 
 def chosen(by: Literal["label"] | None) -> Results:

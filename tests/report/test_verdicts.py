@@ -395,6 +395,26 @@ def test_images_without_groups_are_said_to_count_as_their_own(tmp_path) -> None:
     assert said in " ".join(verdict_lines(alone))
 
 
+def test_images_without_a_group_beside_others_are_counted() -> None:
+    results = differing([HIGH] * 12)
+    names = results.samples["sample"].astype(str)
+    first = results.samples["group"].astype(str)
+    some = replace(
+        results, samples=results.samples.assign(group=names.where(names.index < 5, first))
+    )
+    said = (
+        "5 of 12 images have no patient: each counts as its own; the intervals may be too narrow."
+    )
+    assert said in " ".join(" ".join(verdict_lines(some, names={"group": "patient"})).split())
+    one = replace(
+        results, samples=results.samples.assign(group=names.where(names.index < 1, first))
+    )
+    assert "1 of 12 image" in " ".join(verdict_lines(one))
+    of_several = names.where(names.index < 1, first).mask(names.index == 1, names[0])
+    shared = replace(results, samples=results.samples.assign(group=of_several))
+    assert "counts as its own" not in " ".join(verdict_lines(shared))
+
+
 # --- Cautions -------------------------------------------------------------------------------------
 
 

@@ -218,13 +218,27 @@ def _rules(fixed: Mapping[str, BinarizerMeaning], words: LabelWords, pixels: str
     )
 
 
+def _undefined(results: ScoreTable, words: LabelWords) -> Iterator[str]:
+    """Yield how many scores of each metric are undefined, of maps and of baselines."""
+    missing = np.isnan(results.values)
+    for is_map, of in ((True, "maps"), (False, "baselines")):
+        for label in dict.fromkeys(column.metric for column in results.columns):
+            at = [
+                k
+                for k, column in enumerate(results.columns)
+                if column.metric == label and (column.kind == "method") == is_map
+            ]
+            if count := int(missing[:, at].sum()):
+                size = len(missing) * len(at)
+                yield f"{count:,} of {size:,} scores of {of} ({words.metric(label)})"
+
+
 def _describe_scores(results: ScoreTable, words: LabelWords, one: str) -> Iterator[str]:
     titles = dict.fromkeys(words.metric(c.metric) for c in results.columns)
     one = "target" if results.samples.duplicated(["model", "sample"]).any() else one
     yield f"Scores of each {one} are {joined(list(titles))}."
-    undefined, size = int(np.isnan(results.values).sum()), results.values.size
-    if undefined:
-        yield f"Of {size:,} scores {undefined:,} are undefined and not in means."
+    if counts := [*_undefined(results, words)]:
+        yield f"{joined(counts)} are undefined and not in means."
 
 
 def _define_metrics(

@@ -241,12 +241,17 @@ def shares(verdicts: Sequence[Verdict], targets: Targets) -> list[tuple[float, s
 
 
 def no_groups(targets: Targets, names: Names) -> Sentence:
-    """Return that each image is its own group, if no group was given."""
-    samples = targets.scored.samples
-    n = int(samples["sample"].nunique())
-    if n < 2 or not (samples["group"].astype(str) == samples["sample"].astype(str)).all():
+    """Return how many images are their own group, as those of which no group was given."""
+    pairs = targets.scored.samples[["sample", "group"]].astype(str).drop_duplicates("sample")
+    n = len(pairs)
+    alone = ~pairs["group"].duplicated(keep=False)
+    own = int((alone & (pairs["group"] == pairs["sample"])).sum())
+    if n < 2 or not own:
         return ()
     text = f"No {names.groups} were given: each of {n:,} images counts as its own"
+    if own < n:
+        have = "have" if own > 1 else "has"
+        text = f"{own:,} of {n:,} images {have} no {names.group}: each counts as its own"
     return (Part(f"{text}; the intervals may be too narrow."),)
 
 
