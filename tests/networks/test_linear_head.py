@@ -70,3 +70,32 @@ def test_a_network_that_is_not_adapted_is_refused() -> None:
 def test_training_rows_without_a_class_are_refused(train: list[int]) -> None:
     with pytest.raises(SettingError, match=r"train must have all 3 classes of the head .* got 0"):
         fit_linear_head(network(3), torch.rand(6, 8), [0, 1, 2] * 2, train, [2, 5])
+
+
+def test_booleans_are_the_rows_that_they_mark() -> None:
+    features, labels = torch.rand(60, 8), torch.arange(60) % 3
+    part = torch.arange(60) < 40
+    heads = []
+    for train, validation in ((range(40), range(40, 60)), (part, ~part)):
+        model = network(3)
+        fit_linear_head(model, features, labels, train, validation)
+        heads.append(model.head.linear.weight.detach())
+    assert torch.equal(*heads)
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "message"),
+    [
+        (range(40), range(39, 50), "got 1 rows in both"),
+        (range(-1, 40), (), r"indices of train must be in 0 ... 59, got -1 ... 39"),
+        (range(40), [60], r"indices of validation must be in 0 ... 59, got 60 ... 60"),
+        ([0.0, 1.0, 2.0], (), "got float64 of shape"),
+        (np.ones(59, bool), (), "60 booleans, got bool of shape"),
+    ],
+)
+def test_rows_in_both_parts_and_rows_that_are_not_there_are_refused(
+    train: object, validation: object, message: str
+) -> None:
+    labels = torch.arange(60) % 3
+    with pytest.raises(SettingError, match=message):
+        fit_linear_head(network(3), torch.rand(60, 8), labels, train, validation)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from cameval._extras import needed_by
@@ -70,18 +70,18 @@ def fit_linear_head(
     labels
         The class of each row.
     train
-        Indices of the rows that are fitted.
+        Indices of the rows that are fitted, or a boolean array of all rows.
     validation
-        Indices of the rows that choose the strength of the regularization, by the lowest loss; with
-        none it is 1.
+        Indices of the rows, or a boolean array, that choose the strength of the regularization, by
+        the lowest loss; with none it is 1.
     balanced
         Whether each class has the same share in the loss.
 
     Raises
     ------
     SettingError
-        If the head has no single linear layer, or the classes of the fitted rows are not those of
-        the head.
+        If the head has no single linear layer, the classes of the fitted rows are not those of the
+        head, a row is in both parts, or an index is outside of the rows.
     MissingPackageError
         If scikit-learn is not installed.
 
@@ -108,7 +108,12 @@ def fit_linear_head(
             "adapt(net, num_classes=k)"
         )
     x, y = features.numpy(), np.asarray(labels)
-    fitted, held_out = np.asarray(train, dtype=np.intp), np.asarray(validation, dtype=np.intp)
+    fitted, held_out = _rows("train", train, len(y)), _rows("validation", validation, len(y))
+    if both := np.intersect1d(fitted, held_out).size:
+        raise SettingError(
+            f"the rows of validation must not be those of train, got {both} rows in both; choose "
+            "the regularization on other images, of other groups"
+        )
     present, known = set(y[fitted].tolist()), set(range(linear.out_features))
     if present != known:
         came = ", ".join(map(str, sorted(present))) or "none"
@@ -131,3 +136,22 @@ def fit_linear_head(
     if len(best.coef_) == 1:  # of two classes it is the difference of the logits
         weights = {name: np.concatenate([-one / 2, one / 2]) for name, one in weights.items()}
     linear.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+
+
+def _rows(name: str, given: ArrayLike, count: int) -> NDArray[np.intp]:
+    """Return the indices of rows, which are given as such or as a boolean array."""
+    rows = np.asarray(given)
+    if rows.dtype == bool and rows.shape == (count,):
+        return np.flatnonzero(rows)
+    if rows.size == 0:
+        return np.zeros(0, np.intp)
+    if not np.issubdtype(rows.dtype, np.integer) or rows.ndim != 1:
+        raise SettingError(
+            f"{name} must be indices of rows, or {count} booleans, got {rows.dtype} of shape "
+            f"{rows.shape}"
+        )
+    if rows.min() < 0 or rows.max() >= count:
+        raise SettingError(
+            f"indices of {name} must be in 0 ... {count - 1}, got {rows.min()} ... {rows.max()}"
+        )
+    return rows.astype(np.intp)
