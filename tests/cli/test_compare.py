@@ -119,6 +119,12 @@ def test_equal_runs_have_the_code_0(runs, capsys) -> None:
         ("few", "", "the same in both runs, got 8 of 12 that are in one run only, and 0 whose"),
         ("partly", "", "the same in both runs, got 8 of 16 that are in one run only"),
         ("two", "", "must have one binarizer, got percentile:50, percentile:60; choose one with"),
+        (
+            "worse",
+            "--margin 4",
+            "--margin must be at most 1, the largest possible fall of iou, got 4;",
+        ),
+        ("worse", "--largest-fall 1.5", "0.015 for 1.5 points of 100"),
         ("worse", "--margin -1", "--margin must be a number of at least 0, got -1.0"),
         ("worse", "--largest-fall nan", "--largest-fall must be a number of at least 0, got nan"),
         ("worse", "--metric dice", "must be one of iou, false_positive_rate in"),

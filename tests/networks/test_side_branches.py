@@ -110,6 +110,29 @@ def test_a_side_branch_is_recommended_if_there_is_nothing_else() -> None:
     assert error.layers == ("two", "one")
 
 
+class TwoScales(nn.Module):
+    """A network whose head reads two scales, which part after the first layer."""
+
+    def __init__(self, shapes: int) -> None:
+        super().__init__()
+        self.low = nn.Conv2d(3, 4, 3, padding=1)
+        self.high = nn.Sequential(*(nn.Conv2d(4 + k, 5 + k, 3, padding=1) for k in range(shapes)))
+        self.fc, self.image_size = nn.Linear(8 + shapes, 2), 16
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits."""
+        low = self.low(images)
+        return self.fc(torch.cat([low, self.high(low)], 1).amax((2, 3)))
+
+
+@pytest.mark.parametrize("shapes", [2, 9])
+def test_a_layer_before_many_shapes_of_side_branches_is_found(shapes: int) -> None:
+    error = refused(TwoScales(shapes).eval())
+    assert error.layers == ("low",)
+    assert 'Name it: cameval.adapt(net, layer="low")' in str(error)
+    assert len(lines(error)) <= 7
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_network_is_as_before(fails: bool) -> None:
     net = Weighted("softmax").train()

@@ -8,6 +8,7 @@ from pages import KNOWN, made, of_targets, undefined, written
 
 from cameval import concat
 from cameval.errors import SettingError
+from cameval.evaluation.meaning import CONSTANT
 from cameval.report import format_interval, format_number, verdict_lines
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -139,3 +140,34 @@ def test_what_was_fixed_is_the_row() -> None:
     assert not any("Optimistic" in line for line in lines)
     with pytest.raises(SettingError, match="binarizer must be one of"):
         verdict_lines(results, binarizer="other")
+
+
+def test_pairs_of_networks_say_how_many_images_are_compared() -> None:
+    level = {"cam": 0.5, "grad_cam": 0.3}
+    parts = [
+        made(
+            models=(model,),
+            value=lambda c: level.get(c.method, 0.2),
+            metrics=("iou",),
+            binarizers=("p95",),
+        )
+        for model in ("old", "new")
+    ]
+    values, codes = parts[1].values.copy(), parts[1].codes.copy()
+    for at, column in enumerate(parts[1].columns):
+        if column.method == "grad_cam":
+            values[:5, at] = np.nan
+            codes[:5, at] |= CONSTANT
+    results = concat([parts[0], replace(parts[1], values=values, codes=codes)])
+    lines = verdict_lines(results)
+    assert lines[-2:] == [
+        "Undefined scores: 0. Constant maps: 0.",
+        "Of other maps: grad_cam of new 5 undefined, 5 constant.",
+    ]
+    text = " ".join(" ".join(verdict_lines(results, method="grad_cam")).split())
+    found = results.compare("iou", over="model", method="grad_cam")
+    assert found["n"].unique().tolist() == [19]
+    assert "Undefined scores leave 19 of 24 pairs." in text
+    assert text.count("(19 of 24 pairs)") == len(found)
+    assert "Undefined scores: 5. Constant maps: 5." in text
+    assert "of 24 pairs" not in " ".join(verdict_lines(results, method="cam"))

@@ -45,6 +45,7 @@ def compare_runs(options: Namespace) -> int:
     base, new = _read(options.base, options), _read(options.new, options)
     _check_columns(base, new, options)
     higher_is_better = _direction([base, new], options)
+    _check_limits(options, _range_of([base, new], options.metric))
     _print_notes(base, new, options)
     base, new = _named(base, "base"), _named(new, "new")
     both = concat([base, new])
@@ -60,6 +61,20 @@ def compare_runs(options: Namespace) -> int:
     about = " ".join(part for part in (options.metric, column.method, column.binarizer) if part)
     shown = f"{about}: {_difference(row, _range_of([base, new], options.metric))}"
     return _verdict(row, shown, options, sign=1 if higher_is_better else -1)
+
+
+def _check_limits(options: Namespace, value_range: tuple[float, float] | None) -> None:
+    """Check that the limits, in the unit of the score, are no larger than a fall can be."""
+    if value_range is None:
+        return
+    low, high = value_range
+    for name, limit in (("margin", options.margin), ("largest-fall", options.largest_fall)):
+        if limit is not None and limit > high - low:
+            raise SettingError(
+                f"--{name} must be at most {high - low:g}, the largest possible fall of "
+                f"{options.metric}, got {limit:g}; it is in the unit of the score, not in percent: "
+                f"{limit / 100:g} for {limit:g} points of 100"
+            )
 
 
 def _difference(row: Mapping[str, Any], value_range: tuple[float, float] | None) -> str:

@@ -333,6 +333,11 @@ def _conversion(image: object) -> str:
     """Return how an image of another dtype becomes one in [0, 1]."""
     if isinstance(image, np.ndarray) and image.dtype.kind == "f" and not (image > 1).any():
         return "convert it with image.astype(np.float32)"
+    if isinstance(image, np.ndarray) and image.dtype != np.uint8:
+        return (
+            "scale it by its range, as in ((image - image.min()) / (image.max() - image.min()))"
+            ".astype(np.float32)"
+        )
     return "divide it by its largest possible value, as in (image / 255).astype(np.float32)"
 
 
@@ -342,7 +347,10 @@ def _explain_range(image: NDArray[np.float32]) -> None:
         raise NonFiniteError("image must be finite, got NaN or infinite values")
     low, high = float(image.min()), float(image.max())
     if low < 0 or high > 1:  # or else it holds a zero with a sign
-        hint = "scale it by its range first, as in image / 255 of 8 bits"
+        hint = (
+            "scale it by its range first: image / 255 for 8 bits, else (image - image.min()) / "
+            "(image.max() - image.min())"
+        )
         if low < 0:
             hint = (
                 "if it is normalized by mean and standard deviation, give it before Normalize; "

@@ -360,7 +360,8 @@ def _describe_statistics(results: ScoreTable, words: LabelWords) -> Iterator[str
     yield (
         f"Where differences are tested, the signs of the differences of whole {groups} are "
         f"flipped. {signs}. Corrected p values have Holm's correction for all tests of one table "
-        "of comparisons, one figure or one report."
+        "of comparisons, one figure or one report; the interval of a difference is then of the "
+        "level, above 95 %, at which it excludes 0 exactly where the corrected p is below .05."
     )
 
 

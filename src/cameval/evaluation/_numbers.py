@@ -1,7 +1,7 @@
 """Scores, differences and intervals as plots, pages and terminals write them."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from math import isnan
 
 MISSING = "\u2013"
@@ -142,6 +142,34 @@ def in_percent(share: float, decimals: int) -> str:
     texts = [f"{100 * share:.{k}f}" for k in range(decimals, _MOST_DECIMALS)]
     apart = (text for text in texts if share in (0, 1) or float(text) not in (0, 100))
     return f"{next(apart, texts[0])}\u00a0%"
+
+
+def format_level(level: float) -> str:
+    """Return the level of an interval in percent, without decimals that are 0.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._numbers import format_level
+    >>> [format_level(level).replace(chr(160), " ") for level in (0.95, 0.99167, 0.999998)]
+    ['95 %', '99.17 %', '99.9998 %']
+    """
+    text = f"{100 * level:.2f}"
+    if float(text) == 100:
+        return format_percent(level)
+    return f"{text.rstrip('0').rstrip('.')}\u00a0%"
+
+
+def format_levels(levels: Collection[float]) -> str:
+    """Return the lowest and the highest level of intervals, or the one that all have.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._numbers import format_levels
+    >>> [format_levels(of).replace(chr(160), " ") for of in ([0.95], [0.9955, 0.9817])]
+    ['95 %', '98.17 % to 99.55 %']
+    """
+    ends = dict.fromkeys(map(format_level, (min(levels), max(levels))))
+    return " to ".join(ends)
 
 
 def format_signed(value: float) -> str:

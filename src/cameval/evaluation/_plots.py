@@ -8,6 +8,7 @@ import numpy as np
 
 from cameval.errors import SettingError
 from cameval.evaluation._choices_plot import plot_choices, rows_of
+from cameval.evaluation._comparisons import Comparison
 from cameval.evaluation._contents import Role
 from cameval.evaluation._image_plots import (
     classes_of,
@@ -20,7 +21,7 @@ from cameval.evaluation._image_plots import (
     sizes_of,
 )
 from cameval.evaluation._models_plot import height_of, pairs_of, plot_models
-from cameval.evaluation._numbers import format_short
+from cameval.evaluation._numbers import format_levels, format_short
 from cameval.evaluation._plot_marks import (
     FAINT,
     INK,
@@ -115,7 +116,10 @@ def plot_headline(subject: Subject, axes: "Axes") -> None:
     clean(axes, "x")
     axes.spines["left"].set_visible(False)
     score_axis(axes, "x", subject.value_range, (low, high))
-    axes.set_xlabel(f"mean {subject.metric_name} with 95 % interval by {subject.group}")
+    axes.set_xlabel(
+        f"mean {subject.metric_name} with 95 % interval by {subject.group}"
+        + _about_differences(subject, rows)
+    )
     axes.set_ylabel("map")
     title(axes, f"Mean {subject.metric_name} of each map", subject.parts(method=False))
     _write_differences(subject, axes, rows)
@@ -186,21 +190,40 @@ def _ends(subject: Subject, rows: dict[float, Column]) -> tuple[float, float]:
     return axis_ends(numbers, subject.value_range)
 
 
+def _tests(subject: Subject, rows: dict[float, Column]) -> dict[float, Comparison]:
+    """Return the test of each method against the guess, by its place."""
+    guess = subject.guess.method if subject.guess is not None else ""
+    found = {
+        y: subject.family.find("method", subject.model, column.method, guess)
+        for y, column in rows.items()
+        if column.kind == "method"
+    }
+    return {y: test for y, test in found.items() if test is not None}
+
+
+def _about_differences(subject: Subject, rows: dict[float, Column]) -> str:
+    """Return the level of the intervals of differences, and how many tests it is adjusted for."""
+    tests = _tests(subject, rows).values()
+    levels = [test.level for test in tests if not np.isnan(test.test.low)]
+    if not levels:
+        return ""
+    n = subject.family.size
+    adjusted = f", adjusted for {n:,} tests" if n > 1 else ""
+    return f"\ndifferences: {format_levels(levels)} interval{adjusted}"
+
+
 def _write_differences(subject: Subject, axes: "Axes", rows: dict[float, Column]) -> None:
     """Write at the right how each method differs from the guess, and what each baseline sees."""
-    guess, family = subject.guess, subject.family
-    if guess is not None:
+    if subject.guess is not None:
         head = "minus best guess"
         write_at_the_right(axes, -0.72, head, color=GUESS, indent=SYMBOL_WIDTH)
     for y, column in rows.items():
         if column.kind == "baseline":
             knows = subject.results.meanings.baselines[column.method].knows
             write_at_the_right(axes, y, _KNOWN[knows], color=GUESS, indent=SYMBOL_WIDTH)
-            continue
-        found = family.find("method", subject.model, column.method, guess.method if guess else "")
-        if found is not None:
-            verdict = found.verdict(higher_is_better=bool(subject.higher_is_better))
-            write_difference(axes, y, found, verdict)
+    for y, found in _tests(subject, rows).items():
+        verdict = found.verdict(higher_is_better=bool(subject.higher_is_better))
+        write_difference(axes, y, found, verdict)
 
 
 @dataclass(frozen=True)

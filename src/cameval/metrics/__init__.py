@@ -104,6 +104,8 @@ from cameval.metrics.properties import (
     of_network,
     takes,
     title_of,
+    value_range,
+    within,
 )
 from cameval.metrics.questions import MetricQuestion, asks, question_of
 from cameval.metrics.ranking import (
@@ -207,5 +209,7 @@ __all__ = [
     "takes",
     "threshold_curve",
     "title_of",
+    "value_range",
     "volumetric_similarity",
+    "within",
 ]

@@ -55,6 +55,8 @@ __all__ = [
     "of_network",
     "takes",
     "title_of",
+    "value_range",
+    "within",
 ]
 
 Takes = Literal["masks", "maps", "network"]
@@ -283,8 +285,7 @@ def within(low: float, high: float) -> Callable[[F], F]:
 
     Examples
     --------
-    >>> from cameval.metrics import of_masks
-    >>> from cameval.metrics.properties import value_range, within
+    >>> from cameval.metrics import of_masks, value_range, within
     >>> @of_masks(higher_is_better=False)
     ... @within(0, 1)
     ... def miss_rate(pred, target):
@@ -450,7 +451,7 @@ def value_range(metric: object) -> tuple[float, float] | None:
     Examples
     --------
     >>> from cameval import informedness, iou
-    >>> from cameval.metrics.properties import value_range
+    >>> from cameval.metrics import value_range
     >>> value_range(iou), value_range(informedness)
     ((0.0, 1.0), (-1.0, 1.0))
     """

@@ -175,12 +175,14 @@ def _advised(candidates: Sequence[_Candidate]) -> list[_Candidate]:
 def _map_layers(clone: nn.Module, images: Tensor, trial: Trial) -> dict[str, bool]:
     """Return the last layer of each shape, and whether it is a side branch.
 
-    As long as all are side branches, or have one channel, earlier layers of the shape are tried.
+    As long as all are side branches, or have one channel, earlier layers of the shape are tried,
+    and then the last layers of more shapes.
     """
     sides: dict[str, bool] = {}
     found = False
     passes = 0
-    for same in layers_by_shape(trial)[:_MOST_SHAPES]:
+    shapes = layers_by_shape(trial)
+    for same in shapes[:_MOST_SHAPES]:
         for number, layer in enumerate(same):
             if number and (found or passes >= _MOST_PASSES):
                 break
@@ -189,6 +191,9 @@ def _map_layers(clone: nn.Module, images: Tensor, trial: Trial) -> dict[str, boo
             if number == 0 or not side:
                 sides[layer.name] = side
             found = found or not (side or layer.shape[1] == 1)
+    for same in () if found else shapes[_MOST_SHAPES:][:_MOST_PASSES]:
+        if same[0].shape[1] > 1 and not _is_side(clone, images, trial, same[0].name):
+            return sides | {same[0].name: False}
     return sides
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameval.evaluation import Column
-from cameval.evaluation._numbers import format_signed, with_minus
+from cameval.evaluation._numbers import format_level, format_signed, with_minus
 from cameval.evaluation._score_bins import LEAST_IN_COLUMN, MOST_DOTS, ScoreBins, score_bins
 from cameval.evaluation._scores import Images
 from cameval.evaluation._words import one_line
@@ -18,7 +18,6 @@ from cameval.report._score_tables import compared_cell, map_row, maps_of
 from cameval.report._verdict import Guess, Verdict
 from cameval.report.formatting import (
     format_interval,
-    format_level,
     format_number,
     format_p,
     format_percent,

@@ -8,9 +8,9 @@ import numpy as np
 
 from cameval.evaluation import Column
 from cameval.evaluation._headline import MOST_MODELS
-from cameval.evaluation._numbers import with_minus
+from cameval.evaluation._numbers import format_levels, with_minus
 from cameval.evaluation._words import one_line
-from cameval.report._all_scores import headline_data
+from cameval.report._all_scores import headline_data, tests_of
 from cameval.report._answers import Known
 from cameval.report._chart import Charts
 from cameval.report._choices import chosen_for, describe_masks, method_choice
@@ -29,6 +29,7 @@ from cameval.report._networks_figure import draw_networks
 from cameval.report._sentences import MOST_NAMED, Sentence, plain
 from cameval.report._strip import StripPicture
 from cameval.report._svg import Drawing
+from cameval.report._test_tables import has_interval
 from cameval.report._verdict import Verdict, state_of_all, writer_of
 from cameval.report._verdict_words import (
     FAITHFULNESS,
@@ -252,7 +253,7 @@ def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool, has_p
         corrected = " after Holm's correction" if known.family.size > 1 else ""
         text += (
             " At the end of a row, the difference from the best guess on the same "
-            f"{known.names.row}s: "
+            f"{known.names.row}s{_at_level(verdicts, known, all_maps=not has_many)}: "
             f"\u25b2 better, \u25bc worse (p < .05{corrected}), \u2248 neither is shown, "
             f"? too few {known.names.groups} to tell, = the same."
         )
@@ -262,6 +263,17 @@ def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool, has_p
             "the same correction."
         )
     return text
+
+
+def _at_level(verdicts: Sequence[Verdict], known: Known, *, all_maps: bool) -> str:
+    """Return the level of the intervals of differences, which agree with the corrected p."""
+    shown = (
+        [*tests_of(verdicts, known.family).values()]
+        if all_maps
+        else [one.guess.comparison for one in verdicts if one.guess is not None]
+    )
+    levels = [one.level for one in shown if one is not None and has_interval(one)]
+    return f", with its {format_levels(levels)} interval" if levels else ""
 
 
 def _same_group(names: Names) -> str:

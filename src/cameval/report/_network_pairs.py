@@ -92,12 +92,19 @@ class NetworkPair(ModelPair):
         rows = []
         for test in self.tests:
             said = describe_difference(test, higher_is_better=self.higher_is_better)
+            said += f" ({_of_pairs(test)})" if test.test.n_undefined else ""
             name = test.column.binarizer or self.metric_title
             rows.append(PairRow(one_line(name), with_minus(said), test.test.difference, test))
         for name, difference in self.untested.items():
             said = f"{format_signed(difference)} (not tested)"
             rows.append(PairRow(one_line(name), said, difference))
         return rows
+
+
+def _of_pairs(test: Comparison) -> str:
+    """Return how many pairs of scores are compared, and of how many."""
+    one = test.test
+    return f"{one.n:,} of {one.n + one.n_undefined:,} pairs"
 
 
 def pairs_of(
@@ -209,7 +216,16 @@ def _describe_pair(pair: NetworkPair, names: Names) -> str:
     else:
         text = f"{where}, no difference between the maps of {first} and {second} is shown"
         text += " with any binarizer" * (n > 1)
-    return f"{text}.{_describe_untested(pair)}{_describe_p(pair)}"
+    return f"{text}.{_describe_missing(pair)}{_describe_untested(pair)}{_describe_p(pair)}"
+
+
+def _describe_missing(pair: NetworkPair) -> str:
+    """Return how many pairs are compared, where a score of one network is undefined."""
+    fewest = min(pair.tests, key=lambda test: test.test.n)
+    if not fewest.test.n_undefined:
+        return ""
+    differ = len({test.test.n for test in pair.tests}) > 1
+    return f" Undefined scores leave {'as few as ' if differ else ''}{_of_pairs(fewest)}."
 
 
 def _describe_p(pair: NetworkPair) -> str:

@@ -9,13 +9,13 @@ from cameval.evaluation import Column
 from cameval.evaluation._comparisons import ALPHA, CONFIDENCE, Comparison, Family, ModelPair
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
+from cameval.evaluation._numbers import format_level
 from cameval.evaluation._scores import ROLES
 from cameval.evaluation._words import map_and_mask, one_line
 from cameval.report._names import Names, join_words
 from cameval.report.formatting import (
     format_difference,
     format_interval,
-    format_level,
     format_number,
     format_p,
 )

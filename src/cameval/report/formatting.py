@@ -37,21 +37,6 @@ def format_whole_percent(share: float) -> str:
     return in_percent(share, 0)
 
 
-def format_level(level: float) -> str:
-    """Return the level of an interval in percent, without decimals that are 0.
-
-    Examples
-    --------
-    >>> from cameval.report.formatting import format_level
-    >>> [format_level(level).replace(chr(160), " ") for level in (0.95, 0.99167, 0.999998)]
-    ['95 %', '99.17 %', '99.9998 %']
-    """
-    text = f"{100 * level:.2f}"
-    if float(text) == 100:
-        return format_percent(level)
-    return f"{text.rstrip('0').rstrip('.')}\u00a0%"
-
-
 def format_p(p: float) -> str:
     """Return a p value: as a bound if it is very small, or if it is below .05 and rounds to it.
 

@@ -16,7 +16,7 @@ from cameval.report._accuracy import describe_accuracy
 from cameval.report._names import Names, names_of
 from cameval.report._negatives import describe_marks
 from cameval.report._network_pairs import describe_pairs, pair_lines, pairs_of
-from cameval.report._sentences import plain
+from cameval.report._sentences import MOST_NAMED, plain
 from cameval.report._targets import Targets, targets_of
 from cameval.report._verdict import Verdict, verdicts_of
 from cameval.report._verdict_words import Words, symbol_of, words_of
@@ -118,6 +118,7 @@ def verdict_lines(
         *(line for sentence in words.caution for line in _wrap(plain(sentence))),
         *_negatives(results, targets, contents, headline, known),
         _undefined(verdicts, targets),
+        *_undefined_of_others(verdicts, targets, headline),
     ]
     if ascii_only:
         lines = [line.translate(_PLAIN) for line in lines]
@@ -254,3 +255,35 @@ def _undefined(verdicts: Sequence[Verdict], targets: Targets) -> str:
             undefined += int(np.isnan(scored.values[of_model, at]).sum())
             constant += int(((scored.codes[of_model, at] & CONSTANT) > 0).sum())
     return f"Undefined scores: {undefined:,}. Constant maps: {constant:,}."
+
+
+def _undefined_of_others(
+    verdicts: Sequence[Verdict], targets: Targets, headline: Headline
+) -> list[str]:
+    """Return how many maps of other methods are constant, and how many of their scores undefined.
+
+    Of the binarizers of a method the one with the most is counted.
+    """
+    scored, shown = targets.scored, {(one.model, one.column) for one in verdicts}
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for model in map(str, scored.samples["model"].unique()):
+        of_model = (scored.samples["model"] == model).to_numpy()
+        of_verdict = {column.method for name, column in shown if name == model and column}
+        for at, column in enumerate(scored.columns):
+            if column.kind != "method" or column.metric != headline.metric:
+                continue
+            if column.method in of_verdict:
+                continue
+            constant = int(((scored.codes[of_model, at] & CONSTANT) > 0).sum())
+            counts = int(np.isnan(scored.values[of_model, at]).sum()), constant
+            key = (model, column.method)
+            found[key] = max(found.get(key, (0, 0)), counts)
+    several = len(verdicts) > 1
+    said = [
+        f"{one_line(method, 40)}{f' of {one_line(model, 40)}' if several else ''} "
+        f"{undefined:,} undefined, {constant:,} constant"
+        for (model, method), (undefined, constant) in found.items()
+        if undefined or constant
+    ]
+    more = f" and {len(said) - MOST_NAMED:,} more" if len(said) > MOST_NAMED else ""
+    return _wrap(f"Of other maps: {'; '.join(said[:MOST_NAMED])}{more}.") if said else []
