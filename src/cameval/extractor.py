@@ -19,6 +19,7 @@ from cameval.networks import CAMModel, LayerModel, ScoreTarget, adapt
 from cameval.networks._cuts import check_cut
 from cameval.networks._images import are_prepared, check_finite, check_images, explain_channels
 from cameval.networks._outputs import check_no_sigmoid
+from cameval.networks._placement import Placement
 from cameval.networks._search import find_layer_name
 from cameval.networks._selection import own_name, own_network
 from cameval.networks.activations import Activations, recording
@@ -33,7 +34,14 @@ from cameval.target_classes import Classes, choose_classes, given_classes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Alignment", "CAMExtractor", "CAMResult", "CAMSweep", "ImageRangeWarning"]
+__all__ = [
+    "Alignment",
+    "CAMExtractor",
+    "CAMResult",
+    "CAMSweep",
+    "ImageRangeWarning",
+    "NormalizedTwiceWarning",
+]
 
 Alignment = Literal["half_pixel", "receptive_field"]
 """How coarse maps are aligned with the image; see :class:`CAMExtractor`."""
@@ -53,13 +61,27 @@ class ImageRangeWarning(UserWarning):
     """
 
 
-def warn_of_pixels(images: Tensor) -> None:
-    """Warn of images that look like pixels from 0 to 255.
+class NormalizedTwiceWarning(UserWarning):
+    """A network normalizes images itself, and gets images that are normalized already.
+
+    It is known where the input of the first convolution is, in each channel, a multiple of the
+    image plus a constant. Judged is whether the network divides by less than 2/3, an image has a
+    negative value, and a value beyond 5 reaches the first convolution: the usual means and standard
+    deviations bring images into [-3, 3]. Give the network images in [0, 1]; in an evaluation with
+    ``prepare=Preparation(mean=(0, 0, 0), std=(1, 1, 1))``, or on the command line with ``--mean 0
+    --std 1``.
+    """
+
+
+def warn_of_range(placement: Placement | None, images: Tensor) -> None:
+    """Warn of images that look like pixels from 0 to 255, or that are normalized twice.
 
     Warns
     -----
     ImageRangeWarning
         If no value is negative, and one is above 50.
+    NormalizedTwiceWarning
+        If the network normalizes images that are normalized already.
     """
     values = images.detach()
     if are_prepared() or not values.numel():
@@ -70,6 +92,14 @@ def warn_of_pixels(images: Tensor) -> None:
             f"to {values.max().item():.3g}; divide by 255 and normalize: (images / 255 - mean) / "
             "std. If the network normalizes images itself, filter this ImageRangeWarning",
             ImageRangeWarning,
+        )
+    largest = None if placement is None else placement.largest_if_normalized_twice(values)
+    if largest is not None:
+        warn_user(
+            "images for a network that normalizes them itself must be in [0, 1], got negative "
+            f"values, and values up to {largest:.3g} at the first convolution: they are normalized "
+            "twice; leave out one of the two",
+            NormalizedTwiceWarning,
         )
 
 
@@ -317,8 +347,8 @@ class CAMExtractor:
         check_images(images)
         classes = given_classes(classes)
         check_finite(images)
-        warn_of_pixels(images)
         model = adapt(self.model)  # the same model, checked again: hooks may have been added
+        warn_of_range(model.placement, images)
         with explain_channels(model, images):
             activations = model.activations(images, create_graph=create_graph)
         if self.check and not self._checked and not create_graph:
@@ -499,6 +529,7 @@ class CAMSweep:
     check: bool = True
     _methods: Mapping[str, CAMMethod] = field(init=False, repr=False, compare=False)
     _layers: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
+    _placement: Placement | None = field(default=None, init=False, repr=False, compare=False)
     _checked: list[bool] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -530,6 +561,8 @@ class CAMSweep:
             object.__setattr__(self, "model", unwrap(self.model))
             names = tuple(find_layer_name(self.model, layer) for layer in layers)
             object.__setattr__(self, "_layers", names)
+            placement = adapt(self.model, layer=names[0]).placement
+            object.__setattr__(self, "_placement", placement)
             check_alignment(self.alignment, None)
 
     def __call__(
@@ -551,11 +584,11 @@ class CAMSweep:
         check_images(images)
         classes = given_classes(classes)
         check_finite(images)
-        warn_of_pixels(images)
         cell_centers = None
         passes: Mapping[str, Activations]
         if self.layers is None:
             model = adapt(self.model)  # the same model, checked again: hooks may have been added
+            warn_of_range(model.placement, images)
             name = model.layer if isinstance(model, LayerModel) else "features"
             with explain_channels(model, images):
                 passes = {name: model.activations(images, create_graph=create_graph)}
@@ -564,6 +597,7 @@ class CAMSweep:
                 self._checked.append(True)
             cell_centers = model.cell_centers if self.alignment == "receptive_field" else None
         else:
+            warn_of_range(self._placement, images)
             grids = dict.fromkeys(self._layers, identity)
             with explain_channels(self.model, images):
                 passes = layer_activations(self.model, grids, images, create_graph=create_graph)

@@ -68,7 +68,7 @@ from cameval.evaluation import (
     evaluate,
     evaluate_maps,
 )
-from cameval.extractor import CAMExtractor
+from cameval.extractor import CAMExtractor, NormalizedTwiceWarning
 from cameval.networks import PlacementWarning
 from cameval.protocols import Baseline
 from cameval.sanity import untrained_copy
@@ -240,6 +240,7 @@ def _without_warnings() -> Iterator[None]:
             ClassOrderWarning,
             DarkImagesWarning,
             MixedSpacingWarning,
+            NormalizedTwiceWarning,
             PlacementWarning,
         ):
             warnings.simplefilter("ignore", category)

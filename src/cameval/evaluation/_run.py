@@ -17,6 +17,7 @@ from cameval.evaluation._digests import digest_of, digest_or_none, structure_of,
 from cameval.evaluation._identity import fixed_image, outputs_of
 from cameval.evaluation._loading import Samples, as_samples, names_of_classes, peek
 from cameval.evaluation._map_shift import MapShift
+from cameval.evaluation._normalized_twice import NormalizedTwice
 from cameval.evaluation._plan import Plan, Task, check_task, count_classes_of, task_of
 from cameval.evaluation._preparation_words import record_of_preparation
 from cameval.evaluation._run_folder import now, versions
@@ -217,6 +218,8 @@ def plan_run(
         record |= shift.to_record()
     if network is not None and network.exact.placement is not None:
         record |= network.exact.placement.to_record()
+    if network is not None and image is not None:
+        record |= NormalizedTwice.of_image(network.exact, image).to_record()
     by_slices = {k: one for k, one in plan.maps.items() if isinstance(one, SliceMaps)}
     if by_slices:
         record["slice_maps"] = {label: one.record() for label, one in by_slices.items()}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cameval.errors import SettingError
-from cameval.evaluation import _map_shift, dark_images, spacings
+from cameval.evaluation import _map_shift, _normalized_twice, dark_images, spacings
 from cameval.evaluation._info import concatenated
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._tables import KEY
@@ -135,7 +135,7 @@ def _provenance(parts: Sequence[Results]) -> Mapping[str, Any]:
     provenance["settings"] = settings
     if any(part.provenance.get("chosen") != provenance.get("chosen") for part in parts):
         provenance.pop("chosen", None)
-    for part in (_map_shift, _placement, dark_images, spacings):
+    for part in (_map_shift, _normalized_twice, _placement, dark_images, spacings):
         provenance.pop(part.RECORD, None)  # it is of one run
     if "meanings" in provenance:
         provenance["meanings"] = _common([part.meanings for part in parts]).to_record()

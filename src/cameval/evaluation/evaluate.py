@@ -9,6 +9,7 @@ from cameval.distributed import rank
 from cameval.evaluation._class_order import warn_of_class_order
 from cameval.evaluation._loading import Samples
 from cameval.evaluation._loop import score_run
+from cameval.evaluation._normalized_twice import warn_of_normalized_twice
 from cameval.evaluation._plan import MapSource, Named, Plan, TargetClass, Task
 from cameval.evaluation._run import Network, Run, plan_run
 from cameval.evaluation._sanity_run import score_with_checks
@@ -144,6 +145,9 @@ def evaluate(
     If more than half of the images are almost black, as where 12 bits are stored in files of 16,
     there is a :class:`~cameval.evaluation.DarkImagesWarning`, and reports of the results say so.
 
+    If the network normalizes images itself, and `prepare` has done so already, there is a
+    :class:`~cameval.extractor.NormalizedTwiceWarning`, and reports say so.
+
     Distances are in the unit of each sample's spacing, and in pixels without one. Samples in a list
     must all have a spacing, or none, if a metric uses it. Of others, such as a dataset that is read
     while the run goes on, there is a :class:`~cameval.evaluation.MixedSpacingWarning` at the end.
@@ -199,6 +203,7 @@ def evaluate(
     with without_autocast():
         results = score_run(plan) if checks is None else score_with_checks(plan, checks)
     if rank() == 0:
+        warn_of_normalized_twice(results.provenance)
         warn_of_dark_images(results.provenance)
         warn_of_mixed_spacings(results.provenance)
         warn_of_class_order(results)

@@ -1,4 +1,7 @@
-"""Whether the first convolution of a network sees the whole image, each part at its place."""
+"""What a network does to an image before its first convolution.
+
+It may crop, pad, flip or turn it, so that maps are at another place; and it may normalize it.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,6 +31,9 @@ Place = Literal["unseen", "opposite", "elsewhere"]
 
 _MARGIN = 1 / 32
 
+_LEAST_SLOPE = 1.5
+_LARGEST = 5.0
+
 _SIDES = ("top", "bottom", "left", "right")
 
 
@@ -48,12 +54,15 @@ class PlacementWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Placement:
-    """The sides of an image whose margin a network does not see at its place.
+    """What a network does to an image before its first convolution.
 
     Parameters
     ----------
     places
         Where the first convolution sees the margin of each side that is not at its place.
+    affine
+        Slope and offset of each channel, if the input of the first convolution is such a function
+        of the image; else empty.
 
     Examples
     --------
@@ -69,6 +78,7 @@ class Placement:
     """
 
     places: Mapping[str, Place] = field(default_factory=dict)
+    affine: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def of(cls, clone: nn.Module, image: Tensor) -> "Placement":
@@ -87,7 +97,8 @@ class Placement:
                 }
         except Exception:  # it does not take a single image, or not the altered one
             return cls()
-        return cls({side: place for side, place in found.items() if place is not None})
+        places = {side: place for side, place in found.items() if place is not None}
+        return cls(places, _affine(image, before))
 
     @classmethod
     def of_network(cls, net: nn.Module) -> "Placement":
@@ -113,6 +124,21 @@ class Placement:
         found = run.get(RECORD)
         places = found.items() if isinstance(found, Mapping) else ()
         return cls({str(side): place for side, place in places if place in get_args(Place)})
+
+    def largest_if_normalized_twice(self, images: Tensor) -> float | None:
+        """Return the largest value at the first convolution if images seem normalized already.
+
+        None if they do not, or the network does not normalize them. They seem so if some value is
+        negative, the network divides by less than 2/3, and values beyond 5 come out: the usual
+        means and standard deviations bring images into [-3, 3].
+        """
+        if not any(slope > _LEAST_SLOPE for slope, _ in self.affine) or not (images < 0).any():
+            return None
+        slope, offset = images.new_tensor(self.affine).T.reshape(
+            2, 1, -1, *(1 for _ in images.shape[2:])
+        )
+        largest = (slope * images + offset).abs().amax().item()
+        return largest if largest > _LARGEST else None
 
     def to_record(self) -> dict[str, Any]:
         """Return what the record of a run has of it; nothing if all is at its place."""
@@ -156,6 +182,20 @@ def _first_input(clone: nn.Module, image: Tensor) -> Tensor | None:
     with _keeping_inputs(clone) as inputs, suppress(_Reached):
         clone(image.clone())
     return inputs[0] if inputs else None
+
+
+def _affine(image: Tensor, before: Tensor) -> tuple[tuple[float, float], ...]:
+    """Return slope and offset of each channel, if what was made of it is a function with these."""
+    if image.shape != before.shape:
+        return ()
+    x, y = (one.double().movedim(1, 0).flatten(1) for one in (image, before))
+    centered = x - x.mean(1, keepdim=True)
+    slope = (centered * y).sum(1) / centered.square().sum(1)
+    offset = (y - slope[:, None] * x).mean(1)
+    error = (slope[:, None] * x + offset[:, None] - y).abs().amax(1)
+    if not bool((error <= 1e-3 * (y.amax(1) - y.amin(1))).all()):
+        return ()
+    return tuple(zip(slope.tolist(), offset.tolist(), strict=True))
 
 
 @contextmanager

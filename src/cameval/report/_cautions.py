@@ -11,6 +11,7 @@ from cameval.evaluation._comparisons import ALPHA
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._map_shift import MapShift
+from cameval.evaluation._normalized_twice import ADVICE, NormalizedTwice
 from cameval.evaluation._numbers import format_short, short_writer, with_minus
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._words import one_line
@@ -114,6 +115,22 @@ def placements(targets: Targets) -> Sentence:
         Part(
             f"{text[0].upper()}{text[1:]}. Crop, pad, flip and turn images in cameval.Preparation, "
             "outside of the network, and evaluate again."
+        ),
+    )
+
+
+def normalized_twice(targets: Targets) -> Sentence:
+    """Return that images are normalized by the preparation and by the network again."""
+    results = targets.everything
+    found = [model for model, run in _runs_of_models(results) if NormalizedTwice.of_run(run)]
+    if not found:
+        return ()
+    shown = join_words([one_line(model, 40) for model in [*dict.fromkeys(found)][:MOST_NAMED]])
+    whose = f"of {shown} " if results.samples["model"].nunique() > 1 else ""
+    return (
+        Part(
+            f"The images {whose}are normalized twice: by the preparation, and by the network "
+            f"itself. Evaluate again with {ADVICE} (on the command line: --mean 0 --std 1)."
         ),
     )
 

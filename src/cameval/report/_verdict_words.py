@@ -25,6 +25,7 @@ from cameval.report._cautions import (
     map_shifts,
     mixed_spacings,
     no_groups,
+    normalized_twice,
     other_guesses,
     other_orders,
     out_of_reach,
@@ -125,6 +126,7 @@ def words_of(
     caution = (
         dark_images(targets),
         placements(targets),
+        normalized_twice(targets),
         mixed_spacings(targets, contents),
         (Part(order),) if order else (),
         outguessed(verdicts, headline, names),
