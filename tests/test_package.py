@@ -179,7 +179,7 @@ for code in sys.argv[1:]:
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0, code
 """
-"""Runs each code in a process of its own, which has what cameval always needs, and nothing of cameval."""
+"""Runs each code in a process of its own, which has what cameval needs, and nothing of cameval."""
 
 
 def test_each_public_part_is_an_attribute_and_in_the_list_of_the_package() -> None:
