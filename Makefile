@@ -38,7 +38,8 @@ FLOOR := python$(shell sed -n 's/^requires-python = ">=\(.*\)"$$/\1/p' pyproject
 # pages, the script of the page and the notebooks are the same with all versions; the study that is
 # run with them is that of test_study.py.
 SAME := tests/test_package.py tests/test_words.py tests/test_docs.py tests/test_mutants.py \
-	tests/cli/test_manual.py tests/report/test_browser.py tests/report/test_in_chromium.py \
+	tests/test_imports.py tests/test_names_in_examples.py tests/cli/test_manual.py \
+	tests/report/test_browser.py tests/report/test_in_chromium.py \
 	tests/examples/test_notebooks.py tests/examples/test_study_frozen.py \
 	tests/examples/test_study_runs.py
 

@@ -31,3 +31,14 @@ def real_slices(shared_data: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data: {folder} is no folder")
     return folder
+
+
+@pytest.fixture
+def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no figures of the evaluation, which take most of the time of a report."""
+    if "figures_drawn" not in request.fixturenames:
+        from pages import not_drawn
+
+        from cameval.report import _chart
+
+        monkeypatch.setattr(_chart, "draw_twice", not_drawn)

@@ -170,6 +170,8 @@ def test_what_is_imported_is_declared() -> None:
 
 FORKS = """
 import os, sys, torch
+import pandas, PIL.Image, scipy.ndimage, scipy.optimize, scipy.stats, skimage.filters
+import torchvision.transforms.v2
 for code in sys.argv[1:]:
     child = os.fork()
     if not child:
@@ -177,7 +179,7 @@ for code in sys.argv[1:]:
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0, code
 """
-"""Runs each code in a process of its own, which has torch and nothing of cameval."""
+"""Runs each code in a process of its own, which has what cameval needs, and nothing of cameval."""
 
 
 def test_each_public_part_is_an_attribute_and_in_the_list_of_the_package() -> None:
@@ -221,6 +223,9 @@ MISSING = [
 def test_a_missing_package_is_an_import_error_that_names_package_and_extra() -> None:
     code = """
 import inspect, sys
+for name in [*sys.modules]:
+    if name.startswith({0!r} + "."):
+        del sys.modules[name]
 sys.modules[{0!r}] = None
 from cameval.errors import CamevalError
 try:

@@ -43,6 +43,7 @@ def chosen_in_python(results: Results) -> Results:
 
 
 @pytest.mark.parametrize("models", [ONE, TWO])
+@pytest.mark.usefixtures("no_figures")
 def test_it_is_the_choice_of_the_library(models, validation, tmp_path, capsys) -> None:
     assert main(command(tmp_path / "all", *models, "--no-report")) == 0
     capsys.readouterr()
@@ -61,6 +62,7 @@ def test_it_is_the_choice_of_the_library(models, validation, tmp_path, capsys) -
     assert "pairs of method and binarizer" not in text
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_page_and_its_images_are_about_the_choice(validation, tmp_path, capsys) -> None:
     out = tmp_path / "run"
     assert main(command(out, *ONE, "--choose-on", validation)) == 0
@@ -83,6 +85,7 @@ def test_the_page_and_its_images_are_about_the_choice(validation, tmp_path, caps
     ]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_maps_made_elsewhere_are_chosen_alike(tmp_path, capsys) -> None:
     rng = np.random.default_rng(0)
     for part in ("images", "masks", "maps"):

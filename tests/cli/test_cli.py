@@ -129,6 +129,7 @@ def test_the_report_can_be_made_again(finished, capsys) -> None:
     assert str(finished / "report.html") in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_report_keeps_the_binarizer_and_method_it_was_written_with(finished, capsys) -> None:
     results = Results.from_csv(finished / "results.csv")
     label = next(c.binarizer for c in reversed(results.columns) if c.binarizer)

@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from pages import Page, says_nowhere
+from pages import Page, not_drawn, says_nowhere
 
 from cameval.cli import main
+from cameval.report import _chart
 
 RUN = (
     "evaluate --model squeezenet1_1 --phantom 6 --size 64 --num-classes 3 --method eigen_cam "
@@ -19,7 +20,7 @@ def page_of(folder: Path) -> Page:
     return Page(folder / "report.html")
 
 
-def test_a_run_and_its_report_have_the_word(tmp_path, capsys) -> None:
+def test_a_run_and_its_report_have_the_word(tmp_path, capsys, monkeypatch) -> None:
     assert main([*RUN.split(), "--out", str(tmp_path), "--group-name", "patient"]) == 0
     said = capsys.readouterr().out
     assert "[95 % by patient]" in said
@@ -37,6 +38,7 @@ def test_a_run_and_its_report_have_the_word(tmp_path, capsys) -> None:
     assert main(["report", str(tmp_path)]) == 0
     assert "6 families" in page_of(tmp_path).text
 
+    monkeypatch.setattr(_chart, "draw_twice", not_drawn)
     kept = json.loads((tmp_path / "reviewers.json").read_text())
     for nouns in (None, "families", {"group": 3}):  # not of this program
         kept["answers"]["intervals"]["values"]["nouns"] = nouns

@@ -343,6 +343,7 @@ def test_the_number_of_threads_is_set_for_the_run_alone(data, tmp_path, monkeypa
     assert counts == [7, before]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_report_and_parquet_are_written_if_they_are_wanted(data, tmp_path) -> None:
     run(data, tmp_path / "bare", names=data / "names.txt")
     assert not (tmp_path / "bare" / "report.html").exists()

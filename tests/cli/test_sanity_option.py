@@ -27,6 +27,7 @@ def run(weights: Path, out: Path, *words: str) -> int:
     return main([*fixed.split(), *chosen, *words])
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_checks_are_in_tables_and_in_the_report(weights: Path, tmp_path: Path) -> None:
     other = str(weights / "seed1.pth")
     assert run(weights, tmp_path, "--sanity-samples", "2", "--checkpoints", other) == 0

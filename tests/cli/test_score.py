@@ -237,6 +237,7 @@ def test_predictions_are_read_from_a_table(root, tmp_path) -> None:
 # --- What is said ---------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_nothing_is_said_of_a_classifier_without_predictions(root, tmp_path, capsys) -> None:
     run(root, tmp_path, maps=f"theirs={root}/npy", no_report=False, baseline=None, metric=None)
     said = capsys.readouterr().out

@@ -633,9 +633,9 @@ results.to_csv({table!r} + os.environ.get("RANK", "") + ".csv")
 """
 
 
-def start(tmp_path: Path, name: str, pause: float = 0.0, out: str = "run", **environment: str):
+def start(tmp_path: Path, name: str, pause: float = 0.0, **environment: str):
     code = SCRIPT.format(
-        tests=str(TESTS), pause=pause, out=str(tmp_path / out), table=str(tmp_path / name)
+        tests=str(TESTS), pause=pause, out=str(tmp_path / "run"), table=str(tmp_path / name)
     )
     return subprocess.Popen(
         [sys.executable, "-c", code],
@@ -650,7 +650,15 @@ def finish(process: subprocess.Popen[str]) -> None:
     assert process.returncode == 0, errors
 
 
-def test_a_killed_run_ends_with_the_identical_table(tmp_path) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the table of a run of one process."""
+    folder = tmp_path_factory.mktemp("whole")
+    finish(start(folder, "whole"))
+    return (folder / "whole.csv").read_bytes()
+
+
+def test_a_killed_run_ends_with_the_identical_table(whole, tmp_path) -> None:
     process = start(tmp_path, "never", pause=0.4)
     batches = tmp_path / "run" / "batches"
     deadline = time.monotonic() + 60
@@ -662,17 +670,15 @@ def test_a_killed_run_ends_with_the_identical_table(tmp_path) -> None:
     process.communicate()
     assert 0 < len(list(batches.glob("[0-9]*.npz"))) < 4
     finish(start(tmp_path, "resumed"))
-    finish(start(tmp_path, "whole", out="another"))
-    assert (tmp_path / "resumed.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert (tmp_path / "resumed.csv").read_bytes() == whole
 
 
-def test_two_runs_that_write_the_same_folder_write_the_same(tmp_path) -> None:
+def test_two_runs_that_write_the_same_folder_write_the_same(whole, tmp_path) -> None:
     both = [start(tmp_path, name, pause=0.05) for name in ("first", "second")]
     for process in both:
         finish(process)
-    finish(start(tmp_path, "alone", out="another"))
-    tables = {(tmp_path / f"{name}.csv").read_bytes() for name in ("first", "second", "alone")}
-    assert len(tables) == 1
+    assert (tmp_path / "first.csv").read_bytes() == whole
+    assert (tmp_path / "second.csv").read_bytes() == whole
 
 
 def torchrun(tmp_path: Path, code: str) -> subprocess.CompletedProcess[str]:
@@ -694,16 +700,14 @@ def torchrun(tmp_path: Path, code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_two_processes_give_the_table_of_one(tmp_path) -> None:
+def test_two_processes_give_the_table_of_one(whole, tmp_path) -> None:
     code = SCRIPT.format(
         tests=str(TESTS), pause=0, out=str(tmp_path / "run"), table=str(tmp_path / "two")
     )
     done = torchrun(tmp_path, code)
     assert done.returncode == 0, done.stderr
-    finish(start(tmp_path, "one", out="another"))
-    one = (tmp_path / "one.csv").read_bytes()
-    assert (tmp_path / "two0.csv").read_bytes() == one
-    assert (tmp_path / "two1.csv").read_bytes() == one
+    assert (tmp_path / "two0.csv").read_bytes() == whole
+    assert (tmp_path / "two1.csv").read_bytes() == whole
 
 
 RANKS = """

@@ -1,7 +1,7 @@
 """The two short examples run from a folder of the user's, and print what they say."""
 
 import re
-import subprocess
+import runpy
 import sys
 from itertools import islice
 from pathlib import Path
@@ -16,9 +16,17 @@ from cameval.data import phantom_samples
 EXAMPLES = Path(cameval.__file__).parents[2] / "examples"
 
 
-def run(script: str, folder: Path, *arguments: str) -> str:
-    command = [sys.executable, str(EXAMPLES / script), *arguments]
-    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Return a function that runs a script in the folder, and returns what it prints."""
+    monkeypatch.chdir(tmp_path)
+
+    def printed(script: str, *arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", [script, *arguments])
+        runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+        return capsys.readouterr().out
+
+    return printed
 
 
 def lines_of_code(script: str) -> int:
@@ -32,23 +40,24 @@ def test_it_is_short(script, most):
 
 
 def test_the_first_map_is_of_an_espresso_and_less_exact_than_the_middle_of_the_frame(
-    shared_data, tmp_path
+    shared_data, run, tmp_path
 ):
     weights = shared_data / "weights" / "mobilenet_v2-imagenet-fp16.pth"
-    printed = run("first_map.py", tmp_path, str(weights))
+    printed = run("first_map.py", str(weights))
     assert printed == "class espresso, IoU 0.35\ncenter of the image: IoU 0.60\n"
     with Image.open(tmp_path / "first_map.png") as picture:
         assert picture.size == (600, 400)
 
 
-def test_your_data_are_a_table_of_files(tmp_path):
+@pytest.mark.usefixtures("no_figures")
+def test_your_data_are_a_table_of_files(run, tmp_path):
     rows = ["image,mask,label,group"]
     for i, sample in enumerate(islice(phantom_samples(seed=0, size=64), 18)):
         Image.fromarray(np.uint8(255 * sample.image)).save(tmp_path / f"{i}.png")
         Image.fromarray(np.uint8(255 * sample.mask)).save(tmp_path / f"mask{i}.png")
         rows.append(f"{i}.png,mask{i}.png,{i % 2},patient {i // 2}")
     (tmp_path / "table.csv").write_text("\n".join(rows))
-    printed = run("evaluate_your_data.py", tmp_path, "table.csv")
+    printed = run("evaluate_your_data.py", "table.csv")
     assert re.search(r"grad_cam +18 +9 +0\.\d+", printed)
     assert re.search(r"class_mean +18 +9 +0\.\d+", printed)
     page = (tmp_path / "runs" / "your-data" / "report.html").read_text()

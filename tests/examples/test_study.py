@@ -191,6 +191,7 @@ def test_every_baseline_says_what_it_knows(strict: Path) -> None:
     }
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_study_that_was_killed_is_resumed_to_the_same_result(
     strict: Path,
     tmp_path: Path,
@@ -211,7 +212,8 @@ def test_a_study_that_was_killed_is_resumed_to_the_same_result(
     assert len(list((tmp_path / "checkpoints").glob("*.pth"))) == 2
     monkeypatch.setattr(study, "evaluate", lambda *a, **k: (stop_at(6), evaluate(*a, **k))[1])
     assert run(tmp_path, "--resume") == 130
-    monkeypatch.undo()
+    monkeypatch.setattr(study, "evaluate", evaluate)
+    monkeypatch.setattr(training, "fine_tune", fine_tune)
     assert run(tmp_path, "--resume") == 0
     for name in ("scores.csv", "predictions.csv", "summary.csv", "summary.txt"):
         assert (tmp_path / name).read_bytes() == (strict / name).read_bytes()
@@ -290,6 +292,7 @@ def test_the_papers_scores_are_those_of_evaluate(paper: Path) -> None:
         np.testing.assert_allclose(rows[columns], theirs.values, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_other_masks_than_those_of_the_library_are_told_apart(tmp_path: Path) -> None:
     arguments = ["--protocol", "paper", "--switches", "none", "--inclusive"]
     arguments += ["--threshold-on", "coarse-mask", "--truth-grid", "native"]
@@ -359,6 +362,7 @@ def test_a_trained_network_is_loaded_as_it_was(strict: Path, tmp_path: Path) -> 
 # --- Recipes and processes ------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_another_alignment_takes_the_networks_of_a_study(
     strict: Path,
     tmp_path: Path,

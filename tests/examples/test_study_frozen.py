@@ -235,6 +235,7 @@ def test_frozen_layers_stay_in_evaluation_mode(weights: str) -> None:
 # --- The whole study ------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("protocol", [["strict"], ["paper", "--switches", "crop", "head"]])
 def test_the_study_is_the_same_with_and_without_kept_outputs(
     weights: str, tmp_path: Path, protocol: list[str]

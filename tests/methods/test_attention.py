@@ -197,7 +197,8 @@ def test_nothing_of_the_network_is_changed_or_held(name: str) -> None:
     assert all(p.grad is None and p.requires_grad for p in net.parameters())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
     del activations
-    gc.collect()
+    if known() is not None:  # a cycle holds it
+        gc.collect()
     assert known() is None
     assert maps.shape == (3, 4, 4)
 

@@ -134,7 +134,8 @@ def test_nothing_of_the_network_is_changed_or_held(name: str, cut: str) -> None:
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
     assert not any(module._forward_hooks for module in model.modules())
     del activations
-    gc.collect()
+    if known() is not None:  # a cycle holds it
+        gc.collect()
     assert known() is None
     assert maps.grad_fn is None
 

@@ -7,20 +7,8 @@ import pytest
 from chromium import started
 from matplotlib.figure import Figure
 
-from cameval.report import _chart, _svg
-from cameval.report._svg import Drawing, svg_of
-
-
-def not_drawn(draw: object, *, title: str, label: str, **_: object) -> Drawing:
-    """Return a figure without marks."""
-    return Drawing(title, label, "<svg></svg>", "<svg></svg>")
-
-
-@pytest.fixture
-def no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw no figures of the evaluation, which take most of the time."""
-    if "figures_drawn" not in request.fixturenames:
-        monkeypatch.setattr(_chart, "draw_twice", not_drawn)
+from cameval.report import _svg
+from cameval.report._svg import svg_of
 
 
 @pytest.fixture

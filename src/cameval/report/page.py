@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
@@ -240,7 +241,9 @@ def _pictures(sections: Iterable[Section]) -> list[Picture]:
 # --- Writing ------------------------------------------------------------------------------------
 
 
+@cache
 def _environment() -> Environment:
+    """Return the templates; each is compiled once."""
     environment = Environment(
         loader=PackageLoader("cameval.report"),
         autoescape=True,
