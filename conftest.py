@@ -3,7 +3,6 @@
 import gc
 import os
 from collections import Counter
-from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -30,30 +29,18 @@ def pytest_configure() -> None:
         torch.set_num_threads(1)
 
 
-_FEW = 3
-"""After so many cases of a test in a row without a new line or branch, coverage is not measured."""
-
-_without_news: Counter[str] = Counter()
+_MEASURED = 8
+"""Coverage, which doubles the time, is measured in so many cases of a test. All cases run."""
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Measure coverage in the cases of a test as long as they run lines that are new.
-
-    All cases run; the measure doubles their time. The coverage is a lower bound.
-    """
-    plugin = item.config.pluginmanager.getplugin("_cov")
-    name, bracket, _ = item.nodeid.partition("[")
-    if plugin is None or plugin.cov_controller is None or not bracket:
-        yield
-        return
-    data = plugin.cov_controller.cov._collector.data
-    before = sum(map(len, data.values()))
-    if _without_news[name] >= _FEW:
-        item.add_marker("no_cover")
-    yield
-    news = sum(map(len, data.values())) > before
-    _without_news[name] = 0 if news else _without_news[name] + 1
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure coverage in the first cases of each test alone; it is a lower bound."""
+    cases: Counter[str] = Counter()
+    for item in items:
+        name, _, case = item.nodeid.partition("[")
+        cases[name] += 1
+        if case and cases[name] > _MEASURED:
+            item.add_marker("no_cover")
 
 
 def pytest_collection_finish() -> None:
