@@ -656,8 +656,12 @@ def test_what_one_model_lacks_is_counted_and_never_compared(results) -> None:
     (row,) = concat([results, other]).compare("iou", over="model", **chosen).itertuples()
     assert (row.n_unpaired, row.n + row.n_undefined) == (0, len(names))
     none = concat([results.select(sample=names[:4]), other.select(sample=names[4:])])
-    with pytest.raises(SettingError, match="'net' and 'other' must have samples in common"):
+    with pytest.raises(SettingError, match="'net' and 'other' must have samples in common") as told:
         none.compare("iou", over="model", **chosen)
+    assert str(told.value).endswith("compare results of the same data, with the same names")
+    moved = dataclasses.replace(other, samples=other.samples.assign(label=other.samples.label + 7))
+    with pytest.raises(SettingError, match=f"none; {len(names)} have the same name and another l"):
+        concat([results, moved]).compare("iou", over="model", **chosen)
 
 
 def test_truths_of_other_areas_are_warned_of(results) -> None:

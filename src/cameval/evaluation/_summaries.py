@@ -256,7 +256,12 @@ def compare(
     )
     there = pd.crosstab(pair, table[over].astype(str)) > 0  # a value that is NaN is a row, too
     for test in families[0]:
-        _check_paired(there[test.first], there[test.second], over)
+        of_first, of_second = (
+            table.loc[table[over].astype(str) == one, "sample"].astype(str).unique()
+            for one in (test.first, test.second)
+        )
+        n_names = len(np.intersect1d(of_first, of_second))
+        _check_paired(there[test.first], there[test.second], over, n_names=n_names)
     rows = [
         dict(zip(by, key, strict=True))
         | asdict(test)
@@ -297,13 +302,22 @@ def _split_pairs(
     return [(key, np.sort(part.index.to_numpy())) for key, part in groups]
 
 
-def _check_paired(first: pd.Series, second: pd.Series, over: str) -> None:
-    """Check that two have samples in common, and warn of those that one of them has alone."""
+def _check_paired(first: pd.Series, second: pd.Series, over: str, *, n_names: int) -> None:
+    """Check that two have samples in common, and warn of those that one of them has alone.
+
+    `n_names` are the names that both have, with any label.
+    """
     n_both, n_one = int((first & second).sum()), int((first ^ second).sum())
     if n_both == 0:
+        advice = "compare results of the same data, with the same names"
+        if n_names:
+            advice = (
+                f"{n_names:,} have the same name and another label: label them by the same list of "
+                "classes, or leave the labels out"
+            )
         raise SettingError(
             f"{over} {first.name!r} and {second.name!r} must have samples in common, of the same "
-            "name and label, got none; compare results of the same data, with the same names"
+            f"name and label, got none; {advice}"
         )
     if n_one:
         warn_user(
