@@ -1113,3 +1113,25 @@ def test_the_label_of_few_classes_is_no_longer_than_the_axes(results) -> None:
     label, inside = axes.yaxis.label.get_window_extent(), axes.get_window_extent()
     assert label.height <= inside.height
     assert 0 <= label.y0 <= label.y1 <= axes.figure.canvas.get_width_height()[1]
+
+
+def test_a_method_has_the_same_mark_in_the_plots_of_all_networks_whatever_is_best() -> None:
+    marks = []
+    for best in ("cam", "grad_cam"):
+        levels = {"cam": 0.3, "grad_cam": 0.3} | {best: 0.6}
+        results = made(metrics=("iou",), value=lambda c, of=levels: of.get(c.method, 0.2))
+        lines = drawn(results, "thresholds").get_lines()
+        named = {line.get_label(): line.get_marker() for line in lines}
+        marks.append([named["cam"], named["grad_cam"]])
+    assert marks[0] == marks[1]
+    assert len({*marks[0]}) == 2
+
+
+def test_the_headline_states_the_level_of_the_intervals_of_differences(results) -> None:
+    axes = drawn(results, "headline", binarizer="otsu")
+    tests = page_tests(results, binarizer="otsu")
+    levels = tests.loc[tests["kind"] == "method", "confidence_holm"]
+    about = axes.get_xlabel().split("\n")[1]
+    assert about.startswith("differences: ")
+    assert f"{100 * levels.max():.2f}".rstrip("0").rstrip(".") in about
+    assert about.endswith(f"interval, adjusted for {tests['p_holm'].notna().sum()} tests")

@@ -154,8 +154,10 @@ def plot_thresholds(subject: Subject, axes: "Axes") -> None:
     at_choices: dict[str, list[tuple[float, float]]] = {label: [] for label in places.repeated}
     sign = 1 if subject.higher_is_better is False else -1
     best = sorted(((m, c) for m, c in best if not np.isnan(m)), key=lambda pair: sign * pair[0])
-    looks = zip(best, cycle(DASHES), cycle(MARKERS), strict=False)
-    for k, ((_, column), dash, marker) in enumerate(looks):
+    # Of the order in the run, so that a method looks the same in the plots of all networks.
+    looks = dict(zip(subject.contents.methods, zip(cycle(DASHES), cycle(MARKERS)), strict=False))
+    for k, (_, column) in enumerate(best):
+        dash, marker = looks[column.method]
         beside = replace(places, shift=0.02 * places.last * (k + 1))
         _draw(subject, axes, column, beside, NETWORK, dash, marker, subject.name(column.method))
         _add_choices(subject, column, beside, at_choices)
