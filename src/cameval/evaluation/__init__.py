@@ -19,6 +19,7 @@ from cameval.evaluation.meaning import (
     TargetClassMeaning,
 )
 from cameval.evaluation.preparation import IMAGENET_MEAN, IMAGENET_STD, Preparation, Prepared
+from cameval.evaluation.preparation_check import PreparationWarning
 from cameval.evaluation.published_protocols import (
     KangScores,
     PointingProtocol,
@@ -64,6 +65,7 @@ __all__ = [
     "PointingProtocol",
     "PointingScores",
     "Preparation",
+    "PreparationWarning",
     "Prepared",
     "Results",
     "RunSettings",

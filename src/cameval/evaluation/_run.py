@@ -24,6 +24,7 @@ from cameval.evaluation._run_folder import now, versions
 from cameval.evaluation._sources import prepare_targets
 from cameval.evaluation.labels import setting_text
 from cameval.evaluation.preparation import SLICE_ADVICE, Preparation, Prepare
+from cameval.evaluation.preparation_check import PreparationOverlap
 from cameval.evaluation.settings import Settings
 from cameval.evaluation.slice_maps import SliceMaps
 from cameval.evaluation.spacings import check_spacings
@@ -218,6 +219,7 @@ def plan_run(
         record |= shift.to_record()
     if network is not None and network.exact.placement is not None:
         record |= network.exact.placement.to_record()
+    record |= PreparationOverlap.of(prepare, first.by_target()[0]).to_record()
     if network is not None and image is not None:
         record |= NormalizedTwice.of_image(network.exact, image).to_record()
     by_slices = {k: one for k, one in plan.maps.items() if isinstance(one, SliceMaps)}

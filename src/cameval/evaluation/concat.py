@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 
 from cameval.errors import SettingError
-from cameval.evaluation import _map_shift, _normalized_twice, dark_images, spacings
+from cameval.evaluation import (
+    _map_shift,
+    _normalized_twice,
+    dark_images,
+    preparation_check,
+    spacings,
+)
 from cameval.evaluation._info import concatenated
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._tables import KEY
@@ -18,6 +24,12 @@ from cameval.evaluation.results import Results, SanityResults
 from cameval.networks import _placement
 
 __all__ = ["concat"]
+
+_OF_ONE_RUN = (
+    *(_map_shift, _normalized_twice, _placement),
+    *(dark_images, preparation_check, spacings),
+)
+"""What the record of a run has of it alone."""
 
 
 def concat(parts: Sequence[Results]) -> Results:
@@ -135,8 +147,8 @@ def _provenance(parts: Sequence[Results]) -> Mapping[str, Any]:
     provenance["settings"] = settings
     if any(part.provenance.get("chosen") != provenance.get("chosen") for part in parts):
         provenance.pop("chosen", None)
-    for part in (_map_shift, _normalized_twice, _placement, dark_images, spacings):
-        provenance.pop(part.RECORD, None)  # it is of one run
+    for part in _OF_ONE_RUN:
+        provenance.pop(part.RECORD, None)
     if "meanings" in provenance:
         provenance["meanings"] = _common([part.meanings for part in parts]).to_record()
     return provenance | {"parts": [run for part in parts for run in _runs(part)]}

@@ -16,6 +16,7 @@ from cameval.evaluation._sanity_run import score_with_checks
 from cameval.evaluation.dark_images import warn_of_dark_images
 from cameval.evaluation.evaluate_maps import named_maps
 from cameval.evaluation.preparation import Preparation, Prepare
+from cameval.evaluation.preparation_check import warn_of_preparation
 from cameval.evaluation.results import Results
 from cameval.evaluation.sanity_checks import SanityChecks, checks_of
 from cameval.evaluation.settings import (
@@ -145,6 +146,9 @@ def evaluate(
     If more than half of the images are almost black, as where 12 bits are stored in files of 16,
     there is a :class:`~cameval.evaluation.DarkImagesWarning`, and reports of the results say so.
 
+    If a function for `prepare` crops, flips or turns the image and not the mask, there is a
+    :class:`~cameval.evaluation.PreparationWarning`, and reports say so.
+
     If the network normalizes images itself, and `prepare` has done so already, there is a
     :class:`~cameval.extractor.NormalizedTwiceWarning`, and reports say so.
 
@@ -203,6 +207,7 @@ def evaluate(
     with without_autocast():
         results = score_run(plan) if checks is None else score_with_checks(plan, checks)
     if rank() == 0:
+        warn_of_preparation(results.provenance)
         warn_of_normalized_twice(results.provenance)
         warn_of_dark_images(results.provenance)
         warn_of_mixed_spacings(results.provenance)

@@ -24,6 +24,7 @@ from cameval.evaluation._run import Run, plan_run
 from cameval.evaluation._sources import given_map
 from cameval.evaluation.labels import map_by_label
 from cameval.evaluation.preparation import Preparation, Prepare
+from cameval.evaluation.preparation_check import warn_of_preparation
 from cameval.evaluation.results import Results
 from cameval.evaluation.settings import (
     RunSettings,
@@ -150,6 +151,7 @@ def evaluate_maps(
 
     results = score_run(plan)
     if rank() == 0:
+        warn_of_preparation(results.provenance)
         warn_of_mixed_spacings(results.provenance)
         warn_of_class_order(results)
     return results

@@ -17,6 +17,7 @@ from cameval.evaluation._run_folder import runs
 from cameval.evaluation._words import one_line
 from cameval.evaluation.dark_images import DarkImages
 from cameval.evaluation.meaning import CONSTANT, ChosenOn, Column
+from cameval.evaluation.preparation_check import PreparationOverlap
 from cameval.evaluation.spacings import Spacings, spaced_metrics
 from cameval.networks._placement import Placement
 from cameval.report._choices import MethodChoice, method_choice
@@ -115,6 +116,24 @@ def placements(targets: Targets) -> Sentence:
         Part(
             f"{text[0].upper()}{text[1:]}. Crop, pad, flip and turn images in cameval.Preparation, "
             "outside of the network, and evaluate again."
+        ),
+    )
+
+
+def preparations(targets: Targets) -> Sentence:
+    """Return that a preparation shows image and mask at different places."""
+    runs_of = [
+        (model, PreparationOverlap.of_run(run))
+        for model, run in _runs_of_models(targets.everything)
+    ]
+    low = [one.iou for _, one in runs_of if one.is_low]
+    if not low:
+        return ()
+    return (
+        Part(
+            "The preparation shows image and mask at different places: a box in both has an IoU of "
+            f"{format_number(min(one for one in low if one is not None))} after it. Crop, flip and "
+            "turn the mask with the image, and evaluate again."
         ),
     )
 

@@ -31,6 +31,7 @@ from cameval.report._cautions import (
     out_of_reach,
     outguessed,
     placements,
+    preparations,
     uncorrected,
 )
 from cameval.report._names import Names
@@ -125,6 +126,7 @@ def words_of(
     )
     caution = (
         dark_images(targets),
+        preparations(targets),
         placements(targets),
         normalized_twice(targets),
         mixed_spacings(targets, contents),
