@@ -281,7 +281,7 @@ def test_intervals_and_tests_are_described_as_they_are_computed() -> None:
         "clusters by Bell and McCaffrey (CR2) and Satterthwaite's degrees of freedom"
     ) in text
     assert "All patterns of signs are used, so that p is exact. Corrected p values have" in text
-    assert "for all tests of one table of comparisons, one figure or one report." in text
+    assert "one table of comparisons, one figure or one report; the interval" in text
     five = "p is exact; 5 patients have 32 patterns, so that no p below 0.0625 is possible."
     assert five in of_groups(5)
     assert "is possible" not in of_groups(6)

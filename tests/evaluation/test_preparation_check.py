@@ -105,7 +105,11 @@ def test_what_cannot_be_judged_is_not() -> None:
         image, mask = both(SAMPLE)
         return image + len(sample.name), mask
 
-    for prepare in (fails, by_name, Preparation(size=32)):
+    def own_truth(sample: Sample) -> tuple[Tensor, Tensor]:
+        image, mask = both(sample)
+        return image, torch.zeros_like(mask)
+
+    for prepare in (fails, by_name, own_truth, Preparation(size=32)):
         assert PreparationOverlap.of(prepare, SAMPLE).iou is None
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import Subset
 
 import cameval
-from cameval import CAMExtractor, Sample, Target, evaluate
+from cameval import CAMExtractor, Sample, Target, adapt, evaluate
 from cameval.baselines import LeaveGroupOutBaseline, center_baseline, truth_baseline
 from cameval.data import Objects
 from cameval.errors import ClassIndexError, DataError, SettingError
@@ -85,7 +85,7 @@ def test_rows_of_several_targets_are_those_of_single_targets_bit_for_bit(task, c
 
 
 def test_the_network_runs_once_for_all_targets() -> None:
-    net, seen = small_network(), []
+    net, seen = adapt(small_network()), []
     net.features.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     options = PARTS | {"methods": {"cam": cameval.cam}, "metrics": {"iou": cameval.iou}}
     options |= {"task": "multilabel"}

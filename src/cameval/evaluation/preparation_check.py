@@ -35,7 +35,7 @@ class PreparationWarning(UserWarning):
     :class:`~cameval.Preparation` does; padding is told by the window of
     :class:`~cameval.evaluation.Prepared`.
 
-    A function that fails on this sample, or does not use its image, is not judged.
+    A function that fails on this sample, or does not use its image and mask, is not judged.
     """
 
 
@@ -67,8 +67,12 @@ class PreparationOverlap:
             return cls()
         with suppress(Exception):  # what fails on a box alone is no mistake
             box = _box(sample.mask.shape)
-            boxed, empty = (_prepared(prepare, sample, one) for one in (box, np.zeros_like(box)))
-            if not torch.equal(boxed.image, empty.image):
+            boxed, no_image, no_mask = (
+                _prepared(prepare, sample, *pair)
+                for pair in ((box, box), (np.zeros_like(box), box), (box, ~box))
+            )
+            used = not torch.equal(boxed.image, no_image.image)
+            if used and not torch.equal(boxed.truth, no_mask.truth):
                 return cls(_overlap(boxed))
         return cls()
 
@@ -111,17 +115,16 @@ def _box(shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return box
 
 
-def _prepared(prepare: Prepare, sample: Sample, box: NDArray[np.bool_]) -> Prepared:
-    """Prepare a sample whose image is a box, and whose mask is the whole one."""
-    image = (
-        box
-        if box.ndim == sample.image.ndim
-        else np.broadcast_to(box[..., None], sample.image.shape)
-    )
+def _prepared(
+    prepare: Prepare, sample: Sample, shown: NDArray[np.bool_], mask: NDArray[np.bool_]
+) -> Prepared:
+    """Prepare a sample with another image and mask."""
+    axes = sample.image.ndim - shown.ndim  # of the channels
+    image = np.broadcast_to(shown.reshape(shown.shape + (1,) * axes), sample.image.shape)
     made = Sample(
         sample.name,
         np.array(image, dtype=np.float32),
-        targets=[Target(sample.targets[0].label, _box(sample.mask.shape))],
+        targets=[Target(sample.targets[0].label, mask)],
         group=sample.group,
         info=sample.info,
         ignore=sample.ignore,

@@ -3,7 +3,7 @@
 It may crop, pad, flip or turn it, so that maps are at another place; and it may normalize it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -16,8 +16,6 @@ from cameval._checks import warn_user
 from cameval.networks._copies import private_copy
 from cameval.networks._trial import CONVOLUTIONS, candidate_images
 from cameval.networks.activations import without_graph
-
-__all__ = ["PlacementWarning"]
 
 RECORD = "placement"
 """Where the record of a run has it."""
@@ -88,17 +86,17 @@ class Placement:
         """
         try:
             with without_graph():
-                before = _first_input(clone, image)
-                if before is None or before.ndim != image.ndim or len(before) != 1:
-                    return cls()
-                found = {
-                    side: _place(clone, image, before, axis, at_end=at_end)
-                    for side, axis, at_end in _sides(image)
-                }
-        except Exception:  # it does not take a single image, or not the altered one
+                before, widths = _first_inputs(clone, image)
+        except Exception:  # it does not take this batch
             return cls()
+        if before is None or before.ndim != image.ndim:
+            return cls()
+        found = {
+            side: _place(before[k + 1] - before[0], k, widths[k // 2] / image.shape[2 + k // 2])
+            for k, side in enumerate(_sides(image))
+        }
         places = {side: place for side, place in found.items() if place is not None}
-        return cls(places, _affine(image, before))
+        return cls(places, _affine(image, before[:1]))
 
     @classmethod
     def of_network(cls, net: nn.Module) -> "Placement":
@@ -177,15 +175,45 @@ class _Reached(BaseException):
     """Ends a forward pass at the first convolution; no ``except Exception`` catches it."""
 
 
-def _first_input(clone: nn.Module, image: Tensor) -> Tensor | None:
-    """Return the input of the convolution that runs first; None if none runs."""
+def _first_inputs(clone: nn.Module, image: Tensor) -> tuple[Tensor | None, list[int]]:
+    """Return what the convolution that runs first gets of an image, with altered margins, too.
+
+    The first row is of the image, the others of the sides. None if no convolution runs, or it does
+    not get as many images. The widths of the margins of each axis are at least what one pixel of
+    the convolution's input sees.
+    """
+    widths = [max(1, round(_MARGIN * size)) for size in image.shape[2:]]
+    before = _first_input(clone, _with_margins(image, widths))
+    if before is not None and before.ndim == image.ndim:
+        least = [-(-n // k) for n, k in zip(image.shape[2:], before.shape[2:], strict=True)]
+        if any(width < one for width, one in zip(widths, least, strict=True)):
+            widths = [max(pair) for pair in zip(widths, least, strict=True)]
+            before = _first_input(clone, _with_margins(image, widths))
+    return before, widths
+
+
+def _with_margins(image: Tensor, widths: Sequence[int]) -> Tensor:
+    """Return an image, and it with each margin altered: dark where it is bright, else bright."""
+    altered = [image]
+    low, high = image.min(), image.max()
+    for axis, width in enumerate(widths, 2):
+        for margin in (slice(0, width), slice(-width, None)):
+            one = image.clone()
+            part = one.movedim(axis, 0)[margin]
+            part.copy_(torch.where(part > (low + high) / 2, low, high))
+            altered.append(one)
+    return torch.cat(altered)
+
+
+def _first_input(clone: nn.Module, images: Tensor) -> Tensor | None:
+    """Return the input of the convolution that runs first; None if it has not as many images."""
     with _keeping_inputs(clone) as inputs, suppress(_Reached):
-        clone(image.clone())
-    return inputs[0] if inputs else None
+        clone(images.clone())
+    return inputs[0] if inputs and len(inputs[0]) == len(images) else None
 
 
 def _affine(image: Tensor, before: Tensor) -> tuple[tuple[float, float], ...]:
-    """Return slope and offset of each channel, if what was made of it is a function with these."""
+    """Return slope and offset of each channel, if the input is such a function of the image."""
     if image.shape != before.shape:
         return ()
     x, y = (one.double().movedim(1, 0).flatten(1) for one in (image, before))
@@ -215,37 +243,34 @@ def _keeping_inputs(clone: nn.Module) -> Iterator[list[Tensor]]:
             handle.remove()
 
 
-def _sides(image: Tensor) -> Iterator[tuple[str, int, bool]]:
-    """Yield the name of each side of an image or volume, its axis, and whether it is the end."""
-    names = ("first slices", "last slices", *_SIDES) if image.ndim == 5 else _SIDES
-    for number, name in enumerate(names):
-        yield name, 2 + number // 2, number % 2 == 1
+def _sides(image: Tensor) -> tuple[str, ...]:
+    """Return the names of the sides of an image or a volume: start and end of each axis."""
+    return ("first slices", "last slices", *_SIDES) if image.ndim == 5 else _SIDES
 
 
-def _place(
-    clone: nn.Module, image: Tensor, before: Tensor, axis: int, *, at_end: bool
-) -> Place | None:
-    """Return where the first convolution sees a margin; None if at its place, or not to judge."""
-    size, cells = image.shape[axis], before.shape[axis]
-    width = max(1, round(_MARGIN * size), -(-size // cells))
-    margin = slice(size - width, size) if at_end else slice(0, width)
-    altered = image.clone()
-    part = altered.movedim(axis, 0)[margin]
-    low, high = image.min(), image.max()
-    part.copy_(torch.where(part > (low + high) / 2, low, high))
-    after = _first_input(clone, altered)
-    if after is None or after.shape != before.shape:
-        return None
-    change = (after - before).abs().amax((0, 1))
-    seen = change > change.max() / 4  # less is due to a mean or a range of the whole image
+def _place(change: Tensor, side: int, width: float) -> Place | None:
+    """Return where a margin is seen; None if at its place, or if it cannot be judged.
+
+    Parameters
+    ----------
+    change
+        The difference ``(channels, h, w)`` that altering the margin makes.
+    side
+        Number of the side: start and end of each axis.
+    width
+        Width of the margin, as a part of the side of the image.
+    """
+    changed = change.abs().amax(0)
+    seen = changed > changed.max() / 4  # less is due to a mean or a range of the whole image
     if not seen.any():
         return "unseen"
     if seen.float().mean() > 1 / 4:  # positions are mixed
         return None
-    first, last = _extent(seen, axis - 2)
+    axis, at_end = side // 2, side % 2 == 1
+    first, last = _extent(seen, axis)
     if at_end:
         first, last = 1 - last, 1 - first
-    near = width / size + _MARGIN + 1 / cells
+    near = width + _MARGIN + 1 / seen.shape[axis]
     if last <= near:
         return None
     return "opposite" if first >= 1 - near else "elsewhere"
