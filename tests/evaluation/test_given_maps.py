@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 from evaluations import SMALL, samples, small_network
+from torch.nn.functional import interpolate
+from torchvision.models import mobilenet_v2
 
 import cameval
-from cameval import CAMExtractor, Sample, Target, evaluate, evaluate_maps
+from cameval import CAMExtractor, Sample, Target, evaluate, evaluate_maps, grad_cam, pixel_auroc
 from cameval.baselines import center_baseline, truth_baseline
 from cameval.data import MapFolder
 from cameval.errors import (
@@ -19,8 +21,9 @@ from cameval.errors import (
     SettingError,
     ShapeError,
 )
-from cameval.evaluation import Results
+from cameval.evaluation import Preparation, Results
 from cameval.metrics import Deletion
+from cameval.report import verdict_lines
 
 PARTS: dict[str, Any] = {
     "binarizers": {"p80": cameval.PercentileBinarizer(80)},
@@ -202,3 +205,35 @@ def test_a_run_of_given_maps_continues_and_notices_other_files(tmp_path) -> None
     np.save(folder / "image 0.npy", np.zeros((64, 64)))
     with pytest.raises(SettingError, match="other maps, of which 'a'"):
         evaluate_maps({"a": folder}, made, out=out, batch_size=2, **PARTS)
+
+
+@pytest.mark.parametrize("alignment", ["half_pixel", "receptive_field"])
+def test_maps_of_the_grid_of_the_network_have_the_alignment_of_the_run(alignment) -> None:
+    torch.manual_seed(0)
+    made, prepare = samples(4, sizes=(64,)), Preparation(size=64)
+    extract = CAMExtractor(mobilenet_v2(num_classes=3).eval(), method=grad_cam, alignment=alignment)
+    images = torch.stack([prepare(sample)[0] for sample in made])
+    coarse = dict(zip([s.name for s in made], extract(images).coarse.numpy(), strict=True))
+    enlarged = {
+        name: interpolate(torch.from_numpy(one)[None, None], (32, 32), mode="bilinear")[0, 0]
+        for name, one in coarse.items()
+    }
+    results = evaluate(
+        extract,
+        made,
+        methods={"own": grad_cam},
+        maps={"coarse": lambda s: coarse[s.name], "enlarged": lambda s: enlarged[s.name].numpy()},
+        metrics=[pixel_auroc],
+        baselines=[],
+        prepare=prepare,
+        progress=False,
+    )
+    own, same, other = (results.select(method=m).values for m in ("own", "coarse", "enlarged"))
+    np.testing.assert_array_equal(own, same)
+    text = " ".join(verdict_lines(results))
+    by_fields = alignment == "receptive_field"
+    assert (np.abs(own - other).max() > 0.01) == by_fields
+    assert ("those made elsewhere (coarse and enlarged)" in text) == by_fields
+    assert (
+        "those of the grid of the network with each cell" in results.methods_text()
+    ) == by_fields

@@ -27,6 +27,7 @@ from cameval.evaluation._grid_scores import (
 from cameval.evaluation._independence import IndependenceChecks
 from cameval.evaluation._network_scores import ScoredNetwork, on_input
 from cameval.evaluation._plan import Plan, Task, count_classes_of, task_of
+from cameval.evaluation._sample_sums import sums_of
 from cameval.evaluation._sources import NO_LABEL, Grid, Source, View, map_sources
 from cameval.evaluation.dark_images import brightest_of
 from cameval.evaluation.meaning import CONSTANT, REASONS
@@ -63,6 +64,8 @@ class BatchScores:
         The columns that a user adds, as a JSON object for each row, ``(N,)``.
     checksum
         Checksum of the contents of each sample, ``(N,)``.
+    sums
+        Checksums of the image and of the truth of each row, ``(N, 2)``.
     brightest
         The greatest value of each image, ``(N,)``; NaN where it is not judged (`brightest_of`).
     axes
@@ -87,6 +90,7 @@ class BatchScores:
     present: NDArray[np.bool_]
     info: NDArray[np.str_]
     checksum: NDArray[np.uint32]
+    sums: NDArray[np.uint32]
     brightest: NDArray[np.float32]
     axes: NDArray[np.int64]
     spacing: NDArray[np.float64]
@@ -106,12 +110,13 @@ class BatchScores:
         kinds = {"sample": "U", "group": "U", "label": "i", "predicted": "i", "probability": "f"}
         kinds |= {"area": "f", "present": "b", "info": "U", "checksum": "u", "brightest": "f"}
         kinds |= {"values": "f", "codes": "u", "weights": "f", "axes": "i", "spacing": "f"}
-        good = self.spacing.shape == (n, 3)
+        kinds |= {"sums": "u"}
+        good = self.spacing.shape == (n, 3) and self.sums.shape == (n, 2)
         good &= shape == self.codes.shape == self.weights.shape == (n, columns) and n > 0
         for name, kind in kinds.items():
             array = getattr(self, name)
             good &= array.dtype.kind == kind
-            good &= name in ("values", "codes", "weights", "spacing") or array.shape == (n,)
+            good &= name in _TABLES or array.shape == (n,)
         good = good and all(_is_object(text) for text in self.info.tolist())
         if not good:
             raise ShapeError(
@@ -122,6 +127,10 @@ class BatchScores:
                 f"codes must be below {len(REASONS)}, or that with the bit of constant maps, "
                 "got others"
             )
+
+
+_TABLES = ("values", "codes", "weights", "spacing", "sums")
+"""What has more than one number for each row."""
 
 
 def _is_object(text: str) -> bool:
@@ -278,6 +287,7 @@ class _MappedBatch:
             present=np.array([bool(row.mask.any()) for row in view.rows]),
             info=np.array([_info(row) for row in view.rows]),
             checksum=np.array([sums[k] for k in image_of], np.uint32),
+            sums=np.array([sums_of(row) for row in view.rows], np.uint32),
             brightest=self._brightest()[image_of],
             **self._spacings(),
             values=_by_row(table.values),

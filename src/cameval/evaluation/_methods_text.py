@@ -166,7 +166,19 @@ def _describe_maps(results: ScoreTable, words: LabelWords) -> Iterator[str]:
         if label in meanings
     )
     if given := [k for k, one in meanings.items() if one.given and k not in by_slices]:
-        yield f"Maps made elsewhere are {words.several(given)}; they are not scaled."
+        sources = words.several(given)
+        yield f"Maps made elsewhere are {sources}; they are not scaled{_resized(results)}."
+
+
+def _resized(results: ScoreTable) -> str:
+    """Return how maps made elsewhere are aligned in a run by receptive fields."""
+    for run in runs_of(results):
+        if (run.get("settings") or {}).get("alignment") == "receptive_field":
+            return (
+                ", and interpolated linearly: those of the grid of the network with each cell at "
+                "the center of its receptive field, others with cells that fill the image evenly"
+            )
+    return ""
 
 
 _CLASSES = {

@@ -298,8 +298,9 @@ def map_sources(
             coarse = _coarse_maps(view, activations, method, wanted, cell_centers)
             _check_finite(coarse, view.rows, name)
             yield MethodMaps(name, method, coarse, view, activations, cell_centers)
+    image_size = () if activations is None else tuple(view.images.shape[2:])
     for name, source in plan.maps.items():
-        yield GivenMaps(name, source)
+        yield GivenMaps(name, source, cells, cell_centers, image_size)
     for name, baseline in plan.baselines.items():
         yield _BaselineMaps(name, baseline, view, classes, cells, cell_centers)
 
@@ -370,16 +371,30 @@ class MethodMaps:
 
 @dataclass(frozen=True, eq=False)
 class GivenMaps:
-    """Maps made elsewhere, resized to the size of the true masks."""
+    """Maps made elsewhere, resized to the size of the true masks.
+
+    Those of the grid of the run's network are aligned as the maps of methods.
+    """
 
     name: str
     source: MapSource
+    cells: tuple[int, ...] = ()
+    cell_centers: CellCenters | None = None
+    image_size: tuple[int, ...] = ()
 
     def __call__(self, grid: Grid) -> Tensor:
-        size = tuple(grid.truth.shape[1:])
         maps = [given_map(self.source, self.name, sample) for sample in grid.samples]
-        found = torch.stack([one if one.shape == size else upsample(one, size) for one in maps])
-        return found.to(grid.truth.device)
+        return torch.stack([self._resized(one, grid) for one in maps]).to(grid.truth.device)
+
+    def _resized(self, given: Tensor, grid: Grid) -> Tensor:
+        size = tuple(grid.truth.shape[1:])
+        if given.shape == size:
+            return given
+        if tuple(given.shape) != self.cells or grid.window is not None:
+            return upsample(given, size)
+        return upsample(
+            given, size, cell_centers=self.cell_centers, image_size=self.image_size or None
+        )
 
     def again(self, view: View, classes: Tensor) -> None:
         """Return nothing: the maps cannot be made of other images."""

@@ -23,6 +23,7 @@ from cameval.evaluation._candidates import (
     only_model,
 )
 from cameval.evaluation._chosen_methods import chosen_method
+from cameval.evaluation._same_data import content_keys
 from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn, Column, Origin
 from cameval.evaluation.results import Results
 from cameval.statistics import ENOUGH_GROUPS
@@ -54,6 +55,8 @@ class Choice:
         The mean of each of these columns over the images on which it was chosen.
     images
         Name, group and label of these images.
+    contents
+        Checksums of image and truth of those with an object, where they are known.
     labels
         In a choice by label, the label of each of these columns; None for all labels together.
     fallbacks
@@ -77,6 +80,7 @@ class Choice:
     columns: tuple[Column, ...]
     scores: tuple[float, ...]
     images: frozenset[ImageKey]
+    contents: frozenset[tuple[float, float]] = frozenset()
     labels: tuple[int | None, ...] = ()
     fallbacks: tuple[tuple[Column, int], ...] = ()
     n_groups: tuple[int, ...] = ()
@@ -475,6 +479,7 @@ def choose_binarizers(
         columns,
         scores,
         images_of(validation),
+        content_keys(validation),
         labels if by else (),
         tuple(fallbacks),
         n_groups,
@@ -510,6 +515,12 @@ def _added(
 def _provenance(results: Results, choice: Choice, label: str) -> dict[str, Any]:
     """Return the provenance with the meaning of the label and the record of the choice."""
     chosen_on = _chosen_on(images_of(results), choice.images)
+    copies = content_keys(results) & choice.contents
+    if copies and chosen_on != "these same images":
+        raise SettingError(
+            f"a choice must be made on other images than it is applied to, got {len(copies)} with "
+            "the same image and truth under another name; leave the copies out of one part"
+        )
     if chosen_on == "these same images" and label == VALIDATED:
         raise SettingError(
             "a choice that is applied to the images on which it was made must have another label, "

@@ -12,6 +12,7 @@ from cameval.errors import SettingError
 from cameval.evaluation import (
     _map_shift,
     _normalized_twice,
+    _sample_sums,
     dark_images,
     preparation_check,
     spacings,
@@ -26,7 +27,7 @@ from cameval.networks import _placement
 __all__ = ["concat"]
 
 _OF_ONE_RUN = (
-    *(_map_shift, _normalized_twice, _placement),
+    *(_map_shift, _normalized_twice, _placement, _sample_sums),
     *(dark_images, preparation_check, spacings),
 )
 """What the record of a run has of it alone."""

@@ -77,7 +77,8 @@ def evaluate(
         well, ``metrics=[iou, area_bound]`` (:func:`~cameval.baselines.area_bound`), or summaries,
         plots and reports have no bound.
     maps
-        Maps made elsewhere, scored beside those of the methods; as for :func:`evaluate_maps`.
+        Maps made elsewhere, scored beside those of the methods; as for :func:`evaluate_maps`. Those
+        of the network's grid have the alignment of the run.
     classes
         The target class of the maps: ``"predicted"``, ``"true"`` (the class of the target, which
         then needs a label), an index, a function of the logits, or several of these. By default

@@ -25,6 +25,7 @@ from cameval.evaluation._plan import Task, check_task
 from cameval.evaluation._plots import PlotKind
 from cameval.evaluation._result_texts import short_page, short_text
 from cameval.evaluation._run_folder import RunFolder, is_there, with_model_name
+from cameval.evaluation._sample_sums import sums_record
 from cameval.evaluation._sample_table import sample_table
 from cameval.evaluation._tables import Parts, find
 from cameval.evaluation._times import sessions_in, total_time
@@ -831,12 +832,13 @@ def results_of(
     values, codes, weights = (
         np.concatenate([getattr(p, n) for p in parts]) for n in ("values", "codes", "weights")
     )
-    names, brightest, spacing, axes = (
+    names, brightest, spacing, axes, labels, sums = (
         np.concatenate([getattr(part, name) for part in parts])
-        for name in ("sample", "brightest", "spacing", "axes")
+        for name in ("sample", "brightest", "spacing", "axes", "label", "sums")
     )
     dark, spacings = DarkImages.count(names, brightest), Spacings.count(names, spacing, axes)
     record = {**provenance, **dark.to_record(), **spacings.to_record()}
+    record |= sums_record(names, labels, sums)
     return Results(samples, tuple(columns), values, codes, record, weights)
 
 

@@ -14,6 +14,7 @@ from cameval.evaluation._map_shift import MapShift
 from cameval.evaluation._normalized_twice import ADVICE, NormalizedTwice
 from cameval.evaluation._numbers import format_short, short_writer, with_minus
 from cameval.evaluation._run_folder import runs
+from cameval.evaluation._same_data import count_common, count_copies, differing
 from cameval.evaluation._words import one_line
 from cameval.evaluation.dark_images import DarkImages
 from cameval.evaluation.meaning import CONSTANT, ChosenOn, Column
@@ -97,6 +98,38 @@ def dark_images(targets: Targets) -> Sentence:
     )
 
 
+def copies(targets: Targets, names: Names) -> Sentence:
+    """Return how many images are copies of others in other groups, if some are."""
+    copied, n = count_copies(targets.everything)
+    if not copied:
+        return ()
+    are = "are copies of others" if copied > 1 else "is a copy of another"
+    return (
+        Part(
+            f"{copied:,} of {n:,} images {are}, with the same truth, in another {names.group}: the "
+            "intervals are too narrow, and p is too small."
+        ),
+    )
+
+
+def other_data(targets: Targets, names: Names) -> Sentence:
+    """Return that networks were scored on other images or truths, or only on some of the images."""
+    results = targets.everything
+    nouns = {"image": "images of the same name", "truth": "true masks"}
+    said = [
+        f"The {names.noun}s were scored on different {nouns[what]} ({count:,} of {n:,}): their "
+        "scores are not comparable."
+        for what, count, n in differing(results)
+    ]
+    common, n = count_common(results)
+    if common < n:
+        said.append(
+            f"Only {common:,} of {n:,} images are of all {names.noun}s: their means are of "
+            "different images, and their differences of those that both have."
+        )
+    return (Part(" ".join(said)),) if said else ()
+
+
 def placements(targets: Targets) -> Sentence:
     """Return what networks do not see at its place in the image, if anything."""
     results = targets.everything
@@ -175,6 +208,25 @@ def map_shifts(targets: Targets) -> Sentence:
             f"Half-pixel alignment places the maps {join_words(shown)} in the middle of the image. "
             'With alignment="receptive_field" (on the command line: --alignment receptive_field) '
             f"the scores may be others.{between}"
+        ),
+    )
+
+
+def given_alignments(targets: Targets, contents: Contents) -> Sentence:
+    """Return that maps made elsewhere may have another alignment than those of the methods."""
+    given = [label for label in contents.methods if label in contents.given]
+    by_fields = any(
+        (run.get("settings") or {}).get("alignment") == "receptive_field"
+        for _, run in _runs_of_models(targets.everything)
+    )
+    if not given or not by_fields:
+        return ()
+    shown = join_words([one_line(label, 40) for label in given[:MOST_NAMED]])
+    return (
+        Part(
+            f"Maps of methods are aligned with receptive fields; those made elsewhere ({shown}) "
+            "only if they have the grid of the network. Maps that were enlarged before are as they "
+            "were enlarged."
         ),
     )
 

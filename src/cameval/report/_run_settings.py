@@ -74,7 +74,8 @@ def list_rules(results: Results, names: Names) -> list[str]:
     if contents.given:
         rules.append(
             "Maps that were made elsewhere are not scaled. A map of another size than the true "
-            "mask is interpolated linearly to its grid."
+            "mask is interpolated linearly to its grid: with the alignment of the run if it has "
+            "the grid of the network, else with cells that fill the image evenly."
         )
     each = "each image"
     if names.several:

@@ -20,12 +20,15 @@ from cameval.report._accuracy import (
 from cameval.report._cautions import (
     NOISE_ALONE,
     caution_of,
+    copies,
     dark_images,
     describe_guess,
+    given_alignments,
     map_shifts,
     mixed_spacings,
     no_groups,
     normalized_twice,
+    other_data,
     other_guesses,
     other_orders,
     out_of_reach,
@@ -125,6 +128,8 @@ def words_of(
         _counts(verdicts, headline, names),
     )
     caution = (
+        other_data(targets, names),
+        copies(targets, names),
         dark_images(targets),
         preparations(targets),
         placements(targets),
@@ -137,6 +142,7 @@ def words_of(
         (Part(NOISE_ALONE),) if _is_compared(verdicts) and contents.has_noise_alone else (),
         caution_of(verdicts, targets, contents, headline, names),
         map_shifts(targets),
+        given_alignments(targets, contents),
         out_of_reach(verdicts),
         no_groups(targets, names),
         (Part(foreign),) if foreign else (),

@@ -1,0 +1,30 @@
+"""Checksums of image and truth of each sample, as a run stores them."""
+
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameval.data import Sample
+
+RECORD = "sums_of_samples"
+"""Where the record of a run has them."""
+
+NUMBERS = ("image", "truth")
+
+
+def sums_of(sample: Sample) -> tuple[int, int]:
+    """Return a checksum of the image and one of the truth of a sample with one target."""
+    image = np.ascontiguousarray(sample.image)
+    mask = np.packbits(sample.mask)
+    shapes = (f"{image.shape}".encode(), f"{sample.mask.shape}".encode())
+    return crc32(image.data, crc32(shapes[0])), crc32(mask.data, crc32(shapes[1]))
+
+
+def sums_record(
+    names: NDArray[np.str_], labels: NDArray[np.int64], sums: NDArray[np.uint32]
+) -> dict[str, Any]:
+    """Return what the record of a run has: of each row its sample, label, and both checksums."""
+    lists = {"sample": names.tolist(), "label": labels.tolist()}
+    return {RECORD: lists | dict(zip(NUMBERS, sums.T.tolist(), strict=True))}
