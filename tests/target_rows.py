@@ -72,6 +72,7 @@ def batch(
         present=present,
         info=np.array(info),
         checksum=np.arange(n, dtype=np.uint32),
+        sums=np.arange(2 * n, dtype=np.uint32).reshape(n, 2),
         brightest=np.ones(n, np.float32),
         axes=np.full(n, 2),
         spacing=np.full((n, 3), np.nan),

@@ -89,6 +89,7 @@ def scores_of(batch: Sequence[Sample]) -> BatchScores:
         present=np.ones(n, bool),
         info=np.array(["{}"] * n),
         checksum=np.arange(n, dtype=np.uint32),
+        sums=np.arange(2 * n, dtype=np.uint32).reshape(n, 2),
         brightest=np.ones(n, np.float32),
         axes=np.full(n, 2),
         spacing=np.full((n, 3), np.nan),

@@ -83,6 +83,8 @@ def test_networks_on_other_truths_or_images_are_told(made, results) -> None:
         truths
     )
     assert "scored on different images of the same name (8 of 8)" in said(images)
+    with pytest.warns(UserWarning, match="8 of 8 samples have different images in different mode"):
+        images.compare("iou", over="model", method="grad_cam", binarizer="otsu")
     same = concat([results, run(made, "other")])
     assert not [*differing(same)]
     assert "not comparable" not in said(same)

@@ -139,7 +139,7 @@ def score_maps(options: Namespace) -> int:
         )
         if rank() > 0:
             return 0
-        chosen = choose([results], dataset, options)
+        chosen = choose([_noted(results, options)], dataset, options)
         write_tables(chosen.results, options)
         if not options.no_report:
             remove_images(Path(options.out))
@@ -278,7 +278,15 @@ def _evaluate(name: str, network: NamedNetwork, dataset: Any, options: Namespace
     )
     if name in random_networks(options):
         results = replace(results, provenance={**results.provenance, "weights_are": "random"})
-    return results
+    return _noted(results, options)
+
+
+def _noted(results: Results, options: Namespace) -> Results:
+    """Return the results with the numbers of images that the options left out."""
+    counts = {"unnamed": options.n_unnamed, "without_mask": len(options.without_mask)}
+    if not any(counts.values()):
+        return results
+    return replace(results, provenance={**results.provenance, "left_out": counts})
 
 
 def _checks(source: str, options: Namespace) -> SanityChecks | None:

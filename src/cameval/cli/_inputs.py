@@ -91,9 +91,12 @@ def load_samples(options: Namespace) -> Any:
             raise SettingError("--cache must go with images in files, got --phantom")
         source = dataset
         dataset = first_alone(lambda: cached(source, options.cache))
+    options.n_unnamed = 0
     if options.names is None or form == "voc":  # its reader reads the named images alone
         return dataset
-    return _select(dataset, options.names, options.without_mask)
+    selected = _select(dataset, options.names, options.without_mask)
+    options.n_unnamed = len(dataset) - len(selected)
+    return selected
 
 
 def _check_masks(dataset: Any, form: str, options: Namespace) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cameval._checks import warn_user
 from cameval.errors import DataError, SettingError
 from cameval.evaluation import _plots as plots
 from cameval.evaluation import _similarities as similarities
@@ -25,6 +26,7 @@ from cameval.evaluation._plan import Task, check_task
 from cameval.evaluation._plots import PlotKind
 from cameval.evaluation._result_texts import short_page, short_text
 from cameval.evaluation._run_folder import RunFolder, is_there, with_model_name
+from cameval.evaluation._same_data import differing
 from cameval.evaluation._sample_sums import sums_record
 from cameval.evaluation._sample_table import sample_table
 from cameval.evaluation._tables import Parts, find
@@ -60,7 +62,8 @@ class Results:
         Settings, versions, a hash of the weights, the seed, the date, the computing time, and how
         many images are almost black (:class:`~cameval.evaluation.DarkImagesWarning`) or have a
         spacing (:class:`~cameval.evaluation.MixedSpacingWarning`). In results of the command line,
-        ``"weights_are": "random"`` notes a network without weights.
+        ``"weights_are": "random"`` notes a network without weights, and ``"left_out"`` how many
+        images the command line left out: ``"unnamed"`` and ``"without_mask"``.
     weights
         The denominator of each score that is a ratio of pixel counts, NaN for others, ``(N, K)``.
         By default all are NaN.
@@ -450,7 +453,8 @@ class Results:
         Warns
         -----
         UserWarning
-            If rows are in one of the two only, or the truths of a sample and label differ in area.
+            If rows are in one of the two only, the truths of a sample and label differ in area, or
+            the images of two models differ.
 
         Notes
         -----
@@ -468,6 +472,13 @@ class Results:
             right = summaries.correct(samples, multilabel=self.task == "multilabel")
             samples = samples.assign(correct=right)
         table = chosen._parts._replace(samples=samples).tidy()
+        if over == "model":
+            for what, count, n in differing(chosen):
+                if what == "image":
+                    warn_user(
+                        f"{count} of {n} samples have different images in different models: scores "
+                        "of different images are not comparable"
+                    )
         return summaries.compare(table, over, reference, resamples, seed, split)
 
     def dependence(self, metric: str, *, on: str = "area", **conditions: Any) -> pd.DataFrame:

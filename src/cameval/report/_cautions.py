@@ -112,6 +112,26 @@ def copies(targets: Targets, names: Names) -> Sentence:
     )
 
 
+def left_out(targets: Targets) -> Sentence:
+    """Return how many images the command line left out, if any."""
+    n = int(targets.everything.samples["sample"].nunique())
+    found: dict[str, None] = {}
+    for _, run in _runs_of_models(targets.everything):
+        counts = run.get("left_out")
+        known = counts if isinstance(counts, Mapping) else {}
+        unnamed, without_mask = (known.get(name) for name in ("unnamed", "without_mask"))
+        parts = []
+        if isinstance(unnamed, int) and unnamed > 0:
+            parts.append(f"{unnamed:,} that --names does not name")
+        if isinstance(without_mask, int) and without_mask > 0:
+            parts.append(f"{without_mask:,} without a mask")
+        if parts:
+            found[join_words(parts)] = None
+    if not found:
+        return ()
+    return (Part(f"{n:,} images are in the table; left out were {'; '.join(found)}."),)
+
+
 def other_data(targets: Targets, names: Names) -> Sentence:
     """Return that networks were scored on other images or truths, or only on some of the images."""
     results = targets.everything

@@ -24,6 +24,7 @@ from cameval.report._cautions import (
     dark_images,
     describe_guess,
     given_alignments,
+    left_out,
     map_shifts,
     mixed_spacings,
     no_groups,
@@ -145,6 +146,7 @@ def words_of(
         given_alignments(targets, contents),
         out_of_reach(verdicts),
         no_groups(targets, names),
+        left_out(targets),
         (Part(foreign),) if foreign else (),
     )
     return Words(
