@@ -1,26 +1,18 @@
-"""What limits a verdict: dark images, guesses, choices on the same images, groups, no scores."""
+"""What limits a verdict: guesses, choices on the same images, few groups, tests, no scores."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import numpy as np
 
 from cameval.baselines import Pattern
-from cameval.evaluation import Results
 from cameval.evaluation._comparisons import ALPHA
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
-from cameval.evaluation._map_shift import MapShift
-from cameval.evaluation._normalized_twice import ADVICE, NormalizedTwice
 from cameval.evaluation._numbers import format_short, short_writer, with_minus
 from cameval.evaluation._run_folder import runs
-from cameval.evaluation._same_data import count_common, count_copies, differing
 from cameval.evaluation._words import one_line
-from cameval.evaluation.dark_images import DarkImages
 from cameval.evaluation.meaning import CONSTANT, ChosenOn, Column
-from cameval.evaluation.preparation_check import PreparationOverlap
-from cameval.evaluation.spacings import Spacings, spaced_metrics
-from cameval.networks._placement import Placement
 from cameval.report._choices import MethodChoice, method_choice
 from cameval.report._names import Names, join_words
 from cameval.report._p_values import equals
@@ -58,227 +50,6 @@ def caution_of(
         if share > MANY:
             return (Part(f"{format_percent(share)} of {what}."),)
     return (Part(chosen[0].upper() + chosen[1:]),) if chosen else ()
-
-
-def _runs_of_models(results: Results) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each run of the models of a table, with its model."""
-    models = set(map(str, results.samples["model"].unique()))
-    for run in runs(results.provenance):
-        model = str((run.get("settings") or {}).get("model"))
-        if model in models:
-            yield model, run
-
-
-def _counts(found: Mapping[str, object], models: int) -> str:
-    """Return counts of models in a list, with their models where they differ or are not all."""
-    counts = [*dict.fromkeys(map(str, found.values()))]
-    if len(counts) > 1 or len(found) < models:
-        shown = [*found.items()][:MOST_NAMED]
-        counts = [f"{one} ({one_line(model, 40)})" for model, one in shown]
-    return join_words(counts)
-
-
-def dark_images(targets: Targets) -> Sentence:
-    """Return that most images are almost black, if they are, and what to do."""
-    results = targets.everything
-    of_model = dict.fromkeys(map(str, results.samples["model"].unique()), DarkImages())
-    for model, run in _runs_of_models(results):
-        of_model[model] += DarkImages.of(run)
-    found = {model: one for model, one in of_model.items() if one.are_most}
-    if not found:
-        return ()
-    all_of_them = all(one.dark == one.judged for one in found.values())
-    which = "The images" if all_of_them else "Most of the images"
-    return (
-        Part(
-            f"{which} are almost black: {_counts(found, len(of_model))} have no value above 1/8 of "
-            "the range that the network expects. Evaluate again with stretch=True (on the command "
-            "line: --stretch-contrast), which scales each image by its own range."
-        ),
-    )
-
-
-def copies(targets: Targets, names: Names) -> Sentence:
-    """Return how many images are copies of others in other groups, if some are."""
-    copied, n = count_copies(targets.everything)
-    if not copied:
-        return ()
-    are = "are copies of others" if copied > 1 else "is a copy of another"
-    return (
-        Part(
-            f"{copied:,} of {n:,} images {are}, with the same truth, in another {names.group}: the "
-            "intervals are too narrow, and p is too small."
-        ),
-    )
-
-
-def left_out(targets: Targets) -> Sentence:
-    """Return how many images the command line left out, if any."""
-    n = int(targets.everything.samples["sample"].nunique())
-    found: dict[str, None] = {}
-    for _, run in _runs_of_models(targets.everything):
-        counts = run.get("left_out")
-        known = counts if isinstance(counts, Mapping) else {}
-        unnamed, without_mask = (known.get(name) for name in ("unnamed", "without_mask"))
-        parts = []
-        if isinstance(unnamed, int) and unnamed > 0:
-            parts.append(f"{unnamed:,} that --names does not name")
-        if isinstance(without_mask, int) and without_mask > 0:
-            parts.append(f"{without_mask:,} without a mask")
-        if parts:
-            found[join_words(parts)] = None
-    if not found:
-        return ()
-    return (Part(f"{n:,} images are in the table; left out were {'; '.join(found)}."),)
-
-
-def other_data(targets: Targets, names: Names) -> Sentence:
-    """Return that networks were scored on other images or truths, or only on some of the images."""
-    results = targets.everything
-    nouns = {"image": "images of the same name", "truth": "true masks"}
-    said = [
-        f"The {names.noun}s were scored on different {nouns[what]} ({count:,} of {n:,}): their "
-        "scores are not comparable."
-        for what, count, n in differing(results)
-    ]
-    common, n = count_common(results)
-    if common < n:
-        said.append(
-            f"Only {common:,} of {n:,} images are of all {names.noun}s: their means are of "
-            "different images, and their differences of those that both have."
-        )
-    return (Part(" ".join(said)),) if said else ()
-
-
-def placements(targets: Targets) -> Sentence:
-    """Return what networks do not see at its place in the image, if anything."""
-    results = targets.everything
-    by_words: dict[str, list[str]] = {}
-    for model, run in _runs_of_models(results):
-        if placement := Placement.of_run(run):
-            by_words.setdefault(str(placement), []).append(one_line(model, 40))
-    if not by_words:
-        return ()
-    several = results.samples["model"].nunique() > 1
-    shown = [
-        f"the first convolution{f' of {join_words(names[:MOST_NAMED])}' if several else ''} {words}"
-        for words, names in by_words.items()
-    ]
-    text = f"{join_words(shown)} of the image: the maps are at other places than what was seen"
-    return (
-        Part(
-            f"{text[0].upper()}{text[1:]}. Crop, pad, flip and turn images in cameval.Preparation, "
-            "outside of the network, and evaluate again."
-        ),
-    )
-
-
-def preparations(targets: Targets) -> Sentence:
-    """Return that a preparation shows image and mask at different places."""
-    runs_of = [
-        (model, PreparationOverlap.of_run(run))
-        for model, run in _runs_of_models(targets.everything)
-    ]
-    low = [one.iou for _, one in runs_of if one.is_low]
-    if not low:
-        return ()
-    return (
-        Part(
-            "The preparation shows image and mask at different places: a box in both has an IoU of "
-            f"{format_number(min(one for one in low if one is not None))} after it. Crop, flip and "
-            "turn the mask with the image, and evaluate again."
-        ),
-    )
-
-
-def normalized_twice(targets: Targets) -> Sentence:
-    """Return that images are normalized by the preparation and by the network again."""
-    results = targets.everything
-    found = [model for model, run in _runs_of_models(results) if NormalizedTwice.of_run(run)]
-    if not found:
-        return ()
-    shown = join_words([one_line(model, 40) for model in [*dict.fromkeys(found)][:MOST_NAMED]])
-    whose = f"of {shown} " if results.samples["model"].nunique() > 1 else ""
-    return (
-        Part(
-            f"The images {whose}are normalized twice: by the preparation, and by the network "
-            f"itself. Evaluate again with {ADVICE} (on the command line: --mean 0 --std 1)."
-        ),
-    )
-
-
-def map_shifts(targets: Targets) -> Sentence:
-    """Return how far the maps of a network are from their cells, if that is far."""
-    of_model = {model: MapShift.of_run(run) for model, run in _runs_of_models(targets.everything)}
-    far = {model: one for model, one in of_model.items() if one is not None and one.is_far}
-    if not far:
-        return ()
-    by_words: dict[str, list[str]] = {}
-    for model, one in far.items():
-        by_words.setdefault(str(one), []).append(one_line(model, 40))
-    several = len(of_model) > 1
-    shown = [
-        f"of {join_words(names[:MOST_NAMED])} {words}" if several else words
-        for words, names in by_words.items()
-    ]
-    differ = len({None if one is None else one.pixels for one in of_model.values()}) > 1
-    between = " A part of the differences between networks may be due to it." if differ else ""
-    return (
-        Part(
-            f"Half-pixel alignment places the maps {join_words(shown)} in the middle of the image. "
-            'With alignment="receptive_field" (on the command line: --alignment receptive_field) '
-            f"the scores may be others.{between}"
-        ),
-    )
-
-
-def given_alignments(targets: Targets, contents: Contents) -> Sentence:
-    """Return that maps made elsewhere may have another alignment than those of the methods."""
-    given = [label for label in contents.methods if label in contents.given]
-    by_fields = any(
-        (run.get("settings") or {}).get("alignment") == "receptive_field"
-        for _, run in _runs_of_models(targets.everything)
-    )
-    if not given or not by_fields:
-        return ()
-    shown = join_words([one_line(label, 40) for label in given[:MOST_NAMED]])
-    return (
-        Part(
-            f"Maps of methods are aligned with receptive fields; those made elsewhere ({shown}) "
-            "only if they have the grid of the network. Maps that were enlarged before are as they "
-            "were enlarged."
-        ),
-    )
-
-
-def mixed_spacings(targets: Targets, contents: Contents) -> Sentence:
-    """Return that only some images have a spacing, if a metric uses it."""
-    results = targets.everything
-    labels = spaced_metrics(contents.meanings, [column.metric for column in results.columns])
-    of_model: dict[str, Spacings] = {}
-    for model, run in _runs_of_models(results):
-        found = Spacings.of(run)
-        of_model[model] = of_model[model] + found if model in of_model else found
-    mixed = {model: one for model, one in of_model.items() if one.are_mixed}
-    known = [one.known > 0 for one in of_model.values() if one.known or one.unknown]
-    if not labels or not (mixed or len(set(known)) > 1):
-        return ()
-    titles = join_words([contents.title(label) for label in labels])
-    if not mixed:
-        without = [one_line(model, 40) for model, one in of_model.items() if not one.known]
-        return (
-            Part(
-                f"The images of {join_words(without)} state no spacing, the others do: the units "
-                f"of {titles} differ."
-            ),
-        )
-    pixels = next(iter(mixed.values())).pixels
-    return (
-        Part(
-            f"{_counts(mixed, len(of_model))} state no spacing: their distances are in {pixels}, "
-            f"the others in the unit of the spacing; the mean of {titles} mixes them."
-        ),
-    )
 
 
 def _compared(candidates: Sequence[Column], contents: Contents) -> Sequence[Column]:
@@ -346,21 +117,6 @@ def shares(verdicts: Sequence[Verdict], targets: Targets) -> list[tuple[float, s
         (undefined / total, "the scores are undefined"),
         (constant / total, "the maps are constant"),
     ]
-
-
-def no_groups(targets: Targets, names: Names) -> Sentence:
-    """Return how many images are their own group, as those of which no group was given."""
-    pairs = targets.scored.samples[["sample", "group"]].astype(str).drop_duplicates("sample")
-    n = len(pairs)
-    alone = ~pairs["group"].duplicated(keep=False)
-    own = int((alone & (pairs["group"] == pairs["sample"])).sum())
-    if n < 2 or not own:
-        return ()
-    text = f"No {names.groups} were given: each of {n:,} images counts as its own"
-    if own < n:
-        have = "have" if own > 1 else "has"
-        text = f"{own:,} of {n:,} images {have} no {names.group}: each counts as its own"
-    return (Part(f"{text}; the intervals may be too narrow."),)
 
 
 # --- Guesses --------------------------------------------------------------------------------------

@@ -20,9 +20,16 @@ from cameval.report._accuracy import (
 from cameval.report._cautions import (
     NOISE_ALONE,
     caution_of,
+    describe_guess,
+    other_guesses,
+    other_orders,
+    out_of_reach,
+    outguessed,
+    uncorrected,
+)
+from cameval.report._data_cautions import (
     copies,
     dark_images,
-    describe_guess,
     given_alignments,
     left_out,
     map_shifts,
@@ -30,13 +37,8 @@ from cameval.report._cautions import (
     no_groups,
     normalized_twice,
     other_data,
-    other_guesses,
-    other_orders,
-    out_of_reach,
-    outguessed,
     placements,
     preparations,
-    uncorrected,
 )
 from cameval.report._names import Names
 from cameval.report._sentences import MOST_NAMED, Part, Sentence
