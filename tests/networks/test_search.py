@@ -735,5 +735,13 @@ def test_an_attribute_with_the_name_of_a_global_is_not_the_global() -> None:
     images = torch.rand(2, 3, 16, 16)
     assert torch.equal(adapt(names["wrapped"])(images), names["net"].eval()(images))
     exec(WRAPPED.format(forward="net(images)"), names)
-    with pytest.raises(UnsupportedModelError, match="refers to the"):
+    with pytest.raises(UnsupportedModelError, match="refers to a Sequential from outside"):
         adapt(names["wrapped"])
+
+
+def test_a_global_that_is_registered_when_a_network_is_made_is_its_own() -> None:
+    names: dict[str, Any] = {}
+    code = WRAPPED.replace("self, inner", "self, inner=None").replace("= inner", "= net")
+    exec(code.format(forward="self.net(images)"), names)
+    images = torch.rand(2, 3, 16, 16)
+    assert torch.equal(adapt(names["wrapped"])(images), names["net"].eval()(images))

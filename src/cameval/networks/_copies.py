@@ -289,18 +289,23 @@ def _check_private(clones: dict[nn.Module, nn.Module], copies: set[int]) -> None
             if original is not None:
                 raise UnsupportedModelError(
                     "a network must be copied whole for maps that do not change it, got a "
-                    f"{type(module).__name__} that refers to the {type(original).__name__} of the "
-                    "network itself (a forward of the instance's own, a function or an object); "
-                    "register it as a module, or write a class for what it computes"
+                    f"{type(module).__name__} with a function or an object that refers to a "
+                    f"{type(original).__name__} from outside (a global, a closure, or a forward of "
+                    "the instance's own); write self.name = module in __init__, and use self.name"
                 )
 
 
 def _class_members(kind: type) -> Iterator[Any]:
-    """Yield the functions and containers of a class and of its parents up to ``nn.Module``."""
+    """Yield the functions and containers of a class and of its parents up to ``nn.Module``.
+
+    What makes or describes an instance does not run in a forward pass, and is left out.
+    """
     for cls in kind.__mro__:
         if cls is nn.Module:
             return
-        for value in vars(cls).values():
+        for name, value in vars(cls).items():
+            if name in ("__init__", "__repr__", "extra_repr"):
+                continue
             member = value.fget if isinstance(value, property) else value
             member = getattr(member, "__func__", member)  # of static and class methods
             if isinstance(member, (FunctionType, *_CONTAINERS)):
