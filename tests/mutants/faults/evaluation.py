@@ -19,7 +19,7 @@ FAULTS = (
     ),
     Fault(
         "concatenated results forget their dark images",
-        "report/_cautions.py",
+        "report/_data_cautions.py",
         before="of_model[model] += DarkImages.of(run)",
         after="of_model[model] = DarkImages.of(run)",
         tests=(
@@ -39,7 +39,7 @@ FAULTS = (
     ),
     Fault(
         "concatenated results forget their spacings",
-        "report/_cautions.py",
+        "report/_data_cautions.py",
         before="of_model[model] + found if model in of_model else found",
         after="found",
         tests=("evaluation/test_spacings.py::test_runs_that_differ_are_cautioned_of_together",),
