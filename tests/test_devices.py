@@ -765,7 +765,10 @@ def test_a_choice_of_binarizers(float64: bool) -> None:
         net, binarizers = small_network().to(device), [PercentileBinarizer(q) for q in (80, 95)]
         run = partial(evaluate, net, prepare=SMALL, binarizers=binarizers, metrics=iou)
         choice = choose_binarizers(run(some_samples(4)), by="label")
-        other = [replace(one, name=f"test {one.name}", group=one.name) for one in some_samples(4)]
+        other = [
+            replace(one, name=f"test {one.name}", group=one.name, image=1 - one.image)
+            for one in some_samples(4)
+        ]
         labels = [column.binarizer for column in choice.columns]
         return labels, list(choice.scores), table(choice.apply(run(other)))
 

@@ -30,9 +30,7 @@ def test_an_image_that_looks_normalized_is_to_be_given_before_that() -> None:
     image = np.linspace(-2, 2, 24, dtype=np.float32).reshape(4, 6)
     with pytest.raises(DataError, match=r"got \[-2, 2\]; .*before Normalize; `prepare` normalizes"):
         Sample("a", image, MASK)
-    with pytest.raises(
-        DataError, match=r"\[3, 3\]; scale it by its range first, as in image / 255"
-    ):
+    with pytest.raises(DataError, match=r"\[3, 3\]; scale it by its range first: image / 255"):
         Sample("a", np.full((4, 6), 3, np.float32), MASK)
     with pytest.raises(ArrayTypeError, match=r"got float64; divide it .* \(image / 255\)\.astype"):
         Sample("a", np.full((4, 6), 200.0), MASK)

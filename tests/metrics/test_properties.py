@@ -76,7 +76,7 @@ NO_METRICS = {  # what else `cameval.metrics` offers: parts, whole datasets, cou
         "share_equal",
     ),
     *("is_pixelwise", "on_volumes", "takes", "threshold_curve"),
-    *("MetricQuestion", "asks", "question_of", "title_of"),
+    *("MetricQuestion", "asks", "question_of", "title_of", "value_range", "within"),
 }
 
 

@@ -94,8 +94,6 @@ def test_what_stays_at_its_place_is_not_told(kind: str) -> None:
 def test_every_kind_of_model_is_told() -> None:
     step = MOVED["crop"][0]
     net = Net(step).eval()
-    by_hand = CAMModel(nn.Sequential(Net(step).body), GAPHead(nn.Linear(8, 3)))
-    assert not adapt(by_hand).placement
 
     class Crop(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
@@ -104,7 +102,6 @@ def test_every_kind_of_model_is_told() -> None:
     models: list[Callable[[], CAMModel | LayerModel]] = [
         lambda: adapt(net, layer="body.1"),
         lambda: adapt(LayerModel(net, "body.1")),
-        lambda: adapt(CAMModel(nn.Sequential(Crop(), net.body), GAPHead(net.fc))),
         lambda: adapt(nn.Sequential(Crop(), resnet18()).eval(), layer="1.layer3"),
         lambda: adapt(nn.Sequential(ResNet18_Weights.DEFAULT.transforms(), resnet18()).eval()),
     ]
@@ -172,5 +169,18 @@ def test_the_verdict_and_stored_results_tell_it(tmp_path) -> None:
         assert text in " ".join(" ".join(verdict_lines(results)).split())
     plain = run(Net(AT_ITS_PLACE["nothing"]).eval(), "plain")
     assert "first convolution" not in " ".join(verdict_lines(plain))
+    body = nn.Sequential(Net(MOVED["flip"][0]).body)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(CAMModel(body, GAPHead(nn.Linear(8, 3))).eval(), "by hand")
+
+    class Flip(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images.flip(-1)
+
+    flips = CAMModel(nn.Sequential(Flip(), body), GAPHead(nn.Linear(8, 3))).eval()
+    with pytest.warns(PlacementWarning, match="of the left, right at the opposite side"):
+        by_hand = run(flips, "by hand")
+    assert "the margin of the left, right at the opposite" in " ".join(verdict_lines(by_hand))
     both = " ".join(" ".join(verdict_lines(concat([plain, crops]))).split())
     assert "The first convolution of crops does not see the margin" in both

@@ -133,6 +133,7 @@ def images(seed: int, scale: float = 1.0, count: int = 3) -> Tensor:
 TRIAL = images(7, count=2)
 
 
+@pytest.mark.filterwarnings("ignore::cameval.extractor.NormalizedTwiceWarning")
 @settings(max_examples=150, deadline=None)
 @given(
     body=st.sampled_from(sorted(BODIES)),

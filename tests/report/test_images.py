@@ -683,7 +683,10 @@ def chosen(
 ) -> tuple[Results, cameval.evaluation.Choice]:
     """Choose on other images, and return the results with the scores of the chosen binarizers."""
     results, data, net = run
-    others = [replace(s, name=f"other {s.name}", group=f"other {s.group}") for s in data]
+    others = [
+        replace(s, name=f"other {s.name}", group=f"other {s.group}", image=1 - s.image)
+        for s in data
+    ]
     choice = cameval.choose_binarizers(evaluated(net, others, name="net"))
     different = {"cam": "p80", "grad_cam": "mean"}
     columns = [

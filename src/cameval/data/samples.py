@@ -333,7 +333,7 @@ def _conversion(image: object) -> str:
     """Return how an image of another dtype becomes one in [0, 1]."""
     if isinstance(image, np.ndarray) and image.dtype.kind == "f" and not (image > 1).any():
         return "convert it with image.astype(np.float32)"
-    if isinstance(image, np.ndarray) and image.dtype != np.uint8:
+    if isinstance(image, np.ndarray) and image.dtype.kind in "iu" and image.dtype != np.uint8:
         return (
             "scale it by its range, as in ((image - image.min()) / (image.max() - image.min()))"
             ".astype(np.float32)"

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cameval._checks import warn_user
 from cameval.extractor import NormalizedTwiceWarning
-from cameval.networks import CAMModel, LayerModel
+from cameval.networks._placement import Placement
 
 RECORD = "normalized_twice"
 """Where the record of a run has it."""
@@ -30,11 +30,9 @@ class NormalizedTwice:
     largest: float | None = None
 
     @classmethod
-    def of_image(cls, model: CAMModel | LayerModel, image: Tensor) -> "NormalizedTwice":
-        """Judge a prepared image ``(channels, H, W)``."""
-        if model.placement is None:
-            return cls()
-        return cls(model.placement.largest_if_normalized_twice(image[None]))
+    def of_image(cls, placement: Placement, image: Tensor) -> "NormalizedTwice":
+        """Judge a prepared image ``(channels, H, W)`` by what the network does to it."""
+        return cls(placement.largest_if_normalized_twice(image[None]))
 
     @classmethod
     def of_run(cls, run: Mapping[str, Any]) -> "NormalizedTwice":

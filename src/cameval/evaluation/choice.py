@@ -150,7 +150,8 @@ class Choice:
 
         Notes
         -----
-        Images are the same if name, group and label are equal, however they were prepared.
+        Images are the same if name, group and label are equal, however they were prepared. Images
+        of the same pixels and the same truth under another name are copies, and are refused.
 
         Examples
         --------
@@ -159,7 +160,8 @@ class Choice:
         >>> import numpy as np
         >>> from cameval import PercentileBinarizer, Sample, choose_binarizers, evaluate_maps, iou
         >>> values = np.arange(20, dtype=np.float32).reshape(4, 5) / 19
-        >>> samples = [Sample(name, values, values > 14.5 / 19) for name in ("a", "b")]
+        >>> images = {"a": values, "b": values[::-1].copy()}
+        >>> samples = [Sample(name, one, one > 14.5 / 19) for name, one in images.items()]
         >>> maps = {"brightness": lambda sample: sample.image}
         >>> binarizers = [PercentileBinarizer(75), PercentileBinarizer(95)]
         >>> results = evaluate_maps(maps, samples, binarizers=binarizers, metrics=iou, baselines={})
@@ -421,7 +423,8 @@ def choose_binarizers(
     >>> import numpy as np
     >>> from cameval import PercentileBinarizer, Sample, choose_binarizers, evaluate_maps, iou
     >>> values = np.arange(20, dtype=np.float32).reshape(4, 5) / 19
-    >>> samples = [Sample(name, values, values > 14.5 / 19, label=0) for name in ("a", "b")]
+    >>> images = {"a": values, "b": values[::-1].copy()}
+    >>> samples = [Sample(name, one, one > 14.5 / 19, label=0) for name, one in images.items()]
     >>> binarizers = [PercentileBinarizer(75), PercentileBinarizer(95)]
     >>> maps = {"brightness": lambda sample: sample.image}
     >>> results = evaluate_maps(maps, samples, binarizers=binarizers, metrics=iou, baselines={})

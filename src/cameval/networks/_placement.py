@@ -87,6 +87,7 @@ class Placement:
         try:
             with without_graph():
                 before, widths = _first_inputs(clone, image)
+                image = image.cpu()
         except Exception:  # it does not take this batch
             return cls()
         if before is None or before.ndim != image.ndim:
@@ -209,7 +210,7 @@ def _first_input(clone: nn.Module, images: Tensor) -> Tensor | None:
     """Return the input of the convolution that runs first; None if it has not as many images."""
     with _keeping_inputs(clone) as inputs, suppress(_Reached):
         clone(images.clone())
-    return inputs[0] if inputs and len(inputs[0]) == len(images) else None
+    return inputs[0].cpu() if inputs and len(inputs[0]) == len(images) else None
 
 
 def _affine(image: Tensor, before: Tensor) -> tuple[tuple[float, float], ...]:

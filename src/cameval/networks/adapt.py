@@ -280,8 +280,8 @@ def _check_adapted(model: Model) -> Model:
     _check_hooks(model, *model.children())
     if isinstance(model, CAMModel) and model.origin is not None:
         _check_hooks(model.origin, *model.children())
-    if model.placement is None:
-        _placed(model, (model.origin or model) if isinstance(model, CAMModel) else model.net)
+    if isinstance(model, LayerModel) and model.placement is None:
+        _placed(model, model.net)
     return model
 
 
@@ -350,7 +350,7 @@ def _placed(model: Placed, net: nn.Module) -> Placed:
 def _sees_all(net: nn.Module) -> bool:
     """Tell whether the network is one of torchvision's as they are, which see the whole image."""
     declared = declared_class(net) is not None and not is_declared_by_user(net)
-    return declared and forward_override(net) is None and not hooks_outside(net)
+    return declared and forward_override(net) is None
 
 
 def _cut_as_declared(net: nn.Module) -> CAMModel:

@@ -74,8 +74,13 @@ def list_rules(results: Results, names: Names) -> list[str]:
     if contents.given:
         rules.append(
             "Maps that were made elsewhere are not scaled. A map of another size than the true "
-            "mask is interpolated linearly to its grid: with the alignment of the run if it has "
-            "the grid of the network, else with cells that fill the image evenly."
+            "mask is interpolated linearly to its grid"
+            + (
+                ": with the alignment of the run if it has the grid of the network, else with "
+                "cells that fill the image evenly."
+                if contents.has_network
+                else "."
+            )
         )
     each = "each image"
     if names.several:
