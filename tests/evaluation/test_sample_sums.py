@@ -11,7 +11,7 @@ from cameval.binarizers import OtsuBinarizer, PercentileBinarizer
 from cameval.errors import SettingError
 from cameval.evaluation import Preparation
 from cameval.evaluation._same_data import count_copies, differing
-from cameval.evaluation._sample_sums import sums_of
+from cameval.evaluation._sample_sums import image_sum, truth_sum
 from cameval.report import verdict_lines
 
 
@@ -98,9 +98,12 @@ def test_networks_on_a_part_of_the_images_are_told(made) -> None:
 
 def test_the_sums_are_of_the_contents(made) -> None:
     one = made[0]
-    assert sums_of(one) == sums_of(replace(one, name="other", group="other"))
-    image, truth = sums_of(one)
+    other = replace(one, name="other", group="other")
+    assert (image_sum(one), truth_sum(one)) == (image_sum(other), truth_sum(other))
     changed = one.image.copy()
-    changed[0, 0] += 1e-3
-    assert sums_of(replace(one, image=changed))[0] != image
-    assert sums_of(replace(one, image=changed))[1] == truth
+    changed[0, 0] = 1 - changed[0, 0]
+    other = replace(one, image=changed)
+    assert image_sum(other) != image_sum(one)
+    assert truth_sum(other) == truth_sum(one)
+    moved = replace(one, mask=np.roll(one.mask, 1, 0), targets=())
+    assert truth_sum(moved) != truth_sum(one)

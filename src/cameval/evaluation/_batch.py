@@ -27,7 +27,7 @@ from cameval.evaluation._grid_scores import (
 from cameval.evaluation._independence import IndependenceChecks
 from cameval.evaluation._network_scores import ScoredNetwork, on_input
 from cameval.evaluation._plan import Plan, Task, count_classes_of, task_of
-from cameval.evaluation._sample_sums import sums_of
+from cameval.evaluation._sample_sums import image_sum, truth_sum
 from cameval.evaluation._sources import NO_LABEL, Grid, Source, View, map_sources
 from cameval.evaluation.dark_images import brightest_of
 from cameval.evaluation.meaning import CONSTANT, REASONS
@@ -275,7 +275,8 @@ class _MappedBatch:
                     assert maps is not None
                     table.score_network(k, view, network, made, maps, classes)
         predicted, probability = self._predictions()
-        sums = [fingerprint(sample) for sample in view.samples]
+        checksums = [fingerprint(sample) for sample in view.samples]
+        images = [image_sum(sample) for sample in view.samples]
         image_of = view.image_of.tolist()
         return BatchScores(
             sample=np.array([row.name for row in view.rows]),
@@ -286,8 +287,11 @@ class _MappedBatch:
             area=table.area,
             present=np.array([bool(row.mask.any()) for row in view.rows]),
             info=np.array([_info(row) for row in view.rows]),
-            checksum=np.array([sums[k] for k in image_of], np.uint32),
-            sums=np.array([sums_of(row) for row in view.rows], np.uint32),
+            checksum=np.array([checksums[k] for k in image_of], np.uint32),
+            sums=np.array(
+                [[images[k], truth_sum(row)] for k, row in zip(image_of, view.rows, strict=True)],
+                np.uint32,
+            ),
             brightest=self._brightest()[image_of],
             **self._spacings(),
             values=_by_row(table.values),
