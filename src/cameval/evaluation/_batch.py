@@ -276,7 +276,7 @@ class _MappedBatch:
                     table.score_network(k, view, network, made, maps, classes)
         predicted, probability = self._predictions()
         checksums = [fingerprint(sample) for sample in view.samples]
-        images = [image_sum(sample) for sample in view.samples]
+        image_sums = [image_sum(sample) for sample in view.samples]
         image_of = view.image_of.tolist()
         return BatchScores(
             sample=np.array([row.name for row in view.rows]),
@@ -289,7 +289,10 @@ class _MappedBatch:
             info=np.array([_info(row) for row in view.rows]),
             checksum=np.array([checksums[k] for k in image_of], np.uint32),
             sums=np.array(
-                [[images[k], truth_sum(row)] for k, row in zip(image_of, view.rows, strict=True)],
+                [
+                    [image_sums[k], truth_sum(row)]
+                    for k, row in zip(image_of, view.rows, strict=True)
+                ],
                 np.uint32,
             ),
             brightest=self._brightest()[image_of],
