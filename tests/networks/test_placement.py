@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 from torchvision.models import ResNet18_Weights, resnet18
 
-from cameval import CAMExtractor, CAMModel, GAPHead, adapt, concat, evaluate, grad_cam, iou
+from cameval import CAMExtractor, CAMModel, adapt, concat, evaluate, grad_cam, iou
 from cameval.evaluation import Preparation, Results
 from cameval.networks import LayerModel, PlacementWarning
 from cameval.networks._placement import Placement
@@ -169,18 +169,5 @@ def test_the_verdict_and_stored_results_tell_it(tmp_path) -> None:
         assert text in " ".join(" ".join(verdict_lines(results)).split())
     plain = run(Net(AT_ITS_PLACE["nothing"]).eval(), "plain")
     assert "first convolution" not in " ".join(verdict_lines(plain))
-    body = nn.Sequential(Net(MOVED["flip"][0]).body)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        run(CAMModel(body, GAPHead(nn.Linear(8, 3))).eval(), "by hand")
-
-    class Flip(nn.Module):
-        def forward(self, images: Tensor) -> Tensor:
-            return images.flip(-1)
-
-    flips = CAMModel(nn.Sequential(Flip(), body), GAPHead(nn.Linear(8, 3))).eval()
-    with pytest.warns(PlacementWarning, match="of the left, right at the opposite side"):
-        by_hand = run(flips, "by hand")
-    assert "the margin of the left, right at the opposite" in " ".join(verdict_lines(by_hand))
     both = " ".join(" ".join(verdict_lines(concat([plain, crops]))).split())
     assert "The first convolution of crops does not see the margin" in both

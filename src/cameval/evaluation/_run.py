@@ -31,12 +31,11 @@ from cameval.evaluation.spacings import check_spacings
 from cameval.extractor import Alignment, CAMExtractor, check_alignment, check_parts, network_name
 from cameval.maps import CellCenters
 from cameval.networks import CAMModel, LayerModel, adapt
-from cameval.networks._copies import private_copy
 from cameval.networks._cuts import check_cut
 from cameval.networks._dtypes import dtypes_of
 from cameval.networks._module_types import calls_compiled
 from cameval.networks._outputs import are_probabilities, are_sigmoids, check_no_sigmoid
-from cameval.networks._placement import Placement, warn_of_placement
+from cameval.networks._placement import Placement
 from cameval.networks._precision import (
     Precision,
     arithmetic_of,
@@ -92,17 +91,6 @@ class Network:
     def cell_centers(self) -> CellCenters | None:
         """The centers of the cells, if maps are aligned by them."""
         return self.model.cell_centers if self.alignment == "receptive_field" else None
-
-
-def _placement(model: CAMModel | LayerModel, image: torch.Tensor) -> Placement:
-    """Return what a network does to images; a model built by hand is tried on a random one."""
-    if model.placement is not None:
-        return model.placement
-    weight = next(model.parameters(), image)
-    noise = torch.rand(1, *image.shape, generator=torch.Generator().manual_seed(0))
-    found = Placement.of(private_copy(model), noise.to(weight.device, weight.dtype))
-    warn_of_placement(model, found)
-    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +220,8 @@ def plan_run(
         record |= shift.to_record()
     record |= PreparationOverlap.of(prepare, first.by_target()[0]).to_record()
     if network is not None and image is not None:
-        placement = _placement(network.exact, image)
+        placement = network.exact.placement
+        placement = Placement() if placement is None else placement
         record |= placement.to_record() | NormalizedTwice.of_image(placement, image).to_record()
     by_slices = {k: one for k, one in plan.maps.items() if isinstance(one, SliceMaps)}
     if by_slices:

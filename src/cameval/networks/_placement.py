@@ -46,7 +46,7 @@ class PlacementWarning(UserWarning):
     A margin of 1/32 of a trial image is altered at each side, and the inputs of the first
     convolution are compared. Not found are steps that move the image by less, depend on the image,
     or come after the first convolution; and those of networks that have no convolution, or that mix
-    all positions before it.
+    all positions before it. A :class:`~cameval.CAMModel` that is built of parts is not looked at.
     """
 
 
