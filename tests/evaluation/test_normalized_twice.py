@@ -62,6 +62,7 @@ def test_an_extractor_warns_of_images_that_are_normalized_twice() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             extract(images)
+            extract(40 * images)  # as they are before any normalization
 
 
 @pytest.mark.parametrize(
