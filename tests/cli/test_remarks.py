@@ -292,9 +292,9 @@ def test_a_folder_without_finished_results_names_its_runs(tmp_path) -> None:
 
 def test_images_that_are_left_out_are_counted_in_the_verdict(root, tmp_path, capsys) -> None:
     assert score(root, tmp_path / "all") == 0
-    assert "left out were" not in capsys.readouterr().out
+    assert "that --names does not name" not in capsys.readouterr().out
     names = Results.load(tmp_path / "all").samples["sample"].tolist()
     (tmp_path / "some.txt").write_text("\n".join(names[:4]))
     assert score(root, tmp_path / "some", "--names", str(tmp_path / "some.txt")) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "4 images are in the table; left out were 2 that --names does not name." in out
+    assert "4 images are in the table, without 2 that --names does not name." in out

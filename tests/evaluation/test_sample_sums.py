@@ -92,8 +92,8 @@ def test_networks_on_other_truths_or_images_are_told(made, results) -> None:
 
 def test_networks_on_a_part_of_the_images_are_told(made) -> None:
     both = concat([run(made[:6]), run(made[2:], "other")])
-    assert "Only 4 of 8 images are of all networks" in said(both)
-    assert "images are of all" not in said(concat([run(made[:6]), run(made[:6], "other")]))
+    assert "The networks have only 4 of 8 images in common" in said(both)
+    assert "images in common" not in said(concat([run(made[:6]), run(made[:6], "other")]))
 
 
 def test_the_sums_are_of_the_contents(made) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -27,7 +26,7 @@ from cameval.evaluation._grid_scores import (
 from cameval.evaluation._independence import IndependenceChecks
 from cameval.evaluation._network_scores import ScoredNetwork, on_input
 from cameval.evaluation._plan import Plan, Task, count_classes_of, task_of
-from cameval.evaluation._sample_sums import image_sum, truth_sum
+from cameval.evaluation._sample_sums import fingerprint, image_sum, info_text, truth_sum
 from cameval.evaluation._sources import NO_LABEL, Grid, Source, View, map_sources
 from cameval.evaluation.dark_images import brightest_of
 from cameval.evaluation.meaning import CONSTANT, REASONS
@@ -139,25 +138,6 @@ def _is_object(text: str) -> bool:
         return isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
         return False
-
-
-def fingerprint(sample: Sample) -> int:
-    """Return a checksum of the contents of a sample."""
-    words = f"{sample.name}\0{sample.group}\0{sample.image.shape}\0{sample.spacing}"
-    found = crc32(np.ascontiguousarray(sample.image).data, crc32(words.encode()))
-    arrays: list[NDArray[Any] | None] = [sample.ignore]
-    for target in sample.targets:
-        found = crc32(f"{target.label}".encode(), found)
-        arrays += [target.mask, target.boxes, target.instances]
-    for array in arrays:
-        if array is not None:
-            found = crc32(np.ascontiguousarray(array).data, found)
-    return crc32(_info(sample).encode(), found) if sample.info else found
-
-
-def _info(sample: Sample) -> str:
-    """Return the columns that a user adds, as JSON."""
-    return json.dumps(dict(sample.info), ensure_ascii=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,7 +266,7 @@ class _MappedBatch:
             probability=probability.numpy(),
             area=table.area,
             present=np.array([bool(row.mask.any()) for row in view.rows]),
-            info=np.array([_info(row) for row in view.rows]),
+            info=np.array([info_text(row) for row in view.rows]),
             checksum=np.array([checksums[k] for k in image_of], np.uint32),
             sums=np.array(
                 [

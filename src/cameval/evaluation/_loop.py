@@ -15,12 +15,13 @@ from tqdm import tqdm
 from cameval.data import Sample
 from cameval.distributed import gather, number_of_processes, rank
 from cameval.errors import CamevalError, DataError
-from cameval.evaluation._batch import BatchScorer, BatchScores, fingerprint
+from cameval.evaluation._batch import BatchScorer, BatchScores
 from cameval.evaluation._halving import Finish, HalvedBatches
 from cameval.evaluation._identity import same_run
 from cameval.evaluation._loading import Workers, number_of_batches, read_batches
 from cameval.evaluation._run import Run
 from cameval.evaluation._run_folder import RunFolder, is_there
+from cameval.evaluation._sample_sums import fingerprint
 from cameval.evaluation._times import Sessions, Stopwatch, total_time
 from cameval.evaluation.results import Results, results_of
 

@@ -12,7 +12,7 @@ from torch import nn
 from cameval.data import Sample
 from cameval.distributed import number_of_processes
 from cameval.errors import DataError, SettingError, ShapeError
-from cameval.evaluation._batch import Predictions, fingerprint
+from cameval.evaluation._batch import Predictions
 from cameval.evaluation._digests import digest_of, digest_or_none, structure_of, weights_hash
 from cameval.evaluation._identity import fixed_image, outputs_of
 from cameval.evaluation._loading import Samples, as_samples, names_of_classes, peek
@@ -21,6 +21,7 @@ from cameval.evaluation._normalized_twice import NormalizedTwice
 from cameval.evaluation._plan import Plan, Task, check_task, count_classes_of, task_of
 from cameval.evaluation._preparation_words import record_of_preparation
 from cameval.evaluation._run_folder import now, versions
+from cameval.evaluation._sample_sums import fingerprint
 from cameval.evaluation._sources import prepare_targets
 from cameval.evaluation.labels import setting_text
 from cameval.evaluation.preparation import SLICE_ADVICE, Preparation, Prepare

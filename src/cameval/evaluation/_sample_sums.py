@@ -1,5 +1,6 @@
-"""Checksums of image and truth of each sample, as a run stores them."""
+"""Checksums of samples: of all contents, of the image, and of the truth."""
 
+import json
 from typing import Any
 from zlib import crc32
 
@@ -12,6 +13,25 @@ RECORD = "sums_of_samples"
 """Where the record of a run has them."""
 
 NUMBERS = ("image", "truth")
+
+
+def fingerprint(sample: Sample) -> int:
+    """Return a checksum of the contents of a sample."""
+    words = f"{sample.name}\0{sample.group}\0{sample.image.shape}\0{sample.spacing}"
+    found = crc32(np.ascontiguousarray(sample.image).data, crc32(words.encode()))
+    arrays: list[NDArray[Any] | None] = [sample.ignore]
+    for target in sample.targets:
+        found = crc32(f"{target.label}".encode(), found)
+        arrays += [target.mask, target.boxes, target.instances]
+    for array in arrays:
+        if array is not None:
+            found = crc32(np.ascontiguousarray(array).data, found)
+    return crc32(info_text(sample).encode(), found) if sample.info else found
+
+
+def info_text(sample: Sample) -> str:
+    """Return the columns that a user adds, as JSON."""
+    return json.dumps(dict(sample.info), ensure_ascii=False)
 
 
 def image_sum(sample: Sample) -> int:

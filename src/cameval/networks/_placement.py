@@ -20,11 +20,6 @@ from cameval.networks.activations import without_graph
 RECORD = "placement"
 """Where the record of a run has it."""
 
-ADVICE = (
-    "do this in cameval.Preparation, outside of the network, which does the same to the masks, "
-    "and adapt the network without it"
-)
-
 Place = Literal["unseen", "opposite", "elsewhere"]
 
 _MARGIN = 1 / 32
@@ -167,7 +162,8 @@ def warn_of_placement(net: nn.Module, placement: Placement) -> None:
         warn_user(
             "the layers of a network must see the whole image at its place for maps to fit it, "
             f"got a {type(net).__name__} whose first convolution {placement}: the image is "
-            f"cropped, padded, flipped or turned inside; {ADVICE}",
+            "cropped, padded, flipped or turned inside; do this in cameval.Preparation, outside of "
+            "the network, which does the same to the masks, and adapt the network without it",
             PlacementWarning,
         )
 

@@ -89,7 +89,7 @@ def left_out(targets: Targets) -> Sentence:
             found[join_words(parts)] = None
     if not found:
         return ()
-    return (Part(f"{n:,} images are in the table; left out were {'; '.join(found)}."),)
+    return (Part(f"{n:,} images are in the table, without {'; '.join(found)}."),)
 
 
 def other_data(targets: Targets, names: Names) -> Sentence:
@@ -104,8 +104,8 @@ def other_data(targets: Targets, names: Names) -> Sentence:
     common, n = count_common(results)
     if common < n:
         said.append(
-            f"Only {common:,} of {n:,} images are of all {names.noun}s: their means are of "
-            "different images, and their differences of those that both have."
+            f"The {names.noun}s have only {common:,} of {n:,} images in common: their means are of "
+            "different images, and a difference is of those that both have."
         )
     return (Part(" ".join(said)),) if said else ()
 

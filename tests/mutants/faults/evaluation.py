@@ -416,7 +416,7 @@ FAULTS = (
     ),
     Fault(
         "the checksum of a sample leaves out its mask",
-        "evaluation/_batch.py",
+        "evaluation/_sample_sums.py",
         before="arrays += [target.mask, target.boxes, target.instances]",
         after="arrays += [target.boxes, target.instances]",
         tests=("evaluation/test_runs.py::test_changed_samples_are_noticed",),
