@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -292,8 +293,8 @@ folder = Path({folder!r})
 for kind in ("csv", "parquet"):
     getattr(small, f"to_{{kind}}")(folder / f"small.{{kind}}")
     getattr(Results, f"from_{{kind}}")(folder / f"small.{{kind}}")
-results = made(10_000)
-for kind in ("csv", "parquet"):
+for kind, n in (("csv", 10_000), ("parquet", 40_000)):
+    results = made(n)
     for work in (
         lambda: getattr(results, f"to_{{kind}}")(folder / f"table.{{kind}}"),
         lambda: getattr(Results, f"from_{{kind}}")(folder / f"table.{{kind}}"),
@@ -308,11 +309,17 @@ for kind in ("csv", "parquet"):
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_the_tidy_table_is_never_in_memory(tmp_path):
     script = MEMORY.format(tests=str(HERE.parent), folder=str(tmp_path))
+    pool = {"ARROW_DEFAULT_MEMORY_POOL": "system"}  # the others keep pages that are free
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | pool,
     )
-    peaks = [int(word) for word in done.stdout.split()]  # at once: 273, 361, 87 and 133 MiB
-    assert all(peak < most for peak, most in zip(peaks, (120, 200, 150, 110), strict=True)), peaks
+    # At once: 273, 361, 221 and 287 MiB at least.
+    peaks = [int(word) for word in done.stdout.split()]
+    assert all(peak < most for peak, most in zip(peaks, (120, 200, 160, 235), strict=True)), peaks
 
 
 # --- Arrays of a run ------------------------------------------------------------------------------
