@@ -1,4 +1,4 @@
-"""Copies of images in a table, and other images or truths of the same name in several models."""
+"""Images of a table: copies, others of the same name in several models, and those taken out."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -83,3 +83,22 @@ def count_common(results: ScoreTable) -> tuple[int, int]:
     models = table["model"].nunique()
     counts = table["sample"].value_counts()
     return int((counts == models).sum()), len(counts)
+
+
+def count_taken_out(results: ScoreTable) -> int:
+    """Return how many images were evaluated and are not in the table.
+
+    Images on which a choice was made do not count, if they are all that is not in it.
+    """
+    models = set(results.samples["model"].astype(str))
+    present = set(results.samples["sample"].astype(str))
+    evaluated: set[str] = set()
+    of_choices: set[object] = set()
+    for run in runs(results.provenance):
+        if str((run.get("settings") or {}).get("model")) in models:
+            evaluated.update(_sums_of_run(run)["sample"])
+            chosen = run.get("chosen")
+            choices = chosen.values() if isinstance(chosen, Mapping) else ()
+            of_choices |= {one.get("images") for one in choices if isinstance(one, Mapping)}
+    n = len(evaluated - present)
+    return 0 if n in of_choices else n

@@ -4,6 +4,13 @@ from mutants.fault import Fault
 
 FAULTS = (
     Fault(
+        "images of a choice are taken out, too",
+        "evaluation/_same_data.py",
+        before="return 0 if n in of_choices else n",
+        after="return n",
+        tests=("evaluation/test_sample_sums.py::test_images_that_are_taken_out_are_told",),
+    ),
+    Fault(
         "a margin that is not seen is at its place",
         "networks/_placement.py",
         before='return "unseen"',
