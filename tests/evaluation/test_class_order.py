@@ -98,6 +98,25 @@ def test_the_number_of_possible_orders_counts() -> None:
     assert other_order(images(labels, exchanged(labels))) is None  # of 4 images, among 190 pairs
 
 
+@pytest.mark.parametrize(("shift", "word"), [(1, "lower"), (-1, "higher")])
+def test_labels_that_count_from_another_number_are_told(shift, word) -> None:
+    predicted = np.repeat(np.arange(3, 43, 4), 4)
+    right = predicted.copy()
+    right[::8] += shift
+    found = other_order(images(predicted + shift, right))
+    assert found == OtherOrder((), 5 / 40, 35 / 40, shift)
+    text = found.describe(()).replace("\u00a0", " ")
+    assert text == (
+        f"With labels that are one {word} 87.5 % would be right, not 12.5 %: check whether the "
+        "labels count from 0."
+    )
+    assert other_order(images((predicted + shift) // 20 * 20, right)) is None
+    one_class = np.full(40, 2)
+    assert other_order(images(one_class + np.arange(40) // 36, one_class - 1)) is None
+    few = np.arange(12) % 3 + 5  # three labels, of which two are one too high
+    assert other_order(images(few, np.where(few == 5, 9, few - 1))) is None
+
+
 @pytest.mark.parametrize("classes", [2, 3, 10])
 @pytest.mark.parametrize("count", [15, 60])
 def test_predictions_at_random_are_seldom_told(classes, count) -> None:

@@ -36,7 +36,8 @@ class ClassOrderWarning(UserWarning):
     """The order of the classes may not be that of the network's outputs.
 
     Names of classes were numbered in their sorted order; or, at the end of
-    :func:`cameval.evaluate`, far more predictions would be right in another order.
+    :func:`cameval.evaluate`, far more predictions would be right in another order, or with labels
+    that are all one lower or higher.
     """
 
 

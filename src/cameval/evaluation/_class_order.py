@@ -1,4 +1,4 @@
-"""Whether predictions are right in another order of the classes, as where two are exchanged."""
+"""Whether predictions are right in another order of the classes: exchanged, or counted from 1."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,11 +34,14 @@ class OtherOrder:
         Labels that are predicted as the next one, the last of each cycle as its first.
     given, other
         The share of right predictions in the given order, and in the other one.
+    shift
+        By how much all labels are higher than the predictions; 0 where classes are in cycles.
     """
 
     cycles: tuple[tuple[int, ...], ...]
     given: float
     other: float
+    shift: int = 0
 
     def describe(self, class_names: Sequence[str], of_model: str = "") -> str:
         """Return what would be right, as a sentence that asks to check the order."""
@@ -47,8 +50,12 @@ class OtherOrder:
             known = 0 <= label < len(class_names)
             return one_line(class_names[label], 40) if known else f"class {label}"
 
+        check = "check the order of the classes"
         count = sum(map(len, self.cycles))
-        if count > _MOST_NAMED:
+        if self.shift:
+            order = f"labels that are one {'lower' if self.shift > 0 else 'higher'}"
+            check = "check whether the labels count from 0"
+        elif count > _MOST_NAMED:
             order = f"{count:,} classes in another order"
         elif all(len(cycle) == 2 for cycle in self.cycles):
             pairs = [f"{name(first)} and {name(second)}" for first, second in self.cycles]
@@ -58,7 +65,7 @@ class OtherOrder:
             order = f"{', '.join(map(name, cycle[:-1]))} and {name(cycle[-1])} in another order"
         return (
             f"With {order} {format_percent(self.other)} would be right{of_model}, not "
-            f"{format_percent(self.given)}: check the order of the classes."
+            f"{format_percent(self.given)}: {check}."
         )
 
 
@@ -84,13 +91,17 @@ def other_order(images: Images) -> OtherOrder | None:
     cycles = tuple(
         cycle
         for cycle in _cycles(labels, predicted)
-        if _is_shown(_gains(cycle, labels, predicted, groups), cycle, classes)
+        if _is_shown(
+            _gains(_expected([cycle], labels), labels, predicted, groups),
+            perm(classes, len(cycle)) // len(cycle),
+        )
     )
-    if not cycles:
+    shift = 0 if cycles else _shift(labels, predicted, groups)
+    if not cycles and not shift:
         return None
-    expected = _expected(cycles, labels)
+    expected = _expected(cycles, labels) - shift
     given, other = (labels == predicted).mean(), (expected == predicted).mean()
-    return OtherOrder(cycles, float(given), float(other))
+    return OtherOrder(cycles, float(given), float(other), shift)
 
 
 def _cycles(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> list[tuple[int, ...]]:
@@ -123,26 +134,40 @@ def _expected(cycles: Sequence[Sequence[int]], labels: NDArray[np.int64]) -> NDA
     return expected
 
 
+def _shift(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], groups: NDArray[np.intp]
+) -> int:
+    """Return by how much the labels are too high, which is 1 or -1; 0 if they are not."""
+    kinds, at = np.unique(labels, return_inverse=True)
+    for shift in (1, -1):
+        shares = np.bincount(at, weights=labels - shift == predicted) / np.bincount(at)
+        moved = int((shares > 0.5).sum())
+        if moved >= max(3, len(kinds) // 2 + 1) and _is_shown(
+            _gains(labels - shift, labels, predicted, groups), 2
+        ):
+            return shift
+    return 0
+
+
 def _gains(
-    cycle: Sequence[int],
+    expected: NDArray[np.int64],
     labels: NDArray[np.int64],
     predicted: NDArray[np.int64],
     groups: NDArray[np.intp],
 ) -> NDArray[np.float64]:
     """Return how many more images of each group are right in the other order."""
-    right = 1.0 * (_expected([cycle], labels) == predicted) - (labels == predicted)
+    right = 1.0 * (expected == predicted) - (labels == predicted)
     return np.bincount(groups, weights=right).astype(np.float64)
 
 
-def _is_shown(gains: NDArray[np.float64], cycle: Sequence[int], classes: int) -> bool:
-    """Tell whether more groups gain than could by chance, in the best of the cycles as long."""
+def _is_shown(gains: NDArray[np.float64], count: int) -> bool:
+    """Tell whether more groups gain than could by chance, in the best of `count` orders."""
     from scipy.special import bdtrc
 
     more, fewer = int((gains > 0).sum()), int((gains < 0).sum())
     if more == 0:
         return False
     p = float(bdtrc(more - 1, more + fewer, 0.5))
-    count = perm(classes, len(cycle)) // len(cycle)
     return (log(p) if p > 0 else -inf) + log(count) < log(_LEVEL)
 
 

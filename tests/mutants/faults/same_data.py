@@ -4,6 +4,15 @@ from mutants.fault import Fault
 
 FAULTS = (
     Fault(
+        "one class for all images is a shift of the labels",
+        "evaluation/_class_order.py",
+        before="moved >= max(3, len(kinds) // 2 + 1)",
+        after="moved",
+        tests=(
+            ("evaluation/test_class_order.py::test_labels_that_count_from_another_number_are_told"),
+        ),
+    ),
+    Fault(
         "images of a choice are taken out, too",
         "evaluation/_same_data.py",
         before="return 0 if n in of_choices else n",
