@@ -46,7 +46,8 @@ def test_it_is_the_harmonic_mean_of_three_terms(cut):
 def test_it_is_zero_where_a_term_is():
     network, images, classes = small("pooled"), pictures("pooled"), some_classes()
     maps = CAMExtractor(network, grad_cam)(images, classes).maps
-    assert not ARCC(Returning(-maps))(network, images, maps, classes).any()  # coherency
+    squares = (torch.arange(maps.numel()) % 2).to(maps).reshape(maps.shape)  # r is exactly -1
+    assert not ARCC(Returning(-squares))(network, images, squares, classes).any()  # coherency
     assert not ARCC(Returning(maps))(network, images, 0 * maps, classes).any()  # a constant map
     blind = CAMModel(nn.Conv2d(3, 6, 3), GAPHead(nn.Linear(6, 4))).double().eval()
     nn.init.zeros_(blind.head.linear.weight)  # it does not see the image: ROAD is 0
