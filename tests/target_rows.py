@@ -77,6 +77,7 @@ def batch(
             [[crc32(str(name).encode()), k] for k, name in enumerate(samples)], np.uint32
         ),
         brightest=np.ones(n, np.float32),
+        ignored=np.zeros(n),
         axes=np.full(n, 2),
         spacing=np.full((n, 3), np.nan),
         values=values,

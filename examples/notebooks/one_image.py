@@ -111,7 +111,7 @@ result.plot(batch, class_names=NAMES)
 plt.show()
 
 # %% [markdown]
-# The network says brick, with a probability of .991, since most of the image is brick. Where it
+# The network says brick, with a probability above .99, since most of the image is brick. Where it
 # looked for this answer is the map of brick, and that is not the ellipse. The ellipse is the truth
 # for another question: where does the network find *grass* in this image? The scores below answer
 # this one, with the map of grass. Those of brick are given for comparison.

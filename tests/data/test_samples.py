@@ -259,3 +259,9 @@ def test_a_volume_has_three_axes_with_or_without_channels() -> None:
         assert sample.shape == (2, 4, 5)
     flat = Sample("photo", np.zeros((4, 5, 3), np.float32), np.zeros((4, 5), bool))
     assert flat.shape == (4, 5)
+
+
+def test_spaces_around_a_group_are_removed() -> None:
+    assert Sample("a ", IMAGE, IMAGE > 0.5, group=" 97737 ").group == "97737"
+    with pytest.raises(DataError, match="group must not be empty"):
+        Sample("a", IMAGE, IMAGE > 0.5, group=" ")

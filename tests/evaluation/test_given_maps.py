@@ -1,5 +1,6 @@
 """Maps made elsewhere: `evaluate_maps`, and maps beside those of a network."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -92,14 +93,25 @@ def test_a_folder_of_files_is_a_source(tmp_path) -> None:
 
 def test_maps_of_any_size_are_interpolated() -> None:
     made = samples(3)
-    coarse = torch.rand(1, 8, 8, generator=torch.manual_seed(0))
-    results = evaluate_maps({"coarse": lambda sample: coarse[0]}, made, **PARTS)
+    coarse = torch.rand(3, 8, 8, generator=torch.manual_seed(0))
+    of_name = dict(zip([sample.name for sample in made], coarse, strict=True))
+    results = evaluate_maps({"coarse": lambda sample: of_name[sample.name]}, made, **PARTS)
     for row, sample in enumerate(made):
-        whole = cameval.maps.upsample(coarse, sample.shape)
+        whole = cameval.maps.upsample(coarse[row : row + 1], sample.shape)
         expected = cameval.pixel_auroc(whole, torch.from_numpy(sample.mask)[None])
         assert results.select(method="coarse", metric="auroc").values[row, 0] == pytest.approx(
             float(expected)
         )
+
+
+def test_one_map_for_all_images_is_told() -> None:
+    made = samples(3)
+    first = np.random.default_rng(0).random((8, 8))
+    text = "got the same map from same for all images of a batch; return the map of the sample"
+    with pytest.warns(UserWarning, match=text):
+        evaluate_maps({"same": lambda sample: first, "zero": lambda one: 0 * first}, made, **PARTS)
+    one_truth = [replace(sample, mask=made[0].mask, targets=()) for sample in made[::2]]
+    evaluate_maps({"truth": lambda sample: 1.0 * sample.mask}, one_truth, **PARTS)
 
 
 def test_each_target_has_its_map() -> None:

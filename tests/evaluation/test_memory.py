@@ -91,6 +91,7 @@ def scores_of(batch: Sequence[Sample]) -> BatchScores:
         checksum=np.arange(n, dtype=np.uint32),
         sums=np.arange(2 * n, dtype=np.uint32).reshape(n, 2),
         brightest=np.ones(n, np.float32),
+        ignored=np.zeros(n),
         axes=np.full(n, 2),
         spacing=np.full((n, 3), np.nan),
         values=np.random.default_rng(n).random((n, 2)),

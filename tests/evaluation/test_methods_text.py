@@ -67,7 +67,8 @@ def test_a_run_of_a_network_with_a_choice_is_described() -> None:
     )
     assert evaluated in only.methods_text()
     assert evaluated not in text
-    assert "baselines" not in only.methods_text()
+    assert "truth (uses the true mask)" not in only.methods_text()
+    assert "left out here, are " in only.methods_text()
 
 
 def test_the_values_of_maps_are_those_of_the_methods() -> None:
@@ -161,7 +162,10 @@ def test_each_map_has_its_threshold_in_the_text() -> None:
     plain, by_class = (chosen(by).methods_text() for by in (None, "label"))
     assert "It is p95 for cam; otsu for grad_cam and center." in plain
     assert "On the images of this choice cam has the highest mean IoU of 2 methods." in plain
-    assert "chosen for each map and class on other images of the same groups (12 images" in by_class
+    assert (
+        "chosen for each map and true class on other images of the same groups (12 images"
+        in by_class
+    )
     assert (
         "For cam it is p95 for round, otsu for square and long; for grad_cam it is otsu for round, "
         "square and long; for center it is otsu for round, square and long."
@@ -197,7 +201,7 @@ def test_each_network_has_its_own_thresholds_in_the_text() -> None:
     assert "on other images of the same patients, by the highest mean IoU." in text
     assert "For ResNet (chosen on 12 images of 8 patients) it is the top 5 % for cam;" in text
     by_class = concat([of_network(name, "p95", by="label") for name in ("a", "b")]).methods_text()
-    assert "chosen for each map and class of each network on other images" in by_class
+    assert "chosen for each map and true class of each network on other images" in by_class
     for name in ("a", "b"):
         assert (
             f"For {name} (chosen on 12 images of 8 groups): for cam it is p95 for round, square "
@@ -259,7 +263,7 @@ def test_names_of_the_author_are_in_the_text() -> None:
     assert "The network is ResNet (" in text
     assert "Maps are computed by CAM and grad_cam, for" in text
     assert "by p95 (PercentileBinarizer(percentile=95)) and Otsu's method." in text
-    assert 'The binarizer "tuned" was chosen for each map and class' in text
+    assert 'The binarizer "tuned" was chosen for each map and true class' in text
     assert "(12 images of 8 patients), by the highest mean Jaccard." in text
     assert "For CAM it is p95 for meningioma, Otsu's method for square and long;" in text
     assert "baseline Center (uses nothing" in text

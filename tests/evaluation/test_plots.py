@@ -930,7 +930,7 @@ def test_latex_has_the_rule_of_the_threshold(results) -> None:
         "p95": BinarizerMeaning("p95", origin=origin),
     }
     chosen = meant(results, binarizers=binarizers)
-    rule = "chosen for each map and class on other images, by the highest mean"
+    rule = "chosen for each map and true class on other images, by the highest mean"
     comments = chosen.to_latex("mean").splitlines()[1:3]
     assert sorted(comments) == ["% otsu: OtsuBinarizer()", f"% p95: {rule} IoU"]
     assert f"% p95: {rule} Jaccard\n" in chosen.to_latex("mean", names={"iou": "Jaccard"})

@@ -10,7 +10,7 @@ from cameval import Results, Sample, choose_binarizers, concat, evaluate, grad_c
 from cameval.binarizers import OtsuBinarizer, PercentileBinarizer
 from cameval.errors import SettingError
 from cameval.evaluation import Preparation
-from cameval.evaluation._same_data import count_copies, count_taken_out, differing
+from cameval.evaluation._same_data import count_copies, differing
 from cameval.evaluation._sample_sums import image_sum, truth_sum
 from cameval.report import verdict_lines
 
@@ -94,22 +94,6 @@ def test_networks_on_a_part_of_the_images_are_told(made) -> None:
     both = concat([run(made[:6]), run(made[2:], "other")])
     assert "The networks have only 4 of 8 images in common" in said(both)
     assert "images in common" not in said(concat([run(made[:6]), run(made[:6], "other")]))
-
-
-def test_images_that_are_taken_out_are_told(results, tmp_path) -> None:
-    names = results.samples["sample"]
-    some = results.select(sample=names[:5].tolist())
-    some.to_csv(tmp_path / "some.csv")
-    for table in (some, concat([some]), Results.from_csv(tmp_path / "some.csv")):
-        text = "5 images are in the table, without 3 that were evaluated with them."
-        assert text in said(table)
-    others = results.select(sample=names[5:].tolist())
-    assert count_taken_out(results.select(binarizer="otsu", metric="iou")) == 0
-    assert count_taken_out(concat([some, others])) == 0
-    assert count_taken_out(concat([some, results.select(sample=names[5])])) == 2
-    choice = choose_binarizers(some, metric="iou")
-    assert count_taken_out(choice.apply(others)) == 0
-    assert count_taken_out(choice.apply(results.select(sample=names[6:].tolist()))) == 6
 
 
 def test_the_sums_are_of_the_contents(made) -> None:

@@ -145,7 +145,8 @@ def test_adcc_in_an_evaluation_is_that_of_the_extractor_of_each_method() -> None
 
 
 def test_adcc_of_maps_that_cannot_be_made_again_is_undefined() -> None:
-    theirs = {"theirs": lambda sample: np.random.default_rng(0).random((8, 8))}
+    rng = np.random.default_rng(0)
+    theirs = {"theirs": lambda sample: rng.random((8, 8))}
     results = evaluate(
         small_network(),
         samples(),

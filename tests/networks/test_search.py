@@ -205,7 +205,10 @@ def test_of_a_module_that_runs_twice_the_last_run_is_taken() -> None:
 
 def test_a_relu_that_is_a_function_is_part_of_the_features() -> None:
     net, batch = make("in place"), images(2)
-    features = adapt(net).features(batch)
+    model = adapt(net)
+    features = model.features(batch)
+    assert model.layer == "conv2 (after ReLU)"
+    assert "layer='conv2 (after ReLU)'" in repr(model)
     assert (features >= 0).all()
     torch.testing.assert_close(features, relu(net.conv2(net.conv1(batch).relu())))
 

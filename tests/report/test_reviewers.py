@@ -318,6 +318,7 @@ def test_negatives_are_told_with_the_metrics_that_are_defined_there() -> None:
     assert found["values"] == {
         **{"negatives": 20, "images": 20, "metrics_defined": ["false_positive_rate"]},
         "separate_means": True,
+        "hidden_objects": 0,
     }
     without = of_targets(made(60, metrics=("iou",)), absent=lambda i: i % 3 == 1)
     assert "No metric of the run is defined there." in answers(without)["negatives"]["run"]

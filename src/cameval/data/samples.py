@@ -53,7 +53,7 @@ class Sample:
         type, such as ``np.float64(3.0)``, is stored as an int. Of several targets, None.
     group
         The unit that is kept together when data is split or resampled, such as the patient. By
-        default every image is its own group, with its name.
+        default every image is its own group, with its name. Spaces around it are removed.
     targets
         In place of mask and label: one or more :class:`Target`, with different labels. Several
         objects of one class are one target.
@@ -120,7 +120,7 @@ class Sample:
             targets=targets,
             mask=_union(targets) if only is None else only.mask,
             label=None if only is None else only.label,
-            group=self.name if self.group is None else self.group,
+            group=self.name if self.group is None else _stripped(self.group),
         )
         if self.image.view(np.uint32).max() > _BITS_OF_ONE:
             _explain_range(self.image)
@@ -272,6 +272,11 @@ def _restore(kind: type[Sample], state: dict[str, Any]) -> Sample:
     sample = object.__new__(kind)
     _set(sample, **state | {"info": MappingProxyType(state["info"])})
     return sample
+
+
+def _stripped(word: str) -> str:
+    """Return a word without spaces around it; what is no text is refused later."""
+    return word.strip(" ") if isinstance(word, str) else word
 
 
 def _check_words(**words: object) -> None:

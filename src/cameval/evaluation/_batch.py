@@ -67,6 +67,8 @@ class BatchScores:
         Checksums of the image and of the truth of each row, ``(N, 2)``.
     brightest
         The greatest value of each image, ``(N,)``; NaN where it is not judged (`brightest_of`).
+    ignored
+        Share of the pixels of the grid of the scores that are ignored, ``(N,)``.
     axes
         The number of spatial axes, ``(N,)``.
     spacing
@@ -91,6 +93,7 @@ class BatchScores:
     checksum: NDArray[np.uint32]
     sums: NDArray[np.uint32]
     brightest: NDArray[np.float32]
+    ignored: NDArray[np.float64]
     axes: NDArray[np.int64]
     spacing: NDArray[np.float64]
     values: NDArray[np.float64]
@@ -109,7 +112,7 @@ class BatchScores:
         kinds = {"sample": "U", "group": "U", "label": "i", "predicted": "i", "probability": "f"}
         kinds |= {"area": "f", "present": "b", "info": "U", "checksum": "u", "brightest": "f"}
         kinds |= {"values": "f", "codes": "u", "weights": "f", "axes": "i", "spacing": "f"}
-        kinds |= {"sums": "u"}
+        kinds |= {"sums": "u", "ignored": "f"}
         good = self.spacing.shape == (n, 3) and self.sums.shape == (n, 2)
         good &= shape == self.codes.shape == self.weights.shape == (n, columns) and n > 0
         for name, kind in kinds.items():
@@ -276,6 +279,7 @@ class _MappedBatch:
                 np.uint32,
             ),
             brightest=self._brightest()[image_of],
+            ignored=1 - table.pixels / self._sizes(),
             **self._spacings(),
             values=_by_row(table.values),
             codes=_by_row(table.codes),
@@ -288,6 +292,13 @@ class _MappedBatch:
         if scorer.model is None:
             return np.full(len(samples), np.nan, np.float32)
         return np.array([brightest_of(one, scorer.prepare) for one in samples], np.float32)
+
+    def _sizes(self) -> NDArray[np.float64]:
+        """Return the number of pixels of the grid of each row, ``(N,)``."""
+        sizes = np.ones(len(self.view.rows))
+        for grid in self.view.grids:
+            sizes[grid.rows.numpy()] = grid.truth[0].numel()
+        return sizes
 
     def _spacings(self) -> dict[str, NDArray[Any]]:
         """Return the number of axes of each row, and its spacing on the grid of the scores."""
@@ -394,22 +405,25 @@ def given_predictions(view: View, predictions: Predictions | None) -> tuple[Tens
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """Values, reason codes and weights of S sources and N rows, ``(S, N, K)``, and areas."""
+    """Values, reason codes and weights of S sources and N rows, ``(S, N, K)``, and areas.
+
+    A row has its number of pixels that count, and the share of them that are true.
+    """
 
     plan: Plan
     values: NDArray[np.float64]
     codes: NDArray[np.uint8]
     weights: NDArray[np.float64]
     area: NDArray[np.float64]  # (N,)
+    pixels: NDArray[np.float64]  # (N,)
 
     @classmethod
     def of(cls, plan: Plan, shape: tuple[int, int]) -> "_Table":
         """Return the table of a plan without scores."""
         size = *shape, len(plan.scores)
-        area = np.full(shape[1], np.nan)
-        return cls(
-            plan, np.full(size, np.nan), np.zeros(size, np.uint8), np.full(size, np.nan), area
-        )
+        values, weights = np.full(size, np.nan), np.full(size, np.nan)
+        area, pixels = np.full(shape[1], np.nan), np.full(shape[1], np.nan)
+        return cls(plan, values, np.zeros(size, np.uint8), weights, area, pixels)
 
     def fill(
         self, source: NDArray[np.intp], row: NDArray[np.intp], numbers: NDArray[np.float64]
@@ -417,7 +431,7 @@ class _Table:
         """Write the scores of maps, from what `GridScores` has of them ``(m, C)``."""
         plan = self.plan
         constant, positive, true, pixels = numbers[:, : len(NUMBERS)].T
-        self.area[row] = true / pixels
+        self.area[row], self.pixels[row] = true / pixels, pixels
         counted = 2 * len(plan.binarizers) if plan.of_masks else 0
         counts, scores = np.split(numbers[:, len(NUMBERS) :], [counted], axis=1)
         given = iter(scores.T)

@@ -51,7 +51,7 @@ class ChoiceWords:
         """What was chosen for what, on which images, and by which metric."""
         known = self._records
         images = f" ({self._counts(known[0])})" if self._is_one and self._counts(known[0]) else ""
-        each = "map and class" if self.origin.by == "label" else "map"
+        each = "map and true class" if self.origin.by == "label" else "map"
         of_networks = " of each network" if len(dict(self._choices)) > 1 else ""
         where = self.words.place_of_choice(self.origin.chosen_on)
         best = "highest" if self.origin.higher_is_better else "lowest"

@@ -269,7 +269,7 @@ def plot_sizes(subject: Subject, axes: "Axes") -> None:
     axes.xaxis.set_minor_formatter(ticker.NullFormatter())
     clean(axes, "both")
     score_axis(axes, "y", subject.value_range)
-    axes.set_xlabel("area of the object, share of the image (log scale)")
+    axes.set_xlabel("area of the object, share of the scored pixels (log scale)")
     axes.set_ylabel(f"{subject.metric_name} of each {subject.row}")
     title(axes, f"{subject.metric_name} and size of the object", subject.parts())
 

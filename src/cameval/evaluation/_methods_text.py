@@ -9,7 +9,9 @@ import pandas as pd
 
 from cameval.evaluation._choice_words import ChoiceWords, runs_of
 from cameval.evaluation._contents import count_rows
+from cameval.evaluation._ignored_pixels import IgnoredPixels
 from cameval.evaluation._label_words import LabelWords, joined
+from cameval.evaluation._left_out import LeftOut
 from cameval.evaluation._numbers import format_percent, plain_spaces
 from cameval.evaluation._preparation_words import describe_preparation
 from cameval.evaluation._score_table import ScoreTable
@@ -56,7 +58,7 @@ def methods_text(
     one = "volume" if spacings.axes == 3 else "image"
     return " ".join(
         [
-            _describe_data(results, words, one),
+            *_describe_data(results, words, one),
             *_describe_networks(recorded, words, one),
             *_describe_accuracy(results, words),
             *_describe_maps(results, words),
@@ -71,15 +73,22 @@ def methods_text(
     )
 
 
-def _describe_data(results: ScoreTable, words: LabelWords, one: str) -> str:
+def _describe_data(results: ScoreTable, words: LabelWords, one: str) -> Iterator[str]:
+    """Yield the counts of images, targets and groups, and what is left out of the results."""
     counts = count_rows(results)
     shown = [words.count(counts["image"], one)]
     if counts["target"] != counts["image"]:
         shown.append(words.count(counts["target"], "target"))
     if counts["group"] == counts["image"]:
         group = words.name("group")
-        return f"The evaluation has {' with '.join(shown)}, each {one} a {group} of its own."
-    return f"The evaluation has {' with '.join(shown)} of {words.count(counts['group'], 'group')}."
+        yield f"The evaluation has {' with '.join(shown)}, each {one} a {group} of its own."
+    else:
+        groups = words.count(counts["group"], "group")
+        yield f"The evaluation has {' with '.join(shown)} of {groups}."
+    if left_out := LeftOut.of(results):
+        yield f"Evaluated, and left out here, are {left_out}."
+    if (ignored := IgnoredPixels.of(results)) is not None:
+        yield plain_spaces(ignored.describe(one))
 
 
 def _describe_networks(

@@ -199,7 +199,7 @@ def plan_run(
             "compiled": any(map(calls_compiled, network.model.modules())),
             "dtype": ", ".join(dtypes_of(network.model)),
             **arithmetic_of(network.device),
-            "layer": network.model.layer if isinstance(network.model, LayerModel) else "features",
+            "layer": network.model.layer or "features",
             "alignment": network.alignment,
             "task": trial.task,
             "outputs_are": "probabilities" if probabilities else "logits",

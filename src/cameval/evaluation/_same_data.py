@@ -1,4 +1,4 @@
-"""Images of a table: copies, others of the same name in several models, and those taken out."""
+"""Copies of images in a table, and other images or truths of the same name in several models."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,6 +21,11 @@ def _sums_of_run(run: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(known).astype(
         {"sample": str, "label": float, "image": float, "truth": float}
     )
+
+
+def names_in_run(run: Mapping[str, Any]) -> list[str]:
+    """Return the names of the samples that a run has evaluated; none if its record has none."""
+    return _sums_of_run(run)["sample"].unique().tolist()
 
 
 def rows_with_sums(results: ScoreTable) -> pd.DataFrame:
@@ -83,22 +88,3 @@ def count_common(results: ScoreTable) -> tuple[int, int]:
     models = table["model"].nunique()
     counts = table["sample"].value_counts()
     return int((counts == models).sum()), len(counts)
-
-
-def count_taken_out(results: ScoreTable) -> int:
-    """Return how many images were evaluated and are not in the table.
-
-    Images on which a choice was made do not count, if they are all that is not in it.
-    """
-    models = set(results.samples["model"].astype(str))
-    present = set(results.samples["sample"].astype(str))
-    evaluated: set[str] = set()
-    of_choices: set[object] = set()
-    for run in runs(results.provenance):
-        if str((run.get("settings") or {}).get("model")) in models:
-            evaluated.update(_sums_of_run(run)["sample"])
-            chosen = run.get("chosen")
-            choices = chosen.values() if isinstance(chosen, Mapping) else ()
-            of_choices |= {one.get("images") for one in choices if isinstance(one, Mapping)}
-    n = len(evaluated - present)
-    return 0 if n in of_choices else n

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from cameval._checks import warn_user
 from cameval._deferred import holds
 from cameval._memo import memoized
 from cameval.data import Objects, Sample
@@ -384,6 +386,12 @@ class GivenMaps:
 
     def __call__(self, grid: Grid) -> Tensor:
         maps = [given_map(self.source, self.name, sample) for sample in grid.samples]
+        if _are_one_map(maps, grid.samples):
+            warn_user(
+                f"maps must differ between images, got the same map from {self.name} for all "
+                "images of a batch; return the map of the sample that is given, or give maps that "
+                "do not depend on the image as baselines"
+            )
         return torch.stack([self._resized(one, grid) for one in maps]).to(grid.truth.device)
 
     def _resized(self, given: Tensor, grid: Grid) -> Tensor:
@@ -447,6 +455,17 @@ class _BaselineMaps:
     def again(self, view: View, classes: Tensor) -> Source:
         """Return the source of the maps of other images."""
         return replace(self, view=view, classes=classes)
+
+
+def _are_one_map(maps: Sequence[Tensor], samples: Sequence[Sample]) -> bool:
+    """Tell whether images and truths of a batch differ, and maps do not and are not constant."""
+    first, one = maps[0], samples[0]
+    if all(torch.equal(first, other) for other in maps) and (first != first.flatten()[0]).any():
+        return any(
+            not (np.array_equal(one.image, other.image) or np.array_equal(one.mask, other.mask))
+            for other in samples
+        )
+    return False
 
 
 @memoized

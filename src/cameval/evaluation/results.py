@@ -19,6 +19,7 @@ from cameval.evaluation import _summaries as summaries
 from cameval.evaluation._batch import BatchScores
 from cameval.evaluation._class_names import numbers_of, with_class_names
 from cameval.evaluation._csv_tables import read_csv, write_csv
+from cameval.evaluation._ignored_pixels import ignored_record
 from cameval.evaluation._latex import latex_table
 from cameval.evaluation._methods_text import methods_text
 from cameval.evaluation._parquet_tables import read_parquet, write_parquet
@@ -843,13 +844,13 @@ def results_of(
     values, codes, weights = (
         np.concatenate([getattr(p, n) for p in parts]) for n in ("values", "codes", "weights")
     )
-    names, brightest, spacing, axes, labels, sums = (
+    names, brightest, ignored, spacing, axes, labels, sums = (
         np.concatenate([getattr(part, name) for part in parts])
-        for name in ("sample", "brightest", "spacing", "axes", "label", "sums")
+        for name in ("sample", "brightest", "ignored", "spacing", "axes", "label", "sums")
     )
     dark, spacings = DarkImages.count(names, brightest), Spacings.count(names, spacing, axes)
     record = {**provenance, **dark.to_record(), **spacings.to_record()}
-    record |= sums_record(names, labels, sums)
+    record |= sums_record(names, labels, sums) | ignored_record(names, ignored)
     return Results(samples, tuple(columns), values, codes, record, weights)
 
 

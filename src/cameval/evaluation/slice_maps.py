@@ -15,7 +15,6 @@ from cameval.evaluation.labels import setting_text
 from cameval.evaluation.preparation import Preparation, Prepare, Prepared
 from cameval.extractor import CAMExtractor, network_name
 from cameval.maps import upsample
-from cameval.networks import LayerModel
 from cameval.networks._images import prepared_images
 
 __all__ = ["SliceMaps"]
@@ -114,7 +113,7 @@ class SliceMaps:
         return {
             "network": network_name(model),
             "weights": weights_hash(model),
-            "layer": model.layer if isinstance(model, LayerModel) else "features",
+            "layer": model.layer or "features",
             "alignment": extract.alignment,
             "method": setting_text(extract.method),
             "target_class": self.target_class,

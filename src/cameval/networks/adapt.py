@@ -139,12 +139,14 @@ def adapt(
     network is tried once, on a private copy. Its cut is *proved* if a linear layer returns the
     logits, bit for bit, and reads the mean of some layer's output, with or without a LayerNorm
     between them; then `cam` is exact. Where the head has several layers, the cut is proved if the
-    first of them reads such a mean, of the last layer with positions; then gradient methods work.
-    What is between them in training mode only, such as dropout,
-    is not part of the cut. In each later pass the logits of the cut are compared with those of the
-    network. A network that keeps timm's contract, and whose cut is not proved, is cut between its
-    ``forward_features`` and its ``forward_head``. Its channels are ``num_features``, or else the
-    axis with as many entries as a linear layer has inputs.
+    first of them reads such a mean, of the last layer with positions; then gradient methods work. A
+    ReLU between them that is a function is part of the features, and `layer` of the model says so:
+    ``"conv5 (after ReLU)"``. ``layer="conv5"`` takes what is before it, and gives other maps. What
+    is between them in training mode only, such as dropout, is not part of the cut. In each later
+    pass the logits of the cut are compared with those of the network. A network that keeps timm's
+    contract, and whose cut is not proved, is cut between its ``forward_features`` and its
+    ``forward_head``. Its channels are ``num_features``, or else the axis with as many entries as a
+    linear layer has inputs.
 
     Examples
     --------

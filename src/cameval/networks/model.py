@@ -87,6 +87,9 @@ class CAMModel(nn.Module):
     def layer(self) -> str | None:
         """The name of the layer of `origin` whose output the features are; None if there is none.
 
+        Where the features of a proved cut are that output after a ReLU that is no module, the name
+        ends in ``" (after ReLU)"``. With ``adapt(net, layer=...)`` they are the output before it.
+
         Examples
         --------
         >>> from torch import nn
@@ -98,7 +101,8 @@ class CAMModel(nn.Module):
         True
         """
         if isinstance(self.features, LayerFeatures):
-            return own_name(self.features.net, self.features.layer)
+            name = own_name(self.features.net, self.features.layer)
+            return f"{name} (after ReLU)" if self.features.rectify else name
         names: dict[nn.Module, str] = {}
         if self.origin is not None:
             names = {module: name for name, module in self.origin.named_modules()}

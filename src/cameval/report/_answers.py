@@ -142,6 +142,7 @@ def answer_truth(known: Known) -> Answer:
     """Answer the sizes of the true objects, also in cells of the maps."""
     rows = known.rows
     areas = rows["area"][rows["present"].to_numpy(bool)].to_numpy(float)
+    areas = areas[areas > 0]  # not those of which the preparation leaves no pixel
     cells = _cells(known)
     question = "Who drew the truth, and how large is it?"
     values: dict[str, Any] = {"objects": len(areas), "cells_of_maps": cells}
@@ -149,7 +150,7 @@ def answer_truth(known: Known) -> Answer:
         return Answer("truth", question, ["No target has a true pixel."], values)
     low, median, high = np.quantile(areas, [0.25, 0.5, 0.75]).tolist()
     sentences = [
-        f"The median object has {format_percent(median)} of the image (quartiles "
+        f"The median object has {format_percent(median)} of the scored pixels (quartiles "
         f"{format_percent(low)} and {format_percent(high)})."
     ]
     values |= {"area_median": median, "area_q25": low, "area_q75": high}
@@ -248,9 +249,16 @@ def answer_negatives(known: Known) -> Answer:
         "metrics_defined": defined,
         "separate_means": known.targets.are_split,
     }
+    hidden = int((rows["present"].to_numpy(bool) & ~(rows["area"] > 0).to_numpy()).sum())
+    values["hidden_objects"] = hidden
+    told = [
+        f"Of {format_count(hidden, 'object')} no true pixel is scored, after the preparation and "
+        "without ignored pixels: most of their scores are undefined."
+    ] * (hidden > 0)
     if not len(negative):
         row = known.names.row
-        return Answer("negatives", question, [f"There are none: each {row} has an object."], values)
+        sentences = [f"There are none: each {row} has an object.", *told]
+        return Answer("negatives", question, sentences, values)
     where = "Their scores are in the same means where they are defined."
     if known.targets.are_split:
         where = "Their scores are not in the means of targets with an object."
@@ -261,7 +269,7 @@ def answer_negatives(known: Known) -> Answer:
     if defined:
         titles = join_words([known.contents.title(one) for one in defined])
         sentences[1:] = [f"Defined there: {titles}.", where]
-    return Answer("negatives", question, sentences, values)
+    return Answer("negatives", question, [*sentences, *told], values)
 
 
 def answer_subgroups(known: Known) -> Answer:

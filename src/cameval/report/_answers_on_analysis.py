@@ -1,11 +1,13 @@
 """Answers to reviewers about the analysis: tuning, metrics, intervals, baselines, tests, time."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from cameval.evaluation._comparisons import ALPHA, FAMILY
+from cameval.evaluation._left_out import LeftOut
 from cameval.evaluation._scores import ROLES
 from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import Column, MetricMeaning
@@ -69,6 +71,8 @@ def answer_tuning(known: Known) -> Answer:
         for one in choices
         if one["images"] is not None and (method is None or one["label"] != method.label)
     ]
+    if left_out := LeftOut.of(known.targets.everything):
+        sentences.append(f"Evaluated, and not in this table: {left_out}.")
     if not sentences:
         pair = "one method and one binarizer were" if contents.binarizers else "one method was"
         sentences.append(f"In this run {pair} evaluated; earlier runs are not recorded.")
@@ -80,6 +84,7 @@ def answer_tuning(known: Known) -> Answer:
         "method_chosen": None if method is None else method.records(),
         "compared": compared,
         "choices": choices,
+        "left_out": asdict(left_out),
     }
     return Answer("tuning", "What was tuned, and where?", sentences, values)
 

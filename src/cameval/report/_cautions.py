@@ -177,8 +177,27 @@ def describe_guess(verdicts: Sequence[Verdict], contents: Contents) -> Sentence:
         whose = f" for {', '.join(one_line(model, 40) for model in models)}"
         parts += [Part("; " if k else ""), Part(one_line(label, 40), "name")]
         parts.append(Part(f"{what}{whose if len(found) > 1 else ''}"))
-    parts.append(Part("). It guesses the place, not the class."))
+    text = "It guesses the place, not the class."
+    if any(_is_by_label(one.guess.column, contents) for one in verdicts if one.guess is not None):
+        text = "It guesses the place; its threshold is that of the true class."
+    parts.append(Part(f"). {text}"))
     return (*parts, *_informed(verdicts))
+
+
+def _is_by_label(column: Column, contents: Contents) -> bool:
+    """Tell whether a column has the binarizers that were chosen for each label."""
+    known = contents.binarizers.get(column.binarizer)
+    return known is not None and known.origin is not None and known.origin.by == "label"
+
+
+def by_label(verdicts: Sequence[Verdict], contents: Contents) -> Sentence:
+    """Return that the threshold of an image is that of its true class, if it is."""
+    columns = [one.column for one in verdicts if one.column is not None]
+    if not any(_is_by_label(one, contents) for one in columns):
+        return ()
+    return (
+        Part("The threshold of each image is that of its true class, not of the predicted one."),
+    )
 
 
 def _informed(verdicts: Sequence[Verdict]) -> Sentence:

@@ -115,7 +115,7 @@ def describe_choice(
     given = names.contents.given
     origin = None if binarizer is None else binarizer.origin
     if origin is not None and method is not None:
-        each = "map and class" if origin.by == "label" else "map"
+        each = "map and true class" if origin.by == "label" else "map"
         best = "highest" if origin.higher_is_better else "lowest"
         yield (
             f"The {method.describe()} and the binarizer of each {each} were chosen on "
@@ -174,7 +174,7 @@ def describe_masks(
     if origin is None:
         return f"masks by {one_line(column.binarizer)}"
     found = list(dict.fromkeys(chosen_for(column, model, runs)))
-    what = "a threshold for each class, " if origin.by == "label" else "threshold "
+    what = "a threshold for each true class, " if origin.by == "label" else "threshold "
     what = f"method and {what}" if with_method else what
     value = f": {one_line(found[0])}" if len(found) == 1 else ""
     return f"{what}chosen on {names.chosen_on(origin.chosen_on)}{value}"

@@ -5,10 +5,12 @@ from typing import Any
 
 from cameval.evaluation import Results
 from cameval.evaluation._contents import Contents
+from cameval.evaluation._ignored_pixels import IgnoredPixels
+from cameval.evaluation._left_out import LeftOut
 from cameval.evaluation._map_shift import MapShift
 from cameval.evaluation._normalized_twice import ADVICE, NormalizedTwice
 from cameval.evaluation._run_folder import runs
-from cameval.evaluation._same_data import count_common, count_copies, count_taken_out, differing
+from cameval.evaluation._same_data import count_common, count_copies, differing
 from cameval.evaluation._words import one_line
 from cameval.evaluation.dark_images import DarkImages
 from cameval.evaluation.preparation_check import PreparationOverlap
@@ -73,11 +75,9 @@ def copies(targets: Targets, names: Names) -> Sentence:
 
 
 def left_out(targets: Targets) -> Sentence:
-    """Return how many images the command line or the user left out, if any."""
+    """Return how many images the command line left out, if any."""
     n = int(targets.everything.samples["sample"].nunique())
     found: dict[str, None] = {}
-    if n_out := count_taken_out(targets.everything):
-        found[f"{n_out:,} that {'was' if n_out == 1 else 'were'} evaluated with them"] = None
     for _, run in _runs_of_models(targets.everything):
         counts = run.get("left_out")
         known = counts if isinstance(counts, Mapping) else {}
@@ -92,6 +92,25 @@ def left_out(targets: Targets) -> Sentence:
     if not found:
         return ()
     return (Part(f"{n:,} images are in the table, without {'; '.join(found)}."),)
+
+
+def selected(targets: Targets) -> Sentence:
+    """Return what was evaluated and is not in the table, if anything."""
+    found = LeftOut.of(targets.everything)
+    if not found:
+        return ()
+    return (
+        Part(
+            f"Evaluated, and not in this table: {found}. No p value is corrected for a choice "
+            "among them."
+        ),
+    )
+
+
+def ignored_pixels(targets: Targets) -> Sentence:
+    """Return in how many images pixels are ignored, and what share of them, if any are."""
+    found = IgnoredPixels.of(targets.everything)
+    return () if found is None else (Part(found.describe()),)
 
 
 def other_data(targets: Targets, names: Names) -> Sentence:

@@ -182,7 +182,7 @@ def names_of(targets: Targets, contents: Contents, words: Mapping[str, str] | No
 def describe_origin(origin: Origin, names: Names) -> str:
     """Return on which images binarizers were chosen, and by which metric."""
     best = "highest" if origin.higher_is_better else "lowest"
-    each = " for each class" if origin.by == "label" else ""
+    each = " for each true class" if origin.by == "label" else ""
     where, metric = names.chosen_on(origin.chosen_on), names.contents.title(origin.metric)
     return f"chosen{each} on {where} by the {best} mean {metric}"
 

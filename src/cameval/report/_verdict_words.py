@@ -19,6 +19,7 @@ from cameval.report._accuracy import (
 )
 from cameval.report._cautions import (
     NOISE_ALONE,
+    by_label,
     caution_of,
     describe_guess,
     other_guesses,
@@ -31,6 +32,7 @@ from cameval.report._data_cautions import (
     copies,
     dark_images,
     given_alignments,
+    ignored_pixels,
     left_out,
     map_shifts,
     mixed_spacings,
@@ -39,6 +41,7 @@ from cameval.report._data_cautions import (
     other_data,
     placements,
     preparations,
+    selected,
 )
 from cameval.report._names import Names
 from cameval.report._sentences import MOST_NAMED, Part, Sentence
@@ -131,6 +134,8 @@ def words_of(
         _counts(verdicts, headline, names),
     )
     caution = (
+        selected(targets),
+        ignored_pixels(targets),
         other_data(targets, names),
         copies(targets, names),
         dark_images(targets),
@@ -144,6 +149,7 @@ def words_of(
         uncorrected(verdicts),
         (Part(NOISE_ALONE),) if _is_compared(verdicts) and contents.has_noise_alone else (),
         caution_of(verdicts, targets, contents, headline, names),
+        by_label(verdicts, contents),
         map_shifts(targets),
         given_alignments(targets, contents),
         out_of_reach(verdicts),

@@ -405,8 +405,8 @@ FAULTS = (
     Fault(
         "the true area is in pixels",
         "evaluation/_batch.py",
-        before="self.area[row] = true / pixels",
-        after="self.area[row] = true",
+        before="self.area[row], self.pixels[row] = true / pixels, pixels",
+        after="self.area[row], self.pixels[row] = true, pixels",
         tests=(
             (
                 "evaluation/test_evaluation.py::"

@@ -13,11 +13,18 @@ FAULTS = (
         ),
     ),
     Fault(
-        "images of a choice are taken out, too",
-        "evaluation/_same_data.py",
-        before="return 0 if n in of_choices else n",
-        after="return n",
-        tests=("evaluation/test_sample_sums.py::test_images_that_are_taken_out_are_told",),
+        "images of a choice are left out, too",
+        "evaluation/_left_out.py",
+        before="if images in {n for run in recorded for n in _images_of_choices(run)}:",
+        after="if images < 0:",
+        tests=("evaluation/test_left_out.py::test_images_of_a_choice_are_not_left_out",),
+    ),
+    Fault(
+        "the pairs of a run are those of the table",
+        "evaluation/_left_out.py",
+        before="len(all_pairs - pairs)",
+        after="len(pairs - all_pairs)",
+        tests=("evaluation/test_left_out.py::test_what_is_selected_is_told",),
     ),
     Fault(
         "a margin that is not seen is at its place",

@@ -1,0 +1,130 @@
+"""What was evaluated and is not in a table is told: images, pairs, baselines, metrics, pixels."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from evaluations import samples, small_network
+
+from cameval import Results, Sample, cam, choose_binarizers, concat, dice, evaluate, grad_cam, iou
+from cameval.baselines import area_bound, center_baseline, intensity_baseline
+from cameval.binarizers import OtsuBinarizer, PercentileBinarizer
+from cameval.evaluation import Preparation
+from cameval.evaluation._ignored_pixels import IgnoredPixels
+from cameval.evaluation._left_out import LeftOut
+from cameval.report import reviewer_summary, verdict_lines
+
+
+def run(made: list[Sample], name: str = "net", **more: Any) -> Results:
+    options: dict[str, Any] = {
+        "methods": [cam, grad_cam],
+        "metrics": [iou, dice, area_bound],
+        "binarizers": [PercentileBinarizer(75), OtsuBinarizer()],
+        "baselines": {"center": center_baseline, "intensity": intensity_baseline},
+        "prepare": Preparation(size=32),
+    }
+    return evaluate(small_network(), made, name=name, progress=False, **(options | more))
+
+
+def said(results: Results) -> str:
+    return " ".join(" ".join(verdict_lines(results)).replace("\u00a0", " ").split())
+
+
+@pytest.fixture(scope="module")
+def made() -> list[Sample]:
+    return samples(8, sizes=(32,))
+
+
+@pytest.fixture(scope="module")
+def results(made) -> Results:
+    return run(made)
+
+
+SELECTED: dict[str, dict[str, Any]] = {
+    "3 of 8 images": {"sample": [f"image {k}" for k in range(5)]},
+    "3 of 4 pairs of method and binarizer": {
+        "method": ["cam", "center", "intensity"],
+        "binarizer": "otsu",
+    },
+    "2 of 4 pairs of method and binarizer and the baselines center and intensity": {
+        "method": "cam"
+    },
+    "the baseline center": {"method": ["cam", "grad_cam", "intensity"]},
+    "the metric dice": {"metric": ["iou", "area_bound"]},
+}
+
+
+@pytest.mark.parametrize("text", SELECTED)
+def test_what_is_selected_is_told(text, results, tmp_path) -> None:
+    some = results.select(**SELECTED[text])
+    some.to_csv(tmp_path / "some.csv")
+    for table in (some, concat([some]), Results.from_csv(tmp_path / "some.csv")):
+        assert f"Evaluated, and not in this table: {text}. No p value is corrected" in said(table)
+        assert f"Evaluated, and left out here, are {text}." in table.methods_text()
+    tuning = reviewer_summary(some)["answers"]["tuning"]
+    assert f"Evaluated, and not in this table: {text}." in tuning["run"]
+    assert not [one for one in tuning["run"] if one.startswith("In this run")]
+    assert tuning["values"]["left_out"] == vars(LeftOut.of(some)) | {
+        name: list(getattr(LeftOut.of(some), name)) for name in ("baselines", "metrics")
+    }
+
+
+def test_a_whole_table_has_nothing_left_out(results, made) -> None:
+    names = results.samples["sample"].tolist()
+    assert not LeftOut.of(results)
+    assert "not in this table" not in said(results)
+    assert "left out here" not in results.methods_text()
+    assert not LeftOut.of(results.select(metric=["iou", "dice"]))  # a bound is no choice
+    parts = [results.select(sample=names[:5]), results.select(sample=names[5:])]
+    assert not LeftOut.of(concat(parts))
+    both = concat([results, run(made, "other")])
+    assert not LeftOut.of(both.select(model="other"))
+
+
+def test_images_of_a_choice_are_not_left_out(results) -> None:
+    names = results.samples["sample"].tolist()
+    choice = choose_binarizers(results.select(sample=names[:5]), metric="iou")
+    chosen = choice.apply(results.select(sample=names[5:]))
+    assert not LeftOut.of(chosen)
+    assert not LeftOut.of(chosen.select(binarizer="validated", metric=["iou", "dice"]))
+    assert LeftOut.of(choice.apply(results.select(sample=names[6:]))).images == 6
+
+
+@pytest.mark.parametrize(
+    "damage", [{"columns": [3, ["a"]]}, {"chosen": {"a": 3}}, {"sums_of_samples": None}]
+)
+def test_a_record_that_is_damaged_says_nothing(damage, results) -> None:
+    assert not LeftOut.of(replace(results, provenance={**results.provenance, **damage}))
+
+
+def test_ignored_pixels_are_told(made, tmp_path) -> None:
+    rows = np.arange(32)[:, None] + np.zeros((32, 32), int)
+    some = [
+        Sample(one.name, one.image, one.mask, label=one.label, group=one.group, ignore=rows < most)
+        for one, most in zip(made, [0, 0, 8, 8, 16, 16, 24, 24], strict=True)
+    ]
+    table = run(some)
+    table.to_csv(tmp_path / "table.csv")
+    text = "In 6 of 8 images pixels are ignored, in the median 50.0 % of the image: scores, bounds"
+    assert text in said(table)
+    assert text in said(Results.from_csv(tmp_path / "table.csv"))
+    assert text in table.methods_text()
+    assert IgnoredPixels.of(table.select(sample="image 2")) == IgnoredPixels(1, 1, 0.25)
+    assert IgnoredPixels.of(table.select(sample="image 0")) is None
+    assert "ignored" not in said(run(made))
+
+
+def test_objects_that_a_preparation_hides_are_counted(made) -> None:
+    corner = np.zeros((32, 32), bool)
+    corner[:2, :2] = True
+    hidden = Sample("corner", made[0].image, corner, label=0, group="corner")
+    answers = reviewer_summary(run([*made, hidden], prepare=Preparation(size=32, crop=0.75)))
+    negatives, truth = (answers["answers"][key] for key in ("negatives", "truth"))
+    assert negatives["values"]["hidden_objects"] == 1
+    assert "Of 1 object no true pixel is scored" in " ".join(negatives["run"]).replace(
+        "\u00a0", " "
+    )
+    assert truth["values"]["objects"] == 8
+    whole = reviewer_summary(run(made))["answers"]["negatives"]
+    assert whole["values"]["hidden_objects"] == 0
