@@ -78,6 +78,7 @@ def batch(
         ),
         brightest=np.ones(n, np.float32),
         ignored=np.zeros(n),
+        map_sums=np.zeros((n, 0), np.uint32),
         axes=np.full(n, 2),
         spacing=np.full((n, 3), np.nan),
         values=values,

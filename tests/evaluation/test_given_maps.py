@@ -22,7 +22,7 @@ from cameval.errors import (
     SettingError,
     ShapeError,
 )
-from cameval.evaluation import Preparation, Results
+from cameval.evaluation import Preparation, Results, SameMapsWarning
 from cameval.metrics import Deletion
 from cameval.report import verdict_lines
 
@@ -107,9 +107,15 @@ def test_maps_of_any_size_are_interpolated() -> None:
 def test_one_map_for_all_images_is_told() -> None:
     made = samples(3)
     first = np.random.default_rng(0).random((8, 8))
-    text = "got the same map from same for all images of a batch; return the map of the sample"
-    with pytest.warns(UserWarning, match=text):
-        evaluate_maps({"same": lambda sample: first, "zero": lambda one: 0 * first}, made, **PARTS)
+    maps = {"same": lambda sample: first, "zero": lambda one: 0 * first}
+    for size in (1, 3):
+        text = "got the same map from same for 3 of 3 images"
+        with pytest.warns(SameMapsWarning, match=text) as told:
+            results = evaluate_maps(maps, made, **PARTS, batch_size=size)
+        assert len(told) == 1
+        assert told[0].filename == __file__
+        text = "3 of 3 images have a map of same that is the same for others, too"
+        assert text in " ".join(" ".join(verdict_lines(results)).split())
     one_truth = [replace(sample, mask=made[0].mask, targets=()) for sample in made[::2]]
     evaluate_maps({"truth": lambda sample: 1.0 * sample.mask}, one_truth, **PARTS)
 

@@ -92,6 +92,7 @@ def scores_of(batch: Sequence[Sample]) -> BatchScores:
         sums=np.arange(2 * n, dtype=np.uint32).reshape(n, 2),
         brightest=np.ones(n, np.float32),
         ignored=np.zeros(n),
+        map_sums=np.zeros((n, 0), np.uint32),
         axes=np.full(n, 2),
         spacing=np.full((n, 3), np.nan),
         values=np.random.default_rng(n).random((n, 2)),

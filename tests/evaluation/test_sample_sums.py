@@ -10,8 +10,8 @@ from cameval import Results, Sample, choose_binarizers, concat, evaluate, grad_c
 from cameval.binarizers import OtsuBinarizer, PercentileBinarizer
 from cameval.errors import SettingError
 from cameval.evaluation import Preparation
-from cameval.evaluation._same_data import count_copies, differing
 from cameval.evaluation._sample_sums import image_sum, truth_sum
+from cameval.evaluation.same_data import count_copies, count_differing
 from cameval.report import verdict_lines
 
 
@@ -48,20 +48,24 @@ def results(made) -> Results:
 
 def test_copies_in_other_groups_are_counted_and_told(made, results, tmp_path) -> None:
     copied = run([*made, *renamed(made[:3], " again")])
-    assert count_copies(copied) == (3, 11)
+    assert count_copies(copied) == (3, 0, 11)
     text = "3 of 11 images are copies of others, with the same truth, in another group"
     copied.to_csv(tmp_path / "results.csv")
     assert text in said(copied)
     assert text in said(Results.from_csv(tmp_path / "results.csv"))
-    assert count_copies(results) == (0, 8)
+    assert count_copies(results) == (0, 0, 8)
     assert "copies" not in said(results)
 
 
-def test_copies_in_one_group_and_images_without_an_object_are_not(made) -> None:
+def test_copies_in_one_group_are_told_and_images_without_an_object_are_none(made) -> None:
     same_group = [replace(one, name=f"{one.name} again") for one in made[:2]]
     blank = np.zeros((32, 32), np.float32)
     empty = [Sample(f"blank {k}", blank, blank > 1, label=0, group=f"blank {k}") for k in range(3)]
-    assert count_copies(run([*made, *same_group, *empty])) == (0, 13)
+    table = run([*made, *same_group, *empty])
+    assert count_copies(table) == (0, 2, 13)
+    assert "2 of 13 images are copies of others, with the same truth, in the same group" in said(
+        table
+    )
 
 
 def test_a_choice_on_copies_is_refused(made, results) -> None:
@@ -77,8 +81,8 @@ def test_networks_on_other_truths_or_images_are_told(made, results) -> None:
     moved = [replace(one, mask=np.roll(one.mask, 3, 0), targets=()) for one in made]
     mirrored = [replace(one, image=one.image[:, ::-1].copy()) for one in made]
     truths, images = (concat([results, run(other, "other")]) for other in (moved, mirrored))
-    assert [*differing(truths)] == [("truth", 8, 8)]
-    assert [*differing(images)] == [("image", 8, 8)]
+    assert count_differing(truths) == {"truth": (8, 8)}
+    assert count_differing(images) == {"image": (8, 8)}
     assert "scored on different true masks (8 of 8): their scores are not comparable" in said(
         truths
     )
@@ -86,8 +90,26 @@ def test_networks_on_other_truths_or_images_are_told(made, results) -> None:
     with pytest.warns(UserWarning, match="8 of 8 samples have different images in different mode"):
         images.compare("iou", over="model", method="grad_cam", binarizer="otsu")
     same = concat([results, run(made, "other")])
-    assert not [*differing(same)]
+    assert not count_differing(same)
     assert "not comparable" not in said(same)
+
+
+def test_networks_on_other_crops_are_told(made, results) -> None:
+    crop = Preparation(size=32, crop=0.75)
+    cropped = evaluate(
+        small_network(),
+        made,
+        methods=[grad_cam],
+        metrics=[iou],
+        binarizers=[PercentileBinarizer(75), OtsuBinarizer()],
+        prepare=crop,
+        name="cropped",
+        progress=False,
+    )
+    both = concat([results, cropped])
+    assert not count_differing(both)
+    assert "scored on different parts or grids of the true masks (8 of 8)" in said(both)
+    assert "parts or grids" not in said(concat([results, results.renamed("other")]))
 
 
 def test_networks_on_a_part_of_the_images_are_told(made) -> None:

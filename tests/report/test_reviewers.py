@@ -244,7 +244,7 @@ def test_a_method_that_was_chosen_on_other_images_is_not_called_fixed(tmp_path) 
     other = next(one for one in ("cam", "grad_cam") if one != method)
     page = written(chosen, tmp_path / "b", binarizer="validated", method=other)
     assert f"The method {other} was given to the report as fixed before the scores." in page.text
-    assert page.caution.startswith("The thresholds were chosen on other images.")
+    assert page.caution.startswith("The thresholds were chosen on 12 other images of 12 groups.")
     assert "method and threshold" not in page.text
 
 

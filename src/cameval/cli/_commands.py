@@ -64,6 +64,7 @@ from cameval.evaluation import (
     Preparation,
     Results,
     RunSettings,
+    SameMapsWarning,
     SanityChecks,
     evaluate,
     evaluate_maps,
@@ -242,6 +243,7 @@ def _without_warnings() -> Iterator[None]:
             MixedSpacingWarning,
             NormalizedTwiceWarning,
             PlacementWarning,
+            SameMapsWarning,
         ):
             warnings.simplefilter("ignore", category)
         yield

@@ -4,7 +4,6 @@ import sys
 import warnings
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import inf, isfinite, isnan, nan
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from cameval.cli._near_words import list_near_words
 from cameval.cli._run_differences import describe_differences, have_equal_weights
 from cameval.errors import DataError, SettingError
-from cameval.evaluation import Column, Results, concat
+from cameval.evaluation import Column, Results, concat, count_differing
 from cameval.report import format_difference, format_percent
 from cameval.statistics import ENOUGH_GROUPS
 
@@ -47,13 +46,14 @@ def compare_runs(options: Namespace) -> int:
     higher_is_better = _direction([base, new], options)
     _check_limits(options, _range_of([base, new], options.metric))
     _print_notes(base, new, options)
-    base, new = _named(base, "base"), _named(new, "new")
+    base, new = base.renamed("base"), new.renamed("new")
     both = concat([base, new])
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always", UserWarning)
         table = both.compare(options.metric, over="model", reference="base")
     (found,) = table.to_dict("records")
     row = {str(name): value for name, value in found.items()}
+    _check_truths(both)
     _check_pairs(both, row, allow=options.allow_unpaired)
     for note in notes:
         print(f"note: {note.message}", file=sys.stderr)
@@ -141,6 +141,17 @@ def _verdict(row: Mapping[str, Any], shown: str, options: Namespace, *, sign: in
     return 0
 
 
+def _check_truths(both: Results) -> None:
+    """Check that most targets of the same name have the same truth, where it is recorded."""
+    count, n = count_differing(both).get("truth", (0, 0))
+    if 2 * count > n:
+        raise SettingError(
+            f"the truths of both runs must be the same, got others in {count} of {n} targets of "
+            "the same name; compare runs of the same masks, and name samples by their files: names "
+            "that count positions are of other images in another order"
+        )
+
+
 def _check_pairs(both: Results, row: Mapping[str, Any], *, allow: bool) -> None:
     """Check that the same targets have a score in both runs."""
     scores = both.to_pandas().groupby(["sample", "label"], observed=True, dropna=False)["value"]
@@ -209,10 +220,6 @@ def _tables_without_record(options: Namespace) -> list[Path]:
         for table in dict.fromkeys(tables)
         if table.is_file() and not table.with_suffix(".json").exists()
     ]
-
-
-def _named(results: Results, name: str) -> Results:
-    return replace(results, samples=results.samples.assign(model=name))
 
 
 def _read(path: str, options: Namespace) -> Results:

@@ -29,6 +29,8 @@ from cameval.evaluation.published_protocols import (
     kang_protocol,
 )
 from cameval.evaluation.results import Results, SanityResults
+from cameval.evaluation.same_data import count_differing
+from cameval.evaluation.same_maps import SameMapsWarning
 from cameval.evaluation.sanity_checks import (
     SanityChecks,
     SanityCost,
@@ -69,6 +71,7 @@ __all__ = [
     "Prepared",
     "Results",
     "RunSettings",
+    "SameMapsWarning",
     "SanityChecks",
     "SanityCost",
     "SanityResults",
@@ -79,6 +82,7 @@ __all__ = [
     "WSOLScores",
     "choose_binarizers",
     "concat",
+    "count_differing",
     "default_baselines",
     "default_binarizers",
     "default_faithfulness",

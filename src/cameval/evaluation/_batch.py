@@ -27,7 +27,7 @@ from cameval.evaluation._independence import IndependenceChecks
 from cameval.evaluation._network_scores import ScoredNetwork, on_input
 from cameval.evaluation._plan import Plan, Task, count_classes_of, task_of
 from cameval.evaluation._sample_sums import fingerprint, image_sum, info_text, truth_sum
-from cameval.evaluation._sources import NO_LABEL, Grid, Source, View, map_sources
+from cameval.evaluation._sources import NO_LABEL, GivenMaps, Grid, Source, View, map_sources
 from cameval.evaluation.dark_images import brightest_of
 from cameval.evaluation.meaning import CONSTANT, REASONS
 from cameval.evaluation.preparation import Prepare
@@ -65,6 +65,8 @@ class BatchScores:
         Checksum of the contents of each sample, ``(N,)``.
     sums
         Checksums of the image and of the truth of each row, ``(N, 2)``.
+    map_sums
+        Checksums of the maps that were given, ``(N, M)``; 0 where there is none (`map_sum`).
     brightest
         The greatest value of each image, ``(N,)``; NaN where it is not judged (`brightest_of`).
     ignored
@@ -92,6 +94,7 @@ class BatchScores:
     info: NDArray[np.str_]
     checksum: NDArray[np.uint32]
     sums: NDArray[np.uint32]
+    map_sums: NDArray[np.uint32]
     brightest: NDArray[np.float32]
     ignored: NDArray[np.float64]
     axes: NDArray[np.int64]
@@ -112,8 +115,9 @@ class BatchScores:
         kinds = {"sample": "U", "group": "U", "label": "i", "predicted": "i", "probability": "f"}
         kinds |= {"area": "f", "present": "b", "info": "U", "checksum": "u", "brightest": "f"}
         kinds |= {"values": "f", "codes": "u", "weights": "f", "axes": "i", "spacing": "f"}
-        kinds |= {"sums": "u", "ignored": "f"}
+        kinds |= {"sums": "u", "map_sums": "u", "ignored": "f"}
         good = self.spacing.shape == (n, 3) and self.sums.shape == (n, 2)
+        good &= self.map_sums.ndim == 2 and len(self.map_sums) == n
         good &= shape == self.codes.shape == self.weights.shape == (n, columns) and n > 0
         for name, kind in kinds.items():
             array = getattr(self, name)
@@ -131,7 +135,7 @@ class BatchScores:
             )
 
 
-_TABLES = ("values", "codes", "weights", "spacing", "sums")
+_TABLES = ("values", "codes", "weights", "spacing", "sums", "map_sums")
 """What has more than one number for each row."""
 
 
@@ -278,6 +282,7 @@ class _MappedBatch:
                 ],
                 np.uint32,
             ),
+            map_sums=self._map_sums(),
             brightest=self._brightest()[image_of],
             ignored=1 - table.pixels / self._sizes(),
             **self._spacings(),
@@ -285,6 +290,13 @@ class _MappedBatch:
             codes=_by_row(table.codes),
             weights=_by_row(table.weights),
         )
+
+    def _map_sums(self) -> NDArray[np.uint32]:
+        """Return the checksum of the map of each row by each source of given maps, ``(N, M)``."""
+        given = [source.sums for source, _ in self.sources if isinstance(source, GivenMaps)]
+        rows = range(len(self.view.rows))
+        found = np.array([[sums.get(row, 0) for sums in given] for row in rows], np.uint32)
+        return found.reshape(len(rows), len(given))
 
     def _brightest(self) -> NDArray[np.float32]:
         """Return the greatest value of each image that a network is given, ``(M,)``."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from cameval.evaluation._label_words import joined
 from cameval.evaluation._run_folder import runs
-from cameval.evaluation._same_data import names_in_run
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import Column
+from cameval.evaluation.same_data import names_in_run
 
 _MOST_NAMED = 4
 """Of more baselines or metrics there is only a count."""

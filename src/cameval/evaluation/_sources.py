@@ -5,11 +5,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from cameval._checks import warn_user
 from cameval._deferred import holds
 from cameval._memo import memoized
 from cameval.data import Objects, Sample
@@ -17,6 +15,7 @@ from cameval.errors import CamevalError, ClassIndexError, DataError, NonFiniteEr
 from cameval.evaluation._map_checks import check_map
 from cameval.evaluation._plan import MapSource, Plan, TargetClass
 from cameval.evaluation.preparation import Preparation, Prepare, Prepared, Window
+from cameval.evaluation.same_maps import map_sum
 from cameval.extractor import coarse_maps
 from cameval.maps import CellCenters, upsample
 from cameval.networks import Activations
@@ -383,15 +382,12 @@ class GivenMaps:
     cells: tuple[int, ...] = ()
     cell_centers: CellCenters | None = None
     image_size: tuple[int, ...] = ()
+    sums: dict[int, int] = field(default_factory=dict)
 
     def __call__(self, grid: Grid) -> Tensor:
         maps = [given_map(self.source, self.name, sample) for sample in grid.samples]
-        if _are_one_map(maps, grid.samples):
-            warn_user(
-                f"maps must differ between images, got the same map from {self.name} for all "
-                "images of a batch; return the map of the sample that is given, or give maps that "
-                "do not depend on the image as baselines"
-            )
+        for row, one in zip(grid.rows.tolist(), maps, strict=True):
+            self.sums[row] = map_sum(one)
         return torch.stack([self._resized(one, grid) for one in maps]).to(grid.truth.device)
 
     def _resized(self, given: Tensor, grid: Grid) -> Tensor:
@@ -455,17 +451,6 @@ class _BaselineMaps:
     def again(self, view: View, classes: Tensor) -> Source:
         """Return the source of the maps of other images."""
         return replace(self, view=view, classes=classes)
-
-
-def _are_one_map(maps: Sequence[Tensor], samples: Sequence[Sample]) -> bool:
-    """Tell whether images and truths of a batch differ, and maps do not and are not constant."""
-    first, one = maps[0], samples[0]
-    if all(torch.equal(first, other) for other in maps) and (first != first.flatten()[0]).any():
-        return any(
-            not (np.array_equal(one.image, other.image) or np.array_equal(one.mask, other.mask))
-            for other in samples
-        )
-    return False
 
 
 @memoized

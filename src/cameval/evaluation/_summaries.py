@@ -13,6 +13,7 @@ from cameval._names import list_near_names
 from cameval.errors import SettingError
 from cameval.evaluation._interval_reasons import reasons
 from cameval.evaluation.meaning import Column, Meanings, MetricMeaning
+from cameval.evaluation.same_data import areas_differ
 from cameval.statistics import (
     PairedTest,
     Summary,
@@ -35,9 +36,6 @@ _NO_PARTS = (
     *("reason_holm", "is_reliable", "n_unpaired"),
 )
 """The columns of a table that `compare` does not split by, as its own table has them."""
-
-
-_AREA_ROUNDING = 1e-9
 
 
 _VARYING = ("model", "target_class", "method", "binarizer", "metric")
@@ -335,10 +333,7 @@ def _count_paired(there: pd.DataFrame, test: PairedTest) -> dict[str, int]:
 
 def _check_truths(table: pd.DataFrame, pair: pd.Series, over: str) -> None:
     """Warn if a sample and label has truths of different areas, which are different truths."""
-    areas = table["area"].astype(float).groupby(pair)
-    differ = (areas.max() - areas.min() > _AREA_ROUNDING) | (
-        table["present"].astype(float).groupby(pair).nunique() > 1
-    )
+    differ = areas_differ(table, pair)
     if differ.any():
         at = int((pair == differ.index[differ.to_numpy()][0]).to_numpy().argmax())
         warn_user(

@@ -23,9 +23,9 @@ from cameval.evaluation._candidates import (
     only_model,
 )
 from cameval.evaluation._chosen_methods import chosen_method
-from cameval.evaluation._same_data import content_keys
 from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn, Column, Origin
 from cameval.evaluation.results import Results
+from cameval.evaluation.same_data import content_keys
 from cameval.statistics import ENOUGH_GROUPS
 
 __all__ = ["Choice", "choose_binarizers"]

@@ -18,6 +18,7 @@ from cameval.evaluation.evaluate_maps import named_maps
 from cameval.evaluation.preparation import Preparation, Prepare
 from cameval.evaluation.preparation_check import warn_of_preparation
 from cameval.evaluation.results import Results
+from cameval.evaluation.same_maps import warn_of_same_maps
 from cameval.evaluation.sanity_checks import SanityChecks, checks_of
 from cameval.evaluation.settings import (
     RunSettings,
@@ -213,6 +214,7 @@ def evaluate(
         warn_of_dark_images(results.provenance)
         warn_of_mixed_spacings(results.provenance)
         warn_of_class_order(results)
+        warn_of_same_maps(results.provenance)
     return results
 
 

@@ -26,6 +26,7 @@ from cameval.evaluation.labels import map_by_label
 from cameval.evaluation.preparation import Preparation, Prepare
 from cameval.evaluation.preparation_check import warn_of_preparation
 from cameval.evaluation.results import Results
+from cameval.evaluation.same_maps import warn_of_same_maps
 from cameval.evaluation.settings import (
     RunSettings,
     Settings,
@@ -154,6 +155,7 @@ def evaluate_maps(
         warn_of_preparation(results.provenance)
         warn_of_mixed_spacings(results.provenance)
         warn_of_class_order(results)
+        warn_of_same_maps(results.provenance)
     return results
 
 

@@ -27,13 +27,14 @@ from cameval.evaluation._plan import Task, check_task
 from cameval.evaluation._plots import PlotKind
 from cameval.evaluation._result_texts import short_page, short_text
 from cameval.evaluation._run_folder import RunFolder, is_there, with_model_name
-from cameval.evaluation._same_data import differing
 from cameval.evaluation._sample_sums import sums_record
 from cameval.evaluation._sample_table import sample_table
 from cameval.evaluation._tables import Parts, find
 from cameval.evaluation._times import sessions_in, total_time
 from cameval.evaluation.dark_images import DarkImages
 from cameval.evaluation.meaning import CONSTANT, Column, Meanings
+from cameval.evaluation.same_data import count_differing
+from cameval.evaluation.same_maps import same_maps_record
 from cameval.evaluation.spacings import Spacings
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class Results:
         ['base', 'new']
         """
         found = cls._read_folder(path)
-        return found if name is None else found._with_model_name(name)
+        return found if name is None else found.renamed(name)
 
     @classmethod
     def _read_folder(cls, path: str | PathLike[str]) -> "Results":
@@ -209,8 +210,31 @@ class Results:
         found = results_of(parts, columns, record | {"computing": time})
         return replace(found, sanity=SanityResults.load(folder.path / "sanity"))
 
-    def _with_model_name(self, name: str) -> "Results":
-        """Return the results of one model with another name of it, also in their record."""
+    def renamed(self, name: str) -> "Results":
+        """Return the results of one model with another name of it, also in their record.
+
+        Parameters
+        ----------
+        name
+            The new name of the model.
+
+        Raises
+        ------
+        SettingError
+            If there are several models, or the name is empty.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from cameval import Sample, evaluate_maps, pixel_auroc
+        >>> image = np.arange(4, dtype=np.float32).reshape(2, 2) / 3
+        >>> samples = [Sample("x-ray 7", image, image > 0.5)]
+        >>> results = evaluate_maps(
+        ...     lambda one: one.image, samples, metrics=pixel_auroc, progress=False
+        ... )
+        >>> results.renamed("epoch 12").samples["model"].tolist()
+        ['epoch 12']
+        """
         models = self.samples["model"].astype(str).unique().tolist()
         if not isinstance(name, str) or not name:
             raise SettingError(f"name must be text that is not empty, got {name!r}")
@@ -227,7 +251,7 @@ class Results:
             sanity=checks
             and replace(
                 checks,
-                scores=checks.scores._with_model_name(name),
+                scores=checks.scores.renamed(name),
                 similarities=checks.similarities.assign(model=name),
             ),
         )
@@ -474,12 +498,12 @@ class Results:
             samples = samples.assign(correct=right)
         table = chosen._parts._replace(samples=samples).tidy()
         if over == "model":
-            for what, count, n in differing(chosen):
-                if what == "image":
-                    warn_user(
-                        f"{count} of {n} samples have different images in different models: scores "
-                        "of different images are not comparable"
-                    )
+            count, n = count_differing(chosen).get("image", (0, 0))
+            if count:
+                warn_user(
+                    f"{count} of {n} samples have different images in different models: scores of "
+                    "different images are not comparable"
+                )
         return summaries.compare(table, over, reference, resamples, seed, split)
 
     def dependence(self, metric: str, *, on: str = "area", **conditions: Any) -> pd.DataFrame:
@@ -844,13 +868,22 @@ def results_of(
     values, codes, weights = (
         np.concatenate([getattr(p, n) for p in parts]) for n in ("values", "codes", "weights")
     )
-    names, brightest, ignored, spacing, axes, labels, sums = (
+    names, brightest, ignored, spacing, axes = (
         np.concatenate([getattr(part, name) for part in parts])
-        for name in ("sample", "brightest", "ignored", "spacing", "axes", "label", "sums")
+        for name in ("sample", "brightest", "ignored", "spacing", "axes")
+    )
+    labels, sums, map_sums = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("label", "sums", "map_sums")
     )
     dark, spacings = DarkImages.count(names, brightest), Spacings.count(names, spacing, axes)
     record = {**provenance, **dark.to_record(), **spacings.to_record()}
     record |= sums_record(names, labels, sums) | ignored_record(names, ignored)
+    given = [
+        label for label, one in Meanings.of(record.get("meanings")).methods.items() if one.given
+    ]
+    if map_sums.shape[1] == len(given):
+        record |= same_maps_record(given, names, sums, map_sums)
     return Results(samples, tuple(columns), values, codes, record, weights)
 
 

@@ -1,7 +1,7 @@
 """What limits a verdict: guesses, choices on the same images, few groups, tests, no scores."""
 
-from collections.abc import Mapping, Sequence
-from typing import get_args
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, get_args
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from cameval.report._p_values import equals
 from cameval.report._sentences import MOST_NAMED, Part, Sentence, plain
 from cameval.report._targets import Targets
 from cameval.report._verdict import Verdict
-from cameval.report.formatting import format_number, format_percent
+from cameval.report.formatting import format_count, format_number, format_percent
 from cameval.statistics import ENOUGH_GROUPS
 
 NOISE_ALONE = "Only compared with random maps: no mask in the middle was evaluated."
@@ -36,8 +36,9 @@ def caution_of(
     names: Names,
 ) -> Sentence:
     """Return the first caution that applies."""
-    method = method_choice(contents, headline, runs(targets.everything.provenance))
-    chosen, is_optimistic = _choice(verdicts, contents, headline, names, method)
+    recorded = runs(targets.everything.provenance)
+    method = method_choice(contents, headline, recorded)
+    chosen, is_optimistic = _choice(verdicts, contents, headline, names, method, recorded)
     if is_optimistic:
         return (Part(f"Optimistic: {chosen}"),)
     groups = targets.scored.samples["group"].nunique()
@@ -66,6 +67,7 @@ def _choice(
     headline: Headline,
     names: Names,
     method: MethodChoice | None,
+    recorded: Sequence[Mapping[str, Any]],
 ) -> tuple[str, bool]:
     """Return how method and binarizer were chosen by scores, and whether that is optimistic."""
     candidates = [
@@ -97,7 +99,26 @@ def _choice(
         return "", False
     order: tuple[ChosenOn, ...] = get_args(ChosenOn)
     worst = max(places, key=order.index)  # from other images to these
-    return f"the thresholds were chosen on {names.chosen_on(worst)}.", worst != order[0]
+    where = names.chosen_on(worst)
+    if worst == order[0]:
+        labels = {one.column.binarizer for one in verdicts if one.column is not None}
+        where = _place(labels, recorded, names) or where
+    return f"the thresholds were chosen on {where}.", worst != order[0]
+
+
+def _place(labels: Set[str], recorded: Sequence[Mapping[str, Any]], names: Names) -> str:
+    """Return on how many other images of how many groups choices were made; "" if they differ."""
+    counts = {
+        (one.get("images"), one.get("groups"))
+        for run in recorded
+        for label, one in (run.get("chosen") or {}).items()
+        if label in labels
+    }
+    images, groups = counts.pop() if len(counts) == 1 else (None, None)
+    if not isinstance(images, int) or not isinstance(groups, int):
+        return ""
+    few = f", fewer than {ENOUGH_GROUPS}" if groups < ENOUGH_GROUPS else ""
+    return f"{format_count(images, 'other image')} of {names.count_groups(groups)}{few}"
 
 
 def shares(verdicts: Sequence[Verdict], targets: Targets) -> list[tuple[float, str]]:

@@ -10,10 +10,16 @@ from cameval.evaluation._left_out import LeftOut
 from cameval.evaluation._map_shift import MapShift
 from cameval.evaluation._normalized_twice import ADVICE, NormalizedTwice
 from cameval.evaluation._run_folder import runs
-from cameval.evaluation._same_data import count_common, count_copies, differing
 from cameval.evaluation._words import one_line
 from cameval.evaluation.dark_images import DarkImages
 from cameval.evaluation.preparation_check import PreparationOverlap
+from cameval.evaluation.same_data import (
+    count_common,
+    count_copies,
+    count_differing,
+    count_other_areas,
+)
+from cameval.evaluation.same_maps import same_maps_of
 from cameval.evaluation.spacings import Spacings, spaced_metrics
 from cameval.networks._placement import Placement
 from cameval.report._names import Names, join_words
@@ -62,7 +68,15 @@ def dark_images(targets: Targets) -> Sentence:
 
 def copies(targets: Targets, names: Names) -> Sentence:
     """Return how many images are copies of others in other groups, if some are."""
-    copied, n = count_copies(targets.everything)
+    copied, again, n = count_copies(targets.everything)
+    if not copied and again:
+        are = "are copies of others" if again > 1 else "is a copy of another"
+        return (
+            Part(
+                f"{again:,} of {n:,} images {are}, with the same truth, in the same {names.group}: "
+                "they count several times in means and counts."
+            ),
+        )
     if not copied:
         return ()
     are = "are copies of others" if copied > 1 else "is a copy of another"
@@ -107,6 +121,23 @@ def selected(targets: Targets) -> Sentence:
     )
 
 
+def same_maps(targets: Targets) -> Sentence:
+    """Return which maps made elsewhere are the same for several images, if any are."""
+    results = targets.everything
+    present = {column.method for column in results.columns}
+    found: dict[str, tuple[int, int]] = {}
+    for _, run in _runs_of_models(results):
+        shared, images = same_maps_of(run)
+        found |= {label: (n, images) for label, n in shared.items() if label in present}
+    return tuple(
+        Part(
+            f"{n:,} of {images:,} images have a map of {one_line(label, 40)} that is the same for "
+            "others, too: such a map does not depend on the image. "
+        )
+        for label, (n, images) in found.items()
+    )
+
+
 def ignored_pixels(targets: Targets) -> Sentence:
     """Return in how many images pixels are ignored, and what share of them, if any are."""
     found = IgnoredPixels.of(targets.everything)
@@ -120,8 +151,14 @@ def other_data(targets: Targets, names: Names) -> Sentence:
     said = [
         f"The {names.noun}s were scored on different {nouns[what]} ({count:,} of {n:,}): their "
         "scores are not comparable."
-        for what, count, n in differing(results)
+        for what, (count, n) in count_differing(results).items()
     ]
+    other_areas, pairs = count_other_areas(results)
+    if other_areas and not said:
+        said.append(
+            f"The {names.noun}s were scored on different parts or grids of the true masks "
+            f"({other_areas:,} of {pairs:,}): their scores are not comparable."
+        )
     common, n = count_common(results)
     if common < n:
         said.append(

@@ -41,6 +41,7 @@ from cameval.report._data_cautions import (
     other_data,
     placements,
     preparations,
+    same_maps,
     selected,
 )
 from cameval.report._names import Names
@@ -134,6 +135,7 @@ def words_of(
         _counts(verdicts, headline, names),
     )
     caution = (
+        same_maps(targets),
         selected(targets),
         ignored_pixels(targets),
         other_data(targets, names),

@@ -75,13 +75,13 @@ FAULTS = (
     ),
     Fault(
         "copies in one group count, too",
-        "evaluation/_same_data.py",
+        "evaluation/same_data.py",
         before='alike["group"].transform("nunique") > 1',
         after='alike["sample"].transform("nunique") > 1',
         tests=(
             (
                 "evaluation/test_sample_sums.py::"
-                "test_copies_in_one_group_and_images_without_an_object_are_not"
+                "test_copies_in_one_group_are_told_and_images_without_an_object_are_none"
             ),
         ),
     ),

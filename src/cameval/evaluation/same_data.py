@@ -1,6 +1,6 @@
 """Copies of images in a table, and other images or truths of the same name in several models."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,11 @@ import pandas as pd
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._sample_sums import NUMBERS, RECORD
 from cameval.evaluation._score_table import ScoreTable
+
+__all__ = ["count_differing"]
+
+
+_AREA_ROUNDING = 1e-9
 
 
 def _sums_of_run(run: Mapping[str, Any]) -> pd.DataFrame:
@@ -54,8 +59,8 @@ def content_keys(results: ScoreTable) -> frozenset[tuple[float, float]]:
     return frozenset(zip(rows["image"], rows["truth"], strict=True))
 
 
-def count_copies(results: ScoreTable) -> tuple[int, int]:
-    """Return how many images are copies of another one in another group, and how many there are.
+def count_copies(results: ScoreTable) -> tuple[int, int, int]:
+    """Return how many images are copies in another group, in the same group, and of how many.
 
     Copies have the same image and the same truth, which has a true pixel.
     """
@@ -63,23 +68,70 @@ def count_copies(results: ScoreTable) -> tuple[int, int]:
     rows = rows[rows["model"] == rows["model"].iloc[0]] if len(rows) else rows
     known = rows[rows["present"].astype(bool)].dropna(subset=[*NUMBERS])
     alike = known.groupby([*NUMBERS, "key"], sort=False)
-    several = known[alike["group"].transform("nunique") > 1]
-    first = ~several.duplicated([*NUMBERS, "key"])
-    return int(several.loc[~first, "sample"].nunique()), int(rows["sample"].nunique())
+    again, in_several = known.duplicated([*NUMBERS, "key"]), alike["group"].transform("nunique") > 1
+    others, same = (
+        int(known.loc[again & which, "sample"].nunique()) for which in (in_several, ~in_several)
+    )
+    return others, same, int(rows["sample"].nunique())
 
 
-def differing(results: ScoreTable) -> Iterator[tuple[str, int, int]]:
-    """Yield what differs between models for the same sample and label: how many, and of how many.
+def count_differing(results: ScoreTable) -> dict[str, tuple[int, int]]:
+    """Return how many samples have other images, or other truths, in other models of a table.
 
-    It is the ``"image"`` or the ``"truth"``.
+    Scores of different images or truths are not comparable, though the samples have one name: as
+    where names count the images of a folder, and a file was added. `evaluate` and `evaluate_maps`
+    record a checksum of each image and truth, before any preparation.
+
+    Parameters
+    ----------
+    results
+        Results of several models, as of :func:`~cameval.concat`.
+
+    Returns
+    -------
+    dict
+        Under ``"image"`` and ``"truth"``, the number of pairs of sample and label that differ, and
+        of how many that several models have. What differs nowhere is left out, and what was not
+        recorded counts for nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cameval import Sample, concat, evaluate_maps, iou
+    >>> from cameval.evaluation import count_differing
+    >>> image = np.random.default_rng(0).random((16, 16), dtype=np.float32)
+    >>> old, new = (
+    ...     evaluate_maps(lambda one: one.image, [sample], metrics=iou, name=name, progress=False)
+    ...     for name, sample in [
+    ...         ("old", Sample("7", image, image > 0.9)),
+    ...         ("new", Sample("7", image, image > 0.8)),
+    ...     ]
+    ... )
+    >>> count_differing(concat([old, new]))
+    {'truth': (1, 1)}
     """
     rows = rows_with_sums(results).dropna(subset=[*NUMBERS])
     of_pair = rows.groupby(["sample", "key"], sort=False)
     several = of_pair["model"].nunique() > 1
-    for name in NUMBERS:
-        differ = (of_pair[name].nunique() > 1) & several
-        if differ.any():
-            yield name, int(differ.sum()), int(several.sum())
+    counts = {name: int(((of_pair[name].nunique() > 1) & several).sum()) for name in NUMBERS}
+    return {name: (count, int(several.sum())) for name, count in counts.items() if count}
+
+
+def areas_differ(table: pd.DataFrame, pair: pd.Series) -> pd.Series:
+    """Return for each pair of sample and label whether its truths have different areas."""
+    areas = table["area"].astype(float).groupby(pair)
+    present = table["present"].astype(float).groupby(pair)
+    return (areas.max() - areas.min() > _AREA_ROUNDING) | (present.nunique() > 1)
+
+
+def count_other_areas(results: ScoreTable) -> tuple[int, int]:
+    """Return how many truths have other areas in other models, and how many are in several."""
+    table = results.samples
+    labels = table["label"].astype("Float64").fillna(-1).astype(float)
+    keys = pd.MultiIndex.from_arrays([table["sample"].astype(str), labels])
+    pair = pd.Series(pd.factorize(keys)[0], table.index)
+    several = table["model"].astype(str).groupby(pair).nunique() > 1
+    return int((areas_differ(table, pair) & several).sum()), int(several.sum())
 
 
 def count_common(results: ScoreTable) -> tuple[int, int]:
