@@ -66,7 +66,7 @@ def test_what_is_selected_is_told(text, results, tmp_path) -> None:
     assert f"Evaluated, and not in this table: {text}." in tuning["run"]
     assert not [one for one in tuning["run"] if one.startswith("In this run")]
     assert tuning["values"]["left_out"] == vars(LeftOut.of(some)) | {
-        name: list(getattr(LeftOut.of(some), name)) for name in ("baselines", "metrics")
+        name: list(getattr(LeftOut.of(some), name)) for name in ("baselines", "metrics", "networks")
     }
 
 
@@ -79,7 +79,7 @@ def test_a_whole_table_has_nothing_left_out(results, made) -> None:
     parts = [results.select(sample=names[:5]), results.select(sample=names[5:])]
     assert not LeftOut.of(concat(parts))
     both = concat([results, run(made, "other")])
-    assert not LeftOut.of(both.select(model="other"))
+    assert str(LeftOut.of(both.select(model="other"))) == "the network net"
 
 
 def test_images_of_a_choice_are_not_left_out(results) -> None:

@@ -30,6 +30,8 @@ class LeftOut:
         Whether the pairs have binarizers; else they are methods.
     baselines, metrics
         Their labels, without bounds.
+    networks
+        The names of other networks that were put together with these.
     """
 
     images: int = 0
@@ -39,26 +41,28 @@ class LeftOut:
     binarizers: bool = False
     baselines: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, results: ScoreTable) -> "LeftOut":
         """Return what the table of results does not have."""
         models = set(results.samples["model"].astype(str))
-        recorded = [
-            run
-            for run in runs(results.provenance)
-            if str((run.get("settings") or {}).get("model")) in models
-        ]
+        by_model: dict[str, list[Mapping[str, Any]]] = {}
+        for run in runs(results.provenance):
+            by_model.setdefault(str((run.get("settings") or {}).get("model")), []).append(run)
+        recorded = [run for model in by_model if model in models for run in by_model[model]]
+        others = tuple(model for model in by_model if model not in models and recorded)
         present = set(results.samples["sample"].astype(str))
         evaluated = {name for run in recorded for name in names_in_run(run)}
         images = len(evaluated - present)
         if images in {n for run in recorded for n in _images_of_choices(run)}:
             images = 0
-        return cls(images, len(evaluated | present), **_columns_left_out(results, recorded))
+        columns = _columns_left_out(results, recorded)
+        return cls(images, len(evaluated | present), **columns, networks=others)
 
     def __bool__(self) -> bool:
         """Tell whether something is left out."""
-        return bool(self.images or self.pairs or self.baselines or self.metrics)
+        return bool(self.images or self.pairs or self.baselines or self.metrics or self.networks)
 
     def __str__(self) -> str:
         """Return what is left out, as a list in words."""
@@ -68,6 +72,7 @@ class LeftOut:
             f"{self.pairs:,} of {self.n_pairs:,} {what}" if self.pairs else "",
             _named(self.baselines, "baseline"),
             _named(self.metrics, "metric"),
+            _named(self.networks, "network"),
         ]
         return joined([part for part in parts if part])
 
