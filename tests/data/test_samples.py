@@ -265,3 +265,10 @@ def test_spaces_around_a_group_are_removed() -> None:
     assert Sample("a ", IMAGE, IMAGE > 0.5, group=" 97737 ").group == "97737"
     with pytest.raises(DataError, match="group must not be empty"):
         Sample("a", IMAGE, IMAGE > 0.5, group=" ")
+
+
+@pytest.mark.parametrize("group", ["nan", "None", "<NA>", str(np.datetime64("NaT"))])
+def test_the_text_of_a_missing_value_is_no_group(group) -> None:
+    with pytest.raises(DataError, match="the text of a missing value; give None where the group"):
+        Sample("a", IMAGE, IMAGE > 0.5, group=group)
+    assert Sample(group, IMAGE, IMAGE > 0.5).group == group  # an image of this name

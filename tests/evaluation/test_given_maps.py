@@ -114,7 +114,7 @@ def test_one_map_for_all_images_is_told() -> None:
             results = evaluate_maps(maps, made, **PARTS, batch_size=size)
         assert len(told) == 1
         assert told[0].filename == __file__
-        text = "3 of 3 images have a map of same that is the same for others, too"
+        text = "3 of 3 images have the same map as others (same)"
         assert text in " ".join(" ".join(verdict_lines(results)).split())
     one_truth = [replace(sample, mask=made[0].mask, targets=()) for sample in made[::2]]
     evaluate_maps({"truth": lambda sample: 1.0 * sample.mask}, one_truth, **PARTS)

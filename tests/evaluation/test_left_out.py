@@ -10,6 +10,7 @@ from evaluations import samples, small_network
 from cameval import Results, Sample, cam, choose_binarizers, concat, dice, evaluate, grad_cam, iou
 from cameval.baselines import area_bound, center_baseline, intensity_baseline
 from cameval.binarizers import OtsuBinarizer, PercentileBinarizer
+from cameval.errors import SettingError
 from cameval.evaluation import Preparation
 from cameval.evaluation._ignored_pixels import IgnoredPixels
 from cameval.evaluation._left_out import LeftOut
@@ -115,11 +116,23 @@ def test_ignored_pixels_are_told(made, tmp_path) -> None:
     assert "ignored" not in said(run(made))
 
 
+def test_inverted_masks_are_told(made) -> None:
+    small = [replace(one, mask=np.zeros_like(one.mask), targets=()) for one in made]
+    for one in small:
+        one.mask[4:8, 4:8] = True
+    turned = [replace(one, mask=~one.mask, targets=()) for one in small[:5]]
+    text = "The objects of 5 of 8 images cover more than 90.0 % of the scored pixels: check whether"
+    assert text in said(run([*turned, *made[5:]]))
+    assert "inverted" not in said(run([*turned[:4], *made[4:]]))
+
+
 def test_objects_that_a_preparation_hides_are_counted(made) -> None:
     corner = np.zeros((32, 32), bool)
     corner[:2, :2] = True
     hidden = Sample("corner", made[0].image, corner, label=0, group="corner")
-    answers = reviewer_summary(run([*made, hidden], prepare=Preparation(size=32, crop=0.75)))
+    table = run([*made, hidden], prepare=Preparation(size=32, crop=0.75))
+    assert "Of the objects of 1 of 9 images no pixel is scored" in said(table)
+    answers = reviewer_summary(table)
     negatives, truth = (answers["answers"][key] for key in ("negatives", "truth"))
     assert negatives["values"]["hidden_objects"] == 1
     assert "Of 1 object no true pixel is scored" in " ".join(negatives["run"]).replace(
@@ -128,3 +141,24 @@ def test_objects_that_a_preparation_hides_are_counted(made) -> None:
     assert truth["values"]["objects"] == 8
     whole = reviewer_summary(run(made))["answers"]["negatives"]
     assert whole["values"]["hidden_objects"] == 0
+
+
+def test_groups_that_differ_in_spelling_are_told(made) -> None:
+    names = ["7", "7.0", "007", "P8", "p8", "80", "8.5", "9"]
+    table = run([replace(one, group=name) for one, name in zip(made, names, strict=True)])
+    text = "8 groups are 5 without differences of spelling, as between 7 and 7.0"
+    assert text in said(table)
+    assert "spelling" not in said(run(made))
+
+
+def test_networks_have_the_same_groups(made, results) -> None:
+    others = run([replace(one, group=one.name) for one in made], "other")
+    text = "a sample must have the same group in all models, got 'person 0' and 'image 0'"
+    for parts in ([others, results], [results, others]):
+        with pytest.raises(SettingError, match="a sample must have the same group in all models"):
+            concat(parts)
+    with pytest.raises(SettingError, match=text):
+        concat([others, results])
+    names = made[0].name, made[1].name
+    two = [replace(one, name=names[0]) for one in made[1:3]]
+    assert len(concat([results, run(made, "other"), run(two[:1], "third")])) == 17

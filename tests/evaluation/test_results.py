@@ -749,8 +749,13 @@ def test_what_differs_between_parts_is_seen(results) -> None:
     )
     assert concat([results, renamed]).class_names == ()
     moved = dataclasses.replace(other, samples=other.samples.assign(group="all the same"))
+    with pytest.raises(SettingError, match="a sample must have the same group in all models"):
+        concat([results, moved])
+    both = concat([results, other])
+    groups = both.samples["group"].where(both.samples["model"] != "other", "all the same")
+    mixed = dataclasses.replace(both, samples=both.samples.assign(group=groups))
     with pytest.raises(SettingError, match="a sample must have one group, got several of 'image"):
-        concat([results, moved]).compare("iou", over="model", method="cam", binarizer="p80")
+        mixed.compare("iou", over="model", method="cam", binarizer="p80")
 
 
 def test_the_provenance_does_not_overwrite_the_table(results, tmp_path) -> None:

@@ -185,7 +185,10 @@ def test_every_name_and_column_of_a_user_comes_back(names, rows, data, tmp_path_
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_parts_of_a_table_that_end_within_a_sample_are_joined(results, kind, small_parts, tmp_path):
-    both = concat([results, dataclasses.replace(varied(7, 1), samples=renamed(varied(7, 1)))])
+    other = renamed(varied(7, 1))
+    group_of = dict(zip(results.samples["sample"], results.samples["group"], strict=True))
+    groups = other["sample"].map(group_of).fillna(other["group"]).astype(other["group"].dtype)
+    both = concat([results, dataclasses.replace(varied(7, 1), samples=other.assign(group=groups))])
     getattr(both, f"to_{kind}")(tmp_path / f"table.{kind}")
     assert same(getattr(Results, f"from_{kind}")(tmp_path / f"table.{kind}"), both)
 

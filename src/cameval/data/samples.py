@@ -53,7 +53,8 @@ class Sample:
         type, such as ``np.float64(3.0)``, is stored as an int. Of several targets, None.
     group
         The unit that is kept together when data is split or resampled, such as the patient. By
-        default every image is its own group, with its name. Spaces around it are removed.
+        default every image is its own group, with its name. Spaces around it are removed; the text
+        of a missing value, such as ``"nan"``, is refused.
     targets
         In place of mask and label: one or more :class:`Target`, with different labels. Several
         objects of one class are one target.
@@ -125,6 +126,11 @@ class Sample:
         if self.image.view(np.uint32).max() > _BITS_OF_ONE:
             _explain_range(self.image)
         _check_words(name=self.name, group=self.group)
+        if self.group in _MISSING and self.group != self.name:
+            raise DataError(
+                f"group must be the name of a group, got {self.group!r}, the text of a missing "
+                "value; give None where the group is not known"
+            )
         _check_labels_differ(targets)
         _set(self, info=MappingProxyType(_checked_info(self.info)))
         self._check_ignore()
@@ -272,6 +278,10 @@ def _restore(kind: type[Sample], state: dict[str, Any]) -> Sample:
     sample = object.__new__(kind)
     _set(sample, **state | {"info": MappingProxyType(state["info"])})
     return sample
+
+
+_MISSING = frozenset({"nan", "NaN", "None", "<NA>", "NaT"})
+"""What `str` makes of the missing values of Python, NumPy and pandas."""
 
 
 def _stripped(word: str) -> str:

@@ -55,9 +55,9 @@ def concat(parts: Sequence[Results]) -> Results:
     ------
     SettingError
         If there is no part or one is something else, such as a path or a table of pandas; if their
-        columns differ, a model has a sample twice with the same label, binarizers of one
-        name were not chosen in the same way in all parts, or a name stands for different classes,
-        methods or metrics, or for baselines with different knowledge.
+        columns differ, a model has a sample twice with the same label, a sample has other groups in
+        another model, binarizers of one name were not chosen in the same way in all parts, or a
+        name stands for different classes, methods or metrics, or for baselines with different knowledge.
 
     Notes
     -----
@@ -91,6 +91,7 @@ def concat(parts: Sequence[Results]) -> Results:
             "give the models names, as in evaluate(..., name='resnet50, seed 1'), or of finished "
             "runs Results.load(folder, name='resnet50, seed 1')"
         )
+    _check_groups(samples)
     return replace(
         first,
         samples=samples,
@@ -126,6 +127,21 @@ def _check_results(parts: object) -> list[Results]:
     if alone:
         raise SettingError("parts must be a list of Results, got one; write concat([results])")
     return found
+
+
+def _check_groups(samples: pd.DataFrame) -> None:
+    """Check that a sample has the same group in all models, by which differences are tested."""
+    names, groups = (samples[column].astype(str) for column in ("sample", "group"))
+    if not pd.DataFrame({"sample": names, "group": groups}).drop_duplicates()["sample"].is_unique:
+        of_model = groups.groupby([names, samples["model"].astype(str)]).unique().map(frozenset)
+        several = of_model.groupby(level=0).nunique() > 1
+        if several.any():
+            name = several.index[several.to_numpy()][0]
+            first, second = ("/".join(sorted(one)) for one in of_model.loc[name].unique()[:2])
+            raise SettingError(
+                f"a sample must have the same group in all models, got {first!r} and {second!r} "
+                f"for {name!r}; evaluate all of them with the same groups"
+            )
 
 
 def _sanity(parts: Sequence[SanityResults | None]) -> SanityResults | None:

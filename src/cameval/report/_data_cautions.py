@@ -1,7 +1,10 @@
 """What limits a verdict in the data: images, truths, groups, and where maps are placed."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 from cameval.evaluation import Results
 from cameval.evaluation._contents import Contents
@@ -25,7 +28,10 @@ from cameval.networks._placement import Placement
 from cameval.report._names import Names, join_words
 from cameval.report._sentences import MOST_NAMED, Part, Sentence
 from cameval.report._targets import Targets
-from cameval.report.formatting import format_number
+from cameval.report.formatting import format_number, format_percent
+
+_LARGE = 0.9
+"""Objects with a larger share of the scored pixels are as those of inverted masks."""
 
 
 def _runs_of_models(results: Results) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -131,10 +137,60 @@ def same_maps(targets: Targets) -> Sentence:
         found |= {label: (n, images) for label, n in shared.items() if label in present}
     return tuple(
         Part(
-            f"{n:,} of {images:,} images have a map of {one_line(label, 40)} that is the same for "
-            "others, too: such a map does not depend on the image. "
+            f"{n:,} of {images:,} images have the same map as others ({one_line(label, 40)}): such "
+            "a map does not depend on the image. "
         )
         for label, (n, images) in found.items()
+    )
+
+
+def large_objects(targets: Targets, names: Names) -> Sentence:
+    """Return that most objects cover almost all pixels, as those of inverted masks do."""
+    table = targets.everything.samples.drop_duplicates(["sample", "label"])
+    areas = table["area"].to_numpy(np.float64)[table["present"].to_numpy(bool)]
+    large = int((areas > _LARGE).sum())
+    if 2 * large <= len(areas):
+        return ()
+    return (
+        Part(
+            f"The objects of {large:,} of {len(areas):,} {names.row}s cover more than "
+            f"{format_percent(_LARGE)} of the scored pixels: check whether the masks are inverted."
+        ),
+    )
+
+
+def hidden_objects(targets: Targets, names: Names) -> Sentence:
+    """Return how many objects have no pixel that is scored, if some have none."""
+    table = targets.everything.samples.drop_duplicates(["sample", "label"])
+    present = table["present"].to_numpy(bool)
+    hidden = int((present & ~(table["area"].to_numpy(np.float64) > 0)).sum())
+    if not hidden:
+        return ()
+    return (
+        Part(
+            f"Of the objects of {hidden:,} of {int(present.sum()):,} {names.row}s no pixel is "
+            "scored, after the preparation and without ignored pixels: they are not in the means."
+        ),
+    )
+
+
+def alike_groups(targets: Targets, names: Names) -> Sentence:
+    """Return how many groups differ in spelling only, as numbers with and without zeros, if any."""
+    groups = [*dict.fromkeys(targets.everything.samples["group"].astype(str))]
+    spellings: dict[str, list[str]] = {}
+    for one in groups:
+        plain = re.sub(r"\.0+$", "", one.strip().casefold())
+        spellings.setdefault(plain.lstrip("0") if plain.isdigit() else plain, []).append(one)
+    several = [alike for alike in spellings.values() if len(alike) > 1]
+    if not several:
+        return ()
+    first, second = (one_line(one, 40) for one in several[0][:2])
+    return (
+        Part(
+            f"{len(groups):,} {names.groups} are {len(spellings):,} without differences of "
+            f"spelling, as between {first} and {second}: if these are the same, the intervals are "
+            "too narrow."
+        ),
     )
 
 

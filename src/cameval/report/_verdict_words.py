@@ -29,10 +29,13 @@ from cameval.report._cautions import (
     uncorrected,
 )
 from cameval.report._data_cautions import (
+    alike_groups,
     copies,
     dark_images,
     given_alignments,
+    hidden_objects,
     ignored_pixels,
+    large_objects,
     left_out,
     map_shifts,
     mixed_spacings,
@@ -136,6 +139,8 @@ def words_of(
     )
     caution = (
         same_maps(targets),
+        large_objects(targets, names),
+        hidden_objects(targets, names),
         selected(targets),
         ignored_pixels(targets),
         other_data(targets, names),
@@ -156,6 +161,7 @@ def words_of(
         given_alignments(targets, contents),
         out_of_reach(verdicts),
         no_groups(targets, names),
+        alike_groups(targets, names),
         left_out(targets),
         (Part(foreign),) if foreign else (),
     )
