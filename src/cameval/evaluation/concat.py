@@ -57,7 +57,8 @@ def concat(parts: Sequence[Results]) -> Results:
         If there is no part or one is something else, such as a path or a table of pandas; if their
         columns differ, a model has a sample twice with the same label, a sample has other groups in
         another model, binarizers of one name were not chosen in the same way in all parts, or a
-        name stands for different classes, methods or metrics, or for baselines with different knowledge.
+        name stands for different classes, methods or metrics, or for baselines with different
+        knowledge.
 
     Notes
     -----
