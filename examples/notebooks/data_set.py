@@ -102,6 +102,7 @@ net = net.eval()
 # the normalization of the training. The text of the results ends in the accuracy: where a network
 # classifies no better than chance, look for the reason before you read scores of its maps.
 
+
 # %%
 def evaluate(samples: list[Sample]) -> cameval.Results:
     """Score all maps on these samples."""
