@@ -213,6 +213,20 @@ def test_a_relu_that_is_a_function_is_part_of_the_features() -> None:
     torch.testing.assert_close(features, relu(net.conv2(net.conv1(batch).relu())))
 
 
+def test_a_network_with_a_new_head_must_be_adapted_again() -> None:
+    net, batch = make(), images(2)
+    model = adapt(net)
+    assert model.activations(batch).logits.shape == net(batch).shape
+    net.linear = nn.Linear(net.linear.in_features, 7).to(batch.dtype)
+    with pytest.raises(
+        UnsupportedModelError, match="must have the modules that it had when it was"
+    ):
+        CAMExtractor(model)(batch)
+    assert CAMExtractor(adapt(net))(batch).logits.shape == (len(batch), 7)
+    model.head = GAPHead(net.linear)  # a head that is put in on purpose
+    assert model.activations(batch).logits.shape == (len(batch), 7)
+
+
 def test_a_block_of_small_weights_is_not_left_out() -> None:
     net = make("block")
     with torch.no_grad():  # almost the identity

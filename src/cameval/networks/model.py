@@ -84,6 +84,15 @@ class CAMModel(nn.Module):
         return origin.net
 
     @property
+    def _is_stale(self) -> bool:
+        """Whether the network of a proved cut has other modules now, and the head those of then."""
+        origin: Origin | None = self.__dict__.get("_origin")
+        if not isinstance(self.features, LayerFeatures) or origin is None or self.origin:
+            return False
+        recorded = {id(module) for module in origin.modules}
+        return all(id(module) in recorded for module in self.head.modules())
+
+    @property
     def layer(self) -> str | None:
         """The name of the layer of `origin` whose output the features are; None if there is none.
 
@@ -242,6 +251,11 @@ class CAMModel(nn.Module):
         >>> activations.gradients(torch.tensor([0, 1, 1, 0])).shape  # of the classes' logits
         torch.Size([4, 8, 14, 14])
         """
+        if self._is_stale:
+            raise UnsupportedModelError(
+                "a network must have the modules that it had when it was adapted, got others, such "
+                "as a new head; adapt it again, with cameval.adapt(net)"
+            )
         images = images.clone() if images.is_inference() else images
         direct = create_graph or not needs_copy(self, MODELESS)
         model = self if direct else private_copy(self)
