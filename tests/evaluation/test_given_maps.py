@@ -109,7 +109,7 @@ def test_one_map_for_all_images_is_told() -> None:
     first = np.random.default_rng(0).random((8, 8))
     maps = {"same": lambda sample: first, "zero": lambda one: 0 * first}
     for size in (1, 3):
-        text = "got the same map from same for 3 of 3 images"
+        text = "got maps of same that are the same as another's for 3 of 3 images"
         with pytest.warns(SameMapsWarning, match=text) as told:
             results = evaluate_maps(maps, made, **PARTS, batch_size=size)
         assert len(told) == 1

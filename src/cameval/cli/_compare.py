@@ -48,12 +48,12 @@ def compare_runs(options: Namespace) -> int:
     _print_notes(base, new, options)
     base, new = base.renamed("base"), new.renamed("new")
     both = concat([base, new])
+    _check_truths(both)
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always", UserWarning)
         table = both.compare(options.metric, over="model", reference="base")
     (found,) = table.to_dict("records")
     row = {str(name): value for name, value in found.items()}
-    _check_truths(both)
     _check_pairs(both, row, allow=options.allow_unpaired)
     for note in notes:
         print(f"note: {note.message}", file=sys.stderr)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import pandas as pd
+
 from cameval.baselines import Knowledge, Pattern
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._words import one_line
@@ -138,6 +140,12 @@ def contents_of(results: ScoreTable, *, first_binarizer: str | None = None) -> C
         has_network=not known or any(one.classes != "given" for one in known),
         meanings=meanings,
     )
+
+
+def count_hidden(samples: pd.DataFrame) -> tuple[int, int]:
+    """Return how many objects have no pixel that is scored, and how many objects there are."""
+    present = samples["present"].to_numpy(bool)
+    return int((present & ~(samples["area"] > 0).to_numpy()).sum()), int(present.sum())
 
 
 def count_rows(results: ScoreTable) -> dict[str, int]:

@@ -108,7 +108,8 @@ def _pairs(columns: Sequence[Column]) -> set[tuple[str, str]]:
 
 def _columns_of(run: Mapping[str, Any]) -> Iterator[Column]:
     """Yield the columns that a run has scored; none if its record has none."""
-    for fields in run.get("columns") or ():
+    columns = run.get("columns")
+    for fields in columns if isinstance(columns, list | tuple) else ():
         if isinstance(fields, list | tuple) and len(fields) == 5:
             yield Column(*map(str, fields))  # type: ignore[arg-type]
 

@@ -5,6 +5,7 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -50,16 +51,16 @@ def same_maps_record(
     map_sums
         Checksums of the maps, ``(N, M)``.
     """
+    image, truth = sums.T
+    table = pd.DataFrame({"name": names, "image": image, "truth": truth})
     counts = {}
     for label, column in zip(labels, map_sums.T, strict=True):
-        shared: set[str] = set()
-        for one in np.unique(column[column > 0]):
-            rows = np.flatnonzero(column == one)
-            differ = (np.ptp(sums[rows].astype(np.int64), axis=0) > 0).all()
-            shared |= set(names[rows].tolist()) if differ else set()
-        if shared:
-            counts[label] = len(shared)
-    return {RECORD: {"images": len(np.unique(names)), "shared": counts}} if counts else {}
+        known = table[column > 0]
+        alike = known.groupby(column[column > 0], sort=False)
+        differ = [alike[one].transform("nunique") > 1 for one in ("image", "truth")]
+        counts[label] = int(known.loc[differ[0] & differ[1], "name"].nunique())
+    shared = {label: n for label, n in counts.items() if n}
+    return {RECORD: {"images": len(np.unique(names)), "shared": shared}} if shared else {}
 
 
 def same_maps_of(run: Mapping[str, Any]) -> tuple[dict[str, int], int]:
@@ -77,8 +78,8 @@ def warn_of_same_maps(run: Mapping[str, Any]) -> None:
     found, images = same_maps_of(run)
     for label, n in found.items():
         warn_user(
-            f"maps must differ between images, got the same map from {label} for {n} of {images} "
-            "images or for parts of them; look for a loop that writes one map under several names, "
+            f"maps must differ between images, got maps of {label} that are the same as another's "
+            f"for {n} of {images} images; look for a loop that writes one map under several names, "
             "or a function that does not use its sample, and give maps that do not depend on the "
             "image as baselines",
             SameMapsWarning,

@@ -87,7 +87,9 @@ class CAMModel(nn.Module):
     def _is_stale(self) -> bool:
         """Whether the network of a proved cut has other modules now, and the head those of then."""
         origin: Origin | None = self.__dict__.get("_origin")
-        if not isinstance(self.features, LayerFeatures) or origin is None or self.origin:
+        if not isinstance(self.features, LayerFeatures) or origin is None:
+            return False
+        if self.origin is not None:
             return False
         recorded = {id(module) for module in origin.modules}
         return all(id(module) in recorded for module in self.head.modules())

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cameval.evaluation import REASONS
 from cameval.evaluation._comparisons import Family
-from cameval.evaluation._contents import Contents
+from cameval.evaluation._contents import Contents, count_hidden
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._info import names_of_info
 from cameval.evaluation._run_folder import runs
@@ -249,7 +249,7 @@ def answer_negatives(known: Known) -> Answer:
         "metrics_defined": defined,
         "separate_means": known.targets.are_split,
     }
-    hidden = int((rows["present"].to_numpy(bool) & ~(rows["area"] > 0).to_numpy()).sum())
+    hidden, _ = count_hidden(rows)
     values["hidden_objects"] = hidden
     told = [
         f"Of {format_count(hidden, 'object')} no true pixel is scored, after the preparation and "

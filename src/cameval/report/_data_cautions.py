@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cameval.evaluation import Results
-from cameval.evaluation._contents import Contents
+from cameval.evaluation._contents import Contents, count_hidden
 from cameval.evaluation._ignored_pixels import IgnoredPixels
 from cameval.evaluation._left_out import LeftOut
 from cameval.evaluation._map_shift import MapShift
@@ -135,13 +135,12 @@ def same_maps(targets: Targets) -> Sentence:
     for _, run in _runs_of_models(results):
         shared, images = same_maps_of(run)
         found |= {label: (n, images) for label, n in shared.items() if label in present}
-    return tuple(
-        Part(
-            f"{n:,} of {images:,} images have the same map as others ({one_line(label, 40)}): such "
-            "a map does not depend on the image. "
-        )
+    said = [
+        f"{n:,} of {images:,} images have the same map as others ({one_line(label, 40)}): such a "
+        "map does not depend on the image."
         for label, (n, images) in found.items()
-    )
+    ]
+    return (Part(" ".join(said)),) if said else ()
 
 
 def large_objects(targets: Targets, names: Names) -> Sentence:
@@ -161,15 +160,13 @@ def large_objects(targets: Targets, names: Names) -> Sentence:
 
 def hidden_objects(targets: Targets, names: Names) -> Sentence:
     """Return how many objects have no pixel that is scored, if some have none."""
-    table = targets.everything.samples.drop_duplicates(["sample", "label"])
-    present = table["present"].to_numpy(bool)
-    hidden = int((present & ~(table["area"].to_numpy(np.float64) > 0)).sum())
+    hidden, n = count_hidden(targets.everything.samples.drop_duplicates(["sample", "label"]))
     if not hidden:
         return ()
     return (
         Part(
-            f"Of the objects of {hidden:,} of {int(present.sum()):,} {names.row}s no pixel is "
-            "scored, after the preparation and without ignored pixels: they are not in the means."
+            f"Of the objects of {hidden:,} of {n:,} {names.row}s no pixel is scored, after the "
+            "preparation and without ignored pixels: most of their scores are undefined."
         ),
     )
 
