@@ -95,6 +95,7 @@ def drops(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
 SAME = {
     "grad-cam-map": close("maps", 1e-4),
     "grad-cam-layer": close("maps", 1e-4),
+    "grad-cam-negative": close("maps", 1e-4),
     "grad-cam-transformer": close("maps", 1e-4),
     "grad-cam-picture": pictures,
     "grad-cam-road": close("scores", 0.05),  # their noise is not seeded

@@ -13,7 +13,7 @@ from families import state
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, layer_norm, relu
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, layer_norm, relu, silu
 
 from cameval import CAMExtractor, CAMModel, GAPHead, adapt, cam, grad_cam, split
 from cameval.errors import LayerError, SettingError, UnsupportedHeadError, UnsupportedModelError
@@ -227,6 +227,19 @@ def test_a_network_with_a_new_head_must_be_adapted_again() -> None:
     assert model.activations(batch).logits.shape == (len(batch), 7)
 
 
+@pytest.mark.parametrize("part", ["fc", "layer4", "avgpool"])
+def test_a_declared_network_with_other_modules_must_be_adapted_again(part: str) -> None:
+    net, batch = tv.resnet18(num_classes=4).eval(), images(2).float()
+    extractor = CAMExtractor(net)
+    extractor(batch)
+    net.extra = nn.Linear(2, 2)  # no module of then is missing
+    extractor(batch)
+    others = {"fc": nn.Linear(512, 7), "layer4": nn.Sequential(nn.Conv2d(256, 512, 3), nn.ReLU())}
+    setattr(net, part, others.get(part, nn.AdaptiveMaxPool2d(1)))
+    with pytest.raises(UnsupportedModelError, match="adapt it again"):
+        extractor(batch)
+
+
 def test_a_block_of_small_weights_is_not_left_out() -> None:
     net = make("block")
     with torch.no_grad():  # almost the identity
@@ -316,7 +329,7 @@ def test_a_wrapped_network_is_found_inside() -> None:
             nn.Sequential(make("block"), nn.LogSoftmax(1)),
             r"proved\. Give the network without its last step, a logarithm of the softmax\. Or ",
         ),
-        (make("block", "maximum"), "neither the linear layer 'linear' nor a layer before it"),
+        (make("block", "maximum"), "neither the linear layer 'linear' nor a layer before it reads"),
         (make("block", head="twice"), "no linear layer returns the logits"),
     ],
 )
@@ -331,6 +344,32 @@ def test_without_a_proof_the_error_says_why_and_lists_layers(net: nn.Module, rea
     assert found
     assert adapt(net, layer=found[1]).activations(TRIAL).features.shape[:2] == (2, 5)
     assert "(5, 224, 224)" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["silu", "sum", "cat"])
+def test_features_that_a_function_returns_need_a_module(kind: str) -> None:
+    class Foreign(nn.Module):
+        def __init__(self, after: nn.Module | None) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+            self.after = after
+            self.fc = nn.Linear(16 if kind == "cat" else 8, 4)
+
+        def forward(self, images: Tensor) -> Tensor:
+            first = self.first(images).relu()
+            second = self.second(first)
+            if kind == "silu":
+                last = silu(second) if self.after is None else self.after(second)
+            else:
+                last = first + second if kind == "sum" else torch.cat([first, second], 1)
+                last = last if self.after is None else self.after(last)
+            return self.fc(last.mean((2, 3)))
+
+    with pytest.raises(UnsupportedModelError, match=r"a module, such as nn\.SiLU\(\), or pass its"):
+        adapt(Foreign(None).eval())
+    model = adapt(Foreign(nn.SiLU() if kind == "silu" else nn.Identity()).eval())
+    assert model.layer == "after"
+    CAMExtractor(model, method=cam)(images(2).float())
 
 
 def test_the_error_names_the_full_path_of_a_layer() -> None:

@@ -8,6 +8,7 @@ import pytest
 from pages import elsewhere, made, of_targets, says_nowhere, undefined, written
 
 from cameval.evaluation import Results
+from cameval.evaluation._contents import contents_of
 from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn, Origin
 from cameval.report import page as writing
 from cameval.report import reviewer_summary, verdict_lines, write_report
@@ -133,7 +134,7 @@ def rendered(names: Names, file: str) -> str:
 
 def test_the_browser_of_images_has_the_words() -> None:
     results = made()
-    contents = writing.contents_of(results)
+    contents = contents_of(results)
     targets = targets_of(results, contents)
     usual, named = names_of(targets, contents), names_of(targets, contents, PATIENT)
     assert "<span>Group</span>" in rendered(usual, "browser.html.j2")

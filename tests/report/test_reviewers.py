@@ -20,7 +20,7 @@ from cameval.evaluation import Results
 from cameval.evaluation._times import Stopwatch, sessions_in, total_time
 from cameval.evaluation.meaning import CONSTANT, MetricMeaning
 from cameval.metrics import MetricQuestion
-from cameval.report import StudyFacts, page_tests, reviewer_summary
+from cameval.report import StudyFacts, page_tests, reviewer_summary, verdict_lines
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
@@ -479,3 +479,16 @@ def test_a_part_of_the_batches_is_told_as_one() -> None:
     record = {**results.provenance, "settings": settings, "computing": time, "processes": 3}
     found = answers(replace(results, provenance=record))["computing"]
     assert found["run"][0] == "1 h 6 min for 2 of 3 batches, summed over 3 processes."
+
+
+def test_a_page_is_about_the_binarizer_that_was_chosen_on_other_images(tmp_path) -> None:
+    validation, test = parts_of(made(n=30, groups=30), 12)
+    chosen = choose_binarizers(validation).apply(test, label="other")
+    best = choose_binarizers(test).apply(chosen, label="best")
+    by_default = written(best, tmp_path / "a").text
+    assert by_default == written(best, tmp_path / "b", binarizer="other").text
+    assert by_default != written(best, tmp_path / "c", binarizer="best").text
+    assert verdict_lines(best) == verdict_lines(best, binarizer="other")
+    assert reviewer_summary(best) == reviewer_summary(best, binarizer="other")
+    assert page_tests(best).equals(page_tests(best, binarizer="other"))
+    assert set(page_tests(best)["binarizer"]) == {"other"}

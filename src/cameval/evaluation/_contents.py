@@ -1,7 +1,7 @@
 """What was evaluated: models, target classes, methods, baselines, binarizers, metrics."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import pandas as pd
@@ -97,8 +97,8 @@ class Contents:
         return bool(blind) and all(self.patterns.get(label) == "noise" for label in blind)
 
 
-def contents_of(results: ScoreTable, *, first_binarizer: str | None = None) -> Contents:
-    """Return what was evaluated, with one binarizer before the others."""
+def contents_of(results: ScoreTable) -> Contents:
+    """Return what was evaluated."""
     columns, meanings = results.columns, results.meanings
     metrics = {
         label: meanings.metrics.get(label, MetricMeaning(label, "masks"))
@@ -107,7 +107,11 @@ def contents_of(results: ScoreTable, *, first_binarizer: str | None = None) -> C
     averaged = {label: meaning for label, meaning in metrics.items() if not meaning.categories}
     of_masks = dict.fromkeys(c.metric for c in columns if c.binarizer)
     of_maps = dict.fromkeys(c.metric for c in columns if not c.binarizer)
-    binarizers = [label for label in _labels(columns, "binarizer") if label]
+    binarizers = {
+        label: meanings.binarizers.get(label, BinarizerMeaning(label))
+        for label in _labels(columns, "binarizer")
+        if label
+    }
     conventions = {
         label: averaged[label]
         for label in of_masks
@@ -127,10 +131,7 @@ def contents_of(results: ScoreTable, *, first_binarizer: str | None = None) -> C
             if c.kind == "baseline"
         },
         patterns={label: one.pattern for label, one in meanings.baselines.items()},
-        binarizers={
-            label: meanings.binarizers.get(label, BinarizerMeaning(label))
-            for label in sorted(binarizers, key=lambda label: label != first_binarizer)
-        },
+        binarizers=binarizers,
         mask_metrics={label: averaged[label] for label in of_masks if label in averaged},
         map_metrics={label: averaged[label] for label in of_maps if label in averaged},
         category_metrics={k: meaning for k, meaning in metrics.items() if meaning.categories},
@@ -140,6 +141,22 @@ def contents_of(results: ScoreTable, *, first_binarizer: str | None = None) -> C
         has_network=not known or any(one.classes != "given" for one in known),
         meanings=meanings,
     )
+
+
+def contents_of_page(results: ScoreTable, binarizer: str | None) -> Contents:
+    """Return what was evaluated, with the binarizer that a page is about before the others."""
+    contents = contents_of(results)
+    first = binarizer or validated_binarizer(contents.binarizers)
+    in_order = sorted(contents.binarizers, key=lambda label: label != first)
+    return replace(contents, binarizers={label: contents.binarizers[label] for label in in_order})
+
+
+def validated_binarizer(binarizers: Mapping[str, BinarizerMeaning]) -> str | None:
+    """Return the first label of binarizers that were not chosen on the images that are scored."""
+    chosen_on = {label: one.origin.chosen_on for label, one in binarizers.items() if one.origin}
+    found = [label for label, of in chosen_on.items() if of == "other images"]
+    found += [label for label, of in chosen_on.items() if of == "other images of the same groups"]
+    return next(iter(found), None)
 
 
 def count_hidden(samples: pd.DataFrame) -> tuple[int, int]:

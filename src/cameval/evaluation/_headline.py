@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cameval.errors import SettingError
-from cameval.evaluation._contents import Contents
+from cameval.evaluation._contents import Contents, validated_binarizer
 from cameval.evaluation._scores import Scores
 from cameval.evaluation.meaning import Column, MetricMeaning
 
@@ -26,7 +26,8 @@ class Headline:
     bound
         Label of the metric that is an upper bound of it on the same masks, if there is one.
     method, binarizer
-        Labels that the caller fixed in advance; None for the best on these images.
+        Labels that the caller fixed in advance, or that were chosen on other images; None for the
+        best on these images.
     candidates
         The columns of each model that its headline is the best of.
     columns
@@ -59,6 +60,9 @@ def headline_of(
 ) -> Headline:
     """Return what the findings and figures are about.
 
+    By default that is the binarizer chosen on other images, if there is one, and otherwise the best
+    method and binarizer on these images.
+
     Raises
     ------
     SettingError
@@ -68,6 +72,8 @@ def headline_of(
     _check_evaluated("binarizer", binarizer, tuple(contents.binarizers))
     _check_evaluated("method", method, methods)
     metric = headline_metric(contents)
+    if binarizer is None and metric in contents.mask_metrics:
+        binarizer = validated_binarizer(contents.binarizers)
     candidates = {
         model: candidates_of(model, contents, scores, metric, method, binarizer)
         for model in contents.models[:MOST_MODELS]
@@ -112,14 +118,6 @@ def headline_metric(contents: Contents) -> str | None:
     metrics = contents.averaged_metrics
     scores = [label for label, meaning in metrics.items() if meaning.bounds is None]
     return next(iter(scores or metrics), None)
-
-
-def validated_binarizer(contents: Contents) -> str | None:
-    """Return the first label of binarizers that were not chosen on the images that are scored."""
-    chosen_on = {k: one.origin.chosen_on for k, one in contents.binarizers.items() if one.origin}
-    found = [label for label, of in chosen_on.items() if of == "other images"]
-    found += [label for label, of in chosen_on.items() if of == "other images of the same groups"]
-    return next(iter(found), None)
 
 
 def metric_without_threshold(contents: Contents, headline: Headline) -> str | None:

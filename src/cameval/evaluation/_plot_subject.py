@@ -15,7 +15,6 @@ from cameval.evaluation._headline import (
     Headline,
     headline_metric,
     headline_of,
-    validated_binarizer,
 )
 from cameval.evaluation._plot_marks import LONGEST, drawn
 from cameval.evaluation._score_table import ScoreTable
@@ -204,7 +203,6 @@ def subject_of(
     chosen = _one("model", model, everything.models)
     if of_all:
         chosen = everything.models[0]
-        binarizer = binarizer or validated_binarizer(everything)
     if chosen is None:
         if len(everything.models) > 1:
             raise SettingError(

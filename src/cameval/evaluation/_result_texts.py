@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 
 from cameval.evaluation._contents import Contents, contents_of, count_rows, with_object
-from cameval.evaluation._headline import headline_metric, headline_of, validated_binarizer
+from cameval.evaluation._headline import headline_metric, headline_of
 from cameval.evaluation._numbers import format_percent, plain_spaces
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import images_by_model, scores_of
@@ -87,7 +87,7 @@ def _best_means(results: ScoreTable, contents: Contents) -> Iterator[tuple[str, 
     table = with_object(results, contents).select(metric=metric)
     contents = contents_of(table)
     scores = scores_of(table, contents)
-    headline = headline_of(contents, scores, binarizer=validated_binarizer(contents))
+    headline = headline_of(contents, scores)
     means = []
     for model, column in headline.columns.items():
         of_model = f"{one_line(model, 30)}: " if len(contents.models) > 1 else ""

@@ -597,9 +597,9 @@ class Results:
             The model; needed if there are several, but for ``"models"``, of which it chooses the
             pairs with this model.
         method, binarizer
-            By default the pair with the best mean on these images; for ``"models"`` the method is
-            the best of the first model, and the binarizer, if some were chosen on other images
-            (`Choice.apply`), is their label.
+            By default the binarizer is the one that was chosen on other images (`Choice.apply`),
+            if there is one, and otherwise the one with the best mean on these images. The method
+            is the one with the best mean; for ``"models"``, of the first model.
         metric
             By default the first metric of masks, or of maps, that is no upper bound.
         names

@@ -42,13 +42,14 @@ _CONTAINERS = (nn.Module, partial, MethodType, list, tuple, dict, set)
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """The network that was cut, and the modules of the cut at that time.
+    """The network that was cut, and the modules of the cut and of the network at that time.
 
     A cut whose modules were replaced since has no origin.
     """
 
     net: nn.Module
     modules: tuple[nn.Module, ...]
+    of_net: tuple[nn.Module, ...]
 
 
 class _Uncompiled(nn.Module):

@@ -356,7 +356,9 @@ def _reason(net: nn.Module, trial: Trial, reader: str | None, step: tuple[str, s
         name = own_name(net, linear.name)
         return (
             f"neither the linear layer {name!r} nor a layer before it reads the mean of feature "
-            "maps"
+            "maps that a module returns, or of their ReLU. If a function returns them, such as "
+            "silu, a sum or cat, make it a module, such as nn.SiLU(), or pass its output through "
+            "an nn.Identity()"
         )
     change = last_change(trial)
     if change is not None:

@@ -85,14 +85,17 @@ class CAMModel(nn.Module):
 
     @property
     def _is_stale(self) -> bool:
-        """Whether the network of a proved cut has other modules now, and the head those of then."""
+        """Whether modules of the network were replaced since, and those of this model were not."""
         origin: Origin | None = self.__dict__.get("_origin")
-        if not isinstance(self.features, LayerFeatures) or origin is None:
+        if origin is None:
             return False
-        if self.origin is not None:
+        now = {id(module) for module in modules_of(origin.net)}
+        if all(id(module) in now for module in origin.of_net):
             return False
+        # The features of a proved cut contain the network itself.
+        parts = [self.head] if isinstance(self.features, LayerFeatures) else [*self.children()]
         recorded = {id(module) for module in origin.modules}
-        return all(id(module) in recorded for module in self.head.modules())
+        return all(id(module) in recorded for part in parts for module in modules_of(part))
 
     @property
     def layer(self) -> str | None:
@@ -144,7 +147,7 @@ class CAMModel(nn.Module):
         >>> CAMModel(body, GAPHead(linear)).cut_from(net).origin is net
         True
         """
-        self._origin = Origin(net, tuple(self.modules())[1:])
+        self._origin = Origin(net, tuple(modules_of(self))[1:], tuple(modules_of(net)))
         return self
 
     def __repr__(self) -> str:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from cameval.evaluation import Results
 from cameval.evaluation._comparisons import compare_all, seed_of
-from cameval.evaluation._contents import contents_of
+from cameval.evaluation._contents import contents_of_page
 from cameval.evaluation._headline import headline_of
 from cameval.evaluation._scores import images_by_model, scores_of
 from cameval.report._targets import targets_of
@@ -71,7 +71,7 @@ def page_tests(
     >>> bool((tests["p"] <= tests["p_holm"]).all()), set(tests["family"])
     (True, {'paired tests of the page'})
     """
-    contents = contents_of(results, first_binarizer=binarizer)
+    contents = contents_of_page(results, binarizer)
     results = targets_of(results, contents).scored
     scores = scores_of(results, contents)
     headline = headline_of(contents, scores, method=method, binarizer=binarizer)

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from cameval.errors import SettingError
 from cameval.evaluation import Results
 from cameval.evaluation._comparisons import compare_all, seed_of
-from cameval.evaluation._contents import contents_of
+from cameval.evaluation._contents import contents_of_page
 from cameval.evaluation._headline import headline_of
 from cameval.evaluation._numbers import with_minus
 from cameval.evaluation._run_folder import write_atomically
@@ -103,8 +103,9 @@ def write_report(
         Labels of those that the verdict and figures are about, if these were fixed before the
         scores were known, or chosen on other images: ``choice.apply(results)`` adds the binarizer
         ``"validated"``, and ``choice.best_method()`` is the best method there, which the page then
-        calls chosen on these images. By default those that score best on the images of the page,
-        which it calls optimistic.
+        calls chosen on these images. By default the binarizer is the one that was chosen on other
+        images, if there is one; otherwise method and binarizer are those that score best on the
+        images of the page, which it calls optimistic.
     facts
         What only the author knows, for the section for reviewers; see also `reviewer_summary`.
     names
@@ -152,7 +153,7 @@ def write_report(
     True
     """
     folder = Path(folder)
-    contents = contents_of(results, first_binarizer=binarizer)
+    contents = contents_of_page(results, binarizer)
     targets = targets_of(results, contents)
     scored = targets.scored
     scores = scores_of(scored, contents)

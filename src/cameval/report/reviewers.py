@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from cameval.evaluation import Results
 from cameval.evaluation._comparisons import compare_all, seed_of
-from cameval.evaluation._contents import contents_of
+from cameval.evaluation._contents import contents_of_page
 from cameval.evaluation._headline import headline_of
 from cameval.evaluation._scores import images_by_model, scores_of
 from cameval.evaluation._words import one_line
@@ -105,7 +105,7 @@ def reviewer_summary(
     >>> summary["answers"]["truth"]["author"]["truth_drawn_by"]
     'Two radiologists.'
     """
-    contents = contents_of(results, first_binarizer=binarizer)
+    contents = contents_of_page(results, binarizer)
     targets = targets_of(results, contents)
     scores = scores_of(targets.scored, contents)
     headline = headline_of(contents, scores, method=method, binarizer=binarizer)

@@ -6,7 +6,7 @@ import numpy as np
 
 from cameval.evaluation import Results
 from cameval.evaluation._comparisons import compare_all, seed_of
-from cameval.evaluation._contents import Contents, contents_of
+from cameval.evaluation._contents import Contents, contents_of_page
 from cameval.evaluation._headline import Headline, headline_of
 from cameval.evaluation._numbers import with_minus
 from cameval.evaluation._scores import images_by_model, scores_of
@@ -96,7 +96,7 @@ def verdict_lines(
     too narrow.
     Undefined scores: 0. Constant maps: 0.
     """
-    contents = contents_of(results, first_binarizer=binarizer)
+    contents = contents_of_page(results, binarizer)
     targets = targets_of(results, contents)
     scores = scores_of(targets.scored, contents)
     headline = headline_of(contents, scores, method=method, binarizer=binarizer)
