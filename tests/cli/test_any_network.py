@@ -265,6 +265,7 @@ def test_mistyped_words_are_told_before_networks_are_loaded(capsys, tmp_path, mo
         "--binarizer largest_component:ots": "the setting must be one of .* near names: otsu",
         "--metric otsu": "--metric must be one of its own words, got 'otsu', a word of --binarizer",
         "--metric IoU": "near names: iou",
+        "--metric iou,dice": "must have its words apart, got 'iou,dice'; put spaces between",
         "--metric pointing_game:tolerence=3": "near name: tolerance",
         "--baseline mean-mask": "near names: mean_mask",
         "--baseline mean_mask:by_clas=True": "near name: by_class",

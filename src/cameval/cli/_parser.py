@@ -141,7 +141,10 @@ def _parse(parser: Parser, commands: _Commands, words: Sequence[str]) -> argpars
         command = commands.choices[options.command]
         known = [word for action in command._actions for word in action.option_strings]
         near = list_near_words(strange[0].partition("=")[0], known)
-        command.error(f"unrecognized arguments: {' '.join(strange)}; near names: {near}")
+        hint = (
+            f"near names: {near}" if strange[0].startswith("-") else "an option takes fewer words"
+        )
+        command.error(f"unrecognized arguments: {' '.join(strange)}; {hint}")
     return options
 
 

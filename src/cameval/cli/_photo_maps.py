@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from cameval.cli._inputs import is_file
@@ -60,6 +61,11 @@ def map_photos(options: Namespace) -> int:
     files = _name_files(options.photo, Path(options.out))
     _import_matplotlib()
     (label, method), *_ = parse_words(options.method, METHODS, "--method").items()
+    if (suffix := Path(options.out).suffix.lower()) in Image.registered_extensions():
+        raise SettingError(
+            f"--out must be a folder, got a name that ends in {suffix!r}; the picture of each "
+            "photo is written there as NAME_map.png"
+        )
     check_folder(Path(options.out))
     options.device = choose_device(options.device)
     nets = load_networks(options)

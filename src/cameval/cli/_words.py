@@ -187,6 +187,8 @@ def _unknown(name: str, known: list[str], option: str) -> str:
     """Return what is wrong with an unknown word: near words, the right option, or all words."""
     if others := [one for one, words in _OPTIONS.items() if name in words and one != option]:
         return f"{option} must be one of its own words, got {name!r}, a word of {others[0]}"
+    if {*name.split(",")} <= {*known}:
+        return f"{option} must have its words apart, got {name!r}; put spaces between several"
     near = near_words(name, known)
     if option == "--binarizer" and _NUMBER.fullmatch(name):
         near = [f"{binarizers.PercentileBinarizer.label}:{name}"]
