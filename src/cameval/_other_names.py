@@ -35,13 +35,15 @@ _LAYER = "name the layer of the maps with adapt(net, layer=...); without it, it 
 _CLASSES = "the target classes are classes="
 
 KEYWORDS: Final = {
+    "alignment": "an extractor has it: CAMExtractor(net, alignment=...), also in place of the network",
     "class_idx": _CLASSES,
+    "layer": _LAYER,
     "target_category": _CLASSES,
     "target_layer": _LAYER,
     "target_layers": _LAYER,
     "targets": _CLASSES,
 }
-"""What is used in place of a keyword argument of theirs."""
+"""What is used in place of a keyword argument of theirs, or of another function here."""
 
 
 def describe_method(name: str) -> str | None:
