@@ -45,7 +45,7 @@ def test_a_keyword_of_another_library_says_what_is_used_here() -> None:
         extract(images, targets=[0])
     with pytest.raises(TypeError, match=f"'target_layers'; .*{layer}"):
         evaluate(net, [], target_layers=[net])
-    with pytest.raises(TypeError, match=r"'alignment'; an extractor has it, also in place of a network: CAMExtractor\(net"):
+    with pytest.raises(TypeError, match=r"'alignment'; an extractor has it, .*CAMExtractor\(net"):
         evaluate(net, [], alignment="receptive_field")
     with pytest.raises(TypeError, match=f"'layer'; .*{layer}"):
         evaluate(net, [], layer="0")

@@ -35,7 +35,7 @@ _LAYER = "name the layer of the maps with adapt(net, layer=...); without it, it 
 _CLASSES = "the target classes are classes="
 
 KEYWORDS: Final = {
-    "alignment": "an extractor has it, also in place of a network: CAMExtractor(net, alignment=...)",
+    "alignment": "an extractor has it, and can replace a network: CAMExtractor(net, alignment=...)",
     "class_idx": _CLASSES,
     "layer": _LAYER,
     "target_category": _CLASSES,
