@@ -44,12 +44,13 @@ _CONTAINERS = (nn.Module, partial, MethodType, list, tuple, dict, set)
 class Origin:
     """The network that was cut, and the modules of the cut and of the network at that time.
 
-    A cut whose modules were replaced since has no origin.
+    A cut whose modules were replaced since has no origin. `places` are those of the modules of the
+    network: a module, the name of a child in it, and the child.
     """
 
     net: nn.Module
     modules: tuple[nn.Module, ...]
-    of_net: tuple[nn.Module, ...]
+    places: tuple[tuple[nn.Module, str, nn.Module], ...]
 
 
 class _Uncompiled(nn.Module):

@@ -89,8 +89,7 @@ class CAMModel(nn.Module):
         origin: Origin | None = self.__dict__.get("_origin")
         if origin is None:
             return False
-        now = {id(module) for module in modules_of(origin.net)}
-        if all(id(module) in now for module in origin.of_net):
+        if all(module._modules.get(name) is child for module, name, child in origin.places):
             return False
         # The features of a proved cut contain the network itself.
         parts = [self.head] if isinstance(self.features, LayerFeatures) else [*self.children()]
@@ -147,7 +146,8 @@ class CAMModel(nn.Module):
         >>> CAMModel(body, GAPHead(linear)).cut_from(net).origin is net
         True
         """
-        self._origin = Origin(net, tuple(modules_of(self))[1:], tuple(modules_of(net)))
+        places = ((one, *child) for one in modules_of(net) for child in one.named_children())
+        self._origin = Origin(net, tuple(modules_of(self))[1:], tuple(places))
         return self
 
     def __repr__(self) -> str:
