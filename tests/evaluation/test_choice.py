@@ -513,6 +513,14 @@ def test_images_that_are_each_their_own_group_share_none() -> None:
     assert origin(choose_binarizers(alone).apply(other)) == ON_OTHERS
 
 
+def test_images_without_groups_are_perhaps_of_the_same_groups() -> None:
+    validation, test = made(BEST), made(start=100)
+    without = [with_samples(one, group=one.samples["sample"]) for one in (validation, test)]
+    perhaps = Origin("other images, perhaps of the same groups", "iou", True)
+    assert origin(choose_binarizers(without[0]).apply(test)) == perhaps
+    assert origin(choose_binarizers(validation).apply(without[1])) == perhaps
+
+
 def test_images_without_labels_are_told_apart_by_name_and_group() -> None:
     def unlabeled(start: int) -> Results:
         results = made(BEST, start=start)

@@ -554,6 +554,7 @@ def test_without_its_record_nothing_is_claimed_of_a_table(tmp_path) -> None:
     ("chosen_on", "warned"),
     [
         ("other images", ""),
+        ("other images, perhaps of the same groups", ", which may be an optimistic choice"),
         ("other images of the same groups", ", which may be an optimistic choice"),
         ("these same images", ", an optimistic choice"),
     ],
@@ -565,6 +566,8 @@ def test_how_a_binarizer_was_chosen_is_said_by_its_origin(chosen_on, warned, tmp
         sample=table["sample"] + ("" if chosen_on == "these same images" else " b"),
         group=table["group"] + (" b" if chosen_on == "other images" else ""),
     )
+    if chosen_on == "other images, perhaps of the same groups":
+        other = other.assign(group=other["sample"])
     choice = choose_binarizers(replace(results, samples=other))
     mine = choice.apply(results, "best of test, a validated oracle")
     assert mine.meanings.origin("best of test, a validated oracle") == Origin(
@@ -577,6 +580,8 @@ def test_how_a_binarizer_was_chosen_is_said_by_its_origin(chosen_on, warned, tmp
     assert f"threshold chosen on {chosen_on}" in page.text
     cautions = {
         "other images": "The thresholds were chosen on other images.",
+        "other images, perhaps of the same groups": "Optimistic: the thresholds were chosen on "
+        "other images, perhaps of the same groups.",
         "other images of the same groups": "Optimistic: the thresholds were chosen on other images "
         "of the same groups.",
         "these same images": "Optimistic: the thresholds were chosen on these same images.",

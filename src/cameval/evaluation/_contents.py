@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import pandas as pd
 
@@ -12,6 +12,7 @@ from cameval.evaluation._words import one_line
 from cameval.evaluation.meaning import (
     BaselineMeaning,
     BinarizerMeaning,
+    ChosenOn,
     Column,
     Meanings,
     MetricMeaning,
@@ -154,8 +155,8 @@ def contents_of_page(results: ScoreTable, binarizer: str | None) -> Contents:
 def validated_binarizer(binarizers: Mapping[str, BinarizerMeaning]) -> str | None:
     """Return the first label of binarizers that were not chosen on the images that are scored."""
     chosen_on = {label: one.origin.chosen_on for label, one in binarizers.items() if one.origin}
-    found = [label for label, of in chosen_on.items() if of == "other images"]
-    found += [label for label, of in chosen_on.items() if of == "other images of the same groups"]
+    others: list[ChosenOn] = [one for one in get_args(ChosenOn) if one != "these same images"]
+    found = [label for place in others for label, of in chosen_on.items() if of == place]
     return next(iter(found), None)
 
 

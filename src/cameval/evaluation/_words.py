@@ -81,8 +81,12 @@ def place_of_choice(place: ChosenOn, names: Mapping[str, str]) -> str:
     >>> place_of_choice("other images of the same groups", {"group": "patient"})
     'other images of the same patients'
     """
-    same = f"other images of the same {plural('group', names)}"
-    return same if place == "other images of the same groups" else place
+    groups = plural("group", names)
+    words: dict[ChosenOn, str] = {
+        "other images, perhaps of the same groups": f"other images, perhaps of the same {groups}",
+        "other images of the same groups": f"other images of the same {groups}",
+    }
+    return words.get(place, place)
 
 
 def map_and_mask(column: Column) -> str:

@@ -137,9 +137,10 @@ class Choice:
             With one more column for each map and metric of masks, whose binarizer is `label`. In a
             choice by label, each row has the score of the binarizer of its own label. The meaning
             of the new binarizer (`Results.meanings`) is the metric of the choice, and whether the
-            choice was made on other images, on other images of the same groups (patients), or on
-            these same images; ``provenance["chosen"]`` is the record of the choice. So the folds of
-            a cross-validation have equal columns for `concat` even if their choices differ.
+            choice was made on other images, on other images (perhaps) of the same groups
+            (patients), or on these same images; ``provenance["chosen"]`` is the record of the
+            choice. So the folds of a cross-validation have equal columns for `concat` even if
+            their choices differ.
 
         Raises
         ------
@@ -553,5 +554,13 @@ def _chosen_on(read: frozenset[ImageKey], made_on: frozenset[ImageKey]) -> Chose
     if common:
         return "these same images"
     shared = {group for _, group, _ in read} & {group for _, group, _ in made_on}
-    grouped = any(group in shared and name != group for name, group, _ in read | made_on)
-    return "other images of the same groups" if grouped else "other images"
+    if any(group in shared and name != group for name, group, _ in read | made_on):
+        return "other images of the same groups"
+    if _has_groups(read) != _has_groups(made_on):
+        return "other images, perhaps of the same groups"
+    return "other images"
+
+
+def _has_groups(images: frozenset[ImageKey]) -> bool:
+    """Tell whether an image is not a group of its own."""
+    return any(name != group for name, group, _ in images)

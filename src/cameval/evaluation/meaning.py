@@ -73,8 +73,17 @@ CONSTANT = 0x80
 """Added to the code of a score whose map is constant."""
 
 
-ChosenOn = Literal["other images", "other images of the same groups", "these same images"]
-"""The images on which binarizers were chosen, relative to those that are scored."""
+ChosenOn = Literal[
+    "other images",
+    "other images, perhaps of the same groups",
+    "other images of the same groups",
+    "these same images",
+]
+"""The images on which binarizers were chosen, relative to those that are scored.
+
+Perhaps the groups are the same where each image of one part is a group of its own, as without
+groups, and those of the other part are not.
+"""
 
 
 T = TypeVar("T")

@@ -17,6 +17,7 @@ from cameval.report.sections import Block, Cell, Row, Table
 
 _WARNINGS: dict[ChosenOn, str] = {
     "these same images": ", an optimistic choice",
+    "other images, perhaps of the same groups": ", which may be an optimistic choice",
     "other images of the same groups": ", which may be an optimistic choice",
     "other images": "",
 }
@@ -64,6 +65,8 @@ class MethodChoice:
         images = format_count(counts.images, "other image")
         if where == "other images of the same groups":
             return f"{images} of the same {names.groups}"
+        if where == "other images, perhaps of the same groups":
+            return f"{images}, perhaps of the same {names.groups}"
         return images + (
             "" if counts.groups is None else f" of {names.count_groups(counts.groups)}"
         )
