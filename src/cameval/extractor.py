@@ -18,7 +18,7 @@ from cameval.methods import grad_cam
 from cameval.networks import CAMModel, LayerModel, ScoreTarget, adapt
 from cameval.networks._cuts import check_cut
 from cameval.networks._images import are_prepared, check_finite, check_images, explain_channels
-from cameval.networks._outputs import check_no_sigmoid
+from cameval.networks._outputs import are_probabilities, check_no_sigmoid
 from cameval.networks._placement import Placement
 from cameval.networks._search import find_layer_name
 from cameval.networks._selection import own_name, own_network
@@ -41,6 +41,7 @@ __all__ = [
     "CAMSweep",
     "ImageRangeWarning",
     "NormalizedTwiceWarning",
+    "ProbabilityWarning",
 ]
 
 Alignment = Literal["half_pixel", "receptive_field"]
@@ -71,6 +72,25 @@ class NormalizedTwiceWarning(UserWarning):
     ``prepare=Preparation(mean=(0, 0, 0), std=(1, 1, 1))``, or on the command line with ``--mean 0
     --std 1``.
     """
+
+
+class ProbabilityWarning(UserWarning):
+    """A network returns probabilities, as after a softmax, and not logits.
+
+    Maps by gradients are then those of a probability: its gradient depends on all logits, and
+    vanishes where it is near 0 or 1. Known where the outputs of an image lie in [0, 1] and have the
+    sum 1.
+    """
+
+
+def warn_of_probabilities() -> None:
+    """Warn that the outputs of a network are probabilities."""
+    warn_user(
+        "a network must return logits, got probabilities, as after a softmax; give the network "
+        "without its last softmax. The gradient of a probability vanishes where it is near 0 or 1, "
+        "and so do maps by gradients",
+        ProbabilityWarning,
+    )
 
 
 def warn_of_range(placement: Placement | None, images: Tensor) -> None:
@@ -353,6 +373,8 @@ class CAMExtractor:
             activations = model.activations(images, create_graph=create_graph)
         if self.check and not self._checked and not create_graph:
             check_cut(model, images, activations.logits)
+            if target is None and are_probabilities(activations.logits):
+                warn_of_probabilities()
             if classes is None and target is None and activations.logits.shape[1:] == (1,):
                 check_no_sigmoid(activations.logits, activations.network, images)
             self._checked.append(True)
@@ -594,6 +616,8 @@ class CAMSweep:
                 passes = {name: model.activations(images, create_graph=create_graph)}
             if self.check and not self._checked and not create_graph:
                 check_cut(model, images, passes[name].logits)
+                if target is None and are_probabilities(passes[name].logits):
+                    warn_of_probabilities()
                 self._checked.append(True)
             cell_centers = model.cell_centers if self.alignment == "receptive_field" else None
         else:

@@ -142,6 +142,7 @@ def test_the_map_is_of_the_part_that_the_network_sees(folder, fit, size) -> None
         ("softmax", "auto", lambda p: p),
     ],
 )
+@pytest.mark.filterwarnings("ignore::cameval.extractor.ProbabilityWarning")
 def test_the_probability_is_that_of_the_task(folder, capsys, model, task, link) -> None:
     words = f"map cat.png --model nets.py:{model} --size 64 --layer 1 --task {task}"
     assert main(words.split()) == 0

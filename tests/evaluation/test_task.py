@@ -19,8 +19,10 @@ from cameval.errors import (
 )
 from cameval.evaluation import Results
 from cameval.evaluation._plan import check_task, task_of
+from cameval.extractor import CAMSweep, ProbabilityWarning
 from cameval.metrics import average_drop, increase_in_confidence
 from cameval.metrics.properties import of_maps, of_network
+from cameval.report import verdict_lines
 
 METHODS = {"cam": cameval.cam, "grad": cameval.grad_cam}
 
@@ -177,6 +179,10 @@ def finished(net: CAMModel, finish: Callable[[Tensor], Tensor]) -> CAMModel:
     return CAMModel(net.features, _Softmax(net.head, finish)).eval()
 
 
+IGNORED = pytest.mark.filterwarnings("ignore::cameval.extractor.ProbabilityWarning")
+
+
+@IGNORED
 def test_outputs_that_are_probabilities_are_taken_as_they_are() -> None:
     plain = small_network()
     net = finished(plain, lambda z: z.softmax(1))
@@ -185,6 +191,23 @@ def test_outputs_that_are_probabilities_are_taken_as_they_are() -> None:
     np.testing.assert_allclose(found["probability"], expected, rtol=1e-6)
     twice = logits_of(net).double().softmax(1).amax(1)
     assert (found["probability"] > twice.numpy() + 0.01).all()
+
+
+def test_a_network_that_returns_probabilities_is_told() -> None:
+    net, words = finished(small_network(), lambda z: z.softmax(1)), "without its last softmax"
+    images = torch.rand(2, 3, 32, 32)
+    extract = CAMExtractor(net)
+    with pytest.warns(ProbabilityWarning, match=words):
+        extract(images)
+    extract(images)  # told once
+    CAMExtractor(net)(images, target=lambda outputs: outputs[:, 0].log())
+    with pytest.warns(ProbabilityWarning, match=words):
+        CAMSweep(net, {"grad_cam": cameval.grad_cam})(images)
+    with pytest.warns(ProbabilityWarning, match=words):
+        found = run(net, methods=[cameval.grad_cam])
+    caution = "The outputs are probabilities, not logits: maps by gradients vanish"
+    assert caution in " ".join(verdict_lines(found))
+    assert caution not in " ".join(verdict_lines(run(small_network(), methods=[cameval.grad_cam])))
 
 
 def test_metrics_of_the_network_are_those_of_its_probabilities() -> None:
@@ -202,6 +225,7 @@ def test_metrics_of_the_network_are_those_of_its_probabilities() -> None:
     assert (one.select(metric="drop").values > 0.01).any()
 
 
+@IGNORED
 def test_a_metric_of_the_network_is_given_logits_whose_softmax_are_the_probabilities() -> None:
     @of_network(higher_is_better=True)
     def confidence(network, images, maps, classes):

@@ -579,16 +579,18 @@ def test_how_a_binarizer_was_chosen_is_said_by_its_origin(chosen_on, warned, tmp
     assert words in page.text
     assert f"threshold chosen on {chosen_on}" in page.text
     cautions = {
-        "other images": "The thresholds were chosen on other images.",
         "other images, perhaps of the same groups": "Optimistic: the thresholds were chosen on "
         "other images, perhaps of the same groups.",
         "other images of the same groups": "Optimistic: the thresholds were chosen on other images "
         "of the same groups.",
         "these same images": "Optimistic: the thresholds were chosen on these same images.",
     }
+    if chosen_on == "other images":
+        cautions[chosen_on] = (
+            "The thresholds were chosen on 24 other images of 8 groups, fewer than 10."
+        )
     few = "There are only 8 groups: intervals may be too narrow."
-    first = few if chosen_on == "other images" else cautions[chosen_on]
-    assert page.caution.startswith(first)
+    assert page.caution.startswith(f"{cautions[chosen_on]} {few}")
     here = "The binarizer was chosen by these same scores" in page.text
     assert here == (chosen_on == "these same images")
 

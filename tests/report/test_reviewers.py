@@ -246,6 +246,11 @@ def test_a_method_that_was_chosen_on_other_images_is_not_called_fixed(tmp_path) 
     assert f"The method {other} was given to the report as fixed before the scores." in page.text
     assert page.caution.startswith("The thresholds were chosen on 12 other images of 12 groups.")
     assert "method and threshold" not in page.text
+    few = choose_binarizers(parts_of(made(n=30, groups=30), 8)[0])
+    chosen, method = few.apply(test), few.best_method()
+    page = written(chosen, tmp_path / "c", binarizer="validated", method=method)
+    few_groups = "the thresholds were chosen on 8 other images of 8 groups, fewer than 10."
+    assert f"The method {method} (the best of 2) and {few_groups}" in page.caution
 
 
 def test_of_a_method_that_is_best_on_these_same_images_the_choice_is_optimistic() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pages import Page, made, written
+from pages import Page, made, undefined, written
 
 from cameval import choose_binarizers
 from cameval.evaluation import Results
@@ -496,3 +496,48 @@ def test_only_images_with_both_scores_tell_that_a_guess_is_out_of_reach(tmp_path
     values[:12, bound] = np.nan
     results = replace(results, values=values)
     assert "can reach the mean" not in written(results, tmp_path).text
+
+
+# --- Several cautions -----------------------------------------------------------------------------
+
+
+def at(results: Results, **of: str) -> list[int]:
+    """Return the places of columns of methods."""
+    return [
+        k
+        for k, column in enumerate(results.columns)
+        if all(getattr(column, key) == value for key, value in of.items())
+    ]
+
+
+def test_a_best_map_of_fewer_images_is_told_beside_the_choice(tmp_path) -> None:
+    results = made(n=24, groups=12, metrics=("hd",)).select(binarizer="otsu")
+    gaps = undefined(results, np.ix_(range(10), at(results, method="grad_cam")), 1)
+    caution = written(gaps, tmp_path).caution
+    assert caution.startswith("Optimistic: the best of 2 methods, chosen on these same images.")
+    counts = {"cam": 24, "grad_cam": 14}
+    best = min(counts, key=lambda m: gaps.select(method=m, kind="method").summary()["mean"].item())
+    other = next(one for one in counts if one != best)
+    assert (
+        "The best map is that of means over different images, without undefined scores: "
+        f"{best}, otsu, {counts[best]}; {other}, otsu, {counts[other]} of 24 images."
+    ) in caution
+    assert ("41.7 % of the scores are undefined." in caution) == (best == "grad_cam")
+    assert "means over different images" in " ".join(verdict_lines(gaps))
+    assert "different images" not in written(results, tmp_path).caution
+
+
+def test_few_groups_are_told_beside_a_choice(tmp_path) -> None:
+    caution = written(made(n=24, groups=9), tmp_path).caution
+    assert "Optimistic: the best of 4 pairs of method and binarizer" in caution
+    assert "There are only 9 groups: intervals may be too narrow." in caution
+
+
+def test_a_guess_whose_scores_are_undefined_was_evaluated(tmp_path) -> None:
+    results = made(n=24, groups=12, metrics=("hd",)).select(binarizer="otsu")
+    places = at(results, method="center")
+    assert places
+    page = written(undefined(results, np.ix_(range(24), places), 1), tmp_path)
+    assert "No guess has a defined score beside the maps." in page.text
+    page = written(results.select(method=["cam", "grad_cam"]), tmp_path)
+    assert "No guess was evaluated beside the maps." in page.text

@@ -69,7 +69,7 @@ from cameval.evaluation import (
     evaluate,
     evaluate_maps,
 )
-from cameval.extractor import CAMExtractor, NormalizedTwiceWarning
+from cameval.extractor import CAMExtractor, NormalizedTwiceWarning, ProbabilityWarning
 from cameval.networks import PlacementWarning
 from cameval.protocols import Baseline
 from cameval.sanity import untrained_copy
@@ -243,6 +243,7 @@ def _without_warnings() -> Iterator[None]:
             MixedSpacingWarning,
             NormalizedTwiceWarning,
             PlacementWarning,
+            ProbabilityWarning,
             SameMapsWarning,
         ):
             warnings.simplefilter("ignore", category)

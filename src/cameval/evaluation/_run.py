@@ -22,6 +22,7 @@ from cameval.evaluation._plan import Plan, Task, check_task, count_classes_of, t
 from cameval.evaluation._preparation_words import record_of_preparation
 from cameval.evaluation._run_folder import now, versions
 from cameval.evaluation._sample_sums import fingerprint
+from cameval.evaluation._softmax import OUTPUTS_ARE
 from cameval.evaluation._sources import prepare_targets
 from cameval.evaluation.labels import setting_text
 from cameval.evaluation.preparation import SLICE_ADVICE, Preparation, Prepare
@@ -202,7 +203,7 @@ def plan_run(
             "layer": network.model.layer or "features",
             "alignment": network.alignment,
             "task": trial.task,
-            "outputs_are": "probabilities" if probabilities else "logits",
+            OUTPUTS_ARE: "probabilities" if probabilities else "logits",
         }
         contents["structure"] = digest_or_none(structure_of, network.model)
         contents["outputs"] = trial.outputs

@@ -13,6 +13,7 @@ from cameval.evaluation._normalized_twice import warn_of_normalized_twice
 from cameval.evaluation._plan import MapSource, Named, Plan, TargetClass, Task
 from cameval.evaluation._run import Network, Run, plan_run
 from cameval.evaluation._sanity_run import score_with_checks
+from cameval.evaluation._softmax import warn_of_softmax
 from cameval.evaluation.dark_images import warn_of_dark_images
 from cameval.evaluation.evaluate_maps import named_maps
 from cameval.evaluation.preparation import Preparation, Prepare
@@ -158,6 +159,9 @@ def evaluate(
     must all have a spacing, or none, if a metric uses it. Of others, such as a dataset that is read
     while the run goes on, there is a :class:`~cameval.evaluation.MixedSpacingWarning` at the end.
 
+    If the network returns probabilities, as after a softmax, there is a
+    :class:`~cameval.extractor.ProbabilityWarning`, and reports say so.
+
     If far more images are predicted rightly in another order of the classes, as where two names of
     `class_names` are exchanged, there is a :class:`~cameval.data.ClassOrderWarning`, and reports
     say so. Most images of each exchanged class are then predicted as the other one, by a one-sided
@@ -211,6 +215,7 @@ def evaluate(
     if rank() == 0:
         warn_of_preparation(results.provenance)
         warn_of_normalized_twice(results.provenance)
+        warn_of_softmax(results)
         warn_of_dark_images(results.provenance)
         warn_of_mixed_spacings(results.provenance)
         warn_of_class_order(results)

@@ -11,9 +11,9 @@ from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import format_short, short_writer, with_minus
 from cameval.evaluation._run_folder import runs
-from cameval.evaluation._words import one_line
+from cameval.evaluation._words import map_and_mask, one_line
 from cameval.evaluation.meaning import CONSTANT, ChosenOn, Column
-from cameval.report._choices import MethodChoice, method_choice
+from cameval.report._choices import MethodChoice, groups_of_choice, method_choice
 from cameval.report._names import Names, join_words
 from cameval.report._p_values import equals
 from cameval.report._sentences import MOST_NAMED, Part, Sentence, plain
@@ -28,29 +28,71 @@ MANY = 0.05
 """Shares of undefined scores or constant maps above this are in the line of caution."""
 
 
-def caution_of(
+def choice(
     verdicts: Sequence[Verdict],
     targets: Targets,
     contents: Contents,
     headline: Headline,
     names: Names,
 ) -> Sentence:
-    """Return the first caution that applies."""
+    """Return how method and binarizer were chosen by scores."""
     recorded = runs(targets.everything.provenance)
     method = method_choice(contents, headline, recorded)
     chosen, is_optimistic = _choice(verdicts, contents, headline, names, method, recorded)
     if is_optimistic:
         return (Part(f"Optimistic: {chosen}"),)
-    groups = targets.scored.samples["group"].nunique()
-    if groups < ENOUGH_GROUPS:
-        only = f"There are only {names.count_groups(groups)}"
-        only = f"There is only one {names.group}" if groups == 1 else only
-        what = "means have no interval" if groups == 1 else "intervals may be too narrow"
-        return (Part(f"{only}: {what}."),)
-    for share, what in shares(verdicts, targets):
-        if share > MANY:
-            return (Part(f"{format_percent(share)} of {what}."),)
     return (Part(chosen[0].upper() + chosen[1:]),) if chosen else ()
+
+
+def few_groups(targets: Targets, names: Names) -> Sentence:
+    """Return that there are fewer groups than intervals need."""
+    groups = targets.scored.samples["group"].nunique()
+    if groups >= ENOUGH_GROUPS:
+        return ()
+    only = f"There are only {names.count_groups(groups)}"
+    only = f"There is only one {names.group}" if groups == 1 else only
+    what = "means have no interval" if groups == 1 else "intervals may be too narrow"
+    return (Part(f"{only}: {what}."),)
+
+
+def many_undefined(verdicts: Sequence[Verdict], targets: Targets) -> Sentence:
+    """Return how many scores are undefined and how many maps constant, if these are many."""
+    told = [
+        f"{format_percent(share)} of {what}"
+        for share, what in shares(verdicts, targets)
+        if share > MANY
+    ]
+    return (Part(f"{join_words(told, 'and')}."),) if told else ()
+
+
+def different_images(
+    verdicts: Sequence[Verdict], targets: Targets, headline: Headline, names: Names
+) -> Sentence:
+    """Return that the best map was found by means over different images."""
+    scored, told = targets.scored, []
+    for one in verdicts:
+        if one.column is None or headline.meaning.higher_is_better is None:
+            continue
+        of_model = (scored.samples["model"] == one.model).to_numpy()
+        is_defined = ~np.isnan(scored.values[of_model])
+        counts = {
+            column: int(is_defined[:, scored.columns.index(column)].sum())
+            for column in headline.candidates[one.model]
+        }
+        best = counts[one.column]
+        other = max(counts, key=lambda column: abs(counts[column] - best))
+        if abs(counts[other] - best) > MANY * len(is_defined):
+            of = [f"{map_and_mask(c)}, {counts[c]:,}" for c in (one.column, other)]
+            rows = format_count(len(is_defined), names.row)
+            told.append(names.with_model(one.model, f"{'; '.join(of)} of {rows}"))
+    if not told:
+        return ()
+    return (
+        Part(
+            f"The best map is that of means over different {names.row}s, without undefined scores: "
+            f"{told[0]}{', and more' if len(told) > 1 else ''}."
+        ),
+    )
 
 
 def _compared(candidates: Sequence[Column], contents: Contents) -> Sequence[Column]:
@@ -117,8 +159,7 @@ def _place(labels: Set[str], recorded: Sequence[Mapping[str, Any]], names: Names
     images, groups = counts.pop() if len(counts) == 1 else (None, None)
     if not isinstance(images, int) or not isinstance(groups, int):
         return ""
-    few = f", fewer than {ENOUGH_GROUPS}" if groups < ENOUGH_GROUPS else ""
-    return f"{format_count(images, 'other image')} of {names.count_groups(groups)}{few}"
+    return f"{format_count(images, 'other image')} of {groups_of_choice(groups, names)}"
 
 
 def shares(verdicts: Sequence[Verdict], targets: Targets) -> list[tuple[float, str]]:

@@ -14,6 +14,7 @@ from cameval.report._names import Names, describe_origin
 from cameval.report._score_tables import map_row
 from cameval.report.formatting import format_count, format_number
 from cameval.report.sections import Block, Cell, Row, Table
+from cameval.statistics import ENOUGH_GROUPS
 
 _WARNINGS: dict[ChosenOn, str] = {
     "these same images": ", an optimistic choice",
@@ -68,12 +69,18 @@ class MethodChoice:
         if where == "other images, perhaps of the same groups":
             return f"{images}, perhaps of the same {names.groups}"
         return images + (
-            "" if counts.groups is None else f" of {names.count_groups(counts.groups)}"
+            "" if counts.groups is None else f" of {groups_of_choice(counts.groups, names)}"
         )
 
     def records(self) -> list[dict[str, Any]]:
         """Return method and counts of each choice, for JSON."""
         return [{"model": model, **asdict(one)} for model, one in self.by_model]
+
+
+def groups_of_choice(groups: int, names: Names) -> str:
+    """Return on how many groups a choice was made, and whether these are few."""
+    few = f", fewer than {ENOUGH_GROUPS}" if groups < ENOUGH_GROUPS else ""
+    return names.count_groups(groups) + few
 
 
 def method_choice(

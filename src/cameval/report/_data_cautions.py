@@ -13,6 +13,7 @@ from cameval.evaluation._left_out import LeftOut
 from cameval.evaluation._map_shift import MapShift
 from cameval.evaluation._normalized_twice import ADVICE, NormalizedTwice
 from cameval.evaluation._run_folder import runs
+from cameval.evaluation._softmax import has_softmax
 from cameval.evaluation._words import one_line
 from cameval.evaluation.dark_images import DarkImages
 from cameval.evaluation.preparation_check import PreparationOverlap
@@ -274,6 +275,24 @@ def normalized_twice(targets: Targets) -> Sentence:
         Part(
             f"The images {whose}are normalized twice: by the preparation, and by the network "
             f"itself. Evaluate again with {ADVICE} (on the command line: --mean 0 --std 1)."
+        ),
+    )
+
+
+def softmaxes(targets: Targets, contents: Contents) -> Sentence:
+    """Return that maps by gradients are those of probabilities."""
+    results = targets.everything
+    if not {*contents.methods} - contents.given:
+        return ()
+    found = [model for model, run in _runs_of_models(results) if has_softmax(run)]
+    if not found:
+        return ()
+    shown = join_words([one_line(model, 40) for model in [*dict.fromkeys(found)][:MOST_NAMED]])
+    whose = f"of {shown} " if results.samples["model"].nunique() > 1 else ""
+    return (
+        Part(
+            f"The outputs {whose}are probabilities, not logits: maps by gradients vanish where a "
+            "probability is near 0 or 1. Evaluate again without the last softmax."
         ),
     )
 

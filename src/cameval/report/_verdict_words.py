@@ -20,8 +20,11 @@ from cameval.report._accuracy import (
 from cameval.report._cautions import (
     NOISE_ALONE,
     by_label,
-    caution_of,
+    choice,
     describe_guess,
+    different_images,
+    few_groups,
+    many_undefined,
     other_guesses,
     other_orders,
     out_of_reach,
@@ -46,6 +49,7 @@ from cameval.report._data_cautions import (
     preparations,
     same_maps,
     selected,
+    softmaxes,
 )
 from cameval.report._names import Names
 from cameval.report._sentences import MOST_NAMED, Part, Sentence
@@ -149,13 +153,17 @@ def words_of(
         preparations(targets),
         placements(targets),
         normalized_twice(targets),
+        softmaxes(targets, contents),
         mixed_spacings(targets, contents),
         (Part(order),) if order else (),
         outguessed(verdicts, headline, names),
         other_orders(verdicts),
         uncorrected(verdicts),
         (Part(NOISE_ALONE),) if _is_compared(verdicts) and contents.has_noise_alone else (),
-        caution_of(verdicts, targets, contents, headline, names),
+        choice(verdicts, targets, contents, headline, names),
+        different_images(verdicts, targets, headline, names),
+        () if no_groups(targets, names) else few_groups(targets, names),
+        many_undefined(verdicts, targets),
         by_label(verdicts, contents),
         map_shifts(targets),
         given_alignments(targets, contents),
@@ -239,7 +247,7 @@ def headline_words(
         "no direction",
         "no method",
     ):
-        return _unknown(state, verdicts, headline, names)
+        return _unknown(state, verdicts, headline, contents, names)
     whose = {1: "The maps", 2: f"The maps of both {noun}s"}.get(
         n, f"The maps of all {_number(n)} {noun}s"
     )
@@ -295,7 +303,13 @@ def _number(n: int) -> str:
     return _COUNTS[n] if n < len(_COUNTS) else f"{n:,}"
 
 
-def _unknown(state: State, verdicts: Sequence[Verdict], headline: Headline, names: Names) -> str:
+def _unknown(
+    state: State,
+    verdicts: Sequence[Verdict],
+    headline: Headline,
+    contents: Contents,
+    names: Names,
+) -> str:
     """Return the headline where no test can say anything."""
     first = verdicts[0]
     if state == "too few groups":
@@ -314,6 +328,8 @@ def _unknown(state: State, verdicts: Sequence[Verdict], headline: Headline, name
     if state == "no guess":
         if first.guess is not None:
             return f"No {names.row} has a score of both the maps and a guess."
+        if "nothing" in contents.baselines.values():
+            return "No guess has a defined score beside the maps."
         return "No guess was evaluated beside the maps."
     if state == "no direction":
         return f"It is not known whether a higher {headline.title} is better."
