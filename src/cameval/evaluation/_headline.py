@@ -130,6 +130,31 @@ def metric_without_threshold(contents: Contents, headline: Headline) -> str | No
     return next((label for label in known if label != headline.metric), None)
 
 
+def is_binarizer_chosen_here(contents: Contents, headline: Headline, column: Column) -> bool:
+    """Tell whether the binarizer of the tests was chosen by the scores that are tested."""
+    if not column.binarizer or headline.meaning.higher_is_better is None:
+        return False
+    origin = contents.binarizers[column.binarizer].origin
+    if origin is not None and origin.chosen_on == "these same images":
+        return True
+    return headline.binarizer is None and len(contents.binarizers) > 1
+
+
+def describe_binarizer_choice(contents: Contents, headline: Headline, model: str) -> str:
+    """Return that the binarizer was chosen by the scores of the same images; empty if not."""
+    column = headline.columns[model]
+    if not is_binarizer_chosen_here(contents, headline, column):
+        return ""
+    compared = {
+        one.binarizer
+        for one in headline.candidates[model]
+        if one.binarizer and contents.binarizers[one.binarizer].origin is None
+    }
+    if headline.binarizer is None and len(compared) > 1:
+        return f"binarizer: the best of {len(compared):,} on these images"
+    return "binarizer: chosen on these images"
+
+
 def _check_evaluated(what: str, label: str | None, known: Sequence[str]) -> None:
     if label is not None and label not in known:
         raise SettingError(
