@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cameval.errors import SettingError
 from cameval.evaluation._contents import Contents, validated_binarizer
 from cameval.evaluation._scores import Scores
+from cameval.evaluation._words import place_of_choice
 from cameval.evaluation.meaning import Column, MetricMeaning
 
 MOST_MODELS = 6
@@ -140,19 +141,23 @@ def is_binarizer_chosen_here(contents: Contents, headline: Headline, column: Col
     return headline.binarizer is None and len(contents.binarizers) > 1
 
 
-def describe_binarizer_choice(contents: Contents, headline: Headline, model: str) -> str:
-    """Return that the binarizer was chosen by the scores of the same images; empty if not."""
+def describe_binarizer_choice(
+    contents: Contents, headline: Headline, model: str, names: Mapping[str, str]
+) -> str:
+    """Return how the binarizer was chosen, if that may be optimistic; else an empty text."""
     column = headline.columns[model]
+    origin = contents.binarizers[column.binarizer].origin if column.binarizer else None
+    if origin is not None:
+        place = place_of_choice(origin.chosen_on, names)
+        return "" if origin.chosen_on == "other images" else f"binarizer: chosen on {place}"
     if not is_binarizer_chosen_here(contents, headline, column):
         return ""
     compared = {
         one.binarizer
         for one in headline.candidates[model]
-        if one.binarizer and contents.binarizers[one.binarizer].origin is None
+        if contents.binarizers[one.binarizer].origin is None
     }
-    if headline.binarizer is None and len(compared) > 1:
-        return f"binarizer: the best of {len(compared):,} on these images"
-    return "binarizer: chosen on these images"
+    return f"binarizer: the best of {len(compared):,} on these same images"
 
 
 def _check_evaluated(what: str, label: str | None, known: Sequence[str]) -> None:

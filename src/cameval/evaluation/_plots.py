@@ -219,7 +219,9 @@ def _tests(subject: Subject, rows: dict[float, Column]) -> dict[float, Compariso
 
 def _notes(subject: Subject, rows: dict[float, Column]) -> list[str]:
     """Return the lines below the name of the axis."""
-    choice = describe_binarizer_choice(subject.contents, subject.headline, subject.model)
+    choice = describe_binarizer_choice(
+        subject.contents, subject.headline, subject.model, subject.names
+    )
     notes = [_about_differences(subject, rows), choice, *_about_fewer(subject, rows)]
     return [note for note in notes if note]
 

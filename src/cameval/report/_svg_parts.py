@@ -18,7 +18,7 @@ CHARACTER = 6.6
 """About how wide a bold character is, in CSS pixels."""
 
 
-_NARROW, _WIDE = "fijlrtI.,:;'|!()[]- ", "MWmw@%"
+_NARROW, _WIDE = "fijlrtI.,:;'|!()[]- \u00a0", "MWmw@%"
 
 
 def width_of(text: str, size: float = 12) -> float:
