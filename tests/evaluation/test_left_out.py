@@ -63,6 +63,7 @@ def test_what_is_selected_is_told(text, results, tmp_path) -> None:
     for table in (some, concat([some]), Results.from_csv(tmp_path / "some.csv")):
         assert f"Evaluated, and not in this table: {text}. No p value is corrected" in said(table)
         assert f"Evaluated, and left out here, are {text}." in table.methods_text()
+        assert f"\n% evaluated, and left out here: {text}\n" in table.to_latex()
     tuning = reviewer_summary(some)["answers"]["tuning"]
     assert f"Evaluated, and not in this table: {text}." in tuning["run"]
     assert not [one for one in tuning["run"] if one.startswith("In this run")]
@@ -73,6 +74,7 @@ def test_what_is_selected_is_told(text, results, tmp_path) -> None:
 
 def test_a_whole_table_has_nothing_left_out(results, made) -> None:
     names = results.samples["sample"].tolist()
+    assert "left out" not in results.to_latex()
     assert not LeftOut.of(results)
     assert "not in this table" not in said(results)
     assert "left out here" not in results.methods_text()

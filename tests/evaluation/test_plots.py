@@ -21,7 +21,7 @@ from pages import bare, elsewhere, made, of_targets, undefined
 from cameval import CAMExtractor, PercentileBinarizer, concat, evaluate, grad_cam, iou
 from cameval.baselines import area_bound
 from cameval.errors import ArrayTypeError, SettingError, ShapeError
-from cameval.evaluation import Column, Results, choose_binarizers
+from cameval.evaluation import REASONS, Column, Results, choose_binarizers
 from cameval.evaluation._plot_marks import difference_text
 from cameval.evaluation._score_axis import axis_ends, round_ticks
 from cameval.evaluation._score_bins import MOST_DOTS
@@ -394,6 +394,91 @@ def test_a_binarizer_or_a_method_can_be_fixed(results) -> None:
     ]
     axes = drawn(results, "pairs", method="cam", binarizer="otsu")
     assert "cam · otsu" in axes.get_title(loc="left")
+
+
+def without_scores(results: Results, counts: dict[str, int], metric: str = "iou") -> Results:
+    """Return results in which the first images have no score of some maps."""
+    for method, count in counts.items():
+        at = [k for k, c in enumerate(results.columns) if (c.method, c.metric) == (method, metric)]
+        code = REASONS.index("empty prediction")
+        results = undefined(results, np.ix_(range(count), at), code)
+    return results
+
+
+def test_means_over_fewer_images_are_marked_with_their_counts(results) -> None:
+    fewer = without_scores(results, {"cam": 7, "center": 2})
+    axes = drawn(fewer, "headline")
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert [label.endswith("\u2020") for label in labels] == [False, True, True, False]
+    note = "\u2020 mean over fewer images: cam 17 of 24; center 22 of 24"
+    assert axes.get_xlabel().splitlines()[-1] == note
+    assert_texts_are_apart(fewer.plot("headline"))
+    axes = drawn(fewer, "headline", names={"cam": "CAM", "image": "slice"})
+    assert "fewer slices: CAM 17 of 24; center 22" in axes.get_xlabel()
+    axes = drawn(results, "headline")
+    assert "\u2020" not in axes.get_xlabel() + "".join(t.get_text() for t in axes.get_yticklabels())
+
+
+def test_means_that_all_lack_the_same_images_are_marked_if_the_maps_are_why(results) -> None:
+    maps = dict.fromkeys(("cam", "grad_cam", "center", "intensity"), 5)
+    label = drawn(without_scores(results, maps), "headline").get_xlabel()
+    assert "fewer images: grad_cam, cam, center, intensity 19 of 24" in " ".join(label.split())
+    at = [k for k, c in enumerate(results.columns) if c.metric == "iou"]
+    negatives = undefined(results, np.ix_(range(5), at), REASONS.index("empty truth"))
+    assert "\u2020" not in drawn(negatives, "headline").get_xlabel()
+
+
+def test_choices_and_thresholds_tell_of_fewer_images(results) -> None:
+    fewer = without_scores(results, {"cam": 7})
+    found = cells(drawn(fewer, "choices"))
+    assert all(("\u2020" in text) == (row == 1) for (row, _), text in found.items())
+    choices = fewer.plot("choices")
+    assert choices.get_xlabel() == "binarizer\n\u2020 mean over 17 of 24 images"
+    assert_texts_are_apart(choices)
+    thresholds = fewer.plot("thresholds")
+    assert thresholds.get_xlabel().endswith("\nmeans over 17 to 24 of 24 images")
+    assert_texts_are_apart(thresholds)
+    for kind in ("choices", "thresholds"):
+        assert "over" not in drawn(results, kind).get_xlabel()
+
+
+def test_the_headline_says_that_its_binarizer_is_the_best_on_these_images(results) -> None:
+    note = "binarizer: the best of 2 on these same images"
+    assert note in drawn(results, "headline").get_xlabel().splitlines()
+    assert note in drawn(results, "headline", method="cam").get_xlabel()
+    alone = results.select(binarizer="p95")
+    assert "binarizer" not in drawn(alone, "headline").get_xlabel()
+    assert "binarizer" not in drawn(results, "headline", binarizer="p95").get_xlabel()
+    assert "binarizer" not in drawn(results, "headline", metric="pixel_auroc").get_xlabel()
+    unknown = made(metrics=("own",), baselines={})
+    assert "binarizer" not in drawn(unknown, "headline").get_xlabel()
+
+
+@pytest.mark.parametrize(
+    ("place", "note"),
+    [
+        ("other images", ""),
+        ("other images of the same groups", "chosen on other images of the same patients"),
+        ("these same images", "chosen on these same images"),
+    ],
+)
+def test_the_headline_says_where_its_binarizer_was_chosen(results, place, note) -> None:
+    chosen = BinarizerMeaning("p95", origin=Origin(place, "iou", higher_is_better=True))
+    known = meant(results, binarizers={"otsu": BinarizerMeaning("otsu"), "p95": chosen})
+    for one in (known, known.select(binarizer="p95")):
+        axes = drawn(one, "headline", binarizer="p95", names={"group": "patient"})
+        found = [line for line in axes.get_xlabel().splitlines() if "binarizer" in line]
+        assert found == ([f"binarizer: {note}"] if note else [])
+
+
+def test_maps_without_a_network_are_called_maps(results) -> None:
+    assert "map of the network" in legend(drawn(results, "headline"))
+    names = legend(drawn(elsewhere(results), "headline"))
+    assert "map" in names
+    assert not any("network" in name for name in names)
+    both = {"cam": MethodMeaning("cam"), "grad_cam": MethodMeaning("x", given=True)}
+    names = legend(drawn(meant(results, methods=both), "headline"))
+    assert [name for name in names if name.startswith("map")] == ["map"]
 
 
 # --- Models ---------------------------------------------------------------------------------------

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import made
+from pages import KNOWN, made, undefined
 
 from cameval import concat
+from cameval.evaluation import REASONS, Results
 from cameval.report import write_report
 from cameval.report._svg import Drawing
 
@@ -102,3 +103,93 @@ def test_scores_have_three_digits_where_two_say_too_little(tmp_path, maps, guess
     assert f">{texts[0]}</text>" in figure
     assert f">best guess {texts[1]}</text>" in figure
     assert re.search(rf'aria-label="[^"]*: {texts[0]} \[.*; best guess \(\w+\) {texts[1]};', figure)
+
+
+def headlines(results: Results, folder: Path) -> list[str]:
+    """Return the first figure of a page in both widths."""
+    page = Path(write_report(results, folder)).read_text(encoding="utf-8")
+    return re.findall(r'<svg class="headline".*?</svg>', page, re.DOTALL)[:2]
+
+
+def without_scores(results: Results, counts: dict[str, int]) -> Results:
+    """Return results in which the first images have no IoU of some maps."""
+    for method, count in counts.items():
+        at = [k for k, c in enumerate(results.columns) if (c.method, c.metric) == (method, "iou")]
+        code = REASONS.index("empty prediction")
+        results = undefined(results, np.ix_(range(count), at), code)
+    return results
+
+
+def texts_of(figure: str) -> list[str]:
+    return [re.sub(r"<[^>]+>", "", one) for one in re.findall(r"<text .*?</text>", figure)]
+
+
+def start(figure: str) -> str:
+    (found,) = (text for text in texts_of(figure) if text.startswith("\u2020 mean"))
+    return found
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_mean_over_fewer_images_has_a_dagger_and_its_counts(tmp_path) -> None:
+    results = made(20, models=("net",), binarizers=("p95",), value=low)
+    for figure in headlines(results, tmp_path):
+        assert "\u2020" not in figure
+        assert "fewer" not in figure
+    fewer = without_scores(results, {"cam": 6, "center": 1})
+    wide, phone = headlines(fewer, tmp_path)
+    for figure in (wide, phone):
+        note = " ".join(texts_of(figure)[texts_of(figure).index(start(figure)) :])
+        assert note == "\u2020 mean over fewer images: cam 14 of 20; center 19 of 20"
+        assert re.search(r'aria-label="[^"]* Mean over fewer images: cam 14 of 20; ', figure)
+        assert re.search(r"<title>cam: [^<]*, over 14 of 20 images</title>", figure)
+        assert re.search(r"<title>grad_cam: [^<,]*(\[[^<]*\])?</title>", figure)
+    assert texts_of(wide).count("\u2020") == 2
+    assert sum("\u2020 " in text for text in texts_of(phone)) == 3  # two rows and the note
+    tall = [float(re.findall(r'viewBox="0 0 \d+ (\d+)', one)[0]) for one in (wide, phone)]
+    for figure, height in zip((wide, phone), tall, strict=True):
+        assert max(map(float, re.findall(r'<text [^>]* y="([\d.]+)"', figure))) < height
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_networks_over_fewer_images_have_a_dagger(tmp_path) -> None:
+    counts = {"b": {"cam": 4, "grad_cam": 4}, "c": {"center": 3}}
+    parts = [
+        without_scores(
+            made(20, models=(name,), binarizers=("p95",), value=low), counts.get(name, {})
+        )
+        for name in "abcde"
+    ]
+    for figure in headlines(concat(parts), tmp_path):
+        note = " ".join(texts_of(figure)[texts_of(figure).index(start(figure)) :])
+        assert note == "\u2020 mean over fewer images: b 16 of 20; c, best guess 17 of 20"
+        assert len(re.findall("<title>[^<]*, over 1[67] of 20 images</title>", figure)) == 2
+        assert sum("\u2020" in text for text in texts_of(figure)) == 3
+
+
+NAME = "95% Hausdorff distance of surfaces (px)"
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_name_of_a_metric_is_whole_and_over_no_tick(tmp_path, count) -> None:
+    own = {"iou": replace(KNOWN["iou"], title=NAME)}
+    parts = [
+        made(20, models=(name,), binarizers=("p95",), metrics=own, value=low)
+        for name in "abcde"[:count]
+    ]
+    wide, _ = headlines(concat(parts), tmp_path)
+    texts = texts_of(wide)
+    assert NAME in f"{texts[0]} {texts[1]}"
+    assert f"mean {NAME}" in texts
+    places = dict(re.findall(r'<text [^>]* y="([\d.]+)" [^>]*>([^<]*)</text>', wide))
+    at = {text: float(y) for y, text in places.items()}
+    ticks = re.findall(r'<text class="soft small" [^>]* y="([\d.]+)" [^>]*>\.\d+</text>', wide)
+    assert at[f"mean {NAME}"] >= max(map(float, ticks)) + 12
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_short_name_of_a_metric_is_beside_the_ticks(tmp_path) -> None:
+    results = made(20, models=("net",), binarizers=("p95",), value=low)
+    wide, _ = headlines(results, tmp_path)
+    (name,) = re.findall(r'y="([\d.]+)"[^>]*>mean IoU<', wide)
+    assert name in re.findall(r'<text class="soft small" [^>]* y="([\d.]+)" [^>]*>0</text>', wide)

@@ -84,6 +84,7 @@ def plot_choices(subject: Subject, axes: "Axes") -> None:
     methods = [row for row in rows if row.color == NETWORK]
     worst, best = _ends(subject, rows)
     best_mean = _ends(subject, methods)[1] if methods else best
+    fewer = subject.fewer(c for row in rows for c, _ in row.cells if c is not None)
     small = "small" if len(binarizers) <= 10 else "x-small"
     for y, row in enumerate(rows):
         for x, (column, mean) in enumerate(row.cells):
@@ -110,9 +111,10 @@ def plot_choices(subject: Subject, axes: "Axes") -> None:
                     )
                 )
             if len(binarizers) <= MOST_WRITTEN:
+                mark = "\u2020" * (column in fewer)
                 axes.text(
-                    x, y, format_short(mean), ha="center", va="center", color=INK, fontsize=small,
-                    weight="bold" if is_best else "normal",
+                    x, y, format_short(mean) + mark, ha="center", va="center", color=INK,
+                    fontsize=small, weight="bold" if is_best else "normal",
                 )  # fmt: skip
     if rows[-1].name == "best guess":
         axes.axhline(len(rows) - 1.5, color=FAINT, linewidth=0.8)
@@ -124,7 +126,8 @@ def plot_choices(subject: Subject, axes: "Axes") -> None:
     axes.tick_params(which="both", length=0, labelcolor=INK)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_xlabel("binarizer")
+    note = f"\n\u2020 mean over {subject.span_fewer(fewer.values())}" if fewer else ""
+    axes.set_xlabel(f"binarizer{note}")
     axes.set_ylabel("map")
     title(axes, f"Mean {subject.metric_name} by map and binarizer", subject.parts(method=False)[:2])
 

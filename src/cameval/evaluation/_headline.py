@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cameval.errors import SettingError
 from cameval.evaluation._contents import Contents, validated_binarizer
 from cameval.evaluation._scores import Scores
+from cameval.evaluation._words import place_of_choice
 from cameval.evaluation.meaning import Column, MetricMeaning
 
 MOST_MODELS = 6
@@ -128,6 +129,35 @@ def metric_without_threshold(contents: Contents, headline: Headline) -> str | No
         if meaning.higher_is_better is not None and meaning.bounds is None
     )
     return next((label for label in known if label != headline.metric), None)
+
+
+def is_binarizer_chosen_here(contents: Contents, headline: Headline, column: Column) -> bool:
+    """Tell whether the binarizer of the tests was chosen by the scores that are tested."""
+    if not column.binarizer or headline.meaning.higher_is_better is None:
+        return False
+    origin = contents.binarizers[column.binarizer].origin
+    if origin is not None and origin.chosen_on == "these same images":
+        return True
+    return headline.binarizer is None and len(contents.binarizers) > 1
+
+
+def describe_binarizer_choice(
+    contents: Contents, headline: Headline, model: str, names: Mapping[str, str]
+) -> str:
+    """Return how the binarizer was chosen, if that may be optimistic; else an empty text."""
+    column = headline.columns[model]
+    origin = contents.binarizers[column.binarizer].origin if column.binarizer else None
+    if origin is not None:
+        place = place_of_choice(origin.chosen_on, names)
+        return "" if origin.chosen_on == "other images" else f"binarizer: chosen on {place}"
+    if not is_binarizer_chosen_here(contents, headline, column):
+        return ""
+    compared = {
+        one.binarizer
+        for one in headline.candidates[model]
+        if contents.binarizers[one.binarizer].origin is None
+    }
+    return f"binarizer: the best of {len(compared):,} on these same images"
 
 
 def _check_evaluated(what: str, label: str | None, known: Sequence[str]) -> None:

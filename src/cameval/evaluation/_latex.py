@@ -14,6 +14,7 @@ from cameval.errors import SettingError
 from cameval.evaluation._choice_words import ChoiceWords
 from cameval.evaluation._contents import Contents, Role, contents_of, count_rows
 from cameval.evaluation._label_words import LabelWords
+from cameval.evaluation._left_out import LeftOut
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import ROLES
 from cameval.evaluation._summaries import NUMBERS
@@ -334,6 +335,8 @@ def _comments(
     shown = ", ".join(words.count(n, what) for what, n in count_rows(results).items())
     interval = f"; intervals of 95 % by {words.name('group')}" if _INTERVAL.search(cell) else ""
     yield f"% {shown}{interval}"
+    if left_out := LeftOut.of(results):
+        yield f"% evaluated, and left out here: {left_out}"
     for label, meaning in contents.binarizers.items():
         if meaning.origin is not None:
             choice = ChoiceWords(label, meaning.origin, results, words)

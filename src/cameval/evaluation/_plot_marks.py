@@ -1,6 +1,7 @@
 """Colors, numbers, texts and axes that all plots of results have in common."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final, Literal
 from unicodedata import category
 
@@ -90,6 +91,19 @@ def write_at_the_right(
     )
 
 
+def wrap_note(text: str, width: int = 72) -> list[str]:
+    """Return a note below an axis, in lines.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._plot_marks import wrap_note
+    >>> wrap_note("mean over fewer images: cam 20 of 41", 24)
+    ['mean over fewer images:', 'cam 20 of 41']
+    """
+    lines = wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\u00a0", " ") for line in lines]
+
+
 def clean(axes: "Axes", grid: Literal["x", "y", "both"]) -> None:
     """Leave out the frame, and draw a faint grid below the marks."""
     for side in ("top", "right"):
@@ -155,7 +169,7 @@ def legend_below(axes: "Axes") -> None:
         longest = max(map(len, labels))
         columns = 3 if longest <= 26 else 2 if longest <= 40 else 1
         rotated = [len(text.get_text()) for text in axes.get_xticklabels() if text.get_rotation()]
-        offset = 38 + 3 * max([0, *rotated]) + 12 * axes.get_xlabel().count("\n")  # in points
+        offset = 38 + 3 * max([0, *rotated]) + 14 * axes.get_xlabel().count("\n")  # in points
         transforms = matplotlib_module("transforms")
         figure: Any = axes.get_figure(root=True)
         below = transforms.ScaledTranslation(0, -offset / 72, figure.dpi_scale_trans)

@@ -1,6 +1,6 @@
 """What a plot of results is about: the model, the column of the best map, its guess and bound."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,6 +19,8 @@ from cameval.evaluation._headline import (
 from cameval.evaluation._plot_marks import LONGEST, drawn
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import Images, Score, Scores, images_by_model, scores_of
+from cameval.evaluation._undefined import Fewer, HasReasons, find_fewer, span_fewer
+from cameval.evaluation._words import counted
 from cameval.evaluation.meaning import Column
 
 
@@ -136,6 +138,18 @@ class Subject:
     def score(self, column: Column) -> Score | None:
         """Return the mean score of a column, if it was evaluated."""
         return self.scores.get(self.model, column)
+
+    def fewer(self, columns: Iterable[Column]) -> dict[Column, Fewer]:
+        """Return which columns of a plot have a mean over fewer images than others, or could have.
+
+        They are marked with a dagger.
+        """
+        scores = {column: self.score(column) for column in columns}
+        return find_fewer({column: one for column, one in scores.items() if one is not None})
+
+    def span_fewer(self, several: Iterable[HasReasons]) -> str:
+        """Return over how many images means are, in few words."""
+        return span_fewer(several, lambda n: counted(n, self.row, self.names))
 
     def best(self, role: Role) -> Column | None:
         """Return the best baseline of a role, with the same binarizer, if it has a mean."""

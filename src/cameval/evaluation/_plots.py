@@ -10,6 +10,7 @@ from cameval.errors import SettingError
 from cameval.evaluation._choices_plot import plot_choices, rows_of
 from cameval.evaluation._comparisons import Comparison
 from cameval.evaluation._contents import Role
+from cameval.evaluation._headline import describe_binarizer_choice
 from cameval.evaluation._image_plots import (
     classes_of,
     confidences_of,
@@ -32,6 +33,7 @@ from cameval.evaluation._plot_marks import (
     legend_below,
     score_axis,
     title,
+    wrap_note,
     write_at_the_right,
     write_difference,
 )
@@ -40,6 +42,8 @@ from cameval.evaluation._score_axis import axis_ends
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import Score
 from cameval.evaluation._threshold_plot import places_of, plot_thresholds
+from cameval.evaluation._undefined import list_fewer
+from cameval.evaluation._words import plural
 from cameval.evaluation.meaning import Column
 from cameval.plots._axes import BOUND, GUESS, NETWORK, axes_or_new
 
@@ -103,12 +107,13 @@ def plot_headline(subject: Subject, axes: "Axes") -> None:
         if not np.isnan(at_guess.low):
             axes.axvspan(at_guess.low, at_guess.high, color="#DADEE2", linewidth=0, zorder=0.1)
         axes.axvline(at_guess.mean, color=GUESS, linewidth=1.2, zorder=0.2)
-    labels = {}
+    labels, fewer = {}, subject.fewer(rows.values())
     for y, column in rows.items():
         score = subject.score(column)
         assert score is not None
         _draw_row(subject, axes, y, column, score)
-        labels[y] = f"{subject.name(column.method)}  {format_short(score.mean)}"
+        mark = "\u2020" if column in fewer else "\u2002" * bool(fewer)  # a space as wide
+        labels[y] = f"{subject.name(column.method)}  {format_short(score.mean)}{mark}"
     axes.set_yticks(list(labels), list(labels.values()), color=INK)
     axes.set_ylim(max(rows) + 0.6, -0.7)
     if len(subject.methods) < len(rows):
@@ -117,8 +122,12 @@ def plot_headline(subject: Subject, axes: "Axes") -> None:
     axes.spines["left"].set_visible(False)
     score_axis(axes, "x", subject.value_range, (low, high))
     axes.set_xlabel(
-        f"mean {subject.metric_name} with 95 % interval by {subject.group}"
-        + _about_differences(subject, rows)
+        "\n".join(
+            [
+                f"mean {subject.metric_name} with 95 % interval by {subject.group}",
+                *_notes(subject, rows),
+            ]
+        )
     )
     axes.set_ylabel("map")
     title(axes, f"Mean {subject.metric_name} of each map", subject.parts(method=False))
@@ -144,7 +153,7 @@ def _draw_row(subject: Subject, axes: "Axes", y: float, column: Column, score: S
     is_control = is_method and known is not None and known.control
     color, marker = (NETWORK, "o") if is_method else (GUESS, "D")
     if is_method:
-        what = "control" if is_control else "map of the network"
+        what = "control" if is_control else _name_of_maps(subject)
     else:
         what = "best guess" if column == subject.guess else "other baseline"
         color = GUESS if column == subject.guess else INK
@@ -178,6 +187,13 @@ def _draw_row(subject: Subject, axes: "Axes", y: float, column: Column, score: S
         )
 
 
+def _name_of_maps(subject: Subject) -> str:
+    """Return what the maps are that are no controls: of the network, if all of them are."""
+    contents = subject.contents
+    is_made_elsewhere = not contents.has_network or not contents.given.isdisjoint(contents.methods)
+    return "map" if is_made_elsewhere else "map of the network"
+
+
 def _ends(subject: Subject, rows: dict[float, Column]) -> tuple[float, float]:
     """Return the ends of an axis of the means, their intervals and bounds."""
     numbers: list[float] = []
@@ -201,6 +217,25 @@ def _tests(subject: Subject, rows: dict[float, Column]) -> dict[float, Compariso
     return {y: test for y, test in found.items() if test is not None}
 
 
+def _notes(subject: Subject, rows: dict[float, Column]) -> list[str]:
+    """Return the lines below the name of the axis."""
+    choice = describe_binarizer_choice(
+        subject.contents, subject.headline, subject.model, subject.names
+    )
+    notes = [_about_differences(subject, rows), choice, *_about_fewer(subject, rows)]
+    return [note for note in notes if note]
+
+
+def _about_fewer(subject: Subject, rows: dict[float, Column]) -> list[str]:
+    """Return the note on means over fewer images, in lines."""
+    fewer = subject.fewer(rows.values())
+    if not fewer:
+        return []
+    listed = list_fewer([(subject.name(column.method), one) for column, one in fewer.items()])
+    rows_of = plural(subject.row, subject.names)
+    return wrap_note(f"\u2020 mean over fewer {rows_of}: {listed}")
+
+
 def _about_differences(subject: Subject, rows: dict[float, Column]) -> str:
     """Return the level of the intervals of differences, and how many tests it is adjusted for."""
     tests = _tests(subject, rows).values()
@@ -209,7 +244,7 @@ def _about_differences(subject: Subject, rows: dict[float, Column]) -> str:
         return ""
     n = subject.family.size
     adjusted = f", adjusted for {n:,} tests" if n > 1 else ""
-    return f"\ndifferences: {format_levels(levels)} interval{adjusted}"
+    return f"differences: {format_levels(levels)} interval{adjusted}"
 
 
 def _write_differences(subject: Subject, axes: "Axes", rows: dict[float, Column]) -> None:
@@ -251,13 +286,19 @@ class _Kind:
     of_all: bool = False
 
 
+def _height_of_headline(subject: Subject) -> float:
+    """Return the height of a headline figure, with its rows and its notes."""
+    rows = _rows(subject)
+    return 1.72 + 0.36 * len(rows) + 0.18 * len(_notes(subject, rows))
+
+
 def _height_of_classes(subject: Subject) -> float:
     """Return the height of a plot by class, at least that of its labels."""
     return 1.8 + 0.28 * min(max(len(classes_of(subject)), 5), 30)
 
 
 _KINDS: Final[dict[PlotKind, _Kind]] = {
-    "headline": _Kind(plot_headline, _rows, lambda s: 1.9 + 0.36 * len(_rows(s)), 8),
+    "headline": _Kind(plot_headline, _rows, _height_of_headline, 8),
     "models": _Kind(plot_models, pairs_of, height_of, 8, of_all=True),
     "classes": _Kind(plot_classes, classes_of, _height_of_classes),
     "pairs": _Kind(plot_pairs, guess_of),

@@ -265,4 +265,18 @@ def _label_places(subject: Subject, axes: "Axes", places: _Places) -> None:
     what += ["binarizer (share of the image that is marked)"] * bool(places.single)
     if len(places.varying) > len(places.single):
         what.append("binarizers whose share varies (hollow)")
-    axes.set_xlabel(";\n".join(what), color=INK)
+    axes.set_xlabel(";\n".join(what) + _about_fewer(subject, places), color=INK)
+
+
+def _about_fewer(subject: Subject, places: _Places) -> str:
+    """Return a line on how many images the means are over, if some are over fewer than others."""
+    maps = [*subject.methods, *([] if subject.guess is None else [subject.guess])]
+    columns = [
+        replace(column, binarizer=label)
+        for column in maps
+        for label in (*places.fixed, *places.varying)
+    ]
+    if not subject.fewer(columns):
+        return ""
+    scores = [score for column in columns if (score := subject.score(column)) is not None]
+    return f"\nmeans over {subject.span_fewer(scores)}"

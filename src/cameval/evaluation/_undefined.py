@@ -1,7 +1,8 @@
 """Means over fewer images than others: how many scores are undefined, and why."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,63 @@ def reasons_of_summary(results: ScoreTable, by: Sequence[str] = ()) -> list[dict
     ]
 
 
+Key = TypeVar("Key", bound=Hashable)
+
+
+class HasReasons(Protocol):
+    """Counts of scores, and of those that are undefined by reason."""
+
+    @property
+    def n(self) -> int:
+        """Number of defined scores."""
+
+    @property
+    def n_undefined(self) -> int:
+        """Number of the others."""
+
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """Number of the others, by reason."""
+
+
+def find_fewer(scores: Mapping[Key, HasReasons]) -> dict[Key, Fewer]:
+    """Return which of the means of a figure are over fewer images than others, or than they could.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._undefined import Fewer, find_fewer
+    >>> scores = {"cam": Fewer(21, 7, {"empty prediction": 7}), "center": Fewer(28, 0, {})}
+    >>> list(find_fewer(scores))
+    ['cam']
+    """
+    most = max((one.n for one in scores.values()), default=0)
+    return {
+        key: Fewer(one.n, one.n_undefined, one.reasons)
+        for key, one in scores.items()
+        if one.n < most or is_due_to_maps(one.reasons)
+    }
+
+
+def list_fewer(named: Sequence[tuple[str, Fewer]]) -> str:
+    """Return over how many images the means are that have a mark, with the names of their rows.
+
+    Spaces before and within a count do not break.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._undefined import Fewer, list_fewer
+    >>> few, more = Fewer(21, 7, {}), Fewer(27, 1, {})
+    >>> list_fewer([("cam", few), ("center", more), ("edges", few)]).replace("\u00a0", " ")
+    'cam, edges 21 of 28; center 27 of 28'
+    """
+    names: dict[tuple[int, int], list[str]] = {}
+    for name, one in named:
+        names.setdefault((one.n, one.n + one.n_undefined), []).append(name)
+    return "; ".join(
+        f"{', '.join(of)}\u00a0{n:,}\u00a0of\u00a0{total:,}" for (n, total), of in names.items()
+    )
+
+
 def describe_fewer(several: Iterable[Fewer], rows: Callable[[int], str]) -> str:
     """Return over how many images means are, and why others have no score.
 
@@ -103,11 +161,25 @@ def describe_fewer(several: Iterable[Fewer], rows: Callable[[int], str]) -> str:
     totals = {one.n + one.n_undefined for one in found}
     if len(totals) > 1:
         return f"undefined in {counts} of {min(totals):,} to {rows(max(totals))}{why}"
-    return f"over {_span(one.n for one in found)} of {rows(*totals)}; undefined in {counts}{why}"
+    return f"over {span_fewer(found, rows)}; undefined in {counts}{why}"
+
+
+def span_fewer(several: Iterable[HasReasons], rows: Callable[[int], str]) -> str:
+    """Return over how many images means are; `rows` writes a number of images.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._undefined import Fewer, span_fewer
+    >>> span_fewer([Fewer(21, 7, {}), Fewer(27, 1, {})], "{} images".format)
+    '21 to 27 of 28 images'
+    """
+    found = list(several)
+    most = max((one.n + one.n_undefined for one in found), default=0)
+    return f"{_span(one.n for one in found)} of {rows(most)}"
 
 
 def _span(counts: Iterable[int]) -> str:
     """Return a number, or the least and the greatest."""
     several = list(counts)
-    low, high = min(several), max(several)
+    low, high = min(several, default=0), max(several, default=0)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -555,7 +555,9 @@ class Results:
             if it was evaluated, as by default or with ``metrics=[iou, area_bound]``. At the right,
             the paired difference to the best guess with its interval, as in a report: ▲ better,
             ▼ worse, ≈ no clear difference, ? too few groups, by p adjusted for all tests of the
-            results.
+            results. A dagger marks a mean over fewer images than others, or than could have a
+            score, with the counts below the axis; there is also how the binarizer was chosen, if
+            that was on these same images or the same groups.
 
             ``"models"``: the paired differences of two models or more, over the targets that both
             have: a row for each binarizer, or for the given or chosen one alone, the difference of
@@ -587,6 +589,7 @@ class Results:
             ``"choices"``: the mean of each method with each binarizer, in a cell whose color is
             stronger the better it is; the best method is first, its best cell is framed. The last
             row is the best guess with each binarizer. The best cell is chosen on these same images.
+            A dagger marks means over fewer images.
 
             ``"confidence"``: scores against the probability of the predicted class, hollow where
             the prediction is wrong, with the guess; for more than 1,000 images in bins, as by size.

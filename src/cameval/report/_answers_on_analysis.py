@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cameval.evaluation._comparisons import ALPHA, FAMILY
+from cameval.evaluation._headline import is_binarizer_chosen_here
 from cameval.evaluation._left_out import LeftOut
 from cameval.evaluation._scores import ROLES
 from cameval.evaluation._words import one_line
@@ -14,7 +15,6 @@ from cameval.evaluation.meaning import Column, MetricMeaning
 from cameval.report._answers import Answer, Known, capital
 from cameval.report._choices import describe_choice, method_choice
 from cameval.report._names import Names, join_words
-from cameval.report._test_tables import is_binarizer_chosen_here
 from cameval.report.formatting import format_count
 from cameval.statistics import ENOUGH_GROUPS
 

@@ -9,6 +9,7 @@ from cameval.evaluation import Column
 from cameval.evaluation._numbers import with_minus
 from cameval.evaluation._score_axis import axis_ends
 from cameval.evaluation._scores import Score
+from cameval.evaluation._undefined import find_fewer, span_fewer
 from cameval.evaluation._words import one_line
 from cameval.report._all_scores import describe_difference, tests_of
 from cameval.report._answers import Known
@@ -17,15 +18,19 @@ from cameval.report._svg_parts import (
     CHARACTER,
     Frame,
     Zone,
+    about_fewer,
     axis_of,
     circle,
     diamond,
     figure_of,
     grid_of,
     lines_of,
+    note_of,
     rule,
     text_at,
     title_of,
+    with_head,
+    with_note,
 )
 from cameval.report._verdict import Verdict, writer_of
 
@@ -138,23 +143,27 @@ def _draw(
     label: str,
 ) -> str:
     """Return the figure in one width."""
+    frame, head = with_head(frame, known.headline.title)
     x = frame.place(ends)
     has_rule = 0 < above < len(lines)
     bottom = frame.top + frame.row * len(lines) + frame.gap * has_rule
-    height = bottom + 24
+    fewer = find_fewer({k: line.score for k, line in enumerate(lines)})
     rows, strips = [], [(frame.top - 4, bottom)] * frame.wide
     for k, line in enumerate(lines):
         top = frame.top + frame.row * k + frame.gap * (has_rule and k >= above)
-        rows += _row(frame, line, top, x, write)
+        over = span_fewer([fewer[k]], known.names.rows) if k in fewer else ""
+        rows += _row(frame, line, top, x, write, over)
         if not frame.wide:  # not behind the words
             strips.append((_middle(frame, top) - 11, _middle(frame, top) + 10))
     parts = _grounds(frame, ends, strips, verdict, known)
-    parts += [*_heads(frame, x, write, verdict, known), *rows]
+    parts += [*head, *_heads(frame, x, write, verdict, known), *rows]
     if has_rule:
         y = frame.top + frame.row * above + frame.gap / 2
         parts.append(rule(0, y, frame.width, y, "line"))
-    parts += axis_of(frame, ends, bottom, f"mean {known.headline.title}")
-    return figure_of(frame, height, title, label, parts)
+    axis, axis_height = axis_of(frame, ends, bottom, f"mean {known.headline.title}")
+    about = about_fewer([(lines[k].name, one) for k, one in fewer.items()], known.names.row)
+    note, height = note_of(frame, bottom + axis_height, about)
+    return figure_of(frame, height, title, with_note(label, about), [*parts, *axis, *note])
 
 
 def _grounds(
@@ -194,8 +203,6 @@ def _heads(
     """Return the words above the axis."""
     y = frame.top - 13
     parts, end = [], frame.left
-    if frame.wide:
-        parts.append(text_at(frame.left - 12, y, known.headline.title[:12], "soft", "end"))
     limit = frame.width - (125.0 if frame.wide else 0)
     guess = verdict.guess
     score = None if guess is None else known.scores.get(verdict.model, guess.column)
@@ -221,8 +228,12 @@ def _row(
     top: float,
     x: Callable[[float], float],
     write: Callable[[float], str],
+    over: str,
 ) -> list[str]:
-    """Return one row: its words, its interval, its mark, and the bound of its masks."""
+    """Return one row: its words, its interval, its mark, and the bound of its masks.
+
+    `over` is over how many images it is, if it has a dagger for that.
+    """
     look = "net" if line.look == "net" else "guess"
     ink = "ink" if line.look == "net" else "soft"
     bold = " bold" if line.is_best else ""
@@ -234,15 +245,17 @@ def _row(
             text_at(
                 frame.left - 12, y + 4, number, f"{look if look == 'net' else ink} bold", "end"
             ),
+            text_at(frame.left - 11, y + 4, "\u2020" if over else "", "soft"),
             text_at(frame.width, y + 4, line.right, ink, "end"),
         ]
     else:
+        number += "\u2020" if over else ""
         words = [
             text_at(frame.left, top + 15, line.name, ink + bold),
             text_at(frame.right, top + 15, f"{number} {line.right}".strip(), ink, "end"),
         ]
     center = x(line.score.mean)
-    marks = [title_of(line.name, line.score), *lines_of(x, y, line.score, line.bound, look)]
+    marks = [title_of(line.name, line.score, over), *lines_of(x, y, line.score, line.bound, look)]
     radius = 6 if line.is_best else 5
     if line.look == "guess":
         marks.append(diamond(center, y, radius * 0.95, f"{look} edge"))

@@ -68,8 +68,8 @@ def _draw_metric(frame: Frame, pairs: Sequence[NetworkPair], top: float) -> tupl
             top += frame.row
         parts += [*grid_of(frame, ends, first, top), *marks] if frame.wide else marks
         top += 6
-    parts += axis_of(frame, ends, top - 4, f"difference in {pairs[0].metric_title}")
-    return parts, top
+    axis, height = axis_of(frame, ends, top - 4, f"difference in {pairs[0].metric_title}")
+    return [*parts, *axis], top + height - 24
 
 
 def _last(pairs: Sequence[NetworkPair]) -> float:

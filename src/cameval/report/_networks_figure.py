@@ -6,6 +6,7 @@ import numpy as np
 
 from cameval.evaluation._numbers import format_short
 from cameval.evaluation._score_axis import axis_ends
+from cameval.evaluation._undefined import Fewer, find_fewer, span_fewer
 from cameval.evaluation._words import one_line
 from cameval.report._answers import Known
 from cameval.report._networks import NetworkRow
@@ -14,6 +15,7 @@ from cameval.report._svg_parts import (
     CHARACTER,
     Frame,
     Zone,
+    about_fewer,
     axis_of,
     circle,
     diamond,
@@ -21,10 +23,13 @@ from cameval.report._svg_parts import (
     fitting,
     grid_of,
     lines_of,
+    note_of,
     rule,
     text_at,
     title_of,
     width_of,
+    with_head,
+    with_note,
 )
 
 _FRAMES = (
@@ -52,8 +57,11 @@ def _draw(
     label: str,
 ) -> str:
     """Return the figure in one width."""
+    frame, head = with_head(frame, known.headline.title)
     bottom = frame.top + frame.row * len(rows)
     grid, zones, marks = [], [], []
+    fewer = _fewer(rows)
+    over = {at: span_fewer([one], known.names.rows) for at, one in fewer.items()}
     if frame.wide:
         grid += grid_of(frame, ends, frame.top - 4, bottom)
     for k, row in enumerate(rows):
@@ -65,13 +73,26 @@ def _draw(
         if row.guess is not None:
             zone = Zone(row.guess, ends, known.headline.meaning.higher_is_better)
             zones += zone.draw(frame, *strip)
-        marks += _marks(frame, row, top, ends)
-    parts = [*zones, *grid, *_heads(frame, rows, known), *marks]
-    parts += axis_of(frame, ends, bottom, f"mean {known.headline.title}")
-    return figure_of(frame, bottom + 24, title, label, parts)
+        marks += _marks(frame, row, top, ends, (over.get((k, "map")), over.get((k, "guess"))))
+    parts = [*zones, *grid, *head, *_heads(frame, rows), *marks]
+    axis, height = axis_of(frame, ends, bottom, f"mean {known.headline.title}")
+    named = [
+        (one_line(rows[k].model, 40) + ", best guess" * (what == "guess"), one)
+        for (k, what), one in fewer.items()
+    ]
+    about = about_fewer(named, known.names.row)
+    note, height = note_of(frame, bottom + height, about)
+    return figure_of(frame, height, title, with_note(label, about), [*parts, *axis, *note])
 
 
-def _heads(frame: Frame, rows: Sequence[NetworkRow], known: Known) -> list[str]:
+def _fewer(rows: Sequence[NetworkRow]) -> dict[tuple[int, str], Fewer]:
+    """Return the means over fewer images, by number of the row, of the map or the guess."""
+    scores = {(k, "map"): row.score for k, row in enumerate(rows)}
+    scores |= {(k, "guess"): row.guess for k, row in enumerate(rows)}
+    return find_fewer({at: score for at, score in scores.items() if score is not None})
+
+
+def _heads(frame: Frame, rows: Sequence[NetworkRow]) -> list[str]:
     """Return the words above the axis, with the mark of each."""
     y = frame.top - 17
     looks = [("best map", "net", True)]
@@ -89,10 +110,8 @@ def _heads(frame: Frame, rows: Sequence[NetworkRow], known: Known) -> list[str]:
             parts.append(circle(left, y, 5, "net edge"))
         parts.append(text_at(left + 10, y + 4, text, f"{look} bold"))
         left += 24 + CHARACTER * len(text)
-    if frame.wide:
-        parts.append(text_at(frame.left - 12, y + 4, known.headline.title[:12], "soft", "end"))
-        if any(row.difference for row in rows):
-            parts.append(text_at(frame.width, y + 4, "minus the best guess", "soft", "end"))
+    if frame.wide and any(row.difference for row in rows):
+        parts.append(text_at(frame.width, y + 4, "minus the best guess", "soft", "end"))
     return parts
 
 
@@ -102,13 +121,23 @@ def _lines(frame: Frame, top: float) -> tuple[float, float]:
     return first, first + (16 if frame.wide else 13)
 
 
-def _marks(frame: Frame, row: NetworkRow, top: float, ends: tuple[float, float]) -> list[str]:
-    """Return one row: its words, and the marks of map, bound and guess."""
+def _marks(
+    frame: Frame,
+    row: NetworkRow,
+    top: float,
+    ends: tuple[float, float],
+    over: tuple[str | None, str | None],
+) -> list[str]:
+    """Return one row: its words, and the marks of map, bound and guess.
+
+    `over` is over how many images map and guess are, if they have a dagger for that.
+    """
     first, last = _lines(frame, top)
     score, guess = row.score, row.guess
     ink = "ink" if row.score is not None else "soft"
     number = "" if score is None else format_short(score.mean)
     at_guess = "" if guess is None else format_short(guess.mean)
+    daggers = ["\u2020" if one else "" for one in over]
     if frame.wide:
         end = frame.left - 46
         words = [
@@ -116,11 +145,13 @@ def _marks(frame: Frame, row: NetworkRow, top: float, ends: tuple[float, float])
             text_at(end, last + 3, fitting(row.what, end, 11), "soft small", "end"),
             text_at(frame.left - 12, first + 4, number, "net bold", "end"),
             text_at(frame.left - 12, last + 3, at_guess, "guess small", "end"),
+            text_at(frame.left - 11, first + 4, daggers[0], "soft"),
+            text_at(frame.left - 11, last + 3, daggers[1], "soft small"),
             text_at(frame.width, first + 4, row.right, ink, "end"),
         ]
     else:
-        right = f"{number} {row.right}".strip()
-        below = f"best guess {at_guess}" if at_guess else ""
+        right = f"{number}{daggers[0]} {row.right}".strip()
+        below = f"best guess {at_guess}{daggers[1]}" if at_guess else ""
         left = frame.right - frame.left - 8
         model = fitting(row.model, left - width_of(right))
         what = fitting(row.what, left - width_of(below, 11), 11)
@@ -132,10 +163,10 @@ def _marks(frame: Frame, row: NetworkRow, top: float, ends: tuple[float, float])
         ]
     x, marks = frame.place(ends), []
     if guess is not None:
-        said = title_of(f"best guess ({one_line(row.guess_label)})", guess)
+        said = title_of(f"best guess ({one_line(row.guess_label)})", guess, over[1] or "")
         marks += ["<g>", said, diamond(x(guess.mean), last, 5, "guess edge"), "</g>"]
     if score is not None:
-        said = title_of(f"{one_line(row.model, 40)}, {row.what}", score)
+        said = title_of(f"{one_line(row.model, 40)}, {row.what}", score, over[0] or "")
         lines = lines_of(x, first, score, row.bound, "net")
         marks += ["<g>", said, *lines, circle(x(score.mean), first, 5.5, "net edge"), "</g>"]
     return [*words, *marks]

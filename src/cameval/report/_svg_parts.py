@@ -1,7 +1,7 @@
 """Parts of figures: frame, axis, texts and marks as SVG, with the classes of the page."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from unicodedata import east_asian_width
 
@@ -10,6 +10,7 @@ import numpy as np
 from cameval.evaluation._numbers import with_minus
 from cameval.evaluation._score_axis import round_ticks
 from cameval.evaluation._scores import Score
+from cameval.evaluation._undefined import Fewer, list_fewer
 from cameval.evaluation._words import one_line
 from cameval.report.formatting import format_interval, format_number
 
@@ -17,7 +18,7 @@ CHARACTER = 6.6
 """About how wide a bold character is, in CSS pixels."""
 
 
-_NARROW, _WIDE = "fijlrtI.,:;'|!()[]- ", "MWmw@%"
+_NARROW, _WIDE = "fijlrtI.,:;'|!()[]- \u00a0", "MWmw@%"
 
 
 def width_of(text: str, size: float = 12) -> float:
@@ -55,6 +56,25 @@ def fitting(text: str, width: float, size: float = 12) -> str:
     while longest > 3 and width_of(one_line(text, longest), size) > width:
         longest -= 1
     return one_line(text, longest)
+
+
+def lines_within(text: str, width: float, size: float = 11, most: int = 2) -> list[str]:
+    """Return a text in lines of so many pixels; the last one is shortened if there are too many.
+
+    Examples
+    --------
+    >>> from cameval.report._svg_parts import lines_within
+    >>> lines_within("mean surface distance (mm)", 140)
+    ['mean surface distance', '(mm)']
+    """
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if len(lines) == most or not lines[-1] or width_of(longer, size) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return [fitting(line.replace("\u00a0", " "), width, size) for line in lines]
 
 
 @dataclass(frozen=True)
@@ -95,17 +115,61 @@ def figure_of(frame: Frame, height: float, title: str, label: str, parts: Iterab
     )
 
 
-def axis_of(frame: Frame, ends: tuple[float, float], bottom: float, name: str) -> list[str]:
-    """Return the ticks and the name of the axis."""
+def axis_of(
+    frame: Frame, ends: tuple[float, float], bottom: float, name: str
+) -> tuple[list[str], float]:
+    """Return the ticks and the name of the axis, and how high they are.
+
+    The name is beside the ticks, or below them if it is too long.
+    """
     x, parts = frame.place(ends), []
-    for tick in round_ticks(*ends):
+    ticks = round_ticks(*ends)
+    for tick in ticks:
         anchor, at = "middle", x(tick)
         if not frame.wide:
             anchor = "start" if at < frame.left + 8 else "end" if at > frame.right - 8 else anchor
         parts.append(text_at(at, bottom + 15, tick_label(tick), "soft small", anchor))
-    if frame.wide:
+    if not frame.wide:
+        return parts, 24
+    end = x(ticks[-1]) + width_of(tick_label(ticks[-1]), 11) / 2 + 8
+    if end + width_of(name, 11) <= frame.width:
         parts.append(text_at(frame.width, bottom + 15, name, "soft small", "end"))
-    return parts
+        return parts, 24
+    center = (frame.left + frame.right) / 2
+    shown = fitting(name, 2 * min(center, frame.width - center), 11)
+    parts.append(text_at(center, bottom + 30, shown, "soft small", "middle"))
+    return parts, 39
+
+
+def note_of(frame: Frame, bottom: float, text: str) -> tuple[list[str], float]:
+    """Return what a dagger says, if there is one, below the axis, and where it ends."""
+    lines = lines_within(f"\u2020 {text}", frame.width - frame.left, 9.8, most=8) if text else []
+    parts = [
+        text_at(frame.left, bottom + 10 + 15 * k, line, "soft small")
+        for k, line in enumerate(lines)
+    ]
+    return parts, bottom + 15 * len(lines)
+
+
+def about_fewer(named: Sequence[tuple[str, Fewer]], row: str) -> str:
+    """Return the note on means with a dagger: over how many images, or targets, they are."""
+    return f"mean over fewer {row}s: {list_fewer(named)}" if named else ""
+
+
+def with_note(label: str, text: str) -> str:
+    """Return what a figure says, with what a dagger says."""
+    plain = text.replace("\u00a0", " ")
+    return f"{label} {plain[0].upper()}{plain[1:]}." if plain else label
+
+
+def with_head(frame: Frame, title: str) -> tuple[Frame, list[str]]:
+    """Return the head of the column of numbers, in two lines if it is long, and room for it."""
+    if not frame.wide:
+        return frame, []
+    lines = lines_within(title, frame.left - 12)
+    x, y = frame.left - 12, frame.top - 13
+    parts = [text_at(x, y + 14 * k, line, "soft", "end") for k, line in enumerate(lines)]
+    return replace(frame, top=frame.top + 14 * (len(lines) - 1)), parts
 
 
 def grid_of(frame: Frame, ends: tuple[float, float], top: float, bottom: float) -> list[str]:
@@ -143,10 +207,14 @@ class Zone:
         return parts
 
 
-def title_of(name: str, score: Score) -> str:
-    """Return the title of a mark: what it is, and its score with its interval."""
+def title_of(name: str, score: Score, fewer: str = "") -> str:
+    """Return the title of a mark: what it is, and its score with its interval.
+
+    `fewer` is over how many images it is, if they are fewer than of others.
+    """
     interval = format_interval(score.low, score.high)
     said = with_minus(f"{name}: {format_number(score.mean)} {interval}".strip())
+    said += f", over {fewer}" if fewer else ""
     return f"<title>{escape(said)}</title>"
 
 

@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from cameval.evaluation import Column
 from cameval.evaluation._comparisons import ALPHA, CONFIDENCE, Comparison, Family, ModelPair
 from cameval.evaluation._contents import Contents
-from cameval.evaluation._headline import Headline
+from cameval.evaluation._headline import Headline, is_binarizer_chosen_here
 from cameval.evaluation._numbers import format_level
 from cameval.evaluation._scores import ROLES
 from cameval.evaluation._words import map_and_mask, one_line
@@ -240,16 +239,6 @@ def notes_on_labels(contents: Contents, headline: Headline, family: Family) -> l
         if others := [one_line(one) for one in labels if one not in tested]:
             notes.append(f"Differences from {join_words(others, 'or')} are not tested.")
     return list(dict.fromkeys(notes))
-
-
-def is_binarizer_chosen_here(contents: Contents, headline: Headline, column: Column) -> bool:
-    """Tell whether the binarizer of the tests was chosen by the scores that are tested."""
-    if not column.binarizer or headline.meaning.higher_is_better is None:
-        return False
-    if headline.binarizer is None:
-        return len(contents.binarizers) > 1
-    origin = contents.binarizers[column.binarizer].origin
-    return origin is not None and origin.chosen_on == "these same images"
 
 
 def _favored_model(headline: Headline, model: str, *, is_of_method: bool) -> list[str]:
