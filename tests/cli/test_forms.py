@@ -361,14 +361,16 @@ def test_the_named_images_of_a_cache(root, tmp_path) -> None:
 def test_images_without_a_mask_may_be_left_out(root, form, start) -> None:
     (root / "two.csv").write_text("image,mask\nimages/a.png,hearts/a.png\nimages/c.png,\n")
     options = options_of(root, f"{form} --missing-masks skip")
-    assert f"{start}c" not in load_samples(options).names
-    (line,) = describe_data(None, options)
+    dataset = load_samples(options)
+    assert f"{start}c" not in dataset.names
+    (line,) = describe_data(dataset, options)
     assert line == "1 image without a mask is left out"
     names = root / "some.txt"
     names.write_text(f"{start}a\n")
     options = options_of(root, f"{form} --names @some.txt")  # the masks of others are not needed
-    assert [sample.name for sample in load_samples(options)] == [f"{start}a"]
-    assert describe_data(None, options) == []
+    dataset = load_samples(options)
+    assert [sample.name for sample in dataset] == [f"{start}a"]
+    assert describe_data(dataset, options) == []
     names.write_text(f"{start}a\n{start}c\n")
     message = (
         f"in .*some.txt must have a mask, got none for '{start}c'; if they have no object, --m"
@@ -376,8 +378,9 @@ def test_images_without_a_mask_may_be_left_out(root, form, start) -> None:
     with pytest.raises(DataError, match=message):
         load_samples(options)
     options = options_of(root, f"{form} --names @some.txt --missing-masks skip")
-    assert [sample.name for sample in load_samples(options)] == [f"{start}a"]
-    assert describe_data(None, options) == ["1 image without a mask is left out"]
+    dataset = load_samples(options)
+    assert [sample.name for sample in dataset] == [f"{start}a"]
+    assert describe_data(dataset, options) == ["1 image without a mask is left out"]
     names.write_text(f"{start}c\n")
     with pytest.raises(DataError, match=r"some.txt must name an image with a mask, got none of 1"):
         load_samples(options)

@@ -90,7 +90,8 @@ def test_each_photo_has_a_picture_and_a_line(folder, capsys) -> None:
         baselines={},
         progress=False,
     ).samples
-    remark, *lines = capsys.readouterr().out.splitlines()
+    weights, remark, *lines = capsys.readouterr().out.splitlines()
+    assert weights == "weights: as nets.py:three returns them; --weights FILE loads others"
     assert remark.startswith(
         "images are normalized with ImageNet's mean and std; --mean and --std, "
     )

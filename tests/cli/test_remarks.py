@@ -20,6 +20,7 @@ from cameval.cli._remarks import (
     describe_grid,
     describe_groups,
     describe_order,
+    describe_subfolders,
     describe_weights,
 )
 from cameval.errors import DataError, SettingError
@@ -66,15 +67,22 @@ def options(*words: str) -> Any:
     [
         ("", "weights: none (random); "),
         ("--weights DEFAULT", None),
-        ("--model a=resnet18 b=file.py:net", "weights for a: none (random); "),
         ("--model resnet18 timm:resnet18 --weights none x.pth", "weights for resnet18: none "),
         ("--model resnet18 timm:resnet18", "weights for resnet18, timm:resnet18: none "),
-        ("--model file.py:net", None),  # as the function returns it
     ],
 )
 def test_random_weights_are_said(words, said) -> None:
     lines = describe_weights(options(*words.split()))
     assert [line.startswith(str(said)) for line in lines] == ([] if said is None else [True])
+
+
+def test_weights_of_a_function_are_said() -> None:
+    (line,) = describe_weights(options("--model", "mine=file.py:net"))
+    assert line == "weights: as file.py:net returns them; --weights FILE loads others"
+    random, own = describe_weights(options("--model", "a=resnet18", "b=file.py:net"))
+    assert random.startswith("weights for a: none (random); ")
+    assert own.startswith("weights for b: as file.py:net returns them; ")
+    assert describe_weights(options("--model", "file.py:net", "--weights", "x.pth")) == []
 
 
 def test_random_weights_are_in_the_results(root, tmp_path) -> None:
@@ -154,6 +162,48 @@ def test_the_order_of_sorted_classes_is_said(tmp_path) -> None:
     assert describe_order(load_samples(named), named) == []
     table.write_text("image,mask,label\none.png,one.png,0\n")
     assert describe_order(load_samples(given), given) == []
+
+
+@pytest.fixture
+def subfolders(tmp_path) -> Path:
+    """Make an image and a mask in the folder of each of two patients."""
+    for part in ("images", "masks"):
+        for patient in ("p04", "p00"):
+            (tmp_path / part / patient).mkdir(parents=True)
+            Image.new("L", (6, 4), 255).save(tmp_path / part / patient / "1.png")
+    return tmp_path
+
+
+def test_subfolders_that_are_taken_as_classes_are_said(subfolders) -> None:
+    words = ["--images", f"{subfolders}/images", "--masks", f"{subfolders}/masks"]
+    given = options(*words)
+    (line,) = describe_subfolders(load_samples(given), given)
+    assert line.startswith(
+        f"classes: the subfolders of {subfolders}/images, in the order of their names: 0 p00, 1 "
+        "p04 (2); if the network has another order, --class-names FILE gives it; if they are no "
+    )
+    healthy = options(*words[:2], "--missing-masks", "negative")
+    assert len(describe_subfolders(load_samples(healthy), healthy)) == 1
+    (subfolders / "names.txt").write_text("p00\np04\n")
+    (subfolders / "labels.csv").write_text("name,label\np00/1,0\np04/1,0\n")
+    for more in (("--class-names", "names.txt"), ("--labels", "labels.csv")):
+        told = options(*words, more[0], str(subfolders / more[1]))
+        assert describe_subfolders(load_samples(told), told) == []
+    flat = options(*(f"{word}/p00" if "/" in word else word for word in words))
+    assert describe_subfolders(load_samples(flat), flat) == []
+
+
+def test_parts_of_a_data_set_are_no_classes(subfolders) -> None:
+    for part in ("images", "masks"):
+        for old, new in (("p00", "Train"), ("p04", "val")):
+            (subfolders / part / old).rename(subfolders / part / new)
+    words = ["--images", f"{subfolders}/images", "--masks", f"{subfolders}/masks"]
+    with pytest.raises(DataError, match=r"got 'Train', 'val', named as parts .*images/Train, or "):
+        load_samples(options(*words))
+    (subfolders / "labels.csv").write_text("name,label\nTrain/1,0\n")
+    (subfolders / "some.txt").write_text("Train/1\n")
+    words += ["--labels", f"{subfolders}/labels.csv", "--names", f"{subfolders}/some.txt"]
+    assert len(load_samples(options(*words))) == 1
 
 
 def test_the_order_of_the_classes_of_scans_is_said(tmp_path) -> None:

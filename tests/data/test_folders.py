@@ -287,6 +287,20 @@ def test_subfolders_are_classes(tmp_path):
     assert dataset.class_names == ()
 
 
+@pytest.mark.parametrize("part", ["train", "Training", "VAL", "valid", "validation", "test"])
+def test_a_part_of_a_data_set_is_no_class(tmp_path, part):
+    for name in (f"{part}/1", "zebra/1"):
+        save(tmp_path / "images" / f"{name}.png", GRAY)
+        save(tmp_path / "masks" / f"{name}.png", TRUTH)
+    where = tmp_path / "images", tmp_path / "masks"
+    with pytest.raises(DataError, match=f"must be classes, got {part!r}, named .*images/{part}, "):
+        FolderDataset(*where)
+    labels = {f"{part}/1": 1, "zebra/1": 0}
+    assert sorted(FolderDataset(*where, labels=labels).labels) == [0, 1]
+    assert len(FolderDataset(*where, class_names=[part, "zebra"])) == 2  # said to be one
+    assert FolderDataset(*(folder / part for folder in where)).names == ("1",)
+
+
 # Negatives, several classes
 
 

@@ -272,7 +272,10 @@ def _read_table(options: Namespace, *, of_classes: bool) -> dict[str, Any]:
 def _fill_table(table: dict[str, Any], options: Namespace) -> None:
     """Complete a table for the images that ``--names`` leaves out, which need no row in it."""
     wanted = set(read_names(options.names))
-    images = FolderDataset(options.images, None, missing_masks="negative").names
+    everything = FolderDataset(
+        options.images, None, labels=lambda name: None, missing_masks="negative"
+    )
+    images = everything.names
     others = [name for name in images if name not in wanted]
     for key, missing in (("labels", None), ("info", {})):
         if table.get(key) is not None:

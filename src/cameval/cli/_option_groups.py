@@ -197,8 +197,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     forms.add_argument(
         "--images",
         metavar="DIR",
-        help="folder of images; goes with --masks, --coco or --chexlocalize, or with "
-        "--missing-masks negative if no image has an object",
+        help="folder of images, or of subfolders of the classes unless there is --labels; goes "
+        "with --masks, --coco or --chexlocalize, or with --missing-masks negative if no image has "
+        "an object",
     )
     forms.add_argument(
         "--masks",

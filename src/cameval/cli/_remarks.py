@@ -12,6 +12,7 @@ from cameval.cli._inputs import (
     columns_of,
     group_column,
     manifest_column,
+    names_of,
     split_name,
 )
 from cameval.cli._networks import NamedNetwork
@@ -26,23 +27,35 @@ def random_networks(options: Namespace) -> list[str]:
 
     The network of a function has the weights with which the function returns it.
     """
+    return [label for label, source in _without_weights(options) if not _is_own(source)]
+
+
+def _without_weights(options: Namespace) -> list[tuple[str, str]]:
+    """Return name in the tables and source of the networks without ``--weights``."""
     weights, models = options.weights, options.model
-    random = []
-    for model, where in zip(
-        models, weights * (1 if len(weights) > 1 else len(models)), strict=True
-    ):
-        label, source = split_name(model)
-        if where == "none" and not _is_own(source):
-            random.append(label or model)
-    return random
+    of_each = weights * (1 if len(weights) > 1 else len(models))
+    pairs = [(model, *split_name(model)) for model in models]
+    return [
+        (label or model, source)
+        for (model, label, source), where in zip(pairs, of_each, strict=True)
+        if where == "none"
+    ]
 
 
 def describe_weights(options: Namespace) -> list[str]:
-    """Return a line if networks are not trained, as no weights are given."""
-    if not (random := random_networks(options)):
-        return []
-    of_models = f" for {', '.join(random)}" if len(options.model) > 1 else ""
-    return [f"weights{of_models}: none (random); --weights DEFAULT or a file has trained ones"]
+    """Return lines on networks without weights: random, or as a function returns them."""
+    lines = []
+    several = len(options.model) > 1
+    if random := random_networks(options):
+        of_models = f" for {', '.join(random)}" if several else ""
+        lines += [
+            f"weights{of_models}: none (random); --weights DEFAULT or a file has trained ones"
+        ]
+    for label, source in _without_weights(options):
+        if _is_own(source):
+            of_model = f" for {label}" if several else ""
+            lines += [f"weights{of_model}: as {source} returns them; --weights FILE loads others"]
+    return lines
 
 
 def describe_normalization(networks: Mapping[str, NamedNetwork], options: Namespace) -> list[str]:
@@ -85,6 +98,7 @@ def describe_data(dataset: object, options: Namespace) -> list[str]:
     return [
         *describe_left_out(options.without_mask, options),
         *describe_columns(options),
+        *describe_subfolders(dataset, options),
         *describe_groups(options),
         *describe_order(dataset, options),
     ]
@@ -137,20 +151,40 @@ def describe_groups(options: Namespace) -> list[str]:
     ]
 
 
+def describe_subfolders(dataset: object, options: Namespace) -> list[str]:
+    """Return a line if the subfolders of the images are taken as classes."""
+    if options.labels is not None or options.class_names is not None or not options.images:
+        return []
+    if options.coco is not None or options.chexlocalize is not None or len(options.masks or ()) > 1:
+        return []
+    if not any("/" in name for name in names_of(dataset)):
+        return []
+    names = class_names(dataset, options) or []
+    return [
+        f"classes: the subfolders of {options.images}, in the order of their names: "
+        f"{_numbered(names)} ({len(names):,}); if the network has another order, --class-names "
+        "FILE gives it; if they are no classes, such as patients, --labels CSV has the classes"
+    ]
+
+
 def describe_order(dataset: object, options: Namespace) -> list[str]:
     """Return a line on which class is which, if the names of a table were sorted."""
     tables = (options.manifest, options.dicom, options.nifti)
     if tables == (None, None, None) or options.class_names is not None:
         return []
     names = class_names(dataset, options) or []
-    some = [f"{label} {name}" for label, name in enumerate(names[:_SHOWN])]
-    some += ["..."] * (len(names) > _SHOWN)
-    if not some:
+    if not names:
         return []
     return [
-        f"classes, in the order of their names: {', '.join(some)}; if the network has another "
+        f"classes, in the order of their names: {_numbered(names)}; if the network has another "
         "order, --class-names FILE gives it"
     ]
+
+
+def _numbered(names: Sequence[str]) -> str:
+    """Return the first classes with their indices."""
+    some = [f"{label} {name}" for label, name in enumerate(names[:_SHOWN])]
+    return ", ".join(some + ["..."] * (len(names) > _SHOWN))
 
 
 def describe_grid(cells: Sequence[int]) -> list[str]:

@@ -21,14 +21,18 @@ from cameval.errors import DataError, SettingError
 
 __all__ = ["FolderDataset"]
 
+_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+"""Names, in lower case, of the parts of a data set, which are no classes."""
+
 
 class FolderDataset(PictureDataset):
     """Images in one folder and masks in others, matched by their names without suffix.
 
     The images are either all directly in their folder, or each is in the subfolder of its class,
-    and the masks are in subfolders of the same names; the names are then ``class/name``. Hidden
-    files and files without a suffix of PNG, JPEG, TIFF, BMP or WebP are left out. The order is that
-    of the names. `cameval.data.pictures` describes how files are decoded.
+    and the masks are in subfolders of the same names; the names are then ``class/name``. Subfolders
+    that are no classes, such as those of patients, need `labels`. Hidden files and files without a
+    suffix of PNG, JPEG, TIFF, BMP or WebP are left out. The order is that of the names.
+    `cameval.data.pictures` describes how files are decoded.
 
     Parameters
     ----------
@@ -42,7 +46,9 @@ class FolderDataset(PictureDataset):
     labels
         A mapping or a function from the name of an image to its class index, or to None where that
         is not known. By default it is the index of the subfolder among the sorted subfolders, or
-        its place in `class_names`, and None where there are no subfolders.
+        its place in `class_names`, and None where there are no subfolders. Subfolders with the
+        names of the parts of a data set, such as ``train`` and ``val``, are no classes and need
+        labels or class names.
     groups
         A function from the name of an image to its group, such as
         ``lambda name: name.split("_")[0]``. By default the name.
@@ -80,8 +86,8 @@ class FolderDataset(PictureDataset):
         classes of the masks.
     DataError
         If a folder is missing or holds no images, an image has no mask or no label or a mask no
-        image, two files have one name, subfolders lie beside images or in subfolders, or a class
-        has no class name.
+        image, two files have one name, subfolders lie beside images or in subfolders, a class has
+        no class name, or a subfolder without one is named as a part of a data set.
 
     Examples
     --------
@@ -133,6 +139,8 @@ class FolderDataset(PictureDataset):
         _check_kinds(labels, groups, info)
         images = Path(images)
         pictures, subfolders = _search(images)
+        if labels is None:
+            _check_splits([name for name in subfolders if name not in given], images)
         classes = given or (subfolders if labels is None else ())
         several = isinstance(masks, Mapping)
         places: dict[str, int] = {}
@@ -294,6 +302,17 @@ def _check_kinds(labels: object, groups: object, info: object) -> None:
             raise SettingError(
                 f"{name} must be a {kinds} from the name of an image, got {type(thing).__name__}"
             )
+
+
+def _check_splits(subfolders: Sequence[str], images: Path) -> None:
+    """Check that no subfolder that is taken as a class is named as a part of a data set."""
+    if parts := [name for name in subfolders if name.lower() in _SPLITS]:
+        raise DataError(
+            f"{images}: subfolders must be classes, got {shorten_names(parts)}, named as parts of "
+            f"a data set; give one of them as the folder, such as {images / parts[0]}, or labels=, "
+            "or --labels, for the images of all; if they are classes, class_names=, or "
+            "--class-names"
+        )
 
 
 def _label(

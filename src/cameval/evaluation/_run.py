@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from cameval.data import Sample
+from cameval.data.readers import shorten_names
 from cameval.distributed import number_of_processes
 from cameval.errors import DataError, SettingError, ShapeError
 from cameval.evaluation._batch import Predictions
@@ -239,7 +240,15 @@ def _check_class_names(
     """Check that there is a name for each class; a dataset may have the first classes only."""
     if not names or len(names) == classes:
         return
-    if len(names) > classes or [*names] != [*(of_dataset or ())]:
+    of_data = [*names] == [*(of_dataset or ())]
+    if of_data and len(names) > classes:
+        raise SettingError(
+            f"the data must have at most the network's {classes} classes, got {len(names)}: "
+            f"{shorten_names(names)}; if these are subfolders that are no classes, such as those "
+            "of patients, give the labels of the images with labels=, or --labels, and the "
+            "patients with groups=, or --group-column"
+        )
+    if not of_data:
         raise SettingError(
             f"class_names must be one for each of the network's {classes} classes, in their order, "
             f"got {len(names)}"
