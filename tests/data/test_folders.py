@@ -234,6 +234,8 @@ def test_labels_and_groups_may_be_given(folders):
     dataset = FolderDataset(*folders, labels=labels, groups=lambda name: f"patient {name < 'c'}")
     assert dataset.labels.tolist() == [2, 0, 1]
     assert dataset.groups == ("patient True", "patient True", "patient False")
+    given = dict(zip(dataset.names, dataset.groups, strict=True))
+    assert FolderDataset(*folders, labels=labels, groups=given).groups == dataset.groups
     assert dataset[0].label == 2
 
 
@@ -252,13 +254,35 @@ def test_labels_are_given_by_a_function_or_a_series(folders):
     ("settings", "message"),
     [
         ({"labels": [0, 1, 2]}, "labels must be a mapping or function from the name.*, got list"),
-        ({"groups": {"a": "x"}}, "groups must be a function from the name of an image, got dict"),
+        ({"groups": "x"}, "groups must be a mapping or function from the name of an .*, got str"),
         ({"info": lambda name: {}}, "info must be a mapping from the name.*, got function"),
     ],
 )
 def test_what_goes_from_the_name_of_an_image_is_checked(settings, message, folders):
     with pytest.raises(SettingError, match=message):
         FolderDataset(*folders, **settings)
+
+
+def test_groups_by_name_must_have_each_image(folders):
+    groups = pd.Series({"a": "x", "b": "y", "c": "x"})
+    assert FolderDataset(*folders, groups=groups).groups == ("x", "y", "x")
+    with pytest.raises(DataError, match="groups must have each image, got none for 'c'"):
+        FolderDataset(*folders, groups=groups[:2])
+
+
+def test_an_error_names_the_suffix_or_case_of_masks_that_fits(tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / "images" / f"{name}.png", GRAY)
+        save(tmp_path / "masks" / f"{name}_mask.png", TRUTH)
+        save(tmp_path / "upper" / f"{name.upper()}.png", TRUTH)
+    where, hint = tmp_path / "images", "give mask_suffix='_mask', or --mask-suffix _mask"
+    with pytest.raises(DataError, match=f"every image must have .*'a', 'b'; if .*{hint}"):
+        FolderDataset(where, tmp_path / "masks")
+    with pytest.raises(DataError, match=f"every mask must have an image, .*; if .*{hint}"):
+        FolderDataset(where, tmp_path / "masks", missing_masks="skip")
+    assert len(FolderDataset(where, tmp_path / "masks", mask_suffix="_mask")) == 2
+    with pytest.raises(DataError, match=r"every image .*; the names of images and masks must have"):
+        FolderDataset(where, tmp_path / "upper")
 
 
 def test_a_mask_suffix_may_tell_masks_from_images_in_one_folder(tmp_path):

@@ -54,6 +54,7 @@ FITTING: dict[str, Callable[[State], Any]] = {
     "state_dict": lambda state: {"state_dict": state, "epoch": 3},
     "model": lambda state: {"model": state, "optimizer": {"state": {}}, "epoch": 3},
     "model_state_dict": lambda state: {"model_state_dict": state, "loss": 0.5},
+    "model_state": lambda state: {"model_state": state, "epoch": 3},
     "net": lambda state: {"net": state, "acc": 93.0},
     "checkpoint with prefix": lambda state: {"model": with_prefix("module.")(state)},
     "without counters": lambda state: {
@@ -154,8 +155,8 @@ REFUSED: dict[str, tuple[Callable[[State], Any], str]] = {
         r"must hold one state dict, got 'state_dict' and 'model'; save one",
     ),
     "no state dict in a checkpoint": (
-        lambda state: {"weights": state, "epoch": 3},
-        r"must hold a state dict .* got dict with 'weights', 'epoch'; save it with",
+        lambda state: {"parameters": state, "epoch": 3},
+        r"must hold a state dict .* got dict with 'parameters', 'epoch'; save it with",
     ),
     "other objects": (
         lambda state: {"model": state, "args": argparse.Namespace(lr=0.1)},

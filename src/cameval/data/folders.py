@@ -50,7 +50,7 @@ class FolderDataset(PictureDataset):
         names of the parts of a data set, such as ``train`` and ``val``, are no classes and need
         labels or class names.
     groups
-        A function from the name of an image to its group, such as
+        A mapping or a function from the name of an image to its group, such as
         ``lambda name: name.split("_")[0]``. By default the name.
     mask_suffix
         The text that follows the image's name in the name of its mask, such as ``"_mask"``.
@@ -121,7 +121,7 @@ class FolderDataset(PictureDataset):
         masks: str | PathLike[str] | Mapping[str, str | PathLike[str]] | None,
         *,
         labels: Mapping[str, int | None] | Callable[[str], int | None] | None = None,
-        groups: Callable[[str], str] | None = None,
+        groups: Mapping[str, str] | Callable[[str], str] | None = None,
         mask_suffix: str = "",
         mask_value: int | Collection[int] | None = None,
         mask_threshold: float | None = None,
@@ -221,13 +221,14 @@ class _Masks:
         if self.missing == "error" and (alone := [name for name in pictures if name not in truths]):
             raise DataError(
                 f"{masks}: every image must have a mask, got none for {shorten_names(alone)}; "
-                f"{WITHOUT_MASK}"
+                f"{_other_suffix(alone, truths) or WITHOUT_MASK}"
             )
         if alone := [name for name in truths if name not in pictures]:
             if not self.extra:
+                hint = _other_suffix([name for name in pictures if name not in truths], truths)
                 raise DataError(
                     f"{self.images}: every mask must have an image, got none for "
-                    f"{shorten_names(alone)}"
+                    f"{shorten_names(alone)}{'; ' * bool(hint)}{hint}"
                 )
             truths = {name: path for name, path in truths.items() if name in pictures}
         return {name: MaskFile(path, self.value, self.threshold) for name, path in truths.items()}
@@ -291,11 +292,26 @@ def _without_suffix(truths: dict[str, Path], suffix: str, masks: Path) -> dict[s
     return {name.removesuffix(suffix): path for name, path in truths.items()}
 
 
+def _other_suffix(images: Sequence[str], masks: Collection[str]) -> str:
+    """Return which suffix of masks, or which case of names, fits images without a mask."""
+    if not images:
+        return ""
+    first = images[0]
+    for mask in masks:
+        suffix = mask.removeprefix(first)
+        if mask != suffix and suffix and all(f"{name}{suffix}" in masks for name in images):
+            return f"if masks are named so, give mask_suffix={suffix!r}, or --mask-suffix {suffix}"
+    lower = {mask.lower() for mask in masks}
+    if all(name.lower() in lower for name in images):
+        return "the names of images and masks must have the same case"
+    return ""
+
+
 def _check_kinds(labels: object, groups: object, info: object) -> None:
     """Check what each of the settings is that goes from the name of an image to something."""
     for name, thing, fits, kinds in (
         ("labels", labels, callable(labels) or hasattr(labels, "keys"), "mapping or function"),
-        ("groups", groups, callable(groups), "function"),
+        ("groups", groups, callable(groups) or hasattr(groups, "keys"), "mapping or function"),
         ("info", info, hasattr(info, "keys"), "mapping"),
     ):
         if thing is not None and not fits:

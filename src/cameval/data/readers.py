@@ -3,7 +3,7 @@
 import marshal
 import operator
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from os import PathLike
@@ -162,9 +162,18 @@ def only_labels(labels: Iterable[Sequence[int | None]]) -> NDArray[Any]:
     return label_array(own[0] if len(own) == 1 else None for own in labels)
 
 
-def assign_group(groups: Callable[[str], str] | None, name: str, where: object) -> str:
-    """Return the group of a name: by the function, or else the name itself."""
-    group = name if groups is None else groups(name)
+def assign_group(
+    groups: Mapping[str, str] | Callable[[str], str] | None, name: str, where: object
+) -> str:
+    """Return the group of a name: by the mapping or function, or else the name itself."""
+    if groups is None:
+        group = name
+    elif callable(groups):
+        group = groups(name)
+    elif name in groups:
+        group = groups[name]
+    else:
+        raise DataError(f"{where}: groups must have each image, got none for {name!r}")
     if not isinstance(group, str) or not group:
         raise DataError(
             f"{where}: groups must give a text that is not empty, got {group!r} for {name!r}"

@@ -728,6 +728,7 @@ class Results:
         >>> part = results.select(kind="method")
         >>> print(part.to_latex("mean (n)", names={"otsu": "Otsu"}))
         % 1 image, 1 target, 1 group
+        % evaluated, and left out here: the baselines center, random, intensity and edges
         % otsu: OtsuBinarizer()
         \begin{tabular}{llr}
         \toprule
