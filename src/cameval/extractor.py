@@ -625,6 +625,10 @@ class CAMSweep:
             grids = dict.fromkeys(self._layers, identity)
             with explain_channels(self.model, images):
                 passes = layer_activations(self.model, grids, images, create_graph=create_graph)
+            if self.check and not self._checked and not create_graph:
+                name = self._layers[0]
+                check_cut(LayerModel(self.model, name), images, passes[name].logits)
+                self._checked.append(True)
         first = next(iter(passes.values()))
         chosen = choose_classes(classes, target, first.logits)
         return {

@@ -263,6 +263,40 @@ def test_active_dropout_is_refused_and_the_random_state_is_not_changed() -> None
     assert torch.equal(torch.get_rng_state(), known)
 
 
+class AlwaysDropping(nn.Module):
+    """A network whose dropout is always on, as a function or as a module."""
+
+    def __init__(self, is_function: bool) -> None:
+        super().__init__()
+        self.is_function = is_function
+        self.conv, self.relu, self.drop = nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Dropout(0.5)
+        self.fc = nn.Linear(8, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits."""
+        features = self.relu(self.conv(images)).mean((2, 3))
+        if self.is_function:
+            return self.fc(F.dropout(features, 0.5))
+        self.drop.train()
+        return self.fc(self.drop(features))
+
+
+@pytest.mark.parametrize("is_function", [True, False])
+def test_active_dropout_is_refused_with_a_named_layer(is_function: bool) -> None:
+    net = AlwaysDropping(is_function).eval()
+    for make in (
+        lambda: CAMExtractor(adapt(net)),
+        lambda: CAMExtractor(adapt(net, layer="relu")),
+        lambda: CAMSweep(net, [grad_cam], ["relu", "conv"]),
+    ):
+        with pytest.raises(UnsupportedModelError, match="same output twice"):
+            make()(BATCH)
+    CAMExtractor(adapt(net, layer="relu"), check=False)(BATCH)
+    if is_function:
+        with pytest.raises(UnsupportedModelError, match="same output twice"):
+            adapt(net)
+
+
 def test_an_output_of_another_shape_or_type_is_refused(monkeypatch) -> None:
     net, original = fresh("squeezenet"), tv.SqueezeNet.forward
     monkeypatch.setattr(tv.SqueezeNet, "forward", lambda self, x: original(self, x)[:, :5])

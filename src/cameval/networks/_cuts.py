@@ -6,17 +6,16 @@ from torch import Tensor, nn
 from cameval.errors import UnsupportedModelError
 from cameval.networks._copies import needs_copy, private_copy, refuse_changes
 from cameval.networks._dtypes import run_on
-from cameval.networks._outputs import agree
+from cameval.networks._outputs import agree, describe_noise
 from cameval.networks._selection import check_outputs
 from cameval.networks.activations import without_graph
-from cameval.networks.families import cut_after, is_declared_by_user
-from cameval.networks.grids import identity
+from cameval.networks.families import is_declared_by_user
 from cameval.networks.layers import LayerModel
 from cameval.networks.model import CAMModel
 
 
 def check_cut(model: CAMModel | LayerModel, images: Tensor, logits: Tensor | None = None) -> None:
-    """Check that a model gives the same outputs as the network that `adapt` cut.
+    """Check that a model gives the same outputs as the network that `adapt` cut, and twice.
 
     Parameters
     ----------
@@ -66,13 +65,9 @@ def check_cut(model: CAMModel | LayerModel, images: Tensor, logits: Tensor | Non
 
 
 def _original(model: CAMModel | LayerModel) -> nn.Module | None:
-    """Return the network that was cut to make the model, None if there is none."""
-    if isinstance(model, CAMModel):
-        return model.origin
-    net = model.net
-    if isinstance(net, CAMModel):
-        return net.origin
-    return net if model.grid is identity and cut_after(net, model.layer) is not None else None
+    """Return the network that was cut, or whose layer it is; None if there is none."""
+    cut = model if isinstance(model, CAMModel) else model.net
+    return cut.origin if isinstance(cut, CAMModel) else cut
 
 
 def _outputs(net: nn.Module, images: Tensor) -> Tensor:
@@ -90,13 +85,8 @@ def _outputs(net: nn.Module, images: Tensor) -> Tensor:
 
 
 def _describe_difference(net: nn.Module, found: Tensor, expected: Tensor, again: Tensor) -> str:
-    if again.shape == expected.shape and not agree(again, expected):
-        return (
-            "a network must give the same output twice in evaluation mode, got two outputs of "
-            f"{type(net).__name__} that differ by up to "
-            f"{(again - expected).abs().max().item():.3g}; switch off dropout and noise that are "
-            "always on, or make them follow self.training"
-        )
+    if noise := describe_noise(net, again, expected):
+        return noise
     if found.shape != expected.shape:
         gap = f"shapes {tuple(found.shape)} and {tuple(expected.shape)}"
     elif found.dtype != expected.dtype:

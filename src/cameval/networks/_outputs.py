@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from cameval._arrays import exact
@@ -171,3 +171,14 @@ def _tolerance(outputs: Tensor) -> float:
     reduced = 2.0**-10 if outputs.is_cuda and tf32(convolutions=True) else 0.0
     short = max(eps, reduced)
     return 16 * short if short > 1e-6 else 256 * eps
+
+
+def describe_noise(net: nn.Module, first: Tensor, second: Tensor) -> str:
+    """Return that two outputs of a network for the same images differ, "" if they do not."""
+    if first.shape != second.shape or agree(first, second):
+        return ""
+    return (
+        "a network must give the same output twice in evaluation mode, got two outputs of "
+        f"{type(net).__name__} that differ by up to {(first - second).abs().max().item():.3g}; "
+        "switch off dropout and noise that are always on, or make them follow self.training"
+    )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cameval.errors import UnsupportedModelError
 from cameval.networks._deep_heads import changes_logits
 from cameval.networks._module_types import runs_code_of
+from cameval.networks._outputs import describe_noise
 from cameval.networks._proof import (
     Trial,
     last_change,
@@ -22,7 +23,7 @@ from cameval.networks._proof import (
     pooled_layer,
     record_trial,
 )
-from cameval.networks._selection import SelectedOutput, own_name, own_network
+from cameval.networks._selection import SelectedOutput, check_outputs, own_name, own_network
 from cameval.networks._side_branches import carries_all
 from cameval.networks._tokens import used_tokens
 from cameval.networks.activations import without_graph
@@ -80,6 +81,8 @@ def unproved(
     given
         The arguments of `adapt` that the user gave, beside the network, as they are written.
     """
+    if noise := _attempt(partial(_noise, net, clone, images)):
+        return UnsupportedModelError(noise)
     select = ", select=..." if isinstance(net, SelectedOutput) else ""
     candidates = _candidates(net, clone, images, trial)
     reader, grid = _mean_of_tokens(clone, images, trial) or (None, None)
@@ -308,6 +311,13 @@ def _declaration(net: nn.Module, clone: nn.Module, images: Tensor, trial: Trial)
         f"    def _(net: {kind.__name__}):\n"
         f"        return {_write(features)}, {written}"
     )
+
+
+def _noise(net: nn.Module, clone: nn.Module, images: Tensor) -> str:
+    """Return that a network gives another output each time, "" if it does not."""
+    with without_graph():
+        first, second = (check_outputs(clone(images.clone())) for _ in range(2))
+    return describe_noise(own_network(net), first, second)
 
 
 def _returns(model: nn.Module, images: Tensor, outputs: object) -> bool:
