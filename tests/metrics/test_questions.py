@@ -9,7 +9,7 @@ import cameval.metrics as metrics
 from cameval.baselines import area_bound
 from cameval.errors import SettingError
 from cameval.metrics import MetricQuestion, asks, iou, of_masks, question_of, takes
-from cameval.metrics.properties import truth_of
+from cameval.metrics.properties import higher_is_better, truth_of
 from cameval.metrics.questions import _BY_CLASS, _OF_FUNCTIONS
 
 NO_FORMULA = {"score_counts"}  # a metric only with a formula of the user
@@ -64,6 +64,7 @@ def test_a_metric_of_the_user_has_the_question_that_it_is_given() -> None:
         (("overlap", " ", "Never."), "question must be a sentence"),
         (("overlap", "Where?", 3), "misleads must be a sentence"),
         (("overlap", "Where?", "Never.", 1), "falls_with_size must be True or False"),
+        (("overlap", "Where?", "Never.", False, "full"), "best_mask must be one of empty, whole"),
     ],
 )
 def test_a_question_is_checked(values, message) -> None:
@@ -94,3 +95,16 @@ def test_where_scores_fall_with_size_a_smaller_object_scores_lower(metric) -> No
         maps, disk = shifted_disks(radius)
         scores.append(metric(maps > 0.8 if takes(metric) == "masks" else maps, disk).item())
     assert scores[0] < scores[1]
+
+
+BEST = [(metric, one.best_mask) for metric, one in _OF_FUNCTIONS.items() if one.best_mask]
+
+
+@pytest.mark.parametrize(("metric", "mask"), BEST, ids=lambda one: getattr(one, "__name__", one))
+def test_the_best_mask_has_the_best_score_of_all(metric, mask) -> None:
+    truths = torch.rand(20, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.6
+    masks = truths.roll(1, 0) | truths.roll(2, 0)
+    score = metric(torch.full_like(truths, mask == "whole"), truths)
+    others = metric(masks, truths)
+    best = others.amax() if higher_is_better(metric) else others.amin()
+    assert (score >= best).all() if higher_is_better(metric) else (score <= best).all()

@@ -397,7 +397,7 @@ def test_keys_lead_through_images_and_masks(opened) -> None:
     page.keyboard.press("Escape")
     assert not page.locator("dialog").evaluate("d => d.open")
     # The event of the dialog, which returns the focus, comes after the key.
-    page.wait_for_function(f"{focus} === document.querySelectorAll('.tile')[2]")
+    expect(page.locator(".tile").nth(2)).to_be_focused()
 
 
 @needs_browser

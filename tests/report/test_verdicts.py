@@ -13,6 +13,9 @@ from pages import Page, made, undefined, written
 from cameval import choose_binarizers
 from cameval.evaluation import Results
 from cameval.evaluation._comparisons import ALPHA, least_adjusted
+from cameval.evaluation.meaning import MetricMeaning
+from cameval.metrics import coverage, false_positive_rate, question_of
+from cameval.metrics.properties import higher_is_better
 from cameval.report import format_p, verdict_lines
 from cameval.statistics import holm, sign_flip_test
 
@@ -541,3 +544,26 @@ def test_a_guess_whose_scores_are_undefined_was_evaluated(tmp_path) -> None:
     assert "No guess has a defined score beside the maps." in page.text
     page = written(results.select(method=["cam", "grad_cam"]), tmp_path)
     assert "No guess was evaluated beside the maps." in page.text
+
+
+@pytest.mark.parametrize(
+    ("metric", "mask"),
+    [(false_positive_rate, "An empty mask"), (coverage, "A mask of the whole image")],
+)
+def test_a_score_that_is_best_for_a_mask_without_the_truth_shows_no_object(
+    metric, mask, tmp_path
+) -> None:
+    asked = question_of(metric)
+    meaning = MetricMeaning(
+        "this score", "masks", higher_is_better(metric), value_range=(0, 1), question=asked
+    )
+    for models in (("net",), ("net", "other")):
+        results = made(n=24, groups=12, metrics={"score": meaning}, models=models)
+        page = written(results, tmp_path / "-".join(models))
+        assert "find the object" not in page.text.split("Reading the figure")[0]
+        caution = (
+            f"{mask} has the best this score: it does not show alone that the object is found."
+        )
+        assert caution in page.caution
+        assert caution in " ".join(verdict_lines(results))
+    assert "does not show alone" not in written(made(n=24, groups=12), tmp_path / "iou").caution

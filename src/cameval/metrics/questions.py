@@ -83,6 +83,10 @@ a center; finding of objects; order of the pixels' values; share of the map's su
 also without an object; the network; or the bound of another metric."""
 
 
+BestMask = Literal["empty", "whole"]
+"""A mask that does not depend on the truth."""
+
+
 @dataclass(frozen=True)
 class MetricQuestion:
     """The question that a metric answers, and when its score misleads.
@@ -97,11 +101,14 @@ class MetricQuestion:
         When the score misleads, or what it does not say, in one or two sentences.
     falls_with_size
         Whether smaller objects have lower scores for maps that are equally well placed.
+    best_mask
+        Which mask has the best score for every truth: ``"empty"`` or ``"whole"``, the mask of the
+        whole image; None if neither has. Such a score alone does not show that the object is found.
 
     Raises
     ------
     SettingError
-        If the aspect is another, or a sentence is empty.
+        If the aspect or the mask is another, or a sentence is empty.
 
     Examples
     --------
@@ -115,6 +122,7 @@ class MetricQuestion:
     question: str
     misleads: str
     falls_with_size: bool = False
+    best_mask: BestMask | None = None
 
     def __post_init__(self) -> None:
         if self.aspect not in get_args(Aspect):
@@ -128,6 +136,11 @@ class MetricQuestion:
         if not isinstance(self.falls_with_size, bool):
             raise SettingError(
                 f"falls_with_size must be True or False, got {self.falls_with_size!r}"
+            )
+        if self.best_mask is not None and self.best_mask not in get_args(BestMask):
+            raise SettingError(
+                f"best_mask must be one of {', '.join(get_args(BestMask))} or None, got "
+                f"{self.best_mask!r}"
             )
 
 
@@ -227,12 +240,17 @@ _OF_FUNCTIONS: Mapping[Callable[..., object], MetricQuestion] = {
         falls_with_size=True,
     ),
     overlap_coefficient: MetricQuestion(
-        "overlap", "What share of the smaller one, mask or truth, is in the other?", _FULL_MASK
+        "overlap",
+        "What share of the smaller one, mask or truth, is in the other?",
+        _FULL_MASK,
+        best_mask="whole",
     ),
     volumetric_similarity: MetricQuestion(
         "size", "Have mask and truth the same area?", "It says nothing about the place."
     ),
-    coverage: MetricQuestion("overlap", "What share of the truth is marked?", _FULL_MASK),
+    coverage: MetricQuestion(
+        "overlap", "What share of the truth is marked?", _FULL_MASK, best_mask="whole"
+    ),
     precision: MetricQuestion(
         "overlap",
         "What share of the mask is true?",
@@ -243,11 +261,13 @@ _OF_FUNCTIONS: Mapping[Callable[..., object], MetricQuestion] = {
         "marked area",
         "What share of the pixels that are not true is marked?",
         f"{_EMPTY_MASK} A mask much larger than a small object can have a low rate.",
+        best_mask="empty",
     ),
     specificity: MetricQuestion(
         "marked area",
         "What share of the pixels that are not true is unmarked?",
         f"{_EMPTY_MASK} A mask much larger than a small object can score high.",
+        best_mask="empty",
     ),
     marked_area: MetricQuestion("marked area", "What share of the image is marked?", _NO_TRUTH),
     informedness: MetricQuestion(
@@ -448,6 +468,7 @@ _OF_CLASSES: Mapping[type[object], MetricQuestion] = {
         "objects",
         "How many parts of the mask detect no object?",
         f"{_EMPTY_MASK} One large part counts as one.",
+        best_mask="empty",
     ),
     ObjectF1: MetricQuestion(
         "objects",

@@ -13,6 +13,7 @@ from cameval.evaluation._numbers import format_short, short_writer, with_minus
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._words import map_and_mask, one_line
 from cameval.evaluation.meaning import CONSTANT, ChosenOn, Column
+from cameval.metrics.questions import BestMask
 from cameval.report._choices import MethodChoice, groups_of_choice, method_choice
 from cameval.report._names import Names, join_words
 from cameval.report._p_values import equals
@@ -42,6 +43,24 @@ def choice(
     if is_optimistic:
         return (Part(f"Optimistic: {chosen}"),)
     return (Part(chosen[0].upper() + chosen[1:]),) if chosen else ()
+
+
+_BEST_MASKS: Mapping[BestMask, str] = {
+    "empty": "an empty mask",
+    "whole": "a mask of the whole image",
+}
+
+
+def one_sided(headline: Headline) -> Sentence:
+    """Return that the score is best for a mask that does not depend on the truth."""
+    question = headline.meaning.question
+    if question is None or question.best_mask is None:
+        return ()
+    text = (
+        f"{_BEST_MASKS[question.best_mask]} has the best {one_line(headline.title)}: it does not "
+        "show alone that the object is found"
+    )
+    return (Part(f"{text[:1].upper()}{text[1:]}."),)
 
 
 def few_groups(targets: Targets, names: Names) -> Sentence:

@@ -25,6 +25,7 @@ from cameval.report._cautions import (
     different_images,
     few_groups,
     many_undefined,
+    one_sided,
     other_guesses,
     other_orders,
     out_of_reach,
@@ -156,6 +157,7 @@ def words_of(
         softmaxes(targets, contents),
         mixed_spacings(targets, contents),
         (Part(order),) if order else (),
+        one_sided(headline),
         outguessed(verdicts, headline, names),
         other_orders(verdicts),
         uncorrected(verdicts),
@@ -236,8 +238,9 @@ def headline_words(
     """Return the headline."""
     n, state = len(verdicts), state_of_all(verdicts)
     noun = names.noun
+    better, worse = than = _comparison(headline)
     if state is None:
-        return _mixed(verdicts, noun)
+        return _mixed(verdicts, noun, than)
     guess = SAME_BINARIZER if _is_outguessed(verdicts) else "a guess"
     if state in (
         "too few groups",
@@ -258,19 +261,32 @@ def headline_words(
             1: "The maps are not shown",
             2: f"The maps of neither {noun} are shown",
         }.get(n, f"The maps of none of the {_number(n)} {noun}s are shown")
-        return f"{nobody} to find the object better than a guess."
+        return f"{nobody} to {better} a guess."
     if state == "worse":
-        return f"{whose} find the object worse than a guess."
+        return f"{whose} {worse} a guess."
     alone = ", but are not shown to do so better than the image alone"
-    return f"{whose} find the object better than {guess}{alone * (state != 'better')}."
+    return f"{whose} {better} {guess}{alone * (state != 'better')}."
 
 
-def _mixed(verdicts: Sequence[Verdict], noun: str) -> str:
+def _comparison(headline: Headline) -> tuple[str, str]:
+    """Return the words between the maps and what they are compared with.
+
+    A score that is best for a mask without the truth does not show that the object is found.
+    """
+    question = headline.meaning.question
+    if question is None or question.best_mask is None:
+        return "find the object better than", "find the object worse than"
+    score = one_line(headline.title)
+    return f"have a better {score} than", f"have a worse {score} than"
+
+
+def _mixed(verdicts: Sequence[Verdict], noun: str, than: tuple[str, str]) -> str:
     """Return the headline of networks with different verdicts."""
     n = len(verdicts)
+    better, worse = than
     states = Counter(one.state for one in verdicts)
-    better = states["better"] + states["better, not than the image"]
-    worse, alone = states["worse"], states["better, not than the image"]
+    n_better = states["better"] + states["better, not than the image"]
+    n_worse, alone = states["worse"], states["better, not than the image"]
 
     def some(*of: State) -> str:
         """Return how many networks are in these states; of a single one, its name."""
@@ -279,24 +295,21 @@ def _mixed(verdicts: Sequence[Verdict], noun: str) -> str:
             return f"{one_line(models[0], 24)}, one of {n} {noun}s,"
         return f"{len(models)} of {n} {noun}s"
 
-    if better:
+    if n_better:
         guess = SAME_BINARIZER if _is_outguessed(verdicts) else "a guess"
         whose = some("better", "better, not than the image")
-        text = f"The maps of {whose} find the object better than {guess}"
-        if better == n:
-            text = f"The maps of all {_number(n)} {noun}s find the object better than {guess}"
-        text += f", those of {worse} worse" if worse else ""
+        text = f"The maps of {whose} {better} {guess}"
+        if n_better == n:
+            text = f"The maps of all {_number(n)} {noun}s {better} {guess}"
+        text += f", those of {n_worse} worse" if n_worse else ""
         if alone:
             text += f"; those of {alone} are not shown to do so better than the image alone"
         return f"{text}."
-    if worse:
-        return f"The maps of {some('worse')} find the object worse than a guess."
+    if n_worse:
+        return f"The maps of {some('worse')} {worse} a guess."
     if n == 2:
-        return f"The maps of neither {noun} are shown to find the object better than a guess."
-    return (
-        f"The maps of none of the {_number(n)} {noun}s are shown to find the object better than a "
-        "guess."
-    )
+        return f"The maps of neither {noun} are shown to {better} a guess."
+    return f"The maps of none of the {_number(n)} {noun}s are shown to {better} a guess."
 
 
 def _number(n: int) -> str:
