@@ -561,9 +561,7 @@ def test_a_score_that_is_best_for_a_mask_without_the_truth_shows_no_object(
         results = made(n=24, groups=12, metrics={"score": meaning}, models=models)
         page = written(results, tmp_path / "-".join(models))
         assert "find the object" not in page.text.split("Reading the figure")[0]
-        caution = (
-            f"{mask} has the best this score: it does not show alone that the object is found."
-        )
+        caution = f"{mask} has the best score: it does not show alone that the object is found."
         assert caution in page.caution
         assert caution in " ".join(verdict_lines(results))
     assert "does not show alone" not in written(made(n=24, groups=12), tmp_path / "iou").caution
