@@ -272,3 +272,10 @@ def test_the_text_of_a_missing_value_is_no_group(group) -> None:
     with pytest.raises(DataError, match="the text of a missing value; give None where the group"):
         Sample("a", IMAGE, IMAGE > 0.5, group=group)
     assert Sample(group, IMAGE, IMAGE > 0.5).group == group  # an image of this name
+
+
+@pytest.mark.parametrize("name", ["0 ", " ", "None"])
+def test_a_group_that_is_the_name_stays_it(name: str) -> None:
+    image, mask = np.zeros((4, 4), np.float32), np.ones((4, 4), bool)
+    alone = Sample(name, image, mask)
+    assert alone.group == name == Sample(name, image, mask, group=alone.group).group

@@ -121,7 +121,7 @@ class Sample:
             targets=targets,
             mask=_union(targets) if only is None else only.mask,
             label=None if only is None else only.label,
-            group=self.name if self.group is None else _stripped(self.group),
+            group=self.name if self.group is None else _stripped(self.group, self.name),
         )
         if self.image.view(np.uint32).max() > _BITS_OF_ONE:
             _explain_range(self.image)
@@ -284,9 +284,9 @@ _MISSING = frozenset({"nan", "NaN", "None", "<NA>", "NaT"})
 """What `str` makes of the missing values of Python, NumPy and pandas."""
 
 
-def _stripped(word: str) -> str:
-    """Return a word without spaces around it; what is no text is refused later."""
-    return word.strip(" ") if isinstance(word, str) else word
+def _stripped(group: str, name: str) -> str:
+    """Return a group without spaces around it, but for the default; no text is refused later."""
+    return group.strip(" ") if isinstance(group, str) and group != name else group
 
 
 def _check_words(**words: object) -> None:
