@@ -358,7 +358,16 @@ def one():
         ("unusual", "got 64; it takes none of the usual sizes, 28, 32, .* it was trained on: mat1"),
         (
             "one --mean .1 .2 --std .1 .2",
-            "--mean must have one number for each .* 1 channels, got 2",
+            "--mean must have one number for each of the network's 1 channel, got 2; give --mean "
+            r"and --std one number, as in --mean 0.449 --std 0.226$",
+        ),
+        (
+            "gray --size 64 --mean .1 .2 .3 --std .1 .2 .3",
+            "the network's 1 channel, got 3; .* --std 0.226$",
+        ),
+        (
+            "fixed --mean .1 .2 --std .1 .2",  # the size of 64 is another mistake
+            "the network's 3 channels, got 2; give --mean and --std 3 numbers, or one for all$",
         ),
     ],
 )

@@ -177,7 +177,9 @@ def count_classes(net: nn.Module, prepare: Preparation) -> int:
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, AssertionError) as error:
-        raise SettingError(f"{_needed(model, channels, prepare.size[0])}: {error}") from error
+        if (needed := _other_channels(model, channels, prepare.size)) is not None:
+            raise SettingError(_describe_channels(needed, channels)) from error
+        raise SettingError(f"{_needed(model, prepare)}: {error}") from error
 
 
 def count_cells(net: nn.Module, prepare: Preparation) -> tuple[int, ...]:
@@ -198,8 +200,34 @@ def _try(model: CAMModel | LayerModel, channels: int, size: tuple[int, ...]) -> 
     return model.activations(image)
 
 
-def _needed(model: CAMModel | LayerModel, channels: int, side: int) -> str:
-    """Return which images a network takes that does not take those of a side."""
+def _other_channels(
+    model: CAMModel | LayerModel, channels: int, size: tuple[int, ...]
+) -> int | None:
+    """Return the channels of images that a network takes, of other numbers than these."""
+    needed = _channels_of(model)
+    if needed == channels:
+        return None
+    for other in (size, *((side, side) for side in _USUAL_SIDES)):
+        with suppress(RuntimeError, AssertionError):
+            _count_outputs(model, needed, other)
+            return needed
+    return None
+
+
+def _describe_channels(needed: int, given: int) -> str:
+    usual = Preparation.for_channels(1)
+    one = f"one number, as in --mean {usual.mean[0]} --std {usual.std[0]}"
+    way = one if needed == 1 else f"{needed} numbers, or one for all"
+    return (
+        f"--mean must have one number for each of the network's {needed} "
+        f"channel{'s' * (needed > 1)}, got {given}; give --mean and --std {way}"
+    )
+
+
+def _needed(model: CAMModel | LayerModel, prepare: Preparation) -> str:
+    """Return which images a network takes that does not take the prepared ones."""
+    assert isinstance(prepare.size, tuple)  # `_preparation`
+    channels, side = len(prepare.mean), prepare.size[0]
     taken: list[int] = []
     for other in _USUAL_SIDES:
         with suppress(RuntimeError, AssertionError):
@@ -217,12 +245,6 @@ def _needed(model: CAMModel | LayerModel, channels: int, side: int) -> str:
         return (
             f"--size must be one that the network takes, got {side}; of the usual sizes it takes "
             f"{listed}"
-        )
-    needed = _channels_of(model)
-    if needed != channels:
-        return (
-            f"--mean must have one number for each of the network's {needed} channels, got "
-            f"{channels}"
         )
     return (
         f"--size must be one that the network takes, got {side}; it takes none of the usual sizes, "

@@ -34,7 +34,10 @@ Bytes = NDArray[np.uint8]
 _LARGEST = 65535
 
 
-_BROKEN = (ArithmeticError, AttributeError, IndexError, MemoryError, RecursionError)
+_BROKEN = (
+    *(ArithmeticError, AttributeError, IndexError, MemoryError, RecursionError),
+    SyntaxError,  # of NumPy, for the name of a dtype such as "08"
+)
 """What damaged descriptions raise beside `READING_ERRORS`."""
 
 
