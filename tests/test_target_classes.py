@@ -182,9 +182,12 @@ def test_layers_share_one_pass() -> None:
     passes: list[int] = []
     handle = net.conv1.register_forward_hook(lambda *_: passes.append(1))
     layers = ["layer3", "layer1.0", "layer4.1.bn2"]
-    results = CAMSweep(net, {"hires": hires_cam, "grad": grad_cam}, layers)(batch)
+    sweep = CAMSweep(net, {"hires": hires_cam, "grad": grad_cam}, layers)
+    results = sweep(batch)
+    assert passes == [1, 1]  # once more in the first call, to see whether the outputs are the same
+    sweep(batch)
     handle.remove()
-    assert passes == [1]
+    assert passes == [1, 1, 1]
     assert [layer for layer, _ in results][::2] == layers
     for layer in layers:
         features, gradient = reference_at_layer(net, layer, batch, results[layer, "hires"].classes)
