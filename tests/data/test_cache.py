@@ -101,12 +101,13 @@ def test_no_damaged_byte_gets_past_the_errors_of_ours(sample, data):
         decode(raw, sample.name, sample.group)
 
 
-def test_a_dtype_that_cannot_be_parsed_is_damage():
+@pytest.mark.parametrize("name", [b"008", b"<a8", b"<i9"])
+def test_a_dtype_that_cannot_be_parsed_is_damage(name):
     image = np.zeros((4, 4), np.float32)
     objects = Target(1, boxes=[[0, 0, 2, 2]])
     raw = encode(Sample("x", image, targets=[objects]))
     (at,) = (k for k in range(raw.size - 2) if raw[k : k + 3].tobytes() == b"<i8")
-    raw[at : at + 3] = np.frombuffer(b"008", np.uint8)
+    raw[at : at + 3] = np.frombuffer(name, np.uint8)
     with pytest.raises(DataError):
         decode(raw, "x", "x")
 

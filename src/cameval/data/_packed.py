@@ -13,6 +13,7 @@ names, groups, labels, class names and what is known of the sources.
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,6 +135,13 @@ def decode(raw: Bytes, name: str, group: str) -> Sample:
         raise DataError(f"got {str(error)[:200] or type(error).__name__}") from error
 
 
+def _dtype_of(name: str) -> np.dtype[Any]:
+    """Return the dtype of numbers of a name; NumPy warns of old names, which are never written."""
+    if not re.fullmatch(r"[<>|=]?[biuf]\d+", name):
+        raise DataError(f"got {name!r} as the dtype of an array")
+    return np.dtype(name)
+
+
 def _decode_target(described: list[Any], size: tuple[int, ...], rest: "_Parts") -> Target:
     label, how, boxes, instances = described
     mask = None
@@ -144,13 +152,13 @@ def _decode_target(described: list[Any], size: tuple[int, ...], rest: "_Parts") 
     elif how != _UNION:
         raise ValueError(f"a mask of {how!r}")
     if boxes is not None:
-        boxes = rest.array(np.dtype(boxes[0]), boxes[1])
+        boxes = rest.array(_dtype_of(boxes[0]), boxes[1])
     if instances is not None:
         dtype, count, codes = instances
         if count is not None:
             instances = rest.mask((count, *size))
         else:
-            instances = rest.array(np.dtype(codes), size).astype(np.dtype(dtype))
+            instances = rest.array(_dtype_of(codes), size).astype(_dtype_of(dtype))
     return Target(label, mask, boxes, instances)  # type: ignore[arg-type]  # None is filled
 
 
