@@ -234,8 +234,8 @@ FAULTS = (
     Fault(
         "the cache loses the dtype of instances",
         "data/_packed.py",
-        before="rest.array(np.dtype(codes), size).astype(np.dtype(dtype))",
-        after="rest.array(np.dtype(codes), size)",
+        before="rest.array(_dtype_of(codes), size).astype(_dtype_of(dtype))",
+        after="rest.array(_dtype_of(codes), size)",
         tests=("data/test_cache.py::test_coding_is_lossless",),
     ),
     Fault(
