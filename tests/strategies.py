@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cameval.data import Sample, Target
+from cameval.data.samples import _MISSING
 
 __all__ = ["images", "maps", "mask_pairs", "masks", "samples", "shapes"]
 
@@ -73,9 +74,6 @@ def images(draw: st.DrawFn, shape: tuple[int, ...] | None = None) -> NDArray[np.
     return (whole / scale).astype(np.float32)
 
 
-MISSING = ("nan", "NaN", "None", "<NA>", "NaT")
-"""Texts of missing values, which are no groups."""
-
 WORDS = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), min_size=1)
 
 INFO = st.dictionaries(
@@ -98,7 +96,7 @@ def samples(draw: st.DrawFn) -> Sample:
     return Sample(
         draw(WORDS),
         draw(images((*size, *channels))),
-        group=draw(st.none() | WORDS.filter(lambda word: word.strip(" ") and word not in MISSING)),
+        group=draw(st.none() | WORDS.filter(lambda word: word.strip(" ") and word not in _MISSING)),
         targets=[draw(_targets(label, size)) for label in labels],
         info=draw(INFO),
         ignore=None if ignore is None or ignore.all() else ignore,

@@ -372,15 +372,25 @@ class CAMExtractor:
         with explain_channels(model, images):
             activations = model.activations(images, create_graph=create_graph)
         if self.check and not self._checked and not create_graph:
-            check_cut(model, images, activations.logits)
-            if target is None and are_probabilities(activations.logits):
-                warn_of_probabilities()
+            _check_outputs(model, images, activations.logits, target)
             if classes is None and target is None and activations.logits.shape[1:] == (1,):
                 check_no_sigmoid(activations.logits, activations.network, images)
             self._checked.append(True)
         chosen = choose_classes(classes, target, activations.logits)
         cell_centers = model.cell_centers if self.alignment == "receptive_field" else None
         return compute_maps(activations, self.method, chosen, target, cell_centers, size)
+
+
+def _check_outputs(
+    model: CAMModel | LayerModel,
+    images: Tensor,
+    logits: Tensor,
+    target: Callable[[Tensor], Tensor] | None,
+) -> None:
+    """Check the outputs of the first call; a target of the user may be of probabilities."""
+    check_cut(model, images, logits)
+    if target is None and are_probabilities(logits):
+        warn_of_probabilities()
 
 
 def compute_maps(
@@ -615,9 +625,7 @@ class CAMSweep:
             with explain_channels(model, images):
                 passes = {name: model.activations(images, create_graph=create_graph)}
             if self.check and not self._checked and not create_graph:
-                check_cut(model, images, passes[name].logits)
-                if target is None and are_probabilities(passes[name].logits):
-                    warn_of_probabilities()
+                _check_outputs(model, images, passes[name].logits, target)
                 self._checked.append(True)
             cell_centers = model.cell_centers if self.alignment == "receptive_field" else None
         else:
@@ -627,7 +635,8 @@ class CAMSweep:
                 passes = layer_activations(self.model, grids, images, create_graph=create_graph)
             if self.check and not self._checked and not create_graph:
                 name = self._layers[0]
-                check_cut(LayerModel(self.model, name), images, passes[name].logits)
+                layer = LayerModel(self.model, name)
+                _check_outputs(layer, images, passes[name].logits, target)
                 self._checked.append(True)
         first = next(iter(passes.values()))
         chosen = choose_classes(classes, target, first.logits)

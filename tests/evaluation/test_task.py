@@ -204,6 +204,8 @@ def test_a_network_that_returns_probabilities_is_told() -> None:
     with pytest.warns(ProbabilityWarning, match=words):
         CAMSweep(net, {"grad_cam": cameval.grad_cam})(images)
     with pytest.warns(ProbabilityWarning, match=words):
+        CAMSweep(net, {"grad_cam": cameval.grad_cam}, ["features"])(images)
+    with pytest.warns(ProbabilityWarning, match=words):
         found = run(net, methods=[cameval.grad_cam])
     caution = "The outputs are probabilities, not logits: maps by gradients vanish"
     assert caution in " ".join(verdict_lines(found))

@@ -7,8 +7,17 @@ import torch
 
 import cameval.metrics as metrics
 from cameval.baselines import area_bound
+from cameval.data import Objects
 from cameval.errors import SettingError
-from cameval.metrics import MetricQuestion, asks, iou, of_masks, question_of, takes
+from cameval.metrics import (
+    FalsePositivesPerImage,
+    MetricQuestion,
+    asks,
+    iou,
+    of_masks,
+    question_of,
+    takes,
+)
 from cameval.metrics.properties import higher_is_better, truth_of
 from cameval.metrics.questions import _BY_CLASS, _OF_FUNCTIONS
 
@@ -108,3 +117,13 @@ def test_the_best_mask_has_the_best_score_of_all(metric, mask) -> None:
     others = metric(masks, truths)
     best = others.amax() if higher_is_better(metric) else others.amin()
     assert (score >= best).all() if higher_is_better(metric) else (score <= best).all()
+
+
+def test_an_empty_mask_has_no_false_positives() -> None:
+    metric = FalsePositivesPerImage()
+    assert question_of(metric).best_mask == "empty"
+    truth = torch.zeros(1, 8, 8, dtype=torch.bool)
+    truth[0, 2:5, 2:5] = True
+    objects = [Objects.of_components(truth[0].numpy())]
+    assert metric(torch.zeros_like(truth), objects).item() == 0
+    assert metric(truth.roll(4, 1), objects).item() == 1

@@ -522,11 +522,12 @@ def test_a_best_map_of_fewer_images_is_told_beside_the_choice(tmp_path) -> None:
     best = min(counts, key=lambda m: gaps.select(method=m, kind="method").summary()["mean"].item())
     other = next(one for one in counts if one != best)
     assert (
-        "The best map is that of means over different images, without undefined scores: "
-        f"{best}, otsu, {counts[best]}; {other}, otsu, {counts[other]} of 24 images."
+        f"Means are over different images, without undefined scores: {best}, otsu over "
+        f"{counts[best]} and {other}, otsu over {counts[other]} of 24 images. The best mean need "
+        "not be that of the best map."
     ) in caution
     assert ("41.7 % of the scores are undefined." in caution) == (best == "grad_cam")
-    assert "means over different images" in " ".join(verdict_lines(gaps))
+    assert "Means are over different images" in " ".join(verdict_lines(gaps))
     assert "different images" not in written(results, tmp_path).caution
 
 

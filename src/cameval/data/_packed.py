@@ -35,10 +35,7 @@ Bytes = NDArray[np.uint8]
 _LARGEST = 65535
 
 
-_BROKEN = (
-    *(ArithmeticError, AttributeError, IndexError, MemoryError, RecursionError),
-    SyntaxError,  # of NumPy, for the name of a dtype such as "08"
-)
+_BROKEN = (ArithmeticError, AttributeError, IndexError, MemoryError, RecursionError)
 """What damaged descriptions raise beside `READING_ERRORS`."""
 
 
@@ -110,7 +107,7 @@ def decode(raw: Bytes, name: str, group: str) -> Sample:
         if axes not in (2, 3) or len(shape) not in (axes, axes + 1):
             raise ValueError(f"an image of shape {shape}")
         size = tuple(shape[:axes])
-        codes = rest.array(_dtype(scale), shape)
+        codes = rest.array(_dtype_of_scale(scale), shape)
         image = (
             np.divide(codes, np.float32(scale), dtype=np.float32)
             if scale
@@ -136,9 +133,9 @@ def decode(raw: Bytes, name: str, group: str) -> Sample:
 
 
 def _dtype_of(name: str) -> np.dtype[Any]:
-    """Return the dtype of numbers of a name; NumPy warns of old names, which are never written."""
-    if not re.fullmatch(r"[<>|=]?[biuf]\d+", name):
-        raise DataError(f"got {name!r} as the dtype of an array")
+    """Return the dtype of numbers of a name; of others NumPy may warn, or fail to parse them."""
+    if not re.fullmatch(r"[<>|=]?[iuf]\d+", name):
+        raise ValueError(f"a dtype of {name!r}")
     return np.dtype(name)
 
 
@@ -177,8 +174,6 @@ class _Parts:
 
     def array(self, dtype: np.dtype[Any], shape: Sequence[int]) -> NDArray[Any]:
         """Return the next array."""
-        if dtype.kind not in "iuf":
-            raise ValueError(f"an array of {dtype}")
         return self.take(_count(shape) * dtype.itemsize).copy().view(dtype).reshape(shape)
 
     def mask(self, shape: Sequence[int]) -> NDArray[np.bool_]:
@@ -194,7 +189,7 @@ def _count(shape: Sequence[int]) -> int:
     return math.prod(shape)
 
 
-def _dtype(scale: int) -> np.dtype[Any]:
+def _dtype_of_scale(scale: int) -> np.dtype[Any]:
     if not isinstance(scale, int) or not 0 <= scale <= _LARGEST:
         raise ValueError(f"a scale of {scale!r}")
     return np.dtype("<f4" if scale == 0 else "u1" if scale <= 255 else "<u2")
@@ -206,7 +201,7 @@ def _find_codes(image: NDArray[np.float32]) -> tuple[int, NDArray[np.generic] | 
     step = 1 / float(positive.min()) if positive.size else 1.0
     own = [round(step)] if step < _LARGEST else []
     for scale in (255, *own, _LARGEST):
-        codes = np.rint(image * np.float32(scale)).astype(_dtype(scale))
+        codes = np.rint(image * np.float32(scale)).astype(_dtype_of_scale(scale))
         again = np.divide(codes, np.float32(scale), dtype=np.float32)
         if np.array_equal(again.view(np.uint32), image.view(np.uint32)):
             return scale, codes

@@ -238,9 +238,9 @@ class CAMModel(nn.Module):
         LayerError
             If the features are not one tensor ``(N, K, h, w)``.
         UnsupportedModelError
-            If the network of a proved cut has other modules than when it was cut, such as a new
-            head, if it writes to its buffers in evaluation mode, or a network in training mode
-            cannot be copied without references to its modules.
+            If the network that was cut has other modules than at that time, such as a new head, if
+            it writes to its buffers in evaluation mode, or a network in training mode cannot be
+            copied without references to its modules.
         SettingError
             If `create_graph` is set where autograd is switched off.
 

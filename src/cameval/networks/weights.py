@@ -30,7 +30,13 @@ from cameval.networks.model import CAMModel
 __all__ = ["CHECKPOINT_ENTRIES", "load_weights", "read_weights"]
 
 CHECKPOINT_ENTRIES = (
-    *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights"),
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "weights",
 )
 """The entries of a checkpoint in which a state dict is looked for."""
 

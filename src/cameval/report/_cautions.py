@@ -29,7 +29,7 @@ MANY = 0.05
 """Shares of undefined scores or constant maps above this are in the line of caution."""
 
 
-def choice(
+def chosen_by_scores(
     verdicts: Sequence[Verdict],
     targets: Targets,
     contents: Contents,
@@ -87,7 +87,7 @@ def many_undefined(verdicts: Sequence[Verdict], targets: Targets) -> Sentence:
 def different_images(
     verdicts: Sequence[Verdict], targets: Targets, headline: Headline, names: Names
 ) -> Sentence:
-    """Return that the best map was found by means over different images."""
+    """Return that the best mean is one of means over different images."""
     scored, told = targets.scored, []
     for one in verdicts:
         if one.column is None or headline.meaning.higher_is_better is None:
@@ -101,15 +101,16 @@ def different_images(
         best = counts[one.column]
         other = max(counts, key=lambda column: abs(counts[column] - best))
         if abs(counts[other] - best) > MANY * len(is_defined):
-            of = [f"{map_and_mask(c)}, {counts[c]:,}" for c in (one.column, other)]
+            of = [f"{map_and_mask(c)} over {counts[c]:,}" for c in (one.column, other)]
             rows = format_count(len(is_defined), names.row)
-            told.append(names.with_model(one.model, f"{'; '.join(of)} of {rows}"))
+            told.append(names.with_model(one.model, f"{' and '.join(of)} of {rows}"))
     if not told:
         return ()
     return (
         Part(
-            f"The best map is that of means over different {names.row}s, without undefined scores: "
-            f"{told[0]}{', and more' if len(told) > 1 else ''}."
+            f"Means are over different {names.row}s, without undefined scores: {told[0]}"
+            f"{', and more' if len(told) > 1 else ''}. The best mean need not be that of the best "
+            "map."
         ),
     )
 

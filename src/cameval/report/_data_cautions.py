@@ -1,7 +1,7 @@
 """What limits a verdict in the data: images, truths, groups, and where maps are placed."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,13 @@ def _runs_of_models(results: Results) -> Iterator[tuple[str, Mapping[str, Any]]]
         model = str((run.get("settings") or {}).get("model"))
         if model in models:
             yield model, run
+
+
+def _whose(found: Sequence[str], results: Results) -> str:
+    """Return of which models a caution is, if the results are of several."""
+    if results.samples["model"].nunique() == 1:
+        return ""
+    return f"of {join_words([one_line(one, 40) for one in dict.fromkeys(found)][:MOST_NAMED])} "
 
 
 def _counts(found: Mapping[str, object], models: int) -> str:
@@ -269,12 +276,11 @@ def normalized_twice(targets: Targets) -> Sentence:
     found = [model for model, run in _runs_of_models(results) if NormalizedTwice.of_run(run)]
     if not found:
         return ()
-    shown = join_words([one_line(model, 40) for model in [*dict.fromkeys(found)][:MOST_NAMED]])
-    whose = f"of {shown} " if results.samples["model"].nunique() > 1 else ""
     return (
         Part(
-            f"The images {whose}are normalized twice: by the preparation, and by the network "
-            f"itself. Evaluate again with {ADVICE} (on the command line: --mean 0 --std 1)."
+            f"The images {_whose(found, results)}are normalized twice: by the preparation, and by "
+            f"the network itself. Evaluate again with {ADVICE} (on the command line: --mean 0 "
+            "--std 1)."
         ),
     )
 
@@ -287,12 +293,10 @@ def softmaxes(targets: Targets, contents: Contents) -> Sentence:
     found = [model for model, run in _runs_of_models(results) if has_softmax(run)]
     if not found:
         return ()
-    shown = join_words([one_line(model, 40) for model in [*dict.fromkeys(found)][:MOST_NAMED]])
-    whose = f"of {shown} " if results.samples["model"].nunique() > 1 else ""
     return (
         Part(
-            f"The outputs {whose}are probabilities, not logits: maps by gradients vanish where a "
-            "probability is near 0 or 1. Evaluate again without the last softmax."
+            f"The outputs {_whose(found, results)}are probabilities, not logits: maps by gradients "
+            "vanish where a probability is near 0 or 1. Evaluate again without the last softmax."
         ),
     )
 

@@ -20,7 +20,7 @@ from cameval.report._accuracy import (
 from cameval.report._cautions import (
     NOISE_ALONE,
     by_label,
-    choice,
+    chosen_by_scores,
     describe_guess,
     different_images,
     few_groups,
@@ -162,7 +162,7 @@ def words_of(
         other_orders(verdicts),
         uncorrected(verdicts),
         (Part(NOISE_ALONE),) if _is_compared(verdicts) and contents.has_noise_alone else (),
-        choice(verdicts, targets, contents, headline, names),
+        chosen_by_scores(verdicts, targets, contents, headline, names),
         different_images(verdicts, targets, headline, names),
         () if no_groups(targets, names) else few_groups(targets, names),
         many_undefined(verdicts, targets),
