@@ -25,8 +25,8 @@ from cameval.errors import (
     ShapeError,
 )
 from cameval.evaluation import Preparation, Results, SanityChecks
-from cameval.metrics import BoundaryIoU, Deletion
-from cameval.metrics.properties import of_maps, of_masks, of_network
+from cameval.metrics import BoundaryIoU, Deletion, ZeroWithoutObject, of_masks
+from cameval.metrics.properties import of_maps, of_network
 from cameval.protocols import BaselineInput
 
 
@@ -357,6 +357,20 @@ def test_a_metric_must_not_return_infinity() -> None:
         ({"methods": [cameval.cam, cameval.cam]}, "methods must have different labels, got 'cam'"),
         ({"methods": {"x": cameval.cam}, "baselines": {"x": flat}}, r"labels, got \['x'\] twice"),
         ({"methods": {1: cameval.cam}}, "labels of methods must be non-empty text, got 1"),
+        ({"methods": {"grad_cam": cameval.cam}}, "names of others, got 'grad_cam' for cam; leave"),
+        ({"metrics": {"IoU": cameval.coverage}}, "names of others, got 'IoU' for coverage; leave"),
+        (
+            {"metrics": {"dice": partial(cameval.pointing_game, tolerance=3)}},
+            r"labels of metrics must not be the names of others, got 'dice' for pointing_game\(tol",
+        ),
+        (
+            {"binarizers": {"otsu": cameval.MeanBinarizer()}},
+            r"labels of binarizers must not be the names of others, got 'otsu' for MeanBinarizer",
+        ),
+        (
+            {"baselines": {"intensity": cameval.baselines.center_baseline}},
+            "labels of baselines must not be the names of others, got 'intensity' for center",
+        ),
         ({"methods": {"x": 3}}, "methods must be callable, got 3"),
         ({"classes": "guessed"}, "classes must be 'predicted', 'true', a class index"),
         ({"classes": []}, "classes must name at least one target class"),
@@ -369,6 +383,16 @@ def test_settings_are_checked_before_anything_is_read(options, message) -> None:
     with pytest.raises(SettingError, match=message):
         run(lazy, **options)
     assert not lazy.read
+
+
+def test_a_label_may_be_the_name_of_what_is_inside_or_of_a_function_of_ones_own() -> None:
+    @of_masks
+    def own(pred, target):
+        return cameval.iou(pred, target)
+
+    inside = run(metrics={"iou": ZeroWithoutObject(cameval.iou)})
+    assert {one.metric for one in inside.columns} == {"iou"}
+    assert {one.metric for one in run(metrics={"iou": own}).columns} == {"iou"}
 
 
 WORDS: dict[str, tuple[dict[str, Any], str]] = {

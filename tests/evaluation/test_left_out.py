@@ -145,6 +145,31 @@ def test_objects_that_a_preparation_hides_are_counted(made) -> None:
     assert whole["values"]["hidden_objects"] == 0
 
 
+@pytest.mark.parametrize(
+    ("prepare", "part"),
+    [
+        (Preparation(32, crop=0.75), "cropped to the centered square with 75 % of the shorter"),
+        (Preparation(32, fit="crop"), "cropped to the centered part with the aspect ratio of"),
+        (Preparation(32, fit="crop", crop=0.5), "cropped to the centered part with 50 % of the"),
+    ],
+)
+def test_a_crop_is_told(prepare, part, made) -> None:
+    cropped = run(made, prepare=prepare)
+    assert f"The images are {part}" in said(cropped)
+    assert ": objects outside of it are not scored." in said(cropped)
+    assert "cropped" not in said(run(made, prepare=Preparation(32)))
+    both = said(concat([cropped, run(made, "whole", prepare=Preparation(32))]))
+    assert f"The images of net are {part}" in both
+
+
+def test_large_objects_in_a_crop_may_be_those_of_the_crop(made) -> None:
+    middle = np.zeros((32, 32), bool)
+    middle[8:24, 8:24] = True
+    data = [replace(one, mask=middle, targets=()) for one in made]
+    text = said(run(data, prepare=Preparation(32, crop=0.5)))
+    assert "whether the masks are inverted, or the crop shows nothing else." in text
+
+
 def test_groups_that_differ_in_spelling_are_told(made) -> None:
     names = ["7", "7.0", "007", "P8", "p8", "80", "8.5", "9"]
     table = run([replace(one, group=name) for one, name in zip(made, names, strict=True)])

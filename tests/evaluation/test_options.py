@@ -22,10 +22,10 @@ from cameval.evaluation import Preparation, Results, RunSettings, _loop
 from cameval.maps import CellCenters
 
 BASE: dict[str, Any] = {
-    "methods": {"cam": cameval.cam},
+    "methods": {"map": cameval.cam},
     "binarizers": {"p80": cameval.PercentileBinarizer(80)},
-    "metrics": {"iou": cameval.iou},
-    "baselines": {"center": center_baseline},
+    "metrics": {"score": cameval.iou},
+    "baselines": {"guess": center_baseline},
     "prepare": Preparation(size=32),
     "progress": False,
 }
@@ -77,10 +77,10 @@ def brightness(sample: Sample) -> NDArray[np.float32]:
 
 
 CASES = {
-    "methods": Case({"cam": cameval.grad_cam_pp}, meanings("methods")),
+    "methods": Case({"map": cameval.grad_cam_pp}, meanings("methods")),
     "binarizers": Case({"p80": cameval.MeanBinarizer()}, meanings("binarizers")),
-    "metrics": Case({"iou": cameval.dice}, meanings("metrics")),
-    "baselines": Case({"center": intensity_baseline}, meanings("baselines")),
+    "metrics": Case({"score": cameval.dice}, meanings("metrics")),
+    "baselines": Case({"guess": intensity_baseline}, meanings("baselines")),
     "maps": Case({"brightness": brightness}, meanings("methods")),
     "classes": Case("true", meanings("target_class")),
     "task": Case("binary", setting("task"), setting("task")),  # of two logits: no number changes

@@ -18,6 +18,7 @@ from cameval import evaluate
 from cameval.data import Sample
 from cameval.errors import DataError, OutputError, SettingError
 from cameval.evaluation import Results, SanityChecks, _csv_tables, concat
+from cameval.metrics import of_masks
 from cameval.statistics import holm, mean_interval
 
 
@@ -683,11 +684,15 @@ def test_columns_in_another_order_are_put_into_that_of_the_first(results) -> Non
 
 
 def test_a_label_of_a_metric_stands_for_one_metric(results) -> None:
-    coverage_as_iou = run("other", metrics=PLAN["metrics"] | {"iou": cameval.coverage})
+    @of_masks
+    def other_iou(pred, target):
+        return cameval.coverage(pred, target)
+
+    another = run("other", metrics=PLAN["metrics"] | {"iou": other_iou})
     with pytest.raises(
-        SettingError, match=r"label 'iou' must mean the same .*='iou'.* and .*='cover"
+        SettingError, match=r"label 'iou' must mean the same .*='iou'.* and .*='other_iou"
     ):
-        concat([results, coverage_as_iou])
+        concat([results, another])
 
 
 class Weighed:

@@ -81,6 +81,11 @@ class _Interrupted(Lazy):
         return super().__getitem__(index)
 
 
+def _other_cam(activations, target_class):
+    """Return other maps, under the name that the label has."""
+    return cameval.grad_cam(activations, target_class)
+
+
 def placed() -> cameval.CAMModel:
     """Make the small network, of which it is known where its cells lie."""
     net = small_network()
@@ -114,7 +119,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path) -> None:
         ),
         ({"data": samples(5)}, r"other samples \(7 and 5\)"),
         (
-            {"methods": PLAN["methods"] | {"cam": cameval.grad_cam}},
+            {"methods": PLAN["methods"] | {"cam": _other_cam}},
             "other methods, of which 'cam' has",
         ),
         ({"classes": ["true"]}, r"another target_class \(predicted and true\)"),
@@ -767,7 +772,7 @@ RANK_CASES: dict[str, Callable[[int], dict[str, Any]]] = {
     "binarizers": lambda rank: {"binarizers": {"mine": _Binarizer(0.2 + rank / 2)}},
     "metrics": lambda rank: {"metrics": {"mine": _Metric(1 + rank)}},
     "prepare": lambda rank: {"prepare": _Prepare(rank / 2)},
-    "methods": lambda rank: {"methods": {"cam": (cameval.cam, cameval.hires_cam)[rank]}},
+    "methods": lambda rank: {"methods": {"mine": (cameval.cam, cameval.hires_cam)[rank]}},
     "samples": lambda rank: {"data": Lazy(samples(7 - rank))},
     "first label": lambda rank: {"data": Lazy(_relabeled(0, rank))},
     "any label": lambda rank: {"data": _relabeled(5, rank)},

@@ -1,9 +1,10 @@
 """Plan: which maps, masks and scores `evaluate` computes for each sample, by label."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property, partial
+from importlib import import_module
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
@@ -17,7 +18,7 @@ from cameval.binarizers import MedianBinarizer, PercentileBinarizer, TopAreaBina
 from cameval.data import Sample
 from cameval.errors import SettingError, ShapeError
 from cameval.evaluation._digests import digest_of, digest_or_none
-from cameval.evaluation.labels import is_own_label, map_by_label, setting_text
+from cameval.evaluation.labels import is_own_label, map_by_label, own_name, setting_text
 from cameval.evaluation.meaning import (
     BaselineMeaning,
     BinarizerMeaning,
@@ -246,7 +247,30 @@ def callables_by_label(things: object, what: str, *packages: str) -> dict[str, A
     values: Any = things.values() if isinstance(things, Mapping) else things if listed else [things]
     for one in values:
         check_callable(what, one, *packages)
-    return map_by_label(things, what)
+    named = map_by_label(things, what)
+    known = {word for package in packages for word in _names_in(package)}
+    for label, thing in named.items():
+        names = _names_of(thing)
+        if label.casefold().replace(" ", "_") in known - names and names & known:
+            raise SettingError(
+                f"labels of {what} must not be the names of others, got {label!r} for "
+                f"{setting_text(thing)}; leave the label out, or write another one"
+            )
+    return named
+
+
+def _names_in(package: str) -> Iterator[str]:
+    """Yield the names of what can be called in a package, as labels have them."""
+    module = import_module(package)
+    things = (getattr(module, name) for name in module.__all__)
+    yield from (own_name(thing) for thing in things if callable(thing))
+
+
+def _names_of(thing: object) -> set[str]:
+    """Return the name of a thing, and those of the things that it has in its fields."""
+    nested = fields(thing) if is_dataclass(thing) else ()
+    inner = (getattr(thing, one.name, None) for one in nested)
+    return {own_name(one) for one in (thing, *inner) if callable(one)}
 
 
 def _check_classes(named: dict[str, TargetClass]) -> dict[str, TargetClass]:

@@ -55,12 +55,29 @@ def describe_preparation(record: Mapping[str, Any], what: str | None = None) -> 
     return f"{joined[0].upper()}{joined[1:]}."
 
 
+def describe_crop(record: Mapping[str, Any]) -> str:
+    """Return to what part images are cropped; an empty text if they are not.
+
+    Examples
+    --------
+    >>> from cameval import Preparation
+    >>> from cameval.evaluation._preparation_words import describe_crop, record_of_preparation
+    >>> describe_crop(record_of_preparation(Preparation(224, crop=0.875)))
+    'cropped to the centered square with 87.5 % of the shorter side'
+    """
+    share = record["crop"]
+    if record["fit"] == "crop":
+        of = "" if share in (None, 1) else f" with {100 * share:g} % of the largest"
+        return f"cropped to the centered part{of or ' with the aspect ratio of the input'}"
+    if share is None:
+        return ""
+    return f"cropped to the centered square with {100 * share:g} % of the shorter side"
+
+
 def _parts(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is done to the images."""
     if record["crop"] is not None:
-        what = "part" if record["fit"] == "crop" else "square"
-        of = "of the largest" if what == "part" else "of the shorter side"
-        yield f"cropped to the centered {what} with {100 * record['crop']:g} % {of}"
+        yield describe_crop(record)
     if record["size"] is not None:
         yield f"resized to {_size(record['size'])} ({_FITS[record['fit']]})"
     mean, std = tuple(record["mean"]), tuple(record["std"])

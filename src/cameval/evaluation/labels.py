@@ -69,7 +69,7 @@ def label_of(thing: object) -> str:
     if isinstance(thing, partial):
         base, settings = label_of(thing.func), _settings_of_partial(thing)
     else:
-        base, settings = _name_of(thing), _settings_of(thing)
+        base, settings = own_name(thing), _settings_of(thing)
     if not settings:
         return base
     return f"{base}{',' if ':' in base else ':'}{','.join(settings)}"
@@ -77,10 +77,7 @@ def label_of(thing: object) -> str:
 
 def is_own_label(label: str, thing: object) -> bool:
     """Tell whether a label is that of the thing itself, with or without its settings."""
-    inner = thing
-    while isinstance(inner, partial):
-        inner = inner.func
-    return label in (label_of(thing), _name_of(inner))
+    return label in (label_of(thing), own_name(thing))
 
 
 def setting_text(thing: object) -> str:
@@ -118,8 +115,10 @@ def map_by_label(things: object, what: str) -> dict[str, Any]:
     return labels
 
 
-def _name_of(thing: object) -> str:
-    """Return the word of a thing: its attribute ``label``, its name, or that of its class."""
+def own_name(thing: object) -> str:
+    """Return a label without settings: the attribute ``label``, the name, or that of the class."""
+    while isinstance(thing, partial):
+        thing = thing.func
     label, name = getattr(thing, "label", None), getattr(thing, "__name__", None)
     if isinstance(label, str) and label:
         return label

@@ -12,6 +12,7 @@ from cameval.evaluation._ignored_pixels import IgnoredPixels
 from cameval.evaluation._left_out import LeftOut
 from cameval.evaluation._map_shift import MapShift
 from cameval.evaluation._normalized_twice import ADVICE, NormalizedTwice
+from cameval.evaluation._preparation_words import describe_crop
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._softmax import has_softmax
 from cameval.evaluation._words import one_line
@@ -158,12 +159,36 @@ def large_objects(targets: Targets, names: Names) -> Sentence:
     large = int((areas > _LARGE).sum())
     if 2 * large <= len(areas):
         return ()
+    cut = ", or the crop shows nothing else" if _crops(targets) else ""
     return (
         Part(
             f"The objects of {large:,} of {len(areas):,} {names.row}s cover more than "
-            f"{format_percent(_LARGE)} of the scored pixels: check whether the masks are inverted."
+            f"{format_percent(_LARGE)} of the scored pixels: check whether the masks are inverted"
+            f"{cut}."
         ),
     )
+
+
+def _crops(targets: Targets) -> dict[str, str]:
+    """Return to what the images of each network are cropped, without the others."""
+    found: dict[str, str] = {}
+    for model, run in _runs_of_models(targets.everything):
+        record = run.get("preparation")
+        if record and (text := describe_crop(record)):
+            found[model] = text
+    return found
+
+
+def crops(targets: Targets) -> Sentence:
+    """Return that what a crop cuts off is not scored, if images are cropped."""
+    results = targets.everything
+    by_text: dict[str, list[str]] = {}
+    for model, text in _crops(targets).items():
+        by_text.setdefault(text, []).append(model)
+    if not by_text:
+        return ()
+    shown = [f"{_whose(models, results)}are {text}" for text, models in by_text.items()]
+    return (Part(f"The images {join_words(shown)}: objects outside of it are not scored."),)
 
 
 def hidden_objects(targets: Targets, names: Names) -> Sentence:

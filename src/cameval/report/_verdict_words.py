@@ -35,6 +35,7 @@ from cameval.report._cautions import (
 from cameval.report._data_cautions import (
     alike_groups,
     copies,
+    crops,
     dark_images,
     given_alignments,
     hidden_objects,
@@ -146,6 +147,7 @@ def words_of(
         same_maps(targets),
         large_objects(targets, names),
         hidden_objects(targets, names),
+        crops(targets),
         selected(targets),
         ignored_pixels(targets),
         other_data(targets, names),
