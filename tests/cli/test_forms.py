@@ -23,6 +23,7 @@ from cameval.data import (
     DicomDataset,
     FolderDataset,
     ManifestDataset,
+    MaskValueWarning,
     NiftiDataset,
     Sample,
     VocDataset,
@@ -279,6 +280,7 @@ def contents(sample: Sample) -> list[Any]:
 
 
 @pytest.mark.filterwarnings("ignore::cameval.data.ClassOrderWarning")  # of the reader in Python
+@pytest.mark.filterwarnings("ignore::cameval.data.MaskValueWarning")
 @pytest.mark.parametrize("words", FORMS)
 def test_a_form_is_the_reader_with_the_same_settings(root, words) -> None:
     options = options_of(root, words)
@@ -291,6 +293,7 @@ def test_a_form_is_the_reader_with_the_same_settings(root, words) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::cameval.data.ClassOrderWarning")  # of the reader in Python
+@pytest.mark.filterwarnings("ignore::cameval.data.MaskValueWarning")
 def test_no_two_forms_give_the_same_samples(root) -> None:
     seen = [
         json.dumps([contents(s) for s in map(read(root).__getitem__, range(len(read(root))))])
@@ -332,6 +335,33 @@ def test_images_that_are_not_listed_need_no_label(root, tmp_path) -> None:
     (tmp_path / "names.txt").write_text("b\na\n")
     with pytest.raises(DataError, match="must have every image, got none for 'b'"):
         load_samples(options_of(root, f"{words} --names {tmp_path}/names.txt"))
+
+
+@pytest.mark.parametrize("masks", ["@masks", "lungs=@lungs hearts=@hearts"])
+def test_rows_without_an_image_are_told(root, tmp_path, masks) -> None:
+    table = tmp_path / "labels.csv"
+    rows = "a,1,p\nb,1,p\nc,0,q\n"
+    table.write_text(f"name,label,group\n{rows}y,1,p\nz,0,p\n")
+    words = f"--images @images --masks {masks} --missing-masks negative --labels {table}"
+    (tmp_path / "names.txt").write_text("c\na\n")
+    words_of_names = f" --names {tmp_path}/names.txt"
+    for more in ("", words_of_names):
+        with pytest.warns(UserWarning, match=r"got 2 of 5 rows without .* 'y'; remove") as caught:
+            load_samples(options_of(root, words + more))
+        assert len(caught) == 1
+    table.write_text("name,label,group\nA,1,p\nB,0,p\n")
+    for more, start in (("", "must name an image to be used, got"), (words_of_names, "and")):
+        with pytest.raises(DataError, match=f"{start} 2 of 2 rows .* as 'A'; write it as 'a', "):
+            load_samples(options_of(root, words + more))
+
+
+@pytest.mark.parametrize("form", ["--images @images --masks @masks", "--manifest @values.csv"])
+def test_values_of_masks_that_are_left_out_are_told(root, form) -> None:
+    table = "image,mask,patient,label\nimages/a.png,masks/a.png,p,cat\n"
+    (root / "values.csv").write_text(table)
+    with pytest.warns(MaskValueWarning, match=r"masks?, 0 hold it and .* \(1\), which") as caught:
+        load_samples(options_of(root, f"{form} --mask-value 9"))
+    assert len(caught) == 1
 
 
 def test_names_of_classes_are_for_data_without_any(root, tmp_path) -> None:
@@ -459,7 +489,7 @@ def test_forms_that_do_not_go_together_are_refused(root, words, message) -> None
         ),
         (
             f"{TWO_FOLDERS} --labels @some.csv --group-column patient",
-            "some.csv must have every image, got none for 'c'",
+            "c.png: groups must have every image, got none for 'c'$",
         ),
         (f"{TWO_FOLDERS} --labels @some.csv --group-column group", "groups must give a text that"),
         (f"{TWO_FOLDERS} --labels @few.csv --info patient", "info must have every image, got no"),

@@ -1,6 +1,8 @@
 """Image and mask files, and the folders that they lie in."""
 
 import pickle
+import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,18 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from cameval.data import FolderDataset, ImageFile, MaskFile, PictureDataset, Record, cached
+from cameval.data import (
+    FolderDataset,
+    ImageFile,
+    ManifestDataset,
+    MaskFile,
+    MaskValueWarning,
+    PictureDataset,
+    Record,
+    cached,
+    read_info,
+    read_labels,
+)
 from cameval.errors import DataError, SettingError
 
 GRAY = np.arange(24, dtype=np.uint8).reshape(4, 6) * 11
@@ -231,6 +244,9 @@ def test_images_and_masks_are_matched_by_name(folders):
 
 def test_labels_and_groups_may_be_given(folders):
     labels = {"a": 2, "b": np.int64(0), "c": 1, "elsewhere": 5}
+    with pytest.warns(UserWarning, match="got 1 of 4 rows without an image, such as 'elsewhere'; "):
+        FolderDataset(*folders, labels=labels)
+    del labels["elsewhere"]
     dataset = FolderDataset(*folders, labels=labels, groups=lambda name: f"patient {name < 'c'}")
     assert dataset.labels.tolist() == [2, 0, 1]
     assert dataset.groups == ("patient True", "patient True", "patient False")
@@ -266,8 +282,134 @@ def test_what_goes_from_the_name_of_an_image_is_checked(settings, message, folde
 def test_groups_by_name_must_have_each_image(folders):
     groups = pd.Series({"a": "x", "b": "y", "c": "x"})
     assert FolderDataset(*folders, groups=groups).groups == ("x", "y", "x")
-    with pytest.raises(DataError, match="groups must have each image, got none for 'c'"):
+    with pytest.raises(DataError, match=r"groups must have every image, got none for 'c'$"):
         FolderDataset(*folders, groups=groups[:2])
+
+
+def test_the_reader_of_a_table_is_told_for_a_path(folders, tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("name,label,patient,view\na,2,p,x\nb,0,p,x\nc,1,q,y\n")
+    for setting, start, reader in (
+        ("labels", "labels must be a mapping or function .*, got str", "read_labels(path)[0]"),
+        ("groups", "groups must be .*", 'read_labels(path, label=None, group="patient")[1]'),
+        ("info", "info must be a mapping from .*", 'read_info(path, ["view"])'),
+    ):
+        words = f"{start}; {re.escape(f'cameval.data.{reader} reads one from a CSV file')}"
+        with pytest.raises(SettingError, match=words):
+            FolderDataset(*folders, **{setting: str(path)})
+    dataset = FolderDataset(
+        *folders,
+        labels=read_labels(path)[0],
+        groups=read_labels(path, label=None, group="patient")[1],
+        info=read_info(path, ["view"]),
+    )
+    assert dataset.labels.tolist() == [2, 0, 1]
+    assert dataset.groups == ("p", "p", "q")
+    assert dict(dataset[2].info) == {"view": "y"}
+
+
+# Rows without an image
+
+
+def test_rows_that_name_no_image_are_told_once(folders):
+    names = ["a", "b", "c", "y", "z"]
+    info = {name: {"site": 1} for name in names}
+    with pytest.warns(UserWarning, match="each row") as caught:
+        FolderDataset(*folders, labels=dict.fromkeys(names, 0), info=info)
+    assert [(str(one.message), one.filename) for one in caught] == [
+        (
+            f"{folders[0]}: each row of labels and info must name an image to be used, got 2 of 5 "
+            "rows without an image, such as 'y'; remove such rows, or write their names as those "
+            "of images: 'a'",
+            __file__,
+        )
+    ]
+
+
+@pytest.mark.parametrize("row", ["b.png", "images/b", "B", "scans\\B.JPG"])
+def test_a_row_of_another_suffix_folder_or_case_is_told(folders, row):
+    labels = {"a": 0, row: 0, "z": 0, "c": 1}
+    words = (
+        "b.png: labels must have every image, got none for 'b', and 2 of 4 rows without an image, "
+        f"such as {row!r}; write it as 'b', the name of an image"
+    )
+    with pytest.raises(DataError, match=f"{re.escape(words)}$"):
+        FolderDataset(*folders, labels=labels)
+
+
+def test_a_table_of_which_no_row_names_an_image_is_refused(folders):
+    words = (
+        f"{folders[0]}: each row of groups must name an image to be used, got 3 of 3 rows without "
+        "an image, such as 'a.png'; write it as 'a', the name of an image"
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(words)}$"):
+        FolderDataset(*folders, groups={f"{name}.png": "x" for name in "abc"})
+    with pytest.raises(DataError, match=r"a.png: labels must have every image, got none for 'a'$"):
+        FolderDataset(*folders, labels={})
+
+
+# Values of masks
+
+
+def write_masks(folder, values):
+    """Write images, masks that hold 0 and these values, and a table of both."""
+    rows = ["image,mask,group"]
+    for k, held in enumerate(values):
+        save(folder / "images" / f"{k:02d}.png", GRAY)
+        mask = np.zeros((4, 6), np.uint8)
+        mask.flat[: len(held)] = held
+        save(folder / "masks" / f"{k:02d}.png", mask)
+        rows.append(f"images/{k:02d}.png,masks/{k:02d}.png,g")
+    (folder / "table.csv").write_text("\n".join(rows))
+
+
+@pytest.mark.parametrize("reader", ["folders", "table"])
+@pytest.mark.parametrize(
+    ("values", "value", "said"),
+    [
+        (
+            [[255], [255]],
+            1,
+            "1: of 2 masks, 0 hold it and 2 hold other nonzero values (255), which are left out; ",
+        ),
+        (
+            [[1], [1, 2], [], [7]],
+            [3, 1],
+            "1, 3: of 4 masks, 2 hold one of them and 2 hold other nonzero values (2, 7), which ",
+        ),
+        ([[2]], 1, "1: of 1 mask, 0 hold it and 1 holds other nonzero values (2), which are "),
+        ([[], []], 1, "1: of 2 masks, 0 hold it; if the object has other values, give all of "),
+        ([[1]] + [[1, 2, 3, 4, 5, 6, 7, 8]] * 59, 1, "(2, 3, 4, 5, 6, 7, ...), which are left "),
+        ([[2]] + [[1]] * 59, 1, "of 50 masks at equal steps of 60, 49 hold it and 1 holds other "),
+        ([[1]] * 59 + [[2]], 1, None),  # the last of 60 is not read
+        ([[1], []], 1, None),
+        ([[255], [9]], 0, None),
+        ([[1], [2]], None, None),
+    ],
+)
+def test_masks_of_other_values_are_told_once(tmp_path, reader, values, value, said):
+    write_masks(tmp_path, values)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if reader == "table":
+            dataset = ManifestDataset(tmp_path / "table.csv", mask_value=value)
+        else:
+            dataset = FolderDataset(tmp_path / "images", tmp_path / "masks", mask_value=value)
+    assert len(dataset) == len(values)
+    assert [(one.category, one.filename) for one in caught] == (
+        [] if said is None else [(MaskValueWarning, __file__)]
+    )
+    for one in caught:
+        assert said in str(one.message)
+        assert str(one.message).startswith("mask_value must have all values of the object, got ")
+
+
+def test_damaged_masks_are_told_when_they_are_read(tmp_path):
+    write_masks(tmp_path, [[1]])
+    (tmp_path / "masks" / "00.png").write_bytes(b"no mask")
+    dataset = FolderDataset(tmp_path / "images", tmp_path / "masks", mask_value=1)
+    with pytest.raises(DataError, match="must be a PNG"):
+        dataset[0]
 
 
 def test_an_error_names_the_suffix_or_case_of_masks_that_fits(tmp_path):
@@ -472,6 +614,7 @@ def test_records_of_ones_own_make_a_dataset(tmp_path):
         PictureDataset([])
 
 
+@pytest.mark.filterwarnings("ignore::cameval.data.MaskValueWarning")
 def test_equal_settings_are_equal_text_and_others_are_not(folders):
     texts = [
         FolderDataset(*folders, **settings).settings

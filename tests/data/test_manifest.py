@@ -140,6 +140,7 @@ def test_paths_may_be_absolute(folder, tmp_path_factory):
     assert len(ManifestDataset(write(elsewhere, text))) == 1
 
 
+@pytest.mark.filterwarnings("ignore::cameval.data.MaskValueWarning")
 def test_settings_of_masks_and_images_are_passed_on(folder):
     path = write(folder, "image,mask\n1.png,1.png\n")
     np.testing.assert_array_equal(ManifestDataset(path, mask_value=3)[0].mask, GRAY == 3)

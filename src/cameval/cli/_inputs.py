@@ -15,6 +15,7 @@ from cameval.data import (
     CLASS_NAMES,
     VOC_CLASSES,
     CheXlocalizeDataset,
+    ClassOrderWarning,
     CocoDataset,
     DicomDataset,
     FigshareDataset,
@@ -154,7 +155,8 @@ def _open_dataset(form: str, options: Namespace) -> Any:
             return _open_folders(options)
         case "manifest":
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # columns: see `describe_columns`
+                warnings.simplefilter("ignore", ClassOrderWarning)  # see `describe_order`
+                warnings.filterwarnings("ignore", ".* has no column group")  # `describe_columns`
                 return ManifestDataset(
                     options.manifest,
                     mask_orientation=orientation,
@@ -256,15 +258,9 @@ def _read_table(options: Namespace, *, of_classes: bool) -> dict[str, Any]:
         group=group,
         class_names=_given_names(options),
     )
-
-    def group_of(image: str) -> str:
-        if image not in groups:
-            raise DataError(f"{options.labels} must have every image, got none for {image!r}")
-        return groups[image]
-
     return {
         "labels": labels if of_classes else None,
-        "groups": None if group is None else group_of,
+        "groups": None if group is None else groups,
         "info": read_info(options.labels, options.info, name=name) if options.info else None,
     }
 
@@ -276,13 +272,28 @@ def _fill_table(table: dict[str, Any], options: Namespace) -> None:
         options.images, None, labels=lambda name: None, missing_masks="negative"
     )
     images = everything.names
-    others = [name for name in images if name not in wanted]
-    for key, missing in (("labels", None), ("info", {})):
+    others = {name: name for name in images if name not in wanted}
+    for key, missing in (
+        ("labels", dict.fromkeys(others)),
+        ("groups", others),
+        ("info", {name: {} for name in others}),
+    ):
         if table.get(key) is not None:
-            table[key] = dict.fromkeys(others, missing) | dict(table[key])
-    group_of = table.get("groups")
-    if group_of is not None:
-        table["groups"] = lambda image: group_of(image) if image in wanted else image
+            table[key] = _Rows(table[key], missing)
+
+
+class _Rows(dict[str, Any]):
+    """The rows of a table, which is complete without those of the images that are left out."""
+
+    def __init__(self, rows: Mapping[str, Any], others: Mapping[str, Any]) -> None:
+        super().__init__(rows)
+        self._others = others
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self._others
+
+    def __missing__(self, name: str) -> Any:
+        return self._others[name]
 
 
 def _own_columns(options: Namespace) -> dict[str, Any]:

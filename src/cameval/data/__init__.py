@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cameval.data.imagenet import ImageNetDataset, read_synsets
     from cameval.data.label_tables import read_info, read_labels, read_names
     from cameval.data.map_files import MapFile, MapFolder
+    from cameval.data.mask_values import MaskValueWarning
     from cameval.data.mosaics import MosaicDataset
     from cameval.data.nifti import NiftiDataset, NiftiImage, read_nifti
     from cameval.data.objects import Objects
@@ -47,6 +48,7 @@ else:
             "imagenet": ["ImageNetDataset", "read_synsets"],
             "label_tables": ["read_info", "read_labels", "read_names"],
             "map_files": ["MapFile", "MapFolder"],
+            "mask_values": ["MaskValueWarning"],
             "mosaics": ["MosaicDataset"],
             "nifti": ["NiftiDataset", "NiftiImage", "read_nifti"],
             "objects": ["Objects"],
@@ -88,6 +90,7 @@ __all__ = [
     "MapFolder",
     "MaskFile",
     "MaskSource",
+    "MaskValueWarning",
     "MosaicDataset",
     "NiftiDataset",
     "NiftiImage",

@@ -1,5 +1,6 @@
 """A folder of images and a folder of masks, matched by their names."""
 
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cameval.data._files import FOLDER, kind_at, list_folder, same_file
+from cameval.data._name_hints import check_rows, describe_rows
+from cameval.data.mask_values import warn_of_values
 from cameval.data.pictures import FILE_SUFFIXES, ImageFile, MaskFile
 from cameval.data.readers import (
     PictureDataset,
@@ -85,9 +88,17 @@ class FolderDataset(PictureDataset):
         If a setting is out of its range, a class name comes twice, or there are labels beside the
         classes of the masks.
     DataError
-        If a folder is missing or holds no images, an image has no mask or no label or a mask no
-        image, two files have one name, subfolders lie beside images or in subfolders, a class has
-        no class name, or a subfolder without one is named as a part of a data set.
+        If a folder is missing or holds no images, an image has no mask, label, group or info or a
+        mask no image, no row of these names an image, two files have one name, subfolders lie
+        beside images or in subfolders, a class has no class name, or a subfolder without one is
+        named as a part of a data set.
+
+    Warns
+    -----
+    MaskValueWarning
+        If masks hold other nonzero values than `mask_value`, or none of them holds it.
+    UserWarning
+        If rows of `labels`, `groups` or `info` name no image.
 
     Examples
     --------
@@ -168,6 +179,8 @@ class FolderDataset(PictureDataset):
             by_class = {0: find(pictures, truths)}
         of_ignored = _Masks(images, "", "negative", extra_masks)
         ignored = {} if ignore is None else of_ignored(pictures, Path(ignore))
+        tables = _tables(labels, groups, info)
+        without_image = check_rows(tables, pictures, images)
         records, left = [], []
         for name, path in pictures.items():
             own = {label: found.get(name) for label, found in by_class.items()}
@@ -176,6 +189,7 @@ class FolderDataset(PictureDataset):
                 own = {label: mask for label, mask in own.items() if mask is not None}
                 if not own:
                     continue
+            _check_rows_of(name, tables, pictures, path)
             records.append(
                 Record(
                     name,
@@ -185,12 +199,15 @@ class FolderDataset(PictureDataset):
                     assign_group(groups, name, path),
                     mask_orientation,
                     targets=own if several else {},
-                    info=_info(name, info, path),
+                    info={} if info is None else info[name],
                     ignore=ignored.get(name),
                     resize_masks=resize_masks,
                 )
             )
         super().__init__(records, classes)
+        if without_image:
+            warnings.warn(without_image, stacklevel=2)
+        warn_of_values([mask for found in by_class.values() for mask in found.values()])
         self._without_mask = tuple(left)
 
 
@@ -309,14 +326,41 @@ def _other_suffix(images: Sequence[str], masks: Collection[str]) -> str:
 
 def _check_kinds(labels: object, groups: object, info: object) -> None:
     """Check what each of the settings is that goes from the name of an image to something."""
-    for name, thing, fits, kinds in (
-        ("labels", labels, callable(labels) or hasattr(labels, "keys"), "mapping or function"),
-        ("groups", groups, callable(groups) or hasattr(groups, "keys"), "mapping or function"),
-        ("info", info, hasattr(info, "keys"), "mapping"),
+    either = "mapping or function"
+    for name, thing, kinds, reader in (
+        ("labels", labels, either, "read_labels(path)[0]"),
+        ("groups", groups, either, 'read_labels(path, label=None, group="patient")[1]'),
+        ("info", info, "mapping", 'read_info(path, ["view"])'),
     ):
-        if thing is not None and not fits:
-            raise SettingError(
-                f"{name} must be a {kinds} from the name of an image, got {type(thing).__name__}"
+        if thing is None or hasattr(thing, "keys") or (kinds == either and callable(thing)):
+            continue
+        is_path = isinstance(thing, str | PathLike)
+        hint = f"; cameval.data.{reader} reads one from a CSV file" if is_path else ""
+        raise SettingError(
+            f"{name} must be a {kinds} from the name of an image, got {type(thing).__name__}{hint}"
+        )
+
+
+def _tables(labels: Any, groups: Any, info: Any) -> dict[str, Mapping[str, Any]]:
+    """Return the settings that are mappings."""
+    given = {"labels": labels, "groups": groups, "info": info}
+    return {
+        what: thing
+        for what, thing in given.items()
+        if thing is not None and (what == "info" or not callable(thing))
+    }
+
+
+def _check_rows_of(
+    name: str, tables: Mapping[str, Mapping[str, Any]], images: Collection[str], path: Path
+) -> None:
+    """Check that each table has a row of an image."""
+    for what, rows in tables.items():
+        if name not in rows:
+            others = describe_rows([rows], images)
+            raise DataError(
+                f"{path}: {what} must have every image, got none for {name!r}"
+                f"{', and ' * bool(others)}{others}"
             )
 
 
@@ -342,8 +386,6 @@ def _label(
     where = f"{path}: the label of {name!r}"
     if callable(labels):
         return class_index(labels(name), where)
-    if name not in labels:
-        raise DataError(f"{path}: labels must have every image, got none for {name!r}")
     return class_index(labels[name], where)
 
 
@@ -355,11 +397,3 @@ def _place(name: str, classes: tuple[str, ...], images: Path) -> int:
             f"{shorten_names(classes)}, got {name!r}"
         )
     return classes.index(name)
-
-
-def _info(name: str, info: Mapping[str, Mapping[str, Any]] | None, path: Path) -> Mapping[str, Any]:
-    if info is None:
-        return {}
-    if name not in info:
-        raise DataError(f"{path}: info must have every image, got none for {name!r}")
-    return info[name]

@@ -44,7 +44,7 @@ def read_labels(
     -------
     tuple of dict
         Labels by name and groups by name, as `FolderDataset` takes them:
-        ``FolderDataset(images, masks, labels=labels, groups=groups.get)``. Without a column of
+        ``FolderDataset(images, masks, labels=labels, groups=groups)``. Without a column of
         labels the first is empty, without a column of groups the second.
 
     Raises

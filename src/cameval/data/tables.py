@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from cameval._names import near_names
 from cameval.data._csv import cell_error, info_values, read_csv
 from cameval.data._files import is_file, kind_at
+from cameval.data.mask_values import warn_of_values
 from cameval.data.pictures import ImageFile, MaskFile
 from cameval.data.readers import (
     PictureDataset,
@@ -101,6 +102,8 @@ class ManifestDataset(PictureDataset):
     -----
     ClassOrderWarning
         If labels are names and `class_names` are not given.
+    MaskValueWarning
+        If masks hold other nonzero values than `mask_value`, or none of them holds it.
     UserWarning
         If there is no column of groups, and a column that is not used may be one.
 
@@ -167,7 +170,7 @@ class ManifestDataset(PictureDataset):
         columns = {column: info_values([row[column] for _, row in table.rows]) for column in wanted}
         records: dict[str, Record] = {}
         targets: dict[str, dict[int, MaskFile | None]] = {}
-        left = []
+        left, masks = [], []
         for i, ((line, row), name, label) in enumerate(zip(table.rows, names, labels, strict=True)):
             mask = None
             if missing_masks == "skip" and not table.cell(row, "mask"):
@@ -175,6 +178,7 @@ class ManifestDataset(PictureDataset):
                 continue
             if table.cell(row, "mask"):
                 mask = MaskFile(table.file(line, row, "mask"), mask_value, mask_threshold)
+                masks.append(mask)
             ignored = table.cell(row, "ignore")
             record = Record(
                 name,
@@ -207,6 +211,7 @@ class ManifestDataset(PictureDataset):
             classes,
         )
         self._path, self._without_mask = path, tuple(left)
+        warn_of_values(masks)
 
     @property
     def sources(self) -> tuple[Path, ...]:
