@@ -15,7 +15,6 @@ from cameval.data import (
     CLASS_NAMES,
     VOC_CLASSES,
     CheXlocalizeDataset,
-    ClassOrderWarning,
     CocoDataset,
     DicomDataset,
     FigshareDataset,
@@ -24,6 +23,7 @@ from cameval.data import (
     ManifestDataset,
     MapFile,
     MapFolder,
+    MaskValueWarning,
     NiftiDataset,
     VocDataset,
     cached,
@@ -155,8 +155,9 @@ def _open_dataset(form: str, options: Namespace) -> Any:
             return _open_folders(options)
         case "manifest":
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ClassOrderWarning)  # see `describe_order`
-                warnings.filterwarnings("ignore", ".* has no column group")  # `describe_columns`
+                # The others are said by `describe_order` and `describe_columns`.
+                warnings.simplefilter("ignore", UserWarning)
+                warnings.simplefilter("default", MaskValueWarning)
                 return ManifestDataset(
                     options.manifest,
                     mask_orientation=orientation,
