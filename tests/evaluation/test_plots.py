@@ -16,7 +16,7 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from pages import bare, elsewhere, made, of_targets, undefined
+from pages import bare, elsewhere, made, of_targets, undefined, written
 
 from cameval import CAMExtractor, PercentileBinarizer, concat, evaluate, grad_cam, iou
 from cameval.baselines import area_bound
@@ -139,7 +139,7 @@ def test_labels_of_a_plot_are_written_as_the_user_says(results, kind) -> None:
     plain, named = (texts(drawn(results, kind, names=names)) for names in (None, NAMES))
     for label, name in NAMES.items():
         usual = "IoU" if label == "iou" else label
-        pattern = re.compile(rf"(?<![\w-]){usual}(?![\w-])")
+        pattern = re.compile(rf"(?<![\w-]){usual}s?(?![\w-])")
         assert name not in plain
         assert len(pattern.findall(plain)) == named.count(name), (label, plain, named)
         assert not pattern.findall(named), label
@@ -330,6 +330,120 @@ def test_the_headline_says_what_the_page_tests(results) -> None:
     assert "≈" in [text.get_text() for text in equal.texts]
     few = drawn(made(groups=4, value=level), "headline")
     assert "?" in [text.get_text() for text in few.texts]
+
+
+def notes(axes: Axes) -> list[str]:
+    """Return the sentences below the axis, without their line breaks."""
+    text = axes.get_xlabel().replace("\n", " ")
+    return re.findall(r"[A-Z][^.]*\.", text.partition("by group")[2] or text)
+
+
+def symbols(axes: Axes) -> list[str]:
+    return [text.get_text() for text in axes.texts if text.get_text() in "▲▼≈?="]
+
+
+@pytest.mark.parametrize("pattern", ["noise", "center"])
+def test_maps_are_not_better_than_random_maps_alone_as_on_the_page(
+    results, pattern, tmp_path
+) -> None:
+    record = results.meanings.to_record()
+    record["baselines"]["center"]["pattern"] = pattern
+    known = replace(results, provenance={**results.provenance, "meanings": record})
+    axes = drawn(known, "headline")
+    page = written(known, tmp_path)
+    told = "Only compared with random maps: no mask in the middle was evaluated."
+    alone = pattern == "noise"
+    assert symbols(axes) == (["?", "▼"] if alone else ["▲", "▼"])
+    assert page.chip.startswith("?" if alone else "▲")
+    assert (told in notes(axes)) == (told in page.caution) == alone
+    assert ("? +.211" in page.text) == alone
+    assert ("▲ +.211" in page.text) == (not alone)
+    legend_of_page = "? too few groups to tell, or better than random maps alone, = the same."
+    assert (legend_of_page in page.text) == alone
+    assert_texts_are_apart(known.plot("headline"))
+
+
+def test_baselines_of_an_evaluation_that_are_left_are_random_alone() -> None:
+    run = {"methods": grad_cam, "prepare": SMALL, "progress": False}
+    found = evaluate(small_network(), samples(6), **run).select(method=["grad_cam", "random"])
+    assert notes(drawn(found, "headline"))[0].startswith("Only compared with random maps")
+
+
+def subtitle(axes: Axes) -> str:
+    return axes.get_title(loc="left").partition("\n")[2]
+
+
+def test_the_headline_says_of_how_many_images_and_groups_it_is(results) -> None:
+    assert subtitle(drawn(results, "headline")) == "net · otsu · 24 images of 8 groups"
+    words = {"group": "patient", "image": "slice"}
+    axes = drawn(results, "headline", names=words)
+    assert subtitle(axes) == "net · otsu · 24 slices of 8 patients"
+    half = of_targets(made(30), absent=lambda i: i % 2)
+    targets = "net · otsu · 15 targets with an object in 10 images of 5 groups"
+    assert subtitle(drawn(half, "headline")) == targets
+    some = results.samples["sample"] != results.samples["sample"].iloc[0]
+    samples_ = results.samples.assign(present=some)
+    axes = drawn(replace(results, samples=samples_), "headline")
+    assert subtitle(axes) == "net · otsu · 23 images with an object, of 8 groups"
+
+
+def test_long_names_leave_the_counts_a_line_of_their_own(results) -> None:
+    words = {"net": "a network with a rather long name", "otsu": "Otsu's threshold of 1979"}
+    axes = results.plot("headline", names=words)
+    lines = subtitle(axes).splitlines()
+    assert lines == [" · ".join(words.values()), "24 images of 8 groups"]
+    assert_texts_are_apart(axes)
+    words = {"net": "a network with a rather long name", "grad_cam": "Gradient-weighted " * 2}
+    assert_texts_are_apart(results.plot("headline", names=words))
+
+
+def test_the_headline_says_which_of_the_evaluated_images_are_left_out() -> None:
+    run = {"methods": [grad_cam], "prepare": SMALL, "progress": False}
+    found = evaluate(small_network(), samples(24, sizes=(32,)), **run)
+    assert notes(drawn(found, "headline")) == []
+    names = found.samples["sample"].tolist()
+    axes = drawn(found.select(sample=names[:20]), "headline")
+    assert subtitle(axes).endswith(" · 20 images of 10 groups")
+    assert notes(axes) == ["Evaluated, and left out here: 4 of 24 images."]
+    assert notes(drawn(found.select(metric="iou"), "headline")) == []
+    one = drawn(found.select(binarizer="otsu"), "headline")
+    assert notes(one) == ["Evaluated, and left out here: 1 of 2 pairs of method and binarizer."]
+    left_out = {"unnamed": 10, "without_mask": 3}
+    skipped = replace(found, provenance={**found.provenance, "left_out": left_out})
+    axes = skipped.plot("headline")
+    told = "Images are left out: 10 that --names does not name and 3 without a mask."
+    assert notes(axes) == [told]
+    assert_texts_are_apart(axes)
+
+
+def test_the_headline_says_what_the_page_says_of_groups(results, tmp_path) -> None:
+    few = made(groups=3, value=level)
+    told = "There are only 3 groups: intervals may be too narrow."
+    assert notes(drawn(few, "headline")) == [told]
+    assert told in written(few, tmp_path / "few").caution
+    told = "There are only 3 patients: intervals may be too narrow."
+    words = " ".join(drawn(few, "headline", names={"group": "patient"}).get_xlabel().split())
+    assert told in words
+    alone = replace(few, samples=few.samples.assign(group=few.samples["sample"]))
+    axes = drawn(alone, "headline")
+    told = (
+        "No groups were given: each of 24 images counts as its own; the intervals may be too "
+        "narrow."
+    )
+    assert notes(axes) == [told]
+    assert told in written(alone, tmp_path / "alone").caution
+    assert subtitle(axes) == "net · otsu · 24 images"
+    assert notes(drawn(made(groups=12, value=level), "headline")) == []
+
+
+def test_the_method_that_the_headline_is_about_is_bold(results) -> None:
+    def bold(**options) -> list[str]:
+        labels = drawn(results, "headline", **options).get_yticklabels()
+        return [one.get_text().split()[0] for one in labels if one.get_fontweight() == "bold"]
+
+    assert bold() == ["grad_cam"]
+    assert bold(method="cam") == ["cam"]
+    assert len(drawn(results, "headline", method="cam").get_yticklabels()) == 4
 
 
 def test_less_can_be_better() -> None:

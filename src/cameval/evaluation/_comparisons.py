@@ -41,6 +41,10 @@ Verdict = Literal["better", "worse", "open", "too few groups", "equal", "not tes
 """What a test says of the first map, seen from the second."""
 
 
+GuessVerdict = Verdict | Literal["noise alone"]
+"""What a test says of a map, seen from the best guess."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One paired test of the page.
@@ -123,6 +127,17 @@ class Comparison:
             "least_p": plain.least_p,
             "is_reliable": plain.is_reliable,
         }
+
+
+def judge_against_guess(
+    test: Comparison, contents: Contents, *, higher_is_better: bool
+) -> GuessVerdict:
+    """Return what a test against the best guess says of a map.
+
+    A map is not called better than a guess where the only guesses are random maps.
+    """
+    found = test.verdict(higher_is_better=higher_is_better)
+    return "noise alone" if found == "better" and contents.has_noise_alone else found
 
 
 def least_adjusted(tests: Sequence[SignFlip]) -> list[float]:

@@ -77,6 +77,26 @@ class LeftOut:
         return joined([part for part in parts if part])
 
 
+def describe_skipped(run: Mapping[str, Any]) -> str:
+    """Return how many images the command line left out before a run; nothing if none.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._left_out import describe_skipped
+    >>> describe_skipped({"left_out": {"unnamed": 10, "without_mask": 3}})
+    '10 that --names does not name and 3 without a mask'
+    """
+    counts = run.get("left_out")
+    known = counts if isinstance(counts, Mapping) else {}
+    unnamed, without_mask = (known.get(name) for name in ("unnamed", "without_mask"))
+    parts = []
+    if isinstance(unnamed, int) and unnamed > 0:
+        parts.append(f"{unnamed:,} that --names does not name")
+    if isinstance(without_mask, int) and without_mask > 0:
+        parts.append(f"{without_mask:,} without a mask")
+    return joined(parts) if parts else ""
+
+
 def _columns_left_out(results: ScoreTable, recorded: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the pairs, baselines and metrics that are in a run, and not in the table."""
     before = [column for run in recorded for column in _columns_of(run)]

@@ -8,7 +8,7 @@ from unicodedata import category
 import numpy as np
 from numpy.typing import NDArray
 
-from cameval.evaluation._comparisons import Comparison, Verdict
+from cameval.evaluation._comparisons import Comparison, GuessVerdict
 from cameval.evaluation._numbers import format_interval, format_signed, with_minus
 from cameval.evaluation._score_axis import axis_ends, round_ticks
 from cameval.evaluation._words import one_line
@@ -55,11 +55,11 @@ def difference_text(difference: float, low: float, high: float) -> str:
     return f"{format_signed(difference)} {with_minus(format_interval(low, high))}".strip()
 
 
-_SYMBOLS: Final[dict[Verdict, str]] = {"better": "▲", "worse": "▼", "open": "≈", "equal": "="}
+_SYMBOLS: Final[dict[GuessVerdict, str]] = {"better": "▲", "worse": "▼", "open": "≈", "equal": "="}
 
 
 def write_difference(
-    axes: "Axes", y: float, found: Comparison, verdict: Verdict, *, colored: bool = True
+    axes: "Axes", y: float, found: Comparison, verdict: GuessVerdict, *, colored: bool = True
 ) -> None:
     """Write at the right of the axes what a test found: a symbol, the difference, its interval."""
     symbol = _SYMBOLS.get(verdict, "?")
@@ -115,10 +115,11 @@ def clean(axes: "Axes", grid: Literal["x", "y", "both"]) -> None:
     axes.tick_params(which="both", length=0)
 
 
-def title(axes: "Axes", what: str, of: Sequence[str]) -> None:
-    """Write what is drawn, and below it of what, at the left."""
+def title(axes: "Axes", what: str, of: Sequence[str], *, pad: float = 6) -> None:
+    """Write what is drawn, and below it of what, at the left, `pad` points above the axes."""
     parts = " · ".join(filter(None, of))
-    axes.set_title(f"{what}\n{parts}" if parts else what, loc="left", fontsize="medium", color=INK)
+    shown = f"{what}\n{parts}" if parts else what
+    axes.set_title(shown, loc="left", pad=pad, fontsize="medium", color=INK)
 
 
 def score_axis(

@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cameval.errors import SettingError
+from cameval.evaluation._caution_words import count_ungrouped
 from cameval.evaluation._comparisons import Family, compare_all, seed_of
 from cameval.evaluation._contents import Contents, Role, contents_of, with_object
 from cameval.evaluation._headline import (
@@ -16,7 +18,9 @@ from cameval.evaluation._headline import (
     headline_metric,
     headline_of,
 )
+from cameval.evaluation._left_out import LeftOut, describe_skipped
 from cameval.evaluation._plot_marks import LONGEST, drawn
+from cameval.evaluation._run_folder import runs
 from cameval.evaluation._score_table import ScoreTable
 from cameval.evaluation._scores import Images, Score, Scores, images_by_model, scores_of
 from cameval.evaluation._undefined import Fewer, HasReasons, find_fewer, span_fewer
@@ -44,6 +48,8 @@ class Subject:
         The headline of a report, in its metric, if the plot is of it or of all models.
     names
         How labels are written, where the user says so.
+    whole
+        The results in all metrics, also of targets that have no score in the plot.
     given_model
         The model that the user gave, if any.
     """
@@ -57,6 +63,7 @@ class Subject:
     everything: Contents
     page: Headline | None
     names: Mapping[str, str]
+    whole: ScoreTable
     given_model: str | None = None
 
     @property
@@ -120,8 +127,13 @@ class Subject:
     def family(self) -> Family:
         """All paired tests in the metric, as on the page of a report in this metric."""
         if self.headline == self.page:
-            return self._compare(self.everything, self.headline, self.all_images)
-        return self._compare(self.contents, self.headline, images_by_model(self.results))
+            return self._compare(self.judged, self.headline, self.all_images)
+        return self._compare(self.judged, self.headline, images_by_model(self.results))
+
+    @property
+    def judged(self) -> Contents:
+        """What was evaluated on the page of a report in this metric."""
+        return self.everything if self.headline == self.page else self.contents
 
     @cached_property
     def page_family(self) -> Family:
@@ -150,6 +162,42 @@ class Subject:
     def span_fewer(self, several: Iterable[HasReasons]) -> str:
         """Return over how many images means are, in few words."""
         return span_fewer(several, lambda n: counted(n, self.row, self.names))
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """The targets of the model that the plot is of."""
+        samples = self.results.samples
+        return samples[samples["model"].astype(str) == self.model]
+
+    def count_samples(self) -> str:
+        """Return of how many images and groups the plot is."""
+        samples, of_model = self.samples, self.whole.samples["model"].astype(str) == self.model
+        kind = " with an object" if len(samples) < of_model.sum() else ""
+        images = counted(int(samples["sample"].nunique()), "image", self.names)
+        groups = counted(int(samples["group"].nunique()), "group", self.names)
+        if len(samples) != samples["sample"].nunique():
+            targets = counted(len(samples), "target", self.names)
+            return f"{targets}{kind} in {images} of {groups}"
+        own, n = count_ungrouped(samples)
+        if own == n > 1:
+            return f"{images}{kind}"
+        return f"{images}{kind}{',' * bool(kind)} of {groups}"
+
+    def describe_left_out(self) -> str:
+        """Return what was evaluated and is not in the results, but for other metrics and models."""
+        left_out = LeftOut.of(self.whole.select(model=self.model))
+        told = replace(left_out, metrics=(), networks=())
+        return f"Evaluated, and left out here: {told}." if told else ""
+
+    def describe_skipped(self) -> str:
+        """Return how many images the command line left out."""
+        told = {
+            describe_skipped(run): None
+            for run in runs(self.whole.provenance)
+            if str((run.get("settings") or {}).get("model")) == self.model
+        }
+        found = "; ".join(filter(None, told))
+        return f"Images are left out: {found}." if found else ""
 
     def best(self, role: Role) -> Column | None:
         """Return the best baseline of a role, with the same binarizer, if it has a mean."""
@@ -246,7 +294,7 @@ def subject_of(
         page = headline_of(everything, scores_there, method=method, binarizer=binarizer)
     images = images_by_model(scored)
     subject = Subject(
-        table, chosen, contents, headline, scores, images, everything, page, names, model
+        table, chosen, contents, headline, scores, images, everything, page, names, results, model
     )
     if chosen not in headline.columns:
         raise SettingError(

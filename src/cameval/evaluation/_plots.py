@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 import numpy as np
 
 from cameval.errors import SettingError
+from cameval.evaluation._caution_words import NOISE_ALONE, describe_groups
 from cameval.evaluation._choices_plot import plot_choices, rows_of
-from cameval.evaluation._comparisons import Comparison
+from cameval.evaluation._comparisons import Comparison, judge_against_guess
 from cameval.evaluation._contents import Role
 from cameval.evaluation._headline import describe_binarizer_choice
 from cameval.evaluation._image_plots import (
@@ -88,6 +89,9 @@ def plot(
 
 
 # --- Headline -----------------------------------------------------------------------------------
+_WIDEST = 84
+"""How many letters a row and the line of a subtitle have room for together."""
+
 _KNOWN: Final[dict[Role, str]] = {
     "nothing": "blind: sees nothing",
     "labels": "uses labels or predictions",
@@ -115,6 +119,9 @@ def plot_headline(subject: Subject, axes: "Axes") -> None:
         mark = "\u2020" if column in fewer else "\u2002" * bool(fewer)  # a space as wide
         labels[y] = f"{subject.name(column.method)}  {format_short(score.mean)}{mark}"
     axes.set_yticks(list(labels), list(labels.values()), color=INK)
+    for text, column in zip(axes.get_yticklabels(), rows.values(), strict=True):
+        if column == subject.column:
+            text.set_fontweight("bold")
     axes.set_ylim(max(rows) + 0.6, -0.7)
     if len(subject.methods) < len(rows):
         axes.axhline(len(subject.methods) - 0.3, color=FAINT, linewidth=0.8)
@@ -130,8 +137,23 @@ def plot_headline(subject: Subject, axes: "Axes") -> None:
         )
     )
     axes.set_ylabel("map")
-    title(axes, f"Mean {subject.metric_name} of each map", subject.parts(method=False))
+    subtitle = "\n".join(_subtitle(subject, rows))
+    title(axes, f"Mean {subject.metric_name} of each map", [subtitle], pad=11)
     _write_differences(subject, axes, rows)
+
+
+def _subtitle(subject: Subject, rows: dict[float, Column]) -> list[str]:
+    """Return the model, the binarizer, and of how many images and groups the plot is, in lines.
+
+    The lines begin at the left of the axes: longer names of rows leave them less room.
+    """
+    longest = max(len(subject.name(column.method)) for column in rows.values())
+    room = max(24, min(64, _WIDEST - longest))
+    lines: list[str] = []
+    for part in filter(None, [*subject.parts(method=False), subject.count_samples()]):
+        line = f"{lines[-1]} \u00b7 {part}" if lines else part
+        lines = [*lines[:-1], line] if len(line) <= room else [*lines, part]
+    return lines
 
 
 def _rows(subject: Subject) -> dict[float, Column]:
@@ -222,8 +244,20 @@ def _notes(subject: Subject, rows: dict[float, Column]) -> list[str]:
     choice = describe_binarizer_choice(
         subject.contents, subject.headline, subject.model, subject.names
     )
-    notes = [_about_differences(subject, rows), choice, *_about_fewer(subject, rows)]
-    return [note for note in notes if note]
+    notes = [_about_differences(subject, rows), choice, *_cautions(subject)]
+    return [*filter(None, notes), *_about_fewer(subject, rows)]
+
+
+def _cautions(subject: Subject) -> list[str]:
+    """Return what the page says of guesses, groups and images that are left out, in lines."""
+    is_noise = subject.guess is not None and subject.judged.has_noise_alone
+    cautions = [
+        NOISE_ALONE if is_noise else "",
+        describe_groups(subject.samples, subject.names),
+        subject.describe_left_out(),
+        subject.describe_skipped(),
+    ]
+    return [line for text in cautions for line in wrap_note(text)]
 
 
 def _about_fewer(subject: Subject, rows: dict[float, Column]) -> list[str]:
@@ -257,7 +291,8 @@ def _write_differences(subject: Subject, axes: "Axes", rows: dict[float, Column]
             knows = subject.results.meanings.baselines[column.method].knows
             write_at_the_right(axes, y, _KNOWN[knows], color=GUESS, indent=SYMBOL_WIDTH)
     for y, found in _tests(subject, rows).items():
-        verdict = found.verdict(higher_is_better=bool(subject.higher_is_better))
+        higher = bool(subject.higher_is_better)
+        verdict = judge_against_guess(found, subject.judged, higher_is_better=higher)
         write_difference(axes, y, found, verdict)
 
 
@@ -289,7 +324,8 @@ class _Kind:
 def _height_of_headline(subject: Subject) -> float:
     """Return the height of a headline figure, with its rows and its notes."""
     rows = _rows(subject)
-    return 1.72 + 0.36 * len(rows) + 0.18 * len(_notes(subject, rows))
+    lines = len(_notes(subject, rows)) + len(_subtitle(subject, rows)) - 1
+    return 1.79 + 0.36 * len(rows) + 0.18 * lines
 
 
 def _height_of_classes(subject: Subject) -> float:

@@ -554,10 +554,13 @@ class Results:
             baseline of the image alone. The blue tick is the mean bound of the masks of the row,
             if it was evaluated, as by default or with ``metrics=[iou, area_bound]``. At the right,
             the paired difference to the best guess with its interval, as in a report: ▲ better,
-            ▼ worse, ≈ no clear difference, ? too few groups, by p adjusted for all tests of the
-            results. A dagger marks a mean over fewer images than others, or than could have a
-            score, with the counts below the axis; there is also how the binarizer was chosen, if
-            that was on these same images or the same groups.
+            ▼ worse, ≈ no clear difference, ? too few groups or only random maps to compare with,
+            by p adjusted for all tests of the results. A dagger marks a mean over fewer images than
+            others, or than could have a score, with the counts below the axis; there is also how
+            the binarizer was chosen, if that was on these same images or the same groups. The title
+            says of how many images and groups the means are; below the axis is what a report says
+            of few groups, random maps and what is left out of the results. All methods are drawn;
+            the name of the given one, or of the best, is bold.
 
             ``"models"``: the paired differences of two models or more, over the targets that both
             have: a row for each binarizer, or for the given or chosen one alone, the difference of

@@ -7,8 +7,12 @@ from typing import Literal
 import numpy as np
 
 from cameval.evaluation import Column
-from cameval.evaluation._comparisons import Comparison, Family
-from cameval.evaluation._comparisons import Verdict as Found
+from cameval.evaluation._comparisons import (
+    Comparison,
+    Family,
+    GuessVerdict,
+    judge_against_guess,
+)
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import format_signed
@@ -33,7 +37,7 @@ from cameval.report.sections import Block, Cell, Row, Table
 
 _MOST_FURTHER_METRICS = 5
 
-_SYMBOLS: Mapping[Found, str] = {
+_SYMBOLS: Mapping[GuessVerdict, str] = {
     "better": "\u25b2",
     "worse": "\u25bc",
     "open": "\u2248",
@@ -99,7 +103,7 @@ def all_scores_table(
         cells = _labels(model, column, contents, names, of_masks=of_masks)
         cells.append(_mean_cell(score, headline))
         if has_tests:
-            cells.append(_difference_cell(tests.get((model, column)), headline))
+            cells.append(_difference_cell(tests.get((model, column)), contents, headline))
         if headline.bound:
             bound = scores.in_metric(model, column, headline.bound)
             cells.append(plain_cell(bound, score.n, names))
@@ -128,8 +132,8 @@ def all_scores_table(
     if has_tests:
         notes.append(
             "Differences from the best guess are tested where the masks are those of the figures "
-            "above: \u25b2 better, \u25bc worse, \u2248 neither is shown, ? too few "
-            f"{names.groups} to tell, = the same."
+            "above: \u25b2 better, \u25bc worse, \u2248 neither is shown, "
+            f"{explain_question_mark(contents, names)}, = the same."
         )
         notes += describe_levels(tests.values())
     if any(not has_interval(one) for one in tests.values()):
@@ -198,17 +202,25 @@ def tests_of(verdicts: Sequence[Verdict], family: Family) -> dict[tuple[str, Col
     }
 
 
-def _difference_cell(test: Comparison | None, headline: Headline) -> Cell:
+def _difference_cell(test: Comparison | None, contents: Contents, headline: Headline) -> Cell:
     if test is None or np.isnan(test.p) or headline.meaning.higher_is_better is None:
         return Cell("")
-    return Cell(describe_difference(test, higher_is_better=headline.meaning.higher_is_better))
+    higher = headline.meaning.higher_is_better
+    found = judge_against_guess(test, contents, higher_is_better=higher)
+    return Cell(describe_difference(test, found))
 
 
-def describe_difference(test: Comparison, *, higher_is_better: bool) -> str:
-    """Return symbol, difference and interval of a test."""
-    symbol = _SYMBOLS.get(test.verdict(higher_is_better=higher_is_better), "?")
+def describe_difference(test: Comparison, found: GuessVerdict) -> str:
+    """Return the symbol of what a test says, and its difference and interval."""
+    symbol = _SYMBOLS.get(found, "?")
     interval = format_interval(test.test.low, test.test.high)
     return f"{symbol} {format_signed(test.test.difference)} {interval}".strip()
+
+
+def explain_question_mark(contents: Contents, names: Names) -> str:
+    """Return what the question mark of a difference from the best guess is for."""
+    alone = ", or better than random maps alone" if contents.has_noise_alone else ""
+    return f"? too few {names.groups} to tell{alone}"
 
 
 def _are_alike(scores: Sequence[Score]) -> bool:
@@ -244,7 +256,7 @@ def headline_data(
             continue
         cells = [mean_cell(score)]
         if verdict.guess is not None:
-            cells.append(_difference_cell(tests.get((model, one)), headline))
+            cells.append(_difference_cell(tests.get((model, one)), contents, headline))
         if headline.bound:
             bound = scores.in_metric(model, one, headline.bound)
             cells.append(plain_cell(bound, score.n, names))

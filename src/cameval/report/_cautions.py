@@ -6,6 +6,7 @@ from typing import Any, get_args
 import numpy as np
 
 from cameval.baselines import Pattern
+from cameval.evaluation._caution_words import describe_few_groups
 from cameval.evaluation._comparisons import ALPHA
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
@@ -21,9 +22,6 @@ from cameval.report._sentences import MOST_NAMED, Part, Sentence, plain
 from cameval.report._targets import Targets
 from cameval.report._verdict import Verdict
 from cameval.report.formatting import format_count, format_number, format_percent
-from cameval.statistics import ENOUGH_GROUPS
-
-NOISE_ALONE = "Only compared with random maps: no mask in the middle was evaluated."
 
 MANY = 0.05
 """Shares of undefined scores or constant maps above this are in the line of caution."""
@@ -65,13 +63,8 @@ def one_sided(headline: Headline) -> Sentence:
 
 def few_groups(targets: Targets, names: Names) -> Sentence:
     """Return that there are fewer groups than intervals need."""
-    groups = targets.scored.samples["group"].nunique()
-    if groups >= ENOUGH_GROUPS:
-        return ()
-    only = f"There are only {names.count_groups(groups)}"
-    only = f"There is only one {names.group}" if groups == 1 else only
-    what = "means have no interval" if groups == 1 else "intervals may be too narrow"
-    return (Part(f"{only}: {what}."),)
+    told = describe_few_groups(targets.scored.samples, names.nouns)
+    return (Part(told),) if told else ()
 
 
 def many_undefined(verdicts: Sequence[Verdict], targets: Targets) -> Sentence:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from cameval.evaluation import Results
+from cameval.evaluation._caution_words import describe_no_groups
 from cameval.evaluation._contents import Contents, count_hidden
 from cameval.evaluation._ignored_pixels import IgnoredPixels
-from cameval.evaluation._left_out import LeftOut
+from cameval.evaluation._left_out import LeftOut, describe_skipped
 from cameval.evaluation._map_shift import MapShift
 from cameval.evaluation._normalized_twice import ADVICE, NormalizedTwice
 from cameval.evaluation._preparation_words import describe_crop
@@ -108,16 +109,8 @@ def left_out(targets: Targets) -> Sentence:
     n = int(targets.everything.samples["sample"].nunique())
     found: dict[str, None] = {}
     for _, run in _runs_of_models(targets.everything):
-        counts = run.get("left_out")
-        known = counts if isinstance(counts, Mapping) else {}
-        unnamed, without_mask = (known.get(name) for name in ("unnamed", "without_mask"))
-        parts = []
-        if isinstance(unnamed, int) and unnamed > 0:
-            parts.append(f"{unnamed:,} that --names does not name")
-        if isinstance(without_mask, int) and without_mask > 0:
-            parts.append(f"{without_mask:,} without a mask")
-        if parts:
-            found[join_words(parts)] = None
+        if told := describe_skipped(run):
+            found[told] = None
     if not found:
         return ()
     return (Part(f"{n:,} images are in the table, without {'; '.join(found)}."),)
@@ -402,14 +395,5 @@ def mixed_spacings(targets: Targets, contents: Contents) -> Sentence:
 
 def no_groups(targets: Targets, names: Names) -> Sentence:
     """Return how many images are their own group, as those of which no group was given."""
-    pairs = targets.scored.samples[["sample", "group"]].astype(str).drop_duplicates("sample")
-    n = len(pairs)
-    alone = ~pairs["group"].duplicated(keep=False)
-    own = int((alone & (pairs["group"] == pairs["sample"])).sum())
-    if n < 2 or not own:
-        return ()
-    text = f"No {names.groups} were given: each of {n:,} images counts as its own"
-    if own < n:
-        have = "have" if own > 1 else "has"
-        text = f"{own:,} of {n:,} images {have} no {names.group}: each counts as its own"
-    return (Part(f"{text}; the intervals may be too narrow."),)
+    told = describe_no_groups(targets.scored.samples, names.nouns)
+    return (Part(told),) if told else ()

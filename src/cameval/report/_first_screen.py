@@ -10,7 +10,7 @@ from cameval.evaluation import Column
 from cameval.evaluation._headline import MOST_MODELS
 from cameval.evaluation._numbers import format_levels, with_minus
 from cameval.evaluation._words import one_line
-from cameval.report._all_scores import headline_data, tests_of
+from cameval.report._all_scores import explain_question_mark, headline_data, tests_of
 from cameval.report._answers import Known
 from cameval.report._chart import Charts
 from cameval.report._choices import chosen_for, describe_masks, method_choice
@@ -255,7 +255,7 @@ def _reading(verdicts: Sequence[Verdict], known: Known, *, has_many: bool, has_p
             " At the end of a row, the difference from the best guess on the same "
             f"{known.names.row}s{_at_level(verdicts, known, all_maps=not has_many)}: "
             f"\u25b2 better, \u25bc worse (p < .05{corrected}), \u2248 neither is shown, "
-            f"? too few {known.names.groups} to tell, = the same."
+            f"{explain_question_mark(known.contents, known.names)}, = the same."
         )
     if has_pairs:
         text += (

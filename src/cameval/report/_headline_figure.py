@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cameval.evaluation import Column
+from cameval.evaluation._comparisons import judge_against_guess
 from cameval.evaluation._numbers import with_minus
 from cameval.evaluation._score_axis import axis_ends
 from cameval.evaluation._scores import Score
@@ -96,7 +97,8 @@ def _lines(verdict: Verdict, known: Known) -> tuple[list[_Line], int]:
         test = tests.get((model, one))
         right = ""
         if test is not None and higher is not None and not np.isnan(test.p):
-            right = with_minus(describe_difference(test, higher_is_better=higher))
+            found = judge_against_guess(test, known.contents, higher_is_better=higher)
+            right = with_minus(describe_difference(test, found))
         is_control = label in meanings and meanings[label].control
         bound = scores.in_metric(model, one, known.headline.bound) if one.binarizer else None
         line = _Line(

@@ -91,7 +91,8 @@ class NetworkPair(ModelPair):
         """Return the rows of a figure or table, those without a test last."""
         rows = []
         for test in self.tests:
-            said = describe_difference(test, higher_is_better=self.higher_is_better)
+            found = test.verdict(higher_is_better=self.higher_is_better)
+            said = describe_difference(test, found)
             said += f" ({_of_pairs(test)})" if test.test.n_undefined else ""
             name = test.column.binarizer or self.metric_title
             rows.append(PairRow(one_line(name), with_minus(said), test.test.difference, test))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cameval.evaluation import Column
-from cameval.evaluation._comparisons import Comparison
+from cameval.evaluation._comparisons import Comparison, judge_against_guess
 from cameval.evaluation._headline import candidates_of
 from cameval.evaluation._numbers import MISSING, format_short, with_minus
 from cameval.evaluation._scores import Score
@@ -104,7 +104,8 @@ def _row_of(model: str, verdict: Verdict | None, known: Known) -> NetworkRow:
     difference = ""
     if test is not None and not np.isnan(test.p):
         higher = bool(headline.meaning.higher_is_better)
-        difference = with_minus(describe_difference(test, higher_is_better=higher))
+        found = judge_against_guess(test, known.contents, higher_is_better=higher)
+        difference = with_minus(describe_difference(test, found))
     return NetworkRow(
         model,
         "" if column is None else known.names.column(column),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameval.evaluation import REASONS, Column, Results
-from cameval.evaluation._comparisons import Comparison, Family
+from cameval.evaluation._comparisons import Comparison, Family, judge_against_guess
 from cameval.evaluation._contents import Contents, Role
 from cameval.evaluation._headline import Headline
 from cameval.evaluation._numbers import short_writer
@@ -318,11 +318,9 @@ def _state_of(
         return "no method"
     if guess is None or guess.comparison is None:
         return "no guess"
-    found = guess.comparison.verdict(higher_is_better=higher)
+    found = judge_against_guess(guess.comparison, contents, higher_is_better=higher)
     if found == "not tested":
         return "no guess"
-    if found == "better" and contents.has_noise_alone:
-        return "noise alone"
     if found == "better" and not _beats(model, column, "image", contents, scores, family, higher):
         return "better, not than the image"
     return "open" if found == "equal" else found

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cameval.evaluation._caution_words import NOISE_ALONE
 from cameval.evaluation._comparisons import ALPHA
 from cameval.evaluation._contents import Contents
 from cameval.evaluation._headline import Headline
@@ -18,7 +19,6 @@ from cameval.report._accuracy import (
     describe_missing_labels,
 )
 from cameval.report._cautions import (
-    NOISE_ALONE,
     by_label,
     chosen_by_scores,
     describe_guess,
