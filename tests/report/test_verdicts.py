@@ -22,6 +22,8 @@ from cameval.statistics import holm, sign_flip_test
 CHIPS = {
     "better": "\u25b2 Better than guessing",
     "worse": "\u25bc Worse than guessing",
+    "better score": "\u25b2 Better score than guessing",
+    "worse score": "\u25bc Worse score than guessing",
     "open": "\u2248 No clear difference from guessing",
     "same binarizer": "\u25b2 Better than a guess with the same binarizer",
     "noise alone": "? Only compared with random maps",
@@ -565,4 +567,10 @@ def test_a_score_that_is_best_for_a_mask_without_the_truth_shows_no_object(
         caution = f"{mask} has the best score: it does not show alone that the object is found."
         assert caution in page.caution
         assert caution in " ".join(verdict_lines(results))
+        better = -0.25 if metric is false_positive_rate else 0.25
+        of_maps = [better * (column.kind == "method") for column in results.columns]
+        for sign, chip in ((1, CHIPS["better score"]), (-1, CHIPS["worse score"])):
+            values = np.full(results.values.shape, 0.5) + sign * np.array(of_maps)
+            page = written(replace(results, values=values), tmp_path / f"{len(models)} {sign}")
+            assert page.chip == chip
     assert "does not show alone" not in written(made(n=24, groups=12), tmp_path / "iou").caution

@@ -116,9 +116,10 @@ def evaluate(
     ------
     SettingError
         If a setting is out of its range, the device does not have the precision, labels are not
-        unique, `out` holds another run or one with an object whose contents cannot be compared, the
-        network has another number of logits than the task, processes have different settings, or
-        the masks of a binarizer or the scores of a metric depend on the other maps of a batch.
+        unique or one is the name of another thing of its kind, `out` holds another run or one with
+        an object whose contents cannot be compared, the network has another number of logits than
+        the task, processes have different settings, or the masks of a binarizer or the scores of a
+        metric depend on the other maps of a batch.
     UnsupportedModelError
         If the network cannot be cut, or its only output is that of a sigmoid.
     ClassIndexError

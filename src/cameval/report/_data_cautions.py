@@ -242,7 +242,8 @@ def other_data(targets: Targets, names: Names) -> Sentence:
     if common < n:
         said.append(
             f"The {names.noun}s have only {common:,} of {n:,} images in common: their means are of "
-            "different images, and a difference is of those that both have."
+            "different images. A difference is that on the images that both have"
+            f"{', of which there are none' * (common == 0)}."
         )
     return (Part(" ".join(said)),) if said else ()
 

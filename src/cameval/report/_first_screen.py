@@ -182,7 +182,7 @@ def _panel(verdict: Verdict, known: Known, charts: Charts, strip: Sequence[Strip
         one_line(verdict.model, 40) if several else "",
         subtitle,
         symbol_of(verdict.state) if mixed else "",
-        chip_text(verdict, names) if mixed else "",
+        chip_text(verdict, headline, names) if mixed else "",
         drawing,
         strip,
         _counts(verdict, known),

@@ -101,7 +101,9 @@ def _row_of(model: str, verdict: Verdict | None, known: Known) -> NetworkRow:
     bound = None
     if column is not None and column.binarizer:
         bound = scores.in_metric(model, column, headline.bound)
-    difference = ""
+    difference = chip = ""
+    if verdict is not None:
+        chip = f"{symbol_of(verdict.state)} {chip_text(verdict, headline, known.names)}"
     if test is not None and not np.isnan(test.p):
         higher = bool(headline.meaning.higher_is_better)
         found = judge_against_guess(test, known.contents, higher_is_better=higher)
@@ -113,7 +115,7 @@ def _row_of(model: str, verdict: Verdict | None, known: Known) -> NetworkRow:
         at_guess,
         "" if guess is None else guess.method,
         bound,
-        "" if verdict is None else f"{symbol_of(verdict.state)} {chip_text(verdict, known.names)}",
+        chip,
         difference,
     )
 

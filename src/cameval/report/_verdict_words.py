@@ -130,7 +130,7 @@ def words_of(
     pairs: Sentence = (),
 ) -> Words:
     """Return the words of the verdicts, and the sentence on pairs of networks."""
-    symbol, chip = chip_of(verdicts, names)
+    symbol, chip = chip_of(verdicts, headline, names)
     images = images_by_model(targets.everything).values()
     order, foreign, missing = (
         ask_for_order(images, names),
@@ -189,33 +189,42 @@ def words_of(
     )
 
 
-def chip_of(verdicts: Sequence[Verdict], names: Names) -> tuple[str, str]:
+def chip_of(verdicts: Sequence[Verdict], headline: Headline, names: Names) -> tuple[str, str]:
     """Return symbol and text of the verdict on all networks."""
     state = state_of_all(verdicts)
     if state is not None:
-        return symbol_of(state), _chip_of(state, names, is_outguessed=_is_outguessed(verdicts))
+        return symbol_of(state), _chip_of(state, verdicts, headline, names)
     counts = Counter(_coarse(one.state) for one in verdicts)
     for first in ("better", "worse", "open"):
         if counts[first]:
             of = f"{counts[first]} of {len(verdicts)} {names.noun}s"
-            chip = _chip_of(first, names, is_outguessed=_is_outguessed(verdicts))
+            chip = _chip_of(first, verdicts, headline, names)
             return symbol_of(first), f"{chip}: {of}"
     return "?", "Different verdicts"
 
 
-def chip_text(verdict: Verdict, names: Names) -> str:
+def chip_text(verdict: Verdict, headline: Headline, names: Names) -> str:
     """Return the text of the verdict on one network."""
-    return _chip_of(verdict.state, names, is_outguessed=_is_outguessed([verdict]))
+    return _chip_of(verdict.state, [verdict], headline, names)
 
 
-def _chip_of(state: State, names: Names, *, is_outguessed: bool) -> str:
+def _chip_of(state: State, verdicts: Sequence[Verdict], headline: Headline, names: Names) -> str:
     """Return the text of a verdict; a guess with another binarizer may be better than the maps."""
     if state == "too few groups":
         return f"Too few {names.groups}"
     text = CHIPS[state]
-    if is_outguessed and _coarse(state) == "better":
+    if _coarse(state) in ("better", "worse") and (score := _one_sided(headline)):
+        text = text.replace(" than", f" {score} than", 1)
+    if _is_outguessed(verdicts) and _coarse(state) == "better":
         return text.replace("guessing", SAME_BINARIZER, 1)
     return text
+
+
+def _one_sided(headline: Headline) -> str:
+    """Return the title of a score that is best for a mask without the truth; else no text."""
+    question = headline.meaning.question
+    is_one_sided = question is not None and question.best_mask is not None
+    return one_line(headline.title) if is_one_sided else ""
 
 
 def _is_outguessed(verdicts: Sequence[Verdict]) -> bool:
@@ -275,10 +284,9 @@ def _comparison(headline: Headline) -> tuple[str, str]:
 
     A score that is best for a mask without the truth does not show that the object is found.
     """
-    question = headline.meaning.question
-    if question is None or question.best_mask is None:
+    score = _one_sided(headline)
+    if not score:
         return "find the object better than", "find the object worse than"
-    score = one_line(headline.title)
     return f"have a better {score} than", f"have a worse {score} than"
 
 
