@@ -29,7 +29,7 @@ def pytest_configure() -> None:
         torch.set_num_threads(1)
 
 
-_MEASURED = 8
+_MEASURED = 2
 """Coverage, which doubles the time, is measured in so many cases of a test. All cases run."""
 
 

@@ -2,11 +2,12 @@
 
 import ast
 import importlib
+import json
 import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import packages_distributions, requires, version
 from importlib.resources import files
 from pathlib import Path
@@ -169,20 +170,36 @@ def test_what_is_imported_is_declared() -> None:
 
 
 FORKS = """
-import os, sys, torch
+import json, os, sys, torch
 import pandas, PIL.Image, scipy.ndimage, scipy.optimize, scipy.stats, skimage.filters
 import torchvision.transforms.v2
-for code in sys.argv[1:]:
+for line in sys.stdin:
     child = os.fork()
     if not child:
-        exec(code, {"__name__": "__main__"})
+        exec(json.loads(line), {"__name__": "__main__"})
         os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0, code
+    print(os.waitpid(child, 0)[1], flush=True)
 """
 """Runs each code in a process of its own, which has what cameval needs, and nothing of cameval."""
 
 
-def test_each_public_part_is_an_attribute_and_in_the_list_of_the_package() -> None:
+@pytest.fixture(scope="module")
+def run_apart() -> Iterator[Callable[[str], None]]:
+    """Return a function that runs code in a process of its own; see `FORKS`."""
+    command = [sys.executable, "-c", FORKS]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+
+        def run(code: str) -> None:
+            parent.stdin.write(json.dumps(code) + "\n")
+            parent.stdin.flush()
+            assert parent.stdout.readline() == "0\n", code
+
+        yield run
+
+
+def test_each_public_part_is_an_attribute_and_in_the_list_of_the_package(run_apart) -> None:
     names = {name.split(".")[1] for name in public_modules() if "." in name} - {"__main__", "cli"}
     assert {name for name in names if f"`{name}`" not in cameval.__doc__} == set()
     code = """
@@ -192,8 +209,8 @@ assert "cameval.{0}" not in sys.modules or "{0}" == "errors", "imported at once"
 assert "{0}" in dir(cameval)
 assert cameval.{0} is sys.modules["cameval.{0}"]
 """
-    codes = [code.format(name) for name in sorted(names)]
-    subprocess.run([sys.executable, "-c", FORKS, *codes], check=True)
+    for name in sorted(names):
+        run_apart(code.format(name))
 
 
 def test_every_package_of_an_extra_is_known_with_its_extra() -> None:
@@ -220,7 +237,7 @@ MISSING = [
 ]
 
 
-def test_a_missing_package_is_an_import_error_that_names_package_and_extra() -> None:
+def test_a_missing_package_is_an_import_error_that_names_package_and_extra(run_apart) -> None:
     code = """
 import inspect, sys
 for name in [*sys.modules]:
@@ -240,8 +257,8 @@ import cameval.training
 inspect.getmembers(cameval.training)
 from cameval.training import *
 """
-    codes = [code.format(missing, use, *EXTRAS[missing]) for missing, use in MISSING]
-    subprocess.run([sys.executable, "-c", FORKS, *codes], check=True)
+    for missing, use in MISSING:
+        run_apart(code.format(missing, use, *EXTRAS[missing]))
 
 
 def test_the_error_of_a_missing_package_survives_a_process_and_others_pass() -> None:
@@ -266,7 +283,7 @@ def outside_modules(path: Path) -> set[str]:
     return found - sys.stdlib_module_names - {"cameval"}
 
 
-def test_no_annotation_needs_a_newer_scipy() -> None:
+def test_no_annotation_needs_a_newer_scipy(run_apart) -> None:
     # Before SciPy 1.16 a sparse array's class takes no parameters.
     code = """
 import importlib, pkgutil
@@ -281,7 +298,7 @@ for module in pkgutil.walk_packages(cameval.__path__, "cameval."):
     if not module.name.endswith(("__main__", "training._torchmetrics", "training._lightning")):
         importlib.import_module(module.name)
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run_apart(code)
 
 
 def test_every_error_is_one_of_ours_and_a_builtin() -> None:

@@ -658,9 +658,14 @@ def finish(process: subprocess.Popen[str]) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Return the table of a run of one process."""
-    folder = tmp_path_factory.mktemp("whole")
-    finish(start(folder, "whole"))
-    return (folder / "whole.csv").read_bytes()
+    file = tmp_path_factory.mktemp("whole") / "whole.csv"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the processes
+    try:
+        run(None, Lazy(samples())).to_csv(file)
+    finally:
+        torch.set_num_threads(threads)
+    return file.read_bytes()
 
 
 def test_a_killed_run_ends_with_the_identical_table(whole, tmp_path) -> None:
@@ -705,16 +710,6 @@ def torchrun(tmp_path: Path, code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_two_processes_give_the_table_of_one(whole, tmp_path) -> None:
-    code = SCRIPT.format(
-        tests=str(TESTS), pause=0, out=str(tmp_path / "run"), table=str(tmp_path / "two")
-    )
-    done = torchrun(tmp_path, code)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "two0.csv").read_bytes() == whole
-    assert (tmp_path / "two1.csv").read_bytes() == whole
-
-
 RANKS = """
 import json, sys
 sys.path[:0] = [{tests!r}, {here!r}]
@@ -742,6 +737,9 @@ for name, options in RANK_CASES.items():
         said[name] = type(error).__name__, str(error), 0.0, read_of(data)
 with open({out!r} + str(rank) + ".json", "w") as file:
     json.dump(said, file)
+options = PLAN | dict(prepare=SMALL, batch_size=2, baselines={{}})
+results = evaluate(small_network(), Lazy(samples()), out={out!r} + "run", **options)
+results.to_csv({out!r} + f"{{rank}}-table.csv")
 dist.destroy_process_group()
 """
 
@@ -784,19 +782,31 @@ RANK_CASES: dict[str, Callable[[int], dict[str, Any]]] = {
     "failed in preparation": lambda rank: {"prepare": SMALL if rank else _failing},
     "alike again": lambda _rank: {"binarizers": {"mine": _Binarizer(0.2)}},
 }
-"""What the processes of the test below are given, each by its number."""
+"""What the processes of the tests below are given, each by its number."""
 
 
 def _failing(sample: Sample) -> tuple[Tensor, Tensor]:
     raise DataError("no such scan")
 
 
-def test_processes_that_are_not_about_the_same_run_are_refused_before_work_begins(tmp_path) -> None:
+@pytest.fixture(scope="module")
+def of_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of what two processes wrote: of all `RANK_CASES`, then of one whole run."""
+    folder = tmp_path_factory.mktemp("ranks")
     done = torchrun(
-        tmp_path, RANKS.format(tests=str(TESTS), here=str(HERE), out=str(tmp_path / "rank"))
+        folder, RANKS.format(tests=str(TESTS), here=str(HERE), out=str(folder / "rank"))
     )
     assert done.returncode == 0, done.stderr
-    said = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+    return folder
+
+
+def test_two_processes_give_the_table_of_one(whole, of_ranks) -> None:
+    assert (of_ranks / "rank0-table.csv").read_bytes() == whole
+    assert (of_ranks / "rank1-table.csv").read_bytes() == whole
+
+
+def test_processes_that_are_not_about_the_same_run_are_refused_before_work_begins(of_ranks) -> None:
+    said = [json.loads((of_ranks / f"rank{rank}.json").read_text()) for rank in (0, 1)]
     for name in RANK_CASES:
         first, second = (of_rank[name] for of_rank in said)
         assert max(first[3], second[3]) <= (7 if name.startswith("alike") else 1), name

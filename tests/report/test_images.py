@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections import Counter
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -803,6 +804,15 @@ def test_the_part_of_the_image_that_was_scored_is_shown() -> None:
     np.testing.assert_allclose(shown, np.repeat(image[:20, :30, None], 3, 2), atol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def drawn(run, tmp_path_factory) -> Path:
+    """Return the folder of the pictures of a run, which no test changes."""
+    results, data, net = run
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_images(results, data[:9], net, folder, prepare=SMALL, **DRAWN)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -817,9 +827,9 @@ def test_the_part_of_the_image_that_was_scored_is_shown() -> None:
         (lambda words: words["models"][0].update(pairs=[["a"]]), "the pair"),
     ],
 )
-def test_a_damaged_index_is_refused(run, tmp_path, change, message) -> None:
-    results, data, net = run
-    draw_images(results, data[:9], net, tmp_path, prepare=SMALL, **DRAWN)
+def test_a_damaged_index_is_refused(run, drawn, tmp_path, change, message) -> None:
+    results, _, _ = run
+    shutil.copytree(drawn, tmp_path, dirs_exist_ok=True)
     file = tmp_path / "report_files" / "index.json"
     words = json.loads(file.read_text())
     changed = change(words)

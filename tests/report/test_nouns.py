@@ -88,11 +88,20 @@ def test_the_word_of_the_user_is_in_every_sentence(name, tmp_path) -> None:
 def test_the_usual_words_are_the_default(name, tmp_path) -> None:
     results, options = PAGES[name](), options_of(name)
     usual = write_report(results, tmp_path / "usual", **options).read_bytes()
-    for names in ({}, {"cam": "CAM"}, {"group": "group", "groups": "groups"}):
-        page = write_report(results, tmp_path / "other", names=names, **options)
-        assert page.read_bytes() == usual
-        lines = verdict_lines(results, **options)
-        assert verdict_lines(results, names=names, **options) == lines
+    lines = verdict_lines(results, **options)
+    names = {"cam": "CAM", "group": "group", "groups": "groups"}
+    page = write_report(results, tmp_path / "other", names=names, **options)
+    assert page.read_bytes() == usual
+    assert verdict_lines(results, names=names, **options) == lines
+
+
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize("names", [{}, {"cam": "CAM"}, {"group": "group"}])
+def test_names_without_a_word_for_groups_leave_the_usual_one(names, tmp_path) -> None:
+    results = made(models=("a", "b"))
+    usual = write_report(results, tmp_path / "usual").read_bytes()
+    assert write_report(results, tmp_path / "other", names=names).read_bytes() == usual
+    assert verdict_lines(results, names=names) == verdict_lines(results)
 
 
 def test_figures_have_the_words_too(tmp_path, monkeypatch) -> None:
