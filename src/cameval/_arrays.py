@@ -235,6 +235,19 @@ def checksum(*tensors: Tensor) -> str:
     return f"{value:08x}"
 
 
+def same_ratio(cells: tuple[int, ...], pixels: tuple[int, ...]) -> bool:
+    """Tell whether cells of one stride, in whole numbers, can cover an image ``(H, W)``.
+
+    Examples
+    --------
+    >>> from cameval._arrays import same_ratio
+    >>> same_ratio((15, 20), (480, 640)), same_ratio((15, 16), (480, 640))
+    (True, False)
+    """
+    (h, w), (height, width) = cells, pixels
+    return abs(h * width - w * height) <= max(height, width)
+
+
 def as_numpy(maps: Tensor) -> NDArray[Any]:
     """Return a NumPy array; half precision becomes float32, which scikit-image supports."""
     half = maps.dtype in (torch.float16, torch.bfloat16)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from cameval._arrays import as_tensor, finite_maps
+from cameval._arrays import as_tensor, finite_maps, same_ratio
 from cameval.data import Sample
 from cameval.errors import ShapeError
 
@@ -67,7 +67,7 @@ def check_map(array: object, sample: Sample, *, stretch: bool = False) -> Tensor
         )
     if 0 in tensor.shape:
         raise ShapeError(f"the map must have at least one value, got {tuple(tensor.shape)}")
-    if not stretch and not _same_ratio(tuple(tensor.shape[-2:]), sample.shape[-2:]):
+    if not stretch and not same_ratio(tuple(tensor.shape[-2:]), sample.shape[-2:]):
         raise ShapeError(
             f"the map must have the aspect ratio of the image, {sample.shape}, to within one cell, "
             f"got {tuple(tensor.shape)}; if it covers the whole image, as where the image was "
@@ -84,9 +84,3 @@ def _squeezed(tensor: Tensor, axes: int) -> Tensor:
     while tensor.ndim > axes and tensor.shape[0] == 1:
         tensor = tensor[0]
     return tensor
-
-
-def _same_ratio(cells: tuple[int, ...], pixels: tuple[int, ...]) -> bool:
-    """Tell whether cells of one stride, in whole numbers, can cover an image."""
-    (h, w), (height, width) = cells, pixels
-    return abs(h * width - w * height) <= max(height, width)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from cameval.errors import LayerError
 from cameval.networks._copies import private_copy
-from cameval.networks.grids import Grid, identity
+from cameval.networks.grids import Grid, grid_for, identity
 
 
 class _Reached(BaseException):
@@ -89,5 +89,5 @@ class LayerFeatures(nn.Module):
                 f"layer {self.layer!r} must run {self.run + 1} times in a forward pass, "
                 f"got {len(found)} runs"
             )
-        features = self.grid(found[self.run])
+        features = grid_for(self.grid, images)(found[self.run])
         return (torch.relu(features) if self.rectify else features), outputs

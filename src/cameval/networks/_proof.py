@@ -17,7 +17,7 @@ from torch.nn.functional import layer_norm, linear
 
 from cameval.networks._module_types import runs_code_of
 from cameval.networks.activations import without_graph
-from cameval.networks.grids import Grid, channels_last_grid, identity
+from cameval.networks.grids import Grid, channels_last_grid, grid_for, identity
 from cameval.networks.heads import ConvHead, GAPHead, MeanHead, NormHead
 
 _ROUNDING_ERRORS = 64
@@ -129,6 +129,7 @@ class _Recorder:
     """Hooks on all modules of a private copy."""
 
     tokens: Tokens
+    images: Tensor
     runs: dict[str, int] = field(default_factory=dict)
     layers: list[Layer] = field(default_factory=list)
     vectors: list[VectorLayer] = field(default_factory=list)
@@ -143,7 +144,7 @@ class _Recorder:
             pooled = [
                 _pool(grid, maps)
                 for grid in _readings(output, self.tokens)
-                if (maps := grid(output)).shape[2:].numel() > 1
+                if (maps := grid_for(grid, self.images)(output)).shape[2:].numel() > 1
             ]
             if pooled or (output.ndim > 2 and output.shape[2:].numel() > 1):
                 self.layers.append(Layer(name, run, tuple(output.shape), pooled))
@@ -171,7 +172,7 @@ def record_trial(clone: nn.Module, images: Tensor, tokens: Tokens = no_tokens) -
     tokens
         How tokens ``(N, T, K)`` are read as feature maps.
     """
-    recorder = _Recorder(tokens)
+    recorder = _Recorder(tokens, images)
     handles = [
         module.register_forward_hook(recorder.hook(name))
         for name, module in clone.named_modules()
@@ -273,10 +274,14 @@ def pooled_layer(trial: Trial, vector: Tensor, *, rectify: bool) -> tuple[str, G
 
 
 def is_pooled_last(trial: Trial, vector: Tensor, *, rectify: bool) -> bool:
-    """Tell whether a vector is the mean of the output of the layer that ended last."""
-    return bool(trial.layers) and any(
+    """Tell whether a vector is the mean of the output of the layer that ended last.
+
+    An output with one axis longer than 1, such as that of a pooling, is a vector itself.
+    """
+    spatial = [one for one in trial.layers if sum(length > 1 for length in one.shape[1:]) > 1]
+    return bool(spatial) and any(
         _agree(pooled.positive if rectify else pooled.mean, vector, pooled.size)
-        for pooled in trial.layers[-1].pooled
+        for pooled in spatial[-1].pooled
     )
 
 

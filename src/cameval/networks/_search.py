@@ -22,7 +22,17 @@ from cameval.networks._proof import (
     record_trial,
 )
 from cameval.networks._selection import check_outputs, is_of_transformers
-from cameval.networks._tokens import GridOf, fitting, last_tokens, patch_grid, token_grid
+from cameval.networks._side_branches import carries_all
+from cameval.networks._tokens import (
+    GridOf,
+    ends_a_step,
+    fitting,
+    last_tokens,
+    patch_grid,
+    size_of,
+    token_grid,
+    used_tokens,
+)
 from cameval.networks._trial import try_network
 from cameval.networks._unproved import unproved
 from cameval.networks.activations import without_graph
@@ -52,8 +62,7 @@ def search_cut(
     UnsupportedModelError
         If nothing proves a cut. The message lists layers that maps can be taken from.
     """
-    tokens: GridOf = no_tokens if grid is None else fitting(grid)
-    clone, batch, trial = try_network(net, images, partial(record_trial, tokens=tokens))
+    clone, batch, trial = try_network(net, images, partial(_record, grid=grid))
     check_outputs(trial.outputs)
     with torch.random.fork_rng([batch.device] if batch.is_cuda else []):
         model = _find(net, clone, batch, trial, grid)
@@ -62,6 +71,12 @@ def search_cut(
             return model
         given = "" if images is None else ", images=images"
         raise unproved(net, clone, batch, trial, partial(_find_with, clone, batch), given)
+
+
+def _record(clone: nn.Module, images: Tensor, grid: TokenGrid | None) -> Trial:
+    """Run a private copy once and record its modules; tokens are maps if their grid is known."""
+    tokens = no_tokens if grid is None else fitting(grid, size_of(images))
+    return record_trial(clone, images, tokens)
 
 
 def _find(
@@ -79,13 +94,14 @@ def _find(
     if deep is not None:
         return deep
     if grid is not None:
-        return _cut_at_last_tokens(net, clone, batch, trial, fitting(grid))
+        grid_of = fitting(grid, size_of(batch))
+        return _cut_at_last_tokens(net, clone, batch, trial, grid_of)
     return _cut_tokens(net, clone, batch) if _has_known_tokens(net) else None
 
 
 def _find_with(clone: nn.Module, batch: Tensor, grid: TokenGrid) -> CAMModel | LayerModel | None:
     """Return the model of a private copy that the order of its tokens proves."""
-    return _find(clone, clone, batch, record_trial(clone, batch, fitting(grid)), grid)
+    return _find(clone, clone, batch, _record(clone, batch, grid), grid)
 
 
 @split.register
@@ -120,7 +136,7 @@ def _cut_tokens(net: nn.Module, clone: nn.Module, images: Tensor) -> CAMModel | 
     cells = patch_grid(clone, images)
     if cells is None:
         return None
-    grid_of = partial(token_grid, cells=cells)
+    grid_of = partial(token_grid, cells=cells, image_size=size_of(images))
     trial = record_trial(clone, images, grid_of)
     cut = find_cut(trial)
     if cut is not None:
@@ -131,9 +147,26 @@ def _cut_tokens(net: nn.Module, clone: nn.Module, images: Tensor) -> CAMModel | 
 def _cut_at_last_tokens(
     net: nn.Module, clone: nn.Module, images: Tensor, trial: Trial, grid_of: GridOf
 ) -> LayerModel | None:
+    """Cut a transformer at the last tokens that the logits depend on.
+
+    The logits must depend on the image through these tokens alone, or read the class token alone.
+    Otherwise they are those of a side branch.
+    """
     linear = last_linear(trial)
-    found = last_tokens(clone, images, grid_of, linear=None if linear is None else linear.name)
-    return None if found is None else LayerModel(net, *found)
+    name = None if linear is None else linear.name
+    layers = [
+        layer.name
+        for layer in trial.layers
+        if len(layer.shape) == 3 and layer.run == 0 and ends_a_step(clone.get_submodule(layer.name))
+    ]
+    found = used_tokens(clone, images, layers, grid_of, linear=name)
+    if not found:
+        return None
+    (last, grid), ends = found[0], [name for name in layers if name]
+    reads_class_token = grid.skip > 0 and last != ends[-1]
+    if reads_class_token or carries_all(clone, images, trial, last):
+        return LayerModel(net, last, grid)
+    return None
 
 
 def pooled_tokens(model: LayerModel) -> CAMModel:
@@ -146,7 +179,9 @@ def pooled_tokens(model: LayerModel) -> CAMModel:
     """
     clone, batch, _ = try_network(model.net, None, lambda copy, images: copy(images))
     cells = patch_grid(clone, batch)
-    grid_of = no_tokens if cells is None else partial(token_grid, cells=cells)
+    grid_of: GridOf = no_tokens
+    if cells is not None:
+        grid_of = partial(token_grid, cells=cells, image_size=size_of(batch))
     found = last_tokens(clone, batch, grid_of, used=False)
     if found is None:
         raise UnsupportedHeadError(

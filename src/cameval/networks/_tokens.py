@@ -1,17 +1,17 @@
 """Tokens of transformers: their grid, and the layer at which maps are taken by default.
 
 A classifier that reads the class token alone has no gradient at the patch tokens of its last
-layers. Maps are taken where the last attention reads its input: at the last normalization whose
-patch tokens change the logits. Gradients decide which one that is.
+layers. Maps are taken where the last attention reads its input: at the last layer whose patch
+tokens change the logits. Gradients decide which one that is.
 """
 
 from collections.abc import Callable, Collection
-from math import isqrt
+from math import prod
 
 import torch
 from torch import Tensor, nn
 
-from cameval.networks.grids import TokenGrid
+from cameval.networks.grids import TokenGrid, grid_of_ratio
 
 GridOf = Callable[[int], TokenGrid | None]
 """From a number of tokens to their grid, None if they have none."""
@@ -37,8 +37,17 @@ def patch_grid(clone: nn.Module, images: Tensor) -> tuple[int, int] | None:
     return sizes[0] if sizes else None
 
 
-def token_grid(count: int, cells: tuple[int, int]) -> TokenGrid | None:
+def size_of(images: Tensor) -> tuple[int, int]:
+    """Return height and width of images, the last two of their axes."""
+    return images.shape[-2], images.shape[-1]
+
+
+def token_grid(
+    count: int, cells: tuple[int, int], image_size: tuple[int, int] = (1, 1)
+) -> TokenGrid | None:
     """Return the grid of tokens after patches of some number of cells, merged or not.
+
+    It has no size of its own where the aspect ratio of the images tells it.
 
     Examples
     --------
@@ -49,6 +58,8 @@ def token_grid(count: int, cells: tuple[int, int]) -> TokenGrid | None:
     TokenGrid(skip=0, size=None)
     >>> token_grid(33, (4, 8))
     TokenGrid(skip=1, size=(4, 8))
+    >>> token_grid(33, (4, 8), (32, 64))
+    TokenGrid(skip=1, size=None)
     """
     height, width = cells
     while height * width > count and height % 2 == 0 and width % 2 == 0:
@@ -56,58 +67,48 @@ def token_grid(count: int, cells: tuple[int, int]) -> TokenGrid | None:
     skip = count - height * width
     if height * width <= 1 or not 0 <= skip <= 16:
         return None
-    return TokenGrid(skip, None if height == width else (height, width))
+    return sized_grid(skip, (height, width), image_size)
 
 
-def fitting(grid: TokenGrid) -> GridOf:
+def sized_grid(skip: int, size: tuple[int, int], image_size: tuple[int, int]) -> TokenGrid:
+    """Return a grid, without its size where the aspect ratio of the images tells it."""
+    is_known = grid_of_ratio(size[0] * size[1], image_size) == size
+    return TokenGrid(skip, None if is_known else size)
+
+
+def fitting(grid: TokenGrid, image_size: tuple[int, int]) -> GridOf:
     """Return a function from a number of tokens to a known grid, if so many tokens fill it.
 
     Examples
     --------
     >>> from cameval.networks import TokenGrid
     >>> from cameval.networks._tokens import fitting
-    >>> fitting(TokenGrid(1))(197), fitting(TokenGrid(1))(196)
+    >>> grid_of = fitting(TokenGrid(1), (224, 224))
+    >>> grid_of(197), grid_of(196)
     (TokenGrid(skip=1, size=None), None)
     """
 
     def grid_of(count: int) -> TokenGrid | None:
-        side = isqrt(max(count - grid.skip, 0))
-        height, width = grid.size or (side, side)
-        return grid if 1 < height * width == count - grid.skip else None
+        size = grid.size or grid_of_ratio(count - grid.skip, image_size)
+        return grid if size is not None and 1 < prod(size) == count - grid.skip else None
 
     return grid_of
 
 
-def last_tokens(
-    clone: nn.Module,
-    images: Tensor,
-    grid_of: GridOf,
-    *,
-    linear: str | None = None,
-    used: bool = True,
-) -> tuple[str, TokenGrid] | None:
-    """Return the last normalization of tokens, and its grid.
+def ends_a_step(module: nn.Module) -> bool:
+    """Tell whether a module is more than a linear layer, an activation or a dropout of torch."""
+    of_torch = type(module) in vars(nn).values()
+    return bool(module._modules) or not of_torch or isinstance(module, nn.LayerNorm | nn.RMSNorm)
 
-    Parameters
-    ----------
-    clone
-        A private copy of the network, in evaluation mode.
-    images
-        Trial images.
-    grid_of
-        From a number of tokens to their grid.
-    linear
-        Name of the linear layer that returns the logits, if it is known. Its weights are often
-        zero before training, so its input is looked at.
-    used
-        Whether the patch tokens must change the logits.
-    """
+
+def last_tokens(clone: nn.Module, images: Tensor, grid_of: GridOf) -> tuple[str, TokenGrid] | None:
+    """Return the last normalization of tokens, and its grid. The arguments are as below."""
     norms = [
         name
         for name, module in clone.named_modules()
         if isinstance(module, nn.LayerNorm | nn.RMSNorm)
     ]
-    found = used_tokens(clone, images, norms, grid_of, linear=linear, used=used)
+    found = used_tokens(clone, images, norms, grid_of, used=False)
     return found[0] if found else None
 
 
@@ -122,7 +123,21 @@ def used_tokens(
 ) -> list[tuple[str, TokenGrid]]:
     """Return those of some layers that return tokens which change the logits, the last first.
 
-    The arguments are those of `last_tokens`; `layers` are names of modules.
+    Parameters
+    ----------
+    clone
+        A private copy of the network, in evaluation mode.
+    images
+        Trial images.
+    layers
+        Names of modules.
+    grid_of
+        From a number of tokens to their grid.
+    linear
+        Name of the linear layer that returns the logits, if it is known. Its weights are often
+        zero before training, so its input is looked at.
+    used
+        Whether the patch tokens must change the logits.
     """
     found: list[tuple[str, Tensor]] = []
     inputs: list[Tensor] = []

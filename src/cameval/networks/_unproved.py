@@ -5,7 +5,6 @@ All code in the message was run on the trial images before it is printed.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import isqrt
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -25,9 +24,16 @@ from cameval.networks._proof import (
 )
 from cameval.networks._selection import SelectedOutput, check_outputs, own_name, own_network
 from cameval.networks._side_branches import carries_all
-from cameval.networks._tokens import used_tokens
+from cameval.networks._tokens import ends_a_step, size_of, sized_grid, used_tokens
 from cameval.networks.activations import without_graph
-from cameval.networks.grids import TokenGrid
+from cameval.networks.grids import (
+    Grid,
+    TokenGrid,
+    are_channels_last,
+    channels_last_grid,
+    grid_of_ratio,
+    identity,
+)
 from cameval.networks.heads import ExactHead, PooledHead
 from cameval.networks.layers import LayerModel
 from cameval.networks.model import CAMModel
@@ -47,20 +53,27 @@ _MOST_PASSES = 24
 
 
 class _Candidate(NamedTuple):
-    """A layer that maps can be taken from; the grid is that of its tokens.
+    """A layer that maps can be taken from, with its grid.
 
     At a side branch a part of the logits' dependence on the image does not pass the layer.
     """
 
     name: str
     shape: tuple[int, ...]
-    grid: TokenGrid | None
+    grid: Grid
     side: bool
 
     @property
     def channels(self) -> int:
         """The number of its channels."""
-        return self.shape[0] if self.grid is None else self.shape[-1]
+        return self.shape[0] if self.grid is identity else self.shape[-1]
+
+    @property
+    def written(self) -> str:
+        """The grid in Python, as `adapt` takes it; empty if the output is a map as it is."""
+        if self.grid is identity:
+            return ""
+        return _written(self.grid) if isinstance(self.grid, TokenGrid) else "channels_last_grid"
 
 
 def unproved(
@@ -96,11 +109,11 @@ def unproved(
         code = f"cameval.adapt(net, grid=cameval.networks.{_written(grid)}{given}{select})"
         call = f"Give grid=: {code}{', with which cameval.cam is exact' if exact else ''}"
     elif first is not None:
-        order = "" if first.grid is None else f", grid=cameval.networks.{_written(first.grid)}"
+        order = f", grid=cameval.networks.{first.written}" if first.written else ""
         call = f'Name it: cameval.adapt(net, layer="{first.name}"{order}{select})'
     else:
         call = "Build cameval.CAMModel(features, head), if head(features(x)) == net(x)"
-    if model is not None or (first is not None and first.grid is not None):
+    if model is not None or (first is not None and isinstance(first.grid, TokenGrid)):
         call += ", if the tokens are in the order of the patches, row by row"
     if step is not None:
         call = (
@@ -114,14 +127,15 @@ def unproved(
         )
     else:
         text = f"No layer of it returns feature maps; {reason}. {call}"
-    attention = _attention(clone) if any(one.grid is not None for one in candidates) else ""
+    has_tokens = any(isinstance(one.grid, TokenGrid) for one in candidates)
+    attention = _attention(clone) if has_tokens else ""
     parts = [text, attention, _declaration(net, clone, images, trial)]
     error = UnsupportedModelError(
         "the layer of the maps cannot be proved. " + "\n\n".join(part for part in parts if part)
     )
     error.reason, error.step = reason, "" if step is None else step[1]
-    if first is not None and first.grid is None:  # else a name alone does not say what to do
-        error.layers = tuple(one.name for one in advised if one.grid is None)
+    if first is not None and first.grid is identity:  # else a name does not say what to do
+        error.layers = tuple(one.name for one in advised if one.grid is identity)
     return error
 
 
@@ -133,7 +147,7 @@ def _find_and_run(find: Find, grid: TokenGrid, images: Tensor) -> CAMModel | Lay
 
 
 def _line(candidate: _Candidate) -> str:
-    grid = "" if candidate.grid is None else f"  grid={_written(candidate.grid)}"
+    grid = f"  grid={candidate.written}" if candidate.written else ""
     side = "  side branch: part of the logits does not pass here" if candidate.side else ""
     return f"    {candidate.name}  {candidate.shape}{grid}{side}"
 
@@ -147,7 +161,13 @@ def _candidates(net: nn.Module, clone: nn.Module, images: Tensor, trial: Trial) 
     """Return layers of maps and of tokens, the last one first."""
     ends = {layer.name: (number, layer.shape[1:]) for number, layer in enumerate(trial.layers)}
     sides = _map_layers(clone, images, trial)
-    grids: dict[str, TokenGrid | None] = dict.fromkeys(sides)
+    size = tuple(images.shape)
+    grids: dict[str, Grid] = {
+        name: channels_last_grid
+        if are_channels_last((1, *ends[name][1]), size, clone.get_submodule(name))
+        else identity
+        for name in sides
+    }
     tokens = dict(_attempt(partial(_token_layers, clone, images, trial)) or [])
     # A class token passes the layers of patch tokens by; maps are taken there nevertheless.
     sides |= {
@@ -205,13 +225,13 @@ def _token_layers(clone: nn.Module, images: Tensor, trial: Trial) -> list[tuple[
 
     They are normalizations, blocks and other modules that contain some, or modules of the user's.
     """
-    grid_of = _grids_of_patches(clone, trial)
+    grid_of = _grids_of_patches(clone, trial, size_of(images))
     repeated = {layer.name for layer in trial.layers if layer.run}
     names = [
         layer.name
         for layer in trial.layers
         if len(layer.shape) == 3 and layer.name not in repeated and grid_of(layer.shape[1])
-        if _ends_a_step(clone.get_submodule(layer.name))
+        if ends_a_step(clone.get_submodule(layer.name))
     ]
     linear = last_linear(trial)
     found = used_tokens(
@@ -225,7 +245,9 @@ def _token_layers(clone: nn.Module, images: Tensor, trial: Trial) -> list[tuple[
     return works
 
 
-def _grids_of_patches(clone: nn.Module, trial: Trial) -> Callable[[int], TokenGrid | None]:
+def _grids_of_patches(
+    clone: nn.Module, trial: Trial, image_size: tuple[int, int]
+) -> Callable[[int], TokenGrid | None]:
     """Return the grid of a number of tokens: the positions of a convolution, and up to one more."""
     cells = {
         height * width: (height, width)
@@ -237,24 +259,18 @@ def _grids_of_patches(clone: nn.Module, trial: Trial) -> Callable[[int], TokenGr
     def grid_of(count: int) -> TokenGrid | None:
         for skip in (0, 1):
             if count - skip in cells:
-                height, width = cells[count - skip]
-                return TokenGrid(skip, None if height == width else (height, width))
+                return sized_grid(skip, cells[count - skip], image_size)
         return None
 
     return grid_of
-
-
-def _ends_a_step(module: nn.Module) -> bool:
-    """Tell whether a module is more than a linear layer, an activation or a dropout of torch."""
-    of_torch = type(module) in vars(nn).values()
-    return bool(module._modules) or not of_torch or isinstance(module, nn.LayerNorm | nn.RMSNorm)
 
 
 def _mean_of_tokens(
     clone: nn.Module, images: Tensor, trial: Trial
 ) -> tuple[str, TokenGrid | None] | None:
     """Return the layer that reads a mean of tokens, and their likely grid, None without a mean."""
-    patches = _grids_of_patches(clone, trial)
+    size = size_of(images)
+    patches = _grids_of_patches(clone, trial, size)
     for skip in (0, 1):
 
         def in_a_row(count: int, skip: int = skip) -> TokenGrid | None:
@@ -267,7 +283,7 @@ def _mean_of_tokens(
             if shapes and len(shapes[0]) == 3:
                 count = shapes[0][1]
                 grid = patches(count)
-                if grid is None and isqrt(count - skip) ** 2 == count - skip:
+                if grid is None and grid_of_ratio(count - skip, size) is not None:
                     grid = TokenGrid(skip)  # of patches that no convolution embeds
                 return vector.name, grid if grid is not None and grid.skip == skip else None
     return None

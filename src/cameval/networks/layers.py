@@ -23,7 +23,7 @@ from cameval.networks.activations import (
     recording,
 )
 from cameval.networks.families import cut_after
-from cameval.networks.grids import Grid, identity
+from cameval.networks.grids import Grid, are_channels_last, grid_for, identity
 from cameval.networks.model import CAMModel
 
 __all__ = ["LayerModel"]
@@ -136,7 +136,9 @@ class LayerModel(nn.Module):
         """
         cut = cut_after(self.net, self.layer) if self.grid is identity else None
         if cut is not None:
-            return cut.activations(images, create_graph=create_graph)
+            made = cut.activations(images, create_graph=create_graph)
+            _check_order(made.features, images, self.layer, self.net.get_submodule(self.layer))
+            return made
         grids = {self.layer: self.grid}
         recorded = layer_activations(self.net, grids, images, create_graph=create_graph)[self.layer]
         if isinstance(recorded.network, LayerModel):
@@ -220,14 +222,17 @@ def layer_activations(
                 "name the block around it or a module that runs once"
             )
         (source,) = sources[layer]
-        check_feature_maps(grid(source), f"layer {layer!r}")
+        made = grid_for(grid, images)
+        features = check_feature_maps(made(source), f"layer {layer!r}")
+        if grid is identity:
+            _check_order(features, images, layer, clone.get_submodule(layer))
         activations[layer] = Activations.record(
             images,
             source,
             outputs,
             network=LayerModel(clone, layer, grid),
             rerun=partial(rerun, layer),
-            grid=grid,
+            grid=made,
             create_graph=create_graph,
         )
     return activations
@@ -275,6 +280,17 @@ def check_layer(net: nn.Module, layer: str) -> nn.Module:
             f"close names are {', '.join(map(repr, close))}"
         )
     return modules[layer]
+
+
+def _check_order(features: Tensor, images: Tensor, layer: str, module: nn.Module) -> None:
+    """Check that the channels of the features of a layer are not their last axis."""
+    if are_channels_last(tuple(features.shape), tuple(images.shape), module):
+        raise LayerError(
+            f"layer {layer!r} must return (N, channels, h, w), got {tuple(features.shape)} for "
+            f"images of {images.shape[2]} x {images.shape[3]}, which seems to be (N, h, w, "
+            "channels); give grid=cameval.networks.channels_last_grid, or a function that returns "
+            "the output if it is not"
+        )
 
 
 def _output_hook(function: Callable[[Any], Tensor]) -> Callable[..., Tensor]:

@@ -47,8 +47,8 @@ FAULTS = [
     Fault(
         "the first run of a layer is taken for its last",
         "networks/_layer_features.py",
-        before="self.grid(found[self.run])",
-        after="self.grid(found[0])",
+        before="images)(found[self.run])",
+        after="images)(found[0])",
         tests=("networks/test_search.py::test_of_a_module_that_runs_twice_the_last_run_is_taken",),
     ),
     Fault(

@@ -63,7 +63,7 @@ FAULTS = (
     ),
     Fault(
         "maps of another aspect ratio are taken",
-        "evaluation/_map_checks.py",
+        "_arrays.py",
         before="<= max(height, width)",
         after="<= 2 * max(height, width)",
         tests=("evaluation/test_map_checks.py",),
