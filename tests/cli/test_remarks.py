@@ -48,6 +48,8 @@ def root(tmp_path_factory) -> Path:
     for last in ("group", "patient"):
         text = "\n".join([f"name,label,{last},age", *rows])
         (folder / f"{last}.csv").write_text(text)
+    text = "\n".join(["name,label,group,area,age", *(f"{row},7" for row in rows)])
+    (folder / "area.csv").write_text(text)
     (folder / "predictions.csv").write_text("name,predicted\n" + "0,0\n1,1\n2,0\n3,1\n4,0\n5,0\n")
     return folder
 
@@ -111,6 +113,18 @@ def _weights(folder: Path) -> Path:
         ("group", "", "group", "column age is not used; --info age keeps it in the tables"),
         ("group", "--info age", "group", None),
         (
+            "area",
+            "",
+            "group",
+            "columns area, age are not used; --info age keeps these in the tables",
+        ),
+        (
+            "area",
+            "--info age",
+            "group",
+            "column area is not used; other names and --info keep it in the tables",
+        ),
+        (
             "patient",
             "",
             None,
@@ -143,7 +157,7 @@ def test_columns_of_a_manifest_without_use_are_said(tmp_path) -> None:
         for option in ("--info", "--group-column"):
             left = describe_columns(options("--manifest", str(table), option, "patient"))
             assert left == (
-                ["column group is not used; --info group keeps it in the tables"]
+                ["column group is not used; other names and --info keep it in the tables"]
                 if (option, last) == ("--group-column", "group")
                 else []
             )

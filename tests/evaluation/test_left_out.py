@@ -125,7 +125,26 @@ def test_inverted_masks_are_told(made) -> None:
     turned = [replace(one, mask=~one.mask, targets=()) for one in small[:5]]
     text = "The objects of 5 of 8 images cover more than 90.0 % of the scored pixels: check whether"
     assert text in said(run([*turned, *made[5:]]))
-    assert "inverted" not in said(run([*turned[:4], *made[4:]]))
+    some = said(run([*turned[:2], *small[2:]]))
+    assert (
+        f"The objects of 2 of 8 images, such as {made[0].name}, cover more than 90.0 % of the "
+        "scored pixels, the others 1.6 % at most: check whether the masks are inverted."
+    ) in some
+    assert "inverted" not in said(run(small))
+    between = np.zeros((32, 32), bool)
+    between[:20] = True
+    medium = replace(made[7], mask=between, targets=())
+    assert "inverted" not in said(run([*turned[:2], *small[2:7], medium]))
+
+
+def test_objects_that_cover_everything_are_told(made) -> None:
+    whole = replace(made[0], mask=np.ones((32, 32), bool), targets=())
+    between = np.zeros((32, 32), bool)
+    between[:20] = True
+    medium = [replace(one, mask=between, targets=()) for one in made[1:]]
+    text = f"The objects of 1 of 8 images, such as {made[0].name}, cover all scored pixels: any "
+    assert f"{text}marked pixel is in them." in said(run([whole, *medium]))
+    assert "cover" not in said(run(medium))
 
 
 def test_objects_that_a_preparation_hides_are_counted(made) -> None:

@@ -16,6 +16,7 @@ from cameval.cli._inputs import (
     split_name,
 )
 from cameval.cli._networks import NamedNetwork
+from cameval.data.samples import RESERVED
 from cameval.errors import SettingError
 
 _SHOWN = 12
@@ -136,7 +137,11 @@ def describe_columns(options: Namespace) -> list[str]:
     one = "one of them" if several else left[0]
     way = f"--group-column {one} takes it as groups"
     if group is not None:
-        way = f"--info {' '.join(left)} keeps {'them' if several else 'it'} in the tables"
+        kept = [column for column in left if column not in RESERVED]
+        them = "them" if several else "it"
+        way = f"--info {' '.join(kept)} keeps {them if kept == left else 'these'} in the tables"
+        if not kept:
+            way = f"other names and --info keep {them} in the tables"
     are = f"columns {', '.join(left)} are" if several else f"column {left[0]} is"
     return [f"{are} not used; {way}"]
 

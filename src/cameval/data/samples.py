@@ -319,7 +319,8 @@ def _checked_info(info: object) -> dict[str, Info]:
         _check_words(**{"name of info": name})
         if name in RESERVED:
             raise DataError(
-                f"info must have other names than the columns of the tables, got {name!r}"
+                f"info must have other names than the columns of the tables, got {name!r}; "
+                "rename it"
             )
         scalar = value is None or isinstance(value, str | bool | int | float | np.generic)
         if not scalar or (isinstance(value, float) and not isfinite(value)):

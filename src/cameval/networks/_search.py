@@ -182,7 +182,7 @@ def pooled_tokens(model: LayerModel) -> CAMModel:
     grid_of: GridOf = no_tokens
     if cells is not None:
         grid_of = partial(token_grid, cells=cells, image_size=size_of(batch))
-    found = last_tokens(clone, batch, grid_of, used=False)
+    found = last_tokens(clone, batch, grid_of)
     if found is None:
         raise UnsupportedHeadError(
             "the network must end in feature maps or in tokens for a new head, got a "

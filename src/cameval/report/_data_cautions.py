@@ -36,6 +36,9 @@ from cameval.report.formatting import format_number, format_percent
 _LARGE = 0.9
 """Objects with a larger share of the scored pixels are as those of inverted masks."""
 
+_HALF = 0.5
+"""Some objects are far larger than the others if none of these covers more."""
+
 
 def _runs_of_models(results: Results) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield each run of the models of a table, with its model."""
@@ -146,18 +149,34 @@ def same_maps(targets: Targets) -> Sentence:
 
 
 def large_objects(targets: Targets, names: Names) -> Sentence:
-    """Return that most objects cover almost all pixels, as those of inverted masks do."""
+    """Return that objects cover almost all pixels, as those of inverted masks do.
+
+    They are told if most objects do, if they are far larger than all others, or if they cover all
+    pixels.
+    """
     table = targets.everything.samples.drop_duplicates(["sample", "label"])
-    areas = table["area"].to_numpy(np.float64)[table["present"].to_numpy(bool)]
-    large = int((areas > _LARGE).sum())
-    if 2 * large <= len(areas):
+    table = table[table["present"].to_numpy(bool)]
+    areas = table["area"].to_numpy(np.float64)
+    large, full, n = areas > _LARGE, areas == 1, len(areas)
+    check = "check whether the masks are inverted"
+    check += ", or the crop shows nothing else" * bool(_crops(targets))
+    if 2 * large.sum() > n:
+        said = f"{format_percent(_LARGE)} of the scored pixels: {check}"
+        return (
+            Part(f"The objects of {large.sum():,} of {n:,} {names.row}s cover more than {said}."),
+        )
+    which = large if areas[~large].max(initial=0) <= _HALF else full
+    if not which.any():
         return ()
-    cut = ", or the crop shows nothing else" if _crops(targets) else ""
+    first = one_line(table["sample"].to_numpy()[which][0], 40)
+    said = f"The objects of {which.sum():,} of {n:,} {names.row}s, such as {first}, cover"
+    if which is full:
+        return (Part(f"{said} all scored pixels: any marked pixel is in them."),)
+    most = format_percent(float(areas[~large].max()))
     return (
         Part(
-            f"The objects of {large:,} of {len(areas):,} {names.row}s cover more than "
-            f"{format_percent(_LARGE)} of the scored pixels: check whether the masks are inverted"
-            f"{cut}."
+            f"{said} more than {format_percent(_LARGE)} of the scored pixels, the others {most} at "
+            f"most: {check}."
         ),
     )
 
