@@ -14,7 +14,7 @@ from torchvision.models import SwinTransformer, VisionTransformer, resnet18
 from cameval import CAMExtractor, adapt
 from cameval.errors import ClassIndexError, LayerError, SettingError, UnsupportedModelError
 from cameval.methods import LeGrad, attention_relevance, attention_rollout
-from cameval.networks import LayerModel, TokenGrid
+from cameval.networks import LayerModel, TokenGrid, channels_last_grid
 from cameval.protocols import CAMMethod
 from cameval.target_classes import all_classes
 
@@ -277,9 +277,15 @@ def swin() -> nn.Module:
     return SwinTransformer([4, 4], 8, [1, 1], [2, 2], [4, 4], num_classes=CLASSES).eval()
 
 
-@pytest.mark.parametrize(("build", "layer"), [(swin, "features.3"), (resnet18, "layer4")])
-def test_networks_without_attention_between_all_tokens_are_refused(build, layer: str) -> None:
-    activations = adapt(build(), layer=layer).activations(torch.rand(1, 3, 64, 64))
+@pytest.mark.parametrize(
+    ("build", "at"),
+    [
+        (swin, {"layer": "features.3", "grid": channels_last_grid}),
+        (resnet18, {"layer": "layer4"}),
+    ],
+)
+def test_networks_without_attention_between_all_tokens_are_refused(build, at) -> None:
+    activations = adapt(build(), **at).activations(torch.rand(1, 3, 64, 64))
     for method in METHODS.values():
         with pytest.raises(UnsupportedModelError, match=r"got (Swin|Your)\w+\. Known: "):
             method(activations, torch.tensor([0]))
