@@ -176,6 +176,22 @@ def test_a_method_that_returns_another_shape_is_refused() -> None:
         extract(images("any"))
 
 
+def test_maps_with_exchanged_axes_are_refused() -> None:
+    extract = CAMExtractor(family("vgg"), lambda activations, _: activations.features.mean(1).mT)
+    words = r"as the features have them, \(3, 4\), got \(4, 3\), which is \(N, w, h\); exchange"
+    with pytest.raises(ShapeError, match=words):
+        extract(images("vgg"))
+    finer = CAMExtractor(
+        family("vgg"), lambda activations, _: activations.features.mean(1).repeat(1, 2, 2).mT
+    )
+    assert finer(images("vgg")).coarse.shape == (2, 8, 6)
+
+
+def test_no_images_are_no_probabilities(recwarn) -> None:
+    CAMExtractor(family("vgg"))(images("vgg")[:0])
+    assert not recwarn.list
+
+
 def test_activations_are_freed_after_the_call() -> None:
     import weakref
 

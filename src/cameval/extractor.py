@@ -433,6 +433,11 @@ def coarse_maps(
             f"got {shape_or_type(maps)}"
         )
     grid, features = tuple(maps.shape[1:]), tuple(activations.features.shape[2:])
+    if len(grid) == 2 and grid != features and grid == features[::-1]:
+        raise ShapeError(
+            f"a method must return maps (N, h, w), as the features have them, {features}, got "
+            f"{grid}, which is (N, w, h); exchange the last two axes"
+        )
     if cell_centers is not None and grid != features:
         raise SettingError(
             f"maps must be on the feature grid {features} for alignment by receptive fields, got "

@@ -79,6 +79,38 @@ def test_a_binarizer_that_mixes_maps_is_refused(
         evaluated(samples(), binarizers=[binarizer], batch_size=batch_size)
 
 
+@of_maps(higher_is_better=True)
+def writes_into_maps(maps: Tensor, truth: Tensor) -> Tensor:
+    return maps.sub_(maps.amin()).neg_().mean((-2, -1))
+
+
+@of_masks
+def writes_into_masks(masks: Tensor, truth: Tensor) -> Tensor:
+    return masks.logical_or_(truth).double().mean((-2, -1))
+
+
+@of_masks
+def writes_into_truth(masks: Tensor, truth: Tensor) -> Tensor:
+    return truth.logical_not_().double().mean((-2, -1))
+
+
+def binarizes_in_place(maps: Tensor) -> Tensor:
+    return maps.sub_(0.5) > 0
+
+
+@pytest.mark.parametrize("step", [0, 3])
+@pytest.mark.parametrize("kind", [writes_into_maps, writes_into_masks, writes_into_truth])
+def test_a_metric_that_writes_into_what_it_is_given_is_refused(kind, step) -> None:
+    words = rf"metric {kind.__name__} must not write .* got maps or masks that it changed; work on"
+    with pytest.raises(SettingError, match=words):
+        evaluated(samples(step=step), metrics=[kind, iou])
+
+
+def test_a_binarizer_that_writes_into_maps_is_refused() -> None:
+    with pytest.raises(SettingError, match="binarizer binarizes_in_place must not write into"):
+        evaluated(samples(), binarizers=binarizes_in_place)
+
+
 def test_maps_of_different_sizes_are_checked() -> None:
     with pytest.raises(SettingError, match="independently of the others"):
         evaluated(samples(step=3), binarizers=above_mean_of_batch)

@@ -5,6 +5,7 @@ numbers of pixels is computed by `cameval.evaluation._batch` for the grids of a 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -26,7 +27,7 @@ from cameval._spatial import (
     without_ignored_pixels,
 )
 from cameval.data import Objects
-from cameval.errors import CamevalError, NonFiniteError, ShapeError
+from cameval.errors import CamevalError, NonFiniteError, SettingError, ShapeError
 from cameval.evaluation._independence import IndependenceChecks
 from cameval.evaluation._plan import Plan
 from cameval.evaluation._sources import Grid
@@ -148,7 +149,8 @@ def _score(plan: Plan, rows: _Whole | _Kept, maps: Tensor, checks: IndependenceC
     low, high = extremes(values)
     numbers = [low == high, high > 0, true, torch.full_like(true, truth.shape[-2:].numel())]
     for label, binarize in plan.binarizers.items() if plan.of_masks else ():
-        masks = _check_masks(rows.binarize(binarize, maps), label, maps)
+        with _unwritten(f"binarizer {label}", maps):
+            masks = _check_masks(rows.binarize(binarize, maps), label, maps)
         checks.check_binarizer(label, binarize, _fit(binarize, rows.grid), maps)
         counts = Counts.of(rows.pixels(masks), truth)
         numbers += [counts.predicted, counts.both]
@@ -267,8 +269,10 @@ def _call(
     metric: Callable[..., object], name: str, given: Tensor, truth: Tensor | Sequence[Objects]
 ) -> object:
     """Call a metric with tensors or, if it cannot take these, with NumPy arrays."""
+    shared = (given, truth) if isinstance(truth, Tensor) else (given,)
     try:
-        return metric(given, truth)
+        with _unwritten(f"metric {name}", *shared):
+            return metric(given, truth)
     except CamevalError:
         raise
     except Exception as error:
@@ -280,6 +284,18 @@ def _call(
                 error.add_note(f"called with NumPy arrays, the metric raised {again!r}")
         error.add_note(_note(metric, name, given))
         raise
+
+
+@contextmanager
+def _unwritten(what: str, *tensors: Tensor) -> Iterator[None]:
+    """Check that a function does not write into tensors, which others are given, too."""
+    counted = [(one, one._version) for one in tensors if not one.is_inference()]
+    yield
+    if any(one._version != before for one, before in counted):
+        raise SettingError(
+            f"{what} must not write into what it is given, got maps or masks that it changed; "
+            "work on a copy, as maps.clone()"
+        )
 
 
 def _note(metric: Any, name: str, given: Tensor) -> str:

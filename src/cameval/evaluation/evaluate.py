@@ -118,8 +118,8 @@ def evaluate(
         If a setting is out of its range, the device does not have the precision, labels are not
         unique or one is the name of another thing of its kind, `out` holds another run or one with
         an object whose contents cannot be compared, the network has another number of logits than
-        the task, processes have different settings, or the masks of a binarizer or the scores of a
-        metric depend on the other maps of a batch.
+        the task, processes have different settings, the masks of a binarizer or the scores of a
+        metric depend on the other maps of a batch, or one of them writes into its tensors.
     UnsupportedModelError
         If the network cannot be cut, or its only output is that of a sigmoid.
     ClassIndexError
@@ -134,7 +134,8 @@ def evaluate(
 
     Notes
     -----
-    Binarizers and metrics must not write into the maps and masks that they are given.
+    Binarizers and metrics must not write into the maps and masks that they are given. It is noticed
+    for tensors, not for NumPy arrays that share their memory.
 
     Under ``torchrun`` (where `torch.distributed` is initialized) each process scores every n-th
     batch, and all return the whole table. The last digits of a network's outputs depend on the

@@ -34,7 +34,7 @@ def output_of(classes: Tensor, outputs: int) -> tuple[Tensor, Tensor | None]:
 def are_probabilities(outputs: Tensor) -> bool:
     """Tell whether all rows ``(N, C)`` are probabilities: in [0, 1], with sum 1 up to rounding.
 
-    For a single column it cannot be decided, and the answer is False.
+    For a single column, and without rows, it cannot be decided, and the answer is False.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def are_probabilities(outputs: Tensor) -> bool:
     >>> are_probabilities(logits), are_probabilities(logits.softmax(1))
     (False, True)
     """
-    if outputs.shape[1] < 2 or not outputs.is_floating_point():
+    if outputs.shape[1] < 2 or not len(outputs) or not outputs.is_floating_point():
         return False
     rounding = min(64 * torch.finfo(outputs.dtype).eps, 1e-2)
     numbers = exact(outputs)
