@@ -192,6 +192,27 @@ def test_a_wrapped_vision_transformer_has_the_layer_of_its_own(pool: str) -> Non
     assert f"{way}cameval.networks.TokenGrid(skip=1)" in str(caught.value)
 
 
+def test_one_logit_without_a_column_is_told() -> None:
+    class Squeezed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(3, 8, 3, 2), nn.Linear(8, 1)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.fc(self.conv(images).mean((2, 3))).squeeze(1)
+
+    net = Squeezed().eval()
+    said = r"in the Squeezed the outputs are \(N,\): let it return \(N, 1\), without a last squeeze"
+    with pytest.raises(UnsupportedModelError, match=said):
+        adapt(net)
+    extract, images = CAMExtractor(adapt(net, layer="conv")), torch.rand(2, 3, 64, 64)
+    with pytest.raises(
+        ShapeError, match=r"got shape \(2,\); let it return \(N, 1\), without"
+    ):
+        extract(images)
+    assert extract(images, target=lambda logits: logits).maps.abs().max() > 0
+
+
 def test_a_pooling_before_a_head_of_two_layers_is_no_layer_of_maps() -> None:
     class Usual(nn.Module):
         def __init__(self) -> None:

@@ -44,7 +44,9 @@ def are_probabilities(outputs: Tensor) -> bool:
     >>> are_probabilities(logits), are_probabilities(logits.softmax(1))
     (False, True)
     """
-    if outputs.shape[1] < 2 or not len(outputs) or not outputs.is_floating_point():
+    if outputs.ndim != 2 or outputs.shape[1] < 2 or not len(outputs):
+        return False
+    if not outputs.is_floating_point():
         return False
     rounding = min(64 * torch.finfo(outputs.dtype).eps, 1e-2)
     numbers = exact(outputs)

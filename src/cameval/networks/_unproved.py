@@ -377,6 +377,8 @@ def _reason(net: nn.Module, trial: Trial, reader: str | None, step: tuple[str, s
     """
     if reader is not None:
         return f"{own_name(net, reader)!r} reads a mean of tokens, whose order is not known"
+    if isinstance(trial.outputs, Tensor) and trial.outputs.ndim == 1:
+        return "the outputs are (N,): let it return (N, 1), without a last squeeze"
     linear = last_linear(trial)
     if linear is not None:
         name = own_name(net, linear.name)

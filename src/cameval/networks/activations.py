@@ -285,9 +285,10 @@ def check_classes(classes: Tensor, logits: Tensor, *, wait: bool = True) -> None
 def check_logits(logits: Tensor) -> None:
     """Check that a network returned class scores ``(N, C)``."""
     if logits.ndim != 2:
+        way = "let it return (N, 1), without a last squeeze, or " if logits.ndim == 1 else ""
         raise ShapeError(
             "the network must return logits (N, C) for a map of a class, got shape "
-            f"{tuple(logits.shape)}; give a function of its output as the target"
+            f"{tuple(logits.shape)}; {way}give a function of its output as the target"
         )
 
 
