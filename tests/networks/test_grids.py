@@ -206,9 +206,7 @@ def test_one_logit_without_a_column_is_told() -> None:
     with pytest.raises(UnsupportedModelError, match=said):
         adapt(net)
     extract, images = CAMExtractor(adapt(net, layer="conv")), torch.rand(2, 3, 64, 64)
-    with pytest.raises(
-        ShapeError, match=r"got shape \(2,\); let it return \(N, 1\), without"
-    ):
+    with pytest.raises(ShapeError, match=r"got shape \(2,\); let it return \(N, 1\), without"):
         extract(images)
     assert extract(images, target=lambda logits: logits).maps.abs().max() > 0
 
