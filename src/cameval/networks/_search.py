@@ -153,17 +153,18 @@ def _cut_at_last_tokens(
     Otherwise they are those of a side branch.
     """
     linear = last_linear(trial)
-    name = None if linear is None else linear.name
     layers = [
         layer.name
         for layer in trial.layers
         if len(layer.shape) == 3 and layer.run == 0 and ends_a_step(clone.get_submodule(layer.name))
     ]
-    found = used_tokens(clone, images, layers, grid_of, linear=name)
+    found = used_tokens(
+        clone, images, layers, grid_of, linear=None if linear is None else linear.name
+    )
     if not found:
         return None
-    (last, grid), ends = found[0], [name for name in layers if name]
-    reads_class_token = grid.skip > 0 and last != ends[-1]
+    last, grid = found[0]
+    reads_class_token = grid.skip > 0 and last != layers[-1]
     if reads_class_token or carries_all(clone, images, trial, last):
         return LayerModel(net, last, grid)
     return None
