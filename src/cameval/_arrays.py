@@ -5,6 +5,8 @@ out, on the same device. Internally everything is torch. Arrays are checked here
 trust their input.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 from zlib import crc32
 
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from cameval._deferred import holds
 from cameval._memo import memoized
-from cameval.errors import ArrayTypeError, NonFiniteError, ShapeError
+from cameval.errors import ArrayTypeError, NonFiniteError, SettingError, ShapeError
 
 Array = TypeVar("Array", Tensor, NDArray[Any])
 """A torch tensor or a NumPy array; results are of the same kind as the input."""
@@ -246,6 +248,26 @@ def same_ratio(cells: tuple[int, ...], pixels: tuple[int, ...]) -> bool:
     """
     (h, w), (height, width) = cells, pixels
     return abs(h * width - w * height) <= max(height, width)
+
+
+@contextmanager
+def unwritten(what: str, *tensors: Tensor) -> Iterator[None]:
+    """Check that a function does not write into tensors, which others are given, too.
+
+    Tensors of ``torch.inference_mode`` do not count what is written into them, and are not checked.
+
+    Raises
+    ------
+    SettingError
+        If one of the tensors was changed in place.
+    """
+    counted = [(one, one._version) for one in tensors if not one.is_inference()]
+    yield
+    if any(one._version != before for one, before in counted):
+        raise SettingError(
+            f"{what} must not write into what it is given, got a tensor that it changed; work on "
+            "a copy, as maps.clone()"
+        )
 
 
 def as_numpy(maps: Tensor) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from cameval._arrays import shape_or_type
+from cameval._arrays import shape_or_type, unwritten
 from cameval._checks import check_callable, warn_user
 from cameval._deferred import holds
 from cameval._other_names import init_with_hints, with_hints
@@ -425,7 +425,8 @@ def coarse_maps(
 
     Cell centers are those of the features: with them maps must be on the feature grid.
     """
-    maps: object = method(activations, target)
+    with unwritten("a method", activations.features):
+        maps: object = method(activations, target)
     count, axes = len(activations.features), activations.features.ndim - 1
     if not isinstance(maps, Tensor) or maps.ndim != axes or len(maps) != count:
         raise ShapeError(

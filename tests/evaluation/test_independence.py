@@ -7,12 +7,22 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from cameval import Results, Sample, SkimageBinarizer, evaluate_maps, iou
+from cameval import (
+    Results,
+    Sample,
+    SkimageBinarizer,
+    cam,
+    evaluate,
+    evaluate_maps,
+    iou,
+    pixel_auroc,
+)
 from cameval.binarizers import LargestComponent
 from cameval.errors import SettingError
-from cameval.metrics import of_maps, of_masks
+from cameval.evaluation import Preparation
+from cameval.metrics import of_maps, of_masks, of_network
 
 
 def above_mean_of_batch(maps: Tensor) -> Tensor:
@@ -101,7 +111,7 @@ def binarizes_in_place(maps: Tensor) -> Tensor:
 @pytest.mark.parametrize("step", [0, 3])
 @pytest.mark.parametrize("kind", [writes_into_maps, writes_into_masks, writes_into_truth])
 def test_a_metric_that_writes_into_what_it_is_given_is_refused(kind, step) -> None:
-    words = rf"metric {kind.__name__} must not write .* got maps or masks that it changed; work on"
+    words = rf"metric {kind.__name__} must not write .* got a tensor that it changed; work on"
     with pytest.raises(SettingError, match=words):
         evaluated(samples(step=step), metrics=[kind, iou])
 
@@ -109,6 +119,62 @@ def test_a_metric_that_writes_into_what_it_is_given_is_refused(kind, step) -> No
 def test_a_binarizer_that_writes_into_maps_is_refused() -> None:
     with pytest.raises(SettingError, match="binarizer binarizes_in_place must not write into"):
         evaluated(samples(), binarizers=binarizes_in_place)
+
+
+def test_a_binarizer_that_writes_beside_ignored_pixels_is_refused() -> None:
+    @dataclass(frozen=True)
+    class InPlace:
+        pixelwise: ClassVar[bool] = True
+
+        def __call__(self, maps: Tensor) -> Tensor:
+            return binarizes_in_place(maps)
+
+    outside = np.zeros((16, 20), dtype=bool)
+    outside[:3] = True
+    data = [Sample(one.name, one.image, one.mask, ignore=outside) for one in samples()]
+    with pytest.raises(SettingError, match="binarizer in_place must not write into"):
+        evaluated(data, binarizers={"in_place": InPlace()})
+
+
+def test_a_metric_of_arrays_has_arrays_of_its_own() -> None:
+    @of_maps(higher_is_better=True)
+    def of_arrays(maps: Any, truth: Any) -> Any:
+        if isinstance(maps, Tensor):
+            raise TypeError("arrays, please")
+        maps -= 1
+        return maps.mean((-2, -1))
+
+    data = samples()
+    alone = evaluated(data, metrics=pixel_auroc)
+    both = evaluated(data, metrics=[of_arrays, pixel_auroc])
+    np.testing.assert_array_equal(both.values[:, 1], alone.values[:, 0])
+
+
+def test_methods_baselines_and_metrics_of_the_network_must_not_write() -> None:
+    def of_features(activations: Any, classes: Tensor) -> Tensor:
+        return activations.features.mul_(-1).mean(1)
+
+    def of_truth(given: Any) -> Tensor:
+        return given.truth.logical_not_().float()
+
+    def of_images(given: Any) -> Tensor:
+        return given.images.zero_().mean(1)
+
+    @of_network(higher_is_better=True)
+    def blank(network: Any, images: Tensor, maps: Tensor, classes: Tensor) -> Tensor:
+        return images.zero_().mean((1, 2, 3))
+
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    prepare = Preparation(size=(16, 20), mean=(0.0,), std=(1.0,))
+    for what, options in {
+        "a method": {"methods": of_features},
+        "baseline of_truth": {"baselines": of_truth},
+        "baseline of_images": {"baselines": of_images},
+        "metric blank": {"metrics": [blank]},
+    }.items():
+        given = {"methods": cam, "metrics": iou, "baselines": {}, "progress": False} | options
+        with pytest.raises(SettingError, match=f"{what} must not write into what it is given"):
+            evaluate(net.eval(), samples(), prepare=prepare, **given)
 
 
 def test_maps_of_different_sizes_are_checked() -> None:

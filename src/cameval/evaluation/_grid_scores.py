@@ -5,7 +5,6 @@ numbers of pixels is computed by `cameval.evaluation._batch` for the grids of a 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -15,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cameval._arrays import as_numpy, exact, extremes
+from cameval._arrays import as_numpy, exact, extremes, unwritten
 from cameval._memo import memo
 from cameval._sorting import sorted_maps, sorts_by_image
 from cameval._spatial import (
@@ -27,7 +26,7 @@ from cameval._spatial import (
     without_ignored_pixels,
 )
 from cameval.data import Objects
-from cameval.errors import CamevalError, NonFiniteError, SettingError, ShapeError
+from cameval.errors import CamevalError, NonFiniteError, ShapeError
 from cameval.evaluation._independence import IndependenceChecks
 from cameval.evaluation._plan import Plan
 from cameval.evaluation._sources import Grid
@@ -149,7 +148,7 @@ def _score(plan: Plan, rows: _Whole | _Kept, maps: Tensor, checks: IndependenceC
     low, high = extremes(values)
     numbers = [low == high, high > 0, true, torch.full_like(true, truth.shape[-2:].numel())]
     for label, binarize in plan.binarizers.items() if plan.of_masks else ():
-        with _unwritten(f"binarizer {label}", maps):
+        with unwritten(f"binarizer {label}", maps, values):
             masks = _check_masks(rows.binarize(binarize, maps), label, maps)
         checks.check_binarizer(label, binarize, _fit(binarize, rows.grid), maps)
         counts = Counts.of(rows.pixels(masks), truth)
@@ -271,31 +270,19 @@ def _call(
     """Call a metric with tensors or, if it cannot take these, with NumPy arrays."""
     shared = (given, truth) if isinstance(truth, Tensor) else (given,)
     try:
-        with _unwritten(f"metric {name}", *shared):
+        with unwritten(f"metric {name}", *shared):
             return metric(given, truth)
     except CamevalError:
         raise
     except Exception as error:
         if isinstance(error, TypeError | AttributeError):
             try:
-                arrays = as_numpy(truth) if isinstance(truth, Tensor) else truth
-                return metric(as_numpy(given), arrays)
+                arrays = as_numpy(truth).copy() if isinstance(truth, Tensor) else truth
+                return metric(as_numpy(given).copy(), arrays)
             except Exception as again:
                 error.add_note(f"called with NumPy arrays, the metric raised {again!r}")
         error.add_note(_note(metric, name, given))
         raise
-
-
-@contextmanager
-def _unwritten(what: str, *tensors: Tensor) -> Iterator[None]:
-    """Check that a function does not write into tensors, which others are given, too."""
-    counted = [(one, one._version) for one in tensors if not one.is_inference()]
-    yield
-    if any(one._version != before for one, before in counted):
-        raise SettingError(
-            f"{what} must not write into what it is given, got maps or masks that it changed; "
-            "work on a copy, as maps.clone()"
-        )
 
 
 def _note(metric: Any, name: str, given: Tensor) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
+from cameval._arrays import unwritten
 from cameval.evaluation._grid_scores import check_scores
 from cameval.evaluation._plan import Task
 from cameval.evaluation._sources import GivenMaps, Grid, Source, View
@@ -43,7 +44,9 @@ class ScoredNetwork:
         fitted = self._with_source(metric, source, rows, classes)
         if fitted is None:
             return np.full(len(maps), np.nan)
-        found = fitted(self._network(), self.activations.images, maps, classes)
+        images = self.activations.images
+        with unwritten(f"metric {name}", images, maps):
+            found = fitted(self._network(), images, maps, classes)
         return check_scores(found, name, len(maps))
 
     def _score_each_class(

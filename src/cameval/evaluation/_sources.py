@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from cameval._arrays import unwritten
 from cameval._deferred import holds
 from cameval._memo import memoized
 from cameval.data import Objects, Sample
@@ -428,17 +429,17 @@ class _BaselineMaps:
 
     def __call__(self, grid: Grid) -> Tensor:
         classes = self.classes[grid.rows.to(self.classes.device)]
-        maps: object = self.baseline(
-            BaselineInput(
-                grid.samples,
-                _inputs_of(self.view, grid),
-                grid.truth,
-                classes,
-                self.cells or (_CELLS,) * grid.axes,
-                self.cell_centers,
-                grid.window,
-            )
+        given = BaselineInput(
+            grid.samples,
+            _inputs_of(self.view, grid),
+            grid.truth,
+            classes,
+            self.cells or (_CELLS,) * grid.axes,
+            self.cell_centers,
+            grid.window,
         )
+        with unwritten(f"baseline {self.name}", given.images, given.truth):
+            maps: object = self.baseline(given)
         if not isinstance(maps, Tensor) or maps.shape != grid.truth.shape:
             came = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
             raise ShapeError(

@@ -134,8 +134,9 @@ def evaluate(
 
     Notes
     -----
-    Binarizers and metrics must not write into the maps and masks that they are given. It is noticed
-    for tensors, not for NumPy arrays that share their memory.
+    Methods, binarizers, metrics and baselines must not write into the tensors that they are given.
+    Outside of ``torch.inference_mode`` it is noticed, but not through NumPy arrays that share their
+    memory.
 
     Under ``torchrun`` (where `torch.distributed` is initialized) each process scores every n-th
     batch, and all return the whole table. The last digits of a network's outputs depend on the
