@@ -170,8 +170,8 @@ FAULTS = (
     Fault(
         "baselines ignore the alignment",
         "evaluation/_sources.py",
-        before="                self.cell_centers,\n                grid.window",
-        after="                None,\n                grid.window",
+        before="            self.cell_centers,\n            grid.window",
+        after="            None,\n            grid.window",
         tests=("evaluation/test_options.py::test_baselines_on_the_grid_are_aligned_as_the_maps",),
     ),
     Fault(
