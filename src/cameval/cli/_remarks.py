@@ -16,7 +16,7 @@ from cameval.cli._inputs import (
     split_name,
 )
 from cameval.cli._networks import NamedNetwork
-from cameval.data.samples import RESERVED
+from cameval.data import RESERVED_COLUMNS
 from cameval.errors import SettingError
 
 _SHOWN = 12
@@ -137,7 +137,7 @@ def describe_columns(options: Namespace) -> list[str]:
     one = "one of them" if several else left[0]
     way = f"--group-column {one} takes it as groups"
     if group is not None:
-        kept = [column for column in left if column not in RESERVED]
+        kept = [column for column in left if column not in RESERVED_COLUMNS]
         them = "them" if several else "it"
         way = f"--info {' '.join(kept)} keeps {them if kept == left else 'these'} in the tables"
         if not kept:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cameval.data.predictions import Prediction, read_predictions
     from cameval.data.readers import FileDataset, PictureDataset, Reader
     from cameval.data.records import MaskSource, OrientationWarning, Record, TargetRecord
-    from cameval.data.samples import Sample
+    from cameval.data.samples import RESERVED_COLUMNS, Sample
     from cameval.data.scans import Scan
     from cameval.data.slices import CLASS_NAMES, FigshareSample, read_slice, write_slice
     from cameval.data.tables import ClassOrderWarning, ManifestDataset
@@ -57,7 +57,7 @@ else:
             "predictions": ["Prediction", "read_predictions"],
             "readers": ["FileDataset", "PictureDataset", "Reader"],
             "records": ["MaskSource", "OrientationWarning", "Record", "TargetRecord"],
-            "samples": ["Sample"],
+            "samples": ["RESERVED_COLUMNS", "Sample"],
             "scans": ["Scan"],
             "slices": ["CLASS_NAMES", "FigshareSample", "read_slice", "write_slice"],
             "tables": ["ClassOrderWarning", "ManifestDataset"],
@@ -69,6 +69,7 @@ else:
 __all__ = [
     "CHEXLOCALIZE_FINDINGS",
     "CLASS_NAMES",
+    "RESERVED_COLUMNS",
     "VOC_CLASSES",
     "CachedDataset",
     "CheXlocalizeDataset",

@@ -14,12 +14,12 @@ from cameval.data.objects import plain_bool
 from cameval.data.targets import Target, check_dtype
 from cameval.errors import ArrayTypeError, DataError, NonFiniteError, ShapeError
 
-__all__ = ["Sample"]
+__all__ = ["RESERVED_COLUMNS", "Sample"]
 
 _BITS_OF_ONE = np.float32(1).view(np.uint32)
 """Floats that are not negative are ordered as their bits, so one comparison checks [0, 1]."""
 
-RESERVED = frozenset(
+RESERVED_COLUMNS = frozenset(
     {"model", "sample", "group", "label", "present", "predicted", "probability", "area", "correct"}
     | {"target_class", "kind", "method", "binarizer", "metric"}
     | {"value", "reason", "constant", "weight"}
@@ -317,7 +317,7 @@ def _checked_info(info: object) -> dict[str, Info]:
         raise DataError(f"info must be a mapping of columns, got {type(info).__name__}")
     for name, value in info.items():
         _check_words(**{"name of info": name})
-        if name in RESERVED:
+        if name in RESERVED_COLUMNS:
             raise DataError(
                 f"info must have other names than the columns of the tables, got {name!r}; "
                 "rename it"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cameval.data.samples import RESERVED
+from cameval.data.samples import RESERVED_COLUMNS
 from cameval.errors import DataError
 
 SAMPLE = (
@@ -105,7 +105,7 @@ def _read(word: str) -> dict[str, Any]:
         found = json.loads(word)
     except (ValueError, RecursionError) as error:
         raise DataError(f"info of a sample must be JSON, got {word[:60]!r}: {error}") from error
-    if not isinstance(found, dict) or not RESERVED.isdisjoint(found):
+    if not isinstance(found, dict) or not RESERVED_COLUMNS.isdisjoint(found):
         raise DataError(f"info of a sample must be columns of a user, got {word[:60]!r}")
     for name, value in found.items():
         if not isinstance(value, str | int | float | None):
