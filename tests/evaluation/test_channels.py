@@ -67,3 +67,22 @@ def test_a_network_of_which_the_logits_are_selected_has_its_own_name() -> None:
     model = adapt(Pair(3).eval(), select=lambda outputs: outputs[0])
     results = evaluate(CAMExtractor(model, grad_cam), [sample(3)], metrics=iou, baselines={})
     assert results.samples["model"].tolist() == ["Pair"]
+
+
+@pytest.mark.parametrize("form", [lambda net: net, adapt, CAMExtractor])
+def test_a_network_of_timm_is_given_images_of_its_configuration(form) -> None:
+    net, half = Net(3).eval(), (0.5,) * 3
+    net.pretrained_cfg = {"input_size": (3, 48, 40), "mean": half, "std": half}
+    data, settings = [sample(3)], {"baselines": {}, "metrics": iou, "progress": False}
+    found = evaluate(form(net), data, **settings)
+    prepare = Preparation((48, 40), mean=half, std=half)
+    expected = evaluate(net, data, prepare=prepare, **settings)
+    np.testing.assert_array_equal(found.values, expected.values)
+    assert found.provenance["preparation"] == expected.provenance["preparation"]
+
+
+def test_a_configuration_of_other_channels_gives_the_size_alone() -> None:
+    net = Net(1)
+    net.pretrained_cfg = {"input_size": (3, 96, 96), "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    found = Preparation.for_network(net)
+    assert (found.size, found.mean) == ((96, 96), Preparation.for_channels(1).mean)

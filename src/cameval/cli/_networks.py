@@ -94,7 +94,7 @@ def load_networks(options: Namespace) -> dict[str, NamedNetwork]:
         net = load_network(
             source, find_weights(where, name), num_classes=options.num_classes, seed=options.seed
         )
-        prepare = _preparation(net, source, options)
+        prepare = _preparation(net, options)
         try:
             net = net.to(options.device)
         except (RuntimeError, AssertionError) as error:
@@ -138,23 +138,18 @@ def folder_of(label: str) -> str:
     return re.sub(r"[^\w.-]+", "_", label)
 
 
-def _preparation(net: nn.Module, source: str, options: Namespace) -> Preparation:
+def _preparation(net: nn.Module, options: Namespace) -> Preparation:
     """Return the preparation of a network's images: as asked, as timm has it, or the default."""
     if (options.mean is None) != (options.std is None):
         given = "--std" if options.mean is None else "--mean"
         raise SettingError(f"--mean and --std must both be given, got {given} alone")
-    known = getattr(net, "pretrained_cfg", None) if source.startswith("timm:") else None
-    known = known if isinstance(known, dict) else {}
-    mean, std = options.mean or known.get("mean"), options.std or known.get("std")
-    if mean is None or std is None:
-        usual = Preparation.for_channels(_channels_of(net))
-        mean, std = usual.mean, usual.std
+    usual = Preparation.for_network(net)
+    mean, std = options.mean or usual.mean, options.std or usual.std
     if len(mean) == len(std) == 1:  # one number is that of all channels
         channels = _channels_of(net, unknown=1)
         mean, std = (*mean,) * channels, (*std,) * channels
-    size = known.get("input_size", (3, 224, 224))[1:] if options.size is None else options.size
     return Preparation(
-        size=size,
+        size=usual.size if options.size is None else options.size,
         crop=options.crop,
         fit=options.fit,
         mean=tuple(mean),

@@ -33,7 +33,6 @@ from cameval.evaluation.settings import (
 from cameval.evaluation.spacings import warn_of_mixed_spacings
 from cameval.extractor import CAMExtractor
 from cameval.networks._precision import without_autocast
-from cameval.networks._trial import input_channels
 from cameval.protocols import Baseline, Binarizer, CAMMethod, Metric
 
 __all__ = ["evaluate"]
@@ -97,8 +96,9 @@ def evaluate(
     prepare
         From a sample to the network's input and the true mask on the grid of the scores. By default
         the whole image at 224 x 224 in the channels of the network's first convolution, three of
-        them normalized as ImageNet's, and scores on the mask's own pixels; see
-        :meth:`~cameval.Preparation.for_channels`.
+        them normalized as ImageNet's, and scores on the mask's own pixels. Networks of timm have
+        the size, means and deviations of their configuration; see
+        :meth:`~cameval.Preparation.for_network`.
     sanity
         Also check on a sub-sample whether the maps depend on the weights, whether other trainings
         give the same maps, and how faithful they are: True, or :class:`SanityChecks` with settings.
@@ -239,6 +239,5 @@ def _methods_of(model: nn.Module | CAMExtractor) -> Named[CAMMethod]:
 
 
 def _preparation_for(model: nn.Module | CAMExtractor) -> Preparation:
-    """Return the default preparation for a network's number of channels."""
-    channels = input_channels(model.model if isinstance(model, CAMExtractor) else model)
-    return Preparation() if channels is None else Preparation.for_channels(channels)
+    """Return the default preparation for a network."""
+    return Preparation.for_network(model.model if isinstance(model, CAMExtractor) else model)

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
 from torchvision.transforms.v2.functional import resize
 
@@ -16,6 +16,10 @@ from cameval._checks import check_size
 from cameval.data import Objects, Sample
 from cameval.data._mask_sizes import resize_mask
 from cameval.errors import SettingError, ShapeError
+from cameval.networks import CAMModel, LayerModel
+from cameval.networks._cuts import original_of
+from cameval.networks._selection import own_network
+from cameval.networks._trial import input_channels, timm_configuration
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Preparation", "Prepared"]
 
@@ -204,6 +208,37 @@ class Preparation:
         if channels == 1:
             return cls(mean=(0.449,), std=(0.226,))
         return cls(mean=(0.0,) * channels, std=(1.0,) * channels)
+
+    @classmethod
+    def for_network(cls, net: nn.Module) -> "Preparation":
+        """Return the default preparation for a network, or for a model that `adapt` returned.
+
+        The size of the input, means and standard deviations are those of the configuration that
+        timm's networks have (``net.pretrained_cfg``). For others they are by `for_channels`, with
+        the channels of the network's first convolution.
+
+        Examples
+        --------
+        >>> from torchvision.models import resnet18
+        >>> from cameval import Preparation
+        >>> net = resnet18()
+        >>> Preparation.for_network(net) == Preparation()
+        True
+        >>> half = (0.5, 0.5, 0.5)
+        >>> net.pretrained_cfg = {"input_size": (3, 384, 384), "mean": half, "std": half}
+        >>> Preparation.for_network(net).size, Preparation.for_network(net).mean
+        ((384, 384), (0.5, 0.5, 0.5))
+        """
+        if isinstance(net, CAMModel | LayerModel):
+            net = own_network(original_of(net) or net)
+        channels = input_channels(net)
+        usual = cls() if channels is None else cls.for_channels(channels)
+        known = timm_configuration(net)
+        mean, std = (tuple(known.get(name) or ()) for name in ("mean", "std"))
+        if not len(mean) == len(std) == len(usual.mean):
+            mean, std = usual.mean, usual.std
+        size = tuple(known.get("input_size") or (0, 224, 224))[1:]
+        return cls(size, mean=mean, std=std)
 
     def __call__(self, sample: Sample) -> tuple[Tensor, Tensor]:
         """Return the network's input ``(channels, h, w)`` and the true mask ``(H, W)``."""

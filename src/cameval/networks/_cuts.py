@@ -48,7 +48,7 @@ def check_cut(model: CAMModel | LayerModel, images: Tensor, logits: Tensor | Non
     >>> from cameval.networks._cuts import check_cut
     >>> check_cut(adapt(resnet18()), torch.rand(1, 3, 64, 64))
     """
-    net = _original(model)
+    net = original_of(model)
     if net is None:
         return
     devices = [images.device] if images.is_cuda else []
@@ -64,7 +64,7 @@ def check_cut(model: CAMModel | LayerModel, images: Tensor, logits: Tensor | Non
                 raise UnsupportedModelError(message)
 
 
-def _original(model: CAMModel | LayerModel) -> nn.Module | None:
+def original_of(model: CAMModel | LayerModel) -> nn.Module | None:
     """Return the network that was cut, or whose layer it is; None if there is none."""
     cut = model if isinstance(model, CAMModel) else model.net
     return cut.origin if isinstance(cut, CAMModel) else cut

@@ -37,6 +37,20 @@ def input_channels(net: nn.Module) -> int | None:
     return None if first is None else first.in_channels
 
 
+def timm_configuration(net: nn.Module) -> Mapping[str, Any]:
+    """Return the configuration that timm's networks have, with the means of their images, or {}.
+
+    Examples
+    --------
+    >>> from torchvision.models import resnet18
+    >>> from cameval.networks._trial import timm_configuration
+    >>> timm_configuration(resnet18())
+    {}
+    """
+    known = vars(net).get("pretrained_cfg")
+    return known if isinstance(known, Mapping) else {}
+
+
 def _first_convolution(net: nn.Module) -> nn.Conv1d | nn.Conv2d | nn.Conv3d | None:
     return next((m for m in net.modules() if isinstance(m, CONVOLUTIONS)), None)
 
