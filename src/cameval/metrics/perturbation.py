@@ -29,8 +29,8 @@ class Deletion:
     Parameters
     ----------
     steps
-        Number of steps, at least 1. It is limited to the number of pixels. RISE uses 224 steps, one
-        row of pixels each.
+        Number of steps, at least 1. It is limited to the number of pixels. After step k of n, the
+        first ``floor(k / n * pixels)`` pixels are changed. RISE uses 224 steps, one row each.
     fill
         Value of deleted pixels in all channels; 0 is the mean of normalized images.
     seed
@@ -133,8 +133,8 @@ class Insertion:
     Parameters
     ----------
     steps
-        Number of steps, at least 1. It is limited to the number of pixels. RISE uses 224 steps, one
-        row of pixels each.
+        Number of steps, at least 1. It is limited to the number of pixels. After step k of n, the
+        first ``floor(k / n * pixels)`` pixels are changed. RISE uses 224 steps, one row each.
     kernel_size
         Side of the Gaussian kernel that blurs the image, in pixels, odd; 11 in the paper.
     sigma
