@@ -72,6 +72,11 @@ def test_training_rows_without_a_class_are_refused(train: list[int]) -> None:
         fit_linear_head(network(3), torch.rand(6, 8), [0, 1, 2] * 2, train, [2, 5])
 
 
+def test_labels_from_one_are_told() -> None:
+    with pytest.raises(SettingError, match="got 1, 2, 3; count the labels from 0"):
+        fit_linear_head(network(3), torch.rand(6, 8), [1, 2, 3] * 2, [0, 1, 2], [3, 4, 5])
+
+
 def test_booleans_are_the_rows_that_they_mark() -> None:
     features, labels = torch.rand(60, 8), torch.arange(60) % 3
     part = torch.arange(60) < 40

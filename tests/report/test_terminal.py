@@ -107,7 +107,7 @@ def test_the_share_of_right_predictions_and_missing_groups_are_said() -> None:
             False,
             "Fewer predictions are right than by chance, 33.3 % of 3 classes: do the labels have",
         ),
-        (14, True, ""),  # more than by chance
+        (14, True, "not shown to be right more often than by chance, 33.3 % of 3 classes: check"),
         (40, True, ""),
     ],
 )
@@ -122,6 +122,19 @@ def test_fewer_right_predictions_than_by_chance_are_asked_about(right, named, as
         results = replace(results, provenance={**results.provenance, "settings": settings})
     text = " ".join(" ".join(verdict_lines(results)).split())
     assert (asked in text) if asked else ("by chance" not in text)
+
+
+def test_predictions_of_one_class_are_told() -> None:
+    results = made(40, groups=20, label=lambda i: i % 3)
+    samples = results.samples.assign(predicted=1)
+    one = replace(results, samples=samples)
+    text = " ".join(" ".join(verdict_lines(one)).split())
+    said = ": check the normalization of the images and the order of the classes."
+    assert f"All 40 predictions are {one.class_names[1]}{said}" in text
+    alike = replace(one, samples=samples.assign(label=1))  # so are the labels
+    assert "All 40 predictions" not in " ".join(verdict_lines(alike))
+    both = concat([one, results.renamed("other")])
+    assert "All 40 predictions of net are" in " ".join(" ".join(verdict_lines(both)).split())
 
 
 def test_of_few_images_nothing_is_asked() -> None:

@@ -117,9 +117,12 @@ def fit_linear_head(
     present, known = set(y[fitted].tolist()), set(range(linear.out_features))
     if present != known:
         came = ", ".join(map(str, sorted(present))) or "none"
+        way = "split so that each class is in every part"
+        if present == {one + 1 for one in known}:
+            way = "count the labels from 0"
         raise SettingError(
             f"the rows of train must have all {len(known)} classes of the head and no others, got "
-            f"{came}; split so that each class is in every part"
+            f"{came}; {way}"
         )
     models = [
         LogisticRegression(

@@ -115,7 +115,8 @@ def ask_for_order(all_images: Iterable[Images], names: Names) -> str:
 
     It is in doubt where far more predictions are right in another order; or where the share of
     right ones is below that of chance, one over the number of classes, and its whole interval is
-    below one half.
+    below one half. Of enough groups it is, as the normalization of the images, also where all
+    predictions are one class or the share is not shown to be above chance.
     """
     every = list(all_images)
     found = [text for one in every if (text := _ask_of_model(one, names, len(every)))]
@@ -136,9 +137,25 @@ def _ask_of_model(images: Images, names: Names, count: int) -> str:
     share = _mean_right(images, counted)
     seen = images.samples[["label", "predicted"]].max().max()
     classes = images.n_named or max(2, int(seen) + 1)
-    if np.isnan(share.high) or share.high >= _FEW or share.estimate * classes >= 1:
+    if np.isnan(share.high):
         return ""
-    predictions = f"predictions of {whose}" if count > 1 else "predictions"
+    of_whom = f" of {whose}" if count > 1 else ""
+    check = "check the order of the classes"
+    if has_network:
+        check = "check the normalization of the images and the order of the classes"
+    samples = images.samples[counted]
+    predicted = samples["predicted"].unique()
+    if share.is_reliable and len(predicted) == 1 < samples["label"].nunique():
+        name = names.class_name(int(predicted[0]))
+        return f"All {share.n:,} predictions{of_whom} are {name}: {check}."
+    if share.is_reliable and share.low <= 1 / classes and share.high >= min(_FEW, 1 / classes):
+        return (
+            f"The predictions{of_whom} are not shown to be right more often than by chance, "
+            f"{format_percent(1 / classes)} of {classes:,} classes: {check}."
+        )
+    if share.high >= _FEW or share.estimate * classes >= 1:
+        return ""
+    predictions = f"predictions{of_whom}"
     chance = (
         f"Fewer {predictions} are right than by chance, {format_percent(1 / classes)} of "
         f"{classes:,} classes"
