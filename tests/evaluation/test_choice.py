@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from evaluations import PLAN, SMALL, samples, small_network
 
 import cameval
@@ -706,3 +707,26 @@ def test_of_an_evaluation_it_is_what_the_binarizer_alone_gives() -> None:
         mine = found.select(method=method, binarizer="validated")
         assert mine.columns == alone.select(binarizer="validated").columns
         np.testing.assert_array_equal(mine.values, alone.select(binarizer="validated").values)
+
+
+def test_a_choice_is_that_of_one_network_and_its_binarizers() -> None:
+    def run(net, data, share: int, name: str = "net") -> Results:
+        narrow = {"narrow": cameval.PercentileBinarizer(share)}
+        return evaluate(net, data, name=name, **PLAN | {"binarizers": narrow, "prepare": SMALL})
+
+    one, other = small_network(), small_network()
+    with torch.no_grad():
+        other.head.linear.weight.neg_()
+    validation, test, other_validation, other_test = (samples(16)[k::4] for k in range(4))
+    choice = choose_binarizers(run(one, validation, 95))
+    assert "validated" in {c.binarizer for c in choice.apply(run(one, test, 95)).columns}
+    with pytest.raises(SettingError, match="of the choice, got 'net' with other weights; choose"):
+        choice.apply(run(other, test, 95))
+    said = r"'narrow' must be that of the choice, Perc.*95\), got Percentile.*80\); evaluate both"
+    with pytest.raises(SettingError, match=said):
+        choice.apply(run(one, test, 80))
+    folds = choose_binarizers(concat([run(one, validation, 95), run(other, other_validation, 95)]))
+    both = folds.apply(concat([run(one, test, 95), run(other, other_test, 95)]))
+    assert "validated" in {c.binarizer for c in both.columns}
+    with pytest.raises(SettingError, match="label 'narrow' must mean the same in all parts"):
+        concat([run(one, test, 95), run(other, test, 80, "other")])

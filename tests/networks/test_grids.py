@@ -211,6 +211,17 @@ def test_one_logit_without_a_column_is_told() -> None:
     assert extract(images, target=lambda logits: logits).maps.abs().max() > 0
 
 
+def test_a_batch_normalization_of_the_batch_is_refused() -> None:
+    norm = nn.BatchNorm2d(4, track_running_stats=False)
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), norm, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    ).eval()
+    said = r"the BatchNorm2d '.*1' without running statistics, which uses those of the batch; train"
+    for given in (net, adapt(net, layer="1")):
+        with pytest.raises(UnsupportedModelError, match=said):
+            CAMExtractor(given)(torch.rand(2, 3, 16, 16))
+
+
 def test_a_pooling_before_a_head_of_two_layers_is_no_layer_of_maps() -> None:
     class Usual(nn.Module):
         def __init__(self) -> None:

@@ -417,7 +417,8 @@ def test_labels_outside_the_network_say_nothing_of_right_and_wrong(tmp_path) -> 
     page = written(replace(results, samples=foreign), tmp_path)
     told = (
         "The labels do not seem to be classes of net: the accuracy is not known, and target "
-        "classes are those of the network, not of the labels."
+        "classes are those of the network, not of the labels. If they are, no prediction is right: "
+        "check the weights and the normalization of the images."
     )
     assert told in page.caution
     assert page.text.count("do not seem to be classes") == 1

@@ -23,6 +23,7 @@ from cameval.evaluation._candidates import (
     only_model,
 )
 from cameval.evaluation._chosen_methods import chosen_method
+from cameval.evaluation._run_folder import runs
 from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn, Column, Origin
 from cameval.evaluation.results import Results
 from cameval.evaluation.same_data import content_keys
@@ -64,6 +65,10 @@ class Choice:
         map that is the best over all labels.
     n_groups
         The number of groups with a score, for each of these columns; empty if it is not known.
+    settings
+        The labels of the binarizers, each with how it is written in Python, where it is known.
+    weights
+        Hashes of the weights of the network, where they are known.
 
     Examples
     --------
@@ -84,6 +89,8 @@ class Choice:
     labels: tuple[int | None, ...] = ()
     fallbacks: tuple[tuple[Column, int], ...] = ()
     n_groups: tuple[int, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+    weights: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         """Return the metric, the model, and the numbers of maps, labels, images and groups.
@@ -145,9 +152,10 @@ class Choice:
         Raises
         ------
         SettingError
-            If the results are of several models or of another model than the choice, the label is
-            that of a binarizer, no binarizer was chosen for a map, the choice was made on a part of
-            these images, or it was made on all of them and the label is the default.
+            If the results are of several models or of another model than the choice, by name or
+            weights, a binarizer has another setting than in the choice, the label is that of a
+            binarizer, no binarizer was chosen for a map, the choice was made on a part of these
+            images, or it was made on all of them and the label is the default.
 
         Notes
         -----
@@ -180,6 +188,7 @@ class Choice:
                 f"{model!r}; choose on validation results of the same network, evaluated under one "
                 "name"
             )
+        _check_same(self, results)
         taken = {column.binarizer for column in results.columns}
         if not isinstance(label, str) or not label or label in taken:
             raise SettingError(
@@ -487,7 +496,39 @@ def choose_binarizers(
         labels if by else (),
         tuple(fallbacks),
         n_groups,
+        tuple(_settings_of(validation).items()),
+        _weights_of(validation),
     )
+
+
+def _settings_of(results: Results) -> dict[str, str]:
+    """Return how the binarizers that are no choice are written in Python, by label."""
+    known = results.meanings.binarizers
+    return {label: one.setting for label, one in known.items() if one.origin is None}
+
+
+def _weights_of(results: Results) -> frozenset[str]:
+    """Return the hashes of the weights of the networks of results, as far as they are known."""
+    found = ((run.get("settings") or {}).get("weights") for run in runs(results.provenance))
+    return frozenset(str(one) for one in found if one)
+
+
+def _check_same(choice: Choice, results: Results) -> None:
+    """Check that results are of the network of a choice, and have its binarizers."""
+    weights = _weights_of(results)
+    if choice.weights and weights and not weights <= choice.weights:
+        raise SettingError(
+            f"results must be of the network of the choice, got {choice.model!r} with other "
+            "weights; choose on validation results of the same network, and give each network a "
+            "name of its own, as in evaluate(..., name='resnet50, seed 1')"
+        )
+    came = _settings_of(results)
+    for label, setting in choice.settings:
+        if came.get(label, setting) != setting:
+            raise SettingError(
+                f"binarizer {label!r} must be that of the choice, {setting}, got {came[label]}; "
+                "evaluate both parts with the same binarizers"
+            )
 
 
 def _added(

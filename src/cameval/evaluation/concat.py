@@ -218,13 +218,18 @@ def _in_order(part: Results, columns: tuple[Column, ...]) -> Results:
 def _check_meanings(parts: Sequence[Results]) -> None:
     """Check that a label stands for the same in all parts.
 
-    Binarizers may differ, as those fitted in each fold, but not in how they were chosen.
+    Binarizers that `Choice.apply` added may differ, but not in how they were chosen.
     """
     columns, known = parts[0].columns, [part.meanings for part in parts]
+    fixed: set[str] = set()
     for label in dict.fromkeys(c.binarizer for c in columns if c.binarizer):
         origins = {meanings.origin(label) for meanings in known}
         if len(origins) > 1:
             _refuse(label, known, "leave its columns out with results.select, or choose alike")
+        if origins == {None}:
+            fixed.add(label)
+            if len({m.binarizers[label].setting for m in known if label in m.binarizers}) > 1:
+                _refuse(label, known, "give each its own label, or choose with choose_binarizers")
     for label in dict.fromkeys(c.metric for c in columns):
         if len({m.metrics[label] for m in known if label in m.metrics}) > 1:
             _refuse(label, known, "evaluate all parts with one metric, or give each its own label")
@@ -233,6 +238,7 @@ def _check_meanings(parts: Sequence[Results]) -> None:
             _refuse(label, known, "give baselines with different knowledge different labels")
     methods = {c.method for c in columns if c.kind == "method"}
     several = {"target_class": {c.target_class for c in columns}, "methods": methods}
+    several |= {"binarizers": fixed}
     for kind, labels in (several | {"metrics": {c.metric for c in columns}}).items():
         for label in sorted(labels):
             _check_contents(parts, kind, label)

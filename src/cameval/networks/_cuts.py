@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from cameval.errors import UnsupportedModelError
 from cameval.networks._copies import needs_copy, private_copy, refuse_changes
@@ -30,8 +31,9 @@ def check_cut(model: CAMModel | LayerModel, images: Tensor, logits: Tensor | Non
     Raises
     ------
     UnsupportedModelError
-        If the outputs differ by more than rounding, with the measured difference; or if the network
-        gives another output each time, as with a dropout that is always on.
+        If the outputs differ by more than rounding, with the measured difference; if the network
+        gives another output each time, as with a dropout that is always on; or if the output for an
+        image depends on the others of its batch, by a batch normalization without statistics.
 
     Notes
     -----
@@ -48,6 +50,7 @@ def check_cut(model: CAMModel | LayerModel, images: Tensor, logits: Tensor | Non
     >>> from cameval.networks._cuts import check_cut
     >>> check_cut(adapt(resnet18()), torch.rand(1, 3, 64, 64))
     """
+    _check_statistics(model)
     net = original_of(model)
     if net is None:
         return
@@ -62,6 +65,17 @@ def check_cut(model: CAMModel | LayerModel, images: Tensor, logits: Tensor | Non
                 again = _outputs(runs, images)
                 message = _describe_difference(net, found, expected, again)
                 raise UnsupportedModelError(message)
+
+
+def _check_statistics(model: nn.Module) -> None:
+    """Check that no batch normalization takes its statistics from the batch."""
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            raise UnsupportedModelError(
+                "a network must give an image the same output in every batch, got the "
+                f"{type(module).__name__} {name!r} without running statistics, which uses those of "
+                "the batch; train the network with track_running_stats=True"
+            )
 
 
 def original_of(model: CAMModel | LayerModel) -> nn.Module | None:

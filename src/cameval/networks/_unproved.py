@@ -114,7 +114,10 @@ def unproved(
     else:
         call = "Build cameval.CAMModel(features, head), if head(features(x)) == net(x)"
     if model is not None or (first is not None and isinstance(first.grid, TokenGrid)):
-        call += ", if the tokens are in the order of the patches, row by row"
+        call += (
+            ", if the tokens after those to skip are in the order of the patches, row by row, and "
+            "no other token follows"
+        )
     if step is not None:
         call = (
             f"Give the network without its last step, a {step[1]}. Or {call[0].lower()}{call[1:]}"

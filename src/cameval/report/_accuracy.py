@@ -88,7 +88,8 @@ def describe_foreign_labels(all_images: Iterable[Images], names: Names) -> str:
     whose = f"network{'s' * (len(foreign) > 1)}"
     return (
         f"The labels do not seem to be classes{_of_some(foreign, len(every))}: the accuracy is not "
-        f"known, and target classes are those of the {whose}, not of the labels."
+        f"known, and target classes are those of the {whose}, not of the labels. If they are, no "
+        "prediction is right: check the weights and the normalization of the images."
     )
 
 

@@ -163,8 +163,8 @@ FAULTS = (
     Fault(
         "--mean and --std do not reach the preparation",
         "cli/_networks.py",
-        before='options.mean or known.get("mean"), options.std or known.get("std")',
-        after='known.get("mean"), known.get("std")',
+        before="options.mean or usual.mean, options.std or usual.std",
+        after="usual.mean, usual.std",
         tests=(
             "cli/test_any_network.py::test_images_are_prepared_as_the_network_or_the_options_have_it",
         ),
