@@ -57,13 +57,13 @@ def concat(parts: Sequence[Results]) -> Results:
         If there is no part or one is something else, such as a path or a table of pandas; if their
         columns differ, a model has a sample twice with the same label, a sample has other groups in
         another model, binarizers of one name were not chosen in the same way in all parts, or a
-        name stands for different classes, methods or metrics, or for baselines with different
-        knowledge.
+        name stands for different classes, methods, metrics or binarizers, or for baselines with
+        different knowledge.
 
     Notes
     -----
-    Classes, methods and metrics are compared by their contents, as far as the runs recorded them.
-    The meaning of a label is known in the result if it is known in every part.
+    Classes, methods, metrics and binarizers are compared by their contents, as far as the runs
+    recorded them; those that `Choice.apply` added may differ between the parts. The meaning of a label is known in the result if it is known in every part.
 
     Examples
     --------
