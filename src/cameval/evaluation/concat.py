@@ -63,7 +63,8 @@ def concat(parts: Sequence[Results]) -> Results:
     Notes
     -----
     Classes, methods, metrics and binarizers are compared by their contents, as far as the runs
-    recorded them; those that `Choice.apply` added may differ between the parts. The meaning of a label is known in the result if it is known in every part.
+    recorded them; those that `Choice.apply` added may differ between the parts. The
+    meaning of a label is known in the result if it is known in every part.
 
     Examples
     --------
