@@ -489,7 +489,7 @@ def some_baselines(device: torch.device, samples: list[Sample]) -> dict[str, Any
         "intensity": intensity_baseline,
         "edges": edge_baseline,
         "truth": truth_baseline,
-        "class_mean": ClassMeanBaseline.of(samples, 3),
+        "class_mean": ClassMeanBaseline(ClassMeanBaseline.of(samples, 3).masks),
         "mean_mask": LeaveGroupOutBaseline.of(samples, by_class=True),
         "untrained": UntrainedBaseline(untrained),
     }

@@ -227,6 +227,12 @@ def _check_same_shape(first: Tensor, second: Tensor, name: str, other: str) -> N
         )
 
 
+def array_sum(array: NDArray[Any]) -> int:
+    """Return a checksum of an array."""
+    whole = np.ascontiguousarray(array)
+    return crc32(whole.data, crc32(f"{whole.shape}".encode()))
+
+
 def checksum(*tensors: Tensor) -> str:
     """Return a CRC-32 of dtypes, shapes and values of tensors, as eight hexadecimal digits."""
     value = 0

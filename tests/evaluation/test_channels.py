@@ -69,7 +69,9 @@ def test_a_network_of_which_the_logits_are_selected_has_its_own_name() -> None:
     assert results.samples["model"].tolist() == ["Pair"]
 
 
-@pytest.mark.parametrize("form", [lambda net: net, adapt, CAMExtractor])
+@pytest.mark.parametrize(
+    "form", [lambda net: net, adapt, CAMExtractor, nn.DataParallel, nn.Sequential]
+)
 def test_a_network_of_timm_is_given_images_of_its_configuration(form) -> None:
     net, half = Net(3).eval(), (0.5,) * 3
     net.pretrained_cfg = {"input_size": (3, 48, 40), "mean": half, "std": half}

@@ -8,7 +8,7 @@ import pytest
 from evaluations import samples, small_network
 
 from cameval import Results, Sample, cam, choose_binarizers, concat, dice, evaluate, grad_cam, iou
-from cameval.baselines import area_bound, center_baseline, intensity_baseline
+from cameval.baselines import ClassMeanBaseline, area_bound, center_baseline, intensity_baseline
 from cameval.binarizers import OtsuBinarizer, PercentileBinarizer
 from cameval.errors import SettingError
 from cameval.evaluation import Preparation
@@ -187,6 +187,29 @@ def test_large_objects_in_a_crop_may_be_those_of_the_crop(made) -> None:
     data = [replace(one, mask=middle, targets=()) for one in made]
     text = said(run(data, prepare=Preparation(32, crop=0.5)))
     assert "whether the masks are inverted, or the crop shows nothing else." in text
+
+
+def test_a_class_mean_of_scored_images_is_refused(made, tmp_path) -> None:
+    def scored(data: list[Sample], part: list[Sample], **more: Any) -> Results:
+        baselines = {"mean": ClassMeanBaseline.of(part, 3)}
+        return run(data, baselines=baselines, **more)
+
+    said = f"baseline mean must be of other images than .* got '{made[5].name}' in both; make it of"
+    with pytest.raises(SettingError, match=said):
+        scored(made[5:], made)
+    other = [replace(one, image=one.image[::-1].copy()) for one in made]
+    first = scored(made, other, out=tmp_path / "run")
+    again = scored(made, other, out=tmp_path / "run")
+    np.testing.assert_array_equal(first.values, again.values)
+
+
+def test_a_choice_knows_groups_in_other_spellings(made) -> None:
+    first = [replace(one, group=f"00{k}") for k, one in enumerate(made[:4])]
+    second = [replace(one, group=f"{k}.0") for k, one in enumerate(made[4:])]
+    applied = choose_binarizers(run(first)).apply(run(second))
+    origin = applied.meanings.origin("validated")
+    assert origin is not None
+    assert origin.chosen_on == "other images of the same groups"
 
 
 def test_groups_that_differ_in_spelling_are_told(made) -> None:

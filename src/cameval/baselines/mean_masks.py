@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from cameval._arrays import Array, as_masks, as_scores, as_tensor, checksum, exact
+from cameval._arrays import Array, array_sum, as_masks, as_scores, as_tensor, checksum, exact
 from cameval.baselines._pooling import check_axes, check_cells, pool
 from cameval.baselines.properties import Knowledge, Pattern
 from cameval.data import Sample
@@ -35,6 +35,9 @@ class ClassMeanBaseline:
         One map for each class, ``(C, h, w)``, or ``(C, d, h, w)`` of volumes, as `class_mean_masks`
         or :meth:`of` return them. They are resized to the grid of the scores (linear, cells fill
         the image evenly).
+    sources
+        Checksums of the images whose masks they are of, as :meth:`of` notes them. An evaluation of
+        one of these images is refused.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class ClassMeanBaseline:
     pattern: ClassVar[Pattern] = "mean"
 
     masks: Tensor = field(repr=False)
+    sources: frozenset[int] = field(default=frozenset(), repr=False)
     checksum: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -127,7 +131,7 @@ class ClassMeanBaseline:
         tensor([[[1.0000, 0.5000]]])
         """
         sums: list[Tensor | None] = [None] * num_classes
-        counts = [0] * num_classes
+        counts, sources = [0] * num_classes, set()
         for sample in _targets(samples):
             if sample.label is None:
                 raise DataError(
@@ -144,10 +148,11 @@ class ClassMeanBaseline:
             known = sums[sample.label]
             sums[sample.label] = shares if known is None else known + shares
             counts[sample.label] += 1
+            sources.add(array_sum(sample.image))
         if missing := [label for label, count in enumerate(counts) if count == 0]:
             raise DataError(f"every class must have a mask, got none of {missing}")
         means = [one / n for one, n in zip(sums, counts, strict=True) if one is not None]
-        return cls(torch.stack(means).to(torch.float32))
+        return cls(torch.stack(means).to(torch.float32), frozenset(sources))
 
     def __call__(self, batch: BaselineInput, /) -> Tensor:
         """Return maps ``(N, H, W)``, chosen by ``batch.classes``."""

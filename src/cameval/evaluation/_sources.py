@@ -11,10 +11,19 @@ from torch import Tensor
 from cameval._arrays import unwritten
 from cameval._deferred import holds
 from cameval._memo import memoized
+from cameval.baselines import ClassMeanBaseline
 from cameval.data import Objects, Sample
-from cameval.errors import CamevalError, ClassIndexError, DataError, NonFiniteError, ShapeError
+from cameval.errors import (
+    CamevalError,
+    ClassIndexError,
+    DataError,
+    NonFiniteError,
+    SettingError,
+    ShapeError,
+)
 from cameval.evaluation._map_checks import check_map
 from cameval.evaluation._plan import MapSource, Plan, TargetClass
+from cameval.evaluation._sample_sums import image_sum
 from cameval.evaluation.preparation import Preparation, Prepare, Prepared, Window
 from cameval.evaluation.same_maps import map_sum
 from cameval.extractor import coarse_maps
@@ -438,6 +447,15 @@ class _BaselineMaps:
             self.cell_centers,
             grid.window,
         )
+        if isinstance(self.baseline, ClassMeanBaseline) and self.baseline.sources:
+            sources = self.baseline.sources
+            again = [one.name for one in grid.samples if image_sum(one) in sources]
+            if again:
+                raise SettingError(
+                    f"baseline {self.name} must be of other images than those that are scored, got "
+                    f"{again[0]!r} in both; make it of the training images, or use "
+                    "cameval.baselines.LeaveGroupOutBaseline"
+                )
         with unwritten(f"baseline {self.name}", given.images, given.truth):
             maps: object = self.baseline(given)
         if not isinstance(maps, Tensor) or maps.shape != grid.truth.shape:

@@ -92,3 +92,16 @@ def place_of_choice(place: ChosenOn, names: Mapping[str, str]) -> str:
 def map_and_mask(column: Column) -> str:
     """Return the method and the binarizer of a column."""
     return ", ".join(map(one_line, filter(None, [column.method, column.binarizer])))
+
+
+def plain_name(name: str) -> str:
+    """Return a name without what differs in spelling only: case, and zeros around a number.
+
+    Examples
+    --------
+    >>> from cameval.evaluation._words import plain_name
+    >>> {plain_name(one) for one in ("P7", "p7 ")}, {plain_name(one) for one in ("007", "7.0")}
+    ({'p7'}, {'7'})
+    """
+    plain = re.sub(r"\.0+$", "", name.strip().casefold())
+    return plain.lstrip("0") if plain.isdigit() else plain

@@ -24,6 +24,7 @@ from cameval.evaluation._candidates import (
 )
 from cameval.evaluation._chosen_methods import chosen_method
 from cameval.evaluation._run_folder import runs
+from cameval.evaluation._words import plain_name
 from cameval.evaluation.meaning import BinarizerMeaning, ChosenOn, Column, Origin
 from cameval.evaluation.results import Results
 from cameval.evaluation.same_data import content_keys
@@ -594,8 +595,9 @@ def _chosen_on(read: frozenset[ImageKey], made_on: frozenset[ImageKey]) -> Chose
         )
     if common:
         return "these same images"
-    shared = {group for _, group, _ in read} & {group for _, group, _ in made_on}
-    if any(group in shared and name != group for name, group, _ in read | made_on):
+    shared = {plain_name(group) for _, group, _ in read}
+    shared &= {plain_name(group) for _, group, _ in made_on}
+    if any(plain_name(group) in shared and name != group for name, group, _ in read | made_on):
         return "other images of the same groups"
     if _has_groups(read) != _has_groups(made_on):
         return "other images, perhaps of the same groups"

@@ -214,8 +214,8 @@ class Preparation:
         """Return the default preparation for a network, or for a model that `adapt` returned.
 
         The size of the input, means and standard deviations are those of the configuration that
-        timm's networks have (``net.pretrained_cfg``). For others they are by `for_channels`, with
-        the channels of the network's first convolution.
+        timm's networks have (``net.pretrained_cfg``), also inside of another module. For others
+        they are by `for_channels`, with the channels of the network's first convolution.
 
         Examples
         --------

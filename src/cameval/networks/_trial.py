@@ -40,6 +40,8 @@ def input_channels(net: nn.Module) -> int | None:
 def timm_configuration(net: nn.Module) -> Mapping[str, Any]:
     """Return the configuration that timm's networks have, with the means of their images, or {}.
 
+    It is that of the network, or of the first module in it that has one.
+
     Examples
     --------
     >>> from torchvision.models import resnet18
@@ -47,8 +49,8 @@ def timm_configuration(net: nn.Module) -> Mapping[str, Any]:
     >>> timm_configuration(resnet18())
     {}
     """
-    known = vars(net).get("pretrained_cfg")
-    return known if isinstance(known, Mapping) else {}
+    found = (vars(module).get("pretrained_cfg") for module in net.modules())
+    return next((one for one in found if isinstance(one, Mapping)), {})
 
 
 def _first_convolution(net: nn.Module) -> nn.Conv1d | nn.Conv2d | nn.Conv3d | None:

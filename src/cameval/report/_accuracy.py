@@ -149,7 +149,8 @@ def _ask_of_model(images: Images, names: Names, count: int) -> str:
     if share.is_reliable and len(predicted) == 1 < samples["label"].nunique():
         name = names.class_name(int(predicted[0]))
         return f"All {share.n:,} predictions{of_whom} are {name}: {check}."
-    if share.is_reliable and share.low <= 1 / classes and share.high >= min(_FEW, 1 / classes):
+    can_be_chance = share.low <= 1 / classes and share.high >= min(_FEW, 1 / classes)
+    if share.is_reliable and images.n_named and can_be_chance:
         return (
             f"The predictions{of_whom} are not shown to be right more often than by chance, "
             f"{format_percent(1 / classes)} of {classes:,} classes: {check}."

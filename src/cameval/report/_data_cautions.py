@@ -1,6 +1,5 @@
 """What limits a verdict in the data: images, truths, groups, and where maps are placed."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from cameval.evaluation._normalized_twice import ADVICE, NormalizedTwice
 from cameval.evaluation._preparation_words import describe_crop
 from cameval.evaluation._run_folder import runs
 from cameval.evaluation._softmax import has_softmax
-from cameval.evaluation._words import one_line
+from cameval.evaluation._words import one_line, plain_name
 from cameval.evaluation.dark_images import DarkImages
 from cameval.evaluation.preparation_check import PreparationOverlap
 from cameval.evaluation.same_data import (
@@ -221,8 +220,7 @@ def alike_groups(targets: Targets, names: Names) -> Sentence:
     groups = [*dict.fromkeys(targets.everything.samples["group"].astype(str))]
     spellings: dict[str, list[str]] = {}
     for one in groups:
-        plain = re.sub(r"\.0+$", "", one.strip().casefold())
-        spellings.setdefault(plain.lstrip("0") if plain.isdigit() else plain, []).append(one)
+        spellings.setdefault(plain_name(one), []).append(one)
     several = [alike for alike in spellings.values() if len(alike) > 1]
     if not several:
         return ()
