@@ -198,6 +198,8 @@ def _describe_pair(pair: NetworkPair, names: Names) -> str:
     better, worse = pair.labels("better"), pair.labels("worse")
     n = len(pair.tests)
     where = f"In {_where(pair)}"
+    if len(names.contents.methods) > 1:
+        where += f", for {one_line(pair.tests[0].column.method, 40)}"
     if better and worse:
         ends = f"{first} with {_listed(better, n)}; {second} with {_listed(worse, n)}"
         return f"{where}, it depends on the binarizer which has the better maps: {ends}."
