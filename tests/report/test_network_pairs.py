@@ -99,9 +99,9 @@ def test_of_too_few_groups_nothing_is_said(tmp_path) -> None:
 
 def test_of_several_methods_the_sentence_names_its_own(tmp_path) -> None:
     results = made(40, groups=20, methods=("cam", "grad_cam"), models=("a", "b"))
-    assert "In IoU, for grad_cam, no difference between" in written(results, tmp_path).says
-    fixed = " ".join(" ".join(verdict_lines(results, method="cam")).split())
-    assert "In IoU, for cam, no difference between" in fixed
+    assert "In IoU, for cam, no difference between" in written(results, tmp_path).says
+    fixed = " ".join(" ".join(verdict_lines(results, method="grad_cam")).split())
+    assert "In IoU, for grad_cam, no difference between" in fixed
 
 
 def test_groups_that_are_too_few_after_a_correction_are_called_that(tmp_path) -> None:
