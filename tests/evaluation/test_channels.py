@@ -70,7 +70,15 @@ def test_a_network_of_which_the_logits_are_selected_has_its_own_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "form", [lambda net: net, adapt, CAMExtractor, nn.DataParallel, nn.Sequential]
+    "form",
+    [
+        lambda net: net,
+        adapt,
+        lambda net: adapt(net, layer="conv"),
+        CAMExtractor,
+        nn.DataParallel,
+        nn.Sequential,
+    ],
 )
 def test_a_network_of_timm_is_given_images_of_its_configuration(form) -> None:
     net, half = Net(3).eval(), (0.5,) * 3
@@ -78,7 +86,7 @@ def test_a_network_of_timm_is_given_images_of_its_configuration(form) -> None:
     data, settings = [sample(3)], {"baselines": {}, "metrics": iou, "progress": False}
     found = evaluate(form(net), data, **settings)
     prepare = Preparation((48, 40), mean=half, std=half)
-    expected = evaluate(net, data, prepare=prepare, **settings)
+    expected = evaluate(form(net), data, prepare=prepare, **settings)
     np.testing.assert_array_equal(found.values, expected.values)
     assert found.provenance["preparation"] == expected.provenance["preparation"]
 

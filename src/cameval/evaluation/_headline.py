@@ -8,6 +8,7 @@ from cameval.evaluation._contents import Contents, validated_binarizer
 from cameval.evaluation._scores import Scores
 from cameval.evaluation._words import place_of_choice
 from cameval.evaluation.meaning import Column, MetricMeaning
+from cameval.metrics.questions import BestMask
 
 MOST_MODELS = 6
 """How many models the verdict, their own figures and tables by class are about."""
@@ -50,6 +51,12 @@ class Headline:
     def is_unit_score(self) -> bool:
         """Whether scores are in [0, 1] and more is better: high and low ones are then counted."""
         return self.meaning.value_range == (0, 1) and bool(self.meaning.higher_is_better)
+
+    @property
+    def best_mask(self) -> BestMask | None:
+        """The mask that has the best score whatever the truth is, if one has."""
+        question = self.meaning.question
+        return None if question is None else question.best_mask
 
 
 def headline_of(

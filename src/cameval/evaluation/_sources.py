@@ -447,15 +447,8 @@ class _BaselineMaps:
             self.cell_centers,
             grid.window,
         )
-        if isinstance(self.baseline, ClassMeanBaseline) and self.baseline.sources:
-            sources = self.baseline.sources
-            again = [one.name for one in grid.samples if image_sum(one) in sources]
-            if again:
-                raise SettingError(
-                    f"baseline {self.name} must be of other images than those that are scored, got "
-                    f"{again[0]!r} in both; make it of the training images, or use "
-                    "cameval.baselines.LeaveGroupOutBaseline"
-                )
+        if isinstance(self.baseline, ClassMeanBaseline):
+            _check_others(self.name, self.baseline, grid.samples)
         with unwritten(f"baseline {self.name}", given.images, given.truth):
             maps: object = self.baseline(given)
         if not isinstance(maps, Tensor) or maps.shape != grid.truth.shape:
@@ -470,6 +463,17 @@ class _BaselineMaps:
     def again(self, view: View, classes: Tensor) -> Source:
         """Return the source of the maps of other images."""
         return replace(self, view=view, classes=classes)
+
+
+def _check_others(name: str, baseline: ClassMeanBaseline, samples: Sequence[Sample]) -> None:
+    """Check that a class mean is of none of the samples that are scored."""
+    again = [one.name for one in samples if baseline.sources and image_sum(one) in baseline.sources]
+    if again:
+        raise SettingError(
+            f"baseline {name} must be of other images than those that are scored, got {again[0]!r} "
+            "in both; make it of the training images, or use "
+            "cameval.baselines.LeaveGroupOutBaseline"
+        )
 
 
 @memoized

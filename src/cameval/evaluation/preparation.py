@@ -16,9 +16,6 @@ from cameval._checks import check_size
 from cameval.data import Objects, Sample
 from cameval.data._mask_sizes import resize_mask
 from cameval.errors import SettingError, ShapeError
-from cameval.networks import CAMModel, LayerModel
-from cameval.networks._cuts import original_of
-from cameval.networks._selection import own_network
 from cameval.networks._trial import input_channels, timm_configuration
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Preparation", "Prepared"]
@@ -229,8 +226,6 @@ class Preparation:
         >>> Preparation.for_network(net).size, Preparation.for_network(net).mean
         ((384, 384), (0.5, 0.5, 0.5))
         """
-        if isinstance(net, CAMModel | LayerModel):
-            net = own_network(original_of(net) or net)
         channels = input_channels(net)
         usual = cls() if channels is None else cls.for_channels(channels)
         known = timm_configuration(net)

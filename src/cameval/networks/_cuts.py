@@ -51,7 +51,7 @@ def check_cut(model: CAMModel | LayerModel, images: Tensor, logits: Tensor | Non
     >>> check_cut(adapt(resnet18()), torch.rand(1, 3, 64, 64))
     """
     _check_statistics(model)
-    net = original_of(model)
+    net = _original(model)
     if net is None:
         return
     devices = [images.device] if images.is_cuda else []
@@ -78,7 +78,7 @@ def _check_statistics(model: nn.Module) -> None:
             )
 
 
-def original_of(model: CAMModel | LayerModel) -> nn.Module | None:
+def _original(model: CAMModel | LayerModel) -> nn.Module | None:
     """Return the network that was cut, or whose layer it is; None if there is none."""
     cut = model if isinstance(model, CAMModel) else model.net
     return cut.origin if isinstance(cut, CAMModel) else cut

@@ -51,11 +51,10 @@ _BEST_MASKS: Mapping[BestMask, str] = {
 
 def one_sided(headline: Headline) -> Sentence:
     """Return that the score is best for a mask that does not depend on the truth."""
-    question = headline.meaning.question
-    if question is None or question.best_mask is None:
+    if headline.best_mask is None:
         return ()
     text = (
-        f"{_BEST_MASKS[question.best_mask]} has the best {one_line(headline.title)}: it does not "
+        f"{_BEST_MASKS[headline.best_mask]} has the best {one_line(headline.title)}: it does not "
         "show alone that the object is found"
     )
     return (Part(f"{text[:1].upper()}{text[1:]}."),)

@@ -72,11 +72,11 @@ SYMBOLS: Mapping[State, str] = {
 """The symbols of verdicts that a test gives; all others have a question mark."""
 
 CHIPS: Mapping[State, str] = {
-    "better": "Better than guessing",
-    "better, not than the image": "Better than guessing, not than the image alone",
+    "better": "Better{score} than {guess}",
+    "better, not than the image": "Better{score} than {guess}, not than the image alone",
     "noise alone": "Only compared with random maps",
     "open": "No clear difference from guessing",
-    "worse": "Worse than guessing",
+    "worse": "Worse{score} than guessing",
     "no guess": "Nothing to compare with",
     "no score": "No score",
     "no direction": "No direction",
@@ -212,19 +212,9 @@ def _chip_of(state: State, verdicts: Sequence[Verdict], headline: Headline, name
     """Return the text of a verdict; a guess with another binarizer may be better than the maps."""
     if state == "too few groups":
         return f"Too few {names.groups}"
-    text = CHIPS[state]
-    if _coarse(state) in ("better", "worse") and (score := _one_sided(headline)):
-        text = text.replace(" than", f" {score} than", 1)
-    if _is_outguessed(verdicts) and _coarse(state) == "better":
-        return text.replace("guessing", SAME_BINARIZER, 1)
-    return text
-
-
-def _one_sided(headline: Headline) -> str:
-    """Return the title of a score that is best for a mask without the truth; else no text."""
-    question = headline.meaning.question
-    is_one_sided = question is not None and question.best_mask is not None
-    return one_line(headline.title) if is_one_sided else ""
+    score = f" {one_line(headline.title)}" if headline.best_mask else ""
+    guess = SAME_BINARIZER if _is_outguessed(verdicts) else "guessing"
+    return CHIPS[state].format(score=score, guess=guess)
 
 
 def _is_outguessed(verdicts: Sequence[Verdict]) -> bool:
@@ -284,9 +274,9 @@ def _comparison(headline: Headline) -> tuple[str, str]:
 
     A score that is best for a mask without the truth does not show that the object is found.
     """
-    score = _one_sided(headline)
-    if not score:
+    if not headline.best_mask:
         return "find the object better than", "find the object worse than"
+    score = one_line(headline.title)
     return f"have a better {score} than", f"have a worse {score} than"
 
 
